@@ -1,0 +1,27 @@
+"""A stand-in for the image-integration API of StackRox Central.
+
+``create_app(Settings(...))`` gives a WSGI app; ``mock-central serve`` serves one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mock_server.app import create_app
+    from mock_server.settings import Settings
+
+__all__ = ["Settings", "create_app"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public names when they are asked for: `--help` needs neither Flask nor the contract."""
+    if name == "create_app":
+        from mock_server.app import create_app
+
+        return create_app
+    if name == "Settings":
+        from mock_server.settings import Settings
+
+        return Settings
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,249 @@
+"""The Flask application: HTTP as Central's gateway speaks it (pkg/grpc/server.go, grpc-gateway).
+
+Flask routes by the paths of the contract; none of its courtesies (HTML errors, redirects,
+automatic OPTIONS and HEAD) reaches a client.
+"""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import quote as percent_encoded
+
+from flask import Flask, Request, Response, request
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
+from werkzeug.routing import Rule as Route
+
+from mock_server import protojson
+from mock_server.central import MAX_MESSAGE, AnswerContractError, Central
+from mock_server.contract import Operation
+from mock_server.errors import Refusal, refuse
+from mock_server.operations import HANDLERS, Call, Handler, check_complete
+from mock_server.settings import Settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+log = logging.getLogger("mock_central")
+access_log = logging.getLogger("mock_central.access")
+
+RESET_PATH = "/__admin/reset"
+HEALTH_PATH = "/__admin/health"
+
+RULE_HEADER = "Mock-Central-Rule"
+WARNING_HEADER = "Mock-Central-Warning"
+
+GZIP_FROM = 1400
+"""Bytes from which an answer is compressed (the default of Central's gzip handler)."""
+
+_LONGEST_HEADER = 2000
+_FORM = "application/x-www-form-urlencoded"
+_JSON_HEADERS = (
+    ("Content-Type", "application/json"),
+    ("Cache-Control", "no-store, no-cache"),
+    ("Vary", "Accept-Encoding"),
+)
+
+
+def create_app(settings: Settings | None = None) -> MockCentral:
+    """Make an app of its own, with its own state.
+
+    Raises:
+        ValueError: document and handlers differ.
+    """
+    return MockCentral(settings or Settings())
+
+
+class MockCentral(Flask):
+    """A Flask app that answers as Central does; `central` holds its parts."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Make the parts and bind each operation of the contract to its handler."""
+        super().__init__("mock_server", static_folder=None)
+        self.central = Central(settings)
+        self.settings = settings
+        self.config["MAX_CONTENT_LENGTH"] = 10 * MAX_MESSAGE
+        self.config["PROPAGATE_EXCEPTIONS"] = settings.fatal_answers
+        self.url_map.merge_slashes = False
+        check_complete(self.central.contract, HANDLERS)
+        for operation in self.central.contract.operations.values():
+            self._bind(operation, HANDLERS[operation.id])
+        self._route(RESET_PATH, "POST", "reset", self.reset)
+        self._route(HEALTH_PATH, "GET", "health", self.health)
+        self.register_error_handler(Exception, self.failed)
+        if settings.cors is not None:
+            self.after_request(partial(_allow_origin, settings.cors))
+
+    def _bind(self, operation: Operation, handler: Handler) -> None:
+        view = partial(self.answer, operation, handler)
+        path = operation.path.replace("{id}", "<id>")
+        self._route(path, operation.method, operation.id, view)
+        if path.endswith("/<id>"):
+            # A trailing slash is an item with an empty id, never the collection.
+            collection = path.removesuffix("<id>")
+            self.url_map.add(Route(collection, methods=[operation.method], endpoint=operation.id, defaults={"id": ""}))
+
+    def _route(self, path: str, method: str, endpoint: str, view: Callable[..., Response]) -> None:
+        self.url_map.add(Route(path, methods=[method], endpoint=endpoint))
+        self.view_functions[endpoint] = view
+
+    # -- one request ------------------------------------------------------------------------------
+
+    def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request; the body is given whole, which servers send in one piece."""
+        _override_method(environ)
+        answer = super().wsgi_app(environ, start_response)
+        try:
+            return list(answer)
+        finally:
+            close = getattr(answer, "close", None)
+            if close is not None:
+                close()
+
+    def raise_routing_exception(self, request: Request) -> NoReturn:
+        """Tell a wrong path from a wrong method; a redirect means a path that only looks known."""
+        rules = self.central.contract.rules
+        if isinstance(request.routing_exception, NotFound):
+            raise refuse(rules["unknown-route"])
+        raise refuse(rules["method-not-allowed"])
+
+    def answer(self, operation: Operation, handler: Handler, id: str = "") -> Response:
+        """Run an operation and answer in Central's way."""
+        started = time.perf_counter()
+        environ = request.environ
+        call = Call(
+            operation,
+            id,
+            environ["QUERY_STRING"],
+            authorization=environ.get("HTTP_AUTHORIZATION"),
+        )
+        if environ["REQUEST_METHOD"] == "HEAD":  # routed as GET by werkzeug, unknown to Central
+            raise refuse(self.central.contract.rules["method-not-allowed"])
+        if operation.request is not None:
+            call.body = request.get_data(cache=False)
+            call.content_type = environ.get("CONTENT_TYPE", "")
+        try:
+            body, status, headers = handler(self.central, call), 200, Headers(_JSON_HEADERS)
+            headers.add("Grpc-Metadata-Content-Type", "application/grpc")
+            rule = ""
+        except Refusal as refusal:
+            body, status, headers = self._refused(refusal)
+            rule = refusal.rule
+        if self.settings.validation == "full":
+            self._judge_fully(call, status, body)
+        if call.violations:
+            headers.add(WARNING_HEADER, _header_text("; ".join(map(str, call.violations))))
+        self._log(operation, call, status, rule, started)
+        return _response(body, status, headers)
+
+    def _judge_fully(self, call: Call, status: int, body: bytes) -> None:
+        judge, operation = self.central.judge, call.operation
+        if operation.request is None and status == 200:
+            known = {"name": request.args.getlist("name"), "cluster": request.args.getlist("cluster")}
+            query = {name: values for name, values in known.items() if values and values != [""]}
+            call.violations += judge.request_violations(operation, operation.path, query, b"", "")
+        if found := judge.answer_violations(operation, operation.path, status, body):
+            self.central.answer_broken(found)
+
+    def _refused(self, refusal: Refusal) -> tuple[bytes, int, Headers]:
+        headers = Headers(_JSON_HEADERS)
+        headers.add(RULE_HEADER, refusal.rule)
+        if refusal.status == 401:
+            headers.add("WWW-Authenticate", _header_text(refusal.message))
+        return self.central.error_answer(refusal), refusal.status, headers
+
+    def failed(self, error: Exception) -> Response:
+        """Answer what no operation answered, in Central's error shape (pkg/grpc/recovery.go)."""
+        if isinstance(error, AnswerContractError):
+            raise error
+        if isinstance(error, RequestEntityTooLarge):
+            error = refuse(self.central.contract.rules["message-size"], size=request.content_length)
+        elif isinstance(error, HTTPException):
+            error = Refusal("http", error.code or 400, 3, error.description or error.name)
+        elif not isinstance(error, Refusal):
+            log.error("the mock failed on %s %s", request.method, request.path, exc_info=error)
+            error = Refusal("panic", 500, 13, "the mock failed; its log says why")
+        assert isinstance(error, Refusal)
+        if access_log.isEnabledFor(logging.INFO):
+            access_log.info("%s %s %s rule=%s", request.method, request.path, error.status, error.rule)
+        return _response(*self._refused(error))
+
+    def _log(self, operation: Operation, call: Call, status: int, rule: str, started: float) -> None:
+        if not access_log.isEnabledFor(logging.INFO):
+            return
+        path = operation.path.replace("{id}", call.id)
+        line = f"{operation.method} {path} {status} {(time.perf_counter() - started) * 1000:.1f}ms"
+        if rule:
+            line += f" rule={rule}"
+        if call.violations:
+            line += f" contract: {'; '.join(map(str, call.violations))}"
+        access_log.log(logging.WARNING if call.violations else logging.INFO, "%s", line)
+
+    # -- control ----------------------------------------------------------------------------------
+
+    def reset(self) -> Response:
+        """Go back to the first state."""
+        self.central.store.reset()
+        return self.health()
+
+    def health(self) -> Response:
+        """Say that the mock is up, which Central it plays and how much it holds."""
+        body: dict[str, Any] = {
+            "status": "ok",
+            "centralVersion": self.settings.version,
+            "asDeployed": self.settings.as_deployed,
+            "integrations": len(self.central.store),
+        }
+        return _response(protojson.render(body), 200, Headers(_JSON_HEADERS))
+
+
+def _override_method(environ: WSGIEnvironment) -> None:
+    """Run the method that a form POST names in a header; its fields become the query (grpc-gateway)."""
+    override = environ.get("HTTP_X_HTTP_METHOD_OVERRIDE")
+    if not override or environ["REQUEST_METHOD"] != "POST" or environ.get("CONTENT_TYPE") != _FORM:
+        return
+    form = Request(environ).get_data(cache=False).decode("latin-1")
+    environ["REQUEST_METHOD"] = override.upper()
+    environ["QUERY_STRING"] = "&".join(part for part in (form, environ.get("QUERY_STRING", "")) if part)
+    environ["CONTENT_LENGTH"] = "0"
+    environ.pop("werkzeug.request", None)
+
+
+_PRETTY_KEY = re.compile(r"(?:^|&)pretty(?:=|&|$)")
+
+
+def _response(body: bytes, status: int, headers: Headers) -> Response:
+    environ = request.environ
+    if environ.get("HTTP_ACCEPT") == "application/json+pretty" or _PRETTY_KEY.search(environ["QUERY_STRING"]):
+        body = protojson.indented(body)
+    if len(body) >= GZIP_FROM and "gzip" in environ.get("HTTP_ACCEPT_ENCODING", ""):
+        body = gzip.compress(body, compresslevel=1)
+        headers.set("Content-Encoding", "gzip")
+    return Response(body, status, headers)
+
+
+def _header_text(text: str) -> str:
+    """Make a text fit for a header: one line of printable ASCII, not too long."""
+    safe = percent_encoded(text, safe=" !\"#$&'()*+,/:;<=>?@[\\]^`{|}~-._")
+    return safe if len(safe) <= _LONGEST_HEADER else safe[:_LONGEST_HEADER] + "..."
+
+
+def _allow_origin(origin: str, response: Response) -> Response:
+    """Let a browser page of `origin` read the answer; Central itself never does."""
+    if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+        response = Response(status=204)
+        response.headers["Access-Control-Allow-Methods"] = "GET, POST, PUT, PATCH, DELETE"
+        asked = request.headers.get("Access-Control-Request-Headers", "")
+        response.headers["Access-Control-Allow-Headers"] = _header_text(asked)
+        response.headers["Access-Control-Max-Age"] = "600"
+    response.headers["Access-Control-Allow-Origin"] = origin
+    response.headers["Access-Control-Expose-Headers"] = f"{RULE_HEADER}, {WARNING_HEADER}"
+    if origin != "*":
+        response.headers.add("Vary", "Origin")
+    return response

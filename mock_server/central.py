@@ -1,0 +1,238 @@
+"""One Central: the parts that answer, put together from settings.
+
+Nothing outside the store keeps state, so one process can hold many.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+from mock_server import contract as contracts
+from mock_server import gourl, protojson
+from mock_server.auth import Auth
+from mock_server.clients import Clients
+from mock_server.contract import Operation
+from mock_server.errors import Refusal, refuse
+from mock_server.judge import Judge, Violation
+from mock_server.masking import Masking
+from mock_server.probe import Probe
+from mock_server.reconcile import Reconcile
+from mock_server.service import Service
+from mock_server.settings import Settings
+from mock_server.store import Store
+from mock_server.validation import Integration, Validation
+
+log = logging.getLogger("mock_central")
+
+MAX_MESSAGE = 24 * 1024 * 1024
+"""Bytes of the largest message Central receives (pkg/env/grpc_max_message_size.go)."""
+
+
+class AnswerContractError(AssertionError):
+    """The mock gave an answer that breaks the contract: a fault of ours."""
+
+
+class Decoded(NamedTuple):
+    """A body as Central understands it, and where it left the contract."""
+
+    message: dict[str, Any]
+    violations: list[Violation]
+
+
+class Central:
+    """The parts of one Central; each can be changed without touching another app's."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.contract = contracts.load()
+        self.judge = shared_judge()
+        self.decoder = protojson.Decoder(self.contract, show_credentials=settings.as_deployed)
+        self.masking = Masking(self.contract)
+        self.auth = Auth(self.contract, settings.credentials, enforced=settings.auth)
+        self.store = Store(
+            () if settings.empty else self._defaults(),
+            self.read_answer,
+            seed=settings.seed,
+            shuffled=settings.as_deployed,
+        )
+        iam_refused = self.contract.rules["ecr-iam-managed"].in_force(settings.version)
+        self.validation = Validation(self.contract, self.store, managed=settings.managed and iam_refused)
+        self.reconcile = Reconcile(self.contract)
+        self.clients = Clients(self.contract)
+        self.probe = Probe(self.contract, settings.probe_rules)
+        self.service = Service(
+            self.contract,
+            settings.version,
+            self.store,
+            self.validation,
+            self.reconcile,
+            self.clients,
+            self.probe,
+        )
+
+    def _defaults(self) -> Iterable[Integration]:
+        text = json.dumps(self.contract.defaults).replace("{namespace}", self.settings.namespace)
+        return (protojson.complete(self.contract.integration, entry) for entry in json.loads(text))
+
+    def empty_integration(self) -> dict[str, Any]:
+        """Give an integration of which nothing is set."""
+        return protojson.complete(self.contract.integration, {})
+
+    # -- requests ---------------------------------------------------------------------------------
+
+    def decode(self, operation: Operation, body: bytes, content_type: str) -> Decoded:
+        """Read the body of an operation as Central does.
+
+        Raises:
+            Refusal: Central cannot read it, or (only with `strict`) the contract does not promise it.
+        """
+        assert operation.request is not None  # operations without a body do not decode
+        message = self.contract.message(operation.request)
+        sent = _plain_json(body)
+        if sent is not None and _is_json(content_type) and self.judge.accepts(operation.request, sent):
+            decoded = self.completed(message, sent)
+            if decoded is not None:
+                self._check_size(message, decoded, body)
+                if self.settings.validation == "full":
+                    return Decoded(decoded, self._violations(operation, body, content_type))
+                return Decoded(decoded, [])
+        decoded = self.decoder.decode(message, body)
+        self._check_size(message, decoded, body)
+        return Decoded(decoded, self._violations(operation, body, content_type))
+
+    def completed(self, message: contracts.Message, sent: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Fill the gaps of a body that the contract accepts; None where only `decoder` can tell."""
+        try:
+            return protojson.complete(message, sent)
+        except ValueError:
+            return None
+
+    def _check_size(self, message: contracts.Message, decoded: Mapping[str, Any], body: bytes) -> None:
+        if len(body) <= MAX_MESSAGE:  # the binary form is never longer than the JSON
+            return
+        size = protojson.size(message, decoded, self.contract.categories)
+        if size > MAX_MESSAGE:
+            raise refuse(self.contract.rules["message-size"], size=size)
+
+    def _violations(self, operation: Operation, body: bytes, content_type: str) -> list[Violation]:
+        found: list[Violation] = []
+        value = body.strip(b" \t\r\n")
+        if not _is_json(content_type):
+            found.append(Violation("$", "the content type is not application/json"))
+        end = protojson.value_end(value)
+        if end < len(value):
+            found.append(Violation("$", "something follows the JSON value"))
+        try:
+            found += self.judge.request_violations(operation, operation.path, {}, value[:end], "application/json")
+        except (RecursionError, UnicodeError):
+            found.append(Violation("$", "nests too deep or is not UTF-8"))
+        if found and self.settings.strict:
+            raise _strict_refusal(found)
+        return found
+
+    def query(self, operation: Operation, query_string: str) -> tuple[dict[str, str], list[Violation]]:
+        """Read the query of the list: the filters that are set, by name.
+
+        Raises:
+            Refusal: a filter twice, or a query that cannot be decoded.
+        """
+        try:
+            values = gourl.parse_query(query_string)
+        except gourl.UrlError as error:
+            raise refuse(self.contract.rules["query-encoding"], reason=error) from None
+        known = [parameter["name"] for parameter in self._parameters(operation)]
+        for name in known:
+            if len(values.get(name, ())) > 1:
+                raise self.query_value_once(name, values[name])
+        found = [
+            Violation(f"?{name}", "is not a parameter of the contract")
+            for name in values
+            if name not in (*known, "pretty")
+        ]
+        if found and self.settings.strict:
+            raise _strict_refusal(found)
+        return {name: values[name][0] for name in known if name in values}, found
+
+    def query_value_once(self, name: str, values: list[str]) -> Refusal:
+        """grpc-gateway runtime/query.go."""
+        return refuse(self.contract.rules["query-value-once"], field=name, values=", ".join(values))
+
+    def _parameters(self, operation: Operation) -> list[dict[str, Any]]:
+        entry = self.contract.document["paths"][operation.path][operation.method.lower()]
+        return [each for each in entry.get("parameters", []) if each["in"] == "query"]
+
+    # -- answers ----------------------------------------------------------------------------------
+
+    def read_answer(self, integration: Integration) -> bytes:
+        """Render what reads show of an integration, checked against the contract once."""
+        shown = self.masking.credentials_masked(integration)
+        self.check_answer("StorageImageIntegration", shown)
+        return protojson.render(shown)
+
+    def create_answer(self, created: Integration, stored_answer: bytes, stored: Integration) -> bytes:
+        """Render the answer to a create: in clear as deployed, else masked as the document says."""
+        if self.settings.as_deployed:
+            self.check_answer("StorageImageIntegration", created)
+            return protojson.render(created)
+        if created is stored:
+            return stored_answer
+        return self.read_answer(created)
+
+    def error_answer(self, refusal: Refusal) -> bytes:
+        """Render a refusal."""
+        body = refusal.body()
+        self.check_answer("GooglerpcStatus", body)
+        return protojson.render(body)
+
+    def check_answer(self, schema: str, value: Any) -> None:
+        """See that an answer keeps the contract; a violation is logged, or raised in tests."""
+        if not self.judge.accepts(schema, value, answer=True):
+            self.answer_broken([Violation("$", f"is no {schema}")])
+
+    def answer_broken(self, violations: list[Violation]) -> None:
+        """Report an answer of ours that breaks the contract."""
+        text = "the mock's answer breaks the contract: " + "; ".join(map(str, violations))
+        log.error(text)
+        if self.settings.fatal_answers:
+            raise AnswerContractError(text)
+
+
+@cache
+def shared_judge() -> Judge:
+    """Give the judge of the shipped contract: its validators are compiled once a process."""
+    return Judge(contracts.load())
+
+
+def _strict_refusal(violations: list[Violation]) -> Refusal:
+    text = "; ".join(map(str, violations))
+    return Refusal("strict", 400, 3, f"the request leaves the contract: {text}")
+
+
+def _is_json(content_type: str) -> bool:
+    return content_type == "application/json" or (content_type.partition(";")[0].strip().lower() == "application/json")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+_PLAIN = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
+
+
+def _plain_json(body: bytes) -> Any:
+    """Read JSON that every reader reads alike, else give None."""
+    try:
+        return _PLAIN.decode(body.decode())
+    except (ValueError, RecursionError):
+        return None

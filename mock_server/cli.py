@@ -1,0 +1,243 @@
+"""The command `mock-central`."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import tomllib
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mock_server import contract as contracts
+from mock_server.contract import VERSIONS
+from mock_server.probe import DEFAULT_RULES, OUTCOMES, ProbeRule
+from mock_server.settings import VALIDATION_MODES, Settings
+
+ENVIRONMENT = "MOCK_CENTRAL"
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="""\b
+Examples:
+  mock-central serve
+  mock-central serve --port 9000 --as-deployed --auth
+  mock-central rules
+\b
+Shell completion (bash; zsh and fish likewise):
+  eval "$(_MOCK_CENTRAL_COMPLETE=bash_source mock-central)"
+""",
+)
+@click.version_option(package_name="mock-central", prog_name="mock-central")
+def main() -> None:
+    """A stand-in for the image-integration API of StackRox Central."""
+
+
+def _from_file(context: click.Context, _parameter: click.Parameter, path: Path | None) -> Path | None:
+    """Take the values of a TOML file as defaults of the options."""
+    if path is None:
+        return None
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise click.BadParameter(f"{path}: {error}") from None
+    known = {parameter.name for parameter in context.command.params} - {"config"}
+    values = {name.replace("-", "_"): value for name, value in values.items()}
+    if unknown := sorted(values.keys() - known):
+        raise click.BadParameter(f"{path}: unknown setting {unknown[0]!r}; known: {', '.join(sorted(known))}")
+    context.default_map = {**(context.default_map or {}), **values}
+    return path
+
+
+def _probe_rule(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[ProbeRule, ...]:
+    rules = []
+    for value in values:
+        host, _, outcome = value.rpartition("=")
+        if not host or outcome not in OUTCOMES:
+            raise click.BadParameter(f"{value!r} is not HOST=OUTCOME with an outcome of {', '.join(OUTCOMES)}")
+        rules.append(ProbeRule(host, outcome))
+    return tuple(rules)
+
+
+def _basic(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[str, str]:
+    user, colon, password = value.partition(":")
+    if not colon:
+        raise click.BadParameter("is not USER:PASSWORD")
+    return user, password
+
+
+_READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@main.command(
+    context_settings={"auto_envvar_prefix": ENVIRONMENT, "show_default": True},
+    epilog="""\b
+Every option can come from the environment (MOCK_CENTRAL_PORT=9000) or from
+a TOML file (port = 9000); the command line wins, then the environment.
+\b
+Examples:
+  mock-central serve --port 9000
+  mock-central serve --auth --as-deployed --central-version 4.11
+  mock-central serve --tls --cors http://localhost:5173
+  mock-central serve --probe 'registry.example.com=unauthorized'
+""",
+)
+@click.option(
+    "--config", type=_READABLE, callback=_from_file, is_eager=True, expose_value=False, help="TOML file of options."
+)
+@click.option("--host", default="127.0.0.1", help="Address to listen on.")
+@click.option("--port", default=8080, type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one.")
+@click.option(
+    "--central-version",
+    "version",
+    default=VERSIONS[-1],
+    type=click.Choice(VERSIONS),
+    help="Release of Central to play.",
+)
+@click.option(
+    "--as-deployed", is_flag=True, help="Follow deployed Central where the document disagrees (see `differences`)."
+)
+@click.option("--managed", is_flag=True, help="Play the managed service.")
+@click.option("--empty", is_flag=True, help="Start without the integrations of a fresh Central.")
+@click.option("--namespace", default="stackrox", help="Namespace that Central runs in.")
+@click.option("--seed", type=int, help="Give the same ids at each start.")
+@click.option("--strict", is_flag=True, help="Refuse what the contract does not promise.")
+@click.option(
+    "--validation",
+    default=VALIDATION_MODES[0],
+    type=click.Choice(VALIDATION_MODES),
+    help="full: openapi-core judges every request and answer.",
+)
+@click.option(
+    "--probe",
+    "probe_rules",
+    multiple=True,
+    metavar="HOST=OUTCOME",
+    callback=_probe_rule,
+    help=f"How registry tests of a host (a pattern) end: {', '.join(OUTCOMES)}. Before the built-in rules.",
+)
+@click.option("--auth", is_flag=True, help="Ask for credentials, as Central does.")
+@click.option("--admin-token", default="mock-admin-token", help="Token that may read and write.")
+@click.option("--read-only-token", default="mock-read-only-token", help="Token that may read.")
+@click.option("--no-access-token", default="mock-no-access-token", help="Token without the Integration permission.")
+@click.option("--no-role-token", default="mock-no-role-token", help="Token without a role.")
+@click.option(
+    "--basic", default="admin:mock-password", callback=_basic, metavar="USER:PASSWORD", help="Basic credentials."
+)
+@click.option("--tls", is_flag=True, help="Serve HTTPS with a certificate made at start.")
+@click.option("--cert", type=_READABLE, help="Serve HTTPS with this certificate (PEM); goes with --key.")
+@click.option("--key", type=_READABLE, help="Key of the certificate.")
+@click.option("--cors", metavar="ORIGIN", help="Let browser pages of this origin call; * for any.")
+@click.option(
+    "--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), help="What to log."
+)
+def serve(
+    host: str,
+    port: int,
+    tls: bool,
+    cert: Path | None,
+    key: Path | None,
+    log_level: str,
+    basic: tuple[str, str],
+    probe_rules: tuple[ProbeRule, ...],
+    **options: Any,
+) -> None:
+    """Serve the mock until Ctrl-C."""
+    from mock_server import server
+    from mock_server.auth import Credentials
+
+    if (cert is None) != (key is None):
+        raise click.UsageError("--cert and --key go together")
+    tokens = {name: options.pop(name) for name in list(options) if name.endswith("_token")}
+    settings = Settings(
+        credentials=Credentials(**tokens, username=basic[0], password=basic[1]),
+        probe_rules=probe_rules + DEFAULT_RULES,
+        **options,
+    )
+    with ExitStack() as stack:
+        files = server.Tls(cert, key) if cert and key else None
+        if tls and files is None:
+            files = stack.enter_context(server.self_signed(host))
+        try:
+            port = server.free_port(host, port)
+            server.serve(
+                settings,
+                host,
+                port,
+                tls=files,
+                log_level=log_level,
+                on_listening=lambda: _banner(settings, host, port, secure=files is not None),
+            )
+        except server.ServeError as error:
+            raise click.ClickException(str(error)) from None
+
+
+def _banner(settings: Settings, host: str, port: int, *, secure: bool) -> None:
+    """Say where the mock is and give a line that works."""
+    shown = "127.0.0.1" if host in ("0.0.0.0", "") else f"[{host}]" if ":" in host else host  # noqa: S104
+    url = f"{'https' if secure else 'http'}://{shown}:{port}"
+    curl = "curl -k" if secure else "curl"
+    token = f" -H 'Authorization: Bearer {settings.credentials.admin_token}'" if settings.auth else ""
+    manner = "as deployed" if settings.as_deployed else "as documented"
+    click.echo(
+        f"mock-central listens on {url} and plays Central {settings.version} {manner}.\n"
+        f"  try    {curl}{token} {url}/v1/imageintegrations\n"
+        f"  reset  {curl} -X POST {url}/__admin/reset\n"
+        f"  stop   Ctrl-C"
+    )
+    sys.stdout.flush()
+
+
+@main.command()
+def routes() -> None:
+    """List the operations of the contract."""
+    operations = contracts.load().operations.values()
+    _table(
+        ("method", "path", "operation", "permission"),
+        [(each.method, each.path, each.id, each.permission) for each in operations],
+    )
+
+
+@main.command()
+@click.option("--central-version", type=click.Choice(VERSIONS), help="Only the rules of this release.")
+def rules(central_version: str | None) -> None:
+    """List the rules of Central: id, status, text and source."""
+    found = [rule for rule in contracts.load().rules.values() if not central_version or rule.in_force(central_version)]
+    _table(
+        ("rule", "status", "what", "text", "releases", "source"),
+        [(each.id, str(each.status or ""), each.title, each.message, _releases(each), each.source) for each in found],
+    )
+
+
+@main.command()
+def differences() -> None:
+    """List where the published document and deployed Central disagree."""
+    _table(
+        ("difference", "document (default)", "deployment (--as-deployed)", "source"),
+        [dataclasses.astuple(each) for each in contracts.load().differences.values()],
+    )
+
+
+def _releases(rule: contracts.Rule) -> str:
+    since = f"from {rule.since}" if rule.since != VERSIONS[0] else ""
+    until = f"to {rule.until}" if rule.until != VERSIONS[-1] else ""
+    return " ".join(filter(None, (since, until)))
+
+
+def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """Print a table on a terminal, tab-separated lines into a pipe."""
+    if not sys.stdout.isatty():
+        for row in (header, *rows):
+            click.echo("\t".join(row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*header)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)

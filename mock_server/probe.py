@@ -1,0 +1,86 @@
+"""Registry tests without a network: the host name decides how a test ends.
+
+No registry is ever contacted. A rule of the settings says which hosts fail, and how; the
+texts are those that Central's clients give (pkg/registries, pkg/scanners).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from mock_server import gourl
+from mock_server.contract import Contract
+from mock_server.errors import Problem, problem
+from mock_server.validation import Integration, config_member
+
+OUTCOMES = ("pass", "unreachable", "unauthorized")
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeRule:
+    """Registry tests of hosts that match `host` (a shell pattern) end with `outcome`."""
+
+    host: str
+    outcome: str
+
+
+DEFAULT_RULES = (
+    ProbeRule("*.invalid", "unreachable"),  # RFC 2606: never resolves
+    ProbeRule("unreachable.*", "unreachable"),
+    ProbeRule("unreachable", "unreachable"),
+    ProbeRule("unauthorized.*", "unauthorized"),
+    ProbeRule("unauthorized", "unauthorized"),
+)
+
+
+class Probe:
+    """Answers what ``Test()`` of a registry or scanner client would."""
+
+    def __init__(self, contract: Contract, rules: Sequence[ProbeRule] = DEFAULT_RULES) -> None:
+        """The first matching rule counts; a host without one passes."""
+        self.contract = contract
+        self.probe_rules = rules
+
+    def registry_reachable(self, integration: Integration) -> Problem | None:
+        """Play the network part of a test; None when it passes."""
+        endpoint = self._endpoint(integration)
+        if integration["type"] == "scannerv4" or not endpoint:
+            return None
+        try:
+            host = gourl.host_name("http://" + endpoint.removeprefix("https://").removeprefix("http://"))
+        except gourl.UrlError:
+            return None
+        outcome = next((r.outcome for r in self.probe_rules if fnmatchcase(host.lower(), r.host)), "pass")
+        if outcome == "pass":
+            return None
+        reason = _reason(integration, endpoint, host, unreachable=outcome == "unreachable")
+        return problem(self.contract.rules["registry-reachable"], reason=reason)
+
+    def _endpoint(self, integration: Integration) -> str:
+        member = config_member(self.contract.integration, integration)
+        endpoint: str = integration[member].get("endpoint", "") if member else ""
+        return endpoint
+
+
+def _reason(integration: Integration, endpoint: str, host: str, *, unreachable: bool) -> str:
+    kind = integration["type"]
+    url = endpoint if "://" in endpoint else "https://" + endpoint
+    url = url.rstrip("/")
+    if kind == "quay" and not integration.get("quay", {}).get("oauthToken"):
+        if unreachable:
+            return "received error from Quay; check Central logs for the full error"
+        return "received http status code 401 from Quay; check Central logs for the full error"
+    if kind == "clair" and not unreachable:
+        return "Received status code 401, but expected 200"
+    path = {
+        "ecr": "/v2/_catalog",
+        "artifactory": "/v2/_catalog",
+        "clair": "/v1/namespaces",
+        "clairV4": "/indexer/api/v1/index_state",
+        "clairify": "/scanner/ping",
+    }.get(kind, "/v2/")
+    if unreachable:
+        return f'Get "{url}{path}": dial tcp: lookup {host}: no such host'
+    return f'Get "{url}{path}": http: non-successful response (status=401 body="")'

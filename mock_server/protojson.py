@@ -1,0 +1,387 @@
+"""Protobuf JSON as Central's gateway reads and writes it.
+
+An integration is a `dict` in the shape and order in which Central writes it: JSON names, zero
+values present, unset messages None, unset config members absent, categories by name (by
+number where Central knows no name). It is never changed in place.
+
+Reading has two ways. A body that the contract promises needs no more than its gaps filled:
+`complete`. Any other body goes through `decode`, which follows protobuf-go's
+``encoding/protojson/decode.go`` token by token and refuses in its words.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from mock_server import gojson, timestamps
+from mock_server.contract import MASK, Contract, Field, Message
+from mock_server.errors import Refusal, refuse
+from mock_server.gotext import quote
+
+_TOKEN = re.compile(rb'[ \t\r\n]*(?:"(?:[^"\\]++|\\.)*+"|[-+.0-9A-Za-z]+|[{}\[\],:])', re.DOTALL)
+_ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
+_SIMPLE = {b'"': '"', b"\\": "\\", b"/": "/", b"b": "\b", b"f": "\f", b"n": "\n", b"r": "\r", b"t": "\t"}
+_NUMBER = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?")
+_INT32 = range(-(2**31), 2**31)
+_LONGEST_NUMBER = 20
+"""Digits of the largest number protojson unfolds an exponent for."""
+
+
+def render(value: object) -> bytes:
+    """Write an answer: no blanks, nothing escaped that need not be."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+def indented(answer: bytes) -> bytes:
+    """Write an answer again with an indent of two blanks."""
+    return json.dumps(json.loads(answer), ensure_ascii=False, indent=2).encode("utf-8", "surrogatepass")
+
+
+def complete(message: Message, sent: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill the gaps of a sparse message, in Central's order.
+
+    Raises:
+        ValueError: a time that only looks like one.
+    """
+    whole: dict[str, Any] = {}
+    for field in message.fields:
+        value = sent.get(field.name)
+        if value is None:
+            if not field.oneof:
+                whole[field.name] = field.default
+        elif field.message is not None and not field.repeated:
+            whole[field.name] = complete(field.message, value)
+        elif field.kind == "timestamp":
+            whole[field.name] = timestamps.normalise(value)
+        elif field.kind == "int32":
+            whole[field.name] = int(value)
+        else:
+            whole[field.name] = value
+    return whole
+
+
+def value_end(data: bytes) -> int:
+    """Give the end of the first JSON value of a body that Central took."""
+    found = gojson.first_value(data)
+    return found[1] if found else 0
+
+
+def size(message: Message, value: Mapping[str, Any], numbers: Mapping[str, int]) -> int:
+    """Count the bytes of a message in protobuf's binary form; `numbers` are those of the enum."""
+    total = 0
+    for field in message.fields:
+        found = value.get(field.name)
+        if found is None or found == field.default:
+            continue
+        tag = 1 if field.number < 16 else 2
+        if field.repeated:
+            items = sum(_varint(numbers.get(item, item)) for item in found)
+            total += tag + _varint(items) + items
+        elif field.message is not None:
+            inner = size(field.message, found, numbers)
+            total += tag + _varint(inner) + inner
+        elif field.kind == "string":
+            length = len(found.encode())
+            total += tag + _varint(length) + length
+        elif field.kind == "timestamp":
+            inner = _timestamp_size(found)
+            total += tag + _varint(inner) + inner
+        else:
+            total += tag + _varint(int(found))
+    return total
+
+
+def _varint(number: int) -> int:
+    """Count the bytes of a varint; a negative one is written with 64 bits."""
+    return max(1, -(-(number % 2**64).bit_length() // 7))
+
+
+def _timestamp_size(text: str) -> int:
+    seconds, _, fraction = text.removesuffix("Z").partition(".")
+    whole = int(datetime.fromisoformat(seconds).replace(tzinfo=UTC).timestamp())
+    nanos = int(fraction.ljust(9, "0") or 0)
+    return sum(1 + _varint(number) for number in (whole, nanos) if number)
+
+
+class _Token(NamedTuple):
+    start: int
+    raw: bytes
+
+    @property
+    def is_string(self) -> bool:
+        return self.raw[:1] == b'"'
+
+    @property
+    def is_number(self) -> bool:
+        return self.raw[:1] in b"-0123456789"
+
+
+class Decoder:
+    """Reads bodies; one for an app, so that a fault can be planted in it."""
+
+    def __init__(self, contract: Contract, *, show_credentials: bool) -> None:
+        """`show_credentials`: let a refused credential stand in the refusal, as Central does."""
+        self.contract = contract
+        self.show_credentials = show_credentials
+
+    def decode(self, message: Message, data: bytes) -> dict[str, Any]:
+        """Read a body, byte for byte as Central does; an empty body is an empty message.
+
+        Raises:
+            Refusal: with protojson's text, or that of Go's JSON package.
+        """
+        return complete(message, self.sparse(message, data))
+
+    def sparse(self, message: Message, data: bytes) -> dict[str, Any]:
+        """Read a body, leaving out what it does not set."""
+        rules = self.contract.rules
+        try:
+            found = gojson.first_value(data)
+        except gojson.JsonTruncatedError:
+            raise refuse(rules["body-truncated"]) from None
+        except gojson.JsonDepthError as error:
+            raise refuse(rules["nesting-depth"], reason=error) from None
+        except gojson.JsonSyntaxError as error:
+            raise refuse(rules["body-syntax"], reason=error) from None
+        if found is None:
+            return {}
+        return _Reading(self, data[found[0] : found[1]]).message(message)
+
+
+class _Reading:
+    """One body on its way to a message. The JSON is known to be well formed."""
+
+    def __init__(self, decoder: Decoder, data: bytes) -> None:
+        self.decoder = decoder
+        self.rules = decoder.contract.rules
+        self.data = data
+        self.at = 0
+        self.path: list[Field] = []
+
+    # -- tokens ---------------------------------------------------------------
+
+    def peek(self) -> _Token:
+        match = _TOKEN.match(self.data, self.at)
+        assert match is not None  # the JSON was checked before
+        raw = match.group().lstrip(b" \t\r\n")
+        return _Token(match.end() - len(raw), raw)
+
+    def read(self) -> _Token:
+        """Give the next token; a string is checked as it is read."""
+        token = self.peek()
+        self.at = token.start + len(token.raw)
+        if token.is_string:
+            self.text(token)
+        return token
+
+    def text(self, token: _Token) -> str:
+        """Decode a string token."""
+        parts, at, raw = [], 1, token.raw
+        while True:
+            end = raw.find(b"\\", at, -1)
+            plain = raw[at : end if end >= 0 else -1]
+            try:
+                parts.append(plain.decode())
+            except UnicodeDecodeError:
+                raise self.bad_string(token, "invalid UTF-8 in string") from None
+            if end < 0:
+                return "".join(parts)
+            match = _ESCAPE.match(raw, end)
+            assert match is not None  # the JSON was checked before
+            at = match.end()
+            if match[1] is None:
+                parts.append(_SIMPLE[match[2]])
+                continue
+            point = int(match[1], 16)
+            if 0xD800 <= point < 0xE000:
+                point = self.surrogate_pair(token, point, token.start + at)
+                at += 6
+            parts.append(chr(point))
+
+    def surrogate_pair(self, token: _Token, high: int, at: int) -> int:
+        """Join a surrogate with the escape that must follow it at byte `at` of the body."""
+        following = self.data[at : at + 6]
+        if len(following) < 6:
+            raise refuse(self.rules["string-encoding"], reason="proto: unexpected EOF")
+        match = re.fullmatch(rb"\\u([0-9a-fA-F]{4})", following)
+        low = int(match[1], 16) if match else 0
+        if not (high < 0xDC00 <= low < 0xE000):
+            raise self.bad_string(token, f"invalid escape code {quote(following)} in string")
+        return 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00)
+
+    def bad_string(self, token: _Token, reason: str) -> Refusal:
+        return refuse(self.rules["string-encoding"], reason=f"proto: syntax error ({self.position(token)}): {reason}")
+
+    def position(self, token: _Token) -> str:
+        """Say where a token stands: line and column from 1, a column being a character."""
+        before = self.data[: token.start]
+        line_number = before.count(b"\n") + 1
+        line = before.rpartition(b"\n")[2]
+        # A byte that is not UTF-8 counts as one character, as in Go.
+        column = len(line.decode("utf-8", "surrogateescape"))
+        return f"line {line_number}:{column + 1}"
+
+    def shown(self, token: _Token) -> str:
+        """Write a token into a refusal, or the mask in its place."""
+        credential = bool(self.path) and self.path[-1].scrub == "always"
+        if credential and not self.decoder.show_credentials:
+            return MASK
+        return token.raw.decode("utf-8", "replace")
+
+    def unexpected(self, token: _Token) -> Refusal:
+        return refuse(self.rules["unexpected-token"], position=self.position(token), token=self.shown(token))
+
+    def extension_name(self, token: _Token, name: str) -> None:
+        """Refuse a name in brackets, the notation of extensions, that names something else."""
+        found = self.decoder.contract.proto_types.get(name[1:-1]) if name[:1] + name[-1:] == "[]" else None
+        if found is not None:
+            shown = token.raw.decode("utf-8", "replace")
+            raise refuse(self.rules["extension-name"], position=self.position(token), token=shown, found=found)
+
+    # -- values ---------------------------------------------------------------
+
+    def message(self, message: Message) -> dict[str, Any]:
+        token = self.read()
+        if token.raw != b"{":
+            raise self.unexpected(token)
+        values: dict[str, Any] = {}
+        seen: set[str] = set()
+        member: str | None = None
+        while (token := self.read()).raw != b"}":
+            if token.raw == b",":
+                token = self.read()
+            name = self.text(token)
+            self.read()  # the colon
+            field = message.by_name.get(name)
+            if field is None:
+                self.extension_name(token, name)
+                self.skip()
+                continue
+            if field.name in seen:
+                raise refuse(
+                    self.rules["duplicate-field"],
+                    position=self.position(token),
+                    token=token.raw.decode("utf-8", "replace"),
+                )
+            seen.add(field.name)
+            if self.peek().raw == b"null":
+                self.read()
+                continue
+            if field.oneof:
+                if member is not None:
+                    raise refuse(
+                        self.rules["one-config-member"],
+                        position=self.position(token),
+                        token=token.raw.decode("utf-8", "replace"),
+                    )
+                member = field.name
+            self.path.append(field)
+            values[field.name] = self.value(field)
+            self.path.pop()
+        return values
+
+    def value(self, field: Field) -> Any:
+        if field.repeated:
+            return self.items(field)
+        if field.message is not None:
+            return self.message(field.message)
+        if field.kind == "timestamp":
+            return self.timestamp()
+        return self.scalar(field)
+
+    def items(self, field: Field) -> list[Any]:
+        token = self.read()
+        if token.raw != b"[":
+            raise self.unexpected(token)
+        found = []
+        while self.peek().raw != b"]":
+            if self.peek().raw == b",":
+                self.read()
+            item = self.scalar(field)
+            if item is not None:
+                found.append(item)
+        self.read()
+        return found
+
+    def scalar(self, field: Field) -> Any:
+        token = self.read()
+        if field.kind == "string":
+            if token.is_string:
+                return self.text(token)
+        elif field.kind == "bool":
+            if token.raw in (b"true", b"false"):
+                return token.raw == b"true"
+        elif field.kind == "enum":
+            if token.is_string:
+                name = self.text(token)
+                return name if name in self.decoder.contract.categories else None
+            number = _int32(token.raw.decode()) if token.is_number else None
+            if number is not None:
+                names = {value: name for name, value in self.decoder.contract.categories.items()}
+                return names.get(number, number)
+        else:
+            text = self.text(token) if token.is_string else token.raw.decode() if token.is_number else ""
+            number = _int32(text)
+            if number is not None:
+                return number
+        raise refuse(
+            self.rules["field-value"],
+            position=self.position(token),
+            kind=field.kind,
+            field=field.name,
+            token=self.shown(token),
+        )
+
+    def timestamp(self) -> str:
+        token = self.read()
+        if not token.is_string:
+            raise self.unexpected(token)
+        try:
+            return timestamps.normalise(self.text(token))
+        except timestamps.TimestampRangeError:
+            rule = "timestamp-range"
+        except ValueError:
+            rule = "timestamp-format"
+        raise refuse(self.rules[rule], position=self.position(token), token=self.shown(token))
+
+    def skip(self) -> None:
+        """Pass over the value of a field that Central does not know."""
+        depth = 0
+        while True:
+            token = self.read()
+            if token.raw in (b"{", b"["):
+                depth += 1
+            elif token.raw in (b"}", b"]"):
+                depth -= 1
+            if depth == 0 and token.raw not in (b",", b":"):
+                return
+
+
+def _int32(text: str) -> int | None:
+    """Read a number as protojson does: any form that has no fraction left is a whole one."""
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        return None
+    sign, whole, fraction = match[1], match[2].lstrip("0"), (match[3] or "").rstrip("0")
+    if not whole and not fraction:
+        return 0
+    shift = int(match[4] or 0)
+    if shift not in _INT32:
+        return None
+    if shift >= 0:
+        if len(fraction) > shift or len(whole) + shift > _LONGEST_NUMBER:
+            return None
+        digits = whole + fraction + "0" * (shift - len(fraction))
+    else:
+        keep = len(whole) + shift
+        if fraction or keep < 0 or whole[keep:].strip("0"):
+            return None
+        digits = whole[:keep]
+    if not digits:
+        return None
+    number = int(sign + digits)
+    return number if number in _INT32 else None

@@ -1,0 +1,50 @@
+"""The pytest fixture `mock_central`: a fresh Central on a loopback port for each test.
+
+``@pytest.mark.mock_central(as_deployed=True, auth=True)`` chooses its settings.
+Loaded in every pytest run of its environment, so nothing of ours is imported up here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from mock_server.server import MockServer
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line(
+        "markers", "mock_central(**settings): settings of the mock that the fixture `mock_central` gives"
+    )
+
+
+@pytest.fixture(scope="session")
+def _mock_central_servers() -> Iterator[Any]:
+    """Keep one running mock for each set of settings; a test gets it reset."""
+    from mock_server.server import running
+    from mock_server.settings import Settings
+
+    servers: dict[Settings, MockServer] = {}
+    with ExitStack() as stack:
+
+        def server(**chosen: Any) -> MockServer:
+            settings = Settings(**{"fatal_answers": True} | chosen)
+            if settings not in servers:
+                servers[settings] = stack.enter_context(running(settings))
+            servers[settings].reset()
+            return servers[settings]
+
+        yield server
+
+
+@pytest.fixture
+def mock_central(request: pytest.FixtureRequest, _mock_central_servers: Any) -> MockServer:
+    """A running mock in its first state, `url` telling where."""
+    marker = request.node.get_closest_marker("mock_central")
+    server: MockServer = _mock_central_servers(**(marker.kwargs if marker else {}))
+    return server

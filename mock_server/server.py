@@ -1,0 +1,148 @@
+"""Serving an app: granian for people, a thread of this process for tests."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mock_server.settings import Settings
+
+if TYPE_CHECKING:
+    from mock_server.app import MockCentral
+
+THREADS = 4
+"""Requests answered at once; Python runs one at a time, so more of them only wait."""
+
+
+class ServeError(Exception):
+    """The server cannot start; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Files of a certificate and its key."""
+
+    cert: Path
+    key: Path
+
+
+def free_port(host: str, port: int) -> int:
+    """Give `port` if nobody listens there, or any free one for 0.
+
+    Raises:
+        ServeError: the port is taken, or the address is not one of this machine.
+    """
+    try:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        with socket.socket(addresses[0][0], socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(addresses[0][4])
+            found: int = probe.getsockname()[1]
+            return found
+    except OSError as error:
+        raise ServeError(
+            f"cannot listen on {host} port {port}: {error.strerror or error}; "
+            f"choose another with --port (0 takes a free one) or --host"
+        ) from None
+
+
+@contextmanager
+def self_signed(host: str) -> Iterator[Tls]:
+    """Make a certificate for `host` and the loopback names, in files that go away afterwards."""
+    import trustme
+
+    with tempfile.TemporaryDirectory(prefix="mock-central-") as folder:
+        names = dict.fromkeys((host, "localhost", "127.0.0.1", "::1"))
+        certificate = trustme.CA().issue_cert(*(name for name in names if name not in ("0.0.0.0", "::")))  # noqa: S104
+        tls = Tls(Path(folder, "cert.pem"), Path(folder, "key.pem"))
+        tls.cert.write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
+        certificate.private_key_pem.write_to_path(tls.key)
+        yield tls
+
+
+def serve(
+    settings: Settings,
+    host: str,
+    port: int,
+    *,
+    tls: Tls | None = None,
+    log_level: str = "info",
+    on_listening: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve until interrupted. One worker process, because the state is in its memory.
+
+    Raises:
+        ServeError: the port is taken.
+    """
+    from granian.constants import Interfaces
+    from granian.server import Server
+
+    port = free_port(host, port)
+    server: Any = Server(
+        target="mock_server",
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=1,
+        blocking_threads=THREADS,
+        log_enabled=False,
+        ssl_cert=tls.cert if tls else None,
+        ssl_key=tls.key if tls else None,
+    )
+    server.on_startup(on_listening)
+    server.serve(target_loader=partial(_load, settings, log_level), wrap_loader=False)
+
+
+def _load(settings: Settings, log_level: str) -> MockCentral:
+    from mock_server.app import create_app
+
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)-7s %(message)s", stream=sys.stderr)
+    return create_app(settings)
+
+
+class MockServer:
+    """A mock that serves from a thread of this process."""
+
+    def __init__(self, app: MockCentral, url: str) -> None:
+        self.app = app
+        self.url = url
+        """Where it listens, such as ``http://127.0.0.1:40123``."""
+
+    def reset(self) -> None:
+        """Go back to the first state."""
+        self.app.central.store.reset()
+
+
+@contextmanager
+def running(settings: Settings | None = None, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[MockServer]:
+    """Serve on a free loopback port while the block runs."""
+    from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
+
+    from mock_server.app import create_app
+
+    class Handler(WSGIRequestHandler):
+        protocol_version = "HTTP/1.1"  # keeps connections open
+
+        def log(self, type: str, message: str, *args: Any) -> None:
+            """Leave the log to the app."""
+
+    app = create_app(settings)
+    server = ThreadedWSGIServer(host, port, app, Handler)
+    # The default poll makes every stop last half a second.
+    thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.01), daemon=True)
+    thread.start()
+    try:
+        yield MockServer(app, f"http://{host}:{server.port}")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,112 @@
+"""The integrations of one Central, in memory."""
+
+from __future__ import annotations
+
+import random
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+Integration = Mapping[str, Any]
+
+
+class Stored(NamedTuple):
+    """An integration and the bytes that reads of it answer."""
+
+    integration: Integration
+    answer: bytes
+
+
+class Store:
+    """Integrations by id, names unique. Reads take no lock; writes hold `lock`.
+
+    A caller that checks before it writes holds `lock` around both. What is stored is never
+    changed in place, so a reader may keep what it got.
+    """
+
+    def __init__(
+        self,
+        first_state: Iterable[Integration],
+        answer: Callable[[Integration], bytes],
+        *,
+        seed: int | None = None,
+        shuffled: bool = False,
+    ) -> None:
+        """`answer` renders what reads show; `shuffled` lists in another order at each call."""
+        self.lock = threading.RLock()
+        self._first_state = tuple(first_state)
+        self._answer = answer
+        self._seed = seed
+        self._shuffled = shuffled
+        self.reset()
+
+    def reset(self) -> None:
+        """Go back to the first state; seeded ids start again too."""
+        with self.lock:
+            self._random = random.Random(self._seed)
+            self._by_id: dict[str, Stored] = {}
+            self._ids_by_name: dict[str, str] = {}
+            self._joined: bytes | None = None
+            for integration in self._first_state:
+                self.put(integration)
+
+    def new_id(self) -> str:
+        """central/imageintegration/datastore/datastore_impl.go: a lower-case UUID of version 4."""
+        with self.lock:
+            return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+
+    def get(self, id: str) -> Stored | None:
+        """Give the integration with exactly this id; an id is no more than a text here."""
+        return self._by_id.get(id)
+
+    def id_of_name(self, name: str) -> str | None:
+        """Give the id of the integration with exactly this name."""
+        return self._ids_by_name.get(name)
+
+    def put(self, integration: Integration) -> Stored:
+        """Store an integration under its id, in the place of the one that has it."""
+        stored = Stored(integration, self._answer(integration))
+        with self.lock:
+            self._forget_name(integration["id"])
+            self._by_id[integration["id"]] = stored
+            self._ids_by_name[integration["name"]] = integration["id"]
+            self._joined = None
+        return stored
+
+    def remove(self, id: str) -> None:
+        """Remove the integration with this id, if there is one."""
+        with self.lock:
+            self._forget_name(id)
+            self._by_id.pop(id, None)
+            self._joined = None
+
+    def _forget_name(self, id: str) -> None:
+        old = self._by_id.get(id)
+        if old is not None and self._ids_by_name.get(old.integration["name"]) == id:
+            del self._ids_by_name[old.integration["name"]]
+
+    def list_answer(self, ids: Iterable[str] | None = None) -> bytes:
+        """Render the list of all integrations, or of those with the given ids."""
+        if ids is not None:
+            return _joined(stored.answer for id in ids if (stored := self._by_id.get(id)))
+        with self.lock:
+            if self._shuffled:
+                answers = [stored.answer for stored in self._by_id.values()]
+                self._random_order(answers)
+                return _joined(answers)
+            if self._joined is None:
+                self._joined = _joined(stored.answer for stored in self._by_id.values())
+            return self._joined
+
+    @staticmethod
+    def _random_order(answers: list[bytes]) -> None:
+        # Not the generator of the ids: reading a list must not change the ids that follow.
+        random.shuffle(answers)
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+
+def _joined(answers: Iterable[bytes]) -> bytes:
+    return b'{"integrations":[' + b",".join(answers) + b"]}"
