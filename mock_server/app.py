@@ -55,9 +55,14 @@ def create_app(settings: Settings | None = None) -> MockCentral:
     """Make an app of its own, with its own state.
 
     Raises:
-        ValueError: document and handlers differ.
+        ValueError: document and handlers differ, or a fault of the settings is unknown.
     """
-    return MockCentral(settings or Settings())
+    app = MockCentral(settings or Settings())
+    if app.settings.faults:
+        from mock_server import faults
+
+        faults.plant(app, app.settings.faults)
+    return app
 
 
 class MockCentral(Flask):
@@ -126,7 +131,7 @@ class MockCentral(Flask):
         if environ["REQUEST_METHOD"] == "HEAD":  # routed as GET by werkzeug, unknown to Central
             raise refuse(self.central.contract.rules["method-not-allowed"])
         if operation.request is not None:
-            call.body = request.get_data(cache=False)
+            call.body = _body(environ)
             call.content_type = environ.get("CONTENT_TYPE", "")
         try:
             body, status, headers = handler(self.central, call), 200, Headers(_JSON_HEADERS)
@@ -201,6 +206,15 @@ class MockCentral(Flask):
             "integrations": len(self.central.store),
         }
         return _response(protojson.render(body), 200, Headers(_JSON_HEADERS))
+
+
+def _body(environ: WSGIEnvironment) -> bytes:
+    """Read the body; one of a known length without the stream that Flask would put around it."""
+    length = environ.get("CONTENT_LENGTH", "")
+    if length.isdigit() and int(length) <= MAX_MESSAGE:
+        body: bytes = environ["wsgi.input"].read(int(length))
+        return body
+    return request.get_data(cache=False)
 
 
 def _override_method(environ: WSGIEnvironment) -> None:

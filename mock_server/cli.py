@@ -69,6 +69,18 @@ def _basic(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     return user, password
 
 
+def _known_faults(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    if values:
+        from mock_server import faults
+
+        try:
+            for name in values:
+                faults.find(name)
+        except ValueError as error:
+            raise click.BadParameter(f"{error} `mock-central faults` lists them.") from None
+    return values
+
+
 _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -118,6 +130,14 @@ Examples:
     metavar="HOST=OUTCOME",
     callback=_probe_rule,
     help=f"How registry tests of a host (a pattern) end: {', '.join(OUTCOMES)}. Before the built-in rules.",
+)
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="NAME",
+    callback=_known_faults,
+    help="Plant a fault (see `faults`), to try a tester out.",
 )
 @click.option("--auth", is_flag=True, help="Ask for credentials, as Central does.")
 @click.option("--admin-token", default="mock-admin-token", help="Token that may read and write.")
@@ -218,6 +238,17 @@ def differences() -> None:
     _table(
         ("difference", "document (default)", "deployment (--as-deployed)", "source"),
         [dataclasses.astuple(each) for each in contracts.load().differences.values()],
+    )
+
+
+@main.command()
+def faults() -> None:
+    """List the faults that `serve --fault` plants."""
+    from mock_server.faults import all_faults
+
+    _table(
+        ("fault", "kind", "check that finds it", "what is wrong"),
+        [(each.name, each.kind, each.check, each.summary) for each in all_faults().values()],
     )
 
 

@@ -14,6 +14,7 @@ from mock_server.gotext import quote
 
 _ESCAPED = re.compile(rb"%([0-9a-fA-F]{2})")
 _HOST_BYTES = re.compile(rb"[A-Za-z0-9\-._~!$&'()*+,;=:\[\]<>\"\x80-\xff]")
+_PLAIN_NAME = re.compile(rb"[A-Za-z0-9.-]*")
 _USERINFO = re.compile(rb"[A-Za-z0-9\-._:~!$&'()*+,;=%@]*")
 _PORT = re.compile(rb"(?::[0-9]*)?")
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
@@ -29,6 +30,8 @@ def unescape(text: bytes, check: Callable[[bytes], None] | None = None) -> bytes
     Raises:
         UrlError: an escape without two hexadecimal digits.
     """
+    if b"%" not in text:
+        return text
     at = 0
     while (at := text.find(b"%", at)) >= 0:
         if not _ESCAPED.match(text, at):
@@ -135,6 +138,8 @@ def _unescaped_zone(zone: bytes) -> bytes:
 
 def _unescaped_name(name: bytes, check: Callable[[bytes], None]) -> bytes:
     """Unescape part of a host; the first fault from the left is the one that is told."""
+    if _PLAIN_NAME.fullmatch(name):
+        return name
     at = 0
     while at < len(name):
         if name[at : at + 1] == b"%":

@@ -12,11 +12,12 @@ import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jsonschema_rs
 
+from mock_server import contract as contracts
 from mock_server import timestamps
 from mock_server.contract import Contract, Operation
 
@@ -115,6 +116,12 @@ class Judge:
         """List where an answer leaves the contract."""
         request = _Request(operation.method.lower(), path, None, "", _parameters({}, path))
         return list(_explained(self._answers.response_validator.iter_errors(request, _Answer(status, body))))
+
+
+@cache
+def shared() -> Judge:
+    """Give the judge of the shipped contract: its validators are compiled once a process."""
+    return Judge(contracts.load())
 
 
 @dataclass(frozen=True, slots=True)

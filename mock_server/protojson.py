@@ -26,6 +26,7 @@ _TOKEN = re.compile(rb'[ \t\r\n]*(?:"(?:[^"\\]++|\\.)*+"|[-+.0-9A-Za-z]+|[{}\[\]
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _SIMPLE = {b'"': '"', b"\\": "\\", b"/": "/", b"b": "\b", b"f": "\f", b"n": "\n", b"r": "\r", b"t": "\t"}
 _NUMBER = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?")
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _INT32 = range(-(2**31), 2**31)
 _LONGEST_NUMBER = 20
 """Digits of the largest number protojson unfolds an exponent for."""
@@ -33,7 +34,7 @@ _LONGEST_NUMBER = 20
 
 def render(value: object) -> bytes:
     """Write an answer: no blanks, nothing escaped that need not be."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    return _ENCODER.encode(value).encode("utf-8", "surrogatepass")
 
 
 def indented(answer: bytes) -> bytes:
@@ -121,7 +122,7 @@ class _Token(NamedTuple):
 
 
 class Decoder:
-    """Reads bodies; one for an app, so that a fault can be planted in it."""
+    """Reads bodies, in the two steps in which Central does; each refuses in words of its own."""
 
     def __init__(self, contract: Contract, *, show_credentials: bool) -> None:
         """`show_credentials`: let a refused credential stand in the refusal, as Central does."""
@@ -138,6 +139,11 @@ class Decoder:
 
     def sparse(self, message: Message, data: bytes) -> dict[str, Any]:
         """Read a body, leaving out what it does not set."""
+        value = self.first_value(data)
+        return self.reading(value).message(message) if value else {}
+
+    def first_value(self, data: bytes) -> bytes:
+        """Cut out the first JSON value, all of a body that counts; nothing where there are only blanks."""
         rules = self.contract.rules
         try:
             found = gojson.first_value(data)
@@ -147,12 +153,14 @@ class Decoder:
             raise refuse(rules["nesting-depth"], reason=error) from None
         except gojson.JsonSyntaxError as error:
             raise refuse(rules["body-syntax"], reason=error) from None
-        if found is None:
-            return {}
-        return _Reading(self, data[found[0] : found[1]]).message(message)
+        return data[found[0] : found[1]] if found else b""
+
+    def reading(self, value: bytes) -> Reading:
+        """Begin to read a JSON value as protojson does."""
+        return Reading(self, value)
 
 
-class _Reading:
+class Reading:
     """One body on its way to a message. The JSON is known to be well formed."""
 
     def __init__(self, decoder: Decoder, data: bytes) -> None:
@@ -165,6 +173,7 @@ class _Reading:
     # -- tokens ---------------------------------------------------------------
 
     def peek(self) -> _Token:
+        """Give the next token and stay before it."""
         match = _TOKEN.match(self.data, self.at)
         assert match is not None  # the JSON was checked before
         raw = match.group().lstrip(b" \t\r\n")
@@ -214,6 +223,7 @@ class _Reading:
         return 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00)
 
     def bad_string(self, token: _Token, reason: str) -> Refusal:
+        """Refuse a string for what is in it."""
         return refuse(self.rules["string-encoding"], reason=f"proto: syntax error ({self.position(token)}): {reason}")
 
     def position(self, token: _Token) -> str:
@@ -233,18 +243,34 @@ class _Reading:
         return token.raw.decode("utf-8", "replace")
 
     def unexpected(self, token: _Token) -> Refusal:
+        """Refuse a token that cannot stand where it does."""
         return refuse(self.rules["unexpected-token"], position=self.position(token), token=self.shown(token))
+
+    def bad_field(self, rule: str, token: _Token, **values: object) -> Refusal:
+        """Refuse a field by its name, which is the token."""
+        shown = token.raw.decode("utf-8", "replace")
+        return refuse(self.rules[rule], position=self.position(token), token=shown, **values)
 
     def extension_name(self, token: _Token, name: str) -> None:
         """Refuse a name in brackets, the notation of extensions, that names something else."""
         found = self.decoder.contract.proto_types.get(name[1:-1]) if name[:1] + name[-1:] == "[]" else None
         if found is not None:
-            shown = token.raw.decode("utf-8", "replace")
-            raise refuse(self.rules["extension-name"], position=self.position(token), token=shown, found=found)
+            raise self.bad_field("extension-name", token, found=found)
+
+    def duplicate_field(self, token: _Token, field: Field, seen: set[str]) -> None:
+        """Refuse a field that came before, in either spelling, null or not."""
+        if field.name in seen:
+            raise self.bad_field("duplicate-field", token)
+
+    def one_config_member(self, token: _Token, member: str | None) -> None:
+        """Refuse a second member; `member` is the first."""
+        if member is not None:
+            raise self.bad_field("one-config-member", token)
 
     # -- values ---------------------------------------------------------------
 
     def message(self, message: Message) -> dict[str, Any]:
+        """Read an object, leaving out what it does not set."""
         token = self.read()
         if token.raw != b"{":
             raise self.unexpected(token)
@@ -261,23 +287,13 @@ class _Reading:
                 self.extension_name(token, name)
                 self.skip()
                 continue
-            if field.name in seen:
-                raise refuse(
-                    self.rules["duplicate-field"],
-                    position=self.position(token),
-                    token=token.raw.decode("utf-8", "replace"),
-                )
+            self.duplicate_field(token, field, seen)
             seen.add(field.name)
             if self.peek().raw == b"null":
                 self.read()
                 continue
             if field.oneof:
-                if member is not None:
-                    raise refuse(
-                        self.rules["one-config-member"],
-                        position=self.position(token),
-                        token=token.raw.decode("utf-8", "replace"),
-                    )
+                self.one_config_member(token, member)
                 member = field.name
             self.path.append(field)
             values[field.name] = self.value(field)
@@ -285,6 +301,7 @@ class _Reading:
         return values
 
     def value(self, field: Field) -> Any:
+        """Read what a field is set to."""
         if field.repeated:
             return self.items(field)
         if field.message is not None:
@@ -294,6 +311,7 @@ class _Reading:
         return self.scalar(field)
 
     def items(self, field: Field) -> list[Any]:
+        """Read a list; names of an enum that are not known leave it."""
         token = self.read()
         if token.raw != b"[":
             raise self.unexpected(token)
@@ -308,6 +326,7 @@ class _Reading:
         return found
 
     def scalar(self, field: Field) -> Any:
+        """Read one value; None for a name of an enum that is not known."""
         token = self.read()
         if field.kind == "string":
             if token.is_string:
@@ -337,6 +356,7 @@ class _Reading:
         )
 
     def timestamp(self) -> str:
+        """Read a time, as it is answered."""
         token = self.read()
         if not token.is_string:
             raise self.unexpected(token)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import socket
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mock_server import logs
 from mock_server.settings import Settings
 
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ def serve(
 def _load(settings: Settings, log_level: str) -> MockCentral:
     from mock_server.app import create_app
 
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)-7s %(message)s", stream=sys.stderr)
+    logs.configure(log_level)
     return create_app(settings)
 
 

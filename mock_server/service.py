@@ -1,6 +1,6 @@
 """The eight operations as Central runs them (central/imageintegration/service/service_impl.go).
 
-Everything here works on decoded integrations; HTTP and JSON are `gateway` and `app`.
+Everything here works on decoded integrations; HTTP is `app`, JSON is `protojson`.
 """
 
 from __future__ import annotations

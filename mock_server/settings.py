@@ -22,7 +22,7 @@ class Settings:
     and answer, "fast" only those that a compiled validator does not accept. `seed`: the same ids
     at each start. `cors`: the origin that browsers may call from. `namespace`: where Central runs.
     `probe_rules`: how registry tests end, by host. `fatal_answers`: raise when an answer breaks
-    the contract, instead of logging it.
+    the contract, instead of logging it. `faults`: names of faults to plant.
     """
 
     version: str = VERSIONS[-1]
@@ -38,6 +38,7 @@ class Settings:
     namespace: str = "stackrox"
     probe_rules: tuple[ProbeRule, ...] = DEFAULT_RULES
     fatal_answers: bool = False
+    faults: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse values that no mock can be made of."""
