@@ -201,8 +201,11 @@ def _schema_violations(error: Any, base: str = "$") -> Iterator[Violation]:
         for inner in branches:
             yield from _schema_violations(inner, path)
     elif validator == "additionalProperties":
-        for name in sorted(set(error.instance) - set(error.schema.get("properties", {}))):
-            yield Violation(path + _step(name), "is not a field of the contract")
+        properties = error.schema.get("properties", {})
+        spellings = {entry.get("x-proto-name"): name for name, entry in properties.items()}
+        for name in sorted(set(error.instance) - set(properties)):
+            hint = f"; the contract calls it {spellings[name]}" if name in spellings else ""
+            yield Violation(path + _step(name), f"is not a field of the contract{hint}")
     elif validator == "required":
         for name in wanted:
             if name not in error.instance and f"'{name}'" in error.message:

@@ -1,0 +1,90 @@
+# Every target sets up what it needs. Only Python 3.11 or later and make have to be there.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+# The light set serves; the full set also tests and checks. Both are locked with hashes.
+LIGHT := $(VENV)/.installed-serve
+FULL := $(VENV)/.installed-dev
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  PORT=9000 chooses the port of serve, ARGS='...' adds options to serve, test and bench,"
+	@echo "  PYTHON=python3.12 chooses the interpreter of a new .venv."
+
+.PHONY: serve
+serve: $(LIGHT) ## Serve the mock until Ctrl-C
+	@$(BIN)/mock-central serve $(if $(PORT),--port $(PORT)) $(ARGS)
+
+.PHONY: test
+test: $(FULL) ## Run the tests
+	$(BIN)/pytest -n auto $(ARGS)
+
+.PHONY: check
+check: $(FULL) ## Lint, check types, import rules and the document's YAML
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/yamllint --strict openapi.yaml .yamllint .github
+
+.PHONY: format
+format: $(FULL) ## Format the code and rewrite the generated tables of the docs
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/python docs/generate.py
+
+.PHONY: bench
+bench: $(FULL) ## Measure the mock beside a bare Flask app (minutes)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: bench-guard
+bench-guard: $(FULL) ## Fail if the mock became much slower beside a bare Flask app
+	$(BIN)/python -m benchmarks --guard
+
+.PHONY: lock
+lock: $(VENV)/.installed-uv ## Lock the requirements again (ARGS=--upgrade for newer releases)
+	$(LOCK) pyproject.toml --extra contract --group dev -o requirements/dev.txt $(ARGS)
+	echo hatchling | $(LOCK) pyproject.toml - -c requirements/dev.txt -o requirements/serve.txt $(ARGS)
+
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --no-annotate
+
+.PHONY: clean
+clean: ## Remove the virtual environment and everything that tools left
+	rm -rf $(VENV) build dist *.egg-info node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
+		.hypothesis .schemathesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# -- set-up: once, and again when the requirements change ------------------------------------------
+
+INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
+INSTALL_SELF = $(INSTALL) --no-deps --no-build-isolation -e .
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "mock-central needs Python 3.11 or later; choose one with PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(LIGHT): requirements/serve.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what serving needs into $(VENV) ..."
+	@$(INSTALL) --require-hashes -r requirements/serve.txt
+	@$(INSTALL_SELF)
+	@touch $@
+
+# The full set holds the light one at the same versions.
+$(FULL): requirements/dev.txt requirements/serve.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what the tests and checks need into $(VENV) ..."
+	@$(INSTALL) --require-hashes -r requirements/dev.txt
+	@$(INSTALL_SELF)
+	@touch $(LIGHT) $@
+
+$(VENV)/.installed-uv: | $(BIN)/python
+	@$(INSTALL) uv
+	@touch $@

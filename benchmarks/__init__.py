@@ -1,0 +1,1 @@
+"""What the mock costs, measured beside a bare Flask app in one run: ``python -m benchmarks``."""

@@ -1,0 +1,45 @@
+"""What every other check stands on: creating, reading, the shape of an error."""
+
+from __future__ import annotations
+
+from contract_tests.central import Central, shown
+from contract_tests.failures import CheckFailed
+from contract_tests.integrations import read_answer
+from contract_tests.registry import check
+
+
+@check("list", "base", title="The list answers 200 with `integrations`, a list", writes=False)
+def list_answers(central: Central) -> None:
+    reply = central.list()
+    central.taken(reply, "GET of the collection")
+    items = reply.object.get("integrations")
+    central.true(isinstance(items, list), "the list has no `integrations`", expected="a list", got=shown(reply))
+
+
+@check("error-shape", "base", writes=False)
+def error_shape(central: Central) -> None:
+    reply = central.get(central.unknown_id())
+    body = reply.object
+    central.same(sorted(body), ["code", "details", "error", "message"], "the keys of an error")
+    central.same(body["error"], body["message"], "error repeats message")
+    central.same(body["details"], [], "image integrations attach no details")
+
+
+@check("create", "base", title="An integration of every type that can be created is created (200), with an id")
+def create(central: Central) -> None:
+    for type in central.creatable_types:
+        with central.case():
+            reply = central.create(central.integration(type))
+            if reply.status != 200 or not reply.object.get("id"):
+                raise CheckFailed(f"creating type {type}", expected={"status": 200}, got=shown(reply))
+            central.shared.controls.add(type)
+
+
+@check("read-after-create", "base", title="What was created is read back, field by field", needs=("create",))
+def read_after_create(central: Central) -> None:
+    for type in central.creatable_types:
+        with central.case():
+            id, sent = central.created(type)
+            reply = central.get(id)
+            central.taken(reply, f"reading a new integration of type {type}")
+            central.same(reply.json, read_answer(central.contract, sent, id), f"reading type {type} back")

@@ -1,0 +1,202 @@
+"""Routing: the paths and methods that Central has, and what every answer carries."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from contract_tests.central import Central
+from contract_tests.registry import check
+from contract_tests.transport import COLLECTION, Reply, is_loopback
+
+FORM = "application/x-www-form-urlencoded"
+
+_NO_ROUTE = (
+    f"{COLLECTION}/a/b",
+    f"{COLLECTION}/a%2Fb",
+    f"{COLLECTION}/test/",
+    "/v1/ImageIntegrations",
+    "/v1/imageintegration",
+)
+
+
+def quick(central: Central) -> bool:
+    """Tell whether the run is to be short."""
+    return central.options.profile == "quick"
+
+
+def _may_write(central: Central) -> bool:
+    return central.options.allow_writes or is_loopback(central.transport.base)
+
+
+def _list_of_nothing(central: Central) -> str:
+    return f"{COLLECTION}?name={central.name()}"
+
+
+# -- paths and methods --------------------------------------------------------------------------------
+
+
+@check("unknown-route", "rules", needs=("list",), writes=False)
+def unknown_route(central: Central) -> None:
+    others = [central.random.choice(_NO_ROUTE)] if quick(central) else _NO_ROUTE
+    for path in ("/v1/nothing", *others):
+        with central.case():
+            central.refused_by(central.send("GET", path), "unknown-route", f"GET {path}")
+    if _may_write(central) and not quick(central):
+        with central.case():
+            reply = central.send("POST", "/v1/nothing", value=central.integration())
+            central.refused_by(reply, "unknown-route", "POST /v1/nothing")
+
+
+@check(
+    "test-path-is-an-id",
+    "rules",
+    title="GET of /test reads the id `test`; a colon is part of the id",
+    source="grpc-gateway runtime/mux.go",
+    needs=("list",),
+    writes=False,
+)
+def test_path_is_an_id(central: Central) -> None:
+    ids = ["test", f"{central.unknown_id()}:undelete"]
+    for id in ids[:1] if quick(central) else ids:
+        with central.case():
+            central.refused_by(central.get(id), "get-missing", f"GET of the id {id}", id=id)
+
+
+@check("method-not-allowed", "rules", needs=("list",), writes=False)
+def method_not_allowed(central: Central) -> None:
+    item = f"{COLLECTION}/{central.unknown_id()}"
+    requests = [("GET", f"{COLLECTION}/test/updated"), ("OPTIONS", COLLECTION), ("HEAD", COLLECTION)]
+    if _may_write(central):
+        requests += [("PUT", COLLECTION), ("PATCH", COLLECTION), ("POST", item)]
+    if not quick(central):
+        requests += [("OPTIONS", item), ("HEAD", item), ("OPTIONS", f"{COLLECTION}/test")]
+        if _may_write(central):
+            requests += [("POST", f"{COLLECTION}/")]
+    if is_loopback(central.transport.base) and not quick(central):
+        # Proxies have their own answer to TRACE, and no shared server shall be asked to delete everything.
+        requests += [("TRACE", COLLECTION), ("DELETE", COLLECTION)]
+    for method, path in requests:
+        with central.case():
+            body = central.integration() if method in ("PUT", "PATCH", "POST") else None
+            reply = central.send(method, path, value=body)
+            if method == "HEAD":
+                central.same((reply.status, reply.content), (501, b""), f"status and body of HEAD {path}")
+            else:
+                central.refused_by(reply, "method-not-allowed", f"{method} {path}")
+
+
+@check("method-override", "rules", needs=("create",))
+def method_override(central: Central) -> None:
+    id, sent = central.created()
+    path = f"{COLLECTION}/{id}"
+    delete = {"X-HTTP-Method-Override": "DELETE"}
+    reply = central.send("POST", path, body=b"{}", headers=delete)
+    central.refused_by(reply, "method-not-allowed", "the header beside a body that is not a form")
+    if not quick(central):
+        get = {"X-HTTP-Method-Override": "GET", "Content-Type": FORM}
+        reply = central.send("POST", COLLECTION, body=f"name={quote(sent['name'])}".encode(), headers=get)
+        central.taken(reply, "a form POST that is a GET by its header")
+        found = [item.get("id") for item in reply.object.get("integrations", [])]
+        central.same(found, [id], "the fields of the form are the query of the GET")
+    reply = central.send("POST", path, body=b"", headers={**delete, "Content-Type": FORM})
+    central.taken(reply, "a form POST that is a DELETE by its header")
+    central.same(central.get(id).status, 404, "the integration is deleted")
+
+
+# -- what an answer carries ---------------------------------------------------------------------------
+
+
+@check("pretty-answer", "rules", needs=("list",), writes=False)
+def pretty_answer(central: Central) -> None:
+    _is_indented(central, _list_of_nothing(central), '\n  "integrations":')
+    if _may_write(central) and not quick(central):
+        id, _ = central.created()
+        _is_indented(central, f"{COLLECTION}/{id}?", '\n    "endpoint":')
+
+
+def _is_indented(central: Central, path: str, line: str) -> None:
+    plain = central.send("GET", path)
+    central.taken(plain, f"GET {path}", need="list")
+    accept = {"Accept": "application/json+pretty"}
+    asked: list[tuple[str, dict[str, str]]] = [("&pretty", {}), ("", accept)]
+    if not quick(central):
+        asked += [("&pretty=false", {})]
+    for query, headers in asked:
+        reply = central.send("GET", path + query, headers=headers)
+        what = f"GET with {headers or query}"
+        central.taken(reply, what)
+        central.same(reply.json, plain.json, f"{what} answers the same")
+        central.true(line in reply.text, f"{what} is indented by two blanks", expected=line, got=reply.text[:300])
+
+
+def _as_every_answer(central: Central, reply: Reply, what: str) -> None:
+    headers = reply.headers
+    media_type = headers.get("Content-Type", "").replace(" ", "").lower()
+    # A proxy may name the charset that JSON has anyway.
+    central.true(
+        media_type in ("application/json", "application/json;charset=utf-8"),
+        f"the content type of {what}",
+        expected="application/json",
+        got=headers.get("Content-Type"),
+    )
+    for name, wanted in (("Cache-Control", {"no-store", "no-cache"}), ("Vary", {"accept-encoding"})):
+        found = {part.strip().lower() for part in headers.get(name, "").split(",")}
+        central.true(found >= wanted, f"{name} of {what}", expected=sorted(wanted), got=headers.get(name))
+    _is_delimited(central, reply, what)
+
+
+def _is_delimited(central: Central, reply: Reply, what: str) -> None:
+    length = reply.headers.get("Content-Length")
+    if length is None:
+        chunked = "chunked" in reply.headers.get("Transfer-Encoding", "").lower()
+        closed = reply.headers.get("Connection", "").lower() == "close"
+        central.true(
+            chunked or closed, f"{what} tells where it ends", expected="Content-Length", got=dict(reply.headers)
+        )
+    elif "Content-Encoding" not in reply.headers:
+        central.same(length, str(len(reply.content)), f"Content-Length of {what}")
+
+
+@check("answer-headers", "rules", needs=("list",), writes=False)
+def answer_headers(central: Central) -> None:
+    reply = central.send(
+        "GET", _list_of_nothing(central), headers={"Accept": "text/html", "Origin": "https://pages.example.com"}
+    )
+    central.taken(reply, "a list, whatever Accept says")
+    _as_every_answer(central, reply, "a list")
+    allowed = reply.headers.get("Access-Control-Allow-Origin")
+    central.true(allowed is None, "pages of other origins may not read the API", expected=None, got=allowed)
+    _as_every_answer(central, central.get(central.unknown_id()), "an error 404")
+    if not _may_write(central):
+        return
+    _as_every_answer(central, central.create({}), "an error 400")
+    body = central.integration()
+    reply = central.create(body)
+    central.taken(reply, "creating", need="create")
+    _as_every_answer(central, reply, "the answer to a create")
+    id = str(reply.object.get("id"))
+    if not quick(central):
+        _as_every_answer(central, central.get(id), "an integration")
+        _as_every_answer(central, central.put(id, body), "the answer to a PUT")
+        _as_every_answer(central, central.patch(id, body, update_password=True), "the answer to a PATCH")
+        _as_every_answer(central, central.test({}), "the answer to a test")
+        _as_every_answer(central, central.send("PUT", COLLECTION, value=body), "an error 501")
+    _as_every_answer(central, central.delete(id), "the answer to a DELETE")
+
+
+@check(
+    "gzip",
+    "rules",
+    title="An answer that was asked for in gzip decodes to the plain one; without asking none is compressed",
+    source="pkg/grpc/server.go",
+    needs=("create",),
+)
+def gzip(central: Central) -> None:
+    id, _ = central.created("docker", docker={"username": "robot" * 1000})
+    replies = [central.get(id, headers={"Accept-Encoding": encoding}) for encoding in ("identity", "gzip")]
+    for reply in replies:
+        central.taken(reply, "reading a long integration", need="read-after-create")
+    encodings = [reply.headers.get("Content-Encoding", "identity") for reply in replies]
+    central.same(encodings[0], "identity", "the encoding of an answer that was not asked for in gzip")
+    central.true(encodings[1] in ("identity", "gzip"), "the encoding asked for", expected="gzip", got=encodings[1])
+    central.same(replies[1].json, replies[0].json, "the compressed answer is the plain one")

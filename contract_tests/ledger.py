@@ -1,0 +1,99 @@
+"""What runs have created, on disk before it is created.
+
+One file a run, a JSON object a line. A run that was killed leaves its file; `clean` and the
+next run against the same target read it and remove what is left.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+
+class Ledger:
+    """The ledger of one run.
+
+    A line `{"name": …}` is on disk before a create is sent, a line `{"id": …}` once its answer is
+    read. Names are unique to the run, so a name is enough to find what has no id.
+    """
+
+    def __init__(self, folder: Path, run: str, target: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / f"{run}.ledger"
+        self.run = run
+        self._lock = threading.Lock()
+        self._file = self.path.open("a", encoding="utf-8")
+        self.names: set[str] = set()
+        self.ids: set[str] = set()
+        self._write({"run": run, "target": target, "pid": os.getpid()})
+
+    def intend(self, name: str) -> None:
+        """Write down a name that is about to be created or given."""
+        if name not in self.names:
+            self.names.add(name)
+            self._write({"name": name})
+
+    def created(self, id: str) -> None:
+        """Write down the id of what was created."""
+        if id not in self.ids:
+            self.ids.add(id)
+            self._write({"id": id})
+
+    def close(self, *, keep: bool) -> None:
+        """End the run; without `keep` nothing is left and the file goes."""
+        self._file.close()
+        if not keep:
+            self.path.unlink(missing_ok=True)
+
+    def _write(self, entry: dict[str, object]) -> None:
+        with self._lock:
+            self._file.write(json.dumps(entry) + "\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+
+class Leftover:
+    """The ledger of a run that is over."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.run = path.stem
+        self.target = ""
+        self.pid = 0
+        self.names: set[str] = set()
+        self.ids: set[str] = set()
+        for line in path.read_text("utf-8").splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue  # the line that was being written when the run was killed
+            self.target = entry.get("target", self.target)
+            self.pid = entry.get("pid", self.pid)
+            if "name" in entry:
+                self.names.add(entry["name"])
+            if "id" in entry:
+                self.ids.add(entry["id"])
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether the run is still going on."""
+        if self.pid == os.getpid():
+            return True
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return self.pid > 0
+
+
+def leftovers(folder: Path, target: str) -> Iterator[Leftover]:
+    """Give the ledgers of runs against `target` that ended without cleaning up."""
+    for path in sorted(folder.glob("*.ledger")):
+        found = Leftover(path)
+        if found.target == target and not found.alive:
+            yield found

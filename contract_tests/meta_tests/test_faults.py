@@ -1,0 +1,66 @@
+"""Every planted fault is found by the check that it is for; a healthy mock is green."""
+
+import os
+
+import pytest
+
+from contract_tests import known
+from contract_tests.meta_tests.planted import ALWAYS_THERE, checks_for, judged, profile_for, report_on
+from contract_tests.options import PROFILES
+from contract_tests.registry import all_checks
+from mock_server import contract as contracts
+from mock_server.contract import VERSIONS
+from mock_server.faults import KINDS, all_faults, find
+from mock_server.settings import Settings
+
+SEEDS = int(os.environ.get("MOCK_CENTRAL_SEEDS", "1"))
+
+
+def test_each_rule_has_a_fault_and_a_check_of_its_name() -> None:
+    rules = set(contracts.load().rules)
+    assert rules <= set(all_faults())
+    assert rules <= {*all_checks(), *ALWAYS_THERE}
+    assert all(fault.check == fault.name for fault in all_faults().values() if fault.kind == "rule")
+
+
+def test_each_kind_has_faults_and_each_fault_a_check() -> None:
+    assert {fault.kind for fault in all_faults().values()} == set(KINDS)
+    checks = {*all_checks(), *ALWAYS_THERE}
+    named = {check for fault in all_faults().values() for check in (fault.check, *fault.also)}
+    assert named <= checks
+
+
+def test_an_unknown_fault_is_refused_with_names_that_are_close() -> None:
+    with pytest.raises(ValueError, match="unknown fault 'name-uniq'; did you mean name-unique"):
+        find("name-uniq")
+
+
+@pytest.mark.parametrize("name", all_faults())
+def test_a_fault_is_found_by_its_check(name: str) -> None:
+    fault = find(name)
+    verdict = judged(fault, only=checks_for(fault), profile=profile_for(fault))
+    assert verdict.errors == ()
+    assert verdict.named, verdict
+    assert verdict.others == (), verdict
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("manner", ["documented", "deployed"])
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_a_healthy_mock_is_green(profile: str, manner: str, seed: int) -> None:
+    if profile == "deep" and SEEDS == 1:
+        pytest.skip("takes minutes; MOCK_CENTRAL_SEEDS=2 or more runs it")
+    report = report_on(
+        Settings(as_deployed=manner == "deployed", auth=True, seed=seed, fatal_answers=True), profile=profile, seed=seed
+    )
+    assert not report.failures, report.failures
+    assert report.exit_code == 0, [each for each in report.results if each.outcome == "error"]
+    differences = {each.check for each in known.read([known.SHIPPED])} if manner == "deployed" else set()
+    assert {each.check for each in report.results if each.outcome == "known difference"} == differences
+    assert not report.left_behind
+
+
+@pytest.mark.parametrize("version", VERSIONS[:-1])
+def test_a_healthy_mock_of_another_release_is_green(version: str) -> None:
+    report = report_on(Settings(version=version, auth=True), profile="quick")
+    assert report.exit_code == 0, report.failures

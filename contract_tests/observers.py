@@ -1,0 +1,174 @@
+"""What is seen to on every answer of a run, whichever check asked for it."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from contract_tests.central import Shared
+from contract_tests.failures import Failure
+from contract_tests.transport import Exchange, Reply
+from mock_server import contract as contracts
+from mock_server import judge as judges
+from mock_server.contract import MASK, Message, Operation
+
+OBSERVED = {
+    "answer-schema": "Every answer keeps the schema of the contract: status, media type, body, no other field",
+    "answer-media-type": "Every answer is JSON in Central's shape, never HTML or plain text",
+    "every-request-answered": "Every request gets an answer; the connection is not dropped",
+    "no-server-error": "No request makes the server fail where no rule of Central says so",
+    "credentials-masked": "Credentials read as six asterisks, empty ones too",
+    "credential-leak": "A credential that was sent is in no other answer, header or error",
+    "create-answer-in-clear": "The answer to a create shows each credential as six asterisks",
+}
+"""The checks that observers report: id and title."""
+
+
+class Findings:
+    """Failures found on the way, one for each fault: the same one again is only counted."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._found: dict[tuple[str, str], Failure] = {}
+
+    def add(self, check: str, what: str, exchange: Exchange, *, expected: Any = None, got: Any = None) -> None:
+        """Report a fault that an answer shows."""
+        with self._lock:
+            key = (check, what)
+            if key in self._found:
+                self._found[key].also += 1
+            else:
+                self._found[key] = Failure(check, what, expected, got, [exchange])
+
+    @property
+    def failures(self) -> list[Failure]:
+        """The faults in the order in which they showed."""
+        return list(self._found.values())
+
+
+class Observers:
+    """Looks at each answer and reports to `findings`."""
+
+    def __init__(self, shared: Shared) -> None:
+        self.shared = shared
+        self.findings = Findings()
+        self.contract = contracts.load()
+        self.judge = judges.shared()
+        self.covered: set[tuple[str, int]] = set()
+        """Operations and statuses that were seen."""
+        self._canary = re.compile(rf"canary-{re.escape(shared.run)}-[a-z0-9-]+?-\d+-secret")
+
+    def __call__(self, exchange: Exchange, reply: Reply) -> None:
+        """Look at one answer."""
+        operation = operation_of(exchange)
+        if operation is not None:
+            self.covered.add((operation.id, reply.status))
+        if exchange.method == "HEAD":
+            return
+        self._is_json(exchange, reply)
+        if reply.json is not None:
+            self._keeps_schema(operation, exchange, reply)
+        self._hides_credentials(operation, exchange, reply)
+
+    # -- schema -----------------------------------------------------------------------------------
+
+    def _is_json(self, exchange: Exchange, reply: Reply) -> None:
+        media_type = reply.headers.get("Content-Type", "")
+        if reply.json is None or media_type.partition(";")[0].strip().lower() != "application/json":
+            self.findings.add(
+                "answer-media-type",
+                f"an answer {reply.status} is not JSON",
+                exchange,
+                expected="application/json with a JSON body",
+                got={"status": reply.status, "content type": media_type, "body": reply.text[:300]},
+            )
+
+    def _keeps_schema(self, operation: Operation | None, exchange: Exchange, reply: Reply) -> None:
+        schema = operation.answer if operation is not None and reply.status == 200 else "GooglerpcStatus"
+        if reply.status < 300 and operation is not None and reply.status != 200:
+            self.findings.add(
+                "answer-schema",
+                f"the status {reply.status} is not documented for {operation.id}",
+                exchange,
+                expected={"status": 200},
+                got={"status": reply.status},
+            )
+            return
+        if operation is None and reply.status < 300:
+            return  # a path that is not the contract's
+        if self.judge.accepts(schema, reply.json, answer=True):
+            return
+        described = operation or self.contract.operations["GetImageIntegrations"]
+        status = reply.status if operation is not None else 501
+        violations = self.judge.answer_violations(described, described.path, status, reply.content)
+        for violation in violations:
+            what = f"{re.sub(r'[0-9]+', 'n', violation.path)} {violation.reason} ({schema})"
+            self.findings.add("answer-schema", what, exchange, expected=schema, got=str(violation))
+
+    # -- credentials ------------------------------------------------------------------------------
+
+    def _hides_credentials(self, operation: Operation | None, exchange: Exchange, reply: Reply) -> None:
+        is_create = operation is not None and operation.id == "PostImageIntegration" and reply.status == 200
+        for name, value in reply.headers.items():
+            if self._canary.search(value):
+                self.findings.add(
+                    "credential-leak", f"a credential stands in the header {name}", exchange, got=f"{name}: {value}"
+                )
+        for integration in _integrations_of(reply.json) if reply.status == 200 else ():
+            for path, value in credentials_of(self.contract.integration, integration):
+                if value == MASK:
+                    continue
+                check = "create-answer-in-clear" if is_create else "credentials-masked"
+                what = f"a credential is not masked in {'the answer to a create' if is_create else 'a read'}"
+                self.findings.add(check, what, exchange, expected={path: MASK}, got={path: value})
+        allowed = set(self._masked_places(reply)) if reply.status == 200 else set()
+        leaked = set(self._canary.findall(reply.text)) - allowed
+        if leaked:
+            where = "an error" if reply.status >= 400 else "an answer"
+            self.findings.add(
+                "credential-leak", f"a credential that was sent stands in {where}", exchange, got=reply.text[:500]
+            )
+
+    def _masked_places(self, reply: Reply) -> Iterable[str]:
+        """Give the canaries that stand in a field of a credential: those are told as not masked."""
+        for integration in _integrations_of(reply.json):
+            for _, value in credentials_of(self.contract.integration, integration):
+                if isinstance(value, str):
+                    yield from self._canary.findall(value)
+
+
+def operation_of(exchange: Exchange) -> Operation | None:
+    """Give the operation of the contract that a request is of."""
+    path = urlsplit(exchange.path).path
+    method = exchange.headers.get("X-HTTP-Method-Override", exchange.method).upper()
+    for operation in contracts.load().operations.values():
+        if operation.method != method:
+            continue
+        if operation.path == path:
+            return operation
+        prefix = operation.path.removesuffix("{id}")
+        if prefix != operation.path and path.startswith(prefix) and "/" not in path.removeprefix(prefix):
+            return operation
+    return None
+
+
+def _integrations_of(value: Any) -> list[Mapping[str, Any]]:
+    if not isinstance(value, dict):
+        return []
+    items = value.get("integrations", [value])
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
+def credentials_of(message: Message, value: Mapping[str, Any], path: str = "") -> Iterable[tuple[str, Any]]:
+    """Give path and value of each credential in an answer."""
+    for field in message.fields:
+        found = value.get(field.name)
+        if field.name not in value or found is None:
+            continue
+        if field.scrub == "always":
+            yield path + field.name, found
+        elif field.message is not None and isinstance(found, dict):
+            yield from credentials_of(field.message, found, f"{path}{field.name}.")

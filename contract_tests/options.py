@@ -1,0 +1,51 @@
+"""What can be chosen about one run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PROFILES = ("quick", "default", "deep")
+
+NAME_PREFIX = "central-contract"
+"""Every integration that a run creates is named with this, the run's id and a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Authorization headers by the part they play; never shown anywhere."""
+
+    admin: str | None = field(default=None, repr=False)
+    read_only: str | None = field(default=None, repr=False)
+    no_access: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options of one run.
+
+    `rate` is requests a second, `time_budget` and the timeouts are seconds, `max_live` is how many
+    integrations of the run may exist at once. `version` None means: ask the target.
+    """
+
+    url: str
+    profile: str = "default"
+    seed: int = 0
+    credentials: Credentials = field(default_factory=Credentials)
+    ca_file: Path | None = None
+    insecure: bool = False
+    timeout: float = 30.0
+    rate: float | None = None
+    time_budget: float | None = None
+    max_requests: int | None = None
+    max_response_time: float = 5.0
+    max_live: int = 100
+    workers: int = 1
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    version: str | None = None
+    allow_writes: bool = False
+    allow_registry_tests: bool = False
+    allow_load: bool = False
+    state_dir: Path = Path(".central-contract")
+    known: tuple[Path, ...] = ()

@@ -1,0 +1,183 @@
+"""The requests of a failure as lines for a shell.
+
+A line sends what the harness sent: the same target, headers and bytes. No secret is in it; the
+shell puts in what stands in its environment (`$CENTRAL_TOKEN` and so on). Ids that the target
+gave out are read from its answers, so that a sequence can be run again.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+
+from contract_tests.options import Options
+from contract_tests.transport import COLLECTION, Exchange
+
+VARIABLES = {
+    "admin": "CENTRAL_TOKEN",
+    "read-only": "CENTRAL_READ_ONLY_TOKEN",
+    "no-access": "CENTRAL_NO_ACCESS_TOKEN",
+}
+"""Variables of the environment that hold the tokens, by the part a token plays."""
+BASIC_VARIABLE = "CENTRAL_BASIC"
+
+_LONGEST_ARGUMENT = 100_000
+"""Linux takes 128 KiB in one argument."""
+_READ_ID = """ | tee /dev/stderr | grep -o '"id": *"[^"]*"' | head -n 1 | cut -d '"' -f 4)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How a shell gets to the target.
+
+    `authorization` is the shell word of the Authorization header of a role that has credentials;
+    `secrets` are texts that must not be shown, by the variables that stand for them.
+    """
+
+    base: str
+    authorization: Mapping[str, str] = field(default_factory=dict)
+    flags: str = ""
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def access(options: Options) -> Access:
+    """Give the way to the target of a run."""
+    headers = {
+        "admin": options.credentials.admin,
+        "read-only": options.credentials.read_only,
+        "no-access": options.credentials.no_access,
+    }
+    words: dict[str, str] = {}
+    secrets: dict[str, str] = {}
+    for role, header in headers.items():
+        if not header:
+            continue
+        scheme, _, secret = header.partition(" ")
+        if scheme == "Basic":
+            words[role] = f'-u "${BASIC_VARIABLE}"'
+        else:
+            words[role] = f'-H "Authorization: {scheme} ${VARIABLES[role]}"'
+            secrets[secret] = VARIABLES[role]
+    flags = " -k" if options.insecure else f" --cacert {shlex.quote(str(options.ca_file))}" if options.ca_file else ""
+    return Access(options.url.rstrip("/"), words, flags, secrets)
+
+
+def line(exchange: Exchange, access: Access, ids: Mapping[str, str] | None = None) -> str:
+    """Give the line that sends the request of `exchange`; `ids` are variables by the ids they hold."""
+    known = {**access.secrets, **(ids or {})}
+    words = [f"curl -sS -w '\\n%{{http_code}}\\n'{access.flags}"]
+    if exchange.method == "HEAD" and not exchange.body:
+        words.append("--head")
+    elif exchange.method != "GET" or exchange.body:
+        words.append(f"-X {shlex.quote(exchange.method)}")
+    if "Authorization" not in exchange.headers and exchange.role in access.authorization:
+        words.append(access.authorization[exchange.role])
+    words += [f"-H {_header(name, value, known)}" for name, value in exchange.headers.items()]
+    before = ""
+    if exchange.body or exchange.method in ("POST", "PUT", "PATCH"):
+        if "Content-Type" not in exchange.headers:
+            words.append("-H 'Content-Type:'")  # curl would add one of its own
+        before, data = _data(exchange.body, known)
+        words.append(data)
+    if exchange.reply_headers.get("Content-Encoding"):
+        words.append("--compressed")
+    url = sent_url(access.base + exchange.path)
+    if re.search(r"[\[\]{}]", url):
+        words.append("--globoff")
+    if "/." in url:
+        words.append("--path-as-is")
+    words.append(_quoted(url, known))
+    return before + " ".join(words)
+
+
+def sequence(exchanges: Sequence[Exchange], access: Access) -> list[str]:
+    """Give the lines that send some requests in their order, and that delete what they created."""
+    ids: dict[str, str] = {}
+    lines = []
+    for exchange in exchanges:
+        made = created_id(exchange)
+        text = line(exchange, access, ids)
+        if made and made not in ids:
+            ids[made] = f"ID{len(ids) + 1}"
+            text = f"{ids[made]}=$({text}{_READ_ID}"
+        lines.append(text)
+    left = _left(exchanges, ids)
+    lines += [
+        line(Exchange(0, "", "DELETE", f"{COLLECTION}/{id}", "admin"), access, ids) + "  # tidy up" for id in left
+    ]
+    return lines
+
+
+def created_id(exchange: Exchange) -> str | None:
+    """Give the id of what a request created."""
+    if exchange.method != "POST" or exchange.path.partition("?")[0] != COLLECTION or exchange.status >= 300:
+        return None
+    found = re.search(rb'"id": *"([^"\\]+)"', exchange.reply)
+    return found[1].decode("utf-8", "replace") if found else None
+
+
+def sent_url(url: str) -> str:
+    """Give a URL as the transport sends it, which escapes what no URL may hold."""
+    return requests.Request("GET", url).prepare().url or url
+
+
+def _left(exchanges: Iterable[Exchange], ids: Iterable[str]) -> list[str]:
+    deleted = {each.path for each in exchanges if each.method == "DELETE" and each.status == 200}
+    return [id for id in ids if f"{COLLECTION}/{id}" not in deleted]
+
+
+def _header(name: str, value: Any, known: Mapping[str, str]) -> str:
+    text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+    return _quoted(f"{name}: {text}" if text else f"{name};", known, "latin-1")
+
+
+def _data(body: bytes, known: Mapping[str, str]) -> tuple[str, str]:
+    """Give what stands before curl and the words of curl that send a body."""
+    if b"\0" not in body and len(body) <= _LONGEST_ARGUMENT:
+        return "", f"--data-raw {_quoted_bytes(body, known)}"
+    packed, unpack = base64.b64encode(body).decode(), "base64 -d"
+    smaller = base64.b64encode(gzip.compress(body, mtime=0)).decode()
+    if len(smaller) < len(packed):
+        packed, unpack = smaller, "base64 -d | gunzip"
+    if len(packed) > _LONGEST_ARGUMENT:
+        return f"# a body of {len(body)} bytes, too long to show: ", "--data-binary @-"
+    return f"printf %s {packed} | {unpack} | ", "--data-binary @-"
+
+
+def _quoted_bytes(body: bytes, known: Mapping[str, str]) -> str:
+    try:
+        return _quoted(body.decode(), known)
+    except UnicodeDecodeError:
+        return _escaped(body)
+
+
+def _quoted(text: str, known: Mapping[str, str], encoding: str = "utf-8") -> str:
+    """Quote a text for the shell, variables in the places of the values they hold."""
+    if not text:
+        return "''"
+    held = sorted((value for value in known if value), key=len, reverse=True)
+    parts = re.split(f"({'|'.join(map(re.escape, held))})", text) if held else [text]
+    return "".join(f'"${known[part]}"' if part in known else _word(part, encoding) for part in parts if part)
+
+
+def _word(text: str, encoding: str) -> str:
+    if all(each in "\n\t" or each.isprintable() for each in text) and (encoding == "utf-8" or text.isascii()):
+        return shlex.quote(text)
+    return _escaped(text.encode(encoding))
+
+
+def _escaped(content: bytes) -> str:
+    r"""Write bytes between $'…', where \xHH is a byte."""
+    shown = {0x0A: "\\n", 0x09: "\\t", 0x27: "\\'", 0x5C: "\\\\"}
+    return (
+        "$'"
+        + "".join(shown.get(each) or (chr(each) if 0x20 <= each < 0x7F else f"\\x{each:02x}") for each in content)
+        + "'"
+    )

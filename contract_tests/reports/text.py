@@ -1,0 +1,92 @@
+"""Values as lines of text, for every report."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def plain(value: Any) -> Any:
+    """Give a value that JSON can hold."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(each) for each in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted((plain(each) for each in value), key=repr)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else repr(value)
+    return str(value)
+
+
+def middle_out(text: str, limit: int) -> str:
+    """Shorten a long text in its middle, and say so there."""
+    if len(text) <= limit:
+        return text
+    head = limit * 2 // 3
+    tail = limit - head
+    return f"{text[:head]} … {len(text) - limit} characters left out … {text[-tail:]}"
+
+
+def printable(text: str) -> str:
+    """Escape what a terminal or an XML document cannot hold: control characters and half surrogates."""
+    return "".join(
+        each if each in "\n\t" or (each.isprintable() and not 0xFFFE <= ord(each) <= 0xFFFF) else _escaped(each)
+        for each in text
+    )
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+_LONGEST_LINE = 400
+_MOST_LINES = 120
+
+
+def diff(expected: Any, got: Any) -> list[str]:
+    """Give the lines that differ, marked `-` (expected) and `+` (got), with some that do not around them."""
+    if expected is None and got is None:
+        return []
+    wanted, came = _lines(_matched(expected, got)), _lines(got)
+    if expected is None:
+        lines = [f"+ {line}" for line in came]
+    elif got is None:
+        lines = [f"- {line}" for line in wanted]
+    elif wanted == came:  # such as 1 and 1.0
+        lines = [f"- {expected!r}", f"+ {got!r}"]
+    else:
+        lines = [
+            "  …" if line.startswith("@@") else f"{line[0]} {line[1:]}"
+            for line in list(difflib.unified_diff(wanted, came, lineterm="", n=2))[2:]
+        ]
+        if lines[0] == "  …" and wanted[:1] == came[:1]:
+            lines = lines[1:]
+    lines = [middle_out(printable(line), _LONGEST_LINE) for line in lines]
+    if len(lines) > _MOST_LINES:
+        half = _MOST_LINES // 2
+        lines = [*lines[:half], f"  … {len(lines) - 2 * half} lines left out …", *lines[-half:]]
+    return lines
+
+
+def _matched(expected: Any, got: Any) -> Any:
+    """Where a message had to contain texts and does, let it not stand out as different."""
+    if not isinstance(expected, Mapping) or not isinstance(got, Mapping) or "message contains" not in expected:
+        return expected
+    texts, message = expected["message contains"], got.get("message")
+    if isinstance(message, str) and all(text in message for text in texts):
+        return {**{key: each for key, each in expected.items() if key != "message contains"}, "message": message}
+    return expected
+
+
+def _lines(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return value.splitlines() or ['""']
+    return json.dumps(plain(value), indent=2, sort_keys=True, ensure_ascii=False).splitlines()

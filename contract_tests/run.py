@@ -1,0 +1,430 @@
+"""One run: the checks in order of worth, what they leave behind, and the verdict."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import time
+import traceback
+import uuid
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from contract_tests import known
+from contract_tests.central import Central, Shared
+from contract_tests.failures import (
+    BudgetSpent,
+    CheckFailed,
+    Failure,
+    HarnessError,
+    OwnershipError,
+    Skip,
+    Unmet,
+)
+from contract_tests.known import KnownDifference
+from contract_tests.ledger import Ledger, leftovers
+from contract_tests.observers import OBSERVED, Observers
+from contract_tests.options import Options
+from contract_tests.registry import Check, all_checks
+from contract_tests.transport import COLLECTION, Exchange, Transport, is_loopback
+from mock_server.contract import VERSIONS
+
+PASSED, FAILED, KNOWN, SKIPPED, ERROR = "passed", "failed", "known difference", "skipped", "error"
+OUTCOMES = (PASSED, FAILED, KNOWN, SKIPPED, ERROR)
+
+
+@dataclass(slots=True)
+class Result:
+    """How one check ended."""
+
+    check: str
+    title: str
+    group: str
+    source: str
+    outcome: str
+    reason: str = ""
+    failures: list[Failure] = field(default_factory=list)
+    requests: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Report:
+    """How a run ended."""
+
+    target: str
+    version: str
+    profile: str
+    seed: int
+    run: str
+    started: dt.datetime
+    seconds: float
+    requests: int
+    results: list[Result]
+    gone: list[KnownDifference]
+    """Known differences of the release that were looked for and no longer occur."""
+    left_behind: list[str]
+    covered: list[tuple[str, int]]
+    exchanges: list[Exchange]
+
+    def count(self, outcome: str) -> int:
+        """Count the checks that ended so."""
+        return sum(result.outcome == outcome for result in self.results)
+
+    @property
+    def failures(self) -> list[Failure]:
+        """The failures that are news."""
+        return [failure for result in self.results for failure in result.failures if failure.known is None]
+
+    @property
+    def exit_code(self) -> int:
+        """0: nothing is wrong; 1: the target failed; 2: the harness could not do its work."""
+        if self.count(FAILED):
+            return 1
+        return 2 if self.count(ERROR) else 0
+
+
+Progress = Callable[[Result, int, int], None]
+
+
+class Run:
+    """A run against one target."""
+
+    def __init__(self, options: Options, progress: Progress = lambda *_: None, run_id: str | None = None) -> None:
+        self.options = options
+        self.progress = progress
+        self.id = run_id or uuid.uuid4().hex[:8]
+        self.ledger = Ledger(options.state_dir, self.id, options.url.rstrip("/"))
+        self.transport = Transport(options, self.id, self.ledger)
+        self.known = known.read((known.SHIPPED, *options.known))
+        self.set_up: list[Failure] = []
+        """What went wrong outside of checks."""
+
+    def __call__(self) -> Report:
+        """Run the checks and clean up, also after Ctrl-C.
+
+        Raises:
+            HarnessError: the target is not reachable or refuses the credentials.
+        """
+        started = dt.datetime.now(dt.UTC)
+        clean_leftovers(self.options)
+        left: list[str] = []
+        results: list[Result] = []
+        try:
+            version = self._version()
+            self.shared = Shared(self.id, version)
+            self.observers = Observers(self.shared)
+            before = self._snapshot("set-up")
+            self.transport.observers.append(self.observers)
+            try:
+                results = self._checks()
+            finally:
+                self.transport.closing = True
+                self.transport.observers.clear()
+                left = self._clean_up()
+            results += self._observed()
+            results.append(self._untouched(before))
+        finally:
+            self.ledger.close(keep=bool(left) or not results)
+        results = self._judged(results, version)
+        return Report(
+            target=self.transport.base,
+            version=version,
+            profile=self.options.profile,
+            seed=self.options.seed,
+            run=self.id,
+            started=started,
+            seconds=self.transport.elapsed,
+            requests=self.transport.count,
+            results=results,
+            gone=self._gone(results, version),
+            left_behind=left,
+            covered=sorted(self.observers.covered),
+            exchanges=self.transport.exchanges,
+        )
+
+    # -- before -----------------------------------------------------------------------------------
+
+    def _version(self) -> str:
+        """Ask the target which Central it is; what it does not tell is taken for the newest."""
+        if self.options.version:
+            return self.options.version
+        try:
+            reply = self.transport.send("GET", "/v1/metadata", check="set-up")
+        except CheckFailed as error:
+            self.set_up.append(Failure(error.check or "list", error.what, error.expected, error.got))
+            return VERSIONS[-1]
+        found = re.match(r"[0-9]+\.[0-9]+", str(reply.object.get("version", "")))
+        return found[0] if found and found[0] in VERSIONS else VERSIONS[-1]
+
+    def _snapshot(self, when: str) -> dict[str, Any] | None:
+        """Read everything that the target holds and the run does not own; None where it does not list it."""
+        try:
+            reply = self.transport.send("GET", COLLECTION, check=when)
+        except CheckFailed as error:
+            self.set_up.append(Failure(error.check or "list", error.what, error.expected, error.got))
+            return None
+        if reply.status in (401, 403) and not self.transport.observers:
+            raise HarnessError(f"{self.transport.base} refuses the credentials: {reply.message or reply.status}")
+        items = reply.object.get("integrations")
+        if not isinstance(items, list):
+            return None
+        return {str(item.get("id")): item for item in items if isinstance(item, dict) and not self._is_ours(item)}
+
+    def _is_ours(self, item: dict[str, Any]) -> bool:
+        named = str(item.get("name", "")).startswith(self.transport.name_prefix)
+        return named or item.get("id") in self.ledger.ids
+
+    # -- the checks -------------------------------------------------------------------------------
+
+    def chosen(self) -> list[Check]:
+        """Give the checks of this run, in order."""
+        checks = all_checks()
+        for name in (*self.options.only, *self.options.skip):
+            if name not in checks and name not in OBSERVED:
+                raise HarnessError(f"unknown check {name!r}; `central-contract list` names them all")
+        return [
+            each
+            for each in checks.values()
+            if (not self.options.only or each.id in self.options.only)
+            and each.id not in self.options.skip
+            and self.options.profile in each.profiles
+        ]
+
+    def _checks(self) -> list[Result]:
+        checks = self.chosen()
+        results: dict[str, Result] = {}
+
+        def one(each: Check) -> None:
+            results[each.id] = self._one(each, results)
+            self.progress(results[each.id], len(results), len(checks))
+
+        for group in _batches(checks, self.options.workers):
+            if len(group) == 1:
+                one(group[0])
+            else:
+                with ThreadPoolExecutor(self.options.workers) as pool:
+                    list(pool.map(one, group))
+        return [results[each.id] for each in checks]
+
+    def _one(self, check: Check, results: dict[str, Result]) -> Result:
+        result = Result(check.id, check.title, check.group, check.source, PASSED)
+        failed = [need for need in check.needs if need in results and results[need].outcome == FAILED]
+        if failed:
+            result.outcome, result.reason = SKIPPED, f"needs {failed[0]}, which failed"
+            return result
+        if check.writes and not self._may_write:
+            result.outcome, result.reason = SKIPPED, "would write; give --allow-writes to let it"
+            return result
+        central = Central(self.transport, check.id, self.shared)
+        started, count = time.monotonic(), self.transport.count
+        try:
+            try:
+                check.run(central)
+            finally:
+                central.clean()
+        except CheckFailed as error:
+            result.outcome = FAILED
+            result.failures = [
+                Failure(
+                    error.check or check.id,
+                    error.what,
+                    error.expected,
+                    error.got,
+                    list(central.history),
+                    error.intermittent,
+                )
+            ]
+        except Unmet as error:
+            result.outcome, result.reason = SKIPPED, f"needs {error.need}: {error.what}"
+            result.failures = [Failure(error.need, error.what, exchanges=list(central.history))]
+        except Skip as error:
+            result.outcome, result.reason = SKIPPED, str(error)
+        except BudgetSpent as error:
+            result.outcome, result.reason = SKIPPED, f"the budget of {error} was used up"
+        except OwnershipError as error:
+            result.outcome, result.reason = ERROR, str(error)
+        except HarnessError:
+            raise
+        except Exception:  # noqa: BLE001 (a fault of the harness must not hide as one of the target)
+            result.outcome, result.reason = ERROR, traceback.format_exc(limit=-4)
+        result.seconds = time.monotonic() - started
+        result.requests = self.transport.count - count
+        return result
+
+    @property
+    def _may_write(self) -> bool:
+        return self.options.allow_writes or is_loopback(self.transport.base)
+
+    # -- after ------------------------------------------------------------------------------------
+
+    def _observed(self) -> list[Result]:
+        """Turn what observers found into results, one for each observed check."""
+        found: dict[str, list[Failure]] = {id: [] for id in OBSERVED}
+        for failure in self.observers.findings.failures:
+            found[failure.check].append(failure)
+        for failure in self.set_up:
+            found[failure.check if failure.check in found else "every-request-answered"].append(failure)
+        for exchange, reason in self.transport.dropped:
+            found["every-request-answered"].append(
+                Failure(
+                    "every-request-answered",
+                    "a request was answered only when sent again",
+                    got=reason,
+                    exchanges=[exchange],
+                    intermittent=True,
+                )
+            )
+        return [
+            Result(id, OBSERVED[id], "observed", "", FAILED if failures else PASSED, failures=failures)
+            for id, failures in found.items()
+            if id not in self.options.skip
+        ]
+
+    def _clean_up(self) -> list[str]:
+        """Delete what the run created and name what could not be deleted."""
+        return remove_owned(self.transport, self.ledger.names, self.ledger.ids)
+
+    def _untouched(self, before: dict[str, Any] | None) -> Result:
+        """Compare what the run does not own with what it was before."""
+        result = Result("others-untouched", "What the run did not create is as it was before", "observed", "", PASSED)
+        after = self._snapshot("clean-up")
+        if before is None or after is None:
+            result.outcome, result.reason = SKIPPED, "the target did not give its list"
+            return result
+        changed = {
+            id: {"before": before.get(id), "after": after.get(id)}
+            for id in before.keys() | after.keys()
+            if before.get(id) != after.get(id)
+        }
+        if changed:
+            result.outcome = FAILED
+            names = sorted(str((each["before"] or each["after"] or {}).get("name")) for each in changed.values())
+            what = f"integrations that the run did not create have changed: {', '.join(names)}"
+            result.failures = [
+                Failure(
+                    result.check,
+                    what,
+                    expected={id: each["before"] for id, each in changed.items()},
+                    got={id: each["after"] for id, each in changed.items()},
+                )
+            ]
+        return result
+
+    # -- the verdict ------------------------------------------------------------------------------
+
+    def _judged(self, results: list[Result], version: str) -> list[Result]:
+        """Settle what is known, and what was skipped for a failure that nothing reported."""
+        self._attribute(results)
+        reported = {failure.check for result in results if result.outcome == FAILED for failure in result.failures}
+        today = dt.datetime.now(dt.UTC).date()
+        for result in results:
+            if result.outcome == SKIPPED and result.failures:
+                if result.failures[0].check not in reported:
+                    result.outcome = FAILED
+                    reported.add(result.failures[0].check)
+                else:
+                    result.failures = []
+            if result.outcome != FAILED:
+                continue
+            for failure in result.failures:
+                difference = next((each for each in self.known if each.covers(failure, version, today)), None)
+                failure.known = difference.reason if difference else None
+            if all(failure.known is not None for failure in result.failures):
+                result.outcome, result.reason = KNOWN, result.failures[0].known or ""
+        return results
+
+    def _attribute(self, results: list[Result]) -> None:
+        """Give a failure that showed in one check to the check whose matter it is, once."""
+        by_id = {result.check: result for result in results}
+        for result in results:
+            for failure in [
+                each for each in result.failures if result.outcome == FAILED and each.check != result.check
+            ]:
+                owner = by_id.get(failure.check)
+                if owner is None:
+                    continue
+                result.failures.remove(failure)
+                same = next((each for each in owner.failures if each.what == failure.what), None)
+                if same is None:
+                    owner.failures.append(failure)
+                    owner.outcome = FAILED
+                else:
+                    same.also += 1
+                if not result.failures:
+                    result.outcome, result.reason = SKIPPED, f"needs {failure.check}: {failure.what}"
+
+    def _gone(self, results: list[Result], version: str) -> list[KnownDifference]:
+        ran = {result.check for result in results if result.outcome == PASSED}
+        return [each for each in self.known if each.check in ran and version in each.versions]
+
+
+def _batches(checks: Iterable[Check], workers: int) -> Iterable[list[Check]]:
+    """Cut the checks into parts that may run at the same time."""
+    batch: list[Check] = []
+    for each in checks:
+        if each.alone or each.group == "base" or workers == 1:
+            if batch:
+                yield batch
+            batch = []
+            yield [each]
+        else:
+            batch.append(each)
+    if batch:
+        yield batch
+
+
+def remove_owned(transport: Transport, names: Iterable[str], ids: Iterable[str]) -> list[str]:
+    """Delete integrations by id, and by names that begin as given; name what could not be deleted."""
+    ids = set(ids)
+    names = tuple(names)
+    owned: list[dict[str, Any]] = []
+    for _ in range(2):
+        try:
+            reply = transport.send("GET", COLLECTION, check="clean-up")
+        except CheckFailed:
+            break
+        items = reply.object.get("integrations")
+        owned = [
+            item
+            for item in (items if isinstance(items, list) else [])
+            if isinstance(item, dict)
+            and (item.get("id") in ids or (names and str(item.get("name", "")).startswith(names)))
+        ]
+        if not owned:
+            return []
+        for item in owned:
+            _remove(transport, item)
+    return sorted(f"{item.get('name')} ({item.get('id')})" for item in owned)
+
+
+def _remove(transport: Transport, item: dict[str, Any]) -> None:
+    id = str(item.get("id"))
+    transport.ledger.created(id)
+    try:
+        reply = transport.send("DELETE", f"{COLLECTION}/{id}", check="clean-up")
+        if reply.status == 400 and item.get("type") == "scannerv4":
+            # A target that let one of ours become Scanner V4 does not let it go as that.
+            body = {"name": item.get("name"), "type": "docker", "categories": ["REGISTRY"],
+                    "docker": {"endpoint": "registry.example.com"}, "skipTestIntegration": True}  # fmt: skip
+            transport.send("PUT", f"{COLLECTION}/{id}", value=body, check="clean-up")
+            transport.send("DELETE", f"{COLLECTION}/{id}", check="clean-up")
+    except CheckFailed:
+        return  # it stays in the list, and is named as left behind
+
+
+def clean_leftovers(options: Options) -> list[str]:
+    """Remove what runs against this target have left that were killed; name what is still there."""
+    left: list[str] = []
+    for old in leftovers(options.state_dir, options.url.rstrip("/")):
+        ledger = Ledger(options.state_dir, f"{old.run}-clean", options.url.rstrip("/"))
+        transport = Transport(options, old.run, ledger)
+        transport.closing = True
+        remaining = remove_owned(transport, old.names, old.ids)
+        ledger.close(keep=False)
+        if not remaining:
+            old.path.unlink(missing_ok=True)
+        left += remaining
+    return left

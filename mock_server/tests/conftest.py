@@ -1,0 +1,222 @@
+"""What the tests share: an app to ask without a socket, and integrations to ask about."""
+
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import unquote_to_bytes
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+
+from mock_server import Settings, create_app
+from mock_server import contract as contracts
+from mock_server.contract import Contract, Field, Message
+from mock_server.settings import VALIDATION_MODES
+
+PATH = "/v1/imageintegrations"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: takes more than five seconds")
+    # The first example pays for imports and compiled validators, so time is no measure here.
+    hypothesis.settings.register_profile("mock-central", deadline=None)
+    hypothesis.settings.load_profile("mock-central")
+
+
+# -- asking ------------------------------------------------------------------------------------------
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    """By lower-case names."""
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def message(self) -> str:
+        return self.json["message"]
+
+    @property
+    def rule(self) -> str | None:
+        return self.headers.get("mock-central-rule")
+
+
+def ask(
+    app: Callable[..., Any],
+    method: str,
+    target: str,
+    body: Any = None,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """Ask a WSGI app as an HTTP server does; a body that is not bytes goes out as JSON."""
+    raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+    path, _, query = target.partition("?")
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+        "QUERY_STRING": query,
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(raw),
+        "wsgi.errors": io.StringIO(),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+        "CONTENT_LENGTH": str(len(raw)),
+    }
+    if body is not None:
+        environ["CONTENT_TYPE"] = "application/json"
+    for name, value in (headers or {}).items():
+        key = name.upper().replace("-", "_")
+        environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value
+    started: list[Any] = []
+    answer = b"".join(app(environ, lambda status, headers, exc_info=None: started.extend((status, headers))))
+    return Answer(int(started[0].split()[0]), {name.lower(): value for name, value in started[1]}, answer)
+
+
+class Api:
+    """One Central in this process."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.app = create_app(Settings(**{"fatal_answers": True} | settings))
+        self.central = self.app.central
+
+    def ask(self, method: str, rest: str = "", body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
+        return ask(self.app, method, PATH + rest, body, headers)
+
+    def list(self, query: str = "") -> list[dict[str, Any]]:
+        return self.ask("GET", query).json["integrations"]
+
+    def get(self, id: str) -> Answer:
+        return self.ask("GET", f"/{id}")
+
+    def create(self, integration: Mapping[str, Any]) -> Answer:
+        return self.ask("POST", "", integration)
+
+    def created(self, integration: Mapping[str, Any]) -> str:
+        """Create an integration and give its id."""
+        answer = self.create(integration)
+        assert answer.status == 200, answer
+        return answer.json["id"]
+
+    def put(self, id: str, integration: Mapping[str, Any]) -> Answer:
+        return self.ask("PUT", f"/{id}", integration)
+
+    def patch(self, id: str, config: Mapping[str, Any], *, update_password: bool = False) -> Answer:
+        return self.ask("PATCH", f"/{id}", {"config": config, "updatePassword": update_password})
+
+    def delete(self, id: str) -> Answer:
+        return self.ask("DELETE", f"/{id}")
+
+    def test(self, integration: Mapping[str, Any]) -> Answer:
+        return self.ask("POST", "/test", integration)
+
+    def test_updated(self, config: Mapping[str, Any], *, update_password: bool = False) -> Answer:
+        return self.ask("POST", "/test/updated", {"config": config, "updatePassword": update_password})
+
+    def stored(self, id: str) -> Mapping[str, Any]:
+        """Give what is stored, credentials in clear."""
+        found = self.central.store.get(id)
+        assert found is not None
+        return found.integration
+
+
+@pytest.fixture(scope="session")
+def contract() -> Contract:
+    return contracts.load()
+
+
+@pytest.fixture
+def api() -> Api:
+    return Api()
+
+
+@pytest.fixture(params=VALIDATION_MODES, scope="module")
+def validation(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+# -- integrations ------------------------------------------------------------------------------------
+
+
+def example(type: str, /, **changes: Any) -> dict[str, Any]:
+    """Give the contract's example of a type, with its test skipped, some fields changed."""
+    value = contracts.load().document["components"]["examples"][f"{type}-request"]["value"]
+    return {**json.loads(json.dumps(value)), **changes}
+
+
+def docker(**changes: Any) -> dict[str, Any]:
+    return example("docker", **changes)
+
+
+def fields(message: Message, *path: Field) -> Iterator[tuple[Field, ...]]:
+    """Give the path of each field of a message and of the messages in it."""
+    for field in message.fields:
+        yield (*path, field)
+        if field.message is not None:
+            yield from fields(field.message, *path, field)
+
+
+def names(path: tuple[Field, ...]) -> str:
+    """Write a path of fields for a test id."""
+    return ".".join(field.name for field in path)
+
+
+def changed(value: Mapping[str, Any], path: tuple[str, ...], new: Any) -> dict[str, Any]:
+    """Copy a message with one field, at any depth, set."""
+    first, *rest = path
+    inner = changed(value.get(first) or {}, tuple(rest), new) if rest else new
+    return {**value, first: inner}
+
+
+_TIMES = st.datetimes().map(lambda moment: f"{moment:%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + "Z")
+_SCALARS = {
+    "string": st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
+    "bool": st.booleans(),
+    "int32": st.integers(-(2**31), 2**31 - 1),
+    "enum": st.sampled_from(list(contracts.load().categories)),
+    "timestamp": _TIMES,
+}
+
+
+def messages(message: Message, *, required: tuple[str, ...] = ()) -> st.SearchStrategy[dict[str, Any]]:
+    """Generate messages that the contract promises, sparse ones too, with one config member at most."""
+    plain = {field.name: _value(field) for field in message.fields if not field.oneof}
+    optional = {name: strategy for name, strategy in plain.items() if name not in required}
+    whole = st.fixed_dictionaries({name: plain[name] for name in required}, optional=optional)
+    members = [
+        messages(field.message).map(lambda value, name=field.name: {name: value})
+        for field in message.members
+        if field.message
+    ]
+    if not members:
+        return whole
+    return st.builds(lambda value, member: value | member, whole, st.one_of(st.just({}), *members))
+
+
+def _value(field: Field) -> st.SearchStrategy[Any]:
+    if field.repeated:
+        return st.lists(_SCALARS[field.kind], max_size=3)
+    if field.message is None:
+        nullable = field.kind == "timestamp"
+        return st.none() | _SCALARS[field.kind] if nullable else _SCALARS[field.kind]
+    if field.name == "config":
+        return messages(field.message, required=("name", "type", "categories"))
+    return st.none() | messages(field.message)
+
+
+integrations = messages(contracts.load().integration, required=("name", "type", "categories"))
+"""Integrations that the contract promises."""
+
+updates = messages(contracts.load().message("V1UpdateImageIntegrationRequest"), required=("config",))
+"""Bodies of PATCH and test/updated that the contract promises."""

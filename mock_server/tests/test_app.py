@@ -1,0 +1,467 @@
+"""HTTP as Central's gateway speaks it, asked through the WSGI door."""
+
+import gzip
+import json
+import logging
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mock_server import contract as contracts
+from mock_server.central import MAX_MESSAGE
+from mock_server.tests.conftest import PATH, Answer, Api, ask, changed, docker, example, fields
+
+CONTRACT = contracts.load()
+ID = "10d3b4dc-8295-41bc-bb50-6da5484cdb1a"
+FORM = "application/x-www-form-urlencoded"
+
+
+def is_error(answer: Answer, status: int, code: int, message: str) -> bool:
+    expected = {"code": code, "message": message, "details": [], "error": message}
+    return (answer.status, answer.json) == (status, expected)
+
+
+# -- routing -----------------------------------------------------------------------------------------
+
+ROUTES = [
+    ("GET", "/v1/nothing", 404),
+    ("GET", "/v1", 404),
+    ("GET", "/", 404),
+    ("GET", "/v1/ImageIntegrations", 404),
+    ("GET", "//v1/imageintegrations", 404),
+    ("GET", "/v1//imageintegrations", 404),
+    ("GET", f"{PATH}/a/b", 404),
+    ("GET", f"{PATH}/a%2Fb", 404),
+    ("GET", f"{PATH}//", 404),
+    ("POST", f"{PATH}/test/", 404),
+    ("POST", f"{PATH}/test/updated/", 404),
+    *((method, PATH, 501) for method in ("PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "TRACE", "BREW")),
+    *((method, f"{PATH}/{ID}", 501) for method in ("POST", "OPTIONS", "HEAD", "TRACE")),
+    ("POST", f"{PATH}/", 501),
+    ("GET", f"{PATH}/test/updated", 501),
+    ("GET", f"{PATH}/", 400),
+    ("GET", f"{PATH}/test", 404),
+    ("GET", f"{PATH}/{ID}:verb", 404),
+    ("GET", f"{PATH}/{ID}", 200),
+    ("GET", f"{PATH}/{ID.replace('-', '%2D')}", 200),
+]
+
+
+@pytest.mark.parametrize(("method", "target", "status"), ROUTES, ids=[" ".join(each[:2]) for each in ROUTES])
+def test_a_request_is_routed_as_the_gateway_routes_it(api, method, target, status):
+    answer = ask(api.app, method, target)
+    assert answer.status == status
+    if method == "HEAD":
+        assert answer.body == b""
+    elif answer.rule == "unknown-route":
+        assert is_error(answer, 404, 5, "Not Found")
+    elif status == 501:
+        assert is_error(answer, 501, 12, "Method Not Allowed")
+
+
+def test_an_id_that_is_not_there_is_shown_decoded(api):
+    assert api.get("a%20%C3%A9:b").message == "image integration a é:b not found: not found"
+    assert api.put("test", docker()).rule == "update-missing"
+    assert api.delete("test").rule == "delete-missing"
+
+
+def test_an_error_of_routing_names_no_methods_and_allows_no_origin(api):
+    answer = api.ask("OPTIONS", "", headers={"Origin": "http://page.example"})
+    assert not {"allow", "access-control-allow-origin"} & answer.headers.keys()
+
+
+@pytest.mark.parametrize("rule", ["method-override"])
+def test_a_form_post_runs_the_method_that_a_header_names(api, rule):
+    headers = {"X-HTTP-Method-Override": "DELETE", "Content-Type": FORM}
+    assert api.ask("POST", f"/{ID}", headers=headers).json == {}
+    assert api.get(ID).status == 404
+    headers["X-HTTP-Method-Override"] = "get"
+    found = api.ask("POST", "", b"name=Public+GCR", headers).json["integrations"]
+    assert [each["name"] for each in found] == ["Public GCR"]
+
+
+@pytest.mark.parametrize("content_type", ["application/json", f"{FORM}; charset=utf-8", "multipart/form-data", ""])
+def test_only_a_form_post_can_name_another_method(api, content_type):
+    headers = {"X-HTTP-Method-Override": "DELETE", "Content-Type": content_type}
+    assert api.ask("POST", f"/{ID}", headers=headers).status == 501
+
+
+def test_a_query_that_cannot_be_read_is_refused(api):
+    assert is_error(api.ask("GET", "?name=a&name=b"), 400, 3, 'too many values for field "name": a, b')
+    assert is_error(api.ask("GET", "?name=%zz"), 400, 3, 'invalid URL escape "%zz"')
+    assert is_error(api.ask("GET", "?a;b"), 400, 3, "invalid semicolon separator in query")
+
+
+def test_a_query_is_ignored_where_the_body_is_everything(api):
+    assert api.ask("POST", "?name=%zz&name=a&name=b", docker()).status == 200
+    assert api.ask("DELETE", f"/{ID}?name=a&name=b").json == {}
+
+
+# -- the shape of answers ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", ["answer-headers"])
+def test_every_answer_has_the_headers_of_the_gateway(api, rule):
+    for answer in (api.ask("GET"), api.create(docker()), api.get("x"), api.ask("PUT"), ask(api.app, "GET", "/v1/x")):
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["cache-control"] == "no-store, no-cache"
+        assert answer.headers["vary"] == "Accept-Encoding"
+        assert answer.headers["content-length"] == str(len(answer.body))
+        assert ("grpc-metadata-content-type" in answer.headers) == (answer.status == 200)
+
+
+@pytest.mark.parametrize("rule", ["error-shape"])
+def test_an_error_has_four_keys_and_says_its_message_twice(api, rule):
+    answer = api.get("x")
+    assert list(answer.json) == ["code", "message", "details", "error"]
+    assert answer.json["error"] == answer.json["message"]
+    assert answer.rule == "get-missing"
+
+
+@pytest.mark.parametrize("rule", ["pretty-answer"])
+@pytest.mark.parametrize(
+    ("query", "headers"),
+    [("?pretty", {}), ("?a=b&pretty=false", {}), ("", {"Accept": "application/json+pretty"})],
+    ids=["key", "any value", "accept"],
+)
+def test_an_answer_is_indented_on_request(api, rule, query, headers):
+    plain, pretty = api.ask("GET", f"/{ID}"), api.ask("GET", f"/{ID}{query}", headers=headers)
+    assert pretty.body.decode() == json.dumps(plain.json, indent=2, ensure_ascii=False)
+    assert pretty.headers["content-type"] == "application/json"
+    error = api.ask("GET", f"/x{query}", headers=headers)
+    assert error.body.startswith(b'{\n  "code": 5,')
+
+
+@pytest.mark.parametrize(
+    ("query", "headers"),
+    [("", {}), ("?prettyplease", {}), ("?a=pretty", {}), ("", {"Accept": "text/html"}), ("", {"Accept": "*/*"})],
+    ids=["nothing", "another key", "a value", "HTML", "anything"],
+)
+def test_an_answer_is_compact_otherwise(api, query, headers):
+    answer = api.ask("GET", f"/{ID}{query}", headers=headers)
+    assert answer.body == json.dumps(answer.json, separators=(",", ":")).encode()
+
+
+def test_a_large_answer_is_compressed_on_request(api):
+    plain, zipped = api.ask("GET"), api.ask("GET", headers={"Accept-Encoding": "gzip, deflate"})
+    assert zipped.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(zipped.body) == plain.body
+    assert int(zipped.headers["content-length"]) == len(zipped.body) < len(plain.body)
+    assert "content-encoding" not in plain.headers
+    assert "content-encoding" not in api.ask("GET", f"/{ID}", headers={"Accept-Encoding": "gzip"}).headers
+
+
+def test_texts_stand_in_answers_unescaped(api):
+    name = "<a> & \u2028 \x7f ü \U0001f600"
+    assert f'"name":"{name}"'.encode() in api.create(docker(name=name)).body
+
+
+# -- reading bodies ----------------------------------------------------------------------------------
+
+CLAIRIFY = example("clairify")
+DATA = {"username": "u", "password": "p", "expiresAt": "2030-01-02T03:04:05Z"}
+ECR = example("ecr", ecr={"registryId": "1", "region": "r"})
+
+
+@pytest.mark.parametrize(
+    ("sent", "place", "stored"),
+    [
+        pytest.param(docker(made_up=1), ("name",), docker()["name"], id="unknown-field-dropped"),
+        pytest.param(changed(docker(), ("docker", "made_up"), []), ("docker", "insecure"), False, id="at any depth"),
+        pytest.param(docker(cluster_id="c"), ("clusterId",), "c", id="both-spellings"),
+        pytest.param(docker(ClusterId="c"), ("clusterId",), "", id="wrong case"),
+        pytest.param(
+            example("quay", quay={"endpoint": "q", "oauth_token": "t"}), ("quay", "oauthToken"), "", id="camel case only"
+        ),
+        pytest.param(docker(clusterId=None, quay=None), ("clusterId",), "", id="null-is-absent"),
+        pytest.param(docker(categories=["REGISTRY", "X", "registry", "1"]), ("categories",), ["REGISTRY"],
+                     id="unknown-category-dropped"),
+        pytest.param(docker(categories=[0]), ("categories",), ["REGISTRY"], id="category-by-number"),
+        *(pytest.param(changed(CLAIRIFY, ("clairify", "numConcurrentScans"), number),
+                       ("clairify", "numConcurrentScans"), 100, id=f"number-forms {number!r}")
+          for number in ("100", 100.0, "1e2", "100.0")),
+        pytest.param(
+            changed(ECR, ("ecr", "authorizationData"), DATA | {"expiresAt": "2030-01-02T05:04:05.120+02:00"}),
+            ("ecr", "authorizationData", "expiresAt"), "2030-01-02T03:04:05.120Z", id="timestamp-normalised",
+        ),
+    ],
+)  # fmt: skip
+def test_a_body_is_read_as_the_gateway_reads_it(api, sent, place, stored):
+    value: Any = api.stored(api.created(sent))
+    for name in place:
+        value = value[name]
+    assert value == stored
+
+
+def test_what_a_body_does_not_set_is_answered_too(api):
+    """The rule `zero-values-emitted`; `unknown-category-dropped` and `number-forms` are shown above."""
+    quay = {"name": "n", "type": "quay", "categories": ["REGISTRY"], "quay": {"endpoint": "q"}}
+    answer = api.create(quay).json
+    assert answer["quay"] == {
+        "endpoint": "q",
+        "oauthToken": "******",
+        "insecure": False,
+        "registryRobotCredentials": None,
+    }
+    assert [answer[name] for name in ("autogenerated", "clusterId", "source")] == [False, "", None]
+    assert not {"docker", "ecr"} & answer.keys()
+
+
+def test_an_empty_body_is_an_empty_message(api):
+    """The rule `empty-body`."""
+    for body in (b"", b" \n"):
+        assert api.ask("POST", "", body).message == api.create({}).message
+
+
+def test_what_follows_the_first_value_is_ignored(api):
+    """The rule `trailing-data-ignored`."""
+    assert api.ask("POST", "", json.dumps(docker()).encode() + b'{"name":""} and more').status == 200
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/xml", FORM, "multipart/form-data", "", "nonsense"])
+def test_a_body_is_read_as_json_whatever_its_type(api, content_type):
+    """The rule `content-type-ignored`."""
+    assert api.ask("POST", "", docker(), {"Content-Type": content_type}).status == 200
+
+
+def test_a_message_of_more_than_24_mebibytes_is_too_large(api):
+    """The size is that of the message in binary form, so blanks do not count."""
+    text = "x" * MAX_MESSAGE
+    size = MAX_MESSAGE + 5 + 8 + 2
+    answer = api.ask("POST", "", {"name": text, "type": "docker", "categories": ["REGISTRY"]})
+    assert answer.message.startswith("grpc: received message larger than max (")
+    assert answer.message.endswith(" vs. 25165824)")
+    assert size - 10 < int(answer.message.partition("(")[2].partition(" ")[0]) < size + 10
+    assert (answer.status, answer.json["code"], answer.rule) == (429, 8, "message-size")
+    assert api.ask("POST", "", b" " * MAX_MESSAGE + json.dumps(docker()).encode()).status == 200
+
+
+def test_a_body_that_no_mock_should_read_is_refused_unread(api):
+    answer = api.ask("POST", "", b"{}", {"Content-Length": str(11 * MAX_MESSAGE)})
+    assert (answer.status, answer.rule) == (429, "message-size")
+
+
+def test_ten_thousand_levels_are_read_and_no_more(api):
+    def nested(depth: int) -> bytes:
+        return b'{"x":' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
+
+    assert api.ask("POST", "", nested(10_000)).rule == "category-required"
+    answer = api.ask("POST", "", nested(10_001))
+    assert (answer.rule, answer.message) == ("nesting-depth", "invalid character '[' exceeded max depth")
+
+
+# -- the contract's word -----------------------------------------------------------------------------
+
+
+def test_a_request_that_keeps_the_contract_has_no_warning(api, caplog):
+    with caplog.at_level(logging.INFO, "mock_central.access"):
+        answer = api.create(docker())
+    assert "mock-central-warning" not in answer.headers
+    assert [(each.levelname, each.message.partition(".")[0][:-1].strip()) for each in caplog.records] == [
+        ("INFO", f"POST {PATH} 200")
+    ]
+
+
+def test_a_request_that_leaves_the_contract_is_answered_with_a_warning(api, caplog):
+    with caplog.at_level(logging.INFO, "mock_central.access"):
+        answer = api.create(docker(made_up=1, clusterId=None))
+    text = "$.clusterId: is null, not of type string; $.made_up: is not a field of the contract"
+    assert sorted(answer.headers["mock-central-warning"].split("; ")) == text.split("; ")
+    record = caplog.records[-1]
+    assert record.levelname == "WARNING"
+    assert "contract: " in record.message
+    assert "$.made_up: is not a field of the contract" in record.message
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "warning"),
+    [
+        (json.dumps(docker()).encode() + b"x", "application/json", "$: something follows the JSON value"),
+        (json.dumps(docker()).encode(), "text/plain", "$: the content type is not application/json"),
+        (b"", "application/json", "$: the body is missing"),
+    ],
+    ids=["trailing data", "content type", "empty"],
+)
+def test_what_is_around_the_body_is_warned_of(api, body, content_type, warning):
+    assert warning in api.ask("POST", "", body, {"Content-Type": content_type}).headers["mock-central-warning"]
+
+
+def test_an_unknown_query_key_is_warned_of(api):
+    assert api.ask("GET", "?nmae=x").headers["mock-central-warning"] == "?nmae: is not a parameter of the contract"
+    assert "mock-central-warning" not in api.ask("GET", "?name=x&pretty").headers
+
+
+def test_a_refusal_names_its_rule_in_header_and_log(api, caplog):
+    with caplog.at_level(logging.INFO, "mock_central.access"):
+        assert api.create(docker(name="Public GCR")).rule == "name-unique"
+        ask(api.app, "GET", "/v1/nothing")
+    assert [each.message.rpartition(" ")[2] for each in caplog.records] == ["rule=name-unique", "rule=unknown-route"]
+
+
+def test_a_strict_mock_refuses_with_every_violation():
+    api = Api(strict=True)
+    answer = api.create(docker(made_up=1, name=None, categories=["X"]))
+    assert (answer.status, answer.rule) == (400, "strict")
+    for violation in (
+        "$.made_up: is not a field of the contract",
+        "$.name: is null, not of type string",
+        "$.categories[0]: is not one of REGISTRY, SCANNER, NODE_SCANNER",
+    ):
+        assert violation in answer.message
+    assert api.ask("GET", "?nmae=x").rule == "strict"
+    assert api.create(docker()).status == 200
+    assert len(api.list()) == 13
+
+
+def test_full_validation_judges_what_fast_validation_accepts():
+    """And finds the same."""
+    fast, full = Api(), Api(validation="full")
+    sent = [docker(), docker(), docker(name=""), {}, {"config": {}}]
+    for body in sent:
+        one, two = fast.create(body), full.create(body)
+        assert (one.status, one.rule, dict(one.headers).get("mock-central-warning")) == (
+            two.status,
+            two.rule,
+            dict(two.headers).get("mock-central-warning"),
+        )
+    for method, rest in (("GET", ""), ("GET", f"/{ID}"), ("GET", "/x"), ("GET", "?name=x"), ("DELETE", f"/{ID}")):
+        assert fast.ask(method, rest).headers.keys() == full.ask(method, rest).headers.keys()
+
+
+# -- pages in a browser ------------------------------------------------------------------------------
+
+ORIGIN = "http://localhost:5173"
+
+
+def test_a_page_of_the_chosen_origin_may_call():
+    api = Api(cors=ORIGIN)
+    for answer in (api.ask("GET"), api.get("x"), ask(api.app, "GET", "/v1/nothing")):
+        assert answer.headers["access-control-allow-origin"] == ORIGIN
+        assert "Mock-Central-Warning" in answer.headers["access-control-expose-headers"]
+        assert "Origin" in answer.headers["vary"]
+
+
+def test_a_browser_is_told_beforehand_what_it_may_send():
+    asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "PATCH"}
+    asked["Access-Control-Request-Headers"] = "authorization,content-type"
+    answer = Api(cors=ORIGIN).ask("OPTIONS", f"/{ID}", headers=asked)
+    assert (answer.status, answer.body) == (204, b"")
+    assert answer.headers["access-control-allow-headers"] == "authorization,content-type"
+    assert {"GET", "POST", "PUT", "PATCH", "DELETE"} <= {*answer.headers["access-control-allow-methods"].split(", ")}
+
+
+def test_options_is_no_operation_without_a_preflight():
+    assert Api(cors=ORIGIN).ask("OPTIONS").status == 501
+
+
+def test_any_origin_may_be_allowed():
+    answer = Api(cors="*").ask("GET")
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["vary"] == "Accept-Encoding"
+
+
+# -- control -----------------------------------------------------------------------------------------
+
+
+def test_a_reset_brings_the_first_state_back(api):
+    api.created(docker())
+    answer = ask(api.app, "POST", "/__admin/reset")
+    assert (answer.status, answer.json["integrations"]) == (200, 12)
+    assert len(api.list()) == 12
+
+
+def test_health_tells_what_is_played():
+    api = Api(version="4.9", as_deployed=True, empty=True)
+    assert ask(api.app, "GET", "/__admin/health").json == {
+        "status": "ok",
+        "centralVersion": "4.9",
+        "asDeployed": True,
+        "integrations": 0,
+    }
+
+
+def test_control_asks_for_no_credentials():
+    assert ask(Api(auth=True).app, "GET", "/__admin/health").status == 200
+
+
+def test_nothing_under_v1_but_the_contract_is_routed(api):
+    paths = {rule.rule.replace("<id>", "{id}") for rule in api.app.url_map.iter_rules() if rule.rule.startswith("/v1")}
+    assert paths == {each.path for each in CONTRACT.operations.values()} | {f"{PATH}/"}
+
+
+# -- when the mock fails -----------------------------------------------------------------------------
+
+
+def test_an_unexpected_exception_is_a_json_500_and_its_traceback_stays_in_the_log(caplog):
+    api = Api(fatal_answers=False)
+
+    def fail(_id: str) -> None:
+        raise RuntimeError("something private")
+
+    api.central.service.get = fail
+    answer = api.get("x")
+    assert is_error(answer, 500, 13, "the mock failed; its log says why")
+    assert answer.rule == "panic"
+    assert "something private" in caplog.text
+
+
+# -- credentials stay where they are -----------------------------------------------------------------
+
+CANARY = "canary-7b21"
+SECRETS = [tuple(each.name for each in path) for path in fields(CONTRACT.integration) if path[-1].scrub == "always"]
+
+
+def malformed(place: tuple[str, ...]) -> list[Any]:
+    """Give bodies with a canary in a credential, most of them wrong in some way."""
+    member, wrongs = place[0], (CANARY, [CANARY], {"x": CANARY}, [[CANARY]], {"password": [CANARY]})
+    type = next(each.type for each in CONTRACT.types.values() if each.member == member)
+    start = {"name": "n", "type": type, "categories": ["REGISTRY"]}
+    whole = [changed(start, place, wrong) for wrong in wrongs]
+    good = whole[0]
+    text = json.dumps(good)
+    return [
+        *whole,
+        *({**good, "skipTestIntegration": True, **more} for more in ({}, {"name": "Public GCR"}, {"categories": []})),
+        {**good, "id": "x"},
+        {**good, "clairify": {}},
+        {**good, "type": "harbor"},
+        {**good, "made_up": CANARY},
+        text[: text.index(CANARY) + len(CANARY)].encode(),
+        text.replace(CANARY, f"{CANARY}\\ud800").encode(),
+        text.replace(f'"{CANARY}"', f'"a", "{place[-1]}": "{CANARY}"').encode(),
+        text.replace(CANARY, f"{CANARY}\t").encode(),
+        (text + CANARY).encode(),
+        f'"{CANARY}"'.encode(),
+        [CANARY],
+    ]
+
+
+@pytest.mark.parametrize("place", SECRETS, ids=map(".".join, SECRETS))
+@pytest.mark.parametrize("strict", [False, True], ids=["lenient", "strict"])
+def test_no_credential_shows_in_answers_headers_or_logs(place, strict, caplog):
+    api = Api(strict=strict, validation="full", auth=False)
+    caplog.set_level(logging.DEBUG)
+    id = api.created(docker(name="n"))
+    answers = []
+    for body in malformed(place):
+        for config in (body, body if isinstance(body, bytes) else {"config": body}):
+            for method, rest in (("POST", ""), ("POST", "/test"), ("POST", "/test/updated"), ("PUT", f"/{id}")):
+                answers.append(api.ask(method, rest, config))
+            answers.append(api.ask("PATCH", f"/{id}", config))
+    answers.append(api.ask("GET"))
+    shown = "\n".join(f"{answer.headers} {answer.body!r}" for answer in answers)
+    assert {answer.status for answer in answers} >= {200, 400}
+    assert CANARY not in shown
+    assert CANARY not in caplog.text
+
+
+@given(st.text(max_size=30))
+def test_a_header_holds_any_violation(name):
+    answer = API.create(docker(**{f"x{name}": 1}))
+    assert answer.headers["mock-central-warning"].isascii()
+    assert answer.headers["mock-central-warning"].isprintable()
+
+
+API = Api()

@@ -1,0 +1,135 @@
+"""Who is let in, and in which words the others are refused."""
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mock_server import contract as contracts
+from mock_server.auth import Credentials
+from mock_server.tests.conftest import PATH, Answer, Api, ask, docker
+
+CONTRACT = contracts.load()
+ID = "10d3b4dc-8295-41bc-bb50-6da5484cdb1a"
+READS = [each for each in CONTRACT.operations.values() if each.permission == "read"]
+WRITES = [each for each in CONTRACT.operations.values() if each.permission == "write"]
+MISSING = "credentials not found"
+TOKEN = "credentials not found: token-based: cannot extract identity: token validation failed"
+USER = 'credentials not found: basic: cannot extract identity: failed to identify user with username "{}"'
+MALFORMED = "credentials not found: basic: cannot extract identity: failed to parse basic auth token"
+ROLE = "access for this user is not authorized: no valid role, please contact your system administrator"
+
+
+def basic(text: str | bytes) -> str:
+    return "Basic " + base64.b64encode(text.encode() if isinstance(text, str) else text).decode()
+
+
+ADMINS = ["Bearer mock-admin-token", "bearer mock-admin-token", "BEARER mock-admin-token", basic("admin:mock-password")]
+UNKNOWN = [
+    pytest.param(None, MISSING, id="none"),
+    pytest.param("", MISSING, id="empty"),
+    pytest.param("Digest x", MISSING, id="unknown scheme"),
+    pytest.param("basic " + basic("admin:mock-password")[6:], MISSING, id="basic in lower case"),
+    pytest.param("Bearer", MISSING, id="bearer without a token"),
+    pytest.param("Bearer ", TOKEN, id="bearer with an empty token"),
+    pytest.param("Bearer not-a-token", TOKEN, id="token-invalid"),
+    pytest.param("Bearer mock-no-role-token", ROLE, id="role-missing"),
+    pytest.param(basic("admin:wrong"), USER.format("admin"), id="wrong password"),
+    pytest.param(basic("who:mock-password"), USER.format("who"), id="wrong user"),
+    pytest.param(basic('a"b:c'), USER.format(r"a\"b"), id="a user to quote"),
+    pytest.param(basic("no colon"), MALFORMED, id="no colon"),
+    pytest.param("Basic !", MALFORMED, id="basic-malformed"),
+]
+
+
+def answer(api: Api, operation: contracts.Operation, authorization: str | None) -> Answer:
+    body = docker() if operation.request else None
+    if operation.request and operation.request != "StorageImageIntegration":
+        body = {"config": body, "updatePassword": True}
+    headers = {} if authorization is None else {"Authorization": authorization}
+    return ask(api.app, operation.method, operation.path.replace("{id}", ID), body, headers)
+
+
+@pytest.fixture
+def guarded() -> Api:
+    return Api(auth=True)
+
+
+@pytest.mark.parametrize(("authorization", "text"), UNKNOWN)
+def test_an_unknown_caller_gets_401_for_writes_and_403_for_reads(guarded, authorization, text):
+    for operation in WRITES:
+        found = answer(guarded, operation, authorization)
+        assert (found.status, found.json["code"], found.message) == (401, 16, text)
+        assert found.headers["www-authenticate"] == text
+    twice = f"not authorized: no authorizer could authorize this request: errors: [{text}, {text}]"
+    for operation in READS:
+        found = answer(guarded, operation, authorization)
+        assert (found.status, found.json["code"], found.message) == (403, 7, twice)
+        assert "www-authenticate" not in found.headers
+
+
+@pytest.mark.parametrize("authorization", ADMINS)
+def test_an_administrator_may_do_everything(guarded, authorization):
+    for operation in CONTRACT.operations.values():
+        assert answer(guarded, operation, authorization).status == 200
+        guarded.central.store.reset()
+
+
+def test_a_reader_may_read_and_not_write(guarded):
+    token = "Bearer mock-read-only-token"
+    assert {answer(guarded, operation, token).status for operation in READS} == {200}
+    for operation in WRITES:
+        found = answer(guarded, operation, token)
+        assert (found.status, found.json["code"]) == (403, 7)
+        assert found.message == 'not authorized: "READ_WRITE_ACCESS" for "Integration"'
+
+
+def test_a_caller_without_the_permission_may_neither_read_nor_write(guarded):
+    token = "Bearer mock-no-access-token"
+    for operation in WRITES:
+        assert answer(guarded, operation, token).message == 'not authorized: "READ_WRITE_ACCESS" for "Integration"'
+    for operation in READS:
+        assert answer(guarded, operation, token).message == (
+            "not authorized: no authorizer could authorize this request: errors: "
+            '[credentials not found, not authorized: "READ_ACCESS" for "Integration"]'
+        )
+
+
+def test_the_body_is_read_before_the_caller_is_looked_at(guarded):
+    for method, rest in (("POST", ""), ("POST", "/test"), ("POST", "/test/updated"), ("PUT", "/x"), ("PATCH", "/x")):
+        assert guarded.ask(method, rest, b"{").rule == "body-truncated"
+    assert guarded.ask("GET", "?name=a&name=b").rule == "query-value-once"
+    assert ask(guarded.app, "GET", "/v1/nothing").rule == "unknown-route"
+    assert guarded.ask("PUT").rule == "method-not-allowed"
+
+
+def test_the_caller_is_looked_at_before_the_integration(guarded):
+    assert guarded.create({}).rule == "credentials-missing"
+    assert guarded.get("no-such-id").rule == "read-permission"
+    assert guarded.delete("").rule == "credentials-missing"
+
+
+def test_nobody_is_asked_for_credentials_by_default(api):
+    for operation in CONTRACT.operations.values():
+        assert answer(api, operation, "Bearer not-a-token").status == 200
+        api.central.store.reset()
+
+
+def test_the_credentials_can_be_chosen():
+    chosen = Credentials(admin_token="a", read_only_token="r", username="u", password="p:q")
+    api = Api(auth=True, credentials=chosen)
+    for authorization in ("Bearer a", "Bearer r", basic("u:p:q")):
+        assert api.ask("GET", headers={"Authorization": authorization}).status == 200
+    for authorization in ("Bearer mock-admin-token", basic("admin:mock-password")):
+        assert api.ask("GET", headers={"Authorization": authorization}).status == 403
+
+
+@given(st.binary(max_size=24))
+def test_any_header_is_answered(raw):
+    """Neither bytes that are not ASCII nor half-encoded ones break the comparison."""
+    for authorization in (raw.decode("latin-1"), "Bearer " + raw.decode("latin-1"), basic(raw)):
+        assert ask(GUARDED.app, "DELETE", f"{PATH}/{ID}", headers={"Authorization": authorization}).status == 401
+
+
+GUARDED = Api(auth=True)

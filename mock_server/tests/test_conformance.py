@@ -1,0 +1,215 @@
+"""Golden vectors, cases and payloads (data/*.jsonl) against the app, request by request."""
+
+import base64
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mock_server import contract as contracts
+from mock_server.contract import MASK
+from mock_server.probe import ProbeRule
+from mock_server.settings import VALIDATION_MODES
+from mock_server.tests.conftest import Answer, Api, ask, fields
+
+DATA = Path(__file__).parent / "data"
+TOKENS = {
+    "{{ADMIN}}": "mock-admin-token",
+    "{{ADMIN_BASIC}}": base64.b64encode(b"admin:mock-password").decode(),
+    "{{READ_ONLY}}": "mock-read-only-token",
+    "{{NO_INTEGRATION}}": "mock-no-access-token",
+    "{{INVALID}}": "not-a-token",
+}
+CREDENTIALS = {path[-1].name for path in fields(contracts.load().integration) if path[-1].scrub == "always"}
+
+
+def lines(name: str) -> list[Any]:
+    found = [json.loads(line) for line in (DATA / f"{name}.jsonl").read_text("utf-8").splitlines()]
+    return [pytest.param(line, id=line["id"]) for line in found]
+
+
+@cache
+def deployed(validation: str, switches: frozenset[str], **more: Any) -> Api:
+    return Api(
+        as_deployed=True,
+        validation=validation,
+        auth="auth" in switches,
+        managed="managed_central" in switches,
+        **more,
+    )
+
+
+def central_for(line: dict[str, Any], validation: str) -> Api:
+    """Give a Central in its first state, with the switches that the line needs."""
+    switches = {name for name, value in line.get("env", {}).items() if value is True}
+    api = deployed(validation, frozenset(switches & {"auth", "managed_central"}))
+    api.central.store.reset()
+    return api
+
+
+def play(api: Api, request: dict[str, Any]) -> Answer:
+    """Send a recorded request: admin credentials unless it brings its own, JSON unless it says otherwise."""
+    headers = {"Authorization": "Bearer {{ADMIN}}"} | request.get("headers", {})
+    for placeholder, token in TOKENS.items():
+        headers = {name: value and value.replace(placeholder, token) for name, value in headers.items()}
+    body = request.get("body")
+    if repeat := request.get("body_repeat"):
+        body = (repeat["prefix"] + repeat["repeat"] * repeat["times"] + repeat["suffix"]).encode()
+    elif "raw_base64" in request:
+        body = base64.b64decode(request["raw_base64"])
+    elif (raw := request.get("raw", request.get("raw_body"))) is not None:
+        body = raw.encode("utf-8", "surrogatepass")
+    sent = {name: value for name, value in headers.items() if value is not None}
+    return ask(api.app, request["method"], request["path"], body, sent)
+
+
+def subset(expected: Any, actual: Any, path: str = "$") -> str | None:
+    """Say where `actual` lacks what `expected` lists; lists and scalars are equal, type included."""
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        missing = [f"{path}.{key} is missing" for key in expected if key not in actual]
+        found = (subset(value, actual.get(key), f"{path}.{key}") for key, value in expected.items())
+        return next(filter(None, (*missing, *found)), None)
+    if isinstance(expected, list) and isinstance(actual, list) and len(expected) == len(actual):
+        found = (subset(*pair, f"{path}[{index}]") for index, pair in enumerate(zip(expected, actual, strict=True)))
+        return next(filter(None, found), None)
+    same = type(expected) is type(actual) and expected == actual
+    return None if same else f"{path} is {actual!r:.200}, not {expected!r:.200}"
+
+
+def has(value: Any, dotted: str) -> bool:
+    for key in dotted.split("."):
+        if not isinstance(value, dict) or key not in value:
+            return False
+        value = value[key]
+    return True
+
+
+CHECKS: dict[str, Any] = {
+    "status": lambda wanted, answer, _: answer.status == wanted,
+    "json_subset": lambda wanted, _, value: not (found := subset(wanted, value)) or found,
+    "json": lambda wanted, _, value: not (found := subset(wanted, value)) or found,
+    "error_contains": lambda wanted, _, value: wanted in value["message"] and wanted in value["error"],
+    "message_has": lambda wanted, _, value: wanted in value["message"],
+    "error_equals_message": lambda wanted, _, value: wanted == (value["error"] == value["message"]),
+    "absent": lambda wanted, _, value: not any(has(value, dotted) for dotted in wanted),
+    "headers": lambda wanted, answer, _: all(answer.headers.get(name.lower()) == wanted[name] for name in wanted),
+    "headers_present": lambda wanted, answer, _: all(name.lower() in answer.headers for name in wanted),
+    "headers_has": lambda wanted, answer, _: all(wanted[name] in answer.headers[name.lower()] for name in wanted),
+    "list_length": lambda wanted, _, value: all(len(value[key]) == length for key, length in wanted.items()),
+    "list_item": lambda wanted, _, value: any(subset(wanted, item) is None for item in value["integrations"]),
+    "keys": lambda wanted, _, value: sorted(value) == sorted(wanted),
+    "text_regex": lambda wanted, answer, _: re.search(wanted, answer.body.decode()) is not None,
+}
+
+
+def disagreements(expect: dict[str, Any], answer: Answer) -> list[str]:
+    """List where an answer departs from what is expected; an expectation without a check is an error."""
+    value = json.loads(answer.body) if answer.body else None
+    verdicts = {key: CHECKS[key](wanted, answer, value) for key, wanted in expect.items()}
+    return [f"{key}: {verdict}" for key, verdict in verdicts.items() if verdict is not True]
+
+
+@pytest.mark.parametrize("validation", VALIDATION_MODES)
+@pytest.mark.parametrize("vector", lines("vectors"))
+def test_every_vector_agrees_as_deployed(vector, validation):
+    api = central_for(vector, validation)
+    for step in vector["setup"]:
+        play(api, step)
+    answer = play(api, vector["request"])
+    assert disagreements(vector["expect"], answer) == [], answer.body[:500]
+
+
+@pytest.mark.parametrize("validation", VALIDATION_MODES)
+@pytest.mark.parametrize("case", lines("cases"))
+def test_every_case_agrees_as_deployed(case, validation):
+    api = central_for(case, validation)
+    saved: dict[str, str] = {}
+    for step, expect in zip(case["steps"], case["expect"], strict=True):
+        text = json.dumps([step, expect])
+        for name, id in saved.items():
+            text = text.replace(f"{{{name}}}", id)
+        request, wanted = json.loads(text)
+        method, path = request["request"].split(" ", 1)
+        answer = play(api, {**request, "method": method, "path": path})
+        if "save_id_as" in step:
+            saved[step["save_id_as"]] = answer.json["id"]
+        assert disagreements(wanted, answer) == [], (request, answer.body[:500])
+
+
+def masked(value: Any) -> Any:
+    """Put the mask in the place of each credential that an expectation names."""
+    if isinstance(value, dict):
+        return {key: MASK if key in CREDENTIALS else masked(item) for key, item in value.items()}
+    return value
+
+
+@pytest.mark.parametrize("vector", [each for each in lines("vectors") if "env" not in each.values[0]])
+def test_by_default_only_the_documented_differences_show(vector, default_api):
+    default_api.central.store.reset()
+    for step in vector["setup"]:
+        play(default_api, step)
+    answer = play(default_api, vector["request"])
+    expect = vector["expect"]
+    if disagreements(expect, answer):
+        assert (vector["request"]["method"], answer.status) == ("POST", 200)
+        assert disagreements({**expect, "json_subset": masked(expect["json_subset"])}, answer) == []
+
+
+@pytest.fixture(scope="module")
+def default_api() -> Api:
+    return Api()
+
+
+# -- payloads ----------------------------------------------------------------------------------------
+
+
+def send(payload: dict[str, Any], api: Api) -> Answer:
+    expected, id = payload["expected_by_real_server"], ""
+    if "setup" in expected:
+        id = api.created(expected["setup"]["create_first"])
+    method, path = expected["request"].replace("{id}", id).split(" ")
+    return ask(api.app, method, path, payload["body"])
+
+
+@pytest.mark.parametrize("payload", lines("payloads"))
+def test_every_payload_gets_the_answer_it_names(payload):
+    expected = payload["expected_by_real_server"]
+    api = Api(as_deployed=True)
+    answer = send(payload, api)
+    assert answer.status == expected["status"], answer.body
+    if expected["status"] == 200:
+        response = expected.get("response", {})
+        wanted = {key: value for key, value in response.items() if key != "id"}
+        assert subset(wanted, answer.json) is None
+        assert response.get("id") in (None, "<uuid v4>")
+    else:
+        message = expected["message"].replace("\N{NO-BREAK SPACE}", " ")
+        assert answer.json == {"code": expected["code"], "message": message, "details": [], "error": message}
+        assert len(api.list()) == 12
+
+
+def payloads_with(key: str) -> list[Any]:
+    return [each for each in lines("payloads") if key in each.values[0]["expected_by_real_server"]]
+
+
+@pytest.mark.parametrize("payload", payloads_with("condition"))
+def test_a_payload_that_needs_a_reachable_registry_is_refused_without_one(payload):
+    if payload["body"].get("ecr", {}).get("endpoint") == "":
+        pytest.skip("names no host, and the mock's tests go by the host")
+    answer = send(payload, Api(as_deployed=True, probe_rules=(ProbeRule("*", "unreachable"),)))
+    assert answer.status == 400
+    start = re.search(r'starts "(.*)"', payload["expected_by_real_server"]["condition"])
+    assert answer.message.startswith(start[1] if start else "registry integration: ")
+
+
+@pytest.mark.parametrize("payload", payloads_with("versions"))
+def test_a_payload_that_a_release_began_to_refuse_is_taken_by_the_one_before(payload):
+    assert send(payload, Api(as_deployed=True, version="4.11")).status == 200
+
+
+@pytest.mark.parametrize("payload", payloads_with("managed_service"))
+def test_a_payload_that_the_managed_service_refuses_is_refused_there(payload):
+    assert send(payload, Api(as_deployed=True, managed=True)).rule == "ecr-iam-managed"

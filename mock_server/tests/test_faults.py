@@ -1,0 +1,65 @@
+"""Planted faults stay in the app they are planted in. That testers find them: contract_tests/meta_tests."""
+
+import pytest
+from click.testing import CliRunner
+
+from mock_server import Settings, cli, create_app
+from mock_server import contract as contracts
+from mock_server.faults import KINDS, all_faults, fault, find
+from mock_server.tests.conftest import Api, docker
+
+
+def test_there_is_a_fault_for_each_rule_and_several_for_each_kind():
+    faults = all_faults()
+    assert set(contracts.load().rules) == {each.name for each in faults.values() if each.kind == "rule"}
+    for kind in KINDS:
+        assert sum(each.kind == kind for each in faults.values()) > 5
+
+
+@pytest.mark.parametrize("name", all_faults())
+def test_a_fault_can_be_planted(name):
+    create_app(Settings(faults=(name,), **find(name).settings))
+
+
+@pytest.mark.parametrize(("names", "names_taken"), [(("name-unique",), [200, 200]), ((), [200, 400])])
+def test_a_fault_stays_in_its_app(names, names_taken):
+    faulty, healthy = Api(faults=("name-unique", "name-required")), Api(faults=names)
+    assert faulty.create(docker()).status == 200
+    assert [healthy.create(docker()).status for _ in range(2)] == names_taken
+
+
+def test_faults_add_up():
+    api = Api(faults=("delete-204", "get-wrapped", "create-extra-field"))
+    created = api.create(docker()).json
+    assert "createdAt" in created
+    assert api.get(created["id"]).json["integration"]["name"] == created["name"]
+    assert api.delete(created["id"]).status == 204
+
+
+def test_an_answer_that_breaks_the_contract_does_not_stop_a_faulty_app():
+    assert Api(faults=("two-members",), validation="full").create(docker()).status == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("name-uniqe", "unknown fault 'name-uniqe'; did you mean name-unique"),
+        ("zzz", "unknown fault 'zzz'"),
+    ],
+)
+def test_an_unknown_fault_is_refused(name, text):
+    with pytest.raises(ValueError, match=text):
+        create_app(Settings(faults=(name,)))
+    result = CliRunner().invoke(cli.main, ["serve", "--fault", name])
+    assert result.exit_code == 2
+    assert text in " ".join(result.output.split())
+
+
+def test_the_command_lists_every_fault():
+    lines = CliRunner().invoke(cli.main, ["faults"]).output.splitlines()
+    assert [line.split("\t")[0] for line in lines[1:]] == list(all_faults())
+
+
+def test_two_faults_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="'name-unique' is there already"):
+        fault("name-unique", kind="rule", check="name-unique", summary="")

@@ -1,0 +1,206 @@
+"""The two judges: what the compiled one accepts the explaining one accepts, and no verdict shows a value."""
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mock_server import contract as contracts
+from mock_server import judge as judges
+from mock_server.central import AnswerContractError
+from mock_server.contract import Contract
+from mock_server.judge import Judge, Violation
+from mock_server.masking import Masking
+from mock_server.tests.conftest import Api, changed, docker, example, fields, integrations, names, updates
+
+CONTRACT = contracts.load()
+CREATE = CONTRACT.operations["PostImageIntegration"]
+PATCH = CONTRACT.operations["UpdateImageIntegration"]
+GET = CONTRACT.operations["GetImageIntegration"]
+LIST = CONTRACT.operations["GetImageIntegrations"]
+
+
+def explained(value: Any, operation: contracts.Operation = CREATE, judge: Judge | None = None) -> list[Violation]:
+    body = json.dumps(value).encode()
+    return (judge or judges.shared()).request_violations(operation, operation.path, {}, body, "application/json")
+
+
+# -- one word ----------------------------------------------------------------------------------------
+
+ODD_VALUES = st.sampled_from(
+    [
+        *(None, True, False, 0, 1, -1, 1.0, 1.5, 2**31 - 1, 2**31, -(2**31), -(2**31) - 1, 1e300),
+        *("", "x", "REGISTRY", "registry", "******", "é", "\0", "2030-01-02T03:04:05Z", "2030-01-02"),
+        *("2030-02-30T00:00:00Z", "2030-01-02T03:04:60Z", "2030-01-02t03:04:05z", "2030-01-02T03:04:05+00:00"),
+        *("0000-01-01T00:00:00Z", "2030-01-02T24:00:00Z", "2030-01-02T03:04:05.1234567890Z"),
+        *([], [None], ["REGISTRY"], ["BOGUS"], [0], {}, {"a": 1}, {"endpoint": ""}, {"endpoint": None}),
+    ]
+)
+PLACES = [tuple(field.name for field in path) for path in fields(CONTRACT.integration)]
+
+
+@st.composite
+def nearly_right(draw: st.DrawFn) -> Any:
+    """An integration with up to three places changed: odd values, fields left out, fields made up."""
+    value = draw(integrations)
+    for _ in range(draw(st.integers(0, 3))):
+        place = draw(st.sampled_from([*PLACES, ("made_up",), ("docker", "made_up")]))
+        parent = value.get(place[0])
+        if len(place) > 1 and not isinstance(parent, dict):
+            continue
+        if draw(st.booleans()):
+            value = {key: item for key, item in value.items() if key != place[0]}
+        elif len(place) < 3 or isinstance(parent.get(place[1]), dict):
+            value = changed(value, place, draw(ODD_VALUES))
+    return draw(st.sampled_from([value, value, value, [value], None]))
+
+
+@settings(max_examples=500)
+@given(nearly_right())
+def test_what_the_compiled_judge_accepts_the_explaining_one_accepts_too(value):
+    if judges.shared().accepts("StorageImageIntegration", value):
+        assert explained(value) == []
+
+
+@settings(max_examples=200)
+@given(updates)
+def test_what_the_contract_promises_is_accepted_by_both(value):
+    assert judges.shared().accepts("V1UpdateImageIntegrationRequest", value)
+    assert explained(value, PATCH) == []
+
+
+@settings(max_examples=200)
+@given(nearly_right())
+def test_an_answer_that_the_compiled_judge_accepts_the_explaining_one_accepts_too(value):
+    if judges.shared().accepts("StorageImageIntegration", value, answer=True):
+        assert judges.shared().answer_violations(GET, GET.path, 200, json.dumps(value).encode()) == []
+
+
+def test_a_judge_that_says_yes_to_everything_is_noticed():
+    """The property above can fail: here one judge reads a laxer document than the other."""
+    lax = copy.deepcopy(dict(CONTRACT.document))
+    lax["components"]["schemas"]["StorageDockerConfig"]["additionalProperties"] = True
+    value = docker(docker={"made_up": 1})
+    assert Judge(Contract(lax)).accepts("StorageImageIntegration", value)
+    assert explained(value) != []
+
+
+def test_an_answer_may_hold_a_category_without_a_name_and_a_request_may_not():
+    value = docker(categories=["REGISTRY", 7])
+    assert judges.shared().accepts("StorageImageIntegration", value, answer=True)
+    assert not judges.shared().accepts("StorageImageIntegration", value)
+    assert judges.shared().answer_violations(GET, GET.path, 200, json.dumps(value).encode()) == []
+
+
+# -- the words ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "violations"),
+    [
+        pytest.param(docker(), [], id="nothing"),
+        pytest.param({"type": "docker", "categories": []}, ["$.name: is required"], id="missing"),
+        pytest.param(
+            {}, ["$.name: is required", "$.type: is required", "$.categories: is required"], id="several missing"
+        ),
+        pytest.param(docker(made_up=1), ["$.made_up: is not a field of the contract"], id="unknown"),
+        pytest.param(docker(**{"a b": 1}), ['$["a b"]: is not a field of the contract'], id="unknown, odd name"),
+        pytest.param(docker(docker={"x": 1}), ["$.docker.x: is not a field of the contract"], id="unknown, deep"),
+        pytest.param(docker(name=5), ["$.name: is a number, not of type string"], id="number"),
+        pytest.param(docker(name=None), ["$.name: is null, not of type string"], id="null"),
+        pytest.param(docker(docker=[]), ["$.docker: is a list, not of type object"], id="list"),
+        pytest.param(docker(docker="x"), ["$.docker: is a string, not of type object"], id="string"),
+        pytest.param(docker(categories={}), ["$.categories: is an object, not of type array"], id="object"),
+        pytest.param(docker(autogenerated=0), ["$.autogenerated: is a number, not of type boolean"], id="no boolean"),
+        pytest.param(
+            docker(categories=["REGISTRY", "BOGUS"]),
+            ["$.categories[1]: is not one of REGISTRY, SCANNER, NODE_SCANNER"],
+            id="enum",
+        ),
+        pytest.param(
+            example("clairify", clairify={"numConcurrentScans": 2**31}),
+            [
+                '$.clairify.numConcurrentScans: does not meet format "int32"',
+                "$.clairify.numConcurrentScans: does not meet maximum 2147483647",
+            ],
+            id="too large",
+        ),
+        pytest.param(
+            docker(quay={}), ["$.quay: is a second config member; at most one may be set"], id="second member"
+        ),
+        pytest.param(
+            docker(source={"namespace": 1}), ["$.source.namespace: is a number, not of type string"], id="nullable"
+        ),
+        pytest.param(docker(source=[]), ["$.source: is a list, not of type object"], id="nullable of another kind"),
+        pytest.param(
+            example("ecr", ecr={"authorizationData": {"expiresAt": "soon"}}),
+            ['$.ecr.authorizationData.expiresAt: does not meet format "date-time"'],
+            id="time",
+        ),
+        pytest.param([], ["$: is a list, not of type object"], id="no object"),
+    ],
+)
+def test_a_violation_says_where_and_what(value, violations):
+    assert [str(each) for each in explained(value)] == violations
+
+
+def test_a_missing_body_and_another_content_type_are_violations():
+    judge = judges.shared()
+    assert judge.request_violations(CREATE, CREATE.path, {}, b"", "application/json") == [
+        Violation("$", "the body is missing")
+    ]
+    body = json.dumps(docker()).encode()
+    assert judge.request_violations(CREATE, CREATE.path, {}, body, "text/plain") == [
+        Violation("$", "the content type is not application/json")
+    ]
+
+
+def test_an_answer_of_an_undescribed_shape_is_a_violation():
+    judge = judges.shared()
+    assert judge.answer_violations(LIST, LIST.path, 200, b'{"integrations":[{}]}') != []
+    assert judge.answer_violations(LIST, LIST.path, 200, b'{"integrations":[]}') == []
+    assert judge.answer_violations(GET, GET.path, 404, b'{"code":5}') != []
+
+
+# -- no values ---------------------------------------------------------------------------------------
+
+CANARY = "canary-5f1c"
+WRONG_VALUES: list[Any] = [CANARY, [CANARY], {"made_up": CANARY}, {"password": CANARY}, [{"x": CANARY}], 90210317]
+
+
+@pytest.mark.parametrize("place", [pytest.param(path, id=names(path)) for path in fields(CONTRACT.integration)])
+def test_no_violation_shows_a_value(place):
+    path = tuple(field.name for field in place)
+    start = {"name": CANARY, "type": CANARY, "categories": [CANARY], "made_up": CANARY}
+    found = [violation for wrong in WRONG_VALUES for violation in explained(changed(start, path, wrong))]
+    assert len(found) > len(WRONG_VALUES)
+    assert CANARY not in str(found)
+    assert "90210317" not in str(found)
+
+
+def test_the_explaining_judge_hears_of_a_request_only_when_the_compiled_one_does_not_accept(monkeypatch):
+    api = Api()
+    asked: list[Any] = []
+    monkeypatch.setattr(api.central.judge, "request_violations", lambda *values: asked.append(values) or [])
+    api.create(docker())
+    assert asked == []
+    api.create(docker(made_up=1))
+    assert len(asked) == 1
+
+
+@pytest.fixture
+def broken_masking(monkeypatch):
+    monkeypatch.setattr(Masking, "credentials_masked", lambda _self, _integration: {"id": 5})
+
+
+def test_a_broken_answer_of_ours_is_raised_in_tests(broken_masking):
+    with pytest.raises(AnswerContractError, match="breaks the contract"):
+        Api(fatal_answers=True)
+
+
+def test_a_broken_answer_of_ours_is_logged_otherwise(broken_masking, caplog):
+    assert Api(fatal_answers=False).create(docker()).status == 200
+    assert "breaks the contract" in caplog.text

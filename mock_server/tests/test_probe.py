@@ -1,0 +1,114 @@
+"""Registry tests: the host name decides, and nothing is ever contacted."""
+
+import socket
+
+import pytest
+
+from mock_server import contract as contracts
+from mock_server.probe import DEFAULT_RULES, ProbeRule
+from mock_server.tests.conftest import Api, docker, example
+
+IA = ": invalid arguments"
+
+
+MEMBERS = {each.type: each.member for each in contracts.load().types.values()}
+
+
+def outcome(api: Api, type: str, endpoint: str) -> str:
+    """Give the text of a failed test, without its suffixes, or nothing."""
+    sent = example(type)
+    sent[MEMBERS[type]]["endpoint"] = endpoint
+    answer = api.test(sent)
+    return "" if answer.status == 200 else answer.message.removesuffix(IA * 2)
+
+
+@pytest.mark.parametrize("host", ["registry.example.com", "ok", "localhost.example.com", "invalid.example.com"])
+def test_a_host_without_a_rule_passes(api, host):
+    assert outcome(api, "docker", host) == ""
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["r.invalid", "R.INVALID", "https://r.invalid:5000/path", "http://r.invalid", "unreachable.example.com"]
+)
+def test_some_names_are_unreachable_out_of_the_box(api, endpoint):
+    assert "no such host" in outcome(api, "docker", endpoint)
+
+
+def test_some_names_refuse_the_credentials_out_of_the_box(api):
+    assert "status=401" in outcome(api, "docker", "unauthorized.example.com")
+
+
+UNREACHABLE = 'Get "https://r.invalid{}": dial tcp: lookup r.invalid: no such host'
+UNAUTHORIZED = 'Get "https://unauthorized.io{}": http: non-successful response (status=401 body="")'
+
+
+@pytest.mark.parametrize(
+    ("type", "path"),
+    [
+        *((type, "/v2/") for type in ("docker", "nexus", "rhel", "ghcr", "azure", "artifactregistry", "google", "ibm")),
+        *((type, "/v2/_catalog") for type in ("ecr", "artifactory")),
+        ("clairV4", "/indexer/api/v1/index_state"),
+        ("clairify", "/scanner/ping"),
+    ],
+)
+def test_a_failed_test_names_what_was_asked(api, type, path):
+    label = "image scanner integration: " if type.startswith("clair") else "registry integration: "
+    assert outcome(api, type, "r.invalid") == label + UNREACHABLE.format(path)
+    assert outcome(api, type, "unauthorized.io") == label + UNAUTHORIZED.format(path)
+
+
+def test_quay_without_a_token_and_clair_have_words_of_their_own(api):
+    start = "registry integration: received "
+    assert outcome(api, "quay", "r.invalid") == f"{start}error from Quay; check Central logs for the full error"
+    assert outcome(api, "quay", "unauthorized.io") == (
+        f"{start}http status code 401 from Quay; check Central logs for the full error"
+    )
+    assert outcome(api, "clair", "unauthorized.io") == (
+        "image scanner integration: Received status code 401, but expected 200"
+    )
+    assert "/v1/namespaces" in outcome(api, "clair", "r.invalid")
+
+
+def test_quay_with_a_token_is_asked_like_docker(api):
+    quay = example("quay", quay={"endpoint": "unauthorized.io", "oauthToken": "t"})
+    assert UNAUTHORIZED.format("/v2/") in api.test(quay).message
+
+
+def test_scanner_v4_always_passes():
+    api = Api(probe_rules=(ProbeRule("*", "unreachable"),))
+    assert api.test(example("scannerv4", id="a87471e6-9678-4e66-8348-91e302b6de07")).json == {}
+
+
+def test_the_first_rule_that_matches_counts():
+    rules = (ProbeRule("ok.invalid", "pass"), ProbeRule("*.corp", "unauthorized"), *DEFAULT_RULES)
+    api = Api(probe_rules=rules)
+    assert outcome(api, "docker", "ok.invalid") == ""
+    assert "no such host" in outcome(api, "docker", "other.invalid")
+    assert "status=401" in outcome(api, "docker", "registry.corp")
+
+
+def test_a_failed_test_is_a_400_and_stores_nothing(api):
+    sent = docker(docker={"endpoint": "r.invalid"}, skipTestIntegration=False)
+    answer = api.create(sent)
+    assert (answer.status, answer.json["code"], answer.rule) == (400, 3, "registry-reachable")
+    assert answer.message.endswith(f"no such host{IA * 3}")
+    assert len(api.list()) == 12
+
+
+def test_a_skipped_test_asks_nobody(api):
+    assert api.create(docker(docker={"endpoint": "r.invalid"})).status == 200
+
+
+def test_an_integration_that_cannot_be_built_is_told_before_the_test(api):
+    sent = example("ibm", ibm={"endpoint": "r.invalid"})
+    assert api.test(sent).rule == "ibm-api-key-required"
+
+
+def test_no_test_opens_a_connection(api, monkeypatch):
+    def refuse(*_values: object) -> None:
+        raise AssertionError("a connection was opened")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    assert outcome(api, "docker", "registry.example.com") == ""
+    assert outcome(api, "docker", "r.invalid") != ""

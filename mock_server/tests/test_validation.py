@@ -1,0 +1,170 @@
+"""What create, update and test ask of every integration, whatever its type."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mock_server import contract as contracts
+from mock_server.tests.conftest import Api, docker, example
+
+CONTRACT = contracts.load()
+LOCAL = "invalid endpoint: endpoint cannot reference localhost"
+METADATA = "invalid endpoint: endpoint cannot reference the cluster metadata service"
+CATEGORY = "integrations require a category"
+NAME = "name for integration is required"
+TAKEN = 'integration with name "Public DockerHub" already exists'
+
+
+@pytest.mark.parametrize(
+    ("changes", "problems"),
+    [
+        pytest.param({"categories": []}, [CATEGORY], id="category-required"),
+        pytest.param({"categories": ["BOGUS"]}, [CATEGORY], id="category that Central does not know"),
+        pytest.param({"name": ""}, [NAME], id="name-required"),
+        pytest.param({"name": "Public DockerHub"}, [TAKEN], id="name-unique"),
+        pytest.param({"docker": {"endpoint": "localhost"}}, [LOCAL], id="endpoint-not-local"),
+        pytest.param({"docker": {"endpoint": "169.254.169.254"}}, [METADATA], id="endpoint-not-metadata"),
+        pytest.param(
+            {"docker": {"endpoint": "a b"}},
+            [r'invalid endpoint: parse "http://a b": invalid character " " in host name'],
+            id="endpoint-parses",
+        ),
+        pytest.param(
+            {"docker": {"endpoint": "localhost"}, "categories": [], "name": ""}, [LOCAL, CATEGORY, NAME], id="three"
+        ),
+        pytest.param({"categories": [], "name": "Public DockerHub"}, [CATEGORY, TAKEN], id="order"),
+    ],
+)
+def test_the_problems_of_an_integration_are_listed_in_order(changes, problems):
+    api = Api()
+    text = f" error: {problems[0]}" if len(problems) == 1 else f"s: [{', '.join(problems)}]"
+    text = f"Validation{text}" if len(problems) == 1 else f"Validation error{text}"
+    id = api.created(docker(name="other"))
+    sent = docker(**changes)
+    for answer in (
+        api.create(sent),
+        api.put(id, sent),
+        api.patch(id, sent),
+        api.test(sent),
+        api.test_updated(sent),
+    ):
+        assert (answer.status, answer.json["code"], answer.message) == (400, 3, f"{text}: invalid arguments")
+
+
+@pytest.mark.parametrize("blank", [" ", "\t", "public dockerhub", "Public DockerHub "])
+def test_a_name_is_compared_exactly_and_not_trimmed(api, blank):
+    assert api.create(docker(name=blank)).status == 200
+
+
+def test_an_integration_may_keep_its_own_name(api):
+    id = api.created(docker())
+    assert api.put(id, docker()).json == {}
+    assert api.test(docker(id=id)).json == {}
+    assert api.test(docker()).rule == "name-unique"
+
+
+def test_a_test_has_an_empty_config_refused(api):
+    for body in ({}, {"config": None}, {"updatePassword": True}):
+        answer = api.ask("POST", "/test/updated", body)
+        assert (answer.status, answer.message) == (400, "empty integration: invalid arguments")
+
+
+def test_validation_comes_before_existence_and_reconciliation(api):
+    assert api.put("no-such-id", docker(name="")).rule == "name-required"
+    assert api.patch("no-such-id", docker(name="")).rule == "name-required"
+    assert api.put("no-such-id", docker()).rule == "update-missing"
+
+
+# -- the endpoint rule -------------------------------------------------------------------------------
+
+REFUSED = {
+    "localhost": LOCAL,
+    "localhost:5000": LOCAL,
+    "localhost/path": LOCAL,
+    "localhost?query": LOCAL,
+    "user:password@localhost": LOCAL,
+    "http://localhost": LOCAL,
+    "https://localhost": LOCAL,
+    "http://https://localhost": LOCAL,
+    "127.0.0.1": LOCAL,
+    "127.255.255.254:80": LOCAL,
+    "[::1]": LOCAL,
+    "[::ffff:127.0.0.1]:443": LOCAL,
+    "169.254.169.254": METADATA,
+    "http://169.254.169.254/latest": METADATA,
+    "[::ffff:169.254.169.254]": METADATA,
+    "metadata.google.internal": METADATA,
+}
+ACCEPTED = [
+    *("", "LOCALHOST", "localhost.", "127.1", "0.0.0.0", "[::]", "2130706433", "HTTP://localhost"),
+    *("https://http://localhost", "ftp://localhost", "10.0.0.1", "192.168.1.1", "METADATA.google.internal"),
+]
+UNPARSABLE = ["a b", "a\tb", "a\x00", "host:port", "%zz", "a%2", "fe80::1", "[::1", "http://[fe80::1"]
+CHECKED = [
+    (field.name, inner.name)
+    for field in CONTRACT.integration.members
+    if field.message
+    for inner in field.message.fields
+    if inner.validate
+]
+UNCHECKED = [("scannerV4", "indexerEndpoint"), ("scannerV4", "matcherEndpoint")]
+
+
+def with_endpoint(member: str, field: str, endpoint: str) -> dict[str, object]:
+    return {"name": "n", "type": "any", "categories": ["REGISTRY"], member: {field: endpoint}}
+
+
+def problem(api: Api, member: str, field: str, endpoint: str) -> str:
+    found = api.test(with_endpoint(member, field, endpoint)).message
+    start = "Validation error: "
+    return found.removeprefix(start).removesuffix(": invalid arguments") if found.startswith(start) else ""
+
+
+@pytest.mark.parametrize(("member", "field"), CHECKED, ids=map(".".join, CHECKED))
+def test_every_checked_endpoint_is_refused_where_it_leads_home(api, member, field):
+    assert {endpoint: problem(api, member, field, endpoint) for endpoint in REFUSED} == REFUSED
+    for endpoint in UNPARSABLE:
+        assert problem(api, member, field, endpoint).startswith("invalid endpoint: parse ")
+    assert [endpoint for endpoint in ACCEPTED if problem(api, member, field, endpoint)] == []
+
+
+@pytest.mark.parametrize(("member", "field"), UNCHECKED, ids=map(".".join, UNCHECKED))
+def test_the_endpoints_of_scanner_v4_are_not_checked(api, member, field):
+    assert [endpoint for endpoint in [*REFUSED, *UNPARSABLE] if problem(api, member, field, endpoint)] == []
+
+
+def test_only_the_first_bad_endpoint_is_told(api):
+    clairify = {"endpoint": "localhost", "grpcEndpoint": "169.254.169.254"}
+    assert api.test(example("clairify", clairify=clairify)).message == f"Validation error: {LOCAL}: invalid arguments"
+
+
+def test_an_endpoint_is_stored_as_it_was_sent(api):
+    endpoint = "HTTPS://Registry.example.com:443/%7Epath/"
+    assert api.stored(api.created(docker(docker={"endpoint": endpoint})))["docker"]["endpoint"] == endpoint
+
+
+@given(st.text(max_size=20))
+def test_any_text_is_an_endpoint_or_a_refusal(text):
+    answer = API.test(with_endpoint("clair", "endpoint", text))
+    assert answer.status == 400
+    assert answer.rule in ("endpoint-not-local", "endpoint-not-metadata", "endpoint-parses", "registry-type-known")
+
+
+API = Api()
+
+
+# -- the managed service -----------------------------------------------------------------------------
+
+IAM = "using container IAM role for ECR scanning is not available in this environment"
+
+
+def test_the_managed_service_refuses_the_iam_role():
+    with_role = example("ecr", ecr={"registryId": "1", "region": "r", "useIam": True})
+    assert Api(managed=True).create(with_role).message == f"Validation error: {IAM}: invalid arguments"
+    assert Api(managed=True).create(example("ecr")).status == 200
+    assert Api().create(with_role).status == 200
+
+
+def test_the_iam_problem_stands_between_category_and_name():
+    answer = Api(managed=True).create({"ecr": {"useIam": True}})
+    assert answer.message == f"Validation errors: [{CATEGORY}, {IAM}, {NAME}]: invalid arguments"

@@ -1,0 +1,182 @@
+"""The Python readings of Go's libraries against recordings of the originals (reference/README.md)."""
+
+import base64
+import json
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mock_server import contract as contracts
+from mock_server import gojson, gotext, gourl, protojson
+from mock_server import judge as judges
+from mock_server.errors import Refusal
+from mock_server.tests.conftest import Api, integrations, updates
+from mock_server.validation import Validation
+
+CONTRACT = contracts.load()
+DEPLOYED = Api(as_deployed=True)
+DECODER = protojson.Decoder(CONTRACT, show_credentials=True)
+SCHEMAS = {
+    "ImageIntegration": "StorageImageIntegration",
+    "UpdateImageIntegrationRequest": "V1UpdateImageIntegrationRequest",
+}
+
+
+def recorded(name: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    text = (Path(__file__).parent / "reference" / f"{name}.jsonl").read_text("utf-8")
+    return [(line["input"], line["output"]) for line in map(json.loads, text.splitlines())]
+
+
+def bytes_of(question: dict[str, Any]) -> bytes:
+    if "repeat" in question:
+        each = question["repeat"]
+        nested = each["prefix"] + each["unit"] * each["times"] + each["suffix"] + each["close"] * each["times"]
+        return (nested + each["end"]).encode()
+    for key in ("body", "value_base64"):
+        if key in question:
+            return base64.b64decode(question[key])
+    return question.get("text", question.get("value")).encode("utf-8", "surrogatepass")
+
+
+def decoded(question: dict[str, Any]) -> dict[str, Any]:
+    message = CONTRACT.message(SCHEMAS[question["message"]])
+    try:
+        value = DECODER.decode(message, bytes_of(question))
+    except Refusal as refusal:
+        return {"error": refusal.message}
+    return {"ok": value, "size": protojson.size(message, value, CONTRACT.categories)}
+
+
+def endpoint_checked(question: dict[str, Any]) -> dict[str, Any]:
+    class NoNames:
+        def id_of_name(self, name: str) -> None:
+            return None
+
+    validation = Validation(CONTRACT, NoNames(), managed=False)
+    integration = protojson.complete(CONTRACT.integration, {"clair": {"endpoint": question["value"]}})
+    found = validation.endpoint(integration)
+    return {"error": found.text.removeprefix("invalid endpoint: ")} if found else {"ok": True}
+
+
+def query_read(question: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return {"ok": gourl.parse_query(question["value"].encode().decode("latin-1"))}
+    except gourl.UrlError as error:
+        return {"error": str(error)}
+
+
+def json_checked(question: dict[str, Any]) -> dict[str, Any]:
+    try:
+        gojson.check_document(bytes_of(question))
+    except gojson.JsonSyntaxError as error:
+        return {"error": str(error)}
+    return {}
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"), [("wire", decoded), ("endpoints", endpoint_checked), ("queries", query_read)]
+)
+def test_every_recorded_answer_is_given_again(name, answer):
+    found = [(question, answer(question)) for question, _ in recorded(name)]
+    assert [pair for pair in zip(found, recorded(name), strict=True) if pair[0] != pair[1]] == []
+
+
+@pytest.mark.parametrize(("question", "expected"), recorded("quotes"))
+def test_texts_are_quoted_as_recorded(question, expected):
+    unassigned = [character for character in expected["ok"] if unicodedata.category(character) == "Cn"]
+    if unassigned:  # Go shows only what is assigned
+        pytest.skip("this Python's Unicode is older than Go's")
+    assert gotext.quote(bytes_of(question)) == expected["ok"]
+
+
+def test_json_is_refused_in_the_recorded_words():
+    """Go also refuses a value of the wrong type for a struct; that is not a question of syntax."""
+    expected = [
+        (question, {} if "ok" in output or "cannot unmarshal" in output["error"] else output)
+        for question, output in recorded("json")
+    ]
+    assert [(question, json_checked(question)) for question, _ in expected] == expected
+
+
+@settings(max_examples=400)
+@given(
+    integrations.map(lambda value: ("StorageImageIntegration", value))
+    | updates.map(lambda value: ("V1UpdateImageIntegrationRequest", value))
+)
+def test_the_fast_reading_and_the_exact_one_agree_on_what_the_contract_promises(pair):
+    schema, value = pair
+    message = CONTRACT.message(schema)
+    assert judges.shared().accepts(schema, value)
+    exact = DECODER.decode(message, json.dumps(value).encode())
+    assert protojson.complete(message, value) == exact
+    assert list(protojson.complete(message, value)) == list(exact)
+
+
+@settings(max_examples=300)
+@given(integrations)
+def test_what_was_written_is_read_again_unchanged(value):
+    message = CONTRACT.integration
+    whole = protojson.complete(message, value)
+    assert DECODER.decode(message, protojson.render(whole)) == whole
+    assert DECODER.decode(message, protojson.indented(protojson.render(whole))) == whole
+
+
+@given(integrations, st.binary(max_size=20))
+def test_what_follows_the_first_value_changes_nothing(value, rest):
+    body = protojson.render(value)
+    assert DECODER.decode(CONTRACT.integration, body + rest) == DECODER.decode(CONTRACT.integration, body)
+
+
+FRAGMENTS = st.binary(max_size=4) | st.sampled_from(
+    [
+        b"\\ud83d",
+        b"\\ude00",
+        b"\\ud83d\\ude00",
+        b'"name":"n",',
+        b"1e400",
+        b"1e2",
+        b"5.0",
+        b"null",
+        b"NaN",
+        b"\xef\xbb\xbf",
+        b"\xc0",
+    ]
+)
+
+
+@settings(max_examples=600)
+@given(st.data(), integrations)
+def test_any_bytes_are_read_as_the_exact_decoder_reads_them_or_refused(data, value):
+    """Bytes are cut out of a good body and others put in; no way of reading fails otherwise."""
+    body = protojson.render(value)
+    at = data.draw(st.integers(0, len(body)))
+    end = data.draw(st.integers(at, min(len(body), at + 4)))
+    body = body[:at] + data.draw(FRAGMENTS) + body[end:]
+    create = CONTRACT.operations["PostImageIntegration"]
+    exact = outcome(lambda: DECODER.decode(CONTRACT.integration, body))
+    assert outcome(lambda: DEPLOYED.central.decode(create, body, "application/json").message) == exact
+    if isinstance(exact, Refusal):
+        assert (exact.status, exact.code) == (400, 3)
+    else:
+        assert judges.shared().accepts("StorageImageIntegration", exact, answer=True)
+
+
+def outcome(read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except Refusal as refusal:
+        return refusal
+
+
+def test_half_a_surrogate_pair_is_refused_where_a_whole_one_is_read():
+    """Python's JSON reader takes both."""
+    whole, half = (b'{"name":"\\ud83d%s","type":"","categories":[]}' % rest for rest in (b"\\ude00", b""))
+    create = CONTRACT.operations["PostImageIntegration"]
+    assert DEPLOYED.central.decode(create, whole, "application/json").message["name"] == "\U0001f600"
+    with pytest.raises(Refusal, match="invalid escape code"):
+        DEPLOYED.central.decode(create, half, "application/json")
