@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,9 +26,9 @@ class KnownDifference:
     link: str = ""
     versions: tuple[str, ...] = VERSIONS
     contains: str = ""
-    expires: datetime.date | None = None
+    expires: dt.date | None = None
 
-    def covers(self, failure: Failure, version: str, today: datetime.date) -> bool:
+    def covers(self, failure: Failure, version: str, today: dt.date) -> bool:
         """Tell whether a failure is this difference."""
         return (
             failure.check == self.check

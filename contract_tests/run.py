@@ -29,6 +29,7 @@ from contract_tests.observers import OBSERVED, Observers
 from contract_tests.options import Options
 from contract_tests.registry import Check, all_checks
 from contract_tests.transport import COLLECTION, Exchange, Transport, is_loopback
+from mock_server import contract as contracts
 from mock_server.contract import VERSIONS
 
 PASSED, FAILED, KNOWN, SKIPPED, ERROR = "passed", "failed", "known difference", "skipped", "error"
@@ -77,6 +78,13 @@ class Report:
     def failures(self) -> list[Failure]:
         """The failures that are news."""
         return [failure for result in self.results for failure in result.failures if failure.known is None]
+
+    @property
+    def not_covered(self) -> list[str]:
+        """Rules in force that no check came to see to."""
+        ran = {result.check for result in self.results if result.outcome in (PASSED, FAILED, KNOWN)}
+        rules = contracts.load().rules.values()
+        return [rule.id for rule in rules if rule.in_force(self.version) and rule.id not in ran]
 
     @property
     def exit_code(self) -> int:

@@ -1,0 +1,21 @@
+"""The report as one HTML page that needs nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from contract_tests.options import Options
+from contract_tests.reports.json_report import document
+from contract_tests.run import OUTCOMES, Report
+
+
+def render(report: Report, options: Options) -> str:
+    """Write the report as HTML text."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    value = document(report, options)
+    groups = list(dict.fromkeys(result["group"] for result in value["results"]))
+    return environment.get_template("report.html.jinja").render(report=value, outcomes=OUTCOMES, groups=groups)

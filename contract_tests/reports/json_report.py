@@ -1,0 +1,93 @@
+"""The report as JSON; `report.schema.json` describes it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from contract_tests.failures import Failure
+from contract_tests.options import Options
+from contract_tests.reports.curl import Access, access, sequence
+from contract_tests.reports.text import diff, plain
+from contract_tests.run import OUTCOMES, Report, Result
+from contract_tests.transport import Exchange
+
+
+def document(report: Report, options: Options) -> dict[str, Any]:
+    """Give the report as a JSON value."""
+    way = access(options)
+    return {
+        "target": report.target,
+        "centralVersion": report.version,
+        "profile": report.profile,
+        "seed": report.seed,
+        "run": report.run,
+        "started": report.started.isoformat(),
+        "seconds": round(report.seconds, 3),
+        "requests": report.requests,
+        "exitCode": report.exit_code,
+        "counts": {outcome: report.count(outcome) for outcome in OUTCOMES},
+        "results": [_result(result, way) for result in report.results],
+        "knownDifferencesGone": [each.check for each in report.gone],
+        "leftBehind": report.left_behind,
+        "covered": [{"operation": operation, "status": status} for operation, status in report.covered],
+        "notCovered": report.not_covered,
+    }
+
+
+def render(report: Report, options: Options) -> str:
+    """Write the report as JSON text."""
+    return json.dumps(document(report, options), indent=2, ensure_ascii=False) + "\n"
+
+
+def _result(result: Result, way: Access) -> dict[str, Any]:
+    return {
+        "check": result.check,
+        "title": result.title,
+        "group": result.group,
+        "source": result.source,
+        "outcome": result.outcome,
+        "reason": result.reason,
+        "requests": result.requests,
+        "seconds": round(result.seconds, 3),
+        "failures": [_failure(failure, way) for failure in result.failures],
+    }
+
+
+def _failure(failure: Failure, way: Access) -> dict[str, Any]:
+    return {
+        "check": failure.check,
+        "what": failure.what,
+        "expected": plain(failure.expected),
+        "got": plain(failure.got),
+        "diff": diff(failure.expected, failure.got),
+        "intermittent": failure.intermittent,
+        "known": failure.known,
+        "also": failure.also,
+        "curl": sequence(failure.exchanges, way),
+        "exchanges": [exchange_value(exchange) for exchange in failure.exchanges],
+    }
+
+
+def exchange_value(exchange: Exchange) -> dict[str, Any]:
+    """Give a request and its answer as a JSON value; bodies that are not text are in base64."""
+    return {
+        "method": exchange.method,
+        "path": exchange.path,
+        "role": exchange.role,
+        "headers": {name: str(value) for name, value in exchange.headers.items()},
+        **_body("body", exchange.body),
+        "status": exchange.status,
+        "replyHeaders": dict(exchange.reply_headers),
+        **_body("reply", exchange.reply),
+        "seconds": round(exchange.elapsed, 4),
+    }
+
+
+def _body(name: str, content: bytes) -> Mapping[str, str]:
+    try:
+        return {name: content.decode()}
+    except UnicodeDecodeError:
+        return {f"{name}Base64": base64.b64encode(content).decode()}

@@ -1,0 +1,50 @@
+"""The report as Markdown, for the summary of a CI job."""
+
+from __future__ import annotations
+
+from contract_tests.options import Options
+from contract_tests.reports.curl import access, sequence
+from contract_tests.reports.text import diff, printable
+from contract_tests.run import FAILED, KNOWN, OUTCOMES, Report
+
+
+def render(report: Report, options: Options) -> str:
+    """Write the report as Markdown text."""
+    way = access(options)
+    verdict = {0: "keeps the contract", 1: "does not keep the contract", 2: "could not be checked"}[report.exit_code]
+    lines = [
+        f"## {report.target} {verdict}",
+        "",
+        f"Central {report.version}, profile {report.profile}, seed {report.seed}.",
+        "",
+        f"{report.requests} requests in {report.seconds:.1f} s.",
+        "",
+        "| " + " | ".join(OUTCOMES) + " |",
+        "|" + " ---: |" * len(OUTCOMES),
+        "| " + " | ".join(str(report.count(outcome)) for outcome in OUTCOMES) + " |",
+    ]
+    for result in report.results:
+        if result.outcome != FAILED:
+            continue
+        lines += ["", f"### {result.check}", "", f"{result.title}. Source: {result.source or 'the contract'}"]
+        for failure in result.failures:
+            lines += ["", printable(failure.what) + (" (now and then)" if failure.intermittent else "")]
+            lines += ["", *_fenced("diff", diff(failure.expected, failure.got))]
+            lines += ["", *_fenced("sh", sequence(failure.exchanges, way))]
+    known = [result for result in report.results if result.outcome == KNOWN]
+    if known:
+        lines += ["", "### Known differences", "", *(f"- {result.check}: {result.reason}" for result in known)]
+    if report.gone:
+        lines += ["", "### Known differences that no longer occur", "", *(f"- {each.check}" for each in report.gone)]
+    if report.left_behind:
+        lines += ["", "### Left behind", "", *(f"- {each}" for each in report.left_behind)]
+    return "\n".join(lines) + "\n"
+
+
+def _fenced(language: str, text: list[str]) -> list[str]:
+    if not text:
+        return []
+    fence = "```"
+    while any(fence in line for line in text):
+        fence += "`"
+    return [fence + language, *text, fence]
