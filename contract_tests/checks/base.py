@@ -37,7 +37,7 @@ def create(central: Central) -> None:
 
 @check("read-after-create", "base", title="What was created is read back, field by field", needs=("create",))
 def read_after_create(central: Central) -> None:
-    for type in central.creatable_types:
+    for type in central.some(central.creatable_types, 2):
         with central.case():
             id, sent = central.created(type)
             reply = central.get(id)

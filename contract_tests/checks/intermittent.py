@@ -44,7 +44,7 @@ def creates_repeat(central: Central) -> None:
         return wrong
 
     with central.case():
-        repeated("create, read, delete", rounds(central, 12, 40), once)
+        repeated("create, read, delete", rounds(central, 8, 40), once)
 
 
 @check("updates-repeat", "lifecycle", needs=("update-read-back",), title="Every update stores, every time")
@@ -63,7 +63,7 @@ def updates_repeat(central: Central) -> None:
                 return None
             return f"PUT {reply.status}, then {str(got)[:200]}"
 
-        repeated("update, read", rounds(central, 8, 30), once)
+        repeated("update, read", rounds(central, 5, 30), once)
 
 
 @check("reads-steady", "lifecycle", needs=("list",), writes=False, title="Every read answers, every time")
@@ -72,4 +72,4 @@ def reads_steady(central: Central) -> None:
         reply = central.list()
         return None if reply.status == 200 and isinstance(reply.json, dict) else f"{reply.status}: {reply.text[:200]}"
 
-    repeated("the list", rounds(central, 10, 60), once)
+    repeated("the list", rounds(central, 6, 60), once)

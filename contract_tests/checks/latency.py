@@ -89,11 +89,11 @@ def _confirm(central: Central, usual: float) -> None:
     title="A request costs the same with many integrations as with few",
 )
 def cost_growth(central: Central) -> None:
-    more = {"quick": 15, "default": 60, "deep": 150}[central.options.profile]
+    more = {"quick": 8, "default": 60, "deep": 150}[central.options.profile]
 
     def costs() -> dict[str, float]:
         found: dict[str, list[float]] = defaultdict(list)
-        for _ in range(3):
+        for _ in range(2 if central.options.profile == "quick" else 3):
             mark = len(central.transport.exchanges)
             id, sent = central.created()
             central.get(id)

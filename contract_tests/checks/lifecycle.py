@@ -111,7 +111,7 @@ def list_by_cluster(central: Central) -> None:
     title="Every field that PUT or PATCH writes is read back, the id stays",
 )
 def update_read_back(central: Central) -> None:
-    for type in central.creatable_types:
+    for type in central.some(central.creatable_types, 4):
         with central.case():
             id, sent = central.created(type)
             new = changed(central, sent)
@@ -148,7 +148,7 @@ def update_changes_one(central: Central) -> None:
 
 @check("delete-answer", "lifecycle", needs=("create",), title="DELETE answers {} once and 404 from then on")
 def delete_answer(central: Central) -> None:
-    for type in central.creatable_types if central.options.profile != "quick" else ("docker", "clairify", "ecr"):
+    for type in central.some(central.creatable_types, 2):
         with central.case():
             id, _ = central.created(type)
             reply = central.delete(id)
@@ -233,7 +233,7 @@ def other_fields_kept(central: Central) -> None:
     title="Many integrations are all listed; none is lost, none comes twice",
 )
 def many_kept(central: Central) -> None:
-    number = {"quick": 25, "default": 110, "deep": 300}[central.options.profile]
+    number = {"quick": 21, "default": 110, "deep": 300}[central.options.profile]
     number = min(number, central.options.max_live - 5) if central.options.max_live < number else number
     with central.case():
         types = central.creatable_types
@@ -255,7 +255,7 @@ def many_kept(central: Central) -> None:
 @check("list-order", "lifecycle", title="Two lists without a change between them have one order", needs=("create",))
 def list_order(central: Central) -> None:
     with central.case():
-        for _ in range(8):
+        for _ in range(4):
             central.created()
-        orders = [[item["id"] for item in central.list().object.get("integrations", [])] for _ in range(4)]
+        orders = [[item["id"] for item in central.list().object.get("integrations", [])] for _ in range(3)]
         central.true(all(order == orders[0] for order in orders), "lists of the same integrations differ in order")

@@ -34,15 +34,19 @@ def with_canaries(central: Central) -> list[tuple[str, dict[str, Any]]]:
     title="The mask stands for each credential in every read: set, empty, changed or never set",
 )
 def masks_everywhere(central: Central) -> None:
-    quick = central.options.profile == "quick"
-    for type, changes in with_canaries(central):
+    variants = with_canaries(central)
+    # Types that share a config member share its masks: one of each member is enough in a quick run.
+    members = {"docker", "quay", "ecr", "artifactregistry", "azure", "ibm"}
+    with central.case():
+        for type, changes in variants:
+            if central.options.profile != "quick" or type in members:
+                id, sent = central.created(type, **changes)
+                central.same(central.get(id).json, read_answer(central.contract, sent, id), f"GET of type {type}")
+        own(central)  # the observers see to the masks of the list
+    for type, changes in central.some(variants, 2):
         with central.case():
             id, sent = central.created(type, **changes)
             expected = read_answer(central.contract, sent, id)
-            central.same(central.get(id).json, expected, f"GET of type {type}")
-            central.same(own(central).get(id), expected, f"type {type} in the list")
-            if quick and not changes and type not in ("docker", "ecr"):
-                continue
             items = central.list(f"?name={sent['name']}").object.get("integrations")
             central.same(items, [expected], f"type {type} in the list by name")
             central.put(id, sent)
@@ -64,7 +68,7 @@ def masks_empty(central: Central) -> None:
         ("azure", {"azure": {"password": "", "wifEnabled": True}}),
         ("artifactregistry", {"google": {"serviceAccount": "", "wifEnabled": True}}),
     ]
-    for type, changes in cases:
+    for type, changes in central.some(cases, 2):
         with central.case():
             id, sent = central.created(type, **changes)
             central.same(
@@ -74,7 +78,7 @@ def masks_empty(central: Central) -> None:
 
 @check("refusals-silent", "secrets", needs=("create",), title="Refusals of every kind show no credential that was sent")
 def refusals_silent(central: Central) -> None:
-    for type in central.creatable_types:
+    for type in central.some(central.creatable_types, 2):
         with central.case():
             id, sent = central.created(type)
             member = next(field.name for field in central.contract.integration.members if field.name in sent)

@@ -117,17 +117,16 @@ def build_rule(rule: str) -> Callable[[Central], None]:
 
     def run(central: Central) -> None:
         broken = [(type, changes) for each, type, changes in BROKEN if each == rule]
-        if central.options.profile == "quick":
-            broken = broken[:2]
-        for type, changes in broken:
+        for type, changes in central.some(broken, 1):
             central.control_of(type)
             with central.case():
                 body = central.integration(type, **changes)
                 text = text_of(central, rule, body)
                 reply = central.create(body)
                 central.refused(reply, "a create with the test skipped", status=500, code=13, text=text)
-                reply = central.test(body | {"name": central.name()})
-                central.refused(reply, "a test", status=400, text=text)
+                if central.options.profile != "quick":
+                    reply = central.test(body | {"name": central.name()})
+                    central.refused(reply, "a test", status=400, text=text)
         for type, changes in [(type, changes) for each, type, changes in TESTED_ONLY if each == rule]:
             with central.case():
                 body = central.integration(type, **changes)
@@ -184,7 +183,7 @@ def all_categories_activated(central: Central) -> None:
 
 @check("odd-combinations", "rules", needs=("create",), title="Combinations that look wrong and are taken by Central")
 def odd_combinations(central: Central) -> None:
-    for what, type, changes in TAKEN:
+    for what, type, changes in central.some(TAKEN, 4):
         with central.case():
             body = central.integration(type, **changes)
             reply = central.create(body)

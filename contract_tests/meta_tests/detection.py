@@ -187,7 +187,7 @@ def _fill(
 ) -> None:
     """Run what is not in the results yet, and keep each as it comes."""
     kept = results.setdefault(tool, {})
-    missing = [each.name for each in faults if again or each.name not in kept]
+    missing = [each.name for each in faults if again or kept.get(each.name, {"errors": True}).get("errors")]
     with ProcessPoolExecutor(workers) as pool:
         futures = {pool.submit(run, name): name for name in missing}
         for count, future in enumerate(as_completed(futures), 1):

@@ -37,6 +37,7 @@ from mock_server.faults.tools import (
     swallowed,
 )
 from mock_server.store import Stored
+from mock_server.validation import config_member
 
 if TYPE_CHECKING:
     from mock_server.app import MockCentral
@@ -76,7 +77,6 @@ _METHODS = {
     ),
     "reconcile": (
         "reconcile-needs-id",
-        "reconcile-needs-config",
         "reconcile-same-member",
         "reconcile-dependent-unchanged",
         "reconcile-credential-masked",
@@ -661,6 +661,18 @@ def stored_credentials_kept(app: MockCentral) -> None:
         "stored_credentials_kept",
         lambda message, sent, _stored: credentials(message, sent, lambda _: ""),
     )
+
+
+@_rule("reconcile-needs-config")
+def reconcile_needs_config(app: MockCentral) -> None:
+    """Reconcile nothing where there is nothing."""
+
+    def with_stored(original: Callable[..., Any], sent: Mapping[str, Any], stored: Mapping[str, Any] | None) -> Any:
+        if sent["id"] and config_member(app.central.contract.integration, sent) is None:
+            return dict(sent)
+        return original(sent, stored)
+
+    around(app.central.reconcile, "with_stored", with_stored)
 
 
 @_rule("azure-member-converted", "A stored docker member stays one when type azure is sent")

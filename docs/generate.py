@@ -1,0 +1,123 @@
+"""Rewrite the tables of the docs that the contract, the commands or the checks already hold.
+
+A table stands between ``<!-- begin: NAME -->`` and ``<!-- end -->``. A test sees that they are true.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import click
+
+from mock_server import contract as contracts
+from mock_server.cli import ENVIRONMENT, main
+from mock_server.contract import VERSIONS
+from mock_server.faults import all_faults
+
+ROOT = Path(__file__).parent.parent
+FILES = ("README.md", "docs/rules.md", "docs/options.md", "docs/harness.md", "docs/faults.md")
+
+_BLOCK = re.compile(r"(<!-- begin: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Write a Markdown table."""
+    lines = [header, tuple("---" for _ in header), *rows]
+    return "".join(f"| {' | '.join(_cell(cell) for cell in line)} |\n" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
+def differences() -> str:
+    """Where the document and deployed Central disagree."""
+    rows = [
+        (_code(each.id), each.document, each.deployment, each.source) for each in contracts.load().differences.values()
+    ]
+    return table(("difference", "document (default)", "deployment (`--as-deployed`)", "source"), rows)
+
+
+def rules() -> str:
+    """Every rule of Central."""
+    rows = []
+    for rule in contracts.load().rules.values():
+        releases = "all" if (rule.since, rule.until) == (VERSIONS[0], VERSIONS[-1]) else f"{rule.since} to {rule.until}"
+        status = str(rule.status) if rule.status else "400, 500" if rule.kind == "build" else ""
+        rows.append((_code(rule.id), rule.title, status, _code(rule.message), releases, rule.source))
+    return table(("rule", "what", "status", "text", "releases", "source"), rows)
+
+
+def options(command: click.Command, prefix: str = "") -> str:
+    """Every option of a command; with `prefix` also its variable and its key in a TOML file."""
+    rows = []
+    for parameter in command.params:
+        if not isinstance(parameter, click.Option):
+            continue
+        name = ", ".join(parameter.opts)
+        context = click.Context(command)
+        default = parameter.get_default(context)
+        shown = "" if default in (None, False, (), "") or str(default).startswith("Sentinel") else str(default)
+        row = (_code(name), parameter.help or "", _code(shown))
+        if prefix:
+            settable = parameter.name != "config"
+            variable = f"{prefix}_{str(parameter.name).upper()}"
+            row += (_code(variable) if settable else "", _code(str(parameter.name)) if settable else "")
+        rows.append(row)
+    header = ("option", "what", "default") + (("variable", "TOML key") if prefix else ())
+    return table(header, rows)
+
+
+def serve_options() -> str:
+    """The options of `mock-central serve`."""
+    return options(main.commands["serve"], ENVIRONMENT)  # type: ignore[attr-defined]
+
+
+def check_options() -> str:
+    """The options of `central-contract check`."""
+    from contract_tests.cli import main as contract_main
+
+    return options(contract_main.commands["check"])
+
+
+def checks() -> str:
+    """Every check of the harness."""
+    from contract_tests.observers import OBSERVED
+    from contract_tests.registry import all_checks
+
+    rows = [(_code(each.id), each.group, each.title) for each in all_checks().values()]
+    rows += [(_code(id), "observed", title) for id, title in OBSERVED.items()]
+    return table(("check", "group", "what it sees to"), rows)
+
+
+def faults() -> str:
+    """Every fault that can be planted."""
+    rows = [(_code(each.name), each.kind, _code(each.check), each.summary) for each in all_faults().values()]
+    return table(("fault", "kind", "check that names it", "what is wrong"), rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "differences": differences,
+    "rules": rules,
+    "serve-options": serve_options,
+    "check-options": check_options,
+    "checks": checks,
+    "faults": faults,
+}
+
+
+def generated(text: str) -> str:
+    """Give a text with its tables made anew."""
+    return _BLOCK.sub(lambda match: f"{match[1]}{TABLES[match[2]]()}{match[3]}", text)
+
+
+if __name__ == "__main__":
+    for name in FILES:
+        path = ROOT / name
+        path.write_text(generated(path.read_text("utf-8")), "utf-8")
