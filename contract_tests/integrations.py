@@ -88,15 +88,26 @@ def whole(message: Message, sent: Mapping[str, Any]) -> Body:
 
 def masked(message: Message, answer: Mapping[str, Any]) -> Body:
     """Put the mask in the place of each credential, of an empty one too."""
-    hidden = dict(answer)
+    copy = dict(answer)
     for field in message.fields:
-        if field.name not in hidden or hidden[field.name] is None:
+        if copy.get(field.name) is None:
             continue
         if field.scrub == "always":
-            hidden[field.name] = MASK
-        elif field.message is not None:
-            hidden[field.name] = masked(field.message, hidden[field.name])
-    return hidden
+            copy[field.name] = MASK
+        elif field.message is not None and isinstance(copy[field.name], dict):
+            copy[field.name] = masked(field.message, copy[field.name])
+    return copy
+
+
+def hidden(contract: Contract, value: Any) -> Any:
+    """Mask the credentials of every integration in a value: whether they are masked is a matter of its own."""
+    if isinstance(value, list):
+        return [hidden(contract, each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if "categories" in value and "type" in value:
+        return masked(contract.integration, value)
+    return {key: hidden(contract, each) for key, each in value.items()}
 
 
 def read_answer(contract: Contract, sent: Mapping[str, Any], id: str) -> Body:

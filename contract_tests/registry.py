@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,10 @@ GROUPS = (
 """Kinds of checks, in the order in which they are worth running."""
 
 
+FOUNDATION = ("create", "answer-complete", "read-after-create")
+"""Checks that every other one that writes stands on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One check. `worth` orders checks inside a group, higher first."""
@@ -42,6 +46,7 @@ class Check:
     writes: bool = True
     alone: bool = False
     profiles: tuple[str, ...] = ("quick", "default", "deep")
+    worth: int = 0
 
     @property
     def rule(self) -> contracts.Rule | None:
@@ -62,6 +67,7 @@ def check(
     writes: bool = True,
     alone: bool = False,
     profiles: tuple[str, ...] = ("quick", "default", "deep"),
+    worth: int = 0,
 ) -> Callable[[Callable[[Central], None]], Callable[[Central], None]]:
     """Register a function as the check `id`.
 
@@ -79,7 +85,7 @@ def check(
         if id in _CHECKS or not what or group not in GROUPS:
             raise ValueError(f"check {id!r} is registered twice, has no title or no known group")
         _CHECKS[id] = Check(
-            id, what, group, source or (rule.source if rule else ""), function, needs, writes, alone, profiles
+            id, what, group, source or (rule.source if rule else ""), function, needs, writes, alone, profiles, worth
         )
         return function
 
@@ -93,5 +99,12 @@ def all_checks() -> dict[str, Check]:
 
     for module in pkgutil.iter_modules(checks.__path__):
         importlib.import_module(f"{checks.__name__}.{module.name}")
-    order = sorted(_CHECKS.values(), key=lambda each: GROUPS.index(each.group))
-    return {each.id: each for each in order}
+    order = sorted(_CHECKS.values(), key=lambda each: (GROUPS.index(each.group), -each.worth))
+    return {each.id: _founded(each) for each in order}
+
+
+def _founded(each: Check) -> Check:
+    """Let a check wait for what all of them stand on, so that one fault is told once."""
+    if each.group in ("base", "schema") or not each.writes:
+        return each
+    return replace(each, needs=tuple(dict.fromkeys((*each.needs, *FOUNDATION))))

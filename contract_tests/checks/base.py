@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from contract_tests.central import Central, shown
 from contract_tests.failures import CheckFailed
 from contract_tests.integrations import read_answer
@@ -42,4 +44,12 @@ def read_after_create(central: Central) -> None:
             id, sent = central.created(type)
             reply = central.get(id)
             central.taken(reply, f"reading a new integration of type {type}")
-            central.same(reply.json, read_answer(central.contract, sent, id), f"reading type {type} back")
+            expected = read_answer(central.contract, sent, id)
+            central.same(_sent_part(reply.json, sent), _sent_part(expected, sent), f"reading type {type} back")
+
+
+def _sent_part(value: Any, sent: Any) -> Any:
+    """Give the part of an answer that was sent; what else has to be there is `answer-complete`'s matter."""
+    if not isinstance(value, dict) or not isinstance(sent, dict):
+        return value
+    return {key: _sent_part(value.get(key), each) for key, each in sent.items()}
