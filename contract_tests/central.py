@@ -42,6 +42,7 @@ class Central:
         self._from = len(transport.exchanges)
         self._noting = threading.Lock()
         self.history: list[Exchange] = []
+        self._attempts: list[tuple[int, int]] = []
 
     # -- names and credentials --------------------------------------------------------------------
 
@@ -259,8 +260,24 @@ class Central:
     def case(self) -> Any:
         """Begin a case of its own: a failure shows the requests from here on; what it made is deleted."""
         self.history = []
+        self._attempts = []
         yield
         self.clean()
+
+    @contextmanager
+    def attempt(self) -> Any:
+        """Begin a part of a case that has to change nothing.
+
+        When it fails, no other attempt is shown; what fails after them all may come from any.
+        """
+        start = len(self.history)
+        try:
+            yield
+        except (CheckFailed, Unmet):
+            for first, last in reversed(self._attempts):
+                del self.history[first:last]
+            raise
+        self._attempts.append((start, len(self.history)))
 
 
 class Shared:

@@ -6,6 +6,7 @@ import dataclasses
 import sys
 import tomllib
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,7 @@ def serve(
                 port,
                 tls=files,
                 log_level=log_level,
-                on_listening=lambda: _banner(settings, host, port, secure=files is not None),
+                on_listening=partial(_banner, settings, host, port, secure=files is not None),
             )
         except server.ServeError as error:
             raise click.ClickException(str(error)) from None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -79,6 +81,8 @@ def serve(
 ) -> None:
     """Serve until interrupted. One worker process, because the state is in its memory.
 
+    `on_listening` is called, in that process, once requests are answered.
+
     Raises:
         ServeError: the port is taken.
     """
@@ -97,15 +101,31 @@ def serve(
         ssl_cert=tls.cert if tls else None,
         ssl_key=tls.key if tls else None,
     )
-    server.on_startup(on_listening)
-    server.serve(target_loader=partial(_load, settings, log_level), wrap_loader=False)
+    announce = partial(_when_listening, host, port, on_listening)
+    server.serve(target_loader=partial(_load, settings, log_level, announce), wrap_loader=False)
 
 
-def _load(settings: Settings, log_level: str) -> MockCentral:
+def _load(settings: Settings, log_level: str, announce: Callable[[], None]) -> MockCentral:
+    # The handlers of the supervisor, which this process came from, would swallow an early signal.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     from mock_server.app import create_app
 
     logs.configure(log_level)
-    return create_app(settings)
+    app = create_app(settings)
+    threading.Thread(target=announce, daemon=True).start()
+    return app
+
+
+def _when_listening(host: str, port: int, call: Callable[[], None]) -> None:
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=1).close()
+        except OSError:
+            time.sleep(0.01)
+        else:
+            call()
+            return
 
 
 class MockServer:

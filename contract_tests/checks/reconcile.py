@@ -1,30 +1,63 @@
-"""Stored credentials: what an update without credentials may change, seen from outside."""
+"""Stored credentials: what an update without credentials may change, seen from outside.
+
+What is a credential, and what depends on one, comes from `x-scrub` in the contract.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 from contract_tests.central import Central
-from contract_tests.integrations import Body, config_for, read_answer
+from contract_tests.checks.validation import (
+    FRESH,
+    SOURCE,
+    drawn,
+    is_managed,
+    left_alone,
+    made,
+    named,
+    reads_as,
+    untestable,
+)
+from contract_tests.failures import Unmet
+from contract_tests.integrations import Body, member_of
 from contract_tests.registry import check
+from contract_tests.transport import Reply
 from mock_server.contract import MASK, Field, Message
 
-ROBOT = {"username": "org+robot", "password": "robot-password"}
-DATA = {"username": "AWS", "password": "aws-password", "expiresAt": "2030-01-02T03:04:05Z"}
+ROBOT = {"username": "org+robot", "password": FRESH}
+DATA = {"username": "AWS", "password": FRESH, "expiresAt": "2030-01-02T03:04:05Z"}
 KEYLESS = {"accessKeyId": "", "secretAccessKey": ""}
+BOTH = ["REGISTRY", "SCANNER"]
 
-# One integration for each sub-message of a config, too.
-VARIANTS: list[tuple[str, dict[str, Any]]] = [
+Variant = tuple[str, dict[str, Any]]
+
+# An integration of each config member that has credentials, and of each message within one.
+ROBOTIC: Variant = ("quay", {"quay": {"oauthToken": "", "registryRobotCredentials": ROBOT}})
+AUTHORIZED: Variant = ("ecr", {"ecr": KEYLESS | {"authorizationData": DATA}})
+PLAIN: tuple[Variant, ...] = (
     ("docker", {}),
     ("quay", {}),
-    ("quay", {"quay": {"oauthToken": "", "registryRobotCredentials": ROBOT}}),
     ("ecr", {}),
-    ("ecr", {"ecr": KEYLESS | {"authorizationData": DATA}}),
     ("artifactregistry", {}),
     ("azure", {}),
     ("ibm", {}),
-]
+)
+VARIANTS = (*PLAIN, ROBOTIC, AUTHORIZED)
+UNTAGGED: tuple[Variant, ...] = (("clair", {}), ("clairV4", {}), ("clairify", {}))
+
+
+class Spot(NamedTuple):
+    """A field of an integration: where it is, and what Central's Go code calls the place."""
+
+    place: tuple[str, ...]
+    field: Field
+    path: str
+
+    def __str__(self) -> str:
+        return ".".join(self.place)
 
 
 def hidden(message: Message, value: Body, credential: str) -> Body:
@@ -38,30 +71,26 @@ def hidden(message: Message, value: Body, credential: str) -> Body:
     return copy
 
 
-def fields_of(central: Central, body: Body) -> Iterator[tuple[tuple[str, ...], Field, str]]:
-    """Give place, field and Go path of each field of the config in a body."""
+def keeping(central: Central, sent: Body, credential: str = MASK) -> Body:
+    """Give what a client sends that does not know the credentials."""
+    return hidden(central.contract.integration, sent, credential)
+
+
+def spots(central: Central, body: Body) -> Iterator[Spot]:
+    """Give each field of the config of a body, those of messages within it too."""
     integration = central.contract.integration
-    member = next(field for field in integration.members if field.name in body)
-
-    def walk(
-        message: Message, value: Body, place: tuple[str, ...], path: str
-    ) -> Iterator[tuple[tuple[str, ...], Field, str]]:
-        for field in message.fields:
-            inner = value.get(field.name)
-            if field.message is not None and isinstance(inner, dict):
-                yield from walk(field.message, inner, (*place, field.name), f"{path}.{field.message.go_name}")
-            elif field.kind not in ("message", "timestamp"):
-                yield (*place, field.name), field, f"{path}.{field.go_name}"
-
+    member = integration.by_name[str(member_of(central.contract, body))]
     assert member.message is not None  # a config member is a message
     start = f"{integration.go_name}.{integration.go_name}_{member.go_name}.{member.message.go_name}"
-    yield from walk(member.message, body[member.name], (member.name,), start)
+    yield from _spots(member.message, body[member.name], (member.name,), start)
 
 
-def with_value(body: Body, place: tuple[str, ...], value: Any) -> Body:
-    """Give a copy of a body with another value at a place."""
-    first, rest = place[0], place[1:]
-    return body | {first: with_value(body[first], rest, value) if rest else value}
+def _spots(message: Message, value: Body, place: tuple[str, ...], path: str) -> Iterator[Spot]:
+    for field in message.fields:
+        yield Spot((*place, field.name), field, f"{path}.{field.go_name}")
+        inner = value.get(field.name)
+        if field.message is not None and isinstance(inner, dict):
+            yield from _spots(field.message, inner, (*place, field.name), f"{path}.{field.message.go_name}")
 
 
 def value_at(body: Body, place: tuple[str, ...]) -> Any:
@@ -72,207 +101,479 @@ def value_at(body: Body, place: tuple[str, ...]) -> Any:
     return found
 
 
-def other(field: Field, value: Any) -> Any:
-    """Give a value that differs from the one that is stored."""
-    if field.kind == "bool":
-        return not value
-    if field.kind == "int32":
-        return (value or 0) + 1
-    return f"other-{value}" if value else "other.example.com"
+def with_value(body: Body, place: tuple[str, ...], value: Any) -> Body:
+    """Give a copy of a body with another value at a place."""
+    first, rest = place[0], place[1:]
+    return body | {first: with_value(body[first], rest, value) if rest else value}
 
 
-def keeping(central: Central, sent: Body, credential: str = MASK) -> Body:
-    """Give what a client sends that does not know the credentials."""
-    return hidden(central.contract.integration, sent, credential)
+def others(spot: Spot, value: Any) -> list[Any]:
+    """Give values that differ from the stored one, in much and in little."""
+    if spot.field.kind == "bool":
+        return [not value]
+    if spot.field.kind == "int32":
+        return [(value or 0) + 1]
+    text = str(value or "")
+    if "endpoint" in spot.field.name.lower():
+        little = [f"{text}/", f"https://{text}", f"http://{text}", f"{text}:444", text.swapcase()]
+        return ["other.example.com", *little, ""]
+    return ["other", f"{text} ", text.swapcase(), ""]
 
 
-@check("reconcile-dependent-unchanged", "rules", needs=("create",))
-def reconcile_dependent_unchanged(central: Central) -> None:
-    for type, changes in central.some(VARIANTS, 4):
+class Stored:
+    """One integration of the check that becomes each variant in turn."""
+
+    def __init__(self, central: Central) -> None:
+        self.central = central
+        self.id = ""
+        self.sent: Body = {}
+
+    def become(self, variant: Variant, **more: Any) -> Body:
+        """Make or replace it, and give what was sent."""
+        like, changes = variant
+        if not self.id:
+            self.id, self.sent = self.central.created_from(made(self.central, like, changes | more))
+        else:
+            self.sent = made(self.central, like, changes | more)
+            self.central.taken(self.central.put(self.id, self.sent), f"PUT of type {like}", need="update-replaces")
+        return self.sent
+
+    def refuses(self, body: Body, text: str, what: str) -> None:
+        """See that an update that keeps the credentials is refused; it would also give another name."""
+        flag = drawn(self.central, (False, None))
+        with self.central.attempt():
+            reply = self.central.patch(self.id, body | {"name": self.central.name()}, update_password=flag)
+            if not is_managed(self.central, reply):
+                self.central.refused(reply, f"PATCH, updatePassword {_told(flag)}, {what}", text=text)
+
+    def refuses_test(self, body: Body, text: str, what: str) -> None:
+        """See that a test with the stored credentials is refused; were it not, it would contact nothing."""
+        flag = drawn(self.central, (False, None))
+        with self.central.attempt():
+            body = untestable(self.central, body) | {"id": self.id}
+            reply = self.central.test_updated(body, update_password=flag)
+            if not is_managed(self.central, reply):
+                self.central.refused(reply, f"/test/updated, updatePassword {_told(flag)}, {what}", text=text)
+
+    def is_unchanged(self) -> None:
+        """See that nothing of what was refused is stored."""
+        reads_as(self.central, self.id, self.sent, "an integration after refused updates")
+
+
+def _told(flag: bool | None) -> str:
+    return "left out" if flag is None else "false"
+
+
+def each_stored(central: Central, variants: Sequence[Variant], **more: Any) -> Iterator[tuple[Stored, Body]]:
+    """Give each variant, stored. In a quick run one integration is all of them, one after the other."""
+    if central.options.profile == "quick":
         with central.case():
-            id, sent = central.created(type, **changes)
-            for place, field, path in fields_of(central, sent):
-                if field.scrub != "dependent":
-                    continue
-                body = with_value(keeping(central, sent), place, other(field, value_at(sent, place)))
-                text = central.text("reconcile-dependent-unchanged", field=path)
-                for flag in (False,) if field.name != "endpoint" else (False, None):
-                    reply = central.patch(id, body, update_password=flag)
-                    central.refused(
-                        reply, f"PATCH that changes {'.'.join(place)} only, updatePassword {flag}", text=text
-                    )
-                if field.name == "endpoint":
-                    reply = central.test_updated(body | {"id": id})
-                    central.refused(reply, f"/test/updated that changes {'.'.join(place)} only", text=text)
-            central.same(central.get(id).json, read_answer(central.contract, sent, id), "after refused updates")
-
-
-@check("reconcile-credential-masked", "rules", needs=("create",))
-def reconcile_credential_masked(central: Central) -> None:
-    for type, changes in central.some(VARIANTS, 3):
+            stored = Stored(central)
+            for variant in variants:
+                yield stored, stored.become(variant, **more)
+        return
+    for variant in variants:
         with central.case():
-            id, sent = central.created(type, **changes)
-            for place, field, path in fields_of(central, sent):
-                if field.scrub != "always":
-                    continue
-                text = central.text("reconcile-credential-masked", field=path)
-                right = value_at(sent, place)
-                values = [central.secret(), right] + (["*****", "*******"] if type == "docker" else [])
-                for value in values:
-                    if not value:
-                        continue
-                    reply = central.patch(id, with_value(keeping(central, sent), place, value))
-                    central.refused(
-                        reply, f"PATCH with a credential in {'.'.join(place)} and updatePassword false", text=text
-                    )
-                reply = central.test_updated(with_value(keeping(central, sent), place, central.secret()) | {"id": id})
-                central.refused(reply, f"/test/updated with a credential in {'.'.join(place)}", text=text)
-            central.same(central.get(id).json, read_answer(central.contract, sent, id), "after refused updates")
+            stored = Stored(central)
+            yield stored, stored.become(variant, **more)
 
 
-@check(
-    "reconcile-free-fields", "rules", needs=("create",), title="Fields that no credential depends on change without it"
-)
-def reconcile_free_fields(central: Central) -> None:
-    for type, changes in central.some([*VARIANTS, ("clair", {}), ("clairV4", {}), ("clairify", {})], 3):
-        with central.case():
-            id, sent = central.created(type, **changes)
-            body = keeping(central, sent) | {"name": central.name()}
-            for place, field, _ in fields_of(central, sent):
-                # Other rules look at these: a role excludes an endpoint, wifEnabled a service account.
-                if field.scrub or field.name in ("useAssumeRole", "wifEnabled", "endpoint", "grpcEndpoint"):
-                    continue
-                body = with_value(body, place, other(field, value_at(sent, place)))
-            central.taken(central.patch(id, body), f"PATCH of {type} that changes what no credential depends on")
-            central.same(central.get(id).json, read_answer(central.contract, body, id), f"reading {type} back")
-
-
-@check("reconcile-same-member", "rules", needs=("create",))
-def reconcile_same_member(central: Central) -> None:
-    with central.case():
-        id, sent = central.created()
-        body = keeping(central, central.integration("quay", name=sent["name"]))
-        text = central.text("reconcile-same-member", sent="Quay", stored="Docker")
-        central.refused(central.patch(id, body), "PATCH with another member", text=text)
-        central.refused(central.test_updated(body | {"id": id}), "/test/updated with another member", text=text)
-        central.same(central.get(id).json, read_answer(central.contract, sent, id), "after refused updates")
-        central.taken(central.patch(id, keeping(central, sent) | {"type": "artifactory"}), "PATCH of the type only")
-        central.same(central.get(id).object.get("type"), "artifactory", "the type after PATCH")
+# -- before the walk ----------------------------------------------------------------------------------
 
 
 @check("reconcile-needs-id", "rules")
 def reconcile_needs_id(central: Central) -> None:
-    body = keeping(central, central.integration("ibm"))
+    # The same passes when credentials need not be stored.
+    body = central.integration("scannerv4")
+    central.taken(central.test_updated(body, update_password=True), "a test that contacts nothing", need="test-passes")
     for flag in (False, None):
-        reply = central.test_updated(body | {"name": central.name()}, update_password=flag)
-        central.refused_by(reply, "reconcile-needs-id", f"/test/updated without an id, updatePassword {flag}")
+        like, _ = drawn(central, PLAIN)
+        for each in (body, untestable(central, keeping(central, central.integration(like)))):
+            with central.case():
+                reply = central.test_updated(each, update_password=flag)
+                what = f"/test/updated of type {each['type']} without an id, updatePassword {_told(flag)}"
+                central.refused_by(reply, "reconcile-needs-id", what)
 
 
 @check("reconcile-needs-config", "rules", needs=("create",))
 def reconcile_needs_config(central: Central) -> None:
-    with central.case():
-        id, sent = central.created()
-        body = {key: value for key, value in sent.items() if key != "docker"}
-        central.refused_by(central.patch(id, body), "reconcile-needs-config", "PATCH without a config member")
+    for stored, sent in each_stored(central, central.some((*PLAIN, *UNTAGGED), 1)):
+        member = str(member_of(central.contract, sent))
+        text = central.text("reconcile-needs-config")
+        for body in ({key: value for key, value in sent.items() if key != member}, sent | {member: None}):
+            stored.refuses(body, text, "without a config member")
+            stored.refuses_test(body, text, "without a config member")
+        stored.is_unchanged()
+
+
+# -- the walk -------------------------------------------------------------------------------------------
+
+
+@check("reconcile-same-member", "rules", needs=("create",))
+def reconcile_same_member(central: Central) -> None:
+    members = {like: str(member_of(central.contract, central.integration(like))) for like, _ in (*PLAIN, *UNTAGGED)}
+    go_names = {field.name: field.go_name for field in central.contract.integration.members}
+    for stored, sent in each_stored(central, central.some((*PLAIN, *UNTAGGED), 3)):
+        mine = members[sent["type"]]
+        likes = [like for like, member in members.items() if member != mine and (like, mine) != ("azure", "docker")]
+        for like in likes if central.options.profile == "deep" else central.random.sample(likes, 2):
+            other = keeping(central, central.integration(like))
+            if "endpoint" in sent[mine]:
+                # As like as can be: only the member is another.
+                other[members[like]]["endpoint"] = sent[mine]["endpoint"]
+            rest = {key: value for key, value in sent.items() if key != mine}
+            text = central.text("reconcile-same-member", sent=go_names[members[like]], stored=go_names[mine])
+            for type in (like, sent["type"]):
+                body = rest | {members[like]: other[members[like]], "type": type}
+                stored.refuses(body, text, f"of a {mine} member, as type {type} with a {members[like]} member")
+        stored.is_unchanged()
+
+
+@check("reconcile-dependent-unchanged", "rules", needs=("create",))
+def reconcile_dependent_unchanged(central: Central) -> None:
+    for stored, sent in each_stored(central, PLAIN):
+        kept = keeping(central, sent, drawn(central, (MASK, "")))
+        for spot in spots(central, sent):
+            if spot.field.scrub != "dependent":
+                continue
+            text = central.text("reconcile-dependent-unchanged", field=spot.path)
+            values = others(spot, value_at(sent, spot.place))
+            # An endpoint that differs little may reach another host, or the same without TLS.
+            few = [values[0], drawn(central, values)]
+            for value in values if central.options.profile != "quick" else dict.fromkeys(few):
+                if value != value_at(sent, spot.place):
+                    body = with_value(kept, spot.place, value)
+                    stored.refuses(body, text, f"that changes only {spot} to {value!r}")
+        stored.is_unchanged()
+
+
+@check("reconcile-credential-masked", "rules", needs=("create",))
+def reconcile_credential_masked(central: Central) -> None:
+    for stored, sent in each_stored(central, VARIANTS):
+        for spot in spots(central, sent):
+            if spot.field.scrub != "always":
+                continue
+            text = central.text("reconcile-credential-masked", field=spot.path)
+            right = value_at(sent, spot.place)
+            values = [right or central.secret(), central.secret(), "*****", "*******", f"{MASK} ", " "]
+            few = [values[0], drawn(central, values[1:])] if sent["type"] == "docker" else [drawn(central, values)]
+            for value in few if central.options.profile == "quick" else values:
+                body = with_value(keeping(central, sent), spot.place, value)
+                what = "the right credential" if value == right else f"{value!r}" if "*" in value else "a credential"
+                stored.refuses(body, text, f"with {what} in {spot}")
+        stored.is_unchanged()
+
+
+WITH_MESSAGE: tuple[tuple[Variant, tuple[str, ...]], ...] = (
+    (ROBOTIC, ("quay", "registryRobotCredentials")),
+    (AUTHORIZED, ("ecr", "authorizationData")),
+    (AUTHORIZED, ("ecr", "authorizationData", "expiresAt")),
+)
 
 
 @check("reconcile-message-kept", "rules", needs=("create",))
 def reconcile_message_kept(central: Central) -> None:
-    source = {"clusterId": "c", "namespace": "n", "imagePullSecretName": "s"}
-    cases: list[tuple[str, dict[str, Any], tuple[str, ...], str]] = [
-        ("docker", {"source": source}, ("source",), "ImageIntegration.Source"),
-        ("quay", {"quay": {"oauthToken": "", "registryRobotCredentials": ROBOT}}, ("quay", "registryRobotCredentials"),
-         "ImageIntegration.ImageIntegration_Quay.QuayConfig.RegistryRobotCredentials"),
-        ("ecr", {"ecr": KEYLESS | {"authorizationData": DATA}}, ("ecr", "authorizationData"),
-         "ImageIntegration.ImageIntegration_Ecr.ECRConfig.AuthorizationData"),
-        ("ecr", {"ecr": KEYLESS | {"authorizationData": DATA}}, ("ecr", "authorizationData", "expiresAt"),
-         "ImageIntegration.ImageIntegration_Ecr.ECRConfig.ECRConfig_AuthorizationData.ExpiresAt"),
-    ]  # fmt: skip
-    for type, changes, place, path in cases:
-        with central.case():
-            id, sent = central.created(type, **changes)
-            reply = central.patch(id, with_value(keeping(central, sent), place, None))
-            text = central.text("reconcile-message-kept", field=path)
-            central.refused(reply, f"PATCH without {'.'.join(place)}", text=text)
-            central.same(central.get(id).json, read_answer(central.contract, sent, id), "after the refused update")
+    text = central.text("reconcile-message-kept", field="ImageIntegration.Source")
+    for stored, sent in each_stored(central, central.some((*PLAIN, *UNTAGGED), 1), source=SOURCE):
+        stored.refuses(keeping(central, sent) | {"source": None}, text, "without the stored source")
+        stored.is_unchanged()
+    for variant in (ROBOTIC, AUTHORIZED):
+        for stored, sent in each_stored(central, (variant,)):
+            for spot in spots(central, sent):
+                if (variant, spot.place) in WITH_MESSAGE:
+                    text = central.text("reconcile-message-kept", field=spot.path)
+                    body = with_value(keeping(central, sent), spot.place, None)
+                    stored.refuses(body, text, f"without the stored {spot}")
+            stored.is_unchanged()
 
 
 @check("reconcile-message-not-added", "rules", needs=("create",))
 def reconcile_message_not_added(central: Central) -> None:
-    cases: list[tuple[str, tuple[str, ...], Body]] = [
-        ("docker", ("source",), {"namespace": "n"}),
-        ("quay", ("quay", "registryRobotCredentials"), {"username": "u", "password": MASK}),
-        ("ecr", ("ecr", "authorizationData"), {"username": "u", "password": MASK}),
-    ]
-    for type, place, message in cases:
-        with central.case():
-            id, sent = central.created(type)
-            reply = central.patch(id, with_value(keeping(central, sent), place, message))
-            central.refused_by(reply, "reconcile-message-not-added", f"PATCH with a new {'.'.join(place)}")
+    text = central.text("reconcile-message-not-added")
+    for stored, sent in each_stored(central, central.some((*PLAIN, *UNTAGGED), 1)):
+        for source in ({}, SOURCE):
+            stored.refuses(keeping(central, sent) | {"source": source}, text, "with a source that is not stored")
+        stored.is_unchanged()
+    messages: tuple[tuple[Variant, tuple[str, ...], Any], ...] = (
+        (("quay", {}), ("quay", "registryRobotCredentials"), {"username": "org+robot", "password": MASK}),
+        (("ecr", {}), ("ecr", "authorizationData"), {"username": "AWS", "password": MASK}),
+        # Half of authorization data may stand beside a key: it is not looked at.
+        (
+            ("ecr", {"ecr": {"authorizationData": {"username": "AWS"}}}),
+            ("ecr", "authorizationData", "expiresAt"),
+            DATA["expiresAt"],
+        ),
+    )
+    for variant, place, value in messages:
+        for stored, sent in each_stored(central, (variant,)):
+            body = with_value(keeping(central, sent), place, value)
+            stored.refuses(body, text, f"with {'.'.join(place)}, which is not stored")
+            stored.is_unchanged()
 
+
+@check(
+    "reconcile-free-fields",
+    "rules",
+    source="pkg/secrets/reconcile.go",
+    needs=("create",),
+    title="What no credential depends on changes without credentials",
+)
+def reconcile_free_fields(central: Central) -> None:
+    for stored, sent in each_stored(central, central.some((*VARIANTS, *UNTAGGED), 5)):
+        body = keeping(central, sent) | {"name": central.name(), "autogenerated": True, "clusterId": "another-cluster"}
+        for spot in spots(central, sent):
+            # A role that is used excludes an endpoint: that is another rule's matter.
+            if spot.field.scrub or spot.field.message or spot.field.kind == "timestamp":
+                continue
+            if spot.field.name != "useAssumeRole":
+                body = with_value(body, spot.place, others(spot, value_at(sent, spot.place))[0])
+        central.taken(central.patch(stored.id, body), f"PATCH of {sent['type']} that changes all that may change")
+        reads_as(central, stored.id, body, f"type {sent['type']} after a PATCH that kept its credentials")
+    for stored, sent in each_stored(central, (("docker", {"source": SOURCE}),)):
+        body = keeping(central, sent) | {"type": "artifactory", "source": SOURCE | {"namespace": "other"}}
+        central.taken(central.patch(stored.id, body), "PATCH of another type with the same member, and of the source")
+        reads_as(central, stored.id, body, "another type after a PATCH that kept the credentials")
+    for stored, sent in each_stored(central, (("quay", {}),)):
+        body = keeping(central, sent) | {"categories": BOTH[::-1]}
+        central.taken(central.patch(stored.id, body), "PATCH of other categories")
+        reads_as(central, stored.id, body, "other categories after a PATCH that kept the credentials")
+
+
+# -- the tests take the same way ------------------------------------------------------------------------
+
+
+@check(
+    "reconcile-on-test",
+    "rules",
+    source="central/imageintegration/service/service_impl.go",
+    needs=("create",),
+    title="/test/updated keeps every rule of stored credentials",
+)
+def reconcile_on_test(central: Central) -> None:
+    for stored, sent in each_stored(central, VARIANTS):
+        kept = keeping(central, sent)
+        for spot in spots(central, sent):
+            if spot.field.scrub == "dependent":
+                text = central.text("reconcile-dependent-unchanged", field=spot.path)
+                value = others(spot, value_at(sent, spot.place))[0]
+                body = with_value(kept, spot.place, value)
+                if central.options.profile != "quick" or spot.field.name in ("endpoint", "username"):
+                    stored.refuses_test(body, text, f"that changes only {spot}")
+            elif spot.field.scrub == "always" and central.options.profile != "quick":
+                text = central.text("reconcile-credential-masked", field=spot.path)
+                body = with_value(kept, spot.place, central.secret())
+                stored.refuses_test(body, text, f"with a credential in {spot}")
+        stored.is_unchanged()
+    for stored, sent in each_stored(central, (ROBOTIC,)):
+        kept = keeping(central, sent)
+        path = "ImageIntegration.ImageIntegration_Quay.QuayConfig.QuayConfig_RobotAccount.Password"
+        body = with_value(kept, ("quay", "registryRobotCredentials", "password"), central.secret())
+        text = central.text("reconcile-credential-masked", field=path)
+        stored.refuses_test(body, text, "with a credential")
+        path = "ImageIntegration.ImageIntegration_Quay.QuayConfig.RegistryRobotCredentials"
+        body = with_value(kept, ("quay", "registryRobotCredentials"), None)
+        stored.refuses_test(body, central.text("reconcile-message-kept", field=path), "without the robot account")
+        body = kept | {"source": SOURCE}
+        stored.refuses_test(body, central.text("reconcile-message-not-added"), "with a source that is not stored")
+        body = {key: value for key, value in kept.items() if key != "quay"} | keeping(central, central.integration())
+        text = central.text("reconcile-same-member", sent="Docker", stored="Quay")
+        stored.refuses_test(body, text, "with another member")
+        stored.is_unchanged()
+        # What may be sent comes as far as the client, which cannot be built for this category.
+        body = untestable(central, kept) | {"id": stored.id}
+        text = central.text("node-scanner-type-known", type='"quay"')
+        central.refused(central.test_updated(body), "/test/updated with masked credentials", text=text)
+
+
+@check(
+    "update-password-default",
+    "rules",
+    source="central/imageintegration/service/service_impl.go",
+    needs=("create",),
+    title="updatePassword left out is the same as false",
+)
+def update_password_default(central: Central) -> None:
+    with central.case():
+        id, sent = central.created("ibm")
+        text = central.text(
+            "reconcile-credential-masked", field="ImageIntegration.ImageIntegration_Ibm.IBMRegistryConfig.ApiKey"
+        )
+        reply = central.patch(id, sent, update_password=None)
+        central.refused(reply, "PATCH with a credential and without updatePassword", text=text)
+        body = untestable(central, sent) | {"id": id}
+        reply = central.test_updated(body, update_password=None)
+        central.refused(reply, "/test/updated with a credential and without updatePassword", text=text)
+        reply = central.patch(id, keeping(central, sent, ""), update_password=None)
+        central.taken(reply, "PATCH without a credential and without updatePassword")
+        left_alone(central, {id: sent}, "PATCH that kept all")
+
+
+# -- where the credential goes ----------------------------------------------------------------------------
 
 # Types whose client needs the credential: an update that lost it is refused.
-PROVEN: list[tuple[str, dict[str, Any]]] = [
+PROVEN: tuple[Variant, ...] = (
+    # Credential JSON: an update that stored the mask as it stands is refused, too.
+    ("artifactregistry", {}),
     ("ibm", {}),
     ("azure", {}),
+    ("docker", {"type": "azure"}),
     ("ecr", {}),
-    ("artifactregistry", {}),
-    ("quay", {"quay": {"oauthToken": "", "registryRobotCredentials": ROBOT}}),
-    ("ecr", {"ecr": KEYLESS | {"authorizationData": DATA}}),
-]
+    ROBOTIC,
+    AUTHORIZED,
+    # A robot account does not scan, so the token is needed.
+    ("quay", {"categories": BOTH, "quay": {"registryRobotCredentials": ROBOT}}),
+)
 
 
 @check("stored-credentials-kept", "rules", needs=("create",))
 def stored_credentials_kept(central: Central) -> None:
-    for type, changes in central.some(PROVEN, 3):
+    quick = central.options.profile == "quick"
+    for stored, sent in each_stored(central, PROVEN):
+        forms = [MASK, ""]
+        central.random.shuffle(forms)
+        # The second update finds what the first one has left.
+        for form in forms[:1] if quick and sent["type"] != "artifactregistry" else [*forms, *forms]:
+            body = keeping(central, sent, form)
+            reply = central.patch(stored.id, body, update_password=drawn(central, (False, None)))
+            central.taken(reply, f"PATCH of {sent['type']} with {form or 'nothing'!r} for its credentials")
+        if quick:
+            continue
+        left_out = _without_credentials(central.contract.integration, sent)
+        central.taken(central.patch(stored.id, left_out), f"PATCH of {sent['type']} that leaves its credentials out")
+        reads_as(central, stored.id, left_out, f"type {sent['type']} after updates that kept its credentials")
+        body = keeping(central, sent) | {"name": central.name(), "clusterId": "another-cluster"}
+        central.taken(central.patch(stored.id, body), f"PATCH of {sent['type']} with another name")
+        central.taken(central.patch(stored.id, keeping(central, sent, "")), f"PATCH of {sent['type']} after that")
+    if not quick:
+        _nothing_kept_as_nothing(central)
+
+
+def _without_credentials(message: Message, value: Body) -> Body:
+    """Leave each credential out."""
+    copy = {}
+    for name, inner in value.items():
+        field = message.by_name[name]
+        if field.scrub != "always":
+            nested = field.message is not None and isinstance(inner, dict)
+            copy[name] = _without_credentials(field.message, inner) if nested and field.message else inner
+    return copy
+
+
+# Rule that asks for the credential, and the integration without it.
+EMPTY: tuple[tuple[str, Variant], ...] = (
+    ("ibm-api-key-required", ("ibm", {"ibm": {"apiKey": ""}})),
+    ("azure-password-required", ("azure", {"azure": {"password": ""}})),
+    ("azure-password-required", ("docker", {"type": "azure", "docker": {"password": ""}})),
+    ("ecr-access-key-required", ("ecr", {"ecr": {"accessKeyId": ""}})),
+    ("ecr-secret-key-required", ("ecr", {"ecr": {"secretAccessKey": ""}})),
+    (
+        "quay-robot-complete",
+        ("quay", {"quay": {"oauthToken": "", "registryRobotCredentials": ROBOT | {"password": ""}}}),
+    ),
+    ("google-service-account-required", ("artifactregistry", {"google": {"serviceAccount": ""}})),
+    (
+        "quay-scanner-without-robot",
+        ("quay", {"categories": BOTH, "quay": {"oauthToken": "", "registryRobotCredentials": ROBOT}}),
+    ),
+)
+
+
+def _nothing_kept_as_nothing(central: Central) -> None:
+    """See that a mask over an empty credential keeps it empty: a client that needs it is not built."""
+    for rule, (like, changes) in EMPTY:
         with central.case():
-            id, sent = central.created(type, **changes)
-            for credential in (MASK, "", MASK):
-                body = keeping(central, sent, credential)
-                central.taken(central.patch(id, body), f"PATCH of {type} with {credential!r} for its credentials")
-            reply = central.patch(id, keeping(central, sent), update_password=None)
-            central.taken(reply, f"PATCH of {type} without updatePassword")
+            id, _ = central.created(like)
+            empty = made(central, like, changes)
+            central.refused(central.put(id, empty), "PUT without the credential", status=500, code=13)
+            if not named(central, empty["name"]):
+                raise Unmet("update-not-rolled-back", "an update whose client cannot be built is not stored")
+            text = central.text(rule)
+            reply = central.patch(id, keeping(central, empty))
+            what = f"PATCH of {like} with the mask where no credential is stored"
+            central.refused(reply, what, status=500, code=13, text=text)
 
 
 @check(
     "credentials-replaced",
     "rules",
+    source="central/imageintegration/service/service_impl.go",
     needs=("create",),
-    title="With updatePassword true the credentials that are sent replace the stored ones",
+    title="With updatePassword true all that is sent replaces all that is stored",
 )
 def credentials_replaced(central: Central) -> None:
-    for type in ("ibm", "azure"):
+    for rule, (like, changes) in central.some(EMPTY, 2):
         with central.case():
-            id, sent = central.created(type)
-            reply = central.patch(id, keeping(central, sent, ""), update_password=True)
-            central.true(reply.status >= 400, f"PATCH of {type} with no credential and updatePassword true",
-                         expected="a refusal: the client needs a credential", got=reply.status)  # fmt: skip
+            id, _ = central.created(like)
+            body = made(central, like, changes)
+            reply = central.patch(id, body, update_password=True)
+            what = f"PATCH of {like} that replaces the credential with nothing"
+            central.refused(reply, what, status=500, code=13, text=central.text(rule))
+    for stored, sent in each_stored(central, central.some(VARIANTS, 2)):
+        body = sent
+        for spot in spots(central, sent):
+            if spot.field.scrub == "dependent" and spot.field.kind == "string":
+                body = with_value(body, spot.place, others(spot, value_at(sent, spot.place))[0])
+        body = body | {"name": central.name(), "source": SOURCE}
+        central.taken(central.patch(stored.id, body, update_password=True), f"PATCH of all of {sent['type']}")
+        reads_as(central, stored.id, body, f"type {sent['type']} after PATCH with credentials")
     with central.case():
-        id, sent = central.created()
-        changed = central.integration(name=sent["name"], docker={"endpoint": "new.example.com", "username": "new"})
-        central.taken(central.patch(id, changed, update_password=True), "PATCH that changes everything")
-        central.same(central.get(id).json, read_answer(central.contract, changed, id), "after the update")
+        id, _ = central.created("quay", source=SOURCE)
+        body = central.integration("azure")
+        central.taken(central.patch(id, body, update_password=True), "PATCH with credentials to another member")
+        reads_as(central, id, body, "another member after PATCH with credentials")
 
 
 @check("mask-taken-literally", "rules", needs=("create",))
 def mask_taken_literally(central: Central) -> None:
+    # Six asterisks are no credential JSON.
+    text = central.rules["google-service-account-json"].message.partition("{")[0]
+    ways: list[tuple[str, Callable[[str, Body], Reply]]] = [
+        ("PUT", central.put),
+        ("PATCH with updatePassword true", partial(central.patch, update_password=True)),
+        ("a create", lambda _, body: central.create(body)),
+    ]
     with central.case():
         id, sent = central.created("artifactregistry")
-        reply = central.put(id, keeping(central, sent))
-        # Six asterisks are no credential JSON, so a mask that is taken as it stands is refused.
-        text = "failed to create token source"
-        central.refused(reply, "PUT of artifactregistry with the mask", status=500, code=13, text=text)
-    with central.case():
-        id, sent = central.created()
-        central.taken(central.put(id, keeping(central, sent)), "PUT of docker with the mask")
+        for where, send in ways:
+            reply = send(id, keeping(central, sent) | {"name": central.name()})
+            central.refused(reply, f"{where} of artifactregistry with the mask", status=500, code=13, text=text)
+        reply = central.test(keeping(central, central.integration("artifactregistry")))
+        central.refused(reply, "a test of artifactregistry with the mask", text=text)
+    for like in central.some(("docker", "ibm", "azure", "quay", "ecr"), 1):
+        for where, send in central.some(ways, 2):
+            with central.case():
+                id, sent = central.created(like)
+                body = keeping(central, sent) | {"name": central.name()}
+                central.taken(send(id, body), f"{where} of {like} with the mask")
+                central.taken(central.patch(id, keeping(central, sent)), f"PATCH of {like} after that")
 
 
-@check("config-member-kept", "rules", needs=("create",), title="Credentials of one config member do not reach another")
+@check(
+    "config-member-kept",
+    "rules",
+    source="pkg/secrets/reconcile.go",
+    needs=("create",),
+    title="Credentials of one config member do not reach another, nor another host",
+)
 def config_member_kept(central: Central) -> None:
     with central.case():
         id, sent = central.created("azure")
-        member, config = config_for("docker", central.secret)
-        body = {key: value for key, value in sent.items() if key != "azure"}
-        docker = config | {"endpoint": sent["azure"]["endpoint"], "username": "robot", "password": MASK}
+        azure = sent["azure"]
+        rest = {key: value for key, value in sent.items() if key != "azure"}
+        docker = {"endpoint": azure["endpoint"], "username": azure["username"], "password": MASK}
         text = central.text("reconcile-same-member", sent="Docker", stored="Azure")
-        central.refused(central.patch(id, body | {member: docker}), "PATCH from azure to docker", text=text)
+        for type in ("azure", "docker"):
+            with central.attempt():
+                reply = central.patch(id, rest | {"docker": docker, "type": type})
+                central.refused(reply, f"PATCH from azure to docker as type {type}", text=text)
+        left_alone(central, {id: sent}, "refused updates")
+    with central.case():
+        # The way round: an unknown type first, then another member.
+        id, sent = central.created("ibm")
+        body = keeping(central, sent) | {"type": "quay"}
+        text = "updating integration error: " + central.text("quay-config-required")
+        central.refused(central.patch(id, body), "PATCH to a type of another member", status=500, code=13, text=text)
+        quay = {"endpoint": sent["ibm"]["endpoint"], "oauthToken": MASK}
+        body = {key: value for key, value in body.items() if key != "ibm"} | {"quay": quay}
+        text = central.text("reconcile-same-member", sent="Quay", stored="Ibm")
+        central.refused(central.patch(id, body), "PATCH to the member of that type", text=text)

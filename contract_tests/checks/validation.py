@@ -3,78 +3,172 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
-from contract_tests.central import Central, shown
-from contract_tests.failures import Skip
-from contract_tests.integrations import Body, config_for, read_answer
+from contract_tests.central import Central, Item, shown
+from contract_tests.failures import Skip, Unmet
+from contract_tests.integrations import Body, read_answer
 from contract_tests.registry import check
-from contract_tests.transport import Reply
+from contract_tests.transport import Reply, is_loopback
 
 Send = Callable[[Body], Reply]
+Way = tuple[str, Send]
+
+ROUNDS = {"quick": 1, "default": 3, "deep": 12}
+"""How often rules of many forms are gone through, drawn anew each time."""
+
+FRESH = "{fresh}"
+"""Stands for a new credential in a table of integrations."""
+
+SOURCE = {"clusterId": "c", "namespace": "n", "imagePullSecretName": "s"}
 
 LOCAL = (
     "localhost",
     "localhost:5000",
-    "http://localhost",
-    "https://localhost/v2/",
+    "localhost/v2/",
+    "localhost?a=b",
     "user:pass@localhost",
+    "http://localhost",
+    "https://localhost",
     "http://https://localhost",
     "127.0.0.1",
-    "127.0.0.1:5000",
+    "127.255.255.254:443",
     "https://127.8.9.10/path",
+    "user@127.0.0.1:5000",
     "[::1]",
     "[::1]:5000",
     "[::ffff:127.0.0.1]",
 )
 METADATA = (
     "169.254.169.254",
+    "169.254.169.254:80",
     "http://169.254.169.254/latest",
-    "metadata.google.internal",
-    "https://metadata.google.internal:80",
+    "http://https://169.254.169.254",
+    "user@169.254.169.254",
     "[::ffff:169.254.169.254]",
+    "metadata.google.internal",
+    "https://metadata.google.internal:80/computeMetadata/v1",
 )
-UNPARSABLE = ("foo bar", "registry.example.com:port", "https://registry.example.com:80:90", "reg%zzistry")
+UNPARSABLE = ("foo bar", "registry.example.com:port", "reg%zzistry", "https://reg\tistry.example.com")
 LOOK_ALIKES = (
     "LOCALHOST",
     "localhost.",
+    "localhost.example.com",
+    "registry.example.com/localhost",
     "127.1",
     "0.0.0.0",  # noqa: S104 (an endpoint, not an address to listen on)
+    "[::]",
     "2130706433",
     "HTTP://localhost",
     "https://http://localhost",
+    "ftp://localhost",
     "10.0.0.1",
+    "192.168.0.1:5000",
     "METADATA.google.internal",
-    "registry.example.com/localhost",
-    "localhost.example.com",
     "",
 )
 
 
-def paths(central: Central, id: str) -> Iterator[tuple[str, Send]]:
-    """Give every way in for an integration; `id` is one of the check's own."""
-    yield "create", central.create
-    yield "PUT", lambda body: central.put(id, body)
-    yield "PATCH", lambda body: central.patch(id, body, update_password=True)
-    yield "/test", central.test
-    yield "/test/updated", lambda body: central.test_updated(body, update_password=True)
+def rounds(central: Central) -> range:
+    """Give the rounds of this run's profile."""
+    return range(ROUNDS[central.options.profile])
 
 
-def refused_everywhere(central: Central, rule: str, faulted: Callable[[], Body], **values: object) -> None:
-    """See that every way in refuses for this rule, and that nothing is stored by it."""
-    found = central.rule(rule)
-    with central.case():
-        id, sent = central.created()
-        for where, send in paths(central, id):
-            body = faulted()
-            reply = send(body)
-            central.refused(
-                reply, f"{where} of an integration that breaks the rule", status=found.status, code=found.code,
-                text=central.text(rule, **values).split(" {")[0],
-            )  # fmt: skip
-        reply = central.get(id)
-        central.same(reply.json, read_answer(central.contract, sent, id), "after refused updates")
+def paired(central: Central, *columns: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """Give rows as long as needed for each item of each column to come once, drawn together by chance."""
+    length = max(len(column) for column in columns)
+    drawn = [[column[index % len(column)] for index in range(length)] for column in columns]
+    for column in drawn:
+        central.random.shuffle(column)
+    return zip(*drawn, strict=True)
+
+
+def drawn(central: Central, items: Sequence[Item]) -> Item:
+    """Give one of the items by chance."""
+    return central.random.choice(items)
+
+
+def fresh(central: Central, value: Any) -> Any:
+    """Put a new credential in each place that asks for one."""
+    if isinstance(value, Mapping):
+        return {name: fresh(central, inner) for name, inner in value.items()}
+    return central.secret() if value == FRESH else value
+
+
+def made(central: Central, like: str, changes: Mapping[str, Any]) -> Body:
+    """Give an integration of a type with changes from a table."""
+    return central.integration(like, **fresh(central, changes))
+
+
+def untestable(central: Central, body: Body) -> Body:
+    """Give a body a category that its type does not have: then its test contacts nothing."""
+    known = central.contract.types.get(str(body.get("type")))
+    kept = known.categories if known else ()
+    lacking = next(name for name in ("SCANNER", "REGISTRY", "NODE_SCANNER") if name not in kept)
+    tested = set(body.get("categories") or ()) & central.contract.categories.keys()
+    return body | {"categories": [lacking]} if tested else body
+
+
+def ways_in(central: Central, id: str) -> list[Way]:
+    """Give every way in for an integration; `id` is one of the check's own.
+
+    Tests are of a category that the type does not have: also a target that lacks the rule in
+    question contacts nothing.
+    """
+    flags = [drawn(central, (True, False))] if central.options.profile == "quick" else [True, False]
+
+    def test_updated(flag: bool, body: Body) -> Reply:
+        return central.test_updated(untestable(central, body) | {"id": id}, flag)
+
+    ways: list[Way] = [
+        ("create", central.create),
+        ("PUT", partial(central.put, id)),
+        ("/test", lambda body: central.test(untestable(central, body))),
+    ]
+    for flag in flags:
+        ways.append((f"PATCH, updatePassword {flag},", partial(central.patch, id, update_password=flag)))
+        ways.append((f"/test/updated, updatePassword {flag},", partial(test_updated, flag)))
+    return ways
+
+
+def stored_here(central: Central) -> dict[str, Body]:
+    """Give what the list shows under the names of this check, by id."""
+    items = central.list().object.get("integrations")
+    ours = re.compile(rf"{re.escape(central.transport.name_prefix + central.check)}-[0-9]")
+    return {
+        str(item.get("id")): item
+        for item in (items if isinstance(items, list) else [])
+        if isinstance(item, dict) and ours.match(str(item.get("name")))
+    }
+
+
+def updates(central: Central) -> list[Callable[[str, Body], Reply]]:
+    """Give the two ways to replace an integration with its credentials."""
+    return [central.put, partial(central.patch, update_password=True)]
+
+
+def left_alone(central: Central, stored: Mapping[str, Body], what: str) -> None:
+    """See that the check's integrations are these and no other, each as it was sent."""
+    expected = {id: read_answer(central.contract, sent, id) for id, sent in stored.items()}
+    central.same(stored_here(central), expected, f"the integrations of this check after {what}")
+
+
+def reads_as(central: Central, id: str, sent: Body, what: str) -> None:
+    """See that a read shows what was sent."""
+    central.same(central.get(id).json, read_answer(central.contract, sent, id), what)
+
+
+def named(central: Central, name: str) -> list[Any]:
+    """Give the integrations of that name, as the list without a filter shows them."""
+    items = central.list().object.get("integrations")
+    return [item for item in items if item.get("name") == name] if isinstance(items, list) else []
+
+
+def is_managed(central: Central, reply: Reply) -> bool:
+    """Tell whether only the managed service refuses so."""
+    return central.text("ecr-iam-managed") in reply.message
 
 
 # -- creating -----------------------------------------------------------------------------------
@@ -83,180 +177,377 @@ def refused_everywhere(central: Central, rule: str, faulted: Callable[[], Body],
 @check("id-empty-on-create", "rules", needs=("create",))
 def id_empty_on_create(central: Central) -> None:
     central.control_of("docker")
-    for id in (central.unknown_id(), "x"):
-        with central.case():
-            body = central.integration(id=id)
-            central.refused_by(central.create(body), "id-empty-on-create", "a create with an id")
-            central.same(named(central, body["name"]), [], "after the refusal")
+    with central.case():
+        id, sent = central.created()
+        for chosen in (id, *central.some((central.unknown_id(), "x"), 1)):
+            with central.attempt():
+                body = central.integration(id=chosen)
+                central.refused_by(central.create(body), "id-empty-on-create", "a create with an id")
+        left_alone(central, {id: sent}, "creates with an id")
 
 
 @check("scanner-v4-not-created", "rules")
 def scanner_v4_not_created(central: Central) -> None:
     with central.case():
-        body = central.integration("scannerv4")
-        central.refused_by(central.create(body), "scanner-v4-not-created", "a create of type scannerv4")
-        central.same(named(central, body["name"]), [], "after the refusal")
+        bodies = [
+            central.integration("scannerv4"),
+            central.integration("scannerv4", categories=["SCANNER", "NODE_SCANNER"]),
+            central.integration("docker", type="scannerv4"),
+            central.integration("scannerv4", skipTestIntegration=False),
+        ]
+        for body in central.some(bodies, 1):
+            with central.attempt():
+                central.refused_by(central.create(body), "scanner-v4-not-created", "a create of type scannerv4")
+        left_alone(central, {}, "a create of type scannerv4")
 
 
-@check("google-not-created", "rules")
+@check("google-not-created", "rules", needs=("create",))
 def google_not_created(central: Central) -> None:
     central.rule("google-not-created")
+    # The same config under the type that took google's place.
+    central.control_of("artifactregistry")
     with central.case():
-        body = central.integration("google")
-        central.refused_by(central.create(body), "google-not-created", "a create of type google")
-        central.same(named(central, body["name"]), [], "after the refusal")
+        categories = [["REGISTRY"], ["SCANNER"], ["REGISTRY", "SCANNER"]]
+        for each in central.some(categories, 1):
+            with central.attempt():
+                reply = central.create(central.integration("google", categories=each))
+                central.refused_by(reply, "google-not-created", f"a create of type google as {each}")
+        left_alone(central, {}, "creates of type google")
 
 
 @check("create-assigns-id", "rules", needs=("create",))
 def create_assigns_id(central: Central) -> None:
+    uuid4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
     with central.case():
-        ids = [central.created()[0] for _ in range(3)]
-        for id in ids:
-            uuid4 = re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", id)
-            central.true(uuid4 is not None, "the id is a lower-case UUID of version 4", got=id)
-        central.same(len(set(ids)), 3, "three creates give three ids")
+        ids: list[str] = []
+        for like in ("docker", "docker", "quay"):
+            id, sent = central.created(like)
+            central.true(uuid4.fullmatch(id) is not None, "the id is a lower-case UUID of version 4", got=id)
+            reads_as(central, id, sent, "GET by the id that the create answered")
+            ids.append(id)
+            if like == "docker":
+                central.remove(id)
+                ids.append(central.created_from(sent)[0])
+        central.same(len(set(ids)), len(ids), "each create gives an id of its own, also after a delete")
 
 
 @check("create-rolled-back", "rules", needs=("create",))
 def create_rolled_back(central: Central) -> None:
-    with central.case():
-        body = central.integration(type="harbor")
-        reply = central.create(body)
-        central.true(reply.status >= 400, "a create whose client cannot be built", expected="500", got=shown(reply))
-        central.same(named(central, body["name"]), [], "the integration after the refused create")
-        reply = central.create(body | {"type": "docker"})
-        central.taken(reply, "a create under the name of the one that failed")
+    broken: list[tuple[str, str, Body]] = [
+        ("registry-type-known", "docker", {"type": "harbor"}),
+        ("docker-config-required", "docker", {"docker": None}),
+        ("type-defined", "docker", {"type": ""}),
+        ("clairify-endpoint-required", "clairify", {"categories": ["NODE_SCANNER"], "clairify": {"endpoint": ""}}),
+        ("node-scanner-type-known", "docker", {"categories": ["REGISTRY", "NODE_SCANNER"]}),
+        ("ibm-api-key-required", "ibm", {"ibm": {"apiKey": ""}}),
+        ("quay-endpoint-required", "quay", {"categories": ["REGISTRY", "SCANNER"], "quay": {"endpoint": ""}}),
+    ]
+    for rule, like, changes in central.some(broken, 2):
+        with central.case():
+            body = central.integration(like, **changes)
+            reply = central.create(body)
+            if reply.status < 400:
+                raise Unmet(rule, f"a create whose client cannot be built: {shown(reply)}")
+            left_alone(central, {}, "a create that failed")
+            reply = central.create(central.integration(name=body["name"]))
+            central.taken(reply, "a create under the name of the one that failed")
 
 
-# -- common validation ----------------------------------------------------------------------------
+# -- common validation --------------------------------------------------------------------------
 
 
-def endpoint_places(central: Central) -> list[tuple[str, str]]:
-    """Give type and field of each endpoint that the contract guards."""
+class Place(NamedTuple):
+    """One endpoint of an integration, in a member that may be another than its type's."""
+
+    like: str
+    member: str
+    field: str
+    type: str
+
+
+def guarded(central: Central) -> list[Place]:
+    """Give each endpoint that the contract guards, and one whose member is not its type's."""
     places = []
     for member in central.contract.integration.members:
         assert member.message is not None  # a config member is a message
-        type = next(each.type for each in central.contract.types.values() if each.member == member.name)
-        type = "artifactregistry" if type == "google" else type
-        places += [(type, field.name) for field in member.message.fields if field.validate]
-    return places
+        types = [each for each in central.creatable_types if central.contract.types[each].member == member.name]
+        for field in member.message.fields:
+            if field.validate:
+                like = drawn(central, types)
+                places.append(Place(like, member.name, field.name, like))
+    other = drawn(central, ("quay", "clair", "ibm", "azure", "harbor", ""))
+    return [*places, Place("docker", "docker", "endpoint", other)]
 
 
-def endpoint_rule(central: Central, rule: str, endpoints: tuple[str, ...]) -> None:
-    """Check a rule about endpoints: every form, every guarded field, every way in."""
-    quick = central.options.profile == "quick"
-    text = central.rules[rule].message.split(" {")[0]
+def endpoints_refused(central: Central, forms: Sequence[str], text: str) -> None:
+    """See that endpoints are refused: each form, in each guarded place, by each way in."""
     central.control_of("docker")
-    refused_everywhere(central, rule, lambda: central.integration(docker={"endpoint": endpoints[0]}))
-    for endpoint in central.some(endpoints[1:], 3):
-        with central.case():
-            reply = central.create(central.integration(docker={"endpoint": endpoint}))
-            central.refused(reply, f"a create with the endpoint {endpoint!r}", text=text)
-    for type, field in central.some(endpoint_places(central), 5):
-        endpoint = central.random.choice(endpoints) if quick else endpoints[0]
-        member = config_for(type, central.secret)[0]
-        with central.case():
-            reply = central.create(central.integration(type, **{member: {field: endpoint}}))
-            central.refused(reply, f"a create with {member}.{field} {endpoint!r}", text=text)
     with central.case():
-        # The rule looks at the member, whatever the type.
-        body = central.integration(type="quay", docker={"endpoint": endpoints[0]})
-        central.refused(central.create(body), "a create of type quay with such a docker member", text=text)
+        id, sent = central.created()
+        for _ in rounds(central):
+            for form, place, way in paired(central, forms, guarded(central), ways_in(central, id)):
+                _endpoint_refused(central, form, place, way, text)
+        left_alone(central, {id: sent}, "refused endpoints")
+
+
+def _endpoint_refused(central: Central, form: str, place: Place, way: Way, text: str) -> None:
+    where, send = way
+    with central.attempt():
+        reply = send(central.integration(place.like, type=place.type, **{place.member: {place.field: form}}))
+        what = f"{where} of type {place.type!r} with {place.member}.{place.field} {form!r}"
+        central.refused(reply, what, text=f"invalid endpoint: {text}")
 
 
 @check("endpoint-not-local", "rules", needs=("create",))
 def endpoint_not_local(central: Central) -> None:
-    endpoint_rule(central, "endpoint-not-local", LOCAL)
+    endpoints_refused(central, LOCAL, "endpoint cannot reference localhost")
 
 
 @check("endpoint-not-metadata", "rules", needs=("create",))
 def endpoint_not_metadata(central: Central) -> None:
-    endpoint_rule(central, "endpoint-not-metadata", METADATA)
+    endpoints_refused(central, METADATA, "endpoint cannot reference the cluster metadata service")
 
 
 @check("endpoint-parses", "rules", needs=("create",))
 def endpoint_parses(central: Central) -> None:
-    for endpoint in central.some(UNPARSABLE, 2):
-        with central.case():
-            reply = central.create(central.integration(docker={"endpoint": endpoint}))
-            central.refused(reply, f"a create with the endpoint {endpoint!r}", text="invalid endpoint: parse ")
+    central.control_of("docker")
+    with central.case():
+        id, sent = central.created()
+        for _ in rounds(central):
+            for form, way in paired(central, UNPARSABLE, ways_in(central, id)):
+                _endpoint_refused(central, form, Place("docker", "docker", "endpoint", "docker"), way, "parse ")
+        # Go's releases differ in why.
+        _endpoint_refused(
+            central, "::1", Place("docker", "docker", "endpoint", "docker"), ("create", central.create), ""
+        )
+        left_alone(central, {id: sent}, "refused endpoints")
 
 
 @check(
     "endpoint-as-sent",
     "rules",
+    source="pkg/endpoints/validate.go",
     needs=("create",),
     title="Endpoints that only look forbidden are taken and kept as sent",
 )
 def endpoint_as_sent(central: Central) -> None:
-    for endpoint in central.some(LOOK_ALIKES, 3):
-        with central.case():
-            body = central.integration(docker={"endpoint": endpoint})
-            reply = central.create(body)
-            central.taken(reply, f"a create with the endpoint {endpoint!r}")
-            stored = central.get(str(reply.object.get("id"))).object
-            central.same(stored.get("docker", {}).get("endpoint"), endpoint, "the endpoint that is read back")
+    with central.case():
+        id, sent = central.created()
+        forms = central.some(LOOK_ALIKES, 5)
+        for form in forms:
+            sent = sent | {"docker": sent["docker"] | {"endpoint": form}}
+            central.taken(drawn(central, updates(central))(id, sent), f"an update with the endpoint {form!r}")
+            if form in (forms[0], forms[-1]) or central.options.profile != "quick":
+                reads_as(central, id, sent, f"reading the endpoint {form!r} back")
+    with central.case():
+        form = drawn(central, LOOK_ALIKES)
+        reply = central.create(central.integration(docker={"endpoint": form}))
+        central.taken(reply, f"a create with the endpoint {form!r}")
+    # Scanner V4 runs beside Central: its addresses are not looked at.
+    body = central.integration("scannerv4", scannerV4={"indexerEndpoint": "localhost:8443"})
+    central.taken(central.test(body), "a test of type scannerv4 with a local indexer")
+
+
+def refused_by_every_way(central: Central, rule: str, forms: Sequence[Mapping[str, Any]]) -> None:
+    """See that each way in refuses by this rule what is changed so, and that nothing is stored by it."""
+    central.control_of("docker")
+    with central.case():
+        id, sent = central.created()
+        for change, (where, send) in paired(central, forms, ways_in(central, id)):
+            with central.attempt():
+                body = central.integration(drawn(central, central.creatable_types), **change)
+                central.refused_by(send(body), rule, f"{where} of type {body['type']} with {change}")
+        left_alone(central, {id: sent}, "refused updates")
 
 
 @check("category-required", "rules", needs=("create",))
 def category_required(central: Central) -> None:
-    refused_everywhere(central, "category-required", lambda: central.integration(categories=[]))
+    # A name of a category that Central does not know leaves the list.
+    refused_by_every_way(
+        central, "category-required", ({"categories": []}, {"categories": None}, {"categories": ["BOGUS"]})
+    )
 
 
 @check("name-required", "rules", needs=("create",))
 def name_required(central: Central) -> None:
-    refused_everywhere(central, "name-required", lambda: central.integration(name=""))
+    refused_by_every_way(central, "name-required", ({"name": ""}, {"name": None}))
+
+
+@check(
+    "problems-listed",
+    "rules",
+    source="pkg/errorhelpers/format.go",
+    needs=("create",),
+    title="The problems of common validation are told in one list, in Central's order",
+)
+def problems_listed(central: Central) -> None:
     with central.case():
-        # Both problems are told in one list.
-        reply = central.create({})
-        texts = [central.text("category-required"), central.text("name-required"), "Validation errors: ["]
-        central.refused(reply, "a create of an empty integration", text=texts)
+        id, sent = central.created()
+        local, category = central.text("endpoint-not-local"), central.text("category-required")
+        taken = central.text("name-unique", name=f'"{sent["name"]}"')
+        lists = [
+            ({"docker": {"endpoint": "localhost"}, "categories": [], "name": ""}, central.text("name-required")),
+            ({"docker": {"endpoint": "localhost"}, "categories": [], "name": sent["name"]}, taken),
+        ]
+        other, _ = central.created("ibm")
+        for (change, name), (where, send) in paired(central, lists, central.some(ways_in(central, other), 2)):
+            with central.attempt():
+                text = f"Validation errors: [{local}, {category}, {name}]: invalid arguments"
+                central.refused(send(central.integration(**change)), f"{where} with three problems", text=text)
+        with central.attempt():
+            text = f"Validation error: {category}: invalid arguments"
+            central.refused(central.put(id, sent | {"categories": []}), "PUT with one problem", text=text)
 
 
 @check("name-unique", "rules", needs=("create",))
 def name_unique(central: Central) -> None:
     with central.case():
-        taken, sent = central.created("quay")
-        id, _ = central.created()
-        name = sent["name"]
-        for where, send in paths(central, id):
-            reply = send(central.integration(name=name))
-            text = f'integration with name "{name}" already exists'
-            central.refused(reply, f"{where} under the name of another integration", text=text)
-        central.same(len(named(central, name)), 1, "integrations of that name")
-        for near in (name.upper(), f" {name}", f"{name} "):
-            reply = central.create(central.integration(name=near))
-            central.taken(reply, f"a create under the near name {near!r}")
-        central.taken(central.put(taken, sent), "an update under its own name")
-        central.taken(central.put(taken, sent | {"name": central.name()}), "a new name")
-        central.taken(central.create(central.integration(name=name)), "a create under a name that was given up")
-
-
-@check(
-    "name-free-after-delete", "rules", needs=("create",), title="A name is free again once its integration is deleted"
-)
-def name_free_after_delete(central: Central) -> None:
-    with central.case():
+        owner, taken = central.created("quay", autogenerated=True)
         id, sent = central.created()
-        central.taken(central.delete(id), "a delete")
-        again, _ = central.created_from(sent)
-        central.true(again != id, "the new integration has an id of its own", got=again)
+        text = central.text("name-unique", name=f'"{taken["name"]}"')
+        for where, send in ways_in(central, id):
+            with central.attempt():
+                reply = send(central.integration(name=taken["name"]))
+                central.refused(reply, f"{where} under the name of another integration", text=text)
+        with central.attempt():
+            reply = central.create(central.integration("quay", name=taken["name"]))
+            central.refused(reply, "a create under the name of another one of its type", text=text)
+        left_alone(central, {owner: taken, id: sent}, "refused names")
+        central.taken(central.put(id, sent), "PUT under its own name")
+        central.taken(central.patch(id, sent, update_password=True), "PATCH under its own name")
+        for reply in (
+            central.test(untestable(central, sent) | {"id": id}),
+            central.test_updated(untestable(central, sent) | {"id": id}, update_password=True),
+        ):
+            why = central.text("scanner-type-known", type='"docker"')
+            central.refused(reply, "a test under its own name is refused for its category only", text=why)
+            central.true("already exists" not in reply.message, "a test under its own name", got=reply.message)
+    _names_beside(central)
+    _names_given_up(central)
+    if central.options.profile != "quick":
+        _names_of_others(central)
+
+
+def _names_beside(central: Central) -> None:
+    with central.case():
+        name = central.name()
+        near = (f"{name}-A", f"{name}-a ", name)
+        central.created(name=f"{name}-a")
+        for each in near if central.options.profile != "quick" else (near[0], drawn(central, near[1:])):
+            reply = central.create(central.integration(name=each))
+            central.taken(reply, f"a create under {each!r} beside '{name}-a'")
+
+
+def _names_given_up(central: Central) -> None:
+    for where in central.some(("PUT", "PATCH"), 1):
+        with central.case():
+            id, sent = central.created()
+            new = sent | {"name": central.name()}
+            reply = central.put(id, new) if where == "PUT" else central.patch(id, new, update_password=True)
+            central.taken(reply, f"{where} with a new name")
+            text = central.text("name-unique", name=f'"{new["name"]}"')
+            reply = central.create(central.integration(name=new["name"]))
+            central.refused(reply, f"a create under the name that {where} gave", text=text)
+            reply = central.create(central.integration(name=sent["name"]))
+            central.taken(reply, f"a create under the name that {where} gave up")
+            central.remove(id)
+            reply = central.create(central.integration(name=new["name"]))
+            central.taken(reply, "a create under the name of one that was deleted")
+
+
+def _names_of_others(central: Central) -> None:
+    items = central.list().object.get("integrations")
+    names = [str(item.get("name")) for item in items] if isinstance(items, list) else []
+    names = [name for name in names if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 .()-]*", name)]
+    others = [name for name in names if not name.startswith(central.transport.name_prefix)]
+    if others:
+        with central.case():
+            name = drawn(central, others)
+            reply = central.test(untestable(central, central.integration(name=name)))
+            text = central.text("name-unique", name=f'"{name}"')
+            central.refused(reply, "a test under the name of an integration that the run did not create", text=text)
+
+
+@check("ecr-iam-managed", "rules", needs=("create",))
+def ecr_iam_managed(central: Central) -> None:
+    central.rule("ecr-iam-managed")
+    with central.case():
+        id, _ = central.created("ecr")
+        ways = ways_in(central, id)
+        found = [(where, send(central.integration("ecr", ecr={"useIam": True}))) for where, send in ways]
+        refusing = [where for where, reply in found if is_managed(central, reply)]
+        if not refusing:
+            raise Skip("the target is not the managed service: it takes the container's IAM role")
+        for where, reply in found:
+            central.refused_by(reply, "ecr-iam-managed", f"{where} of an ecr integration that uses IAM")
 
 
 @check("integration-required", "rules")
 def integration_required(central: Central) -> None:
-    reply = central.test_updated(None, update_password=True)
-    central.refused_by(reply, "integration-required", "test/updated without a config")
+    for flag in (True, *central.some((False, None), 1)):
+        with central.case():
+            reply = central.test_updated(None, update_password=flag)
+            central.refused_by(reply, "integration-required", "test/updated without a config")
 
 
-@check("ecr-iam-managed", "rules")
-def ecr_iam_managed(central: Central) -> None:
+# -- skipping the test ----------------------------------------------------------------------------
+
+
+@check(
+    "tested-before-stored",
+    "rules",
+    source="central/imageintegration/service/service_impl.go",
+    needs=("create",),
+    title="Without skipTestIntegration an integration is tested first; one that fails is refused and not stored",
+)
+def tested_before_stored(central: Central) -> None:
     with central.case():
-        body = central.integration("ecr", ecr={"useIam": True, "accessKeyId": "", "secretAccessKey": ""})
-        reply = central.create(body)
-        if reply.status == 200:
-            raise Skip("the target is not the managed service: it takes the container's IAM role")
-        central.refused_by(reply, "ecr-iam-managed", "a create that uses the container's IAM role")
+        id, sent = central.created()
+        text = "image scanner integration: " + central.text("scanner-type-known", type='"docker"')
+        # A refused credential or endpoint would hide the test from PATCH with stored credentials.
+        kept = {"docker": sent["docker"] | {"password": ""}}
+        ways = [way for way in ways_in(central, id) if not way[0].startswith("/test")]
+        for (where, send), skip in paired(central, ways, (False, None)):
+            with central.attempt():
+                body = untestable(central, central.integration(**kept, skipTestIntegration=skip))
+                central.refused(send(body), f"{where} that fails its test", text=text)
+        left_alone(central, {id: sent}, "failed tests")
+
+
+@check(
+    "skip-test-respected",
+    "rules",
+    source="central/imageintegration/service/service_impl.go",
+    needs=("create",),
+    title="With skipTestIntegration nothing is tested: what cannot be built fails after it is stored, with 500",
+)
+def skip_test_respected(central: Central) -> None:
+    with central.case():
+        id, sent = central.created()
+        text = "updating integration error: " + central.text("scanner-type-known", type='"docker"')
+        kept = {"docker": sent["docker"] | {"password": ""}}
+        for where, send in [way for way in ways_in(central, id) if not way[0].startswith("/test")]:
+            body = untestable(central, central.integration(**kept))
+            central.refused(send(body), f"{where} of what cannot be built", status=500, code=13, text=text)
+
+
+@check(
+    "test-ignores-skip",
+    "rules",
+    source="central/imageintegration/service/service_impl.go",
+    needs=("create",),
+    title="A test tests, whatever skipTestIntegration says",
+)
+def test_ignores_skip(central: Central) -> None:
+    with central.case():
+        text = "image scanner integration: " + central.text("scanner-type-known", type='"docker"')
+        for skip in (True, *central.some((False, None), 1)):
+            body = untestable(central, central.integration(skipTestIntegration=skip))
+            for where, reply in (
+                ("/test", central.test(body)),
+                ("/test/updated", central.test_updated(body, update_password=True)),
+            ):
+                central.refused(reply, f"{where} with skipTestIntegration {skip}", text=text)
 
 
 # -- reading, updating, deleting --------------------------------------------------------------------
@@ -264,57 +555,101 @@ def ecr_iam_managed(central: Central) -> None:
 
 @check("id-required", "rules")
 def id_required(central: Central) -> None:
-    central.refused_by(central.get(""), "id-required", "GET with an empty id")
-    central.refused_by(central.delete(""), "id-required", "DELETE with an empty id")
+    with central.case():
+        central.refused_by(central.get(""), "id-required", "GET with an empty id")
+    if is_loopback(central.transport.base):
+        # A shared server shall not be asked to delete whatever an empty id means to it.
+        with central.case():
+            central.refused_by(central.delete(""), "id-required", "DELETE with an empty id")
 
 
 @check("get-missing", "rules")
 def get_missing(central: Central) -> None:
-    for id in (central.unknown_id(), "not-a-uuid", "test"):
-        central.refused_by(central.get(id), "get-missing", f"GET of {id}", id=id)
+    for id in (central.unknown_id(), "not-a-uuid"):
+        with central.case():
+            central.refused_by(central.get(id), "get-missing", f"GET of {id}", id=id)
     with central.case():
-        id, _ = central.created()
-        central.refused_by(central.get(id.upper()), "get-missing", "GET of an id in capitals", id=id.upper())
+        id, sent = central.created()
+        for other in (id.upper(), sent["name"], id[:-1]):
+            with central.attempt():
+                central.refused_by(central.get(other), "get-missing", f"GET of {other}", id=other)
+        central.remove(id)
+        central.refused_by(central.get(id), "get-missing", "GET of what was deleted", id=id)
 
 
 @check("update-missing", "rules", needs=("create",))
 def update_missing(central: Central) -> None:
     with central.case():
-        id = central.unknown_id()
-        ways: list[tuple[str, Send]] = [
-            ("PUT", lambda body: central.put(id, body)),
-            ("PATCH", lambda body: central.patch(id, body, update_password=True)),
-            ("PATCH keeping credentials", lambda body: central.patch(id, body)),
-            ("/test", lambda body: central.test(body | {"id": id})),
-            ("/test/updated", lambda body: central.test_updated(body | {"id": id}, update_password=True)),
-        ]
-        for where, send in ways:
-            body = central.integration()
-            central.refused_by(send(body), "update-missing", f"{where} of an id that is not there", id=f'"{id}"')
-            central.same(named(central, body["name"]), [], f"{where} creates nothing")
+        id, sent = central.created()
+        central.transport.invented.add(id.upper())
+        deleted, _ = central.created()
+        central.remove(deleted)
+        for missing in (central.unknown_id(), deleted, id.upper()):
+            for where, send in central.some(_updates_of(central, missing), 3):
+                with central.attempt():
+                    reply = send(central.integration())
+                    central.refused_by(reply, "update-missing", f"{where} of {missing}", id=f'"{missing}"')
+        left_alone(central, {id: sent}, "updates of ids that are not there")
 
 
-@check("delete-missing", "rules")
+def _updates_of(central: Central, id: str) -> list[Way]:
+    ways: list[Way] = [
+        ("PUT", partial(central.put, id)),
+        ("PATCH with credentials", partial(central.patch, id, update_password=True)),
+        ("PATCH without credentials", partial(central.patch, id, update_password=False)),
+        ("/test", lambda body: central.test(untestable(central, body) | {"id": id})),
+        (
+            "/test/updated with credentials",
+            lambda body: central.test_updated(untestable(central, body) | {"id": id}, update_password=True),
+        ),
+        (
+            "/test/updated without credentials",
+            lambda body: central.test_updated(untestable(central, body) | {"id": id}, update_password=False),
+        ),
+    ]
+    central.random.shuffle(ways)
+    return ways
+
+
+@check("delete-missing", "rules", needs=("create",))
 def delete_missing(central: Central) -> None:
-    id = central.unknown_id()
-    central.refused(central.delete(id), "DELETE of an id that is not there", status=404, code=5, text=id)
+    with central.case():
+        id, sent = central.created()
+        central.transport.invented.add(id.upper())
+        deleted, _ = central.created()
+        # Central may answer 404 to a delete that comes right after the create; it deletes all the same.
+        central.remove(deleted)
+        for missing in (central.unknown_id(), deleted, id.upper()):
+            with central.attempt():
+                central.refused_by(central.delete(missing), "delete-missing", f"DELETE of {missing}", id=missing)
+        left_alone(central, {id: sent}, "deletes of ids that are not there")
 
 
 @check("scanner-v4-not-deleted", "rules")
 def scanner_v4_not_deleted(_central: Central) -> None:
-    raise Skip("Central's own Scanner V4 is not the run's to delete")
+    raise Skip("there is no Scanner V4 integration but Central's own, and that is not the run's to delete")
 
 
 @check("scanner-v4-type-fixed", "rules", needs=("create",))
 def scanner_v4_type_fixed(central: Central) -> None:
     with central.case():
         id, sent = central.created()
-        body = central.integration("scannerv4", name=sent["name"])
-        central.refused_by(central.put(id, body), "scanner-v4-type-fixed", "PUT of type scannerv4 over docker")
-        reply = central.patch(id, body, update_password=True)
-        central.refused_by(reply, "scanner-v4-type-fixed", "PATCH of type scannerv4 over docker")
-        reply = central.test(body | {"id": id})
-        central.refused_by(reply, "scanner-v4-type-fixed", "/test of type scannerv4 with the id of a docker one")
+        ways: list[Way] = [
+            ("PUT", partial(central.put, id)),
+            ("PATCH with credentials", partial(central.patch, id, update_password=True)),
+            ("PATCH without credentials", partial(central.patch, id, update_password=False)),
+            ("/test", lambda body: central.test(body | {"id": id})),
+            ("/test/updated", lambda body: central.test_updated(body | {"id": id}, update_password=True)),
+        ]
+        # A docker member leaves the type alone to be refused.
+        bodies = (central.integration("scannerv4"), sent | {"type": "scannerv4", "categories": ["SCANNER"]})
+        for _ in rounds(central):
+            for (where, send), body in paired(central, ways, bodies):
+                with central.attempt():
+                    what = f"{where} that makes a docker integration one of Scanner V4"
+                    central.refused_by(send(body), "scanner-v4-type-fixed", what)
+        left_alone(central, {id: sent}, "refused changes of the type")
+        central.taken(central.put(id, sent | {"type": "nexus"}), "PUT of another type with the same member")
 
 
 @check("database-error", "rules")
@@ -330,75 +665,121 @@ def database_error_raw(_central: Central) -> None:
 @check("path-id-wins", "rules", needs=("create",))
 def path_id_wins(central: Central) -> None:
     with central.case():
-        one, _ = central.created()
+        one, sent = central.created()
         two, other = central.created("quay")
-        ways: list[tuple[str, Send]] = [
-            ("PUT", lambda body: central.put(one, body)),
-            ("PATCH", lambda body: central.patch(one, body, update_password=True)),
+        ways: list[tuple[str, Callable[[Body], Reply]]] = [
+            ("PUT", partial(central.put, one)),
+            ("PATCH with credentials", partial(central.patch, one, update_password=True)),
+            ("PATCH without credentials", partial(central.patch, one, update_password=False)),
         ]
-        for where, send in ways:
-            for id in (two, "", central.unknown_id()):
-                body = central.integration(id=id)
-                central.taken(send(body), f"{where} with the id {id!r} in the body")
-                central.same(central.get(one).json, read_answer(central.contract, body, one), f"{where}: the path's")
-            central.same(central.get(two).json, read_answer(central.contract, other, two), f"{where}: the other")
+        for _ in rounds(central):
+            for (where, send), id in paired(central, ways, (two, central.unknown_id(), "not-a-uuid")):
+                kept = sent["docker"] | {"password": ""} if "without" in where else {}
+                sent = central.integration(id=id, docker=kept)
+                central.taken(send(sent), f"{where} with the id {id!r} in the body")
+                left_alone(central, {one: sent, two: other}, f"{where} with the id {id!r} in the body")
+
+
+# What a client of the type needs; every other field of the config may be left out.
+NEEDED: Mapping[str, tuple[str, ...]] = {
+    "quay": ("endpoint",),
+    "ecr": ("registryId", "region", "accessKeyId", "secretAccessKey"),
+    "artifactregistry": ("endpoint", "serviceAccount"),
+    "azure": ("endpoint", "password"),
+    "ibm": ("endpoint", "apiKey"),
+    "clair": ("endpoint",),
+    "clairV4": ("endpoint",),
+    "clairify": ("endpoint",),
+}
+# Fields beyond those that a usual config sets.
+MORE: Mapping[str, Body] = {
+    "quay": {"registryRobotCredentials": {"username": "org+robot", "password": FRESH}},
+    "ecr": {
+        "useAssumeRole": True,
+        "endpoint": "",
+        "authorizationData": {"username": "AWS", "password": FRESH, "expiresAt": "2030-01-02T03:04:05Z"},
+    },
+    "azure": {"wifEnabled": True},
+    "artifactregistry": {"wifEnabled": True},
+}
+
+
+def _full_and_least(central: Central, like: str) -> tuple[Body, Body]:
+    """Give an integration with every field set, and one with the fewest and all of them changed."""
+    known = central.contract.types[like]
+    full = central.integration(
+        like,
+        **{known.member: fresh(central, MORE.get(like, {}))},
+        categories=list(known.categories),
+        autogenerated=True,
+        clusterId="8e6a4f0c-0000-4000-8000-000000000001",
+        source=SOURCE,
+    )
+    least: Body = {
+        "name": central.name(),
+        "type": "nexus" if like == "docker" else like,
+        "categories": list(known.categories[-1:]),
+        known.member: {name: full[known.member][name] for name in NEEDED.get(like, ())},
+        "skipTestIntegration": True,
+    }
+    return full, least
 
 
 @check("update-replaces", "rules", needs=("create",))
 def update_replaces(central: Central) -> None:
-    full: dict[str, Any] = {
-        "autogenerated": True,
-        "clusterId": "some-cluster",
-        "source": {"clusterId": "c", "namespace": "n", "imagePullSecretName": "s"},
-    }
     ways: list[tuple[str, Callable[[str, Body], Reply]]] = [
         ("PUT", central.put),
-        ("PATCH", lambda id, body: central.patch(id, body, update_password=True)),
+        ("PATCH", partial(central.patch, update_password=True)),
     ]
-    for where, send in ways:
+    likes = ["docker", *central.some(list(NEEDED), 2)]
+    for like in likes:
         with central.case():
-            id, sent = central.created(**full)
-            least: Body = {
-                "name": sent["name"],
-                "type": "docker",
-                "categories": ["REGISTRY"],
-                "docker": {"endpoint": "other.example.com"},
-                "skipTestIntegration": True,
-            }
-            central.taken(send(id, least), f"{where} with few fields")
-            central.same(central.get(id).json, read_answer(central.contract, least, id), f"{where} with few fields")
-            central.taken(send(id, sent), f"{where} with all fields")
-            central.same(central.get(id).json, read_answer(central.contract, sent, id), f"{where} with all fields")
+            id, full = central.created_from(_full_and_least(central, like)[0])
+            least = _full_and_least(central, like)[1]
+            for where, send in [drawn(central, ways)] if central.options.profile == "quick" else ways:
+                for sent in (least, full) if where == "PUT" else (full, least):
+                    central.taken(send(id, sent), f"{where} of type {like}")
+                    reads_as(central, id, sent, f"type {like} after {where} with other fields than before")
+    with central.case():
+        id, sent = central.created("ibm")
+        reply = central.put(id, sent | {"ibm": {"endpoint": sent["ibm"]["endpoint"]}})
+        text = central.text("ibm-api-key-required")
+        central.refused(reply, "PUT replaces the credential with nothing", status=500, code=13, text=text)
 
 
 @check("update-not-rolled-back", "rules", needs=("create",))
 def update_not_rolled_back(central: Central) -> None:
-    for where in ("PUT", "PATCH"):
-        with central.case():
-            id, sent = central.created()
-            bad = sent | {"type": "harbor"}
-            reply = central.put(id, bad) if where == "PUT" else central.patch(id, bad, update_password=True)
-            text = central.text("registry-type-known", type="harbor")
-            central.refused(reply, f"{where} to an unknown type", status=500, code=13, text=text)
-            central.same(central.get(id).object.get("type"), "harbor", f"the stored type after the failed {where}")
+    ways: list[tuple[str, Callable[[str, Body], Reply]]] = [
+        ("PUT", central.put),
+        ("PATCH with credentials", partial(central.patch, update_password=True)),
+        ("PATCH without credentials", partial(central.patch, update_password=False)),
+    ]
+    with central.case():
+        id, sent = central.created()
+        for where, send in ways:
+            bad = central.integration(docker=sent["docker"] | {"password": ""}, type=f"harbor-{len(where)}")
+            text = central.text("registry-type-known", type=bad["type"])
+            central.refused(send(id, bad), f"{where} to an unknown type", status=500, code=13, text=text)
+            reads_as(central, id, bad, f"the failed {where} is stored")
+        central.taken(central.put(id, sent), "PUT that puts it right")
+        reads_as(central, id, sent, "an integration that was put right")
 
 
 @check("categories-sorted", "rules", needs=("create",))
 def categories_sorted(central: Central) -> None:
-    sent, stored = ["NODE_SCANNER", "SCANNER", "NODE_SCANNER"], ["SCANNER", "NODE_SCANNER", "NODE_SCANNER"]
-    with central.case():
-        body = central.integration("clairify", categories=sent)
-        reply = central.create(body)
-        central.taken(reply, "a create with categories out of order", need="create")
-        central.same(reply.object.get("categories"), stored, "the categories in the answer to a create")
-        id = str(reply.object.get("id"))
-        central.same(central.get(id).object.get("categories"), stored, "the categories that are read")
-        central.taken(central.put(id, body | {"categories": ["SCANNER"]}), "PUT with one category")
-        central.taken(central.patch(id, body, update_password=True), "PATCH with categories out of order")
-        central.same(central.get(id).object.get("categories"), stored, "the categories that are read after PATCH")
-
-
-def named(central: Central, name: str) -> list[Any]:
-    """Give the integrations of that name, as the list without a filter shows them."""
-    items = central.list().object.get("integrations")
-    return [item for item in items if item.get("name") == name] if isinstance(items, list) else []
+    scanners = [["NODE_SCANNER", "SCANNER", "NODE_SCANNER"], ["NODE_SCANNER", "SCANNER"]]
+    orders: list[tuple[str, list[list[str]]]] = [
+        ("clairify", scanners),
+        ("quay", [["SCANNER", "REGISTRY", "SCANNER"], ["REGISTRY", "REGISTRY"], ["SCANNER", "REGISTRY", "REGISTRY"]]),
+    ]
+    for like, lists in central.some(orders, 1):
+        with central.case():
+            id, sent = central.created(like, categories=lists[0])
+            reads_as(central, id, sent, f"categories created as {lists[0]}")
+            for categories in lists[1:]:
+                sent = sent | {"categories": categories}
+                central.taken(central.put(id, sent), f"PUT with the categories {categories}")
+                reads_as(central, id, sent, f"categories replaced by {categories}")
+            sent = sent | {"categories": lists[0]}
+            central.taken(central.patch(id, sent, update_password=True), f"PATCH with the categories {lists[0]}")
+            reads_as(central, id, sent, f"categories patched to {lists[0]}")

@@ -1,0 +1,189 @@
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+
+import pytest
+from click.testing import CliRunner
+
+from mock_server import contract as contracts
+from mock_server.cli import main
+
+CONTRACT = contracts.load()
+
+
+def run(*words, **environment):
+    return CliRunner().invoke(main, words, env=environment, prog_name="mock-central")
+
+
+@contextmanager
+def serving(*words, env=None):
+    """Start `mock-central serve` on a free port and give the process and its banner."""
+    command = [sys.executable, "-m", "mock_server", "serve", "--port", "0", *words]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})}
+    )
+    banner = ""
+    try:
+        while "stop" not in banner:
+            line = process.stdout.readline()
+            assert line, process.stderr.read()
+            banner += line
+        yield process, banner
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(10)
+        process.stdout.close()
+        process.stderr.close()
+
+
+def url_in(banner):
+    return re.search(r"listens on (\S+)", banner)[1]
+
+
+def test_help_shows_examples_that_parse():
+    for words in ((), ("serve",)):
+        text = run(*words, "--help").output
+        examples = re.findall(r"^ *mock-central (serve .*|rules|routes)$", text, re.MULTILINE)
+        assert examples
+        for example in examples:
+            command, *rest = shlex.split(example)
+            main.commands[command].make_context(command, rest)  # raises what a user would read
+
+
+def test_tables_print_what_the_contract_holds():
+    assert run("routes").output.count("/v1/imageintegrations") == len(CONTRACT.operations)
+    listed = [line.partition("\t")[0] for line in run("rules").output.splitlines()[1:]]
+    assert listed == list(CONTRACT.rules)
+    assert "google-not-created" not in run("rules", "--central-version", "4.11").output
+    assert all(each in run("differences").output for each in CONTRACT.differences)
+    assert "name-unique" in run("faults").output
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("--port", "99999"), "99999"),
+        (("--central-version", "3.74"), "3.74"),
+        (("--validation", "none"), "none"),
+        (("--probe", "registry.example.com"), "registry.example.com"),
+        (("--basic", "admin"), "USER:PASSWORD"),
+        (("--config", "no-such-file"), "no-such-file"),
+        (("--cert", __file__), "--cert and --key go together"),
+        (("--fault", "name-uniqe"), "name-unique"),
+        (("--host", "192.0.2.1"), "192.0.2.1"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else None,
+)
+def test_a_wrong_option_is_one_clear_line(words, named):
+    result = run("serve", *words)
+    assert result.exit_code in (1, 2)
+    assert named in result.output.splitlines()[-1]
+    assert "Traceback" not in result.output
+
+
+def test_a_taken_port_says_what_to_do():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = run("serve", "--port", str(port))
+    assert result.exit_code == 1
+    assert f"port {port}" in result.output
+    assert "--port" in result.output
+
+
+def options_of(*words, **environment):
+    seen = {}
+    command = main.commands["serve"]
+    callback, command.callback = command.callback, lambda **options: seen.update(options)
+    try:
+        result = run("serve", *words, **environment)
+    finally:
+        command.callback = callback
+    assert result.exit_code == 0, result.output
+    return seen
+
+
+def test_the_command_line_wins_over_the_environment_and_that_over_a_file(tmp_path):
+    file = tmp_path / "mock.toml"
+    file.write_text('port = 7001\nas-deployed = true\nprobe_rules = ["*.example.com=pass"]\n')
+    given = ("--config", str(file))
+    assert options_of(*given)["port"] == 7001
+    assert options_of(*given)["as_deployed"] is True
+    assert options_of(*given)["probe_rules"][0].host == "*.example.com"
+    assert options_of(*given, MOCK_CENTRAL_PORT="7002")["port"] == 7002
+    assert options_of(*given, "--port", "7003", MOCK_CENTRAL_PORT="7002")["port"] == 7003
+
+
+def test_a_file_with_an_unknown_setting_names_it(tmp_path):
+    file = tmp_path / "mock.toml"
+    file.write_text("prot = 7001\n")
+    assert "unknown setting 'prot'" in run("serve", "--config", str(file)).output
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_it_serves_and_ends_cleanly(sent):
+    with serving() as (process, banner):
+        curl = re.search(r"try +(.*)", banner)[1]
+        answer = subprocess.run(shlex.split(curl), capture_output=True, text=True, timeout=10, check=True).stdout
+        assert answer.startswith('{"integrations":[')
+        url = url_in(banner)
+        process.send_signal(sent)
+        assert process.wait(10) == 0
+        assert "Traceback" not in process.stderr.read()
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(url, timeout=2)
+
+
+def test_it_serves_https_with_a_certificate_of_its_own():
+    with serving("--tls", "--auth") as (_, banner):
+        assert url_in(banner).startswith("https://127.0.0.1")
+        curl = shlex.split(re.search(r"try +(.*)", banner)[1])
+        assert "Authorization: Bearer mock-admin-token" in curl
+        answer = subprocess.run([*curl, "-s"], capture_output=True, text=True, timeout=10, check=True).stdout
+        assert answer.startswith('{"integrations":[')
+
+
+def test_log_lines_name_what_was_asked_and_are_not_lost():
+    with serving() as (process, banner):
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(f"{url_in(banner)}/v1/imageintegrations/nope", timeout=5)
+        process.terminate()
+        process.wait(10)
+        assert re.search(r"GET /v1/imageintegrations/nope 404 .*rule=get-missing", process.stderr.read())
+
+
+def test_the_first_answer_comes_within_a_second():
+    started = time.monotonic()
+    with serving() as (_, banner):
+        urllib.request.urlopen(f"{url_in(banner)}/v1/imageintegrations", timeout=5).read()
+        # Twice the second of an idle machine: tests run beside this one.
+        assert time.monotonic() - started < 2
+
+
+def test_starting_imports_no_test_library():
+    code = (
+        "import sys; from mock_server import create_app; create_app(); "
+        "print([name for name in ('schemathesis', 'hypothesis', 'pytest', 'openapi_core') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_shell_can_complete():
+    environment = {**os.environ, "_MOCK_CENTRAL_COMPLETE": "bash_source"}
+    code = "from mock_server.cli import main; main(prog_name='mock-central')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=30, check=True
+    )
+    assert "complete" in done.stdout
+    assert "mock-central" in done.stdout
