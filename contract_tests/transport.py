@@ -164,6 +164,7 @@ class Transport:
         self._guard(method, path, body, sent)
         exchange = Exchange(0, check, method, path, role, sent, body or b"")
         reply = self._answered(exchange)
+        exchange.headers = {name: self._without_secret(value) for name, value in sent.items()}
         self._learn(method, path, reply)
         for observe in self.observers:
             observe(exchange, reply)
@@ -315,6 +316,9 @@ class Transport:
             self._removed += 1
 
     # -- secrets ----------------------------------------------------------------------------------
+
+    def _without_secret(self, value: str) -> str:
+        return self._without_secrets(value.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
 
     def _without_secrets(self, content: bytes) -> bytes:
         for role in self._roles.values():

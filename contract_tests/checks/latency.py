@@ -121,3 +121,22 @@ def cost_growth(central: Central) -> None:
                 expected=f"about {few[grown[0]] * 1000:.0f} ms",
                 got=f"{many[grown[0]] * 1000:.0f} ms",
             )
+
+
+@check(
+    "slow-input", "latency", needs=("create",), alone=True, title="A long text costs no more time than reading it takes"
+)
+def slow_input(central: Central) -> None:
+    def seconds(length: int) -> float:
+        with central.case():
+            id, _ = central.created(name=central.name("x" * length))
+            central.get(id)
+            return max(exchange.elapsed for exchange in central.history)
+
+    short, long = seconds(10), seconds(5000)
+    if long - short > 0.25 and min(long, seconds(5000)) - short > 0.25:
+        raise CheckFailed(
+            "a create with a name of 5,000 characters is slow",
+            expected=f"about {short * 1000:.0f} ms",
+            got=f"{long:.2f} s",
+        )

@@ -14,9 +14,9 @@ FULL_SOURCE = {"clusterId": "c", "namespace": "n", "imagePullSecretName": "s"}
 
 
 def own(central: Central) -> dict[str, Body]:
-    """Give the run's integrations in the list, by id."""
+    """Give the check's integrations in the list, by id."""
     items = central.list().object.get("integrations")
-    prefix = central.transport.name_prefix
+    prefix = f"{central.transport.name_prefix}{central.check}-"
     return {
         item["id"]: item
         for item in (items if isinstance(items, list) else [])
@@ -68,12 +68,12 @@ def list_holds_what_was_created(central: Central) -> None:
             id, sent = central.created(type)
             made[id] = read_answer(central.contract, sent, id)
         listed = own(central)
-        central.same({id: listed.get(id) for id in made}, made, "the run's integrations in the list")
+        central.same(listed, made, "the check's integrations in the list")
         gone = next(iter(made))
         central.taken(central.delete(gone), "a delete")
         listed = own(central)
         rest = {id: each for id, each in made.items() if id != gone}
-        central.same({id: listed.get(id) for id in made if id in listed}, rest, "the list after one was deleted")
+        central.same(listed, rest, "the list after one was deleted")
         central.refused(central.get(gone), "GET of what was deleted", status=404, code=5)
         for id, each in rest.items():
             central.same(central.get(id).json, each, "another integration after one was deleted")
@@ -143,7 +143,7 @@ def update_changes_one(central: Central) -> None:
             central.taken(send(first, made[first]), where)
             listed = own(central)
             expected = {id: read_answer(central.contract, sent, id) for id, sent in made.items()}
-            central.same({id: listed.get(id) for id in made}, expected, f"the run's integrations after {where}")
+            central.same(listed, expected, f"the check's integrations after {where}")
 
 
 @check("delete-answer", "lifecycle", needs=("create",), title="DELETE answers {} once and 404 from then on")

@@ -161,3 +161,26 @@ def identity_before_lookup(central: Central) -> None:
     central.refused(central.delete(id, role="nobody"), "DELETE of an unknown id", status=401, code=16)
     reply = central.put(id, central.integration(name=""), role="nobody")
     central.refused(reply, "PUT of an integration that is not valid", status=401, code=16)
+
+
+@check("scheme-case", "permissions", writes=False, title="`Bearer` is read in any case, `Basic` only as it stands")
+def scheme_case(central: Central) -> None:
+    if central.options.credentials.admin is None:
+        raise Skip("give credentials to check this")
+    enforced(central)
+    scheme, _, secret = central.options.credentials.admin.partition(" ")
+    if scheme == "Bearer":
+        central.taken(central.list(headers={"Authorization": f"bearer {secret}"}), "the list with a small `bearer`")
+    else:
+        text = "credentials not found"
+        reply = central.list(headers={"Authorization": f"basic {secret}"})
+        central.refused(reply, "the list with a small `basic`", status=403, code=7, text=text)
+
+
+@check("token-silent", "permissions", writes=False, title="A refusal does not show the token that was refused")
+def token_silent(central: Central) -> None:
+    enforced(central)
+    token = central.secret()
+    reply = central.list(headers={"Authorization": f"Bearer {token}"})
+    shown_in = [reply.text, *reply.headers.values()]
+    central.true(all(token not in text for text in shown_in), "the refusal of a token shows it", got=reply.text[:300])

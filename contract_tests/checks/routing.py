@@ -200,3 +200,29 @@ def gzip(central: Central) -> None:
     central.same(encodings[0], "identity", "the encoding of an answer that was not asked for in gzip")
     central.true(encodings[1] in ("identity", "gzip"), "the encoding asked for", expected="gzip", got=encodings[1])
     central.same(replies[1].json, replies[0].json, "the compressed answer is the plain one")
+
+
+@check(
+    "path-escapes",
+    "rules",
+    title="Escapes in the id of a path are decoded, and a colon is part of the id",
+    source="grpc-gateway runtime/mux.go",
+)
+def path_escapes(central: Central) -> None:
+    with central.case():
+        id, _ = central.created()
+        escaped = id.replace("-", "%2D")
+        central.same(central.get(escaped).object.get("id"), id, "GET of an id with escapes")
+        central.refused_by(central.get(f"{id}:verb"), "get-missing", "GET of an id with a colon", id=f"{id}:verb")
+
+
+@check(
+    "unknown-query-ignored",
+    "rules",
+    writes=False,
+    title="A query key that Central does not know is ignored",
+    source="grpc-gateway runtime/query.go",
+)
+def unknown_query_ignored(central: Central) -> None:
+    for query in ("?bogus=1", "?Name=no-such-name", "?limit=1&name="):
+        central.taken(central.list(query), f"the list with {query}")

@@ -50,7 +50,7 @@ class _Present:
                 self.count -= 1
 
 
-@_concurrency("name-race", "Two creates of one name at once both succeed", "concurrent-creates-one-name")
+@_concurrency("name-race", "Two creates of one name at once both succeed", "same-name-at-once")
 def name_race(app: MockCentral) -> None:
     """Check, then act."""
     _unlocked(app)
@@ -63,7 +63,7 @@ def name_race(app: MockCentral) -> None:
     around(app.central.validation, "name_unique", check)
 
 
-@_concurrency("creates-lost", "Of two creates at once one is lost", "concurrent-creates")
+@_concurrency("creates-lost", "Of two creates at once one is lost", "creates-at-once")
 def creates_lost(app: MockCentral) -> None:
     """Write back a copy of all."""
     _unlocked(app)
@@ -79,7 +79,7 @@ def creates_lost(app: MockCentral) -> None:
     around(store, "put", put)
 
 
-@_concurrency("updates-mixed", "Two updates at once leave a mix of both", "concurrent-updates")
+@_concurrency("updates-mixed", "Two updates at once leave a mix of both", "updates-at-once")
 def updates_mixed(app: MockCentral) -> None:
     """Write field by field."""
     _unlocked(app)
@@ -96,19 +96,21 @@ def updates_mixed(app: MockCentral) -> None:
     around(app.central.service, "update", update)
 
 
-@_concurrency("updates-500", "Two updates at once: one answers 500", "concurrent-updates", also=("no-server-error",))
+@_concurrency("updates-500", "Two updates at once: one answers 500", "updates-at-once", also=("no-server-error",))
 def updates_500(app: MockCentral) -> None:
     """Fail to serialise."""
     _collide(app, (PUT, PATCH), 500, "could not serialize access due to concurrent update", 13)
 
 
-@_concurrency("creates-500", "Two creates at once: one answers 500", "concurrent-creates", also=("no-server-error",))
+@_concurrency("creates-500", "Two creates at once: one answers 500", "creates-at-once", also=("no-server-error",))
 def creates_500(app: MockCentral) -> None:
     """Fail to get a lock."""
     _collide(app, (CREATE,), 500, "database is locked", 13)
 
 
-@_concurrency("list-during-write", "A list during a create answers 500", "concurrent-list", also=("no-server-error",))
+@_concurrency(
+    "list-during-write", "A list during a create answers 500", "lists-during-writes", also=("no-server-error",)
+)
 def list_during_write(app: MockCentral) -> None:
     """Walk a map that changes."""
     writers = _Present()
@@ -140,7 +142,7 @@ def _collide(app: MockCentral, operations: tuple[str, ...], status: int, text: s
     handled(app, operations, one)
 
 
-@_concurrency("ids-doubled", "Creates at once get one id", "concurrent-creates")
+@_concurrency("ids-doubled", "Creates at once get one id", "creates-at-once")
 def ids_doubled(app: MockCentral) -> None:
     """Count without a lock."""
     _unlocked(app)
@@ -155,7 +157,7 @@ def ids_doubled(app: MockCentral) -> None:
     instead(app.central.store, "new_id", new_id)
 
 
-@_concurrency("delete-twice", "Two deletes at once both succeed", "concurrent-deletes")
+@_concurrency("delete-twice", "Two deletes at once both succeed", "deletes-at-once")
 def delete_twice(app: MockCentral) -> None:
     """Check, then act."""
     _unlocked(app)
@@ -167,7 +169,7 @@ def delete_twice(app: MockCentral) -> None:
     around(app.central.store, "remove", remove)
 
 
-@_concurrency("answers-swapped", "Two GETs at once get each other's answer", "concurrent-reads")
+@_concurrency("answers-swapped", "Two GETs at once get each other's answer", "reads-at-once")
 def answers_swapped(app: MockCentral) -> None:
     """Keep a request in a variable of all."""
     last = [""]
@@ -194,9 +196,7 @@ def writes_wait(app: MockCentral) -> None:
     handled(app, (CREATE, PUT, PATCH, DELETE), one)
 
 
-@_concurrency(
-    "busy-503", "More than three requests at once answer 503", "concurrent-creates", also=("no-server-error",)
-)
+@_concurrency("busy-503", "More than three requests at once answer 503", "creates-at-once", also=("no-server-error",))
 def busy_503(app: MockCentral) -> None:
     """Have too few workers."""
     inside = _Present()

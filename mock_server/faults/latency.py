@@ -37,13 +37,13 @@ for _name, _operation in (("list", LIST), ("put", PUT), ("delete", DELETE), ("te
     _latency(f"slow-{_name}", f"{_operation} takes six seconds", "response-time")(partial(_slow, _operation))
 
 
-@_latency("slow-type", "A create of type clairV4 takes two seconds", "slow-type")
+@_latency("slow-type", "A create of type clairV4 takes two seconds", "response-time")
 def slow_type(app: MockCentral) -> None:
     """Wait for one type."""
     _waits(app, (CREATE,), lambda _central, call: 2 if b'"clairV4"' in call.body else 0)
 
 
-@_latency("slow-tenth", "Every tenth request takes two seconds", "slow-now-and-then")
+@_latency("slow-tenth", "Every tenth request takes two seconds", "response-time")
 def slow_tenth(app: MockCentral) -> None:
     """Wait now and then."""
     serial = itertools.count(1)
@@ -62,13 +62,13 @@ def slow_refusals(app: MockCentral) -> None:
     around(app.central.validation, "name_unique", check)
 
 
-@_latency("list-grows", "The list takes 10 ms for each integration", "cost-grows")
+@_latency("list-grows", "The list takes 10 ms for each integration", "cost-growth")
 def list_grows(app: MockCentral) -> None:
     """Ask for each one."""
     _waits(app, (LIST,), lambda central, _call: 0.01 * len(central.store))
 
 
-@_latency("create-grows", "A create takes 10 ms for each integration", "cost-grows")
+@_latency("create-grows", "A create takes 10 ms for each integration", "cost-growth")
 def create_grows(app: MockCentral) -> None:
     """Compare with each one."""
     _waits(app, (CREATE,), lambda central, _call: 0.01 * len(central.store))

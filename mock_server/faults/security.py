@@ -473,7 +473,7 @@ def missing_before_credentials(app: MockCentral) -> None:
     handled(app, (GET, DELETE), first)
 
 
-@_security("credentials-before-body", "The caller is looked at before the body", "body-before-credentials", auth=True)
+@_security("credentials-before-body", "The caller is looked at before the body", "decoded-before-identity", auth=True)
 def credentials_before_body(app: MockCentral) -> None:
     """Turn the order."""
 
@@ -484,7 +484,7 @@ def credentials_before_body(app: MockCentral) -> None:
     handled(app, (CREATE, PUT, PATCH, TEST, TEST_UPDATED), first)
 
 
-@_security("token-in-refusal", "The refusal of a token shows it", "token-leak", auth=True)
+@_security("token-in-refusal", "The refusal of a token shows it", "token-silent", auth=True)
 def token_in_refusal(app: MockCentral) -> None:
     """Tell what was sent."""
 
@@ -497,7 +497,7 @@ def token_in_refusal(app: MockCentral) -> None:
     around(app.central.auth, "token_permission", permission)
 
 
-@_security("scheme-case", "Only `Bearer` in this case is known", "bearer-case", auth=True)
+@_security("scheme-case", "Only `Bearer` in this case is known", "scheme-case", auth=True)
 def scheme_case(app: MockCentral) -> None:
     """Compare the scheme exactly."""
     around(

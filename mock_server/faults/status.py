@@ -53,9 +53,9 @@ def _succeeds_with(status: int, operations: tuple[str, ...], app: MockCentral) -
 
 _status("create-201", "A create answers 201", "create")(partial(_succeeds_with, 201, (CREATE,)))
 _status("create-202", "A create answers 202", "create")(partial(_succeeds_with, 202, (CREATE,)))
-_status("delete-204", "DELETE answers 204 without a body", "delete")(partial(_succeeds_with, 204, (DELETE,)))
-_status("put-204", "PUT answers 204 without a body", "put")(partial(_succeeds_with, 204, (PUT,)))
-_status("patch-202", "PATCH answers 202", "patch")(partial(_succeeds_with, 202, (PATCH,)))
+_status("delete-204", "DELETE answers 204 without a body", "delete-answer")(partial(_succeeds_with, 204, (DELETE,)))
+_status("put-204", "PUT answers 204 without a body", "update-read-back")(partial(_succeeds_with, 204, (PUT,)))
+_status("patch-202", "PATCH answers 202", "update-read-back")(partial(_succeeds_with, 202, (PATCH,)))
 
 
 @_status("list-nothing-404", "A list of nothing answers 404", "list-by-name")

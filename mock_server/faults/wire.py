@@ -280,7 +280,9 @@ def null_message_refused(app: MockCentral) -> None:
     bodies(app, looked_at)
 
 
-@_wire("unicode-500", "Characters beyond 16 bits answer 500", "unicode", also=("read-after-create", "no-server-error"))
+@_wire(
+    "unicode-500", "Characters beyond 16 bits answer 500", "unicode-kept", also=("read-after-create", "no-server-error")
+)
 def unicode_500(app: MockCentral) -> None:
     """Fail as an old database does."""
 
@@ -292,7 +294,7 @@ def unicode_500(app: MockCentral) -> None:
     around(app.central.store, "put", put)
 
 
-@_wire("body-64k", "Bodies of more than 64 kB are refused with 413", "long-strings")
+@_wire("body-64k", "Bodies of more than 64 kB are refused with 413", "long-values-kept")
 def body_64k(app: MockCentral) -> None:
     """Refuse what is long."""
 
@@ -316,7 +318,7 @@ def nesting_100(app: MockCentral) -> None:
     bodies(app, looked_at)
 
 
-@_wire("accept-406", "Accept without JSON answers 406", "accept-ignored")
+@_wire("accept-406", "Accept without JSON answers 406", "odd-headers")
 def accept_406(app: MockCentral) -> None:
     """Negotiate."""
     _before(app, lambda: request.headers.get("Accept", "*/*").startswith("text/"), 406, "Not Acceptable")
@@ -337,7 +339,7 @@ def _before(app: MockCentral, wrong: Callable[[], bool], status: int, text: str)
     handled(app, (LIST, GET, CREATE), looked_at)
 
 
-@_wire("query-as-body", "Query parameters of a create count as fields", "query-ignored-on-writes")
+@_wire("query-as-body", "Query parameters of a create count as fields", "query-on-write-ignored")
 def query_as_body(app: MockCentral) -> None:
     """Merge what was sent."""
 
@@ -394,7 +396,7 @@ def override_always(app: MockCentral) -> None:
     environs(app, override)
 
 
-@_wire("plus-kept", "A plus sign in the query stands for itself", "query-decoding")
+@_wire("plus-kept", "A plus sign in the query stands for itself", "list-by-name")
 def plus_kept(app: MockCentral) -> None:
     """Decode as a path."""
     environs(app, lambda environ: environ.update(QUERY_STRING=environ["QUERY_STRING"].replace("+", "%2B")))
