@@ -1,0 +1,136 @@
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import jsonschema_rs
+import pytest
+from click.testing import CliRunner, Result
+
+from contract_tests.cli import main
+from contract_tests.registry import all_checks
+from contract_tests.reports import json_report
+from mock_server.server import running
+from mock_server.settings import Settings
+
+CHECKS = ("--only", "create", "--only", "name-unique", "--only", "name-required")
+
+
+def run(*words: str, **environment: str) -> Result:
+    return CliRunner().invoke(main, words, env=environment, prog_name="central-contract")
+
+
+@pytest.fixture
+def reports(tmp_path: Path) -> dict[str, Path]:
+    return {kind: tmp_path / f"report.{kind}" for kind in ("json", "junit", "markdown", "html")}
+
+
+def check(url: str, tmp_path: Path, reports: dict[str, Path], *words: str) -> Result:
+    options = [word for kind, path in reports.items() for word in (f"--report-{kind}", str(path))]
+    return run("check", url, "--quick", "--seed", "7", "--state-dir", str(tmp_path / "state"), *options, *words)
+
+
+def test_a_healthy_mock_is_green_and_the_reports_are_complete(tmp_path: Path, reports: dict[str, Path]) -> None:
+    with running() as mock:
+        result = check(mock.url, tmp_path, reports, *CHECKS)
+    assert result.exit_code == 0, result.output
+    assert "seed 7" in result.output
+    value = json.loads(reports["json"].read_text("utf-8"))
+    schema = json.loads(Path(json_report.__file__).with_name("report.schema.json").read_text("utf-8"))
+    jsonschema_rs.validate(schema, value)
+    cases = ET.parse(reports["junit"]).getroot().iter("testcase")
+    assert {each["check"] for each in value["results"]} == {case.attrib["name"] for case in cases}
+
+
+def test_a_fault_is_told_with_its_rule_a_diff_and_lines_to_run(tmp_path: Path, reports: dict[str, Path]) -> None:
+    with running(Settings(faults=("name-unique",))) as mock:
+        result = check(mock.url, tmp_path, reports, *CHECKS)
+        assert result.exit_code == 1
+        failed = [
+            each for each in json.loads(reports["json"].read_text("utf-8"))["results"] if each["outcome"] == "failed"
+        ]
+        assert [each["check"] for each in failed] == ["name-unique"]
+        (failure,) = failed[0]["failures"]
+        # The lines send the same again, and the server fails in the same way.
+        shell = subprocess.run(
+            ["bash", "-c", "\n".join(failure["curl"])], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert shell.stdout.count("\n200") >= 1, shell.stderr
+    assert "service_impl.go" in result.output
+    assert re.search(r"^ +- .*400", result.output, re.MULTILINE)
+    assert re.search(r"^ +\+ .*200", result.output, re.MULTILINE)
+    assert "curl -sS" in result.output
+    assert ET.parse(reports["junit"]).getroot().find(".//failure") is not None
+    assert "### name-unique" in reports["markdown"].read_text("utf-8")
+    assert "does not keep the contract" in reports["html"].read_text("utf-8")
+
+
+def test_no_secret_of_the_user_reaches_a_report(tmp_path: Path, reports: dict[str, Path]) -> None:
+    with running(Settings(auth=True, faults=("name-unique",))) as mock:
+        result = check_with_token(mock.url, tmp_path, reports)
+    assert result.exit_code == 1
+    for text in (result.output, *(path.read_text("utf-8") for path in reports.values())):
+        assert "mock-admin-token" not in text
+
+
+def check_with_token(url: str, tmp_path: Path, reports: dict[str, Path]) -> Result:
+    token = tmp_path / "token"
+    token.write_text("mock-admin-token\n")
+    words: list[Any] = [*CHECKS, "--only", "scheme-case", "--token-file", str(token)]
+    return check(url, tmp_path, reports, *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("http://127.0.0.1:9",), "does not answer"),
+        (("ftp://x",), "ftp://x"),
+        (("--only", "no-such-check"), "no-such-check"),
+        (("--rate", "fast"), "fast"),
+        (("--known", "no-such-file"), "no-such-file"),
+        (("http://127.0.0.1:9", "--as-deployed"), "--as-deployed"),
+    ],
+)
+def test_what_the_harness_cannot_do_is_one_line_and_exit_2(tmp_path: Path, words: tuple[str, ...], named: str) -> None:
+    result = run("check", *words, "--state-dir", str(tmp_path))
+    assert result.exit_code == 2
+    assert named in result.output.splitlines()[-1]
+    assert "Traceback" not in result.output
+
+
+def test_refused_credentials_are_no_verdict(tmp_path: Path) -> None:
+    with running(Settings(auth=True)) as mock:
+        result = run("check", mock.url, "--state-dir", str(tmp_path), CENTRAL_TOKEN="not-a-token")
+    assert result.exit_code == 2
+    assert "refuses the credentials" in result.output
+
+
+def test_list_and_explain_know_every_check() -> None:
+    listed = run("list").output
+    for id in all_checks():
+        assert f"{id}\t" in listed
+    assert "already exists" in run("explain", "name-unique").output
+    assert run("explain", "no-such-check").exit_code == 2
+
+
+def test_the_same_seed_sends_the_same(tmp_path: Path) -> None:
+    from contract_tests.options import Options
+    from contract_tests.run import Run
+
+    sent = []
+    for _ in range(2):
+        with running(Settings(seed=1)) as mock:
+            options = Options(url=mock.url, profile="quick", seed=3, state_dir=tmp_path, only=("create", "name-unique"))
+            report = Run(options, run_id="same")()
+        sent.append([(each.method, each.path, each.body) for each in report.exchanges])
+    assert sent[0] == sent[1]
+
+
+def test_help_works_without_an_installed_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "contract_tests", "--help"], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert "central-contract check" in done.stdout

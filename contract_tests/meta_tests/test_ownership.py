@@ -1,0 +1,132 @@
+"""A run changes and deletes only what it created."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from contract_tests.central import Central, Shared
+from contract_tests.failures import OwnershipError
+from contract_tests.ledger import Ledger
+from contract_tests.options import Options
+from contract_tests.run import Run
+from contract_tests.transport import COLLECTION, Transport
+from mock_server import contract as contracts
+from mock_server.server import MockServer, running
+
+FOREIGN = {each["id"] for each in contracts.load().defaults}
+DEFAULT = "10d3b4dc-8295-41bc-bb50-6da5484cdb1a"
+
+
+@pytest.fixture
+def mock() -> Iterator[MockServer]:
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def transport(mock: MockServer, tmp_path: Path) -> Iterator[Transport]:
+    ledger = Ledger(tmp_path, "run", mock.url)
+    yield Transport(Options(url=mock.url, state_dir=tmp_path), "run", ledger)
+    ledger.close(keep=False)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers"),
+    [
+        ("DELETE", f"{COLLECTION}/{DEFAULT}", {}),
+        ("PUT", f"{COLLECTION}/{DEFAULT}", {}),
+        ("PATCH", f"{COLLECTION}/{DEFAULT}", {}),
+        ("DELETE", f"{COLLECTION}/{DEFAULT.replace('-', '%2D')}", {}),
+        ("DELETE", f"{COLLECTION}/{DEFAULT}?x=1", {}),
+        ("POST", f"{COLLECTION}/{DEFAULT}", {"X-HTTP-Method-Override": "DELETE"}),
+        ("GET", f"{COLLECTION}/{DEFAULT}", {"X-HTTP-Method-Override": "DELETE"}),
+    ],
+)
+def test_a_write_to_what_the_run_does_not_own_is_not_sent(
+    transport: Transport, method: str, path: str, headers: dict[str, str]
+) -> None:
+    with pytest.raises(OwnershipError):
+        transport.send(method, path, value={}, headers=headers)
+    assert transport.count == 0
+
+
+def test_a_target_that_is_not_loopback_is_only_read_unless_writes_are_allowed(tmp_path: Path) -> None:
+    url = "https://central.example.com"
+    ledger = Ledger(tmp_path, "run", url)
+    transport = Transport(Options(url=url, state_dir=tmp_path), "run", ledger)
+    ledger.close(keep=False)
+    with pytest.raises(OwnershipError, match="not allowed"):
+        transport.send("POST", COLLECTION, value={"name": "x"})
+
+
+def test_what_was_created_may_be_changed_and_deleted(transport: Transport) -> None:
+    central = Central(transport, "name-unique", Shared("run", "4.12"))
+    id, sent = central.created()
+    assert central.put(id, sent).status == 200
+    assert central.delete(id).status == 200
+
+
+def test_a_name_is_on_disk_before_the_create_is_sent(transport: Transport, mock: MockServer) -> None:
+    central = Central(transport, "name-unique", Shared("run", "4.12"))
+    body = central.integration()
+    seen: list[bool] = []
+    once = transport._once
+
+    def before(exchange: Any) -> Any:
+        seen.append(body["name"] in transport.ledger.path.read_text("utf-8"))
+        return once(exchange)
+
+    transport._once = before  # type: ignore[method-assign]
+    central.create(body)
+    assert seen == [True]
+
+
+def test_a_proxy_in_between_sees_no_write_to_a_foreign_id(mock: MockServer, tmp_path: Path) -> None:
+    written: list[str] = []
+
+    class Forward(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle_any(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if self.command not in ("GET", "HEAD", "OPTIONS", "TRACE"):
+                written.append(f"{self.command} {self.path}")
+            headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+            answer = requests.request(
+                self.command, mock.url + self.path, data=body, headers=headers, timeout=30, stream=True
+            )
+            content = answer.raw.read(decode_content=False)
+            self.send_response_only(answer.status_code)
+            for name, value in answer.headers.items():
+                if name.lower() not in ("connection", "transfer-encoding", "content-length"):
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = do_TRACE = handle_any
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    before = requests.get(f"{mock.url}{COLLECTION}", timeout=5).json()
+    proxy = ThreadingHTTPServer(("127.0.0.1", 0), Forward)
+    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    try:
+        only = ("create", "name-unique", "update-replaces", "path-id-wins", "delete-answer", "garbage-refused")
+        report = Run(
+            Options(url=f"http://127.0.0.1:{proxy.server_port}", profile="quick", state_dir=tmp_path, only=only)
+        )()
+    finally:
+        proxy.shutdown()
+        proxy.server_close()
+    assert report.exit_code == 0, report.failures
+    assert written
+    assert not [line for line in written for id in FOREIGN if id in line]
+    assert requests.get(f"{mock.url}{COLLECTION}", timeout=5).json() == before
+    assert not list(tmp_path.glob("*.ledger"))
