@@ -49,7 +49,7 @@ def read_after_create(central: Central) -> None:
 
 
 def _sent_part(value: Any, sent: Any) -> Any:
-    """Give the part of an answer that was sent; what else has to be there is `answer-complete`'s matter."""
+    """Give the part of an answer that was sent; zero values and the rest are other checks' matter."""
     if not isinstance(value, dict) or not isinstance(sent, dict):
         return value
-    return {key: _sent_part(value.get(key), each) for key, each in sent.items()}
+    return {key: _sent_part(value.get(key), each) for key, each in sent.items() if each}

@@ -57,7 +57,7 @@ def _with_sub_messages(central: Central) -> list[Body]:
     "schema",
     title="Every read shows every field of the message: null for an unset message, no config but the one that is set",
     source="pkg/grpc/server.go",
-    needs=("read-after-create",),
+    needs=("read-after-create", "zero-values-emitted"),
 )
 def answer_complete(central: Central) -> None:
     bodies = _with_sub_messages(central)
@@ -70,8 +70,9 @@ def answer_complete(central: Central) -> None:
             central.taken(reply, "reading a new integration", need="read-after-create")
             what = f"type {body['type']}"
             _is_complete(central, central.contract.integration, reply.object, body, f"a read of {what}")
-            listed = central.list(f"?name={body['name']}").object.get("integrations")
-            item = listed[0] if isinstance(listed, list) and listed else {}
+            listed = central.list().object.get("integrations")
+            found = [each for each in listed if each.get("id") == id] if isinstance(listed, list) else []
+            item = found[0] if found else {}
             _is_complete(central, central.contract.integration, item, body, f"the list's item of {what}")
 
 

@@ -750,7 +750,7 @@ def _least(central: Central) -> dict[str, Body]:
     return bodies
 
 
-@check("zero-values-emitted", "rules", needs=("read-after-create",))
+@check("zero-values-emitted", "schema", needs=("read-after-create",), worth=1)
 def zero_values_emitted(central: Central) -> None:
     bodies = _least(central)
     types = ["docker", *central.random.sample(list(bodies)[1:], 1)] if quick(central) else list(bodies)
