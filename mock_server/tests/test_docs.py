@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mock_server.server import running
 
@@ -58,3 +59,15 @@ def test_the_readme_names_real_options():
     for block in re.findall(r"mock-central serve ([^`\n]*)", text):
         for word in shlex.split(block, comments=True):
             assert not word.startswith("--") or word in {*known, "--help"}, word
+
+
+def test_the_ci_snippets_name_real_options():
+    from contract_tests.cli import main
+
+    known = {name for parameter in main.commands["check"].params for name in parameter.opts}
+    for path in (ROOT / "action.yml", ROOT / "docs/gitlab-ci.yml"):
+        text = path.read_text("utf-8")
+        assert yaml.safe_load(text)
+        used = set(re.findall(r"(--(?:report|allow)-[a-z-]+)", text))
+        assert used
+        assert used <= known
