@@ -56,7 +56,9 @@ LOOK_ALIKES = (
     "LOCALHOST",
     "localhost.",
     "localhost.example.com",
-    "registry.example.com/localhost",
+    "127.0.0.1.example.com",
+    "registry.example.com/127.0.0.1",
+    "localhost@registry.example.com",
     "127.1",
     "0.0.0.0",  # noqa: S104 (an endpoint, not an address to listen on)
     "[::]",
@@ -216,7 +218,8 @@ def scanner_v4_not_created(central: Central) -> None:
         for body in central.some(bodies, 1):
             with central.attempt():
                 central.refused_by(central.create(body), "scanner-v4-not-created", "a create of type scannerv4")
-        left_alone(central, {}, "a create of type scannerv4")
+        if not quick(central):
+            left_alone(central, {}, "creates of type scannerv4")
 
 
 @check("google-not-created", "rules", needs=("create",))
@@ -230,7 +233,12 @@ def google_not_created(central: Central) -> None:
             with central.attempt():
                 reply = central.create(central.integration("google", categories=each))
                 central.refused_by(reply, "google-not-created", f"a create of type google as {each}")
-        left_alone(central, {}, "creates of type google")
+        if not quick(central):
+            left_alone(central, {}, "creates of type google")
+            id, _ = central.created("artifactregistry")
+            kept = central.integration("google")
+            central.taken(central.put(id, kept), "PUT of type google over what is there")
+            reads_as(central, id, kept, "type google after PUT")
 
 
 @check("create-assigns-id", "rules", needs=("create",))
@@ -239,9 +247,10 @@ def create_assigns_id(central: Central) -> None:
     with central.case():
         ids: list[str] = []
         for like in central.some(("docker", "docker", "quay"), 1):
-            id, sent = central.created(like)
+            # The web UI sends an empty id.
+            id, sent = central.created(like, id=drawn(central, ("", None)))
             ids.append(id)
-            if like == "docker" or quick(central):
+            if like == "docker" and not quick(central):
                 central.remove(id)
                 ids.append(central.created_from(sent)[0])
         for id in ids:
@@ -260,7 +269,7 @@ def create_rolled_back(central: Central) -> None:
         ("ibm-api-key-required", "ibm", {"ibm": {"apiKey": ""}}),
         ("quay-endpoint-required", "quay", {"categories": ["REGISTRY", "SCANNER"], "quay": {"endpoint": ""}}),
     ]
-    for rule, like, changes in central.some(broken, 1):
+    for rule, like, changes in sampled(central, broken, 1, 4):
         with central.case():
             body = central.integration(like, **changes)
             reply = central.create(body)
@@ -284,7 +293,7 @@ class Place(NamedTuple):
 
 
 def guarded(central: Central) -> list[Place]:
-    """Give each endpoint that the contract guards, and one whose member is not its type's."""
+    """Give each endpoint that the contract guards, and some whose member is not their type's."""
     places = []
     for member in central.contract.integration.members:
         assert member.message is not None  # a config member is a message
@@ -293,8 +302,10 @@ def guarded(central: Central) -> list[Place]:
             if field.validate:
                 like = drawn(central, types)
                 places.append(Place(like, member.name, field.name, like))
-    other = drawn(central, ("quay", "clair", "ibm", "harbor", ""))
-    return [*places, Place("docker", "docker", "endpoint", other)]
+    places.append(Place("docker", "docker", "endpoint", drawn(central, ("quay", "clair", "ibm"))))
+    if not quick(central):
+        places.append(Place("docker", "docker", "endpoint", drawn(central, ("harbor", ""))))
+    return places
 
 
 def endpoints_refused(central: Central, forms: Sequence[str], text: str) -> None:
@@ -305,7 +316,8 @@ def endpoints_refused(central: Central, forms: Sequence[str], text: str) -> None
         for _ in rounds(central):
             for form, place, way in paired(central, forms, guarded(central), ways_in(central, id)):
                 _endpoint_refused(central, form, place, way, text)
-        left_alone(central, {id: sent}, "refused endpoints")
+        if not quick(central):
+            left_alone(central, {id: sent}, "refused endpoints")
 
 
 def _endpoint_refused(central: Central, form: str, place: Place, way: Way, text: str) -> None:
@@ -330,14 +342,17 @@ def endpoint_not_metadata(central: Central) -> None:
 def endpoint_parses(central: Central) -> None:
     central.control_of("docker")
     place = Place("docker", "docker", "endpoint", "docker")
+    if quick(central):
+        with central.case():
+            _endpoint_refused(central, drawn(central, UNPARSABLE), place, ("create", central.create), "parse ")
+        return
     with central.case():
         id, sent = central.created()
-        for form, way in paired(central, central.some(UNPARSABLE, 2), central.some(ways_in(central, id), 2)):
+        for form, way in paired(central, UNPARSABLE, ways_in(central, id)):
             _endpoint_refused(central, form, place, way, "parse ")
-        if not quick(central):
-            # Go's releases differ in why.
-            _endpoint_refused(central, "::1", place, ("create", central.create), "")
-            left_alone(central, {id: sent}, "refused endpoints")
+        # Go's releases differ in why.
+        _endpoint_refused(central, "::1", place, ("create", central.create), "")
+        left_alone(central, {id: sent}, "refused endpoints")
 
 
 @check(
@@ -350,7 +365,7 @@ def endpoint_parses(central: Central) -> None:
 def endpoint_as_sent(central: Central) -> None:
     with central.case():
         id, sent = central.created()
-        forms = central.some(LOOK_ALIKES, 2)
+        forms = sampled(central, LOOK_ALIKES, 1, 6)
         for form in forms:
             sent = sent | {"docker": sent["docker"] | {"endpoint": form}}
             central.taken(drawn(central, updates(central))(id, sent), f"an update with the endpoint {form!r}")
@@ -371,7 +386,7 @@ def refused_by_every_way(central: Central, rule: str, forms: Sequence[Mapping[st
     central.control_of("docker")
     with central.case():
         id, sent = central.created()
-        for change, (where, send) in paired(central, forms, central.some(ways_in(central, id), 3)):
+        for change, (where, send) in paired(central, central.some(forms, 2), central.some(ways_in(central, id), 2)):
             with central.attempt():
                 body = central.integration(drawn(central, central.creatable_types), **change)
                 central.refused_by(send(body), rule, f"{where} of type {body['type']} with {change}")
@@ -414,7 +429,7 @@ def problems_listed(central: Central) -> None:
             taken = central.text("name-unique", name=f'"{sent["name"]}"')
             text = f"Validation errors: [{local}, {category}, {taken}]: invalid arguments"
             other, _ = central.created("ibm")
-            for where, send in ways_in(central, other):
+            for where, send in sampled(central, ways_in(central, other), 1, 3):
                 with central.attempt():
                     reply = send(central.integration(name=sent["name"], **three))
                     central.refused(reply, f"{where} with three problems", text=text)
@@ -439,8 +454,9 @@ def name_unique(central: Central) -> None:
             reply = central.create(central.integration(name=each))
             central.taken(reply, f"a create under {each!r} beside {taken['name']!r}")
         for way in sampled(central, updates(central), 1, 2):
-            central.taken(way(id, sent), "an update under its own name")
-        _own_name_tested(central, id, sent)
+            central.taken(way(id, sent | {"id": id}), "an update under its own name")
+        if not quick(central):
+            _own_name_tested(central, id, sent)
         _names_given_up(central, (id, sent), (owner, taken))
     if not quick(central):
         _names_of_others(central)
@@ -450,7 +466,7 @@ def _own_name_tested(central: Central, id: str, sent: Body) -> None:
     body = untestable(central, sent) | {"id": id}
     why = central.text("node-scanner-type-known", type='"quay"')
     tests: list[Send] = [central.test, partial(central.test_updated, update_password=True)]
-    for test in sampled(central, tests, 1, 2):
+    for test in tests:
         reply = test(body)
         central.refused(reply, "a test under its own name is refused for its category only", text=why)
         central.true("already exists" not in reply.message, "a test under its own name", got=reply.message)
@@ -488,9 +504,9 @@ def _names_of_others(central: Central) -> None:
 def ecr_iam_managed(central: Central) -> None:
     central.rule("ecr-iam-managed")
     with central.case():
-        id, _ = central.created("ecr")
         # In a quick run the first way tells whether there is more to see.
         first = central.create(central.integration("ecr", ecr={"useIam": True}))
+        id, _ = central.created("ecr") if is_managed(central, first) or not quick(central) else ("", {})
         ways = [] if quick(central) and not is_managed(central, first) else ways_in(central, id)
         found = [("create", first)]
         found += [(where, send(central.integration("ecr", ecr={"useIam": True}))) for where, send in ways]
@@ -507,6 +523,13 @@ def integration_required(central: Central) -> None:
         with central.case():
             reply = central.test_updated(None, update_password=flag)
             central.refused_by(reply, "integration-required", "test/updated without a config")
+    if not quick(central):
+        with central.case():
+            # The id of the path makes a config of it, an empty one.
+            id, sent = central.created()
+            text = [central.text(rule) for rule in ("category-required", "name-required")]
+            central.refused(central.patch(id, None, update_password=True), "PATCH without a config", text=text)
+            left_alone(central, {id: sent}, "PATCH without a config")
 
 
 # -- skipping the test ----------------------------------------------------------------------------
@@ -538,6 +561,7 @@ def tested_before_stored(central: Central) -> None:
     "rules",
     source="central/imageintegration/service/service_impl.go",
     needs=("create",),
+    profiles=("default", "deep"),
     title="With skipTestIntegration nothing is tested: what cannot be built fails after it is stored, with 500",
 )
 def skip_test_respected(central: Central) -> None:
@@ -546,7 +570,7 @@ def skip_test_respected(central: Central) -> None:
         text = "updating integration error: " + central.text("scanner-type-known", type='"docker"')
         kept = {"docker": sent["docker"] | {"password": ""}}
         ways = [way for way in ways_in(central, id) if not way[0].startswith("/test")]
-        for where, send in sampled(central, ways, 1, 4):
+        for where, send in ways:
             body = untestable(central, central.integration(**kept))
             central.refused(send(body), f"{where} of what cannot be built", status=500, code=13, text=text)
 
@@ -565,8 +589,9 @@ def test_ignores_skip(central: Central) -> None:
             ("/test", central.test),
             ("/test/updated", partial(central.test_updated, update_password=True)),
         ]
-        for skip in sampled(central, (True, False, None), 1, 3) if not quick(central) else (True,):
-            for where, send in tests:
+        for skip in (True,) if quick(central) else (True, False, None):
+            # Each rule of a type is tested with the test skipped: that is enough for a quick run.
+            for where, send in tests[1:] if quick(central) else tests:
                 reply = send(untestable(central, central.integration(skipTestIntegration=skip)))
                 central.refused(reply, f"{where} with skipTestIntegration {skip}", text=text)
 
@@ -591,7 +616,7 @@ def get_missing(central: Central) -> None:
             central.refused_by(central.get(id), "get-missing", f"GET of {id}", id=id)
     with central.case():
         id, sent = central.created()
-        for other in (id.upper(), sent["name"], id[:-1]):
+        for other in (id.upper(), *sampled(central, (sent["name"], id[:-1]), 0, 2)):
             with central.attempt():
                 central.refused_by(central.get(other), "get-missing", f"GET of {other}", id=other)
         central.remove(id)
@@ -607,7 +632,7 @@ def update_missing(central: Central) -> None:
         central.remove(deleted)
         missing = (central.unknown_id(), deleted, id.upper())
         ways = [_updates_of(central, each) for each in missing]
-        for index, each in paired(central, range(len(ways[0])), range(len(missing))):
+        for index, each in paired(central, central.some(range(len(ways[0])), 4), range(len(missing))):
             where, send = ways[each][index]
             with central.attempt():
                 reply = send(central.integration())
@@ -638,14 +663,11 @@ def delete_missing(central: Central) -> None:
     with central.case():
         id = central.unknown_id()
         central.refused_by(central.delete(id), "delete-missing", f"DELETE of {id}", id=id)
+    if quick(central):
+        return
     with central.case():
         id, sent = central.created()
         central.transport.invented.add(id.upper())
-        if quick(central):
-            central.refused_by(
-                central.delete(id.upper()), "delete-missing", "DELETE of an id in capitals", id=id.upper()
-            )
-            return
         deleted, _ = central.created()
         # Central may answer 404 to a delete that comes right after the create; it deletes all the same.
         central.remove(deleted)
@@ -674,7 +696,7 @@ def scanner_v4_type_fixed(central: Central) -> None:
         # A docker member leaves the type alone to be refused.
         bodies = (central.integration("scannerv4"), sent | {"type": "scannerv4", "categories": ["SCANNER"]})
         for _ in rounds(central):
-            for (where, send), body in paired(central, central.some(ways, 3), bodies):
+            for (where, send), body in paired(central, central.some(ways, 2), bodies):
                 with central.attempt():
                     what = f"{where} that makes a docker integration one of Scanner V4"
                     central.refused_by(send(body), "scanner-v4-type-fixed", what)
@@ -767,7 +789,7 @@ def update_replaces(central: Central) -> None:
         ("PUT", central.put),
         ("PATCH", partial(central.patch, update_password=True)),
     ]
-    others = central.some(list(NEEDED), 1)
+    others = sampled(central, list(NEEDED), 0, 4)
     with central.case():
         id, _ = central.created_from(_full_and_least(central, "docker")[0])
         for like in ("docker", *others):
@@ -794,7 +816,7 @@ def update_not_rolled_back(central: Central) -> None:
     ]
     with central.case():
         id, sent = central.created()
-        for where, send in central.some(ways, 2):
+        for where, send in central.some(ways, 1):
             bad = central.integration(docker=sent["docker"] | {"password": ""}, type=f"harbor-{len(where)}")
             text = central.text("registry-type-known", type=bad["type"])
             central.refused(send(id, bad), f"{where} to an unknown type", status=500, code=13, text=text)
