@@ -198,12 +198,16 @@ class Transport:
             started = time.monotonic()
             try:
                 session = self._session()
+                request = session.prepare_request(
+                    requests.Request(
+                        exchange.method, self.base + exchange.path, headers=headers, data=exchange.body or None
+                    )
+                )
+                if "%" in exchange.path:  # requests decodes the escapes that it holds to be needless
+                    target = urlsplit(self.base + exchange.path)
+                    request.url = urlsplit(request.url or "")._replace(path=target.path, query=target.query).geturl()
                 response = session.send(
-                    session.prepare_request(
-                        requests.Request(
-                            exchange.method, self.base + exchange.path, headers=headers, data=exchange.body or None
-                        )
-                    ),
+                    request,
                     timeout=self.options.timeout,
                     allow_redirects=False,
                     proxies=self._proxies,

@@ -197,7 +197,6 @@ def id_empty_on_create(central: Central) -> None:
             with central.attempt():
                 body = central.integration(id=chosen)
                 central.refused_by(central.create(body), "id-empty-on-create", f"a create with the id {chosen!r}")
-        left_alone(central, {}, "creates with an id")
     if not quick(central):
         with central.case():
             id, sent = central.created()
@@ -269,15 +268,18 @@ def create_rolled_back(central: Central) -> None:
         ("ibm-api-key-required", "ibm", {"ibm": {"apiKey": ""}}),
         ("quay-endpoint-required", "quay", {"categories": ["REGISTRY", "SCANNER"], "quay": {"endpoint": ""}}),
     ]
-    for rule, like, changes in sampled(central, broken, 1, 4):
-        with central.case():
-            body = central.integration(like, **changes)
-            reply = central.create(body)
-            if reply.status < 400:
-                raise Unmet(rule, f"a create whose client cannot be built: {shown(reply)}")
-            left_alone(central, {}, "a create that failed")
-            reply = central.create(central.integration(name=body["name"]))
-            central.taken(reply, "a create under the name of the one that failed")
+    with central.case():
+        names = []
+        for rule, like, changes in central.some(broken, 1):
+            with central.attempt():
+                body = central.integration(like, **changes)
+                reply = central.create(body)
+                if reply.status < 400:
+                    raise Unmet(rule, f"a create whose client cannot be built: {shown(reply)}")
+                names.append(body["name"])
+        left_alone(central, {}, "creates that failed")
+        reply = central.create(central.integration(name=drawn(central, names)))
+        central.taken(reply, "a create under the name of one that failed")
 
 
 # -- common validation --------------------------------------------------------------------------
@@ -365,11 +367,12 @@ def endpoint_parses(central: Central) -> None:
 def endpoint_as_sent(central: Central) -> None:
     with central.case():
         id, sent = central.created()
-        forms = sampled(central, LOOK_ALIKES, 1, 6)
+        forms = central.some(LOOK_ALIKES, 1)
+        read = (forms[-1], *sampled(central, forms, 0, 3))
         for form in forms:
             sent = sent | {"docker": sent["docker"] | {"endpoint": form}}
             central.taken(drawn(central, updates(central))(id, sent), f"an update with the endpoint {form!r}")
-            if form == forms[-1] or not quick(central):
+            if form in read:
                 reads_as(central, id, sent, f"reading the endpoint {form!r} back")
     if not quick(central):
         with central.case():
@@ -386,7 +389,7 @@ def refused_by_every_way(central: Central, rule: str, forms: Sequence[Mapping[st
     central.control_of("docker")
     with central.case():
         id, sent = central.created()
-        for change, (where, send) in paired(central, central.some(forms, 2), central.some(ways_in(central, id), 2)):
+        for change, (where, send) in paired(central, central.some(forms, 2), central.some(ways_in(central, id), 3)):
             with central.attempt():
                 body = central.integration(drawn(central, central.creatable_types), **change)
                 central.refused_by(send(body), rule, f"{where} of type {body['type']} with {change}")
@@ -450,7 +453,8 @@ def name_unique(central: Central) -> None:
                 reply = send(central.integration(like, name=taken["name"]))
                 central.refused(reply, f"{where} of type {like} under the name of another integration", text=text)
         left_alone(central, {owner: taken, id: sent}, "refused names")
-        for each in central.some((f"{taken['name'][:-1]}A", f"{taken['name']} ", taken["name"][:-2]), 1):
+        near = (f"{taken['name'][:-1]}A", f"{taken['name']} ", taken["name"][:-2])
+        for each in near[:1] if quick(central) else near:
             reply = central.create(central.integration(name=each))
             central.taken(reply, f"a create under {each!r} beside {taken['name']!r}")
         for way in sampled(central, updates(central), 1, 2):
@@ -616,7 +620,7 @@ def get_missing(central: Central) -> None:
             central.refused_by(central.get(id), "get-missing", f"GET of {id}", id=id)
     with central.case():
         id, sent = central.created()
-        for other in (id.upper(), *sampled(central, (sent["name"], id[:-1]), 0, 2)):
+        for other in (id.upper(), sent["name"], *sampled(central, (id[:-1],), 0, 1)):
             with central.attempt():
                 central.refused_by(central.get(other), "get-missing", f"GET of {other}", id=other)
         central.remove(id)
@@ -728,7 +732,7 @@ def path_id_wins(central: Central) -> None:
         for _ in rounds(central):
             ids = sampled(central, (two, central.unknown_id(), "not-a-uuid"), 2, 3)
             for (where, send), id in paired(
-                central, central.some(ways, 2), [two, *(each for each in ids if each != two)]
+                central, [ways[0], *central.some(ways[1:], 1)], [two, *(each for each in ids if each != two)]
             ):
                 kept = sent["docker"] | {"password": ""} if "without" in where else {}
                 sent = central.integration(id=id, docker=kept)
