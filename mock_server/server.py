@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import signal
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
 THREADS = 4
 """Requests answered at once; Python runs one at a time, so more of them only wait."""
+SECONDS_TO_STOP = 2
+"""How long requests that are under way may take once the server is told to stop."""
 
 
 class ServeError(Exception):
@@ -97,15 +102,29 @@ def serve(
         interface=Interfaces.WSGI,
         workers=1,
         blocking_threads=THREADS,
+        workers_kill_timeout=SECONDS_TO_STOP,
         log_enabled=False,
         ssl_cert=tls.cert if tls else None,
         ssl_key=tls.key if tls else None,
     )
+    server.signal_handler_interrupt = partial(_first_signal_only, server.signal_handler_interrupt)
     announce = partial(_when_listening, host, port, on_listening)
     server.serve(target_loader=partial(_load, settings, log_level, announce), wrap_loader=False)
 
 
+def _first_signal_only(handler: Callable[..., None], *arguments: Any) -> None:
+    # A second signal would wait for the lock that the handler of the first one holds.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    handler(*arguments)
+
+
 def _load(settings: Settings, log_level: str, announce: Callable[[], None]) -> MockCentral:
+    if sys.platform != "win32":
+        # Ctrl-C reaches every process of a group. This one stops when the supervisor says so, and
+        # loses its way when it is told twice.
+        os.setpgrp()
+    threading.Thread(target=_end_with_supervisor, daemon=True).start()
     # The handlers of the supervisor, which this process came from, would swallow an early signal.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -115,6 +134,13 @@ def _load(settings: Settings, log_level: str, announce: Callable[[], None]) -> M
     app = create_app(settings)
     threading.Thread(target=announce, daemon=True).start()
     return app
+
+
+def _end_with_supervisor() -> None:
+    supervisor = multiprocessing.parent_process()
+    if supervisor is not None:
+        supervisor.join()
+        os._exit(1)
 
 
 def _when_listening(host: str, port: int, call: Callable[[], None]) -> None:

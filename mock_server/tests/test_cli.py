@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -28,7 +29,12 @@ def serving(*words, env=None):
     """Start `mock-central serve` on a free port and give the process and its banner."""
     command = [sys.executable, "-m", "mock_server", "serve", "--port", "0", *words]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})}
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(env or {})},
+        start_new_session=True,
     )
     banner = ""
     try:
@@ -40,7 +46,11 @@ def serving(*words, env=None):
     finally:
         if process.poll() is None:
             process.terminate()
-            process.wait(10)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
         process.stdout.close()
         process.stderr.close()
 
@@ -124,24 +134,66 @@ def test_the_command_line_wins_over_the_environment_and_that_over_a_file(tmp_pat
     assert options_of(*given, "--port", "7003", MOCK_CENTRAL_PORT="7002")["port"] == 7003
 
 
-def test_a_file_with_an_unknown_setting_names_it(tmp_path):
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [("prot = 7001", "unknown setting 'prot'"), ("port =", "Invalid value"), ('port = "x"', "'x'")],
+    ids=["unknown setting", "no TOML", "wrong value"],
+)
+def test_a_file_that_cannot_be_used_is_one_clear_line(tmp_path, text, named):
     file = tmp_path / "mock.toml"
-    file.write_text("prot = 7001\n")
-    assert "unknown setting 'prot'" in run("serve", "--config", str(file)).output
+    file.write_text(text)
+    result = run("serve", "--config", str(file))
+    assert result.exit_code == 2
+    assert named in result.output.splitlines()[-1]
+    assert "Traceback" not in result.output
+
+
+def children(process):
+    try:
+        return Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    except OSError:
+        pytest.skip("this system does not list children")
+
+
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def are_gone(children):
+    until = time.monotonic() + 10
+    while any(map(is_running, children)):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_it_serves_and_ends_cleanly(sent):
-    with serving() as (process, banner):
-        curl = re.search(r"try +(.*)", banner)[1]
-        answer = subprocess.run(shlex.split(curl), capture_output=True, text=True, timeout=10, check=True).stdout
-        assert answer.startswith('{"integrations":[')
-        url = url_in(banner)
-        process.send_signal(sent)
-        assert process.wait(10) == 0
-        assert "Traceback" not in process.stderr.read()
-    with pytest.raises(OSError, match="refused"):
-        urllib.request.urlopen(url, timeout=2)
+    """A terminal signals the whole group of processes; an impatient caller signals again."""
+    for tell in (os.kill, os.killpg, lambda pid, sent: (os.killpg(pid, sent), os.kill(pid, sent))):
+        with serving() as (process, banner):
+            curl = re.search(r"try +(.*)", banner)[1]
+            answer = subprocess.run(shlex.split(curl), capture_output=True, text=True, timeout=10, check=True).stdout
+            assert answer.startswith('{"integrations":[')
+            workers = children(process)
+            tell(process.pid, sent)
+            assert process.wait(10) == 0
+            assert process.stderr.read().count("\n") == 1  # the line of the request
+            assert workers
+            assert are_gone(workers)
+
+
+def test_a_killed_supervisor_leaves_no_worker():
+    with serving() as (process, _):
+        workers = children(process)
+        process.kill()
+        process.wait(10)
+        assert workers
+        assert are_gone(workers)
 
 
 def test_it_serves_https_with_a_certificate_of_its_own():
