@@ -19,8 +19,8 @@ _CAPACITY = 1000
 class _Together(logging.handlers.MemoryHandler):
     """Keeps lines for a moment and writes them in one go."""
 
-    def __init__(self, target: logging.Handler) -> None:
-        super().__init__(_CAPACITY, logging.WARNING, target)
+    def __init__(self) -> None:
+        super().__init__(_CAPACITY, logging.WARNING)
         threading.Thread(target=self._write_at_times, daemon=True).start()
         # A worker process ends without the hooks that the logging module relies on.
         multiprocessing.util.Finalize(self, self.flush, exitpriority=0)
@@ -30,9 +30,21 @@ class _Together(logging.handlers.MemoryHandler):
             time.sleep(INTERVAL)
             self.flush()
 
+    def flush(self) -> None:
+        """Write what was kept: one call, where the base class makes one for each line."""
+        self.acquire()
+        try:
+            lines = "".join(f"{self.format(record)}\n" for record in self.buffer)
+            self.buffer.clear()
+            if lines:
+                sys.stderr.write(lines)
+                sys.stderr.flush()
+        finally:
+            self.release()
+
 
 def configure(level: str) -> None:
     """Log to standard error from this level (a name of `logging`'s, in either case)."""
-    lines = logging.StreamHandler(sys.stderr)
-    lines.setFormatter(logging.Formatter(FORMAT))
-    logging.basicConfig(level=level.upper(), handlers=[_Together(lines)])
+    together = _Together()
+    together.setFormatter(logging.Formatter(FORMAT))
+    logging.basicConfig(level=level.upper(), handlers=[together])
