@@ -1,0 +1,195 @@
+"""Inputs that nobody has written down: integrations, bodies that are none, and orders of requests."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+from contract_tests.central import Central, shown
+from contract_tests.failures import CheckFailed, Unmet
+from contract_tests.integrations import Body, read_answer
+from contract_tests.model import any_text
+from contract_tests.registry import check
+from contract_tests.transport import Reply
+
+_PROFILES = ("default", "deep")
+
+
+# hypothesis and schemathesis are imported by the checks that need them: they take a second to load.
+
+
+@check(
+    "lifecycle-machine",
+    "generated",
+    title="Any order of creates, updates, tests, deletes and reads leaves what a model of the store says",
+    needs=("create", "list"),
+    profiles=_PROFILES,
+)
+def lifecycle_machine(central: Central) -> None:
+    from contract_tests.machine import run_machine
+
+    deep = central.options.profile == "deep"
+    run_machine(central, examples=100 if deep else 10, steps=40 if deep else 25)
+
+
+@check(
+    "generated-valid",
+    "generated",
+    title="Generated integrations that Central takes are taken, and read back as they were sent",
+    needs=("create",),
+    profiles=_PROFILES,
+)
+def generated_valid(central: Central) -> None:
+    from hypothesis import strategies as st
+
+    from contract_tests.strategies import integrations, texts
+
+    names = texts().map(lambda ending: central.name(f"-{ending}"))
+    drawn = integrations(types=central.creatable_types, names=names, secrets=st.builds(central.secret))
+
+    def taken_and_read(body: Body) -> None:
+        reply = central.create(body)
+        central.taken(reply, f"a create of type {body['type']}")
+        id = str(reply.object.get("id"))
+        central.same(central.get(id).json, read_answer(central.contract, body, id), f"type {body['type']} read back")
+
+    _each(central, drawn, taken_and_read, examples=30)
+
+
+@check(
+    "generated-refused",
+    "generated",
+    title="Generated integrations that break one rule are refused by it, and taken without the breach",
+    needs=("create",),
+    profiles=_PROFILES,
+)
+def generated_refused(central: Central) -> None:
+    from hypothesis import strategies as st
+
+    from contract_tests.strategies import BREAKABLE, broken
+
+    def drawn(rule: str) -> Any:
+        names = st.builds(central.name)
+        return broken(rule, names=names, secrets=st.builds(central.secret))
+
+    def refused(case: tuple[Body, Any]) -> None:
+        body, rule = case
+        reply = central.create(body)
+        status, code = (rule.status or 500), (rule.code or 13)
+        what = f"a create of type {body.get('type')} that breaks the rule"
+        pieces = any_text(rule.message)
+        wrong = reply.status != status or reply.object.get("code") != code
+        if wrong or not all(piece in reply.message for piece in pieces):
+            raise CheckFailed(
+                what,
+                expected={"status": status, "code": code, "message contains": pieces},
+                got=shown(reply),
+                check=rule.id,
+            )
+        if body.get("name"):
+            _stored_at_most(central, body["name"], 0)
+
+    rules = [each for each in BREAKABLE if central.rules[each].in_force(central.version)]
+    _each(central, st.sampled_from(rules).flatmap(drawn), refused, examples=40)
+
+
+@check(
+    "generated-invalid",
+    "generated",
+    title="Bodies that break the schema are answered in Central's shape, without a server error, never stored twice",
+    needs=("create", "list"),
+    profiles=_PROFILES,
+)
+def generated_invalid(central: Central) -> None:
+    import schemathesis
+    from schemathesis import GenerationMode
+
+    schema = schemathesis.openapi.from_dict(dict(central.contract.document))
+    operation: Any = schema["/v1/imageintegrations"]["POST"]
+    built = _build_texts(central)
+
+    def answered(case: Any) -> None:
+        body = _harmless(central, case.body)
+        if body is _NOTHING:
+            return
+        reply = central.create(body)
+        _see_shape(central, reply, built)
+        if isinstance(body, dict) and isinstance(body.get("name"), str):
+            _stored_at_most(central, body["name"], 1 if reply.status == 200 else 0)
+
+    drawn = operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
+    _each(central, drawn, answered, examples=60)
+
+
+# -- steps ----------------------------------------------------------------------------------------
+
+
+def _each(central: Central, strategy: Any, see: Callable[[Any], None], *, examples: int) -> None:
+    """See to something for each drawn value, each a case of its own."""
+    import hypothesis
+
+    from contract_tests.machine import Watch, seeded, settings
+
+    watch = Watch(central)
+
+    @settings(examples=examples * (10 if central.options.profile == "deep" else 1))
+    @hypothesis.given(strategy)
+    def one(value: Any) -> None:
+        watch.begins()
+        try:
+            see(value)
+        finally:
+            watch.ends(sys.exc_info()[1])
+
+    watch.run(seeded(central, one))
+
+
+_NOTHING = object()
+
+
+def _harmless(central: Central, body: Any) -> Any:
+    """Give the body a name of its own, and let the target contact nothing; without a body give `_NOTHING`."""
+    if not isinstance(body, dict):
+        return body if isinstance(body, (list, str, int, float, bool)) else _NOTHING
+    changed = dict(body)
+    for name in ("skipTestIntegration", "skip_test_integration"):
+        if isinstance(changed.get(name), (bool, type(None))):
+            changed.pop(name, None)
+    if "skipTestIntegration" not in changed and "skip_test_integration" not in changed:
+        changed["skipTestIntegration"] = True
+    if isinstance(changed.get("name"), str) and changed["name"]:
+        changed["name"] = central.name()
+    return changed
+
+
+def _build_texts(central: Central) -> list[list[str]]:
+    built = [rule for rule in central.rules.values() if rule.kind == "build" or rule.status == 500]
+    return [any_text(rule.message) for rule in built if rule.id != "registry-reachable"]
+
+
+def _see_shape(central: Central, reply: Reply, built: list[list[str]]) -> None:
+    central.true(isinstance(reply.json, dict), "an answer that is no JSON object", got=shown(reply))
+    if reply.status >= 500:
+        expected = reply.object.get("code") == 13 and any(
+            all(piece in reply.message for piece in pieces) for pieces in built
+        )
+        central.true(
+            expected, "a create fails as no rule of Central says", expected="400, or a text of a rule", got=shown(reply)
+        )
+    elif reply.status != 200:
+        central.same([reply.status, reply.object.get("code")], [400, 3], "a body that breaks the schema is refused")
+
+
+def _stored_at_most(central: Central, name: str, number: int) -> None:
+    reply = central.list(f"?name={quote(name)}")
+    items = reply.object.get("integrations")
+    if reply.status != 200 or not isinstance(items, list):
+        raise Unmet("list", f"the list by name answered {shown(reply)}")
+    named = [item for item in items if isinstance(item, dict) and item.get("name") == name]
+    shape = re.sub(r"^.*-\d+", "…", name) or name
+    central.true(
+        len(named) <= number, f"an integration was stored that should not be ({shape})", expected=number, got=named
+    )

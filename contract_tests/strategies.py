@@ -1,0 +1,343 @@
+"""Hypothesis strategies over the contract: integrations that Central takes, and such that it refuses.
+
+    from contract_tests.strategies import integrations
+
+    @given(integrations(types=["quay", "ecr"]))
+    def test_a_client(integration): ...
+
+What is drawn shrinks to a short integration with hosts under example.com. Fields and categories
+come from the contract; what clients of a type need is the harness's own reading of Central.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from contract_tests.integrations import SERVICE_ACCOUNT, Body
+from mock_server import contract as contracts
+from mock_server.contract import Message, Rule
+
+INT32 = 2**31
+DOCKER_FAMILY = ("docker", "artifactory", "nexus", "rhel", "ghcr")
+CREATABLE = (*DOCKER_FAMILY, "quay", "ecr", "artifactregistry", "azure", "ibm", "clair", "clairV4", "clairify")
+"""Types that every release of Central lets anyone create."""
+
+_HOSTS = (
+    "a.example.com",
+    "registry.example.com",
+    "eu-1.registry.example.com",
+    "UPPER.example.com",
+    "xn--bcher-kva.example.com",
+)
+_TEXTS = (
+    "a",
+    "",
+    "Robot 1",
+    "ünïcode",
+    "日本",
+    "a/b?c=d&e#f",
+    '"quoted"',
+    "<tag>",
+    " blanks ",
+    "back\\slash",
+    "%41",
+    "null",
+    "😀",
+)
+_TIMES = ("2030-01-02T03:04:05Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z", "2030-01-02T03:04:05.120Z")
+
+
+# -- values ---------------------------------------------------------------------------------------
+
+
+def names() -> SearchStrategy[str]:
+    """Draw a name. Names are unique in a store: whoever sends several wants to give them himself."""
+    return st.integers(0, 10**6).map("name-{}".format)
+
+
+def credentials() -> SearchStrategy[str]:
+    """Draw a credential that is not empty."""
+    return st.integers(0, 10**6).map("secret-{}".format)
+
+
+def texts() -> SearchStrategy[str]:
+    """Draw a text for a field that Central stores as it comes."""
+    return st.sampled_from(_TEXTS) | st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
+
+
+def endpoints() -> SearchStrategy[str]:
+    """Draw an endpoint that Central takes: a host under example.com, with what may stand around it."""
+    return st.builds(
+        "{}{}{}{}".format,
+        st.sampled_from(("", "https://", "http://")),
+        st.sampled_from(_HOSTS),
+        st.sampled_from(("", ":8443", ":65535")),
+        st.sampled_from(("", "/", "/v2/path", "/?q=1")),
+    )
+
+
+def _int32() -> SearchStrategy[int]:
+    return st.sampled_from((0, 1, 5, -1, INT32 - 1, -INT32)) | st.integers(-INT32, INT32 - 1)
+
+
+def _times() -> SearchStrategy[str]:
+    return st.sampled_from(_TIMES)
+
+
+def sources() -> SearchStrategy[Body | None]:
+    """Draw the source of an integration that Sensor has found."""
+    return st.none() | st.fixed_dictionaries(
+        {"clusterId": texts(), "namespace": texts(), "imagePullSecretName": texts()}
+    )
+
+
+# -- configurations -------------------------------------------------------------------------------
+
+
+def configs(
+    type: str, *, categories: Sequence[Any] | None = None, secrets: SearchStrategy[str] | None = None
+) -> SearchStrategy[Body]:
+    """Draw the config of a type, such that Central can build the clients of the categories (default: all)."""
+    known = contracts.load().types[type]
+    secrets = credentials() if secrets is None else secrets
+    wanted = tuple(known.categories if categories is None else categories)
+    make: Callable[[SearchStrategy[str], tuple[Any, ...]], SearchStrategy[Body]] = _CONFIGS[known.member]
+    return make(secrets, wanted)
+
+
+def _some(needed: Mapping[str, SearchStrategy[Any]], more: Mapping[str, SearchStrategy[Any]]) -> SearchStrategy[Body]:
+    return st.fixed_dictionaries(dict(needed), optional=dict(more))
+
+
+def _maybe(secrets: SearchStrategy[str]) -> SearchStrategy[str]:
+    return st.just("") | secrets
+
+
+def _docker(secrets: SearchStrategy[str], _: tuple[Any, ...]) -> SearchStrategy[Body]:
+    more = {"endpoint": endpoints(), "username": texts(), "password": _maybe(secrets), "insecure": st.booleans()}
+    return _some({}, more)
+
+
+def _quay(secrets: SearchStrategy[str], categories: tuple[Any, ...]) -> SearchStrategy[Body]:
+    usual = _some({"endpoint": endpoints()}, {"oauthToken": _maybe(secrets), "insecure": st.booleans()})
+    names = texts().filter(bool)
+    robot = st.fixed_dictionaries({"username": names, "password": secrets})
+    with_robot = {"endpoint": endpoints(), "registryRobotCredentials": robot}
+    if categories == ("REGISTRY",):
+        return usual | _some(with_robot, {"insecure": st.booleans()})
+    if len(categories) > 1:
+        return usual | _some(with_robot | {"oauthToken": secrets}, {"insecure": st.booleans()})
+    return usual
+
+
+def _ecr(secrets: SearchStrategy[str], _: tuple[Any, ...]) -> SearchStrategy[Body]:
+    filled = texts().filter(bool)
+    needed = {
+        "registryId": st.sampled_from(("123456789012", "000000000000")),
+        "region": st.sampled_from(("us-east-1", "eu-west-2", "cn-north-1", "us-gov-west-1")),
+    }
+    keys = needed | {"accessKeyId": secrets, "secretAccessKey": secrets}
+    role = {
+        "useAssumeRole": st.just(True),
+        "assumeRoleId": st.sampled_from(("role", "arn:aws:iam::123456789012:role/r")),
+    }
+    data = {"username": filled, "password": secrets, "expiresAt": _times()}
+    roles = {"assumeRoleId": texts(), "assumeRoleExternalId": texts()}
+    return st.one_of(
+        _some(keys, {"endpoint": endpoints(), **roles}),
+        _some(keys | role, {"assumeRoleExternalId": texts()}),
+        _some(needed | {"authorizationData": st.fixed_dictionaries(data)}, {"endpoint": endpoints(), **roles}),
+    )
+
+
+def _google(secrets: SearchStrategy[str], _: tuple[Any, ...]) -> SearchStrategy[Body]:
+    accounts = secrets.map(lambda secret: SERVICE_ACCOUNT % secret)
+    return _some(
+        {"endpoint": endpoints(), "serviceAccount": accounts, "project": st.sampled_from(("example-project", "p-1"))},
+        {"wifEnabled": st.just(False)},
+    )
+
+
+def _azure(secrets: SearchStrategy[str], _: tuple[Any, ...]) -> SearchStrategy[Body]:
+    return _some({"endpoint": endpoints(), "password": secrets}, {"username": texts()})
+
+
+def _ibm(secrets: SearchStrategy[str], _: tuple[Any, ...]) -> SearchStrategy[Body]:
+    return _some({"endpoint": endpoints(), "apiKey": secrets}, {})
+
+
+def _clair(_secrets: SearchStrategy[str], _: tuple[Any, ...]) -> SearchStrategy[Body]:
+    return _some({"endpoint": endpoints()}, {"insecure": st.booleans()})
+
+
+def _clairify(_secrets: SearchStrategy[str], _: tuple[Any, ...]) -> SearchStrategy[Body]:
+    hosts = st.sampled_from(("", "a.example.com:8443", "scanner.example.com"))
+    return _some({"endpoint": endpoints()}, {"grpcEndpoint": hosts, "numConcurrentScans": _int32()})
+
+
+def _scanner_v4(_secrets: SearchStrategy[str], _: tuple[Any, ...]) -> SearchStrategy[Body]:
+    more = {"numConcurrentScans": _int32(), "indexerEndpoint": endpoints(), "matcherEndpoint": endpoints()}
+    return _some({}, more)
+
+
+_CONFIGS: Mapping[str, Callable[[SearchStrategy[str], tuple[Any, ...]], SearchStrategy[Body]]] = {
+    "docker": _docker,
+    "quay": _quay,
+    "ecr": _ecr,
+    "google": _google,
+    "azure": _azure,
+    "ibm": _ibm,
+    "clair": _clair,
+    "clairV4": _clair,
+    "clairify": _clairify,
+    "scannerV4": _scanner_v4,
+}
+
+
+# -- integrations ---------------------------------------------------------------------------------
+
+
+@st.composite
+def integrations(
+    draw: st.DrawFn,
+    *,
+    types: Sequence[str] = CREATABLE,
+    names: SearchStrategy[str] | None = None,
+    secrets: SearchStrategy[str] | None = None,
+) -> Body:
+    """Draw an integration that Central takes, without a test of the connection."""
+    type = draw(st.sampled_from(list(types)))
+    known = contracts.load().types[type]
+    categories = draw(st.sampled_from(_category_lists(known.categories)))
+    integration: Body = {
+        "name": draw(_default_names() if names is None else names),
+        "type": type,
+        "categories": categories,
+        known.member: draw(configs(type, categories=categories, secrets=secrets)),
+        "skipTestIntegration": True,
+    }
+    more = {"autogenerated": st.booleans(), "clusterId": texts(), "source": sources(), "id": st.just("")}
+    return integration | draw(st.fixed_dictionaries({}, optional=more))
+
+
+_default_names = names
+
+
+def _category_lists(categories: Sequence[str]) -> list[list[str]]:
+    single = [[each] for each in categories]
+    several = [list(categories), list(reversed(categories))] if len(categories) > 1 else []
+    return [*single, *several]
+
+
+# -- integrations that break one rule -------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Breach:
+    """How an integration breaks a rule: of which types, and what is changed (None takes a field out)."""
+
+    types: tuple[str, ...] = CREATABLE
+    changes: Mapping[str, SearchStrategy[Any]] = field(default_factory=dict)
+    config: Mapping[str, SearchStrategy[Any]] = field(default_factory=dict)
+    member: bool = True
+    categories: tuple[str, ...] | None = None
+
+
+_LOCAL = ("localhost", "localhost:5000", "https://localhost", "127.0.0.1", "http://127.1.2.3:80/v2", "[::1]:5000")
+_METADATA = ("169.254.169.254", "http://metadata.google.internal/computeMetadata", "https://169.254.169.254:80")
+_NO_URL = ("a b.example.com", "a.example.com:port", "https://a.example.com/%zz")
+_WITH_ENDPOINT = tuple(type for type in CREATABLE if type != "scannerv4")
+_EMPTY = st.sampled_from((None, ""))
+
+
+def _needs(field: str, *types: str, categories: tuple[str, ...] | None = None) -> _Breach:
+    return _Breach(types, config={field: _EMPTY}, categories=categories)
+
+
+def _endpoint(values: Sequence[str]) -> _Breach:
+    return _Breach(_WITH_ENDPOINT, config={"endpoint": st.sampled_from(values)})
+
+
+def _no_member(*types: str, categories: tuple[str, ...] | None = None) -> _Breach:
+    return _Breach(types, member=False, categories=categories)
+
+
+_BREACHES: Mapping[str, _Breach] = {
+    "id-empty-on-create": _Breach(changes={"id": st.sampled_from(("6513270e-269e-4d37-b2a7-4de452e6b438", "x", " "))}),
+    "scanner-v4-not-created": _Breach(("scannerv4",)),
+    "google-not-created": _Breach(("google",)),
+    "endpoint-not-local": _endpoint(_LOCAL),
+    "endpoint-not-metadata": _endpoint(_METADATA),
+    "endpoint-parses": _endpoint(_NO_URL),
+    "category-required": _Breach(changes={"categories": st.sampled_from((None, []))}),
+    "name-required": _Breach(changes={"name": _EMPTY}),
+    "type-defined": _Breach(changes={"type": _EMPTY}),
+    "category-implemented": _Breach(changes={"categories": st.sampled_from(([7], [-1]))}),
+    "registry-type-known": _Breach(("clair", "clairV4", "clairify"), changes={"categories": st.just(["REGISTRY"])}),
+    "scanner-type-known": _Breach((*DOCKER_FAMILY, "ibm"), changes={"categories": st.just(["SCANNER"])}),
+    "node-scanner-type-known": _Breach(("docker", "quay", "clair"), changes={"categories": st.just(["NODE_SCANNER"])}),
+    "docker-config-required": _no_member(*DOCKER_FAMILY),
+    "quay-config-required": _no_member("quay"),
+    "quay-endpoint-required": _needs("endpoint", "quay"),
+    "ecr-config-required": _no_member("ecr"),
+    "ecr-registry-id-required": _needs("registryId", "ecr"),
+    "ecr-region-required": _needs("region", "ecr"),
+    "google-config-required": _no_member("artifactregistry"),
+    "google-endpoint-required": _needs("endpoint", "artifactregistry"),
+    "google-service-account-required": _needs("serviceAccount", "artifactregistry"),
+    "azure-config-required": _no_member("azure"),
+    "azure-endpoint-required": _needs("endpoint", "azure"),
+    "azure-password-required": _needs("password", "azure"),
+    "ibm-config-required": _no_member("ibm"),
+    "ibm-endpoint-required": _needs("endpoint", "ibm"),
+    "ibm-api-key-required": _needs("apiKey", "ibm"),
+    "clair-config-required": _no_member("clair"),
+    "clair-endpoint-required": _needs("endpoint", "clair"),
+    "clair-v4-config-required": _no_member("clairV4"),
+    "clair-v4-endpoint-required": _needs("endpoint", "clairV4"),
+    "clairify-config-required": _no_member("clairify", categories=("SCANNER",)),
+    "clairify-node-config-required": _no_member("clairify", categories=("NODE_SCANNER",)),
+    "clairify-endpoint-required": _needs("endpoint", "clairify", categories=("SCANNER",)),
+}
+
+BREAKABLE = tuple(_BREACHES)
+"""Rules of which `broken` gives integrations."""
+
+
+@st.composite
+def broken(
+    draw: st.DrawFn,
+    rule: str,
+    *,
+    names: SearchStrategy[str] | None = None,
+    secrets: SearchStrategy[str] | None = None,
+) -> tuple[Body, Rule]:
+    """Draw an integration that breaks this rule when it is created, and no other; and the rule.
+
+    Raises:
+        ValueError: no single integration breaks the rule, or this module does not know how.
+    """
+    if rule not in _BREACHES:
+        raise ValueError(f"no integration breaks {rule!r} by itself; known are {', '.join(BREAKABLE)}")
+    contract, breach = contracts.load(), _BREACHES[rule]
+    integration = draw(integrations(types=breach.types, names=names, secrets=secrets))
+    known = contract.types[integration["type"]]
+    if breach.categories is not None:
+        integration["categories"] = list(breach.categories)
+    message = contract.integration.by_name[known.member].message
+    assert message is not None  # a config member is a message
+    if not breach.member:
+        del integration[known.member]
+    else:
+        integration[known.member] = _changed(draw, integration[known.member], breach.config, message)
+    return _changed(draw, integration, breach.changes, contract.integration), contract.rules[rule]
+
+
+def _changed(draw: st.DrawFn, value: Body, changes: Mapping[str, SearchStrategy[Any]], message: Message) -> Body:
+    drawn = {name: draw(values) for name, values in changes.items() if name in message.by_name}
+    return {name: each for name, each in {**value, **drawn}.items() if each is not None or name not in drawn}
