@@ -86,14 +86,14 @@ def run(port: int, requests: Iterable[bytes], connections: int = CONNECTIONS) ->
                 selector.register(connection, selectors.EVENT_READ)
         while selector.get_map():
             for key, _ in selector.select(timeout=60):
-                connection = key.fileobj
-                assert isinstance(connection, _Connection)
-                if connection.answer() is None:
+                answered = key.fileobj
+                assert isinstance(answered, _Connection)
+                if answered.answer() is None:
                     continue
                 if (following := next(waiting, None)) is None:
-                    selector.unregister(connection)
+                    selector.unregister(answered)
                 else:
-                    connection.socket.sendall(following)
+                    answered.socket.sendall(following)
         for connection in opened:
             connection.socket.close()
     return time.perf_counter() - started

@@ -50,9 +50,13 @@ def wsgi(app: Flask, bodies: Iterator[bytes]) -> Callable[[], object]:
             "wsgi.input": io.BytesIO(body),
             "wsgi.url_scheme": "http",
         }
-        return b"".join(app(environ, lambda *_: None))
+        return b"".join(app(environ, _start))
 
     return step
+
+
+def _start(*_: object) -> Callable[[bytes], object]:
+    return lambda _: None
 
 
 def constant() -> Flask:

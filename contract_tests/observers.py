@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import threading
 from collections.abc import Iterable, Mapping
@@ -13,7 +14,7 @@ from contract_tests.failures import Failure
 from contract_tests.transport import Exchange, Reply
 from mock_server import contract as contracts
 from mock_server import judge as judges
-from mock_server.contract import MASK, Message, Operation
+from mock_server.contract import MASK, Contract, Message, Operation
 
 OBSERVED = {
     "answer-schema": "Every answer keeps the schema of the contract: status, media type, body, no other field",
@@ -25,6 +26,9 @@ OBSERVED = {
     "create-answer-in-clear": "The answer to a create shows each credential as six asterisks",
 }
 """The checks that observers report: id and title."""
+
+UNMASKED = "a credential is not masked in a read"
+"""What is told of it, also by checks that see it themselves: the same fault is told once."""
 
 
 class Findings:
@@ -59,7 +63,10 @@ class Observers:
         self.judge = judges.shared()
         self.covered: set[tuple[str, int]] = set()
         """Operations and statuses that were seen."""
-        self._canary = re.compile(rf"canary-{re.escape(shared.run)}-[a-z0-9-]+?-\d+-secret")
+        # Also the first part of a credential tells.
+        self._canary = re.compile(rf"canary-{re.escape(shared.run)}[a-z0-9-]*")
+        self._disguised = disguises(f"canary-{shared.run}-")
+        self._own_failures = own_failures(self.contract, shared.version)
 
     def __call__(self, exchange: Exchange, reply: Reply) -> None:
         """Look at one answer."""
@@ -69,6 +76,7 @@ class Observers:
         if exchange.method == "HEAD":
             return
         self._is_json(exchange, reply)
+        self._is_no_server_error(operation, exchange, reply)
         if reply.json is not None:
             self._keeps_schema(operation, exchange, reply)
         self._hides_credentials(operation, exchange, reply)
@@ -85,6 +93,22 @@ class Observers:
                 expected="application/json with a JSON body",
                 got={"status": reply.status, "content type": media_type, "body": reply.text[:300]},
             )
+
+    def _is_no_server_error(self, operation: Operation | None, exchange: Exchange, reply: Reply) -> None:
+        """Central fails where it cannot build a client or its database says no, and then says so."""
+        if reply.status < 500 or reply.status == 501 or not reply.message:
+            return  # what has no message is told as not being in Central's shape
+        if reply.object.get("code") == 13 and self._own_failures.search(reply.message):
+            return
+        where = operation.id if operation is not None else "a request that is of no operation"
+        text = re.sub(r'"[^"]*"|[0-9a-f]{8}-[0-9a-f-]+|[0-9]+', "…", reply.message)[:80]
+        self.findings.add(
+            "no-server-error",
+            f"{where} answers {reply.status}: {text}",
+            exchange,
+            expected="a status below 500, or code 13 with a reason that Central has",
+            got={"status": reply.status, "code": reply.object.get("code"), "message": reply.message[:500]},
+        )
 
     def _keeps_schema(self, operation: Operation | None, exchange: Exchange, reply: Reply) -> None:
         schema = operation.answer if operation is not None and reply.status == 200 else "GooglerpcStatus"
@@ -113,7 +137,7 @@ class Observers:
     def _hides_credentials(self, operation: Operation | None, exchange: Exchange, reply: Reply) -> None:
         is_create = operation is not None and operation.id == "PostImageIntegration" and reply.status == 200
         for name, value in reply.headers.items():
-            if self._canary.search(value):
+            if self._canary.search(value) or self._disguised.search(value):
                 self.findings.add(
                     "credential-leak", f"a credential stands in the header {name}", exchange, got=f"{name}: {value}"
                 )
@@ -122,11 +146,11 @@ class Observers:
                 if value == MASK:
                     continue
                 check = "create-answer-in-clear" if is_create else "credentials-masked"
-                what = f"a credential is not masked in {'the answer to a create' if is_create else 'a read'}"
+                what = "a credential is not masked in the answer to a create" if is_create else UNMASKED
                 self.findings.add(check, what, exchange, expected={path: MASK}, got={path: value})
         allowed = set(self._masked_places(reply)) if reply.status == 200 else set()
         leaked = set(self._canary.findall(reply.text)) - allowed
-        if leaked:
+        if leaked or self._disguised.search(reply.text):
             where = "an error" if reply.status >= 400 else "an answer"
             self.findings.add(
                 "credential-leak", f"a credential that was sent stands in {where}", exchange, got=reply.text[:500]
@@ -138,6 +162,28 @@ class Observers:
             for _, value in credentials_of(self.contract.integration, integration):
                 if isinstance(value, str):
                     yield from self._canary.findall(value)
+
+
+def disguises(text: str) -> re.Pattern[str]:
+    """Find a text written as base64 (wherever it begins), in hexadecimal, in capitals or backwards."""
+    data = text.encode()
+    forms = {text.upper(), text[::-1], data.hex(), data.hex().upper()}
+    for before in range(3):
+        # The characters at both ends depend on what stands beside the text.
+        coded = base64.b64encode(b" " * before + data).rstrip(b"=").decode()
+        forms.add(coded[(0, 2, 3)[before] : -1])
+    return re.compile("|".join(map(re.escape, sorted(forms))))
+
+
+def own_failures(contract: Contract, version: str) -> re.Pattern[str]:
+    """Find the reasons for which Central itself answers 500: the constant parts of the texts of its rules."""
+    texts = [
+        ".*".join(map(re.escape, parts))
+        for rule in contract.rules.values()
+        if (rule.kind == "build" or rule.status >= 500) and rule.code in (0, 13) and rule.in_force(version)
+        if any(parts := re.split(r"\{[a-z]+\}", rule.message))
+    ]
+    return re.compile("|".join(texts), re.DOTALL)
 
 
 def operation_of(exchange: Exchange) -> Operation | None:

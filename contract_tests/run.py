@@ -347,6 +347,8 @@ class Run:
     def _attribute(self, results: list[Result]) -> None:
         """Give a failure that showed in one check to the check whose matter it is, once."""
         by_id = {result.check: result for result in results}
+        if failed := by_id.get("no-server-error"):
+            _leave_untold(failed, results)
         for result in results:
             for failure in [
                 each for each in result.failures if result.outcome == FAILED and each.check != result.check
@@ -367,6 +369,20 @@ class Run:
     def _gone(self, results: list[Result], version: str) -> list[KnownDifference]:
         ran = {result.check for result in results if result.outcome == PASSED}
         return [each for each in self.known if each.check in ran and version in each.versions]
+
+
+def _leave_untold(observed: Result, results: Iterable[Result]) -> None:
+    """Take out of `observed` what other failures show."""
+    shown = {
+        id(exchange)
+        for result in results
+        if result is not observed
+        for failure in result.failures
+        for exchange in failure.exchanges
+    }
+    observed.failures = [each for each in observed.failures if not all(id(one) in shown for one in each.exchanges)]
+    if not observed.failures:
+        observed.outcome = PASSED
 
 
 def _batches(checks: Iterable[Check], workers: int) -> Iterable[list[Check]]:

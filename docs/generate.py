@@ -64,19 +64,19 @@ def options(command: click.Command, prefix: str = "") -> str:
         context = click.Context(command)
         default = parameter.get_default(context)
         shown = "" if default in (None, False, (), "") or str(default).startswith("Sentinel") else str(default)
-        row = (_code(name), parameter.help or "", _code(shown))
+        row: tuple[str, ...] = (_code(name), parameter.help or "", _code(shown))
         if prefix:
             settable = parameter.name != "config"
             variable = f"{prefix}_{str(parameter.name).upper()}"
             row += (_code(variable) if settable else "", _code(str(parameter.name)) if settable else "")
         rows.append(row)
-    header = ("option", "what", "default") + (("variable", "TOML key") if prefix else ())
+    header = ("option", "what", "default", *(("variable", "TOML key") if prefix else ()))
     return table(header, rows)
 
 
 def serve_options() -> str:
     """The options of `mock-central serve`."""
-    return options(main.commands["serve"], ENVIRONMENT)  # type: ignore[attr-defined]
+    return options(main.commands["serve"], ENVIRONMENT)
 
 
 def check_options() -> str:

@@ -1,30 +1,62 @@
 """Credentials: situations in which one would show, if the target let it.
 
 Observers look at every answer for a credential in clear (`credentials-masked`, `credential-leak`).
-Here the situations arise, and the mask itself is checked, also where nothing was ever set.
+Here the situations arise: every credential of every type, in every state, in reads and in refusals.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from contract_tests.central import Central
+from contract_tests.central import Central, shown
 from contract_tests.checks.lifecycle import own
-from contract_tests.checks.reconcile import DATA, KEYLESS, keeping
-from contract_tests.failures import CheckFailed
+from contract_tests.checks.reconcile import AUTHORIZED, PLAIN, ROBOTIC, VARIANTS, Variant, keeping
+from contract_tests.checks.validation import made, quick, sampled
+from contract_tests.failures import CheckFailed, Unmet
 from contract_tests.integrations import Body, read_answer
+from contract_tests.observers import UNMASKED, credentials_of
 from contract_tests.registry import check
+from contract_tests.transport import COLLECTION, Reply
+from mock_server.contract import MASK, Message
+
+# Credentials that are empty or were never sent, as far as Central takes such integrations.
+WITHOUT: tuple[Variant, ...] = (
+    ("docker", {"docker": {"password": ""}}),
+    ("docker", {"docker": {"username": None, "password": None}}),
+    ("quay", {"quay": {"oauthToken": ""}}),
+    ("quay", {"quay": {"oauthToken": None}}),
+    ("artifactregistry", {"google": {"serviceAccount": None, "wifEnabled": True}}),
+    ("azure", {"azure": {"username": None, "password": None, "wifEnabled": True}}),
+    ("azure", {"azure": {"password": "", "wifEnabled": True}}),
+    AUTHORIZED,  # its keys are empty
+)
 
 
-def with_canaries(central: Central) -> list[tuple[str, dict[str, Any]]]:
-    """Give types and changes that together set every credential of the contract."""
-    robot = {"username": "org+robot", "password": central.secret()}
-    data = DATA | {"password": central.secret()}
-    return [
-        *((type, {}) for type in central.creatable_types),
-        ("quay", {"quay": {"oauthToken": "", "registryRobotCredentials": robot}}),
-        ("ecr", {"ecr": KEYLESS | {"authorizationData": data}}),
-    ]
+def every_type(central: Central) -> list[Variant]:
+    """Give variants that together set every credential of every type, each config member first."""
+    types = [type for type in central.creatable_types if all(type != known for known, _ in VARIANTS)]
+    return [*VARIANTS, ROBOTIC, AUTHORIZED, *((type, {}) for type in types)]
+
+
+def masked_in(central: Central, integration: Body | None, sent: Body) -> None:
+    """See that the mask stands for each credential of what was sent, for those left out too."""
+    if integration is None:
+        raise Unmet("list-holds-what-was-created", "an integration that was created is not in the list")
+    expected = dict(credentials_of(central.contract.integration, read_answer(central.contract, sent, "")))
+    found = dict(credentials_of(central.contract.integration, integration))
+    if found != expected:
+        raise CheckFailed(UNMASKED, expected=expected, got=found, check="credentials-masked")
+
+
+def by_name(central: Central, body: Body) -> Body | None:
+    """Read an integration through the list."""
+    items = central.list(f"?name={body['name']}").object.get("integrations")
+    return items[0] if isinstance(items, list) and items and isinstance(items[0], dict) else None
+
+
+# -- masks --------------------------------------------------------------------------------------------
 
 
 @check(
@@ -34,79 +66,273 @@ def with_canaries(central: Central) -> list[tuple[str, dict[str, Any]]]:
     title="The mask stands for each credential in every read: set, empty, changed or never set",
 )
 def masks_everywhere(central: Central) -> None:
-    variants = with_canaries(central)
-    # Types that share a config member share its masks: one of each member is enough in a quick run.
-    members = {"docker", "quay", "ecr", "artifactregistry", "azure", "ibm"}
+    variants = every_type(central)
+    members = len(PLAIN)
     with central.case():
-        for type, changes in variants:
-            if central.options.profile != "quick" or type in members:
-                id, sent = central.created(type, **changes)
-                central.same(
-                    central.get(id).json, read_answer(central.contract, sent, id), f"GET of type {type}", masks=True
-                )
-        own(central)  # the observers see to the masks of the list
-    for type, changes in central.some(variants, 2):
+        created = {}
+        for like, changes in [*variants[:members], *central.some(variants[members:], 2)]:
+            id, sent = central.created_from(made(central, like, changes))
+            created[id] = sent
+        listed = own(central)
+        for id, sent in created.items():
+            masked_in(central, listed.get(id), sent)
+        for id, sent in central.some(list(created.items()), 2):
+            masked_in(central, central.get(id).object, sent)
+        for _, sent in sampled(central, list(created.items()), 1, 4):
+            masked_in(central, by_name(central, sent), sent)
+    for like, changes in sampled(central, variants[: members + 2], 1, 3):
         with central.case():
-            id, sent = central.created(type, **changes)
-            expected = read_answer(central.contract, sent, id)
-            items = central.list(f"?name={sent['name']}").object.get("integrations")
-            central.same(items, [expected], f"type {type} in the list by name", masks=True)
-            central.put(id, sent)
-            central.same(central.get(id).json, expected, f"GET of type {type} after PUT", masks=True)
-            central.patch(id, keeping(central, sent))
-            central.same(
-                central.get(id).json, expected, f"GET of type {type} after PATCH with stored credentials", masks=True
-            )
-            # Stored although it is refused: its client cannot be built.
-            central.put(id, sent | {"type": "harbor"})
-            central.get(id)
-            own(central)
+            _masked_after_writes(central, like, changes)
+
+
+def _masked_after_writes(central: Central, like: str, changes: Mapping[str, Any]) -> None:
+    id, sent = central.created_from(made(central, like, changes))
+    central.put(id, made(central, like, changes) | {"name": sent["name"]})
+    masked_in(central, central.get(id).object, sent)
+    central.patch(id, sent, update_password=True)
+    masked_in(central, by_name(central, sent), sent)
+    central.patch(id, keeping(central, sent))
+    masked_in(central, central.get(id).object, sent)
+    central.put(id, made(central, like, changes) | {"name": ""})
+    masked_in(central, central.get(id).object, sent)
+    # Its client cannot be built: refused, and stored all the same.
+    central.put(id, made(central, like, changes) | {"type": "harbor", "name": sent["name"]})
+    masked_in(central, central.get(id).object, sent)
+    masked_in(central, own(central).get(id), sent)
 
 
 @check("masks-empty", "secrets", needs=("create",), title="Credentials that are empty read as the mask, too")
 def masks_empty(central: Central) -> None:
-    cases: list[tuple[str, dict[str, Any]]] = [
-        ("docker", {"docker": {"password": ""}}),
-        ("quay", {"quay": {"oauthToken": ""}}),
-        ("ecr", {"ecr": KEYLESS | {"useIam": True}}),
-        ("azure", {"azure": {"password": "", "wifEnabled": True}}),
-        ("artifactregistry", {"google": {"serviceAccount": "", "wifEnabled": True}}),
-    ]
-    for type, changes in central.some(cases, 2):
+    for like, changes in central.some(WITHOUT, 1):
         with central.case():
-            id, sent = central.created(type, **changes)
+            id, sent = central.created_from(made(central, like, changes))
+            masked_in(central, central.get(id).object, sent)
+    # Types that need a credential keep what cannot be built after an update.
+    for like, changes in central.some(
+        (("ibm", {"apiKey": ""}), ("ecr", {"accessKeyId": "", "secretAccessKey": ""})), 1
+    ):
+        with central.case():
+            id, sent = central.created(like)
+            emptied = sent | {like: sent[like] | changes}
+            central.put(id, emptied)
+            masked_in(central, central.get(id).object, emptied)
+
+
+@check(
+    "mask-tells-nothing",
+    "secrets",
+    needs=("create",),
+    title="The mask is the same whatever the credential: short, long, of asterisks, of other letters",
+)
+def mask_tells_nothing(central: Central) -> None:
+    secrets = ("x", "6chars", "*", MASK, MASK * 2, " ", "\u00e9\u65e5\U0001f680", central.secret() * 100)
+    with central.case():
+        id, sent = central.created()
+        for password in central.some(secrets, 1):
+            body = sent | {"docker": sent["docker"] | {"password": password}}
+            central.taken(central.put(id, body), "a PUT with another password", need="update-replaces")
+            masked_in(central, central.get(id).object, body)
+
+
+@check(
+    "others-not-masked",
+    "secrets",
+    needs=("read-after-create",),
+    title="What is no credential is shown as it is, also beside a credential",
+)
+def others_not_masked(central: Central) -> None:
+    for like, changes in central.some([VARIANTS[1], VARIANTS[2], ROBOTIC, AUTHORIZED], 1):
+        with central.case():
+            id, sent = central.created_from(made(central, like, changes))
+            expected = read_answer(central.contract, sent, id)
+            central.same(central.get(id).json, expected, f"GET of type {like} with a message within its config")
+    if not quick(central):
+        with central.case():
+            # The mask is a text like any other where no credential stands.
+            id, sent = central.created(docker={"username": MASK}, clusterId=MASK)
+            sent["docker"]["password"] = MASK
+            central.taken(central.patch(id, sent), "a PATCH that leaves all as it is", need="stored-credentials-kept")
             central.same(
-                central.get(id).json,
-                read_answer(central.contract, sent, id),
-                f"GET of {type} without credentials",
-                masks=True,
+                central.get(id).json, read_answer(central.contract, sent, id), "GET of a user name of asterisks"
             )
+
+
+@check(
+    "masking-stores-nothing",
+    "secrets",
+    needs=("create",),
+    title="Reading masks the answer, not what is stored: a stored credential still builds its client",
+)
+def masking_stores_nothing(central: Central) -> None:
+    # The mask is no service account, so that one is the first to tell; the others tell an empty credential.
+    variants: Sequence[Variant] = (("ibm", {}), ("azure", {}), ("ecr", {}), ROBOTIC)
+    for like, changes in [("artifactregistry", {}), *central.some(variants, 0)]:
+        with central.case():
+            id, sent = central.created_from(made(central, like, changes))
+            central.get(id)
+            central.list(f"?name={sent['name']}")
+            reply = central.patch(id, keeping(central, sent))
+            if reply.status == 200:
+                central.get(id)
+                reply = central.patch(id, keeping(central, sent, ""))
+            if reply.status != 200:
+                _is_for_reading(central, like, changes, reply)
+
+
+def _is_for_reading(central: Central, like: str, changes: Mapping[str, Any], refusal: Reply) -> None:
+    """See that an update of what nobody has read goes well, and name the reading as the reason."""
+    id, sent = central.created_from(made(central, like, changes))
+    for credential in (MASK, ""):
+        reply = central.patch(id, keeping(central, sent, credential))
+        central.taken(reply, "a PATCH with stored credentials", need="stored-credentials-kept")
+    raise CheckFailed(
+        f"after it was read, the stored credential of type {like} does not do",
+        expected={"status": 200},
+        got=shown(refusal),
+    )
+
+
+# -- refusals -----------------------------------------------------------------------------------------
+
+Refused = Callable[[Central, str, Body, Body], Reply]
+"""Sends what has to be refused: given the id of an integration, what was sent for it, and one that is new."""
+
+
+def _with_config(body: Body, **changes: Any) -> Body:
+    member = next(name for name, value in body.items() if isinstance(value, dict) and "endpoint" in value)
+    return body | {member: body[member] | changes}
+
+
+def _two_members(body: Body) -> Body:
+    other = "clair" if "clair" not in body else "clairV4"
+    return body | {other: {"endpoint": "https://clair.example.com"}}
+
+
+def _cut(body: Body) -> bytes:
+    return json.dumps(body).encode()[:-1]
+
+
+def _twice(body: Body) -> bytes:
+    return _cut(body) + b', "name": "again"}'
+
+
+REFUSED: dict[str, Refused] = {
+    "a name that is taken": lambda central, _, sent, new: central.create(new | {"name": sent["name"]}),
+    "no name": lambda central, id, _, new: central.put(id, new | {"name": ""}),
+    "no category": lambda central, id, _, new: central.patch(id, new | {"categories": []}, update_password=True),
+    "an id": lambda central, id, _, new: central.create(new | {"id": id}),
+    "a local endpoint": lambda central, _, __, new: central.create(_with_config(new, endpoint="https://localhost")),
+    "an endpoint that is no URL": lambda central, id, _, new: central.put(id, _with_config(new, endpoint="a b")),
+    "an unknown type": lambda central, _, __, new: central.create(new | {"type": "harbor"}),
+    "an unknown type, tested": lambda central, _, __, new: central.test(new | {"type": "harbor"}),
+    "a category that the type has not": lambda central, _, __, new: central.create(
+        new | {"categories": ["NODE_SCANNER"]}
+    ),
+    "the member of another type": lambda central, _, __, new: central.create(
+        new | {"type": "clair", "categories": ["SCANNER"]}
+    ),
+    "nothing to reach": lambda central, _, __, new: central.create(
+        _with_config(new, endpoint="", region="", registryId="")
+    ),
+    "an id that is not there": lambda central, _, __, new: central.put(central.unknown_id(), new),
+    "credentials without updatePassword": lambda central, id, sent, new: central.patch(
+        id, new | {"name": sent["name"]}
+    ),
+    "credentials without updatePassword, tested": lambda central, id, sent, new: central.test_updated(
+        new | {"id": id, "name": sent["name"]}
+    ),
+    "another endpoint with stored credentials": lambda central, id, sent, _: central.patch(
+        id, _with_config(keeping(central, sent), endpoint="other.example.com")
+    ),
+    "another member with stored credentials": lambda central, id, sent, _: central.patch(
+        id, {name: value for name, value in sent.items() if not isinstance(value, dict)} | {"clair": {"endpoint": "c"}}
+    ),
+    "a value of the wrong kind": lambda central, _, __, new: central.create(new | {"skipTestIntegration": "yes"}),
+    "two config members": lambda central, id, _, new: central.put(id, _two_members(new)),
+    "a list for a text": lambda central, _, __, new: central.create(new | {"name": []}),
+    "half a body": lambda central, _, __, new: central.create(body=_cut(new)),
+    "a name twice": lambda central, id, _, new: central.put(id, body=_twice(new)),
+    "the wrong method": lambda central, _, __, new: central.send("PUT", COLLECTION, value=new),
+    "the wrong path": lambda central, _, __, new: central.send("POST", "/v1/nothing", value=new),
+}
 
 
 @check("refusals-silent", "secrets", needs=("create",), title="Refusals of every kind show no credential that was sent")
 def refusals_silent(central: Central) -> None:
-    for type in central.some(central.creatable_types, 2):
+    variants = every_type(central)[: len(PLAIN) + 2]
+    for like, changes in sampled(central, variants, 1, 2):
         with central.case():
-            id, sent = central.created(type)
-            member = next(field.name for field in central.contract.integration.members if field.name in sent)
-            fresh: list[Body] = [central.integration(type) for _ in range(6)]
-            central.create(fresh[0] | {"name": sent["name"]})
-            central.create(fresh[1] | {"categories": []})
-            central.create(fresh[2] | {"type": "harbor"})
-            central.create(fresh[3] | {"skipTestIntegration": "yes"})
-            central.test(fresh[4] | {"type": "harbor"})
-            central.patch(id, fresh[5] | {"name": sent["name"]})
-            if "endpoint" in sent[member]:
-                body = central.integration(type)
-                central.create(body | {member: body[member] | {"endpoint": "localhost"}})
-            central.put(central.unknown_id(), central.integration(type))
+            id, sent = central.created_from(made(central, like, changes))
+            for send in central.some(list(REFUSED.values()), 12):
+                send(central, id, sent, made(central, like, changes))
 
 
-@check("credential-in-error", "secrets", title="A credential of the wrong JSON type is not shown in the refusal")
+def _places(message: Message, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Give the place of each credential in a message."""
+    for field in message.fields:
+        if field.scrub == "always":
+            yield (*place, field.name)
+        elif field.message is not None:
+            yield from _places(field.message, (*place, field.name))
+
+
+def _wrong(place: Iterable[str], value: Any) -> Body:
+    """Give a body that holds only this, at its place."""
+    body: Any = value
+    for name in reversed(list(place)):
+        body = {name: body}
+    return dict(body)
+
+
+@check(
+    "credential-in-error",
+    "secrets",
+    title="A credential of the wrong JSON type is not shown in the refusal",
+    source="protobuf-go encoding/protojson/decode.go",
+)
 def credential_in_error(central: Central) -> None:
-    number = central.random.randrange(10**9, 10**10)
-    for member, place in (("docker", "password"), ("ibm", "apiKey")):
+    places = list(_places(central.contract.integration))
+    shown_in: list[str] = []
+    hidden_in: list[str] = []
+    for place in sampled(central, places, 3, len(places)):
         with central.case():
-            reply = central.create({"name": central.name(), member: {place: number}})
-            if str(number) in reply.text:
-                raise CheckFailed("a refusal shows the credential", expected="a mask or nothing", got=reply.text[:300])
+            digits = str(central.random.randrange(10**9, 10**10))
+            # A number is what protobuf's own reader shows.
+            number = int(digits) if central.random.random() < 0.5 else float(f"0.{digits}")
+            found = _shows(central, place, number, digits)
+            (shown_in if found else hidden_in).append(".".join(place))
+    if shown_in:
+        which = "every" if not hidden_in else "a"
+        raise CheckFailed(
+            f"{which} refusal of a number shows the credential",
+            expected={"six asterisks or nothing for": shown_in + hidden_in},
+            got={"the credential for": shown_in},
+        )
+    for place in sampled(central, places, 0, 2):
+        with central.case():
+            digits = str(central.random.randrange(10**9, 10**10))
+            value: Any = central.random.choice([[digits], {"value": digits}, [int(digits)]])
+            if _shows(central, place, value, digits):
+                raise CheckFailed(
+                    "a refusal of a list or an object shows the credential in it",
+                    expected="six asterisks or nothing",
+                    got={"the credential for": ".".join(place)},
+                )
+
+
+def _shows(central: Central, place: tuple[str, ...], value: Any, digits: str) -> bool:
+    """Tell whether the refusal of a value shows it."""
+    body = _wrong(place, value) | {"name": central.name()}
+    method, path, wrap = central.random.choice(
+        [
+            ("POST", "", False),
+            ("PUT", f"/{central.unknown_id()}", False),
+            ("PATCH", f"/{central.unknown_id()}", True),
+            ("POST", "/test", False),
+            ("POST", "/test/updated", True),
+        ]
+    )
+    reply = central.send(method, COLLECTION + path, value={"config": body} if wrap else body)
+    if reply.status != 400:
+        raise Unmet("field-value", f"{'.'.join(place)} of the wrong JSON type answered {shown(reply)}")
+    return any(digits in text for text in (reply.text, *reply.headers.values()))

@@ -22,7 +22,7 @@ from typing import Any
 
 import click
 
-from contract_tests.meta_tests.planted import judged
+from contract_tests.meta_tests.planted import hurried, judged
 from contract_tests.options import PROFILES
 from mock_server import contract as contracts
 from mock_server.auth import Credentials
@@ -41,8 +41,10 @@ _EXCLUDED = ("positive_data_acceptance", "negative_data_rejection", "unsupported
 
 def by_harness(name: str, profile: str) -> dict[str, Any]:
     """Run the harness against one fault."""
+    fault = find(name)
     try:
-        verdict = judged(find(name), profile=profile, seed=1)
+        with hurried(fault) as options:
+            verdict = judged(fault, profile=profile, seed=1, **options)
     except Exception as error:  # noqa: BLE001 (a table with a gap is better than none)
         return {"named": False, "others": [], "touched": [], "requests": 0, "seconds": 0, "errors": [repr(error)]}
     return asdict(verdict)
@@ -96,7 +98,8 @@ def table(faults: Iterable[Fault], results: dict[str, Any], profile: str) -> str
         "# What the harness finds",
         "",
         f"Every planted fault, the profile `{profile}`, seed 1, one run each. *Also red* are further checks that",
-        "failed in the same run. Made by `python -m contract_tests.meta_tests.detection`; do not edit.",
+        "failed in the same run. Seconds of faults that only wait are a thirtieth of a second here, and the limit of",
+        "the run with them. Made by `python -m contract_tests.meta_tests.detection`; do not edit.",
         "",
         *_totals(faults, harness, other),
         "",

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+from contract_tests.checks import latency
 from contract_tests.observers import OBSERVED
 from contract_tests.options import Credentials, Options
 from contract_tests.registry import all_checks
 from contract_tests.run import Report, Run
 from mock_server.auth import Credentials as Known
-from mock_server.faults import Fault
+from mock_server.faults import Fault, tools
 from mock_server.server import running
 from mock_server.settings import Settings
 
@@ -25,9 +28,6 @@ _RUN_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "message-size": {"allow_load": True},
 }
 """What a run has to be allowed for a check to be made."""
-
-_WATCHED = ("list", "create", "read-after-create", "error-shape")
-"""Checks whose requests show what observers look for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +71,13 @@ def report_on(settings: Settings, **options: Any) -> Report:
         )()
 
 
-def judged(fault: Fault, *, only: Iterable[str] = (), profile: str = "default", seed: int = 0) -> Verdict:
+def judged(
+    fault: Fault, *, only: Iterable[str] = (), profile: str = "default", seed: int = 0, **options: Any
+) -> Verdict:
     """Run the harness against a mock with the fault planted."""
     settings = Settings(seed=seed, faults=(fault.name,), **fault.settings)
-    report = report_on(
-        settings, only=tuple(only), profile=profile, seed=seed, timeout=15, **_RUN_OPTIONS.get(fault.check, {})
-    )
+    options = {"timeout": 15, **_RUN_OPTIONS.get(fault.check, {}), **options}
+    report = report_on(settings, only=tuple(only), profile=profile, seed=seed, **options)
     failed = dict.fromkeys(failure.check for failure in report.failures)
     allowed = {fault.check, *fault.also, *ALWAYS_THERE}
     return Verdict(
@@ -89,15 +90,29 @@ def judged(fault: Fault, *, only: Iterable[str] = (), profile: str = "default", 
     )
 
 
-def profile_for(fault: Fault) -> str:
-    """Name a profile that the check of a fault is part of."""
-    check = all_checks().get(fault.check)
-    return "default" if check is None or "default" in check.profiles else check.profiles[-1]
+_TIMED = ("list", "update-read-back", "test-stores-nothing", "name-unique", "long-values-kept")
+"""Checks whose requests are enough to find out what is slow."""
+
+_HURRY = 1 / 30
+"""What a second of a slow fault takes: the sooner it is over, the more of them are tried."""
 
 
-def checks_for(fault: Fault) -> tuple[str, ...]:
-    """Name the checks that are enough to find a fault: its own and what that one stands on."""
-    known = all_checks()
-    if fault.check not in known:
-        return (*_WATCHED, *(each for each in fault.also if each in known))
-    return (*(need for need in known[fault.check].needs if need in known), fault.check)
+def tried(fault: Fault) -> Verdict:
+    """Run what is enough to find a fault: its check and what that one stands on, or a short run of all."""
+    if fault.check in ALWAYS_THERE:
+        return judged(fault, profile="quick")
+    check = all_checks()[fault.check]
+    profile = "default" if "default" in check.profiles else check.profiles[-1]
+    more = (*_TIMED, *fault.also) if fault.check == "response-time" else ()
+    with hurried(fault) as options:
+        return judged(fault, only=(*check.needs, *more, fault.check), profile=profile, **options)
+
+
+@contextmanager
+def hurried(fault: Fault) -> Iterator[dict[str, Any]]:
+    """Let what is slow be slow in a short time; give the options of a run that looks as close."""
+    if fault.check != "response-time":
+        yield {}
+        return
+    with patch.object(tools, "PACE", _HURRY), patch.object(latency, "SLOW", latency.SLOW * _HURRY):
+        yield {"max_response_time": 4 * _HURRY}

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from contract_tests import known
-from contract_tests.meta_tests.planted import ALWAYS_THERE, checks_for, judged, profile_for, report_on
+from contract_tests.meta_tests.planted import ALWAYS_THERE, report_on, tried
 from contract_tests.options import PROFILES
 from contract_tests.registry import all_checks
 from mock_server import contract as contracts
@@ -15,15 +15,15 @@ from mock_server.settings import Settings
 
 SEEDS = int(os.environ.get("MOCK_CENTRAL_SEEDS", "1"))
 
-# The faults of rules are tried each time, all others with MOCK_CENTRAL_FAULTS=all.
-EVERY = os.environ.get("MOCK_CENTRAL_FAULTS") == "all"
-TRIED = [fault.name for fault in all_faults().values() if EVERY or fault.kind == "rule"]
 OUT_OF_REACH = {
     "scanner-v4-not-deleted": "Central's own Scanner V4 is not the run's to delete",
     "ecr-iam-managed": "no option says that the target is the managed service",
     "role-missing": "no option gives a token without a role",
     "database-error": "what the database says is inferred, so no check asserts it",
     "database-error-raw": "what the database says is inferred, so no check asserts it",
+}
+NOT_YET = {
+    "end-cut": "a check wants to delete what a create answered that cannot be read",
 }
 
 
@@ -46,15 +46,21 @@ def test_an_unknown_fault_is_refused_with_names_that_are_close() -> None:
         find("name-uniq")
 
 
-@pytest.mark.parametrize("name", TRIED)
-def test_a_fault_is_found_by_its_check(name: str) -> None:
+def marked(name: str) -> object:
     if name in OUT_OF_REACH:
-        pytest.skip(OUT_OF_REACH[name])
+        return pytest.param(name, marks=pytest.mark.skip(OUT_OF_REACH[name]))
+    reason = NOT_YET.get(name)
+    return pytest.param(name, marks=pytest.mark.xfail(reason=reason, strict=True)) if reason else name
+
+
+@pytest.mark.parametrize("name", [marked(name) for name in all_faults()])
+def test_a_fault_is_found_by_its_check(name: str) -> None:
     fault = find(name)
-    verdict = judged(fault, only=checks_for(fault), profile=profile_for(fault))
+    verdict = tried(fault)
     assert verdict.errors == ()
     assert verdict.named, verdict
-    assert verdict.others == (), verdict
+    # What looks at every answer is red beside the checks that asked for it.
+    assert verdict.others == () or fault.check in ALWAYS_THERE, verdict
 
 
 @pytest.mark.parametrize("profile", PROFILES)

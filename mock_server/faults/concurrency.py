@@ -6,12 +6,25 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from mock_server.faults import Plant, fault
-from mock_server.faults.tools import CREATE, DELETE, EVERY, GET, LIST, PATCH, PUT, around, handled, instead, refused
+from mock_server.faults.tools import (
+    CREATE,
+    DELETE,
+    EVERY,
+    GET,
+    LIST,
+    PATCH,
+    PUT,
+    around,
+    handled,
+    instead,
+    refused,
+    wait,
+)
 
 if TYPE_CHECKING:
     from mock_server.app import MockCentral
@@ -37,17 +50,16 @@ class _Present:
         self.count = 0
         self.lock = threading.Lock()
 
-    @contextmanager
-    def one(self) -> Iterator[int]:
+    def __enter__(self) -> int:
         """Come in, and learn how many are there."""
         with self.lock:
             self.count += 1
-            now = self.count
-        try:
-            yield now
-        finally:
-            with self.lock:
-                self.count -= 1
+            return self.count
+
+    def __exit__(self, *_: object) -> None:
+        """Go."""
+        with self.lock:
+            self.count -= 1
 
 
 @_concurrency("name-race", "Two creates of one name at once both succeed", "same-name-at-once")
@@ -87,11 +99,12 @@ def updates_mixed(app: MockCentral) -> None:
 
     def update(original: Callable[..., None], sent: Mapping[str, Any], *, update_password: bool) -> None:
         original(sent, update_password=update_password)
+        mine = store.get(sent["id"])
         time.sleep(_MEETING)
-        found = store.get(sent["id"])
-        if found is not None:
-            members = {name: value for name, value in sent.items() if isinstance(value, dict)}
-            store.put({**found.integration, **members})
+        now = store.get(sent["id"])
+        if mine and now and mine is not now and "docker" in mine.integration and "docker" in now.integration:
+            endpoint = mine.integration["docker"]["endpoint"]
+            store.put({**now.integration, "docker": {**now.integration["docker"], "endpoint": endpoint}})
 
     around(app.central.service, "update", update)
 
@@ -116,7 +129,7 @@ def list_during_write(app: MockCentral) -> None:
     writers = _Present()
 
     def write(handler: Handler, central: Central, call: Call) -> bytes:
-        with writers.one():
+        with writers:
             time.sleep(_MEETING)
             return handler(central, call)
 
@@ -133,7 +146,7 @@ def _collide(app: MockCentral, operations: tuple[str, ...], status: int, text: s
     inside = _Present()
 
     def one(handler: Handler, central: Central, call: Call) -> bytes:
-        with inside.one() as now:
+        with inside as now:
             if now > 1:
                 raise refused(status, text, code)
             time.sleep(_MEETING)
@@ -183,14 +196,14 @@ def answers_swapped(app: MockCentral) -> None:
     handled(app, (GET,), get)
 
 
-@_concurrency("writes-wait", "A write that meets another waits six seconds", "response-time")
+@_concurrency("writes-wait", "A write that meets another waits six seconds", "response-time", also=("deletes-at-once",))
 def writes_wait(app: MockCentral) -> None:
     """Retry after a deadlock."""
     inside = _Present()
 
     def one(handler: Handler, central: Central, call: Call) -> bytes:
-        with inside.one() as now:
-            time.sleep(6 if now > 1 else _MEETING)
+        with inside as now:
+            wait(6 if now > 1 else _MEETING)
             return handler(central, call)
 
     handled(app, (CREATE, PUT, PATCH, DELETE), one)
@@ -202,7 +215,7 @@ def busy_503(app: MockCentral) -> None:
     inside = _Present()
 
     def one(handler: Handler, central: Central, call: Call) -> bytes:
-        with inside.one() as now:
+        with inside as now:
             if now > 3:
                 raise refused(503, "no worker is free", 14)
             time.sleep(_MEETING)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from mock_server.faults import Plant, fault
-from mock_server.faults.tools import CREATE, DELETE, EVERY, LIST, PUT, TEST, around, handled
+from mock_server.faults.tools import CREATE, DELETE, EVERY, LIST, PUT, TEST, around, handled, wait
 
 if TYPE_CHECKING:
     from mock_server.app import MockCentral
@@ -22,11 +21,11 @@ def _latency(name: str, summary: str, check: str) -> Callable[[Plant], Plant]:
 
 
 def _waits(app: MockCentral, operations: tuple[str, ...], seconds: Callable[[Central, Call], float]) -> None:
-    def wait(handler: Handler, central: Central, call: Call) -> bytes:
-        time.sleep(seconds(central, call))
+    def waiting(handler: Handler, central: Central, call: Call) -> bytes:
+        wait(seconds(central, call))
         return handler(central, call)
 
-    handled(app, operations, wait)
+    handled(app, operations, waiting)
 
 
 def _slow(operation: str, app: MockCentral) -> None:
@@ -56,7 +55,7 @@ def slow_refusals(app: MockCentral) -> None:
 
     def check(original: Callable[..., object], sent: object) -> object:
         found = original(sent)
-        time.sleep(6 if found else 0)
+        wait(6 if found else 0)
         return found
 
     around(app.central.validation, "name_unique", check)
@@ -74,19 +73,19 @@ def create_grows(app: MockCentral) -> None:
     _waits(app, (CREATE,), lambda central, _call: 0.01 * len(central.store))
 
 
-@_latency("long-name-slow", "A name of n characters takes n² microseconds", "slow-input")
+@_latency("long-name-slow", "A name of 5,000 characters takes a second, one of 10,000 takes four", "slow-input")
 def long_name_slow(app: MockCentral) -> None:
     """Match a pattern that tracks back."""
-    _waits(app, (CREATE,), lambda _central, call: min(6, (len(call.body) / 1000) ** 2))
+    _waits(app, (CREATE,), lambda _central, call: min(6, (len(call.body) / 5000) ** 2))
 
 
 @_latency("slow-first-byte", "An answer of more than 8 kB begins after six seconds", "response-time")
 def slow_first_byte(app: MockCentral) -> None:
     """Buffer what is long."""
 
-    def wait(handler: Handler, central: Central, call: Call) -> bytes:
+    def waiting(handler: Handler, central: Central, call: Call) -> bytes:
         answer = handler(central, call)
-        time.sleep(6 if len(answer) > 8192 else 0)
+        wait(6 if len(answer) > 8192 else 0)
         return answer
 
-    handled(app, EVERY, wait)
+    handled(app, EVERY, waiting)

@@ -604,8 +604,9 @@ def path_id_wins(app: MockCentral) -> None:
     """Read the body's id into the path."""
 
     def by_body(handler: Handler, central: Central, call: Call) -> bytes:
-        sent = json.loads(call.body or b"{}")
-        call.id = (sent.get("config") or sent).get("id") or call.id
+        with suppress(ValueError, AttributeError):
+            sent = json.loads(call.body)
+            call.id = (sent.get("config") or sent).get("id") or call.id
         return handler(central, call)
 
     handled(app, (PUT, PATCH), by_body)

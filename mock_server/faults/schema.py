@@ -233,7 +233,7 @@ def put_answers_integration(app: MockCentral) -> None:
     handled(app, (PUT, PATCH), put)
 
 
-@_schema("delete-answers-null", "DELETE answers null")
+@_schema("delete-answers-null", "DELETE answers null", check="delete-answer")
 def delete_answers_null(app: MockCentral) -> None:
     """Answer the other nothing."""
     answers(app, (DELETE,), lambda _: None)
@@ -282,7 +282,7 @@ def error_extra_key(app: MockCentral) -> None:
     errors(app, lambda body: body | {"stack": "service.py:42"})
 
 
-@_error("error-code-text", "`code` of an error is a name")
+@_schema("error-code-text", "`code` of an error is a name")
 def error_code_text(app: MockCentral) -> None:
     """Write the name of the code."""
     errors(app, lambda body: body | {"code": "INVALID_ARGUMENT"})

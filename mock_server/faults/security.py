@@ -205,12 +205,6 @@ def leak_in_reconcile(app: MockCentral) -> None:
     around(app.central.reconcile, "reconcile_credential_masked", check)
 
 
-@_leak("leak-in-decoder", "A credential of the wrong type stands in the text", also=("credential-in-error",))
-def leak_in_decoder(app: MockCentral) -> None:
-    """Show each token."""
-    app.central.decoder.show_credentials = True
-
-
 @_leak("leak-in-header", "The credential of a new integration stands in a header")
 def leak_in_header(app: MockCentral) -> None:
     """Log into the answer."""
@@ -443,16 +437,6 @@ def any_bearer(app: MockCentral) -> None:
     around(app.central.auth, "token_permission", permission)
 
 
-@_security("empty-bearer", "An empty bearer token is let in", "token-invalid", auth=True)
-def empty_bearer(app: MockCentral) -> None:
-    """Compare beginnings."""
-    around(
-        app.central.auth,
-        "token_permission",
-        lambda original, token: original(token) if token.strip() else WRITE,
-    )
-
-
 @_security("any-password", "Any password is let in", "basic-invalid", auth=True)
 def any_password(app: MockCentral) -> None:
     """Look at the form only."""
@@ -460,7 +444,7 @@ def any_password(app: MockCentral) -> None:
 
 
 @_security(
-    "missing-before-credentials", "A missing id is told before the caller is known", "credentials-missing", auth=True
+    "missing-before-credentials", "A missing id is told before the caller is known", "identity-before-lookup", auth=True
 )
 def missing_before_credentials(app: MockCentral) -> None:
     """Tell anybody what exists."""

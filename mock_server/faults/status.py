@@ -71,7 +71,7 @@ def list_nothing_404(app: MockCentral) -> None:
     handled(app, (LIST,), found)
 
 
-@_status("errors-200", "Errors answer status 200", "error-shape")
+@_status("errors-200", "Errors answer status 200", "answer-schema")
 def errors_200(app: MockCentral) -> None:
     """Let the body tell."""
 

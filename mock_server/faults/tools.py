@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -25,6 +26,16 @@ DELETE, TEST, TEST_UPDATED = "DeleteImageIntegration", "TestImageIntegration", "
 EVERY = (LIST, GET, CREATE, PUT, PATCH, DELETE, TEST, TEST_UPDATED)
 
 Json = dict[str, Any]
+
+
+PACE = 1.0
+"""What a second of waiting takes; tests are in a hurry."""
+
+
+def wait(seconds: float) -> None:
+    """Let time pass."""
+    if seconds:
+        time.sleep(seconds * PACE)
 
 
 # -- parts of Central --------------------------------------------------------------------------------

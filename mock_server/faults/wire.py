@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from flask import Response, request
@@ -240,7 +241,7 @@ def case_insensitive_categories(app: MockCentral) -> None:
     readings(app, Reading)
 
 
-@_wire("number-refused", "A category number that is not known is refused", "category-by-number")
+@_wire("number-refused", "A category number that is not known is refused", "category-implemented")
 def number_refused(app: MockCentral) -> None:
     """Know three numbers."""
 
@@ -344,7 +345,7 @@ def query_as_body(app: MockCentral) -> None:
     """Merge what was sent."""
 
     def merged(handler: Handler, central: Central, call: Call) -> bytes:
-        if request.args and call.body:
+        with suppress(ValueError, TypeError):
             call.body = json.dumps(json.loads(call.body) | request.args.to_dict()).encode()
         return handler(central, call)
 
@@ -402,7 +403,7 @@ def plus_kept(app: MockCentral) -> None:
     environs(app, lambda environ: environ.update(QUERY_STRING=environ["QUERY_STRING"].replace("+", "%2B")))
 
 
-@_wire("pretty-wrong-type", "Indented answers are called text/plain", "pretty-answer", also=("answer-media-type",))
+@_wire("pretty-wrong-type", "Indented answers are called text/plain", "answer-media-type", also=("answer-media-type",))
 def pretty_wrong_type(app: MockCentral) -> None:
     """Take them for people's."""
 
@@ -413,7 +414,7 @@ def pretty_wrong_type(app: MockCentral) -> None:
     after(app, changed)
 
 
-@_wire("empty-object-refused", "An empty config member is refused", "empty-config")
+@_wire("empty-object-refused", "An empty config member is refused", "zero-values-emitted")
 def empty_object_refused(app: MockCentral) -> None:
     """Take empty for absent."""
 
