@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -83,11 +84,21 @@ class Central:
             changes[member] = _changed(config, changes[member])
         return _changed(body, changes)
 
-    def some(self, items: Sequence[Item], few: int) -> Sequence[Item]:
-        """Give all items, in a quick run only a few of them, in their order."""
-        if self.options.profile != "quick" or len(items) <= few:
-            return items
-        return [items[index] for index in sorted(self.random.sample(range(len(items)), few))]
+    @property
+    def quick(self) -> bool:
+        """The run is to be short."""
+        return self.options.profile == "quick"
+
+    def some(self, items: Iterable[Item], few: int, usual: int | None = None) -> Sequence[Item]:
+        """Give a few of the items in a quick run, `usual` many (or all) in a default one, all in a deep one.
+
+        They are drawn by chance and keep their order.
+        """
+        found = list(items)
+        number = {"quick": few, "default": usual}.get(self.options.profile)
+        if number is None or number >= len(found):
+            return found
+        return [found[index] for index in sorted(self.random.sample(range(len(found)), number))]
 
     @property
     def creatable_types(self) -> list[str]:
@@ -131,6 +142,16 @@ class Central:
     def list(self, query: str = "", **request: Any) -> Reply:
         """GET the collection; `query` begins with a question mark."""
         return self.send("GET", COLLECTION + query, **request)
+
+    def listed(self) -> dict[str, Body]:
+        """Give the check's integrations in the list as they are shown there, by id."""
+        items = self.list().object.get("integrations")
+        own = re.compile(rf"{re.escape(self.transport.name_prefix + self.check)}-[0-9]")
+        return {
+            str(item.get("id")): item
+            for item in (items if isinstance(items, list) else [])
+            if isinstance(item, dict) and own.match(str(item.get("name")))
+        }
 
     def put(self, id: str, value: Any = None, **request: Any) -> Reply:
         """PUT one integration."""
@@ -309,6 +330,3 @@ def _update(config: Any, update_password: bool | None) -> Body:
 def _changed(body: Mapping[str, Any], changes: Mapping[str, Any]) -> Body:
     changed = {**body, **changes}
     return {key: value for key, value in changed.items() if value is not None or key not in changes}
-
-
-Maker = Callable[[Central], Body]

@@ -13,6 +13,19 @@ from mock_server.contract import MASK, Contract, Message
 
 Body = dict[str, Any]
 
+NEEDED: Mapping[str, tuple[str, ...]] = {
+    "docker": (),
+    "quay": ("endpoint",),
+    "ecr": ("registryId", "region", "accessKeyId", "secretAccessKey"),
+    "artifactregistry": ("endpoint", "serviceAccount"),
+    "azure": ("endpoint", "password"),
+    "ibm": ("endpoint", "apiKey"),
+    "clair": ("endpoint",),
+    "clairV4": ("endpoint",),
+    "clairify": ("endpoint",),
+}
+"""What a client of the type needs; every other field of the config may be left out."""
+
 SERVICE_ACCOUNT = '{"type":"service_account","project_id":"example-project","private_key_id":"%s"}'
 
 
@@ -86,16 +99,16 @@ def whole(message: Message, sent: Mapping[str, Any]) -> Body:
     return answer
 
 
-def masked(message: Message, answer: Mapping[str, Any]) -> Body:
+def masked(message: Message, answer: Mapping[str, Any], mask: str = MASK) -> Body:
     """Put the mask in the place of each credential, of an empty one too."""
     copy = dict(answer)
     for field in message.fields:
         if copy.get(field.name) is None:
             continue
         if field.scrub == "always":
-            copy[field.name] = MASK
+            copy[field.name] = mask
         elif field.message is not None and isinstance(copy[field.name], dict):
-            copy[field.name] = masked(field.message, copy[field.name])
+            copy[field.name] = masked(field.message, copy[field.name], mask)
     return copy
 
 

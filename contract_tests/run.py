@@ -28,7 +28,7 @@ from contract_tests.ledger import Ledger, leftovers
 from contract_tests.observers import OBSERVED, Observers
 from contract_tests.options import Options
 from contract_tests.registry import Check, all_checks
-from contract_tests.transport import COLLECTION, Exchange, Transport, is_loopback
+from contract_tests.transport import COLLECTION, Exchange, Transport
 from mock_server import contract as contracts
 from mock_server.contract import VERSIONS
 
@@ -223,7 +223,7 @@ class Run:
         if failed:
             result.outcome, result.reason = SKIPPED, f"needs {failed[0]}, which failed"
             return result
-        if check.writes and not self._may_write:
+        if check.writes and not self.transport.may_write:
             result.outcome, result.reason = SKIPPED, "would write; give --allow-writes to let it"
             return result
         central = Central(self.transport, check.id, self.shared)
@@ -261,10 +261,6 @@ class Run:
         result.seconds = time.monotonic() - started
         result.requests = self.transport.count - count
         return result
-
-    @property
-    def _may_write(self) -> bool:
-        return self.options.allow_writes or is_loopback(self.transport.base)
 
     # -- after ------------------------------------------------------------------------------------
 

@@ -278,12 +278,17 @@ class Transport:
 
     # -- ownership --------------------------------------------------------------------------------
 
+    @property
+    def may_write(self) -> bool:
+        """The run may change something here at all."""
+        return self.options.allow_writes or is_loopback(self.base)
+
     def _guard(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> None:
         """Refuse to send what could change something that is not the run's."""
         method = headers.get("X-HTTP-Method-Override", method).upper()
         if method in _SAFE_METHODS:
             return
-        if not self.options.allow_writes and not is_loopback(self.base):
+        if not self.may_write:
             raise OwnershipError(f"{method} {path}: writing to {self.base} was not allowed")
         route = unquote(urlsplit(path).path)
         if not route.startswith(COLLECTION + "/"):

@@ -125,7 +125,7 @@ def same_name_at_once(central: Central) -> None:
                 }
                 _one_wins(central, replies, name)
                 see_listed(central, won, "what creates of one name left", f"?name={name}")
-        for each in clients.rounds() if central.options.profile != "quick" else ():
+        for each in clients.rounds() if not central.quick else ():
             with each, central.case():
                 made = [central.created() for _ in range(2)]
                 bodies = [body | {"name": made[0][1]["name"] + "-same"} for _, body in made]

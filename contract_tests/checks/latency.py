@@ -270,7 +270,7 @@ def _grown(few: dict[str, float], many: dict[str, float], more: int) -> Iterator
 def _costs(central: Central) -> dict[str, float]:
     """Give the seconds that each operation takes."""
     found: dict[str, list[float]] = defaultdict(list)
-    for _ in range(2 if central.options.profile == "quick" else 5):
+    for _ in range(2 if central.quick else 5):
         mark = len(central.transport.exchanges)
         id, sent = central.created()
         central.get(id)

@@ -25,28 +25,6 @@ _kept: WeakKeyDictionary[Shared, tuple[str, Body, float]] = WeakKeyDictionary()
 """What a run has created early, to be looked at when it is older."""
 
 
-def quick(central: Central) -> bool:
-    """Tell whether the run is to be short."""
-    return central.options.profile == "quick"
-
-
-def sampled(central: Central, items: Sequence[str], few: int, some: int) -> Sequence[str]:
-    """Give a few of the items in a quick run, some in a usual one, all in a deep one."""
-    number = {"quick": few, "default": some, "deep": len(items)}[central.options.profile]
-    return central.random.sample(list(items), min(number, len(items)))
-
-
-def own(central: Central) -> dict[str, Body]:
-    """Give the check's integrations in the list as they are shown there, by id."""
-    items = central.list().object.get("integrations")
-    prefix = f"{central.transport.name_prefix}{central.check}-"
-    return {
-        str(item.get("id")): item
-        for item in (items if isinstance(items, list) else [])
-        if isinstance(item, dict) and str(item.get("name", "")).startswith(prefix)
-    }
-
-
 def filtered(central: Central, query: str) -> list[str]:
     """Give the ids that the list answers for a query."""
     items = central.list(query).object.get("integrations")
@@ -96,7 +74,7 @@ def list_holds_what_was_created(central: Central) -> None:
         see_listed(central, sent, "the check's integrations in the list")
         for id, body in sent.items():
             see_stored(central, id, body, "an integration of the list, read by its id")
-        for gone in list(sent)[1 : 2 if quick(central) else 5]:
+        for gone in list(sent)[1 : 2 if central.quick else 5]:
             deleted(central, gone)
             del sent[gone]
             see_listed(central, sent, "the list after one was deleted")
@@ -112,13 +90,13 @@ def list_by_name(central: Central) -> None:
         central.same(filtered(central, f"?name={name}"), [id], "the list by name")
         central.same(filtered(central, f"?name={name}-More"), [longer], "the list by a longer name")
         others = [f"{name}-more", f"{name[:-1]}%25", f"%20{name}"]
-        if not quick(central):
+        if not central.quick:
             others += [name[:-1], name[1:], name.upper(), f"{name}%20", f"{name}*", f"{name[:-1]}_", "no-such-name"]
         for other in others:
             central.same(filtered(central, f"?name={other}"), [], f"the list by the name {other!r}")
         central.true({id, longer} <= set(filtered(central, "?name=")), "an empty name does not filter")
     with central.case():
-        for type in sampled(central, central.creatable_types, 1, 4):
+        for type in central.some(central.creatable_types, 1, 4):
             name = central.name(" Ä&b=c+d%41")
             id, _ = central.created(type, name=name)
             central.same(filtered(central, f"?name={quote(name, safe='')}"), [id], f"the list by name, type {type}")
@@ -168,7 +146,7 @@ def many_kept(central: Central) -> None:
         central.same(len(set(ids)), number, "different ids")
         _see_all(central, ids, dict(zip(ids, bodies, strict=True)))
         see_stored(central, ids[0], bodies[0], f"the first of {number}")
-        if not quick(central):
+        if not central.quick:
             for id in ids:
                 deleted(central, id)
             see_listed(central, {}, f"the list after {number} were deleted")
@@ -209,11 +187,11 @@ def update_read_back(central: Central) -> None:
         for type in types:
             ids[type], body = central.created_from(turned(central, type, 0))
             sent[ids[type]] = body
-        for turn, way in enumerate(("PUT", "PATCH") if quick(central) else ("PUT", "PATCH", "PUT", "PATCH"), 1):
+        for turn, way in enumerate(("PUT", "PATCH") if central.quick else ("PUT", "PATCH", "PUT", "PATCH"), 1):
             for type, id in ids.items():
                 sent[id] = turned(central, type, turn)
                 updated(central, way, id, sent[id])
-                if not quick(central):
+                if not central.quick:
                     see_stored(central, id, sent[id], f"type {type} after {way}")
             found = listed(central)
             wrong = differences(found, expected(central, sent))
@@ -224,7 +202,7 @@ def update_read_back(central: Central) -> None:
             except CheckFailed as error:
                 error.intermittent = True  # each of them alone went well
                 raise
-    for type in types if not quick(central) else ():
+    for type in types if not central.quick else ():
         with central.case():
             _switched(central, type)
 
@@ -302,7 +280,7 @@ def _turned_config(central: Central, type: str, message: Message, turn: int) -> 
 
 @check("update-changes-one", "lifecycle", needs=("create",), title="An update changes one integration and no other")
 def update_changes_one(central: Central) -> None:
-    for type in sampled(central, central.creatable_types, 1, 6):
+    for type in central.some(central.creatable_types, 1, 6):
         with central.case():
             sent = _neighbours(central, type)
             id = list(sent)[1]
@@ -363,7 +341,7 @@ def other_fields_kept(central: Central) -> None:
 
 @check("delete-answer", "lifecycle", needs=("create",), title="DELETE answers {} once and 404 from then on")
 def delete_answer(central: Central) -> None:
-    for type in sampled(central, central.creatable_types, 1, 6):
+    for type in central.some(central.creatable_types, 1, 6):
         with central.case():
             sent = _neighbours(central, type)
             id, name = list(sent)[1], list(sent.values())[1]["name"]
@@ -381,7 +359,7 @@ def ids_not_reused(central: Central) -> None:
     with central.case():
         seen: list[str] = []
         body = central.integration()
-        for _ in range(3 if quick(central) else 8):
+        for _ in range(3 if central.quick else 8):
             id, _sent = central.created_from(body)
             seen.append(id)
             central.remove(id)

@@ -13,8 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from contract_tests.central import Central, shown
-from contract_tests.checks.lifecycle import own
-from contract_tests.checks.validation import quick, sampled
 from contract_tests.failures import CheckFailed, Skip, Unmet
 from contract_tests.registry import check
 from contract_tests.transport import COLLECTION, Reply
@@ -108,9 +106,9 @@ def nothing_done(central: Central, caller: Caller, rule: str) -> None:
     """See that each operation that writes refuses the caller and does nothing."""
     with central.case():
         id, _ = central.created()
-        before = own(central)
+        before = central.listed()
         refused_all(central, writes(central, id), caller, rule)
-        central.same(own(central), before, "the check's integrations after requests that were refused")
+        central.same(central.listed(), before, "the check's integrations after requests that were refused")
 
 
 # -- callers without credentials, or without a permission ---------------------------------------------
@@ -123,9 +121,9 @@ def credentials_missing(central: Central) -> None:
     # Header fields lose the blanks at their ends, so a scheme that stands alone has none.
     for text in ["Digest x", *central.some([secret, "Bearer", "Basic", f"Token {secret}", ""], 1)]:
         with central.case():
-            calls = sampled(central, writes_without_id(central), 1, 2)
+            calls = central.some(writes_without_id(central), 1, 2)
             refused_all(central, calls, header(text), "credentials-missing")
-    if not quick(central):
+    if not central.quick:
         reply = central.test(central.integration("scannerv4"), role="nobody")
         central.same(reply.message, central.text("credentials-missing"), "the whole text for a caller unknown")
 
@@ -136,12 +134,12 @@ def read_permission(central: Central) -> None:
     calls: Sequence[tuple[str, Call]] = reads(central)
     none = central.text("credentials-missing")
     not_read(central, calls, NOBODY, none)
-    not_read(central, sampled(central, calls, 0, 3), header("Digest x"), none)
+    not_read(central, central.some(calls, 0, 3), header("Digest x"), none)
     if central.options.credentials.read_only is not None:
         for operation, call in calls[:2]:
             central.taken(call(role="read-only"), f"{operation} with the read-only token")
     if central.options.credentials.no_access is not None:
-        calls = sampled(central, calls, 2, 3)
+        calls = central.some(calls, 2, 3)
         if central.text("role-missing") in central.list(role="no-access").message:
             not_read(central, calls, {"role": "no-access"}, central.text("role-missing"))
         else:
@@ -165,7 +163,7 @@ def identity_before_lookup(central: Central) -> None:
             ("PUT of what is not valid", central.put(id, invalid, role="nobody")),
         ):
             central.refused(reply, what, status=401, code=16)
-    if quick(central):
+    if central.quick:
         return
     with central.case():
         for what, reply in (
@@ -195,9 +193,9 @@ def write_permission(central: Central) -> None:
         nothing_done(central, {"role": "read-only"}, "write-permission")
     if given.no_access is not None and not roleless(central):
         with central.case():
-            calls = sampled(central, writes(central, central.unknown_id()), 2, 6)
+            calls = central.some(writes(central, central.unknown_id()), 2, 6)
             refused_all(central, calls, {"role": "no-access"}, "write-permission")
-    if given.read_only is not None and not quick(central):
+    if given.read_only is not None and not central.quick:
         with central.case():  # whether there is something to write does not change the answer
             refused_all(central, writes(central, central.unknown_id()), {"role": "read-only"}, "write-permission")
 
@@ -238,12 +236,12 @@ def token_invalid(central: Central) -> None:
     wrong = header("Bearer not-a-token")
     with central.case():
         refused_all(central, writes(central, central.unknown_id()), wrong, "token-invalid")
-    not_read(central, sampled(central, reads(central), 1, 3), wrong, central.text("token-invalid"))
+    not_read(central, central.some(reads(central), 1, 3), wrong, central.text("token-invalid"))
     near = [f"x{secret}", f"{secret} {secret}", secret[: len(secret) // 2] or "x", UNSIGNED]
     near += [each for each in (secret.swapcase(),) if each != secret]
     for token in [f"{secret}x", secret[:-1], *central.some(near, 1)]:
         with central.case():
-            calls = sampled(central, writes(central, central.unknown_id()), 1, 2)
+            calls = central.some(writes(central, central.unknown_id()), 1, 2)
             refused_all(central, calls, header(f"Bearer {token}"), "token-invalid")
 
 
@@ -253,10 +251,10 @@ def basic_invalid(central: Central) -> None:
     more = central.some([("nobody", "wrong"), (user, user), ("", "")], 0)
     for name, password in [(user, "wrong"), (user, ""), *more]:
         with central.case():
-            calls = sampled(central, writes(central, central.unknown_id()), 1, 3)
+            calls = central.some(writes(central, central.unknown_id()), 1, 3)
             refused_all(central, calls, header(basic(f"{name}:{password}")), "basic-invalid", user=f'"{name}"')
     reason = central.text("basic-invalid", user=f'"{user}"')
-    not_read(central, sampled(central, reads(central), 1, 2), header(basic(f"{user}:wrong")), reason)
+    not_read(central, central.some(reads(central), 1, 2), header(basic(f"{user}:wrong")), reason)
 
 
 def _user(authorization: str) -> str:
@@ -272,9 +270,9 @@ def basic_malformed(central: Central) -> None:
     asked_for(central)
     for text in central.some(["Basic !!!", basic("no-colon"), "Basic YWRtaW4", "Basic admin:password"], 2):
         with central.case():
-            calls = sampled(central, writes(central, central.unknown_id()), 1, 3)
+            calls = central.some(writes(central, central.unknown_id()), 1, 3)
             refused_all(central, calls, header(text), "basic-malformed")
-    not_read(central, sampled(central, reads(central), 1, 2), header("Basic !!!"), central.text("basic-malformed"))
+    not_read(central, central.some(reads(central), 1, 2), header("Basic !!!"), central.text("basic-malformed"))
 
 
 # -- the request and the answer -----------------------------------------------------------------------

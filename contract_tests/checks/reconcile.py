@@ -13,18 +13,15 @@ from contract_tests.central import Central
 from contract_tests.checks.validation import (
     FRESH,
     SOURCE,
-    drawn,
     is_managed,
     left_alone,
     made,
     named,
-    quick,
     reads_as,
-    sampled,
     untestable,
 )
 from contract_tests.failures import Unmet
-from contract_tests.integrations import Body, member_of
+from contract_tests.integrations import Body, masked, member_of
 from contract_tests.registry import check
 from contract_tests.transport import Reply
 from mock_server.contract import MASK, Field, Message
@@ -71,20 +68,9 @@ class Spot(NamedTuple):
         return ".".join(self.place)
 
 
-def hidden(message: Message, value: Body, credential: str) -> Body:
-    """Put `credential` (the mask or nothing) in the place of each credential."""
-    copy = dict(value)
-    for field in message.fields:
-        if field.scrub == "always" and field.name in copy:
-            copy[field.name] = credential
-        elif field.message is not None and isinstance(copy.get(field.name), dict):
-            copy[field.name] = hidden(field.message, copy[field.name], credential)
-    return copy
-
-
 def keeping(central: Central, sent: Body, credential: str = MASK) -> Body:
     """Give what a client sends that does not know the credentials."""
-    return hidden(central.contract.integration, sent, credential)
+    return masked(central.contract.integration, sent, credential)
 
 
 def spots(central: Central, body: Body) -> Iterator[Spot]:
@@ -151,7 +137,7 @@ class Stored:
 
     def refuses(self, body: Body, text: str, what: str) -> None:
         """See that an update that keeps the credentials is refused; it would also give another name."""
-        flag = drawn(self.central, (False, None))
+        flag = self.central.random.choice((False, None))
         with self.central.attempt():
             reply = self.central.patch(self.id, body | {"name": self.central.name()}, update_password=flag)
             if not is_managed(self.central, reply):
@@ -159,7 +145,7 @@ class Stored:
 
     def refuses_test(self, body: Body, text: str, what: str) -> None:
         """See that a test with the stored credentials is refused; were it not, it would contact nothing."""
-        flag = drawn(self.central, (False, None))
+        flag = self.central.random.choice((False, None))
         with self.central.attempt():
             body = untestable(self.central, body) | {"id": self.id}
             reply = self.central.test_updated(body, update_password=flag)
@@ -168,7 +154,7 @@ class Stored:
 
     def is_unchanged(self) -> None:
         """See that nothing of what was refused is stored. Quick runs see to that in fewer places."""
-        if not quick(self.central):
+        if not self.central.quick:
             reads_as(self.central, self.id, self.sent, "an integration after refused updates")
 
 
@@ -178,7 +164,7 @@ def _told(flag: bool | None) -> str:
 
 def each_stored(central: Central, variants: Sequence[Variant], **more: Any) -> Iterator[tuple[Stored, Body]]:
     """Give each variant, stored. In a quick run one integration is all of them, one after the other."""
-    if quick(central):
+    if central.quick:
         with central.case():
             stored = Stored(central)
             for variant in variants:
@@ -199,7 +185,7 @@ def reconcile_needs_id(central: Central) -> None:
     body = central.integration("scannerv4")
     central.taken(central.test_updated(body, update_password=True), "a test that contacts nothing", need="test-passes")
     for flag in central.some((False, None), 1):
-        like, _ = drawn(central, PLAIN)
+        like, _ = central.random.choice(PLAIN)
         for each in central.some((body, untestable(central, keeping(central, central.integration(like)))), 1):
             with central.case():
                 reply = central.test_updated(each, update_password=flag)
@@ -209,13 +195,13 @@ def reconcile_needs_id(central: Central) -> None:
 
 @check("reconcile-needs-config", "rules", needs=("create",))
 def reconcile_needs_config(central: Central) -> None:
-    for stored, sent in each_stored(central, sampled(central, (*PLAIN, *UNTAGGED), 1, 1)):
+    for stored, sent in each_stored(central, central.some((*PLAIN, *UNTAGGED), 1, 1)):
         member = str(member_of(central.contract, sent))
         text = central.text("reconcile-needs-config")
         absent = {key: value for key, value in sent.items() if key != member}
         for body in central.some((absent, sent | {member: None}), 1):
             stored.refuses(body, text, "without a config member")
-            if not quick(central):
+            if not central.quick:
                 stored.refuses_test(body, text, "without a config member")
         stored.is_unchanged()
 
@@ -227,10 +213,10 @@ def reconcile_needs_config(central: Central) -> None:
 def reconcile_same_member(central: Central) -> None:
     members = {like: str(member_of(central.contract, central.integration(like))) for like, _ in (*PLAIN, *UNTAGGED)}
     go_names = {field.name: field.go_name for field in central.contract.integration.members}
-    for stored, sent in each_stored(central, sampled(central, (*PLAIN, *UNTAGGED), 1, 4)):
+    for stored, sent in each_stored(central, central.some((*PLAIN, *UNTAGGED), 1, 4)):
         mine = members[sent["type"]]
         likes = [like for like, member in members.items() if member != mine and (like, mine) != ("azure", "docker")]
-        for like in sampled(central, likes, 2, 2):
+        for like in central.some(likes, 2, 2):
             other = keeping(central, central.integration(like))
             if "endpoint" in sent[mine]:
                 # As like as can be: only the member is another.
@@ -246,7 +232,7 @@ def reconcile_same_member(central: Central) -> None:
 @check("reconcile-dependent-unchanged", "rules", needs=("create",))
 def reconcile_dependent_unchanged(central: Central) -> None:
     for stored, sent in each_stored(central, PLAIN):
-        kept = keeping(central, sent, drawn(central, (MASK, "")))
+        kept = keeping(central, sent, central.random.choice((MASK, "")))
         for spot in spots(central, sent):
             if spot.field.scrub != "dependent":
                 continue
@@ -254,13 +240,13 @@ def reconcile_dependent_unchanged(central: Central) -> None:
             much, *little = others(spot, value_at(sent, spot.place))
             # What differs little may still reach another host, or the same without TLS.
             values = (
-                [drawn(central, [much, *little[:2]])] if quick(central) else [much, *sampled(central, little, 1, 1)]
+                [central.random.choice([much, *little[:2]])] if central.quick else [much, *central.some(little, 1, 1)]
             )
             for value in values:
                 body = with_value(kept, spot.place, value)
                 stored.refuses(body, text, f"that changes only {spot} to {value!r}")
         stored.is_unchanged()
-    if quick(central):
+    if central.quick:
         return
     for stored, sent in each_stored(central, (("azure", {"azure": {"wifEnabled": True, "username": ""}}),)):
         for field, value in (("WifEnabled", False), ("Username", "other")):
@@ -281,7 +267,7 @@ def reconcile_credential_masked(central: Central) -> None:
             text = central.text("reconcile-credential-masked", field=spot.path)
             right = value_at(sent, spot.place)
             values = [right or central.secret(), central.secret(), "*****", "*******", f"{MASK} ", " "]
-            few = [drawn(central, values)] if quick(central) else [*values[:2], *sampled(central, values[2:], 1, 1)]
+            few = [central.random.choice(values)] if central.quick else [*values[:2], *central.some(values[2:], 1, 1)]
             for value in few:
                 body = with_value(keeping(central, sent), spot.place, value)
                 what = "the right credential" if value == right else f"{value!r}" if "*" in value else "a credential"
@@ -321,7 +307,7 @@ def reconcile_message_not_added(central: Central) -> None:
             messages["ecr.authorizationData.expiresAt"] = [DATA["expiresAt"]]
         elif "ecr" in sent:
             messages["ecr.authorizationData"] = [DATA | {"password": MASK}, {}]
-        if quick(central) and "ecr" in sent:
+        if central.quick and "ecr" in sent:
             del messages["source"]
         for place, values in messages.items():
             for value in central.some(values, 1):
@@ -338,7 +324,7 @@ def reconcile_message_not_added(central: Central) -> None:
     title="What no credential depends on changes without credentials",
 )
 def reconcile_free_fields(central: Central) -> None:
-    for stored, sent in each_stored(central, sampled(central, (*VARIANTS, *UNTAGGED), 0, 6)):
+    for stored, sent in each_stored(central, central.some((*VARIANTS, *UNTAGGED), 0, 6)):
         body = keeping(central, sent) | {"name": central.name(), "autogenerated": True, "clusterId": "another-cluster"}
         for spot in spots(central, sent):
             # A role that is used excludes an endpoint: that is another rule's matter.
@@ -370,14 +356,14 @@ def reconcile_free_fields(central: Central) -> None:
     title="/test/updated keeps every rule of stored credentials",
 )
 def reconcile_on_test(central: Central) -> None:
-    for stored, sent in each_stored(central, (VARIANTS[0], *sampled(central, VARIANTS[2:], 0, 2))):
+    for stored, sent in each_stored(central, (VARIANTS[0], *central.some(VARIANTS[2:], 0, 2))):
         kept = keeping(central, sent)
         for spot in spots(central, sent):
             if spot.field.scrub == "dependent":
                 text = central.text("reconcile-dependent-unchanged", field=spot.path)
                 body = with_value(kept, spot.place, others(spot, value_at(sent, spot.place))[0])
                 stored.refuses_test(body, text, f"that changes only {spot}")
-            elif spot.field.scrub == "always" and not quick(central):
+            elif spot.field.scrub == "always" and not central.quick:
                 text = central.text("reconcile-credential-masked", field=spot.path)
                 body = with_value(kept, spot.place, central.secret())
                 stored.refuses_test(body, text, f"with a credential in {spot}")
@@ -396,7 +382,7 @@ def reconcile_on_test(central: Central) -> None:
         text = central.text("reconcile-same-member", sent="Docker", stored="Quay")
         stored.refuses_test(body, text, "with another member")
         stored.is_unchanged()
-        if quick(central):
+        if central.quick:
             continue
         # What may be sent comes as far as the client, which cannot be built for this category.
         text = central.text("node-scanner-type-known", type='"quay"')
@@ -450,19 +436,19 @@ def stored_credentials_kept(central: Central) -> None:
         forms = [MASK, ""]
         central.random.shuffle(forms)
         # The second update finds what the first one has left.
-        for form in forms[:1] if quick(central) and sent["type"] != "artifactregistry" else forms:
+        for form in forms[:1] if central.quick and sent["type"] != "artifactregistry" else forms:
             reply = central.patch(
-                stored.id, keeping(central, sent, form), update_password=drawn(central, (False, None))
+                stored.id, keeping(central, sent, form), update_password=central.random.choice((False, None))
             )
             central.taken(reply, f"PATCH of {sent['type']} with {form or 'nothing'!r} for its credentials")
-        if not quick(central):
+        if not central.quick:
             left_out = _without_credentials(central.contract.integration, sent)
             left_out |= {"name": central.name(), "clusterId": "another-cluster"}
             reply = central.patch(stored.id, left_out)
             central.taken(reply, f"PATCH of {sent['type']} that leaves its credentials out")
             reads_as(central, stored.id, left_out, f"type {sent['type']} after updates that kept its credentials")
             central.taken(central.patch(stored.id, keeping(central, sent, forms[0])), f"PATCH of {sent['type']} again")
-    if not quick(central):
+    if not central.quick:
         _nothing_kept_as_nothing(central)
 
 
@@ -498,7 +484,7 @@ EMPTY: tuple[tuple[str, Variant], ...] = (
 
 def _nothing_kept_as_nothing(central: Central) -> None:
     """See that a mask over an empty credential keeps it empty: a client that needs it is not built."""
-    for rule, (like, changes) in sampled(central, EMPTY, 1, 3):
+    for rule, (like, changes) in central.some(EMPTY, 1, 3):
         with central.case():
             id, _ = central.created(like)
             empty = made(central, like, changes)
@@ -521,18 +507,18 @@ def _nothing_kept_as_nothing(central: Central) -> None:
     title="With updatePassword true all that is sent replaces all that is stored",
 )
 def credentials_replaced(central: Central) -> None:
-    for rule, (like, changes) in sampled(central, EMPTY, 1, 3):
+    for rule, (like, changes) in central.some(EMPTY, 1, 3):
         with central.case():
             id, _ = central.created(like)
             body = made(central, like, changes)
-            if not quick(central):
+            if not central.quick:
                 reply = central.test(body | {"id": id})
                 what = f"a test of {like} without the credential that is stored"
                 central.refused(reply, what, text=central.text(rule))
             reply = central.patch(id, body, update_password=True)
             what = f"PATCH of {like} that replaces the credential with nothing"
             central.refused(reply, what, status=500, code=13, text=central.text(rule))
-    for stored, sent in each_stored(central, sampled(central, VARIANTS, 0, 3)):
+    for stored, sent in each_stored(central, central.some(VARIANTS, 0, 3)):
         body = sent
         for spot in spots(central, sent):
             if spot.field.scrub == "dependent" and spot.field.kind == "string":
@@ -540,7 +526,7 @@ def credentials_replaced(central: Central) -> None:
         body = body | {"name": central.name(), "source": SOURCE}
         central.taken(central.patch(stored.id, body, update_password=True), f"PATCH of all of {sent['type']}")
         reads_as(central, stored.id, body, f"type {sent['type']} after PATCH with credentials")
-    if quick(central):
+    if central.quick:
         return
     with central.case():
         id, _ = central.created("quay", source=SOURCE)
@@ -565,11 +551,11 @@ def mask_taken_literally(central: Central) -> None:
             status, code = (400, 3) if where == "a test" else (500, 13)
             reply = send(id, keeping(central, sent) | {"name": central.name()})
             central.refused(reply, f"{where} of artifactregistry with the mask", status=status, code=code, text=text)
-        for like in sampled(central, ("docker", "ibm", "azure", "quay", "ecr"), 1, 3):
-            where, send = drawn(central, ways[: 2 if quick(central) else 3])
+        for like in central.some(("docker", "ibm", "azure", "quay", "ecr"), 1, 3):
+            where, send = central.random.choice(ways[: 2 if central.quick else 3])
             body = keeping(central, central.integration(like))
             central.taken(send(id, body), f"{where} of {like} with the mask")
-            if where != "a create" and not quick(central):
+            if where != "a create" and not central.quick:
                 central.taken(central.patch(id, body), f"PATCH of {like} after that")
 
 

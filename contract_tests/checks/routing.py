@@ -20,15 +20,6 @@ _NO_ROUTE = (
 )
 
 
-def quick(central: Central) -> bool:
-    """Tell whether the run is to be short."""
-    return central.options.profile == "quick"
-
-
-def _may_write(central: Central) -> bool:
-    return central.options.allow_writes or is_loopback(central.transport.base)
-
-
 def _list_of_nothing(central: Central) -> str:
     return f"{COLLECTION}?name={central.name()}"
 
@@ -38,11 +29,11 @@ def _list_of_nothing(central: Central) -> str:
 
 @check("unknown-route", "rules", needs=("list",), writes=False)
 def unknown_route(central: Central) -> None:
-    others = [central.random.choice(_NO_ROUTE)] if quick(central) else _NO_ROUTE
+    others = [central.random.choice(_NO_ROUTE)] if central.quick else _NO_ROUTE
     for path in ("/v1/ImageIntegrations", *others):
         with central.case():
             central.refused_by(central.send("GET", path), "unknown-route", f"GET {path}")
-    if _may_write(central) and not quick(central):
+    if central.transport.may_write and not central.quick:
         with central.case():
             reply = central.send("POST", "/v1/nothing", value=central.integration())
             central.refused_by(reply, "unknown-route", "POST /v1/nothing")
@@ -64,13 +55,13 @@ def test_path_is_an_id(central: Central) -> None:
 def method_not_allowed(central: Central) -> None:
     item = f"{COLLECTION}/{central.unknown_id()}"
     requests = [("GET", f"{COLLECTION}/test/updated"), ("OPTIONS", COLLECTION), ("HEAD", COLLECTION)]
-    if _may_write(central):
+    if central.transport.may_write:
         requests += [("PUT", COLLECTION), ("PATCH", COLLECTION), ("POST", item)]
-    if not quick(central):
+    if not central.quick:
         requests += [("OPTIONS", item), ("HEAD", item), ("OPTIONS", f"{COLLECTION}/test")]
-        if _may_write(central):
+        if central.transport.may_write:
             requests += [("POST", f"{COLLECTION}/")]
-    if is_loopback(central.transport.base) and not quick(central):
+    if is_loopback(central.transport.base) and not central.quick:
         # Proxies have their own answer to TRACE, and no shared server shall be asked to delete everything.
         requests += [("TRACE", COLLECTION), ("DELETE", COLLECTION)]
     for method, path in requests:
@@ -90,7 +81,7 @@ def method_override(central: Central) -> None:
     delete = {"X-HTTP-Method-Override": "DELETE"}
     reply = central.send("POST", path, body=b"{}", headers=delete)
     central.refused_by(reply, "method-not-allowed", "the header beside a body that is not a form")
-    if not quick(central):
+    if not central.quick:
         get = {"X-HTTP-Method-Override": "GET", "Content-Type": FORM}
         reply = central.send("POST", COLLECTION, body=f"name={quote(sent['name'])}".encode(), headers=get)
         central.taken(reply, "a form POST that is a GET by its header")
@@ -107,7 +98,7 @@ def method_override(central: Central) -> None:
 @check("pretty-answer", "rules", needs=("list",), writes=False)
 def pretty_answer(central: Central) -> None:
     _is_indented(central, _list_of_nothing(central), {"integrations": []}, '\n  "integrations":')
-    if _may_write(central) and not quick(central):
+    if central.transport.may_write and not central.quick:
         id, _ = central.created()
         plain = central.get(id)
         central.taken(plain, "reading a new integration", need="read-after-create")
@@ -117,7 +108,7 @@ def pretty_answer(central: Central) -> None:
 def _is_indented(central: Central, path: str, plain: Any, line: str) -> None:
     accept = {"Accept": "application/json+pretty"}
     asked: list[tuple[str, dict[str, str]]] = [("&pretty", {}), ("", accept)]
-    if not quick(central):
+    if not central.quick:
         asked += [("&pretty=false", {})]
     for query, headers in asked:
         reply = central.send("GET", path + query, headers=headers)
@@ -165,14 +156,14 @@ def answer_headers(central: Central) -> None:
     allowed = reply.headers.get("Access-Control-Allow-Origin")
     central.true(allowed is None, "pages of other origins may not read the API", expected=None, got=allowed)
     _as_every_answer(central, central.get(central.unknown_id()), "an error 404")
-    if not _may_write(central):
+    if not central.transport.may_write:
         return
     body = central.integration()
     reply = central.create(body)
     central.taken(reply, "creating", need="create")
     _as_every_answer(central, reply, "the answer to a create")
     id = str(reply.object.get("id"))
-    if not quick(central):
+    if not central.quick:
         _as_every_answer(central, central.create({}), "an error 400")
         _as_every_answer(central, central.get(id), "an integration")
         _as_every_answer(central, central.put(id, body), "the answer to a PUT")

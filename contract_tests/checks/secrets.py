@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from contract_tests.central import Central, shown
-from contract_tests.checks.lifecycle import own
 from contract_tests.checks.reconcile import AUTHORIZED, PLAIN, ROBOTIC, VARIANTS, Variant, keeping
-from contract_tests.checks.validation import made, quick, sampled
+from contract_tests.checks.validation import made
 from contract_tests.failures import CheckFailed, Unmet
 from contract_tests.integrations import Body, read_answer
 from contract_tests.observers import UNMASKED, credentials_of
@@ -73,14 +72,14 @@ def masks_everywhere(central: Central) -> None:
         for like, changes in [*variants[:members], *central.some(variants[members:], 2)]:
             id, sent = central.created_from(made(central, like, changes))
             created[id] = sent
-        listed = own(central)
+        listed = central.listed()
         for id, sent in created.items():
             masked_in(central, listed.get(id), sent)
         for id, sent in central.some(list(created.items()), 2):
             masked_in(central, central.get(id).object, sent)
-        for _, sent in sampled(central, list(created.items()), 1, 4):
+        for _, sent in central.some(list(created.items()), 1, 4):
             masked_in(central, by_name(central, sent), sent)
-    for like, changes in sampled(central, variants[: members + 2], 1, 3):
+    for like, changes in central.some(variants[: members + 2], 1, 3):
         with central.case():
             _masked_after_writes(central, like, changes)
 
@@ -98,7 +97,7 @@ def _masked_after_writes(central: Central, like: str, changes: Mapping[str, Any]
     # Its client cannot be built: refused, and stored all the same.
     central.put(id, made(central, like, changes) | {"type": "harbor", "name": sent["name"]})
     masked_in(central, central.get(id).object, sent)
-    masked_in(central, own(central).get(id), sent)
+    masked_in(central, central.listed().get(id), sent)
 
 
 @check("masks-empty", "secrets", needs=("create",), title="Credentials that are empty read as the mask, too")
@@ -146,7 +145,7 @@ def others_not_masked(central: Central) -> None:
             id, sent = central.created_from(made(central, like, changes))
             expected = read_answer(central.contract, sent, id)
             central.same(central.get(id).json, expected, f"GET of type {like} with a message within its config")
-    if not quick(central):
+    if not central.quick:
         with central.case():
             # The mask is a text like any other where no credential stands.
             id, sent = central.created(docker={"username": MASK}, clusterId=MASK)
@@ -260,7 +259,7 @@ REFUSED: dict[str, Refused] = {
 @check("refusals-silent", "secrets", needs=("create",), title="Refusals of every kind show no credential that was sent")
 def refusals_silent(central: Central) -> None:
     variants = every_type(central)[: len(PLAIN) + 2]
-    for like, changes in sampled(central, variants, 1, 2):
+    for like, changes in central.some(variants, 1, 2):
         with central.case():
             id, sent = central.created_from(made(central, like, changes))
             for send in central.some(list(REFUSED.values()), 12):
@@ -294,7 +293,7 @@ def credential_in_error(central: Central) -> None:
     places = list(_places(central.contract.integration))
     shown_in: list[str] = []
     hidden_in: list[str] = []
-    for place in sampled(central, places, 3, len(places)):
+    for place in central.some(places, 3, len(places)):
         with central.case():
             digits = str(central.random.randrange(10**9, 10**10))
             # A number is what protobuf's own reader shows.
@@ -308,7 +307,7 @@ def credential_in_error(central: Central) -> None:
             expected={"six asterisks or nothing for": shown_in + hidden_in},
             got={"the credential for": shown_in},
         )
-    for place in sampled(central, places, 0, 2):
+    for place in central.some(places, 0, 2):
         with central.case():
             digits = str(central.random.randrange(10**9, 10**10))
             value: Any = central.random.choice([[digits], {"value": digits}, [int(digits)]])

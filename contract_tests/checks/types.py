@@ -9,13 +9,10 @@ from typing import Any, NamedTuple
 from contract_tests.central import Central
 from contract_tests.checks.validation import (
     FRESH,
-    drawn,
     is_managed,
     left_alone,
     made,
-    quick,
     reads_as,
-    sampled,
     updates,
 )
 from contract_tests.failures import CheckFailed, Skip
@@ -227,7 +224,7 @@ def rule_of_a_type(rule: str) -> Callable[[Central], None]:
     """Make the check of a rule: it holds with the test skipped, and in a test."""
 
     def run(central: Central) -> None:
-        for like, changes in sampled(central, BROKEN[rule], 1, 3):
+        for like, changes in central.some(BROKEN[rule], 1, 3):
             central.control_of(like)
             for way in central.some(("create", "test"), 1):
                 with central.case():
@@ -249,7 +246,7 @@ def rule_of_a_kept_type(rule: str) -> Callable[[Central], None]:
         if like == "google":
             changes = {"categories": ["SCANNER"], **changes}
             central.control_of("artifactregistry")
-        elif not quick(central):
+        elif not central.quick:
             central.contactless_test(like)
         with central.case():
             body = made(central, like, changes)
@@ -274,14 +271,14 @@ for _rule in NOT_CREATED:
 )
 def build_rules_on_update(central: Central) -> None:
     kept = {rule: (like, {"categories": ["SCANNER"], **changes}) for rule, (like, changes) in NOT_CREATED.items()}
-    cases = {rule: drawn(central, broken) for rule, broken in BROKEN.items()} | kept
+    cases = {rule: central.random.choice(broken) for rule, broken in BROKEN.items()} | kept
     with central.case():
         id, _ = central.created()
         for rule, (like, changes) in cases.items():
             if like != "scannerv4":
                 with central.attempt():
                     body = made(central, like, changes)
-                    reply = drawn(central, updates(central))(id, body)
+                    reply = central.random.choice(updates(central))(id, body)
                     try:
                         not_built(central, reply, rule, body, f"an update to {body['type']} with {_shown(changes)}")
                     except CheckFailed as error:
@@ -293,9 +290,9 @@ def build_rules_on_update(central: Central) -> None:
 def type_defined(central: Central) -> None:
     central.control_of("docker")
     with central.case():
-        body = central.integration(type=drawn(central, ("", None)))
+        body = central.integration(type=central.random.choice(("", None)))
         central.refused_by(central.create(body), "type-defined", "a create without a type")
-        if not quick(central):
+        if not central.quick:
             id, _ = central.created()
             for update in updates(central):
                 central.refused_by(update(id, body), "type-defined", "an update without a type")
@@ -313,7 +310,7 @@ def category_implemented(central: Central) -> None:
                 text = "updating integration error: " + central.text("category-implemented", category=categories[-1])
                 reply = central.create(central.integration(categories=categories))
                 central.refused(reply, f"a create with the categories {categories}", status=500, code=13, text=text)
-        if not quick(central):
+        if not central.quick:
             left_alone(central, {}, "creates with unknown categories")
 
 
@@ -324,7 +321,7 @@ def category_implemented(central: Central) -> None:
     title="A test tells the first category that fails, in the order they were sent",
 )
 def first_category_tested(central: Central) -> None:
-    for order in (BOTH[::-1],) if quick(central) else (BOTH, BOTH[::-1]):
+    for order in (BOTH[::-1],) if central.quick else (BOTH, BOTH[::-1]):
         with central.case():
             reply = central.test(central.integration("quay", categories=order, quay={"endpoint": ""}))
             text = LABELS[order[0]] + central.text("quay-endpoint-required")
@@ -334,7 +331,7 @@ def first_category_tested(central: Central) -> None:
         body = central.integration("scannerv4", categories=["SCANNER", "REGISTRY"])
         text = LABELS["REGISTRY"] + central.text("registry-type-known", type="scannerv4")
         central.refused(central.test(body), "a test whose second category fails", text=text)
-    if quick(central):
+    if central.quick:
         return
     with central.case():
         body = central.integration("clairify", categories=["NODE_SCANNER", "SCANNER"], clairify=None)
@@ -350,7 +347,7 @@ def first_category_tested(central: Central) -> None:
     title="With the test skipped every category that fails is told",
 )
 def all_categories_activated(central: Central) -> None:
-    if not quick(central):
+    if not central.quick:
         with central.case():
             reply = central.create(central.integration(categories=BOTH))
             text = "updating integration error: " + central.text("scanner-type-known", type='"docker"')
@@ -397,7 +394,7 @@ def missing_fields_listed(central: Central) -> None:
             body = made(central, like, changes)
             text = f"{start} errors: [{', '.join(central.text(rule) for rule in rules)}]"
             what = f"type {like} with {_shown(changes)}"
-            if drawn(central, (True, False)):
+            if central.random.choice((True, False)):
                 central.refused(central.create(body), f"a create of {what}", status=500, code=13, text=text)
             else:
                 central.refused(central.test(body), f"a test of {what}", text=text)
@@ -412,7 +409,7 @@ def missing_fields_listed(central: Central) -> None:
     title="A config member without a field is a member, and docker's needs no more",
 )
 def empty_config(central: Central) -> None:
-    for type in sampled(central, DOCKER_TYPES, 1, 3):
+    for type in central.some(DOCKER_TYPES, 1, 3):
         with central.case():
             body = central.integration(type) | {"docker": {}}
             reply = central.create(body)
@@ -428,10 +425,10 @@ def empty_config(central: Central) -> None:
     title="Combinations that look wrong and are taken by Central",
 )
 def odd_combinations(central: Central) -> None:
-    if quick(central):
+    if central.quick:
         with central.case():
             id, _ = central.created()
-            for what, like, changes in (TAKEN[0], drawn(central, TAKEN[1:])):
+            for what, like, changes in (TAKEN[0], central.random.choice(TAKEN[1:])):
                 reply = central.put(id, made(central, like, changes))
                 if not is_managed(central, reply):
                     central.taken(reply, f"PUT of {what}")
@@ -447,7 +444,7 @@ def odd_combinations(central: Central) -> None:
     with central.case():
         id, _ = central.created()
         for what, like, changes in (each for each in TAKEN if each not in created):
-            reply = drawn(central, updates(central))(id, made(central, like, changes))
+            reply = central.random.choice(updates(central))(id, made(central, like, changes))
             if not is_managed(central, reply):
                 central.taken(reply, f"an update to {what}")
 
@@ -472,7 +469,7 @@ def ecr_authorization_erased(central: Central) -> None:
             central.same(answered, None, "authorization data in the answer to a create")
             # It was taken out of the request after that had been stored.
             reads_as(central, str(reply.object.get("id")), body, "what is stored")
-    if quick(central):
+    if central.quick:
         return
     with central.case():
         reply = central.test(central.integration("ecr", ecr={"region": "", "authorizationData": {}}))
@@ -514,7 +511,7 @@ def registry_reachable(central: Central) -> None:
 )
 def test_passes(central: Central) -> None:
     with central.case():
-        if not quick(central):
+        if not central.quick:
             central.contactless_test("scannerv4")
         odd: list[dict[str, Any]] = [{"categories": NODE}, {"scannerV4": {}}, {"skipTestIntegration": False}]
         for changes in central.some(odd, 1):
@@ -525,10 +522,10 @@ def test_passes(central: Central) -> None:
 
 @check("azure-member-converted", "rules", needs=("create",))
 def azure_member_converted(central: Central) -> None:
-    for type in sampled(central, ("docker", "azure", "nexus"), 1, 2):
+    for type in central.some(("docker", "azure", "nexus"), 1, 2):
         with central.case():
             id, sent = central.created("docker", type=type)
-            if not quick(central):
+            if not central.quick:
                 reads_as(central, id, sent, f"a docker member of type {type} as it was created")
             rest = {key: value for key, value in sent.items() if key != "docker"} | {"type": "azure"}
             azure = {name: sent["docker"][name] for name in ("endpoint", "username")} | {"password": "******"}
@@ -550,14 +547,14 @@ def azure_member_converted(central: Central) -> None:
             body = rest | {"azure": azure}
             central.taken(central.patch(id, body), "PATCH of a docker member to azure, the credential kept")
             reads_as(central, id, body, "after the conversion")
-            if not quick(central):
+            if not central.quick:
                 # azure needs a password: this fails where the stored one was lost on the way.
                 central.taken(central.patch(id, body), "another PATCH with the credential kept")
             back = {key: value for key, value in sent.items() if key != "docker"}
             text = central.text("reconcile-same-member", sent="Docker", stored="Azure")
             reply = central.patch(id, back | {"docker": sent["docker"] | {"password": ""}})
             central.refused(reply, "PATCH back to the docker member", text=text)
-    if quick(central):
+    if central.quick:
         return
     with central.case():
         id, sent = central.created("azure")

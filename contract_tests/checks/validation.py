@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from contract_tests.central import Central, Item, shown
+from contract_tests.central import Central, shown
 from contract_tests.failures import Skip, Unmet
-from contract_tests.integrations import Body, read_answer
+from contract_tests.integrations import NEEDED, Body, read_answer
 from contract_tests.registry import check
 from contract_tests.transport import Reply, is_loopback
 
@@ -87,24 +87,6 @@ def paired(central: Central, *columns: Sequence[Any]) -> Iterator[tuple[Any, ...
     return zip(*drawn, strict=True)
 
 
-def quick(central: Central) -> bool:
-    """Tell whether the run is to be short."""
-    return central.options.profile == "quick"
-
-
-def sampled(central: Central, items: Sequence[Item], few: int, some: int) -> Sequence[Item]:
-    """Give a few of the items in a quick run, some in a usual one, all in a deep one."""
-    number = {"quick": few, "default": some, "deep": len(items)}[central.options.profile]
-    if number >= len(items):
-        return items
-    return [items[index] for index in sorted(central.random.sample(range(len(items)), number))]
-
-
-def drawn(central: Central, items: Sequence[Item]) -> Item:
-    """Give one of the items by chance."""
-    return central.random.choice(items)
-
-
 def fresh(central: Central, value: Any) -> Any:
     """Put a new credential in each place that asks for one."""
     if isinstance(value, Mapping):
@@ -132,7 +114,7 @@ def ways_in(central: Central, id: str) -> list[Way]:
     Tests are of a category that the type does not have: also a target that lacks the rule in
     question contacts nothing.
     """
-    flags = [drawn(central, (True, False))] if quick(central) else [True, False]
+    flags = [central.random.choice((True, False))] if central.quick else [True, False]
 
     def test_updated(flag: bool, body: Body) -> Reply:
         return central.test_updated(untestable(central, body) | {"id": id}, flag)
@@ -148,17 +130,6 @@ def ways_in(central: Central, id: str) -> list[Way]:
     return ways
 
 
-def stored_here(central: Central) -> dict[str, Body]:
-    """Give what the list shows under the names of this check, by id."""
-    items = central.list().object.get("integrations")
-    ours = re.compile(rf"{re.escape(central.transport.name_prefix + central.check)}-[0-9]")
-    return {
-        str(item.get("id")): item
-        for item in (items if isinstance(items, list) else [])
-        if isinstance(item, dict) and ours.match(str(item.get("name")))
-    }
-
-
 def updates(central: Central) -> list[Callable[[str, Body], Reply]]:
     """Give the two ways to replace an integration with its credentials."""
     return [central.put, partial(central.patch, update_password=True)]
@@ -167,7 +138,7 @@ def updates(central: Central) -> list[Callable[[str, Body], Reply]]:
 def left_alone(central: Central, stored: Mapping[str, Body], what: str) -> None:
     """See that the check's integrations are these and no other, each as it was sent."""
     expected = {id: read_answer(central.contract, sent, id) for id, sent in stored.items()}
-    central.same(stored_here(central), expected, f"the integrations of this check after {what}")
+    central.same(central.listed(), expected, f"the integrations of this check after {what}")
 
 
 def reads_as(central: Central, id: str, sent: Body, what: str) -> None:
@@ -197,7 +168,7 @@ def id_empty_on_create(central: Central) -> None:
             with central.attempt():
                 body = central.integration(id=chosen)
                 central.refused_by(central.create(body), "id-empty-on-create", f"a create with the id {chosen!r}")
-    if not quick(central):
+    if not central.quick:
         with central.case():
             id, sent = central.created()
             body = central.integration(id=id)
@@ -217,7 +188,7 @@ def scanner_v4_not_created(central: Central) -> None:
         for body in central.some(bodies, 1):
             with central.attempt():
                 central.refused_by(central.create(body), "scanner-v4-not-created", "a create of type scannerv4")
-        if not quick(central):
+        if not central.quick:
             left_alone(central, {}, "creates of type scannerv4")
 
 
@@ -232,7 +203,7 @@ def google_not_created(central: Central) -> None:
             with central.attempt():
                 reply = central.create(central.integration("google", categories=each))
                 central.refused_by(reply, "google-not-created", f"a create of type google as {each}")
-        if not quick(central):
+        if not central.quick:
             left_alone(central, {}, "creates of type google")
             id, _ = central.created("artifactregistry")
             kept = central.integration("google")
@@ -247,9 +218,9 @@ def create_assigns_id(central: Central) -> None:
         ids: list[str] = []
         for like in central.some(("docker", "docker", "quay"), 1):
             # The web UI sends an empty id.
-            id, sent = central.created(like, id=drawn(central, ("", None)))
+            id, sent = central.created(like, id=central.random.choice(("", None)))
             ids.append(id)
-            if like == "docker" and not quick(central):
+            if like == "docker" and not central.quick:
                 central.remove(id)
                 ids.append(central.created_from(sent)[0])
         for id in ids:
@@ -278,7 +249,7 @@ def create_rolled_back(central: Central) -> None:
                     raise Unmet(rule, f"a create whose client cannot be built: {shown(reply)}")
                 names.append(body["name"])
         left_alone(central, {}, "creates that failed")
-        reply = central.create(central.integration(name=drawn(central, names)))
+        reply = central.create(central.integration(name=central.random.choice(names)))
         central.taken(reply, "a create under the name of one that failed")
 
 
@@ -302,11 +273,11 @@ def guarded(central: Central) -> list[Place]:
         types = [each for each in central.creatable_types if central.contract.types[each].member == member.name]
         for field in member.message.fields:
             if field.validate:
-                like = drawn(central, types)
+                like = central.random.choice(types)
                 places.append(Place(like, member.name, field.name, like))
-    places.append(Place("docker", "docker", "endpoint", drawn(central, ("quay", "clair", "ibm"))))
-    if not quick(central):
-        places.append(Place("docker", "docker", "endpoint", drawn(central, ("harbor", ""))))
+    places.append(Place("docker", "docker", "endpoint", central.random.choice(("quay", "clair", "ibm"))))
+    if not central.quick:
+        places.append(Place("docker", "docker", "endpoint", central.random.choice(("harbor", ""))))
     return places
 
 
@@ -318,7 +289,7 @@ def endpoints_refused(central: Central, forms: Sequence[str], text: str) -> None
         for _ in rounds(central):
             for form, place, way in paired(central, forms, guarded(central), ways_in(central, id)):
                 _endpoint_refused(central, form, place, way, text)
-        if not quick(central):
+        if not central.quick:
             left_alone(central, {id: sent}, "refused endpoints")
 
 
@@ -344,9 +315,9 @@ def endpoint_not_metadata(central: Central) -> None:
 def endpoint_parses(central: Central) -> None:
     central.control_of("docker")
     place = Place("docker", "docker", "endpoint", "docker")
-    if quick(central):
+    if central.quick:
         with central.case():
-            _endpoint_refused(central, drawn(central, UNPARSABLE), place, ("create", central.create), "parse ")
+            _endpoint_refused(central, central.random.choice(UNPARSABLE), place, ("create", central.create), "parse ")
         return
     with central.case():
         id, sent = central.created()
@@ -368,15 +339,15 @@ def endpoint_as_sent(central: Central) -> None:
     with central.case():
         id, sent = central.created()
         forms = central.some(LOOK_ALIKES, 1)
-        read = (forms[-1], *sampled(central, forms, 0, 3))
+        read = (forms[-1], *central.some(forms, 0, 3))
         for form in forms:
             sent = sent | {"docker": sent["docker"] | {"endpoint": form}}
-            central.taken(drawn(central, updates(central))(id, sent), f"an update with the endpoint {form!r}")
+            central.taken(central.random.choice(updates(central))(id, sent), f"an update with the endpoint {form!r}")
             if form in read:
                 reads_as(central, id, sent, f"reading the endpoint {form!r} back")
-    if not quick(central):
+    if not central.quick:
         with central.case():
-            form = drawn(central, LOOK_ALIKES)
+            form = central.random.choice(LOOK_ALIKES)
             reply = central.create(central.integration(docker={"endpoint": form}))
             central.taken(reply, f"a create with the endpoint {form!r}")
     # Scanner V4 runs beside Central: its addresses are not looked at.
@@ -391,9 +362,9 @@ def refused_by_every_way(central: Central, rule: str, forms: Sequence[Mapping[st
         id, sent = central.created()
         for change, (where, send) in paired(central, central.some(forms, 2), central.some(ways_in(central, id), 3)):
             with central.attempt():
-                body = central.integration(drawn(central, central.creatable_types), **change)
+                body = central.integration(central.random.choice(central.creatable_types), **change)
                 central.refused_by(send(body), rule, f"{where} of type {body['type']} with {change}")
-        if not quick(central):
+        if not central.quick:
             left_alone(central, {id: sent}, "refused updates")
 
 
@@ -423,16 +394,15 @@ def problems_listed(central: Central) -> None:
     with central.case():
         text = f"Validation errors: [{local}, {category}, {central.text('name-required')}]: invalid arguments"
         ways: list[Send] = [central.create, central.test]
-        central.refused(
-            drawn(central, ways)(central.integration(name="", **three)), "a request with three problems", text=text
-        )
-    if not quick(central):
+        reply = central.random.choice(ways)(central.integration(name="", **three))
+        central.refused(reply, "a request with three problems", text=text)
+    if not central.quick:
         with central.case():
             id, sent = central.created()
             taken = central.text("name-unique", name=f'"{sent["name"]}"')
             text = f"Validation errors: [{local}, {category}, {taken}]: invalid arguments"
             other, _ = central.created("ibm")
-            for where, send in sampled(central, ways_in(central, other), 1, 3):
+            for where, send in central.some(ways_in(central, other), 1, 3):
                 with central.attempt():
                     reply = send(central.integration(name=sent["name"], **three))
                     central.refused(reply, f"{where} with three problems", text=text)
@@ -449,20 +419,20 @@ def name_unique(central: Central) -> None:
         text = central.text("name-unique", name=f'"{taken["name"]}"')
         for where, send in ways_in(central, id):
             with central.attempt():
-                like = drawn(central, central.creatable_types)
+                like = central.random.choice(central.creatable_types)
                 reply = send(central.integration(like, name=taken["name"]))
                 central.refused(reply, f"{where} of type {like} under the name of another integration", text=text)
         left_alone(central, {owner: taken, id: sent}, "refused names")
         near = (f"{taken['name'][:-1]}A", f"{taken['name']} ", taken["name"][:-2])
-        for each in near[:1] if quick(central) else near:
+        for each in near[:1] if central.quick else near:
             reply = central.create(central.integration(name=each))
             central.taken(reply, f"a create under {each!r} beside {taken['name']!r}")
-        for way in sampled(central, updates(central), 1, 2):
+        for way in central.some(updates(central), 1, 2):
             central.taken(way(id, sent | {"id": id}), "an update under its own name")
-        if not quick(central):
+        if not central.quick:
             _own_name_tested(central, id, sent)
         _names_given_up(central, (id, sent), (owner, taken))
-    if not quick(central):
+    if not central.quick:
         _names_of_others(central)
 
 
@@ -479,10 +449,10 @@ def _own_name_tested(central: Central, id: str, sent: Body) -> None:
 def _names_given_up(central: Central, one: tuple[str, Body], two: tuple[str, Body]) -> None:
     (id, sent), (other, taken) = one, two
     new = sent | {"name": central.name()}
-    central.taken(drawn(central, updates(central))(id, new), "an update with a new name")
+    central.taken(central.random.choice(updates(central))(id, new), "an update with a new name")
     reply = central.create(central.integration(name=sent["name"]))
     central.taken(reply, "a create under the name that an update gave up")
-    if not quick(central):
+    if not central.quick:
         text = central.text("name-unique", name=f'"{new["name"]}"')
         reply = central.create(central.integration(name=new["name"]))
         central.refused(reply, "a create under the name that an update gave", text=text)
@@ -498,7 +468,7 @@ def _names_of_others(central: Central) -> None:
     others = [name for name in names if not name.startswith(central.transport.name_prefix)]
     if others:
         with central.case():
-            name = drawn(central, others)
+            name = central.random.choice(others)
             reply = central.test(untestable(central, central.integration(name=name)))
             text = central.text("name-unique", name=f'"{name}"')
             central.refused(reply, "a test under the name of an integration that the run did not create", text=text)
@@ -510,8 +480,8 @@ def ecr_iam_managed(central: Central) -> None:
     with central.case():
         # In a quick run the first way tells whether there is more to see.
         first = central.create(central.integration("ecr", ecr={"useIam": True}))
-        id, _ = central.created("ecr") if is_managed(central, first) or not quick(central) else ("", {})
-        ways = [] if quick(central) and not is_managed(central, first) else ways_in(central, id)
+        id, _ = central.created("ecr") if is_managed(central, first) or not central.quick else ("", {})
+        ways = [] if central.quick and not is_managed(central, first) else ways_in(central, id)
         found = [("create", first)]
         found += [(where, send(central.integration("ecr", ecr={"useIam": True}))) for where, send in ways]
         refusing = [where for where, reply in found if is_managed(central, reply)]
@@ -523,11 +493,11 @@ def ecr_iam_managed(central: Central) -> None:
 
 @check("integration-required", "rules")
 def integration_required(central: Central) -> None:
-    for flag in sampled(central, (True, False, None), 1, 3):
+    for flag in central.some((True, False, None), 1, 3):
         with central.case():
             reply = central.test_updated(None, update_password=flag)
             central.refused_by(reply, "integration-required", "test/updated without a config")
-    if not quick(central):
+    if not central.quick:
         with central.case():
             # The id of the path makes a config of it, an empty one.
             id, sent = central.created()
@@ -593,9 +563,9 @@ def test_ignores_skip(central: Central) -> None:
             ("/test", central.test),
             ("/test/updated", partial(central.test_updated, update_password=True)),
         ]
-        for skip in (True,) if quick(central) else (True, False, None):
+        for skip in (True,) if central.quick else (True, False, None):
             # Each rule of a type is tested with the test skipped: that is enough for a quick run.
-            for where, send in tests[1:] if quick(central) else tests:
+            for where, send in tests[1:] if central.quick else tests:
                 reply = send(untestable(central, central.integration(skipTestIntegration=skip)))
                 central.refused(reply, f"{where} with skipTestIntegration {skip}", text=text)
 
@@ -620,7 +590,7 @@ def get_missing(central: Central) -> None:
             central.refused_by(central.get(id), "get-missing", f"GET of {id}", id=id)
     with central.case():
         id, sent = central.created()
-        for other in (id.upper(), sent["name"], *sampled(central, (id[:-1],), 0, 1)):
+        for other in (id.upper(), sent["name"], *central.some((id[:-1],), 0, 1)):
             with central.attempt():
                 central.refused_by(central.get(other), "get-missing", f"GET of {other}", id=other)
         central.remove(id)
@@ -667,7 +637,7 @@ def delete_missing(central: Central) -> None:
     with central.case():
         id = central.unknown_id()
         central.refused_by(central.delete(id), "delete-missing", f"DELETE of {id}", id=id)
-    if quick(central):
+    if central.quick:
         return
     with central.case():
         id, sent = central.created()
@@ -705,7 +675,7 @@ def scanner_v4_type_fixed(central: Central) -> None:
                     what = f"{where} that makes a docker integration one of Scanner V4"
                     central.refused_by(send(body), "scanner-v4-type-fixed", what)
         left_alone(central, {id: sent}, "refused changes of the type")
-        if not quick(central):
+        if not central.quick:
             central.taken(central.put(id, sent | {"type": "nexus"}), "PUT of another type with the same member")
 
 
@@ -730,29 +700,18 @@ def path_id_wins(central: Central) -> None:
             ("PATCH without credentials", partial(central.patch, one, update_password=False)),
         ]
         for _ in rounds(central):
-            ids = sampled(central, (two, central.unknown_id(), "not-a-uuid"), 2, 3)
+            ids = central.some((two, central.unknown_id(), "not-a-uuid"), 2, 3)
             for (where, send), id in paired(
                 central, [ways[0], *central.some(ways[1:], 1)], [two, *(each for each in ids if each != two)]
             ):
                 kept = sent["docker"] | {"password": ""} if "without" in where else {}
                 sent = central.integration(id=id, docker=kept)
                 central.taken(send(sent), f"{where} with the id {id!r} in the body")
-                if not quick(central):
+                if not central.quick:
                     reads_as(central, one, sent, f"{where} with the id {id!r} in the body")
         left_alone(central, {one: sent, two: other}, "updates with other ids in their bodies")
 
 
-# What a client of the type needs; every other field of the config may be left out.
-NEEDED: Mapping[str, tuple[str, ...]] = {
-    "quay": ("endpoint",),
-    "ecr": ("registryId", "region", "accessKeyId", "secretAccessKey"),
-    "artifactregistry": ("endpoint", "serviceAccount"),
-    "azure": ("endpoint", "password"),
-    "ibm": ("endpoint", "apiKey"),
-    "clair": ("endpoint",),
-    "clairV4": ("endpoint",),
-    "clairify": ("endpoint",),
-}
 # Fields beyond those that a usual config sets.
 MORE: Mapping[str, Body] = {
     "quay": {"registryRobotCredentials": {"username": "org+robot", "password": FRESH}},
@@ -781,7 +740,7 @@ def _full_and_least(central: Central, like: str) -> tuple[Body, Body]:
         "name": central.name(),
         "type": "nexus" if like == "docker" else like,
         "categories": list(known.categories[-1:]),
-        known.member: {name: full[known.member][name] for name in NEEDED.get(like, ())},
+        known.member: {name: full[known.member][name] for name in NEEDED[like]},
         "skipTestIntegration": True,
     }
     return full, least
@@ -793,15 +752,15 @@ def update_replaces(central: Central) -> None:
         ("PUT", central.put),
         ("PATCH", partial(central.patch, update_password=True)),
     ]
-    others = sampled(central, list(NEEDED), 0, 4)
+    others = central.some([like for like in NEEDED if like != "docker"], 0, 4)
     with central.case():
         id, _ = central.created_from(_full_and_least(central, "docker")[0])
         for like in ("docker", *others):
             full, least = _full_and_least(central, like)
             if like != "docker":
                 central.taken(central.put(id, full), f"PUT of type {like} over another type")
-            for where, send in [drawn(central, ways)] if quick(central) else ways:
-                for sent in (least,) if where == "PATCH" or quick(central) else (least, full):
+            for where, send in [central.random.choice(ways)] if central.quick else ways:
+                for sent in (least,) if where == "PATCH" or central.quick else (least, full):
                     central.taken(send(id, sent), f"{where} of type {like}")
                     reads_as(central, id, sent, f"type {like} after {where} with other fields than before")
     with central.case():
@@ -825,7 +784,7 @@ def update_not_rolled_back(central: Central) -> None:
             text = central.text("registry-type-known", type=bad["type"])
             central.refused(send(id, bad), f"{where} to an unknown type", status=500, code=13, text=text)
             reads_as(central, id, bad, f"the failed {where} is stored")
-        if not quick(central):
+        if not central.quick:
             central.taken(central.put(id, sent), "PUT that puts it right")
             reads_as(central, id, sent, "an integration that was put right")
 
@@ -843,10 +802,10 @@ def categories_sorted(central: Central) -> None:
             reads_as(central, id, sent, f"categories created as {lists[0]}")
             for categories in central.some(lists[1:], 1):
                 sent = sent | {"categories": categories}
-                update = drawn(central, updates(central))
+                update = central.random.choice(updates(central))
                 central.taken(update(id, sent), f"an update with the categories {categories}")
                 reads_as(central, id, sent, f"categories replaced by {categories}")
-            if not quick(central):
+            if not central.quick:
                 sent = sent | {"categories": lists[0]}
                 central.taken(central.patch(id, sent, update_password=True), f"PATCH with the categories {lists[0]}")
                 reads_as(central, id, sent, f"categories patched to {lists[0]}")

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from contract_tests.central import Central
-from contract_tests.checks.routing import FORM, quick
+from contract_tests.checks.routing import FORM
 from contract_tests.failures import Skip, Unmet
-from contract_tests.integrations import Body, member_of, read_answer
+from contract_tests.integrations import NEEDED, Body, member_of, read_answer
 from contract_tests.registry import check
 from contract_tests.transport import COLLECTION, Exchange, Reply
 from mock_server.contract import MASK, Message
@@ -82,12 +82,12 @@ def _refused_flaws(
     """See that `rule` refuses flaws in a create, and one of them in each other operation."""
     found, flaws, make = central.rules[rule], list(flaws), integration or central.integration
     central.control_of(make()["type"])
-    for flaw in drawn(central, flaws, quick, default):
+    for flaw in central.some(flaws, quick, default):
         with central.case():
             reply = central.create(body=flaw.spoil(json.dumps(make()).encode()))
             central.refused(reply, f"a create with {flaw.what}", status=found.status, code=found.code, text=flaw.text)
     anywhere = [flaw for flaw in flaws if flaw.anywhere]
-    for operation in drawn(central, _ELSEWHERE, 1) if anywhere else ():
+    for operation in central.some(_ELSEWHERE, 1) if anywhere else ():
         with central.case():
             flaw = central.random.choice(anywhere)
             reply = _sent_elsewhere(central, operation, flaw)
@@ -140,15 +140,6 @@ def is_read(central: Central, reply: Reply, what: str) -> None:
     """See that a body without name and category was read: Central misses these, and nothing else."""
     missing = (central.text("category-required"), central.text("name-required"))
     central.refused(reply, what, text=missing)
-
-
-def drawn(central: Central, values: Iterable[Any], quick: int, default: int | None = None) -> list[Any]:
-    """Give as many of the values as the profile is worth, in their order."""
-    found = list(values)
-    few = {"quick": quick, "default": default}.get(central.options.profile)
-    if few is None or few >= len(found):
-        return found
-    return [found[index] for index in sorted(central.random.sample(range(len(found)), few))]
 
 
 def with_authorization(central: Central, expires: str) -> Body:
@@ -212,7 +203,7 @@ _HALF_PAIRS = (
 
 @check("string-encoding", "rules", needs=("create",))
 def string_encoding(central: Central) -> None:
-    for flaws in drawn(central, (_NO_UTF8, _HALF_PAIRS), 1):
+    for flaws in central.some((_NO_UTF8, _HALF_PAIRS), 1):
         _refused_flaws(central, "string-encoding", flaws)
 
 
@@ -269,7 +260,7 @@ _WRONG_KIND = (
 @check("unexpected-token", "rules", needs=("create",))
 def unexpected_token(central: Central) -> None:
     _refused_flaws(central, "unexpected-token", _WRONG_KIND, quick=2)
-    if quick(central):
+    if central.quick:
         return
     for value, token in ((1893553445, "1893553445"), ({"seconds": 1893553445}, "{")):
         with central.case():
@@ -353,7 +344,7 @@ _NO_INT32 = ("5.5", "2147483648", "-2147483649", '""', '" 5"', "true", "{}")
 def field_value(central: Central) -> None:
     flaws = [flaw._replace(text=f"invalid value for {flaw.text}") for flaw in _WRONG_VALUE]
     strings, bools, enums = flaws[:2], flaws[2:6], flaws[6:]
-    if quick(central):
+    if central.quick:
         flaws = [central.random.choice(strings), central.random.choice(bools), *enums]
     _refused_flaws(central, "field-value", flaws, quick=3)
     _refused_flaws(
@@ -370,7 +361,7 @@ def field_value(central: Central) -> None:
         ],
         integration=lambda: central.integration("clairify"),
     )
-    for type in drawn(central, central.creatable_types, 0, 0):
+    for type in central.some(central.creatable_types, 0, 0):
         _each_field_of_config(central, type)
 
 
@@ -411,7 +402,7 @@ def _refused_times(central: Central, times: Iterable[str], text: str) -> None:
 
 @check("timestamp-format", "rules", needs=("create",))
 def timestamp_format(central: Central) -> None:
-    _refused_times(central, drawn(central, _NO_TIME, 1, 4), "invalid google.protobuf.Timestamp value")
+    _refused_times(central, central.some(_NO_TIME, 1, 4), "invalid google.protobuf.Timestamp value")
 
 
 @check("timestamp-range", "rules", needs=("create",))
@@ -419,7 +410,7 @@ def timestamp_range(central: Central) -> None:
     times = ["0000-01-01T00:00:00Z", "0000-12-31T23:59:59.999Z"]
     if central.options.profile == "deep":
         times += ["0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01"]
-    _refused_times(central, drawn(central, times, 1), "google.protobuf.Timestamp value out of range")
+    _refused_times(central, central.some(times, 1), "google.protobuf.Timestamp value out of range")
 
 
 # -- queries ------------------------------------------------------------------------------------------
@@ -428,12 +419,12 @@ def timestamp_range(central: Central) -> None:
 @check("query-value-once", "rules", needs=("list",), writes=False)
 def query_value_once(central: Central) -> None:
     name = central.name()
-    for key, rule in drawn(central, (("name", "list-by-name"), ("cluster", "list-by-cluster")), 1):
-        for other in drawn(central, (name, "other"), 1):
+    for key, rule in central.some((("name", "list-by-name"), ("cluster", "list-by-cluster")), 1):
+        for other in central.some((name, "other"), 1):
             text = f'too many values for field "{key}": {name}, {other}'
             reply = central.list(f"?{key}={name}&{key}={other}")
             central.refused(reply, f"a list with {key} twice", text=text)
-        if not quick(central):
+        if not central.quick:
             central.taken(central.list(f"?{key}={name}"), f"a list with {key} once", need=rule)
 
 
@@ -441,9 +432,9 @@ def query_value_once(central: Central) -> None:
 def query_encoding(central: Central) -> None:
     # HTTP libraries mend a bad escape in a path; in a form, which becomes the query, they let it be.
     headers = {"Content-Type": FORM, "X-HTTP-Method-Override": "GET"}
-    for escape in drawn(central, ("%zz", "%", "%4"), 1):
+    for escape in central.some(("%zz", "%", "%4"), 1):
         reply = central.send("POST", COLLECTION, body=f"name={escape}".encode(), headers=headers)
-        if reply.status != 400 or not quick(central):
+        if reply.status != 400 or not central.quick:
             form = f"name={quote(central.name())}%41".encode()
             control = central.send("POST", COLLECTION, body=form, headers=headers)
             central.taken(control, "a form POST that is a GET by its header", need="method-override")
@@ -463,7 +454,7 @@ _QUERY = "?name=other&name=another&type=quay&categories=REGISTRY&docker.username
 def query_on_write_ignored(central: Central) -> None:
     with central.case():
         is_read(central, central.send("POST", COLLECTION + _QUERY, value={}), "a create with a query")
-    if quick(central):
+    if central.quick:
         return
     with central.case():
         stored, body = Stored(central), central.integration()
@@ -498,7 +489,7 @@ def body_on_read_ignored(central: Central) -> None:
     reply = central.list(f"?name={central.name()}", body=body)
     central.taken(reply, "a list with a body")
     central.same(reply.json, {"integrations": []}, "the answer to a list with a body")
-    if quick(central):
+    if central.quick:
         return
     id, sent = central.created()
     reply = central.get(id, body=body)
@@ -525,7 +516,7 @@ _STRANGERS: Body = {
 @check("unknown-field-dropped", "rules", needs=("read-after-create",))
 def unknown_field_dropped(central: Central) -> None:
     what = "fields that Central does not know"
-    for type in ["docker", *drawn(central, central.creatable_types, 0, 0)]:
+    for type in ["docker", *central.some(central.creatable_types, 0, 0)]:
         with central.case():
             stored, meant = Stored(central), central.integration(type)
             meant["source"] = {"clusterId": "cluster", "namespace": "namespace", "imagePullSecretName": "secret"}
@@ -533,7 +524,7 @@ def unknown_field_dropped(central: Central) -> None:
             sent = meant | _STRANGERS
             sent |= {key: meant[key] | _STRANGERS for key in (member, "source")}
             stored.becomes(sent, meant, what)
-            if quick(central):
+            if central.quick:
                 continue
             meant = meant | {"name": central.name()}
             update = {"config": meant | _STRANGERS, "updatePassword": True, "update": 1, "UpdatePassword": False}
@@ -577,7 +568,7 @@ def both_spellings(central: Central) -> None:
     bodies = _in_every_spelling(central)
     with central.case():
         stored = Stored(central)
-        for name in ["ecr", *drawn(central, list(bodies)[1:], 1)]:
+        for name in ["ecr", *central.some(list(bodies)[1:], 1)]:
             central.control_of(bodies[name]["type"])
             sent = in_proto_names(central.contract.integration, bodies[name])
             stored.becomes(sent, bodies[name], f"the proto names of {name}")
@@ -585,7 +576,7 @@ def both_spellings(central: Central) -> None:
         # Scanner V4 cannot be created; its test passes only when the config is there.
         sent = in_proto_names(central.contract.integration, central.integration("scannerv4"))
         central.taken(central.test(sent), "a test with the config scanner_v4")
-    if quick(central):
+    if central.quick:
         return
     with central.case():
         id, body = central.created()
@@ -606,7 +597,7 @@ def null_is_absent(central: Central) -> None:
     with central.case():
         reply = central.create(central.integration() | {"name": None, "categories": None})
         is_read(central, reply, "a create with null for name and categories")
-    if quick(central):
+    if central.quick:
         return
     with central.case():
         meant = central.integration("quay")
@@ -630,7 +621,7 @@ def unknown_category_dropped(central: Central) -> None:
     with central.case():
         reply = central.create(central.integration(categories=list(_NO_CATEGORIES)))
         central.refused_by(reply, "category-required", "no category but those that Central does not know")
-    if quick(central):
+    if central.quick:
         return
     with central.case():
         meant = central.integration("quay")
@@ -642,7 +633,7 @@ def unknown_category_dropped(central: Central) -> None:
 def category_by_number(central: Central) -> None:
     stored, meant = Stored(central), central.integration("clairify", categories=["SCANNER", "NODE_SCANNER"])
     stored.becomes(meant | {"categories": [1, 2]}, meant, "categories by their numbers")
-    if quick(central):
+    if central.quick:
         return
     meant = central.integration("quay", categories=["REGISTRY", "SCANNER"])
     stored.becomes(meant | {"categories": ["SCANNER", 0]}, meant, "a category by its number, one by its name")
@@ -665,11 +656,11 @@ def number_forms(central: Central) -> None:
     stored = Stored(central)
     quoted = [each for each in _NUMBERS if each[0].startswith('"')]
     plain = [each for each in _NUMBERS if each not in quoted]
-    for form, number in drawn(central, plain, 1, 3) + drawn(central, quoted, 0, 2):
+    for form, number in (*central.some(plain, 1, 3), *central.some(quoted, 0, 2)):
         meant = central.integration("clairify", clairify={"numConcurrentScans": number})
         sent = re.sub(r'(?<="numConcurrentScans": )-?\d+', form, json.dumps(meant)).encode()
         stored.becomes(sent, meant, f"the number {form}")
-    for form, _ in drawn(central, quoted, 1):
+    for form, _ in central.some(quoted, 1):
         with central.case():
             body = f'{{"clairify": {{"numConcurrentScans": {form}}}}}'.encode()
             is_read(central, central.create(body=body), f"a create with the number {form}")
@@ -695,7 +686,7 @@ _TELLING_TIME = ("2030-12-31T23:30:00.000000001-01:00", "2031-01-01T00:30:00.000
 @check("timestamp-normalised", "rules", needs=("read-after-create",))
 def timestamp_normalised(central: Central) -> None:
     stored = Stored(central)
-    for sent, read in [_TELLING_TIME, *drawn(central, _TIMES, 0, 5)]:
+    for sent, read in [_TELLING_TIME, *central.some(_TIMES, 0, 5)]:
         body = with_authorization(central, sent)
         data = body["ecr"]["authorizationData"] | {"expiresAt": read}
         stored.becomes(body, body | {"ecr": body["ecr"] | {"authorizationData": data}}, f"the time {sent}")
@@ -706,11 +697,11 @@ _TAILS = (b' {"name": "other", "type": "quay"}', b" trailing text", b"}", b"\n\x
 
 @check("trailing-data-ignored", "rules", needs=("read-after-create",))
 def trailing_data_ignored(central: Central) -> None:
-    for tail in drawn(central, _TAILS, 1, 2):
+    for tail in central.some(_TAILS, 1, 2):
         with central.case():
             is_read(central, central.create(body=b"{}" + tail), f"a create with {tail!r} behind its body")
     stored = Stored(central)
-    for tail in drawn(central, _TAILS, 0, 3):
+    for tail in central.some(_TAILS, 0, 3):
         meant = central.integration()
         stored.becomes(json.dumps(meant).encode() + tail, meant, f"{tail!r} behind it")
 
@@ -726,10 +717,10 @@ def empty_body(central: Central) -> None:
         ("PUT", item, b""),
         ("PATCH", item, b""),
     )
-    for method, path, body in requests[:1] if quick(central) else requests:
+    for method, path, body in requests[:1] if central.quick else requests:
         with central.case():
             is_read(central, central.send(method, path, body=body), f"{method} {path} with the body {body!r}")
-    if quick(central):
+    if central.quick:
         return
     with central.case():
         reply = central.send("POST", f"{COLLECTION}/test/updated", body=b"")
@@ -749,36 +740,25 @@ _CONTENT_TYPES = (
 
 @check("content-type-ignored", "rules", needs=("read-after-create",))
 def content_type_ignored(central: Central) -> None:
-    for content_type in drawn(central, _CONTENT_TYPES, 1):
+    for content_type in central.some(_CONTENT_TYPES, 1):
         with central.case():
             reply = central.create({}, headers={"Content-Type": content_type})
             is_read(central, reply, f"a create with the content type {content_type}")
     stored = Stored(central)
-    for content_type in drawn(central, _CONTENT_TYPES, 0, 2):
+    for content_type in central.some(_CONTENT_TYPES, 0, 2):
         # A character of two bytes shows whether they are read as UTF-8 whatever the type says.
         meant = central.integration(clusterId="Z\u00fcrich")
         sent = json.dumps(meant, ensure_ascii=False).encode()
         stored.becomes(sent, meant, f"the content type {content_type}", headers={"Content-Type": content_type})
-    for content_type in drawn(central, _CONTENT_TYPES, 0, 2):
+    for content_type in central.some(_CONTENT_TYPES, 0, 2):
         reply = central.test(central.integration("scannerv4"), headers={"Content-Type": content_type})
         central.taken(reply, f"a test with the content type {content_type}")
 
 
 def _least(central: Central) -> dict[str, Body]:
     """Give integrations with as few fields as each type needs."""
-    kept: dict[str, tuple[str, ...]] = {
-        "docker": (),
-        "quay": ("endpoint",),
-        "ecr": ("registryId", "region", "accessKeyId", "secretAccessKey"),
-        "artifactregistry": ("endpoint", "serviceAccount"),
-        "azure": ("endpoint", "password"),
-        "ibm": ("endpoint", "apiKey"),
-        "clair": ("endpoint",),
-        "clairV4": ("endpoint",),
-        "clairify": ("endpoint",),
-    }
     bodies = {}
-    for type, fields in kept.items():
+    for type, fields in NEEDED.items():
         body = central.integration(type, autogenerated=None, clusterId=None)
         member = central.contract.types[type].member
         bodies[type] = body | {member: {key: value for key, value in body[member].items() if key in fields}}
@@ -790,9 +770,9 @@ def zero_values_emitted(central: Central) -> None:
     bodies = _least(central)
     with central.case():
         stored = Stored(central)
-        for type in ["docker", *drawn(central, list(bodies)[1:], 1)]:
+        for type in ["docker", *central.some(list(bodies)[1:], 1)]:
             stored.becomes(bodies[type], bodies[type], f"only what type {type} needs")
-    if quick(central):
+    if central.quick:
         return
     with central.case():
         body = central.integration() | {"source": {}, "docker": {}}
