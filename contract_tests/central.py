@@ -217,6 +217,29 @@ class Central:
         if id in self._mine:
             self._mine.remove(id)
 
+    def keep(self, id: str, sent: Body) -> None:
+        """Let what was just created stand for later checks; the end of the run deletes it."""
+        self._mine.remove(id)
+        self.shared.standing[sent["type"]] = id, sent, self.history[-1]
+
+    def standing(self, type: str) -> tuple[str, Body]:
+        """Give an integration of a type that stands already, to be read only; else create one."""
+        found = self.shared.standing.get(type)
+        if found is None:
+            return self.created(type)
+        id, sent, creation = found
+        self.history.append(creation)
+        return id, sent
+
+    def take_over(self, type: str) -> tuple[str, Body] | None:
+        """Give an integration of a type that stands already, from now on this check's; None where there is none."""
+        found = self.shared.standing.pop(type, None)
+        if found is None:
+            return None
+        id, sent, _ = found
+        self._mine.append(id)
+        return id, sent
+
     def clean(self) -> None:
         """Delete what the check has left, quietly."""
         for id in self._mine:
@@ -309,6 +332,8 @@ class Shared:
         self.version = version
         self.controls: set[str] = set()
         self.canaries: set[str] = set()
+        self.standing: dict[str, tuple[str, Body, Exchange]] = {}
+        """By type what a quick run has kept: the id, what was sent, and how."""
 
     def canary(self, check: str, serial: int) -> str:
         """Make a credential to be recognised."""

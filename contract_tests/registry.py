@@ -29,6 +29,9 @@ GROUPS = (
 """Kinds of checks, in the order in which they are worth running."""
 
 
+LONGER = ("default", "deep")
+"""Profiles that have the requests for more than every rule once and a short lifecycle."""
+
 FOUNDATION = ("create", "answer-complete", "read-after-create")
 """Checks that every other one that writes stands on."""
 

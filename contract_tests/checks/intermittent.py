@@ -12,7 +12,7 @@ from itertools import pairwise
 from contract_tests.central import Central
 from contract_tests.failures import CheckFailed
 from contract_tests.integrations import hidden, read_answer
-from contract_tests.registry import check
+from contract_tests.registry import LONGER, check
 
 
 def repeated(central: Central, what: str, times: int, once: Callable[[int], str | None]) -> None:
@@ -42,14 +42,20 @@ def _regularly(turns: Sequence[int]) -> str:
     return f", every {gaps.pop()}." if len(turns) > 2 and len(gaps) == 1 and gaps != {1} else ""
 
 
-def rounds(central: Central, quick: int, default: int) -> int:
+def rounds(central: Central, default: int) -> int:
     """Give how often to repeat."""
-    return {"quick": quick, "default": default, "deep": default * 5}[central.options.profile]
+    return default * 5 if central.options.profile == "deep" else default
 
 
-@check("creates-repeat", "lifecycle", needs=("read-after-create",), title="Every create stores, every time")
+@check(
+    "creates-repeat",
+    "lifecycle",
+    needs=("read-after-create",),
+    profiles=LONGER,
+    title="Every create stores, every time",
+)
 def creates_repeat(central: Central) -> None:
-    """Creates and deletes; in a quick run `many-kept` creates as many."""
+    """Creates and deletes; a quick run has `many-kept` for it."""
 
     def once(turn: int) -> str | None:
         body = central.integration(types[turn % len(types)])
@@ -67,12 +73,14 @@ def creates_repeat(central: Central) -> None:
 
     types = central.creatable_types
     with central.case():
-        repeated(central, "create, read, delete", rounds(central, 2, 40), once)
+        repeated(central, "create, read, delete", rounds(central, 40), once)
 
 
-@check("updates-repeat", "lifecycle", needs=("update-read-back",), title="Every update stores, every time")
+@check(
+    "updates-repeat", "lifecycle", needs=("update-read-back",), profiles=LONGER, title="Every update stores, every time"
+)
 def updates_repeat(central: Central) -> None:
-    """Updates by PUT, by PATCH and by PATCH without credentials; a quick run has made many before."""
+    """Updates by PUT, by PATCH and by PATCH without credentials."""
     with central.case():
         id, sent = central.created()
 
@@ -88,10 +96,12 @@ def updates_repeat(central: Central) -> None:
                 return None
             return f"update {reply.status} {reply.text[:200]}, then {str(got)[:300]}"
 
-        repeated(central, "update, read", rounds(central, 3, 42), once)
+        repeated(central, "update, read", rounds(central, 42), once)
 
 
-@check("reads-steady", "lifecycle", needs=("list",), writes=False, title="Every read answers, every time")
+@check(
+    "reads-steady", "lifecycle", needs=("list",), writes=False, profiles=LONGER, title="Every read answers, every time"
+)
 def reads_steady(central: Central) -> None:
     """The list, and of an integration that is there."""
     items = central.list().object.get("integrations")
@@ -107,4 +117,4 @@ def reads_steady(central: Central) -> None:
             good = reply.status == 200 and isinstance(reply.object.get("integrations"), list)
         return None if good else f"{reply.status}: {reply.text[:200]}"
 
-    repeated(central, "reading", rounds(central, 6, 60), once)
+    repeated(central, "reading", rounds(central, 60), once)

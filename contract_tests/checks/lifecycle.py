@@ -18,6 +18,7 @@ from mock_server.contract import Message
 
 ON_SOME_DEPLOYMENTS = ("useIam", "wifEnabled")
 """Switches that Central takes only where the cloud it runs in offers them."""
+WAYS = ("PATCH", "PUT")
 _HEALTH_IS_WRITTEN = 0.5
 """Seconds after which Central has surely written the health record that a DELETE looks for."""
 
@@ -68,7 +69,7 @@ def deleted(central: Central, id: str) -> None:
 )
 def list_holds_what_was_created(central: Central) -> None:
     _keep_one(central)
-    types = central.some(central.creatable_types, 3)
+    types = central.some(central.creatable_types, 2)
     with central.case():
         sent = dict(central.created(type) for type in types)
         see_listed(central, sent, "the check's integrations in the list")
@@ -89,9 +90,18 @@ def list_by_name(central: Central) -> None:
         name = sent["name"]
         central.same(filtered(central, f"?name={name}"), [id], "the list by name")
         central.same(filtered(central, f"?name={name}-More"), [longer], "the list by a longer name")
-        others = [f"{name}-more", f"{name[:-1]}%25", f"%20{name}"]
+        others = [f"{name}-more", f"{name[:-1]}%25"]
         if not central.quick:
-            others += [name[:-1], name[1:], name.upper(), f"{name}%20", f"{name}*", f"{name[:-1]}_", "no-such-name"]
+            others += [
+                f"%20{name}",
+                name[:-1],
+                name[1:],
+                name.upper(),
+                f"{name}%20",
+                f"{name}*",
+                f"{name[:-1]}_",
+                "no-such-name",
+            ]
         for other in others:
             central.same(filtered(central, f"?name={other}"), [], f"the list by the name {other!r}")
         central.true({id, longer} <= set(filtered(central, "?name=")), "an empty name does not filter")
@@ -117,7 +127,7 @@ def list_by_cluster(central: Central) -> None:
 @check("list-order", "lifecycle", title="Two lists without a change between them have one order", needs=("create",))
 def list_order(central: Central) -> None:
     with central.case():
-        for _ in range(4):
+        for _ in range(max(0, 5 - len(filtered(central, "")))):
             central.created()
         orders = [filtered(central, "") for _ in range(3)]
         central.true(all(order == orders[0] for order in orders), "lists of the same integrations differ in order")
@@ -130,7 +140,8 @@ def list_order(central: Central) -> None:
     title="Many integrations are all listed as they were sent; none is lost, none comes twice",
 )
 def many_kept(central: Central) -> None:
-    number = {"quick": 21, "default": 120, "deep": 300}[central.options.profile]
+    # In a quick run those stand beside that `create` has kept, so that these fill more than a page of 20.
+    number = {"quick": 8, "default": 120, "deep": 300}[central.options.profile]
     number = min(number, central.options.max_live - 5)
     types = central.creatable_types
     with central.case():
@@ -185,20 +196,22 @@ def update_read_back(central: Central) -> None:
         ids: dict[str, str] = {}
         sent: dict[str, Body] = {}
         for type in types:
-            ids[type], body = central.created_from(turned(central, type, 0))
+            ids[type], body = central.take_over(type) or central.created_from(turned(central, type, 0))
             sent[ids[type]] = body
-        for turn, way in enumerate(("PUT", "PATCH") if central.quick else ("PUT", "PATCH", "PUT", "PATCH"), 1):
+        for turn in (1,) if central.quick else (1, 2, 3, 4):
+            # A quick run has one turn: each type is updated in one of the two ways.
+            ways = {type: WAYS[(index if central.quick else turn) % 2] for index, type in enumerate(types)}
             for type, id in ids.items():
                 sent[id] = turned(central, type, turn)
-                updated(central, way, id, sent[id])
+                updated(central, ways[type], id, sent[id])
                 if not central.quick:
-                    see_stored(central, id, sent[id], f"type {type} after {way}")
+                    see_stored(central, id, sent[id], f"type {type} after {ways[type]}")
             found = listed(central)
             wrong = differences(found, expected(central, sent))
             for type in [type for type, id in ids.items() if id in wrong]:
-                _update_alone(central, type, way, turn)
+                _update_alone(central, type, ways[type], turn)
             try:
-                see_same(found, expected(central, sent), f"{way} of one integration of each type")
+                see_same(found, expected(central, sent), "an update of one integration of each type")
             except CheckFailed as error:
                 error.intermittent = True  # each of them alone went well
                 raise
@@ -284,7 +297,7 @@ def update_changes_one(central: Central) -> None:
         with central.case():
             sent = _neighbours(central, type)
             id = list(sent)[1]
-            for way in ("PUT", "PATCH"):
+            for way in central.some(("PUT", "PATCH"), 1):
                 sent[id] = turned(central, type, 1 if way == "PUT" else 2) | {"name": sent[id]["name"]}
                 updated(central, way, id, sent[id])
                 see_listed(central, sent, f"three integrations of type {type} after {way} of the second")
@@ -300,14 +313,15 @@ def _neighbours(central: Central, type: str) -> dict[str, Body]:
 def reads_repeat(central: Central) -> None:
     with central.case():
         id, sent = central.created("ecr")
-        for _ in range(2):
+        for _ in range(1 if central.quick else 2):
             see_stored(central, id, sent, "GET, again")
-        for way in ("PUT", "PUT", "PATCH"):
+        for way in ("PUT", "PATCH") if central.quick else ("PUT", "PUT", "PATCH"):
             updated(central, way, id, sent)
         see_stored(central, id, sent, "GET after the same update, again")
-        other = central.created("quay")
-        for _ in range(2):
-            see_listed(central, dict([(id, sent), other]), "the list after the same update, again")
+        if not central.quick:
+            other = central.created("quay")
+            for _ in range(2):
+                see_listed(central, dict([(id, sent), other]), "the list after the same update, again")
 
 
 @check(
@@ -359,7 +373,7 @@ def ids_not_reused(central: Central) -> None:
     with central.case():
         seen: list[str] = []
         body = central.integration()
-        for _ in range(3 if central.quick else 8):
+        for _ in range(2 if central.quick else 8):
             id, _sent = central.created_from(body)
             seen.append(id)
             central.remove(id)
@@ -384,10 +398,10 @@ def test_stores_nothing(central: Central) -> None:
         reply = central.test_updated(central.integration("scannerv4"), update_password=True)
         central.taken(reply, passes[0], need=passes[1])
         central.test(central.integration(type="harbor"))
-        for body in (changed | {"type": "harbor"}, changed | {"categories": [7]}):
+        for body in central.some((changed | {"type": "harbor"}, changed | {"categories": [7]}), 1):
             central.test(body)
             central.test_updated(body | {"name": central.name()}, update_password=True)
-        for body in (masked | {"type": "harbor"}, masked | {"categories": [7]}):
+        for body in central.some((masked | {"type": "harbor"}, masked | {"categories": [7]}), 1):
             central.test_updated(body | {"name": central.name()})
         see_listed(central, {id: sent}, "the check's integrations after tests")
         see_stored(central, id, sent, "what was tested with other values")

@@ -69,15 +69,15 @@ def masks_everywhere(central: Central) -> None:
     members = len(PLAIN)
     with central.case():
         created = {}
-        for like, changes in [*variants[:members], *central.some(variants[members:], 2)]:
+        for like, changes in central.some(variants, 2):
             id, sent = central.created_from(made(central, like, changes))
             created[id] = sent
         listed = central.listed()
         for id, sent in created.items():
             masked_in(central, listed.get(id), sent)
-        for id, sent in central.some(list(created.items()), 2):
+        for id, sent in central.some(created.items(), 1):
             masked_in(central, central.get(id).object, sent)
-        for _, sent in central.some(list(created.items()), 1, 4):
+        for _, sent in central.some(created.items(), 1, 4):
             masked_in(central, by_name(central, sent), sent)
     for like, changes in central.some(variants[: members + 2], 1, 3):
         with central.case():
@@ -86,12 +86,13 @@ def masks_everywhere(central: Central) -> None:
 
 def _masked_after_writes(central: Central, like: str, changes: Mapping[str, Any]) -> None:
     id, sent = central.created_from(made(central, like, changes))
-    central.put(id, made(central, like, changes) | {"name": sent["name"]})
-    masked_in(central, central.get(id).object, sent)
-    central.patch(id, sent, update_password=True)
-    masked_in(central, by_name(central, sent), sent)
-    central.patch(id, keeping(central, sent))
-    masked_in(central, central.get(id).object, sent)
+    if not central.quick:  # many checks read what was updated
+        central.put(id, made(central, like, changes) | {"name": sent["name"]})
+        masked_in(central, central.get(id).object, sent)
+        central.patch(id, sent, update_password=True)
+        masked_in(central, by_name(central, sent), sent)
+        central.patch(id, keeping(central, sent))
+        masked_in(central, central.get(id).object, sent)
     central.put(id, made(central, like, changes) | {"name": ""})
     masked_in(central, central.get(id).object, sent)
     # Its client cannot be built: refused, and stored all the same.
@@ -108,7 +109,7 @@ def masks_empty(central: Central) -> None:
             masked_in(central, central.get(id).object, sent)
     # Types that need a credential keep what cannot be built after an update.
     for like, changes in central.some(
-        (("ibm", {"apiKey": ""}), ("ecr", {"accessKeyId": "", "secretAccessKey": ""})), 1
+        (("ibm", {"apiKey": ""}), ("ecr", {"accessKeyId": "", "secretAccessKey": ""})), 0
     ):
         with central.case():
             id, sent = central.created(like)
@@ -262,7 +263,7 @@ def refusals_silent(central: Central) -> None:
     for like, changes in central.some(variants, 1, 2):
         with central.case():
             id, sent = central.created_from(made(central, like, changes))
-            for send in central.some(list(REFUSED.values()), 12):
+            for send in central.some(REFUSED.values(), 8):
                 send(central, id, sent, made(central, like, changes))
 
 

@@ -17,7 +17,7 @@ from contract_tests.checks.validation import (
 )
 from contract_tests.failures import CheckFailed, Skip
 from contract_tests.integrations import Body
-from contract_tests.registry import check
+from contract_tests.registry import LONGER, check
 from contract_tests.transport import Reply
 
 BOTH = ["REGISTRY", "SCANNER"]
@@ -266,7 +266,7 @@ for _rule in NOT_CREATED:
     "rules",
     source="central/imageintegration/service/service_impl.go",
     needs=("create", "update-not-rolled-back"),
-    profiles=("default", "deep"),
+    profiles=LONGER,
     title="The rules of each type hold for updates, too",
 )
 def build_rules_on_update(central: Central) -> None:
@@ -405,7 +405,7 @@ def missing_fields_listed(central: Central) -> None:
     "rules",
     source="pkg/registries/docker/docker.go",
     needs=("create",),
-    profiles=("default", "deep"),
+    profiles=LONGER,
     title="A config member without a field is a member, and docker's needs no more",
 )
 def empty_config(central: Central) -> None:

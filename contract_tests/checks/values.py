@@ -107,7 +107,7 @@ def _is_complete(
     needs=("read-after-create",),
 )
 def list_item_equals_read(central: Central) -> None:
-    ids = [central.created(type)[0] for type in central.some(central.creatable_types, 1, 2)]
+    ids = [central.standing(type)[0] for type in central.some(central.creatable_types, 1, 2)]
     items = central.list().object.get("integrations")
     found = {item.get("id"): item for item in items if isinstance(item, dict)} if isinstance(items, list) else {}
     for id in ids:

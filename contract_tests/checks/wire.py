@@ -770,7 +770,7 @@ def zero_values_emitted(central: Central) -> None:
     bodies = _least(central)
     with central.case():
         stored = Stored(central)
-        for type in ["docker", *central.some(list(bodies)[1:], 1)]:
+        for type in central.some(bodies, 1):
             stored.becomes(bodies[type], bodies[type], f"only what type {type} needs")
     if central.quick:
         return
