@@ -188,11 +188,7 @@ class Central:
 
     def created_from(self, body: Body) -> tuple[str, Body]:
         """Create what Central must take, and give its id and what was sent."""
-        reply = self.create(body)
-        id = reply.object.get("id")
-        if reply.status != 200 or not isinstance(id, str) or not id:
-            raise Unmet("create", f"creating an integration of type {body.get('type')} answered {shown(reply)}")
-        return id, body
+        return created_id(self.create(body)), body
 
     def control(self, body: Body) -> None:
         """See that the target takes `body`: a refusal of its neighbour then has one reason only."""
@@ -340,6 +336,18 @@ class Shared:
         canary = f"canary-{self.run}-{check}-{serial}-secret"
         self.canaries.add(canary)
         return canary
+
+
+def created_id(reply: Reply) -> str:
+    """Give the id that the answer to a create tells.
+
+    Raises:
+        Unmet: it was not created, or the answer has no id, which is the matter of the check `create`.
+    """
+    id = reply.object.get("id")
+    if reply.status != 200 or not isinstance(id, str) or not id:
+        raise Unmet("create", f"a create was answered {shown(reply)}")
+    return id
 
 
 def shown(reply: Reply) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import random
 import re
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,10 @@ Examples:
     type=_FILE,
     help="File with a token without the permission [env: CENTRAL_NO_ACCESS_TOKEN].",
 )
+@click.option(
+    "--no-role-token-file", type=_FILE, help="File with a token that has no role [env: CENTRAL_NO_ROLE_TOKEN]."
+)
+@click.option("--managed", is_flag=True, help="The target is the managed service, whose ECR cannot use IAM.")
 @click.option("--as-deployed", is_flag=True, help="Without URL: let our mock follow deployed Central.")
 @click.option("--central-version", type=click.Choice(VERSIONS), help="Release of Central  [default: ask the target]")
 @click.option("--seed", type=int, help="Draw the same inputs again  [default: a new one, printed]")
@@ -151,11 +156,11 @@ def check(url: str | None, **chosen: Any) -> None:
     sys.exit(report.exit_code)
 
 
-def _own_mock(*, as_deployed: bool) -> Any:
+def _own_mock(**settings: Any) -> Any:
     from mock_server.server import running
     from mock_server.settings import Settings
 
-    return running(Settings(as_deployed=as_deployed))
+    return running(Settings(**settings))
 
 
 class _Unable(click.ClickException):
@@ -175,6 +180,7 @@ def _options(url: str, **chosen: Any) -> Options:
         admin=admin,
         read_only=_bearer(chosen.pop("read_only_token_file", None), "CENTRAL_READ_ONLY_TOKEN"),
         no_access=_bearer(chosen.pop("no_access_token_file", None), "CENTRAL_NO_ACCESS_TOKEN"),
+        no_role=_bearer(chosen.pop("no_role_token_file", None), "CENTRAL_NO_ROLE_TOKEN"),
     )
     profile = chosen.pop("profile", None) or "default"
     assert profile in PROFILES
@@ -236,6 +242,80 @@ def explain(check_id: str) -> None:
         click.echo(f"Source: {found.source}")
     if found.needs:
         click.echo(f"Needs: {', '.join(found.needs)}")
+
+
+@main.command()
+@click.argument("report", type=_FILE)
+@click.argument("failure")
+@click.option("--url", help="Another target  [default: the one of the report]")
+@target_options
+def replay(report: Path, failure: str, url: str | None, **chosen: Any) -> None:
+    """Send the requests of a FAILURE of a JSON REPORT again.
+
+    FAILURE is the check that failed, or CHECK/2 for its second failure. Exit status: 1 when the target answers as it
+    did then, 0 when it answers otherwise, 2 when the requests could not be sent.
+    """
+    from contract_tests import replay
+    from contract_tests.reports import terminal
+
+    try:
+        recorded = replay.read(report, failure)
+        click.echo(f"{recorded.check}: {recorded.what}")
+        options = _options(url or recorded.target, **chosen)
+        same = [terminal.played(each).same for each in replay.play(recorded, options)]
+    except HarnessError as error:
+        raise _Unable(str(error)) from None
+    if all(same):
+        click.echo("The target answers as it did then: the failure still shows.")
+        sys.exit(1)
+    click.echo(f"The target answers otherwise than it did then: {same.count(False)} of {len(same)} answers differ.")
+
+
+@main.command()
+@click.argument("url_a")
+@click.argument("url_b")
+@target_options
+@click.option(
+    "--token-file-b",
+    type=_FILE,
+    help="File with a bearer token for URL_B alone [env: CENTRAL_TOKEN_B].",
+)
+@click.option("--full", is_flag=True, help="Also generated requests, as `check` without --quick sends them.")
+@click.option("--central-version", type=click.Choice(VERSIONS), help="Release of Central that both play.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Draw other requests.")
+@click.option("--only", multiple=True, metavar="CHECK", help="Only the requests of this check; can be repeated.")
+@click.option("--rate", callback=_per_second, metavar="N/s", help="Requests a second at the most.")
+def compare(
+    url_a: str, url_b: str, token_file_b: Path | None, *, full: bool, central_version: str | None, **chosen: Any
+) -> None:
+    """Send the same requests to URL_A and URL_B and print where the answers differ.
+
+    `mock` in the place of a URL starts our mock, `mock-as-deployed` the mock that follows deployed Central. Ids and
+    times are normalised, what the run did not create is left out. Exit status: 1 when there are differences.
+    """
+    from contract_tests.compare import compare
+    from contract_tests.reports import terminal
+
+    profile = "default" if full else "quick"
+    version = central_version or VERSIONS[-1]
+    with ExitStack() as stack:
+        urls = [
+            stack.enter_context(_own_mock(as_deployed=each != "mock", version=version)).url
+            if each in ("mock", "mock-as-deployed")
+            else each
+            for each in (url_a, url_b)
+        ]
+        chosen |= {"profile": profile, "central_version": version if central_version else None}
+        one = _options(urls[0], **chosen)
+        two = _options(urls[1], **chosen)
+        if other := _bearer(token_file_b, "CENTRAL_TOKEN_B"):
+            two = replace(two, credentials=Credentials(admin=other))
+        try:
+            found = compare(one, two)
+        except HarnessError as error:
+            raise _Unable(str(error)) from None
+    terminal.comparison(found, one.url, two.url)
+    sys.exit(bool(found.differences))
 
 
 @main.command()

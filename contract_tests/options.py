@@ -18,6 +18,17 @@ class Credentials:
     admin: str | None = field(default=None, repr=False)
     read_only: str | None = field(default=None, repr=False)
     no_access: str | None = field(default=None, repr=False)
+    no_role: str | None = field(default=None, repr=False)
+
+    @property
+    def by_role(self) -> dict[str, str | None]:
+        """The headers by the role of a request that is sent with one."""
+        return {
+            "admin": self.admin,
+            "read-only": self.read_only,
+            "no-access": self.no_access,
+            "no-role": self.no_role,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +37,7 @@ class Options:
 
     `rate` is requests a second, `time_budget` and the timeouts are seconds, `max_live` is how many
     integrations of the run may exist at once. `version` None means: ask the target.
+    `managed`: the target is the managed service.
     """
 
     url: str
@@ -44,6 +56,7 @@ class Options:
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     version: str | None = None
+    managed: bool = False
     allow_writes: bool = False
     allow_registry_tests: bool = False
     allow_load: bool = False

@@ -52,11 +52,8 @@ class Reply:
 
     @property
     def json(self) -> Any:
-        """The body as JSON, None where it is not: JSON is UTF-8, begins with no mark and has no NaN."""
-        try:
-            return json.loads(self.content.decode(), parse_constant=_no_constant)
-        except ValueError:
-            return None
+        """The body as JSON, None where it is not."""
+        return read_json(self.content)
 
     @property
     def object(self) -> dict[str, Any]:
@@ -106,12 +103,7 @@ class Transport:
         """Ids made up by the run, which no integration has."""
         self.count = 0
         self.started = time.monotonic()
-        self._roles = {
-            "admin": options.credentials.admin,
-            "read-only": options.credentials.read_only,
-            "no-access": options.credentials.no_access,
-            "nobody": None,
-        }
+        self._roles = options.credentials.by_role | {"nobody": None}
         self._proxies = {} if is_loopback(self.base) else requests.utils.get_environ_proxies(self.base)
         self._verify: bool | str = str(options.ca_file) if options.ca_file else not options.insecure
         self._local = threading.local()
@@ -339,6 +331,17 @@ class Transport:
                 secret = role.partition(" ")[2].encode()
                 content = content.replace(secret, b"[credential]") if secret else content
         return content
+
+
+def read_json(content: bytes) -> Any:
+    """Give what JSON text says, None where it is none: JSON is UTF-8, begins with no mark and has no NaN.
+
+    What is nested too deep to be read counts as none.
+    """
+    try:
+        return json.loads(content.decode(), parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _no_constant(name: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-from contract_tests.central import Central, shown
+from contract_tests.central import Central, created_id, shown
 from contract_tests.failures import CheckFailed, Unmet
 from contract_tests.integrations import Body, read_answer
 from contract_tests.model import any_text
@@ -53,7 +53,7 @@ def generated_valid(central: Central) -> None:
     def taken_and_read(body: Body) -> None:
         reply = central.create(body)
         central.taken(reply, f"a create of type {body['type']}")
-        id = str(reply.object.get("id"))
+        id = created_id(reply)
         central.same(central.get(id).json, read_answer(central.contract, body, id), f"type {body['type']} read back")
 
     _each(central, drawn, taken_and_read, examples=30)

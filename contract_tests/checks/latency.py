@@ -6,7 +6,6 @@ only what is slow again is a fault: a busy machine is slow once.
 
 from __future__ import annotations
 
-import json
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -20,7 +19,7 @@ from contract_tests.failures import CheckFailed
 from contract_tests.integrations import Body
 from contract_tests.observers import operation_of
 from contract_tests.registry import all_checks, check
-from contract_tests.transport import COLLECTION, Exchange
+from contract_tests.transport import COLLECTION, Exchange, read_json
 
 SLOW = 0.8
 """Seconds from which an answer is slow where others take less than `QUICK`."""
@@ -77,10 +76,7 @@ def _kind(exchange: Exchange) -> str:
 
 def _type_of(exchange: Exchange) -> str | None:
     for content in (exchange.body, exchange.reply):
-        try:
-            value = json.loads(content)
-        except ValueError:
-            continue
+        value = read_json(content)
         value = value.get("config", value) if isinstance(value, dict) else None
         if isinstance(value, dict) and isinstance(value.get("type"), str):
             return str(value["type"])
@@ -155,10 +151,7 @@ def _path_again(central: Central, exchange: Exchange, value: Any) -> str:
 
 def _renamed(central: Central, exchange: Exchange) -> Any:
     """Give what was sent, under a new name that is as long; None where it was no JSON object."""
-    try:
-        value = json.loads(exchange.body)
-    except ValueError:
-        return None
+    value = read_json(exchange.body)
     if not isinstance(value, dict):
         return None
     inner = value.get("config", value)

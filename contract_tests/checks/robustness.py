@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from contract_tests.central import Central, shown
+from contract_tests.central import Central, created_id, shown
 from contract_tests.failures import CheckFailed
 from contract_tests.integrations import Body, read_answer
 from contract_tests.registry import check
@@ -197,7 +197,7 @@ def much_of_everything(central: Central) -> None:
         body = central.integration(docker={"username": "u" * 100_000})
         reply = central.create(body)
         central.taken(reply, "a create with a user name of 100,000 characters")
-        id = str(reply.object.get("id"))
+        id = created_id(reply)
         central.same(central.get(id).json, read_answer(central.contract, body, id), "a user name of 100,000 characters")
     lives(central)
 
@@ -241,6 +241,6 @@ def control_characters(central: Central) -> None:
             reply = central.create(body=json.dumps(body).encode())
             has_an_answer(reply, f"a create with NUL in {field}")
             if reply.status == 200:
-                id = str(reply.object.get("id"))
+                id = created_id(reply)
                 central.same(central.get(id).json, read_answer(central.contract, body, id), f"NUL in {field}")
     lives(central)

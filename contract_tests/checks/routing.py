@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from contract_tests.central import Central
+from contract_tests.central import Central, created_id
 from contract_tests.registry import check
 from contract_tests.transport import COLLECTION, Reply, is_loopback
 
@@ -162,7 +162,7 @@ def answer_headers(central: Central) -> None:
     reply = central.create(body)
     central.taken(reply, "creating", need="create")
     _as_every_answer(central, reply, "the answer to a create")
-    id = str(reply.object.get("id"))
+    id = created_id(reply)
     if not central.quick:
         _as_every_answer(central, central.create({}), "an error 400")
         _as_every_answer(central, central.get(id), "an integration")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from contract_tests.central import Central
+from contract_tests.central import Central, created_id
 from contract_tests.checks.validation import (
     FRESH,
     is_managed,
@@ -414,7 +414,7 @@ def empty_config(central: Central) -> None:
             body = central.integration(type) | {"docker": {}}
             reply = central.create(body)
             central.taken(reply, f"a create of type {type} with an empty docker member")
-            reads_as(central, str(reply.object.get("id")), body, f"type {type} with an empty docker member")
+            reads_as(central, created_id(reply), body, f"type {type} with an empty docker member")
 
 
 @check(
@@ -440,7 +440,7 @@ def odd_combinations(central: Central) -> None:
             reply = central.create(body)
             if not is_managed(central, reply):
                 central.taken(reply, f"a create of {what}")
-                reads_as(central, str(reply.object.get("id")), body, what)
+                reads_as(central, created_id(reply), body, what)
     with central.case():
         id, _ = central.created()
         for what, like, changes in (each for each in TAKEN if each not in created):
@@ -468,7 +468,7 @@ def ecr_authorization_erased(central: Central) -> None:
             answered = ecr.get("authorizationData", "absent") if isinstance(ecr, dict) else ecr
             central.same(answered, None, "authorization data in the answer to a create")
             # It was taken out of the request after that had been stored.
-            reads_as(central, str(reply.object.get("id")), body, "what is stored")
+            reads_as(central, created_id(reply), body, "what is stored")
     if central.quick:
         return
     with central.case():

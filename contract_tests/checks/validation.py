@@ -482,13 +482,13 @@ def ecr_iam_managed(central: Central) -> None:
     with central.case():
         # In a quick run the first way tells whether there is more to see.
         first = central.create(central.integration("ecr", ecr={"useIam": True}))
-        id, _ = central.created("ecr") if is_managed(central, first) or not central.quick else ("", {})
-        ways = [] if central.quick and not is_managed(central, first) else ways_in(central, id)
+        managed = central.options.managed or is_managed(central, first)
+        id, _ = central.created("ecr") if managed or not central.quick else ("", {})
+        ways = ways_in(central, id) if id else []
         found = [("create", first)]
         found += [(where, send(central.integration("ecr", ecr={"useIam": True}))) for where, send in ways]
-        refusing = [where for where, reply in found if is_managed(central, reply)]
-        if not refusing:
-            raise Skip("the target is not the managed service: it takes the container's IAM role")
+        if not managed and not any(is_managed(central, reply) for _, reply in found):
+            raise Skip("the target takes the container's IAM role; with --managed that is a failure")
         for where, reply in found:
             central.refused_by(reply, "ecr-iam-managed", f"{where} of an ecr integration that uses IAM")
 

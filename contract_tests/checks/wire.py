@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from contract_tests.central import Central
+from contract_tests.central import Central, created_id
 from contract_tests.checks.routing import FORM
 from contract_tests.failures import Skip, Unmet
 from contract_tests.integrations import NEEDED, Body, member_of, read_answer
@@ -95,13 +95,6 @@ def _refused_flaws(
             central.refused(reply, what, status=found.status, code=found.code, text=flaw.text)
 
 
-def _id_of(reply: Reply) -> str:
-    id = reply.object.get("id")
-    if not isinstance(id, str) or not id:
-        raise Unmet("create", "a create was answered without an id")
-    return id
-
-
 class Stored:
     """One integration: the first body it is given creates it, each other one replaces it."""
 
@@ -121,7 +114,7 @@ class Stored:
         else:
             reply = central.create(body=body, **request)
             central.taken(reply, f"a create with {what}")
-            self.id = _id_of(reply)
+            self.id = created_id(reply)
             self.creation = central.history[-1:]
         self.reads_as(meant, what)
 
@@ -460,7 +453,7 @@ def query_on_write_ignored(central: Central) -> None:
         stored, body = Stored(central), central.integration()
         reply = central.send("POST", COLLECTION + _QUERY, value=body)
         central.taken(reply, "a create with a query")
-        stored.id = _id_of(reply)
+        stored.id = created_id(reply)
         stored.reads_as(body, "a create with a query")
         path, other = f"{COLLECTION}/{stored.id}", central.unknown_id()
         body = central.integration()

@@ -58,11 +58,13 @@ def report_on(settings: Settings, **options: Any) -> Report:
         admin=f"Bearer {known.admin_token}",
         read_only=f"Bearer {known.read_only_token}",
         no_access=f"Bearer {known.no_access_token}",
+        no_role=f"Bearer {known.no_role_token}",
     )
     with running(settings) as mock, tempfile.TemporaryDirectory() as state:
         return Run(
             Options(
                 url=mock.url,
+                managed=settings.managed,
                 state_dir=Path(state),
                 version=settings.version,
                 credentials=credentials if settings.auth else Credentials(),

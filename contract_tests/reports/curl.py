@@ -24,6 +24,7 @@ VARIABLES = {
     "admin": "CENTRAL_TOKEN",
     "read-only": "CENTRAL_READ_ONLY_TOKEN",
     "no-access": "CENTRAL_NO_ACCESS_TOKEN",
+    "no-role": "CENTRAL_NO_ROLE_TOKEN",
 }
 """Variables of the environment that hold the tokens, by the part a token plays."""
 BASIC_VARIABLE = "CENTRAL_BASIC"
@@ -49,14 +50,9 @@ class Access:
 
 def access(options: Options) -> Access:
     """Give the way to the target of a run."""
-    headers = {
-        "admin": options.credentials.admin,
-        "read-only": options.credentials.read_only,
-        "no-access": options.credentials.no_access,
-    }
     words: dict[str, str] = {}
     secrets: dict[str, str] = {}
-    for role, header in headers.items():
+    for role, header in options.credentials.by_role.items():
         if not header:
             continue
         scheme, _, secret = header.partition(" ")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console, Group
@@ -10,9 +10,11 @@ from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from contract_tests.compare import Comparison
 from contract_tests.options import Options
+from contract_tests.replay import Played
 from contract_tests.reports.curl import Access, access, sequence
-from contract_tests.reports.text import diff, printable
+from contract_tests.reports.text import diff, middle_out, printable
 from contract_tests.run import ERROR, FAILED, KNOWN, OUTCOMES, SKIPPED, Report, Result
 from contract_tests.run import Progress as Watcher
 
@@ -75,6 +77,42 @@ def summary(report: Report, options: Options) -> None:
     )
 
 
+def played(each: Played) -> Played:
+    """Print a request that was sent again, and how its answer differs; give it back."""
+    console = Console(highlight=False, soft_wrap=True)
+    told = f"recorded {each.recorded}" if each.recorded != each.status else "as recorded" if each.same else "other body"
+    request = f"{each.status or 'no answer'}  {printable(each.request)}  ({told})"
+    console.print(Text(request, "" if each.same else "yellow"))
+    for line in [] if each.same else _lines(each.differences):
+        console.print(line)
+    return each
+
+
+def comparison(found: Comparison, one: str, two: str) -> None:
+    """Print how two servers compare."""
+    console = Console(highlight=False, soft_wrap=True)
+    for each in found.differences:
+        more = f" (and {each.also} more)" if each.also else ""
+        console.print(Text(f"DIFFERS  {each.check}: {printable(each.request)}{more}", _STYLES[FAILED]))
+        if each.one.body:
+            body = middle_out(printable(each.one.body.decode("utf-8", "replace")), 400)
+            console.print(Padding(Text(body, "cyan"), (0, 0, 0, 9)))
+        for line in _lines(each.lines):
+            console.print(line)
+    if found.apart:
+        checks = ", ".join(dict.fromkeys(found.apart))
+        console.print(Text(f"APART    an answer made the requests differ from there on: {checks}", "yellow"))
+    console.print(
+        Text(f"\n- {one}\n+ {two}\n{found.compared} requests compared, {len(found.differences)} differences.", "bold")
+    )
+
+
+def _lines(lines: Iterable[str]) -> Iterator[Padding]:
+    """Give the lines of a diff, coloured."""
+    for line in list(lines)[:_MOST_LINES]:
+        yield Padding(Text(line, {"-": "green", "+": "red"}.get(line[:1], "dim")), (0, 0, 0, 9))
+
+
 def _failed(result: Result, way: Access) -> Group:
     parts: list[Text | Padding] = [Text(f"FAILED {result.check}: {result.title}", _STYLES[FAILED])]
     if result.source:
@@ -83,10 +121,7 @@ def _failed(result: Result, way: Access) -> Group:
         what = failure.what + (" (now and then)" if failure.intermittent else "")
         what += f" (and {failure.also} times more)" if failure.also else ""
         parts.append(Padding(Text(printable(what)), (0, 0, 0, 7)))
-        lines = diff(failure.expected, failure.got)
-        for line in lines[:_MOST_LINES]:
-            style = {"-": "green", "+": "red"}.get(line[:1], "dim")
-            parts.append(Padding(Text(line, style), (0, 0, 0, 9)))
+        parts += _lines(diff(failure.expected, failure.got))
         parts += [Padding(Text(line, "cyan"), (0, 0, 0, 9)) for line in sequence(failure.exchanges[-8:], way)]
     parts.append(Text(""))
     return Group(*parts)
