@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import random
-import re
 import sys
 from contextlib import ExitStack
 from dataclasses import replace
@@ -13,12 +10,10 @@ from typing import Any
 
 import click
 
+from contract_tests.arguments import FILE, NEW_FILE, bearer, options_of, per_second, run_options, target_options
 from contract_tests.failures import HarnessError
-from contract_tests.options import PROFILES, Credentials, Options
+from contract_tests.options import Credentials
 from mock_server.contract import VERSIONS
-
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_NEW_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.group(
@@ -36,47 +31,6 @@ def main() -> None:
     """Check that a server keeps the image-integration contract and the rules of Central."""
 
 
-def _per_second(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
-    if value is None:
-        return None
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(?:/(s|m))?", value)
-    if match is None or float(match[1]) == 0:
-        raise click.BadParameter(f"{value!r} is not a rate such as 20/s or 300/m")
-    return float(match[1]) / (60 if match[2] == "m" else 1)
-
-
-def _seconds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
-    if value is None:
-        return None
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(s|m)?", value)
-    if match is None:
-        raise click.BadParameter(f"{value!r} is not a time such as 60s or 5m")
-    return float(match[1]) * (60 if match[2] == "m" else 1)
-
-
-def target_options(command: Any) -> Any:
-    """Add the options that say how to reach a target."""
-    for option in reversed(
-        (
-            click.option("--token-file", type=_FILE, help="File with a bearer token [env: CENTRAL_TOKEN]."),
-            click.option("--basic-file", type=_FILE, help="File with USER:PASSWORD [env: CENTRAL_BASIC]."),
-            click.option("--ca-file", type=_FILE, help="Certificate authority to trust (PEM)."),
-            click.option("--insecure", is_flag=True, help="Do not check the certificate."),
-            click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for an answer."),
-            click.option("--allow-writes", is_flag=True, help="Let the run write to a target that is not loopback."),
-            click.option(
-                "--state-dir",
-                type=click.Path(file_okay=False, path_type=Path),
-                default=Path(".central-contract"),
-                show_default=True,
-                help="Folder of the ledgers of what runs have created.",
-            ),
-        )
-    ):
-        command = option(command)
-    return command
-
-
 @main.command(
     context_settings={"show_default": True},
     epilog="""\b
@@ -89,43 +43,13 @@ Examples:
 )
 @click.argument("url", required=False)
 @target_options
-@click.option("--quick", "profile", flag_value="quick", help="Every rule once, a short lifecycle.")
-@click.option("--deep", "profile", flag_value="deep", help="Many more inputs, as long as the budget lets it.")
-@click.option(
-    "--read-only-token-file", type=_FILE, help="File with a token that may only read [env: CENTRAL_READ_ONLY_TOKEN]."
-)
-@click.option(
-    "--no-access-token-file",
-    type=_FILE,
-    help="File with a token without the permission [env: CENTRAL_NO_ACCESS_TOKEN].",
-)
-@click.option(
-    "--no-role-token-file", type=_FILE, help="File with a token that has no role [env: CENTRAL_NO_ROLE_TOKEN]."
-)
-@click.option("--managed", is_flag=True, help="The target is the managed service, whose ECR cannot use IAM.")
+@run_options
 @click.option("--as-deployed", is_flag=True, help="Without URL: let our mock follow deployed Central.")
-@click.option("--central-version", type=click.Choice(VERSIONS), help="Release of Central  [default: ask the target]")
-@click.option("--seed", type=int, help="Draw the same inputs again  [default: a new one, printed]")
 @click.option("--run-id", help="Name of the run in what it creates  [default: a new one]")
-@click.option("--only", multiple=True, metavar="CHECK", help="Only this check; can be repeated.")
-@click.option("--skip", multiple=True, metavar="CHECK", help="Not this check; can be repeated.")
-@click.option("--rate", callback=_per_second, metavar="N/s", help="Requests a second at the most.")
-@click.option("--time-budget", callback=_seconds, metavar="60s", help="Time for the checks.")
-@click.option("--max-requests", type=click.IntRange(1), help="Requests for the checks.")
-@click.option(
-    "--max-live", type=click.IntRange(10), default=150, help="Integrations of the run that may exist at once."
-)
-@click.option("--max-response-time", default=5.0, help="Seconds that an answer may take.")
-@click.option("--workers", type=click.IntRange(1, 16), default=1, help="Checks that run at the same time.")
-@click.option(
-    "--allow-registry-tests", is_flag=True, help="Let the target contact registries (hosts that do not exist)."
-)
-@click.option("--allow-load", is_flag=True, help="Send a message of 25 MiB, too.")
-@click.option("--known", type=_FILE, multiple=True, help="TOML file of known differences of yours; can be repeated.")
-@click.option("--report-json", type=_NEW_FILE, help="Write a JSON report.")
-@click.option("--report-junit", type=_NEW_FILE, help="Write a JUnit XML report.")
-@click.option("--report-markdown", type=_NEW_FILE, help="Write a Markdown summary.")
-@click.option("--report-html", type=_NEW_FILE, help="Write one self-contained HTML page.")
+@click.option("--report-json", type=NEW_FILE, help="Write a JSON report.")
+@click.option("--report-junit", type=NEW_FILE, help="Write a JUnit XML report.")
+@click.option("--report-markdown", type=NEW_FILE, help="Write a Markdown summary.")
+@click.option("--report-html", type=NEW_FILE, help="Write one self-contained HTML page.")
 def check(url: str | None, **chosen: Any) -> None:
     """Check the server at URL; without URL start our mock and check that."""
     from contract_tests.reports import terminal, write
@@ -133,14 +57,12 @@ def check(url: str | None, **chosen: Any) -> None:
 
     reports = {kind: chosen.pop(f"report_{kind}") for kind in ("json", "junit", "markdown", "html")}
     as_deployed, run_id = chosen.pop("as_deployed"), chosen.pop("run_id")
-    seed = chosen.pop("seed")
-    seed = random.randrange(10**6) if seed is None else seed
     with ExitStack() as stack:
         if url is None:
             url = stack.enter_context(_own_mock(as_deployed=as_deployed)).url
         elif as_deployed:
             raise click.UsageError("--as-deployed is for our own mock; leave URL out or --as-deployed")
-        options = _options(url, seed=seed, **chosen)
+        options = options_of(url, **chosen)
         try:
             with terminal.progress(options) as progress:
                 report = Run(options, progress, run_id)()
@@ -167,44 +89,6 @@ class _Unable(click.ClickException):
     """The harness cannot do its work."""
 
     exit_code = 2
-
-
-def _options(url: str, **chosen: Any) -> Options:
-    """Make the options of a run; secrets come from files and the environment only."""
-    if not re.match(r"https?://[^/]", url):
-        raise click.UsageError(f"{url!r} is not a URL such as https://central.example.com")
-    admin = _bearer(chosen.pop("token_file"), "CENTRAL_TOKEN")
-    admin = admin or _basic(chosen.pop("basic_file", None))
-    chosen.pop("basic_file", None)
-    credentials = Credentials(
-        admin=admin,
-        read_only=_bearer(chosen.pop("read_only_token_file", None), "CENTRAL_READ_ONLY_TOKEN"),
-        no_access=_bearer(chosen.pop("no_access_token_file", None), "CENTRAL_NO_ACCESS_TOKEN"),
-        no_role=_bearer(chosen.pop("no_role_token_file", None), "CENTRAL_NO_ROLE_TOKEN"),
-    )
-    profile = chosen.pop("profile", None) or "default"
-    assert profile in PROFILES
-    version = chosen.pop("central_version", None)
-    return Options(url=url, profile=profile, credentials=credentials, version=version, **chosen)
-
-
-def _secret(path: Path | None, variable: str) -> str | None:
-    text = path.read_text("utf-8").strip() if path else os.environ.get(variable, "").strip()
-    if path and not text:
-        raise click.UsageError(f"{path} is empty")
-    return text or None
-
-
-def _bearer(path: Path | None, variable: str) -> str | None:
-    token = _secret(path, variable)
-    return f"Bearer {token}" if token else None
-
-
-def _basic(path: Path | None) -> str | None:
-    import base64
-
-    pair = _secret(path, "CENTRAL_BASIC")
-    return f"Basic {base64.b64encode(pair.encode()).decode()}" if pair else None
 
 
 @main.command("list")
@@ -245,7 +129,7 @@ def explain(check_id: str) -> None:
 
 
 @main.command()
-@click.argument("report", type=_FILE)
+@click.argument("report", type=FILE)
 @click.argument("failure")
 @click.option("--url", help="Another target  [default: the one of the report]")
 @target_options
@@ -261,7 +145,7 @@ def replay(report: Path, failure: str, url: str | None, **chosen: Any) -> None:
     try:
         recorded = replay.read(report, failure)
         click.echo(f"{recorded.check}: {recorded.what}")
-        options = _options(url or recorded.target, **chosen)
+        options = options_of(url or recorded.target, **chosen)
         same = [terminal.played(each).same for each in replay.play(recorded, options)]
     except HarnessError as error:
         raise _Unable(str(error)) from None
@@ -277,14 +161,14 @@ def replay(report: Path, failure: str, url: str | None, **chosen: Any) -> None:
 @target_options
 @click.option(
     "--token-file-b",
-    type=_FILE,
+    type=FILE,
     help="File with a bearer token for URL_B alone [env: CENTRAL_TOKEN_B].",
 )
 @click.option("--full", is_flag=True, help="Also generated requests, as `check` without --quick sends them.")
 @click.option("--central-version", type=click.Choice(VERSIONS), help="Release of Central that both play.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Draw other requests.")
 @click.option("--only", multiple=True, metavar="CHECK", help="Only the requests of this check; can be repeated.")
-@click.option("--rate", callback=_per_second, metavar="N/s", help="Requests a second at the most.")
+@click.option("--rate", callback=per_second, metavar="N/s", help="Requests a second at the most.")
 def compare(
     url_a: str, url_b: str, token_file_b: Path | None, *, full: bool, central_version: str | None, **chosen: Any
 ) -> None:
@@ -306,9 +190,9 @@ def compare(
             for each in (url_a, url_b)
         ]
         chosen |= {"profile": profile, "central_version": version if central_version else None}
-        one = _options(urls[0], **chosen)
-        two = _options(urls[1], **chosen)
-        if other := _bearer(token_file_b, "CENTRAL_TOKEN_B"):
+        one = options_of(urls[0], **chosen)
+        two = options_of(urls[1], **chosen)
+        if other := bearer(token_file_b, "CENTRAL_TOKEN_B"):
             two = replace(two, credentials=Credentials(admin=other))
         try:
             found = compare(one, two)
@@ -326,7 +210,7 @@ def clean(url: str, **chosen: Any) -> None:
     from contract_tests.run import clean_leftovers
 
     try:
-        left = clean_leftovers(_options(url, **chosen))
+        left = clean_leftovers(options_of(url, **chosen))
     except HarnessError as error:
         raise _Unable(str(error)) from None
     if left:

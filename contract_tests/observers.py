@@ -27,6 +27,9 @@ OBSERVED = {
 }
 """The checks that observers report: id and title."""
 
+UNTOUCHED = "others-untouched"
+"""The check that compares what a run does not own with what it was before."""
+
 UNMASKED = "a credential is not masked in a read"
 """What is told of it, also by checks that see it themselves: the same fault is told once."""
 

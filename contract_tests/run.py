@@ -25,7 +25,7 @@ from contract_tests.failures import (
 )
 from contract_tests.known import KnownDifference
 from contract_tests.ledger import Ledger, leftovers
-from contract_tests.observers import OBSERVED, Observers
+from contract_tests.observers import OBSERVED, UNTOUCHED, Observers
 from contract_tests.options import Options
 from contract_tests.registry import Check, all_checks
 from contract_tests.transport import COLLECTION, Exchange, Transport
@@ -191,7 +191,7 @@ class Run:
         """Give the checks of this run, in order."""
         checks = all_checks()
         for name in (*self.options.only, *self.options.skip):
-            if name not in checks and name not in OBSERVED:
+            if name not in checks and name not in (*OBSERVED, UNTOUCHED):
                 raise HarnessError(f"unknown check {name!r}; `central-contract list` names them all")
         return [
             each
@@ -293,7 +293,7 @@ class Run:
 
     def _untouched(self, before: dict[str, Any] | None) -> Result:
         """Compare what the run does not own with what it was before."""
-        result = Result("others-untouched", "What the run did not create is as it was before", "observed", "", PASSED)
+        result = Result(UNTOUCHED, "What the run did not create is as it was before", "observed", "", PASSED)
         after = self._snapshot("clean-up")
         if before is None or after is None:
             result.outcome, result.reason = SKIPPED, "the target did not give its list"

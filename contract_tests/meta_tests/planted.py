@@ -11,7 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 from contract_tests.checks import latency
-from contract_tests.observers import OBSERVED
+from contract_tests.observers import OBSERVED, UNTOUCHED
 from contract_tests.options import Credentials, Options
 from contract_tests.registry import all_checks
 from contract_tests.run import Report, Run
@@ -20,7 +20,7 @@ from mock_server.faults import Fault, tools
 from mock_server.server import running
 from mock_server.settings import Settings
 
-ALWAYS_THERE = (*OBSERVED, "others-untouched")
+ALWAYS_THERE = (*OBSERVED, UNTOUCHED)
 """Checks that every run reports, whichever were chosen."""
 
 _RUN_OPTIONS: Mapping[str, Mapping[str, Any]] = {

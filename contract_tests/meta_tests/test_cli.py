@@ -54,6 +54,8 @@ def test_a_fault_is_told_with_its_rule_a_diff_and_lines_to_run(tmp_path: Path, r
         ]
         assert [each["check"] for each in failed] == ["name-unique"]
         (failure,) = failed[0]["failures"]
+        for line in failure["curl"]:
+            assert line in result.output  # whole, also where the terminal is narrow
         # The lines send the same again, and the server fails in the same way.
         shell = subprocess.run(
             ["bash", "-c", "\n".join(failure["curl"])], capture_output=True, text=True, timeout=60, check=False

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import StringIO
 
 from rich.console import Console, Group
-from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
@@ -46,16 +46,24 @@ def progress(options: Options) -> Iterator[Watcher]:
         yield watch
 
 
-def summary(report: Report, options: Options) -> None:
+def text_of(result: Result, options: Options) -> str:
+    """Give what is told of a check that failed, as plain text."""
+    console = Console(file=StringIO(), highlight=False, soft_wrap=True)
+    with console.capture() as captured:
+        console.print(_failed(result, access(options)))
+    return captured.get().rstrip()
+
+
+def summary(report: Report, options: Options, console: Console | None = None) -> None:
     """Print the verdict."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = console or Console(highlight=False, soft_wrap=True)
     way = access(options)
     for result in report.results:
         if result.outcome == FAILED:
             console.print(_failed(result, way))
         elif result.outcome == ERROR:
             console.print(Text(f"ERROR  {result.check}: the harness failed", _STYLES[ERROR]))
-            console.print(Padding(Text(printable(result.reason)), (0, 0, 1, 7)))
+            console.print(_indented(f"{printable(result.reason)}\n", 7))
     for result in report.results:
         if result.outcome == KNOWN:
             console.print(Text(f"KNOWN  {result.check}: {result.reason}", _STYLES[KNOWN]))
@@ -96,7 +104,7 @@ def comparison(found: Comparison, one: str, two: str) -> None:
         console.print(Text(f"DIFFERS  {each.check}: {printable(each.request)}{more}", _STYLES[FAILED]))
         if each.one.body:
             body = middle_out(printable(each.one.body.decode("utf-8", "replace")), 400)
-            console.print(Padding(Text(body, "cyan"), (0, 0, 0, 9)))
+            console.print(_indented(body, 9, "cyan"))
         for line in _lines(each.lines):
             console.print(line)
     if found.apart:
@@ -107,22 +115,27 @@ def comparison(found: Comparison, one: str, two: str) -> None:
     )
 
 
-def _lines(lines: Iterable[str]) -> Iterator[Padding]:
+def _indented(text: str, blanks: int, style: str = "") -> Text:
+    """Indent every line; a line is never cut, so that a command in it can be copied."""
+    return Text("\n".join(" " * blanks + line for line in text.split("\n")), style)
+
+
+def _lines(lines: Iterable[str]) -> Iterator[Text]:
     """Give the lines of a diff, coloured."""
     for line in list(lines)[:_MOST_LINES]:
-        yield Padding(Text(line, {"-": "green", "+": "red"}.get(line[:1], "dim")), (0, 0, 0, 9))
+        yield _indented(line, 9, {"-": "green", "+": "red"}.get(line[:1], "dim"))
 
 
 def _failed(result: Result, way: Access) -> Group:
-    parts: list[Text | Padding] = [Text(f"FAILED {result.check}: {result.title}", _STYLES[FAILED])]
+    parts: list[Text] = [Text(f"FAILED {result.check}: {result.title}", _STYLES[FAILED])]
     if result.source:
-        parts.append(Padding(Text(f"rule of {result.source}", "dim"), (0, 0, 0, 7)))
+        parts.append(_indented(f"rule of {result.source}", 7, "dim"))
     for failure in result.failures:
         what = failure.what + (" (now and then)" if failure.intermittent else "")
         what += f" (and {failure.also} times more)" if failure.also else ""
-        parts.append(Padding(Text(printable(what)), (0, 0, 0, 7)))
+        parts.append(_indented(printable(what), 7))
         parts += _lines(diff(failure.expected, failure.got))
-        parts += [Padding(Text(line, "cyan"), (0, 0, 0, 9)) for line in sequence(failure.exchanges[-8:], way)]
+        parts += [_indented(line, 9, "cyan") for line in sequence(failure.exchanges[-8:], way)]
     parts.append(Text(""))
     return Group(*parts)
 

@@ -1,0 +1,163 @@
+"""Options of a run from the words of a command line, from files and from the environment."""
+
+from __future__ import annotations
+
+import base64
+import os
+import random
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from contract_tests.options import PROFILES, Credentials, Options
+from mock_server.contract import VERSIONS
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+NEW_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+def per_second(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+    """Read a rate such as 20/s or 300/m; give requests a second."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(?:/(s|m))?", value)
+    if match is None or float(match[1]) == 0:
+        raise click.BadParameter(f"{value!r} is not a rate such as 20/s or 300/m")
+    return float(match[1]) / (60 if match[2] == "m" else 1)
+
+
+def _seconds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+    if value is None:
+        return None
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(s|m)?", value)
+    if match is None:
+        raise click.BadParameter(f"{value!r} is not a time such as 60s or 5m")
+    return float(match[1]) * (60 if match[2] == "m" else 1)
+
+
+_TARGET = (
+    click.option("--token-file", type=FILE, help="File with a bearer token [env: CENTRAL_TOKEN]."),
+    click.option("--basic-file", type=FILE, help="File with USER:PASSWORD [env: CENTRAL_BASIC]."),
+    click.option("--ca-file", type=FILE, help="Certificate authority to trust (PEM)."),
+    click.option("--insecure", is_flag=True, help="Do not check the certificate."),
+    click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for an answer."),
+    click.option("--allow-writes", is_flag=True, help="Let the run write to a target that is not loopback."),
+    click.option(
+        "--state-dir",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Path(".central-contract"),
+        show_default=True,
+        help="Folder of the ledgers of what runs have created.",
+    ),
+)
+
+_RUN = (
+    click.option("--quick", "profile", flag_value="quick", help="Every rule once, a short lifecycle."),
+    click.option("--deep", "profile", flag_value="deep", help="Many more inputs, as long as the budget lets it."),
+    click.option(
+        "--read-only-token-file", type=FILE, help="File with a token that may only read [env: CENTRAL_READ_ONLY_TOKEN]."
+    ),
+    click.option(
+        "--no-access-token-file",
+        type=FILE,
+        help="File with a token without the permission [env: CENTRAL_NO_ACCESS_TOKEN].",
+    ),
+    click.option(
+        "--no-role-token-file", type=FILE, help="File with a token that has no role [env: CENTRAL_NO_ROLE_TOKEN]."
+    ),
+    click.option("--managed", is_flag=True, help="The target is the managed service, whose ECR cannot use IAM."),
+    click.option(
+        "--central-version", type=click.Choice(VERSIONS), help="Release of Central  [default: ask the target]"
+    ),
+    click.option("--seed", type=int, help="Draw the same inputs again  [default: a new one, printed]"),
+    click.option("--only", multiple=True, metavar="CHECK", help="Only this check; can be repeated."),
+    click.option("--skip", multiple=True, metavar="CHECK", help="Not this check; can be repeated."),
+    click.option("--rate", callback=per_second, metavar="N/s", help="Requests a second at the most."),
+    click.option("--time-budget", callback=_seconds, metavar="60s", help="Time for the checks."),
+    click.option("--max-requests", type=click.IntRange(1), help="Requests for the checks."),
+    click.option(
+        "--max-live", type=click.IntRange(10), default=150, help="Integrations of the run that may exist at once."
+    ),
+    click.option("--max-response-time", default=5.0, help="Seconds that an answer may take."),
+    click.option("--workers", type=click.IntRange(1, 16), default=1, help="Checks that run at the same time."),
+    click.option(
+        "--allow-registry-tests", is_flag=True, help="Let the target contact registries (hosts that do not exist)."
+    ),
+    click.option("--allow-load", is_flag=True, help="Send a message of 25 MiB, too."),
+    click.option("--known", type=FILE, multiple=True, help="TOML file of known differences of yours; can be repeated."),
+)
+
+
+def target_options(command: Any) -> Any:
+    """Add the options that say how to reach a target."""
+    return _with(_TARGET, command)
+
+
+def run_options(command: Any) -> Any:
+    """Add the options that say what a run does."""
+    return _with(_RUN, command)
+
+
+def _with(options: Sequence[Callable[[Any], Any]], command: Any) -> Any:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def parsed(url: str, words: Sequence[str]) -> Options:
+    """Give the options of a run against `url` that words of a command line choose.
+
+    Raises:
+        click.UsageError: a word is no option, or its value is none.
+    """
+    command = run_options(target_options(click.command("check")(lambda **_: None)))
+    with command.make_context("check", list(words)) as context:
+        return options_of(url, **context.params)
+
+
+def options_of(url: str, **chosen: Any) -> Options:
+    """Make the options of a run; secrets come from files and the environment only.
+
+    Raises:
+        click.UsageError: the URL is none, or a file of a secret is empty.
+    """
+    if not re.match(r"https?://[^/]", url):
+        raise click.UsageError(f"{url!r} is not a URL such as https://central.example.com")
+    token_file, basic_file = chosen.pop("token_file"), chosen.pop("basic_file")
+    if token_file and basic_file:
+        raise click.UsageError("--token-file and --basic-file: give one of them")
+    admin = None if basic_file else bearer(token_file, "CENTRAL_TOKEN")
+    admin = admin or _basic(basic_file)
+    if chosen.get("seed") is None:
+        chosen["seed"] = random.randrange(10**6)
+    credentials = Credentials(
+        admin=admin,
+        read_only=bearer(chosen.pop("read_only_token_file", None), "CENTRAL_READ_ONLY_TOKEN"),
+        no_access=bearer(chosen.pop("no_access_token_file", None), "CENTRAL_NO_ACCESS_TOKEN"),
+        no_role=bearer(chosen.pop("no_role_token_file", None), "CENTRAL_NO_ROLE_TOKEN"),
+    )
+    profile = chosen.pop("profile", None) or "default"
+    assert profile in PROFILES
+    version = chosen.pop("central_version", None)
+    return Options(url=url, profile=profile, credentials=credentials, version=version, **chosen)
+
+
+def _secret(path: Path | None, variable: str) -> str | None:
+    text = path.read_text("utf-8").strip() if path else os.environ.get(variable, "").strip()
+    if path and not text:
+        raise click.UsageError(f"{path} is empty")
+    return text or None
+
+
+def bearer(path: Path | None, variable: str) -> str | None:
+    """Give the Authorization header for a token that a file or the environment holds, None where neither does."""
+    token = _secret(path, variable)
+    return f"Bearer {token}" if token else None
+
+
+def _basic(path: Path | None) -> str | None:
+    pair = _secret(path, "CENTRAL_BASIC")
+    return f"Basic {base64.b64encode(pair.encode()).decode()}" if pair else None

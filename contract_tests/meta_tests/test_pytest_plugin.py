@@ -1,0 +1,93 @@
+"""The harness as a plugin of pytest, in a run of its own: a project that is not ours."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mock_server.server import running
+from mock_server.settings import Settings
+
+CHOSEN = "name-unique or name-required or create-answer"
+
+
+def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-rA", *words)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@pytest.mark.parametrize("words", [(), ("-n", "2")], ids=["one process", "two workers"])
+def test_each_check_is_a_test(tmp_path: Path, words: tuple[str, ...]) -> None:
+    with running(Settings(faults=("name-unique",))) as mock:
+        done = run(
+            tmp_path, "--pyargs", "contract_tests", "--central-url", mock.url,
+            "--central-options=--quick --seed 5", "-k", CHOSEN, *words,
+        )  # fmt: skip
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "PASSED" in done.stdout
+    failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED") and "::" in line]
+    assert len(failed) == 1, done.stdout
+    assert "test_check[name-unique]" in failed[0]
+    assert "curl" in done.stdout  # the failure says how to see it
+
+
+def test_a_known_difference_is_an_expected_failure(tmp_path: Path) -> None:
+    with running(Settings(as_deployed=True)) as mock:
+        done = run(
+            tmp_path, "--pyargs", "contract_tests", "--central-url", mock.url,
+            "--central-options=--quick", "-k", "create-answer-in-clear or name-required",
+        )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "XFAIL" in done.stdout
+
+
+def test_a_server_that_does_not_answer_ends_the_run(tmp_path: Path) -> None:
+    done = run(tmp_path, "--pyargs", "contract_tests", "--central-url", "http://127.0.0.1:1")
+    assert done.returncode == 2
+    assert "does not answer" in done.stdout + done.stderr
+
+
+def test_a_wrong_option_is_named(tmp_path: Path) -> None:
+    done = run(tmp_path, "--pyargs", "contract_tests", "--central-options=--quik", "-x")
+    assert done.returncode != 0
+    assert "No such option '--quik'" in done.stdout + done.stderr
+
+
+def test_a_test_of_ones_own_takes_the_fixture(tmp_path: Path) -> None:
+    (tmp_path / "test_mine.py").write_text(
+        "def test_it(check_central, mock_central):\n"
+        "    report = check_central(mock_central.url, '--only', 'create', '--only', 'name-unique')\n"
+        "    assert report.requests > 10\n"
+    )
+    done = run(tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_fixture_fails_with_the_verdict(tmp_path: Path) -> None:
+    (tmp_path / "test_mine.py").write_text(
+        "import pytest\n\n\n"
+        "@pytest.mark.mock_central(faults=('name-unique',))\n"
+        "def test_it(check_central, mock_central):\n"
+        "    check_central(mock_central.url, '--only', 'create', '--only', 'name-unique')\n"
+    )
+    done = run(tmp_path)
+    assert done.returncode == 1
+    assert "FAILED name-unique" in done.stdout
+
+
+def test_unused_it_imports_nothing_of_the_harness(tmp_path: Path) -> None:
+    (tmp_path / "test_mine.py").write_text(
+        "import sys\n\n\n"
+        "def test_it():\n"
+        "    ours = [name for name in sys.modules if name.startswith(('contract_tests', 'mock_server'))]\n"
+        "    assert set(ours) <= {'contract_tests', 'contract_tests.pytest_plugin', 'mock_server',\n"
+        "                         'mock_server.pytest_plugin'}, ours\n"
+        "    assert 'requests' not in sys.modules\n"
+    )
+    done = run(tmp_path, "-p", "no:schemathesis", "-p", "no:hypothesispytest", "-p", "no:xdist")
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,110 @@
+"""A failure of a report is played again; two servers are played the same and compared."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from click.testing import CliRunner, Result
+
+from contract_tests.cli import main
+from mock_server.server import MockServer, running
+from mock_server.settings import Settings
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(main, words, prog_name="central-contract")
+
+
+def names_at(mock: MockServer) -> list[str]:
+    items = requests.get(f"{mock.url}/v1/imageintegrations", timeout=10).json()["integrations"]
+    return [each["name"] for each in items]
+
+
+@pytest.fixture
+def faulty() -> Iterator[MockServer]:
+    with running(Settings(faults=("name-unique",))) as mock:
+        yield mock
+
+
+@pytest.fixture
+def report(faulty: MockServer, tmp_path: Path) -> Path:
+    path = tmp_path / "report.json"
+    only = ("--only", "create", "--only", "name-unique")
+    state = ("--state-dir", str(tmp_path / "state"))
+    assert run("check", faulty.url, *only, *state, "--seed", "3", "--report-json", str(path)).exit_code == 1
+    return path
+
+
+def replay(report: Path, failure: str, *words: str) -> Result:
+    return run("replay", str(report), failure, "--state-dir", str(report.parent / "state"), *words)
+
+
+def test_a_failure_that_still_shows_is_told_and_leaves_nothing_behind(report: Path, faulty: MockServer) -> None:
+    before = names_at(faulty)
+    result = replay(report, "name-unique")
+    assert result.exit_code == 1, result.output
+    assert "the failure still shows" in result.output
+    assert names_at(faulty) == before
+    assert not list((report.parent / "state").iterdir())
+
+
+def test_a_failure_that_was_mended_no_longer_shows(report: Path) -> None:
+    with running() as healthy:
+        result = replay(report, "name-unique", "--url", healthy.url)
+        assert result.exit_code == 0, result.output
+        assert "400" in result.output
+        assert "already exists" in result.output
+        assert names_at(healthy) == names_at(healthy)
+
+
+def test_an_unknown_failure_is_refused_with_those_that_there_are(report: Path) -> None:
+    result = replay(report, "name-uniq")
+    assert result.exit_code == 2
+    assert "has no failure 'name-uniq'; it has: name-unique" in result.output
+
+
+def test_what_is_no_report_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.json"
+    path.write_text("[]")
+    result = run("replay", str(path), "create", "--state-dir", str(tmp_path))
+    assert result.exit_code == 2
+    assert "is no JSON report of a run" in result.output
+
+
+def test_a_replay_never_writes_to_what_the_run_did_not_create(report: Path, faulty: MockServer) -> None:
+    """Someone has put the id of an integration of theirs into the report."""
+    theirs = requests.get(f"{faulty.url}/v1/imageintegrations", timeout=10).json()["integrations"][0]
+    value = json.loads(report.read_text("utf-8"))
+    failed = next(each for each in value["results"] if each["failures"])
+    exchange = failed["failures"][0]["exchanges"][0]
+    exchange |= {"method": "DELETE", "path": f"/v1/imageintegrations/{theirs['id']}", "body": ""}
+    report.write_text(json.dumps(value), "utf-8")
+    result = replay(report, "name-unique")
+    assert result.exit_code == 2
+    assert "was not created by this run" in result.output
+    assert theirs["name"] in names_at(faulty)
+
+
+def test_two_servers_alike_show_no_difference(tmp_path: Path) -> None:
+    result = run("compare", "mock", "mock", "--state-dir", str(tmp_path))
+    assert result.exit_code == 0, result.output
+    assert " 0 differences" in result.output
+    assert "APART" not in result.output
+
+
+def test_generated_requests_are_the_same_at_two_servers(tmp_path: Path) -> None:
+    result = run("compare", "mock", "mock", "--full", "--state-dir", str(tmp_path), "--only", "lifecycle-machine")
+    assert result.exit_code == 0, result.output
+    assert "APART" not in result.output
+
+
+def test_where_two_servers_differ_is_told_once(tmp_path: Path) -> None:
+    with running(Settings(faults=("get-missing-400",))) as other:
+        result = run("compare", "mock", other.url, "--state-dir", str(tmp_path))
+    assert result.exit_code == 1, result.output
+    told = [line for line in result.output.splitlines() if line.startswith("DIFFERS")]
+    assert told
+    assert all("GET /v1/imageintegrations/" in line for line in told), told
+    assert '+   "status": 400' in result.output

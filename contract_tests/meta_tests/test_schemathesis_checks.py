@@ -1,0 +1,53 @@
+"""The checks and the guard of the harness, loaded into plain `schemathesis run`."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+from contract_tests.observers import OBSERVED
+from contract_tests.schemathesis_checks import NEEDS_A_RUN
+from mock_server import contract
+from mock_server.server import running
+from mock_server.settings import Settings
+
+CHECKS = ",".join(id.replace("-", "_") for id in OBSERVED if id not in NEEDS_A_RUN)
+
+
+def schemathesis(url: str, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = (
+        *(sys.executable, "-m", "schemathesis.cli", "run", str(contract.find("openapi.yaml")), "--url", url),
+        *("--checks", CHECKS, "--max-examples", "5", "--seed", "1", "--generation-database", "none", "--no-color"),
+        *words,
+    )
+    environment = {**os.environ, "SCHEMATHESIS_HOOKS": "contract_tests.schemathesis_checks"}
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=180, check=False
+    )
+
+
+def test_a_healthy_mock_passes_and_is_left_as_it_was(tmp_path: Path) -> None:
+    with running() as mock:
+        before = requests.get(f"{mock.url}/v1/imageintegrations", timeout=10).json()
+        done = schemathesis(mock.url, tmp_path, "--phases", "fuzzing,stateful")
+        after = requests.get(f"{mock.url}/v1/imageintegrations", timeout=10).json()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    ("fault", "check"),
+    [
+        ("get-in-clear", "credentials_masked"),
+        ("text-plain", "answer_media_type"),
+        ("list-extra-field", "answer_schema"),
+    ],
+)
+def test_a_fault_is_told_under_the_name_of_its_check(tmp_path: Path, fault: str, check: str) -> None:
+    with running(Settings(faults=(fault,))) as mock:
+        done = schemathesis(mock.url, tmp_path, "--phases", "fuzzing", "--max-failures", "1", "--include-method", "GET")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert check in done.stdout
