@@ -287,7 +287,7 @@ class Central:
     def same(self, got: Any, expected: Any, what: str, *, masks: bool = False) -> None:
         """See that two values are equal; only with `masks` a credential in clear counts as different."""
         if not masks:
-            got = integrations.hidden(self.contract, got)
+            got, expected = (integrations.hidden(self.contract, each) for each in (got, expected))
         if got != expected:
             raise CheckFailed(what, expected=expected, got=got)
 

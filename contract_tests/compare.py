@@ -16,8 +16,8 @@ from typing import Any
 from contract_tests.observers import operation_of
 from contract_tests.options import Options
 from contract_tests.registry import all_checks
-from contract_tests.reports.text import diff
 from contract_tests.run import Progress, Run
+from contract_tests.text import diff
 from contract_tests.transport import Exchange, read_json
 
 _NOT_REPEATABLE = ("concurrency", "latency")

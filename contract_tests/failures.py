@@ -66,3 +66,5 @@ class Failure:
     """Why it is known, when it is a known difference."""
     also: int = 0
     """How many more times the same fault showed."""
+    like: str = ""
+    """The check whose failure shows the same, when many do."""

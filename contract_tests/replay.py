@@ -16,8 +16,8 @@ from contract_tests.failures import CheckFailed, HarnessError, OwnershipError
 from contract_tests.ledger import Ledger
 from contract_tests.options import Options
 from contract_tests.reports.curl import created_id
-from contract_tests.reports.text import diff
 from contract_tests.run import remove_owned
+from contract_tests.text import diff
 from contract_tests.transport import COLLECTION, Exchange, Transport, read_json
 
 REDACTED = "[credential]"

@@ -28,6 +28,7 @@ from contract_tests.ledger import Ledger, leftovers
 from contract_tests.observers import OBSERVED, UNTOUCHED, Observers
 from contract_tests.options import Options
 from contract_tests.registry import Check, all_checks
+from contract_tests.symptoms import liken
 from contract_tests.transport import COLLECTION, Exchange, Transport
 from mock_server import contract as contracts
 from mock_server.contract import VERSIONS
@@ -49,6 +50,11 @@ class Result:
     failures: list[Failure] = field(default_factory=list)
     requests: int = 0
     seconds: float = 0.0
+
+    @property
+    def like(self) -> str:
+        """The check whose failure shows the same as all of these, "" where there is something of its own."""
+        return self.failures[0].like if self.failures and all(each.like for each in self.failures) else ""
 
 
 @dataclass(slots=True)
@@ -338,6 +344,7 @@ class Run:
                 failure.known = difference.reason if difference else None
             if all(failure.known is not None for failure in result.failures):
                 result.outcome, result.reason = KNOWN, result.failures[0].known or ""
+        liken(failure for result in results if result.outcome == FAILED for failure in result.failures)
         return results
 
     def _attribute(self, results: list[Result]) -> None:

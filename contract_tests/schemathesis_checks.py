@@ -22,7 +22,7 @@ import schemathesis
 from contract_tests.central import Shared
 from contract_tests.failures import Failure
 from contract_tests.observers import OBSERVED, Observers
-from contract_tests.reports.text import diff
+from contract_tests.text import diff
 from contract_tests.transport import COLLECTION, Exchange, Reply
 from mock_server.contract import VERSIONS
 

@@ -10,8 +10,8 @@ from typing import Any
 from contract_tests.failures import Failure
 from contract_tests.options import Options
 from contract_tests.reports.curl import Access, access, sequence
-from contract_tests.reports.text import diff, plain
 from contract_tests.run import OUTCOMES, Report, Result
+from contract_tests.text import diff, plain
 from contract_tests.transport import Exchange
 
 
@@ -50,6 +50,7 @@ def _result(result: Result, way: Access) -> dict[str, Any]:
         "source": result.source,
         "outcome": result.outcome,
         "reason": result.reason,
+        "like": result.like,
         "requests": result.requests,
         "seconds": round(result.seconds, 3),
         "failures": [_failure(failure, way) for failure in result.failures],

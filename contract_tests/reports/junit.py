@@ -6,8 +6,8 @@ from xml.etree import ElementTree as ET
 
 from contract_tests.options import Options
 from contract_tests.reports.curl import access, sequence
-from contract_tests.reports.text import diff, printable
 from contract_tests.run import ERROR, FAILED, KNOWN, SKIPPED, Report
+from contract_tests.text import diff, printable
 
 
 def render(report: Report, options: Options) -> str:
@@ -37,7 +37,7 @@ def render(report: Report, options: Options) -> str:
                 time=f"{result.seconds:.3f}",
             )
             if result.outcome == FAILED:
-                text = []
+                text = [f"Its answers show the same as that of {result.like}.", ""] if result.like else []
                 for failure in result.failures:
                     text += [failure.what, *diff(failure.expected, failure.got), *sequence(failure.exchanges, way), ""]
                 element = ET.SubElement(case, "failure", message=printable(result.failures[0].what), type=result.check)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from contract_tests.options import Options
 from contract_tests.reports.curl import access, sequence
-from contract_tests.reports.text import diff, printable
 from contract_tests.run import FAILED, KNOWN, OUTCOMES, Report
+from contract_tests.text import diff, printable
 
 
 def render(report: Report, options: Options) -> str:
@@ -25,6 +25,10 @@ def render(report: Report, options: Options) -> str:
     ]
     for result in report.results:
         if result.outcome != FAILED:
+            continue
+        if result.like:
+            like = f"Its answers show the same as that of {result.like}."
+            lines += ["", f"### {result.check}", "", f"{result.title}. {like}"]
             continue
         lines += ["", f"### {result.check}", "", f"{result.title}. Source: {result.source or 'the contract'}"]
         for failure in result.failures:

@@ -14,9 +14,9 @@ from contract_tests.compare import Comparison
 from contract_tests.options import Options
 from contract_tests.replay import Played
 from contract_tests.reports.curl import Access, access, sequence
-from contract_tests.reports.text import diff, middle_out, printable
 from contract_tests.run import ERROR, FAILED, KNOWN, OUTCOMES, SKIPPED, Report, Result
 from contract_tests.run import Progress as Watcher
+from contract_tests.text import diff, middle_out, printable
 
 _STYLES = {"passed": "green", FAILED: "bold red", KNOWN: "yellow", SKIPPED: "dim", ERROR: "bold magenta"}
 _MOST_LINES = 40
@@ -59,11 +59,14 @@ def summary(report: Report, options: Options, console: Console | None = None) ->
     console = console or Console(highlight=False, soft_wrap=True)
     way = access(options)
     for result in report.results:
-        if result.outcome == FAILED:
+        if result.outcome == FAILED and not result.like:
             console.print(_failed(result, way))
         elif result.outcome == ERROR:
             console.print(Text(f"ERROR  {result.check}: the harness failed", _STYLES[ERROR]))
             console.print(_indented(f"{printable(result.reason)}\n", 7))
+    for like, checks in _alike(report).items():
+        told = f"FAILED {len(checks)} more checks, whose answers show the same as that of {like}: {', '.join(checks)}"
+        console.print(Text(f"{told}\n", _STYLES[FAILED]))
     for result in report.results:
         if result.outcome == KNOWN:
             console.print(Text(f"KNOWN  {result.check}: {result.reason}", _STYLES[KNOWN]))
@@ -138,6 +141,14 @@ def _failed(result: Result, way: Access) -> Group:
         parts += [_indented(line, 9, "cyan") for line in sequence(failure.exchanges[-8:], way)]
     parts.append(Text(""))
     return Group(*parts)
+
+
+def _alike(report: Report) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for result in report.results:
+        if result.outcome == FAILED and result.like:
+            found.setdefault(result.like, []).append(result.check)
+    return found
 
 
 def _skipped(report: Report) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""Values as lines of text, for every report."""
+"""Values as lines of text, for every report and comparison."""
 
 from __future__ import annotations
 
