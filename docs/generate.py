@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -79,11 +80,11 @@ def serve_options() -> str:
     return options(main.commands["serve"], ENVIRONMENT)
 
 
-def check_options() -> str:
-    """The options of `central-contract check`."""
+def contract_options(command: str) -> str:
+    """The options of a command of `central-contract`."""
     from contract_tests.cli import main as contract_main
 
-    return options(contract_main.commands["check"])
+    return options(contract_main.commands[command])
 
 
 def checks() -> str:
@@ -106,7 +107,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "differences": differences,
     "rules": rules,
     "serve-options": serve_options,
-    "check-options": check_options,
+    "check-options": partial(contract_options, "check"),
+    "replay-options": partial(contract_options, "replay"),
+    "compare-options": partial(contract_options, "compare"),
     "checks": checks,
     "faults": faults,
 }
