@@ -18,6 +18,9 @@ from mock_server.contract import VERSIONS
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 NEW_FILE = click.Path(dir_okay=False, path_type=Path)
 
+DEFAULT_BUDGET = 60.0
+"""Seconds that a run of the default profile may take."""
+
 
 def per_second(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
     """Read a rate such as 20/s or 300/m; give requests a second."""
@@ -76,7 +79,12 @@ _RUN = (
     click.option("--only", multiple=True, metavar="CHECK", help="Only this check; can be repeated."),
     click.option("--skip", multiple=True, metavar="CHECK", help="Not this check; can be repeated."),
     click.option("--rate", callback=per_second, metavar="N/s", help="Requests a second at the most."),
-    click.option("--time-budget", callback=_seconds, metavar="60s", help="Time for the checks."),
+    click.option(
+        "--time-budget",
+        callback=_seconds,
+        metavar="60s",
+        help="Time for the checks  [default: 60s; --quick and --deep have no end]",
+    ),
     click.option("--max-requests", type=click.IntRange(1), help="Requests for the checks."),
     click.option(
         "--max-live", type=click.IntRange(10), default=150, help="Integrations of the run that may exist at once."
@@ -141,6 +149,8 @@ def options_of(url: str, **chosen: Any) -> Options:
     )
     profile = chosen.pop("profile", None) or "default"
     assert profile in PROFILES
+    if chosen.get("time_budget") is None and profile == "default":
+        chosen["time_budget"] = DEFAULT_BUDGET
     version = chosen.pop("central_version", None)
     return Options(url=url, profile=profile, credentials=credentials, version=version, **chosen)
 

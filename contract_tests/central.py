@@ -8,6 +8,7 @@ import threading
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from contract_tests import integrations
@@ -30,15 +31,16 @@ class Central:
     that a check sends the same requests whichever others run.
     """
 
-    def __init__(self, transport: Transport, check: str, shared: Shared) -> None:
+    def __init__(self, transport: Transport, check: str, shared: Shared, profile: str = "") -> None:
         self.transport = transport
         self.check = check
         self.shared = shared
         self.contract: Contract = contracts.load()
         self.rules = self.contract.rules
-        self.options: Options = transport.options
+        options = transport.options
+        self.options: Options = replace(options, profile=profile) if profile else options
         self.random = random.Random(f"{self.options.seed}:{check}")
-        self._serial = 0
+        self._serial = shared.serials.get(check, 0)
         self._mine: list[str] = []
         self._from = len(transport.exchanges)
         self._noting = threading.Lock()
@@ -49,13 +51,17 @@ class Central:
 
     def name(self, ending: str = "") -> str:
         """Give a name that no other request of any run has."""
-        self._serial += 1
-        return f"{self.transport.name_prefix}{self.check}-{self._serial}{ending}"
+        return f"{self.transport.name_prefix}{self.check}-{self._next()}{ending}"
 
     def secret(self) -> str:
         """Give a credential that no other request has, to be recognised wherever it shows."""
+        return self.shared.canary(self.check, self._next())
+
+    def _next(self) -> int:
+        """Give a number that the check has not given before, in no pass of the run."""
         self._serial += 1
-        return self.shared.canary(self.check, self._serial)
+        self.shared.serials[self.check] = self._serial
+        return self._serial
 
     def unknown_id(self) -> str:
         """Give an id that no integration has."""
@@ -220,7 +226,7 @@ class Central:
 
     def standing(self, type: str) -> tuple[str, Body]:
         """Give an integration of a type that stands already, to be read only; else create one."""
-        found = self.shared.standing.get(type)
+        found = self.shared.standing.get(type) if self.quick else None
         if found is None:
             return self.created(type)
         id, sent, creation = found
@@ -229,7 +235,7 @@ class Central:
 
     def take_over(self, type: str) -> tuple[str, Body] | None:
         """Give an integration of a type that stands already, from now on this check's; None where there is none."""
-        found = self.shared.standing.pop(type, None)
+        found = self.shared.standing.pop(type, None) if self.quick else None
         if found is None:
             return None
         id, sent, _ = found
@@ -328,6 +334,8 @@ class Shared:
         self.version = version
         self.controls: set[str] = set()
         self.canaries: set[str] = set()
+        self.serials: dict[str, int] = {}
+        """The last number that each check has put into a name or a credential."""
         self.standing: dict[str, tuple[str, Body, Exchange]] = {}
         """By type what a quick run has kept: the id, what was sent, and how."""
 

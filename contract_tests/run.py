@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from contract_tests import known
@@ -34,6 +35,8 @@ from mock_server import contract as contracts
 from mock_server.contract import VERSIONS
 
 PASSED, FAILED, KNOWN, SKIPPED, ERROR = "passed", "failed", "known difference", "skipped", "error"
+USUAL_REQUESTS = 5_000
+"""About what a run of the default profile sends."""
 OUTCOMES = (PASSED, FAILED, KNOWN, SKIPPED, ERROR)
 
 
@@ -193,8 +196,8 @@ class Run:
 
     # -- the checks -------------------------------------------------------------------------------
 
-    def chosen(self) -> list[Check]:
-        """Give the checks of this run, in order."""
+    def chosen(self, profile: str) -> list[Check]:
+        """Give the checks of this run that a profile has, in order."""
         checks = all_checks()
         for name in (*self.options.only, *self.options.skip):
             if name not in checks and name not in (*OBSERVED, UNTOUCHED):
@@ -204,26 +207,54 @@ class Run:
             for each in checks.values()
             if (not self.options.only or each.id in self.options.only)
             and each.id not in self.options.skip
-            and self.options.profile in each.profiles
+            and profile in each.profiles
         ]
 
+    def passes(self) -> list[str]:
+        """Give the profiles to go through: a quick one comes first where the budget is too small for the chosen one."""
+        options = self.options
+        if options.profile == "quick" or (options.time_budget is None and options.max_requests is None):
+            return [options.profile]
+        seconds = min((each.elapsed for each in self.transport.exchanges), default=0.0)
+        seconds = max(seconds, 1 / options.rate if options.rate else 0.0)
+        enough_time = options.time_budget is None or seconds * USUAL_REQUESTS < options.time_budget
+        enough_requests = options.max_requests is None or options.max_requests > USUAL_REQUESTS
+        return [options.profile] if enough_time and enough_requests else ["quick", options.profile]
+
     def _checks(self) -> list[Result]:
-        checks = self.chosen()
+        passes = [(profile, self.chosen(profile)) for profile in self.passes()]
         results: dict[str, Result] = {}
+        done, total = 0, sum(len(checks) for _, checks in passes)
 
-        def one(each: Check) -> None:
-            results[each.id] = self._one(each, results)
-            self.progress(results[each.id], len(results), len(checks))
+        def one(each: Check, profile: str) -> None:
+            nonlocal done
+            run = self._more if each.id in results else self._one
+            results[each.id] = run(each, results, profile)
+            done += 1
+            self.progress(results[each.id], done, total)
 
-        for group in _batches(checks, self.options.workers):
-            if len(group) == 1:
-                one(group[0])
-            else:
-                with ThreadPoolExecutor(self.options.workers) as pool:
-                    list(pool.map(one, group))
-        return [results[each.id] for each in checks]
+        for profile, checks in passes:
+            for group in _batches(checks, self.options.workers):
+                if len(group) == 1:
+                    one(group[0], profile)
+                else:
+                    with ThreadPoolExecutor(self.options.workers) as pool:
+                        list(pool.map(partial(one, profile=profile), group))
+        return [results[each.id] for each in passes[-1][1]]
 
-    def _one(self, check: Check, results: dict[str, Result]) -> Result:
+    def _more(self, check: Check, results: dict[str, Result], profile: str) -> Result:
+        """Run a check that a quick pass has run; what that one has found stays."""
+        before = results[check.id]
+        if before.outcome in (FAILED, ERROR) or before.failures:
+            return before
+        after = self._one(check, results, profile)
+        if after.outcome == SKIPPED and not after.failures:
+            return before
+        after.requests += before.requests
+        after.seconds += before.seconds
+        return after
+
+    def _one(self, check: Check, results: dict[str, Result], profile: str) -> Result:
         result = Result(check.id, check.title, check.group, check.source, PASSED)
         failed = [need for need in check.needs if need in results and results[need].outcome == FAILED]
         if failed:
@@ -232,7 +263,7 @@ class Run:
         if check.writes and not self.transport.may_write:
             result.outcome, result.reason = SKIPPED, "would write; give --allow-writes to let it"
             return result
-        central = Central(self.transport, check.id, self.shared)
+        central = Central(self.transport, check.id, self.shared, profile)
         started, count = time.monotonic(), self.transport.count
         try:
             try:

@@ -109,7 +109,8 @@ class Transport:
         self._local = threading.local()
         self._lock = threading.Lock()
         self._next_slot = 0.0
-        self._removed = 0
+        self._live: set[str] = set()
+        """Ids of the run's integrations that were created and not yet deleted."""
         self.closing = False
         """True while the run cleans up, which no budget stops."""
         self.unanswered = 0
@@ -296,7 +297,7 @@ class Transport:
     def _guard_create(self, method: str, route: str, body: bytes | None) -> None:
         if method != "POST" or route != COLLECTION:
             return
-        if len(self.ledger.ids) - self._removed > self.options.max_live:
+        if len(self._live) > self.options.max_live:
             raise OwnershipError(f"more than {self.options.max_live} integrations of this run would exist")
         self._intend_names(body)
 
@@ -307,14 +308,15 @@ class Transport:
             self.ledger.intend(name.decode())
 
     def _learn(self, method: str, path: str, reply: Reply) -> None:
-        if reply.status >= 300:
-            return
-        if method == "POST" and urlsplit(path).path == COLLECTION:
+        route = urlsplit(path).path
+        if method == "POST" and route == COLLECTION and reply.status < 300:
             id = reply.object.get("id")
             if isinstance(id, str) and id:
                 self.ledger.created(id)
-        elif method == "DELETE":
-            self._removed += 1
+                self._live.add(id)
+        elif method == "DELETE" and (reply.status < 300 or reply.status == 404):
+            # Central deletes what is very new and says 404.
+            self._live.discard(route.removeprefix(COLLECTION + "/"))
 
     # -- secrets ----------------------------------------------------------------------------------
 

@@ -1,0 +1,46 @@
+"""A budget is spent on the likeliest faults first: every class of fault is covered by a small one."""
+
+import pytest
+
+from contract_tests.meta_tests.planted import report_on
+from contract_tests.run import Report
+from mock_server.settings import Settings
+
+
+def spent(*faults: str, **budget: float) -> Report:
+    return report_on(Settings(faults=faults), profile="default", seed=1, **budget)
+
+
+def test_a_small_budget_has_every_quick_check_run() -> None:
+    whole = report_on(Settings(), profile="quick", seed=1)
+    small = spent(max_requests=700)
+    ran = {result.check for result in small.results if result.outcome == "passed"}
+    assert {result.check for result in whole.results if result.outcome == "passed"} <= ran
+    assert small.requests <= 720  # what cleans up is never cut
+    assert small.exit_code == 0, small.failures
+
+
+def test_what_the_budget_leaves_out_is_skipped_and_said() -> None:
+    reasons = {result.reason for result in spent(max_requests=700).results if result.outcome == "skipped"}
+    assert "the budget of 700 requests was used up" in reasons
+
+
+def test_a_budget_that_is_enough_is_spent_in_one_pass() -> None:
+    assert spent(time_budget=600).requests < 1.2 * spent().requests
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["list-extra-field", "name-unique", "test-stores-nothing", "get-in-clear", "html-404", "creates-lost"],
+    ids=["schema", "rule", "state", "security", "wire", "concurrency"],
+)
+def test_a_small_budget_finds_a_fault_of_each_kind(fault: str) -> None:
+    report = spent(fault, max_requests=900)
+    assert report.exit_code == 1
+
+
+def test_a_check_that_failed_in_the_quick_pass_is_told_once() -> None:
+    report = spent("name-unique", max_requests=1500)
+    failed = [result.check for result in report.results if result.outcome == "failed"]
+    assert failed.count("name-unique") == 1
+    assert len(failed) == len(set(failed))
