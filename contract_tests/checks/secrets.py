@@ -296,7 +296,7 @@ def credential_in_error(central: Central) -> None:
     hidden_in: list[str] = []
     for place in central.some(places, 3, len(places)):
         with central.case():
-            digits = str(central.random.randrange(10**9, 10**10))
+            digits = _digits(central)
             # A number is what protobuf's own reader shows.
             number = int(digits) if central.random.random() < 0.5 else float(f"0.{digits}")
             found = _shows(central, place, number, digits)
@@ -310,7 +310,7 @@ def credential_in_error(central: Central) -> None:
         )
     for place in central.some(places, 0, 2):
         with central.case():
-            digits = str(central.random.randrange(10**9, 10**10))
+            digits = _digits(central)
             value: Any = central.random.choice([[digits], {"value": digits}, [int(digits)]])
             if _shows(central, place, value, digits):
                 raise CheckFailed(
@@ -318,6 +318,11 @@ def credential_in_error(central: Central) -> None:
                     expected="six asterisks or nothing",
                     got={"the credential for": ".".join(place)},
                 )
+
+
+def _digits(central: Central) -> str:
+    """Give ten digits that no way to write a number cuts short: neither end is a zero."""
+    return f"{central.random.randrange(10**8, 10**9)}{central.random.randrange(1, 10)}"
 
 
 def _shows(central: Central, place: tuple[str, ...], value: Any, digits: str) -> bool:
