@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import threading
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,6 +33,9 @@ UNTOUCHED = "others-untouched"
 
 UNMASKED = "a credential is not masked in a read"
 """What is told of it, also by checks that see it themselves: the same fault is told once."""
+
+
+_TYPE = re.compile(rb'"type": ?"([A-Za-z0-9]+)"')
 
 
 class Findings:
@@ -64,8 +68,8 @@ class Observers:
         self.findings = Findings()
         self.contract = contracts.load()
         self.judge = judges.shared()
-        self.covered: set[tuple[str, int]] = set()
-        """Operations and statuses that were seen."""
+        self.covered: Counter[tuple[str, str, int]] = Counter()
+        """Answers by operation, by the type that was sent ("" for none or an unknown one) and by status."""
         # Also the first part of a credential tells.
         self._canary = re.compile(rf"canary-{re.escape(shared.run)}[a-z0-9-]*")
         self._disguised = disguises(f"canary-{shared.run}-")
@@ -75,7 +79,9 @@ class Observers:
         """Look at one answer."""
         operation = operation_of(exchange)
         if operation is not None:
-            self.covered.add((operation.id, reply.status))
+            sent = _TYPE.search(exchange.body)
+            type = sent[1].decode() if sent else ""
+            self.covered[operation.id, type if type in self.contract.types else "", reply.status] += 1
         if exchange.method == "HEAD":
             return
         self._is_json(exchange, reply)

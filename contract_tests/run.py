@@ -7,7 +7,7 @@ import re
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -76,7 +76,8 @@ class Report:
     gone: list[KnownDifference]
     """Known differences of the release that were looked for and no longer occur."""
     left_behind: list[str]
-    covered: list[tuple[str, int]]
+    covered: Mapping[tuple[str, str, int], int]
+    """Answers by operation, type that was sent and status."""
     exchanges: list[Exchange]
 
     def count(self, outcome: str) -> int:
@@ -87,6 +88,14 @@ class Report:
     def failures(self) -> list[Failure]:
         """The failures that are news."""
         return [failure for result in self.results for failure in result.failures if failure.known is None]
+
+    def answers_by(self, part: int) -> dict[str, dict[int, int]]:
+        """Count the answers by operation (part 0) or type (part 1), each by status."""
+        counts: dict[str, dict[int, int]] = {}
+        for key, count in sorted(self.covered.items()):
+            by_status = counts.setdefault(str(key[part]), {})
+            by_status[key[2]] = by_status.get(key[2], 0) + count
+        return counts
 
     @property
     def not_covered(self) -> list[str]:
@@ -158,7 +167,7 @@ class Run:
             results=results,
             gone=self._gone(results, version),
             left_behind=left,
-            covered=sorted(self.observers.covered),
+            covered=self.observers.covered,
             exchanges=self.transport.exchanges,
         )
 

@@ -51,12 +51,12 @@ def page(request: pytest.FixtureRequest, browser: Browser, report: Path) -> Iter
 
 
 def shown(page: Page) -> int:
-    return page.locator("tbody tr:visible").count()
+    return page.locator("#results tbody tr:visible").count()
 
 
 def test_what_failed_stands_first_and_open(page: Page) -> None:
     assert "does not keep the contract" in page.locator("h1").inner_text()
-    first = page.locator("tbody tr").first
+    first = page.locator("#results tbody tr").first
     assert first.locator("td").first.inner_text() == "failed"
     assert "name-unique" in first.inner_text()
     assert "curl" in first.locator("pre").last.inner_text()

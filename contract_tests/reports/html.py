@@ -18,4 +18,9 @@ def render(report: Report, options: Options) -> str:
     )
     value = document(report, options)
     groups = list(dict.fromkeys(result["group"] for result in value["results"]))
-    return environment.get_template("report.html.jinja").render(report=value, outcomes=OUTCOMES, groups=groups)
+    return environment.get_template("report.html.jinja").render(
+        report=value,
+        outcomes=OUTCOMES,
+        groups=groups,
+        coverage={"Operation": report.answers_by(0), "Type": report.answers_by(1)},
+    )

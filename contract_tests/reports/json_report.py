@@ -32,7 +32,10 @@ def document(report: Report, options: Options) -> dict[str, Any]:
         "results": [_result(result, way) for result in report.results],
         "knownDifferencesGone": [each.check for each in report.gone],
         "leftBehind": report.left_behind,
-        "covered": [{"operation": operation, "status": status} for operation, status in report.covered],
+        "covered": [
+            {"operation": operation, "type": type, "status": status, "requests": count}
+            for (operation, type, status), count in sorted(report.covered.items())
+        ],
         "notCovered": report.not_covered,
     }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from contract_tests.options import Options
 from contract_tests.reports.curl import access, sequence
 from contract_tests.run import FAILED, KNOWN, OUTCOMES, Report
@@ -23,6 +25,7 @@ def render(report: Report, options: Options) -> str:
         "|" + " ---: |" * len(OUTCOMES),
         "| " + " | ".join(str(report.count(outcome)) for outcome in OUTCOMES) + " |",
     ]
+    lines += ["", *_coverage("operation", report.answers_by(0)), "", *_coverage("type", report.answers_by(1))]
     for result in report.results:
         if result.outcome != FAILED:
             continue
@@ -43,6 +46,16 @@ def render(report: Report, options: Options) -> str:
     if report.left_behind:
         lines += ["", "### Left behind", "", *(f"- {each}" for each in report.left_behind)]
     return "\n".join(lines) + "\n"
+
+
+def _coverage(what: str, counts: Mapping[str, Mapping[int, int]]) -> list[str]:
+    """Give a table of how often each status was answered."""
+    statuses = sorted({status for by_status in counts.values() for status in by_status})
+    rows = [
+        [name or "none", *(str(by_status.get(status, "")) for status in statuses)] for name, by_status in counts.items()
+    ]
+    head = [[what, *map(str, statuses)], ["---", *["---:"] * len(statuses)]]
+    return [f"| {' | '.join(row)} |" for row in (*head, *rows)]
 
 
 def _fenced(language: str, text: list[str]) -> list[str]:

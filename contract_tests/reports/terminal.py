@@ -17,6 +17,7 @@ from contract_tests.reports.curl import Access, access, sequence
 from contract_tests.run import ERROR, FAILED, KNOWN, OUTCOMES, SKIPPED, Report, Result
 from contract_tests.run import Progress as Watcher
 from contract_tests.text import diff, middle_out, printable
+from mock_server import contract as contracts
 
 _STYLES = {"passed": "green", FAILED: "bold red", KNOWN: "yellow", SKIPPED: "dim", ERROR: "bold magenta"}
 _MOST_LINES = 40
@@ -74,6 +75,7 @@ def summary(report: Report, options: Options, console: Console | None = None) ->
         console.print(Text(f"GONE   {each.check}: this known difference no longer occurs", "dim"))
     for reason, checks in _skipped(report).items():
         console.print(Text(f"SKIP   {reason}: {', '.join(checks)}", _STYLES[SKIPPED]))
+    console.print(Text(coverage(report), "dim"))
     if report.not_covered:
         console.print(Text(f"NOT COVERED  {', '.join(report.not_covered)}", "yellow"))
     if report.left_behind:
@@ -141,6 +143,18 @@ def _failed(result: Result, way: Access) -> Group:
         parts += [_indented(line, 9, "cyan") for line in sequence(failure.exchanges[-8:], way)]
     parts.append(Text(""))
     return Group(*parts)
+
+
+def coverage(report: Report) -> str:
+    """Say how much of the contract the run has come to."""
+    contract = contracts.load()
+    operations, types = report.answers_by(0), [type for type in report.answers_by(1) if type]
+    statuses = sorted({status for by_status in operations.values() for status in by_status})
+    rules = sum(rule.in_force(report.version) for rule in contract.rules.values())
+    return (
+        f"COVERED  {len(operations)} of {len(contract.operations)} operations, {len(types)} of {len(contract.types)} types, "
+        f"{rules - len(report.not_covered)} of {rules} rules; statuses {', '.join(map(str, statuses)) or 'none'}"
+    )
 
 
 def _alike(report: Report) -> dict[str, list[str]]:
