@@ -152,7 +152,8 @@ def coverage(report: Report) -> str:
     statuses = sorted({status for by_status in operations.values() for status in by_status})
     rules = sum(rule.in_force(report.version) for rule in contract.rules.values())
     return (
-        f"COVERED  {len(operations)} of {len(contract.operations)} operations, {len(types)} of {len(contract.types)} types, "
+        f"COVERED  {len(operations)} of {len(contract.operations)} operations, "
+        f"{len(types)} of {len(contract.types)} types, "
         f"{rules - len(report.not_covered)} of {rules} rules; statuses {', '.join(map(str, statuses)) or 'none'}"
     )
 
