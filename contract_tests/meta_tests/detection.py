@@ -218,7 +218,8 @@ def _fill(
     """Run what is not in the results yet, and keep each as it comes."""
     kept = results.setdefault(tool, {})
     missing = [each.name for each in faults if again or kept.get(each.name, {"errors": True}).get("errors")]
-    with ProcessPoolExecutor(workers) as pool:
+    # Each run leaves some memory behind, in hypothesis and what it imports.
+    with ProcessPoolExecutor(workers, max_tasks_per_child=25) as pool:
         futures = {pool.submit(run, name): name for name in missing}
         for count, future in enumerate(as_completed(futures), 1):
             name = futures[future]
