@@ -119,9 +119,14 @@ class Judge:
 
 
 @cache
+def of(contract: Contract) -> Judge:
+    """Give the judge of a contract: its validators are compiled once a process."""
+    return Judge(contract)
+
+
 def shared() -> Judge:
-    """Give the judge of the shipped contract: its validators are compiled once a process."""
-    return Judge(contracts.load())
+    """Give the judge of the shipped contract."""
+    return of(contracts.load())
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,11 @@ class ProbeRule:
     host: str
     outcome: str
 
+    def __post_init__(self) -> None:
+        """Refuse an outcome that is none."""
+        if self.outcome not in OUTCOMES:
+            raise ValueError(f"{self.host}={self.outcome}: the outcome is not one of {', '.join(OUTCOMES)}")
+
 
 DEFAULT_RULES = (
     ProbeRule("*.invalid", "unreachable"),  # RFC 2606: never resolves

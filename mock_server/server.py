@@ -23,7 +23,7 @@ from mock_server.settings import Settings
 if TYPE_CHECKING:
     from mock_server.app import MockCentral
 
-THREADS = 4
+THREADS = 32
 """Requests answered at once; Python runs one at a time, so more of them only wait."""
 SECONDS_TO_STOP = 2
 """How long requests that are under way may take once the server is told to stop."""
