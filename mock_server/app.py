@@ -123,6 +123,10 @@ class MockCentral(Flask):
         """Refuse what was refused on the way in, before anything is done."""
         refusal = request.environ.get("mock_central.refusal")
         if refusal is not None:
+            operation = self.central.contract.operations.get(request.endpoint or "")
+            if operation is not None:  # for the journal
+                call = Call(operation, body=_body(request.environ), query=request.environ["QUERY_STRING"])
+                request.environ["mock_central.call"] = call
             raise refusal
         return super().preprocess_request()
 

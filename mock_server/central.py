@@ -64,9 +64,9 @@ class Central:
         )
         self.reconcile = Reconcile(self.contract)
         self.clients = Clients(self.contract)
-        self._bind_to_store(settings.probe_rules)
+        self.bind_to_store(settings.probe_rules)
 
-    def _bind_to_store(self, probe_rules: Sequence[ProbeRule]) -> None:
+    def bind_to_store(self, probe_rules: Sequence[ProbeRule]) -> None:
         """Make the parts that know the store, or that differ from world to world."""
         iam_refused = self.contract.rules["ecr-iam-managed"].in_force(self.settings.version)
         self.validation = Validation(self.contract, self.store, managed=self.settings.managed and iam_refused)
@@ -85,7 +85,7 @@ class Central:
         """Give a Central with a state and registries of its own; what keeps no state is shared with this one."""
         other = copy.copy(self)
         other.store = self.store.apart()
-        other._bind_to_store(self.settings.probe_rules)
+        other.bind_to_store(self.settings.probe_rules)
         return other
 
     def first_state(self) -> list[Integration]:

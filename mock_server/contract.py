@@ -198,7 +198,9 @@ class Contract:
     def credential_names(self) -> frozenset[str]:
         """The names of all fields that hold credentials, both spellings, in small letters."""
         messages = [
-            self.message(name) for name, node in self._schemas.items() if "x-proto-message" in node and "enum" not in node
+            self.message(name)
+            for name, node in self._schemas.items()
+            if "x-proto-message" in node and "enum" not in node
         ]
         return frozenset(
             name.lower()

@@ -71,7 +71,7 @@ class Control:
                     view = partial(self._called, id, entry, getattr(self, re.sub("([A-Z])", r"_\1", id).lower()))
                     yield PREFIX + path.replace("{", "<").replace("}", ">"), method.upper(), f"{PREFIX}/{id}", view
 
-    def _called(self, id: str, entry: Mapping[str, Any], call: Callable[..., Any], **values: str) -> Response:
+    def _called(self, id: str, entry: Mapping[str, Any], call: Callable[..., Any], **values: Any) -> Response:
         if id != "health":
             self._check_token()
         world: World = request.environ["mock_central.world"]

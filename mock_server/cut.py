@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 _LINGER = struct.pack("ii", 1, 0)
@@ -24,7 +25,7 @@ _SECONDS_HELD = 0.03
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 
-class Cut(ConnectionError):
+class Cut(ConnectionError):  # noqa: N818 (nothing is in error: it was asked for)
     """The connection ends here, as was asked; `reset` tells how."""
 
     def __init__(self, *, reset: bool) -> None:
@@ -77,10 +78,11 @@ def _release(held: Mapping[int, Any]) -> None:
 
 
 def _connections() -> Iterator[tuple[int, Any]]:
-    for name in os.listdir("/dev/fd"):
-        with suppress(OSError), _socket(int(name)) as found:
+    for path in list(Path("/dev/fd").iterdir()):
+        number = int(path.name)
+        with suppress(OSError), _socket(number) as found:
             if found.family in _INTERNET and found.type == socket.SOCK_STREAM:
-                yield int(name), found.getpeername()
+                yield number, found.getpeername()
 
 
 def _set(number: int, peer: Any, linger: bytes, *, cork: int) -> None:

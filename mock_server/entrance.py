@@ -18,7 +18,7 @@ from werkzeug.exceptions import HTTPException
 from mock_server.cut import cut
 from mock_server.errors import Refusal
 from mock_server.trouble import Asked, Trouble, TroubleError, drawn, preferences
-from mock_server.worlds import MakeApp, World, Worlds
+from mock_server.worlds import PREFIX, MakeApp, World, Worlds
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("mock_central")
 
 CONTROL = "/__admin/"
-WORLD_PREFIX = "/__world/"
 _WORLD_HEADER = "HTTP_MOCK_CENTRAL_WORLD"
 _PIECES = 20
 _SECONDS_SLOW = 2.0
@@ -52,6 +51,13 @@ class Entrance:
         for trouble in app.settings.troubles:
             self.see_to_operation(trouble)
 
+    def renew(self, app: MockCentral, *, keep_state: bool) -> None:
+        """Let another app answer from now on; without `keep_state` each world begins anew with its first state."""
+        for trouble in app.settings.troubles:
+            self.see_to_operation(trouble)
+        self.app = app
+        self.worlds.renew(app, keep_state=keep_state)
+
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         if _WORLD_HEADER in environ or environ["PATH_INFO"].startswith("/__"):
@@ -71,9 +77,9 @@ class Entrance:
 
     def _world(self, environ: WSGIEnvironment) -> World:
         path = environ["PATH_INFO"]
-        if path.startswith(WORLD_PREFIX):
-            name, slash, rest = path.removeprefix(WORLD_PREFIX).partition("/")
-            environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + WORLD_PREFIX + name
+        if path.startswith(PREFIX):
+            name, slash, rest = path.removeprefix(PREFIX).partition("/")
+            environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + PREFIX + name
             environ["PATH_INFO"] = slash + rest
             return self.worlds.get(name)
         if _WORLD_HEADER in environ:
@@ -143,11 +149,10 @@ class Entrance:
 
     def _asked(self, world: World, environ: WSGIEnvironment) -> Asked:
         path = environ["PATH_INFO"]
-        operation, values = "", {}
         try:
             operation, values = self.app.url_map.bind("").match(path, environ["REQUEST_METHOD"])
         except HTTPException:
-            pass  # no operation: limits by path still count
+            operation, values = "", {}  # limits by path still count
         return Asked(operation, path, partial(_name, world, environ, str(values.get("id", ""))))
 
     def see_to_operation(self, trouble: Trouble) -> None:

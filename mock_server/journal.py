@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -127,7 +127,7 @@ class Journal:
 
     def keep(
         self,
-        environ: Mapping[str, Any],
+        environ: dict[str, Any],
         status: int,
         answer_headers: list[tuple[str, str]],
         answer: bytes,
@@ -243,10 +243,10 @@ class Journal:
         )
 
 
-def _headers(environ: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _headers(environ: dict[str, Any]) -> list[tuple[str, str]]:
     """Take the headers of a request: what a server adds to an environment, it adds at the end."""
     found = []
-    for key in reversed(environ):  # type: ignore[call-overload]
+    for key in reversed(environ):
         if key.startswith("HTTP_") or key == "CONTENT_TYPE":
             found.append((key, environ[key]))
         elif key == "REQUEST_METHOD":
@@ -274,5 +274,3 @@ def _without(text: Any, secrets: Iterable[str]) -> Any:
     for secret in secrets:
         text = text.replace(secret, MASK) if isinstance(text, str) else text
     return text
-
-

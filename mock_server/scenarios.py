@@ -35,15 +35,37 @@ class Scenario:
 
 @cache
 def known() -> Mapping[str, Scenario]:
-    """Give every scenario by its name."""
+    """Give every scenario by its name; one mapping, changed by `read_again` alone."""
+    return _read()
+
+
+def _read() -> dict[str, Scenario]:
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    entries = yaml.load(find("scenarios.yaml").read_bytes(), loader)  # noqa: S506 (a safe loader)
-    return {
-        name: Scenario(name, **{**entry, "integrations": tuple(entry.get("integrations", ()))})
-        for name, entry in entries.items()
-    }
+    path = find("scenarios.yaml")
+    try:
+        entries = yaml.load(path.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (a safe one)
+        return {
+            name: Scenario(name, **{**entry, "integrations": tuple(entry.get("integrations", ()))})
+            for name, entry in entries.items()
+        }
+    except (yaml.YAMLError, AttributeError, TypeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        raise ValueError(f"{path}{place}: {getattr(error, 'problem', None) or error}") from None
+
+
+def read_again() -> None:
+    """Take up a changed `scenarios.yaml`.
+
+    Raises:
+        ValueError: it is broken; what was known stays.
+    """
+    found = _read()
+    scenarios = known()
+    assert isinstance(scenarios, dict)
+    scenarios.clear()
+    scenarios.update(found)
 
 
 def parse(text: str) -> tuple[Scenario, int]:

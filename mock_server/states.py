@@ -67,8 +67,7 @@ def _parsed(path: Path, text: str) -> Any:
             raise StateError(f"{place}{getattr(error, 'problem', None) or 'is not YAML'}") from None
     try:
         return json.loads(text)
-    except ValueError as error:
-        assert isinstance(error, json.JSONDecodeError)
+    except json.JSONDecodeError as error:
         raise StateError(f"line {error.lineno}, column {error.colno}: {error.msg}") from None
 
 
@@ -120,15 +119,15 @@ def write(path: Path, value: Mapping[str, Any]) -> None:
     try:
         number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
         try:
-            with open(number, "w", encoding="utf-8", errors="surrogatepass") as file:
+            with os.fdopen(number, "w", encoding="utf-8") as file:
                 json.dump(value, file, ensure_ascii=False, indent=2)
                 file.write("\n")
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(name, path)
+            Path(name).replace(path)
         except BaseException:
             with suppress(OSError):
-                os.unlink(name)
+                Path(name).unlink()
             raise
         _sync_folder(path.parent)
     except OSError as error:
@@ -177,7 +176,7 @@ class Saver:
         try:
             self.save()
         except StateError as error:
-            log.error("the state is not saved: %s", error)
+            log.error("the state is not saved: %s", error)  # noqa: TRY400 (the text says it all)
 
     def _save_at_times(self) -> None:
         while True:

@@ -39,12 +39,20 @@ _GRPC_CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 6, 412: 9, 429: 8, 499: 1, 
 _UNKNOWN = 2
 
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
+
+
+def _lognormal(median: str, sigma: str) -> float:
+    return float(median) * random.lognormvariate(0, float(sigma))
+
+
 _DISTRIBUTIONS: Mapping[str, Callable[..., float]] = {
     _NUMBER: float,
     rf"{_NUMBER}\.\.{_NUMBER}": lambda low, high: random.uniform(float(low), float(high)),
     rf"exponential\({_NUMBER}\)": lambda mean: random.expovariate(1 / max(float(mean), 1e-9)),
     rf"normal\({_NUMBER}, *{_NUMBER}\)": lambda mean, sd: random.gauss(float(mean), float(sd)),
-    rf"lognormal\({_NUMBER}, *{_NUMBER}\)": lambda median, sigma: float(median) * random.lognormvariate(0, float(sigma)),
+    rf"lognormal\({_NUMBER}, *{_NUMBER}\)": lambda median, sigma: (
+        float(median) * random.lognormvariate(0, float(sigma))
+    ),
 }
 DELAYS = "seconds, LOW..HIGH, exponential(MEAN), normal(MEAN,DEVIATION) or lognormal(MEDIAN,SIGMA)"
 
@@ -161,7 +169,11 @@ def parse(text: str) -> Trouble:
     return of_words(words)
 
 
-_PREFERENCE = re.compile(r'\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^",;]*))?\s*(?:;[^,]*)?(?:,|$)')
+_PREFERENCE = re.compile(
+    r"""\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)"""  # a token
+    r"""\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^",;]*))?\s*"""  # its value, a word or a quoted text
+    r"""(?:;[^,]*)?(?:,|$)"""  # parameters, which none of ours has
+)
 OURS = ("code", "delay", "fault")
 """The preferences that the mock knows."""
 

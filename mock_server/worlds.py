@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[A-Za-z0-9._~-]{1,100}")
 DEFAULT = ""
+PREFIX = "/__world/"
+"""Of paths: what follows the name is the path in that world."""
 
 
 class App(Protocol):
@@ -106,12 +108,20 @@ class World:
         central.probe.probe_rules = self.central.probe.probe_rules
         self.app, self.central = app, central
 
-    def renew(self, home: App) -> None:
-        """Go on in an app of other settings, or of another document, with the state of this one."""
-        self._home = home
+    def renew(self, home: App, *, keep_state: bool) -> None:
+        """Go on in an app of other settings, or of another document."""
+        old, self._home = self._home.settings, home
+        probe_rules = self.central.probe.probe_rules
         self._move(home, self.home_central())
-        self.central.probe.probe_rules = home.settings.probe_rules
+        if home.settings.probe_rules != old.probe_rules:
+            probe_rules = home.settings.probe_rules
+        self.central.probe.probe_rules = probe_rules
+        if home.settings.troubles != old.troubles:
+            self.troubles = Troubles(home.settings.troubles)
         self.faults = home.settings.faults
+        if not keep_state:
+            self.central.store.reset()
+            self.scenario = _first_scenario(home.settings)
 
 
 def _first_scenario(settings: Settings) -> str:
@@ -198,27 +208,23 @@ class Worlds:
             return len(names)
 
     def listed(self) -> list[dict[str, Any]]:
-        """Say of each world, the default one first, what it holds and for how long nobody has used it."""
+        """Say of each world, the default one first, what it holds and since when nobody has used it."""
         with self._lock:
             worlds = [self.default, *self._worlds.values()]
         now = time.monotonic()
         return [
-            {
-                "name": each.name,
-                "scenario": each.scenario,
-                "integrations": len(each.central.store),
-                "idleSeconds": round(now - each.used, 1),
-            }
+            {"name": each.name, "scenario": each.scenario, "integrations": len(each.central.store)}
+            | ({} if each is self.default else {"idleSeconds": round(now - each.used, 1)})
             for each in worlds
         ]
 
-    def renew(self, app: App) -> None:
+    def renew(self, app: App, *, keep_state: bool) -> None:
         """Let every world go on in another app: other settings, or another document."""
         with self._lock:
             self._app = app
-            self.default.renew(app)
+            self.default.renew(app, keep_state=keep_state)
             for world in self._worlds.values():
-                world.renew(self._home_of_a_world())
+                world.renew(self._home_of_a_world(), keep_state=keep_state)
 
     def _home_of_a_world(self) -> App:
         if not self._app.settings.faults:
