@@ -177,6 +177,7 @@ class MockCentral(Flask):
             self.central.answer_broken(found)
 
     def _refused(self, refusal: Refusal) -> tuple[bytes, int, Headers]:
+        request.environ["mock_central.rule"] = refusal.rule
         headers = Headers(_JSON_HEADERS)
         headers.add(RULE_HEADER, refusal.rule)
         if refusal.status == 401:

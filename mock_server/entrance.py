@@ -110,7 +110,7 @@ class Entrance:
         status, headers = seen
         if world.journal is not None:
             whole = body[0] if len(body) == 1 else b"".join(body)
-            world.journal.keep(environ, int(status[:3]), headers, whole, time.perf_counter() - started, trouble)
+            world.journal.keep(environ, int(status[:3]), whole, time.perf_counter() - started, trouble)
         return Answer(status, headers, body)
 
     # -- trouble ----------------------------------------------------------------------------------

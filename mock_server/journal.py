@@ -24,15 +24,16 @@ from mock_server.contract import MASK
 LONGEST_BODY = 16 * 1024
 """Bytes up to which a body is kept; of a longer one only the size is told."""
 
-_SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie", "set-cookie")
+_SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie")
+_GZIP = b"\x1f\x8b"
 _STATUS = re.compile(r"[1-5](?:[0-9]{2}|xx)")
 
 
 class Entry(NamedTuple):
     """One request and its answer, as they came.
 
-    `seconds` is how long the answer took, `headers` are those of the request under their WSGI names,
-    `body` and `answer` are None where they are too long to be kept.
+    `seconds` is how long the answer took; `headers` are names and values of the request in turn, the names as WSGI
+    spells them; `body` and `answer` are None where they are too long to be kept.
     """
 
     number: int
@@ -42,24 +43,15 @@ class Entry(NamedTuple):
     path: str
     query: str
     operation: str
-    headers: list[tuple[str, str]]
+    headers: tuple[str, ...]
     body: bytes | None
     size: int
     violations: Collection[object]
     trouble: str
     status: int
-    answer_headers: list[tuple[str, str]]
+    rule: str
     answer: bytes | None
     answer_size: int
-
-    def answer_header(self, name: str) -> str:
-        """Give a header of the answer, or nothing."""
-        return next((value for key, value in self.answer_headers if key.lower() == name), "")
-
-    @property
-    def rule(self) -> str:
-        """The id of the rule that refused, or nothing."""
-        return self.answer_header("mock-central-rule")
 
     @property
     def name(self) -> str:
@@ -118,43 +110,37 @@ class Journal:
 
     def __init__(self, size: int, credential_names: Collection[str], *, texts_show_credentials: bool = False) -> None:
         """`texts_show_credentials`: refusals may show what was sent, as deployed Central's do."""
-        self._entries: deque[Entry] = deque(maxlen=size)
+        self._entries: deque[tuple[Any, ...]] = deque(maxlen=size)
         self._numbers = count(1)
         self._names = credential_names
         self._texts_show_credentials = texts_show_credentials
         self._arrived = threading.Condition()
         self._waiting = 0
 
-    def keep(
-        self,
-        environ: dict[str, Any],
-        status: int,
-        answer_headers: list[tuple[str, str]],
-        answer: bytes,
-        seconds: float,
-        trouble: str = "",
-    ) -> None:
+    def keep(self, environ: dict[str, Any], status: int, answer: bytes, seconds: float, trouble: str = "") -> None:
         """Keep a request that was answered."""
         call = environ.get("mock_central.call")
-        body = call.body if call is not None else b""
+        operation, body, violations = (call.operation.id, call.body, call.violations) if call else ("", b"", ())
+        size, answer_size = len(body), len(answer)
+        # A plain tuple of texts and numbers: the garbage collector soon leaves it alone.
         self._entries.append(
-            Entry(
+            (
                 next(self._numbers),
                 time.time(),
                 seconds,
                 environ["REQUEST_METHOD"],
                 environ["PATH_INFO"],
                 environ["QUERY_STRING"],
-                call.operation.id if call is not None else "",
+                operation,
                 _headers(environ),
-                body if len(body) <= LONGEST_BODY else None,
-                len(body),
-                call.violations if call is not None else (),
+                body if size <= LONGEST_BODY else None,
+                size,
+                violations or (),
                 trouble,
                 status,
-                answer_headers,
-                answer if len(answer) <= LONGEST_BODY else None,
-                len(answer),
+                environ.get("mock_central.rule", ""),
+                answer if answer_size <= LONGEST_BODY else None,
+                answer_size,
             )
         )
         if self._waiting:
@@ -168,7 +154,7 @@ class Journal:
     def found(self, wanted: Filter | None = None) -> list[Entry]:
         """List the requests that match, oldest first."""
         wanted = wanted or Filter()
-        return [entry for entry in self._entries.copy() if wanted.matches(entry)]
+        return [entry for entry in map(Entry._make, self._entries.copy()) if wanted.matches(entry)]
 
     def wait(self, wanted: Filter, number: int = 1, timeout: float = 5.0) -> list[Entry]:
         """Wait until `number` requests match, or for `timeout` seconds; give those that do."""
@@ -194,20 +180,19 @@ class Journal:
             "path": entry.path,
             "query": self._masked_query(entry.query),
             "operation": entry.operation,
-            "headers": {name: _shown_header(name, value) for name, value in map(_plain_name, entry.headers)},
+            "headers": dict(map(_shown_header, entry.headers[::2], entry.headers[1::2])),
             "body": body,
             "status": entry.status,
             "rule": entry.rule,
             "warnings": [str(each) for each in entry.violations],
             "trouble": entry.trouble,
             "ms": round(entry.seconds * 1000, 2),
-            "answerHeaders": {name: _shown_header(name, value) for name, value in entry.answer_headers},
             "answer": self._shown_answer(entry, secrets, readable=readable or not entry.size),
         }
 
     def _shown_answer(self, entry: Entry, secrets: Iterable[str], *, readable: bool) -> Any:
         answer = entry.answer
-        if answer is not None and entry.answer_header("content-encoding") == "gzip":
+        if answer is not None and answer.startswith(_GZIP):
             answer = gzip.decompress(answer)
         value, is_json = _read(answer)
         if not is_json:
@@ -243,26 +228,23 @@ class Journal:
         )
 
 
-def _headers(environ: dict[str, Any]) -> list[tuple[str, str]]:
+def _headers(environ: dict[str, Any]) -> tuple[str, ...]:
     """Take the headers of a request: what a server adds to an environment, it adds at the end."""
-    found = []
+    found: list[str] = []
     for key in reversed(environ):
         if key.startswith("HTTP_") or key == "CONTENT_TYPE":
-            found.append((key, environ[key]))
+            found += key, environ[key]
         elif key == "REQUEST_METHOD":
             break
-    return found
+    return tuple(found)
 
 
-def _plain_name(header: tuple[str, str]) -> tuple[str, str]:
-    return header[0].removeprefix("HTTP_").replace("_", "-").lower(), header[1]
-
-
-def _shown_header(name: str, value: str) -> str:
-    if name.lower() not in _SECRET_HEADERS:
-        return value
+def _shown_header(name: str, value: str) -> tuple[str, str]:
+    plain = name.removeprefix("HTTP_").replace("_", "-").lower()
+    if plain not in _SECRET_HEADERS:
+        return plain, value
     scheme, blank, _ = value.partition(" ")
-    return f"{scheme} {MASK}" if blank else MASK
+    return plain, f"{scheme} {MASK}" if blank else MASK
 
 
 def _omitted(size: int) -> str | None:
