@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 
 from mock_server.cut import cut
 from mock_server.errors import Refusal
-from mock_server.trouble import Asked, Trouble, TroubleError, drawn, preferences
+from mock_server.trouble import Asked, Trouble, TroubleError, applied, drawn, preferences
 from mock_server.worlds import PREFIX, MakeApp, World, Worlds
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class Entrance:
                 environ["mock_central.refusal"] = refusal
         answer = self._answered(world, environ, text)
         if preferred is not None:
-            answer.headers.append(("Preference-Applied", ", ".join(text.split(" "))))
+            answer.headers.append(("Preference-Applied", applied(preferred)))
         if trouble is not None and trouble.fault:
             return _spoilt(answer, trouble.fault, environ, start_response)
         start_response(answer.status, answer.headers)

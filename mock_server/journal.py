@@ -25,6 +25,8 @@ LONGEST_BODY = 16 * 1024
 """Bytes up to which a body is kept; of a longer one only the size is told."""
 
 _SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie")
+_BEFORE_HEADERS = ("wsgi.input", "REQUEST_METHOD")
+"""One of these precedes the headers in the environment of every server."""
 _GZIP = b"\x1f\x8b"
 _STATUS = re.compile(r"[1-5](?:[0-9]{2}|xx)")
 
@@ -233,8 +235,9 @@ def _headers(environ: dict[str, Any]) -> tuple[str, ...]:
     found: list[str] = []
     for key in reversed(environ):
         if key.startswith("HTTP_") or key == "CONTENT_TYPE":
-            found += key, environ[key]
-        elif key == "REQUEST_METHOD":
+            found.append(key)
+            found.append(environ[key])
+        elif key in _BEFORE_HEADERS:
             break
     return tuple(found)
 

@@ -7,12 +7,14 @@ matter: there the mock is wrong about Central, here the network or the server gi
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
+from functools import partial
 from http import HTTPStatus
 from itertools import count
 from typing import Any, NamedTuple
@@ -90,7 +92,7 @@ class Trouble:
         if self.fault and self.fault not in FAULTS:
             raise TroubleError(f"fault={self.fault}: is not one of {', '.join(FAULTS)}")
         if self.delay:
-            drawn(self.delay)
+            _distribution(self.delay)
         for limit in ("times", "every"):
             value = getattr(self, limit)
             if value is not None and value < 1:
@@ -98,7 +100,7 @@ class Trouble:
 
     def __str__(self) -> str:
         """Write it as `parse` reads it."""
-        shown = [f"{key}={value}" for key, value in self.json().items() if key != "operation"]
+        shown = [f"{key}={_quoted(value)}" for key, value in self.json().items() if key != "operation"]
         return " ".join([self.operation, *shown] if self.operation else shown)
 
     def json(self) -> dict[str, Any]:
@@ -121,10 +123,19 @@ def drawn(delay: str) -> float:
     Raises:
         TroubleError: the text is no delay.
     """
+    return min(max(_distribution(delay)(), 0.0), LONGEST_DELAY)
+
+
+def _distribution(delay: str) -> Callable[[], float]:
     for pattern, draw in _DISTRIBUTIONS.items():
         if found := re.fullmatch(pattern, delay):
-            return min(max(draw(*found.groups()), 0.0), LONGEST_DELAY)
+            return partial(draw, *found.groups())
     raise TroubleError(f"delay={delay}: is not {DELAYS}")
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    return json.dumps(text) if re.search(r"""[\s'"\\]""", text) else text
 
 
 def of_words(words: Mapping[str, str]) -> Trouble:
@@ -157,9 +168,9 @@ def parse(text: str) -> Trouble:
     import shlex
 
     try:
-        first, *rest = shlex.split(text)
+        first, *rest = shlex.split(text) or [""]
     except ValueError as error:
-        raise TroubleError(f"{text!r}: {error or 'is empty'}") from None
+        raise TroubleError(f"{text!r}: {error}") from None
     words = {}
     for word in [first, *rest] if "=" in first else [f"operation={first}", *rest]:
         key, equals, value = word.partition("=")
@@ -200,6 +211,12 @@ def preferences(header: str) -> Preferences:
         at = match.end()
     ours = {key: found[key] for key in OURS if key in found}
     return Preferences(of_words(ours) if ours else None, tuple(key for key in found if key not in OURS))
+
+
+def applied(trouble: Trouble) -> str:
+    """Write the preferences of a trouble for the header `Preference-Applied`."""
+    found = ((key, str(value)) for key, value in trouble.json().items())
+    return ", ".join(f'{key}="{value}"' if re.search(r"[^\w.]", value) else f"{key}={value}" for key, value in found)
 
 
 class Asked(NamedTuple):
