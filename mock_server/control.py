@@ -75,7 +75,7 @@ class Control:
         if id != "health":
             self._check_token()
         world: World = request.environ["mock_central.world"]
-        known = [parameter["name"] for parameter in entry.get("parameters", ())]
+        known = [each["name"] for each in entry.get("parameters", ()) if each["in"] == "query"]
         for name in request.args:
             if name not in known:
                 raise refuse(400, f"?{name}: is not a parameter; known: {', '.join(known) or 'none'}")

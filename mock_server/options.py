@@ -152,6 +152,7 @@ def running(context: click.Context, settings: Settings, again: Callable[[click.C
     if save is not None and not save.parent.is_dir():
         raise click.ClickException(f"--save {save}: there is no folder {save.parent}")
     _see_to_first_state(settings)
+    _see_to_operations(settings)
     watched = {"settings": context.meta.get("mock_central.config"), "state": settings.load}
     if settings.load is not None and save is not None and settings.load.resolve() == save.resolve():
         del watched["state"]  # we change it ourselves
@@ -173,6 +174,17 @@ def _see_to_first_state(settings: Settings) -> None:
         states.read(settings.load, contract.load(), judge.shared())
     except states.StateError as error:
         raise click.ClickException(str(error)) from None
+
+
+def _see_to_operations(settings: Settings) -> None:
+    if not any(trouble.operation for trouble in settings.troubles):
+        return
+    from mock_server.app import create_app  # which alone knows every operation
+
+    try:
+        create_app(settings)
+    except TroubleError as error:
+        raise click.BadParameter(str(error), param_hint="--trouble") from None
 
 
 def loaded(load: Path | None, save: Path | None) -> Path | None:

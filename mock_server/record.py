@@ -49,6 +49,7 @@ def fetched(url: str, *, token: str = "", ca: Path | None = None, insecure: bool
         ) as answer:
             found = json.load(answer)
     except urllib.error.HTTPError as error:
+        error.close()
         raise RecordError(f"{url}: answered {error.code}{_hint(error.code)}") from None
     except (urllib.error.URLError, OSError) as error:
         raise RecordError(f"{url}: {getattr(error, 'reason', None) or error}") from None
