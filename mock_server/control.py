@@ -49,6 +49,13 @@ def document() -> Json:
     return found
 
 
+def query_parameters(entry: Mapping[str, Any]) -> list[str]:
+    """List the names of the query parameters of a call."""
+    known = document()["components"]["parameters"]
+    found = [known[each["$ref"].rpartition("/")[2]] for each in entry.get("parameters", ())]
+    return [each["name"] for each in found if each["in"] == "query"]
+
+
 def refuse(status: int, text: str) -> Refusal:
     """Refuse a control call, in the error shape of Central."""
     codes = {400: 3, 401: 16, 404: 5, 408: 4, 409: 9, 429: 8}
@@ -74,15 +81,15 @@ class Control:
     def _called(self, id: str, entry: Mapping[str, Any], call: Callable[..., Any], **values: Any) -> Response:
         if id != "health":
             self._check_token()
-        world: World = request.environ["mock_central.world"]
-        known = [each["name"] for each in entry.get("parameters", ()) if each["in"] == "query"]
+        this: World = request.environ["mock_central.world"]
+        known = query_parameters(entry)
         for name in request.args:
             if name not in known:
                 raise refuse(400, f"?{name}: is not a parameter; known: {', '.join(known) or 'none'}")
         if "requestBody" in entry:
             values["sent"] = _body(entry)
         try:
-            answer = call(world, **values)
+            answer = call(this, **values)
         except ValueError as error:  # settings, scenarios, states, troubles and faults tell what is wrong by it
             raise refuse(400, str(error)) from None
         return answer if isinstance(answer, Response) else self.app.answer_json(answer)
@@ -274,10 +281,10 @@ class Control:
         """Free every world but the default one."""
         return {"removed": self.app.entrance.worlds.remove()}
 
-    def free_world(self, _world: World, name: str) -> Json:
+    def free_world(self, _world: World, world: str) -> Json:
         """Free one world."""
-        if not self.app.entrance.worlds.remove(name):
-            raise refuse(404, f"there is no world {name!r}; GET {PREFIX}/worlds lists them")
+        if not self.app.entrance.worlds.remove(world):
+            raise refuse(404, f"there is no world {world!r}; GET {PREFIX}/worlds lists them")
         return {"removed": 1}
 
 

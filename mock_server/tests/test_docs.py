@@ -30,16 +30,17 @@ def test_links_inside_the_project_lead_somewhere(page):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-def blocks():
-    text = (ROOT / "README.md").read_text("utf-8")
+def blocks(page):
+    text = (ROOT / page).read_text("utf-8")
     for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL):
         yield from re.findall(r"\$ (.*)\n((?:(?!\$ ).*\n)*)", block)
 
 
-def test_the_tour_of_the_readme_shows_what_the_mock_answers():
+@pytest.mark.parametrize("page", ["README.md", "docs/stub.md"])
+def test_the_commands_of_a_page_show_what_the_mock_answers(page):
     id = ""
     with running() as mock:
-        commands = list(blocks())
+        commands = list(blocks(page))
         assert len(commands) >= 5
         for command, shown in commands:
             line = command.replace("http://127.0.0.1:8080", mock.url).replace("/ID", f"/{id}")
@@ -51,11 +52,12 @@ def test_the_tour_of_the_readme_shows_what_the_mock_answers():
             assert got.lower() == shown.strip().lower(), command
 
 
-def test_the_readme_names_real_options():
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_names_real_options(page):
     from mock_server.cli import main
 
-    known = {name for parameter in main.commands["serve"].params for name in parameter.opts}
-    text = (ROOT / "README.md").read_text("utf-8")
+    known = {name for option in main.commands["serve"].params for name in (*option.opts, *option.secondary_opts)}
+    text = page.read_text("utf-8")
     for block in re.findall(r"mock-central serve ([^`\n]*)", text):
         for word in shlex.split(block, comments=True):
             assert not word.startswith("--") or word in {*known, "--help"}, word

@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 pytest_plugins = ["pytester"]
 
 PLUGIN = ("-p", "no:cacheprovider")
@@ -104,3 +107,9 @@ def test_nothing_is_left(mock_central):
 """
     )
     pytester.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=6)
+
+
+def test_the_tests_of_the_docs_pass(pytester):
+    page = (Path(__file__).parents[2] / "docs/stub.md").read_text("utf-8")
+    pytester.makepyfile(*re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    pytester.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=2)
