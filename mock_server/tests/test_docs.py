@@ -14,6 +14,9 @@ _SPEC = importlib.util.spec_from_file_location("generate_docs", ROOT / "docs/gen
 generate = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(generate)
 
+PLANNED = {"--upstream"}
+"""Options that the asks name and that another part of the mock is to bring."""
+
 PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")})
 
 
@@ -73,3 +76,26 @@ def test_the_ci_snippets_name_real_options():
         used = set(re.findall(r"(--(?:report|allow)-[a-z-]+)", text))
         assert used
         assert used <= known
+
+
+def test_every_ask_has_an_answer():
+    rows = re.findall(r"^\| ([0-9]+) \| (.+?) \| (.+) \|$", (ROOT / "docs/asks.md").read_text("utf-8"), re.MULTILINE)
+    assert [int(number) for number, _, _ in rows] == list(range(1, 63))
+    assert all(len(answer) > 2 for _, _, answer in rows)
+
+
+def test_the_asks_name_real_options_and_control_calls():
+    from mock_server import control
+    from mock_server.cli import main
+
+    known = {
+        option
+        for command in ("serve", "record")
+        for parameter in main.commands[command].params
+        for option in (*parameter.opts, *parameter.secondary_opts)
+    }
+    text = (ROOT / "docs/asks.md").read_text("utf-8")
+    used = {word for code in re.findall(r"`([^`]+)`", text) for word in code.split() if word.startswith("--")}
+    assert used - known - PLANNED == set()
+    for path in re.findall(r"/__admin(/[a-z]+)", text):
+        assert path in control.document()["paths"], path
