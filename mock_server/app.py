@@ -24,7 +24,7 @@ from mock_server import protojson
 from mock_server.central import MAX_MESSAGE, AnswerContractError, Central
 from mock_server.contract import Contract, Operation
 from mock_server.control import Control
-from mock_server.entrance import Entrance
+from mock_server.entrance import CONTROL, Entrance
 from mock_server.errors import Refusal, refuse
 from mock_server.logs import Line
 from mock_server.operations import HANDLERS, Call, Handler, check_complete
@@ -59,6 +59,8 @@ def create_app(settings: Settings | None = None, contract: Contract | None = Non
         ValueError: document and handlers differ, a fault of the settings is unknown, or its state cannot be read.
     """
     app = MockCentral(settings or Settings(), contract)
+    for trouble in app.settings.troubles:
+        app.entrance.see_to_operation(trouble)
     if app.settings.faults:
         from mock_server import faults
 
@@ -256,6 +258,8 @@ def _header_text(text: str) -> str:
 
 def _allow_origin(origin: str, response: Response) -> Response:
     """Let a browser page of `origin` read the answer; Central itself never does."""
+    if origin == "*" and request.path.startswith(CONTROL):
+        return response  # it shows what is stored, which is not for every page
     if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
         response = Response(status=204)
         response.headers["Access-Control-Allow-Methods"] = "GET, POST, PUT, PATCH, DELETE"

@@ -204,6 +204,7 @@ def _settings(context: click.Context) -> Settings:
         | {
             "credentials": Credentials(**tokens, username=username, password=password),
             "probe_rules": chosen["probe_rules"] + DEFAULT_RULES,
+            "control_token": chosen["control_token_file"],
             "load": options.loaded(chosen["load"], chosen["save"]),
         }
     )

@@ -6,6 +6,7 @@ import hmac
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, fields
@@ -173,20 +174,9 @@ class Control:
             raise _too_many_waiting()
         request.environ["mock_central.stream"] = True
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return Response(self._events(journal, since), mimetype="text/event-stream", headers=headers)
-
-    def _events(self, journal: Journal, since: int) -> Iterator[bytes]:
-        try:
-            yield b"retry: 1000\n\n"
-            while True:
-                found = journal.wait(Filter(since=since), 1, _SECONDS_ALIVE)
-                if not found:
-                    yield b": still here\n\n"
-                for each in found:
-                    since = each.number
-                    yield _event(journal, each)
-        finally:
-            self._waiting.release()
+        answer = Response(_events(world, journal, since), mimetype="text/event-stream", headers=headers)
+        answer.call_on_close(self._waiting.release)  # a generator that was never begun has no end either
+        return answer
 
     @contextmanager
     def _one_more_waiting(self) -> Iterator[None]:
@@ -331,6 +321,18 @@ def _number(name: str, default: float, most: float = float("inf")) -> float:
 
 def _too_many_waiting() -> Refusal:
     return refuse(429, f"{MOST_WAITING} calls wait or stream already, as many as may")
+
+
+def _events(world: World, journal: Journal, since: int) -> Iterator[bytes]:
+    yield b"retry: 1000\n\n"
+    while True:
+        found = journal.wait(Filter(since=since), 1, _SECONDS_ALIVE)
+        world.used = time.monotonic()  # who watches a world uses it
+        if not found:
+            yield b": still here\n\n"
+        for each in found:
+            since = each.number
+            yield _event(journal, each)
 
 
 def _event(journal: Journal, entry: Entry) -> bytes:

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 
 from werkzeug.exceptions import HTTPException
 
+from mock_server.central import MAX_MESSAGE
 from mock_server.cut import cut
 from mock_server.errors import Refusal
 from mock_server.trouble import Asked, Trouble, TroubleError, applied, drawn, preferences
@@ -34,11 +35,11 @@ _SECONDS_SLOW = 2.0
 
 
 class Answer(NamedTuple):
-    """An answer that is whole but not yet sent."""
+    """An answer that is not yet sent."""
 
     status: str
     headers: list[tuple[str, str]]
-    body: list[bytes]
+    body: Iterable[bytes]
 
 
 class Entrance:
@@ -48,13 +49,9 @@ class Entrance:
         self.app = app
         """Answers control calls, and requests of worlds that have no app of their own."""
         self.worlds = Worlds(app, make_app)
-        for trouble in app.settings.troubles:
-            self.see_to_operation(trouble)
 
     def renew(self, app: MockCentral, *, keep_state: bool) -> None:
         """Let another app answer from now on; without `keep_state` each world begins anew with its first state."""
-        for trouble in app.settings.troubles:
-            self.see_to_operation(trouble)
         self.app = app
         self.worlds.renew(app, keep_state=keep_state)
 
@@ -106,10 +103,9 @@ class Entrance:
             seen[:] = status, headers
 
         body = world.app.wsgi_app(environ, note)
-        assert isinstance(body, list)  # the app gives its answers whole
         status, headers = seen
         if world.journal is not None:
-            whole = body[0] if len(body) == 1 else b"".join(body)
+            whole = b"".join(body) if isinstance(body, list) else b""  # a stream passes by
             world.journal.keep(environ, int(status[:3]), whole, time.perf_counter() - started, trouble)
         return Answer(status, headers, body)
 
@@ -178,6 +174,8 @@ def _name(world: World, environ: WSGIEnvironment, id: str) -> str:
     if stored is not None:
         return str(stored.integration["name"])
     length = environ.get("CONTENT_LENGTH") or ""
+    if length.isdigit() and int(length) > MAX_MESSAGE:
+        return ""  # no integration that Central takes is so long
     body = environ["wsgi.input"].read(int(length)) if length.isdigit() else environ["wsgi.input"].read()
     environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
     try:

@@ -122,7 +122,10 @@ class Journal:
     def keep(self, environ: dict[str, Any], status: int, answer: bytes, seconds: float, trouble: str = "") -> None:
         """Keep a request that was answered."""
         call = environ.get("mock_central.call")
-        operation, body, violations = (call.operation.id, call.body, call.violations) if call else ("", b"", ())
+        if call is not None:
+            operation, body, violations = call.operation.id, call.body, call.violations
+        else:  # routed to no operation of Central's, or to nothing
+            operation, body, violations = getattr(environ.get("werkzeug.request"), "endpoint", None) or "", b"", ()
         size, answer_size = len(body), len(answer)
         # A plain tuple of texts and numbers: the garbage collector soon leaves it alone.
         self._entries.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,7 +86,6 @@ _OPTIONS = (
     ),
     click.option(
         "--control-token-file",
-        "control_token",
         type=_READABLE,
         callback=_token,
         help="Ask control calls for the bearer token in this file.",
@@ -149,8 +149,8 @@ def running(context: click.Context, settings: Settings, again: Callable[[click.C
         click.ClickException: the first state cannot be read, or the state cannot be saved.
     """
     save: Path | None = context.params["save"]
-    if save is not None and not save.parent.is_dir():
-        raise click.ClickException(f"--save {save}: there is no folder {save.parent}")
+    if save is not None:
+        _see_to_folder(save)
     _see_to_first_state(settings)
     _see_to_operations(settings)
     watched = {"settings": context.meta.get("mock_central.config"), "state": settings.load}
@@ -163,6 +163,14 @@ def running(context: click.Context, settings: Settings, again: Callable[[click.C
         {what: path for what, path in watched.items() if path is not None},
         lambda: again(command.make_context(context.info_name, list(words))),
     )
+
+
+def _see_to_folder(save: Path) -> None:
+    try:
+        with tempfile.TemporaryFile(dir=save.parent):
+            return
+    except OSError as error:
+        raise click.ClickException(f"--save {save}: cannot be written: {error.strerror or error}") from None
 
 
 def _see_to_first_state(settings: Settings) -> None:

@@ -195,6 +195,23 @@ def test_no_more_calls_wait_than_may(api):
     assert control(api, "GET", "/requests/wait?timeout=0").status == 200
 
 
+def test_a_stream_that_is_never_read_holds_nothing(api):
+    client = api.app.test_client()
+    for _ in range(MOST_WAITING + 1):
+        answer = client.head(f"{PREFIX}/requests/stream")
+        assert answer.status_code == 200
+        answer.close()
+
+
+def test_any_origin_may_call_central_but_not_control():
+    """What is stored stands there in clear."""
+    api = Api(cors="*")
+    assert "access-control-allow-origin" in api.ask("GET", headers={"Origin": "http://page"}).headers
+    assert "access-control-allow-origin" not in control(api, "GET", "/state", Origin="http://page").headers
+    one = Api(cors="http://page")
+    assert control(one, "GET", "/state", Origin="http://page").headers["access-control-allow-origin"] == "http://page"
+
+
 def test_worlds_are_listed_and_freed(api):
     for name in "ab":
         ask(api.app, "GET", "/v1/imageintegrations", None, {"Mock-Central-World": name})

@@ -108,7 +108,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path, api):
     with pytest.raises(StateError, match="cannot be written"):
         write(tmp_path / "none" / "state.json", document([]))
     result = run("serve", "--save", str(tmp_path / "none" / "state.json"))
-    assert "there is no folder" in result.output
+    assert "cannot be written: No such file" in result.output
 
 
 def test_a_category_without_a_name_survives():
