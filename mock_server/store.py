@@ -54,7 +54,7 @@ class Store:
     def reset(self) -> None:
         """Go back to the first state; seeded ids start again too."""
         with self.lock:
-            self._random = random.Random(self._seed)
+            self._random: random.Random | None = None  # made with the first id, which many a world never needs
             self._replace(self._first_state)
 
     def rendered(self, integrations: Iterable[Integration]) -> tuple[Stored, ...]:
@@ -87,6 +87,7 @@ class Store:
     def new_id(self) -> str:
         """central/imageintegration/datastore/datastore_impl.go: a lower-case UUID of version 4."""
         with self.lock:
+            self._random = self._random or random.Random(self._seed)
             return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
 
     def get(self, id: str) -> Stored | None:
