@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import tomllib
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ import click
 
 from mock_server import contract as contracts
 from mock_server import options, scenarios
+from mock_server.auth import Credentials
 from mock_server.contract import VERSIONS
 from mock_server.probe import DEFAULT_RULES, OUTCOMES, ProbeRule
 from mock_server.settings import VALIDATION_MODES, Settings
@@ -193,24 +195,23 @@ def serve(context: click.Context, /, **chosen: Any) -> None:
 
 def _settings(context: click.Context) -> Settings:
     """Make settings of the options."""
-    from mock_server.auth import Credentials
-
     chosen = context.params
     username, password = chosen["basic"]
-    tokens = {name: value for name, value in chosen.items() if name in _TOKENS}
-    fields = {each.name for each in dataclasses.fields(Settings)}
-    return Settings(
-        **{name: value for name, value in chosen.items() if name in fields}
-        | {
-            "credentials": Credentials(**tokens, username=username, password=password),
-            "probe_rules": chosen["probe_rules"] + DEFAULT_RULES,
-            "control_token": chosen["control_token_file"],
-            "load": options.loaded(chosen["load"], chosen["save"]),
-        }
-    )
+    fields = {
+        "credentials": Credentials(**_of(Credentials, chosen), username=username, password=password),
+        "probe_rules": chosen["probe_rules"] + DEFAULT_RULES,
+        "control_token": chosen["control_token_file"],
+        "load": options.loaded(chosen["load"], chosen["save"]),
+    }
+    try:
+        return Settings(**_of(Settings, chosen) | fields)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
 
 
-_TOKENS = ("admin_token", "read_only_token", "no_access_token", "no_role_token")
+def _of(made: type[Credentials | Settings], chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Take the options that are fields of what is to be made."""
+    return {each.name: chosen[each.name] for each in dataclasses.fields(made) if each.name in chosen}
 
 
 def _banner(settings: Settings, host: str, port: int, *, secure: bool) -> None:

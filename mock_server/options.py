@@ -22,6 +22,13 @@ _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _LOOPBACK = ("127.", "localhost", "::1")
 
 
+class _Troubles(click.ParamType):
+    """A text with blanks, of which a variable holds several with semicolons between."""
+
+    name = "text"
+    envvar_list_splitter = ";"
+
+
 def _scenario(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
     try:
         scenarios.parse(value)
@@ -67,6 +74,7 @@ _OPTIONS = (
         "--trouble",
         "troubles",
         multiple=True,
+        type=_Troubles(),
         metavar="'[OPERATION] KEY=VALUE …'",
         callback=_troubles,
         help="Trouble that requests meet, such as 'PostImageIntegration code=503 times=2' or 'delay=1..3'.",
@@ -161,7 +169,8 @@ def running(context: click.Context, settings: Settings, again: Callable[[click.C
         save,
         context.params["reload"],
         {what: path for what, path in watched.items() if path is not None},
-        lambda: again(command.make_context(context.info_name, list(words))),
+        # What was saved meanwhile is no other first state.
+        lambda: dataclasses.replace(again(command.make_context(context.info_name, list(words))), load=settings.load),
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from mock_server.contract import Contract, find
 
 DEFAULT = "fresh"
-MOST = 1_000_000
+MOST = 100_000
 """The largest number that a scenario takes."""
 
 Sparse = dict[str, Any]

@@ -61,6 +61,8 @@ class Settings:
         _one_of("version", self.version, VERSIONS)
         _one_of("validation", self.validation, VALIDATION_MODES)
         scenarios.parse(self.scenario)
+        if self.empty and self.scenario not in (scenarios.DEFAULT, "empty"):
+            raise ValueError(f"empty and the scenario {self.scenario!r} do not go together")
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:

@@ -285,6 +285,7 @@ def test_scenarios_are_listed():
         (("--trouble", "code=200"), "400 and 599"),
         (("--trouble", "PostImageIntegratoin code=503"), "PostImageIntegration"),
         (("--journal", "-1"), "-1"),
+        (("--empty", "--scenario", "many:3"), "do not go together"),
         (("--world-ttl", "0"), "0"),
         (("--control-token-file", os.devnull), "does not hold a token"),
     ],
@@ -314,6 +315,11 @@ def test_an_open_control_is_warned_of(tmp_path, words, warned):
         process.terminate()
         process.wait(10)
         assert ("--control-token-file" in process.stderr.read()) == warned
+
+
+def test_a_variable_holds_several_troubles():
+    given = options_of(MOCK_CENTRAL_TROUBLES="PostImageIntegration code=503 times=2;delay=1..3")["troubles"]
+    assert [str(each) for each in given] == ["PostImageIntegration code=503 times=2", "delay=1..3"]
 
 
 def test_options_reach_the_mock(tmp_path):

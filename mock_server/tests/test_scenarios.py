@@ -68,11 +68,16 @@ def test_a_legacy_azure_integration_is_updated_as_central_does():
 
 @pytest.mark.parametrize(
     ("text", "named"),
-    [("fresch", "known: fresh"), ("fresh:3", "takes no number"), ("many:x", "many:x"), ("many:9999999", "1000000")],
+    [("fresch", "known: fresh"), ("fresh:3", "takes no number"), ("many:x", "many:x"), ("many:9999999", "100000")],
 )
 def test_what_is_no_scenario_is_told(text, named):
     with pytest.raises(ValueError, match=named):
         Api(scenario=text)
+
+
+def test_empty_and_another_scenario_are_refused():
+    with pytest.raises(ValueError, match="do not go together"):
+        Api(empty=True, scenario="many:3")
 
 
 def test_empty_still_means_empty():
