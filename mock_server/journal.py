@@ -68,9 +68,16 @@ class Entry(NamedTuple):
 def _read(body: bytes | None) -> tuple[Any, bool]:
     """Read a body that is one JSON value; tell whether it is."""
     try:
-        return json.loads(body or b""), True
+        return json.loads(body or b"", object_pairs_hook=_unique), True
     except (ValueError, RecursionError):
         return None, False
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice: one of its values would be neither shown nor masked")
+    return found
 
 
 @dataclass(frozen=True, slots=True)

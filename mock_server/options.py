@@ -22,10 +22,9 @@ _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _LOOPBACK = ("127.", "localhost", "::1")
 
 
-class _Troubles(click.ParamType):
+class _Troubles(click.types.StringParamType):
     """A text with blanks, of which a variable holds several with semicolons between."""
 
-    name = "text"
     envvar_list_splitter = ";"
 
 

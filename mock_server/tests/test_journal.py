@@ -155,9 +155,10 @@ def test_an_empty_credential_reads_as_empty(api):
         b"password=" + SECRET.encode(),
         SECRET.encode(),
         b"[" * 10_000 + SECRET.encode(),
+        b'{"docker":{"password":["' + SECRET.encode() + b'"],"password":"x"}}',
         b'{"x":"' + b"x" * LONGEST_BODY + SECRET.encode() + b'"}',
     ],
-    ids=["cut off", "trailing data", "a form", "a word", "deep", "long"],
+    ids=["cut off", "trailing data", "a form", "a word", "deep", "twice", "long"],
 )
 @pytest.mark.parametrize("as_deployed", [False, True])
 def test_what_cannot_be_read_is_told_by_its_size(body, as_deployed):
