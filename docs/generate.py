@@ -13,12 +13,13 @@ from pathlib import Path
 import click
 
 from mock_server import contract as contracts
+from mock_server import control, scenarios
 from mock_server.cli import ENVIRONMENT, main
 from mock_server.contract import VERSIONS
 from mock_server.faults import all_faults
 
 ROOT = Path(__file__).parent.parent
-FILES = ("README.md", "docs/rules.md", "docs/options.md", "docs/harness.md", "docs/faults.md")
+FILES = ("README.md", "docs/rules.md", "docs/options.md", "docs/harness.md", "docs/faults.md", "docs/stub.md")
 
 _BLOCK = re.compile(r"(<!-- begin: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -61,7 +62,7 @@ def options(command: click.Command, prefix: str = "") -> str:
     for parameter in command.params:
         if not isinstance(parameter, click.Option):
             continue
-        name = ", ".join(parameter.opts)
+        name = ", ".join((*parameter.opts, *parameter.secondary_opts))
         context = click.Context(command)
         default = parameter.get_default(context)
         shown = "" if default in (None, False, (), "") or str(default).startswith("Sentinel") else str(default)
@@ -103,6 +104,25 @@ def faults() -> str:
     return table(("fault", "kind", "check that names it", "what is wrong"), rows)
 
 
+def known_scenarios() -> str:
+    """Every named starting state."""
+    rows = []
+    for each in scenarios.known().values():
+        name = f"{each.name}:NUMBER" if each.number else each.name
+        rows.append((_code(name), each.title + (f". Broken on purpose: {each.broken}" if each.broken else "")))
+    return table(("scenario", "what it holds"), rows)
+
+
+def control_calls() -> str:
+    """Every control call."""
+    rows = []
+    for path, item in control.document()["paths"].items():
+        for method, entry in item.items():
+            asked = ", ".join(map(_code, control.query_parameters(entry)))
+            rows.append((_code(f"{method.upper()} {control.PREFIX}{path}"), entry["summary"], asked))
+    return table(("call", "what it does", "query"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "differences": differences,
     "rules": rules,
@@ -112,6 +132,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "compare-options": partial(contract_options, "compare"),
     "checks": checks,
     "faults": faults,
+    "scenarios": known_scenarios,
+    "control": control_calls,
 }
 
 

@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import quote as percent_encoded
 
 from flask import Flask, Request, Response, request
@@ -22,19 +22,20 @@ from werkzeug.routing import Rule as Route
 
 from mock_server import protojson
 from mock_server.central import MAX_MESSAGE, AnswerContractError, Central
-from mock_server.contract import Operation
+from mock_server.contract import Contract, Operation
+from mock_server.control import Control
+from mock_server.entrance import CONTROL, Entrance
 from mock_server.errors import Refusal, refuse
+from mock_server.logs import Line
 from mock_server.operations import HANDLERS, Call, Handler, check_complete
 from mock_server.settings import Settings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from flask.typing import ResponseReturnValue
 
 log = logging.getLogger("mock_central")
 access_log = logging.getLogger("mock_central.access")
-
-RESET_PATH = "/__admin/reset"
-HEALTH_PATH = "/__admin/health"
 
 RULE_HEADER = "Mock-Central-Rule"
 WARNING_HEADER = "Mock-Central-Warning"
@@ -51,13 +52,15 @@ _JSON_HEADERS = (
 )
 
 
-def create_app(settings: Settings | None = None) -> MockCentral:
-    """Make an app of its own, with its own state.
+def create_app(settings: Settings | None = None, contract: Contract | None = None) -> MockCentral:
+    """Make an app of its own, with its own state; `contract` is another one than the shipped one.
 
     Raises:
-        ValueError: document and handlers differ, or a fault of the settings is unknown.
+        ValueError: document and handlers differ, a fault of the settings is unknown, or its state cannot be read.
     """
-    app = MockCentral(settings or Settings())
+    app = MockCentral(settings or Settings(), contract)
+    for trouble in app.settings.troubles:
+        app.entrance.see_to_operation(trouble)
     if app.settings.faults:
         from mock_server import faults
 
@@ -68,10 +71,10 @@ def create_app(settings: Settings | None = None) -> MockCentral:
 class MockCentral(Flask):
     """A Flask app that answers as Central does; `central` holds its parts."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, contract: Contract | None = None) -> None:
         """Make the parts and bind each operation of the contract to its handler."""
         super().__init__("mock_server", static_folder=None)
-        self.central = Central(settings)
+        self.central = Central(settings, contract)
         self.settings = settings
         self.config["MAX_CONTENT_LENGTH"] = 10 * MAX_MESSAGE
         self.config["PROPAGATE_EXCEPTIONS"] = settings.fatal_answers
@@ -79,8 +82,9 @@ class MockCentral(Flask):
         check_complete(self.central.contract, HANDLERS)
         for operation in self.central.contract.operations.values():
             self._bind(operation, HANDLERS[operation.id])
-        self._route(RESET_PATH, "POST", "reset", self.reset)
-        self._route(HEALTH_PATH, "GET", "health", self.health)
+        for control in Control(self).routes():
+            self._route(*control)
+        self.entrance = Entrance(self, create_app)
         self.register_error_handler(Exception, self.failed)
         if settings.cors is not None:
             self.after_request(partial(_allow_origin, settings.cors))
@@ -100,16 +104,33 @@ class MockCentral(Flask):
 
     # -- one request ------------------------------------------------------------------------------
 
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Let one request in."""
+        return self.entrance(environ, start_response)
+
     def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request; the body is given whole, which servers send in one piece."""
         _override_method(environ)
         answer = super().wsgi_app(environ, start_response)
+        if "mock_central.stream" in environ:
+            return answer
         try:
             return list(answer)
         finally:
             close = getattr(answer, "close", None)
             if close is not None:
                 close()
+
+    def preprocess_request(self) -> ResponseReturnValue | None:
+        """Refuse what was refused on the way in, before anything is done."""
+        refusal = request.environ.get("mock_central.refusal")
+        if refusal is not None:
+            operation = self.central.contract.operations.get(request.endpoint or "")
+            if operation is not None:  # for the journal
+                call = Call(operation, body=_body(request.environ), query=request.environ["QUERY_STRING"])
+                request.environ["mock_central.call"] = call
+            raise refusal
+        return super().preprocess_request()
 
     def raise_routing_exception(self, request: Request) -> NoReturn:
         """Tell a wrong path from a wrong method; a redirect means a path that only looks known."""
@@ -122,7 +143,8 @@ class MockCentral(Flask):
         """Run an operation and answer in Central's way."""
         started = time.perf_counter()
         environ = request.environ
-        call = Call(
+        central = environ.get("mock_central.central") or self.central
+        call = environ["mock_central.call"] = Call(
             operation,
             id,
             environ["QUERY_STRING"],
@@ -134,7 +156,7 @@ class MockCentral(Flask):
             call.body = _body(environ)
             call.content_type = environ.get("CONTENT_TYPE", "")
         try:
-            body, status, headers = handler(self.central, call), 200, Headers(_JSON_HEADERS)
+            body, status, headers = handler(central, call), 200, Headers(_JSON_HEADERS)
             headers.add("Grpc-Metadata-Content-Type", "application/grpc")
             rule = ""
         except Refusal as refusal:
@@ -157,6 +179,7 @@ class MockCentral(Flask):
             self.central.answer_broken(found)
 
     def _refused(self, refusal: Refusal) -> tuple[bytes, int, Headers]:
+        request.environ["mock_central.rule"] = refusal.rule
         headers = Headers(_JSON_HEADERS)
         headers.add(RULE_HEADER, refusal.rule)
         if refusal.status == 401:
@@ -176,36 +199,21 @@ class MockCentral(Flask):
             error = Refusal("panic", 500, 13, "the mock failed; its log says why")
         assert isinstance(error, Refusal)
         if access_log.isEnabledFor(logging.INFO):
-            access_log.info("%s %s %s rule=%s", request.method, request.path, error.status, error.rule)
+            line = Line.of(request.environ, request.method, request.path, error.status, error.rule)
+            access_log.info("%s", line)
         return _response(*self._refused(error))
 
     def _log(self, operation: Operation, call: Call, status: int, rule: str, started: float) -> None:
         if not access_log.isEnabledFor(logging.INFO):
             return
         path = operation.path.replace("{id}", call.id)
-        line = f"{operation.method} {path} {status} {(time.perf_counter() - started) * 1000:.1f}ms"
-        if rule:
-            line += f" rule={rule}"
-        if call.violations:
-            line += f" contract: {'; '.join(map(str, call.violations))}"
+        seconds = time.perf_counter() - started
+        line = Line.of(request.environ, operation.method, path, status, rule, seconds, call.violations)
         access_log.log(logging.WARNING if call.violations else logging.INFO, "%s", line)
 
-    # -- control ----------------------------------------------------------------------------------
-
-    def reset(self) -> Response:
-        """Go back to the first state."""
-        self.central.store.reset()
-        return self.health()
-
-    def health(self) -> Response:
-        """Say that the mock is up, which Central it plays and how much it holds."""
-        body: dict[str, Any] = {
-            "status": "ok",
-            "centralVersion": self.settings.version,
-            "asDeployed": self.settings.as_deployed,
-            "integrations": len(self.central.store),
-        }
-        return _response(protojson.render(body), 200, Headers(_JSON_HEADERS))
+    def answer_json(self, value: object) -> Response:
+        """Answer a control call."""
+        return _response(protojson.render(value), 200, Headers(_JSON_HEADERS))
 
 
 def _body(environ: WSGIEnvironment) -> bytes:
@@ -250,6 +258,8 @@ def _header_text(text: str) -> str:
 
 def _allow_origin(origin: str, response: Response) -> Response:
     """Let a browser page of `origin` read the answer; Central itself never does."""
+    if origin == "*" and request.path.startswith(CONTROL):
+        return response  # it shows what is stored, which is not for every page
     if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
         response = Response(status=204)
         response.headers["Access-Control-Allow-Methods"] = "GET, POST, PUT, PATCH, DELETE"
@@ -257,7 +267,7 @@ def _allow_origin(origin: str, response: Response) -> Response:
         response.headers["Access-Control-Allow-Headers"] = _header_text(asked)
         response.headers["Access-Control-Max-Age"] = "600"
     response.headers["Access-Control-Allow-Origin"] = origin
-    response.headers["Access-Control-Expose-Headers"] = f"{RULE_HEADER}, {WARNING_HEADER}"
+    response.headers["Access-Control-Expose-Headers"] = f"{RULE_HEADER}, {WARNING_HEADER}, Preference-Applied"
     if origin != "*":
         response.headers.add("Vary", "Origin")
     return response

@@ -5,14 +5,15 @@ Nothing outside the store keeps state, so one process can hold many.
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mock_server import contract as contracts
-from mock_server import gourl, protojson
+from mock_server import gourl, protojson, scenarios, states
 from mock_server import judge as judges
 from mock_server.auth import Auth
 from mock_server.clients import Clients
@@ -20,7 +21,7 @@ from mock_server.contract import Operation
 from mock_server.errors import Refusal, refuse
 from mock_server.judge import Violation
 from mock_server.masking import Masking
-from mock_server.probe import Probe
+from mock_server.probe import Probe, ProbeRule
 from mock_server.reconcile import Reconcile
 from mock_server.service import Service
 from mock_server.settings import Settings
@@ -47,27 +48,32 @@ class Decoded(NamedTuple):
 class Central:
     """The parts of one Central; each can be changed without touching another app's."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, contract: contracts.Contract | None = None) -> None:
+        """`contract`: another one than the shipped one."""
         self.settings = settings
-        self.contract = contracts.load()
-        self.judge = judges.shared()
+        self.contract = contract or contracts.load()
+        self.judge = judges.of(self.contract)
         self.decoder = protojson.Decoder(self.contract, show_credentials=settings.as_deployed)
         self.masking = Masking(self.contract)
         self.auth = Auth(self.contract, settings.credentials, enforced=settings.auth)
         self.store = Store(
-            () if settings.empty else self._defaults(),
+            self.first_state(),
             self.read_answer,
             seed=settings.seed,
             shuffled=settings.as_deployed,
         )
-        iam_refused = self.contract.rules["ecr-iam-managed"].in_force(settings.version)
-        self.validation = Validation(self.contract, self.store, managed=settings.managed and iam_refused)
         self.reconcile = Reconcile(self.contract)
         self.clients = Clients(self.contract)
-        self.probe = Probe(self.contract, settings.probe_rules)
+        self.bind_to_store(settings.probe_rules)
+
+    def bind_to_store(self, probe_rules: Sequence[ProbeRule]) -> None:
+        """Make the parts that know the store, or that differ from world to world."""
+        iam_refused = self.contract.rules["ecr-iam-managed"].in_force(self.settings.version)
+        self.validation = Validation(self.contract, self.store, managed=self.settings.managed and iam_refused)
+        self.probe = Probe(self.contract, probe_rules)
         self.service = Service(
             self.contract,
-            settings.version,
+            self.settings.version,
             self.store,
             self.validation,
             self.reconcile,
@@ -75,9 +81,27 @@ class Central:
             self.probe,
         )
 
-    def _defaults(self) -> Iterable[Integration]:
-        text = json.dumps(self.contract.defaults).replace("{namespace}", self.settings.namespace)
-        return (protojson.complete(self.contract.integration, entry) for entry in json.loads(text))
+    def apart(self) -> Central:
+        """Give a Central with a state and registries of its own; what keeps no state is shared with this one."""
+        other = copy.copy(self)
+        other.store = self.store.apart()
+        other.bind_to_store(self.settings.probe_rules)
+        return other
+
+    def first_state(self) -> list[Integration]:
+        """List what the settings say the Central starts with."""
+        if self.settings.load is not None:
+            return states.read(self.settings.load, self.contract, self.judge)
+        return self.scenario("empty" if self.settings.empty else self.settings.scenario)
+
+    def scenario(self, text: str) -> list[Integration]:
+        """List what the scenario ``NAME`` or ``NAME:NUMBER`` holds.
+
+        Raises:
+            ValueError: there is none of that name.
+        """
+        sparse = scenarios.integrations(self.contract, text, self.settings.namespace)
+        return [protojson.complete(self.contract.integration, each) for each in sparse]
 
     def empty_integration(self) -> dict[str, Any]:
         """Give an integration of which nothing is set."""

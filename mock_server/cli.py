@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import tomllib
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 import click
 
 from mock_server import contract as contracts
+from mock_server import options, scenarios
+from mock_server.auth import Credentials
 from mock_server.contract import VERSIONS
 from mock_server.probe import DEFAULT_RULES, OUTCOMES, ProbeRule
 from mock_server.settings import VALIDATION_MODES, Settings
@@ -50,6 +53,7 @@ def _from_file(context: click.Context, _parameter: click.Parameter, path: Path |
     if unknown := sorted(values.keys() - known):
         raise click.BadParameter(f"{path}: unknown setting {unknown[0]!r}; known: {', '.join(sorted(known))}")
     context.default_map = {**(context.default_map or {}), **values}
+    context.meta["mock_central.config"] = path
     return path
 
 
@@ -86,6 +90,7 @@ _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @main.command(
+    cls=options.Serve,
     context_settings={"auto_envvar_prefix": ENVIRONMENT, "show_default": True},
     epilog="""\b
 Every option can come from the environment (MOCK_CENTRAL_PORT=9000) or from
@@ -96,6 +101,8 @@ Examples:
   mock-central serve --auth --as-deployed --central-version 4.11
   mock-central serve --tls --cors http://localhost:5173
   mock-central serve --probe 'registry.example.com=unauthorized'
+  mock-central serve --scenario many:1000 --save state.json
+  mock-central serve --trouble 'PostImageIntegration code=503 times=2'
 """,
 )
 @click.option(
@@ -155,45 +162,56 @@ Examples:
 @click.option(
     "--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), help="What to log."
 )
-def serve(
-    host: str,
-    port: int,
-    tls: bool,
-    cert: Path | None,
-    key: Path | None,
-    log_level: str,
-    basic: tuple[str, str],
-    probe_rules: tuple[ProbeRule, ...],
-    **options: Any,
-) -> None:
+@options.states_and_troubles
+@click.pass_context
+def serve(context: click.Context, /, **chosen: Any) -> None:
     """Serve the mock until Ctrl-C."""
     from mock_server import server
-    from mock_server.auth import Credentials
 
+    host, cert, key = chosen["host"], chosen["cert"], chosen["key"]
     if (cert is None) != (key is None):
         raise click.UsageError("--cert and --key go together")
-    tokens = {name: options.pop(name) for name in list(options) if name.endswith("_token")}
-    settings = Settings(
-        credentials=Credentials(**tokens, username=basic[0], password=basic[1]),
-        probe_rules=probe_rules + DEFAULT_RULES,
-        **options,
-    )
+    settings = _settings(context)
+    beside = options.running(context, settings, _settings)
     with ExitStack() as stack:
         files = server.Tls(cert, key) if cert and key else None
-        if tls and files is None:
+        if chosen["tls"] and files is None:
             files = stack.enter_context(server.self_signed(host))
         try:
-            port = server.free_port(host, port)
+            port = server.free_port(host, chosen["port"])
             server.serve(
                 settings,
                 host,
                 port,
                 tls=files,
-                log_level=log_level,
+                log_level=chosen["log_level"],
+                log_format=chosen["log_format"],
+                on_start=beside.start,
                 on_listening=partial(_banner, settings, host, port, secure=files is not None),
             )
         except server.ServeError as error:
             raise click.ClickException(str(error)) from None
+
+
+def _settings(context: click.Context) -> Settings:
+    """Make settings of the options."""
+    chosen = context.params
+    username, password = chosen["basic"]
+    fields = {
+        "credentials": Credentials(**_of(Credentials, chosen), username=username, password=password),
+        "probe_rules": chosen["probe_rules"] + DEFAULT_RULES,
+        "control_token": chosen["control_token_file"],
+        "load": options.loaded(chosen["load"], chosen["save"]),
+    }
+    try:
+        return Settings(**_of(Settings, chosen) | fields)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _of(made: type[Credentials | Settings], chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Take the options that are fields of what is to be made."""
+    return {each.name: chosen[each.name] for each in dataclasses.fields(made) if each.name in chosen}
 
 
 def _banner(settings: Settings, host: str, port: int, *, secure: bool) -> None:
@@ -209,6 +227,8 @@ def _banner(settings: Settings, host: str, port: int, *, secure: bool) -> None:
         f"  reset  {curl} -X POST {url}/__admin/reset\n"
         f"  stop   Ctrl-C"
     )
+    if warning := options.warning_of_open_control(settings, host):
+        click.echo(warning, err=True)
     sys.stdout.flush()
 
 
@@ -239,6 +259,48 @@ def differences() -> None:
     _table(
         ("difference", "document (default)", "deployment (--as-deployed)", "source"),
         [dataclasses.astuple(each) for each in contracts.load().differences.values()],
+    )
+
+
+@main.command("scenarios")
+def list_scenarios() -> None:
+    """List the states that `serve --scenario` starts with."""
+    rows: list[tuple[str, ...]] = []
+    for each in scenarios.known().values():
+        name = f"{each.name}:NUMBER" if each.number else each.name
+        rows.append((name, f"{each.title}; broken: {each.broken}" if each.broken else each.title))
+    _table(("scenario", "what it holds"), rows)
+
+
+@main.command(
+    epilog="""\b
+Examples:
+  mock-central record https://central.example.com --token-file token -o state.json
+  mock-central serve --load state.json
+"""
+)
+@click.argument("url")
+@click.option("--token-file", type=_READABLE, help="File of an API token that may read integrations.")
+@click.option("--ca", type=_READABLE, help="Certificates to trust (PEM).")
+@click.option("--insecure", is_flag=True, help="Trust any certificate.")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="File to write the state to."
+)
+def record(url: str, token_file: Path | None, ca: Path | None, insecure: bool, output: Path) -> None:
+    """Make a state from what a live Central lists; its credentials, which no list shows, are invented."""
+    from mock_server import judge, states
+    from mock_server import record as recording
+
+    try:
+        token = token_file.read_text("utf-8").strip() if token_file else ""
+        listed = recording.fetched(url, token=token, ca=ca, insecure=insecure)
+        state = recording.recorded(listed, contracts.load(), judge.shared())
+        recording.write(output, state)
+    except (recording.RecordError, states.StateError, OSError, UnicodeError) as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(
+        f"{len(listed)} integrations in {output}, {len(state['invented'])} of them with invented credentials "
+        f"(listed there under `invented`).\n  serve  mock-central serve --load {output}"
     )
 
 

@@ -115,12 +115,13 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class IntegrationType:
-    """One type of integration: its config member and the categories it can have."""
+    """One type of integration: its config member, the categories it can have, and whether it can be created."""
 
     type: str
     member: str
     categories: tuple[str, ...]
     legacy_member: str | None = None
+    creatable: bool = True
 
 
 class Contract:
@@ -175,7 +176,11 @@ class Contract:
         """The types of integration by their name."""
         return {
             entry["type"]: IntegrationType(
-                entry["type"], entry["member"], tuple(entry["categories"]), entry.get("legacyMember")
+                entry["type"],
+                entry["member"],
+                tuple(entry["categories"]),
+                entry.get("legacyMember"),
+                entry["creatable"],
             )
             for entry in self.document["x-types"]
         }
@@ -184,6 +189,26 @@ class Contract:
     def defaults(self) -> list[dict[str, Any]]:
         """The integrations of a fresh Central, with the fields that are set."""
         return list(self.document["x-defaults"])
+
+    def example(self, type: str) -> dict[str, Any]:
+        """Give the document's example of a request that creates an integration of a type."""
+        return dict(self.document["components"]["examples"][f"{type}-request"]["value"])
+
+    @cached_property
+    def credential_names(self) -> frozenset[str]:
+        """The names of all fields that hold credentials, both spellings, in small letters."""
+        messages = [
+            self.message(name)
+            for name, node in self._schemas.items()
+            if "x-proto-message" in node and "enum" not in node
+        ]
+        return frozenset(
+            name.lower()
+            for message in messages
+            for field in message.fields
+            if field.scrub == "always"
+            for name in (field.name, field.proto_name)
+        )
 
     @cached_property
     def categories(self) -> Mapping[str, int]:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jsonschema_rs
@@ -118,10 +118,15 @@ class Judge:
         return list(_explained(self._answers.response_validator.iter_errors(request, _Answer(status, body))))
 
 
-@cache
+@lru_cache(maxsize=4)
+def of(contract: Contract) -> Judge:
+    """Give the judge of a contract: its validators are compiled once, for the contracts that are in use."""
+    return Judge(contract)
+
+
 def shared() -> Judge:
-    """Give the judge of the shipped contract: its validators are compiled once a process."""
-    return Judge(contracts.load())
+    """Give the judge of the shipped contract."""
+    return of(contracts.load())
 
 
 @dataclass(frozen=True, slots=True)

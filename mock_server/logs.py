@@ -2,18 +2,94 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import logging.handlers
 import multiprocessing.util
 import sys
 import threading
 import time
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 FORMAT = "%(asctime)s %(levelname)-7s %(message)s"
+FORMATS = ("text", "json")
 INTERVAL = 0.1
 """Seconds that a line may wait; warnings and errors are written at once."""
 
 _CAPACITY = 1000
+
+
+class Line(NamedTuple):
+    """What is logged of a request; made a text only when it is written."""
+
+    method: str
+    path: str
+    status: int
+    rule: str
+    seconds: float | None
+    violations: Collection[object]
+    trouble: str
+    world: str
+
+    @classmethod
+    def of(
+        cls,
+        environ: Mapping[str, Any],
+        method: str,
+        path: str,
+        status: int,
+        rule: str,
+        seconds: float | None = None,
+        violations: Collection[object] = (),
+    ) -> Line:
+        """Make the line of a request; the world and the trouble stand in its environment."""
+        world = environ.get("mock_central.world")
+        trouble = environ.get("mock_central.trouble", "")
+        return cls(method, path, status, rule, seconds, violations, trouble, world.name if world else "")
+
+    def __str__(self) -> str:
+        text = f"{self.method} {_plain(self.path)} {self.status}"
+        if self.seconds is not None:
+            text += f" {self.seconds * 1000:.1f}ms"
+        if self.world:
+            text += f" world={self.world}"
+        if self.trouble:
+            text += f" trouble=({self.trouble})"
+        if self.rule:
+            text += f" rule={self.rule}"
+        if self.violations:
+            text += f" contract: {'; '.join(map(str, self.violations))}"
+        return text
+
+    def json(self) -> dict[str, Any]:
+        """Give the fields that are set."""
+        found = self._asdict() | {"warnings": [str(each) for each in self.violations]}
+        del found["violations"]
+        if (seconds := found.pop("seconds")) is not None:
+            found["ms"] = round(seconds * 1000, 2)
+        return {key: value for key, value in found.items() if value not in ("", [])}
+
+
+def _plain(path: str) -> str:
+    """Keep a path on its line, whatever was asked for."""
+    return path if path.isprintable() else "".join(each if each.isprintable() else "?" for each in path)
+
+
+class _Json(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        found: dict[str, Any] = {"time": moment.replace("+00:00", "Z"), "level": record.levelname.lower()}
+        if isinstance(record.args, tuple) and record.args and isinstance(record.args[0], Line):
+            found |= record.args[0].json()
+        else:
+            found["message"] = record.getMessage()
+        if record.exc_info:
+            found["error"] = self.formatException(record.exc_info)
+        return json.dumps(found, ensure_ascii=False)
 
 
 class _Together(logging.handlers.MemoryHandler):
@@ -43,8 +119,8 @@ class _Together(logging.handlers.MemoryHandler):
             self.release()
 
 
-def configure(level: str) -> None:
-    """Log to standard error from this level (a name of `logging`'s, in either case)."""
+def configure(level: str, form: str = FORMATS[0]) -> None:
+    """Log to standard error from this level (a name of `logging`'s, in either case), in one of `FORMATS`."""
     together = _Together()
-    together.setFormatter(logging.Formatter(FORMAT))
+    together.setFormatter(_Json() if form == "json" else logging.Formatter(FORMAT))
     logging.basicConfig(level=level.upper(), handlers=[together])

@@ -15,7 +15,15 @@ from mock_server.contract import Contract
 from mock_server.errors import Problem, problem
 from mock_server.validation import Integration, config_member
 
-OUTCOMES = ("pass", "unreachable", "unauthorized")
+_STATUSES = {"unauthorized": 401, "forbidden": 403, "missing": 404, "failing": 500}
+"""Outcomes of a registry that answers, by the status it answers with."""
+_NETWORK = {
+    "unreachable": "dial tcp: lookup {host}: no such host",
+    "timeout": "context deadline exceeded (Client.Timeout exceeded while awaiting headers)",
+    "certificate": "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+}
+"""Outcomes of one that does not, in the words of Go's HTTP client."""
+OUTCOMES = ("pass", *_NETWORK, *_STATUSES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +32,11 @@ class ProbeRule:
 
     host: str
     outcome: str
+
+    def __post_init__(self) -> None:
+        """Refuse an outcome that is none."""
+        if self.outcome not in OUTCOMES:
+            raise ValueError(f"{self.host}={self.outcome}: the outcome is not one of {', '.join(OUTCOMES)}")
 
 
 DEFAULT_RULES = (
@@ -55,7 +68,7 @@ class Probe:
         outcome = next((r.outcome for r in self.probe_rules if fnmatchcase(host.lower(), r.host)), "pass")
         if outcome == "pass":
             return None
-        reason = _reason(integration, endpoint, host, unreachable=outcome == "unreachable")
+        reason = _reason(integration, endpoint, host, outcome)
         return problem(self.contract.rules["registry-reachable"], reason=reason)
 
     def _endpoint(self, integration: Integration) -> str:
@@ -64,16 +77,15 @@ class Probe:
         return endpoint
 
 
-def _reason(integration: Integration, endpoint: str, host: str, *, unreachable: bool) -> str:
+def _reason(integration: Integration, endpoint: str, host: str, outcome: str) -> str:
     kind = integration["type"]
     url = endpoint if "://" in endpoint else "https://" + endpoint
     url = url.rstrip("/")
     if kind == "quay" and not integration.get("quay", {}).get("oauthToken"):
-        if unreachable:
-            return "received error from Quay; check Central logs for the full error"
-        return "received http status code 401 from Quay; check Central logs for the full error"
-    if kind == "clair" and not unreachable:
-        return "Received status code 401, but expected 200"
+        received = f"http status code {_STATUSES[outcome]}" if outcome in _STATUSES else "error"
+        return f"received {received} from Quay; check Central logs for the full error"
+    if kind == "clair" and outcome in _STATUSES:
+        return f"Received status code {_STATUSES[outcome]}, but expected 200"
     path = {
         "ecr": "/v2/_catalog",
         "artifactory": "/v2/_catalog",
@@ -81,6 +93,6 @@ def _reason(integration: Integration, endpoint: str, host: str, *, unreachable: 
         "clairV4": "/indexer/api/v1/index_state",
         "clairify": "/scanner/ping",
     }.get(kind, "/v2/")
-    if unreachable:
-        return f'Get "{url}{path}": dial tcp: lookup {host}: no such host'
-    return f'Get "{url}{path}": http: non-successful response (status=401 body="")'
+    if outcome in _NETWORK:
+        return f'Get "{url}{path}": {_NETWORK[outcome].format(host=host)}'
+    return f'Get "{url}{path}": http: non-successful response (status={_STATUSES[outcome]} body="")'

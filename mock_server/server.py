@@ -18,12 +18,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mock_server import logs
+from mock_server.cut import Cut, reset_now
+from mock_server.journal import Filter, Journal
 from mock_server.settings import Settings
+from mock_server.trouble import Troubles, of_words, parse
 
 if TYPE_CHECKING:
     from mock_server.app import MockCentral
+    from mock_server.worlds import World
 
-THREADS = 4
+THREADS = 32
 """Requests answered at once; Python runs one at a time, so more of them only wait."""
 SECONDS_TO_STOP = 2
 """How long requests that are under way may take once the server is told to stop."""
@@ -82,11 +86,13 @@ def serve(
     *,
     tls: Tls | None = None,
     log_level: str = "info",
+    log_format: str = logs.FORMATS[0],
+    on_start: Callable[[MockCentral], None] = lambda _app: None,
     on_listening: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until interrupted. One worker process, because the state is in its memory.
 
-    `on_listening` is called, in that process, once requests are answered.
+    In that process `on_start` is called with the app, and `on_listening` once requests are answered.
 
     Raises:
         ServeError: the port is taken.
@@ -109,7 +115,8 @@ def serve(
     )
     server.signal_handler_interrupt = partial(_first_signal_only, server.signal_handler_interrupt)
     announce = partial(_when_listening, host, port, on_listening)
-    server.serve(target_loader=partial(_load, settings, log_level, announce), wrap_loader=False)
+    load = partial(_load, settings, partial(logs.configure, log_level, log_format), on_start, announce)
+    server.serve(target_loader=load, wrap_loader=False)
 
 
 def _first_signal_only(handler: Callable[..., None], *arguments: Any) -> None:
@@ -119,7 +126,12 @@ def _first_signal_only(handler: Callable[..., None], *arguments: Any) -> None:
     handler(*arguments)
 
 
-def _load(settings: Settings, log_level: str, announce: Callable[[], None]) -> MockCentral:
+def _load(
+    settings: Settings,
+    configure_log: Callable[[], None],
+    on_start: Callable[[MockCentral], None],
+    announce: Callable[[], None],
+) -> MockCentral:
     if sys.platform != "win32":
         # Ctrl-C reaches every process of a group. This one stops when the supervisor says so, and
         # loses its way when it is told twice.
@@ -130,8 +142,9 @@ def _load(settings: Settings, log_level: str, announce: Callable[[], None]) -> M
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     from mock_server.app import create_app
 
-    logs.configure(log_level)
+    configure_log()
     app = create_app(settings)
+    on_start(app)
     threading.Thread(target=announce, daemon=True).start()
     return app
 
@@ -162,9 +175,113 @@ class MockServer:
         self.url = url
         """Where it listens, such as ``http://127.0.0.1:40123``."""
 
+    @property
+    def _world(self) -> World:
+        return self.app.entrance.worlds.default
+
     def reset(self) -> None:
-        """Go back to the first state."""
-        self.app.central.store.reset()
+        """Make everything as it was at the start; other worlds are freed."""
+        self.app.entrance.worlds.remove()
+        self._world.reset()
+
+    def scenario(self, name: str) -> None:
+        """Hold what a named starting state holds, such as ``many:1000``.
+
+        Raises:
+            ValueError: there is none of that name.
+        """
+        self._world.switch(name)
+
+    def trouble(self, text: str = "", /, **fields: object) -> int:
+        """Add a trouble, as the option `--trouble` writes it or by its fields, and give its id.
+
+        Raises:
+            ValueError: it makes no sense.
+        """
+        trouble = parse(text) if text else of_words({name: str(value) for name, value in fields.items()})
+        self.app.entrance.see_to_operation(trouble)
+        return self._world.troubles.add(trouble).id
+
+    @property
+    def troubles(self) -> Troubles:
+        """The troubles, with the counts of the requests that met them."""
+        return self._world.troubles
+
+    @property
+    def journal(self) -> Requests:
+        """What was asked."""
+        assert self._world.journal is not None, "the mock keeps no journal: journal=0"
+        return Requests(self._world.journal)
+
+    def plant(self, *faults: str) -> None:
+        """Answer with these planted faults, and no others.
+
+        Raises:
+            ValueError: a fault is unknown.
+        """
+        self._world.plant(faults)
+
+    def world(self, name: str) -> MockServer:
+        """Give a world of that name: the same server, its state apart.
+
+        Raises:
+            Refusal: the text is no name of a world.
+        """
+        return _InWorld(self.app, self.url, name)
+
+
+class _InWorld(MockServer):
+    """One world of a server, under a URL of its own."""
+
+    def __init__(self, app: MockCentral, url: str, name: str) -> None:
+        from mock_server.worlds import PREFIX
+
+        super().__init__(app, f"{url}{PREFIX}{name}")
+        self._server_url = url
+        self._name = name
+        app.entrance.worlds.get(name)
+
+    @property
+    def _world(self) -> World:
+        return self.app.entrance.worlds.get(self._name)
+
+    def reset(self) -> None:
+        """Make everything of this world as it was at the start."""
+        self._world.reset()
+
+    def world(self, name: str) -> MockServer:
+        """Give another world of the server."""
+        return _InWorld(self.app, self._server_url, name)
+
+
+class Requests:
+    """The journal as tests ask it; filters are those of `mock_server.journal.Filter`."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def __call__(self, **wanted: Any) -> list[dict[str, Any]]:
+        """List the requests that match, credentials masked."""
+        return [self._journal.shown(each) for each in self._journal.found(Filter(**wanted))]
+
+    def count(self, **wanted: Any) -> int:
+        """Count the requests that match."""
+        return len(self._journal.found(Filter(**wanted)))
+
+    def wait(self, count: int = 1, timeout: float = 5.0, **wanted: Any) -> list[dict[str, Any]]:
+        """Wait until so many requests match, and list them.
+
+        Raises:
+            TimeoutError: fewer came in time (seconds).
+        """
+        found = self._journal.wait(Filter(**wanted), count, timeout)
+        if len(found) < count:
+            raise TimeoutError(f"{len(found)} of {count} requests came within {timeout:g} seconds: {wanted}")
+        return [self._journal.shown(each) for each in found]
+
+    def clear(self) -> None:
+        """Forget every request."""
+        self._journal.clear()
 
 
 @contextmanager
@@ -179,6 +296,12 @@ def running(settings: Settings | None = None, *, host: str = "127.0.0.1", port: 
 
         def log(self, type: str, message: str, *args: Any) -> None:
             """Leave the log to the app."""
+
+        def connection_dropped(self, error: BaseException, _environ: Any = None) -> None:
+            """End the connection of a request that is cut."""
+            self.close_connection = True
+            if isinstance(error, Cut) and error.reset:
+                reset_now(self.connection)
 
     app = create_app(settings)
     server = ThreadedWSGIServer(host, port, app, Handler)

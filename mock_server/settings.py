@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from mock_server import scenarios
 from mock_server.auth import Credentials
 from mock_server.contract import VERSIONS
 from mock_server.probe import DEFAULT_RULES, ProbeRule
+from mock_server.trouble import Trouble
 
 VALIDATION_MODES = ("fast", "full")
 
@@ -23,6 +26,11 @@ class Settings:
     at each start. `cors`: the origin that browsers may call from. `namespace`: where Central runs.
     `probe_rules`: how registry tests end, by host. `fatal_answers`: raise when an answer breaks
     the contract, instead of logging it. `faults`: names of faults to plant.
+
+    `scenario`: the named state to start with; `load`: a file to start from instead. `troubles`: what
+    requests meet from the start. `journal`: how many requests each world remembers. `world_ttl`: seconds
+    after which a world that nobody uses is freed; `max_worlds`: how many there can be. `control`: offer
+    the control calls; `control_token`: the bearer token that they ask for.
     """
 
     version: str = VERSIONS[-1]
@@ -39,11 +47,22 @@ class Settings:
     probe_rules: tuple[ProbeRule, ...] = DEFAULT_RULES
     fatal_answers: bool = False
     faults: tuple[str, ...] = ()
+    scenario: str = scenarios.DEFAULT
+    load: Path | None = None
+    troubles: tuple[Trouble, ...] = ()
+    journal: int = 1000
+    world_ttl: float = 600.0
+    max_worlds: int = 10_000
+    control: bool = True
+    control_token: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that no mock can be made of."""
         _one_of("version", self.version, VERSIONS)
         _one_of("validation", self.validation, VALIDATION_MODES)
+        scenarios.parse(self.scenario)
+        if self.empty and self.scenario not in (scenarios.DEFAULT, "empty"):
+            raise ValueError(f"empty and the scenario {self.scenario!r} do not go together")
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:

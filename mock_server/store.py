@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import threading
 import uuid
@@ -35,25 +36,58 @@ class Store:
     ) -> None:
         """`answer` renders what reads show; `shuffled` lists in another order at each call."""
         self.lock = threading.RLock()
-        self._first_state = tuple(first_state)
+        self.changes = 0
+        """Grows with each change: who keeps a copy sees by it that the copy is old."""
         self._answer = answer
+        self._first_state = self.rendered(first_state)
         self._seed = seed
         self._shuffled = shuffled
         self.reset()
 
+    def apart(self) -> Store:
+        """Give another store with the same first state, which is rendered only once for all of them."""
+        other = copy.copy(self)
+        other.lock = threading.RLock()
+        other.reset()
+        return other
+
     def reset(self) -> None:
         """Go back to the first state; seeded ids start again too."""
         with self.lock:
-            self._random = random.Random(self._seed)
-            self._by_id: dict[str, Stored] = {}
-            self._ids_by_name: dict[str, str] = {}
+            self._random: random.Random | None = None  # made with the first id, which many a world never needs
+            self._replace(self._first_state)
+
+    def rendered(self, integrations: Iterable[Integration]) -> tuple[Stored, ...]:
+        """Render integrations once, for any number of stores to begin with."""
+        return tuple(Stored(each, self._answer(each)) for each in integrations)
+
+    def begin_with(self, state: tuple[Stored, ...]) -> None:
+        """Make a state the first one, and go to it."""
+        self._first_state = state
+        self.reset()
+
+    def replace(self, integrations: Iterable[Integration]) -> None:
+        """Hold these integrations and no others; a reset still goes back to the first state."""
+        self._replace(self.rendered(integrations))
+
+    def _replace(self, state: tuple[Stored, ...]) -> None:
+        by_id = {each.integration["id"]: each for each in state}
+        ids_by_name = {each.integration["name"]: each.integration["id"] for each in state}
+        with self.lock:
+            self._by_id = by_id
+            self._ids_by_name = ids_by_name
             self._joined: bytes | None = None
-            for integration in self._first_state:
-                self.put(integration)
+            self.changes += 1
+
+    def integrations(self) -> list[Integration]:
+        """List what is stored, credentials in clear, in the order of creation."""
+        with self.lock:
+            return [stored.integration for stored in self._by_id.values()]
 
     def new_id(self) -> str:
         """central/imageintegration/datastore/datastore_impl.go: a lower-case UUID of version 4."""
         with self.lock:
+            self._random = self._random or random.Random(self._seed)
             return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
 
     def get(self, id: str) -> Stored | None:
@@ -72,6 +106,7 @@ class Store:
             self._by_id[integration["id"]] = stored
             self._ids_by_name[integration["name"]] = integration["id"]
             self._joined = None
+            self.changes += 1
         return stored
 
     def remove(self, id: str) -> None:
@@ -80,6 +115,7 @@ class Store:
             self._forget_name(id)
             self._by_id.pop(id, None)
             self._joined = None
+            self.changes += 1
 
     def _forget_name(self, id: str) -> None:
         old = self._by_id.get(id)

@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import shlex
@@ -15,7 +16,9 @@ import pytest
 from click.testing import CliRunner
 
 from mock_server import contract as contracts
+from mock_server import scenarios
 from mock_server.cli import main
+from mock_server.logs import Line
 
 CONTRACT = contracts.load()
 
@@ -239,3 +242,96 @@ def test_a_shell_can_complete():
     )
     assert "complete" in done.stdout
     assert "mock-central" in done.stdout
+
+
+def test_log_lines_can_be_json():
+    with serving("--log-format", "json") as (process, banner):
+        request = urllib.request.Request(f"{url_in(banner)}/__world/a/v1/imageintegrations/nope?x=1")
+        request.add_header("Prefer", "delay=0")
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(request, timeout=5)
+        process.terminate()
+        process.wait(10)
+        line = json.loads(process.stderr.read())
+    assert line.pop("time").endswith("Z")
+    assert line.pop("ms") >= 0
+    assert line == {
+        "level": "info",
+        "method": "GET",
+        "path": "/v1/imageintegrations/nope",
+        "status": 404,
+        "rule": "get-missing",
+        "trouble": "delay=0",
+        "world": "a",
+    }
+
+
+def test_a_log_line_stays_one_line():
+    line = Line("GET", "/a\nb\x1b[31m", 404, "unknown-route", None, (), "", "")
+    assert str(line) == "GET /a?b?[31m 404 rule=unknown-route"
+
+
+def test_scenarios_are_listed():
+    lines = run("scenarios").output.splitlines()[1:]
+    assert [line.partition("\t")[0].partition(":")[0] for line in lines] == list(scenarios.known())
+    assert any("broken: " in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("--scenario", "fresch"), "fresh"),
+        (("--load", "no-such-file"), "no-such-file"),
+        (("--trouble", "code=200"), "400 and 599"),
+        (("--trouble", "PostImageIntegratoin code=503"), "PostImageIntegration"),
+        (("--journal", "-1"), "-1"),
+        (("--empty", "--scenario", "many:3"), "do not go together"),
+        (("--world-ttl", "0"), "0"),
+        (("--control-token-file", os.devnull), "does not hold a token"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else None,
+)
+def test_a_wrong_option_for_states_and_troubles_is_one_clear_line(words, named):
+    result = run("serve", *words)
+    assert result.exit_code in (1, 2)
+    assert named in result.output.splitlines()[-1]
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "warned"),
+    [
+        (("--host", "0.0.0.0"), True),
+        (("--host", "0.0.0.0", "--no-control"), False),
+        (("--host", "127.0.0.1"), False),
+        (("--host", "0.0.0.0", "--control-token-file", "TOKEN"), False),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_an_open_control_is_warned_of(tmp_path, words, warned):
+    token = tmp_path / "token"
+    token.write_text("t")
+    with serving(*(str(token) if word == "TOKEN" else word for word in words)) as (process, _):
+        process.terminate()
+        process.wait(10)
+        assert ("--control-token-file" in process.stderr.read()) == warned
+
+
+def test_a_variable_holds_several_troubles():
+    given = options_of(MOCK_CENTRAL_TROUBLES="PostImageIntegration code=503 times=2;delay=1..3")["troubles"]
+    assert [str(each) for each in given] == ["PostImageIntegration code=503 times=2", "delay=1..3"]
+
+
+def test_options_reach_the_mock(tmp_path):
+    (tmp_path / "token").write_text("right\n")
+    words = ("--scenario", "many:3", "--trouble", "PostImageIntegration code=503 times=1", "--journal", "5")
+    with serving(*words, "--control-token-file", str(tmp_path / "token")) as (_, banner):
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(f"{url_in(banner)}/__admin/settings", timeout=5)
+        request = urllib.request.Request(
+            f"{url_in(banner)}/__admin/settings", headers={"Authorization": "Bearer right"}
+        )
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            shown = json.load(answer)
+    assert (shown["scenario"], shown["journal"]) == ("many:3", 5)
+    assert shown["troubles"] == [{"code": 503, "operation": "PostImageIntegration", "times": 1}]

@@ -14,6 +14,9 @@ _SPEC = importlib.util.spec_from_file_location("generate_docs", ROOT / "docs/gen
 generate = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(generate)
 
+PLANNED = {"--upstream"}
+"""Options that the asks name and that another part of the mock is to bring."""
+
 PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")})
 
 
@@ -30,16 +33,17 @@ def test_links_inside_the_project_lead_somewhere(page):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-def blocks():
-    text = (ROOT / "README.md").read_text("utf-8")
+def blocks(page):
+    text = (ROOT / page).read_text("utf-8")
     for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL):
         yield from re.findall(r"\$ (.*)\n((?:(?!\$ ).*\n)*)", block)
 
 
-def test_the_tour_of_the_readme_shows_what_the_mock_answers():
+@pytest.mark.parametrize("page", ["README.md", "docs/stub.md"])
+def test_the_commands_of_a_page_show_what_the_mock_answers(page):
     id = ""
     with running() as mock:
-        commands = list(blocks())
+        commands = list(blocks(page))
         assert len(commands) >= 5
         for command, shown in commands:
             line = command.replace("http://127.0.0.1:8080", mock.url).replace("/ID", f"/{id}")
@@ -51,11 +55,12 @@ def test_the_tour_of_the_readme_shows_what_the_mock_answers():
             assert got.lower() == shown.strip().lower(), command
 
 
-def test_the_readme_names_real_options():
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_names_real_options(page):
     from mock_server.cli import main
 
-    known = {name for parameter in main.commands["serve"].params for name in parameter.opts}
-    text = (ROOT / "README.md").read_text("utf-8")
+    known = {name for option in main.commands["serve"].params for name in (*option.opts, *option.secondary_opts)}
+    text = page.read_text("utf-8")
     for block in re.findall(r"mock-central serve ([^`\n]*)", text):
         for word in shlex.split(block, comments=True):
             assert not word.startswith("--") or word in {*known, "--help"}, word
@@ -71,3 +76,26 @@ def test_the_ci_snippets_name_real_options():
         used = set(re.findall(r"(--(?:report|allow)-[a-z-]+)", text))
         assert used
         assert used <= known
+
+
+def test_every_ask_has_an_answer():
+    rows = re.findall(r"^\| ([0-9]+) \| (.+?) \| (.+) \|$", (ROOT / "docs/asks.md").read_text("utf-8"), re.MULTILINE)
+    assert [int(number) for number, _, _ in rows] == list(range(1, 63))
+    assert all(len(answer) > 2 for _, _, answer in rows)
+
+
+def test_the_asks_name_real_options_and_control_calls():
+    from mock_server import control
+    from mock_server.cli import main
+
+    known = {
+        option
+        for command in ("serve", "record")
+        for parameter in main.commands[command].params
+        for option in (*parameter.opts, *parameter.secondary_opts)
+    }
+    text = (ROOT / "docs/asks.md").read_text("utf-8")
+    used = {word for code in re.findall(r"`([^`]+)`", text) for word in code.split() if word.startswith("--")}
+    assert used - known - PLANNED == set()
+    for path in re.findall(r"/__admin(/[a-z]+)", text):
+        assert path in control.document()["paths"], path

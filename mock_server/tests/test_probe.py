@@ -112,3 +112,23 @@ def test_no_test_opens_a_connection(api, monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     assert outcome(api, "docker", "registry.example.com") == ""
     assert outcome(api, "docker", "r.invalid") != ""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text"),
+    [
+        ("forbidden", 'non-successful response (status=403 body="")'),
+        ("missing", 'non-successful response (status=404 body="")'),
+        ("failing", 'non-successful response (status=500 body="")'),
+        ("timeout", "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"),
+        ("certificate", "x509: certificate signed by unknown authority"),
+    ],
+)
+def test_a_registry_fails_in_other_ways_by_a_rule(wanted, text):
+    api = Api(probe_rules=(ProbeRule("*.corp", wanted),))
+    assert outcome(api, "docker", "registry.corp").endswith(text)
+    assert outcome(api, "docker", "registry.example.com") == ""
+    if wanted in ("forbidden", "missing", "failing"):
+        status = text.partition("=")[2][:3]
+        assert f"received http status code {status} from Quay" in outcome(api, "quay", "registry.corp")
+        assert f"Received status code {status}, but expected 200" in outcome(api, "clair", "registry.corp")

@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 pytest_plugins = ["pytester"]
 
 PLUGIN = ("-p", "no:cacheprovider")
@@ -57,3 +60,56 @@ def test_light():
 """
     )
     pytester.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=1)
+
+
+def test_the_fixture_has_scenarios_troubles_worlds_and_the_journal(pytester):
+    pytester.makepyfile(
+        ASK
+        + """
+import urllib.error
+import pytest
+def test_scenario(mock_central):
+    mock_central.scenario("many:3")
+    assert len(names(mock_central.url)) == 3
+def test_trouble(mock_central):
+    assert len(names(mock_central.url)) == 12
+    mock_central.trouble("PostImageIntegration code=503 times=1")
+    mock_central.trouble(operation="DeleteImageIntegration", fault="reset")
+    with pytest.raises(urllib.error.HTTPError, match="503"):
+        create(mock_central.url, "mine")
+    create(mock_central.url, "mine")
+    assert mock_central.troubles.listed[0].met == 1
+def test_journal(mock_central):
+    assert mock_central.journal.count() == 0
+    create(mock_central.url, "mine")
+    assert mock_central.journal.count(operation="PostImageIntegration") == 1
+    assert mock_central.journal.wait(operation="PostImageIntegration")[0]["body"]["name"] == "mine"
+    assert mock_central.journal(status="4xx") == []
+    with pytest.raises(TimeoutError, match="1 of 2"):
+        mock_central.journal.wait(2, timeout=0.1)
+def test_worlds(mock_central):
+    one, two = mock_central.world("one"), mock_central.world("two")
+    one.scenario("empty")
+    create(one.url, "mine")
+    assert names(one.url) == ["mine"]
+    assert len(names(two.url)) == 12
+    assert (one.journal.count(), two.journal.count(), mock_central.journal.count()) == (2, 1, 0)
+    one.reset()
+    assert len(names(one.url)) == 12
+def test_faults(mock_central):
+    mock_central.plant("name-unique")
+    create(mock_central.url, "mine")
+    create(mock_central.url, "mine")
+def test_nothing_is_left(mock_central):
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        create(mock_central.url, "Public DockerHub")
+    assert [each["name"] for each in mock_central.app.entrance.worlds.listed()] == [""]
+"""
+    )
+    pytester.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=6)
+
+
+def test_the_tests_of_the_docs_pass(pytester):
+    page = (Path(__file__).parents[2] / "docs/stub.md").read_text("utf-8")
+    pytester.makepyfile(*re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    pytester.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=2)

@@ -1,0 +1,254 @@
+"""The control calls: looking into the mock and changing it while it runs."""
+
+import json
+import threading
+import urllib.request
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from mock_server.control import MOST_WAITING, PREFIX, document
+from mock_server.server import running
+from mock_server.tests.conftest import Answer, Api, ask, docker
+
+
+def control(api, method, rest, body=None, **headers) -> Answer:
+    return ask(api.app, method, PREFIX + rest, body, headers)
+
+
+def names(api):
+    return [each["name"] for each in api.list()]
+
+
+def test_the_document_is_one_and_every_call_of_it_answers(api):
+    assert not list(OpenAPIV31SpecValidator(document()).iter_errors())
+    assert control(api, "GET", "/openapi.json").json == document()
+    for path, item in document()["paths"].items():
+        for method in item:
+            if not path.endswith(("/stream", "/wait")):
+                answer = control(api, method.upper(), path.replace("{number}", "1").replace("{world}", "x"), {})
+                assert answer.status in (200, 400, 404), (method, path, answer)
+
+
+def test_a_reset_makes_everything_as_it_was():
+    api = Api(scenario="one-of-each")
+    before = api.ask("GET").body
+    api.create(docker(name="mine"))
+    control(api, "PUT", "/scenario", {"scenario": "many:3"})
+    control(api, "POST", "/troubles", {"code": 503, "operation": "GetImageIntegration"})
+    control(api, "PUT", "/probe", {"rules": [{"host": "*", "outcome": "unauthorized"}]})
+    control(api, "PUT", "/faults", {"faults": ["name-unique"]})
+    assert control(api, "POST", "/reset").json["integrations"] == 15
+    assert api.ask("GET").body == before
+    assert control(api, "GET", "/scenario").json["scenario"] == "one-of-each"
+    assert control(api, "GET", "/troubles").json == {"troubles": []}
+    assert control(api, "GET", "/faults").json["faults"] == []
+    assert control(api, "GET", "/requests/count").json == {"count": 1}
+    assert api.test(docker(name="other")).status == 200
+    assert api.create(docker(name="Example Docker registry")).rule == "name-unique"
+
+
+def test_scenarios_are_switched_while_running(api):
+    listed = [each["name"] for each in control(api, "GET", "/scenarios").json["scenarios"]]
+    assert "one-of-each" in listed
+    assert control(api, "PUT", "/scenario", {"scenario": "many:7"}).json == {"scenario": "many:7", "integrations": 7}
+    assert len(api.list()) == 7
+    answer = control(api, "PUT", "/scenario", {"scenario": "fresch"})
+    assert (answer.status, answer.rule) == (400, "control")
+    assert "fresh" in answer.message
+    assert len(api.list()) == 7
+
+
+def test_a_state_is_taken_out_and_put_back(api):
+    id = api.created(docker(name="mine"))
+    state = control(api, "GET", "/state").json
+    assert state["integrations"][-1]["docker"]["password"] == "not-a-real-password"
+    api.delete(id)
+    assert control(api, "PUT", "/state", state).json["integrations"] == 13
+    assert api.get(id).json["name"] == "mine"
+    api.patch(id, docker(name="renamed", docker={**docker()["docker"], "password": ""}))
+    assert api.stored(id)["docker"]["password"] == "not-a-real-password"
+
+
+def test_a_state_that_cannot_be_is_refused_with_its_place_and_no_credential(api):
+    state = control(api, "GET", "/state").json
+    state["integrations"][2]["docker"]["password"] = {"x": "s3cr3t"}
+    answer = control(api, "PUT", "/state", state)
+    assert answer.status == 400
+    assert answer.message.startswith("$.integrations[2].docker.password: is an object")
+    assert "s3cr3t" not in answer.message
+    assert len(api.list()) == 12
+
+
+def test_troubles_are_added_counted_and_removed(api):
+    added = control(api, "POST", "/troubles", {"operation": "PostImageIntegration", "code": 503, "times": 1}).json
+    assert api.create(docker()).status == 503
+    assert api.create(docker()).status == 200
+    assert control(api, "GET", "/troubles").json["troubles"] == [{**added, "matched": 1, "met": 1}]
+    control(api, "POST", "/troubles", {"delay": 0.01})
+    assert control(api, "DELETE", f"/troubles/{added['id']}").json == {"removed": 1}
+    assert control(api, "DELETE", f"/troubles/{added['id']}").status == 404
+    assert control(api, "DELETE", "/troubles").json == {"removed": 1}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "named"),
+    [
+        ("/troubles", {"code": 200}, "$.code"),
+        ("/troubles", {"cod": 503}, "cod"),
+        ("/troubles", {}, "a code, a delay or a fault"),
+        ("/troubles", {"delay": "soon"}, "LOW..HIGH"),
+        ("/troubles", {"code": 503, "operation": "PostImageIntegratoin"}, "did you mean PostImageIntegration"),
+        ("/troubles", b"{", "not JSON"),
+        ("/troubles", [], "$"),
+    ],
+)
+def test_a_trouble_that_makes_no_sense_is_refused(api, path, body, named):
+    answer = control(api, "POST", path, body)
+    assert (answer.status, answer.json["code"]) == (400, 3)
+    assert named in answer.message
+
+
+def test_faults_are_planted_and_taken_out_and_the_state_stays(api):
+    api.create(docker(name="mine"))
+    assert control(api, "PUT", "/faults", {"faults": ["name-unique"]}).json == {"faults": ["name-unique"]}
+    assert api.create(docker(name="mine")).status == 200
+    assert names(api).count("mine") == 2
+    assert control(api, "PUT", "/faults", {"faults": []}).json == {"faults": []}
+    assert names(api).count("mine") == 2
+    assert api.create(docker(name="mine")).rule == "name-unique"
+    assert "did you mean name-unique" in control(api, "PUT", "/faults", {"faults": ["name-uniqe"]}).message
+
+
+def test_faults_of_the_start_are_told_and_taken_out():
+    api = Api(faults=("name-unique",))
+    assert control(api, "GET", "/faults").json["faults"] == ["name-unique"]
+    control(api, "PUT", "/faults", {"faults": []})
+    assert [api.create(docker()).status for _ in range(2)] == [200, 400]
+    control(api, "POST", "/reset")
+    assert [api.create(docker()).status for _ in range(2)] == [200, 200]
+
+
+def test_registries_are_changed_while_running(api):
+    rules = control(api, "GET", "/probe").json
+    assert {"host": "*.invalid", "outcome": "unreachable"} in rules["rules"]
+    control(api, "PUT", "/probe", {"rules": [{"host": "*.example.com", "outcome": "unauthorized"}]})
+    assert "status=401" in api.test(docker()).message
+    answer = control(api, "PUT", "/probe", {"rules": [{"host": "*", "outcome": "down"}]})
+    assert answer.status == 400
+    assert "pass, unreachable, unauthorized" in answer.message
+
+
+def test_requests_are_listed_counted_and_forgotten(api):
+    api.create(docker(name="mine"))
+    api.get("nope")
+    found = control(api, "GET", "/requests?operation=PostImageIntegration").json["requests"]
+    assert [each["body"]["docker"]["password"] for each in found] == ["******"]
+    assert control(api, "GET", "/requests/count?status=4xx").json == {"count": 1}
+    assert [each["status"] for each in control(api, "GET", "/requests?limit=1").json["requests"]] == [404]
+    assert control(api, "DELETE", "/requests").json == {}
+    assert control(api, "GET", "/requests/count").json == {"count": 0}
+
+
+@pytest.mark.parametrize(
+    "query", ["operatoin=x", "since=x", "limit=-1", "status=teapot", "count=1"], ids=lambda query: query
+)
+def test_a_query_that_makes_no_sense_is_refused(api, query):
+    answer = control(api, "GET", f"/requests?{query}")
+    assert answer.status == 400
+    assert query.partition("=")[0] in answer.message
+
+
+def test_waiting_for_requests_ends_with_them_or_with_its_time(api):
+    threading.Timer(0.2, lambda: api.create(docker(name="mine"))).start()
+    answer = control(api, "GET", "/requests/wait?operation=PostImageIntegration&timeout=5")
+    assert answer.json["requests"][0]["body"]["name"] == "mine"
+    answer = control(api, "GET", "/requests/wait?count=2&operation=PostImageIntegration&timeout=0.1")
+    assert (answer.status, answer.json["code"]) == (408, 4)
+    assert answer.message == "1 of 2 requests came within 0.1 seconds"
+
+
+def test_requests_are_streamed_as_they_come():
+    with running() as mock:
+        stream = urllib.request.urlopen(f"{mock.url}{PREFIX}/requests/stream", timeout=10)
+        assert stream.headers["Content-Type"].startswith("text/event-stream")
+        urllib.request.urlopen(f"{mock.url}/v1/imageintegrations?name=x", timeout=10).read()
+        lines = []
+        while not lines or not lines[-1].startswith(b"data: "):
+            lines.append(stream.readline())
+        assert json.loads(lines[-1][6:])["query"] == "name=x"
+        assert b"id: 1\n" in lines
+        stream.close()
+
+
+def test_no_more_calls_wait_than_may(api):
+    waiting = [
+        threading.Thread(target=control, args=(api, "GET", "/requests/wait?timeout=2")) for _ in range(MOST_WAITING)
+    ]
+    for each in waiting:
+        each.start()
+    while control(api, "GET", "/requests/wait?timeout=0").status != 429:
+        pass
+    api.ask("GET")
+    for each in waiting:
+        each.join()
+    assert control(api, "GET", "/requests/wait?timeout=0").status == 200
+
+
+def test_a_stream_that_is_never_read_holds_nothing(api):
+    client = api.app.test_client()
+    for _ in range(MOST_WAITING + 1):
+        answer = client.head(f"{PREFIX}/requests/stream")
+        assert answer.status_code == 200
+        answer.close()
+
+
+def test_any_origin_may_call_central_but_not_control():
+    """What is stored stands there in clear."""
+    api = Api(cors="*")
+    assert "access-control-allow-origin" in api.ask("GET", headers={"Origin": "http://page"}).headers
+    assert "access-control-allow-origin" not in control(api, "GET", "/state", Origin="http://page").headers
+    one = Api(cors="http://page")
+    assert control(one, "GET", "/state", Origin="http://page").headers["access-control-allow-origin"] == "http://page"
+
+
+def test_worlds_are_listed_and_freed(api):
+    for name in "ab":
+        ask(api.app, "GET", "/v1/imageintegrations", None, {"Mock-Central-World": name})
+    assert [each["name"] for each in control(api, "GET", "/worlds").json["worlds"]] == ["", "a", "b"]
+    assert control(api, "DELETE", "/worlds/a").json == {"removed": 1}
+    assert control(api, "DELETE", "/worlds/a").status == 404
+    assert control(api, "DELETE", "/worlds").json == {"removed": 1}
+
+
+def test_a_world_is_controlled_apart(api):
+    control(api, "PUT", "/scenario", {"scenario": "empty"}, **{"Mock-Central-World": "a"})
+    control(api, "POST", "/troubles", {"code": 503}, **{"Mock-Central-World": "b"})
+    assert ask(api.app, "GET", "/__world/a/v1/imageintegrations").json == {"integrations": []}
+    assert ask(api.app, "GET", "/__world/b/v1/imageintegrations").status == 503
+    assert len(api.list()) == 12
+    assert ask(api.app, "GET", "/__world/a/__admin/requests/count").json == {"count": 1}
+
+
+def test_settings_are_shown_without_what_lets_somebody_in():
+    api = Api(control_token="s3cr3t")
+    answer = control(api, "GET", "/settings", Authorization="Bearer s3cr3t")
+    assert answer.json["control_token"] is True
+    assert "s3cr3t" not in answer.body.decode()
+    assert "mock-admin-token" not in answer.body.decode()
+
+
+def test_a_token_closes_all_calls_but_the_health():
+    api = Api(control_token="right")
+    assert control(api, "GET", "/health").status == 200
+    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "right"}, {"Authorization": "Bearer"}):
+        answer = control(api, "POST", "/reset", **headers)
+        assert (answer.status, answer.json["code"]) == (401, 16)
+    assert control(api, "POST", "/reset", Authorization="bearer right").status == 200
+
+
+def test_control_can_be_left_out():
+    api = Api(control=False)
+    assert control(api, "GET", "/health").status == 200
+    assert control(api, "POST", "/reset").rule == "unknown-route"
+    assert control(api, "GET", "/requests").status == 404

@@ -1,0 +1,141 @@
+"""Changed files are taken up while running; broken ones are told, and the last good state stays."""
+
+import json
+import logging
+import shutil
+import time
+import urllib.request
+
+import pytest
+
+from mock_server import contract as contracts
+from mock_server import scenarios
+from mock_server.reload import Watcher
+from mock_server.settings import Settings
+from mock_server.states import document, write
+from mock_server.tests.conftest import Api, docker
+from mock_server.tests.test_cli import serving, url_in
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch):
+    """Copies of the files that come with the package, to change."""
+    for name in ("openapi.yaml", "scenarios.yaml"):
+        shutil.copy(contracts.find(name), tmp_path / name)
+    find = lambda name: tmp_path / name  # noqa: E731
+    monkeypatch.setattr(contracts, "find", find)
+    monkeypatch.setattr(scenarios, "find", find)
+    yield tmp_path
+    monkeypatch.undo()
+    scenarios.read_again()
+
+
+def changed(path, old, new):
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), "utf-8")
+
+
+def test_a_changed_document_is_taken_up_and_the_state_stays(shipped, caplog):
+    api = Api()
+    watcher = Watcher(api.app, {}, lambda: Settings(fatal_answers=True))
+    api.create(docker(name="mine"))
+    changed(shipped / "openapi.yaml", "name for integration is required", "a name, please")
+    with caplog.at_level(logging.INFO, "mock_central"):
+        watcher.look()
+    assert "taken up" in caplog.text
+    assert "a name, please" in api.create(docker(name="")).message
+    assert "mine" in [each["name"] for each in api.list()]
+
+
+BROKEN = [
+    ("paths:\n", "paths: [\n", r"openapi\.yaml:[0-9]+:[0-9]+: "),
+    ("openapi: 3.1.0", "openapi: 3.1.0\nnonsense: 1", r"openapi\.yaml: at the top: .*nonsense"),
+    ("x-permission: read\n", "", "lacks what the mock reads: 'x-permission'"),
+    ("operationId: GetImageIntegrations\n", "operationId: ListThem\n", "ListThem"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "told"), BROKEN, ids=["syntax", "structure", "extension", "operation"])
+def test_a_broken_document_is_told_by_its_place_and_the_last_good_one_stays(shipped, caplog, old, new, told):
+    api = Api()
+    watcher = Watcher(api.app, {}, lambda: Settings(fatal_answers=True))
+    whole = (shipped / "openapi.yaml").read_text("utf-8")
+    changed(shipped / "openapi.yaml", old, new)
+    watcher.look()
+    assert caplog.records[-1].levelname == "ERROR"
+    assert "the last good state stays" in caplog.text
+    assert __import__("re").search(told, caplog.text), caplog.text
+    assert len(api.list()) == 12
+    (shipped / "openapi.yaml").write_text(whole.replace("name for integration is required", "mended"), "utf-8")
+    watcher.look()
+    assert "mended" in api.create(docker(name="")).message
+
+
+def test_changed_scenarios_are_taken_up(shipped, caplog):
+    api = Api(scenario="legacy-azure")
+    watcher = Watcher(api.app, {}, lambda: Settings(scenario="legacy-azure"))
+    changed(shipped / "scenarios.yaml", "Azure registry of old", "changed")
+    watcher.look()
+    assert api.list()[-1]["name"] == "changed"
+    changed(shipped / "scenarios.yaml", "fresh:\n", "fresh: [\n")
+    watcher.look()
+    assert "scenarios.yaml:" in caplog.text
+    assert api.list()[-1]["name"] == "changed"
+    assert "legacy-azure" in scenarios.known()
+
+
+def test_a_changed_state_file_is_taken_up(tmp_path, caplog):
+    file = tmp_path / "state.json"
+    one = {"id": "a", "name": "one", "type": "docker", "categories": ["REGISTRY"]}
+    write(file, document([one]))
+    api = Api(load=file)
+    watcher = Watcher(api.app, {"state": file}, lambda: Settings(load=file))
+    write(file, document([one, {**one, "id": "b", "name": "second"}]))
+    watcher.look()
+    assert [each["name"] for each in api.list()] == ["one", "second"]
+    file.write_text('{"format": ')
+    watcher.look()
+    assert f"{file}: line 1" in caplog.text
+    file.unlink()
+    watcher.look()
+    assert "No such file" in caplog.text
+    assert len(api.list()) == 2
+
+
+def test_worlds_go_on_with_what_they_hold(shipped):
+    api = Api()
+    watcher = Watcher(api.app, {}, lambda: Settings(fatal_answers=True))
+    worlds = api.app.entrance.worlds
+    worlds.get("a").switch("empty")
+    changed(shipped / "openapi.yaml", "name for integration is required", "changed")
+    watcher.look()
+    assert [each["integrations"] for each in worlds.listed()] == [12, 0]
+    assert worlds.get("a").central.contract is worlds.default.central.contract
+
+
+def test_a_served_mock_takes_up_its_settings(tmp_path):
+    file = tmp_path / "mock.toml"
+    file.write_text("strict = false\n")
+
+    def status(url):
+        body = json.dumps(docker(name=str(time.monotonic()), made_up=1)).encode()
+        request = urllib.request.Request(f"{url}/v1/imageintegrations", body, {"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    with serving("--reload", "--config", str(file)) as (process, banner):
+        assert status(url_in(banner)) == 200
+        for text in ("strict = tru", "strict = true\n"):
+            file.write_text(text)
+            time.sleep(1.2)
+        assert status(url_in(banner)) == 400
+        process.terminate()
+        process.wait(10)
+        log = process.stderr.read()
+        assert f"{file}: Invalid" in log
+        assert "line 1" in log
+        assert f"taken up: {file}" in log

@@ -1,0 +1,86 @@
+"""Named starting states."""
+
+import pytest
+
+from mock_server import contract as contracts
+from mock_server import scenarios
+from mock_server.tests.conftest import Api, docker
+
+CONTRACT = contracts.load()
+
+
+@pytest.mark.parametrize("name", scenarios.known())
+def test_a_scenario_is_one_that_central_could_hold(name):
+    api = Api(scenario=name)
+    operation = CONTRACT.operations["PostImageIntegration"]
+    listed = api.list()
+    assert len({each["id"] for each in listed}) == len({each["name"] for each in listed}) == len(listed)
+    for each in scenarios.integrations(CONTRACT, name, "stackrox"):
+        assert api.central.judge.accepts(CONTRACT.integration.name, each), each["name"]
+    assert api.ask("GET").status == 200
+    assert operation
+
+
+@pytest.mark.parametrize("name", scenarios.known())
+def test_a_scenario_that_is_not_broken_can_be_put_to_use(name):
+    api = Api(scenario=name)
+    built = [api.central.clients.activation(each) is None for each in api.central.store.integrations()]
+    if scenarios.known()[name].broken.startswith("no client"):
+        assert not all(built)
+    else:
+        assert all(built)
+
+
+@pytest.mark.parametrize("name", scenarios.known())
+def test_only_a_scenario_that_says_so_stores_a_mask(name):
+    stored = str(Api(scenario=name).central.store.integrations())
+    assert ("******" in stored) == (name == "masked-credential")
+
+
+def test_one_of_each_holds_each_type_once():
+    assert sorted(each["type"] for each in Api(scenario="one-of-each").list()) == sorted(CONTRACT.types)
+
+
+@pytest.mark.parametrize("number", [0, 1, 13, 1000])
+def test_many_holds_as_many_as_said(number):
+    listed = Api(scenario=f"many:{number}").list()
+    assert len(listed) == number
+    if number >= 13:
+        assert {each["type"] for each in listed} == {each.type for each in CONTRACT.types.values() if each.creatable}
+
+
+def test_ids_are_the_same_at_each_start():
+    one, two = Api(scenario="many:5").list(), Api(scenario="many:5").list()
+    assert [each["id"] for each in one] == [each["id"] for each in two]
+    assert {each["id"][14] for each in one} == {"4"}
+
+
+def test_a_legacy_azure_integration_is_updated_as_central_does():
+    api = Api(scenario="legacy-azure")
+    old = api.list()[-1]
+    assert "docker" in old
+    new = {**old, "azure": {"endpoint": "example.azurecr.io", "username": "example", "password": ""}}
+    del new["docker"]
+    new["skipTestIntegration"] = True
+    assert api.patch(old["id"], new).status == 200
+    assert api.stored(old["id"])["azure"]["password"] == "not-a-real-password"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [("fresch", "known: fresh"), ("fresh:3", "takes no number"), ("many:x", "many:x"), ("many:9999999", "100000")],
+)
+def test_what_is_no_scenario_is_told(text, named):
+    with pytest.raises(ValueError, match=named):
+        Api(scenario=text)
+
+
+def test_empty_and_another_scenario_are_refused():
+    with pytest.raises(ValueError, match="do not go together"):
+        Api(empty=True, scenario="many:3")
+
+
+def test_empty_still_means_empty():
+    api = Api(empty=True)
+    assert api.list() == []
+    assert api.create(docker()).status == 200

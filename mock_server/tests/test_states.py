@@ -1,0 +1,164 @@
+"""The state in a file."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mock_server import states
+from mock_server.states import StateError, checked, document, read, write
+from mock_server.tests.conftest import Api, docker, integrations
+from mock_server.tests.test_cli import run, serving, url_in
+
+
+def create(url, name):
+    body = json.dumps(docker(name=name)).encode()
+    request = urllib.request.Request(f"{url}/v1/imageintegrations", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)["id"]
+
+
+def names(url):
+    with urllib.request.urlopen(f"{url}/v1/imageintegrations", timeout=10) as answer:
+        return [each["name"] for each in json.load(answer)["integrations"]]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(integrations, max_size=4, unique_by=lambda each: each["name"]))
+def test_what_is_saved_is_loaded(tmp_path_factory, sent):
+    file = tmp_path_factory.getbasetemp() / "state.json"
+    one = Api(empty=True)
+    for number, each in enumerate(sent):
+        one.create({**each, "id": "", "name": f"{each['name']} {number}", "skipTestIntegration": True})
+    write(file, document(one.central.store.integrations()))
+    assert Api(load=file).central.store.integrations() == one.central.store.integrations()
+
+
+def test_a_state_is_for_its_owner_alone(tmp_path):
+    write(tmp_path / "state.json", document([]))
+    assert (tmp_path / "state.json").stat().st_mode & 0o777 == 0o600
+    assert [each.name for each in tmp_path.iterdir()] == ["state.json"]
+
+
+def test_a_state_may_be_yaml(tmp_path):
+    file = tmp_path / "state.yaml"
+    file.write_text(
+        "format: mock-central state\nversion: 1\nintegrations:\n- {id: a, name: x, type: docker, categories: []}\n"
+    )
+    assert Api(load=file).list()[0]["name"] == "x"
+
+
+GOOD = {"id": "a", "name": "x", "type": "docker", "categories": ["REGISTRY"]}
+HEAD = {"format": states.FORMAT, "version": states.VERSION}
+BROKEN = [
+    ("[]", r"\$\.format"),
+    ("{", "line 1, column 2"),
+    ('{\n "x": ]', "line 2, column 7"),
+    (json.dumps({**HEAD, "version": 2, "integrations": []}), r"\$\.version: is not 1"),
+    (json.dumps({**HEAD, "integrations": {}}), r"\$\.integrations: is not a list"),
+    (json.dumps({**HEAD, "integrations": [], "more": 1}), r"\$\.more"),
+    (json.dumps({**HEAD, "integrations": [GOOD, {**GOOD, "id": ""}]}), r"\$\.integrations\[1\]\.id: is required"),
+    (
+        json.dumps({**HEAD, "integrations": [GOOD, GOOD]}),
+        r"\[1\]\.id: is that of .*\[0\]",
+    ),
+    (json.dumps({**HEAD, "integrations": [GOOD, {**GOOD, "id": "b"}]}), r"\[1\]\.name: is that of"),
+    (
+        json.dumps({**HEAD, "integrations": [{**GOOD, "docker": {"password": 5}}]}),
+        r"\.docker\.password: is a number",
+    ),
+    (json.dumps({**HEAD, "integrations": [{**GOOD, "made_up": "s3cr3t"}]}), r"\[0\]\.made_up: is not a field"),
+    (json.dumps({**HEAD, "integrations": [{**GOOD, "docker": {}, "quay": {}}]}), "second config member"),
+    (json.dumps({**HEAD, "integrations": [5]}), r"\[0\]"),
+]
+
+
+@pytest.mark.parametrize(("text", "named"), BROKEN, ids=[each[1] for each in BROKEN])
+def test_a_broken_state_is_told_with_file_and_place(tmp_path, api, text, named):
+    file = tmp_path / "state.json"
+    file.write_text(text)
+    with pytest.raises(StateError, match=named) as told:
+        read(file, api.central.contract, api.central.judge)
+    assert str(file) in str(told.value)
+    assert "s3cr3t" not in str(told.value)
+    result = run("serve", "--load", str(file))
+    assert result.exit_code == 1
+    assert str(file) in result.output
+    assert "Traceback" not in result.output
+
+
+def test_broken_yaml_is_told_with_its_line(tmp_path, api):
+    file = tmp_path / "state.yaml"
+    file.write_text("format: x\n  - y: [\n")
+    with pytest.raises(StateError, match="line 2"):
+        read(file, api.central.contract, api.central.judge)
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path, api):
+    with pytest.raises(StateError, match="No such file"):
+        read(tmp_path / "none.json", api.central.contract, api.central.judge)
+    with pytest.raises(StateError, match="cannot be written"):
+        write(tmp_path / "none" / "state.json", document([]))
+    result = run("serve", "--save", str(tmp_path / "none" / "state.json"))
+    assert "cannot be written: No such file" in result.output
+
+
+def test_a_category_without_a_name_survives():
+    api = Api()
+    state = document([{**GOOD, "categories": [7]}])
+    assert checked(state, api.central.contract, api.central.judge)[0]["categories"] == [7]
+
+
+def test_a_restart_goes_on_where_it_stopped(tmp_path):
+    file = tmp_path / "state.json"
+    with serving("--save", str(file)) as (_, banner):
+        create(url_in(banner), "mine")
+    assert json.loads(file.read_text())["integrations"][-1]["name"] == "mine"
+    with serving("--save", str(file)) as (_, banner):
+        assert "mine" in names(url_in(banner))
+        create(url_in(banner), "second")
+    with serving("--load", str(file)) as (_, banner):
+        assert names(url_in(banner))[-2:] == ["mine", "second"]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from mock_server.states import document, write
+number = 0
+while True:
+    number += 1
+    write(Path(sys.argv[1]), document([{"name": f"n{number}", "text": "x" * 20_000}] * 20, scenario=str(number)))
+    print(number, flush=True)
+"""
+
+
+def test_a_kill_at_any_moment_leaves_the_old_state_or_the_new_one(tmp_path):
+    file = tmp_path / "state.json"
+    for seed in range(12):
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(file)], stdout=subprocess.PIPE, text=True)
+        writer.stdout.readline()
+        time.sleep(random.Random(seed).uniform(0, 0.1))
+        writer.send_signal(signal.SIGKILL)
+        told = writer.communicate(timeout=10)[0].split()
+        state = json.loads(file.read_text())
+        assert {each["name"] for each in state["integrations"]} == {f"n{state['scenario']}"}
+        assert int(state["scenario"]) >= int(told[-1] if told else 1)
+
+
+def test_a_killed_server_leaves_a_whole_state(tmp_path):
+    file = tmp_path / "state.json"
+    with serving("--save", str(file)) as (process, banner):
+        kept = [create(url_in(banner), f"n{number}") for number in range(20)]
+        time.sleep(states.INTERVAL * 3)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
+    assert {each["id"] for each in json.loads(file.read_text())["integrations"]} >= set(kept)
