@@ -12,7 +12,9 @@ from pathlib import Path
 import click
 
 from mock_server import contract as contracts
+from mock_server.auth import NOTHING, READ, WRITE
 from mock_server.cli import ENVIRONMENT, main
+from mock_server.companions import COMPANIONS, NO_ROLE, ROLES
 from mock_server.contract import VERSIONS
 from mock_server.faults import all_faults
 
@@ -60,7 +62,7 @@ def options(command: click.Command, prefix: str = "") -> str:
     for parameter in command.params:
         if not isinstance(parameter, click.Option):
             continue
-        name = ", ".join(parameter.opts)
+        name = ", ".join((*parameter.opts, *parameter.secondary_opts))
         context = click.Context(command)
         default = parameter.get_default(context)
         shown = "" if default in (None, False, (), "") or str(default).startswith("Sentinel") else str(default)
@@ -102,6 +104,22 @@ def faults() -> str:
     return table(("fault", "kind", "check that names it", "what is wrong"), rows)
 
 
+def companions() -> str:
+    """Every path beside the API."""
+    rows = [(_code(each.id), each.needed_by, each.access, each.gives) for each in COMPANIONS]
+    return table(("request", "needed by", "let in with `--auth`", "answer"), rows)
+
+
+def roles() -> str:
+    """Which token stands for which of Central's roles."""
+    options = {WRITE: "--admin-token", READ: "--read-only-token", NOTHING: "--no-access-token"}
+    rows = [
+        (", ".join(role for role, has in ROLES.items() if has == permission), _code(option))
+        for permission, option in options.items()
+    ]
+    return table(("role", "token"), [*rows, (f"{NO_ROLE}, or no role", _code("--no-role-token"))])
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "differences": differences,
     "rules": rules,
@@ -109,6 +127,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "check-options": check_options,
     "checks": checks,
     "faults": faults,
+    "companions": companions,
+    "roles": roles,
 }
 
 

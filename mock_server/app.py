@@ -22,6 +22,7 @@ from werkzeug.routing import Rule as Route
 
 from mock_server import protojson
 from mock_server.central import MAX_MESSAGE, AnswerContractError, Central
+from mock_server.companions import COMPANIONS, Companion
 from mock_server.contract import Operation
 from mock_server.errors import Refusal, refuse
 from mock_server.operations import HANDLERS, Call, Handler, check_complete
@@ -81,6 +82,9 @@ class MockCentral(Flask):
             self._bind(operation, HANDLERS[operation.id])
         self._route(RESET_PATH, "POST", "reset", self.reset)
         self._route(HEALTH_PATH, "GET", "health", self.health)
+        if settings.companions:
+            for companion in COMPANIONS:
+                self._route(companion.path, companion.method, companion.id, partial(self.accompany, companion))
         self.register_error_handler(Exception, self.failed)
         if settings.cors is not None:
             self.after_request(partial(_allow_origin, settings.cors))
@@ -146,6 +150,19 @@ class MockCentral(Flask):
             headers.add(WARNING_HEADER, _header_text("; ".join(map(str, call.violations))))
         self._log(operation, call, status, rule, started)
         return _response(body, status, headers)
+
+    def accompany(self, companion: Companion) -> Response:
+        """Answer a path beside the image integrations."""
+        environ = request.environ
+        if environ["REQUEST_METHOD"] == "HEAD":
+            raise refuse(self.central.contract.rules["method-not-allowed"])
+        authorization = environ.get("HTTP_AUTHORIZATION")
+        found = companion.answered(self.central, authorization, environ["QUERY_STRING"], _body(environ))
+        headers = Headers(_JSON_HEADERS)
+        if companion.gateway:
+            headers.add("Grpc-Metadata-Content-Type", "application/grpc")
+        access_log.info("%s %s %s", companion.method, companion.path, companion.status)
+        return _response(b"" if found is None else protojson.render(found), companion.status, headers)
 
     def _judge_fully(self, call: Call, status: int, body: bytes) -> None:
         judge, operation = self.central.judge, call.operation

@@ -153,6 +153,11 @@ Examples:
 @click.option("--key", type=_READABLE, help="Key of the certificate.")
 @click.option("--cors", metavar="ORIGIN", help="Let browser pages of this origin call; * for any.")
 @click.option(
+    "--companions/--no-companions",
+    default=True,
+    help="Answer the paths beside the API that the web UI and scripts ask for (see `companions`).",
+)
+@click.option(
     "--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), help="What to log."
 )
 def serve(
@@ -239,6 +244,17 @@ def differences() -> None:
     _table(
         ("difference", "document (default)", "deployment (--as-deployed)", "source"),
         [dataclasses.astuple(each) for each in contracts.load().differences.values()],
+    )
+
+
+@main.command()
+def companions() -> None:
+    """List the paths beside the API that are answered without --no-companions."""
+    from mock_server.companions import COMPANIONS
+
+    _table(
+        ("request", "needed by", "let in", "answer"),
+        [(each.id, each.needed_by, each.access, each.gives) for each in COMPANIONS],
     )
 
 

@@ -22,7 +22,8 @@ class Settings:
     and answer, "fast" only those that a compiled validator does not accept. `seed`: the same ids
     at each start. `cors`: the origin that browsers may call from. `namespace`: where Central runs.
     `probe_rules`: how registry tests end, by host. `fatal_answers`: raise when an answer breaks
-    the contract, instead of logging it. `faults`: names of faults to plant.
+    the contract, instead of logging it. `faults`: names of faults to plant. `companions`: answer
+    the paths beside the image integrations that the web UI and scripts ask for.
     """
 
     version: str = VERSIONS[-1]
@@ -39,6 +40,7 @@ class Settings:
     probe_rules: tuple[ProbeRule, ...] = DEFAULT_RULES
     fatal_answers: bool = False
     faults: tuple[str, ...] = ()
+    companions: bool = True
 
     def __post_init__(self) -> None:
         """Refuse values that no mock can be made of."""

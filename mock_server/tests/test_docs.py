@@ -54,7 +54,7 @@ def test_the_tour_of_the_readme_shows_what_the_mock_answers():
 def test_the_readme_names_real_options():
     from mock_server.cli import main
 
-    known = {name for parameter in main.commands["serve"].params for name in parameter.opts}
+    known = {name for parameter in main.commands["serve"].params for name in parameter.opts + parameter.secondary_opts}
     text = (ROOT / "README.md").read_text("utf-8")
     for block in re.findall(r"mock-central serve ([^`\n]*)", text):
         for word in shlex.split(block, comments=True):
