@@ -85,6 +85,10 @@ class MockCentral(Flask):
         if settings.companions:
             for companion in COMPANIONS:
                 self._route(companion.path, companion.method, companion.id, partial(self.accompany, companion))
+        if settings.ui is not None:
+            from mock_server.ui import Ui
+
+            self.before_request(Ui(settings.ui).answer)
         self.register_error_handler(Exception, self.failed)
         if settings.cors is not None:
             self.after_request(partial(_allow_origin, settings.cors))

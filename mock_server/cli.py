@@ -83,6 +83,7 @@ def _known_faults(_context: click.Context, _parameter: click.Parameter, values: 
 
 
 _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @main.command(
@@ -157,6 +158,7 @@ Examples:
     default=True,
     help="Answer the paths beside the API that the web UI and scripts ask for (see `companions`).",
 )
+@click.option("--ui", type=_FOLDER, help="Serve the production build of the web UI in this folder.")
 @click.option(
     "--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), help="What to log."
 )
@@ -178,11 +180,14 @@ def serve(
     if (cert is None) != (key is None):
         raise click.UsageError("--cert and --key go together")
     tokens = {name: options.pop(name) for name in list(options) if name.endswith("_token")}
-    settings = Settings(
-        credentials=Credentials(**tokens, username=basic[0], password=basic[1]),
-        probe_rules=probe_rules + DEFAULT_RULES,
-        **options,
-    )
+    try:
+        settings = Settings(
+            credentials=Credentials(**tokens, username=basic[0], password=basic[1]),
+            probe_rules=probe_rules + DEFAULT_RULES,
+            **options,
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
     with ExitStack() as stack:
         files = server.Tls(cert, key) if cert and key else None
         if tls and files is None:
@@ -212,9 +217,18 @@ def _banner(settings: Settings, host: str, port: int, *, secure: bool) -> None:
         f"mock-central listens on {url} and plays Central {settings.version} {manner}.\n"
         f"  try    {curl}{token} {url}/v1/imageintegrations\n"
         f"  reset  {curl} -X POST {url}/__admin/reset\n"
+        f"{_places(settings, url)}"
         f"  stop   Ctrl-C"
     )
     sys.stdout.flush()
+
+
+def _places(settings: Settings, url: str) -> str:
+    lines = ""
+    if settings.ui is not None:
+        login = f"{settings.credentials.username} / {settings.credentials.password}" if settings.auth else "any name"
+        lines += f"  ui     {url}/main/integrations (log in: {login})\n"
+    return lines
 
 
 @main.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from mock_server.auth import Credentials
 from mock_server.contract import VERSIONS
@@ -23,7 +24,8 @@ class Settings:
     at each start. `cors`: the origin that browsers may call from. `namespace`: where Central runs.
     `probe_rules`: how registry tests end, by host. `fatal_answers`: raise when an answer breaks
     the contract, instead of logging it. `faults`: names of faults to plant. `companions`: answer
-    the paths beside the image integrations that the web UI and scripts ask for.
+    the paths beside the image integrations that the web UI and scripts ask for. `ui`: folder of a
+    production build of the web UI to serve.
     """
 
     version: str = VERSIONS[-1]
@@ -41,11 +43,14 @@ class Settings:
     fatal_answers: bool = False
     faults: tuple[str, ...] = ()
     companions: bool = True
+    ui: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that no mock can be made of."""
         _one_of("version", self.version, VERSIONS)
         _one_of("validation", self.validation, VALIDATION_MODES)
+        if self.ui is not None and not (self.ui / "index.html").is_file():
+            raise ValueError(f"ui: {self.ui} has no index.html; give the folder of a production build of the UI")
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
