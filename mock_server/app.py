@@ -31,11 +31,14 @@ from mock_server.settings import Settings
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+    from mock_server.upstream import Upstream
+
 log = logging.getLogger("mock_central")
 access_log = logging.getLogger("mock_central.access")
 
-RESET_PATH = "/__admin/reset"
-HEALTH_PATH = "/__admin/health"
+CONTROL = "/__admin"
+RESET_PATH = f"{CONTROL}/reset"
+HEALTH_PATH = f"{CONTROL}/health"
 
 RULE_HEADER = "Mock-Central-Rule"
 WARNING_HEADER = "Mock-Central-Warning"
@@ -74,6 +77,7 @@ class MockCentral(Flask):
         super().__init__("mock_server", static_folder=None)
         self.central = Central(settings)
         self.settings = settings
+        self.upstream: Upstream | None = None
         self.config["MAX_CONTENT_LENGTH"] = 10 * MAX_MESSAGE
         self.config["PROPAGATE_EXCEPTIONS"] = settings.fatal_answers
         self.url_map.merge_slashes = False
@@ -89,6 +93,12 @@ class MockCentral(Flask):
             from mock_server.ui import Ui
 
             self.before_request(Ui(settings.ui).answer)
+        if settings.upstream is not None:
+            from mock_server.upstream import Upstream
+
+            collection = self.central.contract.operations["GetImageIntegrations"].path
+            self.upstream = Upstream(settings, ours=(collection, CONTROL))
+            self.before_request(self.upstream.answer)
         self.register_error_handler(Exception, self.failed)
         if settings.cors is not None:
             self.after_request(partial(_allow_origin, settings.cors))
@@ -112,6 +122,8 @@ class MockCentral(Flask):
         """Answer one request; the body is given whole, which servers send in one piece."""
         _override_method(environ)
         answer = super().wsgi_app(environ, start_response)
+        if self.upstream is not None and not self.upstream.is_ours(environ["PATH_INFO"]):
+            return answer  # piece by piece, as it comes
         try:
             return list(answer)
         finally:

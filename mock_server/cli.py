@@ -97,6 +97,7 @@ Examples:
   mock-central serve --auth --as-deployed --central-version 4.11
   mock-central serve --tls --cors http://localhost:5173
   mock-central serve --probe 'registry.example.com=unauthorized'
+  mock-central serve --upstream https://central.example.com
 """,
 )
 @click.option(
@@ -159,6 +160,9 @@ Examples:
     help="Answer the paths beside the API that the web UI and scripts ask for (see `companions`).",
 )
 @click.option("--ui", type=_FOLDER, help="Serve the production build of the web UI in this folder.")
+@click.option("--upstream", metavar="URL", help="Pass everything but the image integrations to this Central.")
+@click.option("--upstream-ca", type=_READABLE, help="Certificates to trust there (PEM).")
+@click.option("--upstream-insecure", is_flag=True, help="Trust any certificate there.")
 @click.option(
     "--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), help="What to log."
 )
@@ -194,6 +198,8 @@ def serve(
             files = stack.enter_context(server.self_signed(host))
         try:
             port = server.free_port(host, port)
+            if settings.upstream is not None:
+                server.check_upstream(settings.upstream, host, port)
             server.serve(
                 settings,
                 host,
@@ -227,7 +233,11 @@ def _places(settings: Settings, url: str) -> str:
     lines = ""
     if settings.ui is not None:
         login = f"{settings.credentials.username} / {settings.credentials.password}" if settings.auth else "any name"
+        if settings.upstream is not None:
+            login = "as there"
         lines += f"  ui     {url}/main/integrations (log in: {login})\n"
+    if settings.upstream is not None:
+        lines += f"  rest   passed to {settings.upstream}\n"
     return lines
 
 
