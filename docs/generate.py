@@ -19,7 +19,7 @@ from mock_server.contract import VERSIONS
 from mock_server.faults import all_faults
 
 ROOT = Path(__file__).parent.parent
-FILES = ("README.md", "docs/rules.md", "docs/options.md", "docs/harness.md", "docs/faults.md")
+FILES = ("README.md", "docs/rules.md", "docs/options.md", "docs/harness.md", "docs/faults.md", "docs/companions.md")
 
 _BLOCK = re.compile(r"(<!-- begin: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
