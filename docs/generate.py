@@ -14,12 +14,22 @@ import click
 
 from mock_server import contract as contracts
 from mock_server import control, scenarios
+from mock_server.auth import NOTHING, READ, WRITE
 from mock_server.cli import ENVIRONMENT, main
+from mock_server.companions import COMPANIONS, NO_ROLE, ROLES
 from mock_server.contract import VERSIONS
 from mock_server.faults import all_faults
 
 ROOT = Path(__file__).parent.parent
-FILES = ("README.md", "docs/rules.md", "docs/options.md", "docs/harness.md", "docs/faults.md", "docs/stub.md")
+FILES = (
+    "README.md",
+    "docs/rules.md",
+    "docs/options.md",
+    "docs/harness.md",
+    "docs/faults.md",
+    "docs/stub.md",
+    "docs/companions.md",
+)
 
 _BLOCK = re.compile(r"(<!-- begin: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -123,6 +133,22 @@ def control_calls() -> str:
     return table(("call", "what it does", "query"), rows)
 
 
+def companions() -> str:
+    """Every path beside the API."""
+    rows = [(_code(each.id), each.needed_by, each.access, each.gives) for each in COMPANIONS]
+    return table(("request", "needed by", "let in with `--auth`", "answer"), rows)
+
+
+def roles() -> str:
+    """Which token stands for which of Central's roles."""
+    options = {WRITE: "--admin-token", READ: "--read-only-token", NOTHING: "--no-access-token"}
+    rows = [
+        (", ".join(role for role, has in ROLES.items() if has == permission), _code(option))
+        for permission, option in options.items()
+    ]
+    return table(("role", "token"), [*rows, (f"{NO_ROLE}, or no role", _code("--no-role-token"))])
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "differences": differences,
     "rules": rules,
@@ -134,6 +160,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "faults": faults,
     "scenarios": known_scenarios,
     "control": control_calls,
+    "companions": companions,
+    "roles": roles,
 }
 
 

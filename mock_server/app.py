@@ -22,6 +22,7 @@ from werkzeug.routing import Rule as Route
 
 from mock_server import protojson
 from mock_server.central import MAX_MESSAGE, AnswerContractError, Central
+from mock_server.companions import COMPANIONS, Companion
 from mock_server.contract import Contract, Operation
 from mock_server.control import Control
 from mock_server.entrance import CONTROL, Entrance
@@ -33,6 +34,8 @@ from mock_server.settings import Settings
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
     from flask.typing import ResponseReturnValue
+
+    from mock_server.upstream import Upstream
 
 log = logging.getLogger("mock_central")
 access_log = logging.getLogger("mock_central.access")
@@ -76,6 +79,7 @@ class MockCentral(Flask):
         super().__init__("mock_server", static_folder=None)
         self.central = Central(settings, contract)
         self.settings = settings
+        self.upstream: Upstream | None = None
         self.config["MAX_CONTENT_LENGTH"] = 10 * MAX_MESSAGE
         self.config["PROPAGATE_EXCEPTIONS"] = settings.fatal_answers
         self.url_map.merge_slashes = False
@@ -84,6 +88,19 @@ class MockCentral(Flask):
             self._bind(operation, HANDLERS[operation.id])
         for control in Control(self).routes():
             self._route(*control)
+        if settings.companions:
+            for companion in COMPANIONS:
+                self._route(companion.path, companion.method, companion.id, partial(self.accompany, companion))
+        if settings.ui is not None:
+            from mock_server.ui import Ui
+
+            self.before_request(Ui(settings.ui).answer)
+        if settings.upstream is not None:
+            from mock_server.upstream import Upstream
+
+            collection = self.central.contract.operations["GetImageIntegrations"].path
+            self.upstream = Upstream(settings, ours=(collection, CONTROL))
+            self.before_request(self.upstream.answer)
         self.entrance = Entrance(self, create_app)
         self.register_error_handler(Exception, self.failed)
         if settings.cors is not None:
@@ -114,6 +131,8 @@ class MockCentral(Flask):
         answer = super().wsgi_app(environ, start_response)
         if "mock_central.stream" in environ:
             return answer
+        if self.upstream is not None and not self.upstream.is_ours(environ["PATH_INFO"]):
+            return answer  # piece by piece, as it comes
         try:
             return list(answer)
         finally:
@@ -168,6 +187,19 @@ class MockCentral(Flask):
             headers.add(WARNING_HEADER, _header_text("; ".join(map(str, call.violations))))
         self._log(operation, call, status, rule, started)
         return _response(body, status, headers)
+
+    def accompany(self, companion: Companion) -> Response:
+        """Answer a path beside the image integrations."""
+        environ = request.environ
+        if environ["REQUEST_METHOD"] == "HEAD":
+            raise refuse(self.central.contract.rules["method-not-allowed"])
+        authorization = environ.get("HTTP_AUTHORIZATION")
+        found = companion.answered(self.central, authorization, environ["QUERY_STRING"], _body(environ))
+        headers = Headers(_JSON_HEADERS)
+        if companion.gateway:
+            headers.add("Grpc-Metadata-Content-Type", "application/grpc")
+        access_log.info("%s %s %s", companion.method, companion.path, companion.status)
+        return _response(b"" if found is None else protojson.render(found), companion.status, headers)
 
     def _judge_fully(self, call: Call, status: int, body: bytes) -> None:
         judge, operation = self.central.judge, call.operation

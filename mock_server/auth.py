@@ -92,9 +92,13 @@ class Auth:
         user, colon, password = decoded.partition(":")
         if not colon:
             raise refuse(self.rules["basic-malformed"])
-        known = self.credentials
-        if not (_equal(user, known.username) and _equal(password, known.password)):
+        if not self.is_known(user, password):
             raise refuse(self.rules["basic-invalid"], user=quote(user))
+
+    def is_known(self, user: str, password: str) -> bool:
+        """Tell whether these are the basic credentials."""
+        known = self.credentials
+        return _equal(user, known.username) and _equal(password, known.password)
 
     def credentials_missing(self) -> Refusal:
         """pkg/grpc/authn/interceptor.go."""

@@ -87,6 +87,7 @@ def _known_faults(_context: click.Context, _parameter: click.Parameter, values: 
 
 
 _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @main.command(
@@ -103,6 +104,7 @@ Examples:
   mock-central serve --probe 'registry.example.com=unauthorized'
   mock-central serve --scenario many:1000 --save state.json
   mock-central serve --trouble 'PostImageIntegration code=503 times=2'
+  mock-central serve --upstream https://central.example.com
 """,
 )
 @click.option(
@@ -160,6 +162,15 @@ Examples:
 @click.option("--key", type=_READABLE, help="Key of the certificate.")
 @click.option("--cors", metavar="ORIGIN", help="Let browser pages of this origin call; * for any.")
 @click.option(
+    "--companions/--no-companions",
+    default=True,
+    help="Answer the paths beside the API that the web UI and scripts ask for (see `companions`).",
+)
+@click.option("--ui", type=_FOLDER, help="Serve the production build of the web UI in this folder.")
+@click.option("--upstream", metavar="URL", help="Pass everything but the image integrations to this Central.")
+@click.option("--upstream-ca", type=_READABLE, help="Certificates to trust there (PEM).")
+@click.option("--upstream-insecure", is_flag=True, help="Trust any certificate there.")
+@click.option(
     "--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), help="What to log."
 )
 @options.states_and_troubles
@@ -179,6 +190,8 @@ def serve(context: click.Context, /, **chosen: Any) -> None:
             files = stack.enter_context(server.self_signed(host))
         try:
             port = server.free_port(host, chosen["port"])
+            if settings.upstream is not None:
+                server.check_upstream(settings.upstream, host, port)
             server.serve(
                 settings,
                 host,
@@ -225,11 +238,24 @@ def _banner(settings: Settings, host: str, port: int, *, secure: bool) -> None:
         f"mock-central listens on {url} and plays Central {settings.version} {manner}.\n"
         f"  try    {curl}{token} {url}/v1/imageintegrations\n"
         f"  reset  {curl} -X POST {url}/__admin/reset\n"
+        f"{_places(settings, url)}"
         f"  stop   Ctrl-C"
     )
     if warning := options.warning_of_open_control(settings, host):
         click.echo(warning, err=True)
     sys.stdout.flush()
+
+
+def _places(settings: Settings, url: str) -> str:
+    lines = ""
+    if settings.ui is not None:
+        login = f"{settings.credentials.username} / {settings.credentials.password}" if settings.auth else "any name"
+        if settings.upstream is not None:
+            login = "as there"
+        lines += f"  ui     {url}/main/integrations (log in: {login})\n"
+    if settings.upstream is not None:
+        lines += f"  rest   passed to {settings.upstream}\n"
+    return lines
 
 
 @main.command()
@@ -301,6 +327,17 @@ def record(url: str, token_file: Path | None, ca: Path | None, insecure: bool, o
     click.echo(
         f"{len(listed)} integrations in {output}, {len(state['invented'])} of them with invented credentials "
         f"(listed there under `invented`).\n  serve  mock-central serve --load {output}"
+    )
+
+
+@main.command()
+def companions() -> None:
+    """List the paths beside the API that are answered without --no-companions."""
+    from mock_server.companions import COMPANIONS
+
+    _table(
+        ("request", "needed by", "let in", "answer"),
+        [(each.id, each.needed_by, each.access, each.gives) for each in COMPANIONS],
     )
 
 

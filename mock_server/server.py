@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from mock_server import logs
 from mock_server.cut import Cut, reset_now
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 THREADS = 32
 """Requests answered at once; Python runs one at a time, so more of them only wait."""
+THREADS_WITH_UPSTREAM = 32
+"""The same where most of them wait for another server."""
 SECONDS_TO_STOP = 2
 """How long requests that are under way may take once the server is told to stop."""
 
@@ -63,6 +66,18 @@ def free_port(host: str, port: int) -> int:
             f"cannot listen on {host} port {port}: {error.strerror or error}; "
             f"choose another with --port (0 takes a free one) or --host"
         ) from None
+
+
+def check_upstream(url: str, host: str, port: int) -> None:
+    """See that requests are not passed to the server itself, which is about to listen there.
+
+    Raises:
+        ServeError: they would be.
+    """
+    parts = urlsplit(url)
+    there = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    if there == port and parts.hostname in (host, "localhost", "127.0.0.1", "::1"):
+        raise ServeError(f"--upstream {url} is this server itself; give the address of another, or another --port")
 
 
 @contextmanager
@@ -107,7 +122,7 @@ def serve(
         port=port,
         interface=Interfaces.WSGI,
         workers=1,
-        blocking_threads=THREADS,
+        blocking_threads=THREADS if settings.upstream is None else THREADS_WITH_UPSTREAM,
         workers_kill_timeout=SECONDS_TO_STOP,
         log_enabled=False,
         ssl_cert=tls.cert if tls else None,

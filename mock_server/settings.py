@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from mock_server import scenarios
 from mock_server.auth import Credentials
@@ -25,7 +26,10 @@ class Settings:
     and answer, "fast" only those that a compiled validator does not accept. `seed`: the same ids
     at each start. `cors`: the origin that browsers may call from. `namespace`: where Central runs.
     `probe_rules`: how registry tests end, by host. `fatal_answers`: raise when an answer breaks
-    the contract, instead of logging it. `faults`: names of faults to plant.
+    the contract, instead of logging it. `faults`: names of faults to plant. `companions`: answer
+    the paths beside the image integrations that the web UI and scripts ask for. `ui`: folder of a
+    production build of the web UI to serve. `upstream`: a Central that everything else is passed
+    to; `upstream_ca`: file of the certificates to trust there, `upstream_insecure`: trust any.
 
     `scenario`: the named state to start with; `load`: a file to start from instead. `troubles`: what
     requests meet from the start. `journal`: how many requests each world remembers. `world_ttl`: seconds
@@ -55,6 +59,11 @@ class Settings:
     max_worlds: int = 10_000
     control: bool = True
     control_token: str | None = None
+    companions: bool = True
+    ui: Path | None = None
+    upstream: str | None = None
+    upstream_ca: Path | None = None
+    upstream_insecure: bool = False
 
     def __post_init__(self) -> None:
         """Refuse values that no mock can be made of."""
@@ -63,6 +72,35 @@ class Settings:
         scenarios.parse(self.scenario)
         if self.empty and self.scenario not in (scenarios.DEFAULT, "empty"):
             raise ValueError(f"empty and the scenario {self.scenario!r} do not go together")
+        if self.ui is not None and not (self.ui / "index.html").is_file():
+            raise ValueError(f"ui: {self.ui} has no index.html; give the folder of a production build of the UI")
+        if self.upstream is not None:
+            _check_address("upstream", self.upstream)
+        elif self.upstream_ca is not None or self.upstream_insecure:
+            raise ValueError("upstream: there is none whose certificate could be trusted; give its URL")
+        if self.upstream_ca is not None:
+            _check_certificates("upstream_ca", self.upstream_ca)
+
+
+def _check_address(name: str, url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError(f"{name}: {url!r} is not the URL of a server; give one such as https://central.example.com")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError(f"{name}: the URL has credentials, a query or a fragment; clients send their own credentials")
+
+
+def _check_certificates(name: str, file: Path) -> None:
+    import ssl
+
+    try:
+        ssl.create_default_context(cafile=file)
+    except OSError as error:
+        raise ValueError(f"{name}: {file} holds no certificates that can be read: {error}") from None
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:

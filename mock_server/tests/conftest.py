@@ -80,8 +80,12 @@ def ask(
         key = name.upper().replace("-", "_")
         environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value
     started: list[Any] = []
-    answer = b"".join(app(environ, lambda status, headers, exc_info=None: started.extend((status, headers))))
-    return Answer(int(started[0].split()[0]), {name.lower(): value for name, value in started[1]}, answer)
+    answer = app(environ, lambda status, headers, exc_info=None: started.extend((status, headers)))
+    try:
+        whole = b"".join(answer)
+    finally:
+        getattr(answer, "close", lambda: None)()
+    return Answer(int(started[0].split()[0]), {name.lower(): value for name, value in started[1]}, whole)
 
 
 class Api:

@@ -388,7 +388,8 @@ def test_control_asks_for_no_credentials():
     assert ask(Api(auth=True).app, "GET", "/__admin/health").status == 200
 
 
-def test_nothing_under_v1_but_the_contract_is_routed(api):
+def test_nothing_under_v1_but_the_contract_is_routed_without_companions():
+    api = Api(companions=False)
     paths = {rule.rule.replace("<id>", "{id}") for rule in api.app.url_map.iter_rules() if rule.rule.startswith("/v1")}
     assert paths == {each.path for each in CONTRACT.operations.values()} | {f"{PATH}/"}
 

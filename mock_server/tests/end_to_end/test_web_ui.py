@@ -1,0 +1,85 @@
+"""The web UI of StackRox, as it is, in a real browser against the mock.
+
+`MOCK_CENTRAL_UI` names the folder of a production build. It is not part of this project.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from mock_server.tests.test_cli import serving, url_in
+
+HERE = Path(__file__).parent
+UI = os.environ.get("MOCK_CENTRAL_UI")
+NODE, NPM = shutil.which("node"), shutil.which("npm")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+QUIET = ("--log-level", "warning")  # nobody reads the pipe while the browser is at work
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not UI, reason="MOCK_CENTRAL_UI names no production build of the UI"),
+    pytest.mark.skipif(not (NODE and NPM), reason="node and npm are not here"),
+    pytest.mark.skipif(not CHROMIUM, reason="chromium is not here"),
+]
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    """A copy of the driver with what it needs installed."""
+    folder = tmp_path_factory.mktemp("driver")
+    for name in ("package.json", "package-lock.json", "drive.mjs", "browser.mjs", "forms.mjs"):
+        shutil.copy(HERE / name, folder)
+    done = subprocess.run(
+        [NPM, "ci", "--no-audit", "--no-fund"], cwd=folder, capture_output=True, timeout=300, check=False
+    )
+    if done.returncode:
+        pytest.skip("npm cannot fetch playwright-core")
+    return folder / "drive.mjs"
+
+
+def walk(driver, url, out, *options):
+    """Drive the UI at `url`; give the report of a walk in which every step passed."""
+    command = [NODE, str(driver), url, "--out", str(out), "--chromium", CHROMIUM, *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1500, check=False)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\npictures: {out}"
+    return json.loads((out / "report.json").read_text())
+
+
+def is_sound(report):
+    unanswered = [each for each in report["exchanges"] if each["status"] in (404, 501) or each["status"] > 501]
+    crashes = [each for each in report["exchanges"] if each["path"] == "/api/logimbue"]
+    refused = re.compile(r": Failed to load resource: the server responded with a status of 40[013] ")
+    errors = [each for each in report["consoleErrors"] if not refused.search(each)]
+    assert (unanswered, crashes, errors, report["pageErrors"], report["foreignOrigins"]) == ([], [], [], [], [])
+    return True
+
+
+def test_every_form_does_all_it_offers(driver, tmp_path):
+    with serving("--auth", "--ui", UI, *QUIET) as (_, banner):
+        report = walk(driver, url_in(banner), tmp_path)
+    assert is_sound(report)
+    assert len(report["steps"]) > 140
+
+
+def test_the_form_of_a_type_that_is_gone_works_with_an_older_central(driver, tmp_path):
+    with serving("--auth", "--ui", UI, "--central-version", "4.11", *QUIET) as (_, banner):
+        assert is_sound(walk(driver, url_in(banner), tmp_path, "--types", "google", "--gone", ""))
+
+
+def test_only_the_image_integrations_need_to_be_mocked(driver, tmp_path):
+    """The rest of the UI is another server's: here a second mock, whose integrations nobody asks for."""
+    with ExitStack() as stack:
+        _, there = stack.enter_context(serving("--auth", "--ui", UI, *QUIET))
+        process, here = stack.enter_context(serving("--upstream", url_in(there), env={"MOCK_CENTRAL_UI": ""}))
+        assert is_sound(walk(driver, url_in(here), tmp_path, "--types", "docker"))
+        process.terminate()
+        process.wait(10)
+        passed_on = re.findall(r"(?:GET|POST) (\S+) \d+ \S+ from", process.stderr.read())
+    assert "/v1/authProviders/exchangeToken" in passed_on
+    assert not [path for path in passed_on if path.startswith("/v1/imageintegrations")]

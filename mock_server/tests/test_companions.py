@@ -1,0 +1,346 @@
+"""The paths that the web UI and scripts ask for beside the API."""
+
+import base64
+import json
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mock_server import contract as contracts
+from mock_server import crash_report
+from mock_server.auth import NOTHING, READ, WRITE, Credentials
+from mock_server.companions import ANYONE, COMPANIONS, KNOWN_OR_SENSOR, PROVIDER, READER, ROLES, WRITER
+from mock_server.contract import VERSIONS
+from mock_server.tests.conftest import PATH, Answer, Api, ask, docker
+
+ADMIN, READS_ONLY, NO_ACCESS = "Bearer mock-admin-token", "Bearer mock-read-only-token", "Bearer mock-no-access-token"
+MISSING = "credentials not found"
+each_companion = pytest.mark.parametrize("companion", COMPANIONS, ids=lambda each: each.id)
+BODIES = {
+    "POST /v1/authProviders/exchangeToken": {
+        "external_token": "username=admin&password=mock-password",
+        "type": "basic",
+        "state": PROVIDER,
+    },
+    "POST /v1/apitokens/generate": {"name": "mine", "roles": ["Admin"]},
+}
+REFUSES = {"POST /sso/session/tokenrefresh", "POST /sso/session/logout"}
+
+
+@pytest.fixture
+def guarded():
+    return Api(auth=True)
+
+
+def visit(api: Api, companion, authorization: str | None = ADMIN) -> Answer:
+    path = companion.path + ("?opname=healths" if companion.path == "/api/graphql" else "")
+    headers = {} if authorization is None else {"Authorization": authorization}
+    return ask(api.app, companion.method, path, BODIES.get(companion.id), headers)
+
+
+def get(api: Api, path: str, authorization: str | None = ADMIN) -> Answer:
+    return ask(api.app, "GET", path, headers={} if authorization is None else {"Authorization": authorization})
+
+
+# -- all of them -------------------------------------------------------------------------------------
+
+
+@each_companion
+def test_a_companion_answers_as_the_gateway_does(guarded, companion):
+    answer = visit(guarded, companion)
+    assert answer.status == (400 if companion.id in REFUSES else companion.status)
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "no-store, no-cache"
+    assert ("grpc-metadata-content-type" in answer.headers) == companion.path.startswith("/v1/")
+    assert answer.body == b"" if companion.status == 202 else isinstance(answer.json, dict)
+
+
+@each_companion
+def test_a_companion_lets_in_whom_central_lets_in(guarded, companion):
+    nobody, unable = visit(guarded, companion, None), visit(guarded, companion, NO_ACCESS)
+    if companion.access == ANYONE:
+        assert nobody.status not in (401, 403)
+    elif companion.access == KNOWN_OR_SENSOR:
+        text = f"not authorized: no authorizer could authorize this request: errors: [{MISSING}, {MISSING}]"
+        assert (nobody.status, nobody.message) == (403, text)
+    else:
+        assert (nobody.status, nobody.message) == (401, MISSING)
+        assert nobody.headers["www-authenticate"] == MISSING
+    refused = {
+        READER: 'not authorized: "READ_ACCESS" for "Integration"',
+        WRITER: 'not authorized: "READ_ACCESS" for "Access"',
+    }
+    if text := refused.get(companion.access):
+        assert (unable.status, unable.json["code"], unable.message) == (403, 7, text)
+    else:
+        assert unable.status not in (401, 403)
+    assert (visit(guarded, companion, READS_ONLY).status == 403) == (companion.access == WRITER)
+
+
+@each_companion
+def test_nobody_is_asked_for_credentials_by_default(api, companion):
+    assert visit(api, companion, None).status == (400 if companion.id in REFUSES else companion.status)
+
+
+@each_companion
+def test_a_companion_has_no_other_method(api, companion):
+    known = {each.method for each in COMPANIONS if each.path == companion.path}
+    for method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} - known:
+        answer = ask(api.app, method, companion.path)
+        assert (answer.status, answer.rule) == (501, "method-not-allowed")
+
+
+@each_companion
+def test_the_bare_api_has_no_companions(companion):
+    answer = visit(Api(companions=False), companion)
+    assert (answer.status, answer.message) == (404, "Not Found")
+
+
+def test_companions_are_told_apart_and_say_what_they_give():
+    assert len({each.id for each in COMPANIONS}) == len(COMPANIONS)
+    assert all(each.gives for each in COMPANIONS)
+
+
+# -- pitfalls of the UI --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("authorization", [None, "Bearer nonsense", ADMIN, NO_ACCESS, "Basic !"])
+def test_nothing_under_sso_answers_401(guarded, authorization):
+    headers = {} if authorization is None else {"Authorization": authorization}
+    for path in ("/sso/session/tokenrefresh", "/sso/session/logout", "/sso/login/x", "/sso/nothing"):
+        for method in ("GET", "POST"):
+            assert ask(guarded.app, method, path, headers=headers).status != 401
+
+
+def test_the_clusters_are_unknown_rather_than_none(api):
+    answer = get(api, "/v1/sac/clusters")
+    assert (answer.status, answer.message) == (404, "Not Found")
+
+
+@pytest.mark.parametrize("path", ["/v1/nothing", "/v2/x", "/api/x", "/sso/x", "/docs/x", "/v1/mypermissions/"])
+def test_an_unknown_path_is_a_json_404(api, path):
+    assert get(api, path).json == {"code": 5, "message": "Not Found", "details": [], "error": "Not Found"}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_version_is_the_one_played(version):
+    assert get(Api(version=version), "/v1/metadata").json["version"] == f"{version}.0"
+
+
+def test_telemetry_has_no_key(api):
+    assert not any(get(api, "/v1/telemetry/config").json.values())
+    assert get(api, "/v1/config/public").json["telemetry"]["enabled"] is False
+
+
+def test_the_session_of_the_ui_never_ends(api):
+    assert get(api, "/v1/auth/status").json["expires"] is None
+
+
+def test_the_flags_show_the_scanners_of_a_fresh_central(api):
+    flags = {each["envVar"]: each["enabled"] for each in get(api, "/v1/featureflags").json["featureFlags"]}
+    assert flags == {"ROX_SCANNER_V4": True, "ROX_LEGACY_SCANNER": True}
+    assert {"scannerv4", "clairify"} <= {each["type"] for each in api.list()}
+
+
+@pytest.mark.parametrize(("managed", "state"), [(False, "CapabilityAvailable"), (True, "CapabilityDisabled")])
+def test_the_managed_service_offers_no_iam_role(managed, state):
+    found = get(Api(managed=managed), "/v1/central-capabilities").json
+    assert found["centralScanningCanUseContainerIamRoleForEcr"] == state
+
+
+def test_an_unknown_graphql_query_is_refused_in_central_s_shape(api):
+    for query in ("", "?opname=clusters", "?opname=healths&opname=x"):
+        answer = ask(api.app, "POST", f"/api/graphql{query}", {})
+        assert (answer.status, answer.message) == (501, 'the mock answers no GraphQL query but "healths"')
+
+
+# -- who the caller is -----------------------------------------------------------------------------------
+
+CALLERS = [
+    (ADMIN, {"Integration": "READ_WRITE_ACCESS"}, "Admin"),
+    ("Basic " + base64.b64encode(b"admin:mock-password").decode(), {"Integration": "READ_WRITE_ACCESS"}, "Admin"),
+    (READS_ONLY, {"Integration": "READ_ACCESS"}, "Analyst"),
+    (NO_ACCESS, {}, "Continuous Integration"),
+]
+
+
+@pytest.mark.parametrize(("authorization", "access", "role"), CALLERS, ids=["admin", "basic", "reader", "no access"])
+def test_a_caller_learns_what_it_may_do(guarded, authorization, access, role):
+    assert get(guarded, "/v1/mypermissions", authorization).json == {"resourceToAccess": access}
+    status = get(guarded, "/v1/auth/status", authorization).json
+    assert status["userInfo"]["permissions"] == {"resourceToAccess": access}
+    assert status["userInfo"]["roles"] == [{"name": role, "resourceToAccess": access}]
+
+
+@pytest.mark.parametrize("path", ["/v1/mypermissions", "/v1/auth/status"])
+@pytest.mark.parametrize("authorization", ["Bearer nonsense", "Bearer mock-no-role-token", "Basic !"])
+def test_an_unknown_caller_learns_why(guarded, path, authorization):
+    why = ask(guarded.app, "POST", PATH, docker(), {"Authorization": authorization})
+    answer = get(guarded, path, authorization)
+    assert (answer.status, answer.message) == (401, why.message)
+
+
+# -- logging in --------------------------------------------------------------------------------------------
+
+
+def log_in(api: Api, form: str, **changes) -> Answer:
+    body = {"external_token": form, "type": "basic", "state": PROVIDER, **changes}
+    return ask(api.app, "POST", "/v1/authProviders/exchangeToken", body)
+
+
+def test_the_offered_login_gives_a_token_that_may_write(guarded):
+    (provider,) = get(guarded, "/v1/login/authproviders", None).json["authProviders"]
+    answer = log_in(guarded, "username=admin&password=mock-password", type=provider["type"], state=provider["id"])
+    headers = {"Authorization": f"Bearer {answer.json['token']}"}
+    assert ask(guarded.app, "POST", PATH, docker(), headers).status == 200
+
+
+@pytest.mark.parametrize(
+    "form", ["username=admin&password=wrong", "username=who&password=mock-password", "username=admin", "", "&&=;%"]
+)
+def test_a_wrong_login_says_so_in_the_key_that_the_ui_shows(guarded, form):
+    answer = log_in(guarded, form)
+    assert (answer.status, answer.json["code"]) == (403, 7)
+    assert answer.json["error"] == "failed to authenticate: not authorized: invalid username and/or password"
+
+
+def test_a_login_is_read_as_a_form():
+    api = Api(auth=True, credentials=Credentials(username="a b", password="p&q=ü+%"))
+    assert log_in(api, "username=a+b&password=p%26q%3D%C3%BC%2B%25").status == 200
+
+
+def test_any_login_will_do_where_nobody_is_asked_for_one(api):
+    assert log_in(api, "username=x&password=y").json["token"] == "mock-admin-token"
+
+
+def test_a_login_knows_its_provider(guarded):
+    wrong = log_in(guarded, "", type="oidc")
+    assert (wrong.status, wrong.message) == (400, 'invalid auth provider type "oidc": invalid arguments')
+    wrong = log_in(guarded, "", state="x:y")
+    assert (wrong.status, wrong.message) == (404, 'could not locate auth provider "x": not found')
+    assert log_in(guarded, "username=admin&password=mock-password", state=f"{PROVIDER}:y").json["clientState"] == "y"
+
+
+def test_a_login_of_the_wrong_type_does_not_show_the_password(guarded):
+    answer = log_in(guarded, ["username=admin&password=canary"])
+    assert answer.status == 400
+    assert b"canary" not in answer.body
+
+
+# -- tokens of scripts ---------------------------------------------------------------------------------------
+
+
+def generate(api: Api, authorization: str = ADMIN, **body) -> Answer:
+    return ask(api.app, "POST", "/v1/apitokens/generate", body, {"Authorization": authorization})
+
+
+def may(api: Api, token: str) -> str | None:
+    headers = {"Authorization": f"Bearer {token}"}
+    if ask(api.app, "POST", f"{PATH}/test", docker(), headers).status == 200:
+        return WRITE
+    if get(api, PATH, headers["Authorization"]).status == 200:
+        return READ
+    return NOTHING if get(api, "/v1/mypermissions", headers["Authorization"]).status == 200 else None
+
+
+@pytest.mark.parametrize(
+    ("roles", "permission"),
+    [
+        *(([role], permission) for role, permission in ROLES.items()),
+        (["None"], None),
+        ([], None),
+        (["Analyst", "Admin"], WRITE),
+        (["None", "Analyst"], READ),
+    ],
+    ids=str,
+)
+def test_a_token_may_do_what_its_roles_may(guarded, roles, permission):
+    answer = generate(guarded, name="ci", roles=roles)
+    assert may(guarded, answer.json["token"]) == permission
+    assert answer.json["metadata"]["roles"] == roles
+
+
+def test_a_token_is_described_as_central_does(guarded):
+    metadata = generate(guarded, name="ci", role="Analyst", expiration="2030-01-02T03:04:05Z").json["metadata"]
+    assert list(metadata) == ["id", "name", "roles", "issuedAt", "expiration", "revoked", "role"]
+    assert (metadata["name"], metadata["roles"], metadata["role"]) == ("ci", ["Analyst"], "Analyst")
+    assert (metadata["expiration"], metadata["revoked"]) == ("2030-01-02T03:04:05Z", False)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({"roles": ["Admin"]}, "token name cannot be empty: invalid arguments"),
+        (
+            {"name": "n", "role": "Admin", "roles": ["Admin"]},
+            "must use either role or roles, but not both: invalid arguments",
+        ),
+        ({"name": "n", "roles": ["Boss", "Admin", "X"]}, "role(s) Boss,X don't exist: invalid arguments"),
+        ({"name": 5}, "proto: (line 1:10): invalid value for string field name: 5"),
+    ],
+    ids=["no name", "role and roles", "unknown roles", "wrong type"],
+)
+def test_a_token_that_cannot_be_is_refused(guarded, body, text):
+    answer = generate(guarded, **body)
+    assert (answer.status, answer.json["code"], answer.message) == (400, 3, text)
+
+
+def test_only_a_writer_may_have_a_token_made(guarded):
+    assert generate(guarded, READS_ONLY, name="n").message == 'not authorized: "READ_WRITE_ACCESS" for "Integration"'
+    assert generate(guarded, NO_ACCESS, name="n").message == 'not authorized: "READ_ACCESS" for "Access"'
+
+
+# -- crash reports -------------------------------------------------------------------------------------------
+
+CONTRACT = contracts.load()
+CANARY = "canary7b21"
+SECRETS = sorted({"password", "oauthToken", "serviceAccount", "apiKey", "secretAccessKey", "token", "authorization"})
+
+
+def test_a_crash_report_goes_to_the_log_in_one_line(api, caplog):
+    report = json.dumps({"message": "it broke\n2026 ERROR forged", "stack": "at render (static/index.js:1)"})
+    answer = ask(api.app, "POST", "/api/logimbue", report.encode() + b"\nforged\x1b[31m\xff")
+    assert (answer.status, answer.body) == (202, b"")
+    (record,) = (each for each in caplog.records if "the UI reports" in each.getMessage())
+    assert record.levelno == logging.WARNING
+    assert "static/index.js:1" in record.getMessage()
+    assert record.getMessage().isprintable()
+
+
+def test_a_crash_report_is_cut_short():
+    assert len(crash_report.loggable(CONTRACT, b"x" * 100_000)) == crash_report.LONGEST
+
+
+@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize("depth", range(4))
+@given(before=st.text(max_size=5), after=st.text(max_size=5))
+def test_a_crash_report_shows_no_credential_at_any_depth(name, depth, before, after):
+    report = json.dumps({"a": 1, name: f"{before}{CANARY}{after}", "kept": "visible"})
+    for _ in range(depth):
+        report = json.dumps({"extra": report})
+    shown = crash_report.loggable(CONTRACT, report.encode())
+    assert CANARY not in shown
+    assert "******" in shown
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        f'{{"headers":{{"Authorization":"Bearer {CANARY}"}}}}',
+        f"Authorization: Bearer {CANARY}",
+        f"basic {CANARY}",
+        f"username=admin&password={CANARY}&x=1",
+        f'{{"password" : "{CANARY}',
+        json.dumps({"serviceAccount": json.dumps({"type": "x", "private_key": f"a\n{CANARY}"})}),
+    ],
+    ids=["header", "text", "basic", "form", "cut off", "JSON in a credential"],
+)
+def test_a_crash_report_shows_no_credential_in_any_form(report):
+    assert CANARY not in crash_report.loggable(CONTRACT, report.encode())
+
+
+def test_a_crash_report_shows_the_rest():
+    report = json.dumps({"password": "secret", "message": "it broke", "url": "/main/integrations"})
+    assert crash_report.loggable(CONTRACT, report.encode()) == report.replace("secret", "******")

@@ -1,0 +1,109 @@
+"""A built UI, served from the origin of the API."""
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mock_server.cli import main
+from mock_server.settings import Settings
+from mock_server.tests.conftest import PATH, Api, ask
+
+PAGE = b"<!doctype html><title>The UI</title>"
+SECRET = b"not for everyone"
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory):
+    top = tmp_path_factory.mktemp("served")
+    (top / "secret.txt").write_bytes(SECRET)
+    folder = top / "build"
+    (folder / "static").mkdir(parents=True)
+    (folder / "index.html").write_bytes(PAGE)
+    (folder / "favicon.ico").write_bytes(b"icon")
+    for name in ("index-BzIy__D0.js", "index-a1B2c3D4.css", "logo-a1B2c3D4.svg", "font.woff2", "plain.js", "map.json"):
+        (folder / "static" / name).write_bytes(name.encode())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(build):
+    return Api(ui=build).app
+
+
+@pytest.mark.parametrize(
+    ("path", "type"),
+    [
+        ("/static/index-BzIy__D0.js", {"text/javascript", "application/javascript"}),
+        ("/static/index-a1B2c3D4.css", {"text/css"}),
+        ("/static/logo-a1B2c3D4.svg", {"image/svg+xml"}),
+        ("/static/map.json", {"application/json"}),
+        ("/favicon.ico", {"image/vnd.microsoft.icon"}),
+        ("/index.html", {"text/html"}),
+        ("/", {"text/html"}),
+    ],
+)
+def test_a_file_has_the_type_that_browsers_insist_on(site, path, type):
+    answer = ask(site, "GET", path)
+    assert answer.status == 200
+    assert answer.headers["content-type"].partition(";")[0] in type
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/", "/main/integrations", "/main/a/edit/10.0", "/login", "/v1x", "/main//x", "/x/"])
+def test_every_page_is_the_index(site, path):
+    answer = ask(site, "GET", path)
+    assert (answer.status, answer.body) == (200, PAGE)
+    assert answer.headers["cache-control"] == "no-store, no-cache"
+    assert answer.headers["content-security-policy"] == "frame-ancestors 'self'"
+
+
+def test_what_has_a_hash_in_its_name_is_kept_and_the_rest_asked_for_again(site):
+    assert ask(site, "GET", "/static/index-BzIy__D0.js").headers["cache-control"] == "public, max-age=31536000"
+    plain = ask(site, "GET", "/static/plain.js")
+    assert plain.headers["cache-control"] == "no-cache"
+    again = ask(site, "GET", "/static/plain.js", headers={"If-None-Match": plain.headers["etag"]})
+    assert (again.status, again.body) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1", "/v1/nothing", "/v2/x", "/api/x", "/sso/x", "/docs/x", "/__admin/x", "/static/x.js"]
+)
+def test_what_is_no_page_is_a_json_404(site, path):
+    answer = ask(site, "GET", path)
+    assert (answer.status, answer.message) == (404, "Not Found")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_a_page_is_only_read(site, method):
+    assert ask(site, method, "/main/integrations").status == 404
+
+
+def test_the_head_of_a_page_has_no_body(site):
+    answer = ask(site, "HEAD", "/main/integrations")
+    assert (answer.status, answer.body, answer.headers["content-length"]) == (200, b"", str(len(PAGE)))
+
+
+def test_the_api_answers_beside_the_ui(site):
+    assert len(ask(site, "GET", PATH).json["integrations"]) == 12
+    assert ask(site, "GET", "/__admin/health").status == 200
+    assert ask(site, "GET", "/v1/ping").json == {"status": "ok"}
+
+
+PIECES = ["..", ".", "", "%2e%2e", "%2f", "..%2f", "%5c", "..%5c", "secret.txt", "build", "static", "%00", "~", "C:"]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=8))
+def test_nothing_outside_the_folder_is_served(site, pieces):
+    for path in ("/" + "/".join(pieces), "/static/" + "/".join(pieces), "//" + "/".join(pieces)):
+        answer = ask(site, "GET", path)
+        assert answer.body != SECRET
+        assert answer.status in (200, 404)
+
+
+def test_a_folder_that_is_no_build_is_told_at_the_start(tmp_path):
+    with pytest.raises(ValueError, match=r"has no index\.html; give the folder of a production build"):
+        Settings(ui=tmp_path)
+    result = CliRunner().invoke(main, ["serve", "--ui", str(tmp_path)])
+    assert result.exit_code == 2
+    assert f"{tmp_path} has no index.html" in result.output.splitlines()[-1]

@@ -1,0 +1,326 @@
+"""What is not the mock's own, passed to another server."""
+
+import http.client
+import json
+import re
+import socket
+import ssl
+import threading
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+import trustme
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mock_server.cli import main
+from mock_server.server import ServeError, check_upstream, running
+from mock_server.settings import Settings
+from mock_server.tests.conftest import PATH, Api, ask, docker
+from mock_server.tests.echo import ZIPPED, address, echoing
+from mock_server.tests.test_cli import serving, url_in
+
+
+@pytest.fixture(scope="module")
+def there():
+    with echoing() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def front(there):
+    return Api(upstream=address(there), fatal_answers=False)
+
+
+def asked(front, method, target, body=None, headers=None):
+    return ask(front.app, method, target, body, headers)
+
+
+# -- who answers what --------------------------------------------------------------------------------------
+
+OURS = [PATH, f"{PATH}/x", f"{PATH}/", f"{PATH}/a/b", "/__admin/health", "/__admin/nothing"]
+THEIRS = ["/", "/main/x", "/v1/ping", "/v1/metadata", f"{PATH}x", "/v1/ImageIntegrations", "/api/x", "/__administer"]
+
+
+@pytest.mark.parametrize("target", OURS)
+@pytest.mark.parametrize("method", ["GET", "PUT", "OPTIONS"])
+def test_image_integrations_and_control_are_the_mock_s_own(front, target, method):
+    assert asked(front, method, target).status != 418
+
+
+@pytest.mark.parametrize("target", THEIRS)
+def test_everything_else_is_passed_on_the_companions_too(front, target):
+    answer = asked(front, "GET", target)
+    assert (answer.status, answer.json["target"]) == (418, target)
+
+
+def test_the_mock_answers_for_another_mock():
+    with running(Settings(version="4.9")) as there:
+        front = Api(upstream=there.url, version="4.11")
+        assert asked(front, "GET", "/v1/metadata").json["version"] == "4.9.0"
+        front.created(docker(name="here"))
+        assert "here" in [each["name"] for each in front.list()]
+        with urllib.request.urlopen(there.url + PATH) as answer:
+            assert "here" not in [each["name"] for each in json.load(answer)["integrations"]]
+
+
+# -- as it came --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"])
+def test_a_request_arrives_as_it_was_sent(front, there, method):
+    headers = {
+        "Authorization": "Bearer t",
+        "Accept-Encoding": "br",
+        "Content-Type": "text/x",
+        "X-Own": "é",
+        "Cookie": "a=b",
+    }
+    answer = asked(front, method, "/v1/things/a%20b:c?x=%2F&y", b"\x00\xff body" if method != "GET" else None, headers)
+    told = answer.json
+    arrived = dict(told["headers"])
+    assert (told["method"], told["target"]) == (method, "/v1/things/a%20b:c?x=%2F&y")
+    assert told["body"] == ("" if method == "GET" else "\x00\xff body")
+    assert headers.items() <= arrived.items()
+    assert arrived["Host"] == address(there).removeprefix("http://")
+    assert "User-Agent" not in arrived
+
+
+def test_the_head_of_an_answer_has_no_body(front):
+    answer = asked(front, "HEAD", "/v1/x")
+    assert (answer.status, answer.body) == (418, b"")
+    assert int(answer.headers["content-length"]) > 0
+
+
+def test_what_concerns_one_connection_stays_there(front):
+    hops = {
+        "Connection": "close, X-Mine",
+        "X-Mine": "1",
+        "Te": "trailers",
+        "Upgrade": "h2c",
+        "Proxy-Authorization": "Basic x",
+    }
+    arrived = {
+        name.lower() for name, _ in asked(front, "GET", "/v1/x", headers={**hops, "X-Other": "1"}).json["headers"]
+    }
+    assert "x-other" in arrived
+    assert not {"connection", "x-mine", "te", "upgrade", "proxy-authorization"} & arrived
+    answer = asked(front, "GET", "/v1/x")
+    assert answer.headers["x-kept"] == "kept"
+    assert not {"connection", "x-hop", "keep-alive", "transfer-encoding"} & answer.headers.keys()
+
+
+def test_every_cookie_comes_back(there):
+    with running(Settings(upstream=address(there))) as front:
+        connection = http.client.HTTPConnection(front.url.removeprefix("http://"), timeout=10)
+        connection.request("GET", "/v1/x")
+        assert connection.getresponse().headers.get_all("Set-Cookie") == ["a=1; Path=/sso", "b=2"]
+        connection.close()
+
+
+def test_a_compressed_answer_stays_as_it_is(front):
+    answer = asked(front, "GET", "/v1/zip", headers={"Accept-Encoding": "gzip"})
+    assert (answer.body, answer.headers["content-encoding"]) == (ZIPPED, "gzip")
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [("/sso/here", "/main"), ("/sso/there", "/main"), ("/sso/away", "https://idp.example.com/x")],
+)
+def test_a_redirect_is_the_client_s_matter_and_does_not_lead_past_the_mock(front, path, location):
+    answer = asked(front, "GET", path)
+    assert (answer.status, answer.headers["location"]) == (302, location)
+
+
+@given(st.binary(max_size=300))
+def test_any_body_arrives(front, raw):
+    assert asked(front, "POST", "/v1/x", raw).json["body"] == raw.decode("latin-1")
+
+
+def test_a_path_of_the_upstream_is_put_in_front(there):
+    assert asked(Api(upstream=address(there) + "/deep/"), "GET", "/v1/x?y").json["target"] == "/deep/v1/x?y"
+
+
+def test_a_page_of_another_origin_may_read_what_is_passed_on(there):
+    front = Api(upstream=address(there), cors="http://page.example")
+    assert asked(front, "GET", "/v1/x").headers["access-control-allow-origin"] == "http://page.example"
+
+
+# -- piece by piece, over the server that people use ----------------------------------------------------------
+
+
+def test_bodies_go_through_piece_by_piece(there):
+    with serving("--upstream", address(there)) as (_, banner):
+        connection = http.client.HTTPConnection(url_in(banner).removeprefix("http://"), timeout=10)
+        there.may_go_on.clear()
+        connection.request("GET", "/v1/slow")
+        answer = connection.getresponse()
+        assert answer.read(5) == b"piece"  # the second one is not even sent yet
+        there.may_go_on.set()
+        assert answer.read() == b"piece"
+        connection.request(
+            "POST", "/v1/x", iter([b"one ", b"two"]), encode_chunked=True, headers={"Transfer-Encoding": "chunked"}
+        )
+        assert json.load(connection.getresponse())["body"] == "one two"
+        connection.close()
+
+
+def test_an_answer_that_breaks_off_is_told_in_the_log_and_is_not_whole(there):
+    with serving("--upstream", address(there)) as (process, banner):
+        connection = http.client.HTTPConnection(url_in(banner).removeprefix("http://"), timeout=10)
+        connection.request("GET", "/v1/cut")
+        with pytest.raises((http.client.IncompleteRead, http.client.RemoteDisconnected)):
+            connection.getresponse().read()
+        connection.close()
+        process.terminate()
+        process.wait(10)
+        assert re.search(r"WARNING the answer of the upstream \S+ broke off", process.stderr.read())
+
+
+def test_a_connection_serves_many_requests(there):
+    front = Api(upstream=address(there))
+    for _ in range(5):
+        assert asked(front, "GET", "/v1/x").status == 418
+    assert front.app.upstream._pool.num_connections == 1
+
+
+# -- when there is no answer ------------------------------------------------------------------------------------
+
+
+def is_bad_gateway(answer, text):
+    assert (answer.status, answer.json["code"]) == (502, 14), answer
+    assert list(answer.json) == ["code", "message", "details", "error"]
+    assert re.search(text, answer.message), answer.message
+    assert "object at 0x" not in answer.message
+    return True
+
+
+def test_an_upstream_that_is_not_there_is_a_502_in_central_s_shape():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and not listening
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        front = Api(upstream=url)
+        assert is_bad_gateway(asked(front, "GET", "/v1/ping"), f"^the upstream {url} does not answer: .*refused")
+        assert front.ask("GET").status == 200
+
+
+def test_a_name_that_is_not_known_is_a_502():
+    front = Api(upstream="http://central.invalid")
+    assert is_bad_gateway(asked(front, "GET", "/v1/ping"), "^the upstream http://central.invalid does not answer: ")
+
+
+def test_an_upstream_that_hangs_up_is_a_502():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up():
+            server.accept()[0].close()
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        front = Api(upstream=f"http://127.0.0.1:{server.getsockname()[1]}")
+        assert is_bad_gateway(asked(front, "GET", "/v1/ping"), "does not answer: ")
+
+
+def test_an_upstream_that_says_nothing_is_a_502_in_time(monkeypatch):
+    monkeypatch.setattr("mock_server.upstream.TIMEOUT", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        front = Api(upstream=f"http://127.0.0.1:{server.getsockname()[1]}")
+        started = time.monotonic()
+        assert is_bad_gateway(asked(front, "GET", "/v1/ping"), "does not answer: .*timed out")
+        assert time.monotonic() - started < 5
+
+
+# -- trust --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory):
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    file = tmp_path_factory.mktemp("trust") / "ca.pem"
+    authority.cert_pem.write_to_path(file)
+    with echoing(context) as server:
+        yield address(server, "https"), file
+
+
+def test_a_certificate_that_is_not_trusted_is_a_502_that_says_what_to_do(secure):
+    answer = asked(Api(upstream=secure[0]), "GET", "/v1/x")
+    assert is_bad_gateway(
+        answer, "certificate verify failed.*; --upstream-ca trusts its certificate, --upstream-insecure any$"
+    )
+
+
+def test_a_certificate_can_be_trusted(secure):
+    url, file = secure
+    assert asked(Api(upstream=url, upstream_ca=file), "GET", "/v1/x").status == 418
+
+
+def test_any_certificate_can_be_trusted(secure):
+    assert asked(Api(upstream=secure[0], upstream_insecure=True), "GET", "/v1/x").status == 418
+
+
+# -- never to itself ----------------------------------------------------------------------------------------------
+
+
+def test_a_circle_of_mocks_is_told_and_does_not_go_round():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with (
+        running(Settings(upstream=f"http://127.0.0.1:{port}")) as first,
+        running(Settings(upstream=first.url), port=port),
+    ):
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(f"{first.url}/v1/ping", timeout=10)
+        assert caught.value.code == 502
+        assert "leads back to this mock" in json.load(caught.value)["message"]
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9000", "http://localhost:9000/", "https://[::1]:9000"])
+def test_a_server_is_not_its_own_upstream(url):
+    with pytest.raises(ServeError, match="is this server itself"):
+        check_upstream(url, "127.0.0.1", 9000)
+    check_upstream(url, "127.0.0.1", 9001)
+    check_upstream("http://central.example.com:9000", "127.0.0.1", 9000)
+
+
+def test_it_is_told_at_the_start():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    result = CliRunner().invoke(main, ["serve", "--port", port, "--upstream", f"http://localhost:{port}"])
+    assert result.exit_code == 1
+    assert "is this server itself" in result.output
+
+
+def test_trust_without_anyone_to_trust_is_one_clear_line(tmp_path):
+    result = CliRunner().invoke(main, ["serve", "--upstream-insecure"])
+    assert result.exit_code == 2
+    assert "give its URL" in result.output.splitlines()[-1]
+    (tmp_path / "ca.pem").write_text("not a certificate")
+    command = ["serve", "--upstream", "https://central.example.com", "--upstream-ca", str(tmp_path / "ca.pem")]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 2
+    assert "ca.pem holds no certificates that can be read" in result.output.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("central.example.com", "is not the URL of a server"),
+        ("ftp://central.example.com", "is not the URL of a server"),
+        ("https://", "is not the URL of a server"),
+        ("https://central.example.com:port", "is not the URL of a server"),
+        ("https://[::1", "is not the URL of a server"),
+        ("https://admin:hidden@central.example.com", "clients send their own credentials"),
+        ("https://central.example.com/?x", "has credentials, a query or a fragment"),
+    ],
+)
+def test_an_address_that_cannot_be_is_one_clear_line(url, text):
+    result = CliRunner().invoke(main, ["serve", "--upstream", url])
+    assert result.exit_code == 2
+    assert text in result.output.splitlines()[-1]
+    assert "hidden" not in result.output

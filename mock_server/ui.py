@@ -1,0 +1,52 @@
+"""A production build of the web UI, served from the origin of the API (central/ui/mux.go)."""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from pathlib import Path
+
+from flask import Response, request, send_from_directory
+from werkzeug.security import safe_join
+
+NOT_PAGES = {"v1", "v2", "api", "sso", "docs", "__admin"}
+"""First parts of paths that are never a page: an unknown one of them is a JSON 404, which the UI needs."""
+
+_ASSETS = "static"
+_HASHED = re.compile(rf"^{_ASSETS}/.*-[\w-]{{8}}\.\w+$")
+_FOR_EVER = 365 * 24 * 3600
+_TYPES = mimetypes.MimeTypes()  # as built in: those of the machine may call a script a text
+
+
+class Ui:
+    """Serves files of a folder, and its index.html for every other path of a page."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+
+    def answer(self) -> Response | None:
+        """Give what stands in the place of the path that is asked for; None leaves it to the API."""
+        path = request.path.removeprefix("/")
+        first = path.partition("/")[0]
+        if first in NOT_PAGES or request.method not in ("GET", "HEAD"):
+            return None
+        if self._holds(path):
+            return self._file(path, _FOR_EVER if _HASHED.search(path) else None)
+        return None if first == _ASSETS else self._page()
+
+    def _holds(self, path: str) -> bool:
+        """Tell whether it is a file of the folder; nothing outside of it ever is."""
+        inside = safe_join(str(self.folder), path)
+        return inside is not None and Path(inside).is_file()
+
+    def _page(self) -> Response:
+        page = self._file("index.html", None)
+        page.headers["Cache-Control"] = "no-store, no-cache"
+        page.headers["Content-Security-Policy"] = "frame-ancestors 'self'"
+        return page
+
+    def _file(self, path: str, max_age: int | None) -> Response:
+        mimetype, _ = _TYPES.guess_type(path)
+        sent = send_from_directory(self.folder, path, mimetype=mimetype, max_age=max_age)
+        sent.headers["X-Content-Type-Options"] = "nosniff"
+        return sent
