@@ -193,12 +193,17 @@ class MockCentral(Flask):
         environ = request.environ
         if environ["REQUEST_METHOD"] == "HEAD":
             raise refuse(self.central.contract.rules["method-not-allowed"])
+        started = time.perf_counter()
+        central = environ.get("mock_central.central") or self.central
         authorization = environ.get("HTTP_AUTHORIZATION")
-        found = companion.answered(self.central, authorization, environ["QUERY_STRING"], _body(environ))
+        found = companion.answered(central, authorization, environ["QUERY_STRING"], _body(environ))
         headers = Headers(_JSON_HEADERS)
         if companion.gateway:
             headers.add("Grpc-Metadata-Content-Type", "application/grpc")
-        access_log.info("%s %s %s", companion.method, companion.path, companion.status)
+        if access_log.isEnabledFor(logging.INFO):
+            seconds = time.perf_counter() - started
+            line = Line.of(environ, companion.method, companion.path, companion.status, "", seconds)
+            access_log.info("%s", line)
         return _response(b"" if found is None else protojson.render(found), companion.status, headers)
 
     def _judge_fully(self, call: Call, status: int, body: bytes) -> None:
