@@ -99,7 +99,7 @@ class MockCentral(Flask):
             from mock_server.upstream import Upstream
 
             collection = self.central.contract.operations["GetImageIntegrations"].path
-            self.upstream = Upstream(settings, ours=(collection, CONTROL))
+            self.upstream = Upstream(settings, ours=(collection, CONTROL.rstrip("/")))
             self.before_request(self.upstream.answer)
         self.entrance = Entrance(self, create_app)
         self.register_error_handler(Exception, self.failed)
