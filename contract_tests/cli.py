@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from contract_tests.failures import HarnessError
+from contract_tests.fixtures.command import fixtures
 from contract_tests.options import PROFILES, Credentials, Options
 from mock_server.contract import VERSIONS
 
@@ -252,3 +253,6 @@ def clean(url: str, **chosen: Any) -> None:
     if left:
         raise click.ClickException(f"still there: {', '.join(left)}")
     click.echo("Nothing of earlier runs is left.")
+
+
+main.add_command(fixtures)
