@@ -58,9 +58,7 @@ def folder(tmp_path: Path, node_modules: Path) -> Path:
 
 def run(folder: Path, *words: str, expected: int = 0) -> str:
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
-    done = subprocess.run(
-        words, cwd=folder, capture_output=True, text=True, timeout=120, check=False, env=environment
-    )
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=120, check=False, env=environment)
     assert done.returncode == expected, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout
 

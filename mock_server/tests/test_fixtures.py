@@ -1,4 +1,4 @@
-"""The shipped fixtures (fixtures/), line by line, against the app: sound, planted with faults, and of older releases."""
+"""The shipped fixtures, line by line, against the app: sound, of older releases, and planted with faults."""
 
 import json
 from functools import cache
