@@ -17,7 +17,7 @@ from mock_server.contract import VERSIONS
 from mock_server.faults import all_faults
 
 ROOT = Path(__file__).parent.parent
-FILES = ("README.md", "docs/rules.md", "docs/options.md", "docs/harness.md", "docs/faults.md")
+FILES = ("README.md", "docs/rules.md", "docs/options.md", "docs/harness.md", "docs/faults.md", "docs/fixtures.md")
 
 _BLOCK = re.compile(r"(<!-- begin: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -86,6 +86,13 @@ def check_options() -> str:
     return options(contract_main.commands["check"])
 
 
+def fixtures_options() -> str:
+    """The options of `central-contract fixtures`."""
+    from contract_tests.cli import main as contract_main
+
+    return options(contract_main.commands["fixtures"])
+
+
 def checks() -> str:
     """Every check of the harness."""
     from contract_tests.observers import OBSERVED
@@ -107,6 +114,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "rules": rules,
     "serve-options": serve_options,
     "check-options": check_options,
+    "fixtures-options": fixtures_options,
     "checks": checks,
     "faults": faults,
 }
