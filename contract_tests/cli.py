@@ -29,6 +29,7 @@ Examples:
   central-contract check http://127.0.0.1:8080 --quick
   central-contract check https://central.example.com --token-file token --allow-writes
   central-contract explain name-unique
+  central-contract fixtures --type quay --minimal
 """,
 )
 @click.version_option(package_name="mock-central", prog_name="central-contract")

@@ -60,7 +60,7 @@ def options(command: click.Command, prefix: str = "") -> str:
     for parameter in command.params:
         if not isinstance(parameter, click.Option):
             continue
-        name = ", ".join(parameter.opts)
+        name = ", ".join((*parameter.opts, *parameter.secondary_opts))
         context = click.Context(command)
         default = parameter.get_default(context)
         shown = "" if default in (None, False, (), "") or str(default).startswith("Sentinel") else str(default)
