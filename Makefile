@@ -40,6 +40,11 @@ format: $(FULL) ## Format the code and rewrite the generated tables of the docs
 	$(BIN)/ruff format
 	$(BIN)/python docs/generate.py
 
+.PHONY: fixtures
+fixtures: $(FULL) ## Make the shipped fixtures again
+	find fixtures -type f ! -name README.md -delete
+	$(BIN)/central-contract fixtures --all -o fixtures
+
 .PHONY: bench
 bench: $(FULL) ## Measure the mock beside a bare Flask app (minutes)
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -58,7 +63,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 .PHONY: clean
 clean: ## Remove the virtual environment and everything that tools left
-	rm -rf $(VENV) build dist *.egg-info node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
+	rm -rf $(VENV) build dist *.egg-info node_modules contract_tests/meta_tests/fixture_tools/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
 		.hypothesis .schemathesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -12,6 +12,7 @@ import click
 
 from contract_tests.arguments import FILE, NEW_FILE, bearer, options_of, per_second, run_options, target_options
 from contract_tests.failures import HarnessError
+from contract_tests.fixtures.command import fixtures
 from contract_tests.options import Credentials
 from mock_server.contract import VERSIONS
 
@@ -24,6 +25,7 @@ Examples:
   central-contract check http://127.0.0.1:8080 --quick
   central-contract check https://central.example.com --token-file token --allow-writes
   central-contract explain name-unique
+  central-contract fixtures --type quay --minimal
 """,
 )
 @click.version_option(package_name="mock-central", prog_name="central-contract")
@@ -216,3 +218,6 @@ def clean(url: str, **chosen: Any) -> None:
     if left:
         raise click.ClickException(f"still there: {', '.join(left)}")
     click.echo("Nothing of earlier runs is left.")
+
+
+main.add_command(fixtures)

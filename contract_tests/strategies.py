@@ -7,6 +7,10 @@
 
 What is drawn shrinks to a short integration with hosts under example.com. Fields and categories
 come from the contract; what clients of a type need is the harness's own reading of Central.
+
+`integrations` and `broken` draw odd texts, to find what a client trips over. `realistic` and
+`conversations` draw what `central-contract fixtures` makes: values as people have them, and whole
+sequences of requests, by the same builders.
 """
 
 from __future__ import annotations
@@ -18,9 +22,12 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from contract_tests.fixtures.cases import Case, catalogue
+from contract_tests.fixtures.choices import Choices
+from contract_tests.fixtures.scene import Scene, Step
 from contract_tests.integrations import SERVICE_ACCOUNT, Body
 from mock_server import contract as contracts
-from mock_server.contract import Message, Rule
+from mock_server.contract import VERSIONS, Message, Rule
 
 INT32 = 2**31
 DOCKER_FAMILY = ("docker", "artifactory", "nexus", "rhel", "ghcr")
@@ -341,3 +348,58 @@ def broken(
 def _changed(draw: st.DrawFn, value: Body, changes: Mapping[str, SearchStrategy[Any]], message: Message) -> Body:
     drawn = {name: draw(values) for name, values in changes.items() if name in message.by_name}
     return {name: each for name, each in {**value, **drawn}.items() if each is not None or name not in drawn}
+
+
+# -- what fixtures are made of --------------------------------------------------------------------
+
+
+class Drawn(Choices):
+    """Choices that hypothesis makes."""
+
+    def __init__(self, draw: st.DrawFn) -> None:
+        self._draw = draw
+
+    def below(self, count: int) -> int:
+        """Draw a whole number; it shrinks to 0, which stands for the simplest."""
+        return self._draw(st.integers(0, count - 1))
+
+
+@st.composite
+def realistic(draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, form: str | None = None) -> Body:
+    """Draw an integration as people have them; `form` is "minimal", "full" or None for either."""
+    scene = Scene(Drawn(draw), version=VERSIONS[-1], form=form)
+    return scene.integration(draw(st.sampled_from(list(types))))
+
+
+@st.composite
+def conversations(
+    draw: st.DrawFn,
+    *,
+    rules: Sequence[str] = (),
+    types: Sequence[str] = (),
+    group: str | None = None,
+    version: str = VERSIONS[-1],
+) -> tuple[Case, list[Step]]:
+    """Draw a case of the catalogue of fixtures, and the requests it consists of.
+
+    `rules`, `types` and `group` ("requests", "surprising", "conversations", "lists") narrow the
+    cases; empty or None: all. `{ID}` in a request stands for the id that an answer before has given.
+
+    Raises:
+        ValueError: no case is of these.
+    """
+    found = [
+        case
+        for case in catalogue().values()
+        if case.in_force(version)
+        and (not rules or case.rule in rules)
+        and (not types or case.type in types)
+        and group in (None, case.group)
+        and not case.large
+    ]
+    if not found:
+        raise ValueError(f"no case of Central {version} has rules {rules}, types {types} and group {group}")
+    case = draw(st.sampled_from(found))
+    scene = Scene(Drawn(draw), version=version)
+    case.build(scene)
+    return case, scene.steps

@@ -29,6 +29,7 @@ FILES = (
     "docs/faults.md",
     "docs/stub.md",
     "docs/companions.md",
+    "docs/fixtures.md",
 )
 
 _BLOCK = re.compile(r"(<!-- begin: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -156,6 +157,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "check-options": partial(contract_options, "check"),
     "replay-options": partial(contract_options, "replay"),
     "compare-options": partial(contract_options, "compare"),
+    "fixtures-options": partial(contract_options, "fixtures"),
     "checks": checks,
     "faults": faults,
     "scenarios": known_scenarios,

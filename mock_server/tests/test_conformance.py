@@ -100,6 +100,7 @@ CHECKS: dict[str, Any] = {
     "headers_has": lambda wanted, answer, _: all(wanted[name] in answer.headers[name.lower()] for name in wanted),
     "list_length": lambda wanted, _, value: all(len(value[key]) == length for key, length in wanted.items()),
     "list_item": lambda wanted, _, value: any(subset(wanted, item) is None for item in value["integrations"]),
+    "has_names": lambda wanted, _, value: {*wanted} <= {item["name"] for item in value["integrations"]},
     "keys": lambda wanted, _, value: sorted(value) == sorted(wanted),
     "text_regex": lambda wanted, answer, _: re.search(wanted, answer.body.decode()) is not None,
 }

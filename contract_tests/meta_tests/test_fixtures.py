@@ -1,0 +1,507 @@
+"""`central-contract fixtures`: what it makes, that it makes the same everywhere, and what it covers."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import click
+import hypothesis
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+from hypothesis import given
+
+from contract_tests import strategies
+from contract_tests.cli import main
+from contract_tests.fixtures import values
+from contract_tests.fixtures.bodies import NEEDED, config_message
+from contract_tests.fixtures.cases import Case, catalogue
+from contract_tests.fixtures.coverage import lines_of, of_line
+from contract_tests.fixtures.formats import jsonl
+from contract_tests.fixtures.generate import Wish, generate
+from contract_tests.fixtures.record import ClaimError, Mock, record
+from contract_tests.fixtures.scene import Step
+from contract_tests.fixtures.shipped import whole_set
+from contract_tests.integrations import Body
+from mock_server import contract as contracts
+from mock_server.contract import MASK, VERSIONS, Message
+from mock_server.server import running
+from mock_server.settings import Settings
+
+SHIPPED = Path(__file__).parents[2] / "fixtures"
+PATH = "/v1/imageintegrations"
+CONTRACT = contracts.load()
+
+
+def run(*words: str, **environment: str) -> Result:
+    return CliRunner().invoke(main, ("fixtures", *words), env=environment, prog_name="central-contract")
+
+
+def made(*words: str) -> list[Any]:
+    result = run(*words)
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+# -- the shipped set ----------------------------------------------------------------------------------
+
+
+def test_the_shipped_set_is_what_the_command_makes() -> None:
+    there = {str(path.relative_to(SHIPPED)): path.read_bytes() for path in SHIPPED.rglob("*") if path.is_file()}
+    del there["README.md"]
+    fresh = {path: text.encode() for path, text in whole_set(Wish()).items()}
+    assert sorted(there) == sorted(fresh), "make fixtures"
+    assert [path for path in fresh if fresh[path] != there[path]] == [], "make fixtures"
+
+
+def test_the_readme_of_the_set_says_what_each_file_is_for() -> None:
+    text = (SHIPPED / "README.md").read_text("utf-8")
+    for path in SHIPPED.rglob("*"):
+        relative = path.relative_to(SHIPPED)
+        if path.is_file() and relative.name != "README.md":
+            folder = "/".join(relative.parts[:2]) + "/"
+            assert f"`{relative}`" in text or f"`{folder}`" in text, relative
+
+
+def test_the_shipped_set_covers_everything_and_the_command_says_so() -> None:
+    result = run("--coverage", str(SHIPPED))
+    assert result.exit_code == 0, result.output
+    assert "not covered" not in result.output
+    assert f"rule              {len(CONTRACT.rules)} of {len(CONTRACT.rules)}" in result.output
+
+
+def test_a_hole_shows_when_one_fixture_is_removed(tmp_path: Path) -> None:
+    copy = tmp_path / "set"
+    shutil.copytree(SHIPPED, copy)
+    lines = (copy / "auth.jsonl").read_text("utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if '"id":"basic-malformed/base64"' not in line]
+    (copy / "auth.jsonl").write_text("".join(kept), "utf-8")
+    result = run("--coverage", str(copy))
+    assert result.exit_code == 1
+    assert "not covered: basic-malformed\n" in result.output
+    assert "not covered: basic-malformed/base64\n" in result.output
+
+
+def test_every_fixture_would_leave_a_hole() -> None:
+    lines = lines_of(SHIPPED)
+    times = Counter(item for line in lines for item in of_line(line))
+    assert [line["id"] for line in lines if all(times[item] > 1 for item in of_line(line))] == []
+
+
+# -- truth ----------------------------------------------------------------------------------------------
+
+
+def test_a_case_that_names_another_rule_than_the_server_is_not_recorded() -> None:
+    case = Case("wrong", lambda scene: scene.refused({}), "", rule="name-unique")
+    with pytest.raises(ClaimError, match="category-required decided, not name-unique"):
+        record(case, [Step("POST", PATH, {})], Mock(), version=VERSIONS[-1])
+
+
+def test_a_case_may_not_create_what_nothing_names() -> None:
+    body = {"name": "a", "type": "docker", "categories": ["REGISTRY"], "docker": {}, "skipTestIntegration": True}
+    with pytest.raises(ClaimError, match="to be refused was taken"):
+        record(Case("wrong", lambda _: None, ""), [Step("POST", PATH, body)], Mock(), version=VERSIONS[-1])
+
+
+@pytest.mark.parametrize("type", [type for type in CONTRACT.types if NEEDED.get(type, ("endpoint",)) != ()])
+def test_a_minimal_integration_has_nothing_to_spare(type: str) -> None:
+    target = Mock(version="4.11")  # which lets anyone create type google
+    (body,) = (step.body for step in steps_of(f"type/{type}/minimal-{categories(type)[-1]}", version="4.11"))
+    assert target.ask("POST", PATH, json.dumps(body).encode(), {}).status == 200
+    member, _ = config_message(type)
+    for name in NEEDED.get(type, ()):
+        target.fresh()
+        less = body | {member: {key: value for key, value in body[member].items() if key != name}}
+        assert target.ask("POST", PATH, json.dumps(less).encode(), {}).status == 500, name
+
+
+def categories(type: str) -> list[str]:
+    return [each.lower().replace("_", "") for each in CONTRACT.types[type].categories]
+
+
+def steps_of(id: str, version: str = VERSIONS[-1]) -> list[Step]:
+    from contract_tests.fixtures.generate import steps
+
+    return steps(catalogue()[id], Wish(version=version))
+
+
+@pytest.mark.parametrize("type", CONTRACT.types)
+def test_a_full_integration_sets_every_field_that_can_stand_beside_the_others(type: str) -> None:
+    forms = "-".join(categories(type))
+    body = steps_of(f"type/{type}/full-{forms}")[-1].body
+    member, message = config_message(type)
+    assert {field.name for field in message.fields} - set(body[member]) <= {"authorizationData"}
+
+
+def test_values_are_drawn_for_fields_that_there_are() -> None:
+    def names(message: Message) -> Iterator[str]:
+        for field in message.fields:
+            yield field.name
+            if field.message is not None:
+                yield from names(field.message)
+
+    assert set(values.MADE) <= set(names(CONTRACT.integration))
+
+
+# -- what is in them --------------------------------------------------------------------------------------
+
+
+def bodies(line: Mapping[str, Any]) -> Iterator[Body]:
+    for request in (line["request"],) if "request" in line else line["steps"]:
+        body = request.get("body")
+        if isinstance(body, dict):
+            yield body.get("config", body) or {}
+
+
+def ordinary() -> list[Any]:
+    """Give the fixtures that people copy."""
+    return [line for line in lines_of(SHIPPED) if line["id"].startswith(("type/", "conversation/"))]
+
+
+def test_hosts_are_under_example_com() -> None:
+    found = set()
+    for line in ordinary():
+        for body in bodies(line):
+            configs = [body[member.name] for member in CONTRACT.integration.members if member.name in body]
+            found |= {
+                value for config in configs for name, value in config.items() if name.endswith(("endpoint", "Endpoint"))
+            }
+    found.discard("")
+    assert len(found) > 50
+    assert [
+        each for each in found if not re.fullmatch(r"(https?://)?([a-z0-9-]+\.)+example\.com(:8443)?/?", each)
+    ] == []
+
+
+def credentials(message: Message, value: Mapping[str, Any]) -> Iterator[str]:
+    for field in message.fields:
+        inner = value.get(field.name)
+        if field.scrub == "always" and isinstance(inner, str):
+            yield inner
+        elif field.message is not None and isinstance(inner, dict):
+            yield from credentials(field.message, inner)
+
+
+def test_no_create_of_the_ordinary_fixtures_has_the_mask_for_a_credential_or_one_that_could_be_real() -> None:
+    found = []
+    for line in ordinary():
+        for request in (line["request"] | {"request": "POST"},) if "request" in line else line["steps"]:
+            body = request.get("body")
+            if request["request"].startswith("POST") and isinstance(body, dict) and "config" not in body:
+                found += list(credentials(CONTRACT.integration, body))
+    assert len(found) > 50
+    assert MASK not in found
+    assert [each for each in found if "not-a-real-" not in each] == []
+
+
+def test_a_service_account_is_credential_json() -> None:
+    found = [
+        json.loads(body["google"]["serviceAccount"])
+        for line in ordinary()
+        for body in bodies(line)
+        if body.get("google", {}).get("serviceAccount", "").startswith("{")
+    ]
+    assert found
+    assert {each["type"] for each in found} == {"service_account"}
+    assert all(each["client_email"].endswith(".example.com") for each in found)
+
+
+# -- the same everywhere ------------------------------------------------------------------------------------
+
+_DRAW = """
+import hashlib, json
+from contract_tests.fixtures.choices import Seeded
+from contract_tests.fixtures.values import Values
+found = []
+for seed in range(200):
+    values = Values(Seeded(seed, "case"))
+    found += [values.name("quay", seed), values.secret("key"), values.endpoint("ecr"), values.service_account("")]
+    found += [values.uuid(""), values.role(""), values.expires_at(""), values.choices.below(seed + 1)]
+print(hashlib.sha256(json.dumps(found).encode()).hexdigest())
+"""
+
+
+def drawn(python: str, **environment: str) -> str:
+    packages = [Path(module.__file__ or "").parents[1] for module in (yaml, click)]
+    path = os.pathsep.join(str(each) for each in (SHIPPED.parent, *packages))
+    done = subprocess.run(
+        [python, "-c", _DRAW],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={"PYTHONPATH": path, "PATH": os.environ["PATH"], **environment},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def other_pythons() -> list[str]:
+    """Find Pythons of other versions on the path and where pyenv keeps them."""
+    found: dict[int, str] = {}
+    folders = [Path(each) for each in os.environ["PATH"].split(os.pathsep)]
+    folders += sorted(Path.home().glob(".pyenv/versions/3.*/bin"))
+    for folder in folders:
+        for minor in range(11, 16):
+            python = folder / f"python3.{minor}"
+            if minor != sys.version_info.minor and python.exists() and "shims" not in python.parts:
+                found.setdefault(minor, str(python))
+    return list(found.values())
+
+
+def test_other_pythons_and_hash_seeds_draw_the_same() -> None:
+    expected = drawn(sys.executable, PYTHONHASHSEED="1")
+    assert drawn(sys.executable, PYTHONHASHSEED="2") == expected
+    others = other_pythons()
+    if not others:
+        pytest.skip("no other Python is here")
+    assert {python: drawn(python, PYTHONHASHSEED="3") for python in others} == dict.fromkeys(others, expected)
+
+
+def test_two_processes_make_the_same_bytes_of_one_seed() -> None:
+    def output(hash_seed: str) -> bytes:
+        command = [sys.executable, "-m", "contract_tests", "fixtures", "--count", "100", "--seed", "7"]
+        environment = os.environ | {"PYTHONHASHSEED": hash_seed}
+        return subprocess.run(command, capture_output=True, timeout=120, check=True, env=environment).stdout
+
+    assert output("1") == output("2") == run("--count", "100", "--seed", "7").stdout_bytes
+    assert output("1") != run("--count", "100", "--seed", "8").stdout_bytes
+
+
+# -- choosing -----------------------------------------------------------------------------------------------
+
+
+def test_a_type_and_a_verdict_narrow_what_is_made() -> None:
+    assert {line["type"] for line in made("--type", "quay", "--count", "40")} == {"quay"}
+    assert all(status(line) == 200 for line in made("--valid", "--count", "40"))
+    assert all(status(line) >= 400 for line in made("--invalid", "--count", "40"))
+
+
+def status(line: Mapping[str, Any]) -> int:
+    expect = line["expect"][-1] if isinstance(line["expect"], list) else line["expect"]
+    return int(expect["status"])
+
+
+@pytest.mark.parametrize("rule", ["name-unique", "clair-endpoint-required", "null-is-absent", "message-size"])
+def test_a_rule_narrows_what_is_made(rule: str) -> None:
+    found = made("--rule", rule)
+    assert found
+    assert {line["rule"] for line in found} == {rule}
+
+
+def test_minimal_and_full_say_what_bodies_hold() -> None:
+    def sizes(form: str) -> dict[str, int]:
+        return {line["id"]: len(json.dumps(line)) for line in made("--type", "docker", form, "--valid")}
+
+    least, most = sizes("--minimal"), sizes("--full")
+    assert least["type/docker/update-keep"] < most["type/docker/update-keep"]
+
+
+def test_few_fixtures_cover_more_than_as_many_taken_blindly() -> None:
+    lines = [jsonl.line(each) for each in generate(Wish(count=60))]
+    driven = set().union(*(of_line(line) for line in lines))
+    every = [line for line in lines_of(SHIPPED) if line["central"] == VERSIONS[-1]]
+    blind = set().union(*(of_line(every[place]) for place in range(0, len(every), len(every) // 60)))
+    assert len(driven) > len(blind)
+
+
+def test_more_than_there_are_cases_are_drawn_anew_and_the_rare_first() -> None:
+    lines = made("--type", "ibm", "--rule", "ibm-api-key-required", "--count", "40")
+    assert len({line["id"] for line in lines}) == 40
+    cases = Counter(line["id"].partition("#")[0] for line in lines)
+    assert max(cases.values()) - min(cases.values()) <= 2
+    names = [body["name"] for line in lines for body in bodies(line) if body.get("type") == "ibm"]
+    assert len(set(names)) > 30
+
+
+def test_ten_thousand_take_less_than_twenty_seconds_going_by_a_quarter_of_them() -> None:
+    started = time.process_time()
+    assert sum(1 for _ in generate(Wish(count=2_500))) == 2_500
+    assert time.process_time() - started < 20 / 4
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("--type", "qay"), "'qay' is none; did you mean quay"),
+        (("--rule", "name-uniqe"), "did you mean name-unique"),
+        (("--rule", "google-not-created", "--central-version", "4.11"), "4.12 has"),
+        (("--all",), "-o DIR"),
+        (("--all", "--type", "quay", "-o", "x"), "--all makes everything"),
+        (("--format", "json"), "-o DIR"),
+        (("--coverage", "nowhere"), "there is no JSON Lines file"),
+        (("--at", "http://127.0.0.1:1"), "no answer from http://127.0.0.1:1"),
+        (("--from-url", "http://127.0.0.1:1"), "no answer from http://127.0.0.1:1"),
+        (("--from-url", "central"), "is not a URL"),
+        (("--type", "clair", "--rule", "name-unique"), "no case is what was asked for"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_wrong_word_is_told_with_the_way_out(words: tuple[str, ...], named: str) -> None:
+    result = run(*words)
+    assert result.exit_code == 2
+    assert named in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+
+
+def test_a_folder_with_something_else_is_told_by_file_and_line(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"id": 5}\n', "utf-8")
+    result = run("--coverage", str(tmp_path))
+    assert result.exit_code == 2
+    assert "a.jsonl line 1 is no fixture" in result.output
+
+
+def test_forms_go_to_files_of_their_own(tmp_path: Path) -> None:
+    result = run("--type", "ibm", "--format", "curl", "--format", "json", "-o", str(tmp_path / "x"))
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "x/fixtures.sh").exists()
+    assert json.loads((tmp_path / "x/json/integrations/ibm/minimal-registry.json").read_text("utf-8"))["type"] == "ibm"
+    assert run("--type", "ibm", "-o", str(tmp_path / "ibm.jsonl")).exit_code == 0
+    assert (tmp_path / "ibm.jsonl").read_text("utf-8").count("\n") > 20
+
+
+# -- other servers ------------------------------------------------------------------------------------------
+
+
+def test_a_running_mock_answers_as_the_one_in_the_process() -> None:
+    words = ("--type", "ibm", "--seed", "3")
+    with running() as mock:
+        assert made(*words, "--at", mock.url) == made(*words)
+
+
+def test_a_server_that_breaks_a_rule_gets_no_fixture_of_it() -> None:
+    with running(Settings(faults=("name-unique",))) as broken:
+        result = run("--rule", "name-unique", "--at", broken.url)
+    assert result.exit_code == 2
+    assert "a create that was to be refused was taken" in result.output
+
+
+class NotReset:
+    """A session with a server that has no way to be reset, and that keeps count of what it holds."""
+
+    def __init__(self) -> None:
+        self.mock = Mock()
+        self.asked: list[tuple[str, str]] = []
+
+    def request(self, method: str, url: str, *, data: Any, headers: Any, **_: Any) -> Any:
+        path = url.removeprefix("http://central.test")
+        self.asked.append((method, path))
+        answer = self.mock.ask(method, path, data, headers)
+        return SimpleNamespace(
+            status_code=404 if "__admin" in path else answer.status, headers=answer.headers, text=answer.text
+        )
+
+    def count(self) -> int:
+        return len(self.mock.ask("GET", PATH, None, {}).json["integrations"])
+
+
+def test_a_server_that_cannot_be_reset_gets_back_what_was_created_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = NotReset()
+    monkeypatch.setattr("requests.Session", lambda: session)
+    before = session.count()
+    words = ("--rule", "name-unique", "--at", "http://central.test")
+    refused = run(*words)
+    assert refused.exit_code == 2
+    assert "--allow-writes lets the recording write to it" in refused.output
+    assert session.count() == before
+    assert made(*words, "--allow-writes") == made("--rule", "name-unique")
+    assert session.count() == before
+    scanner = next(each["id"] for each in CONTRACT.defaults if each["type"] == "scannerv4")
+    assert [path for method, path in session.asked if method != "GET" and scanner in path] == []
+
+
+SECRETS: Body = {
+    "name": "Acme production",
+    "type": "docker",
+    "categories": ["REGISTRY"],
+    "docker": {"endpoint": "https://robot:pw@registry.acme.test:5000/v2", "username": "acme-ci", "password": "hunter2"},
+    "skipTestIntegration": True,
+}
+
+
+def test_integrations_of_a_running_central_lose_what_is_their_own() -> None:
+    with running(Settings(empty=True)) as mock:
+        found = {"name": "Autogenerated https://registry.acme.test for cluster acme", "autogenerated": True}
+        source = {"clusterId": "acme-cluster", "namespace": "acme-ns", "imagePullSecretName": "acme-pull"}
+        for body in (SECRETS, SECRETS | found | {"source": source, "clusterId": "acme-cluster"}):
+            create(mock.url, body)
+        lines = made("--from-url", mock.url)
+    text = json.dumps(lines)
+    assert not re.search(r"acme|hunter2|robot:pw", text, re.IGNORECASE)
+    sent = [body for line in lines[:2] for body in bodies(line) if "docker" in body]
+    assert {body["docker"]["endpoint"] for body in sent} == {"https://host-1.example.com:5000"}
+    assert {body["docker"]["username"] for body in sent} == {"username-1"}
+    assert all(body["docker"]["password"].startswith("not-a-real-") for body in sent)
+    flagged = [line for line in lines if "Autogenerated" in line.get("note", "")]
+    assert len(flagged) == 1
+    (one,) = (body for body in bodies(flagged[0]) if body)
+    assert one["clusterId"] == one["source"]["clusterId"] != "acme-cluster"
+    assert all(status(line) == 200 for line in lines)
+
+
+def test_every_type_of_a_running_central_is_made_a_fixture_that_is_taken() -> None:
+    with running(Settings(version="4.11")) as mock:
+        for line in made("--valid", "--central-version", "4.11"):
+            if line["id"].startswith("odd/") or re.fullmatch(r"type/[^/]+/full-.*", line["id"]):
+                for body in bodies(line):
+                    create(mock.url, body)
+        found = made("--from-url", mock.url, "--central-version", "4.11")
+    assert {line["type"] for line in found} >= set(CONTRACT.types)
+    assert [(line["id"], status(line)) for line in found if status(line) != 200] == []
+
+
+def create(url: str, body: Body) -> None:
+    import requests
+
+    requests.post(url + PATH, json=body, timeout=10)
+
+
+def test_a_token_goes_to_the_server_and_nowhere_else(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("mock-admin-token\n", "utf-8")
+    with running(Settings(auth=True)) as mock:
+        assert "answered 403" in run("--from-url", mock.url).output
+        result = run("--from-url", mock.url, "--token-file", str(token))
+    assert result.exit_code == 0
+    assert "mock-admin-token" not in result.output
+
+
+# -- for people who write hypothesis tests ------------------------------------------------------------------
+
+
+@hypothesis.settings(deadline=None)
+@given(strategies.realistic())
+def test_realistic_integrations_are_taken(integration: Body) -> None:
+    target = Mock()
+    assert target.ask("POST", PATH, json.dumps(integration).encode(), {}).status == 200
+
+
+def test_what_is_found_shrinks_to_something_readable() -> None:
+    found = hypothesis.find(strategies.realistic(types=["quay"], form="minimal"), lambda _: True)
+    assert found == {
+        "name": "payments quay 0000-1",
+        "type": "quay",
+        "categories": ["REGISTRY"],
+        "quay": {"endpoint": "quay.example.com"},
+        "skipTestIntegration": True,
+    }
+
+
+def test_a_conversation_of_a_rule_shrinks_to_its_first_case() -> None:
+    case, steps = hypothesis.find(strategies.conversations(rules=["name-unique"]), lambda _: True)
+    assert case.id == "name-unique/create"
+    assert [step.body["name"] for step in steps] == ["payments docker 0000-1"] * 2
+
+
+def test_no_case_is_a_clear_error() -> None:
+    with pytest.raises(ValueError, match="no case of Central"):
+        hypothesis.find(strategies.conversations(rules=["name-unique"], types=["clair"]), lambda _: True)
