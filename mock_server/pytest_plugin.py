@@ -1,6 +1,6 @@
 """The pytest fixture `mock_central`: a fresh Central on a loopback port for each test.
 
-``@pytest.mark.mock_central(as_deployed=True, auth=True)`` chooses its settings.
+``@pytest.mark.mock_central(as_deployed=True, auth=True)`` chooses its settings; troubles are texts there.
 Loaded in every pytest run of its environment, so nothing of ours is imported up here.
 """
 
@@ -28,11 +28,14 @@ def _mock_central_servers() -> Iterator[Any]:
     """Keep one running mock for each set of settings; a test gets it reset."""
     from mock_server.server import running
     from mock_server.settings import Settings
+    from mock_server.trouble import parse
 
     servers: dict[Settings, MockServer] = {}
     with ExitStack() as stack:
 
         def server(**chosen: Any) -> MockServer:
+            if "troubles" in chosen:
+                chosen["troubles"] = tuple(map(parse, chosen["troubles"]))
             settings = Settings(**{"fatal_answers": True} | chosen)
             if settings not in servers:
                 servers[settings] = stack.enter_context(running(settings))

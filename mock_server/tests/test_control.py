@@ -2,6 +2,7 @@
 
 import json
 import threading
+import urllib.error
 import urllib.request
 
 import pytest
@@ -10,6 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from mock_server.control import MOST_WAITING, PREFIX, document
 from mock_server.server import running
 from mock_server.tests.conftest import Answer, Api, ask, docker
+from mock_server.tests.test_cli import serving, url_in
 
 
 def control(api, method, rest, body=None, **headers) -> Answer:
@@ -136,7 +138,7 @@ def test_registries_are_changed_while_running(api):
     assert "status=401" in api.test(docker()).message
     answer = control(api, "PUT", "/probe", {"rules": [{"host": "*", "outcome": "down"}]})
     assert answer.status == 400
-    assert "the outcome is not one of pass, unreachable" in answer.message
+    assert "down: the outcome is not one of pass, unreachable" in answer.message
 
 
 def test_requests_are_listed_counted_and_forgotten(api):
@@ -201,6 +203,23 @@ def test_a_stream_that_is_never_read_holds_nothing(api):
         answer = client.head(f"{PREFIX}/requests/stream")
         assert answer.status_code == 200
         answer.close()
+
+
+def test_a_client_that_leaves_lets_go_of_its_stream():
+    with serving() as (_, banner):
+        url = url_in(banner)
+        for _ in range(MOST_WAITING * 2):
+            for _ in range(20):  # the server hears of the end when it sends something
+                try:
+                    stream = urllib.request.urlopen(f"{url}{PREFIX}/requests/stream", timeout=10)
+                    break
+                except urllib.error.HTTPError as error:
+                    error.close()  # 429: as many as may
+                    urllib.request.urlopen(f"{url}/v1/imageintegrations", timeout=10).close()
+            else:
+                raise AssertionError("every stream is still held")
+            assert stream.readline() == b"retry: 1000\n"
+            stream.close()
 
 
 def test_any_origin_may_call_central_but_not_control():

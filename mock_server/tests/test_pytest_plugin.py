@@ -79,6 +79,11 @@ def test_trouble(mock_central):
         create(mock_central.url, "mine")
     create(mock_central.url, "mine")
     assert mock_central.troubles.listed[0].met == 1
+@pytest.mark.mock_central(troubles=["GetImageIntegrations code=503 times=1"])
+def test_troubles_of_the_start(mock_central):
+    with pytest.raises(urllib.error.HTTPError, match="503"):
+        names(mock_central.url)
+    assert len(names(mock_central.url)) == 12
 def test_journal(mock_central):
     assert mock_central.journal.count() == 0
     create(mock_central.url, "mine")
@@ -106,7 +111,7 @@ def test_nothing_is_left(mock_central):
     assert [each["name"] for each in mock_central.app.entrance.worlds.listed()] == [""]
 """
     )
-    pytester.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=6)
+    pytester.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=7)
 
 
 def test_the_tests_of_the_docs_pass(pytester):
