@@ -16,13 +16,15 @@ Body = dict[str, Any]
 NEEDED: Mapping[str, tuple[str, ...]] = {
     "docker": (),
     "quay": ("endpoint",),
-    "ecr": ("registryId", "region", "accessKeyId", "secretAccessKey"),
+    "ecr": ("registryId", "accessKeyId", "secretAccessKey", "region"),
     "artifactregistry": ("endpoint", "serviceAccount"),
+    "google": ("endpoint", "serviceAccount", "project"),
     "azure": ("endpoint", "password"),
     "ibm": ("endpoint", "apiKey"),
     "clair": ("endpoint",),
     "clairV4": ("endpoint",),
     "clairify": ("endpoint",),
+    "scannerv4": (),
 }
 """What a client of the type needs; every other field of the config may be left out."""
 

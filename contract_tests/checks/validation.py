@@ -756,7 +756,7 @@ def update_replaces(central: Central) -> None:
         ("PUT", central.put),
         ("PATCH", partial(central.patch, update_password=True)),
     ]
-    others = central.some([like for like in NEEDED if like != "docker"], 0, 4)
+    others = central.some([like for like in NEEDED if like in central.creatable_types and like != "docker"], 0, 4)
     with central.case():
         id, _ = central.created_from(_full_and_least(central, "docker")[0])
         for like in ("docker", *others):

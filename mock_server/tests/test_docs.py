@@ -13,8 +13,6 @@ ROOT = Path(__file__).parents[2]
 _SPEC = importlib.util.spec_from_file_location("generate_docs", ROOT / "docs/generate.py")
 generate = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(generate)
-
-PLANNED = {"--upstream"}
 """Options that the asks name and that another part of the mock is to bring."""
 
 PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")})
@@ -96,6 +94,6 @@ def test_the_asks_name_real_options_and_control_calls():
     }
     text = (ROOT / "docs/asks.md").read_text("utf-8")
     used = {word for code in re.findall(r"`([^`]+)`", text) for word in code.split() if word.startswith("--")}
-    assert used - known - PLANNED == set()
+    assert used - known == set()
     for path in re.findall(r"/__admin(/[a-z]+)", text):
         assert path in control.document()["paths"], path
