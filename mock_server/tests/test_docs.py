@@ -13,7 +13,6 @@ ROOT = Path(__file__).parents[2]
 _SPEC = importlib.util.spec_from_file_location("generate_docs", ROOT / "docs/generate.py")
 generate = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(generate)
-"""Options that the asks name and that another part of the mock is to bring."""
 
 PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")})
 
