@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -130,3 +131,18 @@ def test_a_proxy_in_between_sees_no_write_to_a_foreign_id(mock: MockServer, tmp_
     assert not [line for line in written for id in FOREIGN if id in line]
     assert requests.get(f"{mock.url}{COLLECTION}", timeout=5).json() == before
     assert not list(tmp_path.glob("*.ledger"))
+
+
+def test_what_central_deletes_early_and_answers_404_leaves_room(transport: Transport, mock: MockServer) -> None:
+    """Central says 404 to a DELETE that comes before it has written the health record, and deletes all the same."""
+    room = 3
+    transport.options = replace(transport.options, max_live=room)
+    central = Central(transport, "create", Shared("run", "4.12"))
+    for _ in range(3 * room):
+        id, _ = central.created()
+        requests.delete(f"{mock.url}{COLLECTION}/{id}", timeout=10).raise_for_status()
+        assert central.delete(id).status == 404
+    for _ in range(room + 1):
+        central.created()
+    with pytest.raises(OwnershipError, match="more than 3 integrations of this run would exist"):
+        central.created()
