@@ -1,9 +1,10 @@
 """Who is let in, and in which words the others are refused."""
 
 import base64
+from dataclasses import fields
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mock_server import contract as contracts
@@ -128,8 +129,14 @@ def test_the_credentials_can_be_chosen():
 @given(st.binary(max_size=24))
 def test_any_header_is_answered(raw):
     """Neither bytes that are not ASCII nor half-encoded ones break the comparison."""
+    assume(raw.decode("latin-1") not in KNOWN)  # hypothesis draws texts that it finds in the code, too
     for authorization in (raw.decode("latin-1"), "Bearer " + raw.decode("latin-1"), basic(raw)):
         assert ask(GUARDED.app, "DELETE", f"{PATH}/{ID}", headers={"Authorization": authorization}).status == 401
 
 
 GUARDED = Api(auth=True)
+_GIVEN = Credentials()
+KNOWN = {
+    f"{_GIVEN.username}:{_GIVEN.password}",
+    *(getattr(_GIVEN, field.name) for field in fields(_GIVEN) if field.name.endswith("_token")),
+}
