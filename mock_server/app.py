@@ -20,7 +20,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 from werkzeug.routing import Rule as Route
 
-from mock_server import protojson
+from mock_server import console, protojson
 from mock_server.central import MAX_MESSAGE, AnswerContractError, Central
 from mock_server.contract import Contract, Operation
 from mock_server.control import Control
@@ -84,6 +84,8 @@ class MockCentral(Flask):
             self._bind(operation, HANDLERS[operation.id])
         for control in Control(self).routes():
             self._route(*control)
+        for page in console.routes(self):
+            self._route(*page)
         self.entrance = Entrance(self, create_app)
         self.register_error_handler(Exception, self.failed)
         if settings.cors is not None:
@@ -98,7 +100,7 @@ class MockCentral(Flask):
             collection = path.removesuffix("<id>")
             self.url_map.add(Route(collection, methods=[operation.method], endpoint=operation.id, defaults={"id": ""}))
 
-    def _route(self, path: str, method: str, endpoint: str, view: Callable[..., Response]) -> None:
+    def _route(self, path: str, method: str, endpoint: str, view: console.View) -> None:
         self.url_map.add(Route(path, methods=[method], endpoint=endpoint))
         self.view_functions[endpoint] = view
 

@@ -135,6 +135,10 @@ class Control:
         """Show the description of these calls."""
         return document()
 
+    def contract(self, world: World) -> Json:
+        """Show the contract."""
+        return dict(world.central.contract.document)
+
     # -- the journal ------------------------------------------------------------------------------
 
     def requests(self, world: World) -> Json:
@@ -217,6 +221,19 @@ class Control:
         central = world.central
         central.store.replace(states.checked(sent, central.contract, central.judge))
         return self.scenario(world)
+
+    def integrations(self, world: World) -> Json:
+        """List what is stored, as the API shows it."""
+        return dict(json.loads(world.central.store.list_answer()))
+
+    def remove_integration(self, world: World, id: str) -> Json:
+        """Take one integration out."""
+        store = world.central.store
+        with store.lock:
+            if store.get(id) is None:
+                raise refuse(404, f"there is no integration {id!r}; GET {PREFIX}/integrations lists them")
+            store.remove(id)
+        return {"removed": 1}
 
     # -- trouble, faults, registries --------------------------------------------------------------
 

@@ -1,0 +1,237 @@
+// The journal, live.
+
+import { call, central, follow } from "./api.js";
+import { act, button, code, expandable, field, h, has, pretty, table } from "./dom.js";
+
+/** Requests that the page remembers. */
+const MOST = 5000;
+/** Requests that are asked for first, so that something is there at once. */
+const FIRST = 200;
+const SECONDS_UNTIL_NEXT_TRY = 1;
+
+/** Make the part. */
+export function part(section) {
+  let entries = []; // newest first
+  let fitting = []; // those of them that fit the filters
+  let older = []; // from before the first ones, oldest first, until the stream comes to those
+  let arrived = []; // waits for the next frame, or for the end of a pause
+  let first = 0;
+  let newest = 0;
+  let frame = 0;
+  let paused = false;
+  let connection = null;
+
+  const search = h("input", { type: "search", name: "search" });
+  const method = choice("method", ["GET", "POST", "PUT", "PATCH", "DELETE"]);
+  const status = choice("status", ["2xx", "4xx", "5xx"]);
+  const warned = h("input", { type: "checkbox", name: "warned" });
+  const state = h("span", { class: "dim", role: "status" });
+  const shown = h("span", { class: "dim" });
+  const pause = h("button", { type: "button", "aria-pressed": "false" }, "Pause");
+  const rows = table({
+    label: "Requests, newest first",
+    columns: [["Time"], ["Method"], ["Request"], ["Status"], ["Rule", "wide"], ["ms", "number wide"]],
+    row,
+    none: "No request yet that fits. What clients ask of this Central appears here.",
+  });
+
+  section.append(
+    h(
+      "form",
+      { class: "bar", "aria-label": "Filters", oninput: redraw, onsubmit: (event) => event.preventDefault() },
+      field("Search", search),
+      field("Method", method),
+      field("Status", status),
+      h("label", {}, warned, " off the contract"),
+    ),
+    h("div", { class: "buttons" }, pause, button("Clear", clear), state, shown),
+    rows.element,
+  );
+  pause.addEventListener("click", () => {
+    paused = !paused;
+    pause.setAttribute("aria-pressed", String(paused));
+    flush();
+  });
+
+  function fits(entry) {
+    return (
+      (!method.value || entry.method === method.value) &&
+      (!status.value || String(entry.status)[0] === status.value[0]) &&
+      (!warned.checked || entry.warnings.length > 0) &&
+      (!search.value || has(entry.searched, search.value))
+    );
+  }
+
+  function redraw() {
+    fitting = entries.filter(fits);
+    rows.show(fitting);
+    tell();
+  }
+
+  function tell() {
+    const all = entries.length;
+    shown.textContent = fitting.length === all ? `${all} requests` : `${fitting.length} of ${all} requests`;
+    pause.textContent = paused ? `Go on (${arrived.length} new)` : "Pause";
+  }
+
+  // -- arriving: as many as come within a frame are put there at once ----------------------------
+
+  function got(text) {
+    const entry = summary(JSON.parse(text), text);
+    if (entry.number < first) {
+      older.push(entry);
+    } else if (entry.number > newest) {
+      newest = entry.number;
+      arrived.push(entry);
+      if (arrived.length > MOST) arrived.shift();
+      frame ||= requestAnimationFrame(flush);
+    } else if (older.length) {
+      entries = entries.concat(older.reverse()).slice(0, MOST);
+      older = [];
+      redraw();
+    }
+  }
+
+  function flush() {
+    frame = 0;
+    if (!paused && arrived.length) {
+      entries = arrived.reverse().concat(entries).slice(0, MOST);
+      const fresh = arrived.filter(fits);
+      fitting = fresh.concat(fitting);
+      while (fitting.at(-1)?.number < entries.at(-1).number) fitting.pop();
+      arrived = [];
+      rows.put(fresh, fitting);
+    }
+    tell();
+  }
+
+  async function connect(signal) {
+    const { requests } = await call("GET", `requests?limit=${FIRST}`);
+    if (signal.aborted) return;
+    entries = requests.map((each) => summary(each, JSON.stringify(each))).reverse();
+    [older, arrived] = [[], []];
+    first = entries.at(-1)?.number ?? 0;
+    newest = entries[0]?.number ?? 0;
+    redraw();
+    state.textContent = "live";
+    await follow(Math.max(newest - MOST, 0), got, signal);
+  }
+
+  async function stay(signal) {
+    while (!signal.aborted) {
+      try {
+        await connect(signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        state.textContent = `not live: ${error.message}`;
+        await new Promise((resolve) => setTimeout(resolve, SECONDS_UNTIL_NEXT_TRY * 1000));
+      }
+    }
+  }
+
+  async function clear() {
+    await call("DELETE", "requests");
+    [entries, older, arrived] = [[], [], []];
+    redraw();
+  }
+
+  return {
+    show() {
+      connection?.abort();
+      connection = new AbortController();
+      stay(connection.signal);
+    },
+    hide() {
+      connection?.abort();
+      state.textContent = "";
+    },
+  };
+}
+
+function choice(name, values) {
+  return h("select", { name }, h("option", { value: "" }, "all"), values.map((each) => h("option", {}, each)));
+}
+
+// What a row and the filters need; the rest stays a text until somebody opens it.
+function summary(entry, text) {
+  const { number, time, method, path, query, operation, status, rule, warnings, trouble, ms, body } = entry;
+  const name = body?.name ?? body?.config?.name ?? "";
+  const searched = [method, path, query, operation, status, rule, ...warnings, trouble, name].join(" ").toLowerCase();
+  return { number, time, method, path, query, status, rule, warnings, trouble, ms, text, searched };
+}
+
+function row(entry) {
+  const target = entry.query ? `${entry.path}?${entry.query}` : entry.path;
+  return expandable(
+    target,
+    (opener) => [
+      h("td", {}, h("time", { datetime: entry.time, title: entry.time }, clock(entry.time))),
+      h("td", {}, entry.method),
+      h(
+        "td",
+        { class: "main" },
+        opener,
+        entry.warnings.map((each) => h("div", { class: "warning" }, each)),
+        entry.trouble && h("div", { class: "trouble" }, `met ${entry.trouble}`),
+      ),
+      h("td", { class: `status s${String(entry.status)[0]}` }, entry.status),
+      h("td", { class: "wide" }, entry.rule),
+      h("td", { class: "number wide" }, entry.ms.toFixed(1)),
+    ],
+    () => details(JSON.parse(entry.text)),
+  );
+}
+
+function clock(time) {
+  const at = new Date(time);
+  const two = (number) => String(number).padStart(2, "0");
+  return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}.${String(at.getMilliseconds()).padStart(3, "0")}`;
+}
+
+function details(entry) {
+  const line = curl(entry);
+  const copied = h("span", { class: "dim", role: "status" });
+  const block = code(line, "curl line");
+  const copy = h("button", { type: "button" }, "Copy");
+  copy.addEventListener("click", () =>
+    act(copy, async () => {
+      getSelection().selectAllChildren(block);
+      // Browsers give the clipboard to secure pages only.
+      await navigator.clipboard?.writeText(line);
+      copied.textContent = navigator.clipboard ? "copied" : "marked; copy it with Ctrl+C";
+    }),
+  );
+  const facts = [
+    ["operation", entry.operation],
+    ["rule", entry.rule],
+    ["trouble", entry.trouble],
+    ["took", `${entry.ms} ms`],
+  ];
+  return [
+    h("p", { class: "dim" }, facts.filter(([, value]) => value).map(([name, value]) => `${name} ${value}`).join(", ")),
+    h("h3", {}, "Sent"),
+    code(pretty(entry.headers), "headers"),
+    entry.body !== null && code(pretty(entry.body), "sent body"),
+    h("h3", {}, `Answered ${entry.status}`),
+    entry.answer === null ? h("p", { class: "dim" }, "no body") : code(pretty(entry.answer), "answered body"),
+    h("h3", {}, "Again"),
+    block,
+    h("p", { class: "buttons" }, copy, copied, h("span", { class: "dim" }, "Credentials read ****** here: put yours in.")),
+  ];
+}
+
+function curl(entry) {
+  const byte = (letter) => `%${letter.charCodeAt(0).toString(16).padStart(2, "0").toUpperCase()}`;
+  const path = entry.path.replace(/[^\w\-./~:@!$&'()*+,;=]/g, byte); // WSGI's spelling: a letter a byte
+  const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+  const words = ["curl"];
+  if (entry.method !== "GET") words.push("-X", entry.method);
+  words.push(quoted(central + path + (entry.query && `?${entry.query}`)));
+  for (const name of ["authorization", "content-type", "prefer"]) {
+    if (entry.headers[name]) words.push("-H", quoted(`${name}: ${entry.headers[name]}`));
+  }
+  if (entry.body !== null) {
+    words.push("-d", quoted(typeof entry.body === "string" ? entry.body : JSON.stringify(entry.body)));
+  }
+  return words.join(" ");
+}

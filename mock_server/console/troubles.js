@@ -1,0 +1,113 @@
+// Troubles: what requests meet besides, or instead of, what Central would do.
+
+import { call } from "./api.js";
+import { act, button, field, h, table } from "./dom.js";
+
+const SECONDS_BETWEEN_LOOKS = 1;
+
+/** Make the part. */
+export function part(section) {
+  let ids = "";
+  let counts = new Map();
+  let timer = 0;
+  let form = null;
+
+  const rows = table({
+    label: "Troubles",
+    columns: [["Id", "number"], ["What"], ["Matched", "number"], ["Met", "number"], [""]],
+    row,
+    none: "No trouble: requests are answered as Central answers them.",
+  });
+  section.append(
+    h("p", { class: "dim" }, "The first trouble that a request meets counts. A code refuses; a fault spoils the answer."),
+    rows.element,
+    h("div", { class: "buttons" }, button("Remove all", () => change("DELETE", "troubles"))),
+  );
+
+  async function change(...asked) {
+    await call(...asked);
+    await look();
+  }
+
+  async function look() {
+    const { troubles } = await call("GET", "troubles");
+    // Only the counts change by themselves; rows that stay keep the focus.
+    const now = troubles.map((each) => each.id).join();
+    if (now !== ids || !troubles.length) {
+      ids = now;
+      counts = new Map();
+      rows.show(troubles);
+    }
+    for (const { id, matched, met } of troubles) {
+      const [first, second] = counts.get(id);
+      first.textContent = matched;
+      second.textContent = met;
+    }
+  }
+
+  function row({ id, matched, met, ...rest }) {
+    const words = Object.entries(rest).map(([key, value]) => `${key}=${value}`);
+    const cells = [matched, met].map((number) => h("td", { class: "number" }, number));
+    counts.set(id, cells);
+    const remove = button("Remove", () => change("DELETE", `troubles/${id}`), { "aria-label": `Remove trouble ${id}` });
+    return h(
+      "tbody",
+      {},
+      h("tr", {}, h("td", { class: "number" }, id), h("td", { class: "main code" }, words.join(" ")), cells, h("td", { class: "number" }, remove)),
+    );
+  }
+
+  async function makeForm() {
+    const [document_, contract] = await Promise.all([call("GET", "openapi.json"), call("GET", "contract.json")]);
+    const operations = Object.values(contract.paths).flatMap((item) => Object.values(item).map((each) => each.operationId));
+    const { properties } = document_.components.schemas.Trouble;
+    const add = h("button", { type: "submit", class: "main" }, "Add");
+    form = h(
+      "form",
+      { class: "fields", "aria-label": "A new trouble" },
+      h("h3", {}, "A new trouble"),
+      Object.entries(properties).map(([name, schema]) => fieldOf(name, schema, operations.filter(Boolean))),
+      h("p", { class: "buttons" }, add),
+    );
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      act(add, async () => {
+        await change("POST", "troubles", sent(new FormData(form), properties));
+        form.reset();
+      });
+    });
+    section.append(form);
+  }
+
+  return {
+    async show() {
+      clearInterval(timer);
+      timer = setInterval(() => look().catch(() => {}), SECONDS_BETWEEN_LOOKS * 1000);
+      await look();
+      if (!form) await makeForm();
+    },
+    hide() {
+      clearInterval(timer);
+    },
+  };
+}
+
+// The form is what the document of the control calls says of a trouble.
+function fieldOf(name, schema, operations) {
+  const choices = schema.enum ?? (name === "operation" ? operations : null);
+  const input = choices
+    ? h("select", { name }, h("option", { value: "" }, ""), choices.map((each) => h("option", {}, each)))
+    : h("input", { name, autocomplete: "off", ...numeric(schema) });
+  return field(name, input, schema.description);
+}
+
+function numeric({ type, minimum, maximum }) {
+  return type === "integer" ? { type: "number", min: minimum, max: maximum } : { type: "text" };
+}
+
+function sent(data, properties) {
+  const given = [...data].filter(([, value]) => value !== "");
+  return Object.fromEntries(
+    given.map(([name, value]) => [name, properties[name].type === "integer" ? Number(value) : value]),
+  );
+}
