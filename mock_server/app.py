@@ -10,7 +10,7 @@ import gzip
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import quote as percent_encoded

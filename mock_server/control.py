@@ -226,13 +226,13 @@ class Control:
         """List what is stored, as the API shows it."""
         return dict(json.loads(world.central.store.list_answer()))
 
-    def remove_integration(self, world: World, id: str) -> Json:
+    def remove_integration(self, world: World, integration: str) -> Json:
         """Take one integration out."""
         store = world.central.store
         with store.lock:
-            if store.get(id) is None:
-                raise refuse(404, f"there is no integration {id!r}; GET {PREFIX}/integrations lists them")
-            store.remove(id)
+            if store.get(integration) is None:
+                raise refuse(404, f"there is no integration {integration!r}; GET {PREFIX}/integrations lists them")
+            store.remove(integration)
         return {"removed": 1}
 
     # -- trouble, faults, registries --------------------------------------------------------------

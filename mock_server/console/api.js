@@ -52,7 +52,15 @@ function askForToken(refused) {
 
 // -- calls ---------------------------------------------------------------------------------------
 
-/** Send a request to a control call and give its answer; throws an Error with the text of a refusal. */
+/** What the mock refuses; the message is its text. */
+export class Refusal extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** Send a request to a control call and give its answer; throws a Refusal, or an Error where nobody answers. */
 export async function send(path, options = {}) {
   for (;;) {
     const sent = authorization();
@@ -61,7 +69,7 @@ export async function send(path, options = {}) {
       const changed = authorization().Authorization !== sent.Authorization;
       if (changed || (await askForToken(Boolean(sent.Authorization)))) continue;
     }
-    if (!answer.ok) throw new Error(await refusal(answer));
+    if (!answer.ok) throw new Refusal(answer.status, await refusal(answer));
     return answer;
   }
 }

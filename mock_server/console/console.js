@@ -1,7 +1,7 @@
 // The frame of the console: which part is shown, how the mock is, and the reset.
 
 import { call, world } from "./api.js";
-import { act, h } from "./dom.js";
+import { act, attempt, h } from "./dom.js";
 
 const PARTS = {
   requests: () => import("./requests.js"),
@@ -18,43 +18,61 @@ const SECONDS_BETWEEN_LOOKS = 2;
 
 const main = document.getElementById("main");
 const links = [...document.querySelectorAll("nav a")];
-const opened = new Map();
+const opened = new Map(); // promises of parts by their names
 let current = null;
 
 // -- parts: each a section, made when it is first asked for; `show` and `hide` tell it that it is looked at ---------
 
-async function open(name) {
+function open(name) {
+  if (!opened.has(name)) {
+    const made = make(name);
+    made.catch(() => opened.delete(name));
+    opened.set(name, made);
+  }
+  return opened.get(name);
+}
+
+async function make(name) {
+  const { part } = await PARTS[name]();
   const link = links.find((each) => each.hash === `#${name}`);
   const title = h("h2", { id: `${name}-title`, tabindex: "-1" }, link.textContent);
   const section = h("section", { "aria-labelledby": title.id, hidden: true }, title);
   main.append(section);
-  const made = { section, show() {}, hide() {} };
-  opened.set(name, made);
-  Object.assign(made, (await PARTS[name]()).part(section));
-  return made;
+  return { section, hide() {}, ...part(section) };
+}
+
+function asked() {
+  const [name, ...rest] = location.hash.slice(1).split("/");
+  return [Object.hasOwn(PARTS, name) ? name : "requests", ...rest];
 }
 
 async function go(byHand) {
-  const [name, ...rest] = location.hash.slice(1).split("/");
-  const wanted = name in PARTS ? name : "requests";
+  const [wanted] = asked();
   for (const link of links) {
     if (link.hash === `#${wanted}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  const part = opened.get(wanted) ?? (await open(wanted));
+  let part;
+  try {
+    part = await open(wanted);
+  } catch {
+    say("the mock does not answer; is it still running?");
+    return;
+  }
+  if (asked()[0] !== wanted) return; // another was asked for meanwhile
   if (part !== current) current?.hide();
   current = part;
-  for (const each of opened.values()) each.section.hidden = each !== part;
+  for (const each of main.querySelectorAll(":scope > section")) each.hidden = each !== part.section;
   if (byHand) part.section.querySelector("h2").focus();
-  look(part, rest);
+  look();
 }
 
-function look(part, rest) {
-  const title = part.section.querySelector("h2");
-  act(title, () => part.show(...rest));
+function look() {
+  attempt(current.section.querySelector("h2"), () => current.show(...asked().slice(1)));
 }
 
 window.addEventListener("hashchange", () => go(true));
+for (const link of links) link.addEventListener("click", () => link.hash === location.hash && go(true));
 document.getElementById("skip").addEventListener("click", (event) => {
   event.preventDefault();
   current?.section.querySelector("h2").focus();
@@ -63,7 +81,7 @@ document.getElementById("skip").addEventListener("click", (event) => {
 // A page that nobody looks at asks for nothing: it would hold a thread of the mock.
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) current?.hide();
-  else if (current) look(current, location.hash.split("/").slice(1));
+  else if (current) look();
 });
 
 // -- how the mock is -----------------------------------------------------------------------------

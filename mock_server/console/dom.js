@@ -28,18 +28,22 @@ export function field(label, input, hint = "") {
   return h("label", { class: "field" }, h("span", {}, label), input, hint && h("small", {}, hint));
 }
 
+/** Run something; an error is told right behind the element that it belongs to. */
+export async function attempt(element, action) {
+  tell(element, "");
+  try {
+    await action();
+  } catch (error) {
+    tell(element, error.message);
+  }
+}
+
 /** Run what a control is for, once at a time; an error is told right behind the control. */
 export async function act(element, action) {
   if (element.getAttribute("aria-busy") === "true") return;
   const section = element.closest("section");
-  const place = element.closest("form, .buttons") ?? element;
-  tell(place, "");
   element.setAttribute("aria-busy", "true");
-  try {
-    await action();
-  } catch (error) {
-    tell(place, error.message);
-  }
+  await attempt(element.closest("form, .buttons") ?? element, action);
   element.removeAttribute("aria-busy");
   // A row that goes takes the focus with it.
   if (!element.isConnected && document.activeElement === document.body) section?.querySelector("h2").focus();
@@ -57,7 +61,7 @@ export function pretty(value) {
 
 /** Make a block of code that can be scrolled by keyboard. */
 export function code(text, label) {
-  return h("pre", { tabindex: "0", role: "region", "aria-label": label }, text);
+  return h("pre", { class: "code-block", tabindex: "0", role: "region", "aria-label": label }, text);
 }
 
 /**

@@ -88,7 +88,7 @@ export function part(section) {
         {},
         h("td", {}, h("label", { class: "code" }, box, " ", name)),
         h("td", { class: "wide" }, kind),
-        h("td", { class: "main" }, summary),
+        h("td", { class: "main broad" }, summary),
       ),
     );
   }

@@ -25,7 +25,7 @@ export function part(section) {
       { class: "bar", "aria-label": "Filters", oninput: redraw, onsubmit: (event) => event.preventDefault() },
       field("Search", search),
     ),
-    h("div", { class: "buttons" }, button("Look again", show), button("Save the state", save), load, file, shown),
+    h("div", { class: "buttons" }, button("Refresh", show), button("Save the state", save), load, file, shown),
     h("p", { class: "dim" }, "A saved state holds the credentials in clear; mock-central serve --load takes it too."),
     rows.element,
   );
@@ -39,8 +39,8 @@ export function part(section) {
   }
 
   async function show() {
-    looked = true;
     entries = (await call("GET", "integrations")).integrations;
+    looked = true;
     redraw();
   }
 

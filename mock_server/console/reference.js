@@ -13,6 +13,7 @@ let viewer = null;
 /** Make the part. */
 export function part(section) {
   let shown = "";
+  let wanted = "";
   const place = h("div", { id: "viewer" });
   const links = Object.entries(DOCUMENTS).map(([name, { title }]) => h("a", { href: `#reference/${name}` }, title));
   section.append(
@@ -23,21 +24,30 @@ export function part(section) {
 
   return {
     async show(asked) {
-      const name = asked in DOCUMENTS ? asked : "central";
+      const name = Object.hasOwn(DOCUMENTS, asked) ? asked : "central";
       for (const link of links) {
         if (link.hash === `#reference/${name}`) link.setAttribute("aria-current", "page");
         else link.removeAttribute("aria-current");
       }
+      wanted = name;
       if (name === shown) return;
       viewer ??= load();
       const [, document_] = await Promise.all([viewer, call("GET", DOCUMENTS[name].path)]).catch((error) => {
         viewer = null;
         throw error;
       });
+      if (name !== wanted) return; // somebody chose another meanwhile
       shown = name;
-      draw(place, { ...document_, servers: [{ url: DOCUMENTS[name].server }] });
+      draw(place, { ...withAnswers(document_), servers: [{ url: DOCUMENTS[name].server }] });
     },
   };
+}
+
+// The viewer shows no answer of an operation whose answers the document does not describe.
+function withAnswers(spec) {
+  const operations = Object.values(spec.paths).flatMap((item) => Object.values(item));
+  for (const each of operations) each.responses ??= { default: { description: "JSON" } };
+  return spec;
 }
 
 function draw(place, spec) {

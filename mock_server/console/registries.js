@@ -13,7 +13,7 @@ export function part(section) {
     "form",
     { "aria-label": "Rules" },
     list,
-    h("p", { class: "buttons" }, button("Add a rule", add), save, button("Look again", show), state),
+    h("p", { class: "buttons" }, button("Add a rule", add), save, button("Refresh", show), state),
   );
   section.append(
     h("p", { class: "dim" }, "No registry is contacted. The first rule whose pattern fits the host counts; others pass."),

@@ -1,6 +1,6 @@
 // The journal, live.
 
-import { call, central, follow } from "./api.js";
+import { Refusal, call, central, follow } from "./api.js";
 import { act, button, code, expandable, field, h, has, pretty, table } from "./dom.js";
 
 /** Requests that the page remembers. */
@@ -42,7 +42,7 @@ export function part(section) {
       field("Search", search),
       field("Method", method),
       field("Status", status),
-      h("label", {}, warned, " off the contract"),
+      h("label", {}, warned, " with contract warnings"),
     ),
     h("div", { class: "buttons" }, pause, button("Clear", clear), state, shown),
     rows.element,
@@ -124,6 +124,7 @@ export function part(section) {
       } catch (error) {
         if (signal.aborted) return;
         state.textContent = `not live: ${error.message}`;
+        if (error instanceof Refusal && error.status !== 429) return; // it would refuse again
         await new Promise((resolve) => setTimeout(resolve, SECONDS_UNTIL_NEXT_TRY * 1000));
       }
     }
@@ -163,7 +164,7 @@ function summary(entry, text) {
 function row(entry) {
   const target = entry.query ? `${entry.path}?${entry.query}` : entry.path;
   return expandable(
-    target,
+    target.split(/(?<=[/&?])/).flatMap((each) => [each, h("wbr")]),
     (opener) => [
       h("td", {}, h("time", { datetime: entry.time, title: entry.time }, clock(entry.time))),
       h("td", {}, entry.method),
@@ -184,8 +185,9 @@ function row(entry) {
 
 function clock(time) {
   const at = new Date(time);
-  const two = (number) => String(number).padStart(2, "0");
-  return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}.${String(at.getMilliseconds()).padStart(3, "0")}`;
+  const digits = (number, width) => String(number).padStart(width, "0");
+  const seconds = [at.getHours(), at.getMinutes(), at.getSeconds()].map((each) => digits(each, 2)).join(":");
+  return [seconds, h("span", { class: "wide" }, `.${digits(at.getMilliseconds(), 3)}`)];
 }
 
 function details(entry) {

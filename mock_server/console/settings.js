@@ -11,7 +11,7 @@ export function part(section) {
   async function show() {
     const found = await call("GET", "settings");
     list.replaceChildren(
-      ...Object.entries(found).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, h("pre", {}, said(value)))]),
+      ...Object.entries(found).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, said(value))]),
     );
   }
 

@@ -10,7 +10,7 @@ export function part(section) {
   let ids = "";
   let counts = new Map();
   let timer = 0;
-  let form = null;
+  let form = null; // a promise
 
   const rows = table({
     label: "Troubles",
@@ -58,11 +58,11 @@ export function part(section) {
   }
 
   async function makeForm() {
-    const [document_, contract] = await Promise.all([call("GET", "openapi.json"), call("GET", "contract.json")]);
+    const [control, contract] = await Promise.all([call("GET", "openapi.json"), call("GET", "contract.json")]);
     const operations = Object.values(contract.paths).flatMap((item) => Object.values(item).map((each) => each.operationId));
-    const { properties } = document_.components.schemas.Trouble;
+    const { properties } = control.components.schemas.Trouble;
     const add = h("button", { type: "submit", class: "main" }, "Add");
-    form = h(
+    const form = h(
       "form",
       { class: "fields", "aria-label": "A new trouble" },
       h("h3", {}, "A new trouble"),
@@ -81,10 +81,11 @@ export function part(section) {
 
   return {
     async show() {
-      clearInterval(timer);
-      timer = setInterval(() => look().catch(() => {}), SECONDS_BETWEEN_LOOKS * 1000);
       await look();
-      if (!form) await makeForm();
+      clearInterval(timer);
+      if (!section.hidden) timer = setInterval(() => look().catch(() => {}), SECONDS_BETWEEN_LOOKS * 1000);
+      form ??= makeForm();
+      await form;
     },
     hide() {
       clearInterval(timer);

@@ -25,7 +25,7 @@ export function part(section) {
   section.append(
     h("p", { class: "dim" }, "A world is made when it is first named, and freed when nobody has used it for a while."),
     form,
-    h("div", { class: "buttons" }, button("Look again", show), button("Free all but the default", freeAll)),
+    h("div", { class: "buttons" }, button("Refresh", show), button("Free all but the default", freeAll)),
     rows.element,
   );
 
