@@ -23,6 +23,11 @@ export function button(text, action, properties = {}) {
   return made;
 }
 
+/** Make a remark. */
+export function note(text) {
+  return h("p", { class: "dim" }, text);
+}
+
 /** Make a labelled field. */
 export function field(label, input, hint = "") {
   return h("label", { class: "field" }, h("span", {}, label), input, hint && h("small", {}, hint));
@@ -65,14 +70,15 @@ export function code(text, label) {
 }
 
 /**
- * Make a table of no more rows than are asked for. `columns` are the headings; a key of `narrow` tells those that a
- * narrow window leaves out. `row` makes the <tbody> of an entry.
+ * Make a table of no more rows than are asked for. `columns` are the headings with their classes, `row` makes the
+ * <tbody> of an entry, `none` is told where there is none. The widths of a `fixed` one do not depend on its rows, so
+ * that rows can come often.
  */
-export function table({ label, columns, row, none }) {
+export function table({ label, columns, row, none, fixed = false }) {
   let entries = [];
   let limit = AT_ONCE;
   const head = h("tr", {}, columns.map(([text, css]) => h("th", { scope: "col", class: css }, text)));
-  const body = h("table", { "aria-label": label }, h("thead", {}, head));
+  const body = h("table", { "aria-label": label, class: fixed && "fixed" }, h("thead", {}, head));
   const empty = h("p", { class: "empty", hidden: true }, none);
   const more = h("button", { type: "button", hidden: true }, `Show ${AT_ONCE} more`);
   more.addEventListener("click", () => {

@@ -1,7 +1,7 @@
 // Planted faults: where the mock is wrong about Central on purpose.
 
 import { call } from "./api.js";
-import { act, button, field, h, has, table } from "./dom.js";
+import { act, button, field, h, has, note, table } from "./dom.js";
 
 /** Make the part. */
 export function part(section) {
@@ -20,7 +20,7 @@ export function part(section) {
     none: "No fault fits.",
   });
   section.append(
-    h("p", { class: "dim" }, "To try testers out. What is stored stays."),
+    note("To try testers out. What is stored stays."),
     h(
       "form",
       { class: "bar", "aria-label": "Filters", oninput: redraw, onsubmit: (event) => event.preventDefault() },

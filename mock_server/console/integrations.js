@@ -1,7 +1,7 @@
 // What is stored, credentials masked.
 
 import { call, send, world } from "./api.js";
-import { act, button, code, expandable, field, h, has, pretty, table } from "./dom.js";
+import { act, button, code, expandable, field, h, has, note, pretty, table } from "./dom.js";
 
 /** Make the part. */
 export function part(section) {
@@ -26,7 +26,7 @@ export function part(section) {
       field("Search", search),
     ),
     h("div", { class: "buttons" }, button("Refresh", show), button("Save the state", save), load, file, shown),
-    h("p", { class: "dim" }, "A saved state holds the credentials in clear; mock-central serve --load takes it too."),
+    note("A saved state holds the credentials in clear; mock-central serve --load takes it too."),
     rows.element,
   );
   load.addEventListener("click", () => file.click());

@@ -1,7 +1,7 @@
 // The API reference: Swagger UI, from its package, on the contract or on the control calls.
 
 import { authorization, call, central, control, refusal } from "./api.js";
-import { h } from "./dom.js";
+import { h, note } from "./dom.js";
 
 const DOCUMENTS = {
   central: { title: "Central", path: "contract.json", server: central || "/" },
@@ -18,7 +18,7 @@ export function part(section) {
   const links = Object.entries(DOCUMENTS).map(([name, { title }]) => h("a", { href: `#reference/${name}` }, title));
   section.append(
     h("nav", { class: "choice", "aria-label": "Document" }, links),
-    h("p", { class: "dim" }, "Try-it-out asks this mock, in this world."),
+    note("Try-it-out asks this mock, in this world."),
     place,
   );
 

@@ -1,7 +1,7 @@
 // How registry tests end, by host.
 
 import { call } from "./api.js";
-import { act, button, h } from "./dom.js";
+import { act, button, h, note } from "./dom.js";
 
 /** Make the part. */
 export function part(section) {
@@ -16,7 +16,7 @@ export function part(section) {
     h("p", { class: "buttons" }, button("Add a rule", add), save, button("Refresh", show), state),
   );
   section.append(
-    h("p", { class: "dim" }, "No registry is contacted. The first rule whose pattern fits the host counts; others pass."),
+    note("No registry is contacted. The first rule whose pattern fits the host counts; others pass."),
     form,
   );
   form.addEventListener("input", () => {
@@ -53,18 +53,16 @@ export function part(section) {
     const end = h("select", { "aria-label": "Outcome" }, outcomes.map((each) => h("option", {}, each)));
     end.value = outcome;
     const item = h("li", {}, pattern, end);
-    const moved = (act) => () => {
-      act();
-      state.textContent = "not applied yet";
-    };
-    const up = h("button", { type: "button", onclick: moved(() => {
+    const up = button("Up", () => {
       item.previousElementSibling?.before(item);
       up.focus();
-    }) }, "Up");
-    const remove = h("button", { type: "button", onclick: moved(() => {
+      state.textContent = "not applied yet";
+    });
+    const remove = button("Remove", () => {
       (item.nextElementSibling ?? item.previousElementSibling)?.querySelector("input").focus();
       item.remove();
-    }) }, "Remove");
+      state.textContent = "not applied yet";
+    });
     item.append(up, remove);
     return item;
   }

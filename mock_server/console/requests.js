@@ -1,23 +1,25 @@
 // The journal, live.
 
 import { Refusal, call, central, follow } from "./api.js";
-import { act, button, code, expandable, field, h, has, pretty, table } from "./dom.js";
+import { act, button, code, expandable, field, h, has, note, pretty, table } from "./dom.js";
 
 /** Requests that the page remembers. */
 const MOST = 5000;
 /** Requests that are asked for first, so that something is there at once. */
 const FIRST = 200;
 const SECONDS_UNTIL_NEXT_TRY = 1;
+/** Between two drawings of what came, so that a load test does not keep the browser busy. */
+const MILLISECONDS_BETWEEN_DRAWINGS = 100;
 
 /** Make the part. */
 export function part(section) {
   let entries = []; // newest first
   let fitting = []; // those of them that fit the filters
   let older = []; // from before the first ones, oldest first, until the stream comes to those
-  let arrived = []; // waits for the next frame, or for the end of a pause
+  let arrived = []; // waits for the next drawing, or for the end of a pause
   let first = 0;
   let newest = 0;
-  let frame = 0;
+  let planned = 0;
   let paused = false;
   let connection = null;
 
@@ -30,7 +32,15 @@ export function part(section) {
   const pause = h("button", { type: "button", "aria-pressed": "false" }, "Pause");
   const rows = table({
     label: "Requests, newest first",
-    columns: [["Time"], ["Method"], ["Request"], ["Status"], ["Rule", "wide"], ["ms", "number wide"]],
+    columns: [
+      ["Time", "w-time"],
+      ["Method", "w-5"],
+      ["Request"],
+      ["Status", "w-5"],
+      ["Rule", "w-12 wide"],
+      ["ms", "w-5 number wide"],
+    ],
+    fixed: true,
     row,
     none: "No request yet that fits. What clients ask of this Central appears here.",
   });
@@ -74,7 +84,7 @@ export function part(section) {
     pause.textContent = paused ? `Go on (${arrived.length} new)` : "Pause";
   }
 
-  // -- arriving: as many as come within a frame are put there at once ----------------------------
+  // -- arriving: what comes between two drawings is put there at once ----------------------------
 
   function got(text) {
     const entry = summary(JSON.parse(text), text);
@@ -84,7 +94,7 @@ export function part(section) {
       newest = entry.number;
       arrived.push(entry);
       if (arrived.length > MOST) arrived.shift();
-      frame ||= requestAnimationFrame(flush);
+      planned ||= setTimeout(() => requestAnimationFrame(flush), MILLISECONDS_BETWEEN_DRAWINGS);
     } else if (older.length) {
       entries = entries.concat(older.reverse()).slice(0, MOST);
       older = [];
@@ -93,7 +103,7 @@ export function part(section) {
   }
 
   function flush() {
-    frame = 0;
+    planned = 0;
     if (!paused && arrived.length) {
       entries = arrived.reverse().concat(entries).slice(0, MOST);
       const fresh = arrived.filter(fits);
@@ -215,10 +225,10 @@ function details(entry) {
     code(pretty(entry.headers), "headers"),
     entry.body !== null && code(pretty(entry.body), "sent body"),
     h("h3", {}, `Answered ${entry.status}`),
-    entry.answer === null ? h("p", { class: "dim" }, "no body") : code(pretty(entry.answer), "answered body"),
+    entry.answer === null ? note("no body") : code(pretty(entry.answer), "answered body"),
     h("h3", {}, "Again"),
     block,
-    h("p", { class: "buttons" }, copy, copied, h("span", { class: "dim" }, "Credentials read ****** here: put yours in.")),
+    h("div", { class: "buttons" }, copy, copied, note("Credentials read ****** here: put yours in.")),
   ];
 }
 

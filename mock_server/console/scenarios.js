@@ -1,14 +1,14 @@
 // Named starting states, to switch to.
 
 import { call } from "./api.js";
-import { button, h } from "./dom.js";
+import { button, h, note } from "./dom.js";
 
 /** Make the part. */
 export function part(section) {
   const list = h("ul", { class: "cards" });
   const state = h("p", { class: "dim", role: "status" });
   section.append(
-    h("p", { class: "dim" }, "A switch replaces what is stored. The reset above goes back to the state of the start."),
+    note("A switch replaces what is stored. The reset above goes back to the state of the start."),
     state,
     list,
   );

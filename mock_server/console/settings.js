@@ -1,12 +1,12 @@
 // The settings that the mock was started with.
 
 import { call } from "./api.js";
-import { h, pretty } from "./dom.js";
+import { h, note, pretty } from "./dom.js";
 
 /** Make the part. */
 export function part(section) {
   const list = h("dl");
-  section.append(h("p", { class: "dim" }, "As the mock was started; credentials are left out."), list);
+  section.append(note("As the mock was started; credentials are left out."), list);
 
   async function show() {
     const found = await call("GET", "settings");

@@ -1,7 +1,7 @@
 // Troubles: what requests meet besides, or instead of, what Central would do.
 
 import { call } from "./api.js";
-import { act, button, field, h, table } from "./dom.js";
+import { act, button, field, h, note, table } from "./dom.js";
 
 const SECONDS_BETWEEN_LOOKS = 1;
 
@@ -19,7 +19,7 @@ export function part(section) {
     none: "No trouble: requests are answered as Central answers them.",
   });
   section.append(
-    h("p", { class: "dim" }, "The first trouble that a request meets counts. A code refuses; a fault spoils the answer."),
+    note("The first trouble that a request meets counts. A code refuses; a fault spoils the answer."),
     rows.element,
     h("div", { class: "buttons" }, button("Remove all", () => change("DELETE", "troubles"))),
   );
@@ -50,23 +50,25 @@ export function part(section) {
     const cells = [matched, met].map((number) => h("td", { class: "number" }, number));
     counts.set(id, cells);
     const remove = button("Remove", () => change("DELETE", `troubles/${id}`), { "aria-label": `Remove trouble ${id}` });
+    const what = h("td", { class: "main code" }, words.join(" "));
     return h(
       "tbody",
       {},
-      h("tr", {}, h("td", { class: "number" }, id), h("td", { class: "main code" }, words.join(" ")), cells, h("td", { class: "number" }, remove)),
+      h("tr", {}, h("td", { class: "number" }, id), what, cells, h("td", { class: "number" }, remove)),
     );
   }
 
   async function makeForm() {
     const [control, contract] = await Promise.all([call("GET", "openapi.json"), call("GET", "contract.json")]);
-    const operations = Object.values(contract.paths).flatMap((item) => Object.values(item).map((each) => each.operationId));
+    const items = Object.values(contract.paths).flatMap((item) => Object.values(item));
+    const operations = items.map((each) => each.operationId).filter(Boolean);
     const { properties } = control.components.schemas.Trouble;
     const add = h("button", { type: "submit", class: "main" }, "Add");
     const form = h(
       "form",
       { class: "fields", "aria-label": "A new trouble" },
       h("h3", {}, "A new trouble"),
-      Object.entries(properties).map(([name, schema]) => fieldOf(name, schema, operations.filter(Boolean))),
+      Object.entries(properties).map(([name, schema]) => fieldOf(name, schema, operations)),
       h("p", { class: "buttons" }, add),
     );
     form.addEventListener("submit", (event) => {
@@ -84,7 +86,10 @@ export function part(section) {
       await look();
       clearInterval(timer);
       if (!section.hidden) timer = setInterval(() => look().catch(() => {}), SECONDS_BETWEEN_LOOKS * 1000);
-      form ??= makeForm();
+      form ??= makeForm().catch((error) => {
+        form = null;
+        throw error;
+      });
       await form;
     },
     hide() {

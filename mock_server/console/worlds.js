@@ -1,7 +1,7 @@
 // Worlds: states apart in one server.
 
 import { call, consoleOf, world } from "./api.js";
-import { button, field, h, table } from "./dom.js";
+import { button, field, h, note, table } from "./dom.js";
 
 /** Make the part. */
 export function part(section) {
@@ -23,7 +23,7 @@ export function part(section) {
     location.assign(`${consoleOf(name.value)}#requests`);
   });
   section.append(
-    h("p", { class: "dim" }, "A world is made when it is first named, and freed when nobody has used it for a while."),
+    note("A world is made when it is first named, and freed when nobody has used it for a while."),
     form,
     h("div", { class: "buttons" }, button("Refresh", show), button("Free all but the default", freeAll)),
     rows.element,

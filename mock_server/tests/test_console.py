@@ -1,8 +1,11 @@
 """The web console: what it is served as, and each part at work in Chromium."""
 
 import json
+import re
 import shutil
+import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -12,9 +15,11 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from mock_server import console
+from mock_server.control import document
 from mock_server.server import MockServer, running
 from mock_server.settings import Settings
 from mock_server.tests.conftest import PATH, Api, ask, docker
+from mock_server.tests.test_cli import serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 in_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on the PATH")
@@ -85,6 +90,16 @@ def test_without_control_there_is_no_console():
     for path in ("/__admin", PAGE, f"{PAGE}console/console.js", f"{PAGE}viewer/swagger-ui.css"):
         answer = ask(api.app, "GET", path)
         assert (answer.status, answer.json["code"]) == (404, 5)
+
+
+@pytest.mark.parametrize("closed", [False, True], ids=["open", "closed"])
+def test_a_start_says_where_it_is(closed):
+    with serving(*(["--no-control"] if closed else [])) as (_, banner):
+        found = re.search(r"look +(.*)", banner)
+        assert (found is None) == closed
+        if found:
+            with urllib.request.urlopen(found[1]) as answer:
+                assert answer.read().startswith(b"<!doctype html>")
 
 
 def test_an_absent_viewer_is_told_with_the_way_to_get_it(api, monkeypatch):
@@ -201,8 +216,6 @@ def test_a_request_appears_within_a_second_with_its_warning_and_opens(mock, open
 
 @in_chromium
 def test_the_curl_line_does_it_again(mock, opened):
-    import subprocess
-
     page = opened(mock)
     assert asked(mock, "POST", body=docker(name='it\'s "quoted" $HOME `id`')) == 200
     page.get_by_role("button", name=PATH).click()
@@ -371,8 +384,6 @@ def test_a_trouble_is_added_counted_and_removed(mock, opened):
 
 @in_chromium
 def test_the_form_has_every_field_of_a_trouble(mock, opened):
-    from mock_server.control import document
-
     page = opened(mock, "troubles")
     expect(page.get_by_role("button", name="Add")).to_be_visible()
     names = page.evaluate("[...document.querySelector('form.fields').elements].map(each => each.name).filter(Boolean)")
