@@ -114,17 +114,24 @@ export function table({ label, columns, row, none, fixed = false }) {
   };
 }
 
-/** Make the <tbody> of an entry whose details open under it; `cells` takes the button that opens them. */
-export function expandable(name, cells, details, open = false) {
-  const opener = h("button", { type: "button", class: "open", "aria-expanded": String(open) }, name);
+/**
+ * Make the <tbody> of an entry whose details open under it; `cells` takes the button that opens them. The set
+ * `unfolded` keeps the keys of those that are open, for when the rows are made again.
+ */
+export function expandable(name, cells, details, unfolded, key) {
+  const opener = h("button", { type: "button", class: "open" }, name);
   const body = h("tbody", {}, h("tr", {}, cells(opener)));
-  const set = (wanted) => {
-    opener.setAttribute("aria-expanded", String(wanted));
-    if (wanted) body.append(h("tr", { class: "details" }, h("td", { colspan: body.rows[0].cells.length }, details())));
+  const draw = () => {
+    const open = unfolded.has(key);
+    opener.setAttribute("aria-expanded", String(open));
+    if (open) body.append(h("tr", { class: "details" }, h("td", { colspan: body.rows[0].cells.length }, details())));
     else body.rows[1]?.remove();
   };
-  if (open) set(true);
-  opener.addEventListener("click", () => set(!body.rows[1]));
+  draw();
+  opener.addEventListener("click", () => {
+    if (!unfolded.delete(key)) unfolded.add(key);
+    draw();
+  });
   opener.addEventListener("keydown", (event) => {
     const next = { ArrowDown: body.nextElementSibling, ArrowUp: body.previousElementSibling }[event.key];
     const target = next?.querySelector("button.open");

@@ -7,6 +7,7 @@ import { act, button, code, expandable, field, h, has, note, pretty, table } fro
 export function part(section) {
   let entries = [];
   let looked = false;
+  const unfolded = new Set();
 
   const search = h("input", { type: "search", name: "search" });
   const shown = h("span", { class: "dim", role: "status" });
@@ -82,6 +83,8 @@ export function part(section) {
         h("td", { class: "number" }, remove),
       ],
       () => code(pretty(integration), integration.name),
+      unfolded,
+      integration.id,
     );
   }
 

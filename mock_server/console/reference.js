@@ -38,15 +38,18 @@ export function part(section) {
       });
       if (name !== wanted) return; // somebody chose another meanwhile
       shown = name;
-      draw(place, { ...withAnswers(document_), servers: [{ url: DOCUMENTS[name].server }] });
+      draw(place, { ...triable(document_), servers: [{ url: DOCUMENTS[name].server }] });
     },
   };
 }
 
-// The viewer shows no answer of an operation whose answers the document does not describe.
-function withAnswers(spec) {
-  const operations = Object.values(spec.paths).flatMap((item) => Object.values(item));
-  for (const each of operations) each.responses ??= { default: { description: "JSON" } };
+// The viewer shows no answer of an operation whose answers the document does not describe, and would try out every
+// filter with its example.
+function triable(spec) {
+  for (const operation of Object.values(spec.paths).flatMap((item) => Object.values(item))) {
+    operation.responses ??= { default: { description: "JSON" } };
+    for (const parameter of operation.parameters ?? []) if (parameter.in === "query") delete parameter.examples;
+  }
   return spec;
 }
 

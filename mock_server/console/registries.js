@@ -16,7 +16,7 @@ export function part(section) {
     h("p", { class: "buttons" }, button("Add a rule", add), save, button("Refresh", show), state),
   );
   section.append(
-    note("No registry is contacted. The first rule whose pattern fits the host counts; others pass."),
+    note("No registry is contacted. The first rule whose pattern fits the host counts; a host without one passes."),
     form,
   );
   form.addEventListener("input", () => {

@@ -16,12 +16,14 @@ export function part(section) {
   let entries = []; // newest first
   let fitting = []; // those of them that fit the filters
   let older = []; // from before the first ones, oldest first, until the stream comes to those
+  let whole = false; // whether it did
   let arrived = []; // waits for the next drawing, or for the end of a pause
   let first = 0;
   let newest = 0;
   let planned = 0;
   let paused = false;
   let connection = null;
+  const unfolded = new Set();
 
   const search = h("input", { type: "search", name: "search" });
   const method = choice("method", ["GET", "POST", "PUT", "PATCH", "DELETE"]);
@@ -41,7 +43,7 @@ export function part(section) {
       ["ms", "w-5 number wide"],
     ],
     fixed: true,
-    row,
+    row: (entry) => row(entry, unfolded),
     none: "No request yet that fits. What clients ask of this Central appears here.",
   });
 
@@ -95,9 +97,9 @@ export function part(section) {
       arrived.push(entry);
       if (arrived.length > MOST) arrived.shift();
       planned ||= setTimeout(() => requestAnimationFrame(flush), MILLISECONDS_BETWEEN_DRAWINGS);
-    } else if (older.length) {
+    } else if (!whole) {
+      whole = true;
       entries = entries.concat(older.reverse()).slice(0, MOST);
-      older = [];
       redraw();
     }
   }
@@ -118,13 +120,22 @@ export function part(section) {
   async function connect(signal) {
     const { requests } = await call("GET", `requests?limit=${FIRST}`);
     if (signal.aborted) return;
+    const last = arrived.at(-1) ?? entries[0];
+    // Numbers begin anew with the mock and with the world.
+    if (!requests.some((each) => each.number === last?.number && each.time === last.time)) begin(requests);
+    older = [];
+    state.textContent = "live";
+    await follow(whole ? newest : Math.max(newest - MOST, 0), got, signal);
+  }
+
+  function begin(requests) {
     entries = requests.map((each) => summary(each, JSON.stringify(each))).reverse();
-    [older, arrived] = [[], []];
+    arrived = [];
     first = entries.at(-1)?.number ?? 0;
     newest = entries[0]?.number ?? 0;
+    whole = requests.length < FIRST;
+    unfolded.clear();
     redraw();
-    state.textContent = "live";
-    await follow(Math.max(newest - MOST, 0), got, signal);
   }
 
   async function stay(signal) {
@@ -142,8 +153,7 @@ export function part(section) {
 
   async function clear() {
     await call("DELETE", "requests");
-    [entries, older, arrived] = [[], [], []];
-    redraw();
+    begin([]);
   }
 
   return {
@@ -171,7 +181,7 @@ function summary(entry, text) {
   return { number, time, method, path, query, status, rule, warnings, trouble, ms, text, searched };
 }
 
-function row(entry) {
+function row(entry, unfolded) {
   const target = entry.query ? `${entry.path}?${entry.query}` : entry.path;
   return expandable(
     target.split(/(?<=[/&?])/).flatMap((each) => [each, h("wbr")]),
@@ -190,6 +200,8 @@ function row(entry) {
       h("td", { class: "number wide" }, entry.ms.toFixed(1)),
     ],
     () => details(JSON.parse(entry.text)),
+    unfolded,
+    entry.number,
   );
 }
 

@@ -275,12 +275,19 @@ def test_five_thousand_requests_are_there_and_few_of_them_rows(opened):
 def test_the_stream_is_taken_up_again(mock, opened):
     page = opened(mock)
     expect(page.get_by_text("live", exact=True)).to_be_visible()
+    asked(mock, "GET")
+    page.get_by_role("button", name=PATH).click()
     turn_to(page, "Settings")
-    asked(mock, "GET")
+    asked(mock, "GET", f"{PATH}/nope")
     turn_to(page, "Requests")
-    expect(rows(page)).to_have_count(1)
-    asked(mock, "GET")
     expect(rows(page)).to_have_count(2)
+    expect(rows(page).last.get_by_label("answered body")).to_be_visible()
+    asked(mock, "GET")
+    expect(rows(page)).to_have_count(3)
+    mock.journal.clear()
+    turn_to(page, "Settings")
+    turn_to(page, "Requests")
+    expect(page.get_by_text("No request yet")).to_be_visible()
 
 
 @in_chromium
@@ -455,18 +462,18 @@ def test_worlds_are_opened_shown_apart_and_freed(mock, opened):
 @in_chromium
 def test_the_reference_tries_out_this_mock_in_this_world(mock, opened):
     world = mock.world("team-1")
-    world.scenario("empty")
+    world.scenario("many:1")
     page = opened(world, "reference")
     page.locator("#operations-ImageIntegrationService-GetImageIntegrations .opblock-summary-control").click()
     page.get_by_role("button", name="Execute").click()
     expect(page.locator(".live-responses-table .response-col_status").last).to_contain_text("200")
-    expect(page.locator(".live-responses-table")).to_contain_text('"integrations": []')
+    expect(page.locator(".live-responses-table")).to_contain_text('"type": "docker"')
     assert [each["operation"] for each in world.journal()] == ["GetImageIntegrations"]
     page.get_by_role("link", name="Control calls").click()
     expect(page.get_by_role("heading", name="Control of a mock-central")).to_be_visible()
     page.locator("#operations-default-health .opblock-summary-control").click()
     page.get_by_role("button", name="Execute").click()
-    expect(page.locator(".live-responses-table")).to_contain_text('"integrations": 0')
+    expect(page.locator(".live-responses-table")).to_contain_text('"integrations": 1')
 
 
 @in_chromium
