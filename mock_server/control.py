@@ -33,6 +33,8 @@ LONGEST_WAIT = 60.0
 """Seconds."""
 MOST_WAITING = 16
 """Calls that may wait or stream at once: each of them holds a thread of the server."""
+_SECONDS_BETWEEN_BATCHES = 0.05
+"""A stream that woke up for each request of a load test would slow the test down."""
 _SECONDS_ALIVE = 15.0
 """After which a stream without news says that it is still there."""
 
@@ -350,6 +352,7 @@ def _events(world: World, journal: Journal, since: int) -> Iterator[bytes]:
         for each in found:
             since = each.number
             yield _event(journal, each)
+        time.sleep(_SECONDS_BETWEEN_BATCHES)
 
 
 def _event(journal: Journal, entry: Entry) -> bytes:
