@@ -10,7 +10,7 @@ import gzip
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import quote as percent_encoded
@@ -20,7 +20,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 from werkzeug.routing import Rule as Route
 
-from mock_server import protojson
+from mock_server import console, protojson
 from mock_server.central import MAX_MESSAGE, AnswerContractError, Central
 from mock_server.companions import COMPANIONS, Companion
 from mock_server.contract import Contract, Operation
@@ -88,6 +88,8 @@ class MockCentral(Flask):
             self._bind(operation, HANDLERS[operation.id])
         for control in Control(self).routes():
             self._route(*control)
+        for page in console.routes(self):
+            self._route(*page)
         if settings.companions:
             for companion in COMPANIONS:
                 self._route(companion.path, companion.method, companion.id, partial(self.accompany, companion))
@@ -115,7 +117,7 @@ class MockCentral(Flask):
             collection = path.removesuffix("<id>")
             self.url_map.add(Route(collection, methods=[operation.method], endpoint=operation.id, defaults={"id": ""}))
 
-    def _route(self, path: str, method: str, endpoint: str, view: Callable[..., Response]) -> None:
+    def _route(self, path: str, method: str, endpoint: str, view: console.View) -> None:
         self.url_map.add(Route(path, methods=[method], endpoint=endpoint))
         self.view_functions[endpoint] = view
 

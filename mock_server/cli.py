@@ -234,10 +234,11 @@ def _banner(settings: Settings, host: str, port: int, *, secure: bool) -> None:
     curl = "curl -k" if secure else "curl"
     token = f" -H 'Authorization: Bearer {settings.credentials.admin_token}'" if settings.auth else ""
     manner = "as deployed" if settings.as_deployed else "as documented"
+    control = f"  reset  {curl} -X POST {url}/__admin/reset\n  look   {url}/__admin/\n" if settings.control else ""
     click.echo(
         f"mock-central listens on {url} and plays Central {settings.version} {manner}.\n"
         f"  try    {curl}{token} {url}/v1/imageintegrations\n"
-        f"  reset  {curl} -X POST {url}/__admin/reset\n"
+        f"{control}"
         f"{_places(settings, url)}"
         f"  stop   Ctrl-C"
     )

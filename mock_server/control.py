@@ -33,6 +33,8 @@ LONGEST_WAIT = 60.0
 """Seconds."""
 MOST_WAITING = 16
 """Calls that may wait or stream at once: each of them holds a thread of the server."""
+_SECONDS_BETWEEN_BATCHES = 0.05
+"""A stream that woke up for each request of a load test would slow the test down."""
 _SECONDS_ALIVE = 15.0
 """After which a stream without news says that it is still there."""
 
@@ -135,6 +137,10 @@ class Control:
         """Show the description of these calls."""
         return document()
 
+    def contract(self, world: World) -> Json:
+        """Show the contract."""
+        return dict(world.central.contract.document)
+
     # -- the journal ------------------------------------------------------------------------------
 
     def requests(self, world: World) -> Json:
@@ -217,6 +223,19 @@ class Control:
         central = world.central
         central.store.replace(states.checked(sent, central.contract, central.judge))
         return self.scenario(world)
+
+    def integrations(self, world: World) -> Json:
+        """List what is stored, as the API shows it."""
+        return dict(json.loads(world.central.store.list_answer()))
+
+    def remove_integration(self, world: World, integration: str) -> Json:
+        """Take one integration out."""
+        store = world.central.store
+        with store.lock:
+            if store.get(integration) is None:
+                raise refuse(404, f"there is no integration {integration!r}; GET {PREFIX}/integrations lists them")
+            store.remove(integration)
+        return {"removed": 1}
 
     # -- trouble, faults, registries --------------------------------------------------------------
 
@@ -333,6 +352,7 @@ def _events(world: World, journal: Journal, since: int) -> Iterator[bytes]:
         for each in found:
             since = each.number
             yield _event(journal, each)
+        time.sleep(_SECONDS_BETWEEN_BATCHES)
 
 
 def _event(journal: Journal, entry: Entry) -> bytes:

@@ -67,7 +67,7 @@ class Entrance:
         except Refusal as refusal:
             environ["mock_central.refusal"] = refusal
             return self.app.wsgi_app(environ, start_response)
-        if environ["PATH_INFO"].startswith(CONTROL):
+        if f"{environ['PATH_INFO']}/".startswith(CONTROL):
             environ["mock_central.world"] = world
             return self.app.wsgi_app(environ, start_response)
         return self._enter(world, environ, start_response)

@@ -2,13 +2,16 @@
 
 import json
 import threading
+import time
 import urllib.error
 import urllib.request
+from itertools import pairwise
 
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from mock_server.control import MOST_WAITING, PREFIX, document
+from mock_server.journal import Journal
 from mock_server.server import running
 from mock_server.tests.conftest import Answer, Api, ask, docker
 from mock_server.tests.test_cli import serving, url_in
@@ -181,6 +184,22 @@ def test_requests_are_streamed_as_they_come():
         assert json.loads(lines[-1][6:])["query"] == "name=x"
         assert b"id: 1\n" in lines
         stream.close()
+
+
+def test_a_stream_does_not_wake_for_each_request_of_many(monkeypatch):
+    woken: list[tuple[Journal, float]] = []  # streams of other tests may still wait
+    wait = Journal.wait
+    monkeypatch.setattr(Journal, "wait", lambda *asked: woken.append((asked[0], time.monotonic())) or wait(*asked))
+    with running() as mock, urllib.request.urlopen(f"{mock.url}{PREFIX}/requests/stream", timeout=10) as stream:
+        for _ in range(500):
+            ask(mock.app, "GET", "/v1/imageintegrations/nope")
+        for line in stream:
+            if line == b"id: 500\n":
+                break
+        journal = mock.app.entrance.worlds.default.journal
+    times = [at for which, at in woken if which is journal]
+    assert times
+    assert all(later - sooner >= 0.05 for sooner, later in pairwise(times))
 
 
 def test_no_more_calls_wait_than_may(api):

@@ -20,6 +20,7 @@ def wheel(tmp_path_factory):
 def test_the_wheel_holds_the_document_and_no_tests(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert "mock_server/openapi.yaml" in names
+    assert {f"mock_server/console/{each.name}" for each in (ROOT / "mock_server/console").iterdir()} <= set(names)
     assert "contract_tests/known_differences.toml" in names
     assert "contract_tests/reports/report.html.jinja" in names
     assert not [name for name in names if "/tests/" in name or "meta_tests" in name]

@@ -1,0 +1,116 @@
+// What the console asks of the mock: the control calls of the world that the page's own address names.
+
+const here = new URL(".", location.href);
+const inWorld = /^(.*)\/__world\/([^/]+)\/__admin\/$/.exec(here.pathname);
+
+/** Where the control calls are, such as http://127.0.0.1:8080/__world/NAME/__admin/. */
+export const control = here.href;
+/** Base URL of the Central of this world, without a slash at its end. */
+export const central = new URL("..", here).href.replace(/\/$/, "");
+/** Name of this world; the default one has none. */
+export const world = inWorld ? inWorld[2] : "";
+
+/** Give the address of the console of a world. */
+export function consoleOf(name) {
+  const root = inWorld ? inWorld[1] : here.pathname.replace(/\/__admin\/$/, "");
+  return name ? `${root}/__world/${encodeURIComponent(name)}/__admin/` : `${root}/__admin/`;
+}
+
+// -- the control token ---------------------------------------------------------------------------
+
+const KEY = "mock-central-token";
+let asking = null;
+
+/** Give the headers that let a control call in. */
+export function authorization() {
+  const token = sessionStorage.getItem(KEY);
+  return token ? { Authorization: `Bearer ${token}` } : {};
+}
+
+// Many calls may meet the closed door at once; one question answers them all.
+function askForToken(refused) {
+  asking ??= new Promise((resolve) => {
+    const dialog = document.getElementById("token");
+    document.getElementById("token-problem").textContent = refused ? "The mock does not take that token." : "";
+    dialog.returnValue = "";
+    dialog.addEventListener(
+      "close",
+      () => {
+        const field = dialog.querySelector("input");
+        const given = dialog.returnValue === "given";
+        if (given) sessionStorage.setItem(KEY, field.value.trim());
+        field.value = "";
+        asking = null;
+        resolve(given);
+      },
+      { once: true },
+    );
+    dialog.showModal();
+  });
+  return asking;
+}
+
+// -- calls ---------------------------------------------------------------------------------------
+
+/** What the mock refuses; the message is its text. */
+export class Refusal extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** Send a request to a control call and give its answer; throws a Refusal, or an Error where nobody answers. */
+export async function send(path, options = {}) {
+  for (;;) {
+    const sent = authorization();
+    const answer = await reached(control + path, { ...options, headers: sent });
+    if (answer.status === 401) {
+      const changed = authorization().Authorization !== sent.Authorization;
+      if (changed || (await askForToken(Boolean(sent.Authorization)))) continue;
+    }
+    if (!answer.ok) throw new Refusal(answer.status, await refusal(answer));
+    return answer;
+  }
+}
+
+/** Ask a control call; `body` goes out as JSON, or as it is where it is a text. */
+export async function call(method, path, body) {
+  const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
+  return (await send(path, { method, body: text })).json();
+}
+
+/** Give the text of an answer that refuses. */
+export async function refusal(answer) {
+  try {
+    return (await answer.json()).message;
+  } catch {
+    return `the mock answered ${answer.status} ${answer.statusText}`;
+  }
+}
+
+async function reached(url, options) {
+  try {
+    return await fetch(url, options);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Error("the mock does not answer; is it still running?");
+  }
+}
+
+/** Call `got` with each request of the journal after number `since`, as it comes, until the signal aborts. */
+export async function follow(since, got, signal) {
+  const answer = await send(`requests/stream?since=${since}`, { signal });
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) throw new Error("the mock ended the stream");
+    const events = (rest + value).split("\n\n");
+    rest = events.pop();
+    for (const event of events) {
+      const data = event.split("\n").find((line) => line.startsWith("data: "));
+      if (data) got(data.slice("data: ".length));
+    }
+  }
+}

@@ -1,0 +1,149 @@
+// Elements, tables and errors. What comes from the mock becomes text nodes and attributes, never markup.
+
+/** Rows that a table shows before somebody asks for more. */
+export const AT_ONCE = 200;
+
+/** Make an element; `on…` properties are listeners, others attributes; texts among the children stay texts. */
+export function h(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value !== false && value !== null && value !== undefined) {
+      element.setAttribute(name, value === true ? "" : value);
+    }
+  }
+  element.append(...children.flat().filter((each) => each !== null && each !== undefined && each !== false));
+  return element;
+}
+
+/** Make a button that does something; see `act`. */
+export function button(text, action, properties = {}) {
+  const made = h("button", { type: "button", ...properties }, text);
+  made.addEventListener("click", () => act(made, action));
+  return made;
+}
+
+/** Make a remark. */
+export function note(text) {
+  return h("p", { class: "dim" }, text);
+}
+
+/** Make a labelled field. */
+export function field(label, input, hint = "") {
+  return h("label", { class: "field" }, h("span", {}, label), input, hint && h("small", {}, hint));
+}
+
+/** Run something; an error is told right behind the element that it belongs to. */
+export async function attempt(element, action) {
+  tell(element, "");
+  try {
+    await action();
+  } catch (error) {
+    tell(element, error.message);
+  }
+}
+
+/** Run what a control is for, once at a time; an error is told right behind the control. */
+export async function act(element, action) {
+  if (element.getAttribute("aria-busy") === "true") return;
+  const section = element.closest("section");
+  element.setAttribute("aria-busy", "true");
+  await attempt(element.closest("form, .buttons") ?? element, action);
+  element.removeAttribute("aria-busy");
+  // A row that goes takes the focus with it.
+  if (!element.isConnected && document.activeElement === document.body) section?.querySelector("h2").focus();
+}
+
+function tell(place, text) {
+  if (place.nextElementSibling?.matches(".problem")) place.nextElementSibling.remove();
+  if (text) place.after(h("p", { class: "problem", role: "alert" }, text));
+}
+
+/** Write a JSON value for people; a text stands for a body that is not shown. */
+export function pretty(value) {
+  return typeof value === "string" ? value : JSON.stringify(value, null, 2);
+}
+
+/** Make a block of code that can be scrolled by keyboard. */
+export function code(text, label) {
+  return h("pre", { class: "code-block", tabindex: "0", role: "region", "aria-label": label }, text);
+}
+
+/**
+ * Make a table of no more rows than are asked for. `columns` are the headings with their classes, `row` makes the
+ * <tbody> of an entry, `none` is told where there is none. The widths of a `fixed` one do not depend on its rows, so
+ * that rows can come often.
+ */
+export function table({ label, columns, row, none, fixed = false }) {
+  let entries = [];
+  let limit = AT_ONCE;
+  const head = h("tr", {}, columns.map(([text, css]) => h("th", { scope: "col", class: css }, text)));
+  const body = h("table", { "aria-label": label, class: fixed && "fixed" }, h("thead", {}, head));
+  const empty = h("p", { class: "empty", hidden: true }, none);
+  const more = h("button", { type: "button", hidden: true }, `Show ${AT_ONCE} more`);
+  more.addEventListener("click", () => {
+    limit += AT_ONCE;
+    draw();
+  });
+
+  function draw() {
+    for (const each of [...body.tBodies]) each.remove();
+    body.append(...entries.slice(0, limit).map(row));
+    count();
+  }
+
+  function count() {
+    more.hidden = entries.length <= limit;
+    empty.hidden = entries.length > 0;
+    body.hidden = entries.length === 0;
+  }
+
+  return {
+    element: h("div", { class: "table" }, body, empty, more),
+    show(found) {
+      entries = found;
+      draw();
+    },
+    /** Put entries, the newest first, before the others, rows that are there untouched. */
+    put(found, all) {
+      entries = all;
+      body.tHead.after(...found.slice(0, limit).map(row));
+      while (body.tBodies.length > limit) body.tBodies[limit].remove();
+      count();
+    },
+  };
+}
+
+/**
+ * Make the <tbody> of an entry whose details open under it; `cells` takes the button that opens them. The set
+ * `unfolded` keeps the keys of those that are open, for when the rows are made again.
+ */
+export function expandable(name, cells, details, unfolded, key) {
+  const opener = h("button", { type: "button", class: "open" }, name);
+  const body = h("tbody", {}, h("tr", {}, cells(opener)));
+  const draw = () => {
+    const open = unfolded.has(key);
+    opener.setAttribute("aria-expanded", String(open));
+    if (open) body.append(h("tr", { class: "details" }, h("td", { colspan: body.rows[0].cells.length }, details())));
+    else body.rows[1]?.remove();
+  };
+  draw();
+  opener.addEventListener("click", () => {
+    if (!unfolded.delete(key)) unfolded.add(key);
+    draw();
+  });
+  opener.addEventListener("keydown", (event) => {
+    const next = { ArrowDown: body.nextElementSibling, ArrowUp: body.previousElementSibling }[event.key];
+    const target = next?.querySelector("button.open");
+    if (target) {
+      event.preventDefault();
+      target.focus();
+    }
+  });
+  return body;
+}
+
+/** Tell whether every word of a search stands somewhere in a text of small letters. */
+export function has(text, search) {
+  return search.toLowerCase().split(/\s+/).every((word) => text.includes(word));
+}

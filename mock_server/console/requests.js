@@ -1,0 +1,261 @@
+// The journal, live.
+
+import { Refusal, call, central, follow } from "./api.js";
+import { act, button, code, expandable, field, h, has, note, pretty, table } from "./dom.js";
+
+/** Requests that the page remembers. */
+const MOST = 5000;
+/** Requests that are asked for first, so that something is there at once. */
+const FIRST = 200;
+const SECONDS_UNTIL_NEXT_TRY = 1;
+/** Between two drawings of what came, so that a load test does not keep the browser busy. */
+const MILLISECONDS_BETWEEN_DRAWINGS = 100;
+
+/** Make the part. */
+export function part(section) {
+  let entries = []; // newest first
+  let fitting = []; // those of them that fit the filters
+  let older = []; // from before the first ones, oldest first, until the stream comes to those
+  let whole = false; // whether it did
+  let arrived = []; // waits for the next drawing, or for the end of a pause
+  let first = 0;
+  let newest = 0;
+  let planned = 0;
+  let paused = false;
+  let connection = null;
+  const unfolded = new Set();
+
+  const search = h("input", { type: "search", name: "search" });
+  const method = choice("method", ["GET", "POST", "PUT", "PATCH", "DELETE"]);
+  const status = choice("status", ["2xx", "4xx", "5xx"]);
+  const warned = h("input", { type: "checkbox", name: "warned" });
+  const state = h("span", { class: "dim", role: "status" });
+  const shown = h("span", { class: "dim" });
+  const pause = h("button", { type: "button", "aria-pressed": "false" }, "Pause");
+  const rows = table({
+    label: "Requests, newest first",
+    columns: [
+      ["Time", "w-time"],
+      ["Method", "w-5"],
+      ["Request"],
+      ["Status", "w-5"],
+      ["Rule", "w-12 wide"],
+      ["ms", "w-5 number wide"],
+    ],
+    fixed: true,
+    row: (entry) => row(entry, unfolded),
+    none: "No request yet that fits. What clients ask of this Central appears here.",
+  });
+
+  section.append(
+    h(
+      "form",
+      { class: "bar", "aria-label": "Filters", oninput: redraw, onsubmit: (event) => event.preventDefault() },
+      field("Search", search),
+      field("Method", method),
+      field("Status", status),
+      h("label", {}, warned, " with contract warnings"),
+    ),
+    h("div", { class: "buttons" }, pause, button("Clear", clear), state, shown),
+    rows.element,
+  );
+  pause.addEventListener("click", () => {
+    paused = !paused;
+    pause.setAttribute("aria-pressed", String(paused));
+    flush();
+  });
+
+  function fits(entry) {
+    return (
+      (!method.value || entry.method === method.value) &&
+      (!status.value || String(entry.status)[0] === status.value[0]) &&
+      (!warned.checked || entry.warnings.length > 0) &&
+      (!search.value || has(entry.searched, search.value))
+    );
+  }
+
+  function redraw() {
+    fitting = entries.filter(fits);
+    rows.show(fitting);
+    tell();
+  }
+
+  function tell() {
+    const all = entries.length;
+    shown.textContent = fitting.length === all ? `${all} requests` : `${fitting.length} of ${all} requests`;
+    pause.textContent = paused ? `Go on (${arrived.length} new)` : "Pause";
+  }
+
+  // -- arriving: what comes between two drawings is put there at once ----------------------------
+
+  function got(text) {
+    const entry = summary(JSON.parse(text), text);
+    if (entry.number < first) {
+      older.push(entry);
+    } else if (entry.number > newest) {
+      newest = entry.number;
+      arrived.push(entry);
+      if (arrived.length > MOST) arrived.shift();
+      planned ||= setTimeout(() => requestAnimationFrame(flush), MILLISECONDS_BETWEEN_DRAWINGS);
+    } else if (!whole) {
+      whole = true;
+      entries = entries.concat(older.reverse()).slice(0, MOST);
+      redraw();
+    }
+  }
+
+  function flush() {
+    planned = 0;
+    if (!paused && arrived.length) {
+      entries = arrived.reverse().concat(entries).slice(0, MOST);
+      const fresh = arrived.filter(fits);
+      fitting = fresh.concat(fitting);
+      while (fitting.at(-1)?.number < entries.at(-1).number) fitting.pop();
+      arrived = [];
+      rows.put(fresh, fitting);
+    }
+    tell();
+  }
+
+  async function connect(signal) {
+    const { requests } = await call("GET", `requests?limit=${FIRST}`);
+    if (signal.aborted) return;
+    const last = arrived.at(-1) ?? entries[0];
+    // Numbers begin anew with the mock and with the world.
+    if (!requests.some((each) => each.number === last?.number && each.time === last.time)) begin(requests);
+    older = [];
+    state.textContent = "live";
+    await follow(whole ? newest : Math.max(newest - MOST, 0), got, signal);
+  }
+
+  function begin(requests) {
+    entries = requests.map((each) => summary(each, JSON.stringify(each))).reverse();
+    arrived = [];
+    first = entries.at(-1)?.number ?? 0;
+    newest = entries[0]?.number ?? 0;
+    whole = requests.length < FIRST;
+    unfolded.clear();
+    redraw();
+  }
+
+  async function stay(signal) {
+    while (!signal.aborted) {
+      try {
+        await connect(signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        state.textContent = `not live: ${error.message}`;
+        if (error instanceof Refusal && error.status !== 429) return; // it would refuse again
+        await new Promise((resolve) => setTimeout(resolve, SECONDS_UNTIL_NEXT_TRY * 1000));
+      }
+    }
+  }
+
+  async function clear() {
+    await call("DELETE", "requests");
+    begin([]);
+  }
+
+  return {
+    show() {
+      connection?.abort();
+      connection = new AbortController();
+      stay(connection.signal);
+    },
+    hide() {
+      connection?.abort();
+      state.textContent = "";
+    },
+  };
+}
+
+function choice(name, values) {
+  return h("select", { name }, h("option", { value: "" }, "all"), values.map((each) => h("option", {}, each)));
+}
+
+// What a row and the filters need; the rest stays a text until somebody opens it.
+function summary(entry, text) {
+  const { number, time, method, path, query, operation, status, rule, warnings, trouble, ms, body } = entry;
+  const name = body?.name ?? body?.config?.name ?? "";
+  const searched = [method, path, query, operation, status, rule, ...warnings, trouble, name].join(" ").toLowerCase();
+  return { number, time, method, path, query, status, rule, warnings, trouble, ms, text, searched };
+}
+
+function row(entry, unfolded) {
+  const target = entry.query ? `${entry.path}?${entry.query}` : entry.path;
+  return expandable(
+    target.split(/(?<=[/&?])/).flatMap((each) => [each, h("wbr")]),
+    (opener) => [
+      h("td", {}, h("time", { datetime: entry.time, title: entry.time }, clock(entry.time))),
+      h("td", {}, entry.method),
+      h(
+        "td",
+        { class: "main" },
+        opener,
+        entry.warnings.map((each) => h("div", { class: "warning" }, each)),
+        entry.trouble && h("div", { class: "trouble" }, `met ${entry.trouble}`),
+      ),
+      h("td", { class: `status s${String(entry.status)[0]}` }, entry.status),
+      h("td", { class: "wide" }, entry.rule),
+      h("td", { class: "number wide" }, entry.ms.toFixed(1)),
+    ],
+    () => details(JSON.parse(entry.text)),
+    unfolded,
+    entry.number,
+  );
+}
+
+function clock(time) {
+  const at = new Date(time);
+  const digits = (number, width) => String(number).padStart(width, "0");
+  const seconds = [at.getHours(), at.getMinutes(), at.getSeconds()].map((each) => digits(each, 2)).join(":");
+  return [seconds, h("span", { class: "wide" }, `.${digits(at.getMilliseconds(), 3)}`)];
+}
+
+function details(entry) {
+  const line = curl(entry);
+  const copied = h("span", { class: "dim", role: "status" });
+  const block = code(line, "curl line");
+  const copy = h("button", { type: "button" }, "Copy");
+  copy.addEventListener("click", () =>
+    act(copy, async () => {
+      getSelection().selectAllChildren(block);
+      // Browsers give the clipboard to secure pages only.
+      await navigator.clipboard?.writeText(line);
+      copied.textContent = navigator.clipboard ? "copied" : "marked; copy it with Ctrl+C";
+    }),
+  );
+  const facts = [
+    ["operation", entry.operation],
+    ["rule", entry.rule],
+    ["trouble", entry.trouble],
+    ["took", `${entry.ms} ms`],
+  ];
+  return [
+    h("p", { class: "dim" }, facts.filter(([, value]) => value).map(([name, value]) => `${name} ${value}`).join(", ")),
+    h("h3", {}, "Sent"),
+    code(pretty(entry.headers), "headers"),
+    entry.body !== null && code(pretty(entry.body), "sent body"),
+    h("h3", {}, `Answered ${entry.status}`),
+    entry.answer === null ? note("no body") : code(pretty(entry.answer), "answered body"),
+    h("h3", {}, "Again"),
+    block,
+    h("div", { class: "buttons" }, copy, copied, note("Credentials read ****** here: put yours in.")),
+  ];
+}
+
+function curl(entry) {
+  const byte = (letter) => `%${letter.charCodeAt(0).toString(16).padStart(2, "0").toUpperCase()}`;
+  const path = entry.path.replace(/[^\w\-./~:@!$&'()*+,;=]/g, byte); // WSGI's spelling: a letter a byte
+  const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+  const words = ["curl"];
+  if (entry.method !== "GET") words.push("-X", entry.method);
+  words.push(quoted(central + path + (entry.query && `?${entry.query}`)));
+  for (const name of ["authorization", "content-type", "prefer"]) {
+    if (entry.headers[name]) words.push("-H", quoted(`${name}: ${entry.headers[name]}`));
+  }
+  if (entry.body !== null) {
+    words.push("-d", quoted(typeof entry.body === "string" ? entry.body : JSON.stringify(entry.body)));
+  }
+  return words.join(" ");
+}

@@ -1,0 +1,28 @@
+// The settings that the mock was started with.
+
+import { call } from "./api.js";
+import { h, note, pretty } from "./dom.js";
+
+/** Make the part. */
+export function part(section) {
+  const list = h("dl");
+  section.append(note("As the mock was started; credentials are left out."), list);
+
+  async function show() {
+    const found = await call("GET", "settings");
+    list.replaceChildren(
+      ...Object.entries(found).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, said(value))]),
+    );
+  }
+
+  return { show };
+}
+
+function said(value) {
+  if (value === null || value?.length === 0) return "none";
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (!Array.isArray(value)) return pretty(value);
+  return value
+    .map((each) => (typeof each === "string" ? each : Object.entries(each).map((pair) => pair.join("=")).join(" ")))
+    .join("\n");
+}

@@ -1,0 +1,119 @@
+// Troubles: what requests meet besides, or instead of, what Central would do.
+
+import { call } from "./api.js";
+import { act, button, field, h, note, table } from "./dom.js";
+
+const SECONDS_BETWEEN_LOOKS = 1;
+
+/** Make the part. */
+export function part(section) {
+  let ids = "";
+  let counts = new Map();
+  let timer = 0;
+  let form = null; // a promise
+
+  const rows = table({
+    label: "Troubles",
+    columns: [["Id", "number"], ["What"], ["Matched", "number"], ["Met", "number"], [""]],
+    row,
+    none: "No trouble: requests are answered as Central answers them.",
+  });
+  section.append(
+    note("The first trouble that a request meets counts. A code refuses; a fault spoils the answer."),
+    rows.element,
+    h("div", { class: "buttons" }, button("Remove all", () => change("DELETE", "troubles"))),
+  );
+
+  async function change(...asked) {
+    await call(...asked);
+    await look();
+  }
+
+  async function look() {
+    const { troubles } = await call("GET", "troubles");
+    // Only the counts change by themselves; rows that stay keep the focus.
+    const now = troubles.map((each) => each.id).join();
+    if (now !== ids || !troubles.length) {
+      ids = now;
+      counts = new Map();
+      rows.show(troubles);
+    }
+    for (const { id, matched, met } of troubles) {
+      const [first, second] = counts.get(id);
+      first.textContent = matched;
+      second.textContent = met;
+    }
+  }
+
+  function row({ id, matched, met, ...rest }) {
+    const words = Object.entries(rest).map(([key, value]) => `${key}=${value}`);
+    const cells = [matched, met].map((number) => h("td", { class: "number" }, number));
+    counts.set(id, cells);
+    const remove = button("Remove", () => change("DELETE", `troubles/${id}`), { "aria-label": `Remove trouble ${id}` });
+    const what = h("td", { class: "main code" }, words.join(" "));
+    return h(
+      "tbody",
+      {},
+      h("tr", {}, h("td", { class: "number" }, id), what, cells, h("td", { class: "number" }, remove)),
+    );
+  }
+
+  async function makeForm() {
+    const [control, contract] = await Promise.all([call("GET", "openapi.json"), call("GET", "contract.json")]);
+    const items = Object.values(contract.paths).flatMap((item) => Object.values(item));
+    const operations = items.map((each) => each.operationId).filter(Boolean);
+    const { properties } = control.components.schemas.Trouble;
+    const add = h("button", { type: "submit", class: "main" }, "Add");
+    const form = h(
+      "form",
+      { class: "fields", "aria-label": "A new trouble" },
+      h("h3", {}, "A new trouble"),
+      Object.entries(properties).map(([name, schema]) => fieldOf(name, schema, operations)),
+      h("p", { class: "buttons" }, add),
+    );
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      act(add, async () => {
+        await change("POST", "troubles", sent(new FormData(form), properties));
+        form.reset();
+      });
+    });
+    section.append(form);
+  }
+
+  return {
+    async show() {
+      await look();
+      clearInterval(timer);
+      if (!section.hidden) timer = setInterval(() => look().catch(() => {}), SECONDS_BETWEEN_LOOKS * 1000);
+      form ??= makeForm().catch((error) => {
+        form = null;
+        throw error;
+      });
+      await form;
+    },
+    hide() {
+      clearInterval(timer);
+    },
+  };
+}
+
+// The form is what the document of the control calls says of a trouble.
+function fieldOf(name, schema, operations) {
+  const choices = schema.enum ?? (name === "operation" ? operations : null);
+  const input = choices
+    ? h("select", { name }, h("option", { value: "" }, ""), choices.map((each) => h("option", {}, each)))
+    : h("input", { name, autocomplete: "off", ...numeric(schema) });
+  return field(name, input, schema.description);
+}
+
+function numeric({ type, minimum, maximum }) {
+  return type === "integer" ? { type: "number", min: minimum, max: maximum } : { type: "text" };
+}
+
+function sent(data, properties) {
+  const given = [...data].filter(([, value]) => value !== "");
+  return Object.fromEntries(
+    given.map(([name, value]) => [name, properties[name].type === "integer" ? Number(value) : value]),
+  );
+}

@@ -1,0 +1,65 @@
+// Worlds: states apart in one server.
+
+import { call, consoleOf, world } from "./api.js";
+import { button, field, h, note, table } from "./dom.js";
+
+/** Make the part. */
+export function part(section) {
+  const rows = table({
+    label: "Worlds",
+    columns: [["World"], ["Began with"], ["Integrations", "number"], ["Unused for", "number wide"], [""]],
+    row,
+    none: "",
+  });
+  const name = h("input", { name: "world", required: true, pattern: "[A-Za-z0-9._~\\-]{1,100}", autocomplete: "off" });
+  const form = h(
+    "form",
+    { class: "bar", "aria-label": "Open a world" },
+    field("Name", name, "letters, digits and . _ ~ -"),
+    h("button", { type: "submit" }, "Open"),
+  );
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    location.assign(`${consoleOf(name.value)}#requests`);
+  });
+  section.append(
+    note("A world is made when it is first named, and freed when nobody has used it for a while."),
+    form,
+    h("div", { class: "buttons" }, button("Refresh", show), button("Free all but the default", freeAll)),
+    rows.element,
+  );
+
+  async function show() {
+    rows.show((await call("GET", "worlds")).worlds);
+  }
+
+  async function freeAll() {
+    if (!confirm("Free every world but the default one, with all that they hold?")) return;
+    await call("DELETE", "worlds");
+    await show();
+  }
+
+  function row(each) {
+    const shown = each.name || "(default)";
+    const free = async () => {
+      await call("DELETE", `worlds/${each.name}`);
+      await show();
+    };
+    const here = each.name === world;
+    return h(
+      "tbody",
+      {},
+      h(
+        "tr",
+        { class: here && "on" },
+        h("td", { class: "main" }, h("a", { href: `${consoleOf(each.name)}#requests` }, shown), here && " (this one)"),
+        h("td", {}, each.scenario),
+        h("td", { class: "number" }, each.integrations),
+        h("td", { class: "number wide" }, each.name && `${each.idleSeconds} s`),
+        h("td", { class: "number" }, each.name && !here && button("Free", free, { "aria-label": `Free ${each.name}` })),
+      ),
+    );
+  }
+
+  return { show };
+}

@@ -1,0 +1,609 @@
+"""The web console: what it is served as, and each part at work in Chromium."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from mock_server import console
+from mock_server.control import document
+from mock_server.server import MockServer, running
+from mock_server.settings import Settings
+from mock_server.tests.conftest import PATH, Api, ask, docker
+from mock_server.tests.test_cli import serving
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+in_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on the PATH")
+
+PAGE = "/__admin/"
+PARTS = {
+    "Requests": "No request yet",
+    "Integrations": "Public DockerHub",
+    "Scenarios": "This world began with fresh",
+    "Troubles": "No trouble",
+    "Faults": "name-unique",
+    "Registry tests": "The first rule whose pattern fits",
+    "Worlds": "(default) (this one)",
+    "Settings": "as_deployed",
+    "API reference": "StackRox Central: image integrations",
+}
+"""Parts by the text of their links, with a text that each shows."""
+SCRIPT = '<img src=x onerror="alert(1)">'
+
+
+# -- as it is served ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "type"),
+    [
+        ("", "text/html; charset=utf-8"),
+        ("console/console.css", "text/css; charset=utf-8"),
+        ("console/console.js", "text/javascript; charset=utf-8"),
+        ("viewer/swagger-ui.css", "text/css; charset=utf-8"),
+        ("viewer/swagger-ui-bundle.js", "text/javascript; charset=utf-8"),
+    ],
+)
+def test_a_file_comes_with_its_type_and_is_sent_once(api, path, type):
+    answer = ask(api.app, "GET", PAGE + path)
+    assert answer.status == 200
+    assert answer.body
+    assert answer.headers["content-type"] == type
+    assert answer.headers["cache-control"] == "no-cache"
+    assert answer.headers["content-security-policy"].startswith("default-src 'self'; ")
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    again = ask(api.app, "GET", PAGE + path, headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status, again.body) == (304, b"")
+
+
+def test_the_viewer_is_served_without_being_imported(api):
+    assert ask(api.app, "GET", f"{PAGE}viewer/swagger-ui-bundle.js").status == 200
+    assert "flask_openapi3_swagger" not in sys.modules
+
+
+@pytest.mark.parametrize("prefix", ["", "/__world/team-1"])
+def test_the_address_without_its_last_slash_leads_there(api, prefix):
+    answer = ask(api.app, "GET", f"{prefix}/__admin")
+    assert (answer.status, answer.headers["location"]) == (308, "__admin/")
+    worlds = api.app.entrance.worlds
+    assert (worlds.get("team-1") if prefix else worlds.default).journal.found() == []
+
+
+@pytest.mark.parametrize("path", ["console/nope.js", "console/..", "console/..%5ccli.py", "viewer/nope", "nope"])
+def test_what_is_not_there_is_refused_as_central_refuses(api, path):
+    answer = ask(api.app, "GET", PAGE + path)
+    assert answer.status == 404
+    assert answer.json["code"] == 5
+
+
+def test_without_control_there_is_no_console():
+    api = Api(control=False)
+    for path in ("/__admin", PAGE, f"{PAGE}console/console.js", f"{PAGE}viewer/swagger-ui.css"):
+        answer = ask(api.app, "GET", path)
+        assert (answer.status, answer.json["code"]) == (404, 5)
+
+
+@pytest.mark.parametrize("closed", [False, True], ids=["open", "closed"])
+def test_a_start_says_where_it_is(closed):
+    with serving(*(["--no-control"] if closed else [])) as (_, banner):
+        found = re.search(r"look +(.*)", banner)
+        assert (found is None) == closed
+        if found:
+            with urllib.request.urlopen(found[1]) as answer:
+                assert answer.read().startswith(b"<!doctype html>")
+
+
+def test_an_absent_viewer_is_told_with_the_way_to_get_it(api, monkeypatch):
+    monkeypatch.setattr(console, "find_spec", lambda _name: None)
+    answer = ask(api.app, "GET", f"{PAGE}viewer/swagger-ui-bundle.js")
+    assert answer.status == 404
+    assert "pip install flask-openapi3-swagger" in answer.message
+    assert find_spec(console.VIEWER.replace("-", "_")) is not None
+
+
+# -- in a browser ------------------------------------------------------------------------------------
+
+Opened = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def mock() -> Iterator[MockServer]:
+    with running() as mock:
+        yield mock
+
+
+@pytest.fixture
+def opened(browser: Browser) -> Iterator[Opened]:
+    """Open the console of a mock; nothing may go wrong in it, and it asks nobody else."""
+    pages: list[tuple[Page, str, list[str], list[str]]] = []
+
+    def open(mock: MockServer, name: str = "", *, refused: tuple[int, ...] = (), **context: object) -> Page:
+        page = browser.new_page(**{"viewport": {"width": 1200, "height": 900}, **context})
+        page.set_default_timeout(5000)
+        asked: list[str] = []
+        wrong: list[str] = []
+        expected = tuple(f"Failed to load resource: the server responded with a status of {each}" for each in refused)
+        page.on("request", lambda sent: asked.append(sent.url))
+        page.on("console", lambda said: said.text.startswith(expected or ("\0",)) or wrong.append(said.text))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        pages.append((page, mock.url.partition("/__world/")[0], asked, wrong))
+        page.goto(f"{mock.url}{PAGE}#{name}")
+        return page
+
+    yield open
+    for page, origin, asked, wrong in pages:
+        page.close()
+        assert [url for url in asked if not url.startswith((f"{origin}/", "data:", "blob:"))] == []
+        assert wrong == []
+
+
+def asked(mock: MockServer, method: str, path: str = PATH, body: object = None, **headers: str) -> int:
+    """Ask the mock and give the status."""
+    data = None if body is None else json.dumps(body).encode()
+    sent = urllib.request.Request(mock.url + path, data, {"Content-Type": "application/json", **headers}, method=method)
+    try:
+        with urllib.request.urlopen(sent) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
+def part(page: Page) -> Locator:
+    """Give the part that is shown."""
+    return page.locator("main > section:visible")
+
+
+def turn_to(page: Page, part: str) -> None:
+    page.get_by_role("link", name=part, exact=True).click()
+    expect(page.get_by_role("heading", name=part, level=2)).to_be_focused()
+
+
+def rows(page: Page) -> Locator:
+    return part(page).locator("tbody")
+
+
+@in_chromium
+def test_each_part_shows_what_it_is_about_and_looking_leaves_no_trace(mock, opened):
+    mock.trouble("code=503 times=1")
+    mock.troubles.remove()
+    page = opened(mock)
+    for name, text in PARTS.items():
+        turn_to(page, name)
+        expect(part(page)).to_contain_text(text)
+        expect(page.get_by_role("link", name=name, exact=True)).to_have_attribute("aria-current", "page")
+    assert mock.journal() == []
+
+
+@in_chromium
+def test_looking_at_what_is_stored_meets_no_trouble(mock, opened):
+    mock.trouble("code=503 times=1")
+    expect(rows(opened(mock, "integrations"))).to_have_count(12)
+    assert [(each.matched, each.met) for each in mock.troubles.listed] == [(0, 0)]
+
+
+@in_chromium
+def test_a_request_appears_within_a_second_with_its_warning_and_opens(mock, opened):
+    page = opened(mock)
+    expect(page.get_by_text("live", exact=True)).to_be_visible()
+    body = docker(name="acme", docker={"user": "robot", "password": "s3cr3t"})
+    assert asked(mock, "POST", body=body) == 200
+    expect(rows(page)).to_have_count(1, timeout=1000)
+    expect(rows(page)).to_contain_text("$.docker.user: is not a field of the contract")
+    page.get_by_role("button", name=PATH).click()
+    expect(page.get_by_label("sent body")).to_contain_text('"name": "acme"')
+    expect(page.get_by_label("answered body")).to_contain_text('"password": "******"')
+    expect(page.get_by_label("curl line")).to_contain_text(f"curl -X POST '{mock.url}{PATH}'")
+    assert "s3cr3t" not in page.content()
+
+
+@in_chromium
+def test_the_curl_line_does_it_again(mock, opened):
+    page = opened(mock)
+    assert asked(mock, "POST", body=docker(name='it\'s "quoted" $HOME `id`')) == 200
+    page.get_by_role("button", name=PATH).click()
+    line = page.get_by_label("curl line").inner_text()
+    done = subprocess.run(["bash", "-c", f"{line} -s"], capture_output=True, text=True, timeout=30, check=True)
+    assert "already exists" in json.loads(done.stdout)["message"]
+    first, second = (each["body"]["name"] for each in mock.journal())
+    assert first == second
+
+
+@in_chromium
+def test_requests_are_filtered_held_back_and_cleared(mock, opened):
+    page = opened(mock)
+    asked(mock, "GET")
+    asked(mock, "GET", f"{PATH}/nope")
+    asked(mock, "POST", body=docker(name="acme", surprise=1))
+    expect(rows(page)).to_have_count(3)
+    page.get_by_label("Status").select_option("4xx")
+    expect(rows(page)).to_have_count(1)
+    expect(rows(page)).to_contain_text("get-missing")
+    page.get_by_label("Status").select_option("all")
+    page.get_by_label("with contract warnings").check()
+    expect(rows(page)).to_have_count(1)
+    page.get_by_label("with contract warnings").uncheck()
+    page.get_by_label("Search").fill("acme post")
+    expect(rows(page)).to_have_count(1)
+    expect(page.get_by_text("1 of 3 requests")).to_be_visible()
+    page.get_by_label("Search").fill("")
+    page.get_by_role("button", name="Pause").click()
+    asked(mock, "GET")
+    page.get_by_role("button", name="Go on (1 new)").click()
+    expect(rows(page)).to_have_count(4)
+    page.get_by_role("button", name="Clear").click()
+    expect(page.get_by_text("No request yet")).to_be_visible()
+    assert mock.journal() == []
+
+
+@in_chromium
+def test_five_thousand_requests_are_there_and_few_of_them_rows(opened):
+    with running(Settings(journal=5000)) as mock:
+        for _ in range(5000):
+            ask(mock.app, "GET", f"{PATH}/nope")
+        page = opened(mock)
+        expect(page.get_by_text("5000 requests")).to_be_visible(timeout=20_000)
+        expect(rows(page)).to_have_count(200)
+        page.get_by_role("button", name="Show 200 more").click()
+        expect(rows(page)).to_have_count(400)
+        for _ in range(300):
+            ask(mock.app, "GET", PATH)
+        expect(rows(page).first).to_contain_text("200")
+        expect(rows(page)).to_have_count(400)
+        page.get_by_label("Status").select_option("2xx")
+        expect(page.get_by_text("300 of 5000 requests")).to_be_visible()
+
+
+@in_chromium
+def test_the_stream_is_taken_up_again(mock, opened):
+    page = opened(mock)
+    expect(page.get_by_text("live", exact=True)).to_be_visible()
+    asked(mock, "GET")
+    page.get_by_role("button", name=PATH).click()
+    turn_to(page, "Settings")
+    asked(mock, "GET", f"{PATH}/nope")
+    turn_to(page, "Requests")
+    expect(rows(page)).to_have_count(2)
+    expect(rows(page).last.get_by_label("answered body")).to_be_visible()
+    asked(mock, "GET")
+    expect(rows(page)).to_have_count(3)
+    mock.journal.clear()
+    turn_to(page, "Settings")
+    turn_to(page, "Requests")
+    expect(page.get_by_text("No request yet")).to_be_visible()
+
+
+@in_chromium
+def test_a_mock_without_a_journal_says_so(opened):
+    with running(Settings(journal=0)) as mock:
+        page = opened(mock, refused=(409,))
+        expect(page.get_by_text("the mock keeps no journal")).to_be_visible()
+
+
+@in_chromium
+def test_a_name_that_is_markup_shows_as_text_everywhere(mock, opened):
+    assert asked(mock, "POST", body=docker(name=SCRIPT)) == 200
+    asked(mock, "GET", f"{PATH}/%3Cimg%20src=x%20onerror=alert(1)%3E")
+    mock.trouble(name=SCRIPT, code=503)
+    page = opened(mock)
+    page.on("dialog", lambda _dialog: pytest.fail("the name was run"))
+    expect(rows(page)).to_have_count(2)
+    for opener in part(page).locator("button.open").all():
+        opener.click()
+    expect(page.get_by_label("sent body")).to_contain_text("<img src=x onerror=")
+    turn_to(page, "Integrations")
+    page.get_by_role("button", name=SCRIPT, exact=True).click()
+    expect(page.get_by_role("region", name=SCRIPT)).to_contain_text("<img src=x onerror=")
+    turn_to(page, "Troubles")
+    expect(rows(page)).to_contain_text(SCRIPT)
+    assert page.locator("img").count() == 0
+
+
+@in_chromium
+def test_an_integration_is_deleted_when_that_is_meant(mock, opened):
+    page = opened(mock, "integrations")
+    delete = page.get_by_role("button", name="Delete Public GCR", exact=True)
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    delete.click()
+    expect(rows(page)).to_have_count(12)
+    page.once("dialog", lambda dialog: dialog.accept())
+    delete.click()
+    expect(rows(page)).to_have_count(11)
+    expect(page.get_by_role("heading", name="Integrations")).to_be_focused()
+    expect(page.locator("#health")).to_contain_text("11 integrations")
+
+
+@in_chromium
+def test_others_changes_of_the_state_are_shown(mock, opened):
+    page = opened(mock, "integrations")
+    expect(rows(page)).to_have_count(12)
+    asked(mock, "POST", body=docker(name="acme"))
+    expect(rows(page)).to_have_count(13)
+
+
+@in_chromium
+def test_a_state_is_saved_and_loaded_and_a_wrong_one_is_told(mock, opened, tmp_path: Path):
+    page = opened(mock, "integrations", refused=(400,))
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save the state").click()
+    assert download.value.suggested_filename == "mock-central-state.json"
+    path = tmp_path / "state.json"
+    download.value.save_as(path)
+    mock.scenario("empty")
+    page.locator("input[type=file]").set_input_files(path)
+    expect(rows(page)).to_have_count(12)
+    state = json.loads(path.read_text())
+    state["integrations"][1]["type"] = 5
+    path.write_text(json.dumps(state))
+    page.locator("input[type=file]").set_input_files(path)
+    expect(part(page).get_by_role("alert")).to_contain_text("$.integrations[1].type")
+
+
+@in_chromium
+def test_a_scenario_is_switched_to_and_reset(mock, opened):
+    page = opened(mock, "scenarios", refused=(400,))
+    page.get_by_label("Number for many").fill("7")
+    page.get_by_role("button", name="Switch to many").click()
+    expect(page.get_by_text("This world began with many:7. It holds 7 integrations now.")).to_be_visible()
+    expect(page.locator("#health")).to_contain_text("7 integrations")
+    page.get_by_label("Number for many").fill("9999999")
+    page.get_by_role("button", name="Switch to many").click()
+    expect(part(page).get_by_role("alert")).to_contain_text("the number is not between")
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Reset").click()
+    expect(page.get_by_text("This world began with fresh.")).to_be_visible()
+
+
+@in_chromium
+def test_a_trouble_is_added_counted_and_removed(mock, opened):
+    page = opened(mock, "troubles", refused=(400,))
+    page.get_by_role("button", name="Add").click()
+    expect(part(page).get_by_role("alert")).to_contain_text("a code, a delay or a fault")
+    page.get_by_label("code").fill("503")
+    page.get_by_label("operation").select_option("PostImageIntegration")
+    page.get_by_label("times").fill("2")
+    page.get_by_role("button", name="Add").click()
+    expect(rows(page)).to_contain_text("code=503 operation=PostImageIntegration times=2")
+    assert part(page).get_by_role("alert").count() == 0
+    assert asked(mock, "POST", body=docker()) == 503
+    expect(rows(page).locator("td").nth(3)).to_have_text("1")
+    page.get_by_role("button", name="Remove trouble 1").click()
+    expect(page.get_by_text("No trouble:")).to_be_visible()
+    assert asked(mock, "POST", body=docker()) == 200
+
+
+@in_chromium
+def test_the_form_has_every_field_of_a_trouble(mock, opened):
+    page = opened(mock, "troubles")
+    expect(page.get_by_role("button", name="Add")).to_be_visible()
+    names = page.evaluate("[...document.querySelector('form.fields').elements].map(each => each.name).filter(Boolean)")
+    assert names == list(document()["components"]["schemas"]["Trouble"]["properties"])
+
+
+@in_chromium
+def test_a_fault_is_switched_on_and_off(mock, opened):
+    page = opened(mock, "faults")
+    page.get_by_label("Search").fill("given once")
+    switch = page.get_by_role("switch", name="name-unique")
+    switch.check()
+    expect(page.get_by_text("1 of")).to_be_visible()
+    assert [asked(mock, "POST", body=docker(name="twice")) for _ in range(2)] == [200, 200]
+    page.get_by_label("Search").fill("")
+    page.get_by_label("planted only").check()
+    expect(rows(page)).to_have_count(1)
+    page.get_by_role("button", name="Take all out").click()
+    expect(page.get_by_text("No fault fits.")).to_be_visible()
+    assert asked(mock, "POST", body=docker(name="twice")) == 400
+
+
+@in_chromium
+def test_registry_tests_end_as_the_rules_say(mock, opened):
+    page = opened(mock, "registries")
+    tested = docker(docker={"endpoint": "registry.example.com"})
+    assert asked(mock, "POST", f"{PATH}/test", tested) == 200
+    page.get_by_role("button", name="Add a rule").click()
+    expect(page.get_by_label("Host").first).to_be_focused()
+    page.keyboard.type("*.example.com")
+    page.get_by_label("Outcome").first.select_option("unauthorized")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_text("applied: 6 rules")).to_be_visible()
+    assert asked(mock, "POST", f"{PATH}/test", tested) == 400
+    page.get_by_role("button", name="Remove").first.click()
+    page.get_by_role("button", name="Up").nth(1).click()
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_text("applied: 5 rules")).to_be_visible()
+    hosts = [each.host for each in mock.app.central.probe.probe_rules]
+    assert hosts == ["unreachable.*", "*.invalid", "unreachable", "unauthorized.*", "unauthorized"]
+
+
+@in_chromium
+def test_worlds_are_opened_shown_apart_and_freed(mock, opened):
+    mock.world("team-1").scenario("empty")
+    asked(mock, "GET")
+    page = opened(mock, "worlds")
+    expect(rows(page)).to_have_count(2)
+    page.get_by_role("link", name="team-1").click()
+    expect(page.locator("#health")).to_contain_text("World team-1: Central 4.12 as documented, 0 integrations")
+    expect(page.get_by_text("No request yet")).to_be_visible()
+    assert page.url.startswith(f"{mock.url}/__world/team-1/__admin/")
+    asked(mock, "GET", f"/__world/team-1{PATH}/nope")
+    expect(rows(page)).to_have_count(1)
+    turn_to(page, "Worlds")
+    page.get_by_label("Name").fill("team-2")
+    page.get_by_role("button", name="Open").click()
+    expect(page.locator("#health")).to_contain_text("World team-2")
+    turn_to(page, "Worlds")
+    page.get_by_role("button", name="Free team-1").click()
+    expect(rows(page)).to_have_count(2)
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("link", name="(default)").click()
+    turn_to(page, "Worlds")
+    page.get_by_role("button", name="Free all but the default").click()
+    expect(rows(page)).to_have_count(1)
+
+
+@in_chromium
+def test_the_reference_tries_out_this_mock_in_this_world(mock, opened):
+    world = mock.world("team-1")
+    world.scenario("many:1")
+    page = opened(world, "reference")
+    page.locator("#operations-ImageIntegrationService-GetImageIntegrations .opblock-summary-control").click()
+    page.get_by_role("button", name="Execute").click()
+    expect(page.locator(".live-responses-table .response-col_status").last).to_contain_text("200")
+    expect(page.locator(".live-responses-table")).to_contain_text('"type": "docker"')
+    assert [each["operation"] for each in world.journal()] == ["GetImageIntegrations"]
+    page.get_by_role("link", name="Control calls").click()
+    expect(page.get_by_role("heading", name="Control of a mock-central")).to_be_visible()
+    page.locator("#operations-default-health .opblock-summary-control").click()
+    page.get_by_role("button", name="Execute").click()
+    expect(page.locator(".live-responses-table")).to_contain_text('"integrations": 1')
+
+
+@in_chromium
+def test_the_reference_says_what_is_missing(mock, opened, monkeypatch):
+    monkeypatch.setattr(console, "find_spec", lambda _name: None)
+    page = opened(mock, "reference", refused=(404,))
+    expect(part(page).get_by_role("alert")).to_contain_text("pip install flask-openapi3-swagger")
+
+
+@in_chromium
+def test_the_token_is_asked_for_once_and_opens_everything(opened):
+    with running(Settings(control_token="open-sesame")) as mock:
+        page = opened(mock, refused=(401,))
+        page.get_by_label("Token", exact=True).fill("wrong")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("The mock does not take that token.")).to_be_visible()
+        page.get_by_label("Token", exact=True).fill("open-sesame")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("live", exact=True)).to_be_visible()
+        asked(mock, "GET")
+        expect(rows(page)).to_have_count(1)
+        for name in ("Integrations", "Faults", "Settings"):
+            turn_to(page, name)
+            expect(part(page)).to_contain_text(PARTS[name])
+        page.reload()
+        expect(part(page)).to_contain_text(PARTS["Settings"])
+        turn_to(page, "API reference")
+        page.get_by_role("link", name="Control calls").click()
+        page.locator("#operations-default-scenario .opblock-summary-control").click()
+        page.get_by_role("button", name="Execute").click()
+        expect(page.locator(".live-responses-table")).to_contain_text('"scenario": "fresh"')
+        assert page.evaluate("Object.keys(localStorage).length") == 0
+
+
+@in_chromium
+def test_whoever_has_no_token_is_told(opened):
+    with running(Settings(control_token="open-sesame")) as mock:
+        page = opened(mock, refused=(401,))
+        page.get_by_role("button", name="Go on without").click()
+        expect(page.get_by_text("not live: control calls ask for the control token")).to_be_visible()
+        page.wait_for_timeout(1500)
+        expect(page.get_by_role("dialog")).to_be_hidden()
+        page.get_by_role("link", name="Settings").click()
+        page.get_by_role("button", name="Go on without").click()
+        expect(part(page).get_by_role("alert")).to_contain_text("ask for the control token")
+
+
+@in_chromium
+def test_everything_can_be_reached_by_keyboard(mock, opened):
+    for _ in range(3):
+        asked(mock, "GET")
+    page = opened(mock)
+    expect(rows(page)).to_have_count(3)
+    press = page.keyboard.press
+    press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    press("Enter")
+    expect(page.get_by_role("heading", name="Requests")).to_be_focused()
+    for label in ("Search", "Method", "Status", "with contract warnings", "Pause", "Clear"):
+        press("Tab")
+        reached = page.evaluate("(document.activeElement.labels?.[0] ?? document.activeElement).textContent.trim()")
+        assert reached.startswith(label)
+    press("Tab")
+    press("Enter")
+    expect(page.get_by_label("answered body")).to_be_visible()
+    press("ArrowDown")
+    press("ArrowDown")
+    press("Space")
+    expect(page.get_by_label("answered body")).to_have_count(2)
+    expect(rows(page).nth(2).get_by_label("answered body")).to_be_visible()
+    for _ in range(2):
+        page.locator("nav a").nth(3).focus()
+        press("Enter")
+        expect(page.get_by_role("heading", name="Troubles")).to_be_focused()
+    expect(page.get_by_role("button", name="Add")).to_be_visible()
+    for _ in range(2):
+        press("Tab")
+    page.keyboard.type("503")
+    press("Enter")
+    expect(rows(page)).to_contain_text("code=503")
+
+
+CONTRASTS = """() => {
+    const channel = value => (value /= 255) <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+    const parts = colour => colour.match(/[\\d.]+/g).map(Number);
+    const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+    const ground = element => {
+        for (let each = element; each; each = each.parentElement) {
+            const [r, g, b, a = 1] = parts(getComputedStyle(each).backgroundColor);
+            if (a === 1) return [r, g, b];
+        }
+        return parts(getComputedStyle(document.body).backgroundColor);
+    };
+    const found = [];
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+        const element = walker.currentNode.parentElement;
+        if (!walker.currentNode.data.trim() || !element.checkVisibility() || element.closest("#viewer")) continue;
+        const [a, b] = [light(parts(getComputedStyle(element).color)), light(ground(element))].sort((x, y) => y - x);
+        found.push([(a + 0.05) / (b + 0.05), walker.currentNode.data]);
+    }
+    return found;
+}"""
+
+
+@in_chromium
+@pytest.mark.parametrize("width", [1280, 420])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_ground_and_nothing_overflows(mock, opened, scheme, width):
+    """WCAG AA: a contrast of 4.5 for text."""
+    mock.scenario("odd-names")
+    asked(mock, "POST", body=docker(name="acme", surprise=1))
+    asked(mock, "GET", Prefer="code=503")
+    asked(mock, "GET", f"{PATH}/nope")
+    mock.trouble("delay=0")
+    page = opened(mock, color_scheme=scheme, viewport={"width": width, "height": 900}, refused=(400,))
+    number = 0
+    for name, text in PARTS.items():
+        turn_to(page, name)
+        if name not in ("Requests", "Troubles", "Scenarios"):
+            expect(part(page)).to_contain_text(text)
+        if name == "Requests":
+            expect(rows(page)).to_have_count(3)
+        if name in ("Requests", "Integrations"):
+            part(page).locator("button.open").first.click()
+        if name == "Troubles":
+            page.get_by_role("button", name="Add").click()
+            expect(part(page).get_by_role("alert")).to_be_visible()
+        found = page.evaluate(CONTRASTS)
+        number += len(found)
+        assert [each for each in found if each[0] < 4.5] == []
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), name
+    assert number > 200
