@@ -11,7 +11,7 @@ import pytest
 def installed(tools: Path) -> Path:
     """Give the `node_modules` of a folder's package.json and lock, installed once for all runs.
 
-    The test is skipped, with the reason, where npm is not here or cannot fetch them.
+    The test is skipped, with the reason, where npm is not here, cannot fetch them, or has too old a Node for them.
     """
     if shutil.which("npm") is None:
         pytest.skip("npm is not here")
@@ -22,10 +22,10 @@ def installed(tools: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=tools, prefix="node_modules.") as folder:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(tools / name, folder)
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        command = ["npm", "ci", "--ignore-scripts", "--engine-strict", "--no-audit", "--no-fund"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
         if done.returncode:
-            pytest.skip(f"npm cannot fetch the tools: {done.stderr[-300:]}")
+            pytest.skip(f"npm cannot install the tools: {done.stderr[-500:]}")
         (Path(folder) / "node_modules" / mark.name).write_text(lock, "utf-8")
         shutil.rmtree(target, ignore_errors=True)
         try:
