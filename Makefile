@@ -27,12 +27,13 @@ test: $(FULL) ## Run the tests
 	$(BIN)/pytest -n auto $(ARGS)
 
 .PHONY: check
-check: $(FULL) ## Lint, check types, import rules and the document's YAML
+check: $(FULL) ## Lint, check types, import rules, YAML and the Dockerfile
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/yamllint --strict openapi.yaml .yamllint .github action.yml docs
+	$(BIN)/yamllint --strict openapi.yaml .yamllint .github action.yml compose.yaml docs
+	$(BIN)/hadolint Dockerfile
 
 .PHONY: format
 format: $(FULL) ## Format the code and rewrite the generated tables of the docs
@@ -63,9 +64,8 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 .PHONY: clean
 clean: ## Remove the virtual environment and everything that tools left
-	rm -rf $(VENV) build dist *.egg-info node_modules contract_tests/meta_tests/fixture_tools/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
-		.hypothesis .schemathesis
-	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
+	find . \( -name __pycache__ -o -name node_modules \) -type d -prune -exec rm -rf {} +
 
 # -- set-up: once, and again when the requirements change ------------------------------------------
 

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from contract_tests.fixtures.formats import FILES, write
 from contract_tests.fixtures.generate import Wish, generate
 from mock_server.server import MockServer, running
 from mock_server.settings import Settings
+from mock_server.tests.npm import installed
 
 TOOLS = Path(__file__).parent / "fixture_tools"
 SHIPPED = Path(__file__).parents[2] / "fixtures"
@@ -27,27 +27,7 @@ def mock() -> Iterator[MockServer]:
 
 @pytest.fixture(scope="module")
 def node_modules() -> Path:
-    """The tools of package.json at the versions of its lock, installed once for all runs."""
-    if shutil.which("npm") is None:
-        pytest.skip("npm is not here")
-    target, lock = TOOLS / "node_modules", (TOOLS / "package-lock.json").read_text("utf-8")
-    mark = target / ".installed-lock.json"
-    if mark.exists() and mark.read_text("utf-8") == lock:
-        return target
-    with tempfile.TemporaryDirectory(dir=TOOLS, prefix="node_modules.") as folder:
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(TOOLS / name, folder)
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
-        if done.returncode:
-            pytest.skip(f"npm cannot fetch the tools: {done.stderr[-300:]}")
-        (Path(folder) / "node_modules" / mark.name).write_text(lock, "utf-8")
-        shutil.rmtree(target, ignore_errors=True)
-        try:
-            (Path(folder) / "node_modules").rename(target)
-        except OSError:  # another worker was first
-            assert mark.exists()
-    return target
+    return installed(TOOLS)
 
 
 @pytest.fixture
