@@ -1,6 +1,5 @@
 """The HTML report, opened in Chromium: whole, its filters at work, in light and in dark."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,10 +10,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from contract_tests.cli import main
 from mock_server.server import running
 from mock_server.settings import Settings
+from mock_server.tests.chromium import CHROMIUM, in_chromium
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on the PATH")
+pytestmark = in_chromium
 
 
 @pytest.fixture(scope="module")

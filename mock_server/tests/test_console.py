@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -19,12 +18,11 @@ from mock_server import console
 from mock_server.control import document
 from mock_server.server import MockServer, running
 from mock_server.settings import Settings
+from mock_server.tests.chromium import CHROMIUM, in_chromium
 from mock_server.tests.conftest import PATH, Api, ask, docker
 from mock_server.tests.test_cli import serving
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 expect.set_options(timeout=20_000)  # milliseconds; the tests share the machine with others
-in_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on the PATH")
 
 PAGE = "/__admin/"
 PARTS = {
