@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from mock_server.server import free_port, running
+from mock_server.tests.chromium import CHROMIUM, in_chromium
 from mock_server.tests.npm import installed
 
 ROOT = Path(__file__).parents[2]
@@ -26,9 +27,6 @@ _NAMED = re.compile(r"(?://|<!--) (\S+)(?: -->)?\n")
 CODE = [text for language, text in _FENCE.findall(PAGE) if language != "sh"]
 FILES = {found[1]: text for text in CODE if (found := _NAMED.match(text))}
 COMMANDS = "".join(text for language, text in _FENCE.findall(PAGE) if language == "sh").splitlines()
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="chromium is not here")
 
 
 class Project:
@@ -146,13 +144,13 @@ def test_vite_passes_the_api_on_and_serves_the_page_itself(tmp_path):
 
 
 @pytest.mark.slow
-@needs_chromium
+@in_chromium
 def test_playwright_starts_the_servers_and_its_tests_pass(project):
     assert project.playwright("integrations.spec") == FILES["e2e/integrations.spec.mjs"].count("\ntest(")
 
 
 @pytest.mark.slow
-@needs_chromium
+@in_chromium
 def test_a_page_of_another_origin_asks_the_mock_itself(project):
     shutil.copy(TOOLS / "page.spec.mjs", project.folder / "e2e")
     (central,) = re.findall(r"VITE_CENTRAL=(\S+)", PAGE)
@@ -162,7 +160,7 @@ def test_a_page_of_another_origin_asks_the_mock_itself(project):
 
 
 @pytest.mark.slow
-@needs_chromium
+@in_chromium
 def test_msw_answers_in_the_browser(project):
     shutil.copy(TOOLS / "page.spec.mjs", project.folder / "e2e")
     project.run(command("handlers.mjs"))
