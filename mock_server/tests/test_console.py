@@ -425,6 +425,8 @@ def test_registry_tests_end_as_the_rules_say(mock, opened):
     expect(page.get_by_label("Host").first).to_be_focused()
     page.keyboard.type("*.example.com")
     page.get_by_label("Outcome").first.select_option("unauthorized")
+    turn_to(page, "Worlds")
+    turn_to(page, "Registry tests")
     page.get_by_role("button", name="Apply").click()
     expect(page.get_by_text("applied: 6 rules")).to_be_visible()
     assert asked(mock, "POST", f"{PATH}/test", tested) == 400
