@@ -6,22 +6,21 @@ import { act, button, h, note } from "./dom.js";
 /** Make the part. */
 export function part(section) {
   let outcomes = [];
+  let changed = false;
   const list = h("ol", { class: "cards" });
   const state = h("span", { class: "dim", role: "status" });
   const save = h("button", { type: "submit", class: "main" }, "Apply");
   const form = h(
     "form",
-    { "aria-label": "Rules" },
+    { "aria-label": "Rules", hidden: true }, // until the rules are there
     list,
-    h("p", { class: "buttons" }, button("Add a rule", add), save, button("Refresh", show), state),
+    h("p", { class: "buttons" }, button("Add a rule", add), save, button("Refresh", read), state),
   );
   section.append(
     note("No registry is contacted. The first rule whose pattern fits the host counts; a host without one passes."),
     form,
   );
-  form.addEventListener("input", () => {
-    state.textContent = "not applied yet";
-  });
+  form.addEventListener("input", edited);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     act(save, async () => {
@@ -30,14 +29,22 @@ export function part(section) {
         outcome: each.querySelector("select").value,
       }));
       await call("PUT", "probe", { rules: sent });
+      changed = false;
       state.textContent = `applied: ${sent.length} rules`;
     });
   });
 
-  async function show() {
+  function edited() {
+    changed = true;
+    state.textContent = "not applied yet";
+  }
+
+  async function read() {
     const found = await call("GET", "probe");
     outcomes = found.outcomes;
     list.replaceChildren(...found.rules.map(rule));
+    form.hidden = false;
+    changed = false;
     state.textContent = "";
   }
 
@@ -45,7 +52,7 @@ export function part(section) {
     const made = rule({ host: "", outcome: outcomes[0] });
     list.prepend(made);
     made.querySelector("input").focus();
-    state.textContent = "not applied yet";
+    edited();
   }
 
   function rule({ host, outcome }) {
@@ -56,16 +63,17 @@ export function part(section) {
     const up = button("Up", () => {
       item.previousElementSibling?.before(item);
       up.focus();
-      state.textContent = "not applied yet";
+      edited();
     });
     const remove = button("Remove", () => {
       (item.nextElementSibling ?? item.previousElementSibling)?.querySelector("input").focus();
       item.remove();
-      state.textContent = "not applied yet";
+      edited();
     });
     item.append(up, remove);
     return item;
   }
 
-  return { show };
+  // Who comes back to the page finds what was not applied yet.
+  return { show: () => changed || read() };
 }
