@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, fields
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import jsonschema_rs
 from flask import Response, request
@@ -61,7 +62,7 @@ def query_parameters(entry: Mapping[str, Any]) -> list[str]:
 
 def refuse(status: int, text: str) -> Refusal:
     """Refuse a control call, in the error shape of Central."""
-    codes = {400: 3, 401: 16, 404: 5, 408: 4, 409: 9, 429: 8}
+    codes = {400: 3, 401: 16, 403: 7, 404: 5, 408: 4, 409: 9, 429: 8}
     return Refusal(RULE, status, codes[status], text)
 
 
@@ -83,6 +84,7 @@ class Control:
 
     def _called(self, id: str, entry: Mapping[str, Any], call: Callable[..., Any], **values: Any) -> Response:
         if id != "health":
+            self._check_origin()
             self._check_token()
         this: World = request.environ["mock_central.world"]
         known = query_parameters(entry)
@@ -96,6 +98,13 @@ class Control:
         except ValueError as error:  # settings, scenarios, states, troubles and faults tell what is wrong by it
             raise refuse(400, str(error)) from None
         return answer if isinstance(answer, Response) else self.app.answer_json(answer)
+
+    def _check_origin(self) -> None:
+        """Refuse pages of other origins, whose simple requests a browser sends without asking."""
+        origin = request.headers.get("Origin")
+        if origin is None or origin == self.app.settings.cors or urlsplit(origin).netloc == request.host:
+            return
+        raise refuse(403, f"control calls are not for pages of {origin}; --cors {origin} lets them in")
 
     def _check_token(self) -> None:
         token = self.app.settings.control_token

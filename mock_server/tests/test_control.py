@@ -290,3 +290,20 @@ def test_control_can_be_left_out():
     assert control(api, "GET", "/health").status == 200
     assert control(api, "POST", "/reset").rule == "unknown-route"
     assert control(api, "GET", "/requests").status == 404
+
+
+@pytest.mark.parametrize("origin", ["http://page.example", "null", "http://localhost:1"])
+@pytest.mark.parametrize("cors", [None, "*", "http://other.example"])
+def test_a_page_of_another_origin_changes_nothing(origin, cors):
+    """A browser sends a simple POST to a server that never said that it may."""
+    api = Api(cors=cors)
+    api.create(docker())
+    answer = control(api, "POST", "/reset", Origin=origin, **{"Content-Type": "text/plain"})
+    assert answer.status == 403
+    assert f"--cors {origin}" in answer.message
+    assert len(api.central.store) == 13
+
+
+def test_the_mock_s_own_page_and_the_chosen_origin_may_call(api):
+    assert control(api, "POST", "/reset", Origin="http://localhost").status == 200
+    assert control(Api(cors="http://page"), "POST", "/reset", Origin="http://page").status == 200
