@@ -198,10 +198,10 @@ class MockCentral(Flask):
         )
         if environ["REQUEST_METHOD"] == "HEAD":  # routed as GET by werkzeug, unknown to Central
             raise refuse(self.central.contract.rules["method-not-allowed"])
-        if operation.request is not None:
-            call.body = _body(environ)
-            call.content_type = environ.get("CONTENT_TYPE", "")
         try:
+            if operation.request is not None:
+                call.body = _body(environ)
+                call.content_type = environ.get("CONTENT_TYPE", "")
             body, status, headers = handler(central, call), 200, [*_JSON_HEADERS, _GATEWAY_HEADER]
             rule = ""
         except Refusal as refusal:
@@ -282,10 +282,16 @@ def _panic(environ: WSGIEnvironment, error: Exception) -> Refusal:
 
 
 def _body(environ: WSGIEnvironment) -> bytes:
-    """Read the body; one of a known length without the stream that Flask would put around it."""
+    """Read the body; one of a known length without the stream that Flask would put around it.
+
+    Raises:
+        Refusal: the client left before it was whole, even if what came is JSON.
+    """
     length = environ.get("CONTENT_LENGTH", "")
     if length.isdigit() and int(length) <= MAX_MESSAGE:
         body: bytes = environ["wsgi.input"].read(int(length))
+        if len(body) < int(length):
+            raise Refusal("http", 400, 3, f"the body ended after {len(body)} of {length} bytes")
         return body
     return request.get_data(cache=False)
 
