@@ -69,7 +69,7 @@ def measure(server: Process, stored: int, names: Iterator[int]) -> Iterator[tupl
     for _ in range(BATCHES):
         if stored == FEW:
             server.reset()
-            load.run(server.port, sent(islice(names, FEW)))
+        load.run(server.port, sent(islice(names, FEW)))
         batch = list(sent(islice(names, BATCH)))
         before = server.cpu()
         load.run(server.port, batch)
