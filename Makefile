@@ -62,9 +62,15 @@ lock: $(VENV)/.installed-uv ## Lock the requirements again (ARGS=--upgrade for n
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate
 
+.PHONY: sbom
+sbom: $(VENV)/.installed-uv ## List what serving needs, for supply-chain tools (sbom.cdx.json, CycloneDX)
+	$(BIN)/uvx --quiet --from cyclonedx-bom==7.5.0 cyclonedx-py requirements requirements/serve.txt \
+		--pyproject pyproject.toml --output-reproducible --output-file sbom.cdx.json
+
 .PHONY: clean
 clean: ## Remove the virtual environment and everything that tools left
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
+	rm -rf $(VENV) build dist sbom.cdx.json *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
+		.hypothesis .schemathesis
 	find . \( -name __pycache__ -o -name node_modules \) -type d -prune -exec rm -rf {} +
 
 # -- set-up: once, and again when the requirements change ------------------------------------------

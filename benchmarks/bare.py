@@ -1,7 +1,7 @@
 """The yardsticks: Flask apps that store and echo a body, served as `mock-central serve` serves.
 
 `bare` does nothing else. `stock` is `bare` behind openapi-core's own Flask decorator, as its
-documentation shows it.
+documentation shows it. `bytes` is no Flask app: it answers every request with the same bytes.
 """
 
 from __future__ import annotations
@@ -77,12 +77,25 @@ def _complete(view: Any) -> Any:
     return create
 
 
+def constant(size: int) -> Any:
+    """Answer so many bytes, whatever is asked."""
+    body = b"x" * size
+    headers = [("Content-Type", "application/json"), ("Content-Length", str(size))]
+
+    def app(_environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", headers)
+        return [body]
+
+    return app
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("app", choices=["bare", "stock"])
+    parser.add_argument("app", choices=["bare", "stock", "bytes"])
+    parser.add_argument("--size", type=int, default=0, help="how many bytes")
     parser.add_argument("--port", type=int, required=True)
     chosen = parser.parse_args()
-    make = {"bare": bare, "stock": stock}[chosen.app]
+    make = {"bare": bare, "stock": stock, "bytes": partial(constant, chosen.size)}[chosen.app]
     server = Server(
         target=chosen.app,
         port=chosen.port,
@@ -94,9 +107,8 @@ def main() -> None:
     server.serve(target_loader=partial(_load, make), wrap_loader=False)
 
 
-def _load(make: Any) -> Flask:
-    app: Flask = make()
-    return app
+def _load(make: Any) -> Any:
+    return make()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ CONNECTIONS = 8
 
 
 class LoadError(Exception):
-    """A server answered something else than 200."""
+    """A server answered something else than success."""
 
 
 def request(method: str, path: str, body: bytes = b"", headers: str = "") -> bytes:
@@ -63,7 +63,7 @@ class _Connection:
         head, blank, body = self.buffer.partition(b"\r\n\r\n")
         if not blank or len(body) < _length(head):
             return None
-        if not head.startswith(b"HTTP/1.1 200 "):
+        if not head.startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 201 ")):
             raise LoadError((head + blank + body[:500]).decode("utf-8", "replace"))
         self.buffer = b""
         return body

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,12 +21,12 @@ _TICK = os.sysconf("SC_CLK_TCK")
 class Process:
     """A running server."""
 
-    def __init__(self, name: str, port: int, pid: int, first_answer: float) -> None:
+    def __init__(self, name: str, port: int, pid: int) -> None:
         self.name = name
         self.port = port
         self.pid = pid
-        self.first_answer = first_answer
-        """Seconds from the command to the first answer."""
+        self.first_answer = self.cpu()
+        """CPU seconds from the command to the first answer."""
 
     def tree(self) -> list[int]:
         """List the process and its descendants."""
@@ -57,6 +57,10 @@ class Process:
         """Empty the store."""
         load.once(self.port, load.request("POST", "/__admin/reset", b"{}"))
 
+    def descriptors(self) -> int:
+        """Count the files and sockets that the tree holds open."""
+        return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in self.tree())
+
 
 def free_port() -> int:
     """Give a port that nobody listens on."""
@@ -67,20 +71,24 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(name: str, arguments: Sequence[str], ready: str) -> Iterator[Process]:
-    """Run ``python -m ARGUMENTS --port N`` until the block ends; `ready` is a path that answers 200."""
+def serving(name: str, command: Sequence[str], ready: str) -> Iterator[Process]:
+    """Run a command until the block ends.
+
+    ``PORT`` in it is put in place; `ready` is a path that answers 200. What it prints goes to a file, as it does
+    where a server is left to run.
+    """
     port = free_port()
-    started = time.perf_counter()
+    printed = tempfile.TemporaryFile()  # noqa: SIM115  # closed when the server has ended
     child = subprocess.Popen(
-        [sys.executable, "-m", *arguments, "--port", str(port)],
+        [word.replace("PORT", str(port)) for word in command],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stdout=printed,
+        stderr=printed,
     )
     try:
         _wait(port, ready, child)
-        yield Process(name, port, child.pid, time.perf_counter() - started)
+        yield Process(name, port, child.pid)
     finally:
         child.send_signal(signal.SIGINT)
         try:
@@ -88,6 +96,7 @@ def serving(name: str, arguments: Sequence[str], ready: str) -> Iterator[Process
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+        printed.close()
 
 
 def _wait(port: int, ready: str, child: subprocess.Popen[bytes]) -> None:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import quote as percent_encoded
 
 from flask import Flask, Request, Response, request
-from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
+from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import Rule as Route
 
 from mock_server import console, protojson
@@ -30,6 +30,7 @@ from mock_server.errors import Refusal, refuse
 from mock_server.logs import Line
 from mock_server.operations import HANDLERS, Call, Handler, check_complete
 from mock_server.settings import Settings
+from mock_server.shortcut import Found, Shortcut
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -48,11 +49,15 @@ GZIP_FROM = 1400
 
 _LONGEST_HEADER = 2000
 _FORM = "application/x-www-form-urlencoded"
+_Headers = list[tuple[str, str]]
+_Told = tuple[bytes, int, _Headers]
+"""The body, the status and the headers of an answer."""
 _JSON_HEADERS = (
     ("Content-Type", "application/json"),
     ("Cache-Control", "no-store, no-cache"),
     ("Vary", "Accept-Encoding"),
 )
+_GATEWAY_HEADER = ("Grpc-Metadata-Content-Type", "application/grpc")
 
 
 def create_app(settings: Settings | None = None, contract: Contract | None = None) -> MockCentral:
@@ -107,6 +112,10 @@ class MockCentral(Flask):
         self.register_error_handler(Exception, self.failed)
         if settings.cors is not None:
             self.after_request(partial(_allow_origin, settings.cors))
+        # Whatever is bound to Flask needs Flask; faults change how it answers.
+        hooks = self.before_request_funcs or self.after_request_funcs
+        needs_flask = hooks or settings.faults or settings.validation == "full"
+        self._shortcut = None if needs_flask else Shortcut(self.central.contract, HANDLERS)
 
     def _bind(self, operation: Operation, handler: Handler) -> None:
         view = partial(self.answer, operation, handler)
@@ -129,6 +138,8 @@ class MockCentral(Flask):
 
     def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request; the body is given whole, which servers send in one piece."""
+        if self._shortcut is not None and (found := self._shortcut(environ)) is not None:
+            return self._answer_directly(found, environ, start_response)
         _override_method(environ)
         answer = super().wsgi_app(environ, start_response)
         if "mock_central.stream" in environ:
@@ -160,10 +171,26 @@ class MockCentral(Flask):
             raise refuse(rules["unknown-route"])
         raise refuse(rules["method-not-allowed"])
 
+    def _answer_directly(
+        self, found: Found, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Answer as Flask would after it had found the operation."""
+        try:
+            body, status, headers = self._run(environ, *found)
+        except AnswerContractError:
+            raise
+        except Exception as error:  # noqa: BLE001  # nobody above answers for it
+            body, status, headers = _finished(environ, *self._refused(_panic(environ, error)))
+        headers.append(("Content-Length", str(len(body))))
+        start_response(f"{status} {HTTP_STATUS_CODES.get(status, 'Unknown').upper()}", headers)
+        return [body]
+
     def answer(self, operation: Operation, handler: Handler, id: str = "") -> Response:
         """Run an operation and answer in Central's way."""
+        return Response(*self._run(request.environ, operation, handler, id))
+
+    def _run(self, environ: WSGIEnvironment, operation: Operation, handler: Handler, id: str) -> _Told:
         started = time.perf_counter()
-        environ = request.environ
         central = environ.get("mock_central.central") or self.central
         call = environ["mock_central.call"] = Call(
             operation,
@@ -173,22 +200,21 @@ class MockCentral(Flask):
         )
         if environ["REQUEST_METHOD"] == "HEAD":  # routed as GET by werkzeug, unknown to Central
             raise refuse(self.central.contract.rules["method-not-allowed"])
-        if operation.request is not None:
-            call.body = _body(environ)
-            call.content_type = environ.get("CONTENT_TYPE", "")
         try:
-            body, status, headers = handler(central, call), 200, Headers(_JSON_HEADERS)
-            headers.add("Grpc-Metadata-Content-Type", "application/grpc")
+            if operation.request is not None:
+                call.body = _body(environ)
+                call.content_type = environ.get("CONTENT_TYPE", "")
+            body, status, headers = handler(central, call), 200, [*_JSON_HEADERS, _GATEWAY_HEADER]
             rule = ""
         except Refusal as refusal:
+            environ["mock_central.rule"] = rule = refusal.rule
             body, status, headers = self._refused(refusal)
-            rule = refusal.rule
         if self.settings.validation == "full":
             self._judge_fully(call, status, body)
         if call.violations:
-            headers.add(WARNING_HEADER, _header_text("; ".join(map(str, call.violations))))
-        self._log(operation, call, status, rule, started)
-        return _response(body, status, headers)
+            headers.append((WARNING_HEADER, _header_text("; ".join(map(str, call.violations)))))
+        self._log(environ, call, status, rule, started)
+        return _finished(environ, body, status, headers)
 
     def accompany(self, companion: Companion) -> Response:
         """Answer a path beside the image integrations."""
@@ -199,14 +225,13 @@ class MockCentral(Flask):
         central = environ.get("mock_central.central") or self.central
         authorization = environ.get("HTTP_AUTHORIZATION")
         found = companion.answered(central, authorization, environ["QUERY_STRING"], _body(environ))
-        headers = Headers(_JSON_HEADERS)
-        if companion.gateway:
-            headers.add("Grpc-Metadata-Content-Type", "application/grpc")
+        headers = [*_JSON_HEADERS, _GATEWAY_HEADER] if companion.gateway else [*_JSON_HEADERS]
         if access_log.isEnabledFor(logging.INFO):
             seconds = time.perf_counter() - started
             line = Line.of(environ, companion.method, companion.path, companion.status, "", seconds)
             access_log.info("%s", line)
-        return _response(b"" if found is None else protojson.render(found), companion.status, headers)
+        body = b"" if found is None else protojson.render(found)
+        return Response(*_finished(environ, body, companion.status, headers))
 
     def _judge_fully(self, call: Call, status: int, body: bytes) -> None:
         judge, operation = self.central.judge, call.operation
@@ -217,12 +242,10 @@ class MockCentral(Flask):
         if found := judge.answer_violations(operation, operation.path, status, body):
             self.central.answer_broken(found)
 
-    def _refused(self, refusal: Refusal) -> tuple[bytes, int, Headers]:
-        request.environ["mock_central.rule"] = refusal.rule
-        headers = Headers(_JSON_HEADERS)
-        headers.add(RULE_HEADER, refusal.rule)
+    def _refused(self, refusal: Refusal) -> _Told:
+        headers = [*_JSON_HEADERS, (RULE_HEADER, refusal.rule)]
         if refusal.status == 401:
-            headers.add("WWW-Authenticate", _header_text(refusal.message))
+            headers.append(("WWW-Authenticate", _header_text(refusal.message)))
         return self.central.error_answer(refusal), refusal.status, headers
 
     def failed(self, error: Exception) -> Response:
@@ -234,32 +257,43 @@ class MockCentral(Flask):
         elif isinstance(error, HTTPException):
             error = Refusal("http", error.code or 400, 3, error.description or error.name)
         elif not isinstance(error, Refusal):
-            log.error("the mock failed on %s %s", request.method, request.path, exc_info=error)
-            error = Refusal("panic", 500, 13, "the mock failed; its log says why")
+            error = _panic(request.environ, error)
         assert isinstance(error, Refusal)
+        request.environ["mock_central.rule"] = error.rule
         if access_log.isEnabledFor(logging.INFO):
             line = Line.of(request.environ, request.method, request.path, error.status, error.rule)
             access_log.info("%s", line)
-        return _response(*self._refused(error))
+        return Response(*_finished(request.environ, *self._refused(error)))
 
-    def _log(self, operation: Operation, call: Call, status: int, rule: str, started: float) -> None:
+    def _log(self, environ: WSGIEnvironment, call: Call, status: int, rule: str, started: float) -> None:
         if not access_log.isEnabledFor(logging.INFO):
             return
-        path = operation.path.replace("{id}", call.id)
+        path = call.operation.path.replace("{id}", call.id)
         seconds = time.perf_counter() - started
-        line = Line.of(request.environ, operation.method, path, status, rule, seconds, call.violations)
+        line = Line.of(environ, call.operation.method, path, status, rule, seconds, call.violations)
         access_log.log(logging.WARNING if call.violations else logging.INFO, "%s", line)
 
     def answer_json(self, value: object) -> Response:
         """Answer a control call."""
-        return _response(protojson.render(value), 200, Headers(_JSON_HEADERS))
+        return Response(*_finished(request.environ, protojson.render(value), 200, [*_JSON_HEADERS]))
+
+
+def _panic(environ: WSGIEnvironment, error: Exception) -> Refusal:
+    log.error("the mock failed on %s %s", environ["REQUEST_METHOD"], environ["PATH_INFO"], exc_info=error)
+    return Refusal("panic", 500, 13, "the mock failed; its log says why")
 
 
 def _body(environ: WSGIEnvironment) -> bytes:
-    """Read the body; one of a known length without the stream that Flask would put around it."""
+    """Read the body; one of a known length without the stream that Flask would put around it.
+
+    Raises:
+        Refusal: the client left before it was whole, even if what came is JSON.
+    """
     length = environ.get("CONTENT_LENGTH", "")
     if length.isdigit() and int(length) <= MAX_MESSAGE:
         body: bytes = environ["wsgi.input"].read(int(length))
+        if len(body) < int(length):
+            raise Refusal("http", 400, 3, f"the body ended after {len(body)} of {length} bytes")
         return body
     return request.get_data(cache=False)
 
@@ -279,14 +313,14 @@ def _override_method(environ: WSGIEnvironment) -> None:
 _PRETTY_KEY = re.compile(r"(?:^|&)pretty(?:=|&|$)")
 
 
-def _response(body: bytes, status: int, headers: Headers) -> Response:
-    environ = request.environ
+def _finished(environ: WSGIEnvironment, body: bytes, status: int, headers: _Headers) -> _Told:
+    """Write a body in the form that was asked for: indented, compressed."""
     if environ.get("HTTP_ACCEPT") == "application/json+pretty" or _PRETTY_KEY.search(environ["QUERY_STRING"]):
         body = protojson.indented(body)
     if len(body) >= GZIP_FROM and "gzip" in environ.get("HTTP_ACCEPT_ENCODING", ""):
         body = gzip.compress(body, compresslevel=1)
-        headers.set("Content-Encoding", "gzip")
-    return Response(body, status, headers)
+        headers.append(("Content-Encoding", "gzip"))
+    return body, status, headers
 
 
 def _header_text(text: str) -> str:

@@ -20,6 +20,7 @@ from flask import Response, request
 from mock_server import protojson, scenarios, states
 from mock_server.contract import find
 from mock_server.errors import Refusal
+from mock_server.errors import refuse as unrouted
 from mock_server.journal import Entry, Filter, Journal
 from mock_server.probe import OUTCOMES, ProbeRule
 from mock_server.trouble import of_words
@@ -83,6 +84,8 @@ class Control:
                     yield PREFIX + path.replace("{", "<").replace("}", ">"), method.upper(), f"{PREFIX}/{id}", view
 
     def _called(self, id: str, entry: Mapping[str, Any], call: Callable[..., Any], **values: Any) -> Response:
+        if not request.environ["PATH_INFO"].startswith(f"{PREFIX}/"):  # Flask reads //__admin as /__admin
+            raise unrouted(self.app.central.contract.rules["unknown-route"])
         if id != "health":
             self._check_origin()
             self._check_token()

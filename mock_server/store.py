@@ -20,7 +20,7 @@ class Stored(NamedTuple):
 
 
 class Store:
-    """Integrations by id, names unique. Reads take no lock; writes hold `lock`.
+    """Integrations by id, names unique. A read of one takes no lock; writes, and reads of more, hold `lock`.
 
     A caller that checks before it writes holds `lock` around both. What is stored is never
     changed in place, so a reader may keep what it got.

@@ -1,0 +1,149 @@
+"""Where the time of a list, a get and a create goes: each stage alone, in process, without a socket.
+
+It prints CPU microseconds, the best of several runs; `--write` puts them into docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import itertools
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from flask import Flask, Response
+
+from benchmarks.bare import PATH, bare
+from benchmarks.load import integration
+from benchmarks.page import table, write
+from mock_server import Settings, create_app, protojson
+from mock_server.central import _plain_json
+from mock_server.operations import HANDLERS
+
+LOOPS, REPEATS = 2000, 7
+
+
+def microseconds(step: Callable[[], object]) -> float:
+    """Time one step."""
+    best = float("inf")
+    for _ in range(REPEATS):
+        started = time.process_time()
+        for _ in range(LOOPS):
+            step()
+        best = min(best, time.process_time() - started)
+    return best / LOOPS * 1e6
+
+
+def environ(method: str, path: str, body: bytes = b"") -> dict[str, Any]:
+    """Write a request as a server hands it to an app."""
+    found = {
+        "REQUEST_METHOD": method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": path,
+        "QUERY_STRING": "",
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.url_scheme": "http",
+        "HTTP_HOST": "localhost",
+    }
+    return found | {"CONTENT_TYPE": "application/json", "CONTENT_LENGTH": str(len(body))} if body else found
+
+
+def create(app: Any, bodies: Iterator[bytes]) -> Callable[[], object]:
+    """Give a step that sends one create to a WSGI app."""
+    return lambda: b"".join(app(environ("POST", PATH, next(bodies)), _start))
+
+
+def read(app: Any, path: str) -> Callable[[], object]:
+    """Give a step that sends one GET."""
+    return lambda: b"".join(app(environ("GET", path), _start))
+
+
+def _start(*_: object) -> Callable[[bytes], object]:
+    return lambda _: None
+
+
+def constant() -> Flask:
+    """Flask that does nothing."""
+    app = Flask("constant")
+    app.get(PATH)(lambda: Response(b"{}", 200, content_type="application/json"))
+    return app
+
+
+def bodies() -> Iterator[bytes]:
+    """Give bodies, each with a name of its own."""
+    return (json.dumps(integration(number)).encode() for number in itertools.count())
+
+
+def stages() -> Iterator[tuple[str, Callable[[], object]]]:
+    """Give the stages by name; indented ones are parts of the one above."""
+    app = create_app(Settings(empty=True))
+    central = app.central
+    operation = central.contract.operations["PostImageIntegration"]
+    message = central.contract.integration
+    names = itertools.count()
+    body = next(bodies())
+    sent: Any = json.loads(body)
+    decoded = central.decode(operation, body, "application/json").message
+    stored = {**decoded, "id": central.store.new_id()}
+    shown = central.masking.credentials_masked(stored)
+    getting = environ("GET", f"{PATH}/{stored['id']}")
+    get = central.contract.operations["GetImageIntegration"]
+    journal = app.entrance.worlds.default.journal
+    assert journal is not None
+    assert app._shortcut is not None
+    central.store.put(stored)
+
+    ten = create_app(Settings())
+    yield "list of 12", read(ten, PATH)
+    yield "get", read(app, f"{PATH}/{stored['id']}")
+    yield "  find the operation", partial(app._shortcut, getting)
+    yield "  run it, headers and log line included", partial(app._run, getting, get, HANDLERS[get.id], stored["id"])
+    yield "    look the bytes up", lambda: central.service.get(stored["id"]).answer
+    yield "  keep it in the journal", lambda: journal.keep(getting, 200, b"{}", 0.0)
+    yield "create", create(create_app(Settings(empty=True)), bodies())
+    yield "  read the body", lambda: central.decode(operation, body, "application/json")
+    yield "    strict json.loads", lambda: _plain_json(body)
+    yield "    compiled accept of the request", lambda: central.judge.accepts("StorageImageIntegration", sent)
+    yield "    fill the gaps", lambda: protojson.complete(message, sent)
+    yield "    (instead, the exact decoder)", lambda: central.decoder.decode(message, body)
+    yield "  run the service", lambda: central.service.create({**decoded, "name": str(next(names))})
+    yield "    common rules", lambda: central.validation.problems(decoded)
+    yield "      of it the endpoint", lambda: central.validation.endpoint(decoded)
+    yield "    new id", central.store.new_id
+    yield "    client rules", lambda: central.clients.activation(decoded)
+    yield "    store and render", lambda: central.store.put(stored)
+    yield "      mask", lambda: central.masking.credentials_masked(stored)
+    yield "      compiled accept of the answer", lambda: central.check_answer("StorageImageIntegration", shown)
+    yield "      render", lambda: protojson.render(shown)
+    refused = json.dumps({**sent, "name": ""}).encode()
+    unknown = json.dumps({**sent, "made_up": 1}).encode()
+    yield "create, refused by a rule", create(app, itertools.repeat(refused))
+    yield "create, outside the contract", create(app, itertools.repeat(unknown))
+    yield "for comparison: Flask with a constant view", read(constant(), PATH)
+    yield "for comparison: create of bare Flask", create(bare(), bodies())
+    yield "(making a body and its environment)", lambda: environ("POST", PATH, next(_spare))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.hot_paths", description=__doc__)
+    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    chosen = parser.parse_args()
+    rows = [(name.replace("  ", "&emsp;"), f"{microseconds(step):.1f}") for name, step in stages()]
+    text = table(("stage", "CPU microseconds"), rows)
+    print(text)
+    if chosen.write:
+        write("hot-paths", text)
+    return 0
+
+
+_spare = bodies()
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""The page that the measurements are told on: docs/performance.md."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+PAGE = Path(__file__).parent.parent / "docs/performance.md"
+
+
+class Goal(NamedTuple):
+    """What was to be reached, what was measured, and whether that is enough."""
+
+    goal: str
+    measured: str
+    reached: bool
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Write a Markdown table: a column of texts, then figures."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def kept(goals: Iterable[Goal]) -> str:
+    """Write goals beside what was measured."""
+    return table(
+        ("goal", "measured", ""), [(each.goal, each.measured, "yes" if each.reached else "**no**") for each in goals]
+    )
+
+
+def write(name: str, text: str) -> None:
+    """Put a text between ``<!-- measured: NAME -->`` and ``<!-- end -->`` of the page."""
+    page = PAGE.read_text("utf-8")
+    block = re.compile(rf"(<!-- measured: {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
+    changed, count = block.subn(lambda match: f"{match[1]}{text}{match[2]}", page)
+    if count != 1:
+        raise ValueError(f"{PAGE} has {count} places for {name}")
+    PAGE.write_text(changed, "utf-8")
