@@ -112,9 +112,8 @@ class MockCentral(Flask):
         self.register_error_handler(Exception, self.failed)
         if settings.cors is not None:
             self.after_request(partial(_allow_origin, settings.cors))
-        # Whatever is bound to Flask needs Flask; faults change how it answers.
-        hooks = self.before_request_funcs or self.after_request_funcs
-        needs_flask = hooks or settings.faults or settings.validation == "full"
+        # Faults change how Flask answers, and a full judgement reads its request.
+        needs_flask = settings.faults or settings.validation == "full"
         self._shortcut = None if needs_flask else Shortcut(self.central.contract, HANDLERS)
 
     def _bind(self, operation: Operation, handler: Handler) -> None:
@@ -138,7 +137,7 @@ class MockCentral(Flask):
 
     def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request; the body is given whole, which servers send in one piece."""
-        if self._shortcut is not None and (found := self._shortcut(environ)) is not None:
+        if self._shortcut is not None and not self._is_hooked and (found := self._shortcut(environ)) is not None:
             return self._answer_directly(found, environ, start_response)
         _override_method(environ)
         answer = super().wsgi_app(environ, start_response)
@@ -152,6 +151,11 @@ class MockCentral(Flask):
             close = getattr(answer, "close", None)
             if close is not None:
                 close()
+
+    @property
+    def _is_hooked(self) -> bool:
+        """Something is bound to Flask that is to see each request, perhaps by who embeds the app."""
+        return bool(self.before_request_funcs or self.after_request_funcs or self.teardown_request_funcs)
 
     def preprocess_request(self) -> ResponseReturnValue | None:
         """Refuse what was refused on the way in, before anything is done."""

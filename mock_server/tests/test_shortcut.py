@@ -118,9 +118,26 @@ def test_a_failure_of_the_mock_is_answered_alike_on_both_ways():
 
 
 @pytest.mark.parametrize(
-    "chosen",
-    [{"cors": "*"}, {"validation": "full"}, {"faults": ("creates-lost",)}],
-    ids=lambda each: next(iter(each)),
+    "settings", [{"validation": "full"}, {"faults": ("creates-lost",)}], ids=lambda each: next(iter(each))
 )
-def test_what_is_bound_to_flask_goes_through_flask(chosen):
-    assert Api(**chosen).app._shortcut is None
+def test_what_needs_flask_goes_through_flask(settings):
+    assert Api(**settings).app._shortcut is None
+
+
+@pytest.mark.parametrize("bind", ["before_request", "after_request", "teardown_request"])
+def test_what_is_bound_to_the_app_sees_each_request(bind):
+    """Whoever embeds the app may bind hooks of their own."""
+    api, seen = Api(), []
+
+    def hook(*given):
+        seen.append(given)
+        return given[0] if bind == "after_request" else None
+
+    getattr(api.app, bind)(hook)
+    assert api.ask("GET").status == 200
+    assert len(seen) == 1
+
+
+def test_pages_of_any_origin_are_let_in_on_every_way():
+    answer = Api(cors="*").ask("GET", headers={"Origin": "http://page"})
+    assert answer.headers["access-control-allow-origin"] == "*"
