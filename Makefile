@@ -47,7 +47,7 @@ fixtures: $(FULL) ## Make the shipped fixtures again
 	$(BIN)/central-contract fixtures --all -o fixtures
 
 .PHONY: bench
-bench: $(FULL) ## Measure the mock beside a bare Flask app (minutes)
+bench: $(FULL) ## Measure the mock beside other servers (ARGS=--write rewrites the page; minutes)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: bench-guard

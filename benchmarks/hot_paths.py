@@ -104,7 +104,7 @@ def stages() -> Iterator[tuple[str, Callable[[], object]]]:
     yield "list of 12", read(ten, PATH)
     yield "get", read(app, f"{PATH}/{stored['id']}")
     yield "  find the operation", partial(app._shortcut, getting)
-    yield "  run it, headers and log line included", partial(app._run, getting, get, HANDLERS[get.id], stored["id"])
+    yield "  run it, headers included", partial(app._run, getting, get, HANDLERS[get.id], stored["id"])
     yield "    look the bytes up", lambda: central.service.get(stored["id"]).answer
     yield "  keep it in the journal", lambda: journal.keep(getting, 200, b"{}", 0.0)
     yield "create", create(create_app(Settings(empty=True)), bodies())

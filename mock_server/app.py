@@ -7,6 +7,7 @@ automatic OPTIONS and HEAD) reaches a client.
 from __future__ import annotations
 
 import gzip
+import io
 import logging
 import re
 import time
@@ -47,6 +48,7 @@ WARNING_HEADER = "Mock-Central-Warning"
 GZIP_FROM = 1400
 """Bytes from which an answer is compressed (the default of Central's gzip handler)."""
 
+_SHORT_BODY = 64 * 1024
 _LONGEST_HEADER = 2000
 _FORM = "application/x-www-form-urlencoded"
 _Headers = list[tuple[str, str]]
@@ -139,6 +141,7 @@ class MockCentral(Flask):
         """Answer one request; the body is given whole, which servers send in one piece."""
         if self._shortcut is not None and not self._is_hooked and (found := self._shortcut(environ)) is not None:
             return self._answer_directly(found, environ, start_response)
+        _take_short_body(environ)
         _override_method(environ)
         answer = super().wsgi_app(environ, start_response)
         if "mock_central.stream" in environ:
@@ -300,6 +303,13 @@ def _body(environ: WSGIEnvironment) -> bytes:
             raise Refusal("http", 400, 3, f"the body ended after {len(body)} of {length} bytes")
         return body
     return request.get_data(cache=False)
+
+
+def _take_short_body(environ: WSGIEnvironment) -> None:
+    """Read a body that perhaps nobody asks for: left unread it ends the connection, or is read as the next request."""
+    length = environ.get("CONTENT_LENGTH", "")
+    if length.isdigit() and 0 < int(length) <= _SHORT_BODY:
+        environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(int(length)))
 
 
 def _override_method(environ: WSGIEnvironment) -> None:

@@ -54,7 +54,7 @@ class Shortcut:
     def _is_plain(self, environ: Mapping[str, Any], operation: Operation) -> bool:
         if "HTTP_X_HTTP_METHOD_OVERRIDE" in environ or "mock_central.refusal" in environ:
             return False
-        if operation.request is None:
-            return True
         length = environ.get("CONTENT_LENGTH", "")
+        if operation.request is None:  # and nobody reads a body
+            return length in ("", "0") and "HTTP_TRANSFER_ENCODING" not in environ
         return length.isdigit() and int(length) <= MAX_MESSAGE

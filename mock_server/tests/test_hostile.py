@@ -14,7 +14,7 @@ import pytest
 from mock_server.server import free_port
 
 from .conftest import PATH, Api, ask, docker
-from .hostile import CONTROL_PATHS, HOST, NAMES, SHAPES, get, post, send
+from .hostile import CONTROL_PATHS, HOST, NAMES, SHAPES, SMUGGLED, complete, get, post, send, statuses
 
 PAGE = (Path(__file__).parents[2] / "docs/hostile.md").read_text("utf-8")
 ROWS = dict(re.findall(r"^\| (.+?) \| (.+?) \|$", PAGE, re.MULTILINE))
@@ -68,6 +68,33 @@ def test_a_malformed_request_is_answered_as_the_page_says(port, name):
     smuggled = control(port, f"/requests/count?path={PATH}/smuggled")
     assert smuggled == {"count": 0}, "a request within a request was carried out"
     assert send(port, get(PATH)).statuses == [200]
+
+
+UNREAD = {
+    "unknown path": ("POST", "/v1/other"),
+    "wrong method": ("PATCH", PATH),
+    "a get": ("GET", PATH),
+    "a delete": ("DELETE", f"{PATH}/nobody"),
+    "control": ("POST", "/__admin/settings"),
+}
+
+
+@pytest.mark.parametrize(("method", "target"), UNREAD.values(), ids=UNREAD.keys())
+def test_a_body_that_nobody_reads_neither_ends_the_connection_nor_is_a_request(port, method, target):
+    control(port, "/requests", "DELETE")
+    head = f"{method} {target} HTTP/1.1\r\n".encode() + HOST + b"Content-Length: %d\r\n\r\n" % len(SMUGGLED)
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        for _ in range(20):
+            connection.sendall(head)
+            connection.sendall(SMUGGLED)  # it may come after the answer has begun
+            connection.sendall(get(PATH))
+            raw = b""
+            while len(statuses(raw)) < 2 or not complete(raw):
+                piece = connection.recv(65536)
+                assert piece, f"closed after {raw!r}"
+                raw += piece
+            assert statuses(raw)[1:] == [200]
+    assert control(port, f"/requests/count?path={PATH}/smuggled") == {"count": 0}
 
 
 @pytest.mark.parametrize("target", CONTROL_PATHS)

@@ -46,6 +46,8 @@ REQUESTS = {
     "get, encoded": ("GET", f"{PATH}/a%20b"),
     "get, not ASCII": ("GET", f"{PATH}/%C3%A9"),
     "get, a line in it": ("GET", f"{PATH}/a%0A"),
+    "list, with a body": ("GET", PATH, b"{}"),
+    "delete, with a body": ("DELETE", f"{PATH}/{ID}", b"{}"),
     "head": ("HEAD", PATH),
     "options": ("OPTIONS", PATH),
     "small letters": ("get", PATH),
