@@ -32,7 +32,7 @@ check: $(FULL) ## Lint, check types, import rules and the document's YAML
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/yamllint --strict openapi.yaml .yamllint .github action.yml docs
+	$(BIN)/yamllint --strict openapi.yaml .yamllint .github action.yml deploy docs
 
 .PHONY: format
 format: $(FULL) ## Format the code and rewrite the generated tables of the docs

@@ -23,19 +23,19 @@ def _answers(port: int) -> bool:
 
 
 class RedisServer:
-    """Runs while the block runs; keeps nothing on disk, unless it is told to."""
+    """Runs while the block runs."""
 
-    def __init__(self, *, durable: bool = False) -> None:
+    def __init__(self, *options: str) -> None:
+        """Without options it keeps nothing on disk."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._durable = durable
+        self._options = options or ("--save", "", "--appendonly", "no")
         self._folder = tempfile.TemporaryDirectory(prefix="mock-central-redis-")
 
     def start(self) -> None:
-        words = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self._folder.name]
-        words += ["--appendonly", "yes" if self._durable else "no", "--appendfsync", "always"]
+        words = [*self._options, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self._folder.name]
         log = Path(self._folder.name, "log")
         self._process = subprocess.Popen(["redis-server", *words, "--logfile", str(log)])
         until = time.monotonic() + 10

@@ -15,6 +15,8 @@ from mock_server.tests.conftest import PATH, Api, ask, docker
 from mock_server.tests.redis_server import RedisServer, missing
 from mock_server.tests.test_cli import run, serving
 
+DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
+
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 
 
@@ -178,7 +180,7 @@ def test_a_server_that_is_gone_is_told_and_one_that_is_back_is_used(caplog):
 
 
 def test_what_a_server_keeps_on_disk_is_there_after_its_restart():
-    with RedisServer(durable=True) as server:
+    with RedisServer(*DURABLE) as server:
         one, two = (Api(store=server.url, store_prefix="durable") for _ in range(2))
         id = one.created(docker(name="mine"))
         server.kill()
@@ -211,7 +213,7 @@ def test_saving_goes_on_when_the_server_is_back(tmp_path, monkeypatch):
     from mock_server import states
 
     monkeypatch.setattr(states, "INTERVAL", 0.02)
-    with RedisServer(durable=True) as server:
+    with RedisServer(*DURABLE) as server:
         api = Api(store=server.url)
         states.Saver(tmp_path / "state.json", lambda: api.central.store)
         server.kill()
