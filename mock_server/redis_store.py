@@ -38,6 +38,7 @@ MOST_RENDERED = 16_384
 """Integrations whose answers a replica keeps."""
 
 _POLL = 0.002
+_ENCODING_ERRORS = "surrogatepass"  # an id may hold anything
 _KEYS = ("changes", "integrations", "names", "order", "ids", "lock")
 
 # Every write looks at the lock and at the world: one of them may have gone since the caller checked.
@@ -121,7 +122,7 @@ class Connection:
         try:
             self.client = redis.Redis.from_url(
                 url,
-                encoding_errors="surrogatepass",  # an id of a path may hold anything
+                encoding_errors=_ENCODING_ERRORS,
                 socket_timeout=ANSWER_SECONDS,
                 socket_connect_timeout=ANSWER_SECONDS,
                 retry=Retry(NoBackoff(), 1),  # a connection that was closed meanwhile
@@ -312,7 +313,7 @@ class RedisStore:
     def id_of_name(self, name: str) -> str | None:
         """Give the id of the integration with exactly this name."""
         id = self._asked(("HGET", self._keys[2], name))[1]
-        return None if id is None else id.decode()
+        return None if id is None else id.decode(errors=_ENCODING_ERRORS)
 
     def list_named(self, name: str) -> bytes:
         """Render the list of the integration with exactly this name."""

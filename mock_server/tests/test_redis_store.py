@@ -56,6 +56,27 @@ def test_another_prefix_is_another_deployment(replica):
     assert "mine" not in names(other)
 
 
+def test_whatever_a_state_holds_comes_back(replica):
+    odd = ["\x00", '"\\', "ü\u2028😀", "\ud800", "{}", "12", " "]
+    held = [{"id": f"id {each}", "name": each, "type": "docker", "categories": [7, "REGISTRY"]} for each in odd]
+    one, two = replica(fatal_answers=False), replica(fatal_answers=False)
+    one.central.store.replace(held)
+    assert two.central.store.integrations() == held
+    for each in held:
+        assert two.central.store.id_of_name(each["name"]) == each["id"]
+        two.central.store.put({**each, "name": f"{each['name']} renamed"})
+        assert one.central.store.id_of_name(each["name"]) is None
+        one.central.store.remove(each["id"])
+    assert two.list() == []
+
+
+def test_a_large_state_is_written_at_one_moment(replica):
+    one, two = replica(scenario="many:20000"), replica()
+    assert ask(one.app, "GET", "/__admin/health").json["integrations"] == 20_000
+    assert len(two.list()) == 20_000
+    assert ask(two.app, "POST", "/__admin/reset").json["integrations"] == 12
+
+
 def test_the_first_state_is_written_once(replica):
     one = replica(scenario="one-of-each")
     one.delete(one.list()[0]["id"])

@@ -46,6 +46,7 @@ def clients_of_two_replicas(url, *words):
         yield [stack.enter_context(closing(Client(url))) for url in urls * 4]
 
 
+@pytest.mark.slow
 def test_of_creates_of_one_name_at_once_on_two_replicas_one_wins(redis_server):
     rounds = 200
     ready = threading.Barrier(8)
@@ -138,6 +139,7 @@ def history(clients, seed, steps=12):
         return [each for seen in pool.map(lives, range(len(clients))) for each in seen]
 
 
+@pytest.mark.slow
 def test_what_clients_of_two_replicas_see_fits_into_one_order(redis_server):
     with clients_of_two_replicas(redis_server.url, "--empty") as clients:
         for seed in range(25):
