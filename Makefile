@@ -32,7 +32,7 @@ check: $(FULL) ## Lint, check types, import rules, YAML and the Dockerfile
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/yamllint --strict openapi.yaml .yamllint .github action.yml compose.yaml docs
+	$(BIN)/yamllint --strict openapi.yaml .yamllint .github action.yml compose.yaml deploy docs
 	$(BIN)/hadolint Dockerfile
 
 .PHONY: format
@@ -56,7 +56,7 @@ bench-guard: $(FULL) ## Fail if the mock became much slower beside a bare Flask 
 
 .PHONY: lock
 lock: $(VENV)/.installed-uv ## Lock the requirements again (ARGS=--upgrade for newer releases)
-	$(LOCK) pyproject.toml --extra contract --group dev -o requirements/dev.txt $(ARGS)
+	$(LOCK) pyproject.toml --extra contract --extra redis --group dev -o requirements/dev.txt $(ARGS)
 	printf 'editables\nhatchling\n' | $(LOCK) pyproject.toml - -c requirements/dev.txt -o requirements/serve.txt $(ARGS)
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -41,6 +41,12 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, value: str | 
     return float(match[1]) * (60 if match[2] == "m" else 1)
 
 
+def _examples(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not re.match(r"rediss?://[^/]", value):  # the text may hold a password
+        raise click.BadParameter("is not a URL such as redis://redis.example.com:6379/0")
+    return value
+
+
 _TARGET = (
     click.option("--token-file", type=FILE, help="File with a bearer token [env: CENTRAL_TOKEN]."),
     click.option("--basic-file", type=FILE, help="File with USER:PASSWORD [env: CENTRAL_BASIC]."),
@@ -95,6 +101,13 @@ _RUN = (
         "--allow-registry-tests", is_flag=True, help="Let the target contact registries (hosts that do not exist)."
     ),
     click.option("--allow-load", is_flag=True, help="Send a message of 25 MiB, too."),
+    click.option(
+        "--examples",
+        envvar="CENTRAL_EXAMPLES",
+        metavar="redis://…",
+        callback=_examples,
+        help="Begin with the failing inputs that other runs found, and keep those of this run [env: CENTRAL_EXAMPLES].",
+    ),
     click.option("--known", type=FILE, multiple=True, help="TOML file of known differences of yours; can be repeated."),
 )
 

@@ -22,6 +22,7 @@ from hypothesis.stateful import (
 )
 
 from contract_tests.central import Central, shown
+from contract_tests.examples import database
 from contract_tests.failures import BudgetSpent, CheckFailed, Unmet
 from contract_tests.integrations import Body, masked, member_of
 from contract_tests.model import Model, listed, see_refusal, see_same
@@ -35,14 +36,15 @@ TO_SHRINK = {"quick": 0.0, "default": 10.0, "deep": 60.0}
 """Seconds that shrinking may take."""
 
 
-def settings(*, examples: int, steps: int = 50) -> hypothesis.settings:
-    """Give settings under which a run repeats: nothing is kept, no time limit."""
+def settings(central: Central, *, examples: int, steps: int = 50) -> hypothesis.settings:
+    """Give settings under which a run repeats: no time limit, and what was found is kept only where it is asked for."""
+    kept = database(central)
     return hypothesis.settings(
         max_examples=examples,
         stateful_step_count=steps,
-        database=None,
+        database=kept,
         deadline=None,
-        phases=(Phase.generate, Phase.shrink),
+        phases=(Phase.generate, Phase.shrink) if kept is None else (Phase.reuse, Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
         verbosity=Verbosity.quiet,
         report_multiple_bugs=False,
@@ -118,7 +120,7 @@ def run_machine(central: Central, *, examples: int, steps: int) -> None:
     """
     watch = Watch(central)
     machine = seeded(central, type("Integrations", (IntegrationMachine,), {"central": central, "watch": watch}))
-    watch.run(lambda: run_state_machine_as_test(machine, settings=settings(examples=examples, steps=steps)))
+    watch.run(lambda: run_state_machine_as_test(machine, settings=settings(central, examples=examples, steps=steps)))
 
 
 class IntegrationMachine(RuleBasedStateMachine):

@@ -62,3 +62,5 @@ class Options:
     allow_load: bool = False
     state_dir: Path = Path(".central-contract")
     known: tuple[Path, ...] = ()
+    examples: str | None = field(default=None, repr=False)
+    """URL of the Redis that keeps what hypothesis finds; it may hold a password."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from contract_tests import known
+from contract_tests import examples, known
 from contract_tests.central import Central, Shared
 from contract_tests.failures import (
     BudgetSpent,
@@ -119,6 +119,13 @@ class Run:
     """A run against one target."""
 
     def __init__(self, options: Options, progress: Progress = lambda *_: None, run_id: str | None = None) -> None:
+        """Prepare.
+
+        Raises:
+            HarnessError: examples cannot be kept where the options say.
+        """
+        if options.examples is not None:
+            examples.see_to(options.examples)
         self.options = options
         self.progress = progress
         self.id = run_id or uuid.uuid4().hex[:8]

@@ -25,7 +25,7 @@ from mock_server.probe import Probe, ProbeRule
 from mock_server.reconcile import Reconcile
 from mock_server.service import Service
 from mock_server.settings import Settings
-from mock_server.store import Store
+from mock_server.store import MEMORY, MemoryStore, Store
 from mock_server.validation import Integration, Validation
 
 log = logging.getLogger("mock_central")
@@ -56,15 +56,21 @@ class Central:
         self.decoder = protojson.Decoder(self.contract, show_credentials=settings.as_deployed)
         self.masking = Masking(self.contract)
         self.auth = Auth(self.contract, settings.credentials, enforced=settings.auth)
-        self.store = Store(
-            self.first_state(),
-            self.read_answer,
-            seed=settings.seed,
-            shuffled=settings.as_deployed,
-        )
+        self.store = self._store()
         self.reconcile = Reconcile(self.contract)
         self.clients = Clients(self.contract)
         self.bind_to_store(settings.probe_rules)
+
+    def _store(self) -> Store:
+        settings = self.settings
+        first = self.first_state()
+        ways: dict[str, Any] = {"seed": settings.seed, "shuffled": settings.as_deployed}
+        if settings.store == MEMORY:
+            return MemoryStore(first, self.read_answer, **ways)
+        from mock_server.redis_store import RedisStore  # its client library is an extra
+
+        prefix, seconds = settings.store_prefix, settings.world_ttl
+        return RedisStore(settings.store, first, self.read_answer, prefix=prefix, world_seconds=seconds, **ways)
 
     def bind_to_store(self, probe_rules: Sequence[ProbeRule]) -> None:
         """Make the parts that know the store, or that differ from world to world."""

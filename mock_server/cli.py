@@ -19,6 +19,7 @@ from mock_server.auth import Credentials
 from mock_server.contract import VERSIONS
 from mock_server.probe import DEFAULT_RULES, OUTCOMES, ProbeRule
 from mock_server.settings import VALIDATION_MODES, Settings
+from mock_server.store import MEMORY, address
 
 ENVIRONMENT = "MOCK_CENTRAL"
 
@@ -254,6 +255,8 @@ def _places(settings: Settings, url: str) -> str:
         if settings.upstream is not None:
             login = "as there"
         lines += f"  ui     {url}/main/integrations (log in: {login})\n"
+    if settings.store != MEMORY:
+        lines += f"  store  {address(settings.store)}, shared by all with the prefix {settings.store_prefix}\n"
     if settings.upstream is not None:
         lines += f"  rest   passed to {settings.upstream}\n"
     return lines

@@ -23,6 +23,7 @@ from mock_server.errors import Refusal
 from mock_server.errors import refuse as unrouted
 from mock_server.journal import Entry, Filter, Journal
 from mock_server.probe import OUTCOMES, ProbeRule
+from mock_server.store import address
 from mock_server.trouble import of_words
 from mock_server.worlds import World
 
@@ -140,6 +141,7 @@ class Control:
         shown = {each.name: getattr(settings, each.name) for each in fields(settings)}
         del shown["credentials"]
         shown["control_token"] = settings.control_token is not None
+        shown["store"] = address(settings.store)
         shown["load"] = str(settings.load) if settings.load else None
         shown["probe_rules"] = [asdict(each) for each in settings.probe_rules]
         shown["troubles"] = [each.json() for each in settings.troubles]

@@ -119,7 +119,10 @@ class Entrance:
             environ["mock_central.refusal"] = Refusal("prefer", 400, 3, f"Prefer: {error}")
         trouble = preferred
         if trouble is None and "mock_central.refusal" not in environ and not _is_preflight(environ):
-            trouble = world.troubles.met_by(self._asked(world, environ))
+            try:
+                trouble = world.troubles.met_by(self._asked(world, environ))
+            except Refusal as unanswered:  # the name is looked up in a store that may fail
+                environ["mock_central.refusal"] = unanswered
         text = environ["mock_central.trouble"] = str(trouble or "")
         if trouble is not None:
             if trouble.delay:

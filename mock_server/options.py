@@ -12,6 +12,7 @@ import click
 
 from mock_server import scenarios
 from mock_server.logs import FORMATS
+from mock_server.store import MEMORY
 from mock_server.trouble import Trouble, TroubleError, parse
 
 if TYPE_CHECKING:
@@ -68,6 +69,18 @@ _OPTIONS = (
         "--save",
         type=click.Path(dir_okay=False, path_type=Path),
         help="Keep the state in this file, CREDENTIALS IN CLEAR, and go on from it at the next start.",
+    ),
+    click.option(
+        "--store",
+        default=MEMORY,
+        metavar="memory|redis://…",
+        help="Keep integrations in memory, or in a Redis or Valkey that several replicas share.",
+    ),
+    click.option(
+        "--store-prefix",
+        default="mock-central",
+        metavar="NAME",
+        help="What the keys there begin with; another for each deployment.",
     ),
     click.option(
         "--trouble",
@@ -159,6 +172,7 @@ def running(context: click.Context, settings: Settings, again: Callable[[click.C
     if save is not None:
         _see_to_folder(save)
     _see_to_first_state(settings)
+    _see_to_store(settings)
     _see_to_operations(settings)
     watched = {"settings": context.meta.get("mock_central.config"), "state": settings.load}
     if settings.load is not None and save is not None and settings.load.resolve() == save.resolve():
@@ -168,8 +182,13 @@ def running(context: click.Context, settings: Settings, again: Callable[[click.C
         save,
         context.params["reload"],
         {what: path for what, path in watched.items() if path is not None},
-        # What was saved meanwhile is no other first state.
-        lambda: dataclasses.replace(again(command.make_context(context.info_name, list(words))), load=settings.load),
+        # What was saved meanwhile is no other first state, and worlds go on where they are.
+        lambda: dataclasses.replace(
+            again(command.make_context(context.info_name, list(words))),
+            load=settings.load,
+            store=settings.store,
+            store_prefix=settings.store_prefix,
+        ),
     )
 
 
@@ -201,6 +220,21 @@ def _see_to_operations(settings: Settings) -> None:
         create_app(settings)
     except TroubleError as error:
         raise click.BadParameter(str(error), param_hint="--trouble") from None
+
+
+def _see_to_store(settings: Settings) -> None:
+    if settings.store == MEMORY:
+        return
+    try:
+        from mock_server import redis_store
+
+        redis_store.check(settings.store)
+    except ImportError:
+        raise click.ClickException(
+            "--store: the client library is missing: pip install 'mock-central[redis]'"
+        ) from None
+    except redis_store.StoreError as error:
+        raise click.ClickException(f"--store {error}") from None
 
 
 def loaded(load: Path | None, save: Path | None) -> Path | None:

@@ -52,9 +52,7 @@ class Service:
 
     def list_by_name(self, name: str) -> bytes:
         """central/imageintegration/datastore/datastore_impl.go: compared exactly."""
-        with self.store.lock:  # a write has the name, or the integration, half done
-            id = self.store.id_of_name(name)
-            return self.store.list_answer([id] if id else [])
+        return self.store.list_named(name)
 
     def list_by_cluster(self, _cluster: str) -> bytes:
         """central/imageintegration/datastore/datastore_impl.go: integrations belong to no cluster."""

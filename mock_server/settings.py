@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ from mock_server import scenarios
 from mock_server.auth import Credentials
 from mock_server.contract import VERSIONS
 from mock_server.probe import DEFAULT_RULES, ProbeRule
+from mock_server.store import MEMORY
 from mock_server.trouble import Trouble
 
 VALIDATION_MODES = ("fast", "full")
@@ -35,6 +37,9 @@ class Settings:
     requests meet from the start. `journal`: how many requests each world remembers. `world_ttl`: seconds
     after which a world that nobody uses is freed; `max_worlds`: how many there can be. `control`: offer
     the control calls; `control_token`: the bearer token that they ask for.
+
+    `store`: where integrations are kept, "memory" or the URL of a Redis or Valkey that replicas share;
+    `store_prefix`: what its keys begin with, another for each deployment.
     """
 
     version: str = VERSIONS[-1]
@@ -59,6 +64,8 @@ class Settings:
     max_worlds: int = 10_000
     control: bool = True
     control_token: str | None = None
+    store: str = MEMORY
+    store_prefix: str = "mock-central"
     companions: bool = True
     ui: Path | None = None
     upstream: str | None = None
@@ -72,6 +79,7 @@ class Settings:
         scenarios.parse(self.scenario)
         if self.empty and self.scenario not in (scenarios.DEFAULT, "empty"):
             raise ValueError(f"empty and the scenario {self.scenario!r} do not go together")
+        _check_store(self)
         if self.ui is not None and not (self.ui / "index.html").is_file():
             raise ValueError(f"ui: {self.ui} has no index.html; give the folder of a production build of the UI")
         if self.upstream is not None:
@@ -80,6 +88,24 @@ class Settings:
             raise ValueError("upstream: there is none whose certificate could be trusted; give its URL")
         if self.upstream_ca is not None:
             _check_certificates("upstream_ca", self.upstream_ca)
+
+
+def _check_store(settings: Settings) -> None:
+    if settings.store == MEMORY:
+        return
+    try:
+        parts = urlsplit(settings.store)
+        usable = parts.scheme in ("redis", "rediss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:  # the text may hold a password
+        raise ValueError(f"store: is neither {MEMORY} nor a URL such as redis://redis.example.com:6379/0")
+    if not re.fullmatch(r"[A-Za-z0-9._~-]{1,100}", settings.store_prefix):
+        raise ValueError(f"store_prefix: {settings.store_prefix!r} is not 1 to 100 letters, digits or any of . _ ~ -")
+    if settings.faults:
+        raise ValueError(
+            "faults are planted in a store in memory: faults and a store that is shared do not go together"
+        )
 
 
 def _check_address(name: str, url: str) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from mock_server import protojson
 from mock_server.contract import Contract
+from mock_server.errors import Refusal
 from mock_server.judge import Judge
 from mock_server.store import Integration, Store
 
@@ -175,6 +176,8 @@ class Saver:
     def _save_or_log(self) -> None:
         try:
             self.save()
+        except Refusal as refusal:
+            log.debug("the state is not saved yet: %s", refusal.message)  # the store has told of it
         except StateError as error:
             log.error("the state is not saved: %s", error)  # noqa: TRY400 (the text says it all)
 

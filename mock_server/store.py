@@ -1,4 +1,4 @@
-"""The integrations of one Central, in memory."""
+"""The integrations of one Central: what every store does, and the one in memory."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ import random
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, Protocol
+from urllib.parse import urlsplit
 
 Integration = Mapping[str, Any]
+
+MEMORY = "memory"
+"""The name of the store that has no URL."""
 
 
 class Stored(NamedTuple):
@@ -19,12 +24,68 @@ class Stored(NamedTuple):
     answer: bytes
 
 
-class Store:
-    """Integrations by id, names unique. A read of one takes no lock; writes, and reads of more, hold `lock`.
+class Store(Protocol):
+    """The integrations of one world by id, names unique. A read of one takes no lock; writes and reads of more do.
 
     A caller that checks before it writes holds `lock` around both. What is stored is never
     changed in place, so a reader may keep what it got.
     """
+
+    @property
+    def lock(self) -> AbstractContextManager[Any]:
+        """What a caller holds from check to write; the thread that has it may take it again."""
+
+    @property
+    def changes(self) -> int:
+        """A number that grows with each change: who keeps a copy sees by it that the copy is old."""
+
+    def apart(self) -> Store:
+        """Give a store of another world, with the same first state."""
+
+    def belong_to(self, world: str) -> None:
+        """Hold the state of the world of that name from now on."""
+
+    def go_on_from(self, other: Store) -> None:
+        """Hold what another store of the same world holds."""
+
+    def free(self) -> None:
+        """Forget the state: nobody goes on with this world."""
+
+    def reset(self) -> None:
+        """Go back to the first state; seeded ids start again too."""
+
+    def replace(self, integrations: Iterable[Integration]) -> None:
+        """Hold these integrations and no others; a reset still goes back to the first state."""
+
+    def integrations(self) -> list[Integration]:
+        """List what is stored, credentials in clear, in the order of creation."""
+
+    def new_id(self) -> str:
+        """central/imageintegration/datastore/datastore_impl.go: a lower-case UUID of version 4."""
+
+    def get(self, id: str) -> Stored | None:
+        """Give the integration with exactly this id; an id is no more than a text here."""
+
+    def id_of_name(self, name: str) -> str | None:
+        """Give the id of the integration with exactly this name."""
+
+    def put(self, integration: Integration) -> Stored:
+        """Store an integration under its id, in the place of the one that has it."""
+
+    def remove(self, id: str) -> None:
+        """Remove the integration with this id, if there is one."""
+
+    def list_answer(self, ids: Iterable[str] | None = None) -> bytes:
+        """Render the list of all integrations, or of those with the given ids."""
+
+    def list_named(self, name: str) -> bytes:
+        """Render the list of the integration with exactly this name, as it is at one moment."""
+
+    def __len__(self) -> int: ...
+
+
+class MemoryStore:
+    """A store in the memory of this process."""
 
     def __init__(
         self,
@@ -44,12 +105,22 @@ class Store:
         self._shuffled = shuffled
         self.reset()
 
-    def apart(self) -> Store:
+    def apart(self) -> MemoryStore:
         """Give another store with the same first state, which is rendered only once for all of them."""
         other = copy.copy(self)
         other.lock = threading.RLock()
         other.reset()
         return other
+
+    def belong_to(self, world: str) -> None:
+        """Do nothing: a store in memory is a world's own without knowing its name."""
+
+    def go_on_from(self, other: Store) -> None:
+        """Hold what another store of the same world holds."""
+        self.replace(other.integrations())
+
+    def free(self) -> None:
+        """Do nothing: the state goes with the store."""
 
     def reset(self) -> None:
         """Go back to the first state; seeded ids start again too."""
@@ -125,15 +196,21 @@ class Store:
     def list_answer(self, ids: Iterable[str] | None = None) -> bytes:
         """Render the list of all integrations, or of those with the given ids."""
         if ids is not None:
-            return _joined(stored.answer for id in ids if (stored := self._by_id.get(id)))
+            return joined(stored.answer for id in ids if (stored := self._by_id.get(id)))
         with self.lock:
             if self._shuffled:
                 answers = [stored.answer for stored in self._by_id.values()]
                 self._random_order(answers)
-                return _joined(answers)
+                return joined(answers)
             if self._joined is None:
-                self._joined = _joined(stored.answer for stored in self._by_id.values())
+                self._joined = joined(stored.answer for stored in self._by_id.values())
             return self._joined
+
+    def list_named(self, name: str) -> bytes:
+        """Render the list of the integration with exactly this name."""
+        with self.lock:  # a write has the name, or the integration, half done
+            id = self.id_of_name(name)
+            return self.list_answer([id] if id else [])
 
     @staticmethod
     def _random_order(answers: list[bytes]) -> None:
@@ -144,5 +221,12 @@ class Store:
         return len(self._by_id)
 
 
-def _joined(answers: Iterable[bytes]) -> bytes:
+def joined(answers: Iterable[bytes]) -> bytes:
+    """Render the list of what reads of each integration answer."""
     return b'{"integrations":[' + b",".join(answers) + b"]}"
+
+
+def address(url: str) -> str:
+    """Give the URL of a store without its credentials and options, to be shown."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()

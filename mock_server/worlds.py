@@ -55,6 +55,7 @@ class World:
         self.name = name
         self.app = self._home = home
         self.central = central
+        central.store.belong_to(name)
         self.faults = home.settings.faults
         self.scenario = _first_scenario(home.settings)
         self.troubles = Troubles(home.settings.troubles)
@@ -104,7 +105,7 @@ class World:
 
     def _move(self, app: App, central: Central) -> None:
         """Go on in another app, with the state and the registries of this one."""
-        central.store.replace(self.central.store.integrations())
+        central.store.go_on_from(self.central.store)
         central.probe.probe_rules = self.central.probe.probe_rules
         self.app, self.central = app, central
 
@@ -204,7 +205,7 @@ class Worlds:
         with self._lock:
             names = [name] if name in self._worlds else [] if name else list(self._worlds)
             for each in names:
-                del self._worlds[each]
+                self._worlds.pop(each).central.store.free()
             return len(names)
 
     def listed(self) -> list[dict[str, Any]]:

@@ -135,7 +135,6 @@ def _each(central: Central, strategy: Any, see: Callable[[Any], None], *, exampl
 
     watch = Watch(central)
 
-    @settings(examples=examples * (10 if central.options.profile == "deep" else 1))
     @hypothesis.given(strategy)
     def one(value: Any) -> None:
         watch.begins()
@@ -144,7 +143,8 @@ def _each(central: Central, strategy: Any, see: Callable[[Any], None], *, exampl
         finally:
             watch.ends(sys.exc_info()[1])
 
-    watch.run(seeded(central, one))
+    chosen = settings(central, examples=examples * (10 if central.options.profile == "deep" else 1))
+    watch.run(chosen(seeded(central, one)))  # in this order: a seed takes the database out of the settings before it
 
 
 _NOTHING = object()

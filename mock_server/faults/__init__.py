@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from mock_server.store import MemoryStore
+
 if TYPE_CHECKING:
     from mock_server.app import MockCentral
 
@@ -66,6 +68,13 @@ def all_faults() -> Mapping[str, Fault]:
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{module.name}")
     return {each.name: each for each in sorted(_FAULTS.values(), key=lambda each: KINDS.index(each.kind))}
+
+
+def memory(app: MockCentral) -> MemoryStore:
+    """Give the store of an app, for faults that reach into it; settings see to its being in memory."""
+    store = app.central.store
+    assert isinstance(store, MemoryStore)
+    return store
 
 
 def find(name: str) -> Fault:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from mock_server.faults import Plant, fault
+from mock_server.faults import Plant, fault, memory
 from mock_server.faults.tools import (
     CREATE,
     DELETE,
@@ -40,7 +40,7 @@ def _concurrency(name: str, summary: str, check: str, also: tuple[str, ...] = ()
 
 
 def _unlocked(app: MockCentral) -> None:
-    app.central.store.lock = nullcontext()  # type: ignore[assignment]
+    memory(app).lock = nullcontext()  # type: ignore[assignment]
 
 
 class _Present:
@@ -79,7 +79,7 @@ def name_race(app: MockCentral) -> None:
 def creates_lost(app: MockCentral) -> None:
     """Write back a copy of all."""
     _unlocked(app)
-    store = app.central.store
+    store = memory(app)
 
     def put(original: Callable[..., Any], integration: Mapping[str, Any]) -> Any:
         before = dict(store._by_id)

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from mock_server.errors import Refusal, invalid_arguments
-from mock_server.faults import Plant, fault
+from mock_server.faults import Plant, fault, memory
 from mock_server.faults.tools import (
     CREATE,
     LIST,
@@ -318,7 +318,7 @@ def list_doubles(app: MockCentral) -> None:
 @_state("list-stale", "The list is cached; only a create or a delete renews it", "update-changes-one")
 def list_stale(app: MockCentral) -> None:
     """Forget that updates change the list."""
-    store = app.central.store
+    store = memory(app)
     cached: dict[int, bytes] = {}
 
     def listed(original: Callable[..., bytes], ids: Any = None) -> bytes:
@@ -363,7 +363,7 @@ def filter_pattern(app: MockCentral) -> None:
 
 
 def _filtered(app: MockCentral, keeps: Callable[[str, str], bool]) -> None:
-    store = app.central.store
+    store = memory(app)
 
     def by_name(wanted: str) -> bytes:
         return store.list_answer([id for name, id in list(store._ids_by_name.items()) if keeps(name, wanted)])
@@ -380,7 +380,7 @@ def filter_nothing(app: MockCentral) -> None:
 @_state("filter-cluster-id", "The filter by cluster compares clusterId", "list-by-cluster")
 def filter_cluster_id(app: MockCentral) -> None:
     """Do what the parameter says."""
-    store = app.central.store
+    store = memory(app)
 
     def by_cluster(wanted: str) -> bytes:
         return store.list_answer([id for id, each in store._by_id.items() if each.integration["clusterId"] == wanted])
@@ -504,7 +504,7 @@ def update_new_id(app: MockCentral) -> None:
 )
 def update_another(app: MockCentral) -> None:
     """Change a neighbour."""
-    store = app.central.store
+    store = memory(app)
 
     def update(original: Callable[..., None], sent: Integration, *, update_password: bool) -> None:
         original(sent, update_password=update_password)
@@ -554,7 +554,7 @@ def name_unchecked_on_update(app: MockCentral) -> None:
 @_state("name-case", "Names that differ in case only are refused", "name-unique")
 def name_case(app: MockCentral) -> None:
     """Fold what is compared."""
-    store = app.central.store
+    store = memory(app)
 
     def of_name(name: str) -> str | None:
         return next((id for known, id in list(store._ids_by_name.items()) if known.lower() == name.lower()), None)
@@ -693,7 +693,7 @@ def delete_nothing(app: MockCentral) -> None:
 @_state("delete-another", "DELETE also deletes the integration that was created before", "list-holds-what-was-created")
 def delete_another(app: MockCentral) -> None:
     """Delete a neighbour."""
-    store = app.central.store
+    store = memory(app)
 
     def delete(original: Callable[[str], None], id: str) -> None:
         ids = list(store._by_id)
@@ -708,7 +708,7 @@ def delete_another(app: MockCentral) -> None:
 @_state("delete-all", "DELETE deletes every integration of the type", "others-untouched")
 def delete_all(app: MockCentral) -> None:
     """Delete too much."""
-    store = app.central.store
+    store = memory(app)
 
     def delete(original: Callable[[str], None], id: str) -> None:
         found = store.get(id)
@@ -723,7 +723,7 @@ def delete_all(app: MockCentral) -> None:
 @_state("delete-late", "What was deleted stays in the list until the next write", "delete-answer")
 def delete_late(app: MockCentral) -> None:
     """Forget to renew the list."""
-    store = app.central.store
+    store = memory(app)
 
     def delete(original: Callable[[str], None], id: str) -> None:
         before = store.list_answer()

@@ -1,7 +1,10 @@
 """What the tests share: an app to ask without a socket, and integrations to ask about."""
 
 import io
+import itertools
 import json
+import os
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -14,6 +17,8 @@ from mock_server import Settings, create_app
 from mock_server import contract as contracts
 from mock_server.contract import Contract, Field, Message
 from mock_server.settings import VALIDATION_MODES
+from mock_server.store import MEMORY
+from mock_server.tests.redis_server import RedisServer, missing
 
 PATH = "/v1/imageintegrations"
 
@@ -91,8 +96,13 @@ def ask(
 class Api:
     """One Central in this process."""
 
+    store = MEMORY
+    """Where each keeps its integrations, apart from every other."""
+    _numbers = itertools.count()
+
     def __init__(self, **settings: Any) -> None:
-        self.app = create_app(Settings(**{"fatal_answers": True} | settings))
+        kept = {"store": self.store, "store_prefix": f"test-{os.getpid()}-{next(self._numbers)}"}
+        self.app = create_app(Settings(**{"fatal_answers": True} | kept | settings))
         self.central = self.app.central
 
     def ask(self, method: str, rest: str = "", body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
@@ -148,6 +158,32 @@ def api() -> Api:
 @pytest.fixture(params=VALIDATION_MODES, scope="module")
 def validation(request: pytest.FixtureRequest) -> str:
     return request.param
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    if reason := missing():
+        pytest.skip(reason)
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture(params=[MEMORY, "redis"])
+def every_store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a test with each kind of store."""
+    if request.param != MEMORY:
+        monkeypatch.setattr(Api, "store", request.getfixturevalue("redis_server").url)
+
+
+@pytest.fixture
+def replica(redis_server):
+    """Make replicas of one deployment."""
+    prefix = f"test-{uuid.uuid4()}"
+
+    def made(**settings):
+        return Api(**{"store": redis_server.url, "store_prefix": prefix} | settings)
+
+    return made
 
 
 # -- integrations ------------------------------------------------------------------------------------

@@ -12,6 +12,8 @@ MISSING = "00000000-0000-4000-8000-000000000000"
 SCANNER_V4 = "a87471e6-9678-4e66-8348-91e302b6de07"
 IA = ": invalid arguments"
 
+pytestmark = pytest.mark.usefixtures("every_store")
+
 
 # -- creating ----------------------------------------------------------------------------------------
 

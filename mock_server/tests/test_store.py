@@ -1,6 +1,10 @@
 """What one Central holds, and in which order it tells."""
 
+import pytest
+
 from mock_server.tests.conftest import Api, docker
+
+pytestmark = pytest.mark.usefixtures("every_store")
 
 
 def created(api: Api, count: int = 3) -> list[str]:

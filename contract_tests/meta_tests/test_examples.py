@@ -1,0 +1,102 @@
+"""Examples that one run found and another begins with; a real server keeps them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from click.testing import CliRunner
+
+from contract_tests.cli import main
+from contract_tests.machine import TO_SHRINK
+from contract_tests.meta_tests.planted import report_on
+from contract_tests.meta_tests.test_pytest_plugin import run
+from contract_tests.run import FAILED, PASSED
+from mock_server.server import running
+from mock_server.settings import Settings
+from mock_server.tests.redis_server import RedisServer, missing
+
+pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
+
+FOUND_LATE = [("lifecycle-machine", "name-unique"), ("generated-refused", "category-required")]
+"""Checks, and faults that they find after a while with the seed 2."""
+
+
+@pytest.fixture
+def kept() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+def checks_with_examples(server: RedisServer) -> set[str]:
+    with redis.Redis.from_url(server.url) as client:
+        return {key.split(b":")[2].decode() for key in client.keys("central-contract:*")}
+
+
+@pytest.mark.parametrize(("check", "fault"), FOUND_LATE, ids=[each[0] for each in FOUND_LATE])
+def test_what_one_run_found_another_process_replays_first(
+    tmp_path: Path, kept: RedisServer, monkeypatch: pytest.MonkeyPatch, check: str, fault: str
+) -> None:
+    monkeypatch.setitem(TO_SHRINK, "default", 2.0)
+    settings = Settings(faults=(fault,))
+    first = report_on(settings, only=(check,), seed=2, examples=kept.url)
+    assert [each.outcome for each in first.results if each.check == check] == [FAILED]
+    assert first.requests > 50
+    assert checks_with_examples(kept) == {check}
+    report = tmp_path / "report.json"
+    with running(settings) as mock:
+        words = ("check", mock.url, "--only", check, "--seed", "1", "--report-json", str(report))
+        subprocess.run(
+            (sys.executable, "-m", "contract_tests", *words, "--state-dir", str(tmp_path)),
+            env={**os.environ, "CENTRAL_EXAMPLES": kept.url},
+            capture_output=True, timeout=120, check=False,
+        )  # fmt: skip
+    second = json.loads(report.read_text())
+    told = {each["check"]: each["failures"] for each in second["results"] if each["outcome"] == FAILED}
+    assert [each["check"] for each in told[check]] == [failure.check for failure in first.failures]
+    assert second["requests"] < 30  # nothing had to be drawn, nor made smaller
+
+
+def test_an_example_that_passes_is_forgotten(kept: RedisServer) -> None:
+    check, fault = FOUND_LATE[1]
+    report_on(Settings(faults=(fault,)), only=(check,), seed=2, examples=kept.url)
+    mended = report_on(Settings(), only=(check,), seed=2, examples=kept.url)
+    assert [each.outcome for each in mended.results if each.check == check] == [PASSED]
+    with redis.Redis.from_url(kept.url) as client:
+        assert [key for key in client.keys("*") if not key.endswith(b".secondary")] == []
+
+
+def test_workers_of_xdist_keep_them_too(tmp_path: Path, kept: RedisServer) -> None:
+    check, fault = FOUND_LATE[1]
+    with running(Settings(faults=(fault,))) as mock:
+        done = run(
+            tmp_path, "--pyargs", "contract_tests", "--central-url", mock.url, "-n", "2",
+            f"--central-options=--seed 2 --examples {kept.url}", "-k", f"{check} or generated-valid",
+        )  # fmt: skip
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert checks_with_examples(kept) == {check}
+
+
+@pytest.mark.parametrize("url", ["redis://:s3cr3t@127.0.0.1:1/0", "http://:s3cr3t@x/", "redis://:s3cr3t@x/?made_up=1"])
+def test_where_no_examples_can_be_kept_it_is_told_at_once(tmp_path: Path, url: str) -> None:
+    with running() as mock:
+        done = CliRunner().invoke(main, ["check", mock.url, "--examples", url, "--state-dir", str(tmp_path)])
+        assert mock.journal.count() == 0
+    assert done.exit_code == 2
+    assert "--examples" in done.output
+    assert "s3cr3t" not in done.output
+
+
+def test_a_missing_client_library_is_told_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with running() as mock:
+        words = ["check", mock.url, "--examples", "redis://127.0.0.1:1/0", "--state-dir", str(tmp_path)]
+        done = CliRunner().invoke(main, words)
+    assert done.exit_code == 2
+    assert "pip install 'mock-central[redis]'" in done.output

@@ -1,0 +1,21 @@
+"""A replica with a store on a server keeps every rule that a mock with its own memory keeps."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from contract_tests.meta_tests.planted import report_on
+from mock_server.settings import Settings
+from mock_server.tests.redis_server import RedisServer, missing
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing())
+@pytest.mark.parametrize("as_deployed", [False, True], ids=["documented", "deployed"])
+def test_the_checks_find_nothing_wrong(as_deployed: bool) -> None:
+    with RedisServer() as server:
+        settings = Settings(as_deployed=as_deployed, store=server.url, store_prefix=f"test-{uuid.uuid4()}")
+        report = report_on(settings, profile="quick", seed=1)
+    assert report.exit_code == 0, [(failure.check, failure.what) for failure in report.failures]
+    assert len(report.results) > 100
