@@ -1,4 +1,4 @@
-"""Histories of parallel clients, and whether some order of their calls explains them (Wing and Gong's search).
+"""Histories of parallel clients of one mock, and whether some order of their calls explains them.
 
 A history is linearizable if each call can be given a moment between its start and its end such that one Central,
 asked in the order of those moments, would have answered the same.
@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from .conftest import Api, docker
+from .histories import IMPOSSIBLE, Operation, linearizable
 
 State = frozenset[tuple[str, str, str]]
 """What is stored: ids with their names and marks."""
@@ -68,25 +69,12 @@ def without(state: State, id: str) -> State:
 
 def explained(history: Iterable[Call], state: State) -> bool:
     """Tell whether some order explains the history."""
-    calls = sorted(history, key=lambda call: call.start)
-    seen = set()
 
-    def search(left: frozenset[int], state: State) -> bool:
-        if not left:
-            return True
-        if (left, state) in seen:
-            return False
-        seen.add((left, state))
-        first_end = min(calls[each].end for each in left)
-        # Only what began before anything left had ended can come first.
-        for each in left:
-            if calls[each].start <= first_end:
-                after = step(state, calls[each])
-                if after is not None and search(left - {each}, after):
-                    return True
-        return False
+    def after(state: State, call: Call, _answer: Any) -> Any:
+        following = step(state, call)
+        return IMPOSSIBLE if following is None else following
 
-    return search(frozenset(range(len(calls))), state)
+    return linearizable([Operation(call.start, call.end, call, call.answer) for call in history], state, after)
 
 
 # -- recording ---------------------------------------------------------------------------------------
