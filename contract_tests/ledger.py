@@ -40,7 +40,7 @@ class Ledger:
         """Write down the id of what was created."""
         if id not in self.ids:
             self.ids.add(id)
-            self._write({"id": id})
+            self._write({"id": id}, sync=False)  # the name, which is on disk, is enough to find it
 
     def close(self, *, keep: bool) -> None:
         """End the run; without `keep` nothing is left and the file goes."""
@@ -48,11 +48,12 @@ class Ledger:
         if not keep:
             self.path.unlink(missing_ok=True)
 
-    def _write(self, entry: dict[str, object]) -> None:
+    def _write(self, entry: dict[str, object], *, sync: bool = True) -> None:
         with self._lock:
             self._file.write(json.dumps(entry) + "\n")
             self._file.flush()
-            os.fsync(self._file.fileno())
+            if sync:
+                os.fsync(self._file.fileno())
 
 
 class Leftover:
