@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -42,7 +43,14 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, value: str | 
 
 
 def _examples(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-    if value is not None and not re.match(r"rediss?://[^/]", value):  # the text may hold a password
+    if value is None:
+        return None
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("redis", "rediss") and bool(parts.hostname)
+    except ValueError:
+        usable = False
+    if not usable:  # the text may hold a password
         raise click.BadParameter("is not a URL such as redis://redis.example.com:6379/0")
     return value
 

@@ -64,7 +64,7 @@ class Settings:
     max_worlds: int = 10_000
     control: bool = True
     control_token: str | None = None
-    store: str = MEMORY
+    store: str = field(default=MEMORY, repr=False)  # the URL may hold a password
     store_prefix: str = "mock-central"
     companions: bool = True
     ui: Path | None = None

@@ -83,7 +83,17 @@ def test_workers_of_xdist_keep_them_too(tmp_path: Path, kept: RedisServer) -> No
     assert checks_with_examples(kept) == {check}
 
 
-@pytest.mark.parametrize("url", ["redis://:s3cr3t@127.0.0.1:1/0", "http://:s3cr3t@x/", "redis://:s3cr3t@x/?made_up=1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:s3cr3t@127.0.0.1:1/0",
+        "redis://127.0.0.1:1/0?password=s3cr3t",
+        "redis://:s3cr3t@x/?made_up=1",
+        "http://:s3cr3t@x/",
+        "redis://:s3cr3t?x@x/",
+        "redis://[s3cr3t",
+    ],
+)
 def test_where_no_examples_can_be_kept_it_is_told_at_once(tmp_path: Path, url: str) -> None:
     with running() as mock:
         done = CliRunner().invoke(main, ["check", mock.url, "--examples", url, "--state-dir", str(tmp_path)])

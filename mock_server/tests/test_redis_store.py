@@ -160,14 +160,14 @@ def test_a_world_that_one_replica_frees_begins_anew_on_every_other(replica):
 
 
 def test_a_world_that_nobody_uses_goes_and_one_that_is_read_stays(replica, redis_server):
-    one, two = replica(world_ttl=0.5), replica(world_ttl=0.5)
+    one, two = replica(world_ttl=1), replica(world_ttl=1)
     for name in ("read", "left"):
         in_world(one, name, "POST", "", docker(name="mine"))
-    for _ in range(12):
+    for _ in range(15):
         time.sleep(0.1)
         assert in_world(two, "read").json["integrations"][-1]["name"] == "mine"
     assert len(in_world(two, "left").json["integrations"]) == 12
-    time.sleep(1)
+    time.sleep(1.5)
     client = redis_store.Connection(redis_server.url).client
     assert not client.keys(f"{{{one.app.settings.store_prefix}:read}}:*")
     one.list()
@@ -178,10 +178,9 @@ def test_a_world_that_nobody_uses_goes_and_one_that_is_read_stays(replica, redis
 
 
 def test_a_server_that_is_gone_is_told_and_one_that_is_back_is_used(caplog):
-    with RedisServer() as server, caplog.at_level(logging.INFO, "mock_central"):
-        url = f"redis://:s3cr3t@127.0.0.1:{server.port}/0?client_name=x"
-        api = Api(store=server.url)
-        object.__setattr__(api.central.store._connection, "address", redis_store.address(url))
+    closed = ("--requirepass", "s3cr3t", "--save", "")
+    with RedisServer(*closed) as server, caplog.at_level(logging.INFO, "mock_central"):
+        api = Api(store=f"redis://:s3cr3t@127.0.0.1:{server.port}/0?client_name=x")
         id = api.created(docker(name="mine"))
         server.kill()
         for answer in (
@@ -272,6 +271,14 @@ def test_a_server_that_is_not_there_is_told_before_anything_is_served(end):
     assert "Traceback" not in result.output
 
 
+def test_a_server_that_asks_for_another_password_is_told_before_anything_is_served():
+    with RedisServer("--requirepass", "another", "--save", "") as server:
+        result = run("serve", "--store", server.url.replace("//", "//:s3cr3t@"))
+    assert result.exit_code == 1
+    assert f"--store {server.url}: " in result.output
+    assert "s3cr3t" not in result.output
+
+
 def test_a_missing_client_library_is_told_with_the_way_out(monkeypatch):
     monkeypatch.delitem(sys.modules, "mock_server.redis_store")
     monkeypatch.delattr("mock_server.redis_store")
@@ -284,6 +291,7 @@ def test_a_missing_client_library_is_told_with_the_way_out(monkeypatch):
 def test_the_password_of_the_store_is_shown_nowhere(replica, redis_server):
     url = redis_server.url.replace("//", "//default:@")
     api = replica(store=url)
+    assert "redis://" not in repr(api.app.settings)
     assert ask(api.app, "GET", "/__admin/settings").json["store"] == redis_server.url
     with serving("--store", url, "--store-prefix", api.app.settings.store_prefix) as (_, banner):
         assert f"store  {redis_server.url}, shared by all with the prefix" in banner

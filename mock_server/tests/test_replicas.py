@@ -212,7 +212,7 @@ HOLDER = """
 import sys, time
 from mock_server import redis_store
 from mock_server.tests.conftest import Api
-redis_store.LOCK_SECONDS = 1.0
+redis_store.LOCK_SECONDS = 2.0
 api = Api(store=sys.argv[1], store_prefix=sys.argv[2])
 with api.central.store.lock:
     print("held", flush=True)
@@ -229,9 +229,9 @@ def test_a_holder_of_the_lock_that_is_killed_blocks_no_longer_than_its_lock_last
         started = time.monotonic()
         os.kill(holder.pid, signal.SIGKILL)
         assert len(api.list()) == 12  # reads do not wait
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < 1
         assert api.create(docker()).status == 200
-        assert 0.3 < time.monotonic() - started < 1.5
+        assert 0.5 < time.monotonic() - started < 3.5
 
 
 def test_a_replica_that_was_held_up_stores_nothing(replica, monkeypatch):
