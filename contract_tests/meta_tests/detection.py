@@ -10,12 +10,12 @@ file as they come, so that a run can be stopped and continued; remove the file t
 from __future__ import annotations
 
 import json
+import multiprocessing
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -219,13 +219,15 @@ def _fill(
     kept = results.setdefault(tool, {})
     missing = [each.name for each in faults if again or kept.get(each.name, {"errors": True}).get("errors")]
     # Each run leaves some memory behind, in hypothesis and what it imports.
-    with ProcessPoolExecutor(workers, max_tasks_per_child=25) as pool:
-        futures = {pool.submit(run, name): name for name in missing}
-        for count, future in enumerate(as_completed(futures), 1):
-            name = futures[future]
-            kept[name] = future.result()
+    with multiprocessing.Pool(workers, maxtasksperchild=25) as pool:
+        for count, (name, result) in enumerate(pool.imap_unordered(partial(_named, run), missing), 1):
+            kept[name] = result
             cache.write_text(json.dumps(results, indent=1), "utf-8")
-            click.echo(f"{tool} {count}/{len(missing)} {name}: {_told(kept[name])}", err=True)
+            click.echo(f"{tool} {count}/{len(missing)} {name}: {_told(result)}", err=True)
+
+
+def _named(run: Callable[[str], dict[str, Any]], name: str) -> tuple[str, dict[str, Any]]:
+    return name, run(name)
 
 
 def _told(result: dict[str, Any]) -> str:
