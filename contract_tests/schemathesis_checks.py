@@ -10,8 +10,9 @@ those paths out (`--exclude-path-regex /test`) where the target must not contact
 from __future__ import annotations
 
 import atexit
+import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,8 +36,20 @@ _created: dict[str, tuple[str, Mapping[str, str]]] = {}
 """By the id of what was created, the URL that deletes it and the headers that created it."""
 
 
+_looked_at = threading.local()
+"""The last answer of each thread and what the observers said of it: every check asks for the same."""
+
+
 def findings(response: schemathesis.Response) -> list[Failure]:
     """Give what the observers say of one answer."""
+    if getattr(_looked_at, "response", None) is not response:
+        _looked_at.failures = _observed(response)
+        _looked_at.response = response
+    failures: list[Failure] = _looked_at.failures
+    return failures
+
+
+def _observed(response: schemathesis.Response) -> list[Failure]:
     request = response.request
     path = urlsplit(str(request.url))
     body = request.body if isinstance(request.body, bytes) else str(request.body or "").encode()
@@ -92,9 +105,8 @@ def after_call(_context: schemathesis.HookContext, case: Case, response: schemat
 @atexit.register
 def delete_created() -> None:
     """Delete what schemathesis has created."""
-    delete: Callable[..., Any] = requests.delete
     for url, headers in _created.values():
         kept = {name: value for name, value in headers.items() if name.lower() == "authorization"}
         with suppress(requests.RequestException):
-            delete(url, headers=kept, timeout=10)
+            requests.delete(url, headers=kept, timeout=10)
     _created.clear()
