@@ -1,4 +1,4 @@
-"""What runs have created, on disk before it is created.
+"""Which runs have written to which target, on disk before they write.
 
 One file a run, a JSON object a line. A run that was killed leaves its file; `clean` and the
 next run against the same target read it and remove what is left.
@@ -16,8 +16,8 @@ from pathlib import Path
 class Ledger:
     """The ledger of one run.
 
-    A line `{"name": …}` is on disk before a create is sent, a line `{"id": …}` once its answer is
-    read. Names are unique to the run, so a name is enough to find what has no id.
+    Its first line is on disk before the run sends anything. The names of all that the run creates begin
+    with the run's id, so that line is enough to find them; the ids find what was renamed since.
     """
 
     def __init__(self, folder: Path, run: str, target: str) -> None:
@@ -26,21 +26,15 @@ class Ledger:
         self.run = run
         self._lock = threading.Lock()
         self._file = self.path.open("a", encoding="utf-8")
-        self.names: set[str] = set()
         self.ids: set[str] = set()
         self._write({"run": run, "target": target, "pid": os.getpid()})
-
-    def intend(self, name: str) -> None:
-        """Write down a name that is about to be created or given."""
-        if name not in self.names:
-            self.names.add(name)
-            self._write({"name": name})
+        os.fsync(self._file.fileno())
 
     def created(self, id: str) -> None:
         """Write down the id of what was created."""
         if id not in self.ids:
             self.ids.add(id)
-            self._write({"id": id}, sync=False)  # the name, which is on disk, is enough to find it
+            self._write({"id": id})
 
     def close(self, *, keep: bool) -> None:
         """End the run; without `keep` nothing is left and the file goes."""
@@ -48,12 +42,10 @@ class Ledger:
         if not keep:
             self.path.unlink(missing_ok=True)
 
-    def _write(self, entry: dict[str, object], *, sync: bool = True) -> None:
+    def _write(self, entry: dict[str, object]) -> None:
         with self._lock:
             self._file.write(json.dumps(entry) + "\n")
             self._file.flush()
-            if sync:
-                os.fsync(self._file.fileno())
 
 
 class Leftover:
@@ -64,7 +56,6 @@ class Leftover:
         self.run = path.stem
         self.target = ""
         self.pid = 0
-        self.names: set[str] = set()
         self.ids: set[str] = set()
         for line in path.read_text("utf-8").splitlines():
             try:
@@ -73,8 +64,6 @@ class Leftover:
                 continue  # the line that was being written when the run was killed
             self.target = entry.get("target", self.target)
             self.pid = entry.get("pid", self.pid)
-            if "name" in entry:
-                self.names.add(entry["name"])
             if "id" in entry:
                 self.ids.add(entry["id"])
 

@@ -121,7 +121,7 @@ def play(recorded: Recorded, options: Options) -> Iterator[Played]:
     finally:
         transport.closing = True
         with suppress(HarnessError):
-            left = remove_owned(transport, ledger.names, ledger.ids)
+            left = remove_owned(transport, ledger.ids)
         ledger.close(keep=bool(left))
 
 

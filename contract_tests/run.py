@@ -342,7 +342,7 @@ class Run:
 
     def _clean_up(self) -> list[str]:
         """Delete what the run created and name what could not be deleted."""
-        return remove_owned(self.transport, self.ledger.names, self.ledger.ids)
+        return remove_owned(self.transport, self.ledger.ids)
 
     def _untouched(self, before: dict[str, Any] | None) -> Result:
         """Compare what the run does not own with what it was before."""
@@ -450,10 +450,9 @@ def _batches(checks: Iterable[Check], workers: int) -> Iterable[list[Check]]:
         yield batch
 
 
-def remove_owned(transport: Transport, names: Iterable[str], ids: Iterable[str]) -> list[str]:
-    """Delete integrations by id, and by names that begin as given; name what could not be deleted."""
+def remove_owned(transport: Transport, ids: Iterable[str]) -> list[str]:
+    """Delete integrations by id, and those that are named after the run; name what could not be deleted."""
     ids = set(ids)
-    names = tuple(names)
     owned: list[dict[str, Any]] = []
     for _ in range(2):
         try:
@@ -465,7 +464,7 @@ def remove_owned(transport: Transport, names: Iterable[str], ids: Iterable[str])
             item
             for item in (items if isinstance(items, list) else [])
             if isinstance(item, dict)
-            and (item.get("id") in ids or (names and str(item.get("name", "")).startswith(names)))
+            and (item.get("id") in ids or str(item.get("name", "")).startswith(transport.name_prefix))
         ]
         if not owned:
             return []
@@ -496,7 +495,7 @@ def clean_leftovers(options: Options) -> list[str]:
         ledger = Ledger(options.state_dir, f"{old.run}-clean", options.url.rstrip("/"))
         transport = Transport(options, old.run, ledger)
         transport.closing = True
-        remaining = remove_owned(transport, old.names, old.ids)
+        remaining = remove_owned(transport, old.ids)
         ledger.close(keep=False)
         if not remaining:
             old.path.unlink(missing_ok=True)

@@ -7,7 +7,6 @@ and its rate, waits where the target asks it to, and records what it did.
 from __future__ import annotations
 
 import json
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -154,7 +153,7 @@ class Transport:
             wanted["Content-Type"] = "application/json"
         wanted |= dict(headers or {})
         sent = {name: text for name, text in wanted.items() if text is not None}
-        self._guard(method, path, body, sent)
+        self._guard(method, path, sent)
         exchange = Exchange(0, check, method, path, role, sent, body or b"")
         reply = self._answered(exchange)
         exchange.headers = {name: self._without_secret(value) for name, value in sent.items()}
@@ -276,7 +275,7 @@ class Transport:
         """The run may change something here at all."""
         return self.options.allow_writes or is_loopback(self.base)
 
-    def _guard(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> None:
+    def _guard(self, method: str, path: str, headers: Mapping[str, str]) -> None:
         """Refuse to send what could change something that is not the run's."""
         method = headers.get("X-HTTP-Method-Override", method).upper()
         if method in _SAFE_METHODS:
@@ -285,27 +284,14 @@ class Transport:
             raise OwnershipError(f"{method} {path}: writing to {self.base} was not allowed")
         route = unquote(urlsplit(path).path)
         if not route.startswith(COLLECTION + "/"):
-            self._guard_create(method, route, body)
+            if method == "POST" and route == COLLECTION and len(self._live) > self.options.max_live:
+                raise OwnershipError(f"more than {self.options.max_live} integrations of this run would exist")
             return
         id = route.removeprefix(COLLECTION + "/")
         if id in ("test", "test/updated") and method == "POST":
             return
         if id and id not in self.ledger.ids and id not in self.invented:
             raise OwnershipError(f"{method} {path}: integration {id!r} was not created by this run")
-        self._intend_names(body)
-
-    def _guard_create(self, method: str, route: str, body: bytes | None) -> None:
-        if method != "POST" or route != COLLECTION:
-            return
-        if len(self._live) > self.options.max_live:
-            raise OwnershipError(f"more than {self.options.max_live} integrations of this run would exist")
-        self._intend_names(body)
-
-    def _intend_names(self, body: bytes | None) -> None:
-        """Write down every name of this run that stands in a body, before it is sent."""
-        pattern = re.escape(self.name_prefix).encode() + rb"[A-Za-z0-9-]*"
-        for name in re.findall(pattern, body or b""):
-            self.ledger.intend(name.decode())
 
     def _learn(self, method: str, path: str, reply: Reply) -> None:
         route = urlsplit(path).path

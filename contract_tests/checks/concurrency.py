@@ -54,13 +54,11 @@ class Clients:
         """Give the rounds of this profile, each to be entered; what fails after a round went well is intermittent."""
         return (_round(number) for number in range(ROUNDS[self.central.options.profile]))
 
-    def at_once(self, sends: Sequence[Send], names: Sequence[Body] = (), watch: Send | None = None) -> list[Reply]:
-        """Send several requests at the same moment; `names` are the integrations they create or rename.
+    def at_once(self, sends: Sequence[Send], watch: Send | None = None) -> list[Reply]:
+        """Send several requests at the same moment.
 
         `watch` is sent again and again meanwhile, its answers are `watched`.
         """
-        for body in names:  # on disk before, or the clients would wait for each other there
-            self.central.transport.ledger.intend(body["name"])
         barrier = threading.Barrier(len(sends) + (watch is not None))
         done = threading.Event()
 
@@ -117,7 +115,7 @@ def same_name_at_once(central: Central) -> None:
             with each as number, central.case():
                 name = central.name()
                 bodies = [central.integration(types[(number + n) % len(types)], name=name) for n in range(CLIENTS)]
-                replies = clients.at_once(creates(central, bodies), bodies[:1])
+                replies = clients.at_once(creates(central, bodies))
                 won = {
                     str(reply.object.get("id")): body
                     for reply, body in zip(replies, bodies, strict=True)
@@ -130,7 +128,7 @@ def same_name_at_once(central: Central) -> None:
                 made = [central.created() for _ in range(2)]
                 bodies = [body | {"name": made[0][1]["name"] + "-same"} for _, body in made]
                 sends: list[Send] = [partial(central.put, id, body) for (id, _), body in zip(made, bodies, strict=True)]
-                replies = clients.at_once(sends, bodies[:1])
+                replies = clients.at_once(sends)
                 _one_wins(central, replies, bodies[0]["name"])
 
 
@@ -156,7 +154,7 @@ def creates_at_once(central: Central) -> None:
         for each in clients.rounds():
             with each as number, central.case():
                 bodies = [central.integration(types[(number * CLIENTS + n) % len(types)]) for n in range(CLIENTS)]
-                replies = clients.at_once(creates(central, bodies), bodies)
+                replies = clients.at_once(creates(central, bodies))
                 all_taken(central, replies, "a create beside others")
                 names = [reply.object.get("name") for reply in replies]
                 central.same(names, [body["name"] for body in bodies], "the names in the answers")
@@ -189,7 +187,7 @@ def updates_at_once(central: Central) -> None:
                     partial(central.put, id, versions[2]),
                     *(partial(central.put, other, body) for other, body in others.items()),
                 ]
-                replies = clients.at_once(sends, [*versions, *others.values()], watch=partial(central.get, id))
+                replies = clients.at_once(sends, watch=partial(central.get, id))
                 all_taken(central, replies, "an update beside others")
                 new = [read_answer(central.contract, body, id) for body in versions]
                 for reply in clients.watched:
@@ -261,7 +259,7 @@ def lists_during_writes(central: Central) -> None:
             with each:
                 body = central.integration()
                 sends: list[Send] = [*creates(central, [body]), partial(central.delete, going)]
-                made, gone = clients.at_once(sends, [body], watch=central.list)
+                made, gone = clients.at_once(sends, watch=central.list)
                 central.taken(made, "a create beside lists")
                 if gone.status != 404 or central.get(going).status != 404:  # else too early for Central, see `deleted`
                     central.taken(gone, "a delete beside lists")

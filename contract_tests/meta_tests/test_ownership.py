@@ -1,5 +1,7 @@
 """A run changes and deletes only what it created."""
 
+import json
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +16,7 @@ from contract_tests.central import Central, Shared
 from contract_tests.failures import OwnershipError
 from contract_tests.ledger import Ledger
 from contract_tests.options import Options
-from contract_tests.run import Run
+from contract_tests.run import Run, clean_leftovers
 from contract_tests.transport import COLLECTION, Transport
 from mock_server import contract as contracts
 from mock_server.server import MockServer, running
@@ -72,19 +74,22 @@ def test_what_was_created_may_be_changed_and_deleted(transport: Transport) -> No
     assert central.delete(id).status == 200
 
 
-def test_a_name_is_on_disk_before_the_create_is_sent(transport: Transport, mock: MockServer) -> None:
-    central = Central(transport, "name-unique", Shared("run", "4.12"))
-    body = central.integration()
-    seen: list[bool] = []
-    once = transport._once
-
-    def before(exchange: Any) -> Any:
-        seen.append(body["name"] in transport.ledger.path.read_text("utf-8"))
-        return once(exchange)
-
-    transport._once = before  # type: ignore[method-assign]
-    central.create(body)
-    assert seen == [True]
+def test_a_run_is_on_disk_before_it_sends_anything_and_its_name_finds_what_it_creates(
+    mock: MockServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr("os.fsync", lambda _: synced.append(next(tmp_path.glob("*.ledger")).read_text("utf-8")))
+    ledger = Ledger(tmp_path, "gone", mock.url)
+    assert json.loads(synced[0]) | {"pid": 0} == {"run": "gone", "target": mock.url, "pid": 0}
+    before = requests.get(f"{mock.url}{COLLECTION}", timeout=5).json()
+    # The process ends here: whatever its ledger got to know after the first line is lost.
+    Central(
+        Transport(Options(url=mock.url, state_dir=tmp_path), "gone", ledger), "create", Shared("gone", "4.12")
+    ).created()
+    ledger.close(keep=True)
+    ledger.path.write_text(synced[0].replace(str(os.getpid()), "0"), "utf-8")
+    assert clean_leftovers(Options(url=mock.url, state_dir=tmp_path)) == []
+    assert requests.get(f"{mock.url}{COLLECTION}", timeout=5).json() == before
 
 
 def test_a_proxy_in_between_sees_no_write_to_a_foreign_id(mock: MockServer, tmp_path: Path) -> None:
