@@ -11,11 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import requests
 import urllib3
+from requests.structures import CaseInsensitiveDict
 
 from contract_tests.failures import BudgetSpent, CheckFailed, HarnessError, OwnershipError
 from contract_tests.ledger import Ledger
@@ -33,6 +35,8 @@ _PATIENCE = 6
 """Requests without an answer after which a run gives up."""
 _KEPT_BODY = 20_000
 """Bytes of a body that a report keeps."""
+_ALWAYS = {"User-Agent": "central-contract", "Accept-Encoding": "gzip"}
+"""Headers of every request that has none of its own by these names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,16 +194,8 @@ class Transport:
             started = time.monotonic()
             try:
                 session = self._session()
-                request = session.prepare_request(
-                    requests.Request(
-                        exchange.method, self.base + exchange.path, headers=headers, data=exchange.body or None
-                    )
-                )
-                if "%" in exchange.path:  # requests decodes the escapes that it holds to be needless
-                    target = urlsplit(self.base + exchange.path)
-                    request.url = urlsplit(request.url or "")._replace(path=target.path, query=target.query).geturl()
                 response = session.send(
-                    request,
+                    self._prepared(exchange, headers, session),
                     timeout=self.options.timeout,
                     allow_redirects=False,
                     proxies=self._proxies,
@@ -227,6 +223,29 @@ class Transport:
             check="every-request-answered",
         )
 
+    def _prepared(
+        self, exchange: Exchange, headers: Mapping[str, str], session: requests.Session
+    ) -> requests.PreparedRequest:
+        """Make a request as it is; requests itself decodes the escapes of a path that it holds to be needless."""
+        request = requests.PreparedRequest()
+        request.method = exchange.method
+        request.url = self._root + exchange.path
+        request.headers = CaseInsensitiveDict({**_ALWAYS, **headers})
+        request.body = exchange.body or None
+        request.prepare_content_length(request.body)
+        request.prepare_cookies(session.cookies)
+        request.prepare_hooks({})
+        return request
+
+    @cached_property
+    def _root(self) -> str:
+        """The base URL as requests writes it: the host in ASCII.
+
+        Raises:
+            requests.RequestException: it is none.
+        """
+        return str(requests.Request("GET", self.base).prepare().url).rstrip("/")
+
     def _dropped(self, exchange: Exchange, failure: Exception, idle: float) -> None:
         # A server may close a connection that nobody used; one that was just used it may not.
         if idle < _IDLE:
@@ -236,9 +255,6 @@ class Transport:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = requests.Session()
-            session.headers.clear()
-            session.headers["User-Agent"] = "central-contract"
-            session.headers["Accept-Encoding"] = "gzip"
             session.trust_env = False  # proxies are read once; .netrc is not the user's choice of credentials
             self._local.session = session
         return session
