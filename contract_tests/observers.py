@@ -6,7 +6,7 @@ import base64
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -84,17 +84,18 @@ class Observers:
             self.covered[operation.id, type if type in self.contract.types else "", reply.status] += 1
         if exchange.method == "HEAD":
             return
-        self._is_json(exchange, reply)
+        value = reply.json
+        self._is_json(exchange, reply, value)
         self._is_no_server_error(operation, exchange, reply)
-        if reply.json is not None:
-            self._keeps_schema(operation, exchange, reply)
-        self._hides_credentials(operation, exchange, reply)
+        if value is not None:
+            self._keeps_schema(operation, exchange, reply, value)
+        self._hides_credentials(operation, exchange, reply, _integrations_of(value) if reply.status == 200 else [])
 
     # -- schema -----------------------------------------------------------------------------------
 
-    def _is_json(self, exchange: Exchange, reply: Reply) -> None:
+    def _is_json(self, exchange: Exchange, reply: Reply, value: Any) -> None:
         media_type = reply.headers.get("Content-Type", "")
-        if reply.json is None or media_type.partition(";")[0].strip().lower() != "application/json":
+        if value is None or media_type.partition(";")[0].strip().lower() != "application/json":
             self.findings.add(
                 "answer-media-type",
                 f"an answer {reply.status} is not JSON",
@@ -119,7 +120,7 @@ class Observers:
             got={"status": reply.status, "code": reply.object.get("code"), "message": reply.message[:500]},
         )
 
-    def _keeps_schema(self, operation: Operation | None, exchange: Exchange, reply: Reply) -> None:
+    def _keeps_schema(self, operation: Operation | None, exchange: Exchange, reply: Reply, value: Any) -> None:
         schema = operation.answer if operation is not None and reply.status == 200 else "GooglerpcStatus"
         if reply.status < 300 and operation is not None and reply.status != 200:
             self.findings.add(
@@ -132,7 +133,7 @@ class Observers:
             return
         if operation is None and reply.status < 300:
             return  # a path that is not the contract's
-        if self.judge.accepts(schema, reply.json, answer=True):
+        if self.judge.accepts(schema, value, answer=True):
             return
         described = operation or self.contract.operations["GetImageIntegrations"]
         status = reply.status if operation is not None else 501
@@ -143,34 +144,34 @@ class Observers:
 
     # -- credentials ------------------------------------------------------------------------------
 
-    def _hides_credentials(self, operation: Operation | None, exchange: Exchange, reply: Reply) -> None:
+    def _hides_credentials(
+        self,
+        operation: Operation | None,
+        exchange: Exchange,
+        reply: Reply,
+        integrations: Sequence[Mapping[str, Any]],
+    ) -> None:
         is_create = operation is not None and operation.id == "PostImageIntegration" and reply.status == 200
         for name, value in reply.headers.items():
             if self._canary.search(value) or self._disguised.search(value):
                 self.findings.add(
                     "credential-leak", f"a credential stands in the header {name}", exchange, got=f"{name}: {value}"
                 )
-        for integration in _integrations_of(reply.json) if reply.status == 200 else ():
-            for path, value in credentials_of(self.contract.integration, integration):
-                if value == MASK:
-                    continue
-                check = "create-answer-in-clear" if is_create else "credentials-masked"
-                what = "a credential is not masked in the answer to a create" if is_create else UNMASKED
-                self.findings.add(check, what, exchange, expected={path: MASK}, got={path: value})
-        allowed = set(self._masked_places(reply)) if reply.status == 200 else set()
+        credentials = [each for one in integrations for each in credentials_of(self.contract.integration, one)]
+        for path, value in credentials:
+            if value == MASK:
+                continue
+            check = "create-answer-in-clear" if is_create else "credentials-masked"
+            what = "a credential is not masked in the answer to a create" if is_create else UNMASKED
+            self.findings.add(check, what, exchange, expected={path: MASK}, got={path: value})
+        # What stands in a field of a credential is told as not masked.
+        allowed = {found for _, value in credentials if isinstance(value, str) for found in self._canary.findall(value)}
         leaked = set(self._canary.findall(reply.text)) - allowed
         if leaked or self._disguised.search(reply.text):
             where = "an error" if reply.status >= 400 else "an answer"
             self.findings.add(
                 "credential-leak", f"a credential that was sent stands in {where}", exchange, got=reply.text[:500]
             )
-
-    def _masked_places(self, reply: Reply) -> Iterable[str]:
-        """Give the canaries that stand in a field of a credential: those are told as not masked."""
-        for integration in _integrations_of(reply.json):
-            for _, value in credentials_of(self.contract.integration, integration):
-                if isinstance(value, str):
-                    yield from self._canary.findall(value)
 
 
 def disguises(text: str) -> re.Pattern[str]:

@@ -343,13 +343,16 @@ def read_json(content: bytes) -> Any:
     What is nested too deep to be read counts as none.
     """
     try:
-        return json.loads(content.decode(), parse_constant=_no_constant)
+        return _JSON.decode(content.decode())
     except (ValueError, RecursionError):
         return None
 
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+_JSON = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def _retry_after(reply: Reply) -> float | None:
