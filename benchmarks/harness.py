@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import statistics
 import subprocess
 import sys
@@ -58,10 +57,9 @@ def measure(url: str, folder: Path) -> Iterator[tuple[str, float]]:
         report = folder / "report.json"
         options = ["--quick", "--seed", "7", "--workers", str(workers), "--state-dir", str(folder)]
         command = [*_COMMAND, "check", url, *options, "--report-json", str(report)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        told = re.search(r"; ([0-9,]+) requests in ([0-9.]+) s", done.stdout)
-        assert told is not None, done.stdout
-        yield what, int(told[1].replace(",", "")) / float(told[2])
+        subprocess.run(command, capture_output=True, check=True)
+        run = json.loads(report.read_text("utf-8"))
+        yield what, run["requests"] / run["seconds"]
     few, many = (fixture_seconds(folder, count) for count in (1, 1 + FIXTURES))
     yield "fixtures", FIXTURES / (many - few)
 
