@@ -168,21 +168,25 @@ class Reading:
         self.rules = decoder.contract.rules
         self.data = data
         self.at = 0
+        self.ahead: _Token | None = None
         self.path: list[Field] = []
 
     # -- tokens ---------------------------------------------------------------
 
     def peek(self) -> _Token:
         """Give the next token and stay before it."""
+        if self.ahead is not None:
+            return self.ahead
         match = _TOKEN.match(self.data, self.at)
         assert match is not None  # the JSON was checked before
         raw = match.group().lstrip(b" \t\r\n")
-        return _Token(match.end() - len(raw), raw)
+        self.ahead = _Token(match.end() - len(raw), raw)
+        return self.ahead
 
     def read(self) -> _Token:
         """Give the next token; a string is checked as it is read."""
         token = self.peek()
-        self.at = token.start + len(token.raw)
+        self.at, self.ahead = token.start + len(token.raw), None
         if token.is_string:
             self.text(token)
         return token
