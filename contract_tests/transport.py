@@ -74,7 +74,10 @@ class Reply:
 
 @dataclass(slots=True)
 class Exchange:
-    """One request and its answer, fit to be shown: no header of it is a secret of the user."""
+    """One request and its answer, fit to be shown: no header of it is a secret of the user.
+
+    `elapsed` is seconds until the answer had come, `at` seconds of the run by then.
+    """
 
     number: int
     check: str
@@ -87,6 +90,7 @@ class Exchange:
     reply_headers: dict[str, str] = field(default_factory=dict)
     reply: bytes = b""
     elapsed: float = 0.0
+    at: float = 0.0
 
 
 Observer = Callable[[Exchange, Reply], None]
@@ -179,7 +183,7 @@ class Transport:
             exchange.status = reply.status
             exchange.reply_headers = dict(reply.headers)
             exchange.reply = self._without_secrets(reply.content[:_KEPT_BODY])
-            exchange.elapsed = reply.elapsed
+            exchange.elapsed, exchange.at = reply.elapsed, self.elapsed
             self.exchanges.append(exchange)
         return reply
 

@@ -36,6 +36,9 @@ HARNESS, SCHEMATHESIS = "harness", "schemathesis"
 _SECONDS = 60
 """What schemathesis is given for one fault."""
 
+_SHARES = (50, 90)
+"""Per cent of the faults that a profile names, to tell how soon they are found."""
+
 _EXCLUDED = ("positive_data_acceptance", "negative_data_rejection", "unsupported_method")
 """Checks of schemathesis that call Central's own ways faults: a reader that takes much, 501 for a wrong method."""
 
@@ -100,6 +103,7 @@ def table(faults: Iterable[Fault], results: dict[str, Any]) -> str:
         "# What the harness finds",
         "",
         "Every planted fault, one whole run for each profile, seed 1. *Named*: red by the check that the fault is for.",
+        "Requests and seconds are what a run had sent and taken when the fault had shown (all of it where none did).",
         "*Also red* are further checks of the last profile. Seconds of faults that only wait are a thirtieth of a",
         "second here, and the limit of the run with them. Plain `schemathesis run` has all its checks but those that",
         "call Central's own ways faults, and is red where it says more than of a healthy mock; `?` was not tried.",
@@ -107,6 +111,10 @@ def table(faults: Iterable[Fault], results: dict[str, Any]) -> str:
         "Made by `python -m contract_tests.meta_tests.detection`, which runs and writes it anew; do not edit.",
         "",
         *_totals(faults, runs, other),
+        "",
+        *_row("profile", *(f"{share} % of what it names shows within" for share in _SHARES)),
+        *_row(*["---"] * (1 + len(_SHARES))),
+        *(line for profile, run in runs.items() for line in _row(profile, *_within(run))),
         "",
         *_row("fault", "kind", "check", *(f"{each}: requests, seconds" for each in runs), "also red", SCHEMATHESIS),
         *_row(*["---"] * (5 + len(runs))),
@@ -153,6 +161,13 @@ def _totals(faults: list[Fault], runs: dict[str, Any], other: dict[str, Any]) ->
         yield from _row(kind, str(len(some)), *cells, f"{sum(theirs)} of {len(theirs)}" if theirs else "")
 
 
+def _within(run: dict[str, Any]) -> list[str]:
+    named = [each for each in run.values() if each["named"]]
+    requests, seconds = (sorted(each[what] for each in named) for what in ("requests", "seconds"))
+    places = [len(named) * share // 100 for share in _SHARES] if named else []
+    return [f"{requests[at]} requests, {seconds[at]:.1f} s" for at in places]
+
+
 def _share(seen: list[dict[str, Any]]) -> str:
     if not seen:
         return ""
@@ -189,7 +204,10 @@ def main(
 ) -> None:
     """Run the whole harness against every planted fault."""
     results: dict[str, Any] = json.loads(cache.read_text("utf-8")) if cache.exists() else {}
-    faults = [find(name) for name in names] if names else list(all_faults().values())
+    try:
+        faults = [find(name) for name in names] if names else list(all_faults().values())
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--fault") from None
     fill = partial(_fill, results, workers=workers, cache=cache)
     if not only_write:
         fill(f"{HARNESS} {profile}", faults, partial(by_harness, profile=profile), again=bool(names))

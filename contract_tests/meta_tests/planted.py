@@ -41,7 +41,9 @@ class Verdict:
     touched: tuple[str, ...]
     """Checks that have failed besides, and may."""
     requests: int
+    """How many the run had sent when the fault had shown: all of them where no request shows it."""
     seconds: float
+    """How long it had taken by then."""
     errors: tuple[str, ...] = ()
     """Checks that ended in an error of the harness."""
 
@@ -81,13 +83,15 @@ def judged(
     options = {"timeout": 15, **_RUN_OPTIONS.get(fault.check, {}), **options}
     report = report_on(settings, only=tuple(only), profile=profile, seed=seed, **options)
     failed = dict.fromkeys(failure.check for failure in report.failures)
+    telling = [each for each in report.failures if each.check == fault.check] or report.failures
+    shown = min((each.exchanges[-1] for each in telling if each.exchanges), key=lambda one: one.at, default=None)
     allowed = {fault.check, *fault.also, *ALWAYS_THERE}
     return Verdict(
         fault.check in failed,
         tuple(each for each in failed if each not in allowed),
         tuple(each for each in failed if each in allowed and each != fault.check),
-        report.requests,
-        round(report.seconds, 2),
+        shown.number if shown else report.requests,
+        round(shown.at if shown else report.seconds, 2),
         tuple(result.check for result in report.results if result.outcome == "error"),
     )
 

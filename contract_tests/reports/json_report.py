@@ -87,6 +87,7 @@ def exchange_value(exchange: Exchange) -> dict[str, Any]:
         "replyHeaders": dict(exchange.reply_headers),
         **_body("reply", exchange.reply),
         "seconds": round(exchange.elapsed, 4),
+        "at": round(exchange.at, 3),
     }
 
 
