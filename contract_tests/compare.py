@@ -17,14 +17,13 @@ from contract_tests.observers import operation_of
 from contract_tests.options import Options
 from contract_tests.registry import all_checks
 from contract_tests.run import Progress, Run
-from contract_tests.text import diff
+from contract_tests.text import changed, diff
 from contract_tests.transport import Exchange, read_json
 
 _NOT_REPEATABLE = ("concurrency", "latency")
 """Groups of checks whose requests depend on the moment."""
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{11,12}", re.IGNORECASE)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
-_VALUE = re.compile(r'(?<=: )"(?:[^"\\]|\\.)*"|\d+')
 
 
 @dataclass(slots=True)
@@ -108,8 +107,7 @@ def _note(found: Comparison, new: Difference) -> None:
 
 def _kind(each: Difference) -> tuple[Any, ...]:
     operation = operation_of(each.one)
-    changed = (_VALUE.sub("…", line) for line in each.lines if line[0] in "-+")
-    return (operation.id if operation else each.one.method, *changed)
+    return operation.id if operation else each.one.method, changed(each.lines)
 
 
 class _Names:

@@ -5,18 +5,15 @@ All of them are reported, but only the first is told at length.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 
 from contract_tests.failures import Failure
 from contract_tests.observers import operation_of
-from contract_tests.text import diff
+from contract_tests.text import changed, diff, without_values
 
 MANY = 4
 """Checks that show the same and are told as one; fewer may have faults of their own."""
-
-_VALUES = re.compile(r'"(?:[^"\\]|\\.)*"(?!:)|[0-9a-f]{8}-[0-9a-f-]{27}|\d+')
 
 
 def liken(failures: Iterable[Failure]) -> None:
@@ -44,5 +41,5 @@ def symptom(failure: Failure) -> Hashable | None:
                 return "an error without a code"
             if expected.get(part) != got.get(part):
                 return where, part, str(expected.get(part)), str(got.get(part))
-        return where, "message", _VALUES.sub("…", str(got.get("message")))
-    return where, tuple(_VALUES.sub("…", line) for line in diff(expected, got) if line[0] in "-+")
+        return where, "message", without_values(str(got.get("message")))
+    return where, changed(diff(expected, got))

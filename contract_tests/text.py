@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -48,6 +49,7 @@ def _escaped(character: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+_VALUE = re.compile(r'"(?:[^"\\]|\\.)*"(?!:)|[0-9a-f]{8}-[0-9a-f-]{27}|\d+')
 _LONGEST_LINE = 400
 _MOST_LINES = 120
 
@@ -75,6 +77,16 @@ def diff(expected: Any, got: Any) -> list[str]:
         half = _MOST_LINES // 2
         lines = [*lines[:half], f"  … {len(lines) - 2 * half} lines left out …", *lines[-half:]]
     return lines
+
+
+def changed(lines: Iterable[str]) -> tuple[str, ...]:
+    """Give the lines of a diff that differ, without their values: what alike failures have in common."""
+    return tuple(without_values(line) for line in lines if line[0] in "-+")
+
+
+def without_values(text: str) -> str:
+    """Put an ellipsis in the place of each quoted text, id and number; keys stay."""
+    return _VALUE.sub("…", text)
 
 
 def _matched(expected: Any, got: Any) -> Any:
