@@ -33,6 +33,13 @@ def per_second(_context: click.Context, _parameter: click.Parameter, value: str 
     return float(match[1]) / (60 if match[2] == "m" else 1)
 
 
+def run_name(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """Read the id of a run. Without a hyphen no name of one run begins like those of another, which deletes them."""
+    if value is not None and not re.fullmatch(r"[a-z0-9]{1,40}", value):
+        raise click.BadParameter(f"{value!r}: give small letters and digits, 40 at the most")
+    return value
+
+
 def _seconds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
     if value is None:
         return None

@@ -10,7 +10,16 @@ from typing import Any
 
 import click
 
-from contract_tests.arguments import FILE, NEW_FILE, bearer, options_of, per_second, run_options, target_options
+from contract_tests.arguments import (
+    FILE,
+    NEW_FILE,
+    bearer,
+    options_of,
+    per_second,
+    run_name,
+    run_options,
+    target_options,
+)
 from contract_tests.failures import HarnessError
 from contract_tests.fixtures.command import fixtures
 from contract_tests.options import Credentials
@@ -47,7 +56,11 @@ Examples:
 @target_options
 @run_options
 @click.option("--as-deployed", is_flag=True, help="Without URL: let our mock follow deployed Central.")
-@click.option("--run-id", help="Name of the run in what it creates  [default: a new one]")
+@click.option(
+    "--run-id",
+    callback=run_name,
+    help="Name of the run in what it creates: small letters and digits  [default: a new one]",
+)
 @click.option("--report-json", type=NEW_FILE, help="Write a JSON report.")
 @click.option("--report-junit", type=NEW_FILE, help="Write a JUnit XML report.")
 @click.option("--report-markdown", type=NEW_FILE, help="Write a Markdown summary.")

@@ -110,6 +110,14 @@ def test_refused_credentials_are_no_verdict(tmp_path: Path) -> None:
     assert "refuses the credentials" in result.output
 
 
+@pytest.mark.parametrize("id", ["", "ci-1", "a/b", "..", "CI", "x" * 41])
+def test_a_run_id_that_could_be_the_beginning_of_another_or_a_path_is_refused(id: str, tmp_path: Path) -> None:
+    result = run("check", "--quick", "--run-id", id, "--state-dir", str(tmp_path))
+    assert result.exit_code == 2
+    assert "small letters and digits, 40 at the most" in result.output
+    assert not list(tmp_path.iterdir())
+
+
 def test_list_and_explain_know_every_check() -> None:
     listed = run("list").output
     for id in all_checks():
