@@ -99,6 +99,7 @@ _RUN = (
     click.option("--seed", type=int, help="Draw the same inputs again  [default: a new one, printed]"),
     click.option("--only", multiple=True, metavar="CHECK", help="Only this check; can be repeated."),
     click.option("--skip", multiple=True, metavar="CHECK", help="Not this check; can be repeated."),
+    click.option("--fail-fast", is_flag=True, help="Stop at the first failure that is not known."),
     click.option("--rate", callback=per_second, metavar="N/s", help="Requests a second at the most."),
     click.option(
         "--time-budget",

@@ -55,6 +55,7 @@ class Options:
     workers: int = 1
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
+    fail_fast: bool = False
     version: str | None = None
     managed: bool = False
     allow_writes: bool = False

@@ -134,6 +134,8 @@ class Run:
         self.known = known.read((known.SHIPPED, *options.known))
         self.set_up: list[Failure] = []
         """What went wrong outside of checks."""
+        self.over = False
+        """True once the run has failed and is to stop at that."""
 
     def __call__(self) -> Report:
         """Run the checks and clean up, also after Ctrl-C.
@@ -246,6 +248,7 @@ class Run:
             nonlocal done
             run = self._more if each.id in results else self._one
             results[each.id] = run(each, results, profile)
+            self.over = self.over or (self.options.fail_fast and self._has_news(results[each.id]))
             done += 1
             self.progress(results[each.id], done, total)
 
@@ -257,6 +260,15 @@ class Run:
                     with ThreadPoolExecutor(self.options.workers) as pool:
                         list(pool.map(partial(one, profile=profile), group))
         return [results[each.id] for each in passes[-1][1]]
+
+    def _has_news(self, result: Result) -> bool:
+        """Tell whether a check, or an observer until now, has found what is not known."""
+        found = [*result.failures, *self.observers.findings.failures]
+        return any(self._known(failure, self.shared.version) is None for failure in found)
+
+    def _known(self, failure: Failure, version: str) -> KnownDifference | None:
+        today = dt.datetime.now(dt.UTC).date()
+        return next((each for each in self.known if each.covers(failure, version, today)), None)
 
     def _more(self, check: Check, results: dict[str, Result], profile: str) -> Result:
         """Run a check that a quick pass has run; what that one has found stays."""
@@ -278,6 +290,9 @@ class Run:
             return result
         if check.writes and not self.transport.may_write:
             result.outcome, result.reason = SKIPPED, "would write; give --allow-writes to let it"
+            return result
+        if self.over:
+            result.outcome, result.reason = SKIPPED, "a check before has failed (--fail-fast)"
             return result
         central = Central(self.transport, check.id, self.shared, profile)
         started, count = time.monotonic(), self.transport.count
@@ -376,7 +391,6 @@ class Run:
         """Settle what is known, and what was skipped for a failure that nothing reported."""
         self._attribute(results)
         reported = {failure.check for result in results if result.outcome == FAILED for failure in result.failures}
-        today = dt.datetime.now(dt.UTC).date()
         for result in results:
             if result.outcome == SKIPPED and result.failures:
                 if result.failures[0].check not in reported:
@@ -387,7 +401,7 @@ class Run:
             if result.outcome != FAILED:
                 continue
             for failure in result.failures:
-                difference = next((each for each in self.known if each.covers(failure, version, today)), None)
+                difference = self._known(failure, version)
                 failure.known = difference.reason if difference else None
             if all(failure.known is not None for failure in result.failures):
                 result.outcome, result.reason = KNOWN, result.failures[0].known or ""

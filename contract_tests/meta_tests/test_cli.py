@@ -2,6 +2,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -108,6 +109,31 @@ def test_refused_credentials_are_no_verdict(tmp_path: Path) -> None:
         result = run("check", mock.url, "--state-dir", str(tmp_path), CENTRAL_TOKEN="not-a-token")
     assert result.exit_code == 2
     assert "refuses the credentials" in result.output
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_run_that_is_to_fail_fast_sends_little_more_than_shows_the_failure(
+    workers: str, tmp_path: Path, reports: dict[str, Path]
+) -> None:
+    with running(Settings(faults=("name-unique",))) as mock:
+        whole = check(mock.url, tmp_path, reports, "--workers", workers)
+        short = check(mock.url, tmp_path, reports, "--workers", workers, "--fail-fast")
+    assert (whole.exit_code, short.exit_code) == (1, 1), short.output
+    report = json.loads(reports["json"].read_text("utf-8"))
+    failed = [each["check"] for each in report["results"] if each["outcome"] == "failed"]
+    assert "name-unique" in failed
+    assert report["requests"] < 400
+    skipped = [each for each in report["results"] if each["reason"] == "a check before has failed (--fail-fast)"]
+    assert len(skipped) > 20
+
+
+def test_a_known_difference_does_not_end_a_run_that_is_to_fail_fast(tmp_path: Path, reports: dict[str, Path]) -> None:
+    with running(Settings(as_deployed=True)) as mock:
+        result = check(mock.url, tmp_path, reports, "--fail-fast")
+    assert result.exit_code == 0, result.output
+    outcomes = Counter(each["outcome"] for each in json.loads(reports["json"].read_text("utf-8"))["results"])
+    assert outcomes["known difference"] == 3
+    assert outcomes["passed"] > 150
 
 
 @pytest.mark.parametrize("id", ["", "ci-1", "a/b", "..", "CI", "x" * 41])
