@@ -21,6 +21,8 @@ from mock_server.contract import Contract, Rule
 
 Item = TypeVar("Item")
 
+_ROOM = 50
+"""Integrations that may exist at once where one of each type can stand all the time."""
 _SUFFIXES = {"invalid": ": invalid arguments", "missing": ": not found"}
 
 
@@ -94,6 +96,11 @@ class Central:
     def quick(self) -> bool:
         """The run is to be short."""
         return self.options.profile == "quick"
+
+    @property
+    def keeps(self) -> bool:
+        """What a check creates may stand for others: every request of a short run counts, and no other is under way."""
+        return self.quick and self.options.workers == 1 and self.options.max_live >= _ROOM
 
     def some(self, items: Iterable[Item], few: int, usual: int | None = None) -> Sequence[Item]:
         """Give a few of the items in a quick run, `usual` many (or all) in a default one, all in a deep one.
@@ -226,7 +233,7 @@ class Central:
 
     def standing(self, type: str) -> tuple[str, Body]:
         """Give an integration of a type that stands already, to be read only; else create one."""
-        found = self.shared.standing.get(type) if self.quick else None
+        found = self.shared.standing.get(type) if self.keeps else None
         if found is None:
             return self.created(type)
         id, sent, creation = found
@@ -235,7 +242,7 @@ class Central:
 
     def take_over(self, type: str) -> tuple[str, Body] | None:
         """Give an integration of a type that stands already, from now on this check's; None where there is none."""
-        found = self.shared.standing.pop(type, None) if self.quick else None
+        found = self.shared.standing.pop(type, None) if self.keeps else None
         if found is None:
             return None
         id, sent, _ = found

@@ -44,6 +44,10 @@ class OwnershipError(Exception):
     """A request would have changed something that this run did not create. It was not sent."""
 
 
+class NoRoomError(OwnershipError):
+    """More integrations of the run would exist at once than the options let. The request was not sent."""
+
+
 class BudgetSpent(Exception):  # noqa: N818
     """The time or the number of requests given to the run is used up."""
 

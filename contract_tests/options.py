@@ -51,7 +51,7 @@ class Options:
     time_budget: float | None = None
     max_requests: int | None = None
     max_response_time: float = 5.0
-    max_live: int = 100
+    max_live: int = 150
     workers: int = 1
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()

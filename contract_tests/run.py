@@ -20,6 +20,7 @@ from contract_tests.failures import (
     CheckFailed,
     Failure,
     HarnessError,
+    NoRoomError,
     OwnershipError,
     Skip,
     Unmet,
@@ -37,6 +38,9 @@ from mock_server.contract import VERSIONS
 PASSED, FAILED, KNOWN, SKIPPED, ERROR = "passed", "failed", "known difference", "skipped", "error"
 USUAL_REQUESTS = 5_000
 """About what a run of the default profile sends."""
+_IN_ORDER = ("base", "generated")
+"""Groups of checks that never run at the same time. What generates parses source, which Python 3.11 (gh-106905)
+can fail to do in several threads."""
 OUTCOMES = (PASSED, FAILED, KNOWN, SKIPPED, ERROR)
 
 
@@ -134,6 +138,8 @@ class Run:
         self.known = known.read((known.SHIPPED, *options.known))
         self.set_up: list[Failure] = []
         """What went wrong outside of checks."""
+        self._are_many = False
+        """Several checks run at this moment."""
         self.over = False
         """True once the run has failed and is to stop at that."""
 
@@ -257,9 +263,25 @@ class Run:
                 if len(group) == 1:
                     one(group[0], profile)
                 else:
-                    with ThreadPoolExecutor(self.options.workers) as pool:
-                        list(pool.map(partial(one, profile=profile), group))
+                    self._at_once(group, partial(one, profile=profile))
         return [results[each.id] for each in passes[-1][1]]
+
+    def _at_once(self, checks: Iterable[Check], one: Callable[[Check], None]) -> None:
+        """Run checks beside each other, and afterwards, alone, those that found no room there."""
+        put_off: list[Check] = []
+
+        def beside(each: Check) -> None:
+            try:
+                one(each)
+            except NoRoomError:
+                put_off.append(each)
+
+        self._are_many = True
+        with ThreadPoolExecutor(self.options.workers) as pool:
+            list(pool.map(beside, checks))
+        self._are_many = False
+        for each in put_off:
+            one(each)
 
     def _has_news(self, result: Result) -> bool:
         """Tell whether a check, or an observer until now, has found what is not known."""
@@ -320,6 +342,10 @@ class Run:
             result.outcome, result.reason = SKIPPED, str(error)
         except BudgetSpent as error:
             result.outcome, result.reason = SKIPPED, f"the budget of {error} was used up"
+        except NoRoomError as error:
+            if self._are_many:
+                raise
+            result.outcome, result.reason = SKIPPED, f"{error}; give a larger --max-live to let it"
         except OwnershipError as error:
             result.outcome, result.reason = ERROR, str(error)
         except HarnessError:
@@ -453,7 +479,7 @@ def _batches(checks: Iterable[Check], workers: int) -> Iterable[list[Check]]:
     """Cut the checks into parts that may run at the same time."""
     batch: list[Check] = []
     for each in checks:
-        if each.alone or each.group == "base" or workers == 1:
+        if each.alone or each.group in _IN_ORDER or workers == 1:
             if batch:
                 yield batch
             batch = []

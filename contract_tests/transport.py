@@ -19,7 +19,7 @@ import requests
 import urllib3
 from requests.structures import CaseInsensitiveDict
 
-from contract_tests.failures import BudgetSpent, CheckFailed, HarnessError, OwnershipError
+from contract_tests.failures import BudgetSpent, CheckFailed, HarnessError, NoRoomError, OwnershipError
 from contract_tests.ledger import Ledger
 from contract_tests.options import NAME_PREFIX, Options
 
@@ -151,6 +151,7 @@ class Transport:
 
         Raises:
             OwnershipError: it would change what the run did not create; it was not sent.
+            NoRoomError: more integrations of the run would exist than may; it was not sent.
             BudgetSpent: the run has used up its time or requests.
             CheckFailed: the target gave no answer, also when asked again.
         """
@@ -304,8 +305,8 @@ class Transport:
             raise OwnershipError(f"{method} {path}: writing to {self.base} was not allowed")
         route = unquote(urlsplit(path).path)
         if not route.startswith(COLLECTION + "/"):
-            if method == "POST" and route == COLLECTION and len(self._live) > self.options.max_live:
-                raise OwnershipError(f"more than {self.options.max_live} integrations of this run would exist")
+            if method == "POST" and route == COLLECTION and len(self._live) >= self.options.max_live:
+                raise NoRoomError(f"more than {self.options.max_live} integrations of this run would exist")
             return
         id = route.removeprefix(COLLECTION + "/")
         if id in ("test", "test/updated") and method == "POST":

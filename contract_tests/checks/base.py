@@ -36,7 +36,7 @@ def create(central: Central) -> None:
             if reply.status != 200 or not reply.object.get("id"):
                 raise CheckFailed(f"creating type {type}", expected={"status": 200}, got=shown(reply))
             central.shared.controls.add(type)
-            if central.quick:  # every request counts: `many-kept` and `update-read-back` go on with them
+            if central.keeps:  # `update-read-back` goes on with them
                 central.keep(reply.object["id"], body)
 
 

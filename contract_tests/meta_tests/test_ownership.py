@@ -16,7 +16,7 @@ from contract_tests.central import Central, Shared
 from contract_tests.failures import OwnershipError
 from contract_tests.ledger import Ledger
 from contract_tests.options import Options
-from contract_tests.run import Run, clean_leftovers
+from contract_tests.run import PASSED, SKIPPED, Run, clean_leftovers
 from contract_tests.transport import COLLECTION, Transport
 from mock_server import contract as contracts
 from mock_server.server import MockServer, running
@@ -138,6 +138,40 @@ def test_a_proxy_in_between_sees_no_write_to_a_foreign_id(mock: MockServer, tmp_
     assert not list(tmp_path.glob("*.ledger"))
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_checks_go_on_with_what_others_created_only_where_they_do_not_run_at_the_same_time(
+    transport: Transport, workers: int
+) -> None:
+    transport.options = replace(transport.options, profile="quick", workers=workers)
+    shared = Shared("run", "4.12")
+    one, other = Central(transport, "create", shared), Central(transport, "update-read-back", shared)
+    id, sent = one.created()
+    one.keep(id, sent)
+    assert (other.standing("docker")[0] == id) == (workers == 1)
+    taken = other.take_over("docker")
+    assert taken == ((id, sent) if workers == 1 else None)
+
+
+def test_a_check_that_needs_more_room_than_there_may_be_is_left_out_and_says_how_to_let_it(
+    mock: MockServer, tmp_path: Path
+) -> None:
+    report = Run(Options(url=mock.url, state_dir=tmp_path, profile="quick", max_live=10))()
+    assert report.exit_code == 0
+    left_out = {each.check: each.reason for each in report.results if "--max-live" in each.reason}
+    assert 0 < len(left_out) < 10
+    assert "update-read-back" in left_out
+
+
+@pytest.mark.parametrize(("profile", "room"), [("quick", 150), ("quick", 30), ("default", 150)])
+def test_checks_at_the_same_time_disturb_each_other_in_nothing(
+    mock: MockServer, tmp_path: Path, profile: str, room: int
+) -> None:
+    report = Run(Options(url=mock.url, state_dir=tmp_path, profile=profile, workers=8, max_live=room, seed=1))()
+    assert {each.check: each.reason for each in report.results if each.outcome not in (PASSED, SKIPPED)} == {}
+    assert not [each.check for each in report.results if "--max-live" in each.reason]
+    assert not report.left_behind
+
+
 def test_what_central_deletes_early_and_answers_404_leaves_room(transport: Transport, mock: MockServer) -> None:
     """Central says 404 to a DELETE that comes before it has written the health record, and deletes all the same."""
     room = 3
@@ -147,7 +181,7 @@ def test_what_central_deletes_early_and_answers_404_leaves_room(transport: Trans
         id, _ = central.created()
         requests.delete(f"{mock.url}{COLLECTION}/{id}", timeout=10).raise_for_status()
         assert central.delete(id).status == 404
-    for _ in range(room + 1):
+    for _ in range(room):
         central.created()
     with pytest.raises(OwnershipError, match="more than 3 integrations of this run would exist"):
         central.created()
