@@ -23,6 +23,9 @@ from benchmarks.process import serving
 from benchmarks.servers import LIST, OURS, QUIET
 
 CLIENT, ONE, TWO = "one client thread", "check, one worker", "check, two workers"
+FAR_ONE, FAR_FOUR = "check, one worker, far away", "check, four workers, far away"
+FAR = "0.01"
+"""Seconds that a server far away takes for each answer."""
 CLIENT_SECONDS = 2.0
 FIXTURES = 1000
 _COMMAND = [sys.executable, "-m", "contract_tests"]
@@ -36,10 +39,11 @@ def main() -> int:
     samples: dict[str, list[float]] = {}
     with (
         serving(QUIET, OURS[QUIET], LIST) as server,
+        serving(QUIET, [*OURS[QUIET], "--trouble", f"delay={FAR}"], LIST) as far,
         tempfile.TemporaryDirectory(prefix="mock-central-harness-") as name,
     ):
         for _ in range(chosen.rounds):
-            for what, value in measure(f"http://127.0.0.1:{server.port}", Path(name)):
+            for what, value in measure(server.port, far.port, Path(name)):
                 samples.setdefault(what, []).append(value)
             server.reset()
     found = {what: statistics.median(each) for what, each in samples.items()}
@@ -50,13 +54,13 @@ def main() -> int:
     return 0
 
 
-def measure(url: str, folder: Path) -> Iterator[tuple[str, float]]:
+def measure(port: int, far: int, folder: Path) -> Iterator[tuple[str, float]]:
     """Measure one round: requests, and fixtures, a second."""
-    yield CLIENT, client_rate(url)
-    for what, workers in ((ONE, 1), (TWO, 2)):
+    yield CLIENT, client_rate(f"http://127.0.0.1:{port}")
+    for what, asked, workers in ((ONE, port, 1), (TWO, port, 2), (FAR_ONE, far, 1), (FAR_FOUR, far, 4)):
         report = folder / "report.json"
         options = ["--quick", "--seed", "7", "--workers", str(workers), "--state-dir", str(folder)]
-        command = [*_COMMAND, "check", url, *options, "--report-json", str(report)]
+        command = [*_COMMAND, "check", f"http://127.0.0.1:{asked}", *options, "--report-json", str(report)]
         subprocess.run(command, capture_output=True, check=True)
         run = json.loads(report.read_text("utf-8"))
         yield what, run["requests"] / run["seconds"]
@@ -92,7 +96,8 @@ def fixture_seconds(folder: Path, count: int) -> float:
 
 def told(found: dict[str, float]) -> str:
     """Write the goals beside what was measured."""
-    share, scaled, fixtures = found[ONE] / found[CLIENT], found[TWO] / found[ONE], found["fixtures"] / found[CLIENT]
+    share, fixtures = (found[each] / found[CLIENT] for each in (ONE, "fixtures"))
+    scaled, far = found[TWO] / found[ONE], found[FAR_FOUR] / found[FAR_ONE]
     return kept(
         [
             Goal(
@@ -101,6 +106,11 @@ def told(found: dict[str, float]) -> str:
                 share >= 0.6,
             ),
             Goal("`--workers 2` scales on two cores: at least 1.3 times", f"{scaled:.2f} times", scaled >= 1.3),
+            Goal(
+                "`--workers 4` scales where an answer takes 10 ms: at least 3 times",
+                f"{far:.2f} times ({found[FAR_FOUR]:,.0f} instead of {found[FAR_ONE]:,.0f} a second)",
+                far >= 3,
+            ),
             Goal(
                 "fixtures a second, with their answers: at least 60 % of it",
                 f"{fixtures:.0%} ({found['fixtures']:,.0f} a second)",
