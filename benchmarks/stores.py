@@ -7,7 +7,6 @@ The stores take turns, so that a busy moment of the machine meets them alike.
 from __future__ import annotations
 
 import argparse
-import io
 import itertools
 import json
 import statistics
@@ -17,7 +16,7 @@ from collections.abc import Callable
 
 from benchmarks.bare import PATH
 from benchmarks.load import integration
-from mock_server import Settings, create_app
+from mock_server import Settings, create_app, wsgi
 
 REQUESTS = 500
 STORED = 100
@@ -30,19 +29,7 @@ def asking(settings: Settings) -> Ask:
     app = create_app(settings)
 
     def ask(method: str, path: str = PATH, body: bytes = b"") -> bytes:
-        environ = {
-            "REQUEST_METHOD": method,
-            "PATH_INFO": path,
-            "QUERY_STRING": "",
-            "SERVER_NAME": "localhost",
-            "SERVER_PORT": "80",
-            "SERVER_PROTOCOL": "HTTP/1.1",
-            "CONTENT_TYPE": "application/json",
-            "CONTENT_LENGTH": str(len(body)),
-            "wsgi.input": io.BytesIO(body),
-            "wsgi.url_scheme": "http",
-        }
-        return b"".join(app(environ, lambda *_: lambda _: None))
+        return wsgi.ask(app, wsgi.environ(method, path, body, {"Content-Type": "application/json"})).body
 
     return ask
 

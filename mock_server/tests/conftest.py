@@ -1,19 +1,17 @@
 """What the tests share: an app to ask without a socket, and integrations to ask about."""
 
-import io
 import itertools
 import json
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
-from urllib.parse import unquote_to_bytes
 
 import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from mock_server import Settings, create_app
+from mock_server import Settings, create_app, wsgi
 from mock_server import contract as contracts
 from mock_server.contract import Contract, Field, Message
 from mock_server.settings import VALIDATION_MODES
@@ -61,36 +59,8 @@ def ask(
 ) -> Answer:
     """Ask a WSGI app as an HTTP server does; a body that is not bytes goes out as JSON."""
     raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-    path, _, query = target.partition("?")
-    environ: dict[str, Any] = {
-        "REQUEST_METHOD": method,
-        "SCRIPT_NAME": "",
-        "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
-        "QUERY_STRING": query,
-        "SERVER_NAME": "localhost",
-        "SERVER_PORT": "80",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "http",
-        "wsgi.input": io.BytesIO(raw),
-        "wsgi.errors": io.StringIO(),
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
-        "CONTENT_LENGTH": str(len(raw)),
-    }
-    if body is not None:
-        environ["CONTENT_TYPE"] = "application/json"
-    for name, value in (headers or {}).items():
-        key = name.upper().replace("-", "_")
-        environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value
-    started: list[Any] = []
-    answer = app(environ, lambda status, headers, exc_info=None: started.extend((status, headers)))
-    try:
-        whole = b"".join(answer)
-    finally:
-        getattr(answer, "close", lambda: None)()
-    return Answer(int(started[0].split()[0]), {name.lower(): value for name, value in started[1]}, whole)
+    typed = {} if body is None else {"Content-Type": "application/json"}
+    return Answer(*wsgi.ask(app, wsgi.environ(method, target, raw, {**typed, **(headers or {})})))
 
 
 class Api:

@@ -1,7 +1,6 @@
 """Whatever is sent is answered in Central's shape. `MOCK_CENTRAL_FUZZ=100000` sends more than CI does."""
 
 import gc
-import io
 import json
 import os
 import random
@@ -9,7 +8,7 @@ import resource
 
 import pytest
 
-from mock_server import Settings, create_app
+from mock_server import Settings, create_app, wsgi
 from mock_server import contract as contracts
 
 REQUESTS = int(os.environ.get("MOCK_CENTRAL_FUZZ", "4000"))
@@ -99,34 +98,13 @@ def body_of(draw):
 
 def environ_of(draw):
     body = body_of(draw) if draw.random() < 0.8 else b""
-    environ = {
-        "REQUEST_METHOD": draw.choice(METHODS[:5] if draw.random() < 0.85 else METHODS),
-        "PATH_INFO": draw.choice(["/v1/imageintegrations"] * 9 + ["/v1", "/V1/imageintegrations", "/\xfe"])
-        + draw.choice(TAILS),
-        "QUERY_STRING": draw.choice(QUERIES),
-        "SERVER_NAME": "127.0.0.1",
-        "SERVER_PORT": "80",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "CONTENT_LENGTH": str(len(body)),
-        "wsgi.input": io.BytesIO(body),
-        "wsgi.url_scheme": "http",
-        "wsgi.errors": io.StringIO(),
-    }
+    path = draw.choice(["/v1/imageintegrations"] * 9 + ["/v1", "/V1/imageintegrations", "/\xfe"]) + draw.choice(TAILS)
+    method = draw.choice(METHODS[:5] if draw.random() < 0.85 else METHODS)
+    environ = wsgi.environ(method, "", body) | {"PATH_INFO": path, "QUERY_STRING": draw.choice(QUERIES)}
     for name, choices in HEADERS.items():
         if draw.random() < 0.2:
             environ[name] = draw.choice(choices)
     return environ
-
-
-def asked(app, environ):
-    """Give status, headers by lower-case names, and body of the answer."""
-    seen = {}
-
-    def start(status, headers, _failure=None):
-        seen.update(status=int(status[:3]), headers={name.lower(): value for name, value in headers})
-
-    body = b"".join(app(environ, start))
-    return seen["status"], seen["headers"], body
 
 
 def resident():
@@ -144,7 +122,7 @@ def test_any_request_is_answered_in_centrals_shape(strict):
     for number in range(REQUESTS // 2):
         environ = environ_of(draw)
         method = environ["REQUEST_METHOD"]
-        status, headers, answer = asked(app, environ)
+        status, headers, answer = wsgi.ask(app, environ)
         assert status in (200, 400, 404, 429, 500, 501), (status, answer)
         assert headers["content-type"] == "application/json"
         if status >= 500:
