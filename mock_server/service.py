@@ -236,7 +236,7 @@ class Service:
             self.store.remove(id)
 
     def delete_missing(self, id: str) -> None:
-        """central/integrationhealth/datastore/datastore_impl.go: the missing health record is what shows, its id quoted."""
+        """central/integrationhealth/datastore/datastore_impl.go: the missing health record shows, its id quoted."""
         raise refuse(self.rules["delete-missing"], id=id, quoted=quote(id))
 
     def scanner_v4_not_deleted(self, stored: Integration) -> None:
