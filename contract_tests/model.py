@@ -60,7 +60,7 @@ class Model:
 
     def delete_refusal(self, id: str) -> Refusal | None:
         """Tell why a DELETE must be refused, None where it must be taken."""
-        return None if id in self.stored else Refusal("delete-missing", values={"id": id})
+        return None if id in self.stored else Refusal("delete-missing", values={"id": id, "quoted": f'"{id}"'})
 
     def delete(self, id: str) -> None:
         """Forget an integration."""

@@ -171,11 +171,11 @@ class Central:
         Raises:
             Refusal: a filter twice, or a query that cannot be decoded.
         """
+        known = [parameter["name"] for parameter in self._parameters(operation)]
         try:
-            values = gourl.parse_query(query_string)
+            values = dict(_query_field(key, values, known) for key, values in gourl.parse_query(query_string).items())
         except gourl.UrlError as error:
             raise refuse(self.contract.rules["query-encoding"], reason=error) from None
-        known = [parameter["name"] for parameter in self._parameters(operation)]
         for name in known:
             if len(values.get(name, ())) > 1:
                 raise self.query_value_once(name, values[name])
@@ -230,6 +230,25 @@ class Central:
         log.error(text)
         if self.settings.fatal_answers:
             raise AnswerContractError(text)
+
+
+_KEYED = re.compile(r"(.*)\[(.*)\]")
+
+
+def _query_field(key: str, values: list[str], known: list[str]) -> tuple[str, list[str]]:
+    """Give the field that a key names and its values; brackets hold one more (grpc-gateway runtime/query.go).
+
+    Raises:
+        UrlError: a path leads into a field of `known`, none of which is a message.
+    """
+    match = _KEYED.fullmatch(key)
+    name, values = (match[1], [match[2], *values]) if match else (key, values)
+    field, dot, _ = name.partition(".")
+    if field not in known:
+        return key, values
+    if dot:
+        raise gourl.UrlError(f'invalid path: "{field}" is not a message')
+    return field, values
 
 
 def _strict_refusal(violations: list[Violation]) -> Refusal:

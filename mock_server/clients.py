@@ -8,11 +8,10 @@ pkg/scanners and central/enrichment; it gives the first thing that is wrong.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mock_server import gojson
+from mock_server import gojson, google_credentials
 from mock_server.contract import Contract
 from mock_server.errors import Problem, listed, problem
 from mock_server.gotext import quote
@@ -190,12 +189,10 @@ class Clients:
 
     def google_service_account_json(self, account: str) -> Problem | None:
         """golang.org/x/oauth2 google: what keeps the text from being credentials; keys are not looked at."""
-        text = account.encode("utf-8", "surrogatepass")
         try:
-            gojson.check_document(text)
+            reason = google_credentials.fault(account.encode("utf-8", "surrogatepass"))
         except gojson.JsonSyntaxError as error:
-            return self._if(True, "google-service-account-json", reason=error)
-        reason = _credential_fault(json.loads(text, parse_int=str))
+            reason = str(error)
         return self._if(reason is not None, "google-service-account-json", reason=reason)
 
     def azure(self, integration: Integration) -> Problem | None:
@@ -304,22 +301,3 @@ class Clients:
         if failures or "NODE_SCANNER" not in integration["categories"]:
             return failures
         return self.node_scanner_type_known(integration) or self.node_scanner(integration)
-
-
-_CREDENTIAL_TYPES = (
-    "service_account",
-    "authorized_user",
-    "external_account",
-    "external_account_authorized_user",
-    "impersonated_service_account",
-)
-
-
-def _credential_fault(value: Any) -> str | None:
-    """Say why Google's library refuses parsed credential JSON."""
-    kind = value.get("type", "") if isinstance(value, dict) else ""
-    if kind is None or kind == "":
-        return "missing 'type' field in credentials"
-    if kind not in _CREDENTIAL_TYPES:
-        return f"unknown credential type: {quote(str(kind))}"
-    return None

@@ -7,7 +7,9 @@ package's words (Go ``encoding/json``: ``scanner.go``, ``stream.go``).
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator
 
 from mock_server.gotext import quote_byte
 
@@ -60,6 +62,19 @@ def check_document(text: bytes) -> None:
     rest = _skip_space(text, found[1])
     if rest < len(text):
         raise _invalid(text[rest], "after top-level value")
+
+
+def members(document: bytes) -> Iterator[tuple[str, bytes]]:
+    """Give the members of an object that was checked: each name decoded, each value as it stands."""
+    scanner = _Scanner(document)
+    at = _skip_space(document, 1)
+    while document[at] != ord("}"):
+        if document[at] == ord(","):
+            at = _skip_space(document, at + 1)
+        start = scanner.key_end(at)
+        end = scanner.value_end(start)
+        yield json.loads(document[at : scanner.string_end(at)]), document[start:end]
+        at = _skip_space(document, end)
 
 
 def _skip_space(data: bytes, at: int) -> int:

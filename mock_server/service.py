@@ -236,8 +236,8 @@ class Service:
             self.store.remove(id)
 
     def delete_missing(self, id: str) -> None:
-        """central/integrationhealth/datastore/datastore_impl.go: the missing health record is what shows."""
-        raise refuse(self.rules["delete-missing"], id=id)
+        """central/integrationhealth/datastore/datastore_impl.go: the missing health record shows, its id quoted."""
+        raise refuse(self.rules["delete-missing"], id=id, quoted=quote(id))
 
     def scanner_v4_not_deleted(self, stored: Integration) -> None:
         """Central's Scanner V4 integration stays."""

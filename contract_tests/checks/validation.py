@@ -639,8 +639,7 @@ def _updates_of(central: Central, id: str) -> list[Way]:
 @check("delete-missing", "rules", needs=("create",))
 def delete_missing(central: Central) -> None:
     with central.case():
-        id = central.unknown_id()
-        central.refused_by(central.delete(id), "delete-missing", f"DELETE of {id}", id=id)
+        not_deleted(central, central.unknown_id())
     if central.quick:
         return
     with central.case():
@@ -651,8 +650,14 @@ def delete_missing(central: Central) -> None:
         central.remove(deleted)
         for missing in (deleted, id.upper()):
             with central.attempt():
-                central.refused_by(central.delete(missing), "delete-missing", f"DELETE of {missing}", id=missing)
+                not_deleted(central, missing)
         left_alone(central, {id: sent}, "deletes of ids that are not there")
+
+
+def not_deleted(central: Central, missing: str) -> None:
+    """See that an id that is not there cannot be deleted."""
+    reply = central.delete(missing)
+    central.refused_by(reply, "delete-missing", f"DELETE of {missing}", id=missing, quoted=f'"{missing}"')
 
 
 @check("scanner-v4-not-deleted", "rules")

@@ -93,6 +93,29 @@ def test_a_query_that_cannot_be_read_is_refused(api):
     assert is_error(api.ask("GET", "?a;b"), 400, 3, "invalid semicolon separator in query")
 
 
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("name.x=1", 'invalid path: "name" is not a message'),
+        ("cluster.name=x", 'invalid path: "cluster" is not a message'),
+        ("name.=", 'invalid path: "name" is not a message'),
+        ("name.x[y]=1", 'invalid path: "name" is not a message'),
+        ("name[]=x", 'too many values for field "name": , x'),
+        ("name[a]=b", 'too many values for field "name": a, b'),
+        ("cluster[a]", 'too many values for field "cluster": a, '),
+    ],
+)
+def test_a_filter_has_no_parts(api, query, text):
+    assert is_error(api.ask("GET", f"?{query}"), 400, 3, text)
+
+
+@pytest.mark.parametrize(
+    "query", [".name=x", "x.name=y", "name[a].b=c", "name[a][b]=c", "[name]=x", "x[y]=z", "Name.x=1"]
+)
+def test_what_names_no_filter_is_left_alone(api, query):
+    assert len(api.ask("GET", f"?{query}").json["integrations"]) == 12
+
+
 def test_a_query_is_ignored_where_the_body_is_everything(api):
     assert api.ask("POST", "?name=%zz&name=a&name=b", docker()).status == 200
     assert api.ask("DELETE", f"/{ID}?name=a&name=b").json == {}

@@ -249,6 +249,15 @@ def test_the_text_of_a_missing_delete_speaks_of_the_health_record(api):
     )
 
 
+@pytest.mark.parametrize(
+    ("id", "quoted"),
+    [("%22", r'"\""'), ("a%5Cb", r'"a\\b"'), ("%E2%80%8B", r'"\u200b"'), ("%00", r'"\x00"'), ("%C3%A9", '"é"')],
+    ids=["quote", "backslash", "invisible", "control", "letter"],
+)
+def test_the_second_id_of_a_missing_delete_is_quoted_as_go_does(api, id, quoted):
+    assert api.delete(id).message.endswith(f": unable to find integration health for integration {quoted}")
+
+
 def test_every_default_but_scanner_v4_can_be_deleted(api):
     statuses = {each["name"]: api.delete(each["id"]).status for each in api.list()}
     assert {name for name, status in statuses.items() if status != 200} == {"Scanner V4"}

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mock_server import contract as contracts
-from mock_server import gojson, gotext, gourl, protojson
+from mock_server import gojson, google_credentials, gotext, gourl, protojson
 from mock_server import judge as judges
 from mock_server.errors import Refusal
 from mock_server.tests.conftest import Api, integrations, updates
@@ -101,6 +101,18 @@ def test_json_is_refused_in_the_recorded_words():
         for question, output in recorded("json")
     ]
     assert [(question, json_checked(question)) for question, _ in expected] == expected
+
+
+def test_google_credentials_are_refused_in_the_recorded_words():
+    def checked(question: dict[str, Any]) -> dict[str, Any]:
+        try:
+            reason = google_credentials.fault(bytes_of(question))
+        except gojson.JsonSyntaxError as error:
+            reason = str(error)
+        return {"ok": True} if reason is None else {"error": reason}
+
+    expected = recorded("google")
+    assert [(question, checked(question)) for question, _ in expected] == expected
 
 
 @settings(max_examples=400)

@@ -6,6 +6,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"golang.org/x/oauth2/google"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
@@ -105,6 +107,11 @@ func answer(in *input) output {
 			return failure(err)
 		}
 		return output{OK: target.Type}
+	case "google":
+		if _, err := google.CredentialsFromJSON(context.Background(), value); err != nil {
+			return failure(err)
+		}
+		return output{OK: true}
 	case "query":
 		values, err := url.ParseQuery(string(value))
 		if err != nil {

@@ -442,6 +442,29 @@ QUERIES = [
 ]
 
 
+GOOGLE_FIELDS = [
+    "type", "client_email", "private_key_id", "private_key", "auth_uri", "token_uri", "project_id", "universe_domain", "client_secret",
+    "client_id", "refresh_token", "audience", "subject_token_type", "token_url", "token_info_url", "service_account_impersonation_url",
+    "service_account_impersonation", "delegates", "credential_source", "quota_project_id", "workforce_pool_user_project", "revoke_url", "source_credentials",
+]
+
+GOOGLE = [
+    *JSONS,
+    '{"type":"authorized_user"}', '{"type":"SERVICE_ACCOUNT"}', '{"type":"gdch_service_account"}', '{"type":"x","client_email":5}', '{"client_email":5,"type":[]}',
+    '{"type":"service_account","client_email":null}', '{"type":"service_account","unknown":5}', '{"Client_Email":5}', '{"\u017fubject_token_type":5}', '{"\u212aey":1}',
+    '{"type":"service_account","private_key":"x","client_email":"e"}', '{"type":"service_account", "delegates" : [ "a" , "b" ] , "credential_source" : { "a" : 1 } }',
+    '{"type":"external_account","audience":"a"}', '{"type":"external_account","subject_token_type":"s"}', '{"type":"external_account","audience":"a","subject_token_type":"s"}',
+    '{"type":"external_account","audience":"","subject_token_type":""}', '{"type":"external_account","audience":"a","subject_token_type":"s","workforce_pool_user_project":"p"}',
+    '{"type":"external_account","audience":"//iam.googleapis.com/locations/global/workforcePools/p/providers/q","subject_token_type":"s","workforce_pool_user_project":"p"}',
+    '{"type":"external_account_authorized_user"}', '{"type":"external_account_authorized_user","refresh_token":"r","token_url":"t","client_id":"c","client_secret":"s"}',
+    '{"type":"external_account_authorized_user","refresh_token":"r","token_url":"","client_id":"c","client_secret":"s"}', '{"type":"impersonated_service_account"}',
+    '{"type":"impersonated_service_account","service_account_impersonation_url":"u"}', '{"type":"impersonated_service_account","source_credentials":{"type":"service_account"}}',
+    '{"type":"impersonated_service_account","service_account_impersonation_url":"u","source_credentials":{"type":"service_account"}}',
+    '{"type":"impersonated_service_account","service_account_impersonation_url":"u","source_credentials":null}',
+    *('{"%s":%s}' % (field, value) for field in GOOGLE_FIELDS for value in ("5", "true", "null", "[]", "{}", '"x"')),
+]
+
+
 def distinct(lines):
     seen = set()
     for line in lines:
@@ -473,6 +496,7 @@ def main():
         record(program, "endpoints.jsonl", endpoint_inputs())
         record(program, "quotes.jsonl", (value_line("quote", v) for v in QUOTES))
         record(program, "json.jsonl", (value_line("json", v) for v in JSONS))
+        record(program, "google.jsonl", (value_line("google", v) for v in GOOGLE))
         record(program, "queries.jsonl", (value_line("query", v) for v in QUERIES))
 
 
