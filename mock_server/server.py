@@ -112,7 +112,7 @@ def serve(
     Raises:
         ServeError: the port is taken.
     """
-    from granian.constants import Interfaces
+    from granian.constants import HTTPModes, Interfaces
     from granian.server import Server
 
     port = free_port(host, port)
@@ -121,6 +121,8 @@ def serve(
         address=host,
         port=port,
         interface=Interfaces.WSGI,
+        # Over HTTP/2 granian (2.8.7) never ends to read the body of a client that left: a thread and a core are lost.
+        http=HTTPModes.http1,
         workers=1,
         blocking_threads=THREADS if settings.upstream is None else THREADS_WITH_UPSTREAM,
         workers_kill_timeout=SECONDS_TO_STOP,
