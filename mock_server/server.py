@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from mock_server import logs
+from mock_server.bodies import TIMEOUT, Bodies
 from mock_server.cut import Cut, reset_now
 from mock_server.journal import Filter, Journal
 from mock_server.settings import Settings
@@ -102,6 +103,7 @@ def serve(
     tls: Tls | None = None,
     log_level: str = "info",
     log_format: str = logs.FORMATS[0],
+    body_timeout: float = TIMEOUT,
     on_start: Callable[[MockCentral], None] = lambda _app: None,
     on_listening: Callable[[], None] = lambda: None,
 ) -> None:
@@ -132,7 +134,7 @@ def serve(
     )
     server.signal_handler_interrupt = partial(_first_signal_only, server.signal_handler_interrupt)
     announce = partial(_when_listening, host, port, on_listening)
-    load = partial(_load, settings, partial(logs.configure, log_level, log_format), on_start, announce)
+    load = partial(_load, settings, partial(logs.configure, log_level, log_format), on_start, announce, body_timeout)
     server.serve(target_loader=load, wrap_loader=False)
 
 
@@ -148,7 +150,8 @@ def _load(
     configure_log: Callable[[], None],
     on_start: Callable[[MockCentral], None],
     announce: Callable[[], None],
-) -> MockCentral:
+    body_timeout: float,
+) -> Bodies:
     if sys.platform != "win32":
         # Ctrl-C reaches every process of a group. This one stops when the supervisor says so, and
         # loses its way when it is told twice.
@@ -163,7 +166,7 @@ def _load(
     app = create_app(settings)
     on_start(app)
     threading.Thread(target=announce, daemon=True).start()
-    return app
+    return Bodies(app, body_timeout)
 
 
 def _end_with_supervisor() -> None:

@@ -35,6 +35,8 @@ def chunked(headers: bytes, body: bytes) -> bytes:
     return post(body, headers, length=False)
 
 
+HALF = post(b"{}", b"Content-Length: 100\r\n", length=False)
+"""A body of which 98 bytes do not come."""
 VALID = json.dumps(docker(name="hostile")).encode()
 _CHUNKED = b"Transfer-Encoding: chunked\r\n"
 
