@@ -22,6 +22,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import Rule as Route
 
 from mock_server import console, protojson
+from mock_server.bodies import overdue
 from mock_server.central import MAX_MESSAGE, AnswerContractError, Central
 from mock_server.companions import COMPANIONS, Companion
 from mock_server.contract import Contract, Operation
@@ -294,15 +295,19 @@ def _body(environ: WSGIEnvironment) -> bytes:
     """Read the body; one of a known length without the stream that Flask would put around it.
 
     Raises:
-        Refusal: the client left before it was whole, even if what came is JSON.
+        Refusal: the client left before it was whole, even if what came is JSON, or it took too long.
     """
     length = environ.get("CONTENT_LENGTH", "")
     if length.isdigit() and int(length) <= MAX_MESSAGE:
         body: bytes = environ["wsgi.input"].read(int(length))
         if len(body) < int(length):
-            raise Refusal("http", 400, 3, f"the body ended after {len(body)} of {length} bytes")
+            text = f"the body ended after {len(body)} of {length} bytes"
+            raise overdue(environ) or Refusal("http", 400, 3, text)
         return body
-    return request.get_data(cache=False)
+    body = request.get_data(cache=False)
+    if refusal := overdue(environ):
+        raise refusal
+    return body
 
 
 def _take_short_body(environ: WSGIEnvironment) -> None:

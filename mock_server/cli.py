@@ -200,6 +200,7 @@ def serve(context: click.Context, /, **chosen: Any) -> None:
                 tls=files,
                 log_level=chosen["log_level"],
                 log_format=chosen["log_format"],
+                body_timeout=chosen["body_timeout"],
                 on_start=beside.start,
                 on_listening=partial(_banner, settings, host, port, secure=files is not None),
             )

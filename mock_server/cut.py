@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,10 @@ _CORK = getattr(socket, "TCP_CORK", None)
 _SECONDS_HELD = 0.03
 """How long the other connections of a client are held back while one of them is reset."""
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
+_TOLD = struct.Struct("=44xI80xQ")
+"""What Linux tells of a connection, in its ``struct tcp_info``: milliseconds since it sent data, bytes received."""
+_TICK = 0.02
+"""Seconds by which that may be wrong."""
 
 
 class Cut(ConnectionError):  # noqa: N818 (nothing is in error: it was asked for)
@@ -75,6 +80,31 @@ def _release(held: Mapping[int, Any]) -> None:
     time.sleep(_SECONDS_HELD)
     for number, peer in held.items():
         _set(number, peer, _NO_LINGER, cork=0)
+
+
+def stop_reading(address: str, silent: float, *, most: int) -> None:
+    """End the requests from an address that are `silent` seconds old, as if their clients had said so.
+
+    They can still be answered. Where more than `most` connections could be meant nothing is done, and nothing
+    anywhere but on Linux, which tells when a connection last sent something.
+    """
+    if sys.platform != "linux":
+        return
+    found = [number for number, peer in _connections() if peer[0] == address and _waits(number, silent)]
+    if len(found) > most:
+        return
+    for number in found:
+        with suppress(OSError), _socket(number) as connection:
+            connection.shutdown(socket.SHUT_RD)
+
+
+def _waits(number: int, seconds: float) -> bool:
+    """Tell whether something came on a connection, and nothing was answered for so long."""
+    with suppress(OSError), _socket(number) as found:
+        told = found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TOLD.size)
+        milliseconds, received = _TOLD.unpack(told)
+        return bool(received) and milliseconds / 1000 + _TICK >= seconds
+    return False
 
 
 def _connections() -> Iterator[tuple[int, Any]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mock_server import scenarios
+from mock_server.bodies import TIMEOUT
 from mock_server.logs import FORMATS
 from mock_server.store import MEMORY
 from mock_server.trouble import Trouble, TroubleError, parse
@@ -109,6 +110,12 @@ _OPTIONS = (
         type=_READABLE,
         callback=_token,
         help="Ask control calls for the bearer token in this file.",
+    ),
+    click.option(
+        "--body-timeout",
+        default=TIMEOUT,
+        type=click.FloatRange(1.0),
+        help="Seconds that the body of a request has to come whole.",
     ),
     click.option("--reload", is_flag=True, help="Take up changes of the files that were read, while running."),
     click.option("--log-format", default=FORMATS[0], type=click.Choice(FORMATS), help="How log lines look."),

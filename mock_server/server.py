@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from mock_server import logs
+from mock_server.bodies import TIMEOUT, Bodies
 from mock_server.cut import Cut, reset_now
 from mock_server.journal import Filter, Journal
 from mock_server.settings import Settings
@@ -102,6 +103,7 @@ def serve(
     tls: Tls | None = None,
     log_level: str = "info",
     log_format: str = logs.FORMATS[0],
+    body_timeout: float = TIMEOUT,
     on_start: Callable[[MockCentral], None] = lambda _app: None,
     on_listening: Callable[[], None] = lambda: None,
 ) -> None:
@@ -112,7 +114,7 @@ def serve(
     Raises:
         ServeError: the port is taken.
     """
-    from granian.constants import Interfaces
+    from granian.constants import HTTPModes, Interfaces
     from granian.server import Server
 
     port = free_port(host, port)
@@ -121,6 +123,8 @@ def serve(
         address=host,
         port=port,
         interface=Interfaces.WSGI,
+        # Over HTTP/2 granian (2.8.7) never ends to read the body of a client that left: a thread and a core are lost.
+        http=HTTPModes.http1,
         workers=1,
         blocking_threads=THREADS if settings.upstream is None else THREADS_WITH_UPSTREAM,
         workers_kill_timeout=SECONDS_TO_STOP,
@@ -130,7 +134,7 @@ def serve(
     )
     server.signal_handler_interrupt = partial(_first_signal_only, server.signal_handler_interrupt)
     announce = partial(_when_listening, host, port, on_listening)
-    load = partial(_load, settings, partial(logs.configure, log_level, log_format), on_start, announce)
+    load = partial(_load, settings, partial(logs.configure, log_level, log_format), on_start, announce, body_timeout)
     server.serve(target_loader=load, wrap_loader=False)
 
 
@@ -146,7 +150,8 @@ def _load(
     configure_log: Callable[[], None],
     on_start: Callable[[MockCentral], None],
     announce: Callable[[], None],
-) -> MockCentral:
+    body_timeout: float,
+) -> Bodies:
     if sys.platform != "win32":
         # Ctrl-C reaches every process of a group. This one stops when the supervisor says so, and
         # loses its way when it is told twice.
@@ -161,7 +166,7 @@ def _load(
     app = create_app(settings)
     on_start(app)
     threading.Thread(target=announce, daemon=True).start()
-    return app
+    return Bodies(app, body_timeout)
 
 
 def _end_with_supervisor() -> None:

@@ -35,6 +35,8 @@ def chunked(headers: bytes, body: bytes) -> bytes:
     return post(body, headers, length=False)
 
 
+HALF = post(b"{}", b"Content-Length: 100\r\n", length=False)
+"""A body of which 98 bytes do not come."""
 VALID = json.dumps(docker(name="hostile")).encode()
 _CHUNKED = b"Transfer-Encoding: chunked\r\n"
 
@@ -43,6 +45,7 @@ SHAPES: dict[str, bytes] = {
     "1,000 headers": b"GET / HTTP/1.1\r\n" + HOST + b"".join(b"X-%d: x\r\n" % n for n in range(1000)) + b"\r\n",
     "a path of 100 kB": get("/" + "a" * 100_000),
     "no HTTP at all": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+    "HTTP/2 without asking": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0",
     "HTTP/1.1 without Host": f"GET {PATH} HTTP/1.1\r\n\r\n".encode(),
     "a NUL in a header": b"GET / HTTP/1.1\r\n" + HOST + b"X-Nul: a\x00b\r\n\r\n",
     "a space before the colon": post(VALID, b"Content-Length : 5\r\n", length=False),

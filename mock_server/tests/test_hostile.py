@@ -7,18 +7,23 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from benchmarks import load
+from mock_server.bodies import MOST_WAITING, PATIENCE
 from mock_server.server import free_port
 
 from .conftest import PATH, Api, ask, docker
-from .hostile import CONTROL_PATHS, HOST, NAMES, SHAPES, SMUGGLED, complete, get, post, send, statuses
+from .hostile import CONTROL_PATHS, HALF, HOST, NAMES, SHAPES, SMUGGLED, VALID, complete, get, post, send, statuses
 
 PAGE = (Path(__file__).parents[2] / "docs/hostile.md").read_text("utf-8")
 ROWS = dict(re.findall(r"^\| (.+?) \| (.+?) \|$", PAGE, re.MULTILINE))
 TOKEN = "not-a-real-token"
+BODY_TIMEOUT = 3
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +34,7 @@ def port(tmp_path_factory):
     file.chmod(0o600)
     port = free_port("127.0.0.1", 0)
     options = ["--empty", "--port", str(port), "--log-level", "warning", "--control-token-file", str(file)]
+    options += ["--body-timeout", str(BODY_TIMEOUT)]
     command = [sys.executable, "-m", "mock_server", "serve", *options]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as server:
         until = time.monotonic() + 60
@@ -57,7 +63,7 @@ def see(port: int, sent: bytes, told: str) -> None:
     """See that an answer is what the page tells: statuses, and whether the server closes."""
     seen = send(port, sent, closing=told.endswith("closed"))
     statuses = ", then ".join(map(str, seen.statuses))
-    assert statuses == told.removesuffix(", closed")
+    assert (statuses or "no answer") == told.removesuffix(", closed")
     assert seen.closed or not told.endswith("closed")
 
 
@@ -122,23 +128,101 @@ def test_no_header_comes_from_a_name(port, name):
         assert re.fullmatch(rb"[\x20-\x7e\r\n]*", head)
 
 
+@contextmanager
+def opened(port: int, *beginnings: bytes) -> Iterator[list[socket.socket]]:
+    """Open a connection for each, and send what it begins with."""
+    with ExitStack() as stack:
+        connections = []
+        for sent in beginnings:
+            connections.append(stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20)))
+            connections[-1].sendall(sent)
+        yield connections
+
+
+def answered(connections: list[socket.socket], until: float) -> list[list[int]]:
+    """Give the statuses of what came on each connection, read until the server closes it or the time has come."""
+    found = []
+    for each in connections:
+        raw = b""
+        with suppress(TimeoutError):
+            while (left := until - time.monotonic()) > 0:
+                each.settimeout(left)
+                piece = each.recv(65536)
+                if not piece:
+                    break
+                raw += piece
+        found.append(statuses(raw))
+    return found
+
+
 def test_slow_and_half_open_clients_keep_nobody_waiting(port):
     """More of them than the mock has threads: one byte of a header each, or half of a body that never ends."""
-    half = post(b"{}", b"Content-Length: 100\r\n", length=False)
-    beginnings = [b"G", f"GET {PATH} HTTP/1.1\r\nHo".encode(), b""] * 30 + [half] * 20
-    connections = []
-    try:
-        for sent in beginnings:
-            connections.append(socket.create_connection(("127.0.0.1", port), timeout=10))
-            connections[-1].sendall(sent)
+    with opened(port, *[b"G", f"GET {PATH} HTTP/1.1\r\nHo".encode(), b"", HALF] * 40):
         time.sleep(0.3)
         began = time.monotonic()
-        assert send(port, get(PATH), wait=10).statuses == [200]
+        for target in (PATH, "/__admin/health", "/v1/metadata"):
+            assert send(port, get(target), wait=10).statuses == [200]
         assert time.monotonic() - began < 5
-    finally:
-        for each in connections:
-            each.close()
     assert send(port, get(PATH)).statuses == [200]
+
+
+def test_bodies_that_do_not_come_are_waited_for_by_some_threads_and_for_some_time(port):
+    control(port, "/requests", "DELETE")
+    with opened(port, *[HALF] * 40) as connections:
+        time.sleep(PATIENCE + 0.5)
+        refused = send(port, post(VALID))
+        assert refused.statuses == [503]
+        assert f"{MOST_WAITING} requests wait for bodies that do not come".encode() in refused.raw
+        seen = answered(connections, time.monotonic() + BODY_TIMEOUT + 2)
+    assert seen.count([408]) == MOST_WAITING
+    assert seen.count([503]) == 40 - MOST_WAITING
+    assert control(port, "/requests/count?status=408") == {"count": MOST_WAITING}
+    assert control(port, "/requests/count?status=503") == {"count": 41 - MOST_WAITING}
+    assert send(port, post(b"{}")).statuses == [400]
+
+
+UNKNOWN_LENGTH = b"Transfer-Encoding: chunked\r\n"
+NEVER_WHOLE = {
+    "known length": HALF,
+    "chunks": post(b"%x\r\n%b\r\n" % (len(VALID), VALID), UNKNOWN_LENGTH, length=False),
+    "nobody asks for it": HALF.replace(PATH.encode(), b"/v1/other"),
+    "a get": HALF.replace(b"POST", b"GET"),
+    "method override": HALF.replace(
+        b"Content-Type: application/json", b"Content-Type: application/x-www-form-urlencoded"
+    ).replace(b"\r\n\r\n", b"\r\nX-HTTP-Method-Override: PUT\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("sent", NEVER_WHOLE.values(), ids=NEVER_WHOLE.keys())
+def test_a_body_that_is_never_whole_ends_in_time_and_stores_nothing(port, sent):
+    before = control(port, "/health")["integrations"]
+    began = time.monotonic()
+    with opened(port, sent) as connections:
+        (seen,) = answered(connections, began + BODY_TIMEOUT + 3)
+    assert len(seen) == 1
+    assert BODY_TIMEOUT <= time.monotonic() - began < BODY_TIMEOUT + 2
+    assert control(port, "/health")["integrations"] == before
+
+
+def test_a_body_that_comes_slowly_but_in_time_is_taken(port):
+    with opened(port, post(VALID)[:-40]) as (connection,):
+        for byte in post(VALID)[-40:]:
+            time.sleep(BODY_TIMEOUT / 2 / 40)
+            connection.sendall(bytes([byte]))
+        assert answered([connection], time.monotonic() + 1) in ([[200]], [[400]])  # its name may be given
+
+
+def test_no_body_that_comes_is_refused_however_many_come_at_once(port):
+    load.run(port, load.creates(2000), connections=100)  # raises for any status but 200
+
+
+def test_nothing_is_ended_where_another_request_of_the_client_could_be_meant(port):
+    """The server knows the address of a request but not its connection."""
+    delay = BODY_TIMEOUT + 2
+    slow = get(PATH).replace(b"\r\n\r\n", b"\r\nPrefer: delay=%d\r\n\r\n" % delay)
+    with opened(port, slow, HALF) as (slow_one, half_one):
+        assert answered([slow_one], time.monotonic() + delay + 1) == [[200]]
+        assert answered([half_one], time.monotonic() + 2) == [[408]]
 
 
 def test_a_client_that_leaves_in_the_middle_of_a_body_stores_nothing(port):
