@@ -6,6 +6,8 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -18,7 +20,7 @@ from mock_server import contract as contracts
 from mock_server.contract import Contract, Field, Message
 from mock_server.settings import VALIDATION_MODES
 from mock_server.store import MEMORY
-from mock_server.tests.redis_server import RedisServer, missing
+from mock_server.tests.redis_server import PROGRAMS, RedisServer, missing
 
 PATH = "/v1/imageintegrations"
 
@@ -161,18 +163,28 @@ def validation(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def redis_server() -> Iterator[RedisServer]:
-    if reason := missing():
-        pytest.skip(reason)
-    with RedisServer() as server:
-        yield server
+def servers() -> Iterator[Callable[[str], RedisServer]]:
+    """Give the server of a kind; one of each is enough for all tests that leave it as it is."""
+    with ExitStack() as stack:
+        yield cache(lambda kind: stack.enter_context(RedisServer(kind=kind)))
 
 
-@pytest.fixture(params=[MEMORY, "redis"])
+@pytest.fixture(params=PROGRAMS or [pytest.param("redis", marks=pytest.mark.skip(missing()))])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Run a test with each kind of server that is here."""
+    return request.param
+
+
+@pytest.fixture
+def redis_server(kind: str, servers: Callable[[str], RedisServer]) -> RedisServer:
+    return servers(kind)
+
+
+@pytest.fixture(params=[MEMORY, *PROGRAMS])
 def every_store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run a test with each kind of store."""
     if request.param != MEMORY:
-        monkeypatch.setattr(Api, "store", request.getfixturevalue("redis_server").url)
+        monkeypatch.setattr(Api, "store", request.getfixturevalue("servers")(request.param).url)
 
 
 @pytest.fixture

@@ -171,7 +171,7 @@ def test_a_world_that_nobody_uses_goes_and_one_that_is_read_stays(replica, redis
     client = redis_store.Connection(redis_server.url).client
     assert not client.keys(f"{{{one.app.settings.store_prefix}:read}}:*")
     one.list()
-    assert client.ttl(f"{{{one.app.settings.store_prefix}:}}:integrations") == -1  # the default world stays
+    assert client.ttl(f"{{{one.app.settings.store_prefix}:}}:state") == -1  # the default world stays
 
 
 # -- a server that fails -------------------------------------------------------------------------------
@@ -280,8 +280,8 @@ def test_a_server_that_asks_for_another_password_is_told_before_anything_is_serv
 
 
 def test_a_missing_client_library_is_told_with_the_way_out(monkeypatch):
-    monkeypatch.delitem(sys.modules, "mock_server.redis_store")
-    monkeypatch.delattr("mock_server.redis_store")
+    monkeypatch.delitem(sys.modules, "mock_server.redis_connection")
+    monkeypatch.delattr("mock_server.redis_connection")
     monkeypatch.setitem(sys.modules, "redis", None)
     result = run("serve", "--store", "redis://127.0.0.1:1/0")
     assert result.exit_code == 1
