@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 import uuid
 from contextlib import suppress
+from pathlib import Path
 
 import redis
 from redis.backoff import NoBackoff
@@ -57,8 +59,21 @@ class Connection:
                 retry=Retry(NoBackoff(), 1, (redis.ConnectionError,)),
             )
             self.client.connection_pool.make_connection()
-        except (ValueError, TypeError) as error:
+        except TypeError as error:
+            name = str(error).rpartition(" ")[2]
+            raise StoreError(f"{self.address}: has no option {name}; those of TLS are for rediss://") from None
+        except (ValueError, redis.RedisError) as error:
             raise StoreError(f"{self.address}: {error}") from None
+        options = self.client.connection_pool.connection_kwargs
+        hidden = [re.escape(options[each]) for each in ("username", "password") if options.get(each)]
+        self._hidden = re.compile(rf"(?<!\w)(?:{'|'.join(hidden) or '(?!)'})(?!\w)")
+
+    def words(self, error: redis.RedisError) -> str:
+        """Give what the server or its client library says, without user and password."""
+        text = str(error)
+        if isinstance(error, redis.exceptions.MovedError):
+            text = f"is a node of a cluster, and the key is at another one, {error.host}:{error.port}"
+        return self._hidden.sub("******", text)
 
     @property
     def silent(self) -> bool:
@@ -86,17 +101,18 @@ class Connection:
             Refusal: it does not answer, or not as it should; the next request tries again.
         """
         if isinstance(error, redis.RedisError):
-            self._fail(error)
-            raise self._unavailable(str(error)) from None
-        if error is None and self._lost:
+            words = self.words(error)
+            self._fail(error, words)
+            raise self._unavailable(words) from None
+        if error is None and (self._lost or self._ask_again_at):
             self._lost, self._ask_again_at, self._told = False, 0.0, ""
             log.info("the store %s works again", self.address)
 
-    def _fail(self, error: redis.RedisError) -> None:
+    def _fail(self, error: redis.RedisError, words: str) -> None:
         now = time.monotonic()
-        if str(error) != self._told or now > self._tell_again_at:
-            log.error("the store %s fails, requests are refused until it works again: %s", self.address, error)
-        self._told, self._tell_again_at = str(error), now + QUIET_SECONDS
+        if words != self._told or now > self._tell_again_at:
+            log.error("the store %s fails, requests are refused until it works again: %s", self.address, words)
+        self._told, self._tell_again_at = words, now + QUIET_SECONDS
         # Whoever refuses one command may carry out the next; whoever does not answer is lost for all of them.
         self._lost = self._lost or isinstance(error, redis.ConnectionError | redis.TimeoutError)
         self._ask_again_at = now + PAUSE_SECONDS if isinstance(error, redis.TimeoutError) else 0.0
@@ -116,17 +132,28 @@ def check(url: str, prefix: str) -> None:
     """
     connection = Connection(url)
     client = connection.client
+    _see_to_files(connection)
     try:
+        if (nodes := _nodes(client)) > 1:
+            raise StoreError(
+                f"{connection.address}: is one of {nodes} nodes of a cluster, each of which has some of the worlds; "
+                f"give a server, or a cluster of one node, that has them all"
+            )
         with client.lock(f"{{{prefix}:}}:start-{uuid.uuid4().hex}", timeout=ANSWER_SECONDS):  # a write and a script
             pass
-        nodes = _nodes(client)
     except redis.RedisError as error:
-        raise StoreError(f"{connection.address}: {error}") from None
-    if nodes > 1:
-        raise StoreError(
-            f"{connection.address}: is one of {nodes} nodes of a cluster, and worlds would be on each of them; "
-            f"give a server, or a cluster of one node, that has all keys"
-        )
+        raise StoreError(f"{connection.address}: {connection.words(error)}") from None
+
+
+def _see_to_files(connection: Connection) -> None:
+    """Name the file that cannot be read; the client library does not."""
+    options = connection.client.connection_pool.connection_kwargs
+    for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"):
+        try:
+            if name in options:
+                Path(options[name]).read_bytes()
+        except OSError as error:
+            raise StoreError(f"{connection.address}: {name}: {options[name]}: {error.strerror}") from None
 
 
 def _nodes(client: redis.Redis) -> int:

@@ -7,7 +7,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -23,6 +23,8 @@ from mock_server.store import MEMORY
 from mock_server.tests.redis_server import PROGRAMS, RedisServer, missing
 
 PATH = "/v1/imageintegrations"
+IMPATIENT_SECONDS = 0.5
+"""How long a test waits for the answer of a server that gives none."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -178,6 +180,20 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def redis_server(kind: str, servers: Callable[[str], RedisServer]) -> RedisServer:
     return servers(kind)
+
+
+@pytest.fixture
+def own_server(kind: str) -> Callable[..., RedisServer]:
+    """Make servers that a test may do anything to."""
+    return partial(RedisServer, kind=kind)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for no server, and for no replica that died, as long as usual."""
+    monkeypatch.setattr("mock_server.redis_connection.ANSWER_SECONDS", IMPATIENT_SECONDS)
+    monkeypatch.setattr("mock_server.redis_connection.PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr("mock_server.redis_store.LOCK_SECONDS", 0.5)
 
 
 @pytest.fixture(params=[MEMORY, *PROGRAMS])
