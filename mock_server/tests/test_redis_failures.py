@@ -95,7 +95,7 @@ def test_connections_that_the_server_ends_are_opened_again_without_a_word(own_se
         api.list()
         redis.Redis.from_url(server.url).execute_command("CLIENT KILL TYPE normal SKIPME yes")
         assert api.create(docker(name="mine")).status == 200
-        assert quiet() == []
+        assert [each for each in quiet() if server.url in each] == []
 
 
 def test_a_list_is_not_taken_for_that_of_before_the_server_lost_all(replica, redis_server):
@@ -192,7 +192,7 @@ def test_a_server_that_stops_under_a_write_does_not_keep_the_others_waiting(own_
             started = time.monotonic()
             go_on.set()
             assert all(is_unavailable(each.result()) for each in writes)
-            assert time.monotonic() - started < 4 * IMPATIENT_SECONDS
+            assert time.monotonic() - started < 2 * IMPATIENT_SECONDS
         server.go_on()
 
 
