@@ -57,7 +57,7 @@ bench-guard: $(FULL) ## Fail if the mock became much slower beside a bare Flask 
 .PHONY: lock
 lock: $(VENV)/.installed-uv ## Lock the requirements again (ARGS=--upgrade for newer releases)
 	$(LOCK) pyproject.toml --extra contract --extra redis --group dev -o requirements/dev.txt $(ARGS)
-	printf 'editables\nhatchling\n' | $(LOCK) pyproject.toml - -c requirements/dev.txt -o requirements/serve.txt $(ARGS)
+	printf 'editables\nhatchling\n' | $(LOCK) pyproject.toml - --extra redis -c requirements/dev.txt -o requirements/serve.txt $(ARGS)
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate

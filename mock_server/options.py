@@ -233,14 +233,14 @@ def _see_to_store(settings: Settings) -> None:
     if settings.store == MEMORY:
         return
     try:
-        from mock_server import redis_store
+        from mock_server import redis_connection
 
-        redis_store.check(settings.store)
+        redis_connection.check(settings.store, settings.store_prefix)
     except ImportError:
         raise click.ClickException(
             "--store: the client library is missing: pip install 'mock-central[redis]'"
         ) from None
-    except redis_store.StoreError as error:
+    except redis_connection.StoreError as error:
         raise click.ClickException(f"--store {error}") from None
 
 

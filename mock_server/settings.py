@@ -98,8 +98,12 @@ def _check_store(settings: Settings) -> None:
         usable = parts.scheme in ("redis", "rediss") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
-    if not usable:  # the text may hold a password
-        raise ValueError(f"store: is neither {MEMORY} nor a URL such as redis://redis.example.com:6379/0")
+    # What comes before an @ may be a password, which is shown nowhere.
+    if not usable or not re.fullmatch(r"(/\d*)?", parts.path) or "@" in parts.query or parts.fragment:
+        raise ValueError(
+            f"store: is neither {MEMORY} nor a URL such as redis://redis.example.com:6379/0 "
+            f"(in a password, / ? # @ % are written %2F %3F %23 %40 %25)"
+        )
     if not re.fullmatch(r"[A-Za-z0-9._~-]{1,100}", settings.store_prefix):
         raise ValueError(f"store_prefix: {settings.store_prefix!r} is not 1 to 100 letters, digits or any of . _ ~ -")
     if settings.faults:

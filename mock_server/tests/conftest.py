@@ -5,6 +5,8 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import hypothesis
@@ -16,9 +18,11 @@ from mock_server import contract as contracts
 from mock_server.contract import Contract, Field, Message
 from mock_server.settings import VALIDATION_MODES
 from mock_server.store import MEMORY
-from mock_server.tests.redis_server import RedisServer, missing
+from mock_server.tests.redis_server import PROGRAMS, RedisServer, missing
 
 PATH = "/v1/imageintegrations"
+IMPATIENT_SECONDS = 0.5
+"""How long a test waits for the answer of a server that gives none."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -131,18 +135,42 @@ def validation(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def redis_server() -> Iterator[RedisServer]:
-    if reason := missing():
-        pytest.skip(reason)
-    with RedisServer() as server:
-        yield server
+def servers() -> Iterator[Callable[[str], RedisServer]]:
+    """Give the server of a kind; one of each is enough for all tests that leave it as it is."""
+    with ExitStack() as stack:
+        yield cache(lambda kind: stack.enter_context(RedisServer(kind=kind)))
 
 
-@pytest.fixture(params=[MEMORY, "redis"])
+@pytest.fixture(params=PROGRAMS or [pytest.param("redis", marks=pytest.mark.skip(missing()))])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Run a test with each kind of server that is here."""
+    return request.param
+
+
+@pytest.fixture
+def redis_server(kind: str, servers: Callable[[str], RedisServer]) -> RedisServer:
+    return servers(kind)
+
+
+@pytest.fixture
+def own_server(kind: str) -> Callable[..., RedisServer]:
+    """Make servers that a test may do anything to."""
+    return partial(RedisServer, kind=kind)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for no server, and for no replica that died, as long as usual."""
+    monkeypatch.setattr("mock_server.redis_connection.ANSWER_SECONDS", IMPATIENT_SECONDS)
+    monkeypatch.setattr("mock_server.redis_connection.PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr("mock_server.redis_store.LOCK_SECONDS", 0.5)
+
+
+@pytest.fixture(params=[MEMORY, *PROGRAMS])
 def every_store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run a test with each kind of store."""
     if request.param != MEMORY:
-        monkeypatch.setattr(Api, "store", request.getfixturevalue("redis_server").url)
+        monkeypatch.setattr(Api, "store", request.getfixturevalue("servers")(request.param).url)
 
 
 @pytest.fixture

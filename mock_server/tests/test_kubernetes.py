@@ -7,7 +7,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from mock_server import control, redis_store
+from mock_server import control, redis_connection
 from mock_server.cli import main
 from mock_server.tests.redis_server import RedisServer, missing
 
@@ -87,4 +87,4 @@ def test_the_mock_takes_the_options():
 @pytest.mark.skipif(bool(missing()), reason=missing())
 def test_the_server_of_the_store_takes_its_options():
     with RedisServer(*container("mock-central-store")["args"]) as server:  # the port of the test comes last and counts
-        redis_store.check(server.url)
+        redis_connection.check(server.url, "mock-central")

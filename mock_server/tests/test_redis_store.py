@@ -1,8 +1,6 @@
 """Integrations that several replicas share; a real server keeps them."""
 
 import json
-import logging
-import sys
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -10,10 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mock_server import redis_store
-from mock_server.settings import Settings
 from mock_server.tests.conftest import PATH, Api, ask, docker
-from mock_server.tests.redis_server import RedisServer, missing
-from mock_server.tests.test_cli import run, serving
+from mock_server.tests.redis_server import missing
+from mock_server.tests.test_cli import run
 
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
 
@@ -171,131 +168,7 @@ def test_a_world_that_nobody_uses_goes_and_one_that_is_read_stays(replica, redis
     client = redis_store.Connection(redis_server.url).client
     assert not client.keys(f"{{{one.app.settings.store_prefix}:read}}:*")
     one.list()
-    assert client.ttl(f"{{{one.app.settings.store_prefix}:}}:integrations") == -1  # the default world stays
-
-
-# -- a server that fails -------------------------------------------------------------------------------
-
-
-def test_a_server_that_is_gone_is_told_and_one_that_is_back_is_used(caplog):
-    closed = ("--requirepass", "s3cr3t", "--save", "")
-    with RedisServer(*closed) as server, caplog.at_level(logging.INFO, "mock_central"):
-        api = Api(store=f"redis://:s3cr3t@127.0.0.1:{server.port}/0?client_name=x")
-        id = api.created(docker(name="mine"))
-        server.kill()
-        for answer in (
-            api.ask("GET"),
-            api.get(id),
-            api.create(docker(name="n")),
-            ask(api.app, "GET", "/__admin/health"),
-        ):
-            assert (answer.status, answer.json["code"], answer.rule) == (503, 14, "store")
-            assert f"redis://127.0.0.1:{server.port}/0 fails: " in answer.message
-            assert "s3cr3t" not in answer.message
-        assert [record.levelname for record in caplog.records].count("ERROR") == 1
-        server.start()
-        assert len(api.list()) == 12  # it kept nothing on disk: the world begins anew
-        assert api.create(docker(name="mine")).status == 200
-        assert "works again" in caplog.text
-
-
-def test_what_a_server_keeps_on_disk_is_there_after_its_restart():
-    with RedisServer(*DURABLE) as server:
-        one, two = (Api(store=server.url, store_prefix="durable") for _ in range(2))
-        id = one.created(docker(name="mine"))
-        server.kill()
-        assert two.get(id).status == 503
-        server.start()
-        assert two.get(id).body == one.get(id).body
-        assert names(two)[-1] == "mine"
-
-
-def test_a_list_is_not_taken_for_that_of_before_the_server_lost_all(replica, redis_server):
-    api = replica()
-    api.created(docker(name="mine"))
-    assert "mine" in names(api)
-    client = redis_store.Connection(redis_server.url).client
-    client.delete(*client.keys(f"{{{api.app.settings.store_prefix}:*"))
-    api.created(docker(name="other"))
-    assert names(api)[12:] == ["other"]
-
-
-def test_a_request_with_a_trouble_by_name_is_answered_too_when_the_server_is_gone():
-    with RedisServer() as server:
-        api = Api(store=server.url)
-        ask(api.app, "POST", "/__admin/troubles", {"name": "x*", "code": 503})
-        server.kill()
-        answer = api.get("x")
-        assert (answer.status, answer.rule) == (503, "store")
-
-
-def test_saving_goes_on_when_the_server_is_back(tmp_path, monkeypatch):
-    from mock_server import states
-
-    monkeypatch.setattr(states, "INTERVAL", 0.02)
-    with RedisServer(*DURABLE) as server:
-        api = Api(store=server.url)
-        states.Saver(tmp_path / "state.json", lambda: api.central.store)
-        server.kill()
-        time.sleep(0.2)
-        server.start()
-        api.created(docker(name="mine"))
-        until = time.monotonic() + 5
-        while "mine" not in (tmp_path / "state.json").read_text():
-            assert time.monotonic() < until
-            time.sleep(0.02)
-
-
-# -- choosing ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("url", ["redis", "http://x:1/", "redis://", "redis://x:0/", "redis://:s3cr3t@x:99999/", ""])
-def test_what_is_no_store_is_refused_without_showing_it(url):
-    with pytest.raises(ValueError, match=r"store: is neither memory nor a URL") as told:
-        Settings(store=url)
-    assert "s3cr3t" not in str(told.value)
-
-
-@pytest.mark.parametrize("prefix", ["", "a b", "a{b}", "a:b"])
-def test_what_is_no_prefix_is_refused(prefix):
-    with pytest.raises(ValueError, match="store_prefix"):
-        Settings(store="redis://x/", store_prefix=prefix)
-
-
-@pytest.mark.parametrize("end", ["/0", "/0?made_up=1", "/x"])
-def test_a_server_that_is_not_there_is_told_before_anything_is_served(end):
-    result = run("serve", "--store", f"redis://user:s3cr3t@127.0.0.1:1{end}")
-    assert result.exit_code == 1
-    assert "--store redis://127.0.0.1:1/" in result.output
-    assert "s3cr3t" not in result.output
-    assert "Traceback" not in result.output
-
-
-def test_a_server_that_asks_for_another_password_is_told_before_anything_is_served():
-    with RedisServer("--requirepass", "another", "--save", "") as server:
-        result = run("serve", "--store", server.url.replace("//", "//:s3cr3t@"))
-    assert result.exit_code == 1
-    assert f"--store {server.url}: " in result.output
-    assert "s3cr3t" not in result.output
-
-
-def test_a_missing_client_library_is_told_with_the_way_out(monkeypatch):
-    monkeypatch.delitem(sys.modules, "mock_server.redis_store")
-    monkeypatch.delattr("mock_server.redis_store")
-    monkeypatch.setitem(sys.modules, "redis", None)
-    result = run("serve", "--store", "redis://127.0.0.1:1/0")
-    assert result.exit_code == 1
-    assert "pip install 'mock-central[redis]'" in result.output
-
-
-def test_the_password_of_the_store_is_shown_nowhere(replica, redis_server):
-    url = redis_server.url.replace("//", "//default:@")
-    api = replica(store=url)
-    assert "redis://" not in repr(api.app.settings)
-    assert ask(api.app, "GET", "/__admin/settings").json["store"] == redis_server.url
-    with serving("--store", url, "--store-prefix", api.app.settings.store_prefix) as (_, banner):
-        assert f"store  {redis_server.url}, shared by all with the prefix" in banner
-        assert "default" not in banner
+    assert client.ttl(f"{{{one.app.settings.store_prefix}:}}:state") == -1  # the default world stays
 
 
 def test_faults_are_planted_in_memory_only(replica):

@@ -1,0 +1,300 @@
+"""A server that fails in the middle: each request is answered in time, and nobody has to restart the mock."""
+
+import logging
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import redis
+
+from mock_server import redis_store
+from mock_server.tests.conftest import IMPATIENT_SECONDS, PATH, Api, ask, docker
+from mock_server.tests.redis_server import free_port
+from mock_server.tests.test_redis_store import names
+
+DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
+
+
+@pytest.fixture
+def quiet(caplog):
+    """Give the lines that tell of the store."""
+    caplog.set_level(logging.INFO, "mock_central")
+    return lambda: [each.getMessage() for each in caplog.records if each.getMessage().startswith("the store ")]
+
+
+def client_of(api):
+    return api.central.store._connection.client
+
+
+def is_unavailable(answer):
+    return (answer.status, answer.json["code"], answer.rule) == (503, 14, "store") and answer.json.keys() == {
+        "code",
+        "message",
+        "details",
+        "error",
+    }
+
+
+def works_again(request, seconds=5.0):
+    """Send a request until it is carried out."""
+    until = time.monotonic() + seconds
+    while (answer := request()).status == 503:
+        assert time.monotonic() < until, answer
+        time.sleep(0.02)
+    assert answer.status == 200, answer
+    return answer
+
+
+def requests(api, id):
+    """One of each kind, by name."""
+    return {
+        "list": lambda: api.ask("GET"),
+        "named": lambda: api.ask("GET", "?name=mine"),
+        "get": lambda: api.get(id),
+        "create": lambda: api.create(docker(name=f"n{time.monotonic_ns()}")),
+        "update": lambda: api.put(id, docker(name="mine")),
+        "delete": lambda: api.delete(id),
+        "health": lambda: ask(api.app, "GET", "/__admin/health"),
+        "reset": lambda: ask(api.app, "POST", "/__admin/reset"),
+    }
+
+
+# -- gone, and back --------------------------------------------------------------------------------
+
+
+def test_a_server_that_is_gone_is_told_once_and_one_that_is_back_is_used(own_server, quiet):
+    with own_server() as server:
+        api = Api(store=server.url)
+        id = api.created(docker(name="mine"))
+        server.kill()
+        for answer in (each() for each in requests(api, id).values()):
+            assert is_unavailable(answer)
+            assert f"{server.url} fails: " in answer.message
+        assert len(quiet()) == 1
+        server.start()
+        assert len(api.list()) == 12  # it kept nothing on disk: the world begins anew
+        assert api.create(docker(name="mine")).status == 200
+        assert [each.endswith("works again") for each in quiet()] == [False, True]
+
+
+def test_what_a_server_keeps_on_disk_is_there_after_its_restart(own_server):
+    with own_server(*DURABLE) as server:
+        one, two = (Api(store=server.url, store_prefix="durable") for _ in range(2))
+        id = one.created(docker(name="mine"))
+        server.kill()
+        assert two.get(id).status == 503
+        server.start()
+        assert two.get(id).body == one.get(id).body
+        assert names(two)[-1] == "mine"
+
+
+def test_connections_that_the_server_ends_are_opened_again_without_a_word(own_server, quiet):
+    with own_server() as server:
+        api = Api(store=server.url)
+        api.list()
+        redis.Redis.from_url(server.url).execute_command("CLIENT KILL TYPE normal SKIPME yes")
+        assert api.create(docker(name="mine")).status == 200
+        assert [each for each in quiet() if server.url in each] == []
+
+
+def test_a_list_is_not_taken_for_that_of_before_the_server_lost_all(replica, redis_server):
+    api = replica()
+    api.created(docker(name="mine"))
+    assert "mine" in names(api)
+    client = client_of(api)
+    client.delete(*client.keys(f"{{{api.app.settings.store_prefix}:*"))
+    api.created(docker(name="other"))
+    assert names(api)[12:] == ["other"]
+
+
+def test_a_request_with_a_trouble_by_name_is_answered_too_when_the_server_is_gone(own_server):
+    with own_server() as server:
+        api = Api(store=server.url)
+        ask(api.app, "POST", "/__admin/troubles", {"name": "x*", "code": 503})
+        server.kill()
+        assert is_unavailable(api.get("x"))
+
+
+def test_saving_goes_on_when_the_server_is_back(tmp_path, monkeypatch, own_server):
+    from mock_server import states
+
+    monkeypatch.setattr(states, "INTERVAL", 0.02)
+    with own_server(*DURABLE) as server:
+        api = Api(store=server.url)
+        states.Saver(tmp_path / "state.json", lambda: api.central.store)
+        server.kill()
+        time.sleep(0.2)
+        server.start()
+        api.created(docker(name="mine"))
+        until = time.monotonic() + 5
+        while "mine" not in (tmp_path / "state.json").read_text():
+            assert time.monotonic() < until
+            time.sleep(0.02)
+
+
+# -- silent ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("which", ["list", "named", "create", "update", "health"])
+def test_a_server_that_does_not_answer_is_waited_for_once(own_server, which):
+    with own_server() as server:
+        api = Api(store=server.url)
+        id = api.created(docker(name="mine"))
+        server.stop_answering()
+        started = time.monotonic()
+        assert is_unavailable(requests(api, id)[which]())
+        assert time.monotonic() - started < 2 * IMPATIENT_SECONDS
+        server.go_on()
+        assert works_again(lambda: api.get(id)).json["name"] == "mine"
+        works_again(lambda: api.delete(id))
+
+
+@pytest.mark.usefixtures("impatient")
+def test_many_clients_of_a_server_that_does_not_answer_do_not_wait_in_a_row(own_server, quiet):
+    with own_server() as server:
+        api = Api(store=server.url)
+        id = api.created(docker(name="mine"))
+        kinds = requests(api, id)
+        server.stop_answering()
+        started = time.monotonic()
+        with ThreadPoolExecutor(8) as pool:
+            each_kind = [kinds[each] for each in ("list", "create", "get", "update")] * 50
+            assert all(pool.map(lambda send: is_unavailable(send()), each_kind))
+        # 200 requests of 8 clients, each waiting for an answer, would take 25 times as long as one.
+        assert time.monotonic() - started < 8 * IMPATIENT_SECONDS
+        server.go_on()
+        assert works_again(kinds["get"]).json["name"] == "mine"
+        works_again(kinds["create"])
+        assert [each.endswith("works again") for each in quiet()] == [False, True]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_server_that_stops_under_a_write_does_not_keep_the_others_waiting(own_server, monkeypatch):
+    with own_server() as server:
+        api = Api(store=server.url)
+        api.list()
+        holding, go_on = threading.Event(), threading.Event()
+        new_id = api.central.store.new_id
+
+        def held_up():
+            holding.set()
+            go_on.wait(5)
+            return new_id()
+
+        monkeypatch.setattr(api.central.service, "create_assigns_id", held_up)
+        with ThreadPoolExecutor(5) as pool:
+            writes = [pool.submit(api.create, docker(name="first"))]
+            assert holding.wait(5)
+            writes += [pool.submit(api.create, docker(name=f"n{number}")) for number in range(4)]
+            server.stop_answering()
+            started = time.monotonic()
+            go_on.set()
+            assert all(is_unavailable(each.result()) for each in writes)
+            assert time.monotonic() - started < 2 * IMPATIENT_SECONDS
+        server.go_on()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_write_waits_no_longer_for_another_of_its_replica_than_for_one_elsewhere(replica, monkeypatch):
+    monkeypatch.setattr(redis_store, "WAIT_SECONDS", 0.2)
+    api = replica()
+    holding, go_on = threading.Event(), threading.Event()
+
+    def hold():
+        with api.central.store.lock:
+            holding.set()
+            go_on.wait(5)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert holding.wait(5)
+    started = time.monotonic()
+    answer = api.create(docker())
+    assert is_unavailable(answer)
+    assert "was locked for 0.2 seconds" in answer.message
+    assert time.monotonic() - started < 1
+    go_on.set()
+    holder.join()
+    assert api.create(docker()).status == 200
+
+
+# -- refusing --------------------------------------------------------------------------------------
+
+
+def test_a_server_that_is_full_refuses_writes_and_answers_reads(own_server, quiet):
+    with own_server("--save", "", "--maxmemory-policy", "noeviction") as server:
+        api = Api(store=server.url)
+        id = api.created(docker(name="mine"))
+        client_of(api).config_set("maxmemory", 1)
+        for _ in range(3):
+            answer = api.create(docker(name="other"))
+            assert is_unavailable(answer)
+            assert "maxmemory" in answer.message
+            assert api.get(id).json["name"] == "mine"
+            assert names(api)[-1] == "mine"
+        assert len(quiet()) == 1
+        client_of(api).config_set("maxmemory", 0)
+        assert api.create(docker(name="other")).status == 200
+        assert names(api)[-2:] == ["mine", "other"]
+
+
+def test_a_server_that_became_a_read_only_replica_answers_reads_and_is_left_once_another_takes_over(own_server):
+    with own_server() as server:
+        api = Api(store=server.url)
+        id = api.created(docker(name="mine"))
+        client = redis.Redis.from_url(server.url)
+        client.replicaof("127.0.0.1", free_port())
+        asked_by = client_of(api).client_id()
+        answer = api.create(docker(name="other"))
+        assert is_unavailable(answer)
+        assert "read only replica" in answer.message
+        assert api.get(id).json["name"] == "mine"
+        assert client_of(api).client_id() > asked_by  # whatever the name leads to now
+        client.replicaof("NO", "ONE")
+        assert api.create(docker(name="other")).status == 200
+
+
+def test_a_replica_that_never_had_the_world_says_so(own_server):
+    with own_server() as server:
+        redis.Redis.from_url(server.url).replicaof("127.0.0.1", free_port())
+        assert is_unavailable(Api(store=server.url).ask("GET"))
+
+
+# -- losing keys -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", ["allkeys-random", "allkeys-lru", "volatile-random"])
+def test_a_server_that_throws_keys_away_throws_away_whole_worlds(own_server, policy):
+    with own_server("--save", "", "--maxmemory-policy", policy) as server:
+        api = Api(store=server.url)
+        client = client_of(api)
+        client.config_set("maxmemory", client.info("memory")["used_memory"] + 2_000_000)
+
+        def in_world(number, method="GET", rest="", body=None):
+            return ask(api.app, method, f"/__world/w{number}{PATH}{rest}", body)
+
+        for number in range(40):
+            ask(api.app, "PUT", f"/__world/w{number}/__admin/scenario", {"scenario": "many:200"})
+            in_world(number, "POST", "", docker(name="mine"))
+        assert client.info("stats")["evicted_keys"] > 0
+        client.config_set("maxmemory", 0)
+        sizes = set()
+        for number in range(40):
+            listed = in_world(number).json["integrations"]
+            sizes.add(len(listed))
+            for each in (listed[0], listed[-1]):
+                assert in_world(number, "GET", f"?name={each['name']}").json["integrations"] == [each]
+                again = in_world(number, "POST", "", docker(name=each["name"]))
+                assert again.rule == "name-unique"
+        assert sizes <= {12, 13, 200, 201}  # the first state or the scenario, with the create or without
+
+
+def test_a_world_is_one_key(replica, redis_server):
+    api = replica()
+    api.delete(api.created(docker(name="mine")))
+    client = client_of(api)
+    assert client.keys(f"{{{api.app.settings.store_prefix}:*") == [
+        f"{{{api.app.settings.store_prefix}:}}:state".encode()
+    ]
