@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import difflib
 import os
 import random
 import re
+import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,9 @@ from mock_server.contract import VERSIONS
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 NEW_FILE = click.Path(dir_okay=False, path_type=Path)
+
+_LONGEST = 24 * 60 * 60
+"""Seconds that any time may be."""
 
 DEFAULT_BUDGET = 60.0
 """Seconds that a run of the default profile may take."""
@@ -33,20 +38,60 @@ def per_second(_context: click.Context, _parameter: click.Parameter, value: str 
     return float(match[1]) / (60 if match[2] == "m" else 1)
 
 
-def run_name(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-    """Read the id of a run. Without a hyphen no name of one run begins like those of another, which deletes them."""
+def seconds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+    """Read a time such as 0.5, 60s, 5m or 1h; give seconds."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(s|m|h)?", value)
+    found = float(match[1]) * {"m": 60, "h": 3600}.get(match[2], 1) if match else 0.0
+    if not 0.001 <= found <= _LONGEST:
+        raise click.BadParameter(f"{value!r} is not a time such as 0.5s, 60s, 5m or 1h (a day at the most)")
+    return found
+
+
+def certificates(_context: click.Context, _parameter: click.Parameter, file: Path | None) -> Path | None:
+    """See that a file holds certificates that can be trusted."""
+    if file is not None:
+        try:
+            ssl.create_default_context(cafile=file)
+        except OSError as error:
+            raise click.BadParameter(f"{file}: holds no certificates that can be read (PEM): {error}") from None
+    return file
+
+
+def run_id(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """See that a name can be one of a run. Without a hyphen no run owns what is named like another's."""
     if value is not None and not re.fullmatch(r"[a-z0-9]{1,40}", value):
-        raise click.BadParameter(f"{value!r}: give small letters and digits, 40 at the most")
+        raise click.BadParameter(f"{value!r} is not 1 to 40 small letters and digits")
     return value
 
 
-def _seconds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
-    if value is None:
-        return None
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(s|m)?", value)
-    if match is None:
-        raise click.BadParameter(f"{value!r} is not a time such as 60s or 5m")
-    return float(match[1]) * (60 if match[2] == "m" else 1)
+def checks(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """See that there are checks of these names."""
+    for value in values:
+        if problem := unknown_check(value):
+            raise click.BadParameter(problem)
+    return values
+
+
+def unknown_check(name: str) -> str:
+    """Say that there is no such check, and which ones are close; "" where there is one."""
+    from contract_tests.observers import OBSERVED, UNTOUCHED
+    from contract_tests.registry import all_checks
+
+    known = [*all_checks(), *OBSERVED, UNTOUCHED]
+    if name in known:
+        return ""
+    close = difflib.get_close_matches(name, known, n=3)
+    hint = f"did you mean {' or '.join(close)}?" if close else "`central-contract list` names them all"
+    return f"unknown check {name!r}; {hint}"
+
+
+def complete_check(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    """Give a shell the checks that begin so."""
+    from contract_tests.registry import all_checks
+
+    return [name for name in all_checks() if name.startswith(begun)]
 
 
 def _examples(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
@@ -65,9 +110,16 @@ def _examples(_context: click.Context, _parameter: click.Parameter, value: str |
 _TARGET = (
     click.option("--token-file", type=FILE, help="File with a bearer token [env: CENTRAL_TOKEN]."),
     click.option("--basic-file", type=FILE, help="File with USER:PASSWORD [env: CENTRAL_BASIC]."),
-    click.option("--ca-file", type=FILE, help="Certificate authority to trust (PEM)."),
+    click.option("--ca-file", type=FILE, callback=certificates, help="Certificate authority to trust (PEM)."),
     click.option("--insecure", is_flag=True, help="Do not check the certificate."),
-    click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for an answer."),
+    click.option(
+        "--timeout",
+        default="30s",
+        show_default=True,
+        callback=seconds,
+        metavar="TIME",
+        help="Time to wait for an answer, such as 30s.",
+    ),
     click.option("--allow-writes", is_flag=True, help="Let the run write to a target that is not loopback."),
     click.option(
         "--state-dir",
@@ -97,21 +149,41 @@ _RUN = (
         "--central-version", type=click.Choice(VERSIONS), help="Release of Central  [default: ask the target]"
     ),
     click.option("--seed", type=int, help="Draw the same inputs again  [default: a new one, printed]"),
-    click.option("--only", multiple=True, metavar="CHECK", help="Only this check; can be repeated."),
-    click.option("--skip", multiple=True, metavar="CHECK", help="Not this check; can be repeated."),
+    click.option(
+        "--only",
+        multiple=True,
+        metavar="CHECK",
+        callback=checks,
+        shell_complete=complete_check,
+        help="Only this check; can be repeated.",
+    ),
+    click.option(
+        "--skip",
+        multiple=True,
+        metavar="CHECK",
+        callback=checks,
+        shell_complete=complete_check,
+        help="Not this check; can be repeated.",
+    ),
     click.option("--fail-fast", is_flag=True, help="Stop at the first failure that is not known."),
     click.option("--rate", callback=per_second, metavar="N/s", help="Requests a second at the most."),
     click.option(
         "--time-budget",
-        callback=_seconds,
-        metavar="60s",
-        help="Time for the checks  [default: 60s; --quick and --deep have no end]",
+        callback=seconds,
+        metavar="TIME",
+        help="Time for the checks, such as 20s or 5m  [default: 60s; --quick and --deep have no end]",
     ),
     click.option("--max-requests", type=click.IntRange(1), help="Requests for the checks."),
     click.option(
         "--max-live", type=click.IntRange(10), default=150, help="Integrations of the run that may exist at once."
     ),
-    click.option("--max-response-time", default=5.0, help="Seconds that an answer may take."),
+    click.option(
+        "--max-response-time",
+        default="5s",
+        callback=seconds,
+        metavar="TIME",
+        help="Time that an answer may take.",
+    ),
     click.option("--workers", type=click.IntRange(1, 16), default=1, help="Checks that run at the same time."),
     click.option(
         "--allow-registry-tests", is_flag=True, help="Let the target contact registries (hosts that do not exist)."
@@ -159,10 +231,11 @@ def options_of(url: str, **chosen: Any) -> Options:
     """Make the options of a run; secrets come from files and the environment only.
 
     Raises:
-        click.UsageError: the URL is none, or a file of a secret is empty.
+        click.UsageError: the URL is none, a secret cannot be one, options do not go together, or no check is left.
     """
-    if not re.match(r"https?://[^/]", url):
-        raise click.UsageError(f"{url!r} is not a URL such as https://central.example.com")
+    _see_to_url(url)
+    if chosen.get("ca_file") and chosen.get("insecure"):
+        raise click.UsageError("--ca-file and --insecure: give one of them")
     token_file, basic_file = chosen.pop("token_file"), chosen.pop("basic_file")
     if token_file and basic_file:
         raise click.UsageError("--token-file and --basic-file: give one of them")
@@ -181,22 +254,65 @@ def options_of(url: str, **chosen: Any) -> Options:
     if chosen.get("time_budget") is None and profile == "default":
         chosen["time_budget"] = DEFAULT_BUDGET
     version = chosen.pop("central_version", None)
+    _see_to_checks(profile, chosen.get("only", ()), chosen.get("skip", ()))
     return Options(url=url, profile=profile, credentials=credentials, version=version, **chosen)
 
 
+def _see_to_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in url
+    except ValueError:
+        usable = False
+    if usable and "@" in parts.netloc:  # not shown: it holds a password
+        raise click.UsageError("the URL holds credentials; give them with --basic-file FILE or in CENTRAL_BASIC")
+    if not usable:
+        raise click.UsageError(f"{url!r} is not a URL such as https://central.example.com")
+    before, version, _ = f"{parts.path}/".partition("/v1/")
+    if version or parts.query or parts.fragment:
+        base = f"{parts.scheme}://{parts.netloc}{before.rstrip('/')}"
+        raise click.UsageError(f"{url!r} is more than the URL of a server, which ends before /v1: try {base}")
+
+
+def _see_to_checks(profile: str, only: Sequence[str], skip: Sequence[str]) -> None:
+    if not only:
+        return
+    from contract_tests.registry import all_checks
+
+    named = [all_checks()[name] for name in only if name in all_checks()]
+    if not any(profile in each.profiles and each.id not in skip for each in named):
+        raise click.UsageError(
+            f"--only {' --only '.join(only)}: no check is left to run; what is named is skipped, "
+            f"is not in the profile {profile}, or only looks at the answers to other checks"
+        )
+
+
 def _secret(path: Path | None, variable: str) -> str | None:
-    text = path.read_text("utf-8").strip() if path else os.environ.get(variable, "").strip()
-    if path and not text:
+    if path is None:
+        return os.environ.get(variable, "").strip() or None
+    try:
+        text = path.read_text("utf-8").strip()
+    except (OSError, UnicodeError):
+        raise click.UsageError(f"{path} is not a text that can be read") from None
+    if not text:
         raise click.UsageError(f"{path} is empty")
-    return text or None
+    return text
 
 
 def bearer(path: Path | None, variable: str) -> str | None:
-    """Give the Authorization header for a token that a file or the environment holds, None where neither does."""
+    """Give the Authorization header for a token that a file or the environment holds, None where neither does.
+
+    Raises:
+        click.UsageError: what is there cannot be a token.
+    """
     token = _secret(path, variable)
+    if token and not re.fullmatch(r"[!-~]+", token):
+        raise click.UsageError(f"{path or variable} does not hold a token: one line of ASCII without blanks")
     return f"Bearer {token}" if token else None
 
 
 def _basic(path: Path | None) -> str | None:
     pair = _secret(path, "CENTRAL_BASIC")
+    if pair and not (":" in pair and pair.isprintable()):
+        raise click.UsageError(f"{path or 'CENTRAL_BASIC'} does not hold USER:PASSWORD in one line")
     return f"Basic {base64.b64encode(pair.encode()).decode()}" if pair else None

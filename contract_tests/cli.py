@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from contextlib import ExitStack
 from dataclasses import replace
@@ -14,13 +16,16 @@ from contract_tests.arguments import (
     FILE,
     NEW_FILE,
     bearer,
+    checks,
+    complete_check,
     options_of,
     per_second,
-    run_name,
+    run_id,
     run_options,
     target_options,
+    unknown_check,
 )
-from contract_tests.failures import HarnessError
+from contract_tests.failures import BudgetSpent, HarnessError
 from contract_tests.fixtures.command import fixtures
 from contract_tests.options import Credentials
 from mock_server.contract import VERSIONS
@@ -35,6 +40,9 @@ Examples:
   central-contract check https://central.example.com --token-file token --allow-writes
   central-contract explain name-unique
   central-contract fixtures --type quay --minimal
+\b
+Shell completion (bash; zsh and fish likewise):
+  eval "$(_CENTRAL_CONTRACT_COMPLETE=bash_source central-contract)"
 """,
 )
 @click.version_option(package_name="mock-central", prog_name="central-contract")
@@ -44,12 +52,16 @@ def main() -> None:
 
 @main.command(
     context_settings={"show_default": True},
+    short_help="Check the server at a URL, or our own mock.",
     epilog="""\b
-Exit status: 0 nothing is wrong, 1 the target failed a check, 2 the harness could not do its work.
+Exit status: 0 nothing is wrong, 1 the target failed a check,
+2 the harness could not do its work, 130 it was interrupted.
 \b
 Examples:
   central-contract check --quick --seed 7
-  central-contract check https://central.example.com --token-file token --allow-writes --report-html report.html
+  central-contract check https://central.example.com --token-file token
+  central-contract check https://central.example.com --token-file token \\
+    --allow-writes --report-html report.html --report-junit report.xml
 """,
 )
 @click.argument("url", required=False)
@@ -58,7 +70,8 @@ Examples:
 @click.option("--as-deployed", is_flag=True, help="Without URL: let our mock follow deployed Central.")
 @click.option(
     "--run-id",
-    callback=run_name,
+    metavar="NAME",
+    callback=run_id,
     help="Name of the run in what it creates: small letters and digits  [default: a new one]",
 )
 @click.option("--report-json", type=NEW_FILE, help="Write a JSON report.")
@@ -67,11 +80,23 @@ Examples:
 @click.option("--report-html", type=NEW_FILE, help="Write one self-contained HTML page.")
 def check(url: str | None, **chosen: Any) -> None:
     """Check the server at URL; without URL start our mock and check that."""
-    from contract_tests.reports import terminal, write
+    # A CI service ends a job by SIGTERM; what was created is to be deleted then, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    state_dir = chosen["state_dir"]
+    try:
+        sys.exit(_checked(url, **chosen))
+    except KeyboardInterrupt:
+        click.echo(_interrupted(url, state_dir), err=True)
+        sys.exit(130)
+
+
+def _checked(url: str | None, *, as_deployed: bool, run_id: str | None, **chosen: Any) -> int:
+    """Run the checks, tell and write how they ended, and give the exit status."""
+    from contract_tests.reports import see_to, terminal, write
     from contract_tests.run import Run
 
-    reports = {kind: chosen.pop(f"report_{kind}") for kind in ("json", "junit", "markdown", "html")}
-    as_deployed, run_id = chosen.pop("as_deployed"), chosen.pop("run_id")
+    kinds = {kind: chosen.pop(f"report_{kind}") for kind in ("json", "junit", "markdown", "html")}
+    reports = {kind: path for kind, path in kinds.items() if path is not None}
     with ExitStack() as stack:
         if url is None:
             url = stack.enter_context(_own_mock(as_deployed=as_deployed)).url
@@ -79,18 +104,26 @@ def check(url: str | None, **chosen: Any) -> None:
             raise click.UsageError("--as-deployed is for our own mock; leave URL out or --as-deployed")
         options = options_of(url, **chosen)
         try:
+            for path in reports.values():
+                see_to(path)
             with terminal.progress(options) as progress:
                 report = Run(options, progress, run_id)()
+            terminal.summary(report, options)
+            for kind, path in reports.items():
+                write(kind, report, options, path)
         except HarnessError as error:
             raise _Unable(str(error)) from None
-        except KeyboardInterrupt:
-            click.echo("Interrupted; what the run created was deleted.", err=True)
-            sys.exit(130)
-    terminal.summary(report, options)
-    for kind, path in reports.items():
-        if path is not None:
-            write(kind, report, options, path)
-    sys.exit(report.exit_code)
+        except BudgetSpent as error:
+            raise _Unable(f"the budget of {error} was used up before the first check") from None
+    return report.exit_code
+
+
+def _interrupted(url: str | None, state_dir: Path) -> str:
+    """Say what a run that was interrupted has left: it cleans up, unless it is interrupted in that, too."""
+    ours = f'"pid": {os.getpid()}'
+    if any(ours in ledger.read_text("utf-8") for ledger in state_dir.glob("*.ledger")):
+        return f"Interrupted; `central-contract clean {url}` deletes what the run may have left."
+    return "Interrupted; what the run created was deleted."
 
 
 def _own_mock(**settings: Any) -> Any:
@@ -119,7 +152,7 @@ def list_checks() -> None:
 
 
 @main.command()
-@click.argument("check_id", metavar="CHECK")
+@click.argument("check_id", metavar="CHECK", shell_complete=complete_check)
 def explain(check_id: str) -> None:
     """Say what a check sees to, and where its rule comes from."""
     from contract_tests.observers import OBSERVED
@@ -130,7 +163,7 @@ def explain(check_id: str) -> None:
         return
     found = all_checks().get(check_id)
     if found is None:
-        raise _Unable(f"unknown check {check_id!r}; `central-contract list` names them all")
+        raise _Unable(unknown_check(check_id))
     click.echo(f"{found.id} ({found.group})\n\n{found.title}.")
     rule = found.rule
     if rule is not None and rule.message:
@@ -143,10 +176,17 @@ def explain(check_id: str) -> None:
         click.echo(f"Needs: {', '.join(found.needs)}")
 
 
-@main.command()
+@main.command(
+    short_help="Send the requests of a reported failure again.",
+    epilog="""\b
+Examples:
+  central-contract replay report.json name-unique
+  central-contract replay report.json name-unique/2 --url http://127.0.0.1:8080
+""",
+)
 @click.argument("report", type=FILE)
 @click.argument("failure")
-@click.option("--url", help="Another target  [default: the one of the report]")
+@click.option("--url", metavar="URL", help="Another target  [default: the one of the report]")
 @target_options
 def replay(report: Path, failure: str, url: str | None, **chosen: Any) -> None:
     """Send the requests of a FAILURE of a JSON REPORT again.
@@ -170,7 +210,14 @@ def replay(report: Path, failure: str, url: str | None, **chosen: Any) -> None:
     click.echo(f"The target answers otherwise than it did then: {same.count(False)} of {len(same)} answers differ.")
 
 
-@main.command()
+@main.command(
+    short_help="Send the same requests to two servers; print the differences.",
+    epilog="""\b
+Examples:
+  central-contract compare mock mock-as-deployed
+  central-contract compare mock https://central.example.com --token-file-b token --allow-writes
+""",
+)
 @click.argument("url_a")
 @click.argument("url_b")
 @target_options
@@ -182,7 +229,14 @@ def replay(report: Path, failure: str, url: str | None, **chosen: Any) -> None:
 @click.option("--full", is_flag=True, help="Also generated requests, as `check` without --quick sends them.")
 @click.option("--central-version", type=click.Choice(VERSIONS), help="Release of Central that both play.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Draw other requests.")
-@click.option("--only", multiple=True, metavar="CHECK", help="Only the requests of this check; can be repeated.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="CHECK",
+    callback=checks,
+    shell_complete=complete_check,
+    help="Only the requests of this check; can be repeated.",
+)
 @click.option("--rate", callback=per_second, metavar="N/s", help="Requests a second at the most.")
 def compare(
     url_a: str, url_b: str, token_file_b: Path | None, *, full: bool, central_version: str | None, **chosen: Any
@@ -190,7 +244,8 @@ def compare(
     """Send the same requests to URL_A and URL_B and print where the answers differ.
 
     `mock` in the place of a URL starts our mock, `mock-as-deployed` the mock that follows deployed Central. Ids and
-    times are normalised, what the run did not create is left out. Exit status: 1 when there are differences.
+    times are normalised, what the run did not create is left out. Exit status: 0 when there are no differences,
+    1 when there are, 2 when the requests could not be sent.
     """
     from contract_tests.compare import compare
     from contract_tests.reports import terminal
@@ -217,11 +272,14 @@ def compare(
     sys.exit(bool(found.differences))
 
 
-@main.command()
+@main.command(short_help="Delete what killed runs have left on a server.")
 @click.argument("url")
 @target_options
 def clean(url: str, **chosen: Any) -> None:
-    """Delete what earlier runs against URL have left, by their ledgers."""
+    """Delete what earlier runs against URL have left, by their ledgers in --state-dir.
+
+    Exit status: 0 when nothing is left, 1 when something is, 2 when the target could not be asked.
+    """
     from contract_tests.run import clean_leftovers
 
     try:

@@ -12,20 +12,30 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from contract_tests.failures import HarnessError
+
 
 class Ledger:
     """The ledger of one run.
 
     Its first line is on disk before the run sends anything. The names of all that the run creates begin
     with the run's id, so that line is enough to find them; the ids find what was renamed since.
+
+    Raises:
+        HarnessError: the ledger cannot be written.
     """
 
     def __init__(self, folder: Path, run: str, target: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / f"{run}.ledger"
         self.run = run
         self._lock = threading.Lock()
-        self._file = self.path.open("a", encoding="utf-8")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise HarnessError(
+                f"the ledger cannot be written to {folder} ({error.strerror}); --state-dir names another folder"
+            ) from None
         self.ids: set[str] = set()
         self._write({"run": run, "target": target, "pid": os.getpid()})
         os.fsync(self._file.fileno())

@@ -126,16 +126,16 @@ class Run:
         """Prepare.
 
         Raises:
-            HarnessError: examples cannot be kept where the options say.
+            HarnessError: examples or the ledger cannot be kept where the options say, or known differences not be read.
         """
         if options.examples is not None:
             examples.see_to(options.examples)
+        self.known = known.read((known.SHIPPED, *options.known))
         self.options = options
         self.progress = progress
         self.id = run_id or uuid.uuid4().hex[:8]
         self.ledger = Ledger(options.state_dir, self.id, options.url.rstrip("/"))
         self.transport = Transport(options, self.id, self.ledger)
-        self.known = known.read((known.SHIPPED, *options.known))
         self.set_up: list[Failure] = []
         """What went wrong outside of checks."""
         self._are_many = False
@@ -153,22 +153,25 @@ class Run:
         clean_leftovers(self.options)
         left: list[str] = []
         results: list[Result] = []
+        cleaned = True  # nothing was written until now
         try:
             version = self._version()
             self.shared = Shared(self.id, version)
             self.observers = Observers(self.shared)
             before = self._snapshot("set-up")
             self.transport.observers.append(self.observers)
+            cleaned = False
             try:
                 results = self._checks()
             finally:
                 self.transport.closing = True
                 self.transport.observers.clear()
                 left = self._clean_up()
+                cleaned = True
             results += self._observed()
             results.append(self._untouched(before))
         finally:
-            self.ledger.close(keep=bool(left) or not results)
+            self.ledger.close(keep=bool(left) or not cleaned)
         results = self._judged(results, version)
         return Report(
             target=self.transport.base,
@@ -208,7 +211,9 @@ class Run:
             self.set_up.append(Failure(error.check or "list", error.what, error.expected, error.got))
             return None
         if reply.status in (401, 403) and not self.transport.observers:
-            raise HarnessError(f"{self.transport.base} refuses the credentials: {reply.message or reply.status}")
+            given = self.options.credentials.admin is not None
+            what = "refuses the credentials" if given else "asks for credentials (--token-file, --basic-file)"
+            raise HarnessError(f"{self.transport.base} {what}: {reply.message or reply.status}")
         items = reply.object.get("integrations")
         if not isinstance(items, list):
             return None
@@ -491,18 +496,19 @@ def _batches(checks: Iterable[Check], workers: int) -> Iterable[list[Check]]:
 
 
 def remove_owned(transport: Transport, ids: Iterable[str]) -> list[str]:
-    """Delete integrations by id, and those that are named after the run; name what could not be deleted."""
+    """Delete integrations by id, and those that are named after the run; name what could not be deleted.
+
+    Where the target does not give its list, that is the ids of what this run created and did not delete.
+    """
     ids = set(ids)
     owned: list[dict[str, Any]] = []
     for _ in range(2):
-        try:
-            reply = transport.send("GET", COLLECTION, check="clean-up")
-        except CheckFailed:
-            break
-        items = reply.object.get("integrations")
+        items = _listed(transport)
+        if items is None:
+            return sorted(transport.live)
         owned = [
             item
-            for item in (items if isinstance(items, list) else [])
+            for item in items
             if isinstance(item, dict)
             and (item.get("id") in ids or str(item.get("name", "")).startswith(transport.name_prefix))
         ]
@@ -511,6 +517,15 @@ def remove_owned(transport: Transport, ids: Iterable[str]) -> list[str]:
         for item in owned:
             _remove(transport, item)
     return sorted(f"{item.get('name')} ({item.get('id')})" for item in owned)
+
+
+def _listed(transport: Transport) -> list[Any] | None:
+    """Read what the target holds, None where it does not tell."""
+    try:
+        items = transport.send("GET", COLLECTION, check="clean-up").object.get("integrations")
+    except CheckFailed:
+        return None
+    return items if isinstance(items, list) else None
 
 
 def _remove(transport: Transport, item: dict[str, Any]) -> None:
@@ -535,7 +550,10 @@ def clean_leftovers(options: Options) -> list[str]:
         ledger = Ledger(options.state_dir, f"{old.run}-clean", options.url.rstrip("/"))
         transport = Transport(options, old.run, ledger)
         transport.closing = True
-        remaining = remove_owned(transport, old.ids)
+        if _listed(transport) is None:
+            remaining = [f"what run {old.run} left, which the target does not let us look for"]
+        else:
+            remaining = remove_owned(transport, old.ids)
         ledger.close(keep=False)
         if not remaining:
             old.path.unlink(missing_ok=True)

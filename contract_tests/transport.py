@@ -116,7 +116,7 @@ class Transport:
         self._local = threading.local()
         self._lock = threading.Lock()
         self._next_slot = 0.0
-        self._live: set[str] = set()
+        self.live: set[str] = set()
         """Ids of the run's integrations that were created and not yet deleted."""
         self.closing = False
         """True while the run cleans up, which no budget stops."""
@@ -219,7 +219,7 @@ class Transport:
             self._local.used = time.monotonic()
             return reply
         if self.count <= 1 and isinstance(failure, (requests.ConnectionError, requests.Timeout)):
-            raise HarnessError(f"{self.base} does not answer: {_reason(failure)}")
+            raise HarnessError(f"{self.base} does not answer: {_reason(failure)}{_way_out(failure)}")
         self.unanswered += 1
         raise CheckFailed(
             "a request got no whole answer",
@@ -305,7 +305,7 @@ class Transport:
             raise OwnershipError(f"{method} {path}: writing to {self.base} was not allowed")
         route = unquote(urlsplit(path).path)
         if not route.startswith(COLLECTION + "/"):
-            if method == "POST" and route == COLLECTION and len(self._live) >= self.options.max_live:
+            if method == "POST" and route == COLLECTION and len(self.live) >= self.options.max_live:
                 raise NoRoomError(f"more than {self.options.max_live} integrations of this run would exist")
             return
         id = route.removeprefix(COLLECTION + "/")
@@ -320,10 +320,10 @@ class Transport:
             id = reply.object.get("id")
             if isinstance(id, str) and id:
                 self.ledger.created(id)
-                self._live.add(id)
+                self.live.add(id)
         elif method == "DELETE" and (reply.status < 300 or reply.status == 404):
             # Central deletes what is very new and says 404.
-            self._live.discard(route.removeprefix(COLLECTION + "/"))
+            self.live.discard(route.removeprefix(COLLECTION + "/"))
 
     # -- secrets ----------------------------------------------------------------------------------
 
@@ -381,3 +381,15 @@ def _reason(failure: Exception | None) -> str:
     while cause is not None and (cause.__cause__ or cause.__context__) is not None:
         cause = cause.__cause__ or cause.__context__
     return f"{type(cause).__name__}: {cause}" if cause else "no answer"
+
+
+def _way_out(failure: Exception) -> str:
+    """Say what a user can do about a target that cannot be reached, where something can be done here."""
+    text = str(failure)
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return "; --ca-file FILE trusts an authority of yours, --insecure any certificate"
+    if "WRONG_VERSION_NUMBER" in text or "RECORD_LAYER_FAILURE" in text:
+        return "; perhaps it speaks plain HTTP there: try http://"
+    if "BadStatusLine" in text:
+        return "; perhaps it speaks TLS there: try https://"
+    return "; --timeout waits longer" if isinstance(failure, requests.Timeout) else ""

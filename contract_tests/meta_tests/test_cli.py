@@ -1,8 +1,16 @@
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import threading
+import time
+import urllib.request
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -91,17 +99,39 @@ def check_with_token(url: str, tmp_path: Path, reports: dict[str, Path]) -> Resu
     [
         (("http://127.0.0.1:9",), "does not answer"),
         (("ftp://x",), "ftp://x"),
+        (("http://127.0.0.1:99999",), "99999"),
+        (("http://127.0.0.1:9/v1/imageintegrations",), "try http://127.0.0.1:9"),
+        (("http://127.0.0.1:9/?x=1",), "try http://127.0.0.1:9"),
+        (("http://user:not-a-real-password@127.0.0.1:9",), "--basic-file"),
         (("--only", "no-such-check"), "no-such-check"),
+        (("--skip", "name-uniqe"), "did you mean name-unique"),
+        (("--only", "create", "--skip", "create"), "no check is left"),
+        (("--only", "credentials-masked"), "no check is left"),
+        (("--quick", "--only", "generated-valid"), "no check is left"),
+        (("--timeout", "0"), "'0'"),
+        (("--timeout", "nan"), "'nan'"),
+        (("--timeout", "25h"), "'25h'"),
+        (("--max-response-time", "-1"), "'-1'"),
+        (("--time-budget", "0s"), "'0s'"),
+        (("--max-requests", "1"), "before the first check"),
+        (("--run-id", "../elsewhere"), "../elsewhere"),
+        (("--ca-file", __file__), "no certificates"),
+        (("--token-file", os.devnull), "is empty"),
+        (("--token-file", __file__), "does not hold a token"),
+        (("--token-file", sys.executable), "not a text"),
+        (("--report-json", "/proc/nowhere/report.json"), "/proc/nowhere/report.json"),
+        (("--state-dir", "/proc/nowhere"), "--state-dir"),
         (("--rate", "fast"), "fast"),
         (("--known", "no-such-file"), "no-such-file"),
         (("http://127.0.0.1:9", "--as-deployed"), "--as-deployed"),
     ],
 )
 def test_what_the_harness_cannot_do_is_one_line_and_exit_2(tmp_path: Path, words: tuple[str, ...], named: str) -> None:
-    result = run("check", *words, "--state-dir", str(tmp_path))
-    assert result.exit_code == 2
+    result = run("check", "--state-dir", str(tmp_path), *words)
+    assert result.exit_code == 2, result.output
     assert named in result.output.splitlines()[-1]
     assert "Traceback" not in result.output
+    assert "not-a-real-password" not in result.output
 
 
 def test_refused_credentials_are_no_verdict(tmp_path: Path) -> None:
@@ -140,8 +170,126 @@ def test_a_known_difference_does_not_end_a_run_that_is_to_fail_fast(tmp_path: Pa
 def test_a_run_id_that_could_be_the_beginning_of_another_or_a_path_is_refused(id: str, tmp_path: Path) -> None:
     result = run("check", "--quick", "--run-id", id, "--state-dir", str(tmp_path))
     assert result.exit_code == 2
-    assert "small letters and digits, 40 at the most" in result.output
+    assert "is not 1 to 40 small letters and digits" in result.output
     assert not list(tmp_path.iterdir())
+
+
+def test_missing_credentials_are_asked_for(tmp_path: Path) -> None:
+    with running(Settings(auth=True)) as mock:
+        result = run("check", mock.url, "--state-dir", str(tmp_path))
+    assert result.exit_code == 2
+    assert "--token-file" in result.output
+
+
+@pytest.mark.parametrize(
+    ("entry", "named"),
+    [
+        ('check = "list"', "no reason"),
+        ('reason = "x"', "no check"),
+        ('check = "list"\nreason = "x"\nversion = "4.11"', "'version'"),
+        ('check = "list"\nreason = "x"\nversions = ["4.7"]', "4.7"),
+        ('check = "list"\nreason = "x"\nexpires = "2027-06-30"', "2027-06-30"),
+    ],
+)
+def test_a_wrong_known_difference_is_told_by_its_place(tmp_path: Path, entry: str, named: str) -> None:
+    file = tmp_path / "known.toml"
+    file.write_text(f"[[difference]]\n{entry}\n")
+    result = run("check", "--known", str(file), "--state-dir", str(tmp_path / "state"))
+    assert result.exit_code == 2
+    assert f"{file}: difference 1: " in result.output
+    assert named in result.output.splitlines()[-1]
+
+
+@contextmanager
+def answering(status: int, headers: dict[str, str], body: bytes) -> Iterator[str]:
+    """Serve one answer to every request."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(b"" if self.command == "HEAD" else body)
+
+        do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "told"),
+    [
+        (200, {"Content-Type": "text/html"}, b"<!doctype html>Welcome", "answered 200 with text/html"),
+        (302, {"Location": "https://login.example.com/"}, b"", "answered 302 to https://login.example.com/"),
+    ],
+    ids=["a page", "a login"],
+)
+def test_what_is_no_central_is_asked_after(
+    tmp_path: Path, reports: dict[str, Path], status: int, headers: dict[str, str], body: bytes, told: str
+) -> None:
+    with answering(status, headers, body) as url:
+        result = check(url, tmp_path, reports, *CHECKS, "--only", "list")
+    assert result.exit_code == 1
+    for text in (result.output, reports["markdown"].read_text("utf-8"), reports["html"].read_text("utf-8")):
+        assert f"Is {url} a Central?" in text
+        assert told in text
+
+
+def test_credentials_that_may_not_write_are_named(tmp_path: Path, reports: dict[str, Path]) -> None:
+    with running(Settings(auth=True)) as mock:
+        (tmp_path / "token").write_text("mock-read-only-token")
+        result = check(mock.url, tmp_path, reports, *CHECKS, "--token-file", str(tmp_path / "token"))
+    assert result.exit_code == 1
+    assert "may not write" in result.output
+
+
+def test_nothing_is_forgotten_that_could_not_be_looked_for(tmp_path: Path) -> None:
+    """`clean` with credentials that are refused says so, and keeps the ledger."""
+    ledger = tmp_path / "0badc0de.ledger"
+    with running(Settings(auth=True)) as mock:
+        lines = ({"run": "0badc0de", "target": mock.url, "pid": 2**22}, {"name": "central-contract-0badc0de-1"})
+        ledger.write_text("".join(f"{json.dumps(each)}\n" for each in lines))
+        refused = run("clean", mock.url, "--state-dir", str(tmp_path), CENTRAL_TOKEN="not-a-token")
+        assert refused.exit_code == 1
+        assert "still there: what run 0badc0de left" in refused.output
+        assert ledger.exists()
+        assert run("clean", mock.url, "--state-dir", str(tmp_path), CENTRAL_TOKEN="mock-admin-token").exit_code == 0
+    assert not ledger.exists()
+
+
+def listed(url: str) -> bytes:
+    with urllib.request.urlopen(f"{url}/v1/imageintegrations", timeout=10) as answer:
+        return bytes(answer.read())
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_an_interrupted_run_cleans_up_and_says_so(tmp_path: Path, sent: signal.Signals) -> None:
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from contract_tests.cli import main; main()"
+    )
+    with running() as mock:
+        words = ("check", mock.url, "--only", "many-kept", "--rate", "50/s", "--state-dir", str(tmp_path))
+        process = subprocess.Popen([sys.executable, "-c", code, *words], stderr=subprocess.PIPE, text=True)
+        while b'"name":"central-contract-' not in listed(mock.url):
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(sent)
+        told = process.communicate(timeout=30)[1]
+        assert process.returncode == 130
+        assert "Interrupted; what the run created was deleted." in told
+        assert b'"name":"central-contract-' not in listed(mock.url)
+    assert not list(tmp_path.glob("*.ledger"))
 
 
 def test_list_and_explain_know_every_check() -> None:

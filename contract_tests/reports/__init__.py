@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from contract_tests.failures import HarnessError
 from contract_tests.options import Options
 from contract_tests.run import Report
 
 
+def see_to(path: Path) -> None:
+    """Make the folder of a report before a run, which is not to be lost for want of one.
+
+    Raises:
+        HarnessError: it cannot be made or written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HarnessError(f"the report {path} cannot be written: {error.strerror}") from None
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise HarnessError(f"the report {path} cannot be written: Permission denied")
+
+
 def write(kind: str, report: Report, options: Options, path: Path) -> None:
-    """Write a report of a kind ("json", "junit", "markdown" or "html") to a file."""
+    """Write a report of a kind ("json", "junit", "markdown" or "html") to a file.
+
+    Raises:
+        HarnessError: it cannot be written.
+    """
     from contract_tests.reports import html, json_report, junit, markdown
 
     render = {"json": json_report.render, "junit": junit.render, "markdown": markdown.render, "html": html.render}[kind]
-    path.write_text(render(report, options), "utf-8")
+    text = render(report, options)
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise HarnessError(f"the report {path} cannot be written: {error.strerror}") from None

@@ -7,6 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from contract_tests.options import Options
+from contract_tests.reports.hints import hints
 from contract_tests.reports.json_report import document
 from contract_tests.run import OUTCOMES, Report
 
@@ -22,5 +23,6 @@ def render(report: Report, options: Options) -> str:
         report=value,
         outcomes=OUTCOMES,
         groups=groups,
+        hints=list(hints(report)),
         coverage={"Operation": report.answers_by(0), "Type": report.answers_by(1)},
     )

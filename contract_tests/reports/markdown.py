@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from contract_tests.options import Options
 from contract_tests.reports.curl import access, sequence
+from contract_tests.reports.hints import hints
 from contract_tests.run import FAILED, KNOWN, OUTCOMES, Report
 from contract_tests.text import diff, printable
 
@@ -25,6 +26,7 @@ def render(report: Report, options: Options) -> str:
         "|" + " ---: |" * len(OUTCOMES),
         "| " + " | ".join(str(report.count(outcome)) for outcome in OUTCOMES) + " |",
     ]
+    lines += [line for hint in hints(report) for line in ("", f"> {hint}")]
     lines += ["", *_coverage("operation", report.answers_by(0)), "", *_coverage("type", report.answers_by(1))]
     for result in report.results:
         if result.outcome != FAILED:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
 
@@ -14,6 +14,7 @@ from contract_tests.compare import Comparison
 from contract_tests.options import Options
 from contract_tests.replay import Played
 from contract_tests.reports.curl import Access, access, sequence
+from contract_tests.reports.hints import hints
 from contract_tests.run import ERROR, FAILED, KNOWN, OUTCOMES, SKIPPED, Report, Result
 from contract_tests.run import Progress as Watcher
 from contract_tests.text import diff, middle_out, printable
@@ -21,6 +22,7 @@ from mock_server import contract as contracts
 
 _STYLES = {"passed": "green", FAILED: "bold red", KNOWN: "yellow", SKIPPED: "dim", ERROR: "bold magenta"}
 _MOST_LINES = 40
+_MOST_NAMES = 12
 
 
 @contextmanager
@@ -74,12 +76,15 @@ def summary(report: Report, options: Options, console: Console | None = None) ->
     for each in report.gone:
         console.print(Text(f"GONE   {each.check}: this known difference no longer occurs", "dim"))
     for reason, checks in _skipped(report).items():
-        console.print(Text(f"SKIP   {reason}: {', '.join(checks)}", _STYLES[SKIPPED]))
+        console.print(Text(f"SKIP   {reason}: {_some(checks)}", _STYLES[SKIPPED]))
     console.print(Text(coverage(report), "dim"))
     if report.not_covered:
-        console.print(Text(f"NOT COVERED  {', '.join(report.not_covered)}", "yellow"))
+        console.print(Text(f"NOT COVERED  {_some(report.not_covered)}", "yellow"))
     if report.left_behind:
         console.print(Text(f"LEFT BEHIND  {', '.join(report.left_behind)}", "bold red"))
+        console.print(Text(f"             `central-contract clean {report.target}` tries again", "bold red"))
+    for hint in hints(report):
+        console.print(Text(f"HINT   {hint}", "bold yellow"))
     counts = ", ".join(f"{report.count(outcome)} {outcome}" for outcome in OUTCOMES if report.count(outcome))
     console.print(
         Text(
@@ -156,6 +161,12 @@ def coverage(report: Report) -> str:
         f"{len(types)} of {len(contract.types)} types, "
         f"{rules - len(report.not_covered)} of {rules} rules; statuses {', '.join(map(str, statuses)) or 'none'}"
     )
+
+
+def _some(names: Sequence[str]) -> str:
+    """Name the first of many; the JSON report has them all."""
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES + 1 else ""
+    return ", ".join(names[:_MOST_NAMES] if more else names) + more
 
 
 def _alike(report: Report) -> dict[str, list[str]]:
