@@ -33,6 +33,8 @@ MOST_RENDERED = 16_384
 """Integrations whose answers a replica keeps."""
 
 _POLL = 0.002
+_BEGINNINGS = 5
+"""How often a world is begun that is gone before it can be read."""
 
 # The fields of a world: `changes`, `count`, `ids` (how many a seed gave), `n:NAME` (an id) and `i:ID` (the number of
 # the change that made the integration, a blank, its JSON).
@@ -209,13 +211,14 @@ class RedisStore:
 
     def _asked(self, ask: Callable[[redis.Redis], Sequence[Any]]) -> Sequence[Any]:
         """Give what is found, the number of changes first; the world begins if need be."""
-        while True:
+        for _ in range(_BEGINNINGS):
             with self._connection as client:
                 found = ask(client)
                 self._keep_longer(client)
             if found[0] is not None:
                 return found
             self._begin()
+        raise unavailable(f"the store {self._connection.address} loses a world as soon as it is written")
 
     def _fields(self, *names: str) -> Sequence[Any]:
         """Give the number of changes and these fields, all of one moment."""

@@ -19,6 +19,7 @@ import yaml
 from mock_server.cli import main
 from mock_server.server import running
 from mock_server.tests.npm import installed
+from mock_server.tests.redis_server import RedisServer, missing
 
 ROOT = Path(__file__).parents[2]
 TOOLS = Path(__file__).parent / "javascript"
@@ -201,6 +202,15 @@ def test_what_the_build_installs_serves_and_is_healthy(image):
     tools = {path.name for path in (image / HOME[1:] / "bin").iterdir()}
     assert "mock-central" in tools
     assert "pip" not in tools
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(missing()), reason=missing())
+def test_what_the_build_installs_reaches_a_store(image):
+    with RedisServer() as server, started(image, "--store", server.url, cwd="/") as url:
+        assert health(url) == 0
+        server.kill()
+        assert health(url) == 1
 
 
 @pytest.mark.slow

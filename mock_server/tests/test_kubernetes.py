@@ -1,7 +1,12 @@
 """The manifest: Kubernetes takes it, and its parts agree with one another and with the mock."""
 
+import json
+import re
+from contextlib import ExitStack
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 import kubernetes_validate
 import pytest
@@ -9,7 +14,9 @@ import yaml
 
 from mock_server import control, redis_connection
 from mock_server.cli import main
-from mock_server.tests.redis_server import RedisServer, missing
+from mock_server.tests.conftest import PATH, docker
+from mock_server.tests.redis_server import PROGRAMS, RedisServer
+from mock_server.tests.test_cli import serving, url_in
 
 MANIFEST = Path(__file__).parents[2] / "deploy/kubernetes.yaml"
 OBJECTS = list(yaml.safe_load_all(MANIFEST.read_text("utf-8")))
@@ -17,8 +24,12 @@ SERVICES = {each["metadata"]["name"]: each["spec"] for each in OBJECTS if each["
 DEPLOYMENTS = {each["metadata"]["name"]: each["spec"] for each in OBJECTS if each["kind"] == "Deployment"}
 
 
+def pod(name):
+    return DEPLOYMENTS[name]["template"]["spec"]
+
+
 def container(name):
-    (only,) = DEPLOYMENTS[name]["template"]["spec"]["containers"]
+    (only,) = pod(name)["containers"]
     return only
 
 
@@ -38,12 +49,78 @@ def test_the_validator_refuses_what_is_wrong():
         kubernetes_validate.validate(wrong, kubernetes_validate.latest_version(), strict=True)
 
 
+def secret():
+    """Give the secret that the commands at the top of the manifest make, by key."""
+    literals = re.findall(r'--from-literal=(\S+?)="(.*)"', MANIFEST.read_text("utf-8"))
+    return {key: text.replace("$PASSWORD", "1a2b").replace("$(openssl rand -hex 24)", "3c4d") for key, text in literals}
+
+
+def mounted(name, folder):
+    """Write the files of a pod's secret, and give the arguments of its container with their places."""
+    volumes = {each["name"]: each["secret"] for each in pod(name)["volumes"] if "secret" in each}
+    args = container(name)["args"]
+    for mount in container(name)["volumeMounts"]:
+        for item in volumes.get(mount["name"], {}).get("items", ()):
+            (folder / item["path"]).write_text(secret()[item["key"]], "utf-8")
+            args = [each.replace(f"{mount['mountPath']}/{item['path']}", str(folder / item["path"])) for each in args]
+    return args
+
+
 def test_two_replicas_share_the_store_of_the_other_service():
     assert DEPLOYMENTS["mock-central"]["replicas"] == 2
-    store = next(word.partition("=")[2] for word in container("mock-central")["args"] if word.startswith("--store="))
-    parts = urlsplit(store)
+    parts = urlsplit(secret()["store"])
     (port,) = SERVICES[parts.hostname]["ports"]
     assert port["port"] == parts.port
+
+
+def test_each_name_of_a_secret_is_one_that_the_commands_make():
+    for each in map(pod, DEPLOYMENTS):
+        for volume in each["volumes"]:
+            if "secret" in volume:
+                assert volume["secret"]["secretName"] == "mock-central"
+                assert {item["key"] for item in volume["secret"]["items"]} <= secret().keys()
+    (variable,) = container("mock-central")["env"]
+    assert variable["name"] == "MOCK_CENTRAL_STORE"
+    assert variable["valueFrom"]["secretKeyRef"] == {"name": "mock-central", "key": "store"}
+
+
+def test_the_variables_of_services_are_kept_from_the_options():
+    """Kubernetes would set MOCK_CENTRAL_PORT to tcp://..., for the service of that name."""
+    assert "MOCK_CENTRAL_PORT" in {f"{name.upper().replace('-', '_')}_PORT" for name in SERVICES}
+    assert all(pod(name)["enableServiceLinks"] is False for name in DEPLOYMENTS)
+
+
+@pytest.mark.skipif("valkey" not in PROGRAMS, reason="there is no Valkey here")
+def test_what_the_manifest_starts_answers_as_one_and_keeps_its_secrets(tmp_path):
+    listening = ("--host=", "--port=")
+    words = [each for each in mounted("mock-central", tmp_path) if not each.startswith(listening)]
+    # The port of the test comes last and counts.
+    with RedisServer(*mounted("mock-central-store", tmp_path), kind="valkey") as server, ExitStack() as stack:
+        parts = urlsplit(secret()["store"])
+        with pytest.raises(redis_connection.StoreError, match="authenticate"):
+            redis_connection.check(server.url, "mock-central")
+        env = {
+            "MOCK_CENTRAL_STORE": secret()["store"].replace(
+                f"{parts.hostname}:{parts.port}", urlsplit(server.url).netloc
+            )
+        }
+        started = [
+            stack.enter_context(serving(*words, env=env)) for _ in range(DEPLOYMENTS["mock-central"]["replicas"])
+        ]
+        one, two = (url_in(banner) for _, banner in started)
+        body = json.dumps(docker(name="mine")).encode()
+        with urlopen(f"{one}{PATH}", body) as answer:
+            id = json.load(answer)["id"]
+        with urlopen(f"{two}{PATH}/{id}") as answer:
+            assert json.load(answer)["name"] == "mine"
+        health = container("mock-central")["readinessProbe"]["httpGet"]["path"]
+        with urlopen(f"{two}{health}") as answer:
+            assert answer.status == 200
+        with pytest.raises(HTTPError, match="401"):
+            urlopen(f"{two}/__admin/state")
+        with_token = {"Authorization": f"Bearer {secret()['control-token']}"}
+        with urlopen(Request(f"{two}/__admin/state", headers=with_token)) as answer:
+            assert answer.status == 200
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -61,9 +138,8 @@ def test_each_service_finds_its_pods_and_their_port(name):
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)
 def test_no_pod_runs_as_root_or_may_become_it(name):
-    pod = DEPLOYMENTS[name]["template"]["spec"]
-    assert pod["securityContext"]["runAsNonRoot"] is True
-    assert pod["securityContext"]["runAsUser"] > 0
+    assert pod(name)["securityContext"]["runAsNonRoot"] is True
+    assert pod(name)["securityContext"]["runAsUser"] > 0
     assert container(name)["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
@@ -76,15 +152,9 @@ def test_the_probe_asks_for_the_health():
     assert path.removeprefix(control.PREFIX) in control.document()["paths"]
 
 
-def test_the_mock_takes_the_options():
+def test_the_mock_takes_the_options(tmp_path):
     command, verb = container("mock-central")["command"]
     assert (command, verb) == ("mock-central", "serve")
-    with main.commands[verb].make_context(verb, list(container("mock-central")["args"])) as context:
+    with main.commands[verb].make_context(verb, mounted("mock-central", tmp_path)) as context:
         (port,) = (each["containerPort"] for each in container("mock-central")["ports"])
         assert (context.params["port"], context.params["host"]) == (port, "0.0.0.0")
-
-
-@pytest.mark.skipif(bool(missing()), reason=missing())
-def test_the_server_of_the_store_takes_its_options():
-    with RedisServer(*container("mock-central-store")["args"]) as server:  # the port of the test comes last and counts
-        redis_connection.check(server.url, "mock-central")

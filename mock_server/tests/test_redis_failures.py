@@ -291,6 +291,17 @@ def test_a_server_that_throws_keys_away_throws_away_whole_worlds(own_server, pol
         assert sizes <= {12, 13, 200, 201}  # the first state or the scenario, with the create or without
 
 
+def test_a_world_that_is_gone_whenever_it_was_written_is_not_begun_for_ever(replica, monkeypatch):
+    api = replica()
+    begin, client = api.central.store._begin, client_of(api)
+    monkeypatch.setattr(api.central.store, "_begin", lambda: (begin(), client.delete(api.central.store._key)))
+    answer = api.ask("GET")
+    assert is_unavailable(answer)
+    assert "as soon as it is written" in answer.message
+    monkeypatch.undo()
+    assert len(api.list()) == 12
+
+
 def test_a_world_is_one_key(replica, redis_server):
     api = replica()
     api.delete(api.created(docker(name="mine")))
