@@ -93,7 +93,7 @@ BROKEN = [
           ("{", "unexpected end of JSON input"),
           ("{}", "missing 'type' field in credentials"),
           ('{"type":"x"}', 'unknown credential type: "x"'),
-          ('{"x":%s%s}' % ("[" * 5000, "]" * 5000), "missing 'type' field in credentials"),
+          (f'{{"x":{"[" * 5000}{"]" * 5000}}}', "missing 'type' field in credentials"),
           ("[]", "json: cannot unmarshal array into Go value of type google.credentialsFile"),
           ('{"type":5}', "json: cannot unmarshal number into Go struct field credentialsFile.type of type string"),
           ('{"type":"external_account"}', "oauth2/google/externalaccount: Audience must be set"),
