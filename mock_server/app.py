@@ -6,9 +6,11 @@ automatic OPTIONS and HEAD) reaches a client.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import logging
+import posixpath
 import re
 import time
 from collections.abc import Iterable
@@ -51,6 +53,9 @@ GZIP_FROM = 1400
 
 _SHORT_BODY = 64 * 1024
 _LONGEST_HEADER = 2000
+_GRPC = "application/grpc"
+_GRPC_TYPE = re.compile(r"application/grpc(?:-web)?(?:\+.*)?")
+"""Central hands these content types to gRPC, which over HTTP/1 has nothing for them (go-grpc-http1)."""
 _FORM = "application/x-www-form-urlencoded"
 _Headers = list[tuple[str, str]]
 _Told = tuple[bytes, int, _Headers]
@@ -143,6 +148,8 @@ class MockCentral(Flask):
         if self._shortcut is not None and not self._is_hooked and (found := self._shortcut(environ)) is not None:
             return self._answer_directly(found, environ, start_response)
         _take_short_body(environ)
+        if (clean := _clean_path(environ["PATH_INFO"])) is not None:
+            return self._redirect(clean, environ, start_response)
         _override_method(environ)
         answer = super().wsgi_app(environ, start_response)
         if "mock_central.stream" in environ:
@@ -155,6 +162,16 @@ class MockCentral(Flask):
             close = getattr(answer, "close", None)
             if close is not None:
                 close()
+
+    def _redirect(self, path: str, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Send a client to the path as Go's mux writes it; the method stays what it is."""
+        query = environ["QUERY_STRING"]
+        target = percent_encoded((environ.get("SCRIPT_NAME", "") + path).encode("latin-1"), safe=_PATH_SAFE)
+        headers = [("Location", f"{target}?{query}" if query else target), ("Content-Length", "0")]
+        if access_log.isEnabledFor(logging.INFO):
+            access_log.info("%s", Line.of(environ, environ["REQUEST_METHOD"], environ["PATH_INFO"], 307, ""))
+        start_response("307 TEMPORARY REDIRECT", headers)
+        return [b""]
 
     @property
     def _is_hooked(self) -> bool:
@@ -206,9 +223,10 @@ class MockCentral(Flask):
             environ["QUERY_STRING"],
             authorization=environ.get("HTTP_AUTHORIZATION"),
         )
-        if environ["REQUEST_METHOD"] == "HEAD":  # routed as GET by werkzeug, unknown to Central
-            raise refuse(self.central.contract.rules["method-not-allowed"])
+        self._see_to_method(environ, operation.method)
         try:
+            if environ.get("CONTENT_TYPE", "").startswith(_GRPC) and _GRPC_TYPE.fullmatch(environ["CONTENT_TYPE"]):
+                raise Refusal("no-grpc", 500, 13, "Method cannot be downgraded")
             if operation.request is not None:
                 call.body = _body(environ)
                 call.content_type = environ.get("CONTENT_TYPE", "")
@@ -224,11 +242,15 @@ class MockCentral(Flask):
         self._log(environ, call, status, rule, started)
         return _finished(environ, body, status, headers)
 
+    def _see_to_method(self, environ: WSGIEnvironment, method: str) -> None:
+        """Refuse HEAD, routed as GET by werkzeug, and methods in lower case: Central knows neither."""
+        if environ["REQUEST_METHOD"] != method:
+            raise refuse(self.central.contract.rules["method-not-allowed"])
+
     def accompany(self, companion: Companion) -> Response:
         """Answer a path beside the image integrations."""
         environ = request.environ
-        if environ["REQUEST_METHOD"] == "HEAD":
-            raise refuse(self.central.contract.rules["method-not-allowed"])
+        self._see_to_method(environ, companion.method)
         started = time.perf_counter()
         central = environ.get("mock_central.central") or self.central
         authorization = environ.get("HTTP_AUTHORIZATION")
@@ -317,6 +339,20 @@ def _take_short_body(environ: WSGIEnvironment) -> None:
         environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(int(length)))
 
 
+_UNCLEAN = re.compile(r"//|/\.\.?(?:/|$)")
+_PATH_SAFE = "/$&+,:;=@!'()*~"
+
+
+def _clean_path(path: str) -> str | None:
+    """Give a path below /v1/ without its doubled slashes and dots; None where it has none (Go net/http: ServeMux)."""
+    if _UNCLEAN.search(path) is None:
+        return None
+    clean = posixpath.normpath("/" + path.lstrip("/"))
+    if path.endswith("/") and clean != "/":
+        clean += "/"
+    return clean if clean.startswith("/v1/") else None
+
+
 def _override_method(environ: WSGIEnvironment) -> None:
     """Run the method that a form POST names in a header; its fields become the query (grpc-gateway)."""
     override = environ.get("HTTP_X_HTTP_METHOD_OVERRIDE")
@@ -336,10 +372,21 @@ def _finished(environ: WSGIEnvironment, body: bytes, status: int, headers: _Head
     """Write a body in the form that was asked for: indented, compressed."""
     if environ.get("HTTP_ACCEPT") == "application/json+pretty" or _PRETTY_KEY.search(environ["QUERY_STRING"]):
         body = protojson.indented(body)
-    if len(body) >= GZIP_FROM and "gzip" in environ.get("HTTP_ACCEPT_ENCODING", ""):
+    if len(body) >= GZIP_FROM and _accepts_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")):
         body = gzip.compress(body, compresslevel=1)
         headers.append(("Content-Encoding", "gzip"))
     return body, status, headers
+
+
+def _accepts_gzip(header: str) -> bool:
+    """Tell whether gzip has a weight above zero, as Central's gzip handler reads it."""
+    weight = 0.0
+    for each in header.split(","):
+        coding, *parameters = (part.strip() for part in each.split(";"))
+        if coding.lower() == "gzip":
+            with contextlib.suppress(ValueError):  # what is no number does not count
+                weight = next((float(part[2:]) for part in reversed(parameters) if part.startswith("q=")), 1.0)
+    return weight > 0
 
 
 def _header_text(text: str) -> str:

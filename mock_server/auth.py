@@ -11,6 +11,8 @@ from mock_server.contract import Contract, Operation
 from mock_server.errors import Refusal, refuse
 from mock_server.gotext import quote
 
+_UNPRINTABLE = 'header key "authorization" contains value with non-printable ASCII characters'
+
 READ, WRITE, NOTHING = "read", "write", "nothing"
 
 
@@ -40,8 +42,11 @@ class Auth:
 
         Raises:
             Refusal: writes answer 401 or 403; reads answer 403 in every case, because Central
-                tries two ways in and tells why both failed (pkg/grpc/authz/or/or.go).
+                tries two ways in and tells why both failed (pkg/grpc/authz/or/or.go). A header that gRPC
+                cannot carry is a 500, asked for or not.
         """
+        if header and not (header.isascii() and header.isprintable()):
+            raise Refusal("header-text", 500, 13, _UNPRINTABLE)
         if not self.enforced:
             return
         try:
@@ -62,7 +67,7 @@ class Auth:
         Raises:
             Refusal: 401, the caller is not known.
         """
-        if header[:7].lower() == "bearer ":
+        if header[:7].lower() == "bearer " and len(header) > 7:
             return self.token_permission(header[7:])
         if header.startswith("Basic "):
             self.check_basic(header[6:])

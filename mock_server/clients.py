@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mock_server import gojson, google_credentials
+from mock_server import goaddr, gojson, google_credentials
 from mock_server.contract import Contract
 from mock_server.errors import Problem, listed, problem
 from mock_server.gotext import quote
@@ -269,11 +269,24 @@ class Clients:
 
     def scanner_v4(self, integration: Integration) -> Problem | None:
         """pkg/scanners/scannerv4/scannerv4.go."""
-        return self._if("scannerV4" not in integration, "scanner-v4-config-required")
+        return self._scanner_v4(integration, "scanner-v4-config-required")
 
     def scanner_v4_node(self, integration: Integration) -> Problem | None:
         """pkg/scanners/scannerv4/scannerv4.go, the node scanner."""
-        return self._if("scannerV4" not in integration, "scanner-v4-node-config-required")
+        return self._scanner_v4(integration, "scanner-v4-node-config-required")
+
+    def _scanner_v4(self, integration: Integration, member_rule: str) -> Problem | None:
+        config = integration.get("scannerV4")
+        if config is None:
+            return self._if(True, member_rule)
+        return self._address("scanner-v4-indexer-address", config["indexerEndpoint"]) or self._address(
+            "scanner-v4-matcher-address", config["matcherEndpoint"]
+        )
+
+    def _address(self, rule: str, address: str) -> Problem | None:
+        """pkg/scannerv4/client/options.go; an empty address stands for that of Central's own scanner."""
+        reason = goaddr.host_port_fault(address) if address else None
+        return self._if(reason is not None, rule, reason=f"address {address}: {reason}")
 
     # -- putting to use: pkg/images/integration/set_impl.go, central/enrichment ----------------
 

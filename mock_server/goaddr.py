@@ -1,4 +1,4 @@
-"""Why Go does not take a text for an IP address (Go ``net/netip``: ``ParseAddr``)."""
+"""Why Go does not take a text for an IP address (Go ``net/netip``: ``ParseAddr``), or for a host and a port."""
 
 from __future__ import annotations
 
@@ -17,6 +17,26 @@ def fault(text: bytes) -> str | None:
     if kind == ord("%"):
         return "missing IPv6 address"
     return _ipv4_fault(text) if kind == ord(".") else _ipv6_fault(text)
+
+
+def host_port_fault(text: str) -> str | None:
+    """Give Go's reason why `text` is no host with a port behind it, or None for one (Go ``net``: ``SplitHostPort``)."""
+    colon = text.rfind(":")
+    if colon < 0:
+        return "missing port in address"
+    inside, behind = 0, 0  # where no bracket may stand: "[" from the one on, "]" from the other
+    if text.startswith("["):
+        close = text.find("]")
+        if close < 0:
+            return "missing ']' in address"
+        if close + 1 != colon:
+            return f"{'too many colons' if text[close + 1 : close + 2] == ':' else 'missing port'} in address"
+        inside, behind = 1, close + 1
+    elif ":" in text[:colon]:
+        return "too many colons in address"
+    if "[" in text[inside:]:
+        return "unexpected '[' in address"
+    return "unexpected ']' in address" if "]" in text[behind:] else None
 
 
 def _at(reason: str, rest: bytes) -> str:

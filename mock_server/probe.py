@@ -6,9 +6,12 @@ texts are those that Central's clients give (pkg/registries, pkg/scanners).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from http import HTTPStatus
+from typing import Any
 
 from mock_server import gourl
 from mock_server.contract import Contract
@@ -59,40 +62,86 @@ class Probe:
     def registry_reachable(self, integration: Integration) -> Problem | None:
         """Play the network part of a test; None when it passes."""
         endpoint = self._endpoint(integration)
-        if integration["type"] == "scannerv4" or not endpoint:
+        if integration["type"] == "scannerv4" or endpoint is None:
             return None
-        try:
-            host = gourl.host_name("http://" + endpoint.removeprefix("https://").removeprefix("http://"))
-        except gourl.UrlError:
+        asked = _asked(integration["type"], endpoint)
+        outcome = self._outcome(endpoint)
+        if _MISADDRESSED.match(asked) is None and outcome == "pass":
             return None
-        outcome = next((r.outcome for r in self.probe_rules if fnmatchcase(host.lower(), r.host)), "pass")
-        if outcome == "pass":
-            return None
-        reason = _reason(integration, endpoint, host, outcome)
+        reason = _reason(integration, asked, endpoint, outcome)
         return problem(self.contract.rules["registry-reachable"], reason=reason)
 
-    def _endpoint(self, integration: Integration) -> str:
+    def _endpoint(self, integration: Integration) -> str | None:
         member = config_member(self.contract.integration, integration)
-        endpoint: str = integration[member].get("endpoint", "") if member else ""
+        config: Mapping[str, Any] = integration[member] if member else {}
+        endpoint: str | None = config.get("endpoint")
+        if member == "ecr" and endpoint == "":
+            return f"{config['registryId']}.dkr.ecr.{config['region']}.amazonaws.com"
         return endpoint
 
+    def _outcome(self, endpoint: str) -> str:
+        host = _host(endpoint).lower()
+        return next((rule.outcome for rule in self.probe_rules if fnmatchcase(host, rule.host)), "pass")
 
-def _reason(integration: Integration, endpoint: str, host: str, outcome: str) -> str:
-    kind = integration["type"]
-    url = endpoint if "://" in endpoint else "https://" + endpoint
-    url = url.rstrip("/")
+
+_PATHS = {
+    "ecr": "/v2/_catalog",
+    "artifactory": "/v2/_catalog",
+    "clair": "/v1/namespaces",
+    "clairV4": "/indexer/api/v1/index_state",
+    "clairify": "/scanner/ping",
+}
+"""What the client of a type asks for; that of any other asks for /v2/."""
+_MISADDRESSED = re.compile(r"(?!https?://[^/?#])(?:https?:|(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):)?")
+"""What Go's HTTP client sends to nobody: a URL without a host, or of another scheme."""
+
+
+_PASSWORD = re.compile(r"^(https?://[^/?#:]*):[^/?#]*@")
+
+
+def _asked(kind: str, endpoint: str) -> str:
+    """Give the URL that a client asks, as pkg/urlfmt writes it: whatever starts with "http" has a scheme already."""
+    scheme = "http" if kind == "clairify" else "https"
+    url = endpoint if endpoint.startswith("http") else f"{scheme}://{endpoint}"
+    return _PASSWORD.sub(r"\1:***@", url.rstrip("/") + _PATHS.get(kind, "/v2/"))
+
+
+def _host(endpoint: str) -> str:
+    try:
+        return gourl.host_name("http://" + endpoint.removeprefix("https://").removeprefix("http://"))
+    except gourl.UrlError:
+        return ""
+
+
+def _reason(integration: Integration, asked: str, endpoint: str, outcome: str) -> str:
+    kind, status = integration["type"], _STATUSES.get(outcome)
+    misaddressed = _MISADDRESSED.match(asked)
+    if misaddressed is not None:
+        status = None
     if kind == "quay" and not integration.get("quay", {}).get("oauthToken"):
-        received = f"http status code {_STATUSES[outcome]}" if outcome in _STATUSES else "error"
+        received = "error" if status is None else f"http status code {status}"
         return f"received {received} from Quay; check Central logs for the full error"
-    if kind == "clair" and outcome in _STATUSES:
-        return f"Received status code {_STATUSES[outcome]}, but expected 200"
-    path = {
-        "ecr": "/v2/_catalog",
-        "artifactory": "/v2/_catalog",
-        "clair": "/v1/namespaces",
-        "clairV4": "/indexer/api/v1/index_state",
-        "clairify": "/scanner/ping",
-    }.get(kind, "/v2/")
-    if outcome in _NETWORK:
-        return f'Get "{url}{path}": {_NETWORK[outcome].format(host=host)}'
-    return f'Get "{url}{path}": http: non-successful response (status={_STATUSES[outcome]} body="")'
+    if status is not None:
+        return _answered(kind, asked, status)
+    if misaddressed is None:
+        failure = _NETWORK[outcome].format(host=_host(endpoint))
+    elif asked.startswith(("http:", "https:")):
+        failure = "http: no Host in request URL"
+    else:
+        failure = f'unsupported protocol scheme "{misaddressed["scheme"] or ""}"'
+    start = "test request could not be completed: " if kind == "clairV4" else ""
+    return f'{start}Get "{asked}": {failure}'
+
+
+def _answered(kind: str, asked: str, status: int) -> str:
+    """Give the words of a client for an answer with a status of failure and without a body."""
+    if kind == "clair":
+        return f"Received status code {status}, but expected 200"
+    if kind == "clairV4":
+        return f"received status code {status}"
+    if kind == "clairify":
+        phrase = HTTPStatus(status).phrase
+        return (
+            "error scan not found" if status == 404 else f"Expected status code 2XX. Received {status} {phrase}. Body: "
+        )
+    return f'Get "{asked}": http: non-successful response (status={status} body="")'

@@ -133,6 +133,8 @@ NOT_CREATED: Mapping[str, Change] = {
     "google-scanner-no-workload-identity": ("google", {"google": {"wifEnabled": True}}),
     "scanner-v4-config-required": ("scannerv4", {"scannerV4": None}),
     "scanner-v4-node-config-required": ("scannerv4", {"categories": NODE, "scannerV4": None}),
+    "scanner-v4-indexer-address": ("scannerv4", {"scannerV4": {"indexerEndpoint": "indexer.example.com"}}),
+    "scanner-v4-matcher-address": ("scannerv4", {"scannerV4": {"matcherEndpoint": "https://matcher.example.com:8443"}}),
 }
 
 LABELS = {

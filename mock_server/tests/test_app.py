@@ -30,14 +30,12 @@ ROUTES = [
     ("GET", "/v1", 404),
     ("GET", "/", 404),
     ("GET", "/v1/ImageIntegrations", 404),
-    ("GET", "/v1//imageintegrations", 404),
     ("GET", f"{PATH}/a/b", 404),
     ("GET", f"{PATH}/a%2Fb", 404),
-    ("GET", f"{PATH}//", 404),
     ("POST", f"{PATH}/test/", 404),
     ("POST", f"{PATH}/test/updated/", 404),
-    *((method, PATH, 501) for method in ("PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "TRACE", "BREW")),
-    *((method, f"{PATH}/{ID}", 501) for method in ("POST", "OPTIONS", "HEAD", "TRACE")),
+    *((method, PATH, 501) for method in ("PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "TRACE", "BREW", "get", "Post")),
+    *((method, f"{PATH}/{ID}", 501) for method in ("POST", "OPTIONS", "HEAD", "TRACE", "get", "delete")),
     ("POST", f"{PATH}/", 501),
     ("GET", f"{PATH}/test/updated", 501),
     ("GET", f"{PATH}/", 400),
@@ -58,6 +56,42 @@ def test_a_request_is_routed_as_the_gateway_routes_it(api, method, target, statu
         assert is_error(answer, 404, 5, "Not Found")
     elif status == 501:
         assert is_error(answer, 501, 12, "Method Not Allowed")
+
+
+CLEANED = [
+    ("/v1//imageintegrations", PATH),
+    ("//v1/imageintegrations", PATH),
+    ("/v1/./imageintegrations", PATH),
+    ("/v1/x/../imageintegrations", PATH),
+    (f"{PATH}/../../v1/imageintegrations/", f"{PATH}/"),
+    (f"{PATH}/.", PATH),
+    (f"{PATH}//", f"{PATH}/"),
+    (f"{PATH}//{ID}", f"{PATH}/{ID}"),
+    (f"{PATH}//a%20b%3F?name=x&pretty", f"{PATH}/a%20b%3F?name=x&pretty"),
+]
+
+
+@pytest.mark.parametrize(("target", "clean"), CLEANED, ids=[each[0] for each in CLEANED])
+def test_a_path_with_doubled_slashes_or_dots_leads_to_the_clean_one(api, target, clean):
+    for method in ("GET", "POST", "PUT", "BREW"):
+        answer = ask(api.app, method, target, {})
+        assert (answer.status, answer.headers["location"], answer.body) == (307, clean, b"")
+
+
+@pytest.mark.parametrize("target", ["/v1/imageintegrations/...", f"{PATH}/a..b", "//", "/x//y", "/v1/../x"])
+def test_any_other_path_leads_nowhere(api, target):
+    assert ask(api.app, "GET", target).status == 404
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/grpc", "application/grpc-web", "application/grpc+proto", "application/grpc-web+json"]
+)
+def test_grpc_is_not_for_the_gateway(api, content_type):
+    for method, rest in (("GET", ""), ("POST", ""), ("DELETE", f"/{ID}")):
+        answer = api.ask(method, rest, docker() if method == "POST" else None, {"Content-Type": content_type})
+        assert is_error(answer, 500, 13, "Method cannot be downgraded")
+    assert len(api.list()) == 12
+    assert api.ask("POST", "", docker(), {"Content-Type": "application/grpcs"}).status == 200
 
 
 def test_an_id_that_is_not_there_is_shown_decoded(api):
@@ -173,6 +207,24 @@ def test_a_large_answer_is_compressed_on_request(api):
     assert int(zipped.headers["content-length"]) == len(zipped.body) < len(plain.body)
     assert "content-encoding" not in plain.headers
     assert "content-encoding" not in api.ask("GET", f"/{ID}", headers={"Accept-Encoding": "gzip"}).headers
+
+
+@pytest.mark.parametrize(
+    ("accepted", "zipped"),
+    [
+        *(
+            (text, True)
+            for text in ("gzip", "GZIP", "br, gzip;q=0.5", "gzip;q=0.001", "gzip, identity;q=0", "gzip;q=0,gzip")
+        ),
+        *(
+            (text, False)
+            for text in ("", "*", "x-gzip", "gzip;q=0", "gzip ; q=0", "gzip;q=x", "deflate", "gzip,gzip;q=0")
+        ),
+    ],
+)
+def test_an_answer_is_compressed_where_gzip_has_a_weight(api, accepted, zipped):
+    headers = api.ask("GET", headers={"Accept-Encoding": accepted}).headers
+    assert ("content-encoding" in headers) is zipped
 
 
 def test_texts_stand_in_answers_unescaped(api):

@@ -134,6 +134,25 @@ BROKEN = [
        "endpoint parameter must be defined for Clairify") for category in ("SCANNER", "NODE_SCANNER")),
     ("scanner-v4-config-required", "scannerv4", "SCANNER", {}, "scanner V4 configuration required"),
     ("scanner-v4-node-config-required", "scannerv4", "NODE_SCANNER", {}, "scanner v4 configuration required"),
+    *(("scanner-v4-indexer-address", "scannerv4", category, {"scannerV4": {"indexerEndpoint": address}},
+       f"invalid indexer address (want [host]:port): address {address}: {reason}")
+      for category in ("SCANNER", "NODE_SCANNER")
+      for address, reason in (
+          ("indexer", "missing port in address"),
+          ("https://indexer:1", "too many colons in address"),
+          ("[::1]", "missing port in address"),
+          ("[::1", "missing ']' in address"),
+          ("[::1]x:1", "missing port in address"),
+          ("[::1]::1", "too many colons in address"),
+          ("a[b:1", "unexpected '[' in address"),
+          ("[a]]:1", "missing port in address"),
+          ("a]b:1", "unexpected ']' in address"),
+      )),
+    ("scanner-v4-matcher-address", "scannerv4", "SCANNER", {"scannerV4": {"matcherEndpoint": " "}},
+     "invalid matcher address (want [host]:port): address  : missing port in address"),
+    ("scanner-v4-indexer-address", "scannerv4", "SCANNER",
+     {"scannerV4": {"indexerEndpoint": "a", "matcherEndpoint": "b"}},
+     "invalid indexer address (want [host]:port): address a: missing port in address"),
 ]
 # fmt: on
 CASES = [pytest.param(*each, id=f"{each[0]}-{index}") for index, each in enumerate(BROKEN)]
@@ -163,8 +182,9 @@ def test_every_rule_of_a_type_has_a_broken_example_here():
     assert rules - {each[0] for each in BROKEN} == elsewhere
 
 
+DOCKER_FAMILY = ("docker", "artifactory", "nexus", "rhel", "ghcr")
 WORKING: list[tuple[str, str, dict[str, Any]]] = [
-    *((type, "REGISTRY", {"docker": {}}) for type in ("docker", "artifactory", "nexus", "rhel", "ghcr")),
+    *((type, "REGISTRY", {"docker": {"endpoint": "d"}}) for type in DOCKER_FAMILY),
     ("quay", BOTH, {"quay": {"endpoint": "q"}}),
     ("quay", "REGISTRY", {"quay": {"endpoint": "q", "registryRobotCredentials": ROBOT}}),
     ("quay", BOTH, {"quay": {"endpoint": "q", "oauthToken": "t", "registryRobotCredentials": ROBOT}}),
@@ -194,6 +214,7 @@ WORKING: list[tuple[str, str, dict[str, Any]]] = [
     ("clairV4", "SCANNER", {"clairV4": {"endpoint": "c"}}),
     ("clairify", "SCANNER NODE_SCANNER", {"clairify": {"endpoint": "c"}}),
     ("scannerv4", "SCANNER NODE_SCANNER", {"scannerV4": {}}),
+    ("scannerv4", "SCANNER NODE_SCANNER", {"scannerV4": {"indexerEndpoint": "i:1", "matcherEndpoint": "[::1]:x"}}),
 ]
 
 
@@ -206,6 +227,14 @@ def test_the_least_that_a_type_needs_is_taken(type, categories, member):
     sent = {"id": id, "name": "n", "type": type, "categories": categories.split(), **member}
     for answer in (api.test(sent), api.put(id, sent), api.put(id, sent | {"skipTestIntegration": True})):
         assert (answer.status, answer.json) == (200, {})
+
+
+@pytest.mark.parametrize("type", DOCKER_FAMILY)
+def test_the_docker_family_needs_no_field_but_a_host_to_test(type):
+    api = Api()
+    sent = {"name": "n", "type": type, "categories": ["REGISTRY"], "docker": {}}
+    assert "no Host in request URL" in api.create(sent).message
+    assert api.create(sent | {"skipTestIntegration": True}).status == 200
 
 
 def test_every_type_and_category_of_the_contract_works():

@@ -47,26 +47,68 @@ UNAUTHORIZED = 'Get "https://unauthorized.io{}": http: non-successful response (
     [
         *((type, "/v2/") for type in ("docker", "nexus", "rhel", "ghcr", "azure", "artifactregistry", "google", "ibm")),
         *((type, "/v2/_catalog") for type in ("ecr", "artifactory")),
-        ("clairV4", "/indexer/api/v1/index_state"),
-        ("clairify", "/scanner/ping"),
     ],
 )
 def test_a_failed_test_names_what_was_asked(api, type, path):
-    label = "image scanner integration: " if type.startswith("clair") else "registry integration: "
+    label = "registry integration: "
     assert outcome(api, type, "r.invalid") == label + UNREACHABLE.format(path)
     assert outcome(api, type, "unauthorized.io") == label + UNAUTHORIZED.format(path)
 
 
-def test_quay_without_a_token_and_clair_have_words_of_their_own(api):
+@pytest.mark.parametrize(
+    ("type", "endpoint", "text"),
+    [
+        ("clair", "r.invalid", 'Get "https://r.invalid/v1/namespaces": dial tcp: lookup r.invalid: no such host'),
+        ("clairV4", "r.invalid",
+         ('test request could not be completed: Get "https://r.invalid/indexer/api/v1/index_state": '
+          "dial tcp: lookup r.invalid: no such host")),
+        ("clairify", "r.invalid", 'Get "http://r.invalid/scanner/ping": dial tcp: lookup r.invalid: no such host'),
+        ("clair", "unauthorized.io", "Received status code 401, but expected 200"),
+        ("clairV4", "unauthorized.io", "received status code 401"),
+        ("clairify", "unauthorized.io", "Expected status code 2XX. Received 401 Unauthorized. Body: "),
+        ("clairify", "missing.corp", "error scan not found"),
+    ],
+)  # fmt: skip
+def test_scanners_have_words_of_their_own(type, endpoint, text):
+    api = Api(probe_rules=(ProbeRule("missing.corp", "missing"), *DEFAULT_RULES))
+    assert outcome(api, type, endpoint) == f"image scanner integration: {text}"
+
+
+MISADDRESSED = [
+    ("", "https:/v2/", "http: no Host in request URL"),
+    ("/", "https:/v2/", "http: no Host in request URL"),
+    ("http://", "http:/v2/", "http: no Host in request URL"),
+    ("https://", "https:/v2/", "http: no Host in request URL"),
+    ("//quay.example.com", "https:////quay.example.com/v2/", "http: no Host in request URL"),
+    ("httpbin.example.com", "httpbin.example.com/v2/", 'unsupported protocol scheme ""'),
+    ("http.example.com:5000", "http.example.com:5000/v2/", 'unsupported protocol scheme "http.example.com"'),
+]
+
+
+@pytest.mark.parametrize(("endpoint", "asked", "reason"), MISADDRESSED, ids=[repr(each[0]) for each in MISADDRESSED])
+def test_a_request_to_nobody_fails_whatever_the_rules_say(endpoint, asked, reason):
+    api = Api(probe_rules=(ProbeRule("*", "pass"),))
+    assert outcome(api, "docker", endpoint) == f'registry integration: Get "{asked}": {reason}'
+    assert api.create(docker(docker={"endpoint": endpoint})).status == 200
+
+
+def test_the_error_of_a_test_shows_no_password_of_the_endpoint(api):
+    assert 'Get "https://robot:***@r.invalid/v2/"' in outcome(api, "docker", "https://robot:secret@r.invalid")
+
+
+def test_ecr_without_an_endpoint_is_asked_under_its_name_at_amazon():
+    api = Api(probe_rules=(ProbeRule("*.amazonaws.com", "unauthorized"),))
+    sent = example("ecr")
+    host = f"{sent['ecr']['registryId']}.dkr.ecr.{sent['ecr']['region']}.amazonaws.com"
+    assert f'Get "https://{host}/v2/_catalog"' in outcome(api, "ecr", "")
+
+
+def test_quay_without_a_token_has_words_of_its_own(api):
     start = "registry integration: received "
     assert outcome(api, "quay", "r.invalid") == f"{start}error from Quay; check Central logs for the full error"
     assert outcome(api, "quay", "unauthorized.io") == (
         f"{start}http status code 401 from Quay; check Central logs for the full error"
     )
-    assert outcome(api, "clair", "unauthorized.io") == (
-        "image scanner integration: Received status code 401, but expected 200"
-    )
-    assert "/v1/namespaces" in outcome(api, "clair", "r.invalid")
 
 
 def test_quay_with_a_token_is_asked_like_docker(api):
