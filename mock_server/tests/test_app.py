@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mock_server import central
 from mock_server import contract as contracts
 from mock_server.central import MAX_MESSAGE
 from mock_server.tests.conftest import PATH, Answer, Api, ask, changed, docker, example, fields
@@ -238,6 +239,14 @@ def test_a_message_of_more_than_24_mebibytes_is_too_large(api):
     assert size - 10 < int(answer.message.partition("(")[2].partition(" ")[0]) < size + 10
     assert (answer.status, answer.json["code"], answer.rule) == (429, 8, "message-size")
     assert api.ask("POST", "", b" " * MAX_MESSAGE + json.dumps(docker()).encode()).status == 200
+
+
+def test_a_short_body_can_be_a_large_message(monkeypatch, api):
+    """A negative number of a category has two digits in JSON, and ten bytes in binary form."""
+    monkeypatch.setattr(central, "MAX_MESSAGE", 1000)
+    sent = docker(categories=[-1] * 100)
+    assert len(json.dumps(sent)) < 1000
+    assert api.ask("POST", "", sent).rule == "message-size"
 
 
 def test_a_body_that_no_mock_should_read_is_refused_unread(api):
