@@ -363,6 +363,44 @@ def test_a_browser_is_told_beforehand_what_it_may_send():
     assert {"GET", "POST", "PUT", "PATCH", "DELETE"} <= {*answer.headers["access-control-allow-methods"].split(", ")}
 
 
+PREFLIGHT = {"Origin": ORIGIN, "Access-Control-Request-Method": "PATCH"}
+TOLD = {
+    "preflight": ("OPTIONS", PATH, PREFLIGHT, 204),
+    "preflight of an unknown path": ("OPTIONS", "/v1/nothing", PREFLIGHT, 204),
+    "preflight of a companion": ("OPTIONS", "/v1/metadata", PREFLIGHT, 204),
+    "preflight in a world": ("OPTIONS", f"/__world/a{PATH}", PREFLIGHT, 204),
+    "no preflight": ("OPTIONS", PATH, {}, 501),
+    "an operation": ("GET", PATH, {}, 200),
+    "a refusal": ("GET", f"{PATH}/x", {}, 404),
+    "HEAD": ("HEAD", PATH, {}, 501),
+    "HEAD of a companion": ("HEAD", "/v1/metadata", {}, 501),
+    "a companion": ("GET", "/v1/metadata", {}, 200),
+    "an unknown path": ("GET", "/v1/nothing", {}, 404),
+    "a wrong method": ("PATCH", PATH, {}, 501),
+    "too large": ("POST", PATH, {"Content-Length": str(11 * MAX_MESSAGE)}, 429),
+    "a trouble": ("GET", PATH, {"Prefer": "code=503"}, 503),
+    "a preference that is none": ("GET", PATH, {"Prefer": "code=99"}, 400),
+    "another method": ("POST", f"{PATH}/x", {"Content-Type": FORM, "X-HTTP-Method-Override": "DELETE"}, 404),
+}
+
+
+@pytest.mark.parametrize(("method", "target", "headers", "status"), TOLD.values(), ids=TOLD.keys())
+def test_the_log_and_the_journal_tell_the_status_that_is_sent(caplog, method, target, headers, status):
+    api = Api(cors=ORIGIN)
+    with caplog.at_level(logging.INFO, "mock_central.access"):
+        assert ask(api.app, method, target, headers=headers).status == status
+    assert [each.args[0].status for each in caplog.records] == [status]
+    worlds = api.app.entrance.worlds
+    journal = (worlds.get("a") if "/__world/a" in target else worlds.default).journal
+    assert [(each.status, bool(each.rule)) for each in journal.found()] == [(status, status >= 400)]
+
+
+def test_a_preflight_is_not_passed_to_the_upstream():
+    """Nobody listens there."""
+    api = Api(cors=ORIGIN, upstream="http://127.0.0.1:9")
+    assert ask(api.app, "OPTIONS", "/v1/other", headers=PREFLIGHT).status == 204
+
+
 def test_options_is_no_operation_without_a_preflight():
     assert Api(cors=ORIGIN).ask("OPTIONS").status == 501
 
