@@ -29,7 +29,7 @@ from mock_server.central import MAX_MESSAGE, AnswerContractError, Central
 from mock_server.companions import COMPANIONS, Companion
 from mock_server.contract import Contract, Operation
 from mock_server.control import Control
-from mock_server.entrance import CONTROL, Entrance
+from mock_server.entrance import CONTROL, Entrance, is_preflight
 from mock_server.errors import Refusal, refuse
 from mock_server.logs import Line
 from mock_server.operations import HANDLERS, Call, Handler, check_complete
@@ -179,7 +179,10 @@ class MockCentral(Flask):
         return bool(self.before_request_funcs or self.after_request_funcs or self.teardown_request_funcs)
 
     def preprocess_request(self) -> ResponseReturnValue | None:
-        """Refuse what was refused on the way in, before anything is done."""
+        """Answer a preflight, and refuse what was refused on the way in, before anything is done."""
+        if self.settings.cors is not None and is_preflight(request.environ) and _is_open_to(self.settings.cors):
+            self._log_beside(request.environ, "OPTIONS", request.path, 204)
+            return _preflight()
         refusal = request.environ.get("mock_central.refusal")
         if refusal is not None:
             operation = self.central.contract.operations.get(request.endpoint or "")
@@ -256,10 +259,8 @@ class MockCentral(Flask):
         authorization = environ.get("HTTP_AUTHORIZATION")
         found = companion.answered(central, authorization, environ["QUERY_STRING"], _body(environ))
         headers = [*_JSON_HEADERS, _GATEWAY_HEADER] if companion.gateway else [*_JSON_HEADERS]
-        if access_log.isEnabledFor(logging.INFO):
-            seconds = time.perf_counter() - started
-            line = Line.of(environ, companion.method, companion.path, companion.status, "", seconds)
-            access_log.info("%s", line)
+        seconds = time.perf_counter() - started
+        self._log_beside(environ, companion.method, companion.path, companion.status, seconds=seconds)
         body = b"" if found is None else protojson.render(found)
         return Response(*_finished(environ, body, companion.status, headers))
 
@@ -290,10 +291,21 @@ class MockCentral(Flask):
             error = _panic(request.environ, error)
         assert isinstance(error, Refusal)
         request.environ["mock_central.rule"] = error.rule
-        if access_log.isEnabledFor(logging.INFO):
-            line = Line.of(request.environ, request.method, request.path, error.status, error.rule)
-            access_log.info("%s", line)
+        self._log_beside(request.environ, request.method, request.path, error.status, error.rule)
         return Response(*_finished(request.environ, *self._refused(error)))
+
+    def _log_beside(
+        self,
+        environ: WSGIEnvironment,
+        method: str,
+        path: str,
+        status: int,
+        rule: str = "",
+        seconds: float | None = None,
+    ) -> None:
+        """Log an answer that is no operation's."""
+        if access_log.isEnabledFor(logging.INFO):
+            access_log.info("%s", Line.of(environ, method, path, status, rule, seconds))
 
     def _log(self, environ: WSGIEnvironment, call: Call, status: int, rule: str, started: float) -> None:
         if not access_log.isEnabledFor(logging.INFO):
@@ -395,16 +407,24 @@ def _header_text(text: str) -> str:
     return safe if len(safe) <= _LONGEST_HEADER else safe[:_LONGEST_HEADER] + "..."
 
 
+def _is_open_to(origin: str) -> bool:
+    """Tell whether pages of `origin` may ask for this path: control calls show what is stored, not for every page."""
+    return origin != "*" or not request.path.startswith(CONTROL)
+
+
+def _preflight() -> Response:
+    response = Response(status=204)
+    response.headers["Access-Control-Allow-Methods"] = "GET, POST, PUT, PATCH, DELETE"
+    asked = request.headers.get("Access-Control-Request-Headers", "")
+    response.headers["Access-Control-Allow-Headers"] = _header_text(asked)
+    response.headers["Access-Control-Max-Age"] = "600"
+    return response
+
+
 def _allow_origin(origin: str, response: Response) -> Response:
     """Let a browser page of `origin` read the answer; Central itself never does."""
-    if origin == "*" and request.path.startswith(CONTROL):
-        return response  # it shows what is stored, which is not for every page
-    if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
-        response = Response(status=204)
-        response.headers["Access-Control-Allow-Methods"] = "GET, POST, PUT, PATCH, DELETE"
-        asked = request.headers.get("Access-Control-Request-Headers", "")
-        response.headers["Access-Control-Allow-Headers"] = _header_text(asked)
-        response.headers["Access-Control-Max-Age"] = "600"
+    if not _is_open_to(origin):
+        return response
     response.headers["Access-Control-Allow-Origin"] = origin
     response.headers["Access-Control-Expose-Headers"] = f"{RULE_HEADER}, {WARNING_HEADER}, Preference-Applied"
     if origin != "*":

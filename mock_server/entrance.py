@@ -118,7 +118,7 @@ class Entrance:
             preferred = None
             environ["mock_central.refusal"] = Refusal("prefer", 400, 3, f"Prefer: {error}")
         trouble = preferred
-        if trouble is None and "mock_central.refusal" not in environ and not _is_preflight(environ):
+        if trouble is None and "mock_central.refusal" not in environ and not is_preflight(environ):
             try:
                 trouble = world.troubles.met_by(self._asked(world, environ))
             except Refusal as unanswered:  # the name is looked up in a store that may fail
@@ -167,7 +167,8 @@ class Entrance:
             raise TroubleError(f"operation={trouble.operation}: is no operation; {hint}")
 
 
-def _is_preflight(environ: WSGIEnvironment) -> bool:
+def is_preflight(environ: WSGIEnvironment) -> bool:
+    """Tell whether a browser asks what it may ask."""
     return environ["REQUEST_METHOD"] == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mock_server import central
 from mock_server import contract as contracts
 from mock_server.central import MAX_MESSAGE
 from mock_server.tests.conftest import PATH, Answer, Api, ask, changed, docker, example, fields
@@ -315,6 +316,14 @@ def test_a_message_of_more_than_24_mebibytes_is_too_large(api):
     assert api.ask("POST", "", b" " * MAX_MESSAGE + json.dumps(docker()).encode()).status == 200
 
 
+def test_a_short_body_can_be_a_large_message(monkeypatch, api):
+    """A negative number of a category has two digits in JSON, and ten bytes in binary form."""
+    monkeypatch.setattr(central, "MAX_MESSAGE", 1000)
+    sent = docker(categories=[-1] * 100)
+    assert len(json.dumps(sent)) < 1000
+    assert api.ask("POST", "", sent).rule == "message-size"
+
+
 def test_a_body_that_no_mock_should_read_is_refused_unread(api):
     answer = api.ask("POST", "", b"{}", {"Content-Length": str(11 * MAX_MESSAGE)})
     assert (answer.status, answer.rule) == (429, "message-size")
@@ -427,6 +436,44 @@ def test_a_browser_is_told_beforehand_what_it_may_send():
     assert (answer.status, answer.body) == (204, b"")
     assert answer.headers["access-control-allow-headers"] == "authorization,content-type"
     assert {"GET", "POST", "PUT", "PATCH", "DELETE"} <= {*answer.headers["access-control-allow-methods"].split(", ")}
+
+
+PREFLIGHT = {"Origin": ORIGIN, "Access-Control-Request-Method": "PATCH"}
+TOLD = {
+    "preflight": ("OPTIONS", PATH, PREFLIGHT, 204),
+    "preflight of an unknown path": ("OPTIONS", "/v1/nothing", PREFLIGHT, 204),
+    "preflight of a companion": ("OPTIONS", "/v1/metadata", PREFLIGHT, 204),
+    "preflight in a world": ("OPTIONS", f"/__world/a{PATH}", PREFLIGHT, 204),
+    "no preflight": ("OPTIONS", PATH, {}, 501),
+    "an operation": ("GET", PATH, {}, 200),
+    "a refusal": ("GET", f"{PATH}/x", {}, 404),
+    "HEAD": ("HEAD", PATH, {}, 501),
+    "HEAD of a companion": ("HEAD", "/v1/metadata", {}, 501),
+    "a companion": ("GET", "/v1/metadata", {}, 200),
+    "an unknown path": ("GET", "/v1/nothing", {}, 404),
+    "a wrong method": ("PATCH", PATH, {}, 501),
+    "too large": ("POST", PATH, {"Content-Length": str(11 * MAX_MESSAGE)}, 429),
+    "a trouble": ("GET", PATH, {"Prefer": "code=503"}, 503),
+    "a preference that is none": ("GET", PATH, {"Prefer": "code=99"}, 400),
+    "another method": ("POST", f"{PATH}/x", {"Content-Type": FORM, "X-HTTP-Method-Override": "DELETE"}, 404),
+}
+
+
+@pytest.mark.parametrize(("method", "target", "headers", "status"), TOLD.values(), ids=TOLD.keys())
+def test_the_log_and_the_journal_tell_the_status_that_is_sent(caplog, method, target, headers, status):
+    api = Api(cors=ORIGIN)
+    with caplog.at_level(logging.INFO, "mock_central.access"):
+        assert ask(api.app, method, target, headers=headers).status == status
+    assert [each.args[0].status for each in caplog.records] == [status]
+    worlds = api.app.entrance.worlds
+    journal = (worlds.get("a") if "/__world/a" in target else worlds.default).journal
+    assert [(each.status, bool(each.rule)) for each in journal.found()] == [(status, status >= 400)]
+
+
+def test_a_preflight_is_not_passed_to_the_upstream():
+    """Nobody listens there."""
+    api = Api(cors=ORIGIN, upstream="http://127.0.0.1:9")
+    assert ask(api.app, "OPTIONS", "/v1/other", headers=PREFLIGHT).status == 204
 
 
 def test_options_is_no_operation_without_a_preflight():

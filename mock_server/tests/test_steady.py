@@ -1,12 +1,19 @@
 """The long run, in short, and that it would notice."""
 
+import gc
+import json
+import random
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from benchmarks.steady import Sample, levels
+from benchmarks.steady import CUT, Client, Sample, levels
+from mock_server import Settings, create_app
+from mock_server.cut import Cut
+
+from .conftest import ask
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,3 +44,52 @@ def test_what_grows_after_the_start_is_told():
 
 def test_what_grows_at_the_start_only_is_level():
     assert levels([Sample(50 + number, 20 + number) for number in range(10)] + [Sample(60, 30)] * 30) == []
+
+
+class InProcess(Client):
+    """A client of an app in this process, where nothing but the app can keep what it made."""
+
+    def __init__(self, app, number):
+        self.app = app
+        super().__init__(0, number, random.Random(number))
+
+    def ask(self, method, path, body=None, **headers):
+        try:
+            answer = ask(self.app, method, path, body, {**self.headers, **headers})
+        except Cut:
+            return CUT, None
+        try:
+            return answer.status, json.loads(answer.body)
+        except ValueError:
+            return answer.status, None
+
+
+def growth(app, steps=1500):
+    """Give by how much the blocks that Python holds grew from some steps to as many more."""
+    clients = [InProcess(app, number) for number in range(3)]
+    levels = []
+    for _ in range(2):
+        for number in range(steps):
+            clients[number % 3].step()
+        for each in clients:  # what is stored is no leak
+            each.expect(200, "PUT", "/__admin/scenario", {"scenario": "empty"})
+            each.known = {}
+        gc.collect()
+        levels.append(sys.getallocatedblocks())
+    return levels[1] / levels[0] - 1
+
+
+@pytest.mark.slow
+def test_nothing_is_left_of_what_clients_did():
+    assert growth(create_app(Settings(empty=True, journal=100))) < 0.01
+
+
+def test_what_would_be_left_is_noticed():
+    app = create_app(Settings(empty=True, journal=100))
+    kept = []
+
+    def keeping(environ, start_response):
+        kept.append([environ["PATH_INFO"], environ["REQUEST_METHOD"], object(), object()])
+        return app(environ, start_response)
+
+    assert growth(keeping, steps=600) > 0.01

@@ -1,0 +1,88 @@
+"""The fuzz of the decoder in short, and that it would notice."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mock_server import central, gojson, protojson, timestamps
+from mock_server.tests import fuzz_decoder
+from mock_server.tests.fuzz_decoder import Fuzzed, WrongError, seeds, words
+
+SEEDS = seeds()
+WORDS = words()
+FUZZED = Fuzzed()
+ROOT = Path(__file__).parents[2]
+
+
+def check(data):
+    for each in data:
+        FUZZED.check(each)
+
+
+@st.composite
+def inputs(draw):
+    """Seeds, changed here and there."""
+    data = draw(st.sampled_from(SEEDS))
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(data)))
+        end = at + draw(st.integers(0, 12))
+        new = draw(st.sampled_from(WORDS) | st.binary(max_size=3) | st.just(data[at:end] * 2))
+        data = data[:at] + new + data[end:]
+    return data
+
+
+def test_every_seed_is_decoded_as_it_may_be():
+    assert len(SEEDS) > 4000
+    check(SEEDS)
+
+
+@settings(max_examples=int(os.environ.get("MOCK_CENTRAL_FUZZ", "1500")))
+@given(inputs())
+def test_what_is_made_of_the_seeds_is_decoded_as_it_may_be(data):
+    FUZZED.check(data)
+
+
+def raises(*_):
+    raise KeyError("planted")
+
+
+WRONG = {
+    "an exception that is no refusal": (protojson.Reading, "timestamp", raises, KeyError),
+    "the ways differ": (central.Central, "completed", lambda self, message, sent: dict(sent), WrongError),
+    "a refusal of two lines": (protojson.Reading, "shown", lambda self, token: "a\nb", WrongError),
+    "half a character": (protojson.Reading, "shown", lambda self, token: "\ud800", UnicodeEncodeError),
+    "a place beyond the body": (protojson.Reading, "position", lambda self, token: "(line 99:1)", WrongError),
+    "what is rendered is another": (timestamps, "normalise", lambda text: f"{text}0", WrongError),
+    "the scanner takes all": (gojson, "check_document", lambda body: None, WrongError),
+    "the scanner takes nothing": (gojson._Scanner, "number_end", lambda self, at, first: at, WrongError),
+    "protobuf is longer than was thought": (central, "LARGEST_GROWTH", 0.1, WrongError),
+}
+
+
+@pytest.mark.parametrize(("where", "name", "wrong", "error"), WRONG.values(), ids=WRONG.keys())
+def test_a_decoder_that_is_wrong_is_noticed(monkeypatch, where, name, wrong, error):
+    monkeypatch.setattr(where, name, wrong)
+    with pytest.raises(error):
+        check(SEEDS)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="make fuzz installs atheris")
+@pytest.mark.slow
+def test_the_guided_fuzz_runs_and_says_what_it_reached():
+    command = [sys.executable, "-m", "mock_server.tests.fuzz_decoder", "--inputs", "6000"]  # more than there are seeds
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Done 6000 in" in done.stderr
+    assert "6,000 inputs in" in done.stdout
+    assert "mock_server/protojson.py" in done.stdout
+
+
+def test_one_input_can_be_checked_again(tmp_path):
+    (tmp_path / "input").write_bytes(SEEDS[0])
+    assert fuzz_decoder.replay(tmp_path / "input") == 0
