@@ -97,6 +97,9 @@ class MockCentral(Flask):
             self._route(*control)
         for page in console.routes(self):
             self._route(*page)
+        if settings.cors is not None:
+            self.before_request(partial(_answer_preflight, settings.cors))
+            self.after_request(partial(_allow_origin, settings.cors))
         if settings.companions:
             for companion in COMPANIONS:
                 self._route(companion.path, companion.method, companion.id, partial(self.accompany, companion))
@@ -112,8 +115,6 @@ class MockCentral(Flask):
             self.before_request(self.upstream.answer)
         self.entrance = Entrance(self, create_app)
         self.register_error_handler(Exception, self.failed)
-        if settings.cors is not None:
-            self.after_request(partial(_allow_origin, settings.cors))
         # Faults change how Flask answers, and a full judgement reads its request.
         needs_flask = settings.faults or settings.validation == "full"
         self._shortcut = None if needs_flask else Shortcut(self.central.contract, HANDLERS)
@@ -267,6 +268,11 @@ class MockCentral(Flask):
             error = _panic(request.environ, error)
         assert isinstance(error, Refusal)
         request.environ["mock_central.rule"] = error.rule
+        if self.settings.cors is None and _is_preflight(request):
+            log.warning(
+                "a browser asked whether a page of %s may call, and was told no; --cors %s lets it in",
+                *2 * (_header_text(request.headers.get("Origin", "another origin")),),
+            )
         if access_log.isEnabledFor(logging.INFO):
             line = Line.of(request.environ, request.method, request.path, error.status, error.rule)
             access_log.info("%s", line)
@@ -343,16 +349,34 @@ def _header_text(text: str) -> str:
     return safe if len(safe) <= _LONGEST_HEADER else safe[:_LONGEST_HEADER] + "..."
 
 
+def _is_preflight(request: Request) -> bool:
+    """Tell whether a browser asks what a page of another origin may send."""
+    return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+
+
+def _is_open(origin: str, request: Request) -> bool:
+    """Tell whether pages may ask this; control calls show what is stored, which is not for those of any origin."""
+    return origin != "*" or not request.path.startswith(CONTROL)
+
+
+def _answer_preflight(origin: str) -> Response | None:
+    """Let a browser send what it asks for, which no operation has to know of."""
+    if not _is_preflight(request) or not _is_open(origin, request):
+        return None
+    if access_log.isEnabledFor(logging.INFO):
+        access_log.info("%s", Line.of(request.environ, request.method, request.path, 204, ""))
+    response = Response(status=204)
+    response.headers["Access-Control-Allow-Methods"] = "GET, POST, PUT, PATCH, DELETE"
+    asked = request.headers.get("Access-Control-Request-Headers", "")
+    response.headers["Access-Control-Allow-Headers"] = _header_text(asked)
+    response.headers["Access-Control-Max-Age"] = "600"
+    return response
+
+
 def _allow_origin(origin: str, response: Response) -> Response:
     """Let a browser page of `origin` read the answer; Central itself never does."""
-    if origin == "*" and request.path.startswith(CONTROL):
-        return response  # it shows what is stored, which is not for every page
-    if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
-        response = Response(status=204)
-        response.headers["Access-Control-Allow-Methods"] = "GET, POST, PUT, PATCH, DELETE"
-        asked = request.headers.get("Access-Control-Request-Headers", "")
-        response.headers["Access-Control-Allow-Headers"] = _header_text(asked)
-        response.headers["Access-Control-Max-Age"] = "600"
+    if not _is_open(origin, request):
+        return response
     response.headers["Access-Control-Allow-Origin"] = origin
     response.headers["Access-Control-Expose-Headers"] = f"{RULE_HEADER}, {WARNING_HEADER}, Preference-Applied"
     if origin != "*":

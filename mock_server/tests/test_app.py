@@ -354,6 +354,18 @@ def test_a_browser_is_told_beforehand_what_it_may_send():
     assert {"GET", "POST", "PUT", "PATCH", "DELETE"} <= {*answer.headers["access-control-allow-methods"].split(", ")}
 
 
+def test_a_preflight_is_logged_as_it_is_answered(caplog):
+    caplog.set_level("INFO", "mock_central.access")
+    Api(cors=ORIGIN).ask("OPTIONS", headers={"Origin": ORIGIN, "Access-Control-Request-Method": "POST"})
+    assert [str(record.args[0]) for record in caplog.records] == [f"OPTIONS {PATH} 204"]
+
+
+def test_a_page_that_is_not_let_in_is_told_in_the_log_with_the_way(api, caplog):
+    answer = api.ask("OPTIONS", headers={"Origin": ORIGIN, "Access-Control-Request-Method": "POST"})
+    assert answer.status == 501
+    assert f"--cors {ORIGIN} lets it in" in caplog.text
+
+
 def test_options_is_no_operation_without_a_preflight():
     assert Api(cors=ORIGIN).ask("OPTIONS").status == 501
 
