@@ -103,6 +103,8 @@ class MockCentral(Flask):
             self._route(*control)
         for page in console.routes(self):
             self._route(*page)
+        if settings.cors is not None:
+            self.after_request(partial(_allow_origin, settings.cors))
         if settings.companions:
             for companion in COMPANIONS:
                 self._route(companion.path, companion.method, companion.id, partial(self.accompany, companion))
@@ -118,8 +120,6 @@ class MockCentral(Flask):
             self.before_request(self.upstream.answer)
         self.entrance = Entrance(self, create_app)
         self.register_error_handler(Exception, self.failed)
-        if settings.cors is not None:
-            self.after_request(partial(_allow_origin, settings.cors))
         # Faults change how Flask answers, and a full judgement reads its request.
         needs_flask = settings.faults or settings.validation == "full"
         self._shortcut = None if needs_flask else Shortcut(self.central.contract, HANDLERS)
@@ -291,6 +291,11 @@ class MockCentral(Flask):
             error = _panic(request.environ, error)
         assert isinstance(error, Refusal)
         request.environ["mock_central.rule"] = error.rule
+        if self.settings.cors is None and is_preflight(request.environ):
+            log.warning(
+                "a browser asked whether a page of %s may call, and was told no; --cors %s lets it in",
+                *2 * (_header_text(request.headers.get("Origin", "another origin")),),
+            )
         self._log_beside(request.environ, request.method, request.path, error.status, error.rule)
         return Response(*_finished(request.environ, *self._refused(error)))
 

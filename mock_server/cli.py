@@ -70,9 +70,15 @@ def _probe_rule(_context: click.Context, _parameter: click.Parameter, values: tu
 
 def _basic(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[str, str]:
     user, colon, password = value.partition(":")
-    if not colon:
+    if not colon or not user or not value.isprintable():
         raise click.BadParameter("is not USER:PASSWORD")
     return user, password
+
+
+def _token(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    if not options.is_token(value):
+        raise click.BadParameter("is not a token: one line of ASCII, no blanks")
+    return value
 
 
 def _known_faults(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -83,7 +89,8 @@ def _known_faults(_context: click.Context, _parameter: click.Parameter, values: 
             for name in values:
                 faults.find(name)
         except ValueError as error:
-            raise click.BadParameter(f"{error} `mock-central faults` lists them.") from None
+            hint = "" if str(error).endswith("?") else "; `mock-central faults` lists them"
+            raise click.BadParameter(f"{error}{hint}") from None
     return values
 
 
@@ -151,10 +158,22 @@ Examples:
     help="Plant a fault (see `faults`), to try a tester out.",
 )
 @click.option("--auth", is_flag=True, help="Ask for credentials, as Central does.")
-@click.option("--admin-token", default="mock-admin-token", help="Token that may read and write.")
-@click.option("--read-only-token", default="mock-read-only-token", help="Token that may read.")
-@click.option("--no-access-token", default="mock-no-access-token", help="Token without the Integration permission.")
-@click.option("--no-role-token", default="mock-no-role-token", help="Token without a role.")
+@click.option(
+    "--admin-token", default="mock-admin-token", callback=_token, metavar="TOKEN", help="Token that may read and write."
+)
+@click.option(
+    "--read-only-token", default="mock-read-only-token", callback=_token, metavar="TOKEN", help="Token that may read."
+)
+@click.option(
+    "--no-access-token",
+    default="mock-no-access-token",
+    callback=_token,
+    metavar="TOKEN",
+    help="Token without the Integration permission.",
+)
+@click.option(
+    "--no-role-token", default="mock-no-role-token", callback=_token, metavar="TOKEN", help="Token without a role."
+)
 @click.option(
     "--basic", default="admin:mock-password", callback=_basic, metavar="USER:PASSWORD", help="Basic credentials."
 )
@@ -183,6 +202,8 @@ def serve(context: click.Context, /, **chosen: Any) -> None:
     host, cert, key = chosen["host"], chosen["cert"], chosen["key"]
     if (cert is None) != (key is None):
         raise click.UsageError("--cert and --key go together")
+    if cert is not None:
+        _see_to_certificate(cert, key)
     settings = _settings(context)
     beside = options.running(context, settings, _settings)
     with ExitStack() as stack:
@@ -208,20 +229,42 @@ def serve(context: click.Context, /, **chosen: Any) -> None:
             raise click.ClickException(str(error)) from None
 
 
+def _see_to_certificate(cert: Path, key: Path) -> None:
+    import ssl
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password="")
+    except OSError as error:
+        raise click.UsageError(
+            f"--cert {cert} and --key {key}: are not a certificate and its key without a password (PEM): {error}"
+        ) from None
+
+
 def _settings(context: click.Context) -> Settings:
     """Make settings of the options."""
     chosen = context.params
     username, password = chosen["basic"]
     fields = {
-        "credentials": Credentials(**_of(Credentials, chosen), username=username, password=password),
+        "credentials": _distinct(Credentials(**_of(Credentials, chosen), username=username, password=password)),
         "probe_rules": chosen["probe_rules"] + DEFAULT_RULES,
         "control_token": chosen["control_token_file"],
         "load": options.loaded(chosen["load"], chosen["save"]),
     }
     try:
         return Settings(**_of(Settings, chosen) | fields)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
+    except ValueError as error:  # which begins with the name of the setting
+        name, colon, rest = str(error).partition(": ")
+        named = f"--{name.replace('_', '-')}" if colon and name in chosen else name
+        raise click.UsageError(f"{named}{colon}{rest}") from None
+
+
+def _distinct(credentials: Credentials) -> Credentials:
+    tokens = [value for name, value in dataclasses.asdict(credentials).items() if name.endswith("_token")]
+    if len({*tokens}) < len(tokens):
+        raise click.UsageError(
+            "two of --admin-token, --read-only-token, --no-access-token, --no-role-token are the same"
+        )
+    return credentials
 
 
 def _of(made: type[Credentials | Settings], chosen: Mapping[str, Any]) -> dict[str, Any]:
@@ -284,7 +327,7 @@ def rules(central_version: str | None) -> None:
     )
 
 
-@main.command()
+@main.command(short_help="List where document and deployed Central disagree.")
 def differences() -> None:
     """List where the published document and deployed Central disagree."""
     _table(
@@ -304,27 +347,34 @@ def list_scenarios() -> None:
 
 
 @main.command(
+    short_help="Make a state from what a live Central lists.",
     epilog="""\b
 Examples:
   mock-central record https://central.example.com --token-file token -o state.json
   mock-central serve --load state.json
-"""
+""",
 )
 @click.argument("url")
-@click.option("--token-file", type=_READABLE, help="File of an API token that may read integrations.")
-@click.option("--ca", type=_READABLE, help="Certificates to trust (PEM).")
+@click.option(
+    "--token-file",
+    "token",
+    type=_READABLE,
+    callback=options.token,
+    help="File of an API token that may read integrations.",
+)
+@click.option("--ca-file", "ca", type=_READABLE, help="Certificates to trust (PEM).")
 @click.option("--insecure", is_flag=True, help="Trust any certificate.")
 @click.option(
     "-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="File to write the state to."
 )
-def record(url: str, token_file: Path | None, ca: Path | None, insecure: bool, output: Path) -> None:
+def record(url: str, token: str | None, ca: Path | None, insecure: bool, output: Path) -> None:
     """Make a state from what a live Central lists; its credentials, which no list shows, are invented."""
     from mock_server import judge, states
     from mock_server import record as recording
 
+    options.see_to_folder("--output", output)
     try:
-        token = token_file.read_text("utf-8").strip() if token_file else ""
-        listed = recording.fetched(url, token=token, ca=ca, insecure=insecure)
+        listed = recording.fetched(url, token=token or "", ca=ca, insecure=insecure)
         state = recording.recorded(listed, contracts.load(), judge.shared())
         recording.write(output, state)
     except (recording.RecordError, states.StateError, OSError, UnicodeError) as error:
@@ -335,7 +385,7 @@ def record(url: str, token_file: Path | None, ca: Path | None, insecure: bool, o
     )
 
 
-@main.command()
+@main.command(short_help="List the paths beside the API that are answered.")
 def companions() -> None:
     """List the paths beside the API that are answered without --no-companions."""
     from mock_server.companions import COMPANIONS

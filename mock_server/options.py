@@ -39,22 +39,32 @@ def _scenario(_context: click.Context, _parameter: click.Parameter, value: str) 
 
 
 def _troubles(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Trouble, ...]:
-    try:
-        return tuple(parse(value) for value in values)
-    except TroubleError as error:
-        raise click.BadParameter(str(error)) from None
+    found = []
+    for value in values:
+        try:
+            found.append(parse(value))
+        except TroubleError as error:
+            shown = "" if ":" in str(error) else f"{value!r}: "
+            raise click.BadParameter(f"{shown}{error}") from None
+    return tuple(found)
 
 
-def _token(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> str | None:
+def is_token(text: str) -> bool:
+    """Tell whether a text can be a bearer token in a header."""
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text
+
+
+def token(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> str | None:
+    """Read a token from a file."""
     if path is None:
         return None
     try:
-        token = path.read_text("utf-8").strip()
+        found = path.read_text("utf-8").strip()
     except (OSError, UnicodeError) as error:
         raise click.BadParameter(f"{path}: {error}") from None
-    if not token or not token.isprintable() or " " in token:
-        raise click.BadParameter(f"{path}: does not hold a token: one line, no blanks")
-    return token
+    if not is_token(found):
+        raise click.BadParameter(f"{path}: does not hold a token: one line of ASCII, no blanks")
+    return found
 
 
 _OPTIONS = (
@@ -108,7 +118,7 @@ _OPTIONS = (
     click.option(
         "--control-token-file",
         type=_READABLE,
-        callback=_token,
+        callback=token,
         help="Ask control calls for the bearer token in this file.",
     ),
     click.option(
@@ -130,16 +140,36 @@ def states_and_troubles(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Serve(click.Command):
-    """A command that remembers its words, to read them again when a file that they name has changed."""
+    """A command that remembers its words, to read them again when a file that they name has changed.
+
+    A wrong value that is no word of the command line is told with the variable or the file that it comes from.
+    """
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         """Read the words."""
         words = list(args)
-        context = super().make_context(info_name, args, parent, **extra)
+        try:
+            context = super().make_context(info_name, args, parent, **extra)
+        except click.BadParameter as error:
+            raise click.BadParameter(
+                f"{error.message.rstrip('.')}{_where(error)}", error.ctx, error.param, error.param_hint
+            ) from None
         context.meta["mock_central.words"] = words
         return context
+
+
+def _where(error: click.BadParameter) -> str:
+    """Say where a wrong value stands, if not on the command line."""
+    if error.ctx is None or error.param is None or error.param.name is None:
+        return ""
+    source = error.ctx.get_parameter_source(error.param.name)
+    if source is click.core.ParameterSource.ENVIRONMENT:
+        return f" (the variable {error.ctx.auto_envvar_prefix}_{error.param.name.upper()})"
+    if source is click.core.ParameterSource.DEFAULT_MAP:
+        return f" (in {error.ctx.meta['mock_central.config']})"
+    return ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -177,8 +207,8 @@ def running(context: click.Context, settings: Settings, again: Callable[[click.C
     """
     save: Path | None = context.params["save"]
     if save is not None:
-        _see_to_folder(save)
-    _see_to_first_state(settings)
+        see_to_folder("--save", save)
+    _see_to_first_state(settings, "--load" if context.params["load"] else "--save")
     _see_to_store(settings)
     _see_to_operations(settings)
     watched = {"settings": context.meta.get("mock_central.config"), "state": settings.load}
@@ -199,15 +229,20 @@ def running(context: click.Context, settings: Settings, again: Callable[[click.C
     )
 
 
-def _see_to_folder(save: Path) -> None:
+def see_to_folder(option: str, file: Path) -> None:
+    """See that a file can be written where an option says.
+
+    Raises:
+        click.BadParameter: it cannot.
+    """
     try:
-        with tempfile.TemporaryFile(dir=save.parent):
+        with tempfile.TemporaryFile(dir=file.parent):
             return
     except OSError as error:
-        raise click.ClickException(f"--save {save}: cannot be written: {error.strerror or error}") from None
+        raise click.BadParameter(f"{file}: cannot be written: {error.strerror or error}", param_hint=option) from None
 
 
-def _see_to_first_state(settings: Settings) -> None:
+def _see_to_first_state(settings: Settings, option: str) -> None:
     if settings.load is None:
         return
     from mock_server import contract, judge, states
@@ -215,7 +250,7 @@ def _see_to_first_state(settings: Settings) -> None:
     try:
         states.read(settings.load, contract.load(), judge.shared())
     except states.StateError as error:
-        raise click.ClickException(str(error)) from None
+        raise click.BadParameter(str(error), param_hint=option) from None
 
 
 def _see_to_operations(settings: Settings) -> None:

@@ -40,7 +40,10 @@ def fetched(url: str, *, token: str = "", ca: Path | None = None, insecure: bool
     request = urllib.request.Request(url.rstrip("/") + PATH)  # noqa: S310 (http or https, as seen above)
     if token:
         request.add_header("Authorization", f"Bearer {token}")
-    context = ssl.create_default_context(cafile=str(ca) if ca else None)
+    try:
+        context = ssl.create_default_context(cafile=str(ca) if ca else None)
+    except OSError as error:
+        raise RecordError(f"{ca}: holds no certificates that can be read (PEM): {error}") from None
     if insecure:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:

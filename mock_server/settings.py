@@ -80,6 +80,10 @@ class Settings:
         if self.empty and self.scenario not in (scenarios.DEFAULT, "empty"):
             raise ValueError(f"empty and the scenario {self.scenario!r} do not go together")
         _check_store(self)
+        if self.cors is not None:
+            _check_origin(self.cors)
+        if not self.world_ttl > 0:  # a NaN is not, either
+            raise ValueError(f"world_ttl: {self.world_ttl} is not a time above 0")
         if self.ui is not None and not (self.ui / "index.html").is_file():
             raise ValueError(f"ui: {self.ui} has no index.html; give the folder of a production build of the UI")
         if self.upstream is not None:
@@ -110,6 +114,23 @@ def _check_store(settings: Settings) -> None:
         raise ValueError(
             "faults are planted in a store in memory: faults and a store that is shared do not go together"
         )
+
+
+def _check_origin(origin: str) -> None:
+    """See that a browser may send this origin, which it does as scheme, host and perhaps port."""
+    if origin in ("*", "null"):
+        return
+    try:
+        parts = urlsplit(origin)
+        usable = (
+            bool(parts.scheme) and "//" in origin and bool(parts.hostname) and parts.port != 0 and "@" not in origin
+        )
+    except ValueError:
+        usable = False
+    whole = f"{parts.scheme}://{parts.netloc}".lower() if usable else ""
+    if not usable or whole != origin:
+        hint = f"give {whole}" if usable else "give one such as http://localhost:5173, or * for any"
+        raise ValueError(f"cors: {origin!r} is not an origin as browsers send it; {hint}")
 
 
 def _check_address(name: str, url: str) -> None:

@@ -19,6 +19,7 @@ from mock_server import contract as contracts
 from mock_server import scenarios
 from mock_server.cli import main
 from mock_server.logs import Line
+from mock_server.settings import Settings
 
 CONTRACT = contracts.load()
 
@@ -91,7 +92,16 @@ def test_tables_print_what_the_contract_holds():
         (("--basic", "admin"), "USER:PASSWORD"),
         (("--config", "no-such-file"), "no-such-file"),
         (("--cert", __file__), "--cert and --key go together"),
+        (("--cert", __file__, "--key", __file__), "--cert"),
         (("--fault", "name-uniqe"), "name-unique"),
+        (("--fault", "zzz"), "'zzz'; `mock-central faults`"),
+        (("--admin-token", ""), "--admin-token"),
+        (("--read-only-token", "two words"), "--read-only-token"),
+        (("--no-role-token", "mock-admin-token"), "are the same"),
+        (("--basic", ":word"), "is not USER:PASSWORD"),
+        (("--cors", "localhost:5173"), "http://localhost:5173"),
+        (("--cors", "http://localhost:5173/"), "give http://localhost:5173"),
+        (("--upstream", "central.example.com"), "--upstream: 'central.example.com'"),
         (("--host", "192.0.2.1"), "192.0.2.1"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else None,
@@ -149,6 +159,23 @@ def test_a_file_that_cannot_be_used_is_one_clear_line(tmp_path, text, named):
     assert result.exit_code == 2
     assert named in result.output.splitlines()[-1]
     assert "Traceback" not in result.output
+
+
+def test_a_wrong_value_is_told_with_the_place_it_comes_from(tmp_path):
+    file = tmp_path / "mock.toml"
+    file.write_text('port = "x"')
+    assert run("serve", "--config", str(file)).output.rstrip().endswith(f"(in {file})")
+    assert (
+        run("serve", MOCK_CENTRAL_PORT="tcp://10.0.0.1:8080")
+        .output.rstrip()
+        .endswith("(the variable MOCK_CENTRAL_PORT)")
+    )
+    assert run("serve", "--port", "x").output.rstrip().endswith("range")
+
+
+@pytest.mark.parametrize("origin", ["*", "null", "http://localhost:5173", "https://[::1]:8443", "moz-extension://a-b"])
+def test_an_origin_as_browsers_send_it_is_taken(origin):
+    assert Settings(cors=origin).cors == origin
 
 
 def children(process):
@@ -282,6 +309,10 @@ def test_scenarios_are_listed():
     [
         (("--scenario", "fresch"), "fresh"),
         (("--load", "no-such-file"), "no-such-file"),
+        (("--load", __file__), "--load"),
+        (("--save", __file__), "--save"),
+        (("--trouble", "PostImageIntegration"), "'PostImageIntegration'"),
+        (("--world-ttl", "nan"), "--world-ttl"),
         (("--trouble", "code=200"), "400 and 599"),
         (("--trouble", "PostImageIntegratoin code=503"), "PostImageIntegration"),
         (("--journal", "-1"), "-1"),
