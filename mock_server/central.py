@@ -76,7 +76,7 @@ class Central:
         """Make the parts that know the store, or that differ from world to world."""
         iam_refused = self.contract.rules["ecr-iam-managed"].in_force(self.settings.version)
         self.validation = Validation(self.contract, self.store, managed=self.settings.managed and iam_refused)
-        self.probe = Probe(self.contract, probe_rules)
+        self.probe = Probe(self.contract, self.settings.version, probe_rules)
         self.service = Service(
             self.contract,
             self.settings.version,
