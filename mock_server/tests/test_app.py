@@ -2,8 +2,8 @@
 
 import gzip
 import json
-import re
 import logging
+import re
 from typing import Any
 
 import pytest
