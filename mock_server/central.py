@@ -36,6 +36,10 @@ MAX_MESSAGE = 24 * 1024 * 1024
 
 LARGEST_GROWTH = 4
 """How much longer than its JSON the binary form can be: ``-1,`` in a list of categories takes ten bytes."""
+_BOUND = 16
+"""Bytes around the id of the path at most, in protobuf's binary form."""
+_LONGEST_JUDGED = 16 * 1024
+"""Bytes of a body whose violations are told one by one: a long list of them takes seconds to find."""
 
 
 class AnswerContractError(AssertionError):
@@ -80,7 +84,7 @@ class Central:
         """Make the parts that know the store, or that differ from world to world."""
         iam_refused = self.contract.rules["ecr-iam-managed"].in_force(self.settings.version)
         self.validation = Validation(self.contract, self.store, managed=self.settings.managed and iam_refused)
-        self.probe = Probe(self.contract, probe_rules)
+        self.probe = Probe(self.contract, self.settings.version, probe_rules)
         self.service = Service(
             self.contract,
             self.settings.version,
@@ -119,8 +123,8 @@ class Central:
 
     # -- requests ---------------------------------------------------------------------------------
 
-    def decode(self, operation: Operation, body: bytes, content_type: str) -> Decoded:
-        """Read the body of an operation as Central does.
+    def decode(self, operation: Operation, body: bytes, content_type: str, id: str = "") -> Decoded:
+        """Read the body of an operation as Central does; the `id` of the path counts for the size of the message.
 
         Raises:
             Refusal: Central cannot read it, or (only with `strict`) the contract does not promise it.
@@ -131,12 +135,12 @@ class Central:
         if sent is not None and _is_json(content_type) and self.judge.accepts(operation.request, sent):
             decoded = self.completed(message, sent)
             if decoded is not None:
-                self._check_size(message, decoded, body)
+                self._check_size(message, decoded, body, id)
                 if self.settings.validation == "full":
                     return Decoded(decoded, self._violations(operation, body, content_type))
                 return Decoded(decoded, [])
         decoded = self.decoder.decode(message, body)
-        self._check_size(message, decoded, body)
+        self._check_size(message, decoded, body, id)
         return Decoded(decoded, self._violations(operation, body, content_type))
 
     def completed(self, message: contracts.Message, sent: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -146,9 +150,13 @@ class Central:
         except ValueError:
             return None
 
-    def _check_size(self, message: contracts.Message, decoded: Mapping[str, Any], body: bytes) -> None:
-        if len(body) <= MAX_MESSAGE // LARGEST_GROWTH:
+    def _check_size(self, message: contracts.Message, decoded: Mapping[str, Any], body: bytes, id: str) -> None:
+        if LARGEST_GROWTH * len(body) + 4 * len(id) + _BOUND <= MAX_MESSAGE:
             return
+        if id and "config" in message.by_name:
+            decoded = {**decoded, "config": {**(decoded["config"] or {}), "id": id}}
+        elif id:
+            decoded = {**decoded, "id": id}
         size = protojson.size(message, decoded, self.contract.categories)
         if size > MAX_MESSAGE:
             raise refuse(self.contract.rules["message-size"], size=size)
@@ -162,7 +170,10 @@ class Central:
         if end < len(value):
             found.append(Violation("$", "something follows the JSON value"))
         try:
-            found += self.judge.request_violations(operation, operation.path, {}, value[:end], "application/json")
+            if end <= _LONGEST_JUDGED:
+                found += self.judge.request_violations(operation, operation.path, {}, value[:end], "application/json")
+            elif not self.judge.accepts(str(operation.request), _plain_json(value[:end])):
+                found.append(Violation("$", f"leaves the contract; with {end} bytes it is too long to say where"))
         except (RecursionError, UnicodeError):
             found.append(Violation("$", "nests too deep or is not UTF-8"))
         if found and self.settings.strict:

@@ -35,7 +35,7 @@ Handler = Callable[[Central, Call], bytes]
 
 def _decoded(central: Central, call: Call) -> dict[str, Any]:
     """Decode the body, and only then look at the credentials: the order of Central's gateway."""
-    message, violations = central.decode(call.operation, call.body, call.content_type)
+    message, violations = central.decode(call.operation, call.body, call.content_type, call.id)
     call.violations += violations
     central.auth.check(call.operation, call.authorization)
     return message

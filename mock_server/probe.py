@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import Any
 
 from mock_server import gourl
-from mock_server.contract import Contract
+from mock_server.contract import VERSIONS, Contract
 from mock_server.errors import Problem, problem
 from mock_server.validation import Integration, config_member
 
@@ -54,9 +54,10 @@ DEFAULT_RULES = (
 class Probe:
     """Answers what ``Test()`` of a registry or scanner client would."""
 
-    def __init__(self, contract: Contract, rules: Sequence[ProbeRule] = DEFAULT_RULES) -> None:
-        """The first matching rule counts; a host without one passes."""
+    def __init__(self, contract: Contract, version: str, rules: Sequence[ProbeRule] = DEFAULT_RULES) -> None:
+        """The first matching rule counts; a host without one passes. `version`: the release of Central to play."""
         self.contract = contract
+        self.paths = _PATHS if VERSIONS.index(version) >= VERSIONS.index("4.11") else _PATHS | {"artifactory": "/v2/"}
         self.probe_rules = rules
 
     def registry_reachable(self, integration: Integration) -> Problem | None:
@@ -64,7 +65,7 @@ class Probe:
         endpoint = self._endpoint(integration)
         if integration["type"] == "scannerv4" or endpoint is None:
             return None
-        asked = _asked(integration["type"], endpoint)
+        asked = _asked(integration["type"], endpoint, self.paths.get(integration["type"], "/v2/"))
         outcome = self._outcome(endpoint)
         if _MISADDRESSED.match(asked) is None and outcome == "pass":
             return None
@@ -91,7 +92,7 @@ _PATHS = {
     "clairV4": "/indexer/api/v1/index_state",
     "clairify": "/scanner/ping",
 }
-"""What the client of a type asks for; that of any other asks for /v2/."""
+"""What the client of a type asks for; that of any other asks for /v2/, as that of artifactory did before 4.11.1."""
 _MISADDRESSED = re.compile(r"(?!https?://[^/?#])(?:https?:|(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):)?")
 """What Go's HTTP client sends to nobody: a URL without a host, or of another scheme."""
 
@@ -99,11 +100,11 @@ _MISADDRESSED = re.compile(r"(?!https?://[^/?#])(?:https?:|(?P<scheme>[A-Za-z][A
 _PASSWORD = re.compile(r"^(https?://[^/?#:]*):[^/?#]*@")
 
 
-def _asked(kind: str, endpoint: str) -> str:
+def _asked(kind: str, endpoint: str, path: str) -> str:
     """Give the URL that a client asks, as pkg/urlfmt writes it: whatever starts with "http" has a scheme already."""
     scheme = "http" if kind == "clairify" else "https"
     url = endpoint if endpoint.startswith("http") else f"{scheme}://{endpoint}"
-    return _PASSWORD.sub(r"\1:***@", url.rstrip("/") + _PATHS.get(kind, "/v2/"))
+    return _PASSWORD.sub(r"\1:***@", url.rstrip("/") + path)
 
 
 def _host(endpoint: str) -> str:

@@ -3,6 +3,7 @@
 import gzip
 import json
 import logging
+import re
 from typing import Any
 
 import pytest
@@ -302,6 +303,22 @@ def test_what_follows_the_first_value_is_ignored(api):
 def test_a_body_is_read_as_json_whatever_its_type(api, content_type):
     """The rule `content-type-ignored`."""
     assert api.ask("POST", "", docker(), {"Content-Type": content_type}).status == 200
+
+
+def test_the_id_of_the_path_counts_for_the_size_of_a_message(api):
+    name = "a" * (MAX_MESSAGE - 5)  # and five bytes that say what it is and how long
+    for method, sent, around in (("PUT", {"name": name}, 6), ("PATCH", {"config": {"name": name}}, 11)):
+        answer = api.ask(method, "/nope", sent)
+        size = MAX_MESSAGE + around
+        assert (answer.status, answer.rule) == (429, "message-size")
+        assert answer.message == f"grpc: received message larger than max ({size} vs. {MAX_MESSAGE})"
+
+
+def test_what_is_wrong_with_a_long_body_is_not_told_in_detail(api):
+    answer = api.create(docker(categories=[0] * 20_000))
+    assert answer.status == 200
+    assert re.fullmatch(r"\$: leaves the contract; with \d+ bytes .*", answer.headers["mock-central-warning"])
+    assert "mock-central-warning" not in api.create(docker(name="n" * 20_000)).headers
 
 
 def test_a_message_of_more_than_24_mebibytes_is_too_large(api):

@@ -42,6 +42,13 @@ def test_the_words_of_the_database_are_hidden_since_4_11(version):
     assert (answer.status, answer.message) == (500, "Database operation failed" if hidden else RAW)
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_artifactory_is_asked_for_its_catalog_since_4_11(version):
+    sent = example("artifactory", docker={"endpoint": "r.invalid"})
+    path = "/v2/_catalog" if VERSIONS.index(version) >= VERSIONS.index("4.11") else "/v2/"
+    assert f'Get "https://r.invalid{path}": ' in Api(version=version).test(sent).message
+
+
 def test_the_newest_release_is_played_by_default():
     assert Settings().version == VERSIONS[-1]
 
