@@ -219,19 +219,19 @@ class Transport:
             self._local.used = time.monotonic()
             return reply
         if self.count <= 1 and isinstance(failure, (requests.ConnectionError, requests.Timeout)):
-            raise HarnessError(f"{self.base} does not answer: {_reason(failure)}{_way_out(failure)}")
+            raise HarnessError(f"{self.base} does not answer: {reason(failure)}{_way_out(failure)}")
         self.unanswered += 1
         raise CheckFailed(
             "a request got no whole answer",
             expected="an answer",
-            got=f"{exchange.method} {exchange.path}: {_reason(failure)}",
+            got=f"{exchange.method} {exchange.path}: {reason(failure)}",
             check="every-request-answered",
         )
 
     def _dropped(self, exchange: Exchange, failure: Exception, idle: float) -> None:
         # A server may close a connection that nobody used; one that was just used it may not.
         if idle < _IDLE:
-            self.dropped.append((exchange, _reason(failure)))
+            self.dropped.append((exchange, reason(failure)))
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
@@ -366,7 +366,8 @@ def is_loopback(url: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
-def _reason(failure: Exception | None) -> str:
+def reason(failure: Exception | None) -> str:
+    """Say what went wrong at the bottom of an error of requests."""
     cause: BaseException | None = failure
     while cause is not None and (cause.__cause__ or cause.__context__) is not None:
         cause = cause.__cause__ or cause.__context__
