@@ -7,8 +7,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from contract_tests.cli import main
-from mock_server.server import running
-from mock_server.settings import Settings
 
 
 def fixtures(*words: str) -> Result:
@@ -65,10 +63,3 @@ def test_what_cannot_be_made_is_one_clear_line(words: tuple[str, ...], named: st
     assert result.exit_code == 2, result.output
     assert named in result.output.splitlines()[-1]
     assert "Traceback" not in result.output
-
-
-def test_missing_credentials_are_asked_for() -> None:
-    with running(Settings(auth=True)) as mock:
-        result = fixtures("--from-url", mock.url)
-    assert result.exit_code == 2
-    assert "asks for credentials (--token-file" in result.output

@@ -445,7 +445,7 @@ def test_a_token_goes_to_the_server_and_nowhere_else(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("mock-admin-token\n", "utf-8")
     with running(Settings(auth=True)) as mock:
-        assert "answered 403" in run("--from-url", mock.url).output
+        assert "asks for credentials (--token-file" in run("--from-url", mock.url).output
         result = run("--from-url", mock.url, "--token-file", str(token))
     assert result.exit_code == 0
     assert "mock-admin-token" not in result.output
