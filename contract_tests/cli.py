@@ -31,7 +31,20 @@ from contract_tests.options import Credentials
 from mock_server.contract import VERSIONS
 
 
+class _Interruptible(click.Group):
+    """Commands that end with 130 when they are interrupted: click's 1 would say that the target failed."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            sys.exit(130)
+
+
 @click.group(
+    cls=_Interruptible,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="""\b
 Examples:

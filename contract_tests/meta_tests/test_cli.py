@@ -274,6 +274,12 @@ def test_an_interrupted_run_cleans_up_and_says_so(tmp_path: Path, sent: signal.S
     assert not list(tmp_path.glob("*.ledger"))
 
 
+def test_an_interruption_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("contract_tests.replay.read", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    result = run("replay", __file__, "create")
+    assert (result.exit_code, result.output) == (130, "Interrupted.\n")
+
+
 def test_list_and_explain_know_every_check() -> None:
     listed = run("list").output
     for id in all_checks():
