@@ -94,6 +94,12 @@ def _known_faults(_context: click.Context, _parameter: click.Parameter, values: 
     return values
 
 
+def _complete_fault(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    from mock_server.faults import all_faults
+
+    return [name for name in all_faults() if name.startswith(begun)]
+
+
 _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -155,6 +161,7 @@ Examples:
     multiple=True,
     metavar="NAME",
     callback=_known_faults,
+    shell_complete=_complete_fault,
     help="Plant a fault (see `faults`), to try a tester out.",
 )
 @click.option("--auth", is_flag=True, help="Ask for credentials, as Central does.")

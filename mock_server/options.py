@@ -66,12 +66,17 @@ def token(_context: click.Context, _parameter: click.Parameter, path: Path | Non
     return found
 
 
+def _complete_scenario(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    return [name for name in scenarios.known() if name.startswith(begun)]
+
+
 _OPTIONS = (
     click.option(
         "--scenario",
         default=scenarios.DEFAULT,
         metavar="NAME[:NUMBER]",
         callback=_scenario,
+        shell_complete=_complete_scenario,
         help="Named state to start with (see `scenarios`), such as one-of-each or many:1000.",
     ),
     click.option("--load", type=_READABLE, help="Start with the state in this file, as --save or `record` wrote it."),
