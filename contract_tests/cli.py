@@ -91,13 +91,15 @@ Examples:
 def check(url: str | None, **chosen: Any) -> None:
     """Check the server at URL; without URL start our mock and check that."""
     # A CI service ends a job by SIGTERM; what was created is to be deleted then, too.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     state_dir = chosen["state_dir"]
     try:
         sys.exit(_checked(url, **chosen))
     except KeyboardInterrupt:
         click.echo(_interrupted(url, state_dir), err=True)
         sys.exit(130)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _checked(url: str | None, *, as_deployed: bool, run_id: str | None, **chosen: Any) -> int:
