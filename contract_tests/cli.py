@@ -31,7 +31,20 @@ from contract_tests.options import Credentials
 from mock_server.contract import VERSIONS
 
 
+class _Interruptible(click.Group):
+    """Commands that end with 130 when they are interrupted: click's 1 would say that the target failed."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            sys.exit(130)
+
+
 @click.group(
+    cls=_Interruptible,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="""\b
 Examples:
@@ -81,13 +94,15 @@ Examples:
 def check(url: str | None, **chosen: Any) -> None:
     """Check the server at URL; without URL start our mock and check that."""
     # A CI service ends a job by SIGTERM; what was created is to be deleted then, too.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     state_dir = chosen["state_dir"]
     try:
         sys.exit(_checked(url, **chosen))
     except KeyboardInterrupt:
         click.echo(_interrupted(url, state_dir), err=True)
         sys.exit(130)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _checked(url: str | None, *, as_deployed: bool, run_id: str | None, **chosen: Any) -> int:

@@ -56,15 +56,18 @@ def check_central(tmp_path: Path) -> Callable[..., Report]:
     def run(url: str, *words: str) -> Report:
         from rich.console import Console
 
-        from contract_tests.failures import HarnessError
+        from contract_tests.failures import BudgetSpent, HarnessError
         from contract_tests.reports import terminal
         from contract_tests.run import Run
 
         options = _options(url, ["--state-dir", str(tmp_path), *words])
+        unable = ""
         try:
             report = Run(options)()
-        except HarnessError as error:
-            pytest.fail(f"the harness cannot do its work: {error}", pytrace=False)
+        except (HarnessError, BudgetSpent) as error:
+            unable = str(error)  # told outside, where pytest does not show the errors beneath
+        if unable:
+            pytest.fail(f"the harness cannot do its work: {unable}", pytrace=False)
         if report.exit_code:
             console = Console(highlight=False, soft_wrap=True)
             with console.capture() as told:

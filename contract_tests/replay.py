@@ -73,7 +73,7 @@ def read(report: Path, name: str) -> Recorded:
         raise HarnessError(f"{report}: {error.strerror}") from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         why = f"it has no {error}" if isinstance(error, KeyError) else f"{error}"
-        raise HarnessError(f"{report} is no JSON report of `central-contract check --report-json`: {why}") from None
+        raise HarnessError(f"{report} is no JSON report of a run (--report-json): {why}") from None
     if not exchanges:
         raise HarnessError(f"{name}: no requests of it were recorded")
     return Recorded(found["check"], found["what"], target, run, exchanges)

@@ -81,19 +81,6 @@ def _token(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     return value
 
 
-def _known_faults(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    if values:
-        from mock_server import faults
-
-        try:
-            for name in values:
-                faults.find(name)
-        except ValueError as error:
-            hint = "" if str(error).endswith("?") else "; `mock-central faults` lists them"
-            raise click.BadParameter(f"{error}{hint}") from None
-    return values
-
-
 _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -154,7 +141,8 @@ Examples:
     "faults",
     multiple=True,
     metavar="NAME",
-    callback=_known_faults,
+    callback=options.known_faults,
+    shell_complete=options.complete_fault,
     help="Plant a fault (see `faults`), to try a tester out.",
 )
 @click.option("--auth", is_flag=True, help="Ask for credentials, as Central does.")
@@ -203,7 +191,7 @@ def serve(context: click.Context, /, **chosen: Any) -> None:
     if (cert is None) != (key is None):
         raise click.UsageError("--cert and --key go together")
     if cert is not None:
-        _see_to_certificate(cert, key)
+        options.see_to_certificate(cert, key)
     settings = _settings(context)
     beside = options.running(context, settings, _settings)
     with ExitStack() as stack:
@@ -227,17 +215,6 @@ def serve(context: click.Context, /, **chosen: Any) -> None:
             )
         except server.ServeError as error:
             raise click.ClickException(str(error)) from None
-
-
-def _see_to_certificate(cert: Path, key: Path) -> None:
-    import ssl
-
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password="")
-    except OSError as error:
-        raise click.UsageError(
-            f"--cert {cert} and --key {key}: are not a certificate and its key without a password (PEM): {error}"
-        ) from None
 
 
 def _settings(context: click.Context) -> Settings:

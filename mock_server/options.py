@@ -67,12 +67,54 @@ def token(_context: click.Context, _parameter: click.Parameter, path: Path | Non
     return found
 
 
+def known_faults(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """See that there are faults of these names."""
+    if values:
+        from mock_server import faults
+
+        try:
+            for name in values:
+                faults.find(name)
+        except ValueError as error:
+            hint = "" if str(error).endswith("?") else "; `mock-central faults` lists them"
+            raise click.BadParameter(f"{error}{hint}") from None
+    return values
+
+
+def complete_fault(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    """Give a shell the faults that begin so."""
+    from mock_server.faults import all_faults
+
+    return [name for name in all_faults() if name.startswith(begun)]
+
+
+def see_to_certificate(cert: Path, key: Path) -> None:
+    """See that two files are a certificate and its key.
+
+    Raises:
+        click.UsageError: they are not.
+    """
+    import ssl
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password="")
+    except OSError as error:
+        raise click.UsageError(
+            f"--cert {cert} and --key {key}: are not a certificate and its key without a password (PEM): {error}"
+        ) from None
+
+
+def _complete_scenario(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    return [name for name in scenarios.known() if name.startswith(begun)]
+
+
 _OPTIONS = (
     click.option(
         "--scenario",
         default=scenarios.DEFAULT,
         metavar="NAME[:NUMBER]",
         callback=_scenario,
+        shell_complete=_complete_scenario,
         help="Named state to start with (see `scenarios`), such as one-of-each or many:1000.",
     ),
     click.option("--load", type=_READABLE, help="Start with the state in this file, as --save or `record` wrote it."),

@@ -26,6 +26,8 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def _mock_central_servers() -> Iterator[Any]:
     """Keep one running mock for each set of settings; a test gets it reset."""
+    import dataclasses
+
     from mock_server.server import running
     from mock_server.settings import Settings
     from mock_server.trouble import parse
@@ -34,6 +36,9 @@ def _mock_central_servers() -> Iterator[Any]:
     with ExitStack() as stack:
 
         def server(**chosen: Any) -> MockServer:
+            known = [each.name for each in dataclasses.fields(Settings)]
+            if unknown := [name for name in chosen if name not in known]:
+                raise ValueError(f"unknown setting {unknown[0]!r}; known: {', '.join(known)}")
             if "troubles" in chosen:
                 chosen["troubles"] = tuple(map(parse, chosen["troubles"]))
             settings = Settings(**{"fatal_answers": True} | chosen)
@@ -49,5 +54,11 @@ def _mock_central_servers() -> Iterator[Any]:
 def mock_central(request: pytest.FixtureRequest, _mock_central_servers: Any) -> MockServer:
     """A running mock in its first state, `url` telling where."""
     marker = request.node.get_closest_marker("mock_central")
-    server: MockServer = _mock_central_servers(**(marker.kwargs if marker else {}))
+    problem = ""
+    try:
+        server: MockServer = _mock_central_servers(**(marker.kwargs if marker else {}))
+    except ValueError as error:
+        problem = str(error)  # told outside, where pytest does not show the errors beneath
+    if problem:
+        pytest.fail(f"pytest.mark.mock_central: {problem}", pytrace=False)
     return server

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from mock_server import logs
 from mock_server.bodies import TIMEOUT, Bodies
 from mock_server.cut import Cut, reset_now
+from mock_server.errors import Refusal
 from mock_server.journal import Filter, Journal
 from mock_server.settings import Settings
 from mock_server.trouble import Troubles, of_words, parse
@@ -245,7 +246,7 @@ class MockServer:
         """Give a world of that name: the same server, its state apart.
 
         Raises:
-            Refusal: the text is no name of a world.
+            ValueError: the text is no name of a world, or there can be no more worlds.
         """
         return _InWorld(self.app, self.url, name)
 
@@ -259,7 +260,10 @@ class _InWorld(MockServer):
         super().__init__(app, f"{url}{PREFIX}{name}")
         self._server_url = url
         self._name = name
-        app.entrance.worlds.get(name)
+        try:
+            app.entrance.worlds.get(name)
+        except Refusal as refusal:
+            raise ValueError(refusal.message) from None
 
     @property
     def _world(self) -> World:

@@ -21,7 +21,7 @@ from click.testing import CliRunner, Result
 
 from contract_tests.cli import main
 from contract_tests.registry import all_checks
-from contract_tests.reports import json_report
+from contract_tests.reports import json_report, terminal
 from mock_server.server import running
 from mock_server.settings import Settings
 
@@ -245,6 +245,22 @@ def test_what_is_no_central_is_asked_after(
         assert told in text
 
 
+def test_a_log_is_told_now_and_then_how_far_the_run_is(
+    tmp_path: Path, reports: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terminal, "_SILENCE", 0.0)
+    with running() as mock:
+        result = check(mock.url, tmp_path, reports, *CHECKS)
+    assert re.findall(r"^([0-9]) of 3 checks, 0 failed\.$", result.stderr, re.MULTILINE) == ["1", "2", "3"]
+
+
+def test_known_differences_that_do_not_show_are_one_line(tmp_path: Path, reports: dict[str, Path]) -> None:
+    with running() as mock:
+        result = check(mock.url, tmp_path, reports, *CHECKS, "--only", "list-order")
+    assert result.output.count("GONE") == 1
+    assert re.search(r"GONE .*: create-answer-in-clear, list-order$", result.output, re.MULTILINE)
+
+
 def test_credentials_that_may_not_write_are_named(tmp_path: Path, reports: dict[str, Path]) -> None:
     with running(Settings(auth=True)) as mock:
         (tmp_path / "token").write_text("mock-read-only-token")
@@ -290,6 +306,12 @@ def test_an_interrupted_run_cleans_up_and_says_so(tmp_path: Path, sent: signal.S
         assert "Interrupted; what the run created was deleted." in told
         assert b'"name":"central-contract-' not in listed(mock.url)
     assert not list(tmp_path.glob("*.ledger"))
+
+
+def test_an_interruption_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("contract_tests.replay.read", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    result = run("replay", __file__, "create")
+    assert (result.exit_code, result.output) == (130, "Interrupted.\n")
 
 
 def test_list_and_explain_know_every_check() -> None:

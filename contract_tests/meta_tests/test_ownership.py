@@ -16,7 +16,7 @@ from contract_tests.central import Central, Shared
 from contract_tests.failures import OwnershipError
 from contract_tests.ledger import Ledger
 from contract_tests.options import Options
-from contract_tests.run import PASSED, SKIPPED, Run, clean_leftovers
+from contract_tests.run import PASSED, SKIPPED, Run, clean_leftovers, remove_owned
 from contract_tests.transport import COLLECTION, Transport
 from mock_server import contract as contracts
 from mock_server.server import MockServer, running
@@ -56,6 +56,15 @@ def test_a_write_to_what_the_run_does_not_own_is_not_sent(
     with pytest.raises(OwnershipError):
         transport.send(method, path, value={}, headers=headers)
     assert transport.count == 0
+
+
+def test_what_cannot_be_looked_for_is_named_as_left(mock: MockServer, transport: Transport) -> None:
+    """A target that dies in the middle of a run says nothing of what is there; it is there all the same."""
+    body = {"name": f"{transport.name_prefix}a", "type": "docker", "categories": ["REGISTRY"], "docker": {}}
+    id = transport.send("POST", COLLECTION, value={**body, "skipTestIntegration": True}).object["id"]
+    mock.trouble("GetImageIntegrations code=503 times=1")
+    assert remove_owned(transport, transport.ledger.names, transport.ledger.ids) == [id]
+    assert remove_owned(transport, transport.ledger.names, transport.ledger.ids) == []
 
 
 def test_a_target_that_is_not_loopback_is_only_read_unless_writes_are_allowed(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
@@ -23,6 +24,8 @@ from mock_server import contract as contracts
 _STYLES = {"passed": "green", FAILED: "bold red", KNOWN: "yellow", SKIPPED: "dim", ERROR: "bold magenta"}
 _MOST_LINES = 40
 _MOST_NAMES = 12
+_SILENCE = 10.0
+"""Seconds after which a log, which has no bar, is told how far the run is."""
 
 
 @contextmanager
@@ -39,11 +42,14 @@ def progress(options: Options) -> Iterator[Watcher]:
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("checks", total=None, failed=0)
-        failed = 0
+        failed, told = 0, time.monotonic()
 
         def watch(result: Result, number: int, total: int) -> None:
-            nonlocal failed
+            nonlocal failed, told
             failed += result.outcome == FAILED
+            if bar.disable and time.monotonic() - told > _SILENCE:
+                told = time.monotonic()
+                console.print(f"{number} of {total} checks, {failed} failed.", highlight=False)
             bar.update(task, completed=number, total=total, description=result.check[:30].ljust(30), failed=failed)
 
         yield watch
@@ -73,8 +79,9 @@ def summary(report: Report, options: Options, console: Console | None = None) ->
     for result in report.results:
         if result.outcome == KNOWN:
             console.print(Text(f"KNOWN  {result.check}: {result.reason}", _STYLES[KNOWN]))
-    for each in report.gone:
-        console.print(Text(f"GONE   {each.check}: this known difference no longer occurs", "dim"))
+    if report.gone:
+        gone = ", ".join(each.check for each in report.gone)
+        console.print(Text(f"GONE   known differences of deployed Central that do not show here: {gone}", "dim"))
     for reason, checks in _skipped(report).items():
         console.print(Text(f"SKIP   {reason}: {_some(checks)}", _STYLES[SKIPPED]))
     console.print(Text(coverage(report), "dim"))

@@ -20,7 +20,10 @@ export function part(section) {
     none: "No fault fits.",
   });
   section.append(
-    note("To try testers out. What is stored stays."),
+    note(
+      "A planted fault makes the mock wrong about one rule of Central, to see which tester notices. What is stored " +
+        "stays. Errors, delays and lost answers are troubles.",
+    ),
     h(
       "form",
       { class: "bar", "aria-label": "Filters", oninput: redraw, onsubmit: (event) => event.preventDefault() },

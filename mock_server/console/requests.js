@@ -212,6 +212,23 @@ function clock(time) {
   return [seconds, h("span", { class: "wide" }, `.${digits(at.getMilliseconds(), 3)}`)];
 }
 
+let titles = null; // a promise of what each rule says, for all rows
+
+/** Say what a rule is about, once the contract is read. */
+function explained(rule) {
+  const line = h("p", { class: "dim" });
+  titles ??= call("GET", "contract.json").then((found) => new Map(found["x-rules"].map((each) => [each.id, each])));
+  titles
+    .then((found) => {
+      const { title, source } = found.get(rule) ?? {};
+      if (title) line.textContent = `${rule}: ${title}${source ? ` (${source})` : ""}`;
+    })
+    .catch(() => {
+      titles = null; // the row says the rule's name
+    });
+  return line;
+}
+
 function details(entry) {
   const line = curl(entry);
   const copied = h("span", { class: "dim", role: "status" });
@@ -233,6 +250,7 @@ function details(entry) {
   ];
   return [
     h("p", { class: "dim" }, facts.filter(([, value]) => value).map(([name, value]) => `${name} ${value}`).join(", ")),
+    entry.rule && explained(entry.rule),
     h("h3", {}, "Sent"),
     code(pretty(entry.headers), "headers"),
     entry.body !== null && code(pretty(entry.body), "sent body"),

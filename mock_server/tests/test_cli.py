@@ -271,6 +271,14 @@ def test_a_shell_can_complete():
     assert "mock-central" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("option", "begun", "found"), [("--fault", "name-uni", "name-unique"), ("--scenario", "one", "one-of-each")]
+)
+def test_a_shell_completes_names(option, begun, found):
+    words = {"COMP_WORDS": f"mock-central serve {option} {begun}", "COMP_CWORD": "3"}
+    assert f"plain,{found}\n" in run(_MOCK_CENTRAL_COMPLETE="bash_complete", **words).output
+
+
 def test_log_lines_can_be_json():
     with serving("--log-format", "json") as (process, banner):
         request = urllib.request.Request(f"{url_in(banner)}/__world/a/v1/imageintegrations/nope?x=1")

@@ -231,6 +231,15 @@ def test_a_request_is_shown_with_its_warning_and_opens(mock, opened):
 
 
 @in_chromium
+def test_an_opened_refusal_says_what_its_rule_is(mock, opened):
+    page = opened(mock)
+    asked(mock, "GET", f"{PATH}/nope")
+    page.get_by_role("button", name=f"{PATH}/nope").click()
+    rule = mock.app.central.contract.rules["get-missing"]
+    expect(page.get_by_text(f"get-missing: {rule.title} ({rule.source})")).to_be_visible()
+
+
+@in_chromium
 def test_the_curl_line_does_it_again(mock, opened):
     page = opened(mock)
     assert asked(mock, "POST", body=docker(name='it\'s "quoted" $HOME `id`')) == 200

@@ -14,7 +14,7 @@ _SPEC = importlib.util.spec_from_file_location("generate_docs", ROOT / "docs/gen
 generate = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(generate)
 
-PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")})
+PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("fixtures/*.md")})
 
 
 @pytest.mark.parametrize("name", generate.FILES)
@@ -23,11 +23,25 @@ def test_generated_tables_are_true(name):
     assert generate.generated(text) == text, f"{name} is stale: make format"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def named(page):
+    return str(page.relative_to(ROOT))
+
+
+def anchors(page):
+    """Give what GitHub makes of the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
 def test_links_inside_the_project_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
-        if "://" not in target:
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text("utf-8")):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        there = page.parent / path if path else page
+        assert there.exists(), f"{page.name} links to {target}"
+        assert not anchor or anchor in anchors(there), f"{page.name} links to {target}"
 
 
 def blocks(page):
@@ -52,15 +66,20 @@ def test_the_commands_of_a_page_show_what_the_mock_answers(page):
             assert got.lower() == shown.strip().lower(), command
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_a_page_names_real_options(page):
-    from mock_server.cli import main
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_a_page_names_real_commands_and_options(page):
+    from contract_tests.cli import main as contract
+    from mock_server.cli import main as mock
 
-    known = {name for option in main.commands["serve"].params for name in (*option.opts, *option.secondary_opts)}
-    text = page.read_text("utf-8")
-    for block in re.findall(r"mock-central serve ([^`\n]*)", text):
-        for word in shlex.split(block, comments=True):
-            assert not word.startswith("--") or word in {*known, "--help"}, word
+    text = page.read_text("utf-8").replace("\\\n", " ")
+    for program, commands in (("mock-central", mock.commands), ("central-contract", contract.commands)):
+        for command, words in re.findall(rf"(?:^|[ `]){program} ([a-z]+)((?: [^`|\n]*)?)", text, re.MULTILINE):
+            if command not in commands and not words.startswith(" -"):
+                continue  # prose
+            params = commands[command].params
+            known = {name for each in params for name in (*each.opts, *each.secondary_opts)} | {"--help"}
+            for word in shlex.split(words, comments=True):
+                assert not word.startswith("--") or word.partition("=")[0] in known, f"{program} {command} {word}"
 
 
 def test_the_ci_snippets_name_real_options():

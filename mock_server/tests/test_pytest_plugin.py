@@ -118,3 +118,33 @@ def test_the_tests_of_the_docs_pass(pytester):
     page = (Path(__file__).parents[2] / "docs/stub.md").read_text("utf-8")
     pytester.makepyfile(*re.findall(r"```python\n(.*?)```", page, re.DOTALL))
     pytester.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=2)
+
+
+def test_what_cannot_be_chosen_is_one_clear_line(pytester):
+    pytester.makepyfile(
+        """
+import pytest
+@pytest.mark.mock_central(scenario="fresch")
+def test_a_scenario(mock_central):
+    pass
+@pytest.mark.mock_central(as_deploy=True)
+def test_a_setting(mock_central):
+    pass
+@pytest.mark.mock_central(troubles=["code=200"])
+def test_a_trouble(mock_central):
+    pass
+def test_a_world(mock_central):
+    with pytest.raises(ValueError, match="'a b' is not the name of a world"):
+        mock_central.world("a b")
+"""
+    )
+    found = pytester.runpytest_subprocess(*PLUGIN)
+    found.assert_outcomes(passed=1, errors=3)
+    found.stdout.fnmatch_lines_random(
+        [
+            "pytest.mark.mock_central: unknown scenario 'fresch'; known: fresh, *",
+            "pytest.mark.mock_central: unknown setting 'as_deploy'; known: version, as_deployed, *",
+            "pytest.mark.mock_central: code=200: is not a status between 400 and 599",
+        ]
+    )
+    found.stdout.no_fnmatch_line("*Traceback*")

@@ -90,7 +90,7 @@ def test_a_broken_state_is_told_with_file_and_place(tmp_path, api, text, named):
     assert str(file) in str(told.value)
     assert "s3cr3t" not in str(told.value)
     result = run("serve", "--load", str(file))
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert str(file) in result.output
     assert "Traceback" not in result.output
 
