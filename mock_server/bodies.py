@@ -77,15 +77,15 @@ class Bodies:
 
     def _end_overdue(self) -> None:
         now = time.monotonic()
-        found: defaultdict[str, list[_Body]] = defaultdict(list)
+        found: defaultdict[tuple[str, str], list[_Body]] = defaultdict(list)
         for each in tuple(self._waiting):
             if now - each.since > self._seconds:
-                found[each.address].append(each)
-        for address, bodies in found.items():
+                found[each.ends].append(each)
+        for (address, port), bodies in found.items():
             refusal = Refusal("http", 408, 4, f"the body did not come within {self._seconds:g} seconds")
             for each in bodies:
                 each.refusal = refusal
-            stop_reading(address, min(now - each.since for each in bodies), most=len(bodies))
+            stop_reading(address, int(port), min(now - each.since for each in bodies), most=len(bodies))
 
 
 def overdue(environ: Mapping[str, Any]) -> Refusal | None:
@@ -97,12 +97,12 @@ def overdue(environ: Mapping[str, Any]) -> Refusal | None:
 class _Body:
     """The body of one request."""
 
-    __slots__ = ("_read", "_waiting", "address", "refusal", "since")
+    __slots__ = ("_read", "_waiting", "ends", "refusal", "since")
 
     def __init__(self, environ: WSGIEnvironment, waiting: set[_Body]) -> None:
         self._read = environ["wsgi.input"].read
         self._waiting = waiting
-        self.address: str = environ["REMOTE_ADDR"]
+        self.ends: tuple[str, str] = environ["REMOTE_ADDR"], environ["SERVER_PORT"]
         self.since = 0.0
         """When it began to be read, in monotonic seconds."""
         self.refusal: Refusal | None = None

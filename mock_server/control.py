@@ -190,6 +190,8 @@ class Control:
         last = request.headers.get("Last-Event-ID", "")
         if last.isdecimal():
             since = int(last)
+        if since > journal.last:  # of the journal before: the server began anew, or the world did
+            since = 0
         if not self._waiting.acquire(blocking=False):
             raise _too_many_waiting()
         request.environ["mock_central.stream"] = True

@@ -82,15 +82,15 @@ def _release(held: Mapping[int, Any]) -> None:
         _set(number, peer, _NO_LINGER, cork=0)
 
 
-def stop_reading(address: str, silent: float, *, most: int) -> None:
-    """End the requests from an address that are `silent` seconds old, as if their clients had said so.
+def stop_reading(address: str, port: int, silent: float, *, most: int) -> None:
+    """End the requests from an address to a port of ours that are `silent` seconds old, as if their clients had.
 
     They can still be answered. Where more than `most` connections could be meant nothing is done, and nothing
     anywhere but on Linux, which tells when a connection last sent something.
     """
     if sys.platform != "linux":
         return
-    found = [number for number, peer in _connections() if peer[0] == address and _waits(number, silent)]
+    found = [number for number, peer in _connections() if peer[0] == address and _waits(number, port, silent)]
     if len(found) > most:
         return
     for number in found:
@@ -98,12 +98,12 @@ def stop_reading(address: str, silent: float, *, most: int) -> None:
             connection.shutdown(socket.SHUT_RD)
 
 
-def _waits(number: int, seconds: float) -> bool:
-    """Tell whether something came on a connection, and nothing was answered for so long."""
+def _waits(number: int, port: int, seconds: float) -> bool:
+    """Tell whether something came on a connection to that port, and nothing was answered for so long."""
     with suppress(OSError), _socket(number) as found:
         told = found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TOLD.size)
         milliseconds, received = _TOLD.unpack(told)
-        return bool(received) and milliseconds / 1000 + _TICK >= seconds
+        return bool(received) and found.getsockname()[1] == port and milliseconds / 1000 + _TICK >= seconds
     return False
 
 

@@ -15,7 +15,6 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from itertools import count
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
@@ -120,7 +119,9 @@ class Journal:
     def __init__(self, size: int, credential_names: Collection[str], *, texts_show_credentials: bool = False) -> None:
         """`texts_show_credentials`: refusals may show what was sent, as deployed Central's do."""
         self._entries: deque[tuple[Any, ...]] = deque(maxlen=size)
-        self._numbers = count(1)
+        self.last = 0
+        """The number of the last request that was kept."""
+        self._lock = threading.Lock()
         self._names = credential_names
         self._texts_show_credentials = texts_show_credentials
         self._arrived = threading.Condition()
@@ -134,27 +135,30 @@ class Journal:
         else:  # routed to no operation of Central's, or to nothing
             operation, body, violations = getattr(environ.get("werkzeug.request"), "endpoint", None) or "", b"", ()
         size, answer_size = len(body), len(answer)
-        # A plain tuple of texts and numbers: the garbage collector soon leaves it alone.
-        self._entries.append(
-            (
-                next(self._numbers),
-                time.time(),
-                seconds,
-                environ["REQUEST_METHOD"],
-                environ["PATH_INFO"],
-                environ["QUERY_STRING"],
-                operation,
-                _headers(environ),
-                body if size <= LONGEST_BODY else None,
-                size,
-                violations or (),
-                trouble,
-                status,
-                environ.get("mock_central.rule", ""),
-                answer if answer_size <= LONGEST_BODY else None,
-                answer_size,
+        headers = _headers(environ)
+        with self._lock:  # who follows by number would miss one that comes after the next
+            self.last += 1
+            # A plain tuple of texts and numbers: the garbage collector soon leaves it alone.
+            self._entries.append(
+                (
+                    self.last,
+                    time.time(),
+                    seconds,
+                    environ["REQUEST_METHOD"],
+                    environ["PATH_INFO"],
+                    environ["QUERY_STRING"],
+                    operation,
+                    headers,
+                    body if size <= LONGEST_BODY else None,
+                    size,
+                    violations or (),
+                    trouble,
+                    status,
+                    environ.get("mock_central.rule", ""),
+                    answer if answer_size <= LONGEST_BODY else None,
+                    answer_size,
+                )
             )
-        )
         if self._waiting:
             with self._arrived:
                 self._arrived.notify_all()

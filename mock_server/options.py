@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,6 +20,13 @@ from mock_server.trouble import Trouble, TroubleError, parse
 if TYPE_CHECKING:
     from mock_server.app import MockCentral
     from mock_server.settings import Settings
+
+log = logging.getLogger("mock_central")
+
+KEPT = ("load", "store", "store_prefix", "journal")
+"""Settings that stay as they are from the start: what holds the state goes on."""
+AT_START = ("host", "port", "tls", "cert", "key", "log_level", "log_format", "body_timeout", "save", "reload")
+"""Options that are no settings of an app: they are looked at once."""
 
 _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _LOOPBACK = ("127.", "localhost", "::1")
@@ -256,19 +264,25 @@ def running(context: click.Context, settings: Settings, again: Callable[[click.C
     watched = {"settings": context.meta.get("mock_central.config"), "state": settings.load}
     if settings.load is not None and save is not None and settings.load.resolve() == save.resolve():
         del watched["state"]  # we change it ourselves
-    words, command = context.meta["mock_central.words"], context.command
     return Running(
         save,
         context.params["reload"],
         {what: path for what, path in watched.items() if path is not None},
-        # What was saved meanwhile is no other first state, and worlds go on where they are.
-        lambda: dataclasses.replace(
-            again(command.make_context(context.info_name, list(words))),
-            load=settings.load,
-            store=settings.store,
-            store_prefix=settings.store_prefix,
-        ),
+        lambda: dataclasses.replace(again(_read_again(context)), **{name: getattr(settings, name) for name in KEPT}),
     )
+
+
+def _read_again(context: click.Context) -> click.Context:
+    """Read the words of the command again, and say what of it changes nothing."""
+    now = context.command.make_context(context.info_name, list(context.meta["mock_central.words"]))
+    needs_restart = [
+        each.opts[0]
+        for each in context.command.params
+        if each.name in (*AT_START, *KEPT) and now.params[each.name] != context.params[each.name]
+    ]
+    if needs_restart:
+        log.warning("taken up only by a restart: %s", ", ".join(needs_restart))
+    return now
 
 
 def see_to_folder(option: str, file: Path) -> None:

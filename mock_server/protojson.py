@@ -405,7 +405,5 @@ def _int32(text: str) -> int | None:
         if fraction or keep < 0 or whole[keep:].strip("0"):
             return None
         digits = whole[:keep]
-    if not digits:
-        return None
     number = int(sign + digits)
     return number if number in _INT32 else None

@@ -159,7 +159,10 @@ class MemoryStore:
         """central/imageintegration/datastore/datastore_impl.go: a lower-case UUID of version 4."""
         with self.lock:
             self._random = self._random or random.Random(self._seed)
-            return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+            while True:
+                id = str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+                if id not in self._by_id:  # a seed begins anew where the state does not: --load, --reload, faults
+                    return id
 
     def get(self, id: str) -> Stored | None:
         """Give the integration with exactly this id; an id is no more than a text here."""

@@ -226,6 +226,7 @@ def fuzz(corpus: Path, folder: Path, inputs: int, seed: int) -> int:
     dictionary.write_text("".join(f'"{_escaped(each)}"\n' for each in words()))
     options = [f"-atheris_runs={inputs}", f"-seed={seed}", f"-max_len={LONGEST}", f"-dict={dictionary}"]
     options += [f"-artifact_prefix={folder}{os.sep}", "-timeout=10", "-verbosity=0"]
+    print(f"{inputs:,} inputs, 1,000 or more each second ...", flush=True)
     began, before = time.monotonic(), len(list(corpus.iterdir()))
     guided = [sys.executable, "-m", "mock_server.tests.fuzz_guided", *options, str(corpus)]
     failed = subprocess.run(guided, cwd=ROOT, check=False).returncode

@@ -186,6 +186,16 @@ def test_requests_are_streamed_as_they_come():
         stream.close()
 
 
+@pytest.mark.parametrize("again", [("?since=500", {}), ("", {"Last-Event-ID": "500"})], ids=["since", "Last-Event-ID"])
+def test_who_followed_a_server_that_began_anew_misses_nothing(again):
+    query, headers = again
+    with running() as mock:
+        urllib.request.urlopen(f"{mock.url}/v1/imageintegrations", timeout=10).close()
+        request = urllib.request.Request(f"{mock.url}{PREFIX}/requests/stream{query}", headers=headers)
+        with urllib.request.urlopen(request, timeout=10) as stream:
+            assert [stream.readline() for _ in range(3)][2] == b"id: 1\n"
+
+
 def test_a_stream_does_not_wake_for_each_request_of_many(monkeypatch):
     woken: list[tuple[Journal, float]] = []  # streams of other tests may still wait
     wait = Journal.wait

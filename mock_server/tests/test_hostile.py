@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks import load
+from mock_server import control as control_calls
 from mock_server.bodies import MOST_WAITING, PATIENCE
-from mock_server.server import free_port
+from mock_server.cut import stop_reading
+from mock_server.server import THREADS, free_port
 
 from .conftest import PATH, Api, ask, docker
 from .hostile import CONTROL_PATHS, HALF, HOST, NAMES, SHAPES, SMUGGLED, VALID, complete, get, post, send, statuses
@@ -223,6 +225,41 @@ def test_nothing_is_ended_where_another_request_of_the_client_could_be_meant(por
     with opened(port, slow, HALF) as (slow_one, half_one):
         assert answered([slow_one], time.monotonic() + delay + 1) == [[200]]
         assert answered([half_one], time.monotonic() + 2) == [[408]]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system tells when a connection last sent something")
+def test_only_a_connection_to_the_port_on_which_nothing_was_answered_is_ended():
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        ends = []
+        for _ in range(3):  # the other ends have the same address, and another port
+            client = stack.enter_context(socket.create_connection(listener.getsockname()))
+            ends.append((client, stack.enter_context(listener.accept()[0])))
+        (one, waits), (other, answers), (_, nothing_came) = ends
+        one.sendall(b"half")
+        other.sendall(b"whole")
+        time.sleep(0.4)
+        answers.sendall(b"answer")
+        port = listener.getsockname()[1]
+        stop_reading("127.0.0.1", port, 0.3, most=0)
+        waits.settimeout(0.1)
+        assert waits.recv(10) == b"half"
+        with pytest.raises(TimeoutError):
+            waits.recv(10)
+        stop_reading("127.0.0.1", port, 0.3, most=1)
+        assert waits.recv(10) == b""
+        waits.sendall(b"late")
+        assert one.recv(10) == b"late"
+        for each in (answers, nothing_came, other):
+            each.settimeout(0.1)
+        assert (answers.recv(10), other.recv(10)) == (b"whole", b"answer")
+        for each in (answers, nothing_came, other):
+            with pytest.raises(TimeoutError):
+                each.recv(10)
+
+
+def test_four_threads_are_left_by_bodies_and_control_calls_that_wait():
+    assert MOST_WAITING + control_calls.MOST_WAITING + 4 == THREADS
 
 
 def test_a_client_that_leaves_in_the_middle_of_a_body_stores_nothing(port):

@@ -1,6 +1,7 @@
 """The journal: what was asked, for tests to verify, with no credential in it."""
 
 import json
+import sys
 import threading
 import time
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from mock_server import contract as contracts
-from mock_server.journal import LONGEST_BODY, Filter
+from mock_server.journal import LONGEST_BODY, Filter, Journal
 from mock_server.tests.conftest import PATH, Api, ask, docker, example, integrations
 
 CONTRACT = contracts.load()
@@ -201,3 +202,29 @@ def test_whatever_is_sent_is_shown_as_json(body):
     api = Api(fatal_answers=False, empty=True)
     api.create(body)
     json.dumps(shown(api))
+
+
+@pytest.fixture
+def restless():
+    """Threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def test_no_request_is_missed_or_told_twice_to_who_follows(restless):
+    kept = Journal(100_000, ())
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "QUERY_STRING": ""}
+
+    def keep():
+        for _ in range(2000):
+            kept.keep(environ, 200, b"", 0.0)
+
+    threads = [threading.Thread(target=keep) for _ in range(4)]
+    for each in threads:
+        each.start()
+    told: list[int] = []
+    while any(each.is_alive() for each in threads) or kept.found(Filter(since=told[-1])):
+        told += [each.number for each in kept.wait(Filter(since=told[-1] if told else 0), timeout=1)]
+    assert told == [*range(1, 8001)]

@@ -1,5 +1,6 @@
 """Changed files are taken up while running; broken ones are told, and the last good state stays."""
 
+import dataclasses
 import json
 import logging
 import shutil
@@ -8,12 +9,13 @@ import urllib.request
 
 import pytest
 
+from mock_server import cli, options, scenarios
 from mock_server import contract as contracts
-from mock_server import scenarios
+from mock_server.auth import Credentials
 from mock_server.reload import Watcher
 from mock_server.settings import Settings
 from mock_server.states import document, write
-from mock_server.tests.conftest import Api, docker
+from mock_server.tests.conftest import PATH, Api, ask, docker
 from mock_server.tests.test_cli import serving, url_in
 
 
@@ -112,6 +114,45 @@ def test_worlds_go_on_with_what_they_hold(shipped):
     watcher.look()
     assert [each["integrations"] for each in worlds.listed()] == [12, 0]
     assert worlds.get("a").central.contract is worlds.default.central.contract
+
+
+def test_a_seeded_id_is_given_once_though_the_seed_begins_anew(shipped, tmp_path):
+    settings = Settings(seed=1, fatal_answers=True)
+    api = Api(seed=1)
+    ids = [api.created(docker(name="before"))]
+    api.app.entrance.worlds.default.plant(("name-unique",))
+    ids.append(ask(api.app, "POST", PATH, docker(name="with a fault")).json["id"])
+    changed(shipped / "openapi.yaml", "name for integration is required", "changed")
+    Watcher(api.app, {}, lambda: settings).look()
+    ids.append(ask(api.app, "POST", PATH, docker(name="reloaded")).json["id"])
+    write(tmp_path / "state.json", document(api.app.entrance.worlds.default.central.store.integrations()))
+    ids.append(Api(seed=1, load=tmp_path / "state.json").created(docker(name="loaded")))
+    assert len({*ids}) == 4
+
+
+FIELDS_BY_OTHER_NAMES = {"basic", "control_token_file"}
+
+
+def test_an_option_is_taken_up_or_told_to_need_a_restart():
+    taken_up = {each.name for made in (Settings, Credentials) for each in dataclasses.fields(made)}
+    for each in cli.serve.params:
+        if each.name not in ("config", *FIELDS_BY_OTHER_NAMES):
+            assert (each.name in taken_up) ^ (each.name in options.AT_START) or each.name in options.KEPT, each.name
+
+
+def test_a_changed_option_that_needs_a_restart_is_named(tmp_path, caplog):
+    file = tmp_path / "mock.toml"
+    file.write_text('host = "127.0.0.1"\nstrict = false\n')
+    words = ["--config", str(file), "--log-level", "info"]
+    context = cli.serve.make_context("serve", words)
+    beside = options.running(context, cli._settings(context), cli._settings)
+    assert beside.again() == cli._settings(context)
+    assert not caplog.records
+    file.write_text('host = "127.0.0.2"\nlog-level = "debug"\njournal = 5\ntls = true\nstrict = true\n')
+    assert beside.again().strict
+    assert [each.getMessage() for each in caplog.records] == [
+        "taken up only by a restart: --host, --tls, --journal"  # the log level is a word of the command line
+    ]
 
 
 def test_a_served_mock_takes_up_its_settings(tmp_path):
