@@ -498,14 +498,14 @@ def _batches(checks: Iterable[Check], workers: int) -> Iterable[list[Check]]:
 def remove_owned(transport: Transport, ids: Iterable[str]) -> list[str]:
     """Delete integrations by id, and those that are named after the run; name what could not be deleted.
 
-    Where the target does not give its list, that is the ids of what this run created and did not delete.
+    Where the target does not give its list, what is known by its id is deleted.
     """
     ids = set(ids)
     owned: list[dict[str, Any]] = []
     for _ in range(2):
         items = _listed(transport)
         if items is None:
-            return sorted(transport.live)
+            return _remove_unlisted(transport)
         owned = [
             item
             for item in items
@@ -517,6 +517,13 @@ def remove_owned(transport: Transport, ids: Iterable[str]) -> list[str]:
         for item in owned:
             _remove(transport, item)
     return sorted(f"{item.get('name')} ({item.get('id')})" for item in owned)
+
+
+def _remove_unlisted(transport: Transport) -> list[str]:
+    for id in sorted(transport.live):
+        _remove(transport, {"id": id})
+    unknown = ["what requests may have created that got no answer"] if transport.unanswered else []
+    return [*sorted(transport.live), *unknown]
 
 
 def _listed(transport: Transport) -> list[Any] | None:

@@ -63,8 +63,19 @@ def test_what_cannot_be_looked_for_is_named_as_left(mock: MockServer, transport:
     body = {"name": f"{transport.name_prefix}a", "type": "docker", "categories": ["REGISTRY"], "docker": {}}
     id = transport.send("POST", COLLECTION, value={**body, "skipTestIntegration": True}).object["id"]
     mock.trouble("GetImageIntegrations code=503 times=1")
-    assert remove_owned(transport, transport.ledger.names, transport.ledger.ids) == [id]
-    assert remove_owned(transport, transport.ledger.names, transport.ledger.ids) == []
+    mock.trouble("DeleteImageIntegration fault=reset times=3")
+    assert remove_owned(transport, transport.ledger.ids) == [id, "what requests may have created that got no answer"]
+    assert remove_owned(transport, transport.ledger.ids) == []
+
+
+def test_where_the_list_is_broken_what_was_created_is_deleted_all_the_same(mock: MockServer, tmp_path: Path) -> None:
+    mock.plant("list-bare")
+    report = Run(Options(url=mock.url, state_dir=tmp_path, profile="quick"))()
+    mock.plant()
+    assert report.exit_code == 1
+    assert not report.left_behind
+    names = [each["name"] for each in requests.get(f"{mock.url}{COLLECTION}", timeout=5).json()["integrations"]]
+    assert not [name for name in names if name.startswith("central-contract-")]
 
 
 def test_a_target_that_is_not_loopback_is_only_read_unless_writes_are_allowed(tmp_path: Path) -> None:
