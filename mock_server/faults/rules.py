@@ -317,10 +317,10 @@ def empty_body(app: MockCentral) -> None:
 def content_type_ignored(app: MockCentral) -> None:
     """Ask for the content type."""
 
-    def decode(original: Callable[..., Any], operation: Any, body: bytes, content_type: str) -> Any:
+    def decode(original: Callable[..., Any], operation: Any, body: bytes, content_type: str, id: str) -> Any:
         if "json" not in content_type:
             raise refused(415, "Unsupported Media Type")
-        return original(operation, body, content_type)
+        return original(operation, body, content_type, id)
 
     around(app.central, "decode", decode)
 

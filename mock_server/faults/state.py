@@ -584,8 +584,10 @@ def update_password_ignored(app: MockCentral) -> None:
 def update_password_default(app: MockCentral) -> None:
     """Choose the other default."""
 
-    def decode(original: Callable[..., Decoded], operation: Operation, body: bytes, content_type: str) -> Decoded:
-        decoded = original(operation, body, content_type)
+    def decode(
+        original: Callable[..., Decoded], operation: Operation, body: bytes, content_type: str, id: str
+    ) -> Decoded:
+        decoded = original(operation, body, content_type, id)
         if "updatePassword" in decoded.message and b"updatePassword" not in body:
             decoded.message["updatePassword"] = True
         return decoded

@@ -183,7 +183,7 @@ def bodies(app: MockCentral, change: Callable[[bytes], bytes]) -> None:
     around(
         app.central,
         "decode",
-        lambda original, operation, body, content_type: original(operation, change(body), content_type),
+        lambda original, operation, body, *more: original(operation, change(body), *more),
     )
 
 
