@@ -398,7 +398,7 @@ def _finished(environ: WSGIEnvironment, body: bytes, status: int, headers: _Head
 def _accepts_gzip(header: str) -> bool:
     """Tell whether gzip has a weight above zero, as Central's gzip handler reads it."""
     weight = 0.0
-    for each in header.split(","):
+    for each in header.split(",") if header else ():
         coding, *parameters = (part.strip() for part in each.split(";"))
         if coding.lower() == "gzip":
             with contextlib.suppress(ValueError):  # what is no number does not count
