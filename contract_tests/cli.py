@@ -135,7 +135,7 @@ def _checked(url: str | None, *, as_deployed: bool, run_id: str | None, **chosen
 
 def _interrupted(url: str | None, state_dir: Path) -> str:
     """Say what a run that was interrupted has left: it cleans up, unless it is interrupted in that, too."""
-    ours = f'"pid": {os.getpid()}'
+    ours = f'"pid": {os.getpid()}}}'
     if any(ours in ledger.read_text("utf-8") for ledger in state_dir.glob("*.ledger")):
         return f"Interrupted; `central-contract clean {url}` deletes what the run may have left."
     return "Interrupted; what the run created was deleted."
