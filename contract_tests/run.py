@@ -7,7 +7,7 @@ import re
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -220,8 +220,7 @@ class Run:
         return {str(item.get("id")): item for item in items if isinstance(item, dict) and not self._is_ours(item)}
 
     def _is_ours(self, item: dict[str, Any]) -> bool:
-        named = str(item.get("name", "")).startswith(self.transport.name_prefix)
-        return named or item.get("id") in self.ledger.ids
+        return _is_of_run(item, self.transport, self.ledger.ids)
 
     # -- the checks -------------------------------------------------------------------------------
 
@@ -506,17 +505,16 @@ def remove_owned(transport: Transport, ids: Iterable[str]) -> list[str]:
         items = _listed(transport)
         if items is None:
             return _remove_unlisted(transport)
-        owned = [
-            item
-            for item in items
-            if isinstance(item, dict)
-            and (item.get("id") in ids or str(item.get("name", "")).startswith(transport.name_prefix))
-        ]
+        owned = [item for item in items if isinstance(item, dict) and _is_of_run(item, transport, ids)]
         if not owned:
             return []
         for item in owned:
             _remove(transport, item)
     return sorted(f"{item.get('name')} ({item.get('id')})" for item in owned)
+
+
+def _is_of_run(item: dict[str, Any], transport: Transport, ids: Collection[str]) -> bool:
+    return item.get("id") in ids or str(item.get("name", "")).startswith(transport.name_prefix)
 
 
 def _remove_unlisted(transport: Transport) -> list[str]:
