@@ -31,7 +31,7 @@ from contract_tests.observers import OBSERVED, UNTOUCHED, Observers
 from contract_tests.options import Options
 from contract_tests.registry import Check, all_checks
 from contract_tests.symptoms import liken
-from contract_tests.transport import COLLECTION, Exchange, Transport
+from contract_tests.transport import COLLECTION, Exchange, Transport, credentials_refused
 from mock_server import contract as contracts
 from mock_server.contract import VERSIONS
 
@@ -211,8 +211,7 @@ class Run:
             self.set_up.append(Failure(error.check or "list", error.what, error.expected, error.got))
             return None
         if reply.status in (401, 403) and not self.transport.observers:
-            given = self.options.credentials.admin is not None
-            what = "refuses the credentials" if given else "asks for credentials (--token-file, --basic-file)"
+            what = credentials_refused(given=self.options.credentials.admin is not None)
             raise HarnessError(f"{self.transport.base} {what}: {reply.message or reply.status}")
         items = reply.object.get("integrations")
         if not isinstance(items, list):

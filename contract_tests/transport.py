@@ -370,6 +370,11 @@ def _retry_after(reply: Reply) -> float | None:
         return 1.0
 
 
+def credentials_refused(*, given: bool) -> str:
+    """Say what a target does that answers 401 or 403, with or without credentials `given`."""
+    return "refuses the credentials" if given else "asks for credentials (--token-file, --basic-file)"
+
+
 def is_loopback(url: str) -> bool:
     """Tell whether a URL leads to this machine."""
     host = urlsplit(url).hostname or ""
