@@ -15,8 +15,8 @@ from flask import Flask, Response, jsonify, request
 from granian.constants import Interfaces
 from granian.server import Server
 
-from mock_server import contract
-from mock_server.server import THREADS
+from mock_server.contract import tables as contract
+from mock_server.serving.server import THREADS
 
 PATH = "/v1/imageintegrations"
 

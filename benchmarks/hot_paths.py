@@ -20,9 +20,9 @@ from flask import Flask, Response
 from benchmarks.bare import PATH, bare
 from benchmarks.load import integration
 from benchmarks.page import table, write
-from mock_server import Settings, create_app, protojson
-from mock_server.central import _plain_json
-from mock_server.operations import HANDLERS
+from mock_server import Settings, create_app
+from mock_server.gateway.operations import HANDLERS
+from mock_server.sandboxes.central import _plain_json, protojson
 
 LOOPS, REPEATS = 2000, 7
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from mock_server import contract
+from mock_server.contract import tables as contract
 
 LIST = "/v1/imageintegrations"
 MOCK, QUIET, BARE, STOCK = "mock", "mock, its log off", "bare Flask", "openapi-core's decorator"

@@ -16,7 +16,8 @@ from collections.abc import Callable
 
 from benchmarks.bare import PATH
 from benchmarks.load import integration
-from mock_server import Settings, create_app, wsgi
+from mock_server import Settings, create_app
+from mock_server.web import wsgi
 
 REQUESTS = 500
 STORED = 100

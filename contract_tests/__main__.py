@@ -1,5 +1,5 @@
 """``python -m contract_tests`` is ``central-contract``."""
 
-from contract_tests.cli import main
+from contract_tests.cli.main import main
 
 main()

@@ -22,12 +22,12 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from contract_tests.engine.integrations import SERVICE_ACCOUNT, Body
 from contract_tests.fixtures.cases import Case, catalogue
 from contract_tests.fixtures.choices import Choices
 from contract_tests.fixtures.scene import Scene, Step
-from contract_tests.integrations import SERVICE_ACCOUNT, Body
-from mock_server import contract as contracts
-from mock_server.contract import VERSIONS, Message, Rule
+from mock_server.contract import tables as contracts
+from mock_server.contract.tables import VERSIONS, Message, Rule
 
 INT32 = 2**31
 DOCKER_FAMILY = ("docker", "artifactory", "nexus", "rhel", "ghcr")

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import click
 
-from mock_server import contract as contracts
-from mock_server import control, scenarios
-from mock_server.auth import NOTHING, READ, WRITE
-from mock_server.cli import ENVIRONMENT, main
-from mock_server.companions import COMPANIONS, NO_ROLE, ROLES
-from mock_server.contract import VERSIONS
-from mock_server.faults import all_faults
+from mock_server.central.auth import NOTHING, READ, WRITE
+from mock_server.cli.main import ENVIRONMENT, main
+from mock_server.contract import tables as contracts
+from mock_server.contract.tables import VERSIONS
+from mock_server.mutants import all_faults
+from mock_server.state import scenarios
+from mock_server.web import control
+from mock_server.web.companions import COMPANIONS, NO_ROLE, ROLES
 
 ROOT = Path(__file__).parent.parent
 FILES = (
@@ -94,15 +95,15 @@ def serve_options() -> str:
 
 def contract_options(command: str) -> str:
     """The options of a command of `central-contract`."""
-    from contract_tests.cli import main as contract_main
+    from contract_tests.cli.main import main as contract_main
 
     return options(contract_main.commands[command])
 
 
 def checks() -> str:
     """Every check of the harness."""
-    from contract_tests.observers import OBSERVED
-    from contract_tests.registry import all_checks
+    from contract_tests.checks.registry import all_checks
+    from contract_tests.oracle.observers import OBSERVED
 
     rows = [(_code(each.id), each.group, each.title) for each in all_checks().values()]
     rows += [(_code(id), "observed", title) for id, title in OBSERVED.items()]

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mock_server.app import create_app
     from mock_server.settings import Settings
+    from mock_server.web.app import create_app
 
 __all__ = ["Settings", "create_app"]
 
@@ -17,7 +17,7 @@ __all__ = ["Settings", "create_app"]
 def __getattr__(name: str) -> Any:
     """Import the public names when they are asked for: `--help` needs neither Flask nor the contract."""
     if name == "create_app":
-        from mock_server.app import create_app
+        from mock_server.web.app import create_app
 
         return create_app
     if name == "Settings":

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from mock_server.server import MockServer
+    from mock_server.serving.server import MockServer
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -28,9 +28,9 @@ def _mock_central_servers() -> Iterator[Any]:
     """Keep one running mock for each set of settings; a test gets it reset."""
     import dataclasses
 
-    from mock_server.server import running
+    from mock_server.serving.server import running
     from mock_server.settings import Settings
-    from mock_server.trouble import parse
+    from mock_server.simulation.faults import parse
 
     servers: dict[Settings, MockServer] = {}
     with ExitStack() as stack:

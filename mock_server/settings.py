@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mock_server import scenarios
-from mock_server.auth import Credentials
-from mock_server.contract import VERSIONS
-from mock_server.probe import DEFAULT_RULES, ProbeRule
-from mock_server.store import MEMORY
-from mock_server.trouble import Trouble
+from mock_server.central.auth import Credentials
+from mock_server.central.registry_tests import DEFAULT_RULES, ProbeRule
+from mock_server.contract.tables import VERSIONS
+from mock_server.simulation.faults import Trouble
+from mock_server.state import scenarios
+from mock_server.state.memory import MEMORY
 
 VALIDATION_MODES = ("fast", "full")
 

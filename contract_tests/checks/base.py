@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from contract_tests.central import Central, shown
-from contract_tests.failures import CheckFailed
-from contract_tests.integrations import read_answer
-from contract_tests.registry import check
+from contract_tests.checks.registry import check
+from contract_tests.engine.central import Central, shown
+from contract_tests.engine.failures import CheckFailed
+from contract_tests.engine.integrations import read_answer
 
 
 @check("list", "base", title="The list answers 200 with `integrations`, a list", writes=False)

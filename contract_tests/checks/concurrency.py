@@ -15,13 +15,13 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Self
 
-from contract_tests.central import Central, shown
 from contract_tests.checks.lifecycle import deleted
-from contract_tests.failures import CheckFailed, Skip
-from contract_tests.integrations import Body, hidden, read_answer
-from contract_tests.model import any_text, expected, listed, see_listed, see_same
-from contract_tests.registry import LONGER, check
-from contract_tests.transport import Reply
+from contract_tests.checks.registry import LONGER, check
+from contract_tests.engine.central import Central, shown
+from contract_tests.engine.failures import CheckFailed, Skip
+from contract_tests.engine.integrations import Body, hidden, read_answer
+from contract_tests.engine.transport import Reply
+from contract_tests.oracle.model import any_text, expected, listed, see_listed, see_same
 
 CLIENTS = 4
 MOST_WATCHED = 8

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-from contract_tests.central import Central, created_id, shown
-from contract_tests.failures import CheckFailed, Unmet
-from contract_tests.integrations import Body, read_answer
-from contract_tests.model import any_text
-from contract_tests.registry import check
-from contract_tests.transport import Reply
+from contract_tests.checks.registry import check
+from contract_tests.engine.central import Central, created_id, shown
+from contract_tests.engine.failures import CheckFailed, Unmet
+from contract_tests.engine.integrations import Body, read_answer
+from contract_tests.engine.transport import Reply
+from contract_tests.oracle.model import any_text
 
 _PROFILES = ("default", "deep")
 
@@ -29,7 +29,7 @@ _PROFILES = ("default", "deep")
     profiles=_PROFILES,
 )
 def lifecycle_machine(central: Central) -> None:
-    from contract_tests.machine import run_machine
+    from contract_tests.oracle.machine import run_machine
 
     deep = central.options.profile == "deep"
     run_machine(central, examples=100 if deep else 10, steps=40 if deep else 25)
@@ -131,7 +131,7 @@ def _each(central: Central, strategy: Any, see: Callable[[Any], None], *, exampl
     """See to something for each drawn value, each a case of its own."""
     import hypothesis
 
-    from contract_tests.machine import Watch, seeded, settings
+    from contract_tests.oracle.machine import Watch, seeded, settings
 
     watch = Watch(central)
 

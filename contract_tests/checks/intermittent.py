@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from contract_tests.central import Central
-from contract_tests.failures import CheckFailed
-from contract_tests.integrations import hidden, read_answer
-from contract_tests.registry import LONGER, check
+from contract_tests.checks.registry import LONGER, check
+from contract_tests.engine.central import Central
+from contract_tests.engine.failures import CheckFailed
+from contract_tests.engine.integrations import hidden, read_answer
 
 
 def repeated(central: Central, what: str, times: int, once: Callable[[int], str | None]) -> None:

@@ -14,12 +14,12 @@ from statistics import median
 from typing import Any
 from urllib.parse import urlsplit
 
-from contract_tests.central import Central
-from contract_tests.failures import CheckFailed
-from contract_tests.integrations import Body
-from contract_tests.observers import operation_of
-from contract_tests.registry import all_checks, check
-from contract_tests.transport import COLLECTION, Exchange, read_json
+from contract_tests.checks.registry import all_checks, check
+from contract_tests.engine.central import Central
+from contract_tests.engine.failures import CheckFailed
+from contract_tests.engine.integrations import Body
+from contract_tests.engine.transport import COLLECTION, Exchange, read_json
+from contract_tests.oracle.observers import operation_of
 
 SLOW = 0.8
 """Seconds from which an answer is slow where others take less than `QUICK`."""

@@ -9,12 +9,12 @@ from typing import Any
 from urllib.parse import quote
 from weakref import WeakKeyDictionary
 
-from contract_tests.central import Central, Shared, shown
-from contract_tests.failures import CheckFailed, Unmet
-from contract_tests.integrations import SERVICE_ACCOUNT, Body
-from contract_tests.model import differences, expected, listed, see_listed, see_same, see_stored
-from contract_tests.registry import check
-from mock_server.contract import Message
+from contract_tests.checks.registry import check
+from contract_tests.engine.central import Central, Shared, shown
+from contract_tests.engine.failures import CheckFailed, Unmet
+from contract_tests.engine.integrations import SERVICE_ACCOUNT, Body
+from contract_tests.oracle.model import differences, expected, listed, see_listed, see_same, see_stored
+from mock_server.contract.tables import Message
 
 ON_SOME_DEPLOYMENTS = ("useIam", "wifEnabled")
 """Switches that Central takes only where the cloud it runs in offers them."""

@@ -12,10 +12,10 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from contract_tests.central import Central, shown
-from contract_tests.failures import CheckFailed, Skip, Unmet
-from contract_tests.registry import check
-from contract_tests.transport import COLLECTION, Reply
+from contract_tests.checks.registry import check
+from contract_tests.engine.central import Central, shown
+from contract_tests.engine.failures import CheckFailed, Skip, Unmet
+from contract_tests.engine.transport import COLLECTION, Reply
 
 Caller = Mapping[str, Any]
 """How a request is sent: its role or its Authorization header."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from contract_tests.central import Central
+from contract_tests.checks.registry import LONGER, check
 from contract_tests.checks.validation import (
     FRESH,
     SOURCE,
@@ -20,11 +20,11 @@ from contract_tests.checks.validation import (
     reads_as,
     untestable,
 )
-from contract_tests.failures import Unmet
-from contract_tests.integrations import Body, masked, member_of
-from contract_tests.registry import LONGER, check
-from contract_tests.transport import Reply
-from mock_server.contract import MASK, Field, Message
+from contract_tests.engine.central import Central
+from contract_tests.engine.failures import Unmet
+from contract_tests.engine.integrations import Body, masked, member_of
+from contract_tests.engine.transport import Reply
+from mock_server.contract.tables import MASK, Field, Message
 
 ROBOT = {"username": "org+robot", "password": FRESH}
 DATA = {"username": "AWS", "password": FRESH, "expiresAt": "2030-01-02T03:04:05Z"}

@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from contract_tests.central import Central, created_id, shown
-from contract_tests.failures import CheckFailed
-from contract_tests.integrations import Body, read_answer
-from contract_tests.registry import check
-from contract_tests.transport import COLLECTION, Reply, is_loopback
+from contract_tests.checks.registry import check
+from contract_tests.engine.central import Central, created_id, shown
+from contract_tests.engine.failures import CheckFailed
+from contract_tests.engine.integrations import Body, read_answer
+from contract_tests.engine.transport import COLLECTION, Reply, is_loopback
 
 GARBAGE = (
     b"some free text",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from contract_tests.central import Central, created_id
-from contract_tests.registry import check
-from contract_tests.transport import COLLECTION, Reply, is_loopback
+from contract_tests.checks.registry import check
+from contract_tests.engine.central import Central, created_id
+from contract_tests.engine.transport import COLLECTION, Reply, is_loopback
 
 FORM = "application/x-www-form-urlencoded"
 

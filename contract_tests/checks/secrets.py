@@ -10,15 +10,15 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from contract_tests.central import Central, shown
 from contract_tests.checks.reconcile import AUTHORIZED, PLAIN, ROBOTIC, VARIANTS, Variant, keeping
+from contract_tests.checks.registry import check
 from contract_tests.checks.validation import made
-from contract_tests.failures import CheckFailed, Unmet
-from contract_tests.integrations import Body, read_answer
-from contract_tests.observers import UNMASKED, credentials_of
-from contract_tests.registry import check
-from contract_tests.transport import COLLECTION, Reply
-from mock_server.contract import MASK, Message
+from contract_tests.engine.central import Central, shown
+from contract_tests.engine.failures import CheckFailed, Unmet
+from contract_tests.engine.integrations import Body, read_answer
+from contract_tests.engine.transport import COLLECTION, Reply
+from contract_tests.oracle.observers import UNMASKED, credentials_of
+from mock_server.contract.tables import MASK, Message
 
 # Credentials that are empty or were never sent, as far as Central takes such integrations.
 WITHOUT: tuple[Variant, ...] = (

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from contract_tests.central import Central, created_id
+from contract_tests.checks.registry import LONGER, check
 from contract_tests.checks.validation import (
     FRESH,
     is_managed,
@@ -15,10 +15,10 @@ from contract_tests.checks.validation import (
     reads_as,
     updates,
 )
-from contract_tests.failures import CheckFailed, Skip
-from contract_tests.integrations import Body
-from contract_tests.registry import LONGER, check
-from contract_tests.transport import Reply
+from contract_tests.engine.central import Central, created_id
+from contract_tests.engine.failures import CheckFailed, Skip
+from contract_tests.engine.integrations import Body
+from contract_tests.engine.transport import Reply
 
 BOTH = ["REGISTRY", "SCANNER"]
 NODE = ["NODE_SCANNER"]

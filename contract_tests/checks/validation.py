@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from contract_tests.central import Central, shown
-from contract_tests.failures import Skip, Unmet
-from contract_tests.integrations import NEEDED, Body, read_answer
-from contract_tests.registry import LONGER, check
-from contract_tests.transport import Reply, is_loopback
+from contract_tests.checks.registry import LONGER, check
+from contract_tests.engine.central import Central, shown
+from contract_tests.engine.failures import Skip, Unmet
+from contract_tests.engine.integrations import NEEDED, Body, read_answer
+from contract_tests.engine.transport import Reply, is_loopback
 
 Send = Callable[[Body], Reply]
 Way = tuple[str, Send]

@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from contract_tests.central import Central
+from contract_tests.checks.registry import check
 from contract_tests.checks.wire import Stored, with_authorization
-from contract_tests.integrations import Body, masked, member_of, read_answer
-from contract_tests.registry import check
-from mock_server.contract import Message
+from contract_tests.engine.central import Central
+from contract_tests.engine.integrations import Body, masked, member_of, read_answer
+from mock_server.contract.tables import Message
 
 SOURCE = {
     "clusterId": "F1F1E2D4-5A0C-4B8E-9F0A-2C7D1E6B3A90",

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from contract_tests.central import Central, created_id
+from contract_tests.checks.registry import check
 from contract_tests.checks.routing import FORM
-from contract_tests.failures import Skip, Unmet
-from contract_tests.integrations import NEEDED, Body, member_of, read_answer
-from contract_tests.registry import check
-from contract_tests.transport import COLLECTION, Exchange, Reply
-from mock_server.contract import MASK, Message
+from contract_tests.engine.central import Central, created_id
+from contract_tests.engine.failures import Skip, Unmet
+from contract_tests.engine.integrations import NEEDED, Body, member_of, read_answer
+from contract_tests.engine.transport import COLLECTION, Exchange, Reply
+from mock_server.contract.tables import MASK, Message
 
 _ELSEWHERE = ("PUT", "PATCH", "test", "test/updated")
 """The operations besides create that read a body."""

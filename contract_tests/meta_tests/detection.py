@@ -23,12 +23,12 @@ from typing import Any
 
 import click
 
+from contract_tests.engine.options import PROFILES
 from contract_tests.meta_tests.planted import hurried, judged
-from contract_tests.options import PROFILES
-from mock_server import contract as contracts
-from mock_server.auth import Credentials
-from mock_server.faults import KINDS, Fault, all_faults, find
-from mock_server.server import running
+from mock_server.central.auth import Credentials
+from mock_server.contract import tables as contracts
+from mock_server.mutants import KINDS, Fault, all_faults, find
+from mock_server.serving.server import running
 from mock_server.settings import Settings
 
 HARNESS, SCHEMATHESIS = "harness", "schemathesis"
@@ -64,7 +64,7 @@ def by_schemathesis(name: str, baseline: str) -> dict[str, Any]:
 def _schemathesis(url: str, baseline: Path, *more: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         command = (
-            *(sys.executable, "-m", "schemathesis.cli", "run", str(contracts.find("openapi.yaml"))),
+            *(sys.executable, "-m", "schemathesis.cli", "run", str(contracts.find())),
             *("--url", url, "-H", f"Authorization: Bearer {Credentials().admin_token}"),
             *("--checks", "all", "--exclude-checks", ",".join(_EXCLUDED), "--baseline", str(baseline)),
             *("--max-response-time", "5", "--max-examples", "30", "--seed", "1", "--generation-database", "none"),

@@ -11,13 +11,13 @@ from typing import Any
 from unittest.mock import patch
 
 from contract_tests.checks import latency
-from contract_tests.observers import OBSERVED, UNTOUCHED
-from contract_tests.options import Credentials, Options
-from contract_tests.registry import all_checks
-from contract_tests.run import Report, Run
-from mock_server.auth import Credentials as Known
-from mock_server.faults import Fault, tools
-from mock_server.server import running
+from contract_tests.checks.registry import all_checks
+from contract_tests.engine.options import Credentials, Options
+from contract_tests.oracle.observers import OBSERVED, UNTOUCHED
+from contract_tests.runner.run import Report, Run
+from mock_server.central.auth import Credentials as Known
+from mock_server.mutants import Fault, tools
+from mock_server.serving.server import running
 from mock_server.settings import Settings
 
 ALWAYS_THERE = (*OBSERVED, UNTOUCHED)

@@ -3,7 +3,7 @@
 import pytest
 
 from contract_tests.meta_tests.planted import report_on
-from contract_tests.run import Report
+from contract_tests.runner.run import Report
 from mock_server.settings import Settings
 
 

@@ -19,10 +19,10 @@ import jsonschema_rs
 import pytest
 from click.testing import CliRunner, Result
 
-from contract_tests.cli import main
-from contract_tests.registry import all_checks
+from contract_tests.checks.registry import all_checks
+from contract_tests.cli.main import main
 from contract_tests.reports import json_report, terminal
-from mock_server.server import running
+from mock_server.serving.server import running
 from mock_server.settings import Settings
 
 CHECKS = ("--only", "create", "--only", "name-unique", "--only", "name-required")
@@ -292,7 +292,7 @@ def listed(url: str) -> bytes:
 def test_an_interrupted_run_cleans_up_and_says_so(tmp_path: Path, sent: signal.Signals) -> None:
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from contract_tests.cli import main; main()"
+        "from contract_tests.cli.main import main; main()"
     )
     with running() as mock:
         words = ("check", mock.url, "--only", "many-kept", "--rate", "50/s", "--state-dir", str(tmp_path))
@@ -309,7 +309,7 @@ def test_an_interrupted_run_cleans_up_and_says_so(tmp_path: Path, sent: signal.S
 
 
 def test_an_interruption_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("contract_tests.replay.read", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr("contract_tests.runner.replay.read", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     result = run("replay", __file__, "create")
     assert (result.exit_code, result.output) == (130, "Interrupted.\n")
 
@@ -323,8 +323,8 @@ def test_list_and_explain_know_every_check() -> None:
 
 
 def test_the_same_seed_sends_the_same(tmp_path: Path) -> None:
-    from contract_tests.options import Options
-    from contract_tests.run import Run
+    from contract_tests.engine.options import Options
+    from contract_tests.runner.run import Run
 
     sent = []
     for _ in range(2):

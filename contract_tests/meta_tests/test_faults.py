@@ -4,13 +4,13 @@ import os
 
 import pytest
 
-from contract_tests import known
+from contract_tests.checks.registry import all_checks
+from contract_tests.engine.options import PROFILES
 from contract_tests.meta_tests.planted import ALWAYS_THERE, report_on, tried
-from contract_tests.options import PROFILES
-from contract_tests.registry import all_checks
-from mock_server import contract as contracts
-from mock_server.contract import VERSIONS
-from mock_server.faults import KINDS, all_faults, find
+from contract_tests.runner import known
+from mock_server.contract import tables as contracts
+from mock_server.contract.tables import VERSIONS
+from mock_server.mutants import KINDS, all_faults, find
 from mock_server.settings import Settings
 
 SEEDS = int(os.environ.get("MOCK_CENTRAL_SEEDS", "1"))

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from contract_tests.cli import main
-from mock_server.server import running
+from contract_tests.cli.main import main
+from mock_server.serving.server import running
 from mock_server.settings import Settings
 
 

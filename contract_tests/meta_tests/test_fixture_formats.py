@@ -11,7 +11,7 @@ import pytest
 
 from contract_tests.fixtures.formats import FILES, write
 from contract_tests.fixtures.generate import Wish, generate
-from mock_server.server import MockServer, running
+from mock_server.serving.server import MockServer, running
 from mock_server.settings import Settings
 from mock_server.tests.npm import installed
 

@@ -21,7 +21,8 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 
 from contract_tests import strategies
-from contract_tests.cli import main
+from contract_tests.cli.main import main
+from contract_tests.engine.integrations import NEEDED, Body
 from contract_tests.fixtures import values
 from contract_tests.fixtures.bodies import config_message
 from contract_tests.fixtures.cases import Case, catalogue
@@ -31,10 +32,9 @@ from contract_tests.fixtures.generate import Wish, generate
 from contract_tests.fixtures.record import ClaimError, Mock, record
 from contract_tests.fixtures.scene import Step
 from contract_tests.fixtures.shipped import whole_set
-from contract_tests.integrations import NEEDED, Body
-from mock_server import contract as contracts
-from mock_server.contract import MASK, VERSIONS, Message
-from mock_server.server import running
+from mock_server.contract import tables as contracts
+from mock_server.contract.tables import MASK, VERSIONS, Message
+from mock_server.serving.server import running
 from mock_server.settings import Settings
 
 SHIPPED = Path(__file__).parents[2] / "fixtures"

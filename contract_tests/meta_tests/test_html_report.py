@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from contract_tests.cli import main
-from mock_server.server import running
+from contract_tests.cli.main import main
+from mock_server.serving.server import running
 from mock_server.settings import Settings
 from mock_server.tests.chromium import CHROMIUM, in_chromium
 

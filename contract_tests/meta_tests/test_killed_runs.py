@@ -10,10 +10,10 @@ from typing import Any
 
 import requests
 
-from contract_tests.options import Options
-from contract_tests.run import clean_leftovers
-from contract_tests.transport import COLLECTION
-from mock_server.server import running
+from contract_tests.engine.options import Options
+from contract_tests.engine.transport import COLLECTION
+from contract_tests.runner.run import clean_leftovers
+from mock_server.serving.server import running
 
 KILLS = int(os.environ.get("MOCK_CENTRAL_KILLS", "4"))
 

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 import requests
 
-from contract_tests.central import Central, Shared
-from contract_tests.failures import OwnershipError
-from contract_tests.ledger import Ledger
-from contract_tests.options import Options
-from contract_tests.run import PASSED, SKIPPED, Run, clean_leftovers, remove_owned
-from contract_tests.transport import COLLECTION, Transport
-from mock_server import contract as contracts
-from mock_server.server import MockServer, running
+from contract_tests.engine.central import Central, Shared
+from contract_tests.engine.failures import OwnershipError
+from contract_tests.engine.ledger import Ledger
+from contract_tests.engine.options import Options
+from contract_tests.engine.transport import COLLECTION, Transport
+from contract_tests.runner.run import PASSED, SKIPPED, Run, clean_leftovers, remove_owned
+from mock_server.contract import tables as contracts
+from mock_server.serving.server import MockServer, running
 
 FOREIGN = {each["id"] for each in contracts.load().defaults}
 DEFAULT = "10d3b4dc-8295-41bc-bb50-6da5484cdb1a"

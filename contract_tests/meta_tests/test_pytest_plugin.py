@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mock_server.server import running
+from mock_server.serving.server import running
 from mock_server.settings import Settings
 
 CHOSEN = "name-unique or name-required or create-answer"
@@ -85,7 +85,7 @@ def test_unused_it_imports_nothing_of_the_harness(tmp_path: Path) -> None:
         "import sys\n\n\n"
         "def test_it():\n"
         "    ours = [name for name in sys.modules if name.startswith(('contract_tests', 'mock_server'))]\n"
-        "    assert set(ours) <= {'contract_tests', 'contract_tests.pytest_plugin', 'mock_server',\n"
+        "    assert set(ours) <= {'contract_tests', 'contract_tests.plugins.pytest_plugin', 'mock_server',\n"
         "                         'mock_server.pytest_plugin'}, ours\n"
         "    assert 'requests' not in sys.modules\n"
     )

@@ -8,8 +8,8 @@ import pytest
 import requests
 from click.testing import CliRunner, Result
 
-from contract_tests.cli import main
-from mock_server.server import MockServer, running
+from contract_tests.cli.main import main
+from mock_server.serving.server import MockServer, running
 from mock_server.settings import Settings
 
 

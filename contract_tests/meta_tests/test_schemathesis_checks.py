@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from contract_tests.observers import OBSERVED
-from contract_tests.schemathesis_checks import NEEDS_A_RUN
-from mock_server import contract
-from mock_server.server import running
+from contract_tests.oracle.observers import OBSERVED
+from contract_tests.plugins.schemathesis_checks import NEEDS_A_RUN
+from mock_server.contract import tables as contract
+from mock_server.serving.server import running
 from mock_server.settings import Settings
 
 CHECKS = ",".join(id.replace("-", "_") for id in OBSERVED if id not in NEEDS_A_RUN)
@@ -19,11 +19,11 @@ CHECKS = ",".join(id.replace("-", "_") for id in OBSERVED if id not in NEEDS_A_R
 
 def schemathesis(url: str, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     command = (
-        *(sys.executable, "-m", "schemathesis.cli", "run", str(contract.find("openapi.yaml")), "--url", url),
+        *(sys.executable, "-m", "schemathesis.cli", "run", str(contract.find()), "--url", url),
         *("--checks", CHECKS, "--max-examples", "5", "--seed", "1", "--generation-database", "none", "--no-color"),
         *words,
     )
-    environment = {**os.environ, "SCHEMATHESIS_HOOKS": "contract_tests.schemathesis_checks"}
+    environment = {**os.environ, "SCHEMATHESIS_HOOKS": "contract_tests.plugins.schemathesis_checks"}
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=180, check=False
     )

@@ -1,9 +1,9 @@
 """One fault that shows in many checks is told at length once; two faults are never told as one."""
 
-from contract_tests.failures import Failure
+from contract_tests.engine.failures import Failure
+from contract_tests.engine.transport import Exchange
 from contract_tests.meta_tests.planted import report_on
-from contract_tests.symptoms import MANY, liken
-from contract_tests.transport import Exchange
+from contract_tests.runner.symptoms import MANY, liken
 from mock_server.settings import Settings
 
 

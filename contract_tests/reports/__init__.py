@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from contract_tests.failures import HarnessError
-from contract_tests.options import Options
-from contract_tests.run import Report
+from contract_tests.engine.failures import HarnessError
+from contract_tests.engine.options import Options
+from contract_tests.runner.run import Report
 
 
 def see_to(path: Path) -> None:

@@ -17,8 +17,8 @@ from typing import Any
 
 import requests
 
-from contract_tests.options import Options
-from contract_tests.transport import COLLECTION, Exchange
+from contract_tests.engine.options import Options
+from contract_tests.engine.transport import COLLECTION, Exchange
 
 VARIABLES = {
     "admin": "CENTRAL_TOKEN",

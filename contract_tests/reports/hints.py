@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from contract_tests.run import FAILED, SKIPPED, Report
-from contract_tests.text import middle_out, printable
-from contract_tests.transport import COLLECTION, Exchange, read_json
+from contract_tests.engine.text import middle_out, printable
+from contract_tests.engine.transport import COLLECTION, Exchange, read_json
+from contract_tests.runner.run import FAILED, SKIPPED, Report
 
 
 def hints(report: Report) -> Iterator[str]:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from contract_tests.options import Options
+from contract_tests.engine.options import Options
 from contract_tests.reports.hints import hints
 from contract_tests.reports.json_report import document
-from contract_tests.run import OUTCOMES, Report
+from contract_tests.runner.run import OUTCOMES, Report
 
 
 def render(report: Report, options: Options) -> str:

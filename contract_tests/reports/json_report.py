@@ -7,12 +7,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from contract_tests.failures import Failure
-from contract_tests.options import Options
+from contract_tests.engine.failures import Failure
+from contract_tests.engine.options import Options
+from contract_tests.engine.text import diff, plain
+from contract_tests.engine.transport import Exchange
 from contract_tests.reports.curl import Access, access, sequence
-from contract_tests.run import OUTCOMES, Report, Result
-from contract_tests.text import diff, plain
-from contract_tests.transport import Exchange
+from contract_tests.runner.run import OUTCOMES, Report, Result
 
 
 def document(report: Report, options: Options) -> dict[str, Any]:

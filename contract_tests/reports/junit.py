@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from contract_tests.options import Options
+from contract_tests.engine.options import Options
+from contract_tests.engine.text import diff, printable
 from contract_tests.reports.curl import access, sequence
-from contract_tests.run import ERROR, FAILED, KNOWN, SKIPPED, Report
-from contract_tests.text import diff, printable
+from contract_tests.runner.run import ERROR, FAILED, KNOWN, SKIPPED, Report
 
 
 def render(report: Report, options: Options) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from contract_tests.options import Options
+from contract_tests.engine.options import Options
+from contract_tests.engine.text import diff, printable
 from contract_tests.reports.curl import access, sequence
 from contract_tests.reports.hints import hints
-from contract_tests.run import FAILED, KNOWN, OUTCOMES, Report
-from contract_tests.text import diff, printable
+from contract_tests.runner.run import FAILED, KNOWN, OUTCOMES, Report
 
 
 def render(report: Report, options: Options) -> str:

@@ -11,15 +11,15 @@ from rich.console import Console, Group
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from contract_tests.compare import Comparison
-from contract_tests.options import Options
-from contract_tests.replay import Played
+from contract_tests.engine.options import Options
+from contract_tests.engine.text import diff, middle_out, printable
 from contract_tests.reports.curl import Access, access, sequence
 from contract_tests.reports.hints import hints
-from contract_tests.run import ERROR, FAILED, KNOWN, OUTCOMES, SKIPPED, Report, Result
-from contract_tests.run import Progress as Watcher
-from contract_tests.text import diff, middle_out, printable
-from mock_server import contract as contracts
+from contract_tests.runner.compare import Comparison
+from contract_tests.runner.replay import Played
+from contract_tests.runner.run import ERROR, FAILED, KNOWN, OUTCOMES, SKIPPED, Report, Result
+from contract_tests.runner.run import Progress as Watcher
+from mock_server.contract import tables as contracts
 
 _STYLES = {"passed": "green", FAILED: "bold red", KNOWN: "yellow", SKIPPED: "dim", ERROR: "bold magenta"}
 _MOST_LINES = 40

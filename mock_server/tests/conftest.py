@@ -13,12 +13,13 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from mock_server import Settings, create_app, wsgi
-from mock_server import contract as contracts
-from mock_server.contract import Contract, Field, Message
+from mock_server import Settings, create_app
+from mock_server.contract import tables as contracts
+from mock_server.contract.tables import Contract, Field, Message
 from mock_server.settings import VALIDATION_MODES
-from mock_server.store import MEMORY
+from mock_server.state.memory import MEMORY
 from mock_server.tests.redis_server import PROGRAMS, RedisServer, missing
+from mock_server.web import wsgi
 
 PATH = "/v1/imageintegrations"
 IMPATIENT_SECONDS = 0.5
@@ -161,9 +162,9 @@ def own_server(kind: str) -> Callable[..., RedisServer]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for no server, and for no replica that died, as long as usual."""
-    monkeypatch.setattr("mock_server.redis_connection.ANSWER_SECONDS", IMPATIENT_SECONDS)
-    monkeypatch.setattr("mock_server.redis_connection.PAUSE_SECONDS", 0.2)
-    monkeypatch.setattr("mock_server.redis_store.LOCK_SECONDS", 0.5)
+    monkeypatch.setattr("mock_server.state.redis_connection.ANSWER_SECONDS", IMPATIENT_SECONDS)
+    monkeypatch.setattr("mock_server.state.redis_connection.PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr("mock_server.state.redis_store.LOCK_SECONDS", 0.5)
 
 
 @pytest.fixture(params=[MEMORY, *PROGRAMS])

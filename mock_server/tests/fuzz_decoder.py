@@ -16,10 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mock_server import central, gojson, protojson
-from mock_server import contract as contracts
-from mock_server.central import Central
-from mock_server.errors import Refusal
+from mock_server.central.errors import Refusal
+from mock_server.contract import tables as contracts
+from mock_server.golang import json as gojson
+from mock_server.sandboxes import central
+from mock_server.sandboxes.central import Central, protojson
 from mock_server.settings import Settings
 
 FUZZED = ("protojson", "gojson", "timestamps", "gotext")

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_server import central
-from mock_server import contract as contracts
-from mock_server.central import MAX_MESSAGE
+from mock_server.contract import tables as contracts
+from mock_server.sandboxes import central
+from mock_server.sandboxes.central import MAX_MESSAGE
 from mock_server.tests.conftest import PATH, Answer, Api, ask, changed, docker, example, fields
 
 CONTRACT = contracts.load()

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mock_server import contract as contracts
-from mock_server.auth import Credentials
+from mock_server.central.auth import Credentials
+from mock_server.contract import tables as contracts
 from mock_server.tests.conftest import PATH, Answer, Api, ask, docker
 
 CONTRACT = contracts.load()

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from mock_server import contract as contracts
-from mock_server import scenarios
-from mock_server.cli import main
-from mock_server.logs import Line
+from mock_server.cli.main import main
+from mock_server.contract import tables as contracts
 from mock_server.settings import Settings
+from mock_server.state import scenarios
+from mock_server.web.access_log import Line
 
 CONTRACT = contracts.load()
 
@@ -263,7 +263,7 @@ def test_starting_imports_no_test_library():
 
 def test_a_shell_can_complete():
     environment = {**os.environ, "_MOCK_CENTRAL_COMPLETE": "bash_source"}
-    code = "from mock_server.cli import main; main(prog_name='mock-central')"
+    code = "from mock_server.cli.main import main; main(prog_name='mock-central')"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=30, check=True
     )

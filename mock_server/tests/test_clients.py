@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mock_server import contract as contracts
+from mock_server.contract import tables as contracts
 from mock_server.tests.conftest import Api, docker, example
 
 CONTRACT = contracts.load()

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_server import contract as contracts
-from mock_server import crash_report
-from mock_server.auth import NOTHING, READ, WRITE, Credentials
-from mock_server.companions import ANYONE, COMPANIONS, KNOWN_OR_SENSOR, PROVIDER, READER, ROLES, WRITER
-from mock_server.contract import VERSIONS
+from mock_server.central.auth import NOTHING, READ, WRITE, Credentials
+from mock_server.contract import tables as contracts
+from mock_server.contract.tables import VERSIONS
 from mock_server.tests.conftest import PATH, Answer, Api, ask, docker
+from mock_server.web import crash_report
+from mock_server.web.companions import ANYONE, COMPANIONS, KNOWN_OR_SENSOR, PROVIDER, READER, ROLES, WRITER
 
 ADMIN, READS_ONLY, NO_ACCESS = "Bearer mock-admin-token", "Bearer mock-read-only-token", "Bearer mock-no-access-token"
 MISSING = "credentials not found"

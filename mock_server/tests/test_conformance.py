@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from mock_server import contract as contracts
-from mock_server.contract import MASK
-from mock_server.probe import ProbeRule
+from mock_server.central.registry_tests import ProbeRule
+from mock_server.contract import tables as contracts
+from mock_server.contract.tables import MASK
 from mock_server.settings import VALIDATION_MODES
 from mock_server.tests.conftest import Answer, Api, ask, fields
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-from mock_server import console
-from mock_server.control import document
-from mock_server.server import MockServer, running
+from mock_server.serving.server import MockServer, running
 from mock_server.settings import Settings
 from mock_server.tests.chromium import CHROMIUM, in_chromium
 from mock_server.tests.conftest import PATH, Api, ask, docker
 from mock_server.tests.test_cli import serving
+from mock_server.web import console
+from mock_server.web.control import document
 
 expect.set_options(timeout=20_000)  # milliseconds; the tests share the machine with others
 

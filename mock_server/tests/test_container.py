@@ -16,8 +16,8 @@ import pathspec
 import pytest
 import yaml
 
-from mock_server.cli import main
-from mock_server.server import running
+from mock_server.cli.main import main
+from mock_server.serving.server import running
 from mock_server.tests.npm import installed
 from mock_server.tests.redis_server import RedisServer, missing
 
@@ -77,7 +77,7 @@ def see_options(words):
 def test_the_context_of_the_build_holds_what_is_copied_and_no_tests():
     names = context()
     assert {"requirements/serve.txt", "pyproject.toml", "README.md", "LICENSE", "openapi.yaml"} <= {*names}
-    assert "mock_server/control.yaml" in names
+    assert "mock_server/web/control.yaml" in names
     assert not [name for name in names if "/tests/" in name or "meta_tests" in name or name.startswith(("docs", "."))]
     for each in BUILD:
         if each.name == "COPY":

@@ -10,10 +10,10 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 import mock_server
-from mock_server import contract as contracts
-from mock_server import judge as judges
-from mock_server.contract import VERSIONS, Rule
-from mock_server.operations import HANDLERS, check_complete
+from mock_server.contract import tables as contracts
+from mock_server.contract import validator as judges
+from mock_server.contract.tables import VERSIONS, Rule
+from mock_server.gateway.operations import HANDLERS, check_complete
 from mock_server.tests.conftest import PATH, Api, fields, names
 
 CONTRACT = contracts.load()

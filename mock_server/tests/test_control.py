@@ -10,11 +10,11 @@ from itertools import pairwise
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from mock_server.control import MOST_WAITING, PREFIX, document
-from mock_server.journal import Journal
-from mock_server.server import running
+from mock_server.serving.server import running
+from mock_server.simulation.request_journal import Journal
 from mock_server.tests.conftest import Answer, Api, ask, docker
 from mock_server.tests.test_cli import serving, url_in
+from mock_server.web.control import MOST_WAITING, PREFIX, document
 
 
 def control(api, method, rest, body=None, **headers) -> Answer:

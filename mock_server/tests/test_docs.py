@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mock_server.server import running
+from mock_server.serving.server import running
 
 ROOT = Path(__file__).parents[2]
 _SPEC = importlib.util.spec_from_file_location("generate_docs", ROOT / "docs/generate.py")
@@ -68,8 +68,8 @@ def test_the_commands_of_a_page_show_what_the_mock_answers(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_a_page_names_real_commands_and_options(page):
-    from contract_tests.cli import main as contract
-    from mock_server.cli import main as mock
+    from contract_tests.cli.main import main as contract
+    from mock_server.cli.main import main as mock
 
     text = page.read_text("utf-8").replace("\\\n", " ")
     for program, commands in (("mock-central", mock.commands), ("central-contract", contract.commands)):
@@ -83,7 +83,7 @@ def test_a_page_names_real_commands_and_options(page):
 
 
 def test_the_ci_snippets_name_real_options():
-    from contract_tests.cli import main
+    from contract_tests.cli.main import main
 
     known = {name for parameter in main.commands["check"].params for name in parameter.opts}
     for path in (ROOT / "action.yml", ROOT / "docs/gitlab-ci.yml"):
@@ -101,8 +101,8 @@ def test_every_ask_has_an_answer():
 
 
 def test_the_asks_name_real_options_and_control_calls():
-    from mock_server import control
-    from mock_server.cli import main
+    from mock_server.cli.main import main
+    from mock_server.web import control
 
     known = {
         option

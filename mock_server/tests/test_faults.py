@@ -3,9 +3,10 @@
 import pytest
 from click.testing import CliRunner
 
-from mock_server import Settings, cli, create_app
-from mock_server import contract as contracts
-from mock_server.faults import KINDS, all_faults, fault, find
+from mock_server import Settings, create_app
+from mock_server.cli.main import main as cli
+from mock_server.contract import tables as contracts
+from mock_server.mutants import KINDS, all_faults, fault, find
 from mock_server.tests.conftest import Api, docker
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from mock_server import contract as contracts
-from mock_server.contract import VERSIONS
+from mock_server.contract import tables as contracts
+from mock_server.contract.tables import VERSIONS
 from mock_server.tests.conftest import Api
 from mock_server.tests.test_conformance import disagreements, play
 

@@ -8,8 +8,9 @@ import resource
 
 import pytest
 
-from mock_server import Settings, create_app, wsgi
-from mock_server import contract as contracts
+from mock_server import Settings, create_app
+from mock_server.contract import tables as contracts
+from mock_server.web import wsgi
 
 REQUESTS = int(os.environ.get("MOCK_CENTRAL_FUZZ", "4000"))
 CONTRACT = contracts.load()

@@ -10,7 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock_server import central, gojson, protojson, timestamps
+from mock_server.central import protojson
+from mock_server.golang import json as gojson
+from mock_server.golang import timestamps
+from mock_server.sandboxes import central
 from mock_server.tests import fuzz_decoder
 from mock_server.tests.fuzz_decoder import Fuzzed, WrongError, seeds, words
 
@@ -80,7 +83,7 @@ def test_the_guided_fuzz_runs_and_says_what_it_reached():
     assert done.returncode == 0, done.stderr
     assert "Done 6000 in" in done.stderr
     assert "6,000 inputs in" in done.stdout
-    assert "mock_server/protojson.py" in done.stdout
+    assert "mock_server/central/protojson.py" in done.stdout
 
 
 def test_one_input_can_be_checked_again(tmp_path):

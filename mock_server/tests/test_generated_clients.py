@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mock_server.contract import find
+from mock_server.contract.tables import find
 
 TYPESCRIPT = "openapi-typescript@7.13.0"
 OPERATIONS = (
@@ -30,7 +30,7 @@ def test_openapi_typescript_finds_every_operation(tmp_path):
     if subprocess.run([*npx, "--version"], check=False, capture_output=True, timeout=180, cwd=tmp_path).returncode:
         pytest.skip(f"npx cannot fetch {TYPESCRIPT}")
     target = tmp_path / "schema.d.ts"
-    command = [*npx, str(find("openapi.yaml")), "-o", str(target)]
+    command = [*npx, str(find()), "-o", str(target)]
     subprocess.run(command, check=True, capture_output=True, timeout=60, cwd=tmp_path)
     text = target.read_text("utf-8")
     assert all(f'operations["{name}"]' in text for name in OPERATIONS)
@@ -41,7 +41,7 @@ def test_openapi_typescript_finds_every_operation(tmp_path):
 def client_package(tmp_path_factory):
     folder = tmp_path_factory.mktemp("client")
     source = folder / "openapi.json"
-    source.write_text(json.dumps(yaml.safe_load(find("openapi.yaml").read_bytes())))
+    source.write_text(json.dumps(yaml.safe_load(find().read_bytes())))
     bin = str(Path(sys.executable).parent)
     command = [sys.executable, "-m", "openapi_python_client", "generate", "--path", str(source), "--meta", "none"]
     command += ["--output-path", str(folder / "central_client"), "--fail-on-warning"]

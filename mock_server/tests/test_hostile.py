@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks import load
-from mock_server import control as control_calls
-from mock_server.bodies import MOST_WAITING, PATIENCE
-from mock_server.cut import stop_reading
-from mock_server.server import THREADS, free_port
+from mock_server.serving.body_timeouts import MOST_WAITING, PATIENCE
+from mock_server.serving.connection_faults import stop_reading
+from mock_server.serving.server import THREADS, free_port
+from mock_server.web import control as control_calls
 
 from .conftest import PATH, Api, ask, docker
 from .hostile import CONTROL_PATHS, HALF, HOST, NAMES, SHAPES, SMUGGLED, VALID, complete, get, post, send, statuses

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from mock_server.server import free_port, running
+from mock_server.serving.server import free_port, running
 from mock_server.tests.chromium import CHROMIUM, in_chromium
 from mock_server.tests.npm import installed
 

@@ -8,8 +8,8 @@ import time
 import pytest
 from hypothesis import given
 
-from mock_server import contract as contracts
-from mock_server.journal import LONGEST_BODY, Filter, Journal
+from mock_server.contract import tables as contracts
+from mock_server.simulation.request_journal import LONGEST_BODY, Filter, Journal
 from mock_server.tests.conftest import PATH, Api, ask, docker, example, integrations
 
 CONTRACT = contracts.load()

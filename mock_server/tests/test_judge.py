@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock_server import contract as contracts
-from mock_server import judge as judges
-from mock_server.central import AnswerContractError
-from mock_server.contract import Contract
-from mock_server.judge import Judge, Violation
-from mock_server.masking import Masking
+from mock_server.central.masking import Masking
+from mock_server.contract import tables as contracts
+from mock_server.contract import validator as judges
+from mock_server.contract.tables import Contract
+from mock_server.contract.validator import Judge, Violation
+from mock_server.sandboxes.central import AnswerContractError
 from mock_server.tests.conftest import Api, changed, docker, example, fields, integrations, names, updates
 
 CONTRACT = contracts.load()

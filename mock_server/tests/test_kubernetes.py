@@ -12,11 +12,12 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from mock_server import control, redis_connection
-from mock_server.cli import main
+from mock_server.cli.main import main
+from mock_server.state import redis_connection
 from mock_server.tests.conftest import PATH, docker
 from mock_server.tests.redis_server import PROGRAMS, RedisServer
 from mock_server.tests.test_cli import serving, url_in
+from mock_server.web import control
 
 MANIFEST = Path(__file__).parents[2] / "deploy/kubernetes.yaml"
 OBJECTS = list(yaml.safe_load_all(MANIFEST.read_text("utf-8")))

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from mock_server import contract as contracts
-from mock_server import protojson
-from mock_server.contract import MASK
-from mock_server.masking import Masking
+from mock_server.central import protojson
+from mock_server.central.masking import Masking
+from mock_server.contract import tables as contracts
+from mock_server.contract.tables import MASK
 from mock_server.tests.conftest import Api, docker, example, fields, integrations
 
 CONTRACT = contracts.load()

@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from mock_server import contract as contracts
-from mock_server.probe import DEFAULT_RULES, ProbeRule
+from mock_server.central.registry_tests import DEFAULT_RULES, ProbeRule
+from mock_server.contract import tables as contracts
 from mock_server.tests.conftest import Api, docker, example
 
 IA = ": invalid arguments"

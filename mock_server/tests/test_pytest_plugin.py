@@ -56,7 +56,7 @@ def test_an_unused_plugin_imports_nothing_of_the_mock(pytester):
         """
 import sys
 def test_light():
-    assert not [name for name in ("flask", "mock_server.app", "mock_server.contract") if name in sys.modules]
+    assert not [name for name in ("flask", "mock_server.web.app", "mock_server.contract.tables") if name in sys.modules]
 """
     )
     pytester.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=1)

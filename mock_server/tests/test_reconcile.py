@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 from hypothesis import assume, given
 
-from mock_server import contract as contracts
-from mock_server import protojson
-from mock_server.contract import MASK, Field, Message
-from mock_server.errors import Refusal
-from mock_server.masking import Masking
-from mock_server.reconcile import Reconcile
+from mock_server.central import protojson
+from mock_server.central.errors import Refusal
+from mock_server.central.masking import Masking
+from mock_server.central.reconcile import Reconcile
+from mock_server.central.validation import config_member
+from mock_server.contract import tables as contracts
+from mock_server.contract.tables import MASK, Field, Message
 from mock_server.tests.conftest import Api, changed, docker, example, fields, integrations, names
-from mock_server.validation import config_member
 
 CONTRACT = contracts.load()
 RECONCILE = Reconcile(CONTRACT)

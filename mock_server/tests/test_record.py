@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mock_server.server import running
+from mock_server.serving.server import running
 from mock_server.settings import Settings
 from mock_server.tests.conftest import Api
 from mock_server.tests.test_cli import run

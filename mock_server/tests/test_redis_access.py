@@ -12,9 +12,9 @@ import pytest
 import redis
 import trustme
 
-from mock_server import redis_connection
 from mock_server.settings import Settings
-from mock_server.store import address
+from mock_server.state import redis_connection
+from mock_server.state.memory import address
 from mock_server.tests.conftest import PATH, Api, ask, docker
 from mock_server.tests.redis_server import PROGRAMS, RedisServer, free_port
 from mock_server.tests.test_cli import run, serving, url_in
@@ -331,8 +331,8 @@ def test_a_server_that_asks_for_another_password_is_told_before_anything_is_serv
 
 
 def test_a_missing_client_library_is_told_with_the_way_out(monkeypatch):
-    monkeypatch.delitem(sys.modules, "mock_server.redis_connection")
-    monkeypatch.delattr("mock_server.redis_connection")
+    monkeypatch.delitem(sys.modules, "mock_server.state.redis_connection")
+    monkeypatch.delattr("mock_server.state.redis_connection")
     monkeypatch.setitem(sys.modules, "redis", None)
     result = run("serve", "--store", "redis://127.0.0.1:1/0")
     assert result.exit_code == 1

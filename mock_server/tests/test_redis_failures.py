@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
-from mock_server import redis_store
+from mock_server.state import redis_store
 from mock_server.tests.conftest import IMPATIENT_SECONDS, PATH, Api, ask, docker
 from mock_server.tests.redis_server import free_port
 from mock_server.tests.test_redis_store import names
@@ -117,7 +117,7 @@ def test_a_request_with_a_trouble_by_name_is_answered_too_when_the_server_is_gon
 
 
 def test_saving_goes_on_when_the_server_is_back(tmp_path, monkeypatch, own_server):
-    from mock_server import states
+    from mock_server.state import files as states
 
     monkeypatch.setattr(states, "INTERVAL", 0.02)
     with own_server(*DURABLE) as server:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mock_server import redis_store
+from mock_server.state import redis_store
 from mock_server.tests.conftest import PATH, Api, ask, docker
 from mock_server.tests.redis_server import missing
 from mock_server.tests.test_cli import run
@@ -117,7 +117,7 @@ def test_the_list_is_in_another_order_at_each_call_as_deployed(replica):
 
 
 def test_a_loaded_state_is_shared_and_saved_by_each(replica, tmp_path):
-    from mock_server.states import Saver
+    from mock_server.state.files import Saver
 
     first, second = tmp_path / "first.json", tmp_path / "second.json"
     one = replica()

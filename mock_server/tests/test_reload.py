@@ -9,12 +9,14 @@ import urllib.request
 
 import pytest
 
-from mock_server import cli, options, scenarios
-from mock_server import contract as contracts
-from mock_server.auth import Credentials
-from mock_server.reload import Watcher
+from mock_server.central.auth import Credentials
+from mock_server.cli import options
+from mock_server.cli.main import main as cli
+from mock_server.contract import tables as contracts
+from mock_server.serving.reload import Watcher
 from mock_server.settings import Settings
-from mock_server.states import document, write
+from mock_server.state import scenarios
+from mock_server.state.files import document, write
 from mock_server.tests.conftest import PATH, Api, ask, docker
 from mock_server.tests.test_cli import serving, url_in
 

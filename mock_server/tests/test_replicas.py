@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from mock_server import redis_store
+from mock_server.state import redis_store
 from mock_server.tests.conftest import PATH, docker
 from mock_server.tests.histories import IMPOSSIBLE, Operation, linearizable
 from mock_server.tests.test_cli import serving, url_in
@@ -210,7 +210,7 @@ def test_the_checker_tells_histories_apart(operations, fits):
 
 HOLDER = """
 import sys, time
-from mock_server import redis_store
+from mock_server.state import redis_store
 from mock_server.tests.conftest import Api
 redis_store.LOCK_SECONDS = 2.0
 api = Api(store=sys.argv[1], store_prefix=sys.argv[2])

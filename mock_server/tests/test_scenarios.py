@@ -2,8 +2,8 @@
 
 import pytest
 
-from mock_server import contract as contracts
-from mock_server import scenarios
+from mock_server.contract import tables as contracts
+from mock_server.state import scenarios
 from mock_server.tests.conftest import Api, docker
 
 CONTRACT = contracts.load()

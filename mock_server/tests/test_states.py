@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mock_server import states
-from mock_server.states import StateError, checked, document, read, write
+from mock_server.state import files as states
+from mock_server.state.files import StateError, checked, document, read, write
 from mock_server.tests.conftest import Api, docker, integrations
 from mock_server.tests.test_cli import run, serving, url_in
 
@@ -132,7 +132,7 @@ def test_a_restart_goes_on_where_it_stopped(tmp_path):
 WRITER = """
 import sys
 from pathlib import Path
-from mock_server.states import document, write
+from mock_server.state.files import document, write
 number = 0
 while True:
     number += 1

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.steady import CUT, Client, Sample, levels
 from mock_server import Settings, create_app
-from mock_server.cut import Cut
+from mock_server.serving.connection_faults import Cut
 
 from .conftest import ask
 

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_server.cut import Cut
-from mock_server.server import running
+from mock_server.serving.connection_faults import Cut
+from mock_server.serving.server import running
+from mock_server.simulation.faults import FAULTS, Trouble, TroubleError, drawn, of_words, parse, preferences
 from mock_server.tests.conftest import PATH, Api, ask, docker
 from mock_server.tests.test_cli import serving, url_in
-from mock_server.trouble import FAULTS, Trouble, TroubleError, drawn, of_words, parse, preferences
 
 
 def preferring(api, preference, method="GET", rest="", body=None):

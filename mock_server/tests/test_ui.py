@@ -5,7 +5,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_server.cli import main
+from mock_server.cli.main import main
 from mock_server.settings import Settings
 from mock_server.tests.conftest import PATH, Api, ask
 

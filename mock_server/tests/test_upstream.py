@@ -16,8 +16,8 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_server.cli import main
-from mock_server.server import ServeError, check_upstream, running
+from mock_server.cli.main import main
+from mock_server.serving.server import ServeError, check_upstream, running
 from mock_server.settings import Settings
 from mock_server.tests.conftest import PATH, Api, ask, docker
 from mock_server.tests.echo import ZIPPED, address, echoing
@@ -224,7 +224,7 @@ def test_an_upstream_that_hangs_up_is_a_502():
 
 
 def test_an_upstream_that_says_nothing_is_a_502_in_time(monkeypatch):
-    monkeypatch.setattr("mock_server.upstream.TIMEOUT", 0.2)
+    monkeypatch.setattr("mock_server.web.upstream.TIMEOUT", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         front = Api(upstream=f"http://127.0.0.1:{server.getsockname()[1]}")
         started = time.monotonic()

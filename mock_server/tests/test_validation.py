@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_server import contract as contracts
+from mock_server.contract import tables as contracts
 from mock_server.tests.conftest import Api, docker, example
 
 CONTRACT = contracts.load()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mock_server.contract import VERSIONS
+from mock_server.contract.tables import VERSIONS
 from mock_server.settings import Settings
 from mock_server.tests.conftest import Api, docker, example
 

@@ -20,8 +20,10 @@ def wheel(tmp_path_factory):
 def test_the_wheel_holds_the_document_and_no_tests(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert "mock_server/openapi.yaml" in names
-    assert {f"mock_server/console/{each.name}" for each in (ROOT / "mock_server/console").iterdir()} <= set(names)
-    assert "contract_tests/known_differences.toml" in names
+    assert {
+        f"mock_server/web/console_pages/{each.name}" for each in (ROOT / "mock_server/web/console_pages").iterdir()
+    } <= set(names)
+    assert "contract_tests/runner/known_differences.toml" in names
     assert "contract_tests/reports/report.html.jinja" in names
     assert not [name for name in names if "/tests/" in name or "meta_tests" in name]
 
@@ -31,7 +33,7 @@ def test_a_mock_installed_from_the_wheel_serves(wheel, tmp_path):
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     code = (
         "import mock_server, urllib.request\n"
-        "from mock_server.server import running\n"
+        "from mock_server.serving.server import running\n"
         "with running() as mock:\n"
         "    print(mock_server.__file__)\n"
         "    print(urllib.request.urlopen(mock.url + '/v1/imageintegrations').read().count(b'\"id\"'))\n"

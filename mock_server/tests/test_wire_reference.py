@@ -11,12 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock_server import contract as contracts
-from mock_server import gojson, google_credentials, gotext, gourl, protojson
-from mock_server import judge as judges
-from mock_server.errors import Refusal
+from mock_server.central import protojson
+from mock_server.central.errors import Refusal
+from mock_server.central.validation import Validation
+from mock_server.contract import tables as contracts
+from mock_server.contract import validator as judges
+from mock_server.golang import google_credentials
+from mock_server.golang import json as gojson
+from mock_server.golang import text as gotext
+from mock_server.golang import url as gourl
 from mock_server.tests.conftest import Api, integrations, updates
-from mock_server.validation import Validation
 
 CONTRACT = contracts.load()
 DEPLOYED = Api(as_deployed=True)

@@ -1,0 +1,118 @@
+"""The checks by their ids. A check is a function of a run; its id is the rule it sees to."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+from mock_server.contract import tables as contracts
+
+if TYPE_CHECKING:
+    from contract_tests.engine.central import Central
+
+GROUPS = (
+    "base",
+    "schema",
+    "rules",
+    "lifecycle",
+    "secrets",
+    "permissions",
+    "robustness",
+    "concurrency",
+    "latency",
+    "generated",
+)
+"""Kinds of checks, in the order in which they are worth running."""
+
+
+LONGER = ("default", "deep")
+"""Profiles that have the requests for more than every rule once and a short lifecycle."""
+
+FOUNDATION = ("create", "answer-complete", "read-after-create")
+"""Checks that every other one that writes stands on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check. `worth` orders checks inside a group, higher first."""
+
+    id: str
+    title: str
+    group: str
+    source: str
+    run: Callable[[Central], None]
+    needs: tuple[str, ...] = ()
+    writes: bool = True
+    alone: bool = False
+    profiles: tuple[str, ...] = ("quick", "default", "deep")
+    worth: int = 0
+
+    @property
+    def rule(self) -> contracts.Rule | None:
+        """The rule of the contract with this id, if the check is one of a rule."""
+        return contracts.load().rules.get(self.id)
+
+
+_CHECKS: dict[str, Check] = {}
+
+
+def check(
+    id: str,
+    group: str,
+    *,
+    title: str = "",
+    source: str = "",
+    needs: tuple[str, ...] = (),
+    writes: bool = True,
+    alone: bool = False,
+    profiles: tuple[str, ...] = ("quick", "default", "deep"),
+    worth: int = 0,
+) -> Callable[[Callable[[Central], None]], Callable[[Central], None]]:
+    """Register a function as the check `id`.
+
+    Title and source of a rule come from the contract. `needs` names checks that have to pass
+    before; `writes`: the check creates or changes something; `alone`: nothing else may run at
+    the same time.
+
+    Raises:
+        ValueError: the id is taken, or neither the contract nor the call gives a title.
+    """
+
+    def register(function: Callable[[Central], None]) -> Callable[[Central], None]:
+        rule = contracts.load().rules.get(id)
+        what = title or (rule.title if rule else "")
+        if id in _CHECKS or not what or group not in GROUPS:
+            raise ValueError(f"check {id!r} is registered twice, has no title or no known group")
+        _CHECKS[id] = Check(
+            id, what, group, source or (rule.source if rule else ""), function, needs, writes, alone, profiles, worth
+        )
+        return function
+
+    return register
+
+
+@cache
+def all_checks() -> dict[str, Check]:
+    """Give every check by its id, in the order of worth."""
+    from contract_tests import checks
+
+    for module in pkgutil.iter_modules(checks.__path__):
+        importlib.import_module(f"{checks.__name__}.{module.name}")
+    order = sorted(_CHECKS.values(), key=_place)
+    return {each.id: _founded(each) for each in order}
+
+
+def _place(each: Check) -> tuple[int, int, str]:
+    """Order by group and worth; the module makes the order the same whichever was imported first."""
+    return GROUPS.index(each.group), -each.worth, each.run.__module__
+
+
+def _founded(each: Check) -> Check:
+    """Let a check wait for what all of them stand on, so that one fault is told once."""
+    if each.group in ("base", "schema") or not each.writes:
+        return each
+    return replace(each, needs=tuple(dict.fromkeys((*each.needs, *FOUNDATION))))

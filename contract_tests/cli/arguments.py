@@ -1,0 +1,318 @@
+"""Options of a run from the words of a command line, from files and from the environment."""
+
+from __future__ import annotations
+
+import base64
+import difflib
+import os
+import random
+import re
+import ssl
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from contract_tests.engine.options import PROFILES, Credentials, Options
+from mock_server.contract.tables import VERSIONS
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+NEW_FILE = click.Path(dir_okay=False, path_type=Path)
+
+_LONGEST = 24 * 60 * 60
+"""Seconds that any time may be."""
+
+DEFAULT_BUDGET = 60.0
+"""Seconds that a run of the default profile may take."""
+
+
+def per_second(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+    """Read a rate such as 20/s or 300/m; give requests a second."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(?:/(s|m))?", value)
+    if match is None or float(match[1]) == 0:
+        raise click.BadParameter(f"{value!r} is not a rate such as 20/s or 300/m")
+    return float(match[1]) / (60 if match[2] == "m" else 1)
+
+
+def seconds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+    """Read a time such as 0.5, 60s, 5m or 1h; give seconds."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(s|m|h)?", value)
+    found = float(match[1]) * {"m": 60, "h": 3600}.get(match[2], 1) if match else 0.0
+    if not 0.001 <= found <= _LONGEST:
+        raise click.BadParameter(f"{value!r} is not a time such as 0.5s, 60s, 5m or 1h (a day at the most)")
+    return found
+
+
+def certificates(_context: click.Context, _parameter: click.Parameter, file: Path | None) -> Path | None:
+    """See that a file holds certificates that can be trusted."""
+    if file is not None:
+        try:
+            ssl.create_default_context(cafile=file)
+        except OSError as error:
+            raise click.BadParameter(f"{file}: holds no certificates that can be read (PEM): {error}") from None
+    return file
+
+
+def run_id(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """See that a name can be one of a run. Without a hyphen no run owns what is named like another's."""
+    if value is not None and not re.fullmatch(r"[a-z0-9]{1,40}", value):
+        raise click.BadParameter(f"{value!r} is not 1 to 40 small letters and digits")
+    return value
+
+
+def checks(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """See that there are checks of these names."""
+    for value in values:
+        if problem := unknown_check(value):
+            raise click.BadParameter(problem)
+    return values
+
+
+def unknown_check(name: str) -> str:
+    """Say that there is no such check, and which ones are close; "" where there is one."""
+    from contract_tests.checks.registry import all_checks
+    from contract_tests.oracle.observers import OBSERVED, UNTOUCHED
+
+    known = [*all_checks(), *OBSERVED, UNTOUCHED]
+    if name in known:
+        return ""
+    close = difflib.get_close_matches(name, known, n=3)
+    hint = f"did you mean {' or '.join(close)}?" if close else "`central-contract list` names them all"
+    return f"unknown check {name!r}; {hint}"
+
+
+def complete_check(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    """Give a shell the checks that begin so."""
+    from contract_tests.checks.registry import all_checks
+
+    return [name for name in all_checks() if name.startswith(begun)]
+
+
+def _examples(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if value is None:
+        return None
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("redis", "rediss") and bool(parts.hostname)
+    except ValueError:
+        usable = False
+    if not usable:  # the text may hold a password
+        raise click.BadParameter("is not a URL such as redis://redis.example.com:6379/0")
+    return value
+
+
+_TARGET = (
+    click.option("--token-file", type=FILE, help="File with a bearer token [env: CENTRAL_TOKEN]."),
+    click.option("--basic-file", type=FILE, help="File with USER:PASSWORD [env: CENTRAL_BASIC]."),
+    click.option("--ca-file", type=FILE, callback=certificates, help="Certificate authority to trust (PEM)."),
+    click.option("--insecure", is_flag=True, help="Do not check the certificate."),
+    click.option(
+        "--timeout",
+        default="30s",
+        show_default=True,
+        callback=seconds,
+        metavar="TIME",
+        help="Time to wait for an answer, such as 30s.",
+    ),
+    click.option("--allow-writes", is_flag=True, help="Let the run write to a target that is not loopback."),
+    click.option(
+        "--state-dir",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Path(".central-contract"),
+        show_default=True,
+        help="Folder of the ledgers of what runs have created.",
+    ),
+)
+
+_RUN = (
+    click.option("--quick", "profile", flag_value="quick", help="Every rule once, a short lifecycle."),
+    click.option("--deep", "profile", flag_value="deep", help="Many more inputs, as long as the budget lets it."),
+    click.option(
+        "--read-only-token-file", type=FILE, help="File with a token that may only read [env: CENTRAL_READ_ONLY_TOKEN]."
+    ),
+    click.option(
+        "--no-access-token-file",
+        type=FILE,
+        help="File with a token without the permission [env: CENTRAL_NO_ACCESS_TOKEN].",
+    ),
+    click.option(
+        "--no-role-token-file", type=FILE, help="File with a token that has no role [env: CENTRAL_NO_ROLE_TOKEN]."
+    ),
+    click.option("--managed", is_flag=True, help="The target is the managed service, whose ECR cannot use IAM."),
+    click.option(
+        "--central-version", type=click.Choice(VERSIONS), help="Release of Central  [default: ask the target]"
+    ),
+    click.option("--seed", type=int, help="Draw the same inputs again  [default: a new one, printed]"),
+    click.option(
+        "--only",
+        multiple=True,
+        metavar="CHECK",
+        callback=checks,
+        shell_complete=complete_check,
+        help="Only this check; can be repeated.",
+    ),
+    click.option(
+        "--skip",
+        multiple=True,
+        metavar="CHECK",
+        callback=checks,
+        shell_complete=complete_check,
+        help="Not this check; can be repeated.",
+    ),
+    click.option("--fail-fast", is_flag=True, help="Stop at the first failure that is not known."),
+    click.option("--rate", callback=per_second, metavar="N/s", help="Requests a second at the most."),
+    click.option(
+        "--time-budget",
+        callback=seconds,
+        metavar="TIME",
+        help="Time for the checks, such as 20s or 5m  [default: 60s; --quick and --deep have no end]",
+    ),
+    click.option("--max-requests", type=click.IntRange(1), help="Requests for the checks."),
+    click.option(
+        "--max-live", type=click.IntRange(10), default=150, help="Integrations of the run that may exist at once."
+    ),
+    click.option(
+        "--max-response-time",
+        default="5s",
+        callback=seconds,
+        metavar="TIME",
+        help="Time that an answer may take.",
+    ),
+    click.option("--workers", type=click.IntRange(1, 16), default=1, help="Checks that run at the same time."),
+    click.option(
+        "--allow-registry-tests", is_flag=True, help="Let the target contact registries (hosts that do not exist)."
+    ),
+    click.option("--allow-load", is_flag=True, help="Send a message of 25 MiB, too."),
+    click.option(
+        "--examples",
+        envvar="CENTRAL_EXAMPLES",
+        metavar="redis://…",
+        callback=_examples,
+        help="Begin with the failing inputs that other runs found, and keep those of this run [env: CENTRAL_EXAMPLES].",
+    ),
+    click.option("--known", type=FILE, multiple=True, help="TOML file of known differences of yours; can be repeated."),
+)
+
+
+def target_options(command: Any) -> Any:
+    """Add the options that say how to reach a target."""
+    return _with(_TARGET, command)
+
+
+def run_options(command: Any) -> Any:
+    """Add the options that say what a run does."""
+    return _with(_RUN, command)
+
+
+def _with(options: Sequence[Callable[[Any], Any]], command: Any) -> Any:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def parsed(url: str, words: Sequence[str]) -> Options:
+    """Give the options of a run against `url` that words of a command line choose.
+
+    Raises:
+        click.UsageError: a word is no option, or its value is none.
+    """
+    command = run_options(target_options(click.command("check")(lambda **_: None)))
+    with command.make_context("check", list(words)) as context:
+        return options_of(url, **context.params)
+
+
+def options_of(url: str, **chosen: Any) -> Options:
+    """Make the options of a run; secrets come from files and the environment only.
+
+    Raises:
+        click.UsageError: the URL is none, a secret cannot be one, options do not go together, or no check is left.
+    """
+    _see_to_url(url)
+    if chosen.get("ca_file") and chosen.get("insecure"):
+        raise click.UsageError("--ca-file and --insecure: give one of them")
+    token_file, basic_file = chosen.pop("token_file"), chosen.pop("basic_file")
+    if token_file and basic_file:
+        raise click.UsageError("--token-file and --basic-file: give one of them")
+    admin = None if basic_file else bearer(token_file, "CENTRAL_TOKEN")
+    admin = admin or _basic(basic_file)
+    if chosen.get("seed") is None:
+        chosen["seed"] = random.randrange(10**6)
+    credentials = Credentials(
+        admin=admin,
+        read_only=bearer(chosen.pop("read_only_token_file", None), "CENTRAL_READ_ONLY_TOKEN"),
+        no_access=bearer(chosen.pop("no_access_token_file", None), "CENTRAL_NO_ACCESS_TOKEN"),
+        no_role=bearer(chosen.pop("no_role_token_file", None), "CENTRAL_NO_ROLE_TOKEN"),
+    )
+    profile = chosen.pop("profile", None) or "default"
+    assert profile in PROFILES
+    if chosen.get("time_budget") is None and profile == "default":
+        chosen["time_budget"] = DEFAULT_BUDGET
+    version = chosen.pop("central_version", None)
+    _see_to_checks(profile, chosen.get("only", ()), chosen.get("skip", ()))
+    return Options(url=url, profile=profile, credentials=credentials, version=version, **chosen)
+
+
+def _see_to_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in url
+    except ValueError:
+        usable = False
+    if usable and "@" in parts.netloc:  # not shown: it holds a password
+        raise click.UsageError("the URL holds credentials; give them with --basic-file FILE or in CENTRAL_BASIC")
+    if not usable:
+        raise click.UsageError(f"{url!r} is not a URL such as https://central.example.com")
+    before, version, _ = f"{parts.path}/".partition("/v1/")
+    if version or parts.query or parts.fragment:
+        base = f"{parts.scheme}://{parts.netloc}{before.rstrip('/')}"
+        raise click.UsageError(f"{url!r} is more than the URL of a server, which ends before /v1: try {base}")
+
+
+def _see_to_checks(profile: str, only: Sequence[str], skip: Sequence[str]) -> None:
+    if not only:
+        return
+    from contract_tests.checks.registry import all_checks
+
+    named = [all_checks()[name] for name in only if name in all_checks()]
+    if not any(profile in each.profiles and each.id not in skip for each in named):
+        raise click.UsageError(
+            f"--only {' --only '.join(only)}: no check is left to run; what is named is skipped, "
+            f"is not in the profile {profile}, or only looks at the answers to other checks"
+        )
+
+
+def _secret(path: Path | None, variable: str) -> str | None:
+    if path is None:
+        return os.environ.get(variable, "").strip() or None
+    try:
+        text = path.read_text("utf-8").strip()
+    except (OSError, UnicodeError):
+        raise click.UsageError(f"{path} is not a text that can be read") from None
+    if not text:
+        raise click.UsageError(f"{path} is empty")
+    return text
+
+
+def bearer(path: Path | None, variable: str) -> str | None:
+    """Give the Authorization header for a token that a file or the environment holds, None where neither does.
+
+    Raises:
+        click.UsageError: what is there cannot be a token.
+    """
+    token = _secret(path, variable)
+    if token and not re.fullmatch(r"[!-~]+", token):
+        raise click.UsageError(f"{path or variable} does not hold a token: one line of ASCII without blanks")
+    return f"Bearer {token}" if token else None
+
+
+def _basic(path: Path | None) -> str | None:
+    pair = _secret(path, "CENTRAL_BASIC")
+    if pair and not (":" in pair and pair.isprintable()):
+        raise click.UsageError(f"{path or 'CENTRAL_BASIC'} does not hold USER:PASSWORD in one line")
+    return f"Basic {base64.b64encode(pair.encode()).decode()}" if pair else None

@@ -1,0 +1,312 @@
+"""The command `central-contract fixtures`."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from contract_tests.cli.arguments import FILE, certificates, options_of, seconds
+from contract_tests.engine.failures import HarnessError
+from mock_server.contract.tables import VERSIONS
+
+if TYPE_CHECKING:
+    from contract_tests.fixtures.generate import Wish
+    from contract_tests.fixtures.record import Fixture
+
+_FORMATS = ("jsonl", "json", "typescript", "msw", "postman", "curl")
+_THIS_RUN = "-"
+_LONG = 2000
+"""Fixtures from which on the work is shown."""
+
+
+@click.command(
+    context_settings={"show_default": True},
+    short_help="Make requests with the answers Central gives.",
+    epilog="""\b
+Exit status: 0 done, 1 with --coverage: something is not covered,
+2 the fixtures cannot be made.
+\b
+Examples:
+  central-contract fixtures --list --type quay
+  central-contract fixtures --name conversation/life-quay
+  central-contract fixtures --type quay --minimal
+  central-contract fixtures --rule name-unique --format curl
+  central-contract fixtures --invalid --count 500 --seed 7 -o refused.jsonl
+  central-contract fixtures --all -o fixtures
+  central-contract fixtures --coverage fixtures
+""",
+)
+@click.option("--all", "everything", is_flag=True, help="Make the whole set, in every form, for every release.")
+@click.option("--type", "types", multiple=True, metavar="TYPE", help="Only of this type; can be repeated.")
+@click.option("--rule", "rules", multiple=True, metavar="RULE", help="Only what this rule decides; can be repeated.")
+@click.option("--name", "names", multiple=True, metavar="NAME",
+              help="Only the fixtures of this name or shell pattern (see --list); can be repeated.")  # fmt: skip
+@click.option("--list", "listed", is_flag=True, help="Only list the fixtures: name, type, status, rule and why.")
+@click.option("--valid/--invalid", "verdict", default=None, help="Only what is taken, or only what is refused.")
+@click.option("--count", type=click.IntRange(1), help="How many  [default: each case once]")
+@click.option("--seed", type=int, default=0, help="Draw the same fixtures again.")
+@click.option("--minimal", "form", flag_value="minimal", help="Bodies with the fields that Central needs.")
+@click.option("--full", "form", flag_value="full", help="Bodies with every field.")
+@click.option("--format", "formats", type=click.Choice(_FORMATS), multiple=True,
+              help="Form to write; can be repeated  [default: jsonl]")  # fmt: skip
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File or folder  [default: standard output]")
+@click.option("--central-version", "version", type=click.Choice(VERSIONS), default=VERSIONS[-1],
+              help="Release of Central to ask.")  # fmt: skip
+@click.option("--as-deployed", is_flag=True, help="Answers of the deployed Central where the document differs.")
+@click.option("--coverage", is_flag=False, flag_value=_THIS_RUN, metavar="[DIR]",
+              help="Tell what the fixtures in DIR, or those that would be made, cover and what not.")  # fmt: skip
+@click.option("--at", metavar="URL", help="Record the answers of the server at URL instead of our mock's.")
+@click.option("--from-url", metavar="URL", help="Make fixtures of the integrations of the Central at URL, sanitised.")
+@click.option("--token-file", type=FILE, help="File with a bearer token [env: CENTRAL_TOKEN].")
+@click.option("--basic-file", type=FILE, help="File with USER:PASSWORD [env: CENTRAL_BASIC].")
+@click.option("--ca-file", type=FILE, callback=certificates, help="Certificate authority to trust (PEM).")
+@click.option("--insecure", is_flag=True, help="Do not check the certificate.")
+@click.option("--timeout", default="30s", callback=seconds, metavar="TIME",
+              help="Time to wait for an answer, such as 30s.")  # fmt: skip
+@click.option("--allow-writes", is_flag=True, help="Let --at write to a server that cannot be reset.")
+def fixtures(**chosen: Any) -> None:
+    """Make requests with the answers Central gives: for Jest, Cypress, Go, pytest, Postman."""
+    try:
+        _run(**chosen)
+    except HarnessError as error:
+        raise _Unable(str(error)) from None
+
+
+class _Unable(click.ClickException):
+    """The fixtures cannot be made."""
+
+    exit_code = 2
+
+
+def _run(
+    *,
+    everything: bool,
+    formats: tuple[str, ...],
+    output: Path | None,
+    coverage: str | None,
+    listed: bool,
+    at: str | None,
+    from_url: str | None,
+    allow_writes: bool,
+    **chosen: Any,
+) -> None:
+    formats = formats or ("jsonl",)
+    reach = {name: chosen.pop(name) for name in ("token_file", "basic_file", "ca_file", "insecure", "timeout")}
+    wish = _wish(**chosen)
+    if coverage not in (None, _THIS_RUN):
+        from contract_tests.fixtures.coverage import of_folder
+
+        folder = Path(str(coverage))
+        if not (folder.is_file() or any(folder.rglob("*.jsonl"))):
+            raise HarnessError(
+                f"{folder}: there is no JSON Lines file; `central-contract fixtures -o {folder}/all.jsonl` makes one"
+            )
+        _show(of_folder(folder))
+    if everything:
+        _alone(wish, at, from_url, coverage, listed)
+        _write_whole_set(wish, output)
+        return
+    if output is None and not coverage and not listed and (len({*formats}) > 1 or "json" in formats):
+        raise click.UsageError(
+            f"--format {' --format '.join(formats)}: several files are made; say with -o DIR where they go"
+        )
+    made = _made(wish, at, from_url, reach, allow_writes=allow_writes)
+    with _shown(wish.count) as seen:
+        found = list(seen(islice(made, wish.count), "fixtures"))
+    if not found:
+        raise HarnessError(
+            "no fixture is all that was asked for: --type, --rule, --name and --valid or --invalid narrow each other; "
+            "`central-contract fixtures --list` names all there are"
+        )
+    if listed:
+        _write_list(found, output)
+        return
+    if coverage:
+        _show(_coverage_of(found, wish.version))
+    _write(found, formats, output)
+
+
+def _made(
+    wish: Wish, at: str | None, from_url: str | None, reach: dict[str, Any], *, allow_writes: bool
+) -> Iterator[Fixture]:
+    from contract_tests.fixtures.generate import generate
+
+    if at and from_url:
+        raise click.UsageError("--at records at a server, --from-url reads from one; give one of them")
+    if at:
+        return _at(wish, at, reach, allow_writes=allow_writes)
+    return _from_url(wish, from_url, reach) if from_url else generate(wish)
+
+
+def _alone(wish: Wish, *others: Any) -> None:
+    narrowed = replace(wish, seed=0, as_deployed=False) != type(wish)()
+    if narrowed or any(others):
+        raise click.UsageError("--all makes everything; besides it only -o, --seed and --as-deployed mean something")
+
+
+def _wish(**chosen: Any) -> Wish:
+    from contract_tests.fixtures.generate import Wish
+    from mock_server.contract import tables as contracts
+
+    contract = contracts.load()
+    for option, names, known in (
+        ("--type", chosen["types"], contract.types),
+        ("--rule", chosen["rules"], contract.rules),
+    ):
+        for name in names:
+            if name not in known:
+                close = difflib.get_close_matches(name, known, n=3)
+                hint = f"; did you mean {' or '.join(close)}?" if close else f"; known: {', '.join(known)}"
+                raise click.UsageError(f"{option}: there is no {option[2:]} {name!r}{hint}")
+    for name in chosen["rules"]:
+        rule = contract.rules[name]
+        if not rule.in_force(chosen["version"]):
+            raise click.UsageError(
+                f"--rule: Central {chosen['version']} does not have {name!r}; "
+                f"it is one of {rule.since} to {rule.until} (--central-version)"
+            )
+    return Wish(**chosen)
+
+
+# -- where the answers come from --------------------------------------------------------------------------
+
+
+def _session(url: str, reach: dict[str, Any]) -> tuple[Any, str, float]:
+    import requests
+
+    options = options_of(url, **reach)
+    session = requests.Session()
+    session.trust_env = False
+    session.verify = str(options.ca_file) if options.ca_file else not options.insecure
+    return session, options.credentials.admin or "", options.timeout
+
+
+def _at(wish: Wish, url: str, reach: dict[str, Any], *, allow_writes: bool) -> Iterator[Fixture]:
+    from contract_tests.fixtures.generate import generate
+    from contract_tests.fixtures.record import Server
+
+    session, authorization, timeout = _session(url, reach)
+    server = Server(url, session, timeout, authorization)
+    if not server.resets and not allow_writes:
+        raise HarnessError(f"{url} cannot be reset, so it is no mock; --allow-writes lets the recording write to it")
+    try:
+        yield from generate(wish, {None: server}, resets=server.resets)
+    finally:
+        server.fresh()  # nothing of the last fixture stays
+
+
+def _from_url(wish: Wish, url: str, reach: dict[str, Any]) -> Iterator[Fixture]:
+    import requests
+
+    from contract_tests.engine.transport import COLLECTION, credentials_refused, reason
+    from contract_tests.fixtures.generate import drawn
+    from contract_tests.fixtures.record import mocks
+    from contract_tests.fixtures.sanitise import cases
+
+    session, authorization, timeout = _session(url, reach)
+    headers = {"Authorization": authorization} if authorization else {}
+    try:
+        reply = session.get(url.rstrip("/") + COLLECTION, headers=headers, timeout=timeout, allow_redirects=False)
+    except requests.RequestException as error:
+        raise HarnessError(f"{url} does not answer: {reason(error)}") from None
+    if reply.status_code in (401, 403):
+        raise HarnessError(f"{url} {credentials_refused(given=bool(authorization))}: {reply.status_code}")
+    try:
+        read = [dict(each) for each in reply.json()["integrations"]]
+    except (KeyError, TypeError, ValueError):
+        raise HarnessError(f"{url} answered {reply.status_code}, not with a list of integrations") from None
+    targets = mocks(wish.version, as_deployed=wish.as_deployed)
+    for case, note in cases(read, wish.seed):
+        if not wish.types or case.type in wish.types:
+            fixture = replace(drawn(case, wish, targets), note=note)
+            if wish.fits(fixture):
+                yield fixture
+
+
+# -- what becomes of them -----------------------------------------------------------------------------------
+
+
+def _coverage_of(found: Sequence[Fixture], version: str) -> Any:
+    from contract_tests.fixtures.coverage import coverage, of_line, universe
+    from contract_tests.fixtures.formats.jsonl import line
+
+    return coverage(set().union(*(of_line(line(each)) for each in found)), universe(version))
+
+
+def _show(found: Any) -> NoReturn:
+    click.echo(found.text(), nl=False)
+    sys.exit(0 if found.complete else 1)
+
+
+def _write_whole_set(wish: Wish, output: Path | None) -> None:
+    from contract_tests.fixtures.shipped import whole_set
+
+    if output is None:
+        raise click.UsageError("--all makes many files; say with -o DIR where they go")
+    with _shown(None) as seen:
+        files = whole_set(wish, seen)
+    _write_files(files, output)
+
+
+def _write(found: Sequence[Fixture], formats: tuple[str, ...], output: Path | None) -> None:
+    from contract_tests.fixtures.formats import write
+
+    texts = {path: text for form in dict.fromkeys(formats) for path, text in write(form, found).items()}
+    if output is None:
+        sys.stdout.buffer.write("".join(texts.values()).encode())
+    elif formats == ("json",) or len(texts) > 1 or output.is_dir():
+        _write_files(texts, output)
+    else:
+        _write_files({output.name: "".join(texts.values())}, output.parent)
+
+
+def _write_files(texts: dict[str, str], folder: Path) -> None:
+    try:
+        for name, text in texts.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text.encode())
+    except OSError as error:
+        raise HarnessError(f"cannot write {error.filename}: {error.strerror}") from None
+    what = f"{folder / next(iter(texts))}" if len(texts) == 1 else f"{len(texts)} files in {folder}"
+    click.echo(f"{what}: {sum(map(len, texts.values())) / 1e3:,.0f} kB", err=True)
+
+
+def _write_list(found: Sequence[Fixture], output: Path | None) -> None:
+    rows = [("name", "type", "status", "rule", "why")]
+    rows += [(each.id, each.case.type or "", str(each.answer.status), each.rule or "", each.why) for each in found]
+    text = "".join("\t".join(row) + "\n" for row in rows)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        _write_files({output.name: text}, output.parent)
+
+
+@contextmanager
+def _shown(count: int | None) -> Iterator[Any]:
+    """Show long work to people: a bar on standard error, if that is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    quiet = not console.is_terminal or (count is not None and count < _LONG)
+    with Progress(console=console, transient=True, disable=quiet) as progress:
+
+        def seen(made: Iterable[Fixture], what: str) -> Iterable[Fixture]:
+            return progress.track(made, total=count or _cases(), description=what)
+
+        yield seen
+
+
+def _cases() -> int:
+    from contract_tests.fixtures.cases import catalogue
+
+    return len(catalogue())

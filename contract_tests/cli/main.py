@@ -1,0 +1,309 @@
+"""The command `central-contract`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from contract_tests.cli.arguments import (
+    FILE,
+    NEW_FILE,
+    bearer,
+    checks,
+    complete_check,
+    options_of,
+    per_second,
+    run_id,
+    run_options,
+    target_options,
+    unknown_check,
+)
+from contract_tests.cli.fixtures import fixtures
+from contract_tests.engine.failures import BudgetSpent, HarnessError
+from contract_tests.engine.options import Credentials
+from mock_server.contract.tables import VERSIONS
+
+
+class _Interruptible(click.Group):
+    """Commands that end with 130 when they are interrupted: click's 1 would say that the target failed."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            sys.exit(130)
+
+
+@click.group(
+    cls=_Interruptible,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="""\b
+Examples:
+  central-contract check
+  central-contract check http://127.0.0.1:8080 --quick
+  central-contract check https://central.example.com --token-file token --allow-writes
+  central-contract explain name-unique
+  central-contract fixtures --type quay --minimal
+\b
+Shell completion (bash; zsh and fish likewise):
+  eval "$(_CENTRAL_CONTRACT_COMPLETE=bash_source central-contract)"
+""",
+)
+@click.version_option(package_name="mock-central", prog_name="central-contract")
+def main() -> None:
+    """Check that a server keeps the image-integration contract and the rules of Central."""
+
+
+@main.command(
+    context_settings={"show_default": True},
+    short_help="Check the server at a URL, or our own mock.",
+    epilog="""\b
+Exit status: 0 nothing is wrong, 1 the target failed a check,
+2 the harness could not do its work, 130 it was interrupted.
+\b
+Examples:
+  central-contract check --quick --seed 7
+  central-contract check https://central.example.com --token-file token
+  central-contract check https://central.example.com --token-file token \\
+    --allow-writes --report-html report.html --report-junit report.xml
+""",
+)
+@click.argument("url", required=False)
+@target_options
+@run_options
+@click.option("--as-deployed", is_flag=True, help="Without URL: let our mock follow deployed Central.")
+@click.option(
+    "--run-id",
+    metavar="NAME",
+    callback=run_id,
+    help="Name of the run in what it creates: small letters and digits  [default: a new one]",
+)
+@click.option("--report-json", type=NEW_FILE, help="Write a JSON report.")
+@click.option("--report-junit", type=NEW_FILE, help="Write a JUnit XML report.")
+@click.option("--report-markdown", type=NEW_FILE, help="Write a Markdown summary.")
+@click.option("--report-html", type=NEW_FILE, help="Write one self-contained HTML page.")
+def check(url: str | None, **chosen: Any) -> None:
+    """Check the server at URL; without URL start our mock and check that."""
+    # A CI service ends a job by SIGTERM; what was created is to be deleted then, too.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    state_dir = chosen["state_dir"]
+    try:
+        sys.exit(_checked(url, **chosen))
+    except KeyboardInterrupt:
+        click.echo(_interrupted(url, state_dir), err=True)
+        sys.exit(130)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _checked(url: str | None, *, as_deployed: bool, run_id: str | None, **chosen: Any) -> int:
+    """Run the checks, tell and write how they ended, and give the exit status."""
+    from contract_tests.reports import see_to, terminal, write
+    from contract_tests.runner.run import Run
+
+    kinds = {kind: chosen.pop(f"report_{kind}") for kind in ("json", "junit", "markdown", "html")}
+    reports = {kind: path for kind, path in kinds.items() if path is not None}
+    with ExitStack() as stack:
+        if url is None:
+            url = stack.enter_context(_own_mock(as_deployed=as_deployed)).url
+        elif as_deployed:
+            raise click.UsageError("--as-deployed is for our own mock; leave URL out or --as-deployed")
+        options = options_of(url, **chosen)
+        try:
+            for path in reports.values():
+                see_to(path)
+            with terminal.progress(options) as progress:
+                report = Run(options, progress, run_id)()
+            terminal.summary(report, options)
+            for kind, path in reports.items():
+                write(kind, report, options, path)
+        except HarnessError as error:
+            raise _Unable(str(error)) from None
+        except BudgetSpent as error:
+            raise _Unable(f"the budget of {error} was used up before the first check") from None
+    return report.exit_code
+
+
+def _interrupted(url: str | None, state_dir: Path) -> str:
+    """Say what a run that was interrupted has left: it cleans up, unless it is interrupted in that, too."""
+    ours = f'"pid": {os.getpid()}}}'
+    if any(ours in ledger.read_text("utf-8") for ledger in state_dir.glob("*.ledger")):
+        return f"Interrupted; `central-contract clean {url}` deletes what the run may have left."
+    return "Interrupted; what the run created was deleted."
+
+
+def _own_mock(**settings: Any) -> Any:
+    from mock_server.serving.server import running
+    from mock_server.settings import Settings
+
+    return running(Settings(**settings))
+
+
+class _Unable(click.ClickException):
+    """The harness cannot do its work."""
+
+    exit_code = 2
+
+
+@main.command("list")
+def list_checks() -> None:
+    """List the checks: id, group, title and source."""
+    from contract_tests.checks.registry import all_checks
+    from contract_tests.oracle.observers import OBSERVED
+
+    for each in all_checks().values():
+        click.echo(f"{each.id}\t{each.group}\t{each.title}\t{each.source}")
+    for id, title in OBSERVED.items():
+        click.echo(f"{id}\tobserved\t{title}\t")
+
+
+@main.command()
+@click.argument("check_id", metavar="CHECK", shell_complete=complete_check)
+def explain(check_id: str) -> None:
+    """Say what a check sees to, and where its rule comes from."""
+    from contract_tests.checks.registry import all_checks
+    from contract_tests.oracle.observers import OBSERVED
+
+    if check_id in OBSERVED:
+        click.echo(f"{check_id} (observed on every answer)\n\n{OBSERVED[check_id]}.")
+        return
+    found = all_checks().get(check_id)
+    if found is None:
+        raise _Unable(unknown_check(check_id))
+    click.echo(f"{found.id} ({found.group})\n\n{found.title}.")
+    rule = found.rule
+    if rule is not None and rule.message:
+        click.echo(f"\nAnswer: {rule.status or '400 or 500'}, {rule.message!r}")
+    if rule is not None:
+        click.echo(f"Central: {rule.since} to {rule.until}")
+    if found.source:
+        click.echo(f"Source: {found.source}")
+    if found.needs:
+        click.echo(f"Needs: {', '.join(found.needs)}")
+
+
+@main.command(
+    short_help="Send the requests of a reported failure again.",
+    epilog="""\b
+Examples:
+  central-contract replay report.json name-unique
+  central-contract replay report.json name-unique/2 --url http://127.0.0.1:8080
+""",
+)
+@click.argument("report", type=FILE)
+@click.argument("failure")
+@click.option("--url", metavar="URL", help="Another target  [default: the one of the report]")
+@target_options
+def replay(report: Path, failure: str, url: str | None, **chosen: Any) -> None:
+    """Send the requests of a FAILURE of a JSON REPORT again.
+
+    FAILURE is the check that failed, or CHECK/2 for its second failure. Exit status: 1 when the target answers as it
+    did then, 0 when it answers otherwise, 2 when the requests could not be sent.
+    """
+    from contract_tests.reports import terminal
+    from contract_tests.runner import replay
+
+    try:
+        recorded = replay.read(report, failure)
+        click.echo(f"{recorded.check}: {recorded.what}")
+        options = options_of(url or recorded.target, **chosen)
+        same = [terminal.played(each).same for each in replay.play(recorded, options)]
+    except HarnessError as error:
+        raise _Unable(str(error)) from None
+    if all(same):
+        click.echo("The target answers as it did then: the failure still shows.")
+        sys.exit(1)
+    click.echo(f"The target answers otherwise than it did then: {same.count(False)} of {len(same)} answers differ.")
+
+
+@main.command(
+    short_help="Send the same requests to two servers; print the differences.",
+    epilog="""\b
+Examples:
+  central-contract compare mock mock-as-deployed
+  central-contract compare mock https://central.example.com --token-file-b token --allow-writes
+""",
+)
+@click.argument("url_a")
+@click.argument("url_b")
+@target_options
+@click.option(
+    "--token-file-b",
+    type=FILE,
+    help="File with a bearer token for URL_B alone [env: CENTRAL_TOKEN_B].",
+)
+@click.option("--full", is_flag=True, help="Also generated requests, as `check` without --quick sends them.")
+@click.option("--central-version", type=click.Choice(VERSIONS), help="Release of Central that both play.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Draw other requests.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="CHECK",
+    callback=checks,
+    shell_complete=complete_check,
+    help="Only the requests of this check; can be repeated.",
+)
+@click.option("--rate", callback=per_second, metavar="N/s", help="Requests a second at the most.")
+def compare(
+    url_a: str, url_b: str, token_file_b: Path | None, *, full: bool, central_version: str | None, **chosen: Any
+) -> None:
+    """Send the same requests to URL_A and URL_B and print where the answers differ.
+
+    `mock` in the place of a URL starts our mock, `mock-as-deployed` the mock that follows deployed Central. Ids and
+    times are normalised, what the run did not create is left out. Exit status: 0 when there are no differences,
+    1 when there are, 2 when the requests could not be sent.
+    """
+    from contract_tests.reports import terminal
+    from contract_tests.runner.compare import compare
+
+    profile = "default" if full else "quick"
+    version = central_version or VERSIONS[-1]
+    with ExitStack() as stack:
+        urls = [
+            stack.enter_context(_own_mock(as_deployed=each != "mock", version=version)).url
+            if each in ("mock", "mock-as-deployed")
+            else each
+            for each in (url_a, url_b)
+        ]
+        chosen |= {"profile": profile, "central_version": version if central_version else None}
+        one = options_of(urls[0], **chosen)
+        two = options_of(urls[1], **chosen)
+        if other := bearer(token_file_b, "CENTRAL_TOKEN_B"):
+            two = replace(two, credentials=Credentials(admin=other))
+        try:
+            found = compare(one, two)
+        except HarnessError as error:
+            raise _Unable(str(error)) from None
+    terminal.comparison(found, one.url, two.url)
+    sys.exit(bool(found.differences))
+
+
+@main.command(short_help="Delete what killed runs have left on a server.")
+@click.argument("url")
+@target_options
+def clean(url: str, **chosen: Any) -> None:
+    """Delete what earlier runs against URL have left, by their ledgers in --state-dir.
+
+    Exit status: 0 when nothing is left, 1 when something is, 2 when the target could not be asked.
+    """
+    from contract_tests.runner.run import clean_leftovers
+
+    try:
+        left = clean_leftovers(options_of(url, **chosen))
+    except HarnessError as error:
+        raise _Unable(str(error)) from None
+    if left:
+        raise click.ClickException(f"still there: {', '.join(left)}")
+    click.echo("Nothing of earlier runs is left.")
+
+
+main.add_command(fixtures)

@@ -1,0 +1,133 @@
+"""Integrations to send, and what Central must answer for them: the harness's own reading.
+
+Not imported from mock_server: two readings of Central must agree. Fields, credentials and
+defaults come from the contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mock_server.contract.tables import MASK, Contract, Message
+
+Body = dict[str, Any]
+
+NEEDED: Mapping[str, tuple[str, ...]] = {
+    "docker": (),
+    "quay": ("endpoint",),
+    "ecr": ("registryId", "accessKeyId", "secretAccessKey", "region"),
+    "artifactregistry": ("endpoint", "serviceAccount"),
+    "google": ("endpoint", "serviceAccount", "project"),
+    "azure": ("endpoint", "password"),
+    "ibm": ("endpoint", "apiKey"),
+    "clair": ("endpoint",),
+    "clairV4": ("endpoint",),
+    "clairify": ("endpoint",),
+    "scannerv4": (),
+}
+"""What a client of the type needs; every other field of the config may be left out."""
+
+SERVICE_ACCOUNT = '{"type":"service_account","project_id":"example-project","private_key_id":"%s"}'
+
+
+def member_of(contract: Contract, integration: Mapping[str, Any]) -> str | None:
+    """Name the config member that is set."""
+    members = (field.name for field in contract.integration.members)
+    return next((name for name in members if integration.get(name) is not None), None)
+
+
+def config_for(type: str, secret: Callable[[], str]) -> tuple[str, Body]:
+    """Give the member of a type and a config that Central takes, every field of it set.
+
+    `secret` gives a new credential at each call.
+    """
+    if type == "quay":
+        return "quay", {"endpoint": "quay.example.com", "oauthToken": secret(), "insecure": True}
+    if type == "ecr":
+        return "ecr", {
+            "registryId": "123456789012",
+            "accessKeyId": secret(),
+            "secretAccessKey": secret(),
+            "region": "us-east-1",
+            "endpoint": "ecr.example.com",
+            "assumeRoleId": "role",
+            "assumeRoleExternalId": "external",
+        }
+    if type in ("google", "artifactregistry"):
+        return "google", {
+            "endpoint": "us-docker.example.com",
+            "serviceAccount": SERVICE_ACCOUNT % secret(),
+            "project": "example-project",
+        }
+    if type == "azure":
+        return "azure", {"endpoint": "acr.example.com", "username": "robot", "password": secret()}
+    if type == "ibm":
+        return "ibm", {"endpoint": "icr.example.com", "apiKey": secret()}
+    if type == "clair":
+        return "clair", {"endpoint": "https://clair.example.com:6060", "insecure": True}
+    if type == "clairV4":
+        return "clairV4", {"endpoint": "https://clair4.example.com", "insecure": True}
+    if type == "clairify":
+        return "clairify", {
+            "endpoint": "https://scanner.example.com:8080",
+            "grpcEndpoint": "scanner.example.com:8443",
+            "numConcurrentScans": 7,
+        }
+    if type == "scannerv4":
+        return "scannerV4", {
+            "numConcurrentScans": 5,
+            "indexerEndpoint": "indexer.example.com:8443",
+            "matcherEndpoint": "matcher.example.com:8443",
+        }
+    return "docker", {
+        "endpoint": "https://Registry.example.com/",
+        "username": "robot",
+        "password": secret(),
+        "insecure": True,
+    }
+
+
+def whole(message: Message, sent: Mapping[str, Any]) -> Body:
+    """Fill in what Central answers for the fields that were not sent."""
+    answer: Body = {}
+    for field in message.fields:
+        value = sent.get(field.name)
+        if value is not None and field.message is not None and not field.repeated:
+            value = whole(field.message, value)
+        if value is None and field.oneof:
+            continue
+        answer[field.name] = field.default if value is None else value
+    return answer
+
+
+def masked(message: Message, answer: Mapping[str, Any], mask: str = MASK) -> Body:
+    """Put the mask in the place of each credential, of an empty one too."""
+    copy = dict(answer)
+    for field in message.fields:
+        if copy.get(field.name) is None:
+            continue
+        if field.scrub == "always":
+            copy[field.name] = mask
+        elif field.message is not None and isinstance(copy[field.name], dict):
+            copy[field.name] = masked(field.message, copy[field.name], mask)
+    return copy
+
+
+def hidden(contract: Contract, value: Any) -> Any:
+    """Mask the credentials of every integration in a value: whether they are masked is a matter of its own."""
+    if isinstance(value, list):
+        return [hidden(contract, each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if "categories" in value and "type" in value:
+        return masked(contract.integration, value)
+    return {key: hidden(contract, each) for key, each in value.items()}
+
+
+def read_answer(contract: Contract, sent: Mapping[str, Any], id: str) -> Body:
+    """Give what a read of `sent` must answer once it is stored under `id`."""
+    answer = masked(contract.integration, whole(contract.integration, sent))
+    numbers = contract.categories
+    answer["categories"] = sorted(answer["categories"], key=lambda name: numbers.get(name, name))
+    return answer | {"id": id}

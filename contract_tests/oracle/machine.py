@@ -1,0 +1,300 @@
+"""Any order of requests over several integrations, and a model of the store that says what must come."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import hypothesis
+from hypothesis import HealthCheck, Phase, Verbosity
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from contract_tests.engine.central import Central, shown
+from contract_tests.engine.examples import database
+from contract_tests.engine.failures import BudgetSpent, CheckFailed, Unmet
+from contract_tests.engine.integrations import Body, masked, member_of
+from contract_tests.engine.transport import Exchange, Reply
+from contract_tests.oracle.model import Model, listed, see_refusal, see_same
+from contract_tests.strategies import integrations, texts
+from mock_server.contract.tables import MASK
+
+MOST_ALIVE = 12
+"""Integrations of one example that exist at once."""
+TO_SHRINK = {"quick": 0.0, "default": 10.0, "deep": 60.0}
+"""Seconds that shrinking may take."""
+
+
+def settings(central: Central, *, examples: int, steps: int = 50) -> hypothesis.settings:
+    """Give settings under which a run repeats: no time limit, and what was found is kept only where it is asked for."""
+    kept = database(central)
+    return hypothesis.settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        database=kept,
+        deadline=None,
+        phases=(Phase.generate, Phase.shrink) if kept is None else (Phase.reuse, Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+        verbosity=Verbosity.quiet,
+        report_multiple_bugs=False,
+        print_blob=False,
+    )
+
+
+def seeded(central: Central, test: Any) -> Any:
+    """Let hypothesis draw what it draws in every run with this seed."""
+    return hypothesis.seed(f"{central.options.seed}:{central.check}")(test)
+
+
+class Enough(BaseException):
+    """The time given to shrinking is over. Not an Exception: hypothesis lets it through."""
+
+
+class Watch:
+    """Keeps the shortest failure of a hypothesis test and its requests, and ends shrinking in time.
+
+    Hypothesis runs a failing example again before it reports it. When that one passes, or there is
+    no time left for it, only this still has what failed.
+    """
+
+    def __init__(self, central: Central) -> None:
+        self.central = central
+        self.error: CheckFailed | Unmet | None = None
+        self.history: list[Exchange] = []
+        self.stopped: BudgetSpent | Enough | None = None
+        self._until = 0.0
+
+    def begins(self) -> None:
+        """Begin an example.
+
+        Raises:
+            Enough: shrinking has taken as long as it may.
+        """
+        self.central.history = []
+        if self.error is not None and time.monotonic() > self._until:
+            self.stopped = Enough()
+            raise self.stopped
+
+    def ends(self, error: BaseException | None) -> None:
+        """Look at how an example has ended, and delete what it has left."""
+        if isinstance(error, BudgetSpent):
+            self.stopped = error
+        elif isinstance(error, (CheckFailed, Unmet)):
+            if self.error is None:
+                self._until = time.monotonic() + TO_SHRINK[self.central.options.profile]
+            if self.error is None or len(self.central.history) < len(self.history):
+                self.error = error
+                self.history = list(self.central.history)
+        self.central.clean()
+
+    def run(self, test: Callable[[], None]) -> None:
+        """Run a hypothesis test; what fails and then passes is reported as intermittent."""
+        try:
+            test()
+        except (hypothesis.errors.Flaky, CheckFailed, Unmet, BudgetSpent, Enough) as error:
+            if self.error is None:
+                raise self.stopped or error from None
+            if isinstance(self.error, CheckFailed) and isinstance(error, hypothesis.errors.Flaky):
+                # Hypothesis calls it flaky, too, when it is stopped.
+                self.error.intermittent = self.error.intermittent or self.stopped is None
+            self.central.history = self.history
+            raise self.error from None
+
+
+def run_machine(central: Central, *, examples: int, steps: int) -> None:
+    """Play the machine against a target.
+
+    Raises:
+        CheckFailed: the target does not do what the model says.
+    """
+    watch = Watch(central)
+    machine = seeded(central, type("Integrations", (IntegrationMachine,), {"central": central, "watch": watch}))
+    watch.run(lambda: run_state_machine_as_test(machine, settings=settings(central, examples=examples, steps=steps)))
+
+
+class IntegrationMachine(RuleBasedStateMachine):
+    """Creates, changes, tests and deletes integrations; after each step the list is what the model says."""
+
+    central: Central
+    watch: Watch
+
+    alive: Bundle[str] = Bundle("alive")
+    gone: Bundle[str] = Bundle("gone")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.watch.begins()
+        self.model = Model(self.central.contract)
+
+    def teardown(self) -> None:
+        """End the example; called while a failure of it is on its way."""
+        self.watch.ends(sys.exc_info()[1])
+
+    # -- creating ---------------------------------------------------------------------------------
+
+    @precondition(lambda self: len(self.model.stored) < MOST_ALIVE)
+    @rule(target=alive, data=st.data())
+    def create(self, data: st.DataObject) -> Any:
+        """POST an integration."""
+        body = self._integration(data)
+        return self._created(body)
+
+    @precondition(lambda self: len(self.model.stored) < MOST_ALIVE)
+    @rule(target=alive, id=gone, data=st.data())
+    def create_again(self, id: str, data: st.DataObject) -> Any:
+        """POST under a name that was given before."""
+        body = self._integration(data) | {"name": self.model.names[id]}
+        if refusal := self.model.create_refusal(body):
+            see_refusal(self.central, self.central.create(body), refusal, "POST of a name that is taken again")
+            return multiple()
+        return self._created(body)
+
+    @rule(id=alive, data=st.data())
+    def create_taken_name(self, id: str, data: st.DataObject) -> None:
+        """POST under a name that an integration has."""
+        body = self._integration(data) | {"name": self.model.names[id]}
+        refusal = self.model.create_refusal(body)
+        assert refusal is not None  # an integration in `alive` exists
+        see_refusal(self.central, self.central.create(body), refusal, "POST of a name that is taken")
+
+    def _created(self, body: Body) -> str:
+        reply = self.central.create(body)
+        id = reply.object.get("id")
+        if reply.status != 200 or not isinstance(id, str) or not id:
+            raise Unmet("create", f"creating an integration of type {body['type']} answered {shown(reply)}")
+        self.central.true(id not in self.model.names, "an id was given twice", expected="another id", got=id)
+        self.model.create(id, body)
+        return id
+
+    # -- updating ---------------------------------------------------------------------------------
+
+    @rule(id=alive, way=st.sampled_from(("PUT", "PATCH")), keep_name=st.booleans(), data=st.data())
+    def replace(self, id: str, way: str, keep_name: bool, data: st.DataObject) -> None:
+        """PUT or PATCH with credentials another integration in the place of this one."""
+        body = self._integration(data)
+        if keep_name:
+            body["name"] = self.model.names[id]
+        self._updated(way, id, body)
+
+    @rule(id=alive, other=alive, way=st.sampled_from(("PUT", "PATCH")), data=st.data())
+    def take_name(self, id: str, other: str, way: str, data: st.DataObject) -> None:
+        """Update an integration to the name of another, or to its own."""
+        self._updated(way, id, self._integration(data) | {"name": self.model.names[other]})
+
+    @rule(id=gone, way=st.sampled_from(("PUT", "PATCH")), data=st.data())
+    def update_gone(self, id: str, way: str, data: st.DataObject) -> None:
+        """Update what was deleted."""
+        self._updated(way, id, self._integration(data))
+
+    @rule(id=alive, mask=st.sampled_from((MASK, "")), autogenerated=st.booleans(), cluster=texts())
+    def update_stored(self, id: str, mask: str, autogenerated: bool, cluster: str) -> None:
+        """PATCH without credentials what no credential depends on."""
+        body = masked(self.central.contract.integration, self.model.stored[id], mask)
+        body |= {"name": self.central.name(), "autogenerated": autogenerated, "clusterId": cluster}
+        self._updated("PATCH without credentials", id, body)
+
+    @rule(id=alive, data=st.data())
+    def update_without(self, id: str, data: st.DataObject) -> None:
+        """PATCH without credentials whatever comes: it is refused, or the stored ones are kept."""
+        body = self._integration(data)
+        if data.draw(st.booleans(), label="masked"):
+            body = masked(self.central.contract.integration, body)
+        if "azure" in (body["type"], self.model.stored[id]["type"]) and member_of(
+            self.central.contract, body
+        ) != member_of(self.central.contract, self.model.stored[id]):
+            return  # a stored docker member may count as azure: a rule of its own
+        self._updated("PATCH without credentials", id, body)
+
+    def _updated(self, way: str, id: str, body: Body) -> None:
+        update_password = "without" not in way
+        refusal = self.model.update_refusal(id, body, update_password=update_password)
+        reply = self.central.put(id, body) if way == "PUT" else self.central.patch(id, body, update_password)
+        what = f"{way} of type {body['type']}"
+        if refusal is not None:
+            see_refusal(self.central, reply, refusal, what)
+            return
+        self._answers_nothing(reply, what)
+        self.model.update(id, body, update_password=update_password)
+
+    # -- testing ----------------------------------------------------------------------------------
+
+    @rule(way=st.sampled_from(("/test", "/test/updated")), data=st.data())
+    def test_passes(self, way: str, data: st.DataObject) -> None:
+        """Test an integration of the type whose tests contact nothing."""
+        body = data.draw(integrations(types=["scannerv4"], names=st.just(self.central.name())), label="integration")
+        reply = self.central.test(body) if way == "/test" else self.central.test_updated(body, True)
+        self._answers_nothing(reply, f"POST of {way}, type scannerv4")
+
+    @rule(id=alive, way=st.sampled_from(("/test", "/test/updated")), data=st.data())
+    def test_fails(self, id: str, way: str, data: st.DataObject) -> None:
+        """Test an integration whose client cannot be built, so that nothing is contacted."""
+        body = self._integration(data) | {"id": id, "categories": ["REGISTRY"], "type": "registry-of-no-kind"}
+        reply = self.central.test(body) if way == "/test" else self.central.test_updated(body, True)
+        text = self.central.text("registry-type-known", type=body["type"])
+        self.central.refused(reply, f"POST of {way} of a type that is no registry", text=text)
+
+    # -- deleting and reading ---------------------------------------------------------------------
+
+    @rule(target=gone, id=consumes(alive))
+    def delete(self, id: str) -> str:
+        """DELETE an integration."""
+        self._answers_nothing(self.central.delete(id), "DELETE of an integration")
+        self.model.delete(id)
+        return id
+
+    @rule(id=gone)
+    def delete_again(self, id: str) -> None:
+        """DELETE what was deleted."""
+        refusal = self.model.delete_refusal(id)
+        assert refusal is not None  # an integration in `gone` does not exist
+        see_refusal(self.central, self.central.delete(id), refusal, "the second DELETE")
+
+    @rule(id=alive)
+    def read(self, id: str) -> None:
+        """GET an integration."""
+        reply = self.central.get(id)
+        self.central.taken(reply, "GET of an integration")
+        self.central.same(reply.json, self.model.read(id), "GET of an integration")
+
+    @rule(id=gone)
+    def read_gone(self, id: str) -> None:
+        """GET what was deleted."""
+        self.central.refused_by(self.central.get(id), "get-missing", "GET of what was deleted", id=id)
+
+    @rule(id=st.one_of(alive, gone))
+    def filter(self, id: str) -> None:
+        """List by a name that is or was given."""
+        name = self.model.names[id]
+        got = listed(self.central, f"?name={name}")
+        see_same(got, self.model.listed(name), "the list?name=")
+
+    @invariant()
+    def all_there(self) -> None:
+        """See that the list holds what the model holds."""
+        if self.model.names:
+            see_same(listed(self.central), self.model.listed(), "the list")
+
+    # -- steps ------------------------------------------------------------------------------------
+
+    def _integration(self, data: st.DataObject) -> Body:
+        secrets = st.builds(self.central.secret)
+        types = self.central.creatable_types
+        body: Body = data.draw(
+            integrations(types=types, names=st.just(self.central.name()), secrets=secrets), label="integration"
+        )
+        return body
+
+    def _answers_nothing(self, reply: Reply, what: str) -> None:
+        self.central.taken(reply, what)
+        self.central.same(reply.json, {}, f"the answer to {what}")

@@ -1,0 +1,230 @@
+"""What is seen to on every answer of a run, whichever check asked for it."""
+
+from __future__ import annotations
+
+import base64
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from contract_tests.engine.central import Shared
+from contract_tests.engine.failures import Failure
+from contract_tests.engine.transport import Exchange, Reply
+from mock_server.contract import tables as contracts
+from mock_server.contract import validator as judges
+from mock_server.contract.tables import MASK, Contract, Message, Operation
+
+OBSERVED = {
+    "answer-schema": "Every answer keeps the schema of the contract: status, media type, body, no other field",
+    "answer-media-type": "Every answer is JSON in Central's shape, never HTML or plain text",
+    "every-request-answered": "Every request gets an answer; the connection is not dropped",
+    "no-server-error": "No request makes the server fail where no rule of Central says so",
+    "credentials-masked": "Credentials read as six asterisks, empty ones too",
+    "credential-leak": "A credential that was sent is in no other answer, header or error",
+    "create-answer-in-clear": "The answer to a create shows each credential as six asterisks",
+}
+"""The checks that observers report: id and title."""
+
+UNTOUCHED = "others-untouched"
+"""The check that compares what a run does not own with what it was before."""
+
+UNMASKED = "a credential is not masked in a read"
+"""What is told of it, also by checks that see it themselves: the same fault is told once."""
+
+
+_TYPE = re.compile(rb'"type": ?"([A-Za-z0-9]+)"')
+
+
+class Findings:
+    """Failures found on the way, one for each fault: the same one again is only counted."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._found: dict[tuple[str, str], Failure] = {}
+
+    def add(self, check: str, what: str, exchange: Exchange, *, expected: Any = None, got: Any = None) -> None:
+        """Report a fault that an answer shows."""
+        with self._lock:
+            key = (check, what)
+            if key in self._found:
+                self._found[key].also += 1
+            else:
+                self._found[key] = Failure(check, what, expected, got, [exchange])
+
+    @property
+    def failures(self) -> list[Failure]:
+        """The faults in the order in which they showed."""
+        return list(self._found.values())
+
+
+class Observers:
+    """Looks at each answer and reports to `findings`."""
+
+    def __init__(self, shared: Shared) -> None:
+        self.shared = shared
+        self.findings = Findings()
+        self.contract = contracts.load()
+        self.judge = judges.shared()
+        self.covered: Counter[tuple[str, str, int]] = Counter()
+        """Answers by operation, by the type that was sent ("" for none or an unknown one) and by status."""
+        # Also the first part of a credential tells.
+        self._canary = re.compile(rf"canary-{re.escape(shared.run)}[a-z0-9-]*")
+        self._disguised = disguises(f"canary-{shared.run}-")
+        self._own_failures = own_failures(self.contract, shared.version)
+
+    def __call__(self, exchange: Exchange, reply: Reply) -> None:
+        """Look at one answer."""
+        operation = operation_of(exchange)
+        if operation is not None:
+            sent = _TYPE.search(exchange.body)
+            type = sent[1].decode() if sent else ""
+            self.covered[operation.id, type if type in self.contract.types else "", reply.status] += 1
+        if exchange.method == "HEAD":
+            return
+        value = reply.json
+        self._is_json(exchange, reply, value)
+        self._is_no_server_error(operation, exchange, reply)
+        if value is not None:
+            self._keeps_schema(operation, exchange, reply, value)
+        self._hides_credentials(operation, exchange, reply, _integrations_of(value) if reply.status == 200 else [])
+
+    # -- schema -----------------------------------------------------------------------------------
+
+    def _is_json(self, exchange: Exchange, reply: Reply, value: Any) -> None:
+        media_type = reply.headers.get("Content-Type", "")
+        if value is None or media_type.partition(";")[0].strip().lower() != "application/json":
+            self.findings.add(
+                "answer-media-type",
+                f"an answer {reply.status} is not JSON",
+                exchange,
+                expected="application/json with a JSON body",
+                got={"status": reply.status, "content type": media_type, "body": reply.text[:300]},
+            )
+
+    def _is_no_server_error(self, operation: Operation | None, exchange: Exchange, reply: Reply) -> None:
+        """Central fails where it cannot build a client or its database says no, and then says so."""
+        if reply.status < 500 or reply.status == 501 or not reply.message:
+            return  # what has no message is told as not being in Central's shape
+        if reply.object.get("code") == 13 and self._own_failures.search(reply.message):
+            return
+        where = operation.id if operation is not None else "a request that is of no operation"
+        text = re.sub(r'"[^"]*"|[0-9a-f]{8}-[0-9a-f-]+|[0-9]+', "…", reply.message)[:80]
+        self.findings.add(
+            "no-server-error",
+            f"{where} answers {reply.status}: {text}",
+            exchange,
+            expected="a status below 500, or code 13 with a reason that Central has",
+            got={"status": reply.status, "code": reply.object.get("code"), "message": reply.message[:500]},
+        )
+
+    def _keeps_schema(self, operation: Operation | None, exchange: Exchange, reply: Reply, value: Any) -> None:
+        schema = operation.answer if operation is not None and reply.status == 200 else "GooglerpcStatus"
+        if reply.status < 300 and operation is not None and reply.status != 200:
+            self.findings.add(
+                "answer-schema",
+                f"the status {reply.status} is not documented for {operation.id}",
+                exchange,
+                expected={"status": 200},
+                got={"status": reply.status},
+            )
+            return
+        if operation is None and reply.status < 300:
+            return  # a path that is not the contract's
+        if self.judge.accepts(schema, value, answer=True):
+            return
+        described = operation or self.contract.operations["GetImageIntegrations"]
+        status = reply.status if operation is not None else 501
+        violations = self.judge.answer_violations(described, described.path, status, reply.content)
+        for violation in violations:
+            what = f"{re.sub(r'[0-9]+', 'n', violation.path)} {violation.reason} ({schema})"
+            self.findings.add("answer-schema", what, exchange, expected=schema, got=str(violation))
+
+    # -- credentials ------------------------------------------------------------------------------
+
+    def _hides_credentials(
+        self,
+        operation: Operation | None,
+        exchange: Exchange,
+        reply: Reply,
+        integrations: Sequence[Mapping[str, Any]],
+    ) -> None:
+        is_create = operation is not None and operation.id == "PostImageIntegration" and reply.status == 200
+        for name, value in reply.headers.items():
+            if self._canary.search(value) or self._disguised.search(value):
+                self.findings.add(
+                    "credential-leak", f"a credential stands in the header {name}", exchange, got=f"{name}: {value}"
+                )
+        credentials = [each for one in integrations for each in credentials_of(self.contract.integration, one)]
+        for path, value in credentials:
+            if value == MASK:
+                continue
+            check = "create-answer-in-clear" if is_create else "credentials-masked"
+            what = "a credential is not masked in the answer to a create" if is_create else UNMASKED
+            self.findings.add(check, what, exchange, expected={path: MASK}, got={path: value})
+        # What stands in a field of a credential is told as not masked.
+        allowed = {found for _, value in credentials if isinstance(value, str) for found in self._canary.findall(value)}
+        leaked = set(self._canary.findall(reply.text)) - allowed
+        if leaked or self._disguised.search(reply.text):
+            where = "an error" if reply.status >= 400 else "an answer"
+            self.findings.add(
+                "credential-leak", f"a credential that was sent stands in {where}", exchange, got=reply.text[:500]
+            )
+
+
+def disguises(text: str) -> re.Pattern[str]:
+    """Find a text written as base64 (wherever it begins), in hexadecimal, in capitals or backwards."""
+    data = text.encode()
+    forms = {text.upper(), text[::-1], data.hex(), data.hex().upper()}
+    for before in range(3):
+        # The characters at both ends depend on what stands beside the text.
+        coded = base64.b64encode(b" " * before + data).rstrip(b"=").decode()
+        forms.add(coded[(0, 2, 3)[before] : -1])
+    return re.compile("|".join(map(re.escape, sorted(forms))))
+
+
+def own_failures(contract: Contract, version: str) -> re.Pattern[str]:
+    """Find the reasons for which Central itself answers 500: the constant parts of the texts of its rules."""
+    texts = [
+        ".*".join(map(re.escape, parts))
+        for rule in contract.rules.values()
+        if (rule.kind == "build" or rule.status >= 500) and rule.code in (0, 13) and rule.in_force(version)
+        if any(parts := re.split(r"\{[a-z]+\}", rule.message))
+    ]
+    return re.compile("|".join(texts), re.DOTALL)
+
+
+def operation_of(exchange: Exchange) -> Operation | None:
+    """Give the operation of the contract that a request is of."""
+    path = urlsplit(exchange.path).path
+    method = exchange.headers.get("X-HTTP-Method-Override", exchange.method).upper()
+    for operation in contracts.load().operations.values():
+        if operation.method != method:
+            continue
+        if operation.path == path:
+            return operation
+        prefix = operation.path.removesuffix("{id}")
+        if prefix != operation.path and path.startswith(prefix) and "/" not in path.removeprefix(prefix):
+            return operation
+    return None
+
+
+def _integrations_of(value: Any) -> list[Mapping[str, Any]]:
+    if not isinstance(value, dict):
+        return []
+    items = value.get("integrations", [value])
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
+def credentials_of(message: Message, value: Mapping[str, Any], path: str = "") -> Iterable[tuple[str, Any]]:
+    """Give path and value of each credential in an answer."""
+    for field in message.fields:
+        found = value.get(field.name)
+        if field.name not in value or found is None:
+            continue
+        if field.scrub == "always":
+            yield path + field.name, found
+        elif field.message is not None and isinstance(found, dict):
+            yield from credentials_of(field.message, found, f"{path}{field.name}.")

@@ -1,0 +1,83 @@
+"""Known differences: failures that are expected, with their reasons, from files."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contract_tests.engine.failures import Failure, HarnessError
+from mock_server.contract.tables import VERSIONS
+
+SHIPPED = Path(__file__).with_name("known_differences.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDifference:
+    """A failure of `check` that is no news on these releases of Central, until `expires`.
+
+    With `contains` only failures whose text contains it.
+    """
+
+    check: str
+    reason: str
+    link: str = ""
+    versions: tuple[str, ...] = VERSIONS
+    contains: str = ""
+    expires: dt.date | None = None
+
+    def covers(self, failure: Failure, version: str, today: dt.date) -> bool:
+        """Tell whether a failure is this difference."""
+        return (
+            failure.check == self.check
+            and version in self.versions
+            and self.contains in failure.what
+            and (self.expires is None or today <= self.expires)
+        )
+
+
+def read(paths: Iterable[Path]) -> list[KnownDifference]:
+    """Read files of `[[difference]]` tables.
+
+    Raises:
+        HarnessError: a file cannot be read, or an entry has no check or reason, an unknown key or a wrong value.
+    """
+    found = []
+    for path in paths:
+        try:
+            content = tomllib.loads(path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise HarnessError(f"{path}: {error}") from None
+        for key, entries in content.items():
+            if key != "difference" or not isinstance(entries, list):
+                raise HarnessError(f"{path}: {key}: is not a table [[difference]]")
+            for number, entry in enumerate(entries, 1):
+                if problem := _problem(entry):
+                    raise HarnessError(f"{path}: difference {number}: {problem}")
+                found.append(KnownDifference(**entry | {"versions": tuple(entry.get("versions", VERSIONS))}))
+    return found
+
+
+def _problem(entry: Any) -> str:
+    """Say what is wrong with an entry of a file, "" where nothing is."""
+    if not isinstance(entry, dict):
+        return f"{entry!r} is no table"
+    known = [each.name for each in dataclasses.fields(KnownDifference)]
+    if unknown := [key for key in entry if key not in known]:
+        return f"unknown key {unknown[0]!r}; known: {', '.join(known)}"
+    for key in ("check", "reason"):
+        if not entry.get(key):
+            return f"it has no {key}"
+    if not all(isinstance(entry.get(key, ""), str) for key in ("check", "reason", "link", "contains")):
+        return "check, reason, link and contains are texts"
+    versions = entry.get("versions", [])
+    if not isinstance(versions, list) or not all(each in VERSIONS for each in versions):
+        return f"versions: {versions!r} is not a list of {', '.join(VERSIONS)}"
+    expires = entry.get("expires", dt.date.max)
+    if not isinstance(expires, dt.date) or isinstance(expires, dt.datetime):
+        return f"expires: {str(expires)!r} is not a date such as 2027-06-30, without quotes"
+    return ""

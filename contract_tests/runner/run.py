@@ -1,0 +1,566 @@
+"""One run: the checks in order of worth, what they leave behind, and the verdict."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import time
+import traceback
+import uuid
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from contract_tests.checks.registry import Check, all_checks
+from contract_tests.engine import examples
+from contract_tests.engine.central import Central, Shared
+from contract_tests.engine.failures import (
+    BudgetSpent,
+    CheckFailed,
+    Failure,
+    HarnessError,
+    NoRoomError,
+    OwnershipError,
+    Skip,
+    Unmet,
+)
+from contract_tests.engine.ledger import Ledger, leftovers
+from contract_tests.engine.options import Options
+from contract_tests.engine.transport import COLLECTION, Exchange, Transport, credentials_refused
+from contract_tests.oracle.observers import OBSERVED, UNTOUCHED, Observers
+from contract_tests.runner import known
+from contract_tests.runner.known import KnownDifference
+from contract_tests.runner.symptoms import liken
+from mock_server.contract import tables as contracts
+from mock_server.contract.tables import VERSIONS
+
+PASSED, FAILED, KNOWN, SKIPPED, ERROR = "passed", "failed", "known difference", "skipped", "error"
+USUAL_REQUESTS = 5_000
+"""About what a run of the default profile sends."""
+_IN_ORDER = ("base", "generated")
+"""Groups of checks that never run at the same time. What generates parses source, which Python 3.11 (gh-106905)
+can fail to do in several threads."""
+OUTCOMES = (PASSED, FAILED, KNOWN, SKIPPED, ERROR)
+
+
+@dataclass(slots=True)
+class Result:
+    """How one check ended."""
+
+    check: str
+    title: str
+    group: str
+    source: str
+    outcome: str
+    reason: str = ""
+    failures: list[Failure] = field(default_factory=list)
+    requests: int = 0
+    seconds: float = 0.0
+
+    @property
+    def like(self) -> str:
+        """The check whose failure shows the same as all of these, "" where there is something of its own."""
+        return self.failures[0].like if self.failures and all(each.like for each in self.failures) else ""
+
+
+@dataclass(slots=True)
+class Report:
+    """How a run ended."""
+
+    target: str
+    version: str
+    profile: str
+    seed: int
+    run: str
+    started: dt.datetime
+    seconds: float
+    requests: int
+    results: list[Result]
+    gone: list[KnownDifference]
+    """Known differences of the release that were looked for and no longer occur."""
+    left_behind: list[str]
+    covered: Mapping[tuple[str, str, int], int]
+    """Answers by operation, type that was sent and status."""
+    exchanges: list[Exchange]
+
+    def count(self, outcome: str) -> int:
+        """Count the checks that ended so."""
+        return sum(result.outcome == outcome for result in self.results)
+
+    @property
+    def failures(self) -> list[Failure]:
+        """The failures that are news."""
+        return [failure for result in self.results for failure in result.failures if failure.known is None]
+
+    def answers_by(self, part: int) -> dict[str, dict[int, int]]:
+        """Count the answers by operation (part 0) or type (part 1), each by status."""
+        counts: dict[str, dict[int, int]] = {}
+        for key, count in sorted(self.covered.items()):
+            by_status = counts.setdefault(str(key[part]), {})
+            by_status[key[2]] = by_status.get(key[2], 0) + count
+        return counts
+
+    @property
+    def not_covered(self) -> list[str]:
+        """Rules in force that no check came to see to."""
+        ran = {result.check for result in self.results if result.outcome in (PASSED, FAILED, KNOWN)}
+        rules = contracts.load().rules.values()
+        return [rule.id for rule in rules if rule.in_force(self.version) and rule.id not in ran]
+
+    @property
+    def exit_code(self) -> int:
+        """0: nothing is wrong; 1: the target failed; 2: the harness could not do its work."""
+        if self.count(FAILED):
+            return 1
+        return 2 if self.count(ERROR) else 0
+
+
+Progress = Callable[[Result, int, int], None]
+
+
+class Run:
+    """A run against one target."""
+
+    def __init__(self, options: Options, progress: Progress = lambda *_: None, run_id: str | None = None) -> None:
+        """Prepare.
+
+        Raises:
+            HarnessError: examples or the ledger cannot be kept where the options say, or known differences not be read.
+        """
+        if options.examples is not None:
+            examples.see_to(options.examples)
+        self.known = known.read((known.SHIPPED, *options.known))
+        self.options = options
+        self.progress = progress
+        self.id = run_id or uuid.uuid4().hex[:8]
+        self.ledger = Ledger(options.state_dir, self.id, options.url.rstrip("/"))
+        self.transport = Transport(options, self.id, self.ledger)
+        self.set_up: list[Failure] = []
+        """What went wrong outside of checks."""
+        self._are_many = False
+        """Several checks run at this moment."""
+        self.over = False
+        """True once the run has failed and is to stop at that."""
+
+    def __call__(self) -> Report:
+        """Run the checks and clean up, also after Ctrl-C.
+
+        Raises:
+            HarnessError: the target is not reachable or refuses the credentials.
+        """
+        started = dt.datetime.now(dt.UTC)
+        clean_leftovers(self.options)
+        left: list[str] = []
+        results: list[Result] = []
+        cleaned = True  # nothing was written until now
+        try:
+            version = self._version()
+            self.shared = Shared(self.id, version)
+            self.observers = Observers(self.shared)
+            before = self._snapshot("set-up")
+            self.transport.observers.append(self.observers)
+            cleaned = False
+            try:
+                results = self._checks()
+            finally:
+                self.transport.closing = True
+                self.transport.observers.clear()
+                left = self._clean_up()
+                cleaned = True
+            results += self._observed()
+            results.append(self._untouched(before))
+        finally:
+            self.ledger.close(keep=bool(left) or not cleaned)
+        results = self._judged(results, version)
+        return Report(
+            target=self.transport.base,
+            version=version,
+            profile=self.options.profile,
+            seed=self.options.seed,
+            run=self.id,
+            started=started,
+            seconds=self.transport.elapsed,
+            requests=self.transport.count,
+            results=results,
+            gone=self._gone(results, version),
+            left_behind=left,
+            covered=self.observers.covered,
+            exchanges=self.transport.exchanges,
+        )
+
+    # -- before -----------------------------------------------------------------------------------
+
+    def _version(self) -> str:
+        """Ask the target which Central it is; what it does not tell is taken for the newest."""
+        if self.options.version:
+            return self.options.version
+        try:
+            reply = self.transport.send("GET", "/v1/metadata", check="set-up")
+        except CheckFailed as error:
+            self.set_up.append(Failure(error.check or "list", error.what, error.expected, error.got))
+            return VERSIONS[-1]
+        found = re.match(r"[0-9]+\.[0-9]+", str(reply.object.get("version", "")))
+        return found[0] if found and found[0] in VERSIONS else VERSIONS[-1]
+
+    def _snapshot(self, when: str) -> dict[str, Any] | None:
+        """Read everything that the target holds and the run does not own; None where it does not list it."""
+        try:
+            reply = self.transport.send("GET", COLLECTION, check=when)
+        except CheckFailed as error:
+            self.set_up.append(Failure(error.check or "list", error.what, error.expected, error.got))
+            return None
+        if reply.status in (401, 403) and not self.transport.observers:
+            what = credentials_refused(given=self.options.credentials.admin is not None)
+            raise HarnessError(f"{self.transport.base} {what}: {reply.message or reply.status}")
+        items = reply.object.get("integrations")
+        if not isinstance(items, list):
+            return None
+        return {str(item.get("id")): item for item in items if isinstance(item, dict) and not self._is_ours(item)}
+
+    def _is_ours(self, item: dict[str, Any]) -> bool:
+        return _is_of_run(item, self.transport, self.ledger.ids)
+
+    # -- the checks -------------------------------------------------------------------------------
+
+    def chosen(self, profile: str) -> list[Check]:
+        """Give the checks of this run that a profile has, in order."""
+        checks = all_checks()
+        for name in (*self.options.only, *self.options.skip):
+            if name not in checks and name not in (*OBSERVED, UNTOUCHED):
+                raise HarnessError(f"unknown check {name!r}; `central-contract list` names them all")
+        return [
+            each
+            for each in checks.values()
+            if (not self.options.only or each.id in self.options.only)
+            and each.id not in self.options.skip
+            and profile in each.profiles
+        ]
+
+    def passes(self) -> list[str]:
+        """Give the profiles to go through: a quick one comes first where the budget is too small for the chosen one."""
+        options = self.options
+        if options.profile == "quick" or (options.time_budget is None and options.max_requests is None):
+            return [options.profile]
+        seconds = min((each.elapsed for each in self.transport.exchanges), default=0.0)
+        seconds = max(seconds, 1 / options.rate if options.rate else 0.0)
+        enough_time = options.time_budget is None or seconds * USUAL_REQUESTS < options.time_budget
+        enough_requests = options.max_requests is None or options.max_requests > USUAL_REQUESTS
+        return [options.profile] if enough_time and enough_requests else ["quick", options.profile]
+
+    def _checks(self) -> list[Result]:
+        passes = [(profile, self.chosen(profile)) for profile in self.passes()]
+        results: dict[str, Result] = {}
+        done, total = 0, sum(len(checks) for _, checks in passes)
+
+        def one(each: Check, profile: str) -> None:
+            nonlocal done
+            run = self._more if each.id in results else self._one
+            results[each.id] = run(each, results, profile)
+            self.over = self.over or (self.options.fail_fast and self._has_news(results[each.id]))
+            done += 1
+            self.progress(results[each.id], done, total)
+
+        for profile, checks in passes:
+            for group in _batches(checks, self.options.workers):
+                if len(group) == 1:
+                    one(group[0], profile)
+                else:
+                    self._at_once(group, partial(one, profile=profile))
+        return [results[each.id] for each in passes[-1][1]]
+
+    def _at_once(self, checks: Iterable[Check], one: Callable[[Check], None]) -> None:
+        """Run checks beside each other, and afterwards, alone, those that found no room there."""
+        put_off: list[Check] = []
+
+        def beside(each: Check) -> None:
+            try:
+                one(each)
+            except NoRoomError:
+                put_off.append(each)
+
+        self._are_many = True
+        with ThreadPoolExecutor(self.options.workers) as pool:
+            list(pool.map(beside, checks))
+        self._are_many = False
+        for each in put_off:
+            one(each)
+
+    def _has_news(self, result: Result) -> bool:
+        """Tell whether a check, or an observer until now, has found what is not known."""
+        found = [*result.failures, *self.observers.findings.failures]
+        return any(self._known(failure, self.shared.version) is None for failure in found)
+
+    def _known(self, failure: Failure, version: str) -> KnownDifference | None:
+        today = dt.datetime.now(dt.UTC).date()
+        return next((each for each in self.known if each.covers(failure, version, today)), None)
+
+    def _more(self, check: Check, results: dict[str, Result], profile: str) -> Result:
+        """Run a check that a quick pass has run; what that one has found stays."""
+        before = results[check.id]
+        if before.outcome in (FAILED, ERROR) or before.failures:
+            return before
+        after = self._one(check, results, profile)
+        if after.outcome == SKIPPED and not after.failures:
+            return before
+        after.requests += before.requests
+        after.seconds += before.seconds
+        return after
+
+    def _one(self, check: Check, results: dict[str, Result], profile: str) -> Result:
+        result = Result(check.id, check.title, check.group, check.source, PASSED)
+        failed = [need for need in check.needs if need in results and results[need].outcome == FAILED]
+        if failed:
+            result.outcome, result.reason = SKIPPED, f"needs {failed[0]}, which failed"
+            return result
+        if check.writes and not self.transport.may_write:
+            result.outcome, result.reason = SKIPPED, "would write; give --allow-writes to let it"
+            return result
+        if self.over:
+            result.outcome, result.reason = SKIPPED, "a check before has failed (--fail-fast)"
+            return result
+        central = Central(self.transport, check.id, self.shared, profile)
+        started, count = time.monotonic(), self.transport.count
+        try:
+            try:
+                check.run(central)
+            finally:
+                central.clean()
+        except CheckFailed as error:
+            result.outcome = FAILED
+            result.failures = [
+                Failure(
+                    error.check or check.id,
+                    error.what,
+                    error.expected,
+                    error.got,
+                    list(central.history),
+                    error.intermittent,
+                )
+            ]
+        except Unmet as error:
+            result.outcome, result.reason = SKIPPED, f"needs {error.need}: {error.what}"
+            result.failures = [Failure(error.need, error.what, exchanges=list(central.history))]
+        except Skip as error:
+            result.outcome, result.reason = SKIPPED, str(error)
+        except BudgetSpent as error:
+            result.outcome, result.reason = SKIPPED, f"the budget of {error} was used up"
+        except NoRoomError as error:
+            if self._are_many:
+                raise
+            result.outcome, result.reason = SKIPPED, f"{error}; give a larger --max-live to let it"
+        except OwnershipError as error:
+            result.outcome, result.reason = ERROR, str(error)
+        except HarnessError:
+            raise
+        except Exception:  # noqa: BLE001 (a fault of the harness must not hide as one of the target)
+            result.outcome, result.reason = ERROR, traceback.format_exc(limit=-4)
+        result.seconds = time.monotonic() - started
+        result.requests = self.transport.count - count
+        return result
+
+    # -- after ------------------------------------------------------------------------------------
+
+    def _observed(self) -> list[Result]:
+        """Turn what observers found into results, one for each observed check."""
+        found: dict[str, list[Failure]] = {id: [] for id in OBSERVED}
+        for failure in self.observers.findings.failures:
+            found[failure.check].append(failure)
+        for failure in self.set_up:
+            found[failure.check if failure.check in found else "every-request-answered"].append(failure)
+        for exchange, reason in self.transport.dropped:
+            found["every-request-answered"].append(
+                Failure(
+                    "every-request-answered",
+                    "a request was answered only when sent again",
+                    got=reason,
+                    exchanges=[exchange],
+                    intermittent=True,
+                )
+            )
+        return [
+            Result(id, OBSERVED[id], "observed", "", FAILED if failures else PASSED, failures=failures)
+            for id, failures in found.items()
+            if id not in self.options.skip
+        ]
+
+    def _clean_up(self) -> list[str]:
+        """Delete what the run created and name what could not be deleted."""
+        return remove_owned(self.transport, self.ledger.ids)
+
+    def _untouched(self, before: dict[str, Any] | None) -> Result:
+        """Compare what the run does not own with what it was before."""
+        result = Result(UNTOUCHED, "What the run did not create is as it was before", "observed", "", PASSED)
+        after = self._snapshot("clean-up")
+        if before is None or after is None:
+            result.outcome, result.reason = SKIPPED, "the target did not give its list"
+            return result
+        changed = {
+            id: {"before": before.get(id), "after": after.get(id)}
+            for id in before.keys() | after.keys()
+            if before.get(id) != after.get(id)
+        }
+        if changed:
+            result.outcome = FAILED
+            names = sorted(str((each["before"] or each["after"] or {}).get("name")) for each in changed.values())
+            what = f"integrations that the run did not create have changed: {', '.join(names)}"
+            result.failures = [
+                Failure(
+                    result.check,
+                    what,
+                    expected={id: each["before"] for id, each in changed.items()},
+                    got={id: each["after"] for id, each in changed.items()},
+                )
+            ]
+        return result
+
+    # -- the verdict ------------------------------------------------------------------------------
+
+    def _judged(self, results: list[Result], version: str) -> list[Result]:
+        """Settle what is known, and what was skipped for a failure that nothing reported."""
+        self._attribute(results)
+        reported = {failure.check for result in results if result.outcome == FAILED for failure in result.failures}
+        for result in results:
+            if result.outcome == SKIPPED and result.failures:
+                if result.failures[0].check not in reported:
+                    result.outcome = FAILED
+                    reported.add(result.failures[0].check)
+                else:
+                    result.failures = []
+            if result.outcome != FAILED:
+                continue
+            for failure in result.failures:
+                difference = self._known(failure, version)
+                failure.known = difference.reason if difference else None
+            if all(failure.known is not None for failure in result.failures):
+                result.outcome, result.reason = KNOWN, result.failures[0].known or ""
+        liken(failure for result in results if result.outcome == FAILED for failure in result.failures)
+        return results
+
+    def _attribute(self, results: list[Result]) -> None:
+        """Give a failure that showed in one check to the check whose matter it is, once."""
+        by_id = {result.check: result for result in results}
+        if failed := by_id.get("no-server-error"):
+            _leave_untold(failed, results)
+        for result in results:
+            for failure in [
+                each for each in result.failures if result.outcome == FAILED and each.check != result.check
+            ]:
+                owner = by_id.get(failure.check)
+                if owner is None:
+                    continue
+                result.failures.remove(failure)
+                same = next((each for each in owner.failures if each.what == failure.what), None)
+                if same is None:
+                    owner.failures.append(failure)
+                    owner.outcome = FAILED
+                else:
+                    same.also += 1
+                if not result.failures:
+                    result.outcome, result.reason = SKIPPED, f"needs {failure.check}: {failure.what}"
+
+    def _gone(self, results: list[Result], version: str) -> list[KnownDifference]:
+        ran = {result.check for result in results if result.outcome == PASSED}
+        return [each for each in self.known if each.check in ran and version in each.versions]
+
+
+def _leave_untold(observed: Result, results: Iterable[Result]) -> None:
+    """Take out of `observed` what other failures show."""
+    shown = {
+        id(exchange)
+        for result in results
+        if result is not observed
+        for failure in result.failures
+        for exchange in failure.exchanges
+    }
+    observed.failures = [each for each in observed.failures if not all(id(one) in shown for one in each.exchanges)]
+    if not observed.failures:
+        observed.outcome = PASSED
+
+
+def _batches(checks: Iterable[Check], workers: int) -> Iterable[list[Check]]:
+    """Cut the checks into parts that may run at the same time."""
+    batch: list[Check] = []
+    for each in checks:
+        if each.alone or each.group in _IN_ORDER or workers == 1:
+            if batch:
+                yield batch
+            batch = []
+            yield [each]
+        else:
+            batch.append(each)
+    if batch:
+        yield batch
+
+
+def remove_owned(transport: Transport, ids: Iterable[str]) -> list[str]:
+    """Delete integrations by id, and those that are named after the run; name what could not be deleted.
+
+    Where the target does not give its list, what is known by its id is deleted.
+    """
+    ids = set(ids)
+    owned: list[dict[str, Any]] = []
+    for _ in range(2):
+        items = _listed(transport)
+        if items is None:
+            return _remove_unlisted(transport)
+        owned = [item for item in items if isinstance(item, dict) and _is_of_run(item, transport, ids)]
+        if not owned:
+            return []
+        for item in owned:
+            _remove(transport, item)
+    return sorted(f"{item.get('name')} ({item.get('id')})" for item in owned)
+
+
+def _is_of_run(item: dict[str, Any], transport: Transport, ids: Collection[str]) -> bool:
+    return item.get("id") in ids or str(item.get("name", "")).startswith(transport.name_prefix)
+
+
+def _remove_unlisted(transport: Transport) -> list[str]:
+    for id in sorted(transport.live):
+        _remove(transport, {"id": id})
+    unknown = ["what requests may have created that got no answer"] if transport.unanswered else []
+    return [*sorted(transport.live), *unknown]
+
+
+def _listed(transport: Transport) -> list[Any] | None:
+    """Read what the target holds, None where it does not tell."""
+    try:
+        items = transport.send("GET", COLLECTION, check="clean-up").object.get("integrations")
+    except CheckFailed:
+        return None
+    return items if isinstance(items, list) else None
+
+
+def _remove(transport: Transport, item: dict[str, Any]) -> None:
+    id = str(item.get("id"))
+    transport.ledger.created(id)
+    try:
+        reply = transport.send("DELETE", f"{COLLECTION}/{id}", check="clean-up")
+        if reply.status == 400 and item.get("type") == "scannerv4":
+            # A target that let one of ours become Scanner V4 does not let it go as that.
+            body = {"name": item.get("name"), "type": "docker", "categories": ["REGISTRY"],
+                    "docker": {"endpoint": "registry.example.com"}, "skipTestIntegration": True}  # fmt: skip
+            transport.send("PUT", f"{COLLECTION}/{id}", value=body, check="clean-up")
+            transport.send("DELETE", f"{COLLECTION}/{id}", check="clean-up")
+    except CheckFailed:
+        return  # it stays in the list, and is named as left behind
+
+
+def clean_leftovers(options: Options) -> list[str]:
+    """Remove what runs against this target have left that were killed; name what is still there."""
+    left: list[str] = []
+    for old in leftovers(options.state_dir, options.url.rstrip("/")):
+        ledger = Ledger(options.state_dir, f"{old.run}-clean", options.url.rstrip("/"))
+        transport = Transport(options, old.run, ledger)
+        transport.closing = True
+        if _listed(transport) is None:
+            remaining = [f"what run {old.run} left, which the target does not let us look for"]
+        else:
+            remaining = remove_owned(transport, old.ids)
+        ledger.close(keep=False)
+        if not remaining:
+            old.path.unlink(missing_ok=True)
+        left += remaining
+    return left

@@ -1,0 +1,123 @@
+"""Who calls, and what that caller may do (pkg/grpc/authn, pkg/grpc/authz)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from dataclasses import dataclass
+
+from mock_server.central.errors import Refusal, refuse
+from mock_server.contract.tables import Contract, Operation
+from mock_server.golang.text import quote
+
+_UNPRINTABLE = 'header key "authorization" contains value with non-printable ASCII characters'
+
+READ, WRITE, NOTHING = "read", "write", "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What the mock lets in when authentication is enforced."""
+
+    admin_token: str = "mock-admin-token"  # noqa: S105 (a mock's)
+    read_only_token: str = "mock-read-only-token"  # noqa: S105
+    no_access_token: str = "mock-no-access-token"  # noqa: S105
+    no_role_token: str = "mock-no-role-token"  # noqa: S105
+    username: str = "admin"
+    password: str = "mock-password"  # noqa: S105
+
+
+class Auth:
+    """Checks the Authorization header of a request."""
+
+    def __init__(self, contract: Contract, credentials: Credentials, *, enforced: bool) -> None:
+        self.contract = contract
+        self.rules = contract.rules
+        self.credentials = credentials
+        self.enforced = enforced
+
+    def check(self, operation: Operation, header: str | None) -> None:
+        """Let the request through, or refuse it.
+
+        Raises:
+            Refusal: writes answer 401 or 403; reads answer 403 in every case, because Central
+                tries two ways in and tells why both failed (pkg/grpc/authz/or/or.go). A header that gRPC
+                cannot carry is a 500, asked for or not.
+        """
+        if header and not (header.isascii() and header.isprintable()):
+            raise Refusal("header-text", 500, 13, _UNPRINTABLE)
+        if not self.enforced:
+            return
+        try:
+            permission = self.permission(header or "")
+        except Refusal as refusal:
+            if operation.permission == WRITE:
+                raise
+            raise self.read_permission(refusal.message, refusal.message) from None
+        if operation.permission == WRITE:
+            self.write_permission(permission)
+        elif permission == NOTHING:
+            missing = self.credentials_missing().message
+            raise self.read_permission(missing, 'not authorized: "READ_ACCESS" for "Integration"')
+
+    def permission(self, header: str) -> str:
+        """Give the permission of the caller: a bearer token is looked at before basic credentials.
+
+        Raises:
+            Refusal: 401, the caller is not known.
+        """
+        if header[:7].lower() == "bearer " and len(header) > 7:
+            return self.token_permission(header[7:])
+        if header.startswith("Basic "):
+            self.check_basic(header[6:])
+            return WRITE
+        raise self.credentials_missing()
+
+    def token_permission(self, token: str) -> str:
+        """Give the permission of a bearer token (pkg/grpc/authn/tokenbased/extractor.go)."""
+        known = self.credentials
+        for candidate, permission in (
+            (known.admin_token, WRITE),
+            (known.read_only_token, READ),
+            (known.no_access_token, NOTHING),
+        ):
+            if _equal(token, candidate):
+                return permission
+        if _equal(token, known.no_role_token):
+            raise refuse(self.rules["role-missing"])
+        raise refuse(self.rules["token-invalid"])
+
+    def check_basic(self, encoded: str) -> None:
+        """Check basic credentials (pkg/grpc/authn/basic/extractor.go)."""
+        try:
+            decoded = base64.b64decode(encoded, validate=True).decode("utf-8", "surrogateescape")
+        except (binascii.Error, ValueError):
+            raise refuse(self.rules["basic-malformed"]) from None
+        user, colon, password = decoded.partition(":")
+        if not colon:
+            raise refuse(self.rules["basic-malformed"])
+        if not self.is_known(user, password):
+            raise refuse(self.rules["basic-invalid"], user=quote(user))
+
+    def is_known(self, user: str, password: str) -> bool:
+        """Tell whether these are the basic credentials."""
+        known = self.credentials
+        return _equal(user, known.username) and _equal(password, known.password)
+
+    def credentials_missing(self) -> Refusal:
+        """pkg/grpc/authn/interceptor.go."""
+        return refuse(self.rules["credentials-missing"])
+
+    def write_permission(self, permission: str) -> None:
+        """pkg/grpc/authz/user/user.go."""
+        if permission != WRITE:
+            raise refuse(self.rules["write-permission"])
+
+    def read_permission(self, first: str, second: str) -> Refusal:
+        """pkg/grpc/authz/or/or.go."""
+        return refuse(self.rules["read-permission"], first=first, second=second)
+
+
+def _equal(sent: str, known: str) -> bool:
+    return hmac.compare_digest(sent.encode("utf-8", "surrogatepass"), known.encode("utf-8", "surrogatepass"))

@@ -1,0 +1,318 @@
+"""Building the clients of an integration: where the per-type rules of Central are checked.
+
+Central builds a registry or scanner client for each category, once to test the integration
+and once to put it to use. Neither the fields of a type nor its config member are checked
+before. Each builder below is the constructor of the same name in pkg/registries,
+pkg/scanners and central/enrichment; it gives the first thing that is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mock_server.central.errors import Problem, listed, problem
+from mock_server.central.validation import Integration
+from mock_server.contract.tables import Contract
+from mock_server.golang import addr as goaddr
+from mock_server.golang import google_credentials
+from mock_server.golang import json as gojson
+from mock_server.golang.text import quote
+
+Builder = Callable[[Integration], Problem | None]
+
+
+class Clients:
+    """The factories of one Central."""
+
+    def __init__(self, contract: Contract) -> None:
+        self.contract = contract
+        self.rules = contract.rules
+        docker_family = dict.fromkeys(("docker", "artifactory", "nexus", "rhel", "ghcr"), self.docker)
+        self.registries: Mapping[str, Builder] = docker_family | {
+            "quay": self.quay,
+            "ecr": self.ecr,
+            "artifactregistry": self.google,
+            "google": self.google,
+            "azure": self.azure,
+            "ibm": self.ibm,
+        }
+        self.scanners: Mapping[str, Builder] = {
+            "quay": self.quay,
+            "google": self.google_scanner,
+            "clair": self.clair,
+            "clairV4": self.clair_v4,
+            "clairify": self.clairify,
+            "scannerv4": self.scanner_v4,
+        }
+        self.node_scanners: Mapping[str, Builder] = {
+            "clairify": self.clairify_node,
+            "scannerv4": self.scanner_v4_node,
+        }
+
+    def _if(self, wrong: bool, rule: str, **values: object) -> Problem | None:
+        return problem(self.rules[rule], **values) if wrong else None
+
+    def _listed(self, start: str, *found: Problem | None) -> Problem | None:
+        return listed(start, [each for each in found if each])
+
+    # -- factories: pkg/registries/factory_impl.go, pkg/scanners/factory_impl.go ------------
+
+    def registry(self, integration: Integration) -> Problem | None:
+        """Build the registry client."""
+        build = self.registries.get(integration["type"])
+        return build(integration) if build else self.registry_type_known(integration)
+
+    def scanner(self, integration: Integration) -> Problem | None:
+        """Build the image scanner client."""
+        build = self.scanners.get(integration["type"])
+        return build(integration) if build else self.scanner_type_known(integration)
+
+    def node_scanner(self, integration: Integration) -> Problem | None:
+        """Build the node scanner client of a type that has one."""
+        build = self.node_scanners.get(integration["type"])
+        return build(integration) if build else None
+
+    def registry_type_known(self, integration: Integration) -> Problem | None:
+        """pkg/registries/factory_impl.go."""
+        return problem(self.rules["registry-type-known"], type=integration["type"])
+
+    def scanner_type_known(self, integration: Integration) -> Problem | None:
+        """pkg/scanners/factory_impl.go."""
+        return problem(self.rules["scanner-type-known"], type=quote(integration["type"]))
+
+    def node_scanner_type_known(self, integration: Integration) -> Problem | None:
+        """central/enrichment/integration.go: before a node scanner is built, so told with one wrap less."""
+        unknown = integration["type"] not in self.node_scanners
+        return self._if(unknown, "node-scanner-type-known", type=quote(integration["type"]))
+
+    # -- registries -------------------------------------------------------------------------
+
+    def docker(self, integration: Integration) -> Problem | None:
+        """pkg/registries/docker/docker.go; no field is required."""
+        return self.docker_config_required(integration)
+
+    def docker_config_required(self, integration: Integration) -> Problem | None:
+        """pkg/registries/docker/docker.go."""
+        return self._if("docker" not in integration, "docker-config-required")
+
+    def quay(self, integration: Integration) -> Problem | None:
+        """pkg/registries/quay/quay.go; the scanner builds the same client first."""
+        config = integration.get("quay")
+        if config is None:
+            return self._if(True, "quay-config-required")
+        checks = (
+            self.quay_endpoint_required,
+            self.quay_scanner_without_robot,
+            self.quay_one_credential,
+            self.quay_robot_complete,
+        )
+        return next((found for check in checks if (found := check(config, integration["categories"]))), None)
+
+    def quay_endpoint_required(self, quay: Mapping[str, Any], _categories: list[str]) -> Problem | None:
+        """pkg/registries/quay/quay.go."""
+        return self._if(quay["endpoint"] == "", "quay-endpoint-required")
+
+    def quay_scanner_without_robot(self, quay: Mapping[str, Any], categories: list[str]) -> Problem | None:
+        """pkg/registries/quay/quay.go: a scanner cannot use a robot, nor can both categories without a token."""
+        robot = quay["registryRobotCredentials"] is not None
+        if categories == ["SCANNER"]:
+            wrong = robot
+        else:
+            wrong = categories != ["REGISTRY"] and robot and quay["oauthToken"] == ""
+        return self._if(wrong, "quay-scanner-without-robot")
+
+    def quay_one_credential(self, quay: Mapping[str, Any], categories: list[str]) -> Problem | None:
+        """pkg/registries/quay/quay.go: exactly one category, and that is REGISTRY."""
+        robot = quay["registryRobotCredentials"] is not None
+        wrong = categories == ["REGISTRY"] and robot and quay["oauthToken"] != ""
+        return self._if(wrong, "quay-one-credential")
+
+    def quay_robot_complete(self, quay: Mapping[str, Any], _categories: list[str]) -> Problem | None:
+        """pkg/registries/quay/quay.go."""
+        robot = quay["registryRobotCredentials"]
+        wrong = robot is not None and (robot["username"] == "" or robot["password"] == "")
+        return self._if(wrong, "quay-robot-complete")
+
+    def ecr(self, integration: Integration) -> Problem | None:
+        """pkg/registries/ecr/ecr.go, sanitizeConfiguration."""
+        integration = self.ecr_authorization_erased(integration)
+        ecr = integration.get("ecr")
+        if ecr is None:
+            return self._if(True, "ecr-config-required")
+        data = ecr["authorizationData"]
+        if data is not None:
+            access = [
+                self._if(data["username"] == "", "ecr-authorization-username"),
+                self._if(data["password"] == "", "ecr-authorization-password"),
+                self._if(data["expiresAt"] is None, "ecr-authorization-expiry"),
+            ]
+        else:
+            keys, role = not ecr["useIam"], ecr["useAssumeRole"]
+            access = [
+                self._if(keys and ecr["accessKeyId"] == "", "ecr-access-key-required"),
+                self._if(keys and ecr["secretAccessKey"] == "", "ecr-secret-key-required"),
+                self._if(role and ecr["endpoint"] != "", "ecr-assume-role-no-endpoint"),
+                self._if(role and ecr["assumeRoleId"] == "", "ecr-assume-role-id-required"),
+            ]
+        return self._listed(
+            "ECR Validation",
+            self._if(ecr["registryId"] == "", "ecr-registry-id-required"),
+            *access,
+            self._if(ecr["region"] == "", "ecr-region-required"),
+        )
+
+    def ecr_authorization_erased(self, integration: Integration) -> Integration:
+        """pkg/registries/ecr/ecr.go: building the client takes authorization data out of its request.
+
+        Gives the integration as it is afterwards.
+        """
+        ecr = integration.get("ecr")
+        if ecr is None or integration["type"] != "ecr" or "REGISTRY" not in integration["categories"]:
+            return integration
+        if ecr["useIam"] or ecr["accessKeyId"] or ecr["secretAccessKey"] or ecr["useAssumeRole"]:
+            return {**integration, "ecr": {**ecr, "authorizationData": None}}
+        return integration
+
+    def google(self, integration: Integration) -> Problem | None:
+        """pkg/registries/google/google.go."""
+        google = integration.get("google")
+        if google is None:
+            return self._if(True, "google-config-required")
+        keyless = google["wifEnabled"]
+        missing = self._listed(
+            "Google Validation",
+            self._if(google["endpoint"] == "", "google-endpoint-required"),
+            self._if(not keyless and google["serviceAccount"] == "", "google-service-account-required"),
+        )
+        if missing or keyless:
+            return missing
+        return self.google_service_account_json(google["serviceAccount"])
+
+    def google_service_account_json(self, account: str) -> Problem | None:
+        """golang.org/x/oauth2 google: what keeps the text from being credentials; keys are not looked at."""
+        try:
+            reason = google_credentials.fault(account.encode("utf-8", "surrogatepass"))
+        except gojson.JsonSyntaxError as error:
+            reason = str(error)
+        return self._if(reason is not None, "google-service-account-json", reason=reason)
+
+    def azure(self, integration: Integration) -> Problem | None:
+        """pkg/registries/azure/azure.go; a docker member is read as an azure one."""
+        config = integration.get("azure") or integration.get("docker")
+        if config is None:
+            found = self._if(True, "azure-config-required")
+        else:
+            keyless = config.get("wifEnabled", False)
+            found = self._listed(
+                "azure container registry validation",
+                self._if(config["endpoint"] == "", "azure-endpoint-required"),
+                self._if(not keyless and config["password"] == "", "azure-password-required"),
+            )
+        if found is None:
+            return None
+        return Problem(found.rule, f"getting Azure container registry configuration: {found.text}")
+
+    def ibm(self, integration: Integration) -> Problem | None:
+        """pkg/registries/ibm/ibm.go."""
+        ibm = integration.get("ibm")
+        if ibm is None:
+            return self._if(True, "ibm-config-required")
+        return self._listed(
+            "IBM Validation",
+            self._if(ibm["endpoint"] == "", "ibm-endpoint-required"),
+            self._if(ibm["apiKey"] == "", "ibm-api-key-required"),
+        )
+
+    # -- scanners ---------------------------------------------------------------------------
+
+    def google_scanner(self, integration: Integration) -> Problem | None:
+        """pkg/scanners/google/google.go."""
+        google = integration.get("google")
+        if google is None:
+            return self._if(True, "google-scanner-config-required")
+        return self._listed(
+            "Google Validation",
+            self._if(google["endpoint"] == "", "google-scanner-endpoint-required"),
+            self._if(google["serviceAccount"] == "", "google-scanner-service-account-required"),
+            self._if(google["project"] == "", "google-scanner-project-required"),
+            self._if(google["wifEnabled"], "google-scanner-no-workload-identity"),
+        )
+
+    def clair(self, integration: Integration) -> Problem | None:
+        """pkg/scanners/clair/clair.go."""
+        clair = integration.get("clair")
+        if clair is None:
+            return self._if(True, "clair-config-required")
+        return self._listed("Clair Validation", self._if(clair["endpoint"] == "", "clair-endpoint-required"))
+
+    def clair_v4(self, integration: Integration) -> Problem | None:
+        """pkg/scanners/clairv4/clairv4.go: without the member there is no endpoint either."""
+        clair = integration.get("clairV4")
+        return self._listed(
+            "Clair v4 Validation",
+            self._if(clair is None, "clair-v4-config-required"),
+            self._if(clair is None or clair["endpoint"] == "", "clair-v4-endpoint-required"),
+        )
+
+    def clairify(self, integration: Integration) -> Problem | None:
+        """pkg/scanners/clairify/clairify.go."""
+        return self._clairify(integration, "clairify-config-required")
+
+    def clairify_node(self, integration: Integration) -> Problem | None:
+        """pkg/scanners/clairify/clairify.go, the node scanner."""
+        return self._clairify(integration, "clairify-node-config-required")
+
+    def _clairify(self, integration: Integration, member_rule: str) -> Problem | None:
+        clairify = integration.get("clairify")
+        if clairify is None:
+            return self._if(True, member_rule)
+        return self._if(clairify["endpoint"] == "", "clairify-endpoint-required")
+
+    def scanner_v4(self, integration: Integration) -> Problem | None:
+        """pkg/scanners/scannerv4/scannerv4.go."""
+        return self._scanner_v4(integration, "scanner-v4-config-required")
+
+    def scanner_v4_node(self, integration: Integration) -> Problem | None:
+        """pkg/scanners/scannerv4/scannerv4.go, the node scanner."""
+        return self._scanner_v4(integration, "scanner-v4-node-config-required")
+
+    def _scanner_v4(self, integration: Integration, member_rule: str) -> Problem | None:
+        config = integration.get("scannerV4")
+        if config is None:
+            return self._if(True, member_rule)
+        return self._address("scanner-v4-indexer-address", config["indexerEndpoint"]) or self._address(
+            "scanner-v4-matcher-address", config["matcherEndpoint"]
+        )
+
+    def _address(self, rule: str, address: str) -> Problem | None:
+        """pkg/scannerv4/client/options.go; an empty address stands for that of Central's own scanner."""
+        reason = goaddr.host_port_fault(address) if address else None
+        return self._if(reason is not None, rule, reason=f"address {address}: {reason}")
+
+    # -- putting to use: pkg/images/integration/set_impl.go, central/enrichment ----------------
+
+    def category_implemented(self, category: object) -> Problem | None:
+        """pkg/images/integration/set_impl.go."""
+        known = category in self.contract.categories
+        return self._if(not known, "category-implemented", category=category)
+
+    def type_defined(self, integration: Integration) -> Problem | None:
+        """pkg/images/integration/set_impl.go."""
+        return self._if(integration["type"] == "", "type-defined")
+
+    def activation(self, integration: Integration) -> Problem | None:
+        """Give what keeps an integration from being put to use, in the words of its 500."""
+        if found := self.type_defined(integration):
+            return found
+        builders: Mapping[object, Builder] = {"REGISTRY": self.registry, "SCANNER": self.scanner}
+        failures = self._listed(
+            "updating integration",
+            *(
+                builders[category](integration) if category in builders else self.category_implemented(category)
+                for category in integration["categories"]
+            ),
+        )
+        if failures or "NODE_SCANNER" not in integration["categories"]:
+            return failures
+        return self.node_scanner_type_known(integration) or self.node_scanner(integration)

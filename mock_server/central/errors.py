@@ -1,0 +1,71 @@
+"""Refusals: what Central answers instead of doing what was asked.
+
+Texts come from the rules of the contract. How Central wraps them is its error library's way
+(pkg/errox/errors.go, pkg/errorhelpers/errorhelpers.go).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from mock_server.contract.tables import Rule
+
+INVALID = ": invalid arguments"
+MISSING = ": not found"
+
+_SUFFIX = {"invalid": INVALID, "missing": MISSING}
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong, before it is wrapped into a refusal."""
+
+    rule: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal(Exception):  # noqa: N818 (Central refuses; nothing is in error)
+    """An answer in Central's error shape.
+
+    `rule` is the id of the rule that decided, `status` the HTTP status, `code` the gRPC code.
+    """
+
+    rule: str
+    status: int
+    code: int
+    message: str
+
+    def body(self) -> dict[str, object]:
+        """Give the body that Central answers with (pkg/grpc/server_error_handler.go)."""
+        return {"code": self.code, "message": self.message, "details": [], "error": self.message}
+
+
+def refuse(rule: Rule, **values: object) -> Refusal:
+    """Make the refusal of a rule that answers alone, its placeholders filled from `values`."""
+    text = rule.message.format(**values) + _SUFFIX.get(rule.kind, "")
+    return Refusal(rule.id, rule.status, rule.code, text)
+
+
+def problem(rule: Rule, **values: object) -> Problem:
+    """Make one item of a list of problems."""
+    return Problem(rule.id, rule.message.format(**values))
+
+
+def listed(start: str, problems: list[Problem]) -> Problem | None:
+    """Join problems as Central's error list does; the first one names the rule."""
+    if not problems:
+        return None
+    if len(problems) == 1:
+        return Problem(problems[0].rule, f"{start} error: {problems[0].text}")
+    return Problem(problems[0].rule, f"{start} errors: [{', '.join(each.text for each in problems)}]")
+
+
+def invalid_arguments(found: Problem, times: int = 1) -> Refusal:
+    """Refuse with 400; each layer of Central that wraps the text adds one suffix."""
+    return Refusal(found.rule, 400, 3, found.text + INVALID * times)
+
+
+def internal(found: Problem) -> Refusal:
+    """Refuse with 500, as Central does with an error that carries no class."""
+    return Refusal(found.rule, 500, 13, found.text)

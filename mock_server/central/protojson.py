@@ -1,0 +1,422 @@
+"""Protobuf JSON as Central's gateway reads and writes it.
+
+An integration is a `dict` in the shape and order in which Central writes it: JSON names, zero
+values present, unset messages None, unset config members absent, categories by name (by
+number where Central knows no name). It is never changed in place.
+
+Reading has two ways. A body that the contract promises needs no more than its gaps filled:
+`complete`. Any other body goes through `decode`, which follows protobuf-go's
+``encoding/protojson/decode.go`` token by token and refuses in its words.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from mock_server.central.errors import Refusal, refuse
+from mock_server.contract.tables import MASK, Contract, Field, Message
+from mock_server.golang import json as gojson
+from mock_server.golang import timestamps
+from mock_server.golang.text import quote
+
+_TOKEN = re.compile(rb'[ \t\r\n]*([-+.0-9A-Za-z]+|[{}\[\],:"])')
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
+_SIMPLE = {b'"': '"', b"\\": "\\", b"/": "/", b"b": "\b", b"f": "\f", b"n": "\n", b"r": "\r", b"t": "\t"}
+_NUMBER = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?")
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_INT32 = range(-(2**31), 2**31)
+_LONGEST_NUMBER = 20
+"""Digits of the largest number protojson unfolds an exponent for."""
+
+
+def render(value: object) -> bytes:
+    """Write an answer: no blanks, nothing escaped that need not be."""
+    return _ENCODER.encode(value).encode("utf-8", "surrogatepass")
+
+
+def indented(answer: bytes) -> bytes:
+    """Write an answer again with an indent of two blanks."""
+    return json.dumps(json.loads(answer), ensure_ascii=False, indent=2).encode("utf-8", "surrogatepass")
+
+
+def complete(message: Message, sent: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill the gaps of a sparse message, in Central's order.
+
+    Raises:
+        ValueError: a time that only looks like one.
+    """
+    whole: dict[str, Any] = {}
+    for field in message.fields:
+        value = sent.get(field.name)
+        if value is None:
+            if not field.oneof:
+                whole[field.name] = field.default
+        elif field.message is not None and not field.repeated:
+            whole[field.name] = complete(field.message, value)
+        elif field.kind == "timestamp":
+            whole[field.name] = timestamps.normalise(value)
+        elif field.kind == "int32":
+            whole[field.name] = int(value)
+        else:
+            whole[field.name] = value
+    return whole
+
+
+def value_end(data: bytes) -> int:
+    """Give the end of the first JSON value of a body that Central took."""
+    found = gojson.first_value(data)
+    return found[1] if found else 0
+
+
+def size(message: Message, value: Mapping[str, Any], numbers: Mapping[str, int]) -> int:
+    """Count the bytes of a message in protobuf's binary form; `numbers` are those of the enum."""
+    total = 0
+    for field in message.fields:
+        found = value.get(field.name)
+        if found is None or found == field.default:
+            continue
+        tag = 1 if field.number < 16 else 2
+        if field.repeated:
+            items = sum(_varint(numbers.get(item, item)) for item in found)
+            total += tag + _varint(items) + items
+        elif field.message is not None:
+            inner = size(field.message, found, numbers)
+            total += tag + _varint(inner) + inner
+        elif field.kind == "string":
+            length = len(found.encode())
+            total += tag + _varint(length) + length
+        elif field.kind == "timestamp":
+            inner = _timestamp_size(found)
+            total += tag + _varint(inner) + inner
+        else:
+            total += tag + _varint(int(found))
+    return total
+
+
+def _varint(number: int) -> int:
+    """Count the bytes of a varint; a negative one is written with 64 bits."""
+    return max(1, -(-(number % 2**64).bit_length() // 7))
+
+
+def _timestamp_size(text: str) -> int:
+    seconds, _, fraction = text.removesuffix("Z").partition(".")
+    whole = int(datetime.fromisoformat(seconds).replace(tzinfo=UTC).timestamp())
+    nanos = int(fraction.ljust(9, "0") or 0)
+    return sum(1 + _varint(number) for number in (whole, nanos) if number)
+
+
+class _Token(NamedTuple):
+    start: int
+    raw: bytes
+
+    @property
+    def is_string(self) -> bool:
+        return self.raw[:1] == b'"'
+
+    @property
+    def is_number(self) -> bool:
+        return self.raw[:1] in b"-0123456789"
+
+
+class Decoder:
+    """Reads bodies, in the two steps in which Central does; each refuses in words of its own."""
+
+    def __init__(self, contract: Contract, *, show_credentials: bool) -> None:
+        """`show_credentials`: let a refused credential stand in the refusal, as Central does."""
+        self.contract = contract
+        self.show_credentials = show_credentials
+
+    def decode(self, message: Message, data: bytes) -> dict[str, Any]:
+        """Read a body, byte for byte as Central does; an empty body is an empty message.
+
+        Raises:
+            Refusal: with protojson's text, or that of Go's JSON package.
+        """
+        return complete(message, self.sparse(message, data))
+
+    def sparse(self, message: Message, data: bytes) -> dict[str, Any]:
+        """Read a body, leaving out what it does not set."""
+        value = self.first_value(data)
+        return self.reading(value).message(message) if value else {}
+
+    def first_value(self, data: bytes) -> bytes:
+        """Cut out the first JSON value, all of a body that counts; nothing where there are only blanks."""
+        rules = self.contract.rules
+        try:
+            found = gojson.first_value(data)
+        except gojson.JsonTruncatedError:
+            raise refuse(rules["body-truncated"]) from None
+        except gojson.JsonDepthError as error:
+            raise refuse(rules["nesting-depth"], reason=error) from None
+        except gojson.JsonSyntaxError as error:
+            raise refuse(rules["body-syntax"], reason=error) from None
+        return data[found[0] : found[1]] if found else b""
+
+    def reading(self, value: bytes) -> Reading:
+        """Begin to read a JSON value as protojson does."""
+        return Reading(self, value)
+
+
+class Reading:
+    """One body on its way to a message. The JSON is known to be well formed."""
+
+    def __init__(self, decoder: Decoder, data: bytes) -> None:
+        self.decoder = decoder
+        self.rules = decoder.contract.rules
+        self.data = data
+        self.at = 0
+        self.ahead: _Token | None = None
+        self.path: list[Field] = []
+
+    # -- tokens ---------------------------------------------------------------
+
+    def peek(self) -> _Token:
+        """Give the next token and stay before it."""
+        if self.ahead is not None:
+            return self.ahead
+        match = _TOKEN.match(self.data, self.at)
+        assert match is not None  # the JSON was checked before
+        start, raw = match.start(1), match[1]
+        if raw == b'"':
+            raw = self.data[start : self.string_end(start)]
+        self.ahead = _Token(start, raw)
+        return self.ahead
+
+    def string_end(self, start: int) -> int:
+        """Give the end of a string; to find its quotation mark is much faster than to match what stands before it."""
+        end = self.data.find(b'"', start + 1)
+        if self.data.find(b"\\", start, end) < 0:
+            return end + 1
+        match = _STRING.match(self.data, start)
+        assert match is not None  # the JSON was checked before
+        return match.end()
+
+    def read(self) -> _Token:
+        """Give the next token; a string is checked as it is read."""
+        token = self.peek()
+        self.at, self.ahead = token.start + len(token.raw), None
+        if token.is_string:
+            self.text(token)
+        return token
+
+    def text(self, token: _Token) -> str:
+        """Decode a string token."""
+        parts, at, raw = [], 1, token.raw
+        while True:
+            end = raw.find(b"\\", at, -1)
+            plain = raw[at : end if end >= 0 else -1]
+            try:
+                parts.append(plain.decode())
+            except UnicodeDecodeError:
+                raise self.bad_string(token, "invalid UTF-8 in string") from None
+            if end < 0:
+                return "".join(parts)
+            match = _ESCAPE.match(raw, end)
+            assert match is not None  # the JSON was checked before
+            at = match.end()
+            if match[1] is None:
+                parts.append(_SIMPLE[match[2]])
+                continue
+            point = int(match[1], 16)
+            if 0xD800 <= point < 0xE000:
+                point = self.surrogate_pair(token, point, token.start + at)
+                at += 6
+            parts.append(chr(point))
+
+    def surrogate_pair(self, token: _Token, high: int, at: int) -> int:
+        """Join a surrogate with the escape that must follow it at byte `at` of the body."""
+        following = self.data[at : at + 6]
+        if len(following) < 6:
+            raise refuse(self.rules["string-encoding"], reason="proto: unexpected EOF")
+        match = re.fullmatch(rb"\\u([0-9a-fA-F]{4})", following)
+        low = int(match[1], 16) if match else 0
+        if not (high < 0xDC00 <= low < 0xE000):
+            raise self.bad_string(token, f"invalid escape code {quote(following)} in string")
+        return 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00)
+
+    def bad_string(self, token: _Token, reason: str) -> Refusal:
+        """Refuse a string for what is in it."""
+        return refuse(self.rules["string-encoding"], reason=f"proto: syntax error ({self.position(token)}): {reason}")
+
+    def position(self, token: _Token) -> str:
+        """Say where a token stands: line and column from 1, a column being a character."""
+        before = self.data[: token.start]
+        line_number = before.count(b"\n") + 1
+        line = before.rpartition(b"\n")[2]
+        # A byte that is not UTF-8 counts as one character, as in Go.
+        column = len(line.decode("utf-8", "surrogateescape"))
+        return f"line {line_number}:{column + 1}"
+
+    def shown(self, token: _Token) -> str:
+        """Write a token into a refusal, or the mask in its place."""
+        credential = bool(self.path) and self.path[-1].scrub == "always"
+        if credential and not self.decoder.show_credentials:
+            return MASK
+        return token.raw.decode("utf-8", "replace")
+
+    def unexpected(self, token: _Token) -> Refusal:
+        """Refuse a token that cannot stand where it does."""
+        return refuse(self.rules["unexpected-token"], position=self.position(token), token=self.shown(token))
+
+    def bad_field(self, rule: str, token: _Token, **values: object) -> Refusal:
+        """Refuse a field by its name, which is the token."""
+        shown = token.raw.decode("utf-8", "replace")
+        return refuse(self.rules[rule], position=self.position(token), token=shown, **values)
+
+    def extension_name(self, token: _Token, name: str) -> None:
+        """Refuse a name in brackets, the notation of extensions, that names something else."""
+        found = self.decoder.contract.proto_types.get(name[1:-1]) if name[:1] + name[-1:] == "[]" else None
+        if found is not None:
+            raise self.bad_field("extension-name", token, found=found)
+
+    def duplicate_field(self, token: _Token, field: Field, seen: set[str]) -> None:
+        """Refuse a field that came before, in either spelling, null or not."""
+        if field.name in seen:
+            raise self.bad_field("duplicate-field", token)
+
+    def one_config_member(self, token: _Token, member: str | None) -> None:
+        """Refuse a second member; `member` is the first."""
+        if member is not None:
+            raise self.bad_field("one-config-member", token)
+
+    # -- values ---------------------------------------------------------------
+
+    def message(self, message: Message) -> dict[str, Any]:
+        """Read an object, leaving out what it does not set."""
+        token = self.read()
+        if token.raw != b"{":
+            raise self.unexpected(token)
+        values: dict[str, Any] = {}
+        seen: set[str] = set()
+        member: str | None = None
+        while (token := self.read()).raw != b"}":
+            if token.raw == b",":
+                token = self.read()
+            name = self.text(token)
+            self.read()  # the colon
+            field = message.by_name.get(name)
+            if field is None:
+                self.extension_name(token, name)
+                self.skip()
+                continue
+            self.duplicate_field(token, field, seen)
+            seen.add(field.name)
+            if self.peek().raw == b"null":
+                self.read()
+                continue
+            if field.oneof:
+                self.one_config_member(token, member)
+                member = field.name
+            self.path.append(field)
+            values[field.name] = self.value(field)
+            self.path.pop()
+        return values
+
+    def value(self, field: Field) -> Any:
+        """Read what a field is set to."""
+        if field.repeated:
+            return self.items(field)
+        if field.message is not None:
+            return self.message(field.message)
+        if field.kind == "timestamp":
+            return self.timestamp()
+        return self.scalar(field)
+
+    def items(self, field: Field) -> list[Any]:
+        """Read a list; names of an enum that are not known leave it."""
+        token = self.read()
+        if token.raw != b"[":
+            raise self.unexpected(token)
+        found = []
+        while self.peek().raw != b"]":
+            if self.peek().raw == b",":
+                self.read()
+            item = self.scalar(field)
+            if item is not None:
+                found.append(item)
+        self.read()
+        return found
+
+    def scalar(self, field: Field) -> Any:
+        """Read one value; None for a name of an enum that is not known."""
+        token = self.read()
+        if field.kind == "string":
+            if token.is_string:
+                return self.text(token)
+        elif field.kind == "bool":
+            if token.raw in (b"true", b"false"):
+                return token.raw == b"true"
+        elif field.kind == "enum":
+            if token.is_string:
+                name = self.text(token)
+                return name if name in self.decoder.contract.categories else None
+            number = _int32(token.raw.decode()) if token.is_number else None
+            if number is not None:
+                names = {value: name for name, value in self.decoder.contract.categories.items()}
+                return names.get(number, number)
+        else:
+            text = self.text(token) if token.is_string else token.raw.decode() if token.is_number else ""
+            number = _int32(text)
+            if number is not None:
+                return number
+        raise refuse(
+            self.rules["field-value"],
+            position=self.position(token),
+            kind=field.kind,
+            field=field.name,
+            token=self.shown(token),
+        )
+
+    def timestamp(self) -> str:
+        """Read a time, as it is answered."""
+        token = self.read()
+        if not token.is_string:
+            raise self.unexpected(token)
+        try:
+            return timestamps.normalise(self.text(token))
+        except timestamps.TimestampRangeError:
+            rule = "timestamp-range"
+        except ValueError:
+            rule = "timestamp-format"
+        raise refuse(self.rules[rule], position=self.position(token), token=self.shown(token))
+
+    def skip(self) -> None:
+        """Pass over the value of a field that Central does not know."""
+        depth = 0
+        while True:
+            token = self.read()
+            if token.raw in (b"{", b"["):
+                depth += 1
+            elif token.raw in (b"}", b"]"):
+                depth -= 1
+            if depth == 0 and token.raw not in (b",", b":"):
+                return
+
+
+def _int32(text: str) -> int | None:
+    """Read a number as protojson does: any form that has no fraction left is a whole one."""
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        return None
+    sign, whole, fraction = match[1], match[2].lstrip("0"), (match[3] or "").rstrip("0")
+    if not whole and not fraction:
+        return 0
+    shift = int(match[4] or 0)
+    if shift not in _INT32:
+        return None
+    if shift >= 0:
+        if len(fraction) > shift or len(whole) + shift > _LONGEST_NUMBER:
+            return None
+        digits = whole + fraction + "0" * (shift - len(fraction))
+    else:
+        keep = len(whole) + shift
+        if fraction or keep < 0 or whole[keep:].strip("0"):
+            return None
+        digits = whole[:keep]
+    number = int(sign + digits)
+    return number if number in _INT32 else None

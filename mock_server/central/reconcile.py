@@ -1,0 +1,125 @@
+"""Reconcile: an update without credentials keeps the stored ones (pkg/secrets/reconcile.go).
+
+The walk follows the message in declaration order and stops at the first thing that is wrong.
+What is a credential and what depends on one comes from ``x-scrub`` in the contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mock_server.central.errors import Refusal, refuse
+from mock_server.central.validation import Integration, config_member
+from mock_server.contract.tables import MASK, Contract, Field, Message
+
+
+class Reconcile:
+    """The rules of stored credentials of one Central."""
+
+    def __init__(self, contract: Contract) -> None:
+        self.contract = contract
+        self.rules = contract.rules
+
+    def with_stored(self, sent: Integration, stored: Integration | None) -> dict[str, Any]:
+        """Give `sent` with the stored credentials in the place of empty and masked ones.
+
+        `stored` is None when `sent` names no integration.
+
+        Raises:
+            Refusal: 400, with the path of the field in the names of Central's Go code.
+        """
+        self.reconcile_needs_id(sent)
+        self.reconcile_needs_config(sent)
+        if stored is None:
+            return dict(sent)
+        self._verify(self.contract.integration, sent, stored, ())
+        return self.stored_credentials_kept(self.contract.integration, sent, stored)
+
+    def reconcile_needs_id(self, sent: Integration) -> None:
+        """central/imageintegration/service/service_impl.go."""
+        if sent["id"] == "":
+            raise refuse(self.rules["reconcile-needs-id"])
+
+    def reconcile_needs_config(self, sent: Integration) -> None:
+        """central/imageintegration/service/service_impl.go."""
+        if config_member(self.contract.integration, sent) is None:
+            raise refuse(self.rules["reconcile-needs-config"])
+
+    def _verify(
+        self, message: Message, sent: Mapping[str, Any], stored: Mapping[str, Any], path: tuple[str, ...]
+    ) -> None:
+        path = (*path, message.go_name)
+        members_seen = False
+        for field in message.fields:
+            if field.oneof:
+                if not members_seen:
+                    self._verify_member(message, sent, stored, path)
+                members_seen = True
+                continue
+            self._verify_message(field, sent[field.name], stored[field.name], path)
+            self.reconcile_credential_masked(field, sent[field.name], path)
+            self.reconcile_dependent_unchanged(field, sent[field.name], stored[field.name], path)
+
+    def _verify_member(
+        self, message: Message, sent: Mapping[str, Any], stored: Mapping[str, Any], path: tuple[str, ...]
+    ) -> None:
+        new, old = config_member(message, sent), config_member(message, stored)
+        assert new is not None  # reconcile_needs_config
+        if old is None:
+            self.reconcile_message_not_added(sent[new], None)
+            return
+        self.reconcile_same_member(message.by_name[new], message.by_name[old])
+        config = message.by_name[new].message
+        assert config is not None  # a config member is a message
+        wrapper = f"{message.go_name}_{message.by_name[new].go_name}"
+        if new == old:
+            self._verify(config, sent[new], stored[old], (*path, wrapper))
+
+    def _verify_message(self, field: Field, sent: Any, stored: Any, path: tuple[str, ...]) -> None:
+        if field.kind not in ("message", "timestamp"):
+            return
+        self.reconcile_message_kept(field, sent, stored, path)
+        self.reconcile_message_not_added(sent, stored)
+        if field.message is not None and sent is not None and stored is not None:
+            self._verify(field.message, sent, stored, path)
+
+    def reconcile_same_member(self, sent: Field, stored: Field) -> None:
+        """pkg/secrets/reconcile.go: the wrappers of the two members are of one Go type."""
+        if sent != stored:
+            raise refuse(self.rules["reconcile-same-member"], sent=sent.go_name, stored=stored.go_name)
+
+    def reconcile_message_kept(self, field: Field, sent: Any, stored: Any, path: tuple[str, ...]) -> None:
+        """pkg/secrets/reconcile.go: a stored sub-message may not be left out."""
+        if sent is None and stored is not None:
+            raise self._field("reconcile-message-kept", path, field)
+
+    def reconcile_message_not_added(self, sent: Any, stored: Any) -> None:
+        """pkg/secrets/reconcile.go: nothing is stored that could be reconciled with it."""
+        if sent is not None and stored is None:
+            raise refuse(self.rules["reconcile-message-not-added"])
+
+    def reconcile_credential_masked(self, field: Field, sent: Any, path: tuple[str, ...]) -> None:
+        """pkg/secrets/reconcile.go: even the right credential is refused."""
+        if field.scrub == "always" and sent not in ("", MASK):
+            raise self._field("reconcile-credential-masked", path, field)
+
+    def reconcile_dependent_unchanged(self, field: Field, sent: Any, stored: Any, path: tuple[str, ...]) -> None:
+        """pkg/secrets/reconcile.go: compared as they stand, also where no credential is stored."""
+        if field.scrub == "dependent" and sent != stored:
+            raise self._field("reconcile-dependent-unchanged", path, field)
+
+    def _field(self, rule: str, path: tuple[str, ...], field: Field) -> Refusal:
+        return refuse(self.rules[rule], field=".".join((*path, field.go_name)))
+
+    def stored_credentials_kept(
+        self, message: Message, sent: Mapping[str, Any], stored: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Copy each stored credential over what was sent."""
+        kept = dict(sent)
+        for field in message.fields:
+            if field.scrub == "always":
+                kept[field.name] = stored[field.name]
+            elif field.message is not None and sent.get(field.name) and stored.get(field.name):
+                kept[field.name] = self.stored_credentials_kept(field.message, sent[field.name], stored[field.name])
+        return kept

@@ -1,0 +1,245 @@
+"""The eight operations as Central runs them (central/imageintegration/service/service_impl.go).
+
+Everything here works on decoded integrations; HTTP is `app`, JSON is `protojson`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mock_server.central.clients import Builder, Clients
+from mock_server.central.errors import Problem, Refusal, internal, invalid_arguments, refuse
+from mock_server.central.reconcile import Reconcile
+from mock_server.central.registry_tests import Probe
+from mock_server.central.store import Store, Stored
+from mock_server.central.validation import Integration, Validation
+from mock_server.contract.tables import Contract
+from mock_server.golang.text import quote
+
+
+class Service:
+    """The verbs of one Central."""
+
+    def __init__(
+        self,
+        contract: Contract,
+        version: str,
+        store: Store,
+        validation: Validation,
+        reconcile: Reconcile,
+        clients: Clients,
+        probe: Probe,
+    ) -> None:
+        self.contract = contract
+        self.rules = contract.rules
+        self.version = version
+        self.store = store
+        self.validation = validation
+        self.reconcile = reconcile
+        self.clients = clients
+        self.probe = probe
+
+    # -- reading ----------------------------------------------------------------------------
+
+    def list(self, name: str, cluster: str) -> bytes:
+        """GetImageIntegrations: all, or those with this name; empty texts do not filter."""
+        if cluster != "":
+            return self.list_by_cluster(cluster)
+        if name != "":
+            return self.list_by_name(name)
+        return self.store.list_answer()
+
+    def list_by_name(self, name: str) -> bytes:
+        """central/imageintegration/datastore/datastore_impl.go: compared exactly."""
+        return self.store.list_named(name)
+
+    def list_by_cluster(self, _cluster: str) -> bytes:
+        """central/imageintegration/datastore/datastore_impl.go: integrations belong to no cluster."""
+        return self.store.list_answer([])
+
+    def get(self, id: str) -> Stored:
+        """GetImageIntegration."""
+        self.id_required(id)
+        return self.store.get(id) or self.get_missing(id)
+
+    def id_required(self, id: str) -> None:
+        """GET and DELETE ask for an id; PUT and PATCH do not."""
+        if id == "":
+            raise refuse(self.rules["id-required"])
+
+    def get_missing(self, id: str) -> Stored:
+        """Refuse a GET with the id as it stands."""
+        raise refuse(self.rules["get-missing"], id=id)
+
+    # -- creating ---------------------------------------------------------------------------
+
+    def create(self, integration: Integration) -> tuple[Integration, Stored]:
+        """PostImageIntegration: give what was created, and what is stored of it.
+
+        The two differ where building the client took authorization data out of the request
+        after it was stored.
+        """
+        self.id_empty_on_create(integration)
+        self.scanner_v4_not_created(integration)
+        self.google_not_created(integration)
+        with self.store.lock:
+            integration = self._valid_tested_sorted(integration)
+            integration = {**integration, "id": self.create_assigns_id()}
+            stored = self.store.put(integration)
+            if found := self.clients.activation(integration):
+                self.create_rolled_back(integration["id"])
+                raise internal(found)
+            return self.clients.ecr_authorization_erased(integration), stored
+
+    def id_empty_on_create(self, integration: Integration) -> None:
+        """The caller does not choose the id."""
+        if integration["id"] != "":
+            raise refuse(self.rules["id-empty-on-create"])
+
+    def scanner_v4_not_created(self, integration: Integration) -> None:
+        """Central makes its Scanner V4 integration itself."""
+        if integration["type"] == "scannerv4":
+            raise refuse(self.rules["scanner-v4-not-created"])
+
+    def google_not_created(self, integration: Integration) -> None:
+        """Google's Container Registry is gone; what is stored of it stays."""
+        rule = self.rules["google-not-created"]
+        if rule.in_force(self.version) and integration["type"] == "google":
+            raise refuse(rule)
+
+    def create_assigns_id(self) -> str:
+        """central/imageintegration/datastore/datastore_impl.go."""
+        return self.store.new_id()
+
+    def create_rolled_back(self, id: str) -> None:
+        """A create that fails at its last step leaves nothing behind."""
+        self.store.remove(id)
+
+    # -- updating and testing -----------------------------------------------------------------
+
+    def update(self, integration: Integration, *, update_password: bool) -> None:
+        """UpdateImageIntegration (PATCH), and PutImageIntegration with `update_password` true."""
+        with self.store.lock:
+            self._validate(integration)
+            integration = self._reconciled(integration, update_password=update_password)
+            integration = self._valid_tested_sorted(integration)
+            if integration["id"] == "":
+                raise self.database_error()
+            previous = self.store.get(integration["id"])
+            self.store.put(integration)
+            if found := self.clients.activation(integration):
+                self.update_not_rolled_back(previous)
+                raise internal(found)
+
+    def test(self, integration: Integration | None, *, update_password: bool) -> None:
+        """TestUpdatedImageIntegration, and TestImageIntegration with `update_password` true."""
+        if integration is None:
+            raise refuse(self.rules["integration-required"])
+        with self.store.lock:
+            self._validate(integration)
+            integration = self._reconciled(integration, update_password=update_password)
+        if found := self._failed_test(integration):
+            raise invalid_arguments(found)
+
+    def update_not_rolled_back(self, previous: Stored | None) -> None:
+        """An update that fails at its last step stays stored: `previous` does not come back."""
+
+    def database_error(self) -> Refusal:
+        """pkg/grpc/errors/interceptor.go: the row has no key; old releases show the database's words."""
+        hidden = self.rules["database-error"]
+        return refuse(hidden if hidden.in_force(self.version) else self.rules["database-error-raw"])
+
+    def _validate(self, integration: Integration) -> None:
+        if found := self.validation.problems(integration):
+            raise invalid_arguments(found)
+
+    def _valid_tested_sorted(self, integration: Integration) -> Integration:
+        self._validate(integration)
+        if not integration["skipTestIntegration"]:
+            if found := self._failed_test(integration):
+                raise invalid_arguments(found, times=2)
+            integration = self.clients.ecr_authorization_erased(integration)
+        return self.categories_sorted(integration)
+
+    def categories_sorted(self, integration: Integration) -> Integration:
+        """Categories are stored by their number; doubles stay."""
+        numbers: Mapping[Any, int] = self.contract.categories
+        order = sorted(integration["categories"], key=lambda category: numbers.get(category, category))
+        return {**integration, "categories": order}
+
+    def _reconciled(self, integration: Integration, *, update_password: bool) -> Integration:
+        stored: Integration | None = None
+        if integration["id"] != "":
+            found = self.store.get(integration["id"])
+            if found is None:
+                self.update_missing(integration["id"])
+            else:
+                self.scanner_v4_type_fixed(integration, found.integration)
+                stored = self.azure_member_converted(integration, found.integration)
+        if update_password:
+            return integration
+        return self.reconcile.with_stored(integration, stored)
+
+    def update_missing(self, id: str) -> None:
+        """PUT, PATCH and test of an id that is not there: the id is quoted."""
+        raise refuse(self.rules["update-missing"], id=quote(id))
+
+    def scanner_v4_type_fixed(self, sent: Integration, stored: Integration) -> None:
+        """No other integration becomes Scanner V4, nor the other way."""
+        if sent["type"] != stored["type"] and "scannerv4" in (sent["type"], stored["type"]):
+            raise refuse(self.rules["scanner-v4-type-fixed"])
+
+    def azure_member_converted(self, sent: Integration, stored: Integration) -> Integration:
+        """Read a stored docker member as an azure one, whatever the stored type is."""
+        if sent["type"] != "azure" or "azure" not in sent or "docker" not in stored:
+            return stored
+        docker = stored["docker"]
+        azure = {name: docker[name] for name in ("endpoint", "username", "password")} | {"wifEnabled": False}
+        return {name: value for name, value in stored.items() if name != "docker"} | {"azure": azure}
+
+    # -- the registry test --------------------------------------------------------------------
+
+    def _failed_test(self, integration: Integration) -> Problem | None:
+        """testImageIntegration: the first category that fails, in the order they were sent."""
+        for category in integration["categories"]:
+            found: Problem | None = None
+            if category == "REGISTRY":
+                found = self._tested(self.clients.registry, integration, "registry integration")
+            elif category == "SCANNER":
+                found = self._tested(self.clients.scanner, integration, "image scanner integration")
+            elif category == "NODE_SCANNER":
+                label = "node scanner integration"
+                if unknown := self.clients.node_scanner_type_known(integration):
+                    return Problem(unknown.rule, f"{label}: {unknown.text}")
+                found = self._tested(self.clients.node_scanner, integration, label)
+            if found:
+                return found
+        return None
+
+    def _tested(self, build: Builder, integration: Integration, label: str) -> Problem | None:
+        found = build(integration) or self.probe.registry_reachable(integration)
+        # The client's error is wrapped once more than that of a type without a node scanner.
+        return Problem(found.rule, f"{label}: {found.text}: invalid arguments") if found else None
+
+    # -- deleting -----------------------------------------------------------------------------
+
+    def delete(self, id: str) -> None:
+        """DeleteImageIntegration."""
+        self.id_required(id)
+        with self.store.lock:
+            stored = self.store.get(id)
+            if stored is None:
+                self.delete_missing(id)
+            else:
+                self.scanner_v4_not_deleted(stored.integration)
+            self.store.remove(id)
+
+    def delete_missing(self, id: str) -> None:
+        """central/integrationhealth/datastore/datastore_impl.go: the missing health record shows, its id quoted."""
+        raise refuse(self.rules["delete-missing"], id=id, quoted=quote(id))
+
+    def scanner_v4_not_deleted(self, stored: Integration) -> None:
+        """Central's Scanner V4 integration stays."""
+        if stored["type"] == "scannerv4":
+            raise refuse(self.rules["scanner-v4-not-deleted"])

@@ -1,0 +1,102 @@
+"""Common validation: what create, update and test ask of every integration.
+
+The problems are collected in Central's order (``validateIntegration`` in
+central/imageintegration/service/service_impl.go). One method a rule, named by the rule's id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mock_server.central.errors import Problem, listed, problem
+from mock_server.central.store import Store
+from mock_server.contract.tables import Contract, Message
+from mock_server.golang import url as gourl
+from mock_server.golang.text import quote
+
+Integration = Mapping[str, Any]
+
+
+def config_member(message: Message, integration: Integration) -> str | None:
+    """Name the config member that is set, or give None."""
+    return next((field.name for field in message.members if field.name in integration), None)
+
+
+class Validation:
+    """The common rules of one Central."""
+
+    def __init__(self, contract: Contract, store: Store, *, managed: bool) -> None:
+        """`managed`: play the managed service, where ECR cannot use the container's IAM role."""
+        self.contract = contract
+        self.rules = contract.rules
+        self.store = store
+        self.managed = managed
+
+    def problems(self, integration: Integration) -> Problem | None:
+        """Give the list of problems as one, or None."""
+        found: list[Problem | None] = [
+            self.endpoint(integration),
+            self.category_required(integration),
+            self.ecr_iam_managed(integration),
+            # Central stops at an empty name: the look-up of the name is left out.
+            self.name_required(integration) or self.name_unique(integration),
+        ]
+        return listed("Validation", [each for each in found if each])
+
+    def endpoint(self, integration: Integration) -> Problem | None:
+        """Check the endpoints of the member that is set, whatever the type; the first bad one counts."""
+        message = self.contract.integration
+        member = config_member(message, integration)
+        if member is None:
+            return None
+        config = message.by_name[member].message
+        assert config is not None  # a config member is a message
+        for field in config.fields:
+            if field.validate == "nolocalendpoint" and (found := self._endpoint(integration[member][field.name])):
+                return found
+        return None
+
+    def _endpoint(self, endpoint: str) -> Problem | None:
+        # Central takes off one "http://" and then one "https://", in this order.
+        bare = endpoint.removeprefix("http://").removeprefix("https://")
+        try:
+            host = gourl.host_name("http://" + bare)
+        except gourl.UrlError as error:
+            return self.endpoint_parses(*error.args)
+        kind = gourl.forbidden_host(host)
+        if endpoint == "" or kind is None:
+            return None
+        return self.endpoint_not_local() if kind == "loopback" else self.endpoint_not_metadata()
+
+    def endpoint_parses(self, url: str, reason: str) -> Problem | None:
+        """pkg/endpoints/validate.go: what stands behind ``http://`` is no URL."""
+        return problem(self.rules["endpoint-parses"], url=url, reason=reason)
+
+    def endpoint_not_local(self) -> Problem | None:
+        """pkg/endpoints/validate.go: the host leads back to Central."""
+        return problem(self.rules["endpoint-not-local"])
+
+    def endpoint_not_metadata(self) -> Problem | None:
+        """pkg/endpoints/validate.go: the host hands out the cluster's credentials."""
+        return problem(self.rules["endpoint-not-metadata"])
+
+    def category_required(self, integration: Integration) -> Problem | None:
+        """central/imageintegration/service/service_impl.go."""
+        return None if integration["categories"] else problem(self.rules["category-required"])
+
+    def ecr_iam_managed(self, integration: Integration) -> Problem | None:
+        """central/imageintegration/service/service_impl.go, validateIAMRoleCapability."""
+        uses_iam = "ecr" in integration and integration["ecr"]["useIam"]
+        return problem(self.rules["ecr-iam-managed"]) if self.managed and uses_iam else None
+
+    def name_required(self, integration: Integration) -> Problem | None:
+        """central/imageintegration/service/service_impl.go."""
+        return None if integration["name"] else problem(self.rules["name-required"])
+
+    def name_unique(self, integration: Integration) -> Problem | None:
+        """central/imageintegration/service/service_impl.go: compared exactly, not trimmed."""
+        owner = self.store.id_of_name(integration["name"])
+        if owner is None or owner == integration["id"]:
+            return None
+        return problem(self.rules["name-unique"], name=quote(integration["name"]))

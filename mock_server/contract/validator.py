@@ -1,0 +1,237 @@
+"""The contract's verdict on requests and answers.
+
+Two judges, one word. A validator compiled from the contract may only say yes; whatever it does
+not accept goes to openapi-core, which decides and says what is wrong and where. No text that
+leaves here shows a value: a value may be a credential.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jsonschema_rs
+
+from mock_server.contract import tables as contracts
+from mock_server.contract.tables import Contract, Operation
+from mock_server.golang import timestamps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from openapi_core import OpenAPI
+    from openapi_core.datatypes import RequestParameters
+
+HOST = "http://mock-central"
+_PLAIN_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
+_JSON_TYPES = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+
+
+class Violation(NamedTuple):
+    """One place where a message leaves the contract: a JSON path and what is wrong there."""
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+@dataclass(slots=True)
+class _Request:
+    """openapi-core's Request protocol."""
+
+    method: str
+    path: str
+    body: bytes | None
+    content_type: str
+    parameters: RequestParameters
+    host_url: str = HOST
+
+
+class Judge:
+    """Validates against one contract; a contract's judge can serve many apps."""
+
+    def __init__(self, contract: Contract) -> None:
+        self.contract = contract
+        self._accepts: dict[tuple[str, bool], Callable[[Any], bool]] = {}
+
+    # -- the compiled yes -----------------------------------------------------------------------
+
+    def accepts(self, schema: str, value: Any, *, answer: bool = False) -> bool:
+        """Tell whether the compiled validator takes `value`; no is not a verdict."""
+        try:
+            return self._compiled(schema, answer)(value)
+        except (ValueError, TypeError, OverflowError, UnicodeError):
+            return False  # a value that the validator cannot even read, such as half a surrogate pair
+
+    def _compiled(self, schema: str, answer: bool) -> Callable[[Any], bool]:
+        key = (schema, answer)
+        if key not in self._accepts:
+            document = self.answers_document if answer else self.contract.document
+            self._accepts[key] = jsonschema_rs.Draft202012Validator(
+                {"$ref": f"#/components/schemas/{schema}", "components": document["components"]},
+                formats={"date-time": _is_plain_time},
+                validate_formats=True,
+            ).is_valid
+        return self._accepts[key]
+
+    @cached_property
+    def answers_document(self) -> Mapping[str, Any]:
+        """The document for answers: an open enum may also be a number that Central has no name for."""
+        document = deepcopy(dict(self.contract.document))
+        schemas = document["components"]["schemas"]
+        for name, schema in list(schemas.items()):
+            if schema.get("x-open-enum"):
+                closed = {key: value for key, value in schema.items() if key != "x-open-enum"}
+                schemas[name] = {"anyOf": [closed, {"type": "integer", "format": "int32"}]}
+        return document
+
+    # -- the judge that explains ------------------------------------------------------------------
+
+    @cached_property
+    def _requests(self) -> OpenAPI:
+        return _openapi(self.contract.document)
+
+    @cached_property
+    def _answers(self) -> OpenAPI:
+        return _openapi(self.answers_document)
+
+    def request_violations(
+        self, operation: Operation, path: str, query: Mapping[str, list[str]], body: bytes, content_type: str
+    ) -> list[Violation]:
+        """List where a request leaves the contract; credentials are not looked at.
+
+        `body` is one JSON value or empty.
+        """
+        request = _Request(operation.method.lower(), path, body or None, content_type, _parameters(query, path))
+        return list(_explained(self._requests.request_validator.iter_errors(request)))
+
+    def answer_violations(self, operation: Operation, path: str, status: int, body: bytes) -> list[Violation]:
+        """List where an answer leaves the contract."""
+        request = _Request(operation.method.lower(), path, None, "", _parameters({}, path))
+        return list(_explained(self._answers.response_validator.iter_errors(request, _Answer(status, body))))
+
+
+@lru_cache(maxsize=4)
+def of(contract: Contract) -> Judge:
+    """Give the judge of a contract: its validators are compiled once, for the contracts that are in use."""
+    return Judge(contract)
+
+
+def shared() -> Judge:
+    """Give the judge of the shipped contract."""
+    return of(contracts.load())
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """openapi-core's Response protocol."""
+
+    status_code: int
+    data: bytes
+    content_type: str = "application/json"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Content-Type": self.content_type}
+
+
+def _is_plain_time(text: str) -> bool:
+    """Accept only times that every judge accepts."""
+    if not _PLAIN_TIME.fullmatch(text):
+        return False
+    try:
+        timestamps.normalise(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _openapi(document: Mapping[str, Any]) -> OpenAPI:
+    # Half a second of imports that most runs never need.
+    from openapi_core import Config, OpenAPI
+
+    # Credentials are `auth`'s matter, and servers are wherever the mock listens.
+    open_document = {**document, "security": [], "servers": [{"url": HOST}]}
+    # The document itself is checked by the tests, not at each start.
+    return OpenAPI.from_dict(open_document, config=Config(spec_validator_cls=None))  # type: ignore[arg-type]
+
+
+def _parameters(query: Mapping[str, list[str]], path: str) -> RequestParameters:
+    from openapi_core.datatypes import RequestParameters
+    from werkzeug.datastructures import ImmutableMultiDict
+
+    id = path.rpartition("/")[2]
+    return RequestParameters(
+        query=ImmutableMultiDict([(key, value) for key, values in query.items() for value in values]),
+        path={"id": id},
+    )
+
+
+def _explained(errors: Iterator[Any]) -> Iterator[Violation]:
+    for error in errors:
+        schema_errors = getattr(error.__cause__, "schema_errors", None)
+        if schema_errors:
+            for schema_error in schema_errors:
+                yield from _schema_violations(schema_error)
+        else:
+            yield Violation("$", _reason(error))
+
+
+def _reason(error: Exception) -> str:
+    """Say what openapi-core found outside of schemas. Its own text may hold the body, so it is not used."""
+    names = {
+        "MissingRequestBody": "the body is missing",
+        "MissingRequiredRequestBody": "the body is missing",
+        "MediaTypeNotFound": "the content type is not application/json",
+    }
+    for each in (error.__cause__, error):
+        if each is not None and type(each).__name__ in names:
+            return names[type(each).__name__]
+    return f"not as the contract says ({type(error.__cause__ or error).__name__})"
+
+
+def _schema_violations(error: Any, base: str = "$") -> Iterator[Violation]:
+    path = base + "".join(_step(part) for part in error.path)
+    validator, wanted = error.validator, error.validator_value
+    if validator == "anyOf" and error.context:
+        # "anyOf a schema or null": what is wrong is what the schema says.
+        branches = [inner for inner in error.context if inner.validator_value != "null"]
+        for inner in branches:
+            yield from _schema_violations(inner, path)
+    elif validator == "additionalProperties":
+        properties = error.schema.get("properties", {})
+        spellings = {entry.get("x-proto-name"): name for name, entry in properties.items()}
+        for name in sorted(set(error.instance) - set(properties)):
+            hint = f"; the contract calls it {spellings[name]}" if name in spellings else ""
+            yield Violation(path + _step(name), f"is not a field of the contract{hint}")
+    elif validator == "required":
+        for name in wanted:
+            if name not in error.instance and f"'{name}'" in error.message:
+                yield Violation(path + _step(name), "is required")
+    elif validator == "not":
+        yield Violation(path, "is a second config member; at most one may be set")
+    elif validator == "type":
+        types = " or ".join([wanted] if isinstance(wanted, str) else wanted)
+        yield Violation(path, f"is {_json_type(error.instance)}, not of type {types}")
+    elif validator == "enum":
+        yield Violation(path, f"is not one of {', '.join(map(str, wanted))}")
+    else:
+        yield Violation(path, f"does not meet {validator} {json.dumps(wanted)}")
+
+
+def _json_type(value: Any) -> str:
+    return _JSON_TYPES.get(type(value), "a number")
+
+
+def _step(part: object) -> str:
+    if isinstance(part, int):
+        return f"[{part}]"
+    text = str(part)
+    return f".{text}" if text.isidentifier() else f"[{json.dumps(text[:64])}]"

@@ -1,0 +1,209 @@
+"""Find the first JSON value of a body, or say in Go's words why there is none.
+
+Central's gateway lets the JSON package of Go's standard library take one value from the
+stream before protojson looks at it, so what is wrong with the JSON itself is told in that
+package's words (Go ``encoding/json``: ``scanner.go``, ``stream.go``).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+from mock_server.golang.text import quote_byte
+
+MAX_DEPTH = 10_000
+"""How many objects and lists Go's scanner follows into each other."""
+
+_SPACE = re.compile(rb"[ \t\r\n]*")
+_DIGITS = re.compile(rb"[0-9]*")
+_PLAIN = re.compile(rb'[^"\\\x00-\x1f]*')
+_HEX = frozenset(b"0123456789abcdefABCDEF")
+_LITERALS = {ord("t"): b"true", ord("f"): b"false", ord("n"): b"null"}
+_OPENERS = {ord("{"): "object", ord("["): "list"}
+
+
+class JsonSyntaxError(ValueError):
+    """The bytes are not JSON; the text is Go's."""
+
+
+class JsonTruncatedError(JsonSyntaxError):
+    """The bytes end before the value does."""
+
+
+class JsonDepthError(JsonSyntaxError):
+    """The value nests deeper than Go follows."""
+
+
+def first_value(data: bytes) -> tuple[int, int] | None:
+    """Give start and end of the first JSON value in `data`, or None where there are only blanks.
+
+    Raises:
+        JsonTruncatedError: `data` ends inside the value.
+        JsonDepthError: more than `MAX_DEPTH` levels.
+        JsonSyntaxError: anything else that is not JSON.
+    """
+    start = _skip_space(data, 0)
+    if start == len(data):
+        return None
+    return start, _Scanner(data).value_end(start)
+
+
+def check_document(text: bytes) -> None:
+    """Raise what Go's ``json.Unmarshal`` says of `text` when it is not one whole JSON value."""
+    try:
+        # Go ends the text with a blank, which may itself be what is wrong.
+        found = first_value(text + b" ")
+    except JsonTruncatedError:
+        found = None
+    if found is None:
+        raise JsonSyntaxError("unexpected end of JSON input")
+    rest = _skip_space(text, found[1])
+    if rest < len(text):
+        raise _invalid(text[rest], "after top-level value")
+
+
+def members(document: bytes) -> Iterator[tuple[str, bytes]]:
+    """Give the members of an object that was checked: each name decoded, each value as it stands."""
+    scanner = _Scanner(document)
+    at = _skip_space(document, 1)
+    while document[at] != ord("}"):
+        if document[at] == ord(","):
+            at = _skip_space(document, at + 1)
+        start = scanner.key_end(at)
+        end = scanner.value_end(start)
+        yield json.loads(document[at : scanner.string_end(at)]), document[start:end]
+        at = _skip_space(document, end)
+
+
+def _skip_space(data: bytes, at: int) -> int:
+    match = _SPACE.match(data, at)
+    assert match is not None  # the pattern matches the empty string
+    return match.end()
+
+
+def _invalid(byte: int, where: str) -> JsonSyntaxError:
+    return JsonSyntaxError(f"invalid character {quote_byte(byte)} {where}")
+
+
+class _Scanner:
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.open: list[str] = []
+
+    def byte(self, at: int) -> int:
+        if at >= len(self.data):
+            raise JsonTruncatedError("unexpected EOF")
+        return self.data[at]
+
+    def value_end(self, at: int) -> int:
+        """Walk one value that starts at `at`; a loop, so that depth is Go's limit and not Python's."""
+        while True:
+            first = self.byte(at)
+            kind = _OPENERS.get(first)
+            if kind is None:
+                at = self.scalar_end(at, first)
+            else:
+                self.push(kind, first)
+                at = _skip_space(self.data, at + 1)
+                if self.byte(at) != first + 2:  # "}" and "]" stand two behind "{" and "["
+                    if kind == "object":
+                        at = self.key_end(at)
+                    continue
+                self.open.pop()
+                at += 1
+            while self.open:
+                at = _skip_space(self.data, at)
+                byte = self.byte(at)
+                if self.open[-1] == "object":
+                    if byte == ord(","):
+                        at = self.key_end(_skip_space(self.data, at + 1))
+                        break
+                    if byte != ord("}"):
+                        raise _invalid(byte, "after object key:value pair")
+                else:
+                    if byte == ord(","):
+                        at = _skip_space(self.data, at + 1)
+                        break
+                    if byte != ord("]"):
+                        raise _invalid(byte, "after array element")
+                self.open.pop()
+                at += 1
+            else:
+                return at
+
+    def push(self, kind: str, opener: int) -> None:
+        self.open.append(kind)
+        if len(self.open) > MAX_DEPTH:
+            raise JsonDepthError(f"invalid character {quote_byte(opener)} exceeded max depth")
+
+    def key_end(self, at: int) -> int:
+        """Pass ``"key" :`` and give the start of the value behind it."""
+        if self.byte(at) != ord('"'):
+            raise _invalid(self.data[at], "looking for beginning of object key string")
+        at = _skip_space(self.data, self.string_end(at))
+        if self.byte(at) != ord(":"):
+            raise _invalid(self.data[at], "after object key")
+        return _skip_space(self.data, at + 1)
+
+    def scalar_end(self, at: int, first: int) -> int:
+        if first == ord('"'):
+            return self.string_end(at)
+        if first == ord("-") or first in b"0123456789":
+            return self.number_end(at, first)
+        literal = _LITERALS.get(first)
+        if literal is None:
+            raise _invalid(first, "looking for beginning of value")
+        for offset in range(1, len(literal)):
+            byte = self.byte(at + offset)
+            if byte != literal[offset]:
+                expected = quote_byte(literal[offset])
+                raise _invalid(byte, f"in literal {literal.decode()} (expecting {expected})")
+        return at + len(literal)
+
+    def string_end(self, at: int) -> int:
+        at += 1
+        while True:
+            match = _PLAIN.match(self.data, at)
+            assert match is not None  # the pattern matches the empty string
+            at = match.end()
+            byte = self.byte(at)
+            if byte == ord('"'):
+                return at + 1
+            if byte != ord("\\"):
+                raise _invalid(byte, "in string literal")
+            escape = self.byte(at + 1)
+            at += 2
+            if escape == ord("u"):
+                for _ in range(4):
+                    if self.byte(at) not in _HEX:
+                        raise _invalid(self.data[at], "in \\u hexadecimal character escape")
+                    at += 1
+            elif escape not in b'"\\/bfnrt':
+                raise _invalid(escape, "in string escape code")
+
+    def number_end(self, at: int, first: int) -> int:
+        if first == ord("-"):
+            at += 1
+            first = self.byte(at)
+            if first not in b"0123456789":
+                raise _invalid(first, "in numeric literal")
+        at = at + 1 if first == ord("0") else self.digits_end(at)
+        if self.data[at : at + 1] == b".":
+            if self.byte(at + 1) not in b"0123456789":
+                raise _invalid(self.data[at + 1], "after decimal point in numeric literal")
+            at = self.digits_end(at + 1)
+        if self.data[at : at + 1] in (b"e", b"E"):
+            at += 1
+            if self.byte(at) in b"+-":
+                at += 1
+            if self.byte(at) not in b"0123456789":
+                raise _invalid(self.data[at], "in exponent of numeric literal")
+            at = self.digits_end(at)
+        return at
+
+    def digits_end(self, at: int) -> int:
+        match = _DIGITS.match(self.data, at)
+        assert match is not None  # the pattern matches the empty string
+        return match.end()

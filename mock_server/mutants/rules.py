@@ -1,0 +1,683 @@
+"""A fault for each rule of the contract, named as the rule: it does not hold."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from mock_server.central import protojson
+from mock_server.central.auth import WRITE
+from mock_server.central.errors import Refusal
+from mock_server.central.store import Stored
+from mock_server.central.validation import config_member
+from mock_server.contract import tables as contracts
+from mock_server.contract.tables import MASK, Field, Message
+from mock_server.golang import timestamps
+from mock_server.mutants import Plant, fault
+from mock_server.mutants.tools import (
+    PATCH,
+    PUT,
+    after,
+    around,
+    bodies,
+    credentials,
+    environs,
+    errors,
+    handled,
+    instead,
+    never,
+    readings,
+    refusals,
+    refused,
+    shown,
+    swallowed,
+)
+
+if TYPE_CHECKING:
+    from mock_server.gateway.operations import Call, Handler
+    from mock_server.sandboxes.central import Central
+    from mock_server.web.app import MockCentral
+
+_RULES = contracts.load().rules
+
+
+def _rule(id: str, summary: str = "", also: tuple[str, ...] = (), **settings: Any) -> Callable[[Plant], Plant]:
+    return fault(
+        id, kind="rule", check=id, summary=summary or f"Does not hold: {_RULES[id].title}", also=also, **settings
+    )
+
+
+# -- refusals that a method of the rule's name decides ---------------------------------------------------
+
+_METHODS = {
+    "validation": (
+        "endpoint-not-local",
+        "endpoint-not-metadata",
+        "endpoint-parses",
+        "category-required",
+        "name-required",
+        "name-unique",
+    ),
+    "service": (
+        "id-empty-on-create",
+        "scanner-v4-not-created",
+        "google-not-created",
+        "create-rolled-back",
+        "id-required",
+        "update-missing",
+        "delete-missing",
+        "scanner-v4-not-deleted",
+        "scanner-v4-type-fixed",
+    ),
+    "reconcile": (
+        "reconcile-needs-id",
+        "reconcile-same-member",
+        "reconcile-dependent-unchanged",
+        "reconcile-credential-masked",
+        "reconcile-message-kept",
+        "reconcile-message-not-added",
+    ),
+    "clients": (
+        "category-implemented",
+        "registry-type-known",
+        "scanner-type-known",
+        "node-scanner-type-known",
+        "google-service-account-json",
+    ),
+    "probe": ("registry-reachable",),
+}
+
+
+def _never(part: str, rule: str, app: MockCentral) -> None:
+    never(getattr(app.central, part), rule.replace("-", "_"))
+
+
+for _part, _ids in _METHODS.items():
+    for _id in _ids:
+        _rule(_id)(partial(_never, _part, _id))
+
+_rule("ecr-iam-managed", managed=True)(partial(_never, "validation", "ecr-iam-managed"))
+_rule("write-permission", auth=True)(partial(_never, "auth", "write-permission"))
+
+
+# -- what the client of a type asks for ------------------------------------------------------------------
+
+_CLIENT_RULES = [
+    rule.id
+    for rule in _RULES.values()
+    if rule.kind == "build" and rule.id not in (*_METHODS["clients"], *_METHODS["probe"])
+]
+
+
+def _not_asked(rule: str, app: MockCentral) -> None:
+    around(
+        app.central.clients,
+        "_if",
+        lambda original, wrong, id, **values: original(wrong and id != rule, id, **values),
+    )
+
+
+for _id in _CLIENT_RULES:
+    _rule(_id)(partial(_not_asked, _id))
+
+
+@_rule("type-defined")
+def type_defined(app: MockCentral) -> None:
+    """Put an integration without a type to use."""
+    around(app.central.clients, "activation", lambda original, sent: original(sent) if sent["type"] else None)
+
+
+@_rule("ecr-authorization-erased")
+def ecr_authorization_erased(app: MockCentral) -> None:
+    """Keep authorization data beside a key."""
+    instead(app.central.clients, "ecr_authorization_erased", lambda integration: integration)
+
+
+# -- credentials of the caller ---------------------------------------------------------------------------
+
+
+def _let_in(rule: str, app: MockCentral) -> None:
+    swallowed(app.central.auth, "permission", rule, answer=WRITE)
+
+
+for _id in ("credentials-missing", "token-invalid", "basic-invalid", "basic-malformed", "role-missing"):
+    _rule(_id, auth=True)(partial(_let_in, _id))
+
+
+@_rule("read-permission", auth=True)
+def read_permission(app: MockCentral) -> None:
+    """Let anyone read."""
+    check = app.central.auth.check
+    instead(
+        app.central.auth,
+        "check",
+        lambda operation, header: check(operation, header) if operation.permission == WRITE else None,
+    )
+
+
+# -- routing and headers ---------------------------------------------------------------------------------
+
+
+@_rule("unknown-route", "An unknown path answers 200 with an empty object")
+def unknown_route(app: MockCentral) -> None:
+    """Answer what is not there."""
+    refusals(app, "unknown-route", status=200, body=b"{}")
+
+
+@_rule("method-not-allowed", "A method that a path does not have answers 200 with an empty object")
+def method_not_allowed(app: MockCentral) -> None:
+    """Answer every method."""
+    refusals(app, "method-not-allowed", status=200, body=b"{}")
+
+
+@_rule("method-override")
+def method_override(app: MockCentral) -> None:
+    """Run the POST itself."""
+    environs(app, lambda environ: environ.pop("HTTP_X_HTTP_METHOD_OVERRIDE", None))
+
+
+@_rule("pretty-answer")
+def pretty_answer(app: MockCentral) -> None:
+    """Leave out what asks for an indent."""
+
+    def plain(environ: dict[str, Any]) -> None:
+        environ.pop("HTTP_ACCEPT", None)
+        environ["QUERY_STRING"] = re.sub("(^|&)pretty(=[^&]*)?", "", environ["QUERY_STRING"])
+
+    environs(app, plain)
+
+
+@_rule("answer-headers", "Answers may be cached")
+def answer_headers(app: MockCentral) -> None:
+    """Leave the header out."""
+    after(app, lambda response: response.headers.remove("Cache-Control"))
+
+
+@_rule("error-shape", "An error has no `error`")
+def error_shape(app: MockCentral) -> None:
+    """Send three of the four keys."""
+    errors(app, lambda body: {key: value for key, value in body.items() if key != "error"})
+
+
+# -- the query -------------------------------------------------------------------------------------------
+
+
+@_rule("query-value-once", "Of a query key that stands twice the last one counts")
+def query_value_once(app: MockCentral) -> None:
+    """Keep the last of each key."""
+
+    def last(original: Callable[..., Any], operation: Any, query: str) -> Any:
+        return original(operation, "&".join({part.partition("=")[0]: part for part in query.split("&")}.values()))
+
+    around(app.central, "query", last)
+
+
+@_rule("query-encoding", "A query that cannot be decoded is ignored")
+def query_encoding(app: MockCentral) -> None:
+    """Filter by nothing."""
+    swallowed(app.central, "query", "query-encoding", answer=({}, []))
+
+
+# -- the body: JSON --------------------------------------------------------------------------------------
+
+
+def _read_as(app: MockCentral, rule: str, other: Callable[[bytes], bytes]) -> None:
+    """Read `other` of a body in the place of one that is refused by this rule."""
+    first_value = app.central.decoder.first_value
+
+    def changed(body: bytes) -> bytes:
+        try:
+            first_value(body)
+        except Refusal as refusal:
+            return other(body) if refusal.rule == rule else body
+        return body
+
+    bodies(app, changed)
+
+
+@_rule("body-truncated", "A body that ends inside its JSON value is closed")
+def body_truncated(app: MockCentral) -> None:
+    """Try the endings that a body of this API can lack."""
+
+    def closed(body: bytes) -> bytes:
+        for ending in (b"}", b"}}", b'"}', b'"}}', b"]}", b'"]}', b"null}", b":null}", b'":null}', b'"a":0}'):
+            with suppress(ValueError):
+                json.loads(body + ending)
+                return body + ending
+        return b""
+
+    _read_as(app, "body-truncated", closed)
+
+
+@_rule("body-syntax", "A body that is no JSON is read as YAML")
+def body_syntax(app: MockCentral) -> None:
+    """Take trailing commas, single quotes, comments."""
+
+    def as_yaml(body: bytes) -> bytes:
+        try:
+            value = yaml.safe_load(body)
+        except (yaml.YAMLError, UnicodeError):
+            return b""
+        return json.dumps(value).encode() if isinstance(value, dict) else b""
+
+    _read_as(app, "body-syntax", as_yaml)
+
+
+@_rule("string-encoding", "Bytes that are not UTF-8 and half surrogate pairs become question marks")
+def string_encoding(app: MockCentral) -> None:
+    """Replace what cannot be read."""
+    half = re.compile(rb"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]..")
+    bodies(app, lambda body: half.sub(b"?", body.decode("utf-8", "replace").encode()))
+
+
+@_rule("nesting-depth", "Deep nesting overflows the stack: 500")
+def nesting_depth(app: MockCentral) -> None:
+    """Fail as a recursive reader does."""
+    refusals(app, "nesting-depth", status=500, code=13, message="maximum recursion depth exceeded")
+
+
+@_rule("message-size")
+def message_size(app: MockCentral) -> None:
+    """Take a message of any size."""
+    never(app.central, "_check_size")
+
+
+@_rule("trailing-data-ignored", "What follows the first JSON value is refused")
+def trailing_data_ignored(app: MockCentral) -> None:
+    """Ask for one value and nothing else."""
+
+    def first_value(original: Callable[[bytes], bytes], data: bytes) -> bytes:
+        value = original(data)
+        if data.strip() != value:
+            raise refused(400, "invalid character after top-level value")
+        return value
+
+    around(app.central.decoder, "first_value", first_value)
+
+
+@_rule("empty-body", "An empty body is refused as JSON that ends too early")
+def empty_body(app: MockCentral) -> None:
+    """Ask for a value."""
+
+    def first_value(original: Callable[[bytes], bytes], data: bytes) -> bytes:
+        if not data.strip():
+            raise refused(400, "EOF")
+        return original(data)
+
+    around(app.central.decoder, "first_value", first_value)
+
+
+@_rule("content-type-ignored", "A body that is not sent as application/json is refused with 415")
+def content_type_ignored(app: MockCentral) -> None:
+    """Ask for the content type."""
+
+    def decode(original: Callable[..., Any], operation: Any, body: bytes, content_type: str, id: str) -> Any:
+        if "json" not in content_type:
+            raise refused(415, "Unsupported Media Type")
+        return original(operation, body, content_type, id)
+
+    around(app.central, "decode", decode)
+
+
+# -- the body: fields ------------------------------------------------------------------------------------
+
+
+@_rule("unexpected-token", "A value of the wrong kind is taken: one for a list of one, others for none")
+def unexpected_token(app: MockCentral) -> None:
+    """Be lenient about lists and objects."""
+
+    class Reading(protojson.Reading):
+        def value(self, field: Field) -> Any:
+            opener = self.peek().raw
+            if field.repeated and opener != b"[":
+                return [self.scalar(field)]
+            if field.message is not None and opener != b"{":
+                return self.skip()
+            return super().value(field)
+
+    readings(app, Reading)
+
+
+@_rule("extension-name")
+def extension_name(app: MockCentral) -> None:
+    """Drop such a name as any other that is not known."""
+
+    class Reading(protojson.Reading):
+        def extension_name(self, *_: Any) -> None: ...
+
+    readings(app, Reading)
+
+
+@_rule("duplicate-field", "Of a field that stands twice the last one counts")
+def duplicate_field(app: MockCentral) -> None:
+    """Let fields come twice."""
+
+    class Reading(protojson.Reading):
+        def duplicate_field(self, *_: Any) -> None: ...
+
+    readings(app, Reading)
+
+
+@_rule("one-config-member", "Of two config members the last one counts")
+def one_config_member(app: MockCentral) -> None:
+    """Let members follow each other."""
+
+    class Reading(protojson.Reading):
+        def one_config_member(self, *_: Any) -> None: ...
+
+        def message(self, message: Message) -> dict[str, Any]:
+            values = super().message(message)
+            members = [name for name in values if message.by_name[name].oneof]
+            return {name: value for name, value in values.items() if name not in members[:-1]}
+
+    readings(app, Reading)
+
+
+@_rule("field-value", "A value that a field does not take is converted")
+def field_value(app: MockCentral) -> None:
+    """Convert as scripting languages do."""
+
+    class Reading(protojson.Reading):
+        def scalar(self, field: Field) -> Any:
+            token = self.peek()
+            if token.raw in (b"{", b"["):
+                return self.skip()
+            try:
+                return super().scalar(field)
+            except Refusal:
+                text = token.raw.decode("utf-8", "replace").strip('"')
+                return {"string": text, "bool": text not in ("", "0", "false"), "int32": 0}.get(field.kind)
+
+    readings(app, Reading)
+
+
+def _time_instead(rule: str, time: str, app: MockCentral) -> None:
+    class Reading(protojson.Reading):
+        def timestamp(self) -> str:
+            try:
+                return super().timestamp()
+            except Refusal as refusal:
+                if refusal.rule != rule:
+                    raise
+                return time
+
+    readings(app, Reading)
+
+
+_rule("timestamp-format", "A time that is none is taken for another")(
+    partial(_time_instead, "timestamp-format", "2030-01-01T00:00:00Z")
+)
+_rule("timestamp-range", "A time out of range is taken for the last one")(
+    partial(_time_instead, "timestamp-range", "9999-12-31T23:59:59Z")
+)
+
+
+@_rule("timestamp-normalised", "The offset of a time is dropped, not applied")
+def timestamp_normalised(app: MockCentral) -> None:
+    """Read the local time as UTC."""
+
+    class Reading(protojson.Reading):
+        def timestamp(self) -> str:
+            text = self.text(self.peek())
+            super().timestamp()
+            return timestamps.normalise(re.sub(r"[+-]\d\d:\d\d$", "Z", text))
+
+    readings(app, Reading)
+
+
+@_rule("unknown-field-dropped", "A field that is not known is refused")
+def unknown_field_dropped(app: MockCentral) -> None:
+    """Refuse as strict readers do."""
+
+    class Reading(protojson.Reading):
+        def skip(self) -> None:
+            raise refused(400, f"proto: ({self.position(self.peek())}): unknown field")
+
+    readings(app, Reading)
+
+
+@_rule("both-spellings", "Only the JSON name of a field is read")
+def both_spellings(app: MockCentral) -> None:
+    """Know one name."""
+
+    class Reading(protojson.Reading):
+        def text(self, token: Any) -> str:
+            text = super().text(token)
+            return f"({text})" if re.fullmatch("[a-z0-9]+(_[a-z0-9]+)+", text) else text
+
+    readings(app, Reading)
+
+
+@_rule("null-is-absent", "null is refused")
+def null_is_absent(app: MockCentral) -> None:
+    """Refuse the word wherever it stands for a value."""
+
+    class Reading(protojson.Reading):
+        def read(self) -> Any:
+            token = super().read()
+            if token.raw == b"null":
+                raise self.unexpected(token)
+            return token
+
+    readings(app, Reading)
+
+
+@_rule("unknown-category-dropped", "A category name that is not known is refused")
+def unknown_category_dropped(app: MockCentral) -> None:
+    """Refuse it as a value of the wrong type."""
+
+    class Reading(protojson.Reading):
+        def scalar(self, field: Field) -> Any:
+            token = self.peek()
+            item = super().scalar(field)
+            if item is None:
+                raise self.unexpected(token)
+            return item
+
+    readings(app, Reading)
+
+
+@_rule("category-by-number", "A category has to be a name")
+def category_by_number(app: MockCentral) -> None:
+    """Refuse numbers."""
+
+    class Reading(protojson.Reading):
+        def scalar(self, field: Field) -> Any:
+            if field.kind == "enum" and self.peek().is_number:
+                raise self.unexpected(self.peek())
+            return super().scalar(field)
+
+    readings(app, Reading)
+
+
+@_rule("number-forms", "A number has to be written in digits")
+def number_forms(app: MockCentral) -> None:
+    """Refuse quotes, points and exponents."""
+
+    class Reading(protojson.Reading):
+        def scalar(self, field: Field) -> Any:
+            if field.kind == "int32" and not re.fullmatch(rb"-?\d+", self.peek().raw):
+                raise self.unexpected(self.peek())
+            return super().scalar(field)
+
+    readings(app, Reading)
+
+
+@_rule("zero-values-emitted", "Fields that are not set are left out of answers")
+def zero_values_emitted(app: MockCentral) -> None:
+    """Answer what is set."""
+    kept = ("name", "type", "categories")
+    shown(app, lambda each: {name: value for name, value in each.items() if value or name in kept})
+
+
+# -- creating --------------------------------------------------------------------------------------------
+
+
+@_rule("create-assigns-id", "Ids are UUIDs of version 1: time and machine")
+def create_assigns_id(app: MockCentral) -> None:
+    """Take the clock's."""
+    instead(app.central.store, "new_id", lambda: str(uuid.uuid1()))
+
+
+@_rule("integration-required", "A test without a config passes")
+def integration_required(app: MockCentral) -> None:
+    """Test nothing."""
+    swallowed(app.central.service, "test", "integration-required")
+
+
+@_rule("mask-taken-literally", "A create or a PUT that sends the mask as a credential is refused")
+def mask_taken_literally(app: MockCentral) -> None:
+    """Refuse what reads like an answer."""
+    message = app.central.contract.integration
+
+    def seen(credential: str) -> str:
+        if credential == MASK:
+            raise refused(400, "a credential is masked")
+        return credential
+
+    def create(original: Callable[..., Any], integration: Mapping[str, Any]) -> Any:
+        credentials(message, integration, seen)
+        return original(integration)
+
+    def update(original: Callable[..., Any], integration: Mapping[str, Any], *, update_password: bool) -> None:
+        if update_password:
+            credentials(message, integration, seen)
+        original(integration, update_password=update_password)
+
+    around(app.central.service, "create", create)
+    around(app.central.service, "update", update)
+
+
+# -- reading ---------------------------------------------------------------------------------------------
+
+
+@_rule("get-missing", "GET of an id that is not there answers an empty integration")
+def get_missing(app: MockCentral) -> None:
+    """Answer the zero value."""
+    swallowed(app.central.service, "get", "get-missing", answer=_empty(app))
+
+
+def _empty(app: MockCentral) -> Any:
+    integration = app.central.empty_integration()
+    return Stored(integration, protojson.render(integration))
+
+
+@_rule("list-by-name", "The filter by name is ignored")
+def list_by_name(app: MockCentral) -> None:
+    """List all."""
+    instead(app.central.service, "list_by_name", lambda _name: app.central.store.list_answer())
+
+
+@_rule("list-by-cluster", "The filter by cluster is ignored")
+def list_by_cluster(app: MockCentral) -> None:
+    """List all."""
+    instead(app.central.service, "list_by_cluster", lambda _cluster: app.central.store.list_answer())
+
+
+@_rule("credentials-masked", "Reads show the credentials", also=("credential-leak",))
+def credentials_masked(app: MockCentral) -> None:
+    """Hide nothing."""
+    instead(app.central.masking, "credentials_masked", dict)
+
+
+# -- updating --------------------------------------------------------------------------------------------
+
+
+def _database_takes(rule: str, app: MockCentral) -> None:
+    swallowed(app.central.service, "update", rule)
+
+
+_rule("database-error", "PUT and PATCH with an empty id answer 200")(partial(_database_takes, "database-error"))
+_rule("database-error-raw", "PUT and PATCH with an empty id answer 200", version="4.10")(
+    partial(_database_takes, "database-error-raw")
+)
+
+
+@_rule("path-id-wins", "The id of the body wins")
+def path_id_wins(app: MockCentral) -> None:
+    """Read the body's id into the path."""
+
+    def by_body(handler: Handler, central: Central, call: Call) -> bytes:
+        with suppress(ValueError, AttributeError):
+            sent = json.loads(call.body)
+            call.id = (sent.get("config") or sent).get("id") or call.id
+        return handler(central, call)
+
+    handled(app, (PUT, PATCH), by_body)
+
+
+@_rule("update-replaces", "PUT and PATCH keep what is not sent")
+def update_replaces(app: MockCentral) -> None:
+    """Merge into what is stored."""
+    central = app.central
+
+    def update(original: Callable[..., Any], sent: Mapping[str, Any], *, update_password: bool) -> None:
+        found = central.store.get(sent["id"])
+        old = dict(found.integration) if found else {}
+        merged = old | {name: value for name, value in sent.items() if value or name not in old}
+        members = [field.name for field in central.contract.integration.members]
+        gone = [name for name in members if name in old and any(other in sent for other in members)]
+        merged = {name: value for name, value in merged.items() if name in sent or name not in gone}
+        original(merged, update_password=update_password)
+
+    around(central.service, "update", update)
+
+
+@_rule("update-not-rolled-back", "An update whose client cannot be built is rolled back")
+def update_not_rolled_back(app: MockCentral) -> None:
+    """Bring back what was."""
+    store = app.central.store
+    instead(app.central.service, "update_not_rolled_back", lambda previous: store.put(previous.integration))
+
+
+@_rule("categories-sorted", "Categories keep the order in which they were sent")
+def categories_sorted(app: MockCentral) -> None:
+    """Sort nothing."""
+    instead(app.central.service, "categories_sorted", lambda integration: integration)
+
+
+@_rule("test-stores-nothing", "A test of a new integration stores it")
+def test_stores_nothing(app: MockCentral) -> None:
+    """Keep what passed."""
+    central = app.central
+
+    def test(original: Callable[..., Any], integration: Mapping[str, Any], *, update_password: bool) -> None:
+        original(integration, update_password=update_password)
+        central.store.put({**integration, "id": integration["id"] or central.store.new_id()})
+
+    around(central.service, "test", test)
+
+
+@_rule("stored-credentials-kept", "An update without credentials empties them")
+def stored_credentials_kept(app: MockCentral) -> None:
+    """Take what was sent, empty or not."""
+    instead(
+        app.central.reconcile,
+        "stored_credentials_kept",
+        lambda message, sent, _stored: credentials(message, sent, lambda _: ""),
+    )
+
+
+@_rule("reconcile-needs-config")
+def reconcile_needs_config(app: MockCentral) -> None:
+    """Reconcile nothing where there is nothing."""
+
+    def with_stored(original: Callable[..., Any], sent: Mapping[str, Any], stored: Mapping[str, Any] | None) -> Any:
+        if sent["id"] and config_member(app.central.contract.integration, sent) is None:
+            return dict(sent)
+        return original(sent, stored)
+
+    around(app.central.reconcile, "with_stored", with_stored)
+
+
+@_rule("azure-member-converted", "A stored docker member stays one when type azure is sent")
+def azure_member_converted(app: MockCentral) -> None:
+    """Convert nothing."""
+    instead(app.central.service, "azure_member_converted", lambda _sent, stored: stored)

@@ -1,0 +1,118 @@
+"""Bodies that do not come: how many may be waited for at once, and for how long.
+
+Reading a body holds a thread of the server until the body is whole, and WSGI knows no time limit for it. So only some
+of the threads may wait for bodies, and a body that is overdue is ended by its connection.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from mock_server.central.errors import Refusal
+from mock_server.serving.connection_faults import stop_reading
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+MOST_WAITING = 12
+"""Bodies that may be waited for at once: with as many control calls as may wait or stream, four threads are left."""
+PATIENCE = 1.0
+"""Seconds after which a body that is not whole is taken for one that does not come."""
+TIMEOUT = 60.0
+"""Seconds that a body has, unless told otherwise; by then granian has closed the connections that are idle."""
+
+_INTERVAL = 0.5
+_PAUSE = 0.001
+
+
+class Bodies:
+    """A WSGI app before another, which sees to the bodies of its requests."""
+
+    def __init__(self, app: WSGIApplication, seconds: float) -> None:
+        """`seconds`: the time that a body has to come whole."""
+        self._app = app
+        self._seconds = seconds
+        self._waiting: set[_Body] = set()
+        threading.Thread(target=self._look_at_times, daemon=True).start()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        if environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ:
+            if len(self._waiting) < MOST_WAITING or self._is_room():
+                environ["wsgi.input"] = _Body(environ, self._waiting)
+            else:
+                self._refuse(environ)
+        return self._app(environ, start_response)
+
+    def _is_room(self) -> bool:
+        """Wait for room, unless it is taken by bodies that do not come."""
+        until = time.monotonic() + PATIENCE
+        while len(waiting := tuple(self._waiting)) >= MOST_WAITING:
+            now = time.monotonic()
+            if now > until or all(now - each.since > PATIENCE for each in waiting):
+                return False
+            time.sleep(_PAUSE)
+        return True
+
+    def _refuse(self, environ: WSGIEnvironment) -> None:
+        """Let a request be refused without its body, which ends the connection."""
+        environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(), "0"
+        environ["mock_central.refusal"] = Refusal(
+            "http",
+            503,
+            14,
+            f"{MOST_WAITING} requests wait for bodies that do not come, as many as may; "
+            f"they have {self._seconds:g} seconds, and requests without a body are answered meanwhile",
+        )
+
+    def _look_at_times(self) -> None:
+        while True:
+            time.sleep(_INTERVAL)
+            self._end_overdue()
+
+    def _end_overdue(self) -> None:
+        now = time.monotonic()
+        found: defaultdict[tuple[str, str], list[_Body]] = defaultdict(list)
+        for each in tuple(self._waiting):
+            if now - each.since > self._seconds:
+                found[each.ends].append(each)
+        for (address, port), bodies in found.items():
+            refusal = Refusal("http", 408, 4, f"the body did not come within {self._seconds:g} seconds")
+            for each in bodies:
+                each.refusal = refusal
+            stop_reading(address, int(port), min(now - each.since for each in bodies), most=len(bodies))
+
+
+def overdue(environ: Mapping[str, Any]) -> Refusal | None:
+    """Give the refusal of a request whose body did not come in time."""
+    refusal: Refusal | None = getattr(environ["wsgi.input"], "refusal", None)
+    return refusal
+
+
+class _Body:
+    """The body of one request."""
+
+    __slots__ = ("_read", "_waiting", "ends", "refusal", "since")
+
+    def __init__(self, environ: WSGIEnvironment, waiting: set[_Body]) -> None:
+        self._read = environ["wsgi.input"].read
+        self._waiting = waiting
+        self.ends: tuple[str, str] = environ["REMOTE_ADDR"], environ["SERVER_PORT"]
+        self.since = 0.0
+        """When it began to be read, in monotonic seconds."""
+        self.refusal: Refusal | None = None
+
+    def read(self, *size: int) -> bytes:
+        """Read so many bytes, or all there are."""
+        self.since = self.since or time.monotonic()
+        self._waiting.add(self)
+        try:
+            found: bytes = self._read(*size)
+            return found
+        finally:
+            self._waiting.discard(self)

@@ -1,0 +1,116 @@
+"""Taking up changed files while running; what is broken is told, and the last good state stays."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mock_server.contract import tables as contracts
+from mock_server.contract.tables import Contract
+from mock_server.state import scenarios
+
+if TYPE_CHECKING:
+    from mock_server.settings import Settings
+    from mock_server.web.app import MockCentral
+
+log = logging.getLogger("mock_central")
+
+INTERVAL = 0.5
+"""Seconds between looks at the files."""
+
+
+class Watcher:
+    """Looks at the files of one server."""
+
+    def __init__(self, app: MockCentral, files: Mapping[str, Path], settings: Callable[[], Settings]) -> None:
+        """`files` are those of the options, by what they are; `settings` reads the options again."""
+        self._app = app
+        self._settings = settings
+        shipped = {"document": contracts.find(), "scenarios": scenarios.PATH}
+        self._files = {**shipped, **files}
+        self._seen = {what: _mark(path) for what, path in self._files.items()}
+
+    def start(self) -> None:
+        """Look from now on."""
+        threading.Thread(target=self._look_at_times, daemon=True).start()
+
+    def _look_at_times(self) -> None:
+        while True:
+            time.sleep(INTERVAL)
+            self.look()
+
+    def look(self) -> None:
+        """Take up what has changed, if anything has."""
+        marks = {what: _mark(path) for what, path in self._files.items()}
+        changed = [what for what, mark in marks.items() if mark != self._seen[what]]
+        if not changed:
+            return
+        self._seen = marks
+        names = ", ".join(str(self._files[what]) for what in changed)
+        try:
+            self._take_up(changed)
+        except (ValueError, OSError, click.ClickException) as error:
+            text = error.format_message() if isinstance(error, click.ClickException) else str(error)
+            log.error("not taken up, the last good state stays: %s", text)  # noqa: TRY400 (the text says it all)
+        except Exception:
+            log.exception("not taken up, the last good state stays: %s", names)
+        else:
+            log.info("taken up: %s", names)
+
+    def _take_up(self, changed: list[str]) -> None:
+        from mock_server.web.app import create_app
+
+        contract = self._app.entrance.app.central.contract
+        if "document" in changed:
+            contract = read_document(self._files["document"])
+        if "scenarios" in changed:
+            scenarios.read_again()
+        app = create_app(self._settings(), contract)
+        self._app.entrance.renew(app, keep_state=not {"state", "scenarios"} & set(changed))
+
+
+def _mark(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def read_document(path: Path) -> Contract:
+    """Read a document and see that it is one.
+
+    Raises:
+        ValueError: with the file, the place and what is wrong there.
+    """
+    import yaml
+
+    try:
+        document = yaml.safe_load(path.read_text("utf-8"))
+    except yaml.YAMLError as error:
+        mark: Any = getattr(error, "problem_mark", None)
+        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        raise ValueError(f"{path}{place}: {getattr(error, 'problem', None) or 'is not YAML'}") from None
+    except UnicodeError as error:
+        raise ValueError(f"{path}: {error}") from None
+    if not isinstance(document, dict):
+        raise ValueError(f"{path}: is no OpenAPI document")  # noqa: TRY004 (told as all that is wrong with it)
+    from openapi_spec_validator import OpenAPIV31SpecValidator
+
+    broken: Any = next(iter(OpenAPIV31SpecValidator(document).iter_errors()), None)
+    if broken is not None:
+        raise ValueError(f"{path}: at {'/'.join(map(str, broken.absolute_path)) or 'the top'}: {broken.message}")
+    contract = Contract(document)
+    try:
+        # Each table is read now, so that none fails in the middle of a request.
+        _ = contract.operations, contract.rules, contract.types, contract.differences, contract.defaults
+        _ = contract.integration, contract.categories, contract.credential_names
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: lacks what the mock reads: {error}") from None
+    return contract

@@ -1,0 +1,340 @@
+"""Serving an app: granian for people, a thread of this process for tests."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from mock_server.central.errors import Refusal
+from mock_server.serving.body_timeouts import TIMEOUT, Bodies
+from mock_server.serving.connection_faults import Cut, reset_now
+from mock_server.settings import Settings
+from mock_server.simulation.faults import Troubles, of_words, parse
+from mock_server.simulation.request_journal import Filter, Journal
+from mock_server.web import access_log as logs
+
+if TYPE_CHECKING:
+    from mock_server.sandboxes.sandboxes import World
+    from mock_server.web.app import MockCentral
+
+THREADS = 32
+"""Requests answered at once; Python runs one at a time, so more of them only wait."""
+THREADS_WITH_UPSTREAM = 32
+"""The same where most of them wait for another server."""
+SECONDS_TO_STOP = 2
+"""How long requests that are under way may take once the server is told to stop."""
+
+
+class ServeError(Exception):
+    """The server cannot start; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Files of a certificate and its key."""
+
+    cert: Path
+    key: Path
+
+
+def free_port(host: str, port: int) -> int:
+    """Give `port` if nobody listens there, or any free one for 0.
+
+    Raises:
+        ServeError: the port is taken, or the address is not one of this machine.
+    """
+    try:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        with socket.socket(addresses[0][0], socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(addresses[0][4])
+            found: int = probe.getsockname()[1]
+            return found
+    except OSError as error:
+        raise ServeError(
+            f"cannot listen on {host} port {port}: {error.strerror or error}; "
+            f"choose another with --port (0 takes a free one) or --host"
+        ) from None
+
+
+def check_upstream(url: str, host: str, port: int) -> None:
+    """See that requests are not passed to the server itself, which is about to listen there.
+
+    Raises:
+        ServeError: they would be.
+    """
+    parts = urlsplit(url)
+    there = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    if there == port and parts.hostname in (host, "localhost", "127.0.0.1", "::1"):
+        raise ServeError(f"--upstream {url} is this server itself; give the address of another, or another --port")
+
+
+@contextmanager
+def self_signed(host: str) -> Iterator[Tls]:
+    """Make a certificate for `host` and the loopback names, in files that go away afterwards."""
+    import trustme
+
+    with tempfile.TemporaryDirectory(prefix="mock-central-") as folder:
+        names = dict.fromkeys((host, "localhost", "127.0.0.1", "::1"))
+        certificate = trustme.CA().issue_cert(*(name for name in names if name not in ("0.0.0.0", "::")))  # noqa: S104
+        tls = Tls(Path(folder, "cert.pem"), Path(folder, "key.pem"))
+        tls.cert.write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
+        certificate.private_key_pem.write_to_path(tls.key)
+        yield tls
+
+
+def serve(
+    settings: Settings,
+    host: str,
+    port: int,
+    *,
+    tls: Tls | None = None,
+    log_level: str = "info",
+    log_format: str = logs.FORMATS[0],
+    body_timeout: float = TIMEOUT,
+    on_start: Callable[[MockCentral], None] = lambda _app: None,
+    on_listening: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve until interrupted. One worker process, because the state is in its memory.
+
+    In that process `on_start` is called with the app, and `on_listening` once requests are answered.
+
+    Raises:
+        ServeError: the port is taken.
+    """
+    from granian.constants import HTTPModes, Interfaces
+    from granian.server import Server
+
+    port = free_port(host, port)
+    server: Any = Server(
+        target="mock_server",
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        # Over HTTP/2 granian (2.8.7) never ends to read the body of a client that left: a thread and a core are lost.
+        http=HTTPModes.http1,
+        workers=1,
+        blocking_threads=THREADS if settings.upstream is None else THREADS_WITH_UPSTREAM,
+        workers_kill_timeout=SECONDS_TO_STOP,
+        log_enabled=False,
+        ssl_cert=tls.cert if tls else None,
+        ssl_key=tls.key if tls else None,
+    )
+    server.signal_handler_interrupt = partial(_first_signal_only, server.signal_handler_interrupt)
+    announce = partial(_when_listening, host, port, on_listening)
+    load = partial(_load, settings, partial(logs.configure, log_level, log_format), on_start, announce, body_timeout)
+    server.serve(target_loader=load, wrap_loader=False)
+
+
+def _first_signal_only(handler: Callable[..., None], *arguments: Any) -> None:
+    # A second signal would wait for the lock that the handler of the first one holds.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    handler(*arguments)
+
+
+def _load(
+    settings: Settings,
+    configure_log: Callable[[], None],
+    on_start: Callable[[MockCentral], None],
+    announce: Callable[[], None],
+    body_timeout: float,
+) -> Bodies:
+    if sys.platform != "win32":
+        # Ctrl-C reaches every process of a group. This one stops when the supervisor says so, and
+        # loses its way when it is told twice.
+        os.setpgrp()
+    threading.Thread(target=_end_with_supervisor, daemon=True).start()
+    # The handlers of the supervisor, which this process came from, would swallow an early signal.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    from mock_server.web.app import create_app
+
+    configure_log()
+    app = create_app(settings)
+    on_start(app)
+    threading.Thread(target=announce, daemon=True).start()
+    return Bodies(app, body_timeout)
+
+
+def _end_with_supervisor() -> None:
+    supervisor = multiprocessing.parent_process()
+    if supervisor is not None:
+        supervisor.join()
+        os._exit(1)
+
+
+def _when_listening(host: str, port: int, call: Callable[[], None]) -> None:
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=1).close()
+        except OSError:
+            time.sleep(0.01)
+        else:
+            call()
+            return
+
+
+class MockServer:
+    """A mock that serves from a thread of this process."""
+
+    def __init__(self, app: MockCentral, url: str) -> None:
+        self.app = app
+        self.url = url
+        """Where it listens, such as ``http://127.0.0.1:40123``."""
+
+    @property
+    def _world(self) -> World:
+        return self.app.entrance.worlds.default
+
+    def reset(self) -> None:
+        """Make everything as it was at the start; other worlds are freed."""
+        self.app.entrance.worlds.remove()
+        self._world.reset()
+
+    def scenario(self, name: str) -> None:
+        """Hold what a named starting state holds, such as ``many:1000``.
+
+        Raises:
+            ValueError: there is none of that name.
+        """
+        self._world.switch(name)
+
+    def trouble(self, text: str = "", /, **fields: object) -> int:
+        """Add a trouble, as the option `--trouble` writes it or by its fields, and give its id.
+
+        Raises:
+            ValueError: it makes no sense.
+        """
+        trouble = parse(text) if text else of_words({name: str(value) for name, value in fields.items()})
+        self.app.entrance.see_to_operation(trouble)
+        return self._world.troubles.add(trouble).id
+
+    @property
+    def troubles(self) -> Troubles:
+        """The troubles, with the counts of the requests that met them."""
+        return self._world.troubles
+
+    @property
+    def journal(self) -> Requests:
+        """What was asked."""
+        assert self._world.journal is not None, "the mock keeps no journal: journal=0"
+        return Requests(self._world.journal)
+
+    def plant(self, *faults: str) -> None:
+        """Answer with these planted faults, and no others.
+
+        Raises:
+            ValueError: a fault is unknown.
+        """
+        self._world.plant(faults)
+
+    def world(self, name: str) -> MockServer:
+        """Give a world of that name: the same server, its state apart.
+
+        Raises:
+            ValueError: the text is no name of a world, or there can be no more worlds.
+        """
+        return _InWorld(self.app, self.url, name)
+
+
+class _InWorld(MockServer):
+    """One world of a server, under a URL of its own."""
+
+    def __init__(self, app: MockCentral, url: str, name: str) -> None:
+        from mock_server.sandboxes.sandboxes import PREFIX
+
+        super().__init__(app, f"{url}{PREFIX}{name}")
+        self._server_url = url
+        self._name = name
+        try:
+            app.entrance.worlds.get(name)
+        except Refusal as refusal:
+            raise ValueError(refusal.message) from None
+
+    @property
+    def _world(self) -> World:
+        return self.app.entrance.worlds.get(self._name)
+
+    def reset(self) -> None:
+        """Make everything of this world as it was at the start."""
+        self._world.reset()
+
+    def world(self, name: str) -> MockServer:
+        """Give another world of the server."""
+        return _InWorld(self.app, self._server_url, name)
+
+
+class Requests:
+    """The journal as tests ask it; filters are those of `mock_server.simulation.request_journal.Filter`."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def __call__(self, **wanted: Any) -> list[dict[str, Any]]:
+        """List the requests that match, credentials masked."""
+        return [self._journal.shown(each) for each in self._journal.found(Filter(**wanted))]
+
+    def count(self, **wanted: Any) -> int:
+        """Count the requests that match."""
+        return len(self._journal.found(Filter(**wanted)))
+
+    def wait(self, count: int = 1, timeout: float = 5.0, **wanted: Any) -> list[dict[str, Any]]:
+        """Wait until so many requests match, and list them.
+
+        Raises:
+            TimeoutError: fewer came in time (seconds).
+        """
+        found = self._journal.wait(Filter(**wanted), count, timeout)
+        if len(found) < count:
+            raise TimeoutError(f"{len(found)} of {count} requests came within {timeout:g} seconds: {wanted}")
+        return [self._journal.shown(each) for each in found]
+
+    def clear(self) -> None:
+        """Forget every request."""
+        self._journal.clear()
+
+
+@contextmanager
+def running(settings: Settings | None = None, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[MockServer]:
+    """Serve on a free loopback port while the block runs."""
+    from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
+
+    from mock_server.web.app import create_app
+
+    class Handler(WSGIRequestHandler):
+        protocol_version = "HTTP/1.1"  # keeps connections open
+
+        def log(self, type: str, message: str, *args: Any) -> None:
+            """Leave the log to the app."""
+
+        def connection_dropped(self, error: BaseException, _environ: Any = None) -> None:
+            """End the connection of a request that is cut."""
+            self.close_connection = True
+            if isinstance(error, Cut) and error.reset:
+                reset_now(self.connection)
+
+    app = create_app(settings)
+    server = ThreadedWSGIServer(host, port, app, Handler)
+    # The default poll makes every stop last half a second.
+    thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.01), daemon=True)
+    thread.start()
+    try:
+        yield MockServer(app, f"http://{host}:{server.port}")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

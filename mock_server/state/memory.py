@@ -1,0 +1,166 @@
+"""Integrations in the memory of this process."""
+
+from __future__ import annotations
+
+import copy
+import random
+import threading
+import uuid
+from collections.abc import Callable, Iterable
+from urllib.parse import urlsplit
+
+from mock_server.central.store import Integration, Store, Stored
+
+MEMORY = "memory"
+"""The name of the store that has no URL."""
+
+
+class MemoryStore:
+    """A store in the memory of this process."""
+
+    def __init__(
+        self,
+        first_state: Iterable[Integration],
+        answer: Callable[[Integration], bytes],
+        *,
+        seed: int | None = None,
+        shuffled: bool = False,
+    ) -> None:
+        """`answer` renders what reads show; `shuffled` lists in another order at each call."""
+        self.lock = threading.RLock()
+        self.changes = 0
+        """Grows with each change: who keeps a copy sees by it that the copy is old."""
+        self._answer = answer
+        self._first_state = self.rendered(first_state)
+        self._seed = seed
+        self._shuffled = shuffled
+        self.reset()
+
+    def apart(self) -> MemoryStore:
+        """Give another store with the same first state, which is rendered only once for all of them."""
+        other = copy.copy(self)
+        other.lock = threading.RLock()
+        other.reset()
+        return other
+
+    def belong_to(self, world: str) -> None:
+        """Do nothing: a store in memory is a world's own without knowing its name."""
+
+    def go_on_from(self, other: Store) -> None:
+        """Hold what another store of the same world holds."""
+        self.replace(other.integrations())
+
+    def free(self) -> None:
+        """Do nothing: the state goes with the store."""
+
+    def reset(self) -> None:
+        """Go back to the first state; seeded ids start again too."""
+        with self.lock:
+            self._random: random.Random | None = None  # made with the first id, which many a world never needs
+            self._replace(self._first_state)
+
+    def rendered(self, integrations: Iterable[Integration]) -> tuple[Stored, ...]:
+        """Render integrations once, for any number of stores to begin with."""
+        return tuple(Stored(each, self._answer(each)) for each in integrations)
+
+    def begin_with(self, state: tuple[Stored, ...]) -> None:
+        """Make a state the first one, and go to it."""
+        self._first_state = state
+        self.reset()
+
+    def replace(self, integrations: Iterable[Integration]) -> None:
+        """Hold these integrations and no others; a reset still goes back to the first state."""
+        self._replace(self.rendered(integrations))
+
+    def _replace(self, state: tuple[Stored, ...]) -> None:
+        by_id = {each.integration["id"]: each for each in state}
+        ids_by_name = {each.integration["name"]: each.integration["id"] for each in state}
+        with self.lock:
+            self._by_id = by_id
+            self._ids_by_name = ids_by_name
+            self._joined: bytes | None = None
+            self.changes += 1
+
+    def integrations(self) -> list[Integration]:
+        """List what is stored, credentials in clear, in the order of creation."""
+        with self.lock:
+            return [stored.integration for stored in self._by_id.values()]
+
+    def new_id(self) -> str:
+        """central/imageintegration/datastore/datastore_impl.go: a lower-case UUID of version 4."""
+        with self.lock:
+            self._random = self._random or random.Random(self._seed)
+            while True:
+                id = str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+                if id not in self._by_id:  # a seed begins anew where the state does not: --load, --reload, faults
+                    return id
+
+    def get(self, id: str) -> Stored | None:
+        """Give the integration with exactly this id; an id is no more than a text here."""
+        return self._by_id.get(id)
+
+    def id_of_name(self, name: str) -> str | None:
+        """Give the id of the integration with exactly this name."""
+        return self._ids_by_name.get(name)
+
+    def put(self, integration: Integration) -> Stored:
+        """Store an integration under its id, in the place of the one that has it."""
+        stored = Stored(integration, self._answer(integration))
+        with self.lock:
+            self._forget_name(integration["id"])
+            self._by_id[integration["id"]] = stored
+            self._ids_by_name[integration["name"]] = integration["id"]
+            self._joined = None
+            self.changes += 1
+        return stored
+
+    def remove(self, id: str) -> None:
+        """Remove the integration with this id, if there is one."""
+        with self.lock:
+            self._forget_name(id)
+            self._by_id.pop(id, None)
+            self._joined = None
+            self.changes += 1
+
+    def _forget_name(self, id: str) -> None:
+        old = self._by_id.get(id)
+        if old is not None and self._ids_by_name.get(old.integration["name"]) == id:
+            del self._ids_by_name[old.integration["name"]]
+
+    def list_answer(self, ids: Iterable[str] | None = None) -> bytes:
+        """Render the list of all integrations, or of those with the given ids."""
+        if ids is not None:
+            return joined(stored.answer for id in ids if (stored := self._by_id.get(id)))
+        with self.lock:
+            if self._shuffled:
+                answers = [stored.answer for stored in self._by_id.values()]
+                self._random_order(answers)
+                return joined(answers)
+            if self._joined is None:
+                self._joined = joined(stored.answer for stored in self._by_id.values())
+            return self._joined
+
+    def list_named(self, name: str) -> bytes:
+        """Render the list of the integration with exactly this name."""
+        with self.lock:  # a write has the name, or the integration, half done
+            id = self.id_of_name(name)
+            return self.list_answer([id] if id else [])
+
+    @staticmethod
+    def _random_order(answers: list[bytes]) -> None:
+        # Not the generator of the ids: reading a list must not change the ids that follow.
+        random.shuffle(answers)
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+
+def joined(answers: Iterable[bytes]) -> bytes:
+    """Render the list of what reads of each integration answer."""
+    return b'{"integrations":[' + b",".join(answers) + b"]}"
+
+
+def address(url: str) -> str:
+    """Give the URL of a store without its credentials and options, to be shown."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()

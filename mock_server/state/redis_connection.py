@@ -1,0 +1,164 @@
+"""The way to the Redis or Valkey that replicas share: how long it is waited for, and what is told when it fails."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from mock_server.central.errors import Refusal
+from mock_server.state.memory import address
+
+log = logging.getLogger("mock_central")
+
+ANSWER_SECONDS = 5.0
+"""How long the server may take to answer, or to be reached."""
+PAUSE_SECONDS = 1.0
+"""How long a server that did not answer is left alone."""
+QUIET_SECONDS = 60.0
+"""How long the same failure is not told again."""
+ENCODING_ERRORS = "surrogatepass"  # an id may hold anything
+
+
+class StoreError(ValueError):
+    """The store cannot be used; the text names it, without its password, and says why."""
+
+
+def unavailable(text: str) -> Refusal:
+    """Refuse a request that the store lets nobody answer: no rule of Central's, so not in its words."""
+    return Refusal("store", 503, 14, text)
+
+
+class Connection:
+    """The way to one server, for every world."""
+
+    def __init__(self, url: str) -> None:
+        """Connect when there is something to ask.
+
+        Raises:
+            StoreError: the URL says what the client library does not know.
+        """
+        self.address = address(url)
+        self._lost = False
+        self._ask_again_at = 0.0
+        self._told, self._tell_again_at = "", 0.0
+        try:
+            self.client = redis.Redis.from_url(
+                url,
+                encoding_errors=ENCODING_ERRORS,
+                socket_timeout=ANSWER_SECONDS,
+                socket_connect_timeout=ANSWER_SECONDS,
+                # A connection that was closed meanwhile; a server that does not answer is not waited for twice.
+                retry=Retry(NoBackoff(), 1, (redis.ConnectionError,)),
+            )
+            self.client.connection_pool.make_connection()
+        except TypeError as error:
+            name = str(error).rpartition(" ")[2]
+            raise StoreError(f"{self.address}: has no option {name}; those of TLS are for rediss://") from None
+        except (ValueError, redis.RedisError) as error:
+            raise StoreError(f"{self.address}: {error}") from None
+        options = self.client.connection_pool.connection_kwargs
+        hidden = [re.escape(options[each]) for each in ("username", "password") if options.get(each)]
+        self._hidden = re.compile(rf"(?<!\w)(?:{'|'.join(hidden) or '(?!)'})(?!\w)")
+
+    def words(self, error: redis.RedisError) -> str:
+        """Give what the server or its client library says, without user and password."""
+        text = str(error)
+        if isinstance(error, redis.exceptions.MovedError):
+            text = f"is a node of a cluster, and the key is at another one, {error.host}:{error.port}"
+        return self._hidden.sub("******", text)
+
+    @property
+    def silent(self) -> bool:
+        """Whether the server did not answer when it was last asked."""
+        return self._ask_again_at > 0
+
+    def __enter__(self) -> redis.Redis:
+        """Talk to the server.
+
+        Raises:
+            Refusal: it did not answer a moment ago, or another request is finding out whether it does now. Were they
+                all to wait for it, they would hold every thread, and those behind them would wait for ever.
+        """
+        if self._ask_again_at:
+            now = time.monotonic()
+            if now < self._ask_again_at:
+                raise self._unavailable(self._told)
+            self._ask_again_at = now + ANSWER_SECONDS
+        return self.client
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        """Tell when the server begins to fail, and when it works again.
+
+        Raises:
+            Refusal: it does not answer, or not as it should; the next request tries again.
+        """
+        if isinstance(error, redis.RedisError):
+            words = self.words(error)
+            self._fail(error, words)
+            raise self._unavailable(words) from None
+        if error is None and (self._lost or self._ask_again_at):
+            self._lost, self._ask_again_at, self._told = False, 0.0, ""
+            log.info("the store %s works again", self.address)
+
+    def _fail(self, error: redis.RedisError, words: str) -> None:
+        now = time.monotonic()
+        if words != self._told or now > self._tell_again_at:
+            log.error("the store %s fails, requests are refused until it works again: %s", self.address, words)
+        self._told, self._tell_again_at = words, now + QUIET_SECONDS
+        # Whoever refuses one command may carry out the next; whoever does not answer is lost for all of them.
+        self._lost = self._lost or isinstance(error, redis.ConnectionError | redis.TimeoutError)
+        self._ask_again_at = now + PAUSE_SECONDS if isinstance(error, redis.TimeoutError) else 0.0
+        if isinstance(error, redis.ReadOnlyError):
+            # Another server may have taken over under this name; only a new connection finds it.
+            self.client.connection_pool.disconnect(inuse_connections=False)
+
+    def _unavailable(self, words: str) -> Refusal:
+        return unavailable(f"the store {self.address} fails: {words}")
+
+
+def check(url: str, prefix: str) -> None:
+    """See that the server there can keep a state whose keys begin so.
+
+    Raises:
+        StoreError: there is none, it lets us not in, does not let us write, or has only some of the keys.
+    """
+    connection = Connection(url)
+    client = connection.client
+    _see_to_files(connection)
+    try:
+        if (nodes := _nodes(client)) > 1:
+            raise StoreError(
+                f"{connection.address}: is one of {nodes} nodes of a cluster, each of which has some of the worlds; "
+                f"give a server, or a cluster of one node, that has them all"
+            )
+        with client.lock(f"{{{prefix}:}}:start-{uuid.uuid4().hex}", timeout=ANSWER_SECONDS):  # a write and a script
+            pass
+    except redis.RedisError as error:
+        raise StoreError(f"{connection.address}: {connection.words(error)}") from None
+
+
+def _see_to_files(connection: Connection) -> None:
+    """Name the file that cannot be read; the client library does not."""
+    options = connection.client.connection_pool.connection_kwargs
+    for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"):
+        try:
+            if name in options:
+                Path(options[name]).read_bytes()
+        except OSError as error:
+            raise StoreError(f"{connection.address}: {name}: {options[name]}: {error.strerror}") from None
+
+
+def _nodes(client: redis.Redis) -> int:
+    """Count the nodes that have keys, as far as the server lets us look."""
+    with suppress(redis.ResponseError):
+        if client.info("cluster").get("cluster_enabled"):
+            return int(client.cluster("INFO")["cluster_size"])
+    return 1

@@ -1,0 +1,356 @@
+"""The integrations of a Central that several replicas share, in Redis or Valkey.
+
+A world is one hash, so a server that throws keys away throws away whole worlds, and each call reads or writes it at one
+moment. Beside it stands the lock, in the same slot by the braces of ``{PREFIX:WORLD}:``. Writes hold the lock, which
+expires, and each write is refused once it has: so what a caller saw under the lock is still so when it writes, even if
+it was held up meanwhile.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any
+
+import redis
+
+from mock_server.central.errors import Refusal
+from mock_server.central.store import Integration, Store, Stored
+from mock_server.state.memory import joined
+from mock_server.state.redis_connection import ENCODING_ERRORS, Connection, unavailable
+
+LOCK_SECONDS = 5.0
+"""How long a replica that died may keep the others from writing; a write takes milliseconds."""
+WAIT_SECONDS = 10.0
+"""How long a write waits for its turn."""
+MOST_RENDERED = 16_384
+"""Integrations whose answers a replica keeps."""
+
+_POLL = 0.002
+_BEGINNINGS = 5
+"""How often a world is begun that is gone before it can be read."""
+
+# The fields of a world: `changes`, `count`, `ids` (how many a seed gave), `n:NAME` (an id) and `i:ID` (the number of
+# the change that made the integration, a blank, its JSON).
+# Every write looks at the lock and at the world: one of them may have gone since the caller checked.
+_HEAD = """
+local world, lock = unpack(KEYS)
+local function forget_name(id)
+  local old = redis.call('HGET', world, 'i:' .. id)
+  if not old then return end
+  local order, integration = string.match(old, '^(%d+) (.*)$')
+  local name = 'n:' .. cjson.decode(integration)['name']
+  if redis.call('HGET', world, name) == id then redis.call('HDEL', world, name) end
+  return order
+end
+local function keep_for(milliseconds)
+  if milliseconds ~= '0' then redis.call('PEXPIRE', world, milliseconds) end
+end
+"""
+_PUT = f"""{_HEAD}
+local token, milliseconds, id, name, integration = unpack(ARGV)
+if redis.call('GET', lock) ~= token or redis.call('HEXISTS', world, 'changes') == 0 then return 0 end
+local order = forget_name(id)
+local changes = redis.call('HINCRBY', world, 'changes', 1)
+if not order then
+  order = string.format('%.0f', changes)
+  redis.call('HINCRBY', world, 'count', 1)
+end
+redis.call('HSET', world, 'i:' .. id, order .. ' ' .. integration, 'n:' .. name, id)
+keep_for(milliseconds)
+return 1
+"""
+_REMOVE = f"""{_HEAD}
+local token, milliseconds, id = unpack(ARGV)
+if redis.call('GET', lock) ~= token or redis.call('HEXISTS', world, 'changes') == 0 then return 0 end
+if forget_name(id) then
+  redis.call('HDEL', world, 'i:' .. id)
+  redis.call('HINCRBY', world, 'count', -1)
+end
+redis.call('HINCRBY', world, 'changes', 1)
+keep_for(milliseconds)
+return 1
+"""
+# Without a token it begins a world, once. Counting changes from the time on, none comes twice, not even where the
+# server has lost everything in between.
+_REPLACE = f"""{_HEAD}
+local token, milliseconds, now, reset = unpack(ARGV, 1, 4)
+local last, ids = unpack(redis.call('HMGET', world, 'changes', 'ids'))
+if token == '' then
+  if last then return 0 end
+elseif redis.call('GET', lock) ~= token then
+  return 0
+end
+redis.call('DEL', world)
+if ids and reset == '0' then redis.call('HSET', world, 'ids', ids) end
+local changes, count = tonumber(last or now), 0
+for at = 5, #ARGV, 3 do
+  changes = changes + 1
+  local integration = string.format('%.0f ', changes) .. ARGV[at + 2]
+  count = count + redis.call('HSET', world, 'i:' .. ARGV[at], integration)
+  redis.call('HSET', world, 'n:' .. ARGV[at + 1], ARGV[at])
+end
+redis.call('HSET', world, 'changes', string.format('%.0f', changes + 1), 'count', count)
+keep_for(milliseconds)
+return 1
+"""
+_NAMED = """
+local changes, id = unpack(redis.call('HMGET', KEYS[1], 'changes', 'n:' .. ARGV[1]))
+return {changes, id and redis.call('HGET', KEYS[1], 'i:' .. id)}
+"""
+
+
+class _Lock:
+    """Held by one thread of one replica; the thread that has it may take it again."""
+
+    def __init__(self, connection: Connection, key: str) -> None:
+        self._connection = connection
+        self._key = key
+        self._threads = threading.RLock()
+        self._depth = 0
+        self.token = ""
+        """What the key holds while this replica has the lock."""
+
+    def __enter__(self) -> None:
+        until = time.monotonic() + WAIT_SECONDS
+        if not self._threads.acquire(timeout=WAIT_SECONDS):
+            raise self._taken()
+        try:
+            if self._depth == 0:
+                self._acquire(until)
+        except BaseException:
+            self._threads.release()
+            raise
+        self._depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        try:
+            # What was written is written; a lock that cannot be given back expires.
+            if self._depth == 0 and not self._connection.silent:
+                with suppress(redis.RedisError):
+                    self._held.release()
+        finally:
+            self._threads.release()
+
+    def _acquire(self, until: float) -> None:
+        with self._connection as client:
+            self._held = client.lock(self._key, timeout=LOCK_SECONDS, sleep=_POLL, thread_local=False)
+            self.token = uuid.uuid4().hex
+            got = self._held.acquire(blocking_timeout=max(0.0, until - time.monotonic()), token=self.token)
+        if not got:
+            raise self._taken()
+
+    def _taken(self) -> Refusal:
+        return unavailable(f"the store {self._connection.address} was locked for {WAIT_SECONDS:g} seconds")
+
+
+class RedisStore:
+    """A store on a server; every replica with the same URL and prefix has the same integrations."""
+
+    def __init__(
+        self,
+        url: str,
+        first_state: Iterable[Integration],
+        answer: Callable[[Integration], bytes],
+        *,
+        prefix: str,
+        world_seconds: float,
+        seed: int | None = None,
+        shuffled: bool = False,
+    ) -> None:
+        """`world_seconds` is how long the server keeps a world that nobody uses; the others as of `MemoryStore`."""
+        self._connection = Connection(url)
+        self._answer = answer
+        self._first_state = list(first_state)
+        self._prefix = prefix
+        self._world_seconds = world_seconds
+        self._seed = seed
+        self._shuffled = shuffled
+        script = self._connection.client.register_script
+        self._put, self._remove, self._replace, self._named = map(script, (_PUT, _REMOVE, _REPLACE, _NAMED))
+        # Shared by the stores of all worlds: what an integration looks like does not depend on the world.
+        self._stored = lru_cache(MOST_RENDERED)(self._read)
+        self.belong_to("")
+
+    def _read(self, text: bytes) -> Stored:
+        integration = json.loads(text)
+        return Stored(integration, self._answer(integration))
+
+    def apart(self) -> RedisStore:
+        """Give a store that is to belong to another world."""
+        return copy.copy(self)
+
+    def belong_to(self, world: str) -> None:
+        """Hold what the server keeps for this world."""
+        self.world = world
+        self._key, lock = self._keys = [f"{{{self._prefix}:{world}}}:{key}" for key in ("state", "lock")]
+        self.lock = _Lock(self._connection, lock)
+        self._milliseconds = int(self._world_seconds * 1000) if world else 0
+        self._kept_until = 0.0
+        self._listed: tuple[int, tuple[bytes, ...], bytes] | None = None
+        self._ids = _SeededIds(self._seed)
+
+    def go_on_from(self, other: Store) -> None:
+        """Hold what the server keeps for the world of the other."""
+        assert isinstance(other, RedisStore)
+        self.belong_to(other.world)
+
+    def free(self) -> None:
+        """Let the server forget the world."""
+        with self.lock, self._connection as client:
+            client.delete(self._key)
+
+    # -- reading ----------------------------------------------------------------------------------
+
+    def _asked(self, ask: Callable[[redis.Redis], Sequence[Any]]) -> Sequence[Any]:
+        """Give what is found, the number of changes first; the world begins if need be."""
+        for _ in range(_BEGINNINGS):
+            with self._connection as client:
+                found = ask(client)
+                self._keep_longer(client)
+            if found[0] is not None:
+                return found
+            self._begin()
+        raise unavailable(f"the store {self._connection.address} loses a world as soon as it is written")
+
+    def _fields(self, *names: str) -> Sequence[Any]:
+        """Give the number of changes and these fields, all of one moment."""
+        return self._asked(lambda client: client.hmget(self._key, ["changes", *names]))
+
+    def _keep_longer(self, client: redis.Redis) -> None:
+        """Put off the end of a world that is used."""
+        now = time.monotonic()
+        if self._milliseconds and now >= self._kept_until:
+            self._kept_until = now + self._world_seconds / 10
+            client.pexpire(self._key, self._milliseconds)
+
+    @property
+    def changes(self) -> int:
+        """Grows with each change of any replica."""
+        return int(self._fields()[0])
+
+    def integrations(self) -> list[Integration]:
+        """List what is stored, credentials in clear, in the order of creation."""
+        return [stored.integration for stored in self._all()[1]]
+
+    def _all(self) -> tuple[int, list[Stored]]:
+        changes, held = self._asked(self._everything)
+        found = (text.partition(b" ") for field, text in held.items() if field.startswith(b"i:"))
+        return int(changes), [self._stored(text) for _, _, text in sorted(found, key=lambda parts: int(parts[0]))]
+
+    def _everything(self, client: redis.Redis) -> tuple[bytes | None, dict[bytes, bytes]]:
+        held: Any = client.hgetall(self._key)
+        return held.get(b"changes"), held
+
+    def get(self, id: str) -> Stored | None:
+        """Give the integration with exactly this id."""
+        return self._found(self._fields(f"i:{id}")[1])
+
+    def _found(self, text: bytes | None) -> Stored | None:
+        return None if text is None else self._stored(text.partition(b" ")[2])
+
+    def id_of_name(self, name: str) -> str | None:
+        """Give the id of the integration with exactly this name."""
+        id: bytes | None = self._fields(f"n:{name}")[1]
+        return None if id is None else id.decode(errors=ENCODING_ERRORS)
+
+    def list_named(self, name: str) -> bytes:
+        """Render the list of the integration with exactly this name."""
+        found = self._found(self._asked(lambda _: self._named([self._key], (name,)))[1])
+        return joined([found.answer] if found else [])
+
+    def list_answer(self, ids: Iterable[str] | None = None) -> bytes:
+        """Render the list of all integrations, or of those with the given ids."""
+        if ids is not None:
+            return joined(stored.answer for id in ids if (stored := self.get(id)))
+        listed = self._listed
+        if listed is None or listed[0] != self.changes:
+            changes, all = self._all()
+            answers = tuple(stored.answer for stored in all)
+            listed = self._listed = (changes, answers, joined(answers))
+        return joined(random.sample(listed[1], len(listed[1]))) if self._shuffled else listed[2]
+
+    def __len__(self) -> int:
+        return int(self._fields("count")[1])
+
+    # -- writing ----------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """Write the first state, unless another replica was faster."""
+        self._write(self._replace, "", self._milliseconds, *self._state(self._first_state, reset=True))
+
+    def _state(self, integrations: Iterable[Integration], *, reset: bool) -> Iterator[str | int]:
+        yield time.time_ns() // 1000
+        yield int(reset)
+        for each in integrations:
+            yield from (each["id"], each["name"], _text(each))
+
+    def _changed(self, script: Any, *arguments: str | int) -> None:
+        with self.lock:
+            if not self._write(script, self.lock.token, self._milliseconds, *arguments):
+                raise unavailable(
+                    f"the store {self._connection.address} took the lock back after {LOCK_SECONDS:g} seconds; "
+                    f"nothing was stored"
+                )
+
+    def _write(self, script: Any, *arguments: str | int) -> bool:
+        with self._connection:
+            return bool(script(self._keys, arguments))
+
+    def reset(self) -> None:
+        """Go back to the first state; seeded ids start again too."""
+        self._changed(self._replace, *self._state(self._first_state, reset=True))
+
+    def replace(self, integrations: Iterable[Integration]) -> None:
+        """Hold these integrations and no others; a reset still goes back to the first state."""
+        self._changed(self._replace, *self._state(integrations, reset=False))
+
+    def new_id(self) -> str:
+        """Give a UUID of version 4; seeded ones come in the same order as from one store in memory."""
+        if self._seed is None:
+            return str(uuid.uuid4())
+        with self.lock, self._connection as client:
+            return self._ids.at(int(client.hincrby(self._key, "ids", 1)))
+
+    def put(self, integration: Integration) -> Stored:
+        """Store an integration under its id, in the place of the one that has it."""
+        stored = Stored(integration, self._answer(integration))
+        self._changed(self._put, integration["id"], integration["name"], _text(integration))
+        return stored
+
+    def remove(self, id: str) -> None:
+        """Remove the integration with this id, if there is one."""
+        self._changed(self._remove, id)
+
+
+def _text(integration: Integration) -> str:
+    return json.dumps(integration, ensure_ascii=False, separators=(",", ":"))
+
+
+class _SeededIds:
+    """The ids of a seed, by their number: other replicas may have given some of them."""
+
+    def __init__(self, seed: int | None) -> None:
+        self._seed = seed
+        self._restart()
+
+    def _restart(self) -> None:
+        self._random = random.Random(self._seed)
+        self._given = 0
+
+    def at(self, number: int) -> str:
+        """Give the id of that number, counted from 1."""
+        if number <= self._given:  # after a reset
+            self._restart()
+        while self._given < number:
+            self._given += 1
+            bits = self._random.getrandbits(128)
+        return str(uuid.UUID(int=bits, version=4))

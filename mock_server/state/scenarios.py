@@ -1,0 +1,115 @@
+"""Named starting states (`scenarios.yaml`), made from the contract where it has what they hold."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+from mock_server.contract.tables import Contract
+
+PATH = Path(__file__).with_name("scenarios.yaml")
+DEFAULT = "fresh"
+MOST = 100_000
+"""The largest number that a scenario takes."""
+
+Sparse = dict[str, Any]
+"""An integration with the fields that are set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One entry of `scenarios.yaml`, which says what the fields mean."""
+
+    name: str
+    title: str
+    holds: str = ""
+    number: int | None = None
+    integrations: tuple[Sparse, ...] = ()
+    broken: str = ""
+
+
+@cache
+def known() -> Mapping[str, Scenario]:
+    """Give every scenario by its name; one mapping, changed by `read_again` alone."""
+    return _read()
+
+
+def _read() -> dict[str, Scenario]:
+    import yaml
+
+    try:
+        entries = yaml.load(PATH.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (a safe one)
+        return {
+            name: Scenario(name, **{**entry, "integrations": tuple(entry.get("integrations", ()))})
+            for name, entry in entries.items()
+        }
+    except (yaml.YAMLError, AttributeError, TypeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        raise ValueError(f"{PATH}{place}: {getattr(error, 'problem', None) or error}") from None
+
+
+def read_again() -> None:
+    """Take up a changed `scenarios.yaml`.
+
+    Raises:
+        ValueError: it is broken; what was known stays.
+    """
+    found = _read()
+    scenarios = known()
+    assert isinstance(scenarios, dict)
+    scenarios.clear()
+    scenarios.update(found)
+
+
+def parse(text: str) -> tuple[Scenario, int]:
+    """Read ``NAME`` or ``NAME:NUMBER``.
+
+    Raises:
+        ValueError: there is no such scenario, or the number is none that it takes.
+    """
+    name, colon, number = text.partition(":")
+    scenario = known().get(name)
+    if scenario is None:
+        raise ValueError(f"unknown scenario {name!r}; known: {', '.join(known())}")
+    if not colon:
+        return scenario, scenario.number or 0
+    if scenario.number is None:
+        raise ValueError(f"scenario {name!r} takes no number, but {text!r} has one")
+    if not (number.isdecimal() and int(number) <= MOST):
+        raise ValueError(f"scenario {text!r}: the number is not between 0 and {MOST}")
+    return scenario, int(number)
+
+
+def integrations(contract: Contract, text: str, namespace: str) -> list[Sparse]:
+    """List what a scenario holds; ids are the same at each start.
+
+    Raises:
+        ValueError: as `parse`.
+    """
+    scenario, number = parse(text)
+    held = [*_made(contract, scenario.holds, number, namespace), *scenario.integrations]
+    return [{**each, "id": each.get("id") or _id(each["name"])} for each in held]
+
+
+def _made(contract: Contract, holds: str, number: int, namespace: str) -> Iterator[Sparse]:
+    if holds == "defaults":
+        yield from json.loads(json.dumps(contract.defaults).replace("{namespace}", namespace))
+    elif holds == "each-type":
+        yield from (contract.example(type) for type in contract.types)
+    elif holds == "numbered":
+        examples = [contract.example(each.type) for each in contract.types.values() if each.creatable]
+        for at, example in enumerate(islice(cycle(examples), number)):
+            yield {**example, "name": f"{example['name']} {at + 1:0{len(str(number))}}"}
+
+
+def _id(name: str) -> str:
+    digest = hashlib.md5(name.encode(), usedforsecurity=False).digest()
+    return str(uuid.UUID(bytes=digest, version=4))

@@ -1,0 +1,373 @@
+"""The paths beside the image integrations that their clients ask for on the way to them.
+
+The web UI does not open without a login, permissions and a version; scripts ping and fetch a token.
+Each companion answers in Central's shape and lets in whom Central lets in; none of them keeps a state.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs
+
+from mock_server.central import protojson
+from mock_server.central.auth import NOTHING, READ, WRITE
+from mock_server.central.errors import INVALID, MISSING, Refusal
+from mock_server.contract.tables import Field, Message
+from mock_server.golang.text import quote
+from mock_server.sandboxes.central import Central
+from mock_server.web import crash_report
+
+log = logging.getLogger("mock_central")
+
+ANYONE = "anyone"
+KNOWN = "a known caller"
+KNOWN_OR_SENSOR = "a known caller or Sensor"
+READER = "a reader of integrations"
+WRITER = "a writer of integrations"
+"""Whom Central lets in. `KNOWN_OR_SENSOR` refuses as reads do, because Central tries two ways in."""
+
+PROVIDER = "4df1b98c-24ed-4073-a9ad-356aec6bb62d"
+"""Id of the provider of basic logins (central/auth/userpass/auth.go)."""
+
+ROLES = {
+    "Admin": WRITE,
+    "Analyst": READ,
+    "Continuous Integration": NOTHING,
+    "Configuration Controller": READ,
+    "Network Graph Viewer": NOTHING,
+    "Sensor Creator": NOTHING,
+    "Vulnerability Management Approver": NOTHING,
+    "Vulnerability Management Requester": NOTHING,
+    "Vulnerability Report Creator": READ,
+}
+"""Central's own roles and their permission on integrations (central/role/datastore/defaults.go)."""
+
+NO_ROLE = "None"
+"""The role that leaves a caller without a valid one."""
+
+
+class Visit(NamedTuple):
+    """One request to a companion: what its caller may do, its query as sent, its body."""
+
+    permission: str
+    query: str
+    body: bytes
+
+
+Answer = Callable[[Central, Visit], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """One path with one method.
+
+    `needed_by`: which client asks, and when. `access`: whom Central lets in. `gives`: the answer, in words or JSON.
+    """
+
+    id: str
+    """Method and path, such as ``GET /v1/ping``."""
+    needed_by: str
+    access: str
+    gives: str
+    answer: Answer
+    """Makes the body; None stands for an empty one."""
+    status: int = 200
+
+    @property
+    def method(self) -> str:
+        """The method that it answers."""
+        return self.id.partition(" ")[0]
+
+    @property
+    def path(self) -> str:
+        """The path that it answers."""
+        return self.id.partition(" ")[2]
+
+    @property
+    def gateway(self) -> bool:
+        """Whether Central's gRPC gateway answers, which adds a header of its own."""
+        return self.path.startswith("/v1/")
+
+    def answered(self, central: Central, authorization: str | None, query: str, body: bytes) -> Any:
+        """Give the body of the answer.
+
+        Raises:
+            Refusal: the caller may not, or asks for what there is not.
+        """
+        return self.answer(central, Visit(self._let_in(central, authorization or ""), query, body))
+
+    def _let_in(self, central: Central, authorization: str) -> str:
+        auth = central.auth
+        if not auth.enforced:
+            return WRITE
+        if self.access == ANYONE:
+            return NOTHING
+        try:
+            permission = auth.permission(authorization)
+        except Refusal as refusal:
+            if self.access == KNOWN_OR_SENSOR:
+                raise auth.read_permission(refusal.message, refusal.message) from None
+            raise
+        if permission == NOTHING and self.access in (READER, WRITER):
+            raise _forbidden("READ_ACCESS", "Integration" if self.access == READER else "Access")
+        if self.access == WRITER:
+            auth.write_permission(permission)
+        return permission
+
+
+def _forbidden(access: str, resource: str) -> Refusal:
+    """pkg/grpc/authz/user/user.go."""
+    return Refusal("companion-permission", 403, 7, f'not authorized: "{access}" for "{resource}"')
+
+
+def _invalid(text: str) -> Refusal:
+    return Refusal("companion-request", 400, 3, text + INVALID)
+
+
+COMPANIONS: list[Companion] = []
+"""Every companion. `/v1/sac/clusters` is none on purpose: an empty list there sends the UI away from
+every address, and without the permission `Cluster` it does not ask."""
+
+UI = "UI: every page"
+UI_POLLS = "UI: polled on every page"
+UI_LOGIN = "UI: logging in and out"
+UI_TABS = "UI: the other tabs of Integrations"
+SCRIPTS = "scripts, Ansible"
+
+
+def companion(id: str, needed_by: str, access: str, *, status: int = 200) -> Callable[[Answer], Answer]:
+    """Register a function as the one that answers `id`; its docstring says what it gives."""
+
+    def register(function: Answer) -> Answer:
+        gives = (function.__doc__ or "").partition("\n")[0]
+        COMPANIONS.append(Companion(id, needed_by, access, gives, function, status))
+        return function
+
+    return register
+
+
+def fixed(id: str, needed_by: str, access: str, body: Mapping[str, Any]) -> None:
+    """Register an answer that is always the same."""
+    COMPANIONS.append(Companion(id, needed_by, access, f"`{protojson.render(body).decode()}`", lambda *_: body))
+
+
+# -- logging in ------------------------------------------------------------------------------------
+
+
+def _message(name: str, *fields: Field) -> Message:
+    return Message(name, f"v1.{name}", fields, {each: field for field in fields for each in _spellings(field)})
+
+
+def _spellings(field: Field) -> tuple[str, str]:
+    return field.proto_name, field.name
+
+
+def _field(number: int, name: str, kind: str = "string", *, repeated: bool = False, scrub: str | None = None) -> Field:
+    proto_name = re.sub(r"(?=[A-Z])", "_", name).lower()
+    return Field(name, proto_name, number, kind, None, repeated, oneof=False, scrub=scrub, validate=None)
+
+
+EXCHANGE = _message(
+    "ExchangeTokenRequest", _field(1, "externalToken", scrub="always"), _field(2, "type"), _field(3, "state")
+)
+GENERATE = _message(
+    "GenerateTokenRequest",
+    _field(1, "name"),
+    _field(2, "role"),
+    _field(3, "roles", repeated=True),
+    _field(4, "expiration", "timestamp"),
+)
+"""Bodies of central/authprovider/service and central/apitoken/service (proto/api/v1)."""
+
+
+@companion("GET /v1/login/authproviders", UI_LOGIN, ANYONE)
+def login_providers(_central: Central, _visit: Visit) -> Any:
+    """The one login there is: with user name and password."""
+    provider = {"id": PROVIDER, "name": "Login with username/password", "type": "basic"}
+    return {"authProviders": [{**provider, "loginUrl": f"/sso/login/{PROVIDER}"}]}
+
+
+@companion("POST /v1/authProviders/exchangeToken", UI_LOGIN, ANYONE)
+def exchange_token(central: Central, visit: Visit) -> Any:
+    """A token for the basic credentials of the settings (for all where nobody is asked for any), else 403."""
+    sent = central.decoder.decode(EXCHANGE, visit.body)
+    if sent["type"] != "basic":
+        raise _invalid(f"invalid auth provider type {quote(sent['type'])}")
+    provider, _, client_state = sent["state"].partition(":")
+    if provider != PROVIDER:
+        raise Refusal("companion-request", 404, 5, f"could not locate auth provider {quote(provider)}{MISSING}")
+    form = {name: values[0] for name, values in parse_qs(sent["externalToken"]).items()}
+    if central.auth.enforced and not central.auth.is_known(form.get("username", ""), form.get("password", "")):
+        text = "failed to authenticate: not authorized: invalid username and/or password"
+        raise Refusal("companion-login", 403, 7, text)
+    return {"token": central.auth.credentials.admin_token, "clientState": client_state, "test": False, "user": None}
+
+
+@companion("POST /v1/apitokens/generate", SCRIPTS, WRITER)
+def generate_token(central: Central, visit: Visit) -> Any:
+    """The token of the settings that may do what the strongest of the roles may; it does not expire."""
+    sent = central.decoder.decode(GENERATE, visit.body)
+    if not sent["name"]:
+        raise _invalid("token name cannot be empty")
+    if sent["role"] and sent["roles"]:
+        raise _invalid("must use either role or roles, but not both")
+    roles = [sent["role"]] if sent["role"] else sent["roles"]
+    if unknown := [role for role in roles if role not in ROLES and role != NO_ROLE]:
+        raise _invalid(f"role(s) {','.join(unknown)} don't exist")
+    now = datetime.now(UTC)
+    metadata = {
+        "id": str(uuid.uuid4()),
+        "name": sent["name"],
+        "roles": roles,
+        "issuedAt": _text(now),
+        "expiration": sent["expiration"] or _text(now + timedelta(days=365)),
+        "revoked": False,
+        "role": roles[0] if len(roles) == 1 else "",
+    }
+    return {"token": _token(central, roles), "metadata": metadata}
+
+
+def _token(central: Central, roles: list[str]) -> str:
+    known, permissions = central.auth.credentials, {ROLES.get(role) for role in roles}
+    if WRITE in permissions:
+        return known.admin_token
+    if READ in permissions:
+        return known.read_only_token
+    return known.no_access_token if NOTHING in permissions else known.no_role_token
+
+
+def _text(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+_ACCESS = {WRITE: {"Integration": "READ_WRITE_ACCESS"}, READ: {"Integration": "READ_ACCESS"}, NOTHING: {}}
+"""No other permission: the UI then asks for nothing that is not here, and offers nothing it cannot show."""
+
+
+@companion("GET /v1/mypermissions", UI, KNOWN)
+def permissions(_central: Central, visit: Visit) -> Any:
+    """What the caller may do with integrations, and no other permission."""
+    return {"resourceToAccess": _ACCESS[visit.permission]}
+
+
+@companion("GET /v1/auth/status", UI, KNOWN)
+def auth_status(central: Central, visit: Visit) -> Any:
+    """The caller, with the role that has its permission and a session without end."""
+    access = {"resourceToAccess": _ACCESS[visit.permission]}
+    role = next(name for name, permission in ROLES.items() if permission == visit.permission)
+    user = central.auth.credentials.username
+    return {
+        "userId": user,
+        "expires": None,  # with a time, the UI would ask for a new token shortly before
+        "refreshUrl": "",
+        "authProvider": None,
+        "userInfo": {
+            "username": user,
+            "friendlyName": user,
+            "permissions": access,
+            "roles": [{"name": role, **access}],
+        },
+        "userAttributes": [],
+        "idpToken": "",
+    }
+
+
+@companion("POST /sso/session/tokenrefresh", "UI: after a 401", ANYONE)
+def no_refresh(_central: Central, _visit: Visit) -> Any:
+    """400, as Central does without its cookie; with 401 the UI would wait for itself for ever."""
+    text = "could not obtain refresh token cookie: http: named cookie not present"
+    raise Refusal("companion-session", 400, 2, text)
+
+
+@companion("POST /sso/session/logout", UI_LOGIN, ANYONE)
+def no_session(_central: Central, _visit: Visit) -> Any:
+    """400, as Central does without its cookie; with 401 the UI would log out again and again."""
+    raise Refusal("companion-session", 400, 2, "you are not currently logged in")
+
+
+# -- what the UI shows around its pages --------------------------------------------------------------
+
+
+@companion("GET /v1/metadata", f"{UI_POLLS}; central-contract", KNOWN_OR_SENSOR)
+def metadata(central: Central, _visit: Visit) -> Any:
+    """The release that is played."""
+    return {
+        "version": f"{central.settings.version}.0",
+        "buildFlavor": "release",
+        "releaseBuild": True,
+        "licenseStatus": "VALID",
+        "compatibleSensorVersions": [],
+    }
+
+
+@companion("GET /v1/central-capabilities", UI, KNOWN)
+def capabilities(central: Central, _visit: Visit) -> Any:
+    """What the managed service has not is switched off with `--managed`."""
+    on, off = "CapabilityAvailable", "CapabilityDisabled"
+    own, managed = (off, on) if central.settings.managed else (on, off)
+    return {
+        "centralScanningCanUseContainerIamRoleForEcr": own,
+        "centralCanUseCloudBackupIntegrations": own,
+        "centralCanDisplayDeclarativeConfigHealth": own,
+        "centralCanUpdateCert": own,
+        "centralCanUseAcscsEmailIntegration": managed,
+    }
+
+
+@companion("POST /api/graphql", UI_POLLS, KNOWN)
+def cluster_health(_central: Central, visit: Visit) -> Any:
+    """For the query `healths`: no clusters, none unhealthy. Any other: 501."""
+    if parse_qs(visit.query).get("opname") != ["healths"]:
+        raise Refusal("companion-request", 501, 12, 'the mock answers no GraphQL query but "healths"')
+    states = ("total", "uninitialized", "healthy", "degraded", "unhealthy")
+    return {"data": {"results": {**dict.fromkeys(states, 0), "__typename": "ClusterHealthCounter"}}}
+
+
+@companion("POST /api/logimbue", "UI: when it crashed", KNOWN, status=202)
+def log_report(central: Central, visit: Visit) -> None:
+    """Nothing; the report goes to the log, cut short and without credentials."""
+    log.warning("the UI reports: %s", crash_report.loggable(central.contract, visit.body))
+
+
+_SCANNER_FLAGS = {
+    "ROX_LEGACY_SCANNER": "Enable legacy scanner (Scanner V2) integration",
+    "ROX_SCANNER_V4": "Enables Scanner V4 runtime functionality",
+}
+"""What shows the tiles of the two scanners that a fresh Central has."""
+
+fixed("GET /v1/ping", SCRIPTS, ANYONE, {"status": "ok"})
+fixed(
+    "GET /v1/featureflags",
+    UI,
+    ANYONE,
+    {"featureFlags": [{"name": text, "envVar": flag, "enabled": True} for flag, text in _SCANNER_FLAGS.items()]},
+)
+fixed(
+    "GET /v1/config/public",
+    UI,
+    ANYONE,
+    {"loginNotice": None, "header": None, "footer": None, "telemetry": {"enabled": False, "lastSetTime": None}},
+)
+fixed("GET /v1/availableAuthProviders", UI, ANYONE, {"authProviderTypes": []})
+# With a key, the UI would send what its user does to an analytics service.
+fixed("GET /v1/telemetry/config", UI, KNOWN, {"userId": "", "endpoint": "", "storageKeyV1": ""})
+# Without an answer, or with a time within two weeks, the UI shows a banner on every page.
+fixed("GET /v1/credentialexpiry", UI, KNOWN, {"expiry": "2099-12-31T00:00:00Z"})
+fixed(
+    "GET /v1/database/status",
+    UI_POLLS,
+    KNOWN,
+    {"databaseAvailable": True, "databaseType": "PostgresDB", "databaseVersion": "", "databaseIsExternal": False},
+)
+fixed("GET /v1/apitokens", f"{UI_TABS}; Ansible", READER, {"tokens": []})
+fixed("GET /v1/signatureintegrations", UI_TABS, READER, {"integrations": []})
+fixed("GET /v1/notifiers", UI_TABS, READER, {"notifiers": []})
+fixed("GET /v1/externalbackups", UI_TABS, READER, {"externalBackups": []})
+fixed("GET /v1/cloud-sources", UI_TABS, READER, {"cloudSources": []})
+fixed("GET /v1/auth/m2m", UI_TABS, READER, {"configs": []})

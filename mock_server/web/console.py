@@ -1,0 +1,73 @@
+"""The web console at `/__admin/`: files that a browser takes. What it shows it asks the control calls for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from importlib.util import find_spec, module_from_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flask import Response, redirect, request
+
+from mock_server.web.control import PREFIX, refuse
+
+if TYPE_CHECKING:
+    from werkzeug import Response as AnyResponse
+
+    from mock_server.web.app import MockCentral
+
+VIEWER = "flask-openapi3-swagger"
+"""The package whose static files show the API reference. It is never imported: that would load pydantic."""
+
+_FOLDER = Path(__file__).with_name("console_pages")
+_VIEWER_FILES = {"swagger-ui.css": "templates/swagger/css", "swagger-ui-bundle.js": "templates/swagger/js"}
+_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+_HEADERS = {
+    # Pictures of the viewer's style sheet are data in it.
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+View = Callable[..., "AnyResponse"]
+
+
+def routes(app: MockCentral) -> Iterator[tuple[str, str, str, View]]:
+    """Give path, method, endpoint and view of each part of the console, unless the settings close it."""
+    if not app.settings.control:
+        return
+    for path, view in (
+        (PREFIX, lambda: redirect(f"{PREFIX.lstrip('/')}/", 308)),  # relative: stays in the world
+        (f"{PREFIX}/", partial(_own, "index.html")),
+        (f"{PREFIX}/console/<name>", _own),
+        (f"{PREFIX}/viewer/<name>", _of_the_viewer),
+    ):
+        yield path, "GET", f"{PREFIX}/console {path}", view
+
+
+def _own(name: str) -> Response:
+    """Answer with a file of the console."""
+    return _answer(name, {each.name: each for each in _FOLDER.iterdir()}.get(name))
+
+
+def _of_the_viewer(name: str) -> Response:
+    """Answer with a file of Swagger UI, where its package is installed."""
+    spec = find_spec(VIEWER.replace("-", "_"))
+    if spec is None:
+        raise refuse(404, f"the viewer of the API reference is not installed: pip install {VIEWER}")
+    folder = _VIEWER_FILES.get(name)
+    return _answer(name, files(module_from_spec(spec)).joinpath(folder, name) if folder else None)
+
+
+def _answer(name: str, file: Traversable | None) -> Response:
+    if file is None:
+        raise refuse(404, f"the console has no file {name!r}")
+    response = Response(file.read_bytes(), mimetype=_TYPES[Path(name).suffix], headers=_HEADERS)
+    response.add_etag()
+    response.make_conditional(request)
+    return response

@@ -1,0 +1,377 @@
+"""The control calls: looking into the mock, and changing it, while it runs. `control.yaml` describes them."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import jsonschema_rs
+from flask import Response, request
+
+from mock_server.central import protojson
+from mock_server.central.errors import Refusal
+from mock_server.central.errors import refuse as unrouted
+from mock_server.central.registry_tests import OUTCOMES, ProbeRule
+from mock_server.sandboxes.sandboxes import World
+from mock_server.simulation.faults import of_words
+from mock_server.simulation.request_journal import Entry, Filter, Journal
+from mock_server.state import files as states
+from mock_server.state import scenarios
+from mock_server.state.memory import address
+
+if TYPE_CHECKING:
+    from mock_server.web.app import MockCentral
+
+PREFIX = "/__admin"
+RULE = "control"
+LONGEST_WAIT = 60.0
+"""Seconds."""
+MOST_WAITING = 16
+"""Calls that may wait or stream at once: each of them holds a thread of the server."""
+_SECONDS_BETWEEN_BATCHES = 0.05
+"""A stream that woke up for each request of a load test would slow the test down."""
+_SECONDS_ALIVE = 15.0
+"""After which a stream without news says that it is still there."""
+
+Json = dict[str, Any]
+Routed = tuple[str, str, str, Callable[..., Response]]
+
+
+@cache
+def document() -> Json:
+    """Read `control.yaml`."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    found: Json = yaml.load(Path(__file__).with_name("control.yaml").read_bytes(), loader)  # noqa: S506 (a safe loader)
+    return found
+
+
+def query_parameters(entry: Mapping[str, Any]) -> list[str]:
+    """List the names of the query parameters of a call."""
+    known = document()["components"]["parameters"]
+    found = [known[each["$ref"].rpartition("/")[2]] for each in entry.get("parameters", ())]
+    return [each["name"] for each in found if each["in"] == "query"]
+
+
+def refuse(status: int, text: str) -> Refusal:
+    """Refuse a control call, in the error shape of Central."""
+    codes = {400: 3, 401: 16, 403: 7, 404: 5, 408: 4, 409: 9, 429: 8}
+    return Refusal(RULE, status, codes[status], text)
+
+
+class Control:
+    """The calls of one app; each is a method of the name that `control.yaml` gives it, in Python's spelling."""
+
+    def __init__(self, app: MockCentral) -> None:
+        self.app = app
+        self._waiting = threading.BoundedSemaphore(MOST_WAITING)
+
+    def routes(self) -> Iterator[Routed]:
+        """Give path, method, endpoint and view of each call that the settings offer."""
+        for path, item in document()["paths"].items():
+            for method, entry in item.items():
+                id = entry["operationId"]
+                if self.app.settings.control or id == "health":
+                    view = partial(self._called, id, entry, getattr(self, re.sub("([A-Z])", r"_\1", id).lower()))
+                    yield PREFIX + path.replace("{", "<").replace("}", ">"), method.upper(), f"{PREFIX}/{id}", view
+
+    def _called(self, id: str, entry: Mapping[str, Any], call: Callable[..., Any], **values: Any) -> Response:
+        if not request.environ["PATH_INFO"].startswith(f"{PREFIX}/"):  # Flask reads //__admin as /__admin
+            raise unrouted(self.app.central.contract.rules["unknown-route"])
+        if id != "health":
+            self._check_origin()
+            self._check_token()
+        this: World = request.environ["mock_central.world"]
+        known = query_parameters(entry)
+        for name in request.args:
+            if name not in known:
+                raise refuse(400, f"?{name}: is not a parameter; known: {', '.join(known) or 'none'}")
+        if "requestBody" in entry:
+            values["sent"] = _body(entry)
+        try:
+            answer = call(this, **values)
+        except ValueError as error:  # settings, scenarios, states, troubles and faults tell what is wrong by it
+            raise refuse(400, str(error)) from None
+        return answer if isinstance(answer, Response) else self.app.answer_json(answer)
+
+    def _check_origin(self) -> None:
+        """Refuse pages of other origins, whose simple requests a browser sends without asking."""
+        origin = request.headers.get("Origin")
+        if origin is None or origin == self.app.settings.cors or urlsplit(origin).netloc == request.host:
+            return
+        raise refuse(403, f"control calls are not for pages of {origin}; --cors {origin} lets them in")
+
+    def _check_token(self) -> None:
+        token = self.app.settings.control_token
+        if token is None:
+            return
+        scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(sent.encode(), token.encode()):
+            raise refuse(401, "control calls ask for the control token: Authorization: Bearer TOKEN")
+
+    # -- the mock ---------------------------------------------------------------------------------
+
+    def health(self, world: World) -> Json:
+        """Say that the mock is up."""
+        settings = self.app.entrance.app.settings
+        return {
+            "status": "ok",
+            "centralVersion": settings.version,
+            "asDeployed": settings.as_deployed,
+            "integrations": len(world.central.store),
+        }
+
+    def reset(self, world: World) -> Json:
+        """Make everything as it was at the start."""
+        world.reset()
+        return self.health(world)
+
+    def settings(self, _world: World) -> Json:
+        """Show the settings; what lets somebody in is left out."""
+        settings = self.app.entrance.app.settings
+        shown = {each.name: getattr(settings, each.name) for each in fields(settings)}
+        del shown["credentials"]
+        shown["control_token"] = settings.control_token is not None
+        shown["store"] = address(settings.store)
+        shown["load"] = str(settings.load) if settings.load else None
+        shown["probe_rules"] = [asdict(each) for each in settings.probe_rules]
+        shown["troubles"] = [each.json() for each in settings.troubles]
+        return shown
+
+    def document(self, _world: World) -> Json:
+        """Show the description of these calls."""
+        return document()
+
+    def contract(self, world: World) -> Json:
+        """Show the contract."""
+        return dict(world.central.contract.document)
+
+    # -- the journal ------------------------------------------------------------------------------
+
+    def requests(self, world: World) -> Json:
+        """List requests."""
+        journal = _journal(world)
+        limit = int(_number("limit", 0))
+        found = journal.found(_filter())
+        return {"requests": [journal.shown(each) for each in (found[-limit:] if limit else found)]}
+
+    def forget_requests(self, world: World) -> Json:
+        """Empty the journal."""
+        _journal(world).clear()
+        return {}
+
+    def count_requests(self, world: World) -> Json:
+        """Count requests."""
+        return {"count": len(_journal(world).found(_filter()))}
+
+    def wait_for_requests(self, world: World) -> Json:
+        """Wait for requests."""
+        journal, wanted = _journal(world), int(_number("count", 1))
+        timeout = _number("timeout", 5, most=LONGEST_WAIT)
+        with self._one_more_waiting():
+            found = journal.wait(_filter(), wanted, timeout)
+        if len(found) < wanted:
+            raise refuse(408, f"{len(found)} of {wanted} requests came within {timeout:g} seconds")
+        return {"count": len(found), "requests": [journal.shown(each) for each in found]}
+
+    def stream_requests(self, world: World) -> Response:
+        """Send requests as they are answered."""
+        journal = _journal(world)
+        since = int(_number("since", 0))
+        last = request.headers.get("Last-Event-ID", "")
+        if last.isdecimal():
+            since = int(last)
+        if since > journal.last:  # of the journal before: the server began anew, or the world did
+            since = 0
+        if not self._waiting.acquire(blocking=False):
+            raise _too_many_waiting()
+        request.environ["mock_central.stream"] = True
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        answer = Response(_events(world, journal, since), mimetype="text/event-stream", headers=headers)
+        answer.call_on_close(self._waiting.release)  # a generator that was never begun has no end either
+        return answer
+
+    @contextmanager
+    def _one_more_waiting(self) -> Iterator[None]:
+        if not self._waiting.acquire(blocking=False):
+            raise _too_many_waiting()
+        try:
+            yield
+        finally:
+            self._waiting.release()
+
+    # -- the state --------------------------------------------------------------------------------
+
+    def scenarios(self, _world: World) -> Json:
+        """List the named starting states."""
+        shown = ("name", "title", "number", "broken")
+        return {
+            "scenarios": [
+                {name: getattr(each, name) for name in shown if getattr(each, name)}
+                for each in scenarios.known().values()
+            ]
+        }
+
+    def scenario(self, world: World) -> Json:
+        """Say in which scenario the world is."""
+        return {"scenario": world.scenario, "integrations": len(world.central.store)}
+
+    def switch_scenario(self, world: World, sent: Json) -> Json:
+        """Hold what a scenario holds."""
+        world.switch(sent["scenario"])
+        return self.scenario(world)
+
+    def state(self, world: World) -> Json:
+        """Show what is stored."""
+        return states.document(world.central.store.integrations(), scenario=world.scenario)
+
+    def replace_state(self, world: World, sent: Json) -> Json:
+        """Hold other integrations."""
+        central = world.central
+        central.store.replace(states.checked(sent, central.contract, central.judge))
+        return self.scenario(world)
+
+    def integrations(self, world: World) -> Json:
+        """List what is stored, as the API shows it."""
+        return dict(json.loads(world.central.store.list_answer()))
+
+    def remove_integration(self, world: World, integration: str) -> Json:
+        """Take one integration out."""
+        store = world.central.store
+        with store.lock:
+            if store.get(integration) is None:
+                raise refuse(404, f"there is no integration {integration!r}; GET {PREFIX}/integrations lists them")
+            store.remove(integration)
+        return {"removed": 1}
+
+    # -- trouble, faults, registries --------------------------------------------------------------
+
+    def troubles(self, world: World) -> Json:
+        """List the troubles."""
+        return {"troubles": [each.json() for each in world.troubles.listed]}
+
+    def add_trouble(self, world: World, sent: Json) -> Json:
+        """Add a trouble."""
+        trouble = of_words({key: str(value) for key, value in sent.items()})
+        self.app.entrance.see_to_operation(trouble)
+        return world.troubles.add(trouble).json()
+
+    def remove_troubles(self, world: World) -> Json:
+        """Remove every trouble."""
+        return {"removed": world.troubles.remove()}
+
+    def remove_trouble(self, world: World, number: str) -> Json:
+        """Remove one trouble."""
+        if not number.isdecimal() or not world.troubles.remove(int(number)):
+            raise refuse(404, f"there is no trouble {number!r}; GET {PREFIX}/troubles lists them")
+        return {"removed": 1}
+
+    def faults(self, world: World) -> Json:
+        """List the planted faults, and those that can be."""
+        from mock_server.mutants import all_faults
+
+        known = [{"name": each.name, "kind": each.kind, "summary": each.summary} for each in all_faults().values()]
+        return {"faults": list(world.faults), "known": known}
+
+    def plant_faults(self, world: World, sent: Json) -> Json:
+        """Plant faults, and no others."""
+        world.plant(tuple(sent["faults"]))
+        return {"faults": list(world.faults)}
+
+    def probe(self, world: World) -> Json:
+        """List how registry tests end."""
+        return {"rules": [asdict(each) for each in world.central.probe.probe_rules], "outcomes": list(OUTCOMES)}
+
+    def replace_probe(self, world: World, sent: Json) -> Json:
+        """Let registry tests end otherwise."""
+        world.central.probe.probe_rules = tuple(ProbeRule(each["host"], each["outcome"]) for each in sent["rules"])
+        return self.probe(world)
+
+    # -- worlds -----------------------------------------------------------------------------------
+
+    def worlds(self, _world: World) -> Json:
+        """List the worlds."""
+        return {"worlds": self.app.entrance.worlds.listed()}
+
+    def free_worlds(self, _world: World) -> Json:
+        """Free every world but the default one."""
+        return {"removed": self.app.entrance.worlds.remove()}
+
+    def free_world(self, _world: World, world: str) -> Json:
+        """Free one world."""
+        if not self.app.entrance.worlds.remove(world):
+            raise refuse(404, f"there is no world {world!r}; GET {PREFIX}/worlds lists them")
+        return {"removed": 1}
+
+
+def _body(entry: Mapping[str, Any]) -> Json:
+    """Read the body of a call and see that it is what the document says."""
+    schema = entry["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+    try:
+        sent = json.loads(request.get_data(cache=False))
+    except (ValueError, RecursionError) as error:
+        raise refuse(400, f"the body is not JSON: {error}") from None
+    if found := next(_validator(schema).iter_errors(sent), None):
+        place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in found.instance_path)
+        raise refuse(400, f"${place}: {found.message}")
+    return dict(sent)
+
+
+@cache
+def _validator(reference: str) -> jsonschema_rs.Draft202012Validator:
+    # A value that is refused may be a credential.
+    schema = {"$ref": reference, "components": document()["components"]}
+    return jsonschema_rs.Draft202012Validator(schema, mask="the value")
+
+
+def _journal(world: World) -> Journal:
+    if world.journal is None:
+        raise refuse(409, "the mock keeps no journal: it was started with --journal 0")
+    return world.journal
+
+
+def _filter() -> Filter:
+    texts = {each.name: request.args.get(each.name, "") for each in fields(Filter) if each.name != "since"}
+    return Filter(**texts, since=int(_number("since", 0)))
+
+
+def _number(name: str, default: float, most: float = float("inf")) -> float:
+    text = request.args.get(name)
+    if text is None:
+        return default
+    if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", text) or float(text) > most:
+        bound = "" if most == float("inf") else f" up to {most:g}"
+        raise refuse(400, f"?{name}={text}: is not a number{bound}")
+    return float(text)
+
+
+def _too_many_waiting() -> Refusal:
+    return refuse(429, f"{MOST_WAITING} calls wait or stream already, as many as may")
+
+
+def _events(world: World, journal: Journal, since: int) -> Iterator[bytes]:
+    yield b"retry: 1000\n\n"
+    while True:
+        found = journal.wait(Filter(since=since), 1, _SECONDS_ALIVE)
+        world.used = time.monotonic()  # who watches a world uses it
+        if not found:
+            yield b": still here\n\n"
+        for each in found:
+            since = each.number
+            yield _event(journal, each)
+        time.sleep(_SECONDS_BETWEEN_BATCHES)
+
+
+def _event(journal: Journal, entry: Entry) -> bytes:
+    return b"id: %d\nevent: request\ndata: %b\n\n" % (entry.number, protojson.render(journal.shown(entry)))
