@@ -12,7 +12,7 @@ import sys
 
 from benchmarks import fleet, growth, harness, hot_paths, side_by_side, start
 from benchmarks.process import serving
-from benchmarks.servers import BARE, LIST, OURS, QUIET
+from benchmarks.servers import BARE, LIST, QUIET, SUPPORTED
 from benchmarks.side_by_side import OPERATIONS, Samples, measure
 
 FLOORS = {"list": 1.25, "get": 1.2, "create": 0.75}
@@ -40,7 +40,7 @@ def guard() -> int:
     samples: Samples = {BARE: {}, QUIET: {}}
     for _ in range(GUARD_ROUNDS):
         for name, by in samples.items():
-            with serving(name, OURS[name], LIST) as server:
+            with serving(name, SUPPORTED[name], LIST) as server:
                 for what, value in measure(server):
                     by.setdefault(what, []).append(value)
     found = {name: {what: statistics.median(each) for what, each in by.items()} for name, by in samples.items()}

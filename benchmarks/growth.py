@@ -16,7 +16,7 @@ from itertools import count, islice, repeat
 from benchmarks import load
 from benchmarks.page import Goal, kept, table, write
 from benchmarks.process import Process, serving
-from benchmarks.servers import LIST, MOCK, OURS
+from benchmarks.servers import LIST, MOCK, SUPPORTED
 from benchmarks.side_by_side import CPU, rate
 
 FEW, MANY = 10, 100_000
@@ -42,15 +42,15 @@ Samples = dict[str, dict[int, list[float]]]
 
 
 def measured(rounds: int) -> dict[str, dict[int, float]]:
-    """Give CPU microseconds by what is asked and how much is stored; the list's floor is at 0."""
+    """Return CPU microseconds by what is asked and how much is stored; the list's floor is at 0."""
     samples: Samples = {"create": {}, "get": {}, "get by name": {}, "list of 1,000": {}}
     names = count(1_000_000)
-    with serving("few", OURS[MOCK], LIST) as few, serving("many", OURS[MOCK], LIST) as many:
+    with serving("few", SUPPORTED[MOCK], LIST) as few, serving("many", SUPPORTED[MOCK], LIST) as many:
         load.run(many.port, load.creates(MANY))
-        with serving("long", OURS[MOCK], LIST) as long:
+        with serving("long", SUPPORTED[MOCK], LIST) as long:
             load.run(long.port, load.creates(LONG))
             size = len(load.once(long.port, load.request("GET", LIST)))
-            floor = [*OURS["bare Flask"][:-3], "bytes", "--size", str(size), "--port", "PORT"]
+            floor = [*SUPPORTED["bare Flask"][:-3], "bytes", "--size", str(size), "--port", "PORT"]
             with serving("bytes", floor, LIST) as bytes_only:
                 for number in range(rounds):
                     print(f"round {number + 1}", file=sys.stderr, flush=True)
@@ -64,7 +64,7 @@ def measured(rounds: int) -> dict[str, dict[int, float]]:
 
 
 def measure(server: Process, stored: int, names: Iterator[int]) -> Iterator[tuple[str, float]]:
-    """Give CPU microseconds of a create, a get and a list by name."""
+    """Return CPU microseconds of a create, a get and a list by name."""
     used = 0.0
     for _ in range(BATCHES):
         if stored == FEW:
@@ -83,7 +83,7 @@ def measure(server: Process, stored: int, names: Iterator[int]) -> Iterator[tupl
 
 
 def sent(numbers: Iterator[int]) -> Iterator[bytes]:
-    """Give creates with these numbers in their names."""
+    """Return creates with these numbers in their names."""
     for number in numbers:
         yield from load.creates(1, number)
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from benchmarks.load import integration
 from benchmarks.page import Goal, kept, write
 from benchmarks.process import serving
-from benchmarks.servers import LIST, OURS, QUIET
+from benchmarks.servers import LIST, QUIET, SUPPORTED
 
 CLIENT, ONE, TWO = "one client thread", "check, one worker", "check, two workers"
 FAR_ONE, FAR_FOUR = "check, one worker, far away", "check, four workers, far away"
@@ -38,8 +38,8 @@ def main() -> int:
     chosen = parser.parse_args()
     samples: dict[str, list[float]] = {}
     with (
-        serving(QUIET, OURS[QUIET], LIST) as server,
-        serving(QUIET, [*OURS[QUIET], "--trouble", f"delay={FAR}"], LIST) as far,
+        serving(QUIET, SUPPORTED[QUIET], LIST) as server,
+        serving(QUIET, [*SUPPORTED[QUIET], "--fault", f"delay={FAR}"], LIST) as far,
         tempfile.TemporaryDirectory(prefix="mock-central-harness-") as name,
     ):
         for _ in range(chosen.rounds):
@@ -69,7 +69,7 @@ def measure(port: int, far: int, folder: Path) -> Iterator[tuple[str, float]]:
 
 
 def client_rate(url: str) -> float:
-    """Give the requests a second that one thread sends."""
+    """Return the requests a second that one thread sends."""
     import requests
 
     session = requests.Session()
@@ -83,7 +83,7 @@ def client_rate(url: str) -> float:
 
 
 def fixture_seconds(folder: Path, count: int) -> float:
-    """Give the seconds that making so many fixtures takes, the start of the command included."""
+    """Return the seconds that making so many fixtures takes, the start of the command included."""
     file = folder / "made.jsonl"
     began = time.perf_counter()
     command = [*_COMMAND, "fixtures", "--count", str(count), "--seed", "3", "-o", str(file)]

@@ -56,12 +56,12 @@ def environ(method: str, path: str, body: bytes = b"") -> dict[str, Any]:
 
 
 def create(app: Any, bodies: Iterator[bytes]) -> Callable[[], object]:
-    """Give a step that sends one create to a WSGI app."""
+    """Return a step that sends one create to a WSGI app."""
     return lambda: b"".join(app(environ("POST", PATH, next(bodies)), _start))
 
 
 def read(app: Any, path: str) -> Callable[[], object]:
-    """Give a step that sends one GET."""
+    """Return a step that sends one GET."""
     return lambda: b"".join(app(environ("GET", path), _start))
 
 
@@ -77,12 +77,12 @@ def constant() -> Flask:
 
 
 def bodies() -> Iterator[bytes]:
-    """Give bodies, each with a name of its own."""
+    """Return bodies, each with a name of its own."""
     return (json.dumps(integration(number)).encode() for number in itertools.count())
 
 
 def stages() -> Iterator[tuple[str, Callable[[], object]]]:
-    """Give the stages by name; indented ones are parts of the one above."""
+    """Return the stages by name; indented ones are parts of the one above."""
     app = create_app(Settings(empty=True))
     central = app.central
     operation = central.contract.operations["PostImageIntegration"]
@@ -95,7 +95,7 @@ def stages() -> Iterator[tuple[str, Callable[[], object]]]:
     shown = central.masking.credentials_masked(stored)
     getting = environ("GET", f"{PATH}/{stored['id']}")
     get = central.contract.operations["GetImageIntegration"]
-    journal = app.entrance.worlds.default.journal
+    journal = app.gateway.sandboxes.default.journal
     assert journal is not None
     assert app._shortcut is not None
     central.store.put(stored)
@@ -110,7 +110,7 @@ def stages() -> Iterator[tuple[str, Callable[[], object]]]:
     yield "create", create(create_app(Settings(empty=True)), bodies())
     yield "  read the body", lambda: central.decode(operation, body, "application/json")
     yield "    strict json.loads", lambda: _plain_json(body)
-    yield "    compiled accept of the request", lambda: central.judge.accepts("StorageImageIntegration", sent)
+    yield "    compiled accept of the request", lambda: central.validator.accepts("StorageImageIntegration", sent)
     yield "    fill the gaps", lambda: protojson.complete(message, sent)
     yield "    (instead, the exact decoder)", lambda: central.decoder.decode(message, body)
     yield "  run the service", lambda: central.service.create({**decoded, "name": str(next(names))})

@@ -24,13 +24,13 @@ def request(method: str, path: str, body: bytes = b"", headers: str = "") -> byt
 
 
 def creates(count: int, start: int = 0) -> Iterator[bytes]:
-    """Give creates of docker integrations, each with a name of its own."""
+    """Return creates of docker integrations, each with a name of its own."""
     for number in range(start, start + count):
         yield request("POST", "/v1/imageintegrations", json.dumps(integration(number)).encode())
 
 
 def integration(number: int) -> dict[str, object]:
-    """Give the body of one create."""
+    """Return the body of one create."""
     return {
         "name": f"integration {number:07}",
         "type": "docker",

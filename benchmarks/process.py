@@ -38,7 +38,7 @@ class Process:
         return found
 
     def cpu(self) -> float:
-        """Give the CPU seconds that the tree has used."""
+        """Return the CPU seconds that the tree has used."""
         ticks = 0
         for pid in self.tree():
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -46,7 +46,7 @@ class Process:
         return ticks / _TICK
 
     def memory(self) -> float:
-        """Give the memory of the tree in MiB; what processes share is counted once."""
+        """Return the memory of the tree in MiB; what processes share is counted once."""
         kibibytes = 0
         for pid in self.tree():
             for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
@@ -64,7 +64,7 @@ class Process:
 
 
 def free_port() -> int:
-    """Give a port that nobody listens on."""
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         found: int = probe.getsockname()[1]

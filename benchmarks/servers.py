@@ -23,7 +23,7 @@ PEERS = Path(__file__).parent / "peers"
 _BIN = PEERS / "node_modules/.bin"
 _OURS = [sys.executable, "-m"]
 
-OURS = {
+SUPPORTED = {
     MOCK: [*_OURS, "mock_server", "serve", "--empty", "--port", "PORT"],
     QUIET: [*_OURS, "mock_server", "serve", "--empty", "--log-level", "warning", "--port", "PORT"],
     BARE: [*_OURS, "benchmarks.bare", "bare", "--port", "PORT"],
@@ -37,7 +37,7 @@ class MissingError(Exception):
 
 
 def peers(folder: Path) -> dict[str, list[str]]:
-    """Give the commands of the peers; what they read and write is put into `folder`.
+    """Return the commands of the peers; what they read and write is put into `folder`.
 
     Raises:
         MissingError: there is no npm, or it cannot install.
@@ -59,7 +59,7 @@ def peers(folder: Path) -> dict[str, list[str]]:
 
 
 def versions() -> Mapping[str, str]:
-    """Give the pinned releases of the peers."""
+    """Return the pinned releases of the peers."""
     pinned: dict[str, str] = json.loads((PEERS / "package.json").read_text("utf-8"))["dependencies"]
     return pinned
 

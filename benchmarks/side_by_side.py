@@ -21,7 +21,7 @@ from typing import NamedTuple
 from benchmarks import load
 from benchmarks.page import Goal, kept, table, write
 from benchmarks.process import Process, serving
-from benchmarks.servers import BACKEND, BARE, JSON_SERVER, LIST, MOCK, OURS, PRISM, STOCK, MissingError, peers
+from benchmarks.servers import BACKEND, BARE, JSON_SERVER, LIST, MOCK, PRISM, STOCK, SUPPORTED, MissingError, peers
 
 OPERATIONS = ("list", "get", "create")
 STORED = 10
@@ -55,7 +55,7 @@ def main() -> int:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mock-central-peers-") as name:
         folder = Path(name)
-        commands = dict(OURS)
+        commands = dict(SUPPORTED)
         missing = ""
         try:
             commands |= peers(folder)

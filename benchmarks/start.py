@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.page import Goal, kept, write
 from benchmarks.process import serving
-from benchmarks.servers import LIST, MOCK, OURS
+from benchmarks.servers import LIST, MOCK, SUPPORTED
 
 _TESTS = """
 import pytest
@@ -52,7 +52,7 @@ def main() -> int:
     chosen = parser.parse_args()
     cpu, memory = [], []
     for _ in range(chosen.rounds):
-        with serving(MOCK, OURS[MOCK], LIST) as server:
+        with serving(MOCK, SUPPORTED[MOCK], LIST) as server:
             cpu.append(server.first_answer)
             memory.append(server.memory())
     seconds, mebibytes = statistics.median(cpu), statistics.median(memory)
@@ -80,7 +80,7 @@ def main() -> int:
 
 
 def fixture_milliseconds() -> tuple[float, float, float]:
-    """Give CPU milliseconds until the fixture is ready: the first time, then again, then with other settings."""
+    """Return CPU milliseconds until the fixture is ready: the first time, then again, then with other settings."""
     with tempfile.TemporaryDirectory(prefix="mock-central-fixture-") as name:
         folder = Path(name)
         (folder / "test_it.py").write_text(_TESTS)

@@ -1,7 +1,7 @@
 """Load a mock for long, and see that it stays as it was.
 
-Each client has a world of its own and knows what the mock must answer: creates, reads, updates and deletes, refusals,
-troubles, planted faults and scenario switches that it asked for itself. An answer that differs is an error. Memory and
+Each client has a sandbox of its own and knows what the mock must answer: creates, reads, updates and deletes, refusals,
+faults, mutants and scenario switches that it asked for itself. An answer that differs is an error. Memory and
 open files are sampled; they have to end on the level on which they began once everything was warm.
 
 `python -m benchmarks.steady --minutes 30`; status 1 where something is wrong.
@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from benchmarks.load import integration
 from benchmarks.page import table, write
 from benchmarks.process import Process, serving
-from benchmarks.servers import LIST, OURS, QUIET
+from benchmarks.servers import LIST, QUIET, SUPPORTED
 
 CLIENTS = 6
 MIB_ALLOWED, SHARE_ALLOWED = 3.0, 0.05
@@ -46,11 +46,11 @@ class Sample(NamedTuple):
 
 
 class Client:
-    """One client with a world of its own, and what it knows to be stored there."""
+    """One client with a sandbox of its own, and what it knows to be stored there."""
 
     def __init__(self, port: int, number: int, rng: random.Random) -> None:
         self.port = port
-        self.headers = {"Mock-Central-World": f"steady-{number}"}
+        self.headers = {"Mock-Central-Sandbox": f"steady-{number}"}
         self.rng = rng
         self.known: dict[str, str] = {}
         """Names by id."""
@@ -151,21 +151,21 @@ class Client:
         if status == 200:
             self.same(value, None)
 
-    def trouble(self) -> None:
+    def fault(self) -> None:
         """The next request is refused, and only that."""
-        self.expect(200, "POST", "/__admin/troubles", {"code": 429, "times": 1})
+        self.expect(200, "POST", "/__admin/faults", {"code": 429, "times": 1})
         self.expect(429, "GET", LIST)
-        self.expect(200, "DELETE", "/__admin/troubles")
+        self.expect(200, "DELETE", "/__admin/faults")
         self.list()
 
-    def fault(self) -> None:
-        """While a fault is planted a name can be given twice, and then no more."""
+    def mutant(self) -> None:
+        """While a mutant is applied a name can be given twice, and then no more."""
         self.create()
-        self.expect(200, "PUT", "/__admin/faults", {"faults": ["name-unique"]})
+        self.expect(200, "PUT", "/__admin/mutants", {"mutants": ["name-unique"]})
         taken = next(iter(self.known.values()))
         doubled = self.expect(200, "POST", LIST, integration(0) | {"name": taken})["id"]
         self.expect(200, "DELETE", f"{LIST}/{doubled}")
-        self.expect(200, "PUT", "/__admin/faults", {"faults": []})
+        self.expect(200, "PUT", "/__admin/mutants", {"mutants": []})
         self.expect(400, "POST", LIST, integration(0) | {"name": taken})
 
     def switch_scenario(self) -> None:
@@ -206,8 +206,8 @@ WEIGHTS: dict[Callable[[Client], None], int] = {
     Client.refused_on_demand: 3,
     Client.delayed_on_demand: 2,
     Client.spoilt_on_demand: 3,
-    Client.trouble: 2,
-    Client.fault: 1,
+    Client.fault: 2,
+    Client.mutant: 1,
     Client.switch_scenario: 2,
     Client.journal: 2,
     Client.new_connection: 2,
@@ -218,12 +218,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.steady", description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--fault", default="", help="plant this fault from the start: the run has to notice it")
+    parser.add_argument("--mutant", default="", help="apply this mutant from the start: the run has to notice it")
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     chosen = parser.parse_args()
     # A short journal is soon as long as it gets.
-    options = ["--journal", "100", *(["--fault", chosen.fault] if chosen.fault else [])]
-    with serving(QUIET, [*OURS[QUIET], *options], LIST) as server:
+    options = ["--journal", "100", *(["--mutant", chosen.mutant] if chosen.mutant else [])]
+    with serving(QUIET, [*SUPPORTED[QUIET], *options], LIST) as server:
         samples, counts, wrong = run(server, chosen.minutes * 60, chosen.seed)
     problems = [*wrong, *levels(samples)]
     first, last = _level(samples, 1), _level(samples, 3)
@@ -269,7 +269,7 @@ def run(server: Process, seconds: float, seed: int) -> tuple[list[Sample], Count
 
 
 def levels(samples: Sequence[Sample]) -> list[str]:
-    """Tell what grew between the second quarter of the run and the last; in the first, everything warms up."""
+    """Return what grew between the second quarter of the run and the last; in the first, everything warms up."""
     first, last = _level(samples, 1), _level(samples, 3)
     found = []
     if last.mebibytes > first.mebibytes * (1 + SHARE_ALLOWED) + MIB_ALLOWED:

@@ -26,7 +26,7 @@ Ask = Callable[..., bytes]
 
 
 def asking(settings: Settings) -> Ask:
-    """Give a function that sends one request to an app of its own."""
+    """Return a function that sends one request to an app of its own."""
     app = create_app(settings)
 
     def ask(method: str, path: str = PATH, body: bytes = b"") -> bytes:
@@ -36,7 +36,7 @@ def asking(settings: Settings) -> Ask:
 
 
 def steps(ask: Ask, other: Ask) -> dict[str, Callable[[], object]]:
-    """Give what is measured by name, and before it what makes it so; `other` asks another replica."""
+    """Return what is measured by name, and before it what makes it so; `other` asks another replica."""
     numbers = itertools.count()
 
     def create(through: Ask) -> str:

@@ -16,7 +16,7 @@ from mock_server.central.auth import NOTHING, READ, WRITE
 from mock_server.cli.main import ENVIRONMENT, main
 from mock_server.contract import tables as contracts
 from mock_server.contract.tables import VERSIONS
-from mock_server.mutants import all_faults
+from mock_server.mutants import all_mutants
 from mock_server.state import scenarios
 from mock_server.web import control
 from mock_server.web.companions import COMPANIONS, NO_ROLE, ROLES
@@ -27,7 +27,7 @@ FILES = (
     "docs/rules.md",
     "docs/options.md",
     "docs/harness.md",
-    "docs/faults.md",
+    "docs/mutants.md",
     "docs/stub.md",
     "docs/companions.md",
     "docs/fixtures.md",
@@ -110,10 +110,10 @@ def checks() -> str:
     return table(("check", "group", "what it sees to"), rows)
 
 
-def faults() -> str:
-    """Every fault that can be planted."""
-    rows = [(_code(each.name), each.kind, _code(each.check), each.summary) for each in all_faults().values()]
-    return table(("fault", "kind", "check that names it", "what is wrong"), rows)
+def mutants() -> str:
+    """Every mutant that can be applied."""
+    rows = [(_code(each.name), each.kind, _code(each.check), each.summary) for each in all_mutants().values()]
+    return table(("mutant", "kind", "check that names it", "what is wrong"), rows)
 
 
 def known_scenarios() -> str:
@@ -160,7 +160,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "compare-options": partial(contract_options, "compare"),
     "fixtures-options": partial(contract_options, "fixtures"),
     "checks": checks,
-    "faults": faults,
+    "mutants": mutants,
     "scenarios": known_scenarios,
     "control": control_calls,
     "companions": companions,
@@ -169,7 +169,7 @@ TABLES: dict[str, Callable[[], str]] = {
 
 
 def generated(text: str) -> str:
-    """Give a text with its tables made anew."""
+    """Return a text with its tables made anew."""
     return _BLOCK.sub(lambda match: f"{match[1]}{TABLES[match[2]]()}{match[3]}", text)
 
 

@@ -1,6 +1,6 @@
 """The pytest fixture `mock_central`: a fresh Central on a loopback port for each test.
 
-``@pytest.mark.mock_central(as_deployed=True, auth=True)`` chooses its settings; troubles are texts there.
+``@pytest.mark.mock_central(as_deployed=True, auth=True)`` chooses its settings; faults are texts there.
 Loaded in every pytest run of its environment, so nothing of ours is imported up here.
 """
 
@@ -39,8 +39,8 @@ def _mock_central_servers() -> Iterator[Any]:
             known = [each.name for each in dataclasses.fields(Settings)]
             if unknown := [name for name in chosen if name not in known]:
                 raise ValueError(f"unknown setting {unknown[0]!r}; known: {', '.join(known)}")
-            if "troubles" in chosen:
-                chosen["troubles"] = tuple(map(parse, chosen["troubles"]))
+            if "faults" in chosen:
+                chosen["faults"] = tuple(map(parse, chosen["faults"]))
             settings = Settings(**{"fatal_answers": True} | chosen)
             if settings not in servers:
                 servers[settings] = stack.enter_context(running(settings))

@@ -8,9 +8,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from mock_server.central.auth import Credentials
-from mock_server.central.registry_tests import DEFAULT_RULES, ProbeRule
+from mock_server.central.registry_tests import DEFAULT_RULES, RegistryTestRule
 from mock_server.contract.tables import VERSIONS
-from mock_server.simulation.faults import Trouble
+from mock_server.simulation.faults import Fault
 from mock_server.state import scenarios
 from mock_server.state.memory import MEMORY
 
@@ -24,18 +24,18 @@ class Settings:
     `version`: the release of Central to play. `as_deployed`: where the published document and
     deployed Central disagree, follow Central. `auth`: ask for credentials. `managed`: play the
     managed service. `empty`: start without the integrations of a fresh Central. `strict`: refuse
-    what the contract does not promise. `validation`: "full" lets openapi-core judge every request
+    what the contract does not promise. `validation`: "full" lets openapi-core validate every request
     and answer, "fast" only those that a compiled validator does not accept. `seed`: the same ids
     at each start. `cors`: the origin that browsers may call from. `namespace`: where Central runs.
-    `probe_rules`: how registry tests end, by host. `fatal_answers`: raise when an answer breaks
-    the contract, instead of logging it. `faults`: names of faults to plant. `companions`: answer
+    `registry_tests`: how registry tests end, by host. `fatal_answers`: raise when an answer breaks
+    the contract, instead of logging it. `mutants`: names of mutants to apply. `companions`: answer
     the paths beside the image integrations that the web UI and scripts ask for. `ui`: folder of a
     production build of the web UI to serve. `upstream`: a Central that everything else is passed
     to; `upstream_ca`: file of the certificates to trust there, `upstream_insecure`: trust any.
 
-    `scenario`: the named state to start with; `load`: a file to start from instead. `troubles`: what
-    requests meet from the start. `journal`: how many requests each world remembers. `world_ttl`: seconds
-    after which a world that nobody uses is freed; `max_worlds`: how many there can be. `control`: offer
+    `scenario`: the named state to start with; `load`: a file to start from instead. `faults`: what
+    requests meet from the start. `journal`: how many requests each sandbox remembers. `sandbox_ttl`: seconds
+    after which a sandbox that nobody uses is freed; `max_sandboxes`: how many there can be. `control`: offer
     the control calls; `control_token`: the bearer token that they ask for.
 
     `store`: where integrations are kept, "memory" or the URL of a Redis or Valkey that replicas share;
@@ -53,15 +53,15 @@ class Settings:
     seed: int | None = None
     cors: str | None = None
     namespace: str = "stackrox"
-    probe_rules: tuple[ProbeRule, ...] = DEFAULT_RULES
+    registry_tests: tuple[RegistryTestRule, ...] = DEFAULT_RULES
     fatal_answers: bool = False
-    faults: tuple[str, ...] = ()
+    mutants: tuple[str, ...] = ()
     scenario: str = scenarios.DEFAULT
     load: Path | None = None
-    troubles: tuple[Trouble, ...] = ()
+    faults: tuple[Fault, ...] = ()
     journal: int = 1000
-    world_ttl: float = 600.0
-    max_worlds: int = 10_000
+    sandbox_ttl: float = 600.0
+    max_sandboxes: int = 10_000
     control: bool = True
     control_token: str | None = None
     store: str = field(default=MEMORY, repr=False)  # the URL may hold a password
@@ -82,8 +82,8 @@ class Settings:
         _check_store(self)
         if self.cors is not None:
             _check_origin(self.cors)
-        if not self.world_ttl > 0:  # a NaN is not, either
-            raise ValueError(f"world_ttl: {self.world_ttl} is not a time above 0")
+        if not self.sandbox_ttl > 0:  # a NaN is not, either
+            raise ValueError(f"sandbox_ttl: {self.sandbox_ttl} is not a time above 0")
         if self.ui is not None and not (self.ui / "index.html").is_file():
             raise ValueError(f"ui: {self.ui} has no index.html; give the folder of a production build of the UI")
         if self.upstream is not None:
@@ -110,9 +110,9 @@ def _check_store(settings: Settings) -> None:
         )
     if not re.fullmatch(r"[A-Za-z0-9._~-]{1,100}", settings.store_prefix):
         raise ValueError(f"store_prefix: {settings.store_prefix!r} is not 1 to 100 letters, digits or any of . _ ~ -")
-    if settings.faults:
+    if settings.mutants:
         raise ValueError(
-            "faults are planted in a store in memory: faults and a store that is shared do not go together"
+            "mutants are applied in a store in memory: mutants and a store that is shared do not go together"
         )
 
 

@@ -52,7 +52,7 @@ def read_after_create(central: Central) -> None:
 
 
 def _sent_part(value: Any, sent: Any) -> Any:
-    """Give the part of an answer that was sent; zero values and the rest are other checks' matter."""
+    """Return the part of an answer that was sent; zero values and the rest are other checks' matter."""
     if not isinstance(value, dict) or not isinstance(sent, dict):
         return value
     return {key: _sent_part(value.get(key), each) for key, each in sent.items() if each}

@@ -51,7 +51,7 @@ class Clients:
         self.pool.shutdown()
 
     def rounds(self) -> Iterator[Any]:
-        """Give the rounds of this profile, each to be entered; what fails after a round went well is intermittent."""
+        """Return the rounds of this profile, each to be entered; what fails after a round went well is intermittent."""
         return (_round(number) for number in range(ROUNDS[self.central.options.profile]))
 
     def at_once(self, sends: Sequence[Send], watch: Send | None = None) -> list[Reply]:
@@ -91,7 +91,7 @@ def _round(number: int) -> Iterator[int]:
 
 
 def creates(central: Central, bodies: Sequence[Body]) -> list[Send]:
-    """Give a request for each integration that creates it."""
+    """Return a request for each integration that creates it."""
     return [partial(central.create, body) for body in bodies]
 
 
@@ -200,7 +200,7 @@ def updates_at_once(central: Central) -> None:
 
 
 def _version(central: Central, body: Body, mark: str) -> Body:
-    """Give an integration whose every text says which version it is of."""
+    """Return an integration whose every text says which version it is of."""
     member = central.contract.types[body["type"]].member
     config = body[member] | {"endpoint": f"v{mark}.example.com"}
     for name in ("username", "grpcEndpoint"):

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from contract_tests.checks.registry import check
 from contract_tests.engine.central import Central, created_id, shown
-from contract_tests.engine.failures import CheckFailed, Unmet
+from contract_tests.engine.failures import CheckFailed, PreconditionFailed
 from contract_tests.engine.integrations import Body, read_answer
 from contract_tests.engine.transport import Reply
 from contract_tests.oracle.model import any_text
@@ -151,7 +151,7 @@ _NOTHING = object()
 
 
 def _harmless(central: Central, body: Any) -> Any:
-    """Give the body a name of its own, and let the target contact nothing; without a body give `_NOTHING`."""
+    """Return the body a name of its own, and let the target contact nothing; without a body give `_NOTHING`."""
     if not isinstance(body, dict):
         return body if isinstance(body, (list, str, int, float, bool)) else _NOTHING
     changed = dict(body)
@@ -187,7 +187,7 @@ def _stored_at_most(central: Central, name: str, number: int) -> None:
     reply = central.list(f"?name={quote(name)}")
     items = reply.object.get("integrations")
     if reply.status != 200 or not isinstance(items, list):
-        raise Unmet("list", f"the list by name answered {shown(reply)}")
+        raise PreconditionFailed("list", f"the list by name answered {shown(reply)}")
     named = [item for item in items if isinstance(item, dict) and item.get("name") == name]
     shape = re.sub(r"^.*-\d+", "…", name) or name
     central.true(

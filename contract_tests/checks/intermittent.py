@@ -43,7 +43,7 @@ def _regularly(turns: Sequence[int]) -> str:
 
 
 def rounds(central: Central, default: int) -> int:
-    """Give how often to repeat."""
+    """Return how often to repeat."""
     return default * 5 if central.options.profile == "deep" else default
 
 

@@ -136,7 +136,7 @@ def _times_again(central: Central, exchange: Exchange, times: int) -> list[float
 
 
 def _path_again(central: Central, exchange: Exchange, value: Any) -> str:
-    """Give the path of a request like one of the run; what it needs is created."""
+    """Return the path of a request like one of the run; what it needs is created."""
     if b"already exists" in exchange.reply and isinstance(value, dict):
         value.get("config", value)["name"] = central.created()[1]["name"]
     is_of_one = exchange.path.startswith(f"{COLLECTION}/") and "/test" not in exchange.path
@@ -150,7 +150,7 @@ def _path_again(central: Central, exchange: Exchange, value: Any) -> str:
 
 
 def _renamed(central: Central, exchange: Exchange) -> Any:
-    """Give what was sent, under a new name that is as long; None where it was no JSON object."""
+    """Return what was sent, under a new name that is as long; None where it was no JSON object."""
     value = read_json(exchange.body)
     if not isinstance(value, dict):
         return None
@@ -190,7 +190,7 @@ def _see_none_regular(central: Central, slow: Sequence[Exchange], usual: float) 
 
 
 def _alike(exchanges: Sequence[Exchange]) -> list[Exchange]:
-    """Give the most answers that took nearly the same time."""
+    """Return the most answers that took nearly the same time."""
     ordered = sorted(exchanges, key=lambda each: each.elapsed)
     groups = (
         [each for each in ordered[start:] if each.elapsed < _ALIKE * ordered[start].elapsed]
@@ -261,7 +261,7 @@ _FEW, _MANY = 6, 12
 
 
 def _costs_so_far(exchanges: Sequence[Exchange]) -> tuple[dict[str, float], dict[str, float]]:
-    """Give the seconds that operations took while few and while many integrations of the run were stored."""
+    """Return the seconds that operations took while few and while many integrations of the run were stored."""
     few: dict[str, list[float]] = defaultdict(list)
     many: dict[str, list[float]] = defaultdict(list)
     stored = 0
@@ -290,7 +290,7 @@ def _grown(few: dict[str, float], many: dict[str, float], more: int) -> Iterator
 
 
 def _costs(central: Central) -> dict[str, float]:
-    """Give the seconds that each operation takes."""
+    """Return the seconds that each operation takes."""
     found: dict[str, list[float]] = defaultdict(list)
     for _ in range(5):
         mark = len(central.transport.exchanges)

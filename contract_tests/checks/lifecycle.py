@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from contract_tests.checks.registry import check
 from contract_tests.engine.central import Central, Shared, shown
-from contract_tests.engine.failures import CheckFailed, Unmet
+from contract_tests.engine.failures import CheckFailed, PreconditionFailed
 from contract_tests.engine.integrations import SERVICE_ACCOUNT, Body
 from contract_tests.oracle.model import differences, expected, listed, see_listed, see_same, see_stored
 from mock_server.contract.tables import Message
@@ -27,7 +27,7 @@ _kept: WeakKeyDictionary[Shared, tuple[str, Body, float]] = WeakKeyDictionary()
 
 
 def filtered(central: Central, query: str) -> list[str]:
-    """Give the ids that the list answers for a query."""
+    """Return the ids that the list answers for a query."""
     items = central.list(query).object.get("integrations")
     return [str(item.get("id")) for item in items] if isinstance(items, list) else ["the answer is no list"]
 
@@ -154,7 +154,7 @@ def many_kept(central: Central) -> None:
         replies = [central.create(body) for body in bodies]
         bad = [reply for reply in replies if reply.status != 200 or not reply.object.get("id")]
         if len(bad) == number:
-            raise Unmet("create", f"creating answered {shown(bad[0])}")
+            raise PreconditionFailed("create", f"creating answered {shown(bad[0])}")
         if bad:
             what = f"{len(bad)} of {number} creates were refused"
             raise CheckFailed(what, expected={"status": 200}, got=shown(bad[0]), intermittent=True)
@@ -201,7 +201,7 @@ def update_read_back(central: Central) -> None:
         ids: dict[str, str] = {}
         sent: dict[str, Body] = {}
         for type in types:
-            ids[type], body = central.take_over(type) or central.created_from(turned(central, type, 0))
+            ids[type], body = central.claim(type) or central.created_from(turned(central, type, 0))
             sent[ids[type]] = body
         for turn in (1,) if central.quick else (1, 2, 3, 4):
             # A quick run has one turn: each type is updated in one of the two ways.
@@ -247,7 +247,7 @@ def _switched(central: Central, type: str) -> None:
 
 
 def turned(central: Central, type: str, turn: int) -> Body:
-    """Give an integration of a type of which every field differs from that of the turn before."""
+    """Return an integration of a type of which every field differs from that of the turn before."""
     known = central.contract.types[type]
     message = central.contract.integration.by_name[known.member].message
     assert message is not None  # a config member is a message

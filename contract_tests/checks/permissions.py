@@ -14,7 +14,7 @@ from typing import Any
 
 from contract_tests.checks.registry import check
 from contract_tests.engine.central import Central, shown
-from contract_tests.engine.failures import CheckFailed, Skip, Unmet
+from contract_tests.engine.failures import CheckFailed, PreconditionFailed, Skip
 from contract_tests.engine.transport import COLLECTION, Reply
 
 Caller = Mapping[str, Any]
@@ -39,12 +39,12 @@ def header(text: str) -> Caller:
 
 
 def basic(text: str) -> str:
-    """Give the header of basic credentials."""
+    """Return the header of basic credentials."""
     return "Basic " + base64.b64encode(text.encode()).decode()
 
 
 def asked_for(central: Central) -> str:
-    """Give the credentials that the target asks for.
+    """Return the credentials that the target asks for.
 
     Raises:
         Skip: none were given, so it lets everybody in.
@@ -55,7 +55,7 @@ def asked_for(central: Central) -> str:
 
 
 def writes(central: Central, id: str) -> list[tuple[str, Call]]:
-    """Give each operation that needs the permission to write: its name, and a call that would do it on `id`."""
+    """Return each operation that needs the permission to write: its name, and a call that would do it on `id`."""
     other = central.integration()
     return [
         *writes_without_id(central),
@@ -66,7 +66,7 @@ def writes(central: Central, id: str) -> list[tuple[str, Call]]:
 
 
 def writes_without_id(central: Central) -> list[tuple[str, Call]]:
-    """Give those operations of `writes` that look nothing up."""
+    """Return those operations of `writes` that look nothing up."""
     tested = central.integration("scannerv4")
     return [
         ("POST", lambda **how: central.create(central.integration(), **how)),
@@ -76,7 +76,7 @@ def writes_without_id(central: Central) -> list[tuple[str, Call]]:
 
 
 def reads(central: Central) -> list[tuple[str, Call]]:
-    """Give each operation that reads; the id is of any integration that is there."""
+    """Return each operation that reads; the id is of any integration that is there."""
     items = central.list().object.get("integrations")
     ids = [str(items[0].get("id"))] if isinstance(items, list) and items else []
     return [
@@ -177,7 +177,7 @@ def identity_before_lookup(central: Central) -> None:
 
 
 def roleless(central: Central) -> bool:
-    """Tell whether the token without access has no role at all, which Central tells in other words."""
+    """Return whether the token without access has no role at all, which Central tells in other words."""
     if central.options.credentials.no_access is None:
         return False
     return central.text("role-missing") in central.test(central.integration("scannerv4"), role="no-access").message
@@ -261,7 +261,7 @@ def basic_invalid(central: Central) -> None:
 
 
 def _user(authorization: str) -> str:
-    """Give the name of a user who is there, if one was given."""
+    """Return the name of a user who is there, if one was given."""
     scheme, _, coded = authorization.partition(" ")
     if scheme != "Basic":
         return "admin"
@@ -312,7 +312,7 @@ def www_authenticate(central: Central) -> None:
     for caller in central.some([NOBODY, header("Bearer not-a-token"), header("Basic !!!")], 1):
         reply = central.test(central.integration("scannerv4"), **caller)
         if reply.status != 401:
-            raise Unmet("credentials-missing", f"a test without known credentials answered {shown(reply)}")
+            raise PreconditionFailed("credentials-missing", f"a test without known credentials answered {shown(reply)}")
         central.same(reply.headers.get("WWW-Authenticate"), reply.message, "WWW-Authenticate of a 401")
 
 

@@ -21,7 +21,7 @@ from contract_tests.checks.validation import (
     untestable,
 )
 from contract_tests.engine.central import Central
-from contract_tests.engine.failures import Unmet
+from contract_tests.engine.failures import PreconditionFailed
 from contract_tests.engine.integrations import Body, masked, member_of
 from contract_tests.engine.transport import Reply
 from mock_server.contract.tables import MASK, Field, Message
@@ -69,12 +69,12 @@ class Spot(NamedTuple):
 
 
 def keeping(central: Central, sent: Body, credential: str = MASK) -> Body:
-    """Give what a client sends that does not know the credentials."""
+    """Return what a client sends that does not know the credentials."""
     return masked(central.contract.integration, sent, credential)
 
 
 def spots(central: Central, body: Body) -> Iterator[Spot]:
-    """Give each field of the config of a body, those of messages within it too."""
+    """Return each field of the config of a body, those of messages within it too."""
     integration = central.contract.integration
     member = integration.by_name[str(member_of(central.contract, body))]
     assert member.message is not None  # a config member is a message
@@ -91,7 +91,7 @@ def _spots(message: Message, value: Body, place: tuple[str, ...], path: str) -> 
 
 
 def value_at(body: Body, place: tuple[str, ...]) -> Any:
-    """Give the value at a place, None where nothing was sent."""
+    """Return the value at a place, None where nothing was sent."""
     found: Any = body
     for name in place:
         found = found.get(name) if isinstance(found, dict) else None
@@ -99,13 +99,13 @@ def value_at(body: Body, place: tuple[str, ...]) -> Any:
 
 
 def with_value(body: Body, place: tuple[str, ...], value: Any) -> Body:
-    """Give a copy of a body with another value at a place."""
+    """Return a copy of a body with another value at a place."""
     first, rest = place[0], place[1:]
     return body | {first: with_value(body[first], rest, value) if rest else value}
 
 
 def others(spot: Spot, value: Any) -> list[Any]:
-    """Give values that differ from the stored one, in much and in little."""
+    """Return values that differ from the stored one, in much and in little."""
     if spot.field.kind == "bool":
         return [not value]
     if spot.field.kind == "int32":
@@ -163,7 +163,7 @@ def _told(flag: bool | None) -> str:
 
 
 def each_stored(central: Central, variants: Sequence[Variant], **more: Any) -> Iterator[tuple[Stored, Body]]:
-    """Give each variant, stored. In a quick run one integration is all of them, one after the other."""
+    """Return each variant, stored. In a quick run one integration is all of them, one after the other."""
     if central.quick:
         with central.case():
             stored = Stored(central)
@@ -288,7 +288,7 @@ def reconcile_message_kept(central: Central) -> None:
 
 
 def _with_messages(central: Central) -> Iterator[tuple[Stored, Body, tuple[str, ...]]]:
-    """Give integrations that have messages within them, and where."""
+    """Return integrations that have messages within them, and where."""
     robotic = (ROBOTIC[0], ROBOTIC[1] | {"source": SOURCE})
     for stored, sent in each_stored(central, central.some((robotic, AUTHORIZED), 1)):
         places = ("source", "quay.registryRobotCredentials")
@@ -493,7 +493,9 @@ def _nothing_kept_as_nothing(central: Central) -> None:
             empty = made(central, like, changes)
             central.refused(central.put(id, empty), "PUT without the credential", status=500, code=13)
             if not named(central, empty["name"]):
-                raise Unmet("update-not-rolled-back", "an update whose client cannot be built is not stored")
+                raise PreconditionFailed(
+                    "update-not-rolled-back", "an update whose client cannot be built is not stored"
+                )
             text = central.text(rule)
             reply = central.patch(id, keeping(central, empty))
             what = f"of {like} with the mask where no credential is stored"

@@ -97,13 +97,13 @@ def check(
 
 @cache
 def all_checks() -> dict[str, Check]:
-    """Give every check by its id, in the order of worth."""
+    """Return every check by its id, in the order of worth."""
     from contract_tests import checks
 
     for module in pkgutil.iter_modules(checks.__path__):
         importlib.import_module(f"{checks.__name__}.{module.name}")
     order = sorted(_CHECKS.values(), key=_place)
-    return {each.id: _founded(each) for each in order}
+    return {each.id: _with_base_needs(each) for each in order}
 
 
 def _place(each: Check) -> tuple[int, int, str]:
@@ -111,7 +111,7 @@ def _place(each: Check) -> tuple[int, int, str]:
     return GROUPS.index(each.group), -each.worth, each.run.__module__
 
 
-def _founded(each: Check) -> Check:
+def _with_base_needs(each: Check) -> Check:
     """Let a check wait for what all of them stand on, so that one fault is told once."""
     if each.group in ("base", "schema") or not each.writes:
         return each

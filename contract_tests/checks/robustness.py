@@ -73,7 +73,7 @@ HEADERS: tuple[dict[str, str], ...] = (
 
 
 def client_error(reply: Reply, what: str) -> None:
-    """See that a request was answered as the client's fault."""
+    """See that a request was answered as the client's error."""
     if 400 <= reply.status < 500 and reply.message:
         return
     got = {"status": reply.status, "body": reply.text[:300]}
@@ -102,7 +102,7 @@ def lives(central: Central) -> None:
 @check(
     "garbage-refused",
     "robustness",
-    title="A body that is no integration is refused as the client's fault, by every operation that reads one",
+    title="A body that is no integration is refused as the client's error, by every operation that reads one",
     needs=("create",),
 )
 def garbage_refused(central: Central) -> None:

@@ -14,7 +14,7 @@ from contract_tests.checks.reconcile import AUTHORIZED, PLAIN, ROBOTIC, VARIANTS
 from contract_tests.checks.registry import check
 from contract_tests.checks.validation import made
 from contract_tests.engine.central import Central, shown
-from contract_tests.engine.failures import CheckFailed, Unmet
+from contract_tests.engine.failures import CheckFailed, PreconditionFailed
 from contract_tests.engine.integrations import Body, read_answer
 from contract_tests.engine.transport import COLLECTION, Reply
 from contract_tests.oracle.observers import UNMASKED, credentials_of
@@ -34,7 +34,7 @@ WITHOUT: tuple[Variant, ...] = (
 
 
 def every_type(central: Central) -> list[Variant]:
-    """Give variants that together set every credential of every type, each config member first."""
+    """Return variants that together set every credential of every type, each config member first."""
     types = [type for type in central.creatable_types if all(type != known for known, _ in VARIANTS)]
     return [*VARIANTS, ROBOTIC, AUTHORIZED, *((type, {}) for type in types)]
 
@@ -42,7 +42,7 @@ def every_type(central: Central) -> list[Variant]:
 def masked_in(central: Central, integration: Body | None, sent: Body) -> None:
     """See that the mask stands for each credential of what was sent, for those left out too."""
     if integration is None:
-        raise Unmet("list-holds-what-was-created", "an integration that was created is not in the list")
+        raise PreconditionFailed("list-holds-what-was-created", "an integration that was created is not in the list")
     expected = dict(credentials_of(central.contract.integration, read_answer(central.contract, sent, "")))
     found = dict(credentials_of(central.contract.integration, integration))
     if found != expected:
@@ -268,7 +268,7 @@ def refusals_silent(central: Central) -> None:
 
 
 def _places(message: Message, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Give the place of each credential in a message."""
+    """Return the place of each credential in a message."""
     for field in message.fields:
         if field.scrub == "always":
             yield (*place, field.name)
@@ -277,7 +277,7 @@ def _places(message: Message, place: tuple[str, ...] = ()) -> Iterator[tuple[str
 
 
 def _wrong(place: Iterable[str], value: Any) -> Body:
-    """Give a body that holds only this, at its place."""
+    """Return a body that holds only this, at its place."""
     body: Any = value
     for name in reversed(list(place)):
         body = {name: body}
@@ -321,12 +321,12 @@ def credential_in_error(central: Central) -> None:
 
 
 def _digits(central: Central) -> str:
-    """Give ten digits that no way to write a number cuts short: neither end is a zero."""
+    """Return ten digits that no way to write a number cuts short: neither end is a zero."""
     return f"{central.random.randrange(10**8, 10**9)}{central.random.randrange(1, 10)}"
 
 
 def _shows(central: Central, place: tuple[str, ...], value: Any, digits: str) -> bool:
-    """Tell whether the refusal of a value shows it."""
+    """Return whether the refusal of a value shows it."""
     body = _wrong(place, value) | {"name": central.name()}
     method, path, wrap = central.random.choice(
         [
@@ -339,5 +339,5 @@ def _shows(central: Central, place: tuple[str, ...], value: Any, digits: str) ->
     )
     reply = central.send(method, COLLECTION + path, value={"config": body} if wrap else body)
     if reply.status != 400:
-        raise Unmet("field-value", f"{'.'.join(place)} of the wrong JSON type answered {shown(reply)}")
+        raise PreconditionFailed("field-value", f"{'.'.join(place)} of the wrong JSON type answered {shown(reply)}")
     return any(digits in text for text in (reply.text, *reply.headers.values()))

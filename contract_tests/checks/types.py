@@ -199,7 +199,7 @@ TAKEN = (
 
 
 def text_of(central: Central, rule: str, body: Body) -> str:
-    """Give the constant text of a build rule for an integration."""
+    """Return the constant text of a build rule for an integration."""
     type = body["type"]
     shown = f'"{type}"' if rule in ("scanner-type-known", "node-scanner-type-known") else type
     return central.rules[rule].message.partition("{reason}")[0].format(type=shown)

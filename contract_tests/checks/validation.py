@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from contract_tests.checks.registry import LONGER, check
 from contract_tests.engine.central import Central, shown
-from contract_tests.engine.failures import Skip, Unmet
+from contract_tests.engine.failures import PreconditionFailed, Skip
 from contract_tests.engine.integrations import NEEDED, Body, read_answer
 from contract_tests.engine.transport import Reply, is_loopback
 
@@ -74,12 +74,12 @@ LOOK_ALIKES = (
 
 
 def rounds(central: Central) -> range:
-    """Give the rounds of this run's profile."""
+    """Return the rounds of this run's profile."""
     return range(ROUNDS[central.options.profile])
 
 
 def paired(central: Central, *columns: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
-    """Give rows as long as needed for each item of each column to come once, drawn together by chance."""
+    """Return rows as long as needed for each item of each column to come once, drawn together by chance."""
     length = max(len(column) for column in columns)
     drawn = [[column[index % len(column)] for index in range(length)] for column in columns]
     for column in drawn:
@@ -95,12 +95,12 @@ def fresh(central: Central, value: Any) -> Any:
 
 
 def made(central: Central, like: str, changes: Mapping[str, Any]) -> Body:
-    """Give an integration of a type with changes from a table."""
+    """Return an integration of a type with changes from a table."""
     return central.integration(like, **fresh(central, changes))
 
 
 def untestable(central: Central, body: Body) -> Body:
-    """Give a body a category that its type does not have: then its test contacts nothing."""
+    """Return a body a category that its type does not have: then its test contacts nothing."""
     known = central.contract.types.get(str(body.get("type")))
     kept = known.categories if known else ()
     lacking = next(name for name in ("SCANNER", "REGISTRY", "NODE_SCANNER") if name not in kept)
@@ -109,7 +109,7 @@ def untestable(central: Central, body: Body) -> Body:
 
 
 def ways_in(central: Central, id: str) -> list[Way]:
-    """Give every way in for an integration; `id` is one of the check's own.
+    """Return every way in for an integration; `id` is one of the check's own.
 
     Tests are of a category that the type does not have: also a target that lacks the rule in
     question contacts nothing.
@@ -131,7 +131,7 @@ def ways_in(central: Central, id: str) -> list[Way]:
 
 
 def updates(central: Central) -> list[Callable[[str, Body], Reply]]:
-    """Give the two ways to replace an integration with its credentials."""
+    """Return the two ways to replace an integration with its credentials."""
     return [central.put, partial(central.patch, update_password=True)]
 
 
@@ -147,13 +147,13 @@ def reads_as(central: Central, id: str, sent: Body, what: str) -> None:
 
 
 def named(central: Central, name: str) -> list[Any]:
-    """Give the integrations of that name, as the list without a filter shows them."""
+    """Return the integrations of that name, as the list without a filter shows them."""
     items = central.list().object.get("integrations")
     return [item for item in items if item.get("name") == name] if isinstance(items, list) else []
 
 
 def is_managed(central: Central, reply: Reply) -> bool:
-    """Tell whether only the managed service refuses so."""
+    """Return whether only the managed service refuses so."""
     return central.text("ecr-iam-managed") in reply.message
 
 
@@ -246,7 +246,7 @@ def create_rolled_back(central: Central) -> None:
                 body = central.integration(like, **changes)
                 reply = central.create(body)
                 if reply.status < 400:
-                    raise Unmet(rule, f"a create whose client cannot be built: {shown(reply)}")
+                    raise PreconditionFailed(rule, f"a create whose client cannot be built: {shown(reply)}")
                 names.append(body["name"])
         left_alone(central, {}, "creates that failed")
         reply = central.create(central.integration(name=central.random.choice(names)))
@@ -266,7 +266,7 @@ class Place(NamedTuple):
 
 
 def guarded(central: Central) -> list[Place]:
-    """Give each endpoint that the contract guards, and some whose member is not their type's."""
+    """Return each endpoint that the contract guards, and some whose member is not their type's."""
     places = []
     for member in central.contract.integration.members:
         assert member.message is not None  # a config member is a message
@@ -735,7 +735,7 @@ MORE: Mapping[str, Body] = {
 
 
 def _full_and_least(central: Central, like: str) -> tuple[Body, Body]:
-    """Give an integration with every field set, and one with the fewest and all of them changed."""
+    """Return an integration with every field set, and one with the fewest and all of them changed."""
     known = central.contract.types[like]
     full = central.integration(
         like,

@@ -177,7 +177,7 @@ def long_values_kept(central: Central) -> None:
 
 
 def _long(central: Central, type: str, length: int) -> Body:
-    """Give an integration each of whose strings has `length` characters, where Central has a use for it."""
+    """Return an integration each of whose strings has `length` characters, where Central has a use for it."""
     body = central.integration(type)
     member = member_of(central.contract, body) or ""
     fields = {field.name: field for field in central.contract.message(_schema_of(central, member)).fields}

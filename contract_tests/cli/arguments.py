@@ -88,7 +88,7 @@ def unknown_check(name: str) -> str:
 
 
 def complete_check(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
-    """Give a shell the checks that begin so."""
+    """Return a shell the checks that begin so."""
     from contract_tests.checks.registry import all_checks
 
     return [name for name in all_checks() if name.startswith(begun)]
@@ -217,7 +217,7 @@ def _with(options: Sequence[Callable[[Any], Any]], command: Any) -> Any:
 
 
 def parsed(url: str, words: Sequence[str]) -> Options:
-    """Give the options of a run against `url` that words of a command line choose.
+    """Return the options of a run against `url` that words of a command line choose.
 
     Raises:
         click.UsageError: a word is no option, or its value is none.
@@ -300,7 +300,7 @@ def _secret(path: Path | None, variable: str) -> str | None:
 
 
 def bearer(path: Path | None, variable: str) -> str | None:
-    """Give the Authorization header for a token that a file or the environment holds, None where neither does.
+    """Return the Authorization header for a token that a file or the environment holds, None where neither does.
 
     Raises:
         click.UsageError: what is there cannot be a token.

@@ -134,7 +134,7 @@ def _checked(url: str | None, *, as_deployed: bool, run_id: str | None, **chosen
 
 
 def _interrupted(url: str | None, state_dir: Path) -> str:
-    """Say what a run that was interrupted has left: it cleans up, unless it is interrupted in that, too."""
+    """Return what a run that was interrupted has left: it cleans up, unless it is interrupted in that, too."""
     ours = f'"pid": {os.getpid()}}}'
     if any(ours in ledger.read_text("utf-8") for ledger in state_dir.glob("*.ledger")):
         return f"Interrupted; `central-contract clean {url}` deletes what the run may have left."
@@ -169,7 +169,7 @@ def list_checks() -> None:
 @main.command()
 @click.argument("check_id", metavar="CHECK", shell_complete=complete_check)
 def explain(check_id: str) -> None:
-    """Say what a check sees to, and where its rule comes from."""
+    """Return what a check sees to, and where its rule comes from."""
     from contract_tests.checks.registry import all_checks
     from contract_tests.oracle.observers import OBSERVED
 

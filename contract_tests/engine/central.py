@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from contract_tests.engine import integrations
-from contract_tests.engine.failures import CheckFailed, Skip, Unmet
+from contract_tests.engine.failures import CheckFailed, PreconditionFailed, Skip
 from contract_tests.engine.integrations import Body
 from contract_tests.engine.options import Options
 from contract_tests.engine.transport import COLLECTION, Exchange, Reply, Transport
@@ -52,27 +52,27 @@ class Central:
     # -- names and credentials --------------------------------------------------------------------
 
     def name(self, ending: str = "") -> str:
-        """Give a name that no other request of any run has."""
+        """Return a name that no other request of any run has."""
         return f"{self.transport.name_prefix}{self.check}-{self._next()}{ending}"
 
     def secret(self) -> str:
-        """Give a credential that no other request has, to be recognised wherever it shows."""
+        """Return a credential that no other request has, to be recognised wherever it shows."""
         return self.shared.canary(self.check, self._next())
 
     def _next(self) -> int:
-        """Give a number that the check has not given before, in no pass of the run."""
+        """Return a number that the check has not given before, in no pass of the run."""
         self._serial += 1
         self.shared.serials[self.check] = self._serial
         return self._serial
 
     def unknown_id(self) -> str:
-        """Give an id that no integration has."""
+        """Return an id that no integration has."""
         id = str(uuid.UUID(int=self.random.getrandbits(128), version=4))
         self.transport.invented.add(id)
         return id
 
     def integration(self, like: str = "docker", /, **changes: Any) -> Body:
-        """Give an integration of the type `like` that Central takes, all fields of its config set.
+        """Return an integration of the type `like` that Central takes, all fields of its config set.
 
         `changes` replace fields of it (None takes a field out); a dict under the member's name
         changes fields of the config.
@@ -103,7 +103,7 @@ class Central:
         return self.quick and self.options.workers == 1 and self.options.max_live >= _ROOM
 
     def some(self, items: Iterable[Item], few: int, usual: int | None = None) -> Sequence[Item]:
-        """Give a few of the items in a quick run, `usual` many (or all) in a default one, all in a deep one.
+        """Return a few of the items in a quick run, `usual` many (or all) in a default one, all in a deep one.
 
         They are drawn by chance and keep their order.
         """
@@ -157,7 +157,7 @@ class Central:
         return self.send("GET", COLLECTION + query, **request)
 
     def listed(self) -> dict[str, Body]:
-        """Give the check's integrations in the list as they are shown there, by id."""
+        """Return the check's integrations in the list as they are shown there, by id."""
         items = self.list().object.get("integrations")
         own = re.compile(rf"{re.escape(self.transport.name_prefix + self.check)}-[0-9]")
         return {
@@ -195,7 +195,7 @@ class Central:
         """Create an integration that Central takes, and give its id and what was sent.
 
         Raises:
-            Unmet: it was not created, which is the matter of the check `create`.
+            PreconditionFailed: it was not created, which is the matter of the check `create`.
         """
         return self.created_from(self.integration(like, **changes))
 
@@ -232,7 +232,7 @@ class Central:
         self.shared.standing[sent["type"]] = id, sent, self.history[-1]
 
     def standing(self, type: str) -> tuple[str, Body]:
-        """Give an integration of a type that stands already, to be read only; else create one."""
+        """Return an integration of a type that stands already, to be read only; else create one."""
         found = self.shared.standing.get(type) if self.keeps else None
         if found is None:
             return self.created(type)
@@ -240,8 +240,8 @@ class Central:
         self.history.append(creation)
         return id, sent
 
-    def take_over(self, type: str) -> tuple[str, Body] | None:
-        """Give an integration of a type that stands already, from now on this check's; None where there is none."""
+    def claim(self, type: str) -> tuple[str, Body] | None:
+        """Return an integration of a type that stands already, from now on this check's; None where there is none."""
         found = self.shared.standing.pop(type, None) if self.keeps else None
         if found is None:
             return None
@@ -258,7 +258,7 @@ class Central:
     # -- expectations -----------------------------------------------------------------------------
 
     def rule(self, id: str) -> Rule:
-        """Give a rule of the contract.
+        """Return a rule of the contract.
 
         Raises:
             Skip: the release of Central that the target plays does not have it.
@@ -269,7 +269,7 @@ class Central:
         return rule
 
     def text(self, rule: str, **values: object) -> str:
-        """Give the text of a rule as it stands in a message, without what surrounds it."""
+        """Return the text of a rule as it stands in a message, without what surrounds it."""
         found = self.rules[rule]
         return found.message.format(**values) + _SUFFIXES.get(found.kind, "")
 
@@ -294,7 +294,7 @@ class Central:
         """See that a request was taken (200); with `need`, failing is the matter of that check."""
         if reply.status != 200:
             if need:
-                raise Unmet(need, f"{what}: {shown(reply)}")
+                raise PreconditionFailed(need, f"{what}: {shown(reply)}")
             raise CheckFailed(what, expected={"status": 200}, got=shown(reply))
 
     def same(self, got: Any, expected: Any, what: str, *, masks: bool = False) -> None:
@@ -326,7 +326,7 @@ class Central:
         start = len(self.history)
         try:
             yield
-        except (CheckFailed, Unmet):
+        except (CheckFailed, PreconditionFailed):
             for first, last in reversed(self._attempts):
                 del self.history[first:last]
             raise
@@ -351,19 +351,19 @@ class Shared:
 
 
 def created_id(reply: Reply) -> str:
-    """Give the id that the answer to a create tells.
+    """Return the id that the answer to a create tells.
 
     Raises:
-        Unmet: it was not created, or the answer has no id, which is the matter of the check `create`.
+        PreconditionFailed: it was not created, or the answer has no id, which is the matter of the check `create`.
     """
     id = reply.object.get("id")
     if reply.status != 200 or not isinstance(id, str) or not id:
-        raise Unmet("create", f"a create was answered {shown(reply)}")
+        raise PreconditionFailed("create", f"a create was answered {shown(reply)}")
     return id
 
 
 def shown(reply: Reply) -> dict[str, Any]:
-    """Give the part of an answer that a failure shows."""
+    """Return the part of an answer that a failure shows."""
     return {"status": reply.status, "body": reply.json if reply.json is not None else reply.text[:500]}
 
 

@@ -34,7 +34,7 @@ def see_to(url: str) -> None:
 
 
 def database(central: Central) -> ExampleDatabase | None:
-    """Give where a check keeps its examples: apart from other checks and releases, whose inputs are drawn otherwise."""
+    """Return where a check keeps its examples, apart from other checks and releases."""
     url = central.options.examples
     if url is None:
         return None

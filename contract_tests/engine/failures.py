@@ -24,7 +24,7 @@ class CheckFailed(AssertionError):  # noqa: N818 (reads as the outcome)
         self.intermittent = intermittent
 
 
-class Unmet(Exception):  # noqa: N818
+class PreconditionFailed(Exception):  # noqa: N818
     """The check could not come to its matter, because what check `need` sees to does not hold.
 
     It counts as skipped when `need` failed, and as a failure of its own when nothing else did.

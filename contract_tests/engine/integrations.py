@@ -38,7 +38,7 @@ def member_of(contract: Contract, integration: Mapping[str, Any]) -> str | None:
 
 
 def config_for(type: str, secret: Callable[[], str]) -> tuple[str, Body]:
-    """Give the member of a type and a config that Central takes, every field of it set.
+    """Return the member of a type and a config that Central takes, every field of it set.
 
     `secret` gives a new credential at each call.
     """
@@ -126,7 +126,7 @@ def hidden(contract: Contract, value: Any) -> Any:
 
 
 def read_answer(contract: Contract, sent: Mapping[str, Any], id: str) -> Body:
-    """Give what a read of `sent` must answer once it is stored under `id`."""
+    """Return what a read of `sent` must answer once it is stored under `id`."""
     answer = masked(contract.integration, whole(contract.integration, sent))
     numbers = contract.categories
     answer["categories"] = sorted(answer["categories"], key=lambda name: numbers.get(name, name))

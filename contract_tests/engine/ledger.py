@@ -79,7 +79,7 @@ class Leftover:
 
     @property
     def alive(self) -> bool:
-        """Tell whether the run is still going on."""
+        """Return whether the run is still going on."""
         if self.pid == os.getpid():
             return True
         try:
@@ -92,7 +92,7 @@ class Leftover:
 
 
 def leftovers(folder: Path, target: str) -> Iterator[Leftover]:
-    """Give the ledgers of runs against `target` that ended without cleaning up."""
+    """Return the ledgers of runs against `target` that ended without cleaning up."""
     for path in sorted(folder.glob("*.ledger")):
         found = Leftover(path)
         if found.target == target and not found.alive:

@@ -11,7 +11,7 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """Give a value that JSON can hold."""
+    """Return a value that JSON can hold."""
     if isinstance(value, Mapping):
         return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
@@ -55,7 +55,7 @@ _MOST_LINES = 120
 
 
 def diff(expected: Any, got: Any) -> list[str]:
-    """Give the lines that differ, marked `-` (expected) and `+` (got), with some that do not around them."""
+    """Return the lines that differ, marked `-` (expected) and `+` (got), with some that do not around them."""
     if expected is None and got is None:
         return []
     wanted, came = _lines(_matched(expected, got)), _lines(got)
@@ -80,7 +80,7 @@ def diff(expected: Any, got: Any) -> list[str]:
 
 
 def changed(lines: Iterable[str]) -> tuple[str, ...]:
-    """Give the lines of a diff that differ, without their values: what alike failures have in common."""
+    """Return the lines of a diff that differ, without their values: what alike failures have in common."""
     return tuple(without_values(line) for line in lines if line[0] in "-+")
 
 

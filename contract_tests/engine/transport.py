@@ -328,7 +328,7 @@ class Transport:
     # -- secrets ----------------------------------------------------------------------------------
 
     def _without_secret(self, value: str) -> str:
-        """Give a header as it may be shown; a check may have sent a secret with a change to it."""
+        """Return a header as it may be shown; a check may have sent a secret with a change to it."""
         secrets = [role.partition(" ")[2].lower() for role in self._roles.values() if role]
         halves = [half for each in secrets for half in (each[: len(each) // 2], each[len(each) // 2 :])]
         shown = self._without_secrets(value.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
@@ -343,7 +343,7 @@ class Transport:
 
 
 def read_json(content: bytes) -> Any:
-    """Give what JSON text says, None where it is none: JSON is UTF-8, begins with no mark and has no NaN.
+    """Return what JSON text says, None where it is none: JSON is UTF-8, begins with no mark and has no NaN.
 
     What is nested too deep to be read counts as none.
     """
@@ -361,7 +361,7 @@ _JSON = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def _retry_after(reply: Reply) -> float | None:
-    """Give the seconds that a busy target asks to wait, None where it does not."""
+    """Return the seconds that a busy target asks to wait, None where it does not."""
     if reply.status not in (429, 503) or "Retry-After" not in reply.headers:
         return None
     try:
@@ -371,18 +371,18 @@ def _retry_after(reply: Reply) -> float | None:
 
 
 def credentials_refused(*, given: bool) -> str:
-    """Say what a target does that answers 401 or 403, with or without credentials `given`."""
+    """Return what a target does that answers 401 or 403, with or without credentials `given`."""
     return "refuses the credentials" if given else "asks for credentials (--token-file, --basic-file)"
 
 
 def is_loopback(url: str) -> bool:
-    """Tell whether a URL leads to this machine."""
+    """Return whether a URL leads to this machine."""
     host = urlsplit(url).hostname or ""
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def reason(failure: Exception | None) -> str:
-    """Say what went wrong at the bottom of an error of requests."""
+    """Return what went wrong at the bottom of an error of requests."""
     cause: BaseException | None = failure
     while cause is not None and (cause.__cause__ or cause.__context__) is not None:
         cause = cause.__cause__ or cause.__context__
@@ -390,7 +390,7 @@ def reason(failure: Exception | None) -> str:
 
 
 def _way_out(failure: Exception) -> str:
-    """Say what a user can do about a target that cannot be reached, where something can be done here."""
+    """Return what a user can do about a target that cannot be reached, where something can be done here."""
     text = str(failure)
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return "; --ca-file FILE trusts an authority of yours, --insecure any certificate"

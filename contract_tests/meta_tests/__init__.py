@@ -1,1 +1,1 @@
-"""The harness, tried on the mock: green on a healthy one, red by the right check on a faulty one."""
+"""The harness, tried on the mock: green on a healthy one, red by the right check on a mutated one."""

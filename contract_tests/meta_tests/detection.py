@@ -1,4 +1,4 @@
-"""Run the whole harness against every planted fault and write down what it finds.
+"""Run the whole harness against every mutant and write down what it finds.
 
     python -m contract_tests.meta_tests.detection --profile quick
     python -m contract_tests.meta_tests.detection --profile default --schemathesis 1 -o docs/detection.md
@@ -24,40 +24,40 @@ from typing import Any
 import click
 
 from contract_tests.engine.options import PROFILES
-from contract_tests.meta_tests.planted import hurried, judged
+from contract_tests.meta_tests.mutant_runs import hurried, verdict_on
 from mock_server.central.auth import Credentials
 from mock_server.contract import tables as contracts
-from mock_server.mutants import KINDS, Fault, all_faults, find
+from mock_server.mutants import KINDS, Mutant, all_mutants, find
 from mock_server.serving.server import running
 from mock_server.settings import Settings
 
 HARNESS, SCHEMATHESIS = "harness", "schemathesis"
 
 _SECONDS = 60
-"""What schemathesis is given for one fault."""
+"""What schemathesis is given for one mutant."""
 
 _SHARES = (50, 90)
-"""Per cent of the faults that a profile names, to tell how soon they are found."""
+"""Per cent of the mutants that a profile names, to tell how soon they are found."""
 
 _EXCLUDED = ("positive_data_acceptance", "negative_data_rejection", "unsupported_method")
-"""Checks of schemathesis that call Central's own ways faults: a reader that takes much, 501 for a wrong method."""
+"""Checks of schemathesis that call Central's own ways mutants: a reader that takes much, 501 for a wrong method."""
 
 
 def by_harness(name: str, profile: str) -> dict[str, Any]:
-    """Run the harness against one fault."""
-    fault = find(name)
+    """Run the harness against one mutant."""
+    mutant = find(name)
     try:
-        with hurried(fault) as options:
-            verdict = judged(fault, profile=profile, seed=1, **options)
+        with hurried(mutant) as options:
+            verdict = verdict_on(mutant, profile=profile, seed=1, **options)
     except Exception as error:  # noqa: BLE001 (a table with a gap is better than none)
         return {"named": False, "others": [], "touched": [], "requests": 0, "seconds": 0, "errors": [repr(error)]}
     return asdict(verdict)
 
 
 def by_schemathesis(name: str, baseline: str) -> dict[str, Any]:
-    """Run schemathesis against one fault; red is what it does not say of a healthy mock."""
-    fault = find(name)
-    with running(Settings(seed=1, faults=(name,), **{**fault.settings, "auth": True})) as mock:
+    """Run schemathesis against one mutant; red is what it does not say of a healthy mock."""
+    mutant = find(name)
+    with running(Settings(seed=1, mutants=(name,), **{**mutant.settings, "auth": True})) as mock:
         return _schemathesis(mock.url, Path(baseline))
 
 
@@ -94,38 +94,38 @@ def _baseline(path: Path) -> None:
 # -- the table ---------------------------------------------------------------------------------------
 
 
-def table(faults: Iterable[Fault], results: dict[str, Any]) -> str:
+def table(mutants: Iterable[Mutant], results: dict[str, Any]) -> str:
     """Write the results as Markdown."""
-    faults = list(faults)
+    mutants = list(mutants)
     runs = {profile: results[f"{HARNESS} {profile}"] for profile in PROFILES if f"{HARNESS} {profile}" in results}
     other = results.get(SCHEMATHESIS, {})
     lines = [
         "# What the harness finds",
         "",
-        "Every planted fault, one whole run for each profile, seed 1. *Named*: red by the check that the fault is for.",
-        "Requests and seconds are what a run had sent and taken when the fault had shown (all of it where none did).",
-        "*Also red* are further checks of the last profile. Seconds of faults that only wait are a thirtieth of a",
+        "Every mutant, one whole run for each profile, seed 1. *Named*: red by the check that the mutant is for.",
+        "Requests and seconds are what a run had sent and taken when the mutant had shown (all of it where none did).",
+        "*Also red* are further checks of the last profile. Seconds of mutants that only wait are a thirtieth of a",
         "second here, and the limit of the run with them. Plain `schemathesis run` has all its checks but those that",
-        "call Central's own ways faults, and is red where it says more than of a healthy mock; `?` was not tried.",
+        "call Central's own ways mutants, and is red where it says more than of a healthy mock; `?` was not tried.",
         "",
         "Made by `python -m contract_tests.meta_tests.detection`, which runs and writes it anew; do not edit.",
         "",
-        *_totals(faults, runs, other),
+        *_totals(mutants, runs, other),
         "",
         *_row("profile", *(f"{share} % of what it names shows within" for share in _SHARES)),
         *_row(*["---"] * (1 + len(_SHARES))),
         *(line for profile, run in runs.items() for line in _row(profile, *_within(run))),
         "",
-        *_row("fault", "kind", "check", *(f"{each}: requests, seconds" for each in runs), "also red", SCHEMATHESIS),
+        *_row("mutant", "kind", "check", *(f"{each}: requests, seconds" for each in runs), "also red", SCHEMATHESIS),
         *_row(*["---"] * (5 + len(runs))),
     ]
-    for fault in faults:
-        seen = [run.get(fault.name) for run in runs.values()]
+    for mutant in mutants:
+        seen = [run.get(mutant.name) for run in runs.values()]
         red = [*seen[-1]["touched"], *seen[-1]["others"]] if seen and seen[-1] else []
-        theirs = other.get(fault.name)
+        theirs = other.get(mutant.name)
         found = theirs["what"] or "red" if theirs and theirs["found"] else "-" if theirs else "?"
         lines += _row(
-            f"`{fault.name}`", fault.kind, f"`{fault.check}`", *map(_told_short, seen), _shortened(red), found
+            f"`{mutant.name}`", mutant.kind, f"`{mutant.check}`", *map(_told_short, seen), _shortened(red), found
         )
     return "\n".join(lines) + "\n"
 
@@ -150,12 +150,12 @@ def _shortened(checks: list[str]) -> str:
     return ", ".join(f"`{each}`" for each in checks[:3]) + more
 
 
-def _totals(faults: list[Fault], runs: dict[str, Any], other: dict[str, Any]) -> Iterable[str]:
-    """Give a row for each kind of fault; counts are of those that were tried."""
-    yield from _row("kind", "faults", *(f"{each}: found, named" for each in runs), SCHEMATHESIS)
+def _totals(mutants: list[Mutant], runs: dict[str, Any], other: dict[str, Any]) -> Iterable[str]:
+    """Return a row for each kind of mutant; counts are of those that were tried."""
+    yield from _row("kind", "mutants", *(f"{each}: found, named" for each in runs), SCHEMATHESIS)
     yield from _row(*["---"] * (3 + len(runs)))
     for kind in (*KINDS, "all"):
-        some = [each.name for each in faults if kind in (each.kind, "all")]
+        some = [each.name for each in mutants if kind in (each.kind, "all")]
         cells = [_share([run[name] for name in some if name in run]) for run in runs.values()]
         theirs = [other[name]["found"] for name in some if name in other]
         yield from _row(kind, str(len(some)), *cells, f"{sum(theirs)} of {len(theirs)}" if theirs else "")
@@ -181,10 +181,12 @@ def _share(seen: list[dict[str, Any]]) -> str:
 @click.command()
 @click.option("--profile", default="default", type=click.Choice(PROFILES), show_default=True)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Markdown file to write.")
-@click.option("--schemathesis", "every", type=click.IntRange(1), help="Run schemathesis against every n-th fault, too.")
+@click.option(
+    "--schemathesis", "every", type=click.IntRange(1), help="Run schemathesis against every n-th mutant, too."
+)
 @click.option("--only-write", is_flag=True, help="Run nothing: write the table of what is kept.")
-@click.option("--fault", "names", multiple=True, help="Only these faults, again.")
-@click.option("--workers", default=2, show_default=True, help="Faults tried at the same time.")
+@click.option("--mutant", "names", multiple=True, help="Only these mutants, again.")
+@click.option("--workers", default=2, show_default=True, help="Mutants tried at the same time.")
 @click.option(
     "--cache",
     default=Path(".detection.json"),
@@ -202,21 +204,21 @@ def main(
     workers: int,
     cache: Path,
 ) -> None:
-    """Run the whole harness against every planted fault."""
+    """Run the whole harness against every mutant."""
     results: dict[str, Any] = json.loads(cache.read_text("utf-8")) if cache.exists() else {}
     try:
-        faults = [find(name) for name in names] if names else list(all_faults().values())
+        mutants = [find(name) for name in names] if names else list(all_mutants().values())
     except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--fault") from None
+        raise click.BadParameter(str(error), param_hint="--mutant") from None
     fill = partial(_fill, results, workers=workers, cache=cache)
     if not only_write:
-        fill(f"{HARNESS} {profile}", faults, partial(by_harness, profile=profile), again=bool(names))
+        fill(f"{HARNESS} {profile}", mutants, partial(by_harness, profile=profile), again=bool(names))
     if every and not only_write:
         baseline = cache.with_suffix(".baseline.json").absolute()
         if not baseline.exists():
             _baseline(baseline)
-        fill(SCHEMATHESIS, faults[::every], partial(by_schemathesis, baseline=str(baseline)), again=False)
-    text = table(all_faults().values(), results)
+        fill(SCHEMATHESIS, mutants[::every], partial(by_schemathesis, baseline=str(baseline)), again=False)
+    text = table(all_mutants().values(), results)
     if output:
         output.write_text(text, "utf-8")
     else:
@@ -226,7 +228,7 @@ def main(
 def _fill(
     results: dict[str, Any],
     tool: str,
-    faults: list[Fault],
+    mutants: list[Mutant],
     run: Callable[[str], dict[str, Any]],
     *,
     workers: int,
@@ -235,7 +237,7 @@ def _fill(
 ) -> None:
     """Run what is not in the results yet, and keep each as it comes."""
     kept = results.setdefault(tool, {})
-    missing = [each.name for each in faults if again or kept.get(each.name, {"errors": True}).get("errors")]
+    missing = [each.name for each in mutants if again or kept.get(each.name, {"errors": True}).get("errors")]
     # Each run leaves some memory behind, in hypothesis and what it imports.
     with multiprocessing.Pool(workers, maxtasksperchild=25) as pool:
         for count, (name, result) in enumerate(pool.imap_unordered(partial(_named, run), missing), 1):

@@ -1,14 +1,14 @@
-"""A budget is spent on the likeliest faults first: every class of fault is covered by a small one."""
+"""A budget is spent on the likeliest mutants first: every class of mutant is covered by a small one."""
 
 import pytest
 
-from contract_tests.meta_tests.planted import report_on
+from contract_tests.meta_tests.mutant_runs import report_on
 from contract_tests.runner.run import Report
 from mock_server.settings import Settings
 
 
-def spent(*faults: str, **budget: float) -> Report:
-    return report_on(Settings(faults=faults), profile="default", seed=1, **budget)
+def spent(*mutants: str, **budget: float) -> Report:
+    return report_on(Settings(mutants=mutants), profile="default", seed=1, **budget)
 
 
 def test_a_small_budget_has_every_quick_check_run() -> None:
@@ -30,12 +30,12 @@ def test_a_budget_that_is_enough_is_spent_in_one_pass() -> None:
 
 
 @pytest.mark.parametrize(
-    "fault",
+    "mutant",
     ["list-extra-field", "name-unique", "test-stores-nothing", "get-in-clear", "html-404", "creates-lost"],
     ids=["schema", "rule", "state", "security", "wire", "concurrency"],
 )
-def test_a_small_budget_finds_a_fault_of_each_kind(fault: str) -> None:
-    report = spent(fault, max_requests=900)
+def test_a_small_budget_finds_a_mutant_of_each_kind(mutant: str) -> None:
+    report = spent(mutant, max_requests=900)
     assert report.exit_code == 1
 
 

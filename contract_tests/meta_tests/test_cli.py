@@ -54,8 +54,8 @@ def test_a_healthy_mock_is_green_and_the_reports_are_complete(tmp_path: Path, re
     assert {each["check"] for each in value["results"]} == {case.attrib["name"] for case in cases}
 
 
-def test_a_fault_is_told_with_its_rule_a_diff_and_lines_to_run(tmp_path: Path, reports: dict[str, Path]) -> None:
-    with running(Settings(faults=("name-unique",))) as mock:
+def test_a_mutant_is_told_with_its_rule_a_diff_and_lines_to_run(tmp_path: Path, reports: dict[str, Path]) -> None:
+    with running(Settings(mutants=("name-unique",))) as mock:
         result = check(mock.url, tmp_path, reports, *CHECKS)
         assert result.exit_code == 1
         failed = [
@@ -80,7 +80,7 @@ def test_a_fault_is_told_with_its_rule_a_diff_and_lines_to_run(tmp_path: Path, r
 
 
 def test_no_secret_of_the_user_reaches_a_report(tmp_path: Path, reports: dict[str, Path]) -> None:
-    with running(Settings(auth=True, faults=("name-unique",))) as mock:
+    with running(Settings(auth=True, mutants=("name-unique",))) as mock:
         result = check_with_token(mock.url, tmp_path, reports)
     assert result.exit_code == 1
     for text in (result.output, *(path.read_text("utf-8") for path in reports.values())):
@@ -145,7 +145,7 @@ def test_refused_credentials_are_no_verdict(tmp_path: Path) -> None:
 def test_a_run_that_is_to_fail_fast_sends_little_more_than_shows_the_failure(
     workers: str, tmp_path: Path, reports: dict[str, Path]
 ) -> None:
-    with running(Settings(faults=("name-unique",))) as mock:
+    with running(Settings(mutants=("name-unique",))) as mock:
         whole = check(mock.url, tmp_path, reports, "--workers", workers)
         short = check(mock.url, tmp_path, reports, "--workers", workers, "--fail-fast")
     assert (whole.exit_code, short.exit_code) == (1, 1), short.output
@@ -257,8 +257,8 @@ def test_a_log_is_told_now_and_then_how_far_the_run_is(
 def test_known_differences_that_do_not_show_are_one_line(tmp_path: Path, reports: dict[str, Path]) -> None:
     with running() as mock:
         result = check(mock.url, tmp_path, reports, *CHECKS, "--only", "list-order")
-    assert result.output.count("GONE") == 1
-    assert re.search(r"GONE .*: create-answer-in-clear, list-order$", result.output, re.MULTILINE)
+    assert result.output.count("FIXED") == 1
+    assert re.search(r"FIXED .*: create-answer-in-clear, list-order$", result.output, re.MULTILINE)
 
 
 def test_credentials_that_may_not_write_are_named(tmp_path: Path, reports: dict[str, Path]) -> None:

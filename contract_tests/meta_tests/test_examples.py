@@ -14,7 +14,7 @@ import redis
 from click.testing import CliRunner
 
 from contract_tests.cli.main import main
-from contract_tests.meta_tests.planted import report_on
+from contract_tests.meta_tests.mutant_runs import report_on
 from contract_tests.meta_tests.test_pytest_plugin import run
 from contract_tests.oracle.machine import TO_SHRINK
 from contract_tests.runner.run import FAILED, PASSED
@@ -25,7 +25,7 @@ from mock_server.tests.redis_server import RedisServer, missing
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 
 FOUND_LATE = [("lifecycle-machine", "name-unique"), ("generated-refused", "category-required")]
-"""Checks, and faults that they find after a while with the seed 2."""
+"""Checks, and mutants that they find after a while with the seed 2."""
 
 
 @pytest.fixture
@@ -39,12 +39,12 @@ def checks_with_examples(server: RedisServer) -> set[str]:
         return {key.split(b":")[2].decode() for key in client.keys("central-contract:*")}
 
 
-@pytest.mark.parametrize(("check", "fault"), FOUND_LATE, ids=[each[0] for each in FOUND_LATE])
+@pytest.mark.parametrize(("check", "mutant"), FOUND_LATE, ids=[each[0] for each in FOUND_LATE])
 def test_what_one_run_found_another_process_replays_first(
-    tmp_path: Path, kept: RedisServer, monkeypatch: pytest.MonkeyPatch, check: str, fault: str
+    tmp_path: Path, kept: RedisServer, monkeypatch: pytest.MonkeyPatch, check: str, mutant: str
 ) -> None:
     monkeypatch.setitem(TO_SHRINK, "default", 2.0)
-    settings = Settings(faults=(fault,))
+    settings = Settings(mutants=(mutant,))
     first = report_on(settings, only=(check,), seed=2, examples=kept.url)
     assert [each.outcome for each in first.results if each.check == check] == [FAILED]
     assert first.requests > 50
@@ -64,8 +64,8 @@ def test_what_one_run_found_another_process_replays_first(
 
 
 def test_an_example_that_passes_is_forgotten(kept: RedisServer) -> None:
-    check, fault = FOUND_LATE[1]
-    report_on(Settings(faults=(fault,)), only=(check,), seed=2, examples=kept.url)
+    check, mutant = FOUND_LATE[1]
+    report_on(Settings(mutants=(mutant,)), only=(check,), seed=2, examples=kept.url)
     mended = report_on(Settings(), only=(check,), seed=2, examples=kept.url)
     assert [each.outcome for each in mended.results if each.check == check] == [PASSED]
     with redis.Redis.from_url(kept.url) as client:
@@ -73,8 +73,8 @@ def test_an_example_that_passes_is_forgotten(kept: RedisServer) -> None:
 
 
 def test_workers_of_xdist_keep_them_too(tmp_path: Path, kept: RedisServer) -> None:
-    check, fault = FOUND_LATE[1]
-    with running(Settings(faults=(fault,))) as mock:
+    check, mutant = FOUND_LATE[1]
+    with running(Settings(mutants=(mutant,))) as mock:
         done = run(
             tmp_path, "--pyargs", "contract_tests", "--central-url", mock.url, "-n", "2",
             f"--central-options=--seed 2 --examples {kept.url}", "-k", f"{check} or generated-valid",

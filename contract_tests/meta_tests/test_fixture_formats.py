@@ -59,7 +59,7 @@ def test_msw_answers_every_request_as_recorded(folder: Path) -> None:
 
 
 def of_one_rule(form: str, folder: Path) -> Path:
-    """Give a file with the fixtures of a rule: a fault needs no more to be seen."""
+    """Return a file with the fixtures of a rule: a mutant needs no more to be seen."""
     (text,) = write(form, list(generate(Wish(rules=("name-unique",))))).values()
     path = folder / FILES[form]
     path.write_text(text, "utf-8")
@@ -84,8 +84,8 @@ def test_newman_runs_the_collection_and_every_assertion_holds(folder: Path, mock
     assert found["total"] > 1000
 
 
-def test_newman_sees_a_fault(folder: Path) -> None:
-    with running(Settings(faults=("name-unique",))) as broken:
+def test_newman_sees_a_mutant(folder: Path) -> None:
+    with running(Settings(mutants=("name-unique",))) as broken:
         assert newman(folder, broken.url, of_one_rule("postman", folder), expected=1)["failed"] > 0
 
 
@@ -101,6 +101,6 @@ def test_bash_runs_the_script_and_every_answer_is_the_one_expected(mock: MockSer
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not here")
-def test_the_script_sees_a_fault(tmp_path: Path) -> None:
-    with running(Settings(faults=("name-unique",))) as broken:
+def test_the_script_sees_a_mutant(tmp_path: Path) -> None:
+    with running(Settings(mutants=("name-unique",))) as broken:
         assert "name-unique/create: POST" in curl(broken.url, of_one_rule("curl", tmp_path), expected=1)

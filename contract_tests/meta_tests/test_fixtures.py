@@ -163,7 +163,7 @@ def bodies(line: Mapping[str, Any]) -> Iterator[Body]:
 
 
 def ordinary() -> list[Any]:
-    """Give the fixtures that people copy."""
+    """Return the fixtures that people copy."""
     return [line for line in lines_of(SHIPPED) if line["id"].startswith(("type/", "conversation/"))]
 
 
@@ -355,7 +355,7 @@ def test_a_running_mock_answers_as_the_one_in_the_process() -> None:
 
 
 def test_a_server_that_breaks_a_rule_gets_no_fixture_of_it() -> None:
-    with running(Settings(faults=("name-unique",))) as broken:
+    with running(Settings(mutants=("name-unique",))) as broken:
         result = run("--rule", "name-unique", "--at", broken.url)
     assert result.exit_code == 2
     assert "a create that was to be refused was taken" in result.output

@@ -27,7 +27,7 @@ def browser() -> Iterator[Browser]:
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     path = folder / "report.html"
-    with running(Settings(faults=("name-unique",), as_deployed=True)) as mock:
+    with running(Settings(mutants=("name-unique",), as_deployed=True)) as mock:
         words = ("check", mock.url, "--quick", "--seed", "1", "--state-dir", str(folder), "--report-html", str(path))
         assert CliRunner().invoke(main, words).exit_code == 1
     return path

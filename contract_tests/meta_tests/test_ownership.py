@@ -62,16 +62,16 @@ def test_what_cannot_be_looked_for_is_named_as_left(mock: MockServer, transport:
     """A target that dies in the middle of a run says nothing of what is there; it is there all the same."""
     body = {"name": f"{transport.name_prefix}a", "type": "docker", "categories": ["REGISTRY"], "docker": {}}
     id = transport.send("POST", COLLECTION, value={**body, "skipTestIntegration": True}).object["id"]
-    mock.trouble("GetImageIntegrations code=503 times=1")
-    mock.trouble("DeleteImageIntegration fault=reset times=3")
+    mock.fault("GetImageIntegrations code=503 times=1")
+    mock.fault("DeleteImageIntegration fault=reset times=3")
     assert remove_owned(transport, transport.ledger.ids) == [id, "what requests may have created that got no answer"]
     assert remove_owned(transport, transport.ledger.ids) == []
 
 
 def test_where_the_list_is_broken_what_was_created_is_deleted_all_the_same(mock: MockServer, tmp_path: Path) -> None:
-    mock.plant("list-bare")
+    mock.mutate("list-bare")
     report = Run(Options(url=mock.url, state_dir=tmp_path, profile="quick"))()
-    mock.plant()
+    mock.mutate()
     assert report.exit_code == 1
     assert not report.left_behind
     names = [each["name"] for each in requests.get(f"{mock.url}{COLLECTION}", timeout=5).json()["integrations"]]
@@ -168,7 +168,7 @@ def test_checks_go_on_with_what_others_created_only_where_they_do_not_run_at_the
     id, sent = one.created()
     one.keep(id, sent)
     assert (other.standing("docker")[0] == id) == (workers == 1)
-    taken = other.take_over("docker")
+    taken = other.claim("docker")
     assert taken == ((id, sent) if workers == 1 else None)
 
 

@@ -23,7 +23,7 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("words", [(), ("-n", "2")], ids=["one process", "two workers"])
 def test_each_check_is_a_test(tmp_path: Path, words: tuple[str, ...]) -> None:
-    with running(Settings(faults=("name-unique",))) as mock:
+    with running(Settings(mutants=("name-unique",))) as mock:
         done = run(
             tmp_path, "--pyargs", "contract_tests", "--central-url", mock.url,
             "--central-options=--quick --seed 5", "-k", CHOSEN, *words,
@@ -71,7 +71,7 @@ def test_a_test_of_ones_own_takes_the_fixture(tmp_path: Path) -> None:
 def test_the_fixture_fails_with_the_verdict(tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text(
         "import pytest\n\n\n"
-        "@pytest.mark.mock_central(faults=('name-unique',))\n"
+        "@pytest.mark.mock_central(mutants=('name-unique',))\n"
         "def test_it(check_central, mock_central):\n"
         "    check_central(mock_central.url, '--only', 'create', '--only', 'name-unique')\n"
     )
@@ -85,8 +85,8 @@ def test_unused_it_imports_nothing_of_the_harness(tmp_path: Path) -> None:
         "import sys\n\n\n"
         "def test_it():\n"
         "    ours = [name for name in sys.modules if name.startswith(('contract_tests', 'mock_server'))]\n"
-        "    assert set(ours) <= {'contract_tests', 'contract_tests.plugins.pytest_plugin', 'mock_server',\n"
-        "                         'mock_server.pytest_plugin'}, ours\n"
+        "    assert set(ours) <= {'contract_tests', 'contract_tests.plugins', 'contract_tests.plugins.pytest_plugin',\n"
+        "                         'mock_server', 'mock_server.pytest_plugin'}, ours\n"
         "    assert 'requests' not in sys.modules\n"
     )
     done = run(tmp_path, "-p", "no:schemathesis", "-p", "no:hypothesispytest", "-p", "no:xdist")

@@ -23,17 +23,17 @@ def names_at(mock: MockServer) -> list[str]:
 
 
 @pytest.fixture
-def faulty() -> Iterator[MockServer]:
-    with running(Settings(faults=("name-unique",))) as mock:
+def mutated() -> Iterator[MockServer]:
+    with running(Settings(mutants=("name-unique",))) as mock:
         yield mock
 
 
 @pytest.fixture
-def report(faulty: MockServer, tmp_path: Path) -> Path:
+def report(mutated: MockServer, tmp_path: Path) -> Path:
     path = tmp_path / "report.json"
     only = ("--only", "create", "--only", "name-unique")
     state = ("--state-dir", str(tmp_path / "state"))
-    assert run("check", faulty.url, *only, *state, "--seed", "3", "--report-json", str(path)).exit_code == 1
+    assert run("check", mutated.url, *only, *state, "--seed", "3", "--report-json", str(path)).exit_code == 1
     return path
 
 
@@ -41,12 +41,12 @@ def replay(report: Path, failure: str, *words: str) -> Result:
     return run("replay", str(report), failure, "--state-dir", str(report.parent / "state"), *words)
 
 
-def test_a_failure_that_still_shows_is_told_and_leaves_nothing_behind(report: Path, faulty: MockServer) -> None:
-    before = names_at(faulty)
+def test_a_failure_that_still_shows_is_told_and_leaves_nothing_behind(report: Path, mutated: MockServer) -> None:
+    before = names_at(mutated)
     result = replay(report, "name-unique")
     assert result.exit_code == 1, result.output
     assert "the failure still shows" in result.output
-    assert names_at(faulty) == before
+    assert names_at(mutated) == before
     assert not list((report.parent / "state").iterdir())
 
 
@@ -73,9 +73,9 @@ def test_what_is_no_report_is_refused(tmp_path: Path) -> None:
     assert "is no JSON report of" in result.output
 
 
-def test_a_replay_never_writes_to_what_the_run_did_not_create(report: Path, faulty: MockServer) -> None:
+def test_a_replay_never_writes_to_what_the_run_did_not_create(report: Path, mutated: MockServer) -> None:
     """Someone has put the id of an integration of theirs into the report."""
-    theirs = requests.get(f"{faulty.url}/v1/imageintegrations", timeout=10).json()["integrations"][0]
+    theirs = requests.get(f"{mutated.url}/v1/imageintegrations", timeout=10).json()["integrations"][0]
     value = json.loads(report.read_text("utf-8"))
     failed = next(each for each in value["results"] if each["failures"])
     exchange = failed["failures"][0]["exchanges"][0]
@@ -84,7 +84,7 @@ def test_a_replay_never_writes_to_what_the_run_did_not_create(report: Path, faul
     result = replay(report, "name-unique")
     assert result.exit_code == 2
     assert "was not created by this run" in result.output
-    assert theirs["name"] in names_at(faulty)
+    assert theirs["name"] in names_at(mutated)
 
 
 def test_two_servers_alike_show_no_difference(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_generated_requests_are_the_same_at_two_servers(tmp_path: Path) -> None:
 
 
 def test_where_two_servers_differ_is_told_once(tmp_path: Path) -> None:
-    with running(Settings(faults=("get-missing-400",))) as other:
+    with running(Settings(mutants=("get-missing-400",))) as other:
         result = run("compare", "mock", other.url, "--state-dir", str(tmp_path))
     assert result.exit_code == 1, result.output
     told = [line for line in result.output.splitlines() if line.startswith("DIFFERS")]

@@ -39,15 +39,15 @@ def test_a_healthy_mock_passes_and_is_left_as_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "check"),
+    ("mutant", "check"),
     [
         ("get-in-clear", "credentials_masked"),
         ("text-plain", "answer_media_type"),
         ("list-extra-field", "answer_schema"),
     ],
 )
-def test_a_fault_is_told_under_the_name_of_its_check(tmp_path: Path, fault: str, check: str) -> None:
-    with running(Settings(faults=(fault,))) as mock:
+def test_a_mutant_is_told_under_the_name_of_its_check(tmp_path: Path, mutant: str, check: str) -> None:
+    with running(Settings(mutants=(mutant,))) as mock:
         done = schemathesis(mock.url, tmp_path, "--phases", "fuzzing", "--max-failures", "1", "--include-method", "GET")
     assert done.returncode == 1, done.stdout + done.stderr
     assert check in done.stdout

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from contract_tests.meta_tests.planted import report_on
+from contract_tests.meta_tests.mutant_runs import report_on
 from mock_server.settings import Settings
 from mock_server.tests.redis_server import RedisServer, missing
 

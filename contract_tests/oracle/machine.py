@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 
 from contract_tests.engine.central import Central, shown
 from contract_tests.engine.examples import database
-from contract_tests.engine.failures import BudgetSpent, CheckFailed, Unmet
+from contract_tests.engine.failures import BudgetSpent, CheckFailed, PreconditionFailed
 from contract_tests.engine.integrations import Body, masked, member_of
 from contract_tests.engine.transport import Exchange, Reply
 from contract_tests.oracle.model import Model, listed, see_refusal, see_same
@@ -37,7 +37,7 @@ TO_SHRINK = {"quick": 0.0, "default": 10.0, "deep": 60.0}
 
 
 def settings(central: Central, *, examples: int, steps: int = 50) -> hypothesis.settings:
-    """Give settings under which a run repeats: no time limit, and what was found is kept only where it is asked for."""
+    """Return settings under which a run repeats: no deadline, and examples are kept only on request."""
     kept = database(central)
     return hypothesis.settings(
         max_examples=examples,
@@ -70,7 +70,7 @@ class Watch:
 
     def __init__(self, central: Central) -> None:
         self.central = central
-        self.error: CheckFailed | Unmet | None = None
+        self.error: CheckFailed | PreconditionFailed | None = None
         self.history: list[Exchange] = []
         self.stopped: BudgetSpent | Enough | None = None
         self._until = 0.0
@@ -90,7 +90,7 @@ class Watch:
         """Look at how an example has ended, and delete what it has left."""
         if isinstance(error, BudgetSpent):
             self.stopped = error
-        elif isinstance(error, (CheckFailed, Unmet)):
+        elif isinstance(error, (CheckFailed, PreconditionFailed)):
             if self.error is None:
                 self._until = time.monotonic() + TO_SHRINK[self.central.options.profile]
             if self.error is None or len(self.central.history) < len(self.history):
@@ -102,7 +102,7 @@ class Watch:
         """Run a hypothesis test; what fails and then passes is reported as intermittent."""
         try:
             test()
-        except (hypothesis.errors.Flaky, CheckFailed, Unmet, BudgetSpent, Enough) as error:
+        except (hypothesis.errors.Flaky, CheckFailed, PreconditionFailed, BudgetSpent, Enough) as error:
             if self.error is None:
                 raise self.stopped or error from None
             if isinstance(self.error, CheckFailed) and isinstance(error, hypothesis.errors.Flaky):
@@ -172,7 +172,9 @@ class IntegrationMachine(RuleBasedStateMachine):
         reply = self.central.create(body)
         id = reply.object.get("id")
         if reply.status != 200 or not isinstance(id, str) or not id:
-            raise Unmet("create", f"creating an integration of type {body['type']} answered {shown(reply)}")
+            raise PreconditionFailed(
+                "create", f"creating an integration of type {body['type']} answered {shown(reply)}"
+            )
         self.central.true(id not in self.model.names, "an id was given twice", expected="another id", got=id)
         self.model.create(id, body)
         return id

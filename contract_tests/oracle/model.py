@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contract_tests.engine.central import Central, shown
-from contract_tests.engine.failures import CheckFailed, Unmet
+from contract_tests.engine.failures import CheckFailed, PreconditionFailed
 from contract_tests.engine.integrations import Body, hidden, masked, member_of, read_answer, whole
 from mock_server.contract.tables import MASK, Contract, Message
 
@@ -39,11 +39,11 @@ class Model:
     # -- what must be read ------------------------------------------------------------------------
 
     def read(self, id: str) -> Body:
-        """Give what a GET must answer."""
+        """Return what a GET must answer."""
         return masked(self.contract.integration, self.stored[id])
 
     def listed(self, name: str = "", cluster: str = "") -> dict[str, Body]:
-        """Give what the list must hold, by id."""
+        """Return what the list must hold, by id."""
         if cluster:
             return {}
         return {id: self.read(id) for id, each in self.stored.items() if name in ("", each["name"])}
@@ -51,7 +51,7 @@ class Model:
     # -- creating and deleting --------------------------------------------------------------------
 
     def create_refusal(self, body: Body) -> Refusal | None:
-        """Tell why a create must be refused, None where it must be taken."""
+        """Return why a create must be refused, None where it must be taken."""
         return self._name_refusal(body, "")
 
     def create(self, id: str, body: Body) -> None:
@@ -59,7 +59,7 @@ class Model:
         self._store(id, self._whole(body, id))
 
     def delete_refusal(self, id: str) -> Refusal | None:
-        """Tell why a DELETE must be refused, None where it must be taken."""
+        """Return why a DELETE must be refused, None where it must be taken."""
         return None if id in self.stored else Refusal("delete-missing", values={"id": id, "quoted": f'"{id}"'})
 
     def delete(self, id: str) -> None:
@@ -69,7 +69,7 @@ class Model:
     # -- updating ---------------------------------------------------------------------------------
 
     def update_refusal(self, id: str, config: Body, *, update_password: bool = True) -> Refusal | None:
-        """Tell why a PUT or PATCH (or a test of it) must be refused, None where nothing stored forbids it."""
+        """Return why a PUT or PATCH (or a test of it) must be refused, None where nothing stored forbids it."""
         refusal = self._name_refusal(config, id)
         if refusal or id not in self.stored:
             return refusal or Refusal("update-missing", values={"id": f'"{id}"'})
@@ -144,21 +144,21 @@ def _reconciled(message: Message, sent: Body, stored: Body) -> Body:
 
 
 def expected(central: Central, sent: Mapping[str, Body]) -> dict[str, Body]:
-    """Give what the list must show of what was sent last, both by id."""
+    """Return what the list must show of what was sent last, both by id."""
     return {id: read_answer(central.contract, body, id) for id, body in sent.items()}
 
 
 def listed(central: Central, query: str = "") -> dict[str, Body]:
-    """Give what the list shows of the integrations of this check, by id.
+    """Return what the list shows of the integrations of this check, by id.
 
     Raises:
-        Unmet: there is no list.
+        PreconditionFailed: there is no list.
         CheckFailed: an integration stands twice in it.
     """
     reply = central.list(query)
     items = reply.object.get("integrations")
     if reply.status != 200 or not isinstance(items, list):
-        raise Unmet("list", f"the list{query} answered {shown(reply)}")
+        raise PreconditionFailed("list", f"the list{query} answered {shown(reply)}")
     name = re.compile(rf"{re.escape(central.transport.name_prefix + central.check)}-\d", re.IGNORECASE)
     found: dict[str, Body] = {}
     for item in items:
@@ -172,7 +172,7 @@ def listed(central: Central, query: str = "") -> dict[str, Body]:
 
 
 def differences(got: Mapping[str, Body], expected: Mapping[str, Body]) -> dict[str, str]:
-    """Tell what is wrong with each integration that is not as expected, by id."""
+    """Return what is wrong with each integration that is not as expected, by id."""
     wrong = {id: "is missing" for id in expected if id not in got}
     wrong |= {id: "is there and should not be" for id in got if id not in expected}
     return wrong | {id: "is not as it should be" for id in expected if id in got and got[id] != expected[id]}
@@ -204,7 +204,7 @@ def see_stored(central: Central, id: str, sent: Body, what: str) -> None:
 
 
 def any_text(rule_message: str) -> list[str]:
-    """Give the pieces of a rule's text that are the same whatever it is about."""
+    """Return the pieces of a rule's text that are the same whatever it is about."""
     return [piece for piece in re.split(r"\{\w+\}", rule_message) if len(piece) > 1]
 
 

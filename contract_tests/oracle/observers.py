@@ -14,7 +14,7 @@ from contract_tests.engine.central import Shared
 from contract_tests.engine.failures import Failure
 from contract_tests.engine.transport import Exchange, Reply
 from mock_server.contract import tables as contracts
-from mock_server.contract import validator as judges
+from mock_server.contract import validator as validators
 from mock_server.contract.tables import MASK, Contract, Message, Operation
 
 OBSERVED = {
@@ -67,7 +67,7 @@ class Observers:
         self.shared = shared
         self.findings = Findings()
         self.contract = contracts.load()
-        self.judge = judges.shared()
+        self.validator = validators.shared()
         self.covered: Counter[tuple[str, str, int]] = Counter()
         """Answers by operation, by the type that was sent ("" for none or an unknown one) and by status."""
         # Also the first part of a credential tells.
@@ -133,11 +133,11 @@ class Observers:
             return
         if operation is None and reply.status < 300:
             return  # a path that is not the contract's
-        if self.judge.accepts(schema, value, answer=True):
+        if self.validator.accepts(schema, value, answer=True):
             return
         described = operation or self.contract.operations["GetImageIntegrations"]
         status = reply.status if operation is not None else 501
-        violations = self.judge.answer_violations(described, described.path, status, reply.content)
+        violations = self.validator.answer_violations(described, described.path, status, reply.content)
         for violation in violations:
             what = f"{re.sub(r'[0-9]+', 'n', violation.path)} {violation.reason} ({schema})"
             self.findings.add("answer-schema", what, exchange, expected=schema, got=str(violation))
@@ -197,7 +197,7 @@ def own_failures(contract: Contract, version: str) -> re.Pattern[str]:
 
 
 def operation_of(exchange: Exchange) -> Operation | None:
-    """Give the operation of the contract that a request is of."""
+    """Return the operation of the contract that a request is of."""
     path = urlsplit(exchange.path).path
     method = exchange.headers.get("X-HTTP-Method-Override", exchange.method).upper()
     for operation in contracts.load().operations.values():
@@ -219,7 +219,7 @@ def _integrations_of(value: Any) -> list[Mapping[str, Any]]:
 
 
 def credentials_of(message: Message, value: Mapping[str, Any], path: str = "") -> Iterable[tuple[str, Any]]:
-    """Give path and value of each credential in an answer."""
+    """Return path and value of each credential in an answer."""
     for field in message.fields:
         found = value.get(field.name)
         if field.name not in value or found is None:

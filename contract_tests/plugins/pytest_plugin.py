@@ -80,7 +80,7 @@ def check_central(tmp_path: Path) -> Callable[..., Report]:
 
 @pytest.fixture(scope="session")
 def central_result(request: pytest.FixtureRequest) -> Iterator[Callable[[str], tuple[Result | None, Options]]]:
-    """Give how a check ended, None where the profile leaves it out.
+    """Return how a check ended, None where the profile leaves it out.
 
     One run makes all that were selected; a worker of xdist makes each one alone.
     """

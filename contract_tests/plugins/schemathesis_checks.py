@@ -41,7 +41,7 @@ _looked_at = threading.local()
 
 
 def findings(response: schemathesis.Response) -> list[Failure]:
-    """Give what the observers say of one answer."""
+    """Return what the observers say of one answer."""
     if getattr(_looked_at, "response", None) is not response:
         _looked_at.failures = _observed(response)
         _looked_at.response = response

@@ -49,7 +49,7 @@ class Access:
 
 
 def access(options: Options) -> Access:
-    """Give the way to the target of a run."""
+    """Return the way to the target of a run."""
     words: dict[str, str] = {}
     secrets: dict[str, str] = {}
     for role, header in options.credentials.by_role.items():
@@ -66,7 +66,7 @@ def access(options: Options) -> Access:
 
 
 def line(exchange: Exchange, access: Access, ids: Mapping[str, str] | None = None) -> str:
-    """Give the line that sends the request of `exchange`; `ids` are variables by the ids they hold."""
+    """Return the line that sends the request of `exchange`; `ids` are variables by the ids they hold."""
     known = {**access.secrets, **(ids or {})}
     words = [f"curl -sS -w '\\n%{{http_code}}\\n'{access.flags}"]
     if exchange.method == "HEAD" and not exchange.body:
@@ -94,7 +94,7 @@ def line(exchange: Exchange, access: Access, ids: Mapping[str, str] | None = Non
 
 
 def sequence(exchanges: Sequence[Exchange], access: Access) -> list[str]:
-    """Give the lines that send some requests in their order, and that delete what they created."""
+    """Return the lines that send some requests in their order, and that delete what they created."""
     ids: dict[str, str] = {}
     lines = []
     for exchange in exchanges:
@@ -112,7 +112,7 @@ def sequence(exchanges: Sequence[Exchange], access: Access) -> list[str]:
 
 
 def created_id(exchange: Exchange) -> str | None:
-    """Give the id of what a request created."""
+    """Return the id of what a request created."""
     if exchange.method != "POST" or exchange.path.partition("?")[0] != COLLECTION or exchange.status >= 300:
         return None
     found = re.search(rb'"id": *"([^"\\]+)"', exchange.reply)
@@ -120,7 +120,7 @@ def created_id(exchange: Exchange) -> str | None:
 
 
 def sent_url(url: str) -> str:
-    """Give a URL as the transport sends it, which escapes what no URL may hold."""
+    """Return a URL as the transport sends it, which escapes what no URL may hold."""
     return requests.Request("GET", url).prepare().url or url
 
 
@@ -135,7 +135,7 @@ def _header(name: str, value: Any, known: Mapping[str, str]) -> str:
 
 
 def _data(body: bytes, known: Mapping[str, str]) -> tuple[str, str]:
-    """Give what stands before curl and the words of curl that send a body."""
+    """Return what stands before curl and the words of curl that send a body."""
     if b"\0" not in body and len(body) <= _LONGEST_ARGUMENT:
         return "", f"--data-raw {_quoted_bytes(body, known)}"
     packed, unpack = base64.b64encode(body).decode(), "base64 -d"

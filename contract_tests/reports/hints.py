@@ -10,7 +10,7 @@ from contract_tests.runner.run import FAILED, SKIPPED, Report
 
 
 def hints(report: Report) -> Iterator[str]:
-    """Give sentences on what may have to be put right before the failures mean something."""
+    """Return sentences on what may have to be put right before the failures mean something."""
     failed = {result.check: result for result in report.results if result.outcome == FAILED}
     listed = _last(failed["list"].failures[0].exchanges) if "list" in failed else None
     if listed is not None and not isinstance(read_json(listed.reply), dict):

@@ -16,7 +16,7 @@ from contract_tests.runner.run import OUTCOMES, Report, Result
 
 
 def document(report: Report, options: Options) -> dict[str, Any]:
-    """Give the report as a JSON value."""
+    """Return the report as a JSON value."""
     way = access(options)
     return {
         "target": report.target,
@@ -76,7 +76,7 @@ def _failure(failure: Failure, way: Access) -> dict[str, Any]:
 
 
 def exchange_value(exchange: Exchange) -> dict[str, Any]:
-    """Give a request and its answer as a JSON value; bodies that are not text are in base64."""
+    """Return a request and its answer as a JSON value; bodies that are not text are in base64."""
     return {
         "method": exchange.method,
         "path": exchange.path,

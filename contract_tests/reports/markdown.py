@@ -51,7 +51,7 @@ def render(report: Report, options: Options) -> str:
 
 
 def _coverage(what: str, counts: Mapping[str, Mapping[int, int]]) -> list[str]:
-    """Give a table of how often each status was answered."""
+    """Return a table of how often each status was answered."""
     statuses = sorted({status for by_status in counts.values() for status in by_status})
     rows = [
         [name or "none", *(str(by_status.get(status, "")) for status in statuses)] for name, by_status in counts.items()

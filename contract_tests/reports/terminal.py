@@ -56,7 +56,7 @@ def progress(options: Options) -> Iterator[Watcher]:
 
 
 def text_of(result: Result, options: Options) -> str:
-    """Give what is told of a check that failed, as plain text."""
+    """Return what is told of a check that failed, as plain text."""
     console = Console(file=StringIO(), highlight=False, soft_wrap=True)
     with console.capture() as captured:
         console.print(_failed(result, access(options)))
@@ -81,7 +81,7 @@ def summary(report: Report, options: Options, console: Console | None = None) ->
             console.print(Text(f"KNOWN  {result.check}: {result.reason}", _STYLES[KNOWN]))
     if report.gone:
         gone = ", ".join(each.check for each in report.gone)
-        console.print(Text(f"GONE   known differences of deployed Central that do not show here: {gone}", "dim"))
+        console.print(Text(f"FIXED   known differences of deployed Central that do not show here: {gone}", "dim"))
     for reason, checks in _skipped(report).items():
         console.print(Text(f"SKIP   {reason}: {_some(checks)}", _STYLES[SKIPPED]))
     console.print(Text(coverage(report), "dim"))
@@ -138,7 +138,7 @@ def _indented(text: str, blanks: int, style: str = "") -> Text:
 
 
 def _lines(lines: Iterable[str]) -> Iterator[Text]:
-    """Give the lines of a diff, coloured."""
+    """Return the lines of a diff, coloured."""
     for line in list(lines)[:_MOST_LINES]:
         yield _indented(line, 9, {"-": "green", "+": "red"}.get(line[:1], "dim"))
 
@@ -158,7 +158,7 @@ def _failed(result: Result, way: Access) -> Group:
 
 
 def coverage(report: Report) -> str:
-    """Say how much of the contract the run has come to."""
+    """Return how much of the contract the run has come to."""
     contract = contracts.load()
     operations, types = report.answers_by(0), [type for type in report.answers_by(1) if type]
     statuses = sorted({status for by_status in operations.values() for status in by_status})

@@ -128,7 +128,7 @@ class _Names:
         return id if name is None else f"{name.upper() if id.isupper() else name}, {len(id)} characters"
 
     def answer(self, exchange: Exchange) -> dict[str, Any]:
-        """Give the part of an answer that has to be the same."""
+        """Return the part of an answer that has to be the same."""
         for id in _UUID.findall(exchange.path + exchange.body.decode("utf-8", "replace")):
             if _key(id) not in self.ids:
                 self.sent.add(_key(id))

@@ -31,7 +31,7 @@ class KnownDifference:
     expires: dt.date | None = None
 
     def covers(self, failure: Failure, version: str, today: dt.date) -> bool:
-        """Tell whether a failure is this difference."""
+        """Return whether a failure is this difference."""
         return (
             failure.check == self.check
             and version in self.versions
@@ -63,7 +63,7 @@ def read(paths: Iterable[Path]) -> list[KnownDifference]:
 
 
 def _problem(entry: Any) -> str:
-    """Say what is wrong with an entry of a file, "" where nothing is."""
+    """Return what is wrong with an entry of a file, "" where nothing is."""
     if not isinstance(entry, dict):
         return f"{entry!r} is no table"
     known = [each.name for each in dataclasses.fields(KnownDifference)]

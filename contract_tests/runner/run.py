@@ -23,8 +23,8 @@ from contract_tests.engine.failures import (
     HarnessError,
     NoRoomError,
     OwnershipError,
+    PreconditionFailed,
     Skip,
-    Unmet,
 )
 from contract_tests.engine.ledger import Ledger, leftovers
 from contract_tests.engine.options import Options
@@ -32,7 +32,7 @@ from contract_tests.engine.transport import COLLECTION, Exchange, Transport, cre
 from contract_tests.oracle.observers import OBSERVED, UNTOUCHED, Observers
 from contract_tests.runner import known
 from contract_tests.runner.known import KnownDifference
-from contract_tests.runner.symptoms import liken
+from contract_tests.runner.symptoms import group_by_symptom
 from mock_server.contract import tables as contracts
 from mock_server.contract.tables import VERSIONS
 
@@ -173,7 +173,7 @@ class Run:
             results.append(self._untouched(before))
         finally:
             self.ledger.close(keep=bool(left) or not cleaned)
-        results = self._judged(results, version)
+        results = self._verdict_on(results, version)
         return Report(
             target=self.transport.base,
             version=version,
@@ -225,7 +225,7 @@ class Run:
     # -- the checks -------------------------------------------------------------------------------
 
     def chosen(self, profile: str) -> list[Check]:
-        """Give the checks of this run that a profile has, in order."""
+        """Return the checks of this run that a profile has, in order."""
         checks = all_checks()
         for name in (*self.options.only, *self.options.skip):
             if name not in checks and name not in (*OBSERVED, UNTOUCHED):
@@ -239,7 +239,7 @@ class Run:
         ]
 
     def passes(self) -> list[str]:
-        """Give the profiles to go through: a quick one comes first where the budget is too small for the chosen one."""
+        """Return the profiles to run: a quick one first where the budget may be too small for the chosen one."""
         options = self.options
         if options.profile == "quick" or (options.time_budget is None and options.max_requests is None):
             return [options.profile]
@@ -288,7 +288,7 @@ class Run:
             one(each)
 
     def _has_news(self, result: Result) -> bool:
-        """Tell whether a check, or an observer until now, has found what is not known."""
+        """Return whether a check, or an observer until now, has found what is not known."""
         found = [*result.failures, *self.observers.findings.failures]
         return any(self._known(failure, self.shared.version) is None for failure in found)
 
@@ -339,7 +339,7 @@ class Run:
                     error.intermittent,
                 )
             ]
-        except Unmet as error:
+        except PreconditionFailed as error:
             result.outcome, result.reason = SKIPPED, f"needs {error.need}: {error.what}"
             result.failures = [Failure(error.need, error.what, exchanges=list(central.history))]
         except Skip as error:
@@ -354,7 +354,7 @@ class Run:
             result.outcome, result.reason = ERROR, str(error)
         except HarnessError:
             raise
-        except Exception:  # noqa: BLE001 (a fault of the harness must not hide as one of the target)
+        except Exception:  # noqa: BLE001 (a bug of the harness must not hide as one of the target)
             result.outcome, result.reason = ERROR, traceback.format_exc(limit=-4)
         result.seconds = time.monotonic() - started
         result.requests = self.transport.count - count
@@ -417,7 +417,7 @@ class Run:
 
     # -- the verdict ------------------------------------------------------------------------------
 
-    def _judged(self, results: list[Result], version: str) -> list[Result]:
+    def _verdict_on(self, results: list[Result], version: str) -> list[Result]:
         """Settle what is known, and what was skipped for a failure that nothing reported."""
         self._attribute(results)
         reported = {failure.check for result in results if result.outcome == FAILED for failure in result.failures}
@@ -435,11 +435,11 @@ class Run:
                 failure.known = difference.reason if difference else None
             if all(failure.known is not None for failure in result.failures):
                 result.outcome, result.reason = KNOWN, result.failures[0].known or ""
-        liken(failure for result in results if result.outcome == FAILED for failure in result.failures)
+        group_by_symptom(failure for result in results if result.outcome == FAILED for failure in result.failures)
         return results
 
     def _attribute(self, results: list[Result]) -> None:
-        """Give a failure that showed in one check to the check whose matter it is, once."""
+        """Return a failure that showed in one check to the check whose matter it is, once."""
         by_id = {result.check: result for result in results}
         if failed := by_id.get("no-server-error"):
             _leave_untold(failed, results)

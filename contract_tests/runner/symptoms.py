@@ -16,7 +16,7 @@ MANY = 4
 """Checks that show the same and are told as one; fewer may have faults of their own."""
 
 
-def liken(failures: Iterable[Failure]) -> None:
+def group_by_symptom(failures: Iterable[Failure]) -> None:
     """Let each failure that shows what at least three others show name the check of the first of them."""
     alike: dict[Hashable, list[Failure]] = defaultdict(list)
     for failure in failures:
@@ -29,7 +29,7 @@ def liken(failures: Iterable[Failure]) -> None:
 
 
 def symptom(failure: Failure) -> Hashable | None:
-    """Give what is wrong with the answer that a failure shows, whatever was asked; None where no answer shows it."""
+    """Return what is wrong with the answer that a failure shows, whatever was asked; None where no answer shows it."""
     if not failure.exchanges:
         return None
     operation = operation_of(failure.exchanges[-1])

@@ -62,7 +62,7 @@ class Auth:
             raise self.read_permission(missing, 'not authorized: "READ_ACCESS" for "Integration"')
 
     def permission(self, header: str) -> str:
-        """Give the permission of the caller: a bearer token is looked at before basic credentials.
+        """Return the permission of the caller: a bearer token is looked at before basic credentials.
 
         Raises:
             Refusal: 401, the caller is not known.
@@ -75,7 +75,7 @@ class Auth:
         raise self.credentials_missing()
 
     def token_permission(self, token: str) -> str:
-        """Give the permission of a bearer token (pkg/grpc/authn/tokenbased/extractor.go)."""
+        """Return the permission of a bearer token (pkg/grpc/authn/tokenbased/extractor.go)."""
         known = self.credentials
         for candidate, permission in (
             (known.admin_token, WRITE),
@@ -101,7 +101,7 @@ class Auth:
             raise refuse(self.rules["basic-invalid"], user=quote(user))
 
     def is_known(self, user: str, password: str) -> bool:
-        """Tell whether these are the basic credentials."""
+        """Return whether these are the basic credentials."""
         known = self.credentials
         return _equal(user, known.username) and _equal(password, known.password)
 

@@ -50,7 +50,8 @@ class Clients:
             "scannerv4": self.scanner_v4_node,
         }
 
-    def _if(self, wrong: bool, rule: str, **values: object) -> Problem | None:
+    def problem_if(self, wrong: bool, rule: str, **values: object) -> Problem | None:
+        """Return the problem that a rule names if `wrong`, else None."""
         return problem(self.rules[rule], **values) if wrong else None
 
     def _listed(self, start: str, *found: Problem | None) -> Problem | None:
@@ -84,7 +85,7 @@ class Clients:
     def node_scanner_type_known(self, integration: Integration) -> Problem | None:
         """central/enrichment/integration.go: before a node scanner is built, so told with one wrap less."""
         unknown = integration["type"] not in self.node_scanners
-        return self._if(unknown, "node-scanner-type-known", type=quote(integration["type"]))
+        return self.problem_if(unknown, "node-scanner-type-known", type=quote(integration["type"]))
 
     # -- registries -------------------------------------------------------------------------
 
@@ -94,13 +95,13 @@ class Clients:
 
     def docker_config_required(self, integration: Integration) -> Problem | None:
         """pkg/registries/docker/docker.go."""
-        return self._if("docker" not in integration, "docker-config-required")
+        return self.problem_if("docker" not in integration, "docker-config-required")
 
     def quay(self, integration: Integration) -> Problem | None:
         """pkg/registries/quay/quay.go; the scanner builds the same client first."""
         config = integration.get("quay")
         if config is None:
-            return self._if(True, "quay-config-required")
+            return self.problem_if(True, "quay-config-required")
         checks = (
             self.quay_endpoint_required,
             self.quay_scanner_without_robot,
@@ -111,7 +112,7 @@ class Clients:
 
     def quay_endpoint_required(self, quay: Mapping[str, Any], _categories: list[str]) -> Problem | None:
         """pkg/registries/quay/quay.go."""
-        return self._if(quay["endpoint"] == "", "quay-endpoint-required")
+        return self.problem_if(quay["endpoint"] == "", "quay-endpoint-required")
 
     def quay_scanner_without_robot(self, quay: Mapping[str, Any], categories: list[str]) -> Problem | None:
         """pkg/registries/quay/quay.go: a scanner cannot use a robot, nor can both categories without a token."""
@@ -120,46 +121,46 @@ class Clients:
             wrong = robot
         else:
             wrong = categories != ["REGISTRY"] and robot and quay["oauthToken"] == ""
-        return self._if(wrong, "quay-scanner-without-robot")
+        return self.problem_if(wrong, "quay-scanner-without-robot")
 
     def quay_one_credential(self, quay: Mapping[str, Any], categories: list[str]) -> Problem | None:
         """pkg/registries/quay/quay.go: exactly one category, and that is REGISTRY."""
         robot = quay["registryRobotCredentials"] is not None
         wrong = categories == ["REGISTRY"] and robot and quay["oauthToken"] != ""
-        return self._if(wrong, "quay-one-credential")
+        return self.problem_if(wrong, "quay-one-credential")
 
     def quay_robot_complete(self, quay: Mapping[str, Any], _categories: list[str]) -> Problem | None:
         """pkg/registries/quay/quay.go."""
         robot = quay["registryRobotCredentials"]
         wrong = robot is not None and (robot["username"] == "" or robot["password"] == "")
-        return self._if(wrong, "quay-robot-complete")
+        return self.problem_if(wrong, "quay-robot-complete")
 
     def ecr(self, integration: Integration) -> Problem | None:
         """pkg/registries/ecr/ecr.go, sanitizeConfiguration."""
         integration = self.ecr_authorization_erased(integration)
         ecr = integration.get("ecr")
         if ecr is None:
-            return self._if(True, "ecr-config-required")
+            return self.problem_if(True, "ecr-config-required")
         data = ecr["authorizationData"]
         if data is not None:
             access = [
-                self._if(data["username"] == "", "ecr-authorization-username"),
-                self._if(data["password"] == "", "ecr-authorization-password"),
-                self._if(data["expiresAt"] is None, "ecr-authorization-expiry"),
+                self.problem_if(data["username"] == "", "ecr-authorization-username"),
+                self.problem_if(data["password"] == "", "ecr-authorization-password"),
+                self.problem_if(data["expiresAt"] is None, "ecr-authorization-expiry"),
             ]
         else:
             keys, role = not ecr["useIam"], ecr["useAssumeRole"]
             access = [
-                self._if(keys and ecr["accessKeyId"] == "", "ecr-access-key-required"),
-                self._if(keys and ecr["secretAccessKey"] == "", "ecr-secret-key-required"),
-                self._if(role and ecr["endpoint"] != "", "ecr-assume-role-no-endpoint"),
-                self._if(role and ecr["assumeRoleId"] == "", "ecr-assume-role-id-required"),
+                self.problem_if(keys and ecr["accessKeyId"] == "", "ecr-access-key-required"),
+                self.problem_if(keys and ecr["secretAccessKey"] == "", "ecr-secret-key-required"),
+                self.problem_if(role and ecr["endpoint"] != "", "ecr-assume-role-no-endpoint"),
+                self.problem_if(role and ecr["assumeRoleId"] == "", "ecr-assume-role-id-required"),
             ]
         return self._listed(
             "ECR Validation",
-            self._if(ecr["registryId"] == "", "ecr-registry-id-required"),
+            self.problem_if(ecr["registryId"] == "", "ecr-registry-id-required"),
             *access,
-            self._if(ecr["region"] == "", "ecr-region-required"),
+            self.problem_if(ecr["region"] == "", "ecr-region-required"),
         )
 
     def ecr_authorization_erased(self, integration: Integration) -> Integration:
@@ -178,12 +179,12 @@ class Clients:
         """pkg/registries/google/google.go."""
         google = integration.get("google")
         if google is None:
-            return self._if(True, "google-config-required")
+            return self.problem_if(True, "google-config-required")
         keyless = google["wifEnabled"]
         missing = self._listed(
             "Google Validation",
-            self._if(google["endpoint"] == "", "google-endpoint-required"),
-            self._if(not keyless and google["serviceAccount"] == "", "google-service-account-required"),
+            self.problem_if(google["endpoint"] == "", "google-endpoint-required"),
+            self.problem_if(not keyless and google["serviceAccount"] == "", "google-service-account-required"),
         )
         if missing or keyless:
             return missing
@@ -192,22 +193,22 @@ class Clients:
     def google_service_account_json(self, account: str) -> Problem | None:
         """golang.org/x/oauth2 google: what keeps the text from being credentials; keys are not looked at."""
         try:
-            reason = google_credentials.fault(account.encode("utf-8", "surrogatepass"))
+            reason = google_credentials.error(account.encode("utf-8", "surrogatepass"))
         except gojson.JsonSyntaxError as error:
             reason = str(error)
-        return self._if(reason is not None, "google-service-account-json", reason=reason)
+        return self.problem_if(reason is not None, "google-service-account-json", reason=reason)
 
     def azure(self, integration: Integration) -> Problem | None:
         """pkg/registries/azure/azure.go; a docker member is read as an azure one."""
         config = integration.get("azure") or integration.get("docker")
         if config is None:
-            found = self._if(True, "azure-config-required")
+            found = self.problem_if(True, "azure-config-required")
         else:
             keyless = config.get("wifEnabled", False)
             found = self._listed(
                 "azure container registry validation",
-                self._if(config["endpoint"] == "", "azure-endpoint-required"),
-                self._if(not keyless and config["password"] == "", "azure-password-required"),
+                self.problem_if(config["endpoint"] == "", "azure-endpoint-required"),
+                self.problem_if(not keyless and config["password"] == "", "azure-password-required"),
             )
         if found is None:
             return None
@@ -217,11 +218,11 @@ class Clients:
         """pkg/registries/ibm/ibm.go."""
         ibm = integration.get("ibm")
         if ibm is None:
-            return self._if(True, "ibm-config-required")
+            return self.problem_if(True, "ibm-config-required")
         return self._listed(
             "IBM Validation",
-            self._if(ibm["endpoint"] == "", "ibm-endpoint-required"),
-            self._if(ibm["apiKey"] == "", "ibm-api-key-required"),
+            self.problem_if(ibm["endpoint"] == "", "ibm-endpoint-required"),
+            self.problem_if(ibm["apiKey"] == "", "ibm-api-key-required"),
         )
 
     # -- scanners ---------------------------------------------------------------------------
@@ -230,29 +231,29 @@ class Clients:
         """pkg/scanners/google/google.go."""
         google = integration.get("google")
         if google is None:
-            return self._if(True, "google-scanner-config-required")
+            return self.problem_if(True, "google-scanner-config-required")
         return self._listed(
             "Google Validation",
-            self._if(google["endpoint"] == "", "google-scanner-endpoint-required"),
-            self._if(google["serviceAccount"] == "", "google-scanner-service-account-required"),
-            self._if(google["project"] == "", "google-scanner-project-required"),
-            self._if(google["wifEnabled"], "google-scanner-no-workload-identity"),
+            self.problem_if(google["endpoint"] == "", "google-scanner-endpoint-required"),
+            self.problem_if(google["serviceAccount"] == "", "google-scanner-service-account-required"),
+            self.problem_if(google["project"] == "", "google-scanner-project-required"),
+            self.problem_if(google["wifEnabled"], "google-scanner-no-workload-identity"),
         )
 
     def clair(self, integration: Integration) -> Problem | None:
         """pkg/scanners/clair/clair.go."""
         clair = integration.get("clair")
         if clair is None:
-            return self._if(True, "clair-config-required")
-        return self._listed("Clair Validation", self._if(clair["endpoint"] == "", "clair-endpoint-required"))
+            return self.problem_if(True, "clair-config-required")
+        return self._listed("Clair Validation", self.problem_if(clair["endpoint"] == "", "clair-endpoint-required"))
 
     def clair_v4(self, integration: Integration) -> Problem | None:
         """pkg/scanners/clairv4/clairv4.go: without the member there is no endpoint either."""
         clair = integration.get("clairV4")
         return self._listed(
             "Clair v4 Validation",
-            self._if(clair is None, "clair-v4-config-required"),
-            self._if(clair is None or clair["endpoint"] == "", "clair-v4-endpoint-required"),
+            self.problem_if(clair is None, "clair-v4-config-required"),
+            self.problem_if(clair is None or clair["endpoint"] == "", "clair-v4-endpoint-required"),
         )
 
     def clairify(self, integration: Integration) -> Problem | None:
@@ -266,8 +267,8 @@ class Clients:
     def _clairify(self, integration: Integration, member_rule: str) -> Problem | None:
         clairify = integration.get("clairify")
         if clairify is None:
-            return self._if(True, member_rule)
-        return self._if(clairify["endpoint"] == "", "clairify-endpoint-required")
+            return self.problem_if(True, member_rule)
+        return self.problem_if(clairify["endpoint"] == "", "clairify-endpoint-required")
 
     def scanner_v4(self, integration: Integration) -> Problem | None:
         """pkg/scanners/scannerv4/scannerv4.go."""
@@ -280,29 +281,29 @@ class Clients:
     def _scanner_v4(self, integration: Integration, member_rule: str) -> Problem | None:
         config = integration.get("scannerV4")
         if config is None:
-            return self._if(True, member_rule)
+            return self.problem_if(True, member_rule)
         return self._address("scanner-v4-indexer-address", config["indexerEndpoint"]) or self._address(
             "scanner-v4-matcher-address", config["matcherEndpoint"]
         )
 
     def _address(self, rule: str, address: str) -> Problem | None:
         """pkg/scannerv4/client/options.go; an empty address stands for that of Central's own scanner."""
-        reason = goaddr.host_port_fault(address) if address else None
-        return self._if(reason is not None, rule, reason=f"address {address}: {reason}")
+        reason = goaddr.host_port_error(address) if address else None
+        return self.problem_if(reason is not None, rule, reason=f"address {address}: {reason}")
 
     # -- putting to use: pkg/images/integration/set_impl.go, central/enrichment ----------------
 
     def category_implemented(self, category: object) -> Problem | None:
         """pkg/images/integration/set_impl.go."""
         known = category in self.contract.categories
-        return self._if(not known, "category-implemented", category=category)
+        return self.problem_if(not known, "category-implemented", category=category)
 
     def type_defined(self, integration: Integration) -> Problem | None:
         """pkg/images/integration/set_impl.go."""
-        return self._if(integration["type"] == "", "type-defined")
+        return self.problem_if(integration["type"] == "", "type-defined")
 
     def activation(self, integration: Integration) -> Problem | None:
-        """Give what keeps an integration from being put to use, in the words of its 500."""
+        """Return what keeps an integration from being put to use, in the words of its 500."""
         if found := self.type_defined(integration):
             return found
         builders: Mapping[object, Builder] = {"REGISTRY": self.registry, "SCANNER": self.scanner}

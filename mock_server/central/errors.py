@@ -37,7 +37,7 @@ class Refusal(Exception):  # noqa: N818 (Central refuses; nothing is in error)
     message: str
 
     def body(self) -> dict[str, object]:
-        """Give the body that Central answers with (pkg/grpc/server_error_handler.go)."""
+        """Return the body that Central answers with (pkg/grpc/server_error_handler.go)."""
         return {"code": self.code, "message": self.message, "details": [], "error": self.message}
 
 

@@ -15,7 +15,7 @@ class Masking:
         self.contract = contract
 
     def credentials_masked(self, integration: Mapping[str, Any]) -> dict[str, Any]:
-        """Give a copy with the mask for each credential, for an empty one too."""
+        """Return a copy with the mask for each credential, for an empty one too."""
         return _masked(self.contract.integration, integration)
 
 

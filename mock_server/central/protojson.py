@@ -68,7 +68,7 @@ def complete(message: Message, sent: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def value_end(data: bytes) -> int:
-    """Give the end of the first JSON value of a body that Central took."""
+    """Return the end of the first JSON value of a body that Central took."""
     found = gojson.first_value(data)
     return found[1] if found else 0
 
@@ -176,7 +176,7 @@ class Reading:
     # -- tokens ---------------------------------------------------------------
 
     def peek(self) -> _Token:
-        """Give the next token and stay before it."""
+        """Return the next token and stay before it."""
         if self.ahead is not None:
             return self.ahead
         match = _TOKEN.match(self.data, self.at)
@@ -188,7 +188,7 @@ class Reading:
         return self.ahead
 
     def string_end(self, start: int) -> int:
-        """Give the end of a string; to find its quotation mark is much faster than to match what stands before it."""
+        """Return the end of a string; to find its quotation mark is much faster than to match what stands before it."""
         end = self.data.find(b'"', start + 1)
         if self.data.find(b"\\", start, end) < 0:
             return end + 1
@@ -197,7 +197,7 @@ class Reading:
         return match.end()
 
     def read(self) -> _Token:
-        """Give the next token; a string is checked as it is read."""
+        """Return the next token; a string is checked as it is read."""
         token = self.peek()
         self.at, self.ahead = token.start + len(token.raw), None
         if token.is_string:
@@ -244,7 +244,7 @@ class Reading:
         return refuse(self.rules["string-encoding"], reason=f"proto: syntax error ({self.position(token)}): {reason}")
 
     def position(self, token: _Token) -> str:
-        """Say where a token stands: line and column from 1, a column being a character."""
+        """Return where a token stands: line and column from 1, a column being a character."""
         before = self.data[: token.start]
         line_number = before.count(b"\n") + 1
         line = before.rpartition(b"\n")[2]

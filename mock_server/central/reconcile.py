@@ -22,7 +22,7 @@ class Reconcile:
         self.rules = contract.rules
 
     def with_stored(self, sent: Integration, stored: Integration | None) -> dict[str, Any]:
-        """Give `sent` with the stored credentials in the place of empty and masked ones.
+        """Return `sent` with the stored credentials in the place of empty and masked ones.
 
         `stored` is None when `sent` names no integration.
 

@@ -30,7 +30,7 @@ OUTCOMES = ("pass", *_NETWORK, *_STATUSES)
 
 
 @dataclass(frozen=True, slots=True)
-class ProbeRule:
+class RegistryTestRule:
     """Registry tests of hosts that match `host` (a shell pattern) end with `outcome`."""
 
     host: str
@@ -43,22 +43,22 @@ class ProbeRule:
 
 
 DEFAULT_RULES = (
-    ProbeRule("*.invalid", "unreachable"),  # RFC 2606: never resolves
-    ProbeRule("unreachable.*", "unreachable"),
-    ProbeRule("unreachable", "unreachable"),
-    ProbeRule("unauthorized.*", "unauthorized"),
-    ProbeRule("unauthorized", "unauthorized"),
+    RegistryTestRule("*.invalid", "unreachable"),  # RFC 2606: never resolves
+    RegistryTestRule("unreachable.*", "unreachable"),
+    RegistryTestRule("unreachable", "unreachable"),
+    RegistryTestRule("unauthorized.*", "unauthorized"),
+    RegistryTestRule("unauthorized", "unauthorized"),
 )
 
 
-class Probe:
+class RegistryTests:
     """Answers what ``Test()`` of a registry or scanner client would."""
 
-    def __init__(self, contract: Contract, version: str, rules: Sequence[ProbeRule] = DEFAULT_RULES) -> None:
+    def __init__(self, contract: Contract, version: str, rules: Sequence[RegistryTestRule] = DEFAULT_RULES) -> None:
         """The first matching rule counts; a host without one passes. `version`: the release of Central to play."""
         self.contract = contract
         self.paths = _PATHS if VERSIONS.index(version) >= VERSIONS.index("4.11") else _PATHS | {"artifactory": "/v2/"}
-        self.probe_rules = rules
+        self.rules = rules
 
     def registry_reachable(self, integration: Integration) -> Problem | None:
         """Play the network part of a test; None when it passes."""
@@ -82,7 +82,7 @@ class Probe:
 
     def _outcome(self, endpoint: str) -> str:
         host = _host(endpoint).lower()
-        return next((rule.outcome for rule in self.probe_rules if fnmatchcase(host, rule.host)), "pass")
+        return next((rule.outcome for rule in self.rules if fnmatchcase(host, rule.host)), "pass")
 
 
 _PATHS = {
@@ -101,7 +101,7 @@ _PASSWORD = re.compile(r"^(https?://[^/?#:]*):[^/?#]*@")
 
 
 def _asked(kind: str, endpoint: str, path: str) -> str:
-    """Give the URL that a client asks, as pkg/urlfmt writes it: whatever starts with "http" has a scheme already."""
+    """Return the URL that a client asks, as pkg/urlfmt writes it: whatever starts with "http" has a scheme already."""
     scheme = "http" if kind == "clairify" else "https"
     url = endpoint if endpoint.startswith("http") else f"{scheme}://{endpoint}"
     return _PASSWORD.sub(r"\1:***@", url.rstrip("/") + path)
@@ -135,7 +135,7 @@ def _reason(integration: Integration, asked: str, endpoint: str, outcome: str) -
 
 
 def _answered(kind: str, asked: str, status: int) -> str:
-    """Give the words of a client for an answer with a status of failure and without a body."""
+    """Return the words of a client for an answer with a status of failure and without a body."""
     if kind == "clair":
         return f"Received status code {status}, but expected 200"
     if kind == "clairV4":

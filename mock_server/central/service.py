@@ -11,7 +11,7 @@ from typing import Any
 from mock_server.central.clients import Builder, Clients
 from mock_server.central.errors import Problem, Refusal, internal, invalid_arguments, refuse
 from mock_server.central.reconcile import Reconcile
-from mock_server.central.registry_tests import Probe
+from mock_server.central.registry_tests import RegistryTests
 from mock_server.central.store import Store, Stored
 from mock_server.central.validation import Integration, Validation
 from mock_server.contract.tables import Contract
@@ -29,7 +29,7 @@ class Service:
         validation: Validation,
         reconcile: Reconcile,
         clients: Clients,
-        probe: Probe,
+        registry_tests: RegistryTests,
     ) -> None:
         self.contract = contract
         self.rules = contract.rules
@@ -38,7 +38,7 @@ class Service:
         self.validation = validation
         self.reconcile = reconcile
         self.clients = clients
-        self.probe = probe
+        self.registry_tests = registry_tests
 
     # -- reading ----------------------------------------------------------------------------
 
@@ -218,7 +218,7 @@ class Service:
         return None
 
     def _tested(self, build: Builder, integration: Integration, label: str) -> Problem | None:
-        found = build(integration) or self.probe.registry_reachable(integration)
+        found = build(integration) or self.registry_tests.registry_reachable(integration)
         # The client's error is wrapped once more than that of a type without a node scanner.
         return Problem(found.rule, f"{label}: {found.text}: invalid arguments") if found else None
 

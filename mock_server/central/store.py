@@ -17,7 +17,7 @@ class Stored(NamedTuple):
 
 
 class Store(Protocol):
-    """The integrations of one world by id, names unique. A read of one takes no lock; writes and reads of more do.
+    """The integrations of one sandbox by id, names unique. A read of one takes no lock; writes and reads of more do.
 
     A caller that checks before it writes holds `lock` around both. What is stored is never
     changed in place, so a reader may keep what it got.
@@ -31,17 +31,17 @@ class Store(Protocol):
     def changes(self) -> int:
         """A number that grows with each change: who keeps a copy sees by it that the copy is old."""
 
-    def apart(self) -> Store:
-        """Give a store of another world, with the same first state."""
+    def fork(self) -> Store:
+        """Return a store of another sandbox, with the same first state."""
 
-    def belong_to(self, world: str) -> None:
-        """Hold the state of the world of that name from now on."""
+    def bind(self, sandbox: str) -> None:
+        """Hold the state of the sandbox of that name from now on."""
 
-    def go_on_from(self, other: Store) -> None:
-        """Hold what another store of the same world holds."""
+    def adopt(self, other: Store) -> None:
+        """Hold what another store of the same sandbox holds."""
 
     def free(self) -> None:
-        """Forget the state: nobody goes on with this world."""
+        """Forget the state: nobody goes on with this sandbox."""
 
     def reset(self) -> None:
         """Go back to the first state; seeded ids start again too."""
@@ -56,10 +56,10 @@ class Store(Protocol):
         """central/imageintegration/datastore/datastore_impl.go: a lower-case UUID of version 4."""
 
     def get(self, id: str) -> Stored | None:
-        """Give the integration with exactly this id; an id is no more than a text here."""
+        """Return the integration with exactly this id; an id is no more than a text here."""
 
     def id_of_name(self, name: str) -> str | None:
-        """Give the id of the integration with exactly this name."""
+        """Return the id of the integration with exactly this name."""
 
     def put(self, integration: Integration) -> Stored:
         """Store an integration under its id, in the place of the one that has it."""

@@ -34,7 +34,7 @@ class Validation:
         self.managed = managed
 
     def problems(self, integration: Integration) -> Problem | None:
-        """Give the list of problems as one, or None."""
+        """Return the list of problems as one, or None."""
         found: list[Problem | None] = [
             self.endpoint(integration),
             self.category_required(integration),

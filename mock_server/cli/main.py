@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from mock_server.central.auth import Credentials
-from mock_server.central.registry_tests import DEFAULT_RULES, OUTCOMES, ProbeRule
+from mock_server.central.registry_tests import DEFAULT_RULES, OUTCOMES, RegistryTestRule
 from mock_server.cli import options
 from mock_server.contract import tables as contracts
 from mock_server.contract.tables import VERSIONS
@@ -59,13 +59,15 @@ def _from_file(context: click.Context, _parameter: click.Parameter, path: Path |
     return path
 
 
-def _probe_rule(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[ProbeRule, ...]:
+def _registry_test_rule(
+    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[RegistryTestRule, ...]:
     rules = []
     for value in values:
         host, _, outcome = value.rpartition("=")
         if not host or outcome not in OUTCOMES:
             raise click.BadParameter(f"{value!r} is not HOST=OUTCOME with an outcome of {', '.join(OUTCOMES)}")
-        rules.append(ProbeRule(host, outcome))
+        rules.append(RegistryTestRule(host, outcome))
     return tuple(rules)
 
 
@@ -97,9 +99,9 @@ Examples:
   mock-central serve --port 9000
   mock-central serve --auth --as-deployed --central-version 4.11
   mock-central serve --tls --cors http://localhost:5173
-  mock-central serve --probe 'registry.example.com=unauthorized'
+  mock-central serve --registry-test 'registry.example.com=unauthorized'
   mock-central serve --scenario many:1000 --save state.json
-  mock-central serve --trouble 'PostImageIntegration code=503 times=2'
+  mock-central serve --fault 'PostImageIntegration code=503 times=2'
   mock-central serve --upstream https://central.example.com
 """,
 )
@@ -127,24 +129,24 @@ Examples:
     "--validation",
     default=VALIDATION_MODES[0],
     type=click.Choice(VALIDATION_MODES),
-    help="full: openapi-core judges every request and answer.",
+    help="full: openapi-core validates every request and answer.",
 )
 @click.option(
-    "--probe",
-    "probe_rules",
+    "--registry-test",
+    "registry_tests",
     multiple=True,
     metavar="HOST=OUTCOME",
-    callback=_probe_rule,
+    callback=_registry_test_rule,
     help=f"How registry tests of a host (a pattern) end: {', '.join(OUTCOMES)}. Before the built-in rules.",
 )
 @click.option(
-    "--fault",
-    "faults",
+    "--mutant",
+    "mutants",
     multiple=True,
     metavar="NAME",
-    callback=options.known_faults,
-    shell_complete=options.complete_fault,
-    help="Plant a fault (see `faults`), to try a tester out.",
+    callback=options.known_mutants,
+    shell_complete=options.complete_mutant,
+    help="Apply a mutant (see `mutants`), to try a tester out.",
 )
 @click.option("--auth", is_flag=True, help="Ask for credentials, as Central does.")
 @click.option(
@@ -182,7 +184,7 @@ Examples:
 @click.option(
     "--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), help="What to log."
 )
-@options.states_and_troubles
+@options.states_and_faults
 @click.pass_context
 def serve(context: click.Context, /, **chosen: Any) -> None:
     """Serve the mock until Ctrl-C."""
@@ -224,7 +226,7 @@ def _settings(context: click.Context) -> Settings:
     username, password = chosen["basic"]
     fields = {
         "credentials": _distinct(Credentials(**_of(Credentials, chosen), username=username, password=password)),
-        "probe_rules": chosen["probe_rules"] + DEFAULT_RULES,
+        "registry_tests": chosen["registry_tests"] + DEFAULT_RULES,
         "control_token": chosen["control_token_file"],
         "load": options.loaded(chosen["load"], chosen["save"]),
     }
@@ -251,7 +253,7 @@ def _of(made: type[Credentials | Settings], chosen: Mapping[str, Any]) -> dict[s
 
 
 def _banner(settings: Settings, host: str, port: int, *, secure: bool) -> None:
-    """Say where the mock is and give a line that works."""
+    """Return where the mock is and give a line that works."""
     shown = "127.0.0.1" if host in ("0.0.0.0", "") else f"[{host}]" if ":" in host else host  # noqa: S104
     url = f"{'https' if secure else 'http'}://{shown}:{port}"
     curl = "curl -k" if secure else "curl"
@@ -348,13 +350,13 @@ Examples:
 def record(url: str, token: str | None, ca: Path | None, insecure: bool, output: Path) -> None:
     """Make a state from what a live Central lists; its credentials, which no list shows, are invented."""
     from mock_server.cli import record as recording
-    from mock_server.contract import validator as judge
+    from mock_server.contract import validator
     from mock_server.state import files as states
 
     options.see_to_folder("--output", output)
     try:
         listed = recording.fetched(url, token=token or "", ca=ca, insecure=insecure)
-        state = recording.recorded(listed, contracts.load(), judge.shared())
+        state = recording.recorded(listed, contracts.load(), validator.shared())
         recording.write(output, state)
     except (recording.RecordError, states.StateError, OSError, UnicodeError) as error:
         raise click.ClickException(str(error)) from None
@@ -376,13 +378,13 @@ def companions() -> None:
 
 
 @main.command()
-def faults() -> None:
-    """List the faults that `serve --fault` plants."""
-    from mock_server.mutants import all_faults
+def mutants() -> None:
+    """List the mutants that `serve --mutant` applies."""
+    from mock_server.mutants import all_mutants
 
     _table(
-        ("fault", "kind", "check that finds it", "what is wrong"),
-        [(each.name, each.kind, each.check, each.summary) for each in all_faults().values()],
+        ("mutant", "kind", "check that finds it", "what is wrong"),
+        [(each.name, each.kind, each.check, each.summary) for each in all_mutants().values()],
     )
 
 

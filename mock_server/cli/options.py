@@ -1,4 +1,4 @@
-"""Options of `serve` for states, troubles, worlds, journal and control, and what they set in motion."""
+"""Options of `serve` for states, faults, sandboxes, journal and control, and what they set in motion."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mock_server.serving.body_timeouts import TIMEOUT
-from mock_server.simulation.faults import Trouble, TroubleError, parse
+from mock_server.simulation.faults import Fault, FaultError, parse
 from mock_server.state import scenarios
 from mock_server.state.memory import MEMORY
 from mock_server.web.access_log import FORMATS
@@ -32,7 +32,7 @@ _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _LOOPBACK = ("127.", "localhost", "::1")
 
 
-class _Troubles(click.types.StringParamType):
+class _Faults(click.types.StringParamType):
     """A text with blanks, of which a variable holds several with semicolons between."""
 
     envvar_list_splitter = ";"
@@ -46,19 +46,19 @@ def _scenario(_context: click.Context, _parameter: click.Parameter, value: str) 
     return value
 
 
-def _troubles(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Trouble, ...]:
+def _faults(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Fault, ...]:
     found = []
     for value in values:
         try:
             found.append(parse(value))
-        except TroubleError as error:
+        except FaultError as error:
             shown = "" if ":" in str(error) else f"{value!r}: "
             raise click.BadParameter(f"{shown}{error}") from None
     return tuple(found)
 
 
 def is_token(text: str) -> bool:
-    """Tell whether a text can be a bearer token in a header."""
+    """Return whether a text can be a bearer token in a header."""
     return bool(text) and text.isascii() and text.isprintable() and " " not in text
 
 
@@ -75,25 +75,25 @@ def token(_context: click.Context, _parameter: click.Parameter, path: Path | Non
     return found
 
 
-def known_faults(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    """See that there are faults of these names."""
+def known_mutants(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """See that there are mutants of these names."""
     if values:
-        from mock_server import mutants as faults
+        from mock_server import mutants
 
         try:
             for name in values:
-                faults.find(name)
+                mutants.find(name)
         except ValueError as error:
-            hint = "" if str(error).endswith("?") else "; `mock-central faults` lists them"
+            hint = "" if str(error).endswith("?") else "; `mock-central mutants` lists them"
             raise click.BadParameter(f"{error}{hint}") from None
     return values
 
 
-def complete_fault(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
-    """Give a shell the faults that begin so."""
-    from mock_server.mutants import all_faults
+def complete_mutant(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    """Return a shell the mutants that begin so."""
+    from mock_server.mutants import all_mutants
 
-    return [name for name in all_faults() if name.startswith(begun)]
+    return [name for name in all_mutants() if name.startswith(begun)]
 
 
 def see_to_certificate(cert: Path, key: Path) -> None:
@@ -144,24 +144,29 @@ _OPTIONS = (
         help="What the keys there begin with; another for each deployment.",
     ),
     click.option(
-        "--trouble",
-        "troubles",
+        "--fault",
+        "faults",
         multiple=True,
-        type=_Troubles(),
+        type=_Faults(),
         metavar="'[OPERATION] KEY=VALUE …'",
-        callback=_troubles,
-        help="Trouble that requests meet, such as 'PostImageIntegration code=503 times=2' or 'delay=1..3'.",
+        callback=_faults,
+        help="Fault that requests meet, such as 'PostImageIntegration code=503 times=2' or 'delay=1..3'.",
     ),
     click.option(
-        "--journal", default=1000, type=click.IntRange(0), help="Requests that each world remembers; 0 remembers none."
+        "--journal",
+        default=1000,
+        type=click.IntRange(0),
+        help="Requests that each sandbox remembers; 0 remembers none.",
     ),
     click.option(
-        "--world-ttl",
+        "--sandbox-ttl",
         default=600.0,
         type=click.FloatRange(0.1),
-        help="Seconds until a world that nobody uses is freed.",
+        help="Seconds until a sandbox that nobody uses is freed.",
     ),
-    click.option("--max-worlds", default=10_000, type=click.IntRange(0), help="Worlds that there can be at once."),
+    click.option(
+        "--max-sandboxes", default=10_000, type=click.IntRange(0), help="Sandboxes that there can be at once."
+    ),
     click.option(
         "--control/--no-control", default=True, help="Offer the control calls under /__admin (the health always is)."
     ),
@@ -182,8 +187,8 @@ _OPTIONS = (
 )
 
 
-def states_and_troubles(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command these options."""
+def states_and_faults(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a command these options."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -211,7 +216,7 @@ class Serve(click.Command):
 
 
 def _where(error: click.BadParameter) -> str:
-    """Say where a wrong value stands, if not on the command line."""
+    """Return where a wrong value stands, if not on the command line."""
     if error.ctx is None or error.param is None or error.param.name is None:
         return ""
     source = error.ctx.get_parameter_source(error.param.name)
@@ -242,7 +247,7 @@ class Running:
         if self.save is not None:
             from mock_server.state.files import Saver
 
-            Saver(self.save, lambda: app.entrance.worlds.default.central.store)
+            Saver(self.save, lambda: app.gateway.sandboxes.default.central.store)
         if self.reload:
             from mock_server.serving.reload import Watcher
 
@@ -250,7 +255,7 @@ class Running:
 
 
 def running(context: click.Context, settings: Settings, again: Callable[[click.Context], Settings]) -> Running:
-    """Give what the options set in motion; `again` makes settings of a context.
+    """Return what the options set in motion; `again` makes settings of a context.
 
     Raises:
         click.ClickException: the first state cannot be read, or the state cannot be saved.
@@ -302,24 +307,24 @@ def _see_to_first_state(settings: Settings, option: str) -> None:
     if settings.load is None:
         return
     from mock_server.contract import tables as contract
-    from mock_server.contract import validator as judge
+    from mock_server.contract import validator
     from mock_server.state import files as states
 
     try:
-        states.read(settings.load, contract.load(), judge.shared())
+        states.read(settings.load, contract.load(), validator.shared())
     except states.StateError as error:
         raise click.BadParameter(str(error), param_hint=option) from None
 
 
 def _see_to_operations(settings: Settings) -> None:
-    if not any(trouble.operation for trouble in settings.troubles):
+    if not any(fault.operation for fault in settings.faults):
         return
     from mock_server.web.app import create_app  # which alone knows every operation
 
     try:
         create_app(settings)
-    except TroubleError as error:
-        raise click.BadParameter(str(error), param_hint="--trouble") from None
+    except FaultError as error:
+        raise click.BadParameter(str(error), param_hint="--fault") from None
 
 
 def _see_to_store(settings: Settings) -> None:
@@ -338,7 +343,7 @@ def _see_to_store(settings: Settings) -> None:
 
 
 def loaded(load: Path | None, save: Path | None) -> Path | None:
-    """Give the file to start from: the one that is named, or the one that was saved before."""
+    """Return the file to start from: the one that is named, or the one that was saved before."""
     return load or (save if save is not None and save.exists() else None)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from mock_server.central import protojson
 from mock_server.central.clients import Clients
 from mock_server.contract.tables import MASK, Contract, Message
-from mock_server.contract.validator import Judge
+from mock_server.contract.validator import Validator
 from mock_server.state import files as states
 
 PATH = "/v1/imageintegrations"
@@ -75,13 +75,13 @@ def _hint(status: int) -> str:
     return "; --token-file FILE names a token that may read integrations" if status in (401, 403) else ""
 
 
-def recorded(listed: list[Any], contract: Contract, judge: Judge) -> dict[str, Any]:
+def recorded(listed: list[Any], contract: Contract, validator: Validator) -> dict[str, Any]:
     """Make a state of a list; its `invented` tells, by id, the places of credentials that are not Central's.
 
     Raises:
         states.StateError: an entry is no integration.
     """
-    found = states.checked(states.document(listed), contract, judge)
+    found = states.checked(states.document(listed), contract, validator)
     clients = Clients(contract)
     invented: dict[str, list[str]] = {}
     integrations = []

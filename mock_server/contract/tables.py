@@ -99,7 +99,7 @@ class Rule:
     until: str = VERSIONS[-1]
 
     def in_force(self, version: str) -> bool:
-        """Tell whether Central of that version has the rule."""
+        """Return whether Central of that version has the rule."""
         return VERSIONS.index(self.since) <= VERSIONS.index(version) <= VERSIONS.index(self.until)
 
 
@@ -191,7 +191,7 @@ class Contract:
         return list(self.document["x-defaults"])
 
     def example(self, type: str) -> dict[str, Any]:
-        """Give the document's example of a request that creates an integration of a type."""
+        """Return the document's example of a request that creates an integration of a type."""
         return dict(self.document["components"]["examples"][f"{type}-request"]["value"])
 
     @cached_property
@@ -231,7 +231,7 @@ class Contract:
         return self.message("StorageImageIntegration")
 
     def message(self, schema: str) -> Message:
-        """Give the message that the schema of that name describes."""
+        """Return the message that the schema of that name describes."""
         if schema not in self._messages:
             self._messages[schema] = self._read_message(schema)
         return self._messages[schema]

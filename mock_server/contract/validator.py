@@ -1,6 +1,6 @@
 """The contract's verdict on requests and answers.
 
-Two judges, one word. A validator compiled from the contract may only say yes; whatever it does
+Two validators, one word. A validator compiled from the contract may only say yes; whatever it does
 not accept goes to openapi-core, which decides and says what is wrong and where. No text that
 leaves here shows a value: a value may be a credential.
 """
@@ -54,8 +54,8 @@ class _Request:
     host_url: str = HOST
 
 
-class Judge:
-    """Validates against one contract; a contract's judge can serve many apps."""
+class Validator:
+    """Validates against one contract; a contract's validator can serve many apps."""
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
@@ -64,7 +64,7 @@ class Judge:
     # -- the compiled yes -----------------------------------------------------------------------
 
     def accepts(self, schema: str, value: Any, *, answer: bool = False) -> bool:
-        """Tell whether the compiled validator takes `value`; no is not a verdict."""
+        """Return whether the compiled validator takes `value`; no is not a verdict."""
         try:
             return self._compiled(schema, answer)(value)
         except (ValueError, TypeError, OverflowError, UnicodeError):
@@ -92,7 +92,7 @@ class Judge:
                 schemas[name] = {"anyOf": [closed, {"type": "integer", "format": "int32"}]}
         return document
 
-    # -- the judge that explains ------------------------------------------------------------------
+    # -- the validator that explains ------------------------------------------------------------------
 
     @cached_property
     def _requests(self) -> OpenAPI:
@@ -119,13 +119,13 @@ class Judge:
 
 
 @lru_cache(maxsize=4)
-def of(contract: Contract) -> Judge:
-    """Give the judge of a contract: its validators are compiled once, for the contracts that are in use."""
-    return Judge(contract)
+def of(contract: Contract) -> Validator:
+    """Return the validator of a contract: its validators are compiled once, for the contracts that are in use."""
+    return Validator(contract)
 
 
-def shared() -> Judge:
-    """Give the judge of the shipped contract."""
+def shared() -> Validator:
+    """Return the validator of the shipped contract."""
     return of(contracts.load())
 
 
@@ -143,7 +143,7 @@ class _Answer:
 
 
 def _is_plain_time(text: str) -> bool:
-    """Accept only times that every judge accepts."""
+    """Accept only times that every validator accepts."""
     if not _PLAIN_TIME.fullmatch(text):
         return False
     try:
@@ -185,7 +185,7 @@ def _explained(errors: Iterator[Any]) -> Iterator[Violation]:
 
 
 def _reason(error: Exception) -> str:
-    """Say what openapi-core found outside of schemas. Its own text may hold the body, so it is not used."""
+    """Return what openapi-core found outside of schemas. Its own text may hold the body, so it is not used."""
     names = {
         "MissingRequestBody": "the body is missing",
         "MissingRequiredRequestBody": "the body is missing",

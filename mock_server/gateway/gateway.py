@@ -1,4 +1,4 @@
-"""The way in: which world a request is for, what trouble it meets, and that the journal keeps it."""
+"""The way in: which sandbox a request is for, what fault it meets, and that the journal keeps it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from werkzeug.exceptions import HTTPException
 
 from mock_server.central.errors import Refusal
 from mock_server.sandboxes.central import MAX_MESSAGE
-from mock_server.sandboxes.sandboxes import PREFIX, MakeApp, World, Worlds
+from mock_server.sandboxes.sandboxes import PREFIX, MakeApp, Sandbox, Sandboxes
 from mock_server.serving.connection_faults import cut
-from mock_server.simulation.faults import Asked, Trouble, TroubleError, applied, drawn, preferences
+from mock_server.simulation.faults import Fault, FaultError, RequestFacts, applied, drawn, preferences
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("mock_central")
 
 CONTROL = "/__admin/"
-_WORLD_HEADER = "HTTP_MOCK_CENTRAL_WORLD"
+_SANDBOX_HEADER = "HTTP_MOCK_CENTRAL_SANDBOX"
 _PIECES = 20
 _SECONDS_SLOW = 2.0
 
@@ -42,139 +42,139 @@ class Answer(NamedTuple):
     body: Iterable[bytes]
 
 
-class Entrance:
+class Gateway:
     """Every request of a server comes in here."""
 
     def __init__(self, app: MockCentral, make_app: MakeApp) -> None:
         self.app = app
-        """Answers control calls, and requests of worlds that have no app of their own."""
-        self.worlds = Worlds(app, make_app)
+        """Answers control calls, and requests of sandboxes that have no app of their own."""
+        self.sandboxes = Sandboxes(app, make_app)
 
     def renew(self, app: MockCentral, *, keep_state: bool) -> None:
-        """Let another app answer from now on; without `keep_state` each world begins anew with its first state."""
+        """Let another app answer from now on; without `keep_state` each sandbox begins anew with its first state."""
         self.app = app
-        self.worlds.renew(app, keep_state=keep_state)
+        self.sandboxes.renew(app, keep_state=keep_state)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        if _WORLD_HEADER in environ or environ["PATH_INFO"].startswith("/__"):
+        if _SANDBOX_HEADER in environ or environ["PATH_INFO"].startswith("/__"):
             return self._named(environ, start_response)
-        return self._enter(self.worlds.default, environ, start_response)
+        return self._enter(self.sandboxes.default, environ, start_response)
 
     def _named(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         try:
-            world = self._world(environ)
+            sandbox = self._sandbox(environ)
         except Refusal as refusal:
             environ["mock_central.refusal"] = refusal
             return self.app.wsgi_app(environ, start_response)
         if f"{environ['PATH_INFO']}/".startswith(CONTROL):
-            environ["mock_central.world"] = world
+            environ["mock_central.sandbox"] = sandbox
             return self.app.wsgi_app(environ, start_response)
-        return self._enter(world, environ, start_response)
+        return self._enter(sandbox, environ, start_response)
 
-    def _world(self, environ: WSGIEnvironment) -> World:
+    def _sandbox(self, environ: WSGIEnvironment) -> Sandbox:
         path = environ["PATH_INFO"]
         if path.startswith(PREFIX):
             name, slash, rest = path.removeprefix(PREFIX).partition("/")
             environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + PREFIX + name
             environ["PATH_INFO"] = slash + rest
-            return self.worlds.get(name)
-        if _WORLD_HEADER in environ:
-            return self.worlds.get(environ[_WORLD_HEADER])
-        return self.worlds.default
+            return self.sandboxes.get(name)
+        if _SANDBOX_HEADER in environ:
+            return self.sandboxes.get(environ[_SANDBOX_HEADER])
+        return self.sandboxes.default
 
-    def _enter(self, world: World, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if world.central is not world.app.central:
-            environ["mock_central.central"] = world.central
-            environ["mock_central.world"] = world
-        if world.troubles.listed or "HTTP_PREFER" in environ:
-            return self._troubled(world, environ, start_response)
-        if world.journal is None:
-            return world.app.wsgi_app(environ, start_response)
-        status, headers, body = self._answered(world, environ, "")
+    def _enter(self, sandbox: Sandbox, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if sandbox.central is not sandbox.app.central:
+            environ["mock_central.central"] = sandbox.central
+            environ["mock_central.sandbox"] = sandbox
+        if sandbox.faults.listed or "HTTP_PREFER" in environ:
+            return self._faulted(sandbox, environ, start_response)
+        if sandbox.journal is None:
+            return sandbox.app.wsgi_app(environ, start_response)
+        status, headers, body = self._answered(sandbox, environ, "")
         start_response(status, headers)
         return body
 
-    def _answered(self, world: World, environ: WSGIEnvironment, trouble: str) -> Answer:
+    def _answered(self, sandbox: Sandbox, environ: WSGIEnvironment, fault: str) -> Answer:
         started = time.perf_counter()
         seen: list[Any] = []
 
         def note(status: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> Any:
             seen[:] = status, headers
 
-        body = world.app.wsgi_app(environ, note)
+        body = sandbox.app.wsgi_app(environ, note)
         status, headers = seen
-        if world.journal is not None:
+        if sandbox.journal is not None:
             whole = b"".join(body) if isinstance(body, list) else b""  # a stream passes by
-            world.journal.keep(environ, int(status[:3]), whole, time.perf_counter() - started, trouble)
+            sandbox.journal.keep(environ, int(status[:3]), whole, time.perf_counter() - started, fault)
         return Answer(status, headers, body)
 
-    # -- trouble ----------------------------------------------------------------------------------
+    # -- fault ----------------------------------------------------------------------------------
 
-    def _troubled(self, world: World, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def _faulted(self, sandbox: Sandbox, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         try:
             preferred = self._preferred(environ)
-        except TroubleError as error:
+        except FaultError as error:
             preferred = None
             environ["mock_central.refusal"] = Refusal("prefer", 400, 3, f"Prefer: {error}")
-        trouble = preferred
-        if trouble is None and "mock_central.refusal" not in environ and not is_preflight(environ):
+        fault = preferred
+        if fault is None and "mock_central.refusal" not in environ and not is_preflight(environ):
             try:
-                trouble = world.troubles.met_by(self._asked(world, environ))
+                fault = sandbox.faults.match(self._asked(sandbox, environ))
             except Refusal as unanswered:  # the name is looked up in a store that may fail
                 environ["mock_central.refusal"] = unanswered
-        text = environ["mock_central.trouble"] = str(trouble or "")
-        if trouble is not None:
-            if trouble.delay:
-                time.sleep(drawn(trouble.delay))
-            if refusal := trouble.refusal():
+        text = environ["mock_central.fault"] = str(fault or "")
+        if fault is not None:
+            if fault.delay:
+                time.sleep(drawn(fault.delay))
+            if refusal := fault.refusal():
                 environ["mock_central.refusal"] = refusal
-        answer = self._answered(world, environ, text)
+        answer = self._answered(sandbox, environ, text)
         if preferred is not None:
             answer.headers.append(("Preference-Applied", applied(preferred)))
-        if trouble is not None and trouble.fault:
-            return _spoilt(answer, trouble.fault, environ, start_response)
+        if fault is not None and fault.fault:
+            return _spoilt(answer, fault.fault, environ, start_response)
         start_response(answer.status, answer.headers)
         return answer.body
 
-    def _preferred(self, environ: WSGIEnvironment) -> Trouble | None:
+    def _preferred(self, environ: WSGIEnvironment) -> Fault | None:
         header = environ.get("HTTP_PREFER")
         if not header:
             return None
-        trouble, unknown = preferences(header)
+        fault, unknown = preferences(header)
         if unknown:
             log.info("ignored what the mock does not know of Prefer: %s", ", ".join(unknown))
-        return trouble
+        return fault
 
-    def _asked(self, world: World, environ: WSGIEnvironment) -> Asked:
+    def _asked(self, sandbox: Sandbox, environ: WSGIEnvironment) -> RequestFacts:
         path = environ["PATH_INFO"]
         try:
             operation, values = self.app.url_map.bind("").match(path, environ["REQUEST_METHOD"])
         except HTTPException:
             operation, values = "", {}  # limits by path still count
-        return Asked(operation, path, partial(_name, world, environ, str(values.get("id", ""))))
+        return RequestFacts(operation, path, partial(_name, sandbox, environ, str(values.get("id", ""))))
 
-    def see_to_operation(self, trouble: Trouble) -> None:
-        """See that the operation that a trouble is limited to exists.
+    def see_to_operation(self, fault: Fault) -> None:
+        """See that the operation that a fault is limited to exists.
 
         Raises:
-            TroubleError: it does not; the text names those that are close.
+            FaultError: it does not; the text names those that are close.
         """
         known = [each for each in self.app.view_functions if not each.startswith(CONTROL)]
-        if trouble.operation and trouble.operation not in known:
-            close = difflib.get_close_matches(trouble.operation, known, n=2)
+        if fault.operation and fault.operation not in known:
+            close = difflib.get_close_matches(fault.operation, known, n=2)
             hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(sorted(known))}"
-            raise TroubleError(f"operation={trouble.operation}: is no operation; {hint}")
+            raise FaultError(f"operation={fault.operation}: is no operation; {hint}")
 
 
 def is_preflight(environ: WSGIEnvironment) -> bool:
-    """Tell whether a browser asks what it may ask."""
+    """Return whether a browser asks what it may ask."""
     return environ["REQUEST_METHOD"] == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
 
 
-def _name(world: World, environ: WSGIEnvironment, id: str) -> str:
+def _name(sandbox: Sandbox, environ: WSGIEnvironment, id: str) -> str:
     """Find the name of the integration that a request is about: the stored one, the sent one, the one looked for."""
-    stored = world.central.store.get(id)
+    stored = sandbox.central.store.get(id)
     if stored is not None:
         return str(stored.integration["name"])
     length = environ.get("CONTENT_LENGTH") or ""
@@ -191,7 +191,7 @@ def _name(world: World, environ: WSGIEnvironment, id: str) -> str:
 
 
 def _spoilt(answer: Answer, fault: str, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Send an answer in one of the ways of `trouble.FAULTS`."""
+    """Send an answer in one of the ways of `faults.ANSWER_FAULTS`."""
     status, headers, body = answer
     whole = b"".join(body)
     if fault == "empty":

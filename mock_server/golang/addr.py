@@ -9,18 +9,18 @@ from mock_server.golang.text import quote
 _HEX = re.compile(rb"[0-9a-fA-F]*")
 
 
-def fault(text: bytes) -> str | None:
-    """Give Go's reason why `text` is no address, or None for one."""
+def error(text: bytes) -> str | None:
+    """Return Go's reason why `text` is no address, or None for one."""
     kind = next((byte for byte in text if byte in b".:%"), None)
     if kind is None:
         return "unable to parse IP"
     if kind == ord("%"):
         return "missing IPv6 address"
-    return _ipv4_fault(text) if kind == ord(".") else _ipv6_fault(text)
+    return _ipv4_error(text) if kind == ord(".") else _ipv6_error(text)
 
 
-def host_port_fault(text: str) -> str | None:
-    """Give Go's reason why `text` is no host with a port behind it, or None for one (Go ``net``: ``SplitHostPort``)."""
+def host_port_error(text: str) -> str | None:
+    """Return Go's reason why `text` is no ``host:port``, or None if it is one (Go ``net``: ``SplitHostPort``)."""
     colon = text.rfind(":")
     if colon < 0:
         return "missing port in address"
@@ -43,7 +43,7 @@ def _at(reason: str, rest: bytes) -> str:
     return f"{reason} (at {quote(rest)})"
 
 
-def _ipv4_fault(text: bytes) -> str | None:
+def _ipv4_error(text: bytes) -> str | None:
     value, digits, fields = 0, 0, 0
     for index, byte in enumerate(text):
         if byte in b"0123456789":
@@ -63,7 +63,7 @@ def _ipv4_fault(text: bytes) -> str | None:
     return "IPv4 address too short" if fields < 3 else None
 
 
-def _ipv6_fault(text: bytes) -> str | None:
+def _ipv6_error(text: bytes) -> str | None:
     rest, percent, zone = text.partition(b"%")
     if percent and not zone:
         return "zone must be a non-empty string"
@@ -82,7 +82,7 @@ def _ipv6_fault(text: bytes) -> str | None:
         if width == 0:
             return _at("each colon-separated field must have at least one digit", rest)
         if rest[width : width + 1] == b".":
-            return _embedded_ipv4_fault(rest, filled, ellipsis=ellipsis)
+            return _embedded_ipv4_error(rest, filled, ellipsis=ellipsis)
         filled += 2
         rest = rest[width:]
         if not rest:
@@ -100,18 +100,18 @@ def _ipv6_fault(text: bytes) -> str | None:
                 break
     if rest:
         return _at("trailing garbage after address", rest)
-    return _length_fault(filled, ellipsis=ellipsis)
+    return _length_error(filled, ellipsis=ellipsis)
 
 
-def _embedded_ipv4_fault(rest: bytes, filled: int, *, ellipsis: bool) -> str | None:
+def _embedded_ipv4_error(rest: bytes, filled: int, *, ellipsis: bool) -> str | None:
     if not ellipsis and filled != 12:
         return _at("embedded IPv4 address must replace the final 2 fields of the address", rest)
     if filled + 4 > 16:
         return _at("too many hex fields to fit an embedded IPv4 at the end of the address", rest)
-    return _ipv4_fault(rest) or _length_fault(filled + 4, ellipsis=ellipsis)
+    return _ipv4_error(rest) or _length_error(filled + 4, ellipsis=ellipsis)
 
 
-def _length_fault(filled: int, *, ellipsis: bool) -> str | None:
+def _length_error(filled: int, *, ellipsis: bool) -> str | None:
     if filled < 16:
         return None if ellipsis else "address string too short"
     return "the :: must expand to at least one field of zeros" if ellipsis else None

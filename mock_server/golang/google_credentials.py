@@ -33,8 +33,8 @@ _KINDS = {ord('"'): "string", ord("{"): "object", ord("["): "array", ord("t"): "
 _WORKFORCE = re.compile(r"//iam\.googleapis\.com/locations/[^/]+/workforcePools/")
 
 
-def fault(text: bytes) -> str | None:
-    """Give the library's reason to refuse `text`, or None for credentials.
+def error(text: bytes) -> str | None:
+    """Return the library's reason to refuse `text`, or None for credentials.
 
     Raises:
         JsonSyntaxError: it is not JSON.
@@ -56,21 +56,21 @@ def fault(text: bytes) -> str | None:
             values[name] = value
         elif wrong is None:
             wrong = f"{_kind(value)} into Go struct field credentialsFile.{name} of type {go_type}"
-    return f"json: cannot unmarshal {wrong}" if wrong else _source_fault(values)
+    return f"json: cannot unmarshal {wrong}" if wrong else _source_error(values)
 
 
 def _kind(value: bytes) -> str:
     return _KINDS.get(value[0], "number")
 
 
-def _source_fault(values: Mapping[str, bytes]) -> str | None:
-    """Give what keeps the library from making a source of tokens out of the fields that are set."""
+def _source_error(values: Mapping[str, bytes]) -> str | None:
+    """Return what keeps the library from making a source of tokens out of the fields that are set."""
     texts = {name: json.loads(value) for name, value in values.items() if _FIELDS[name][0] == "string"}
     kind = texts.get("type", "")
     if kind == "":
         return "missing 'type' field in credentials"
     if kind == "external_account":
-        return _external_fault(texts)
+        return _external_error(texts)
     if kind == "external_account_authorized_user":
         if all(map(texts.get, ("refresh_token", "token_url", "client_id", "client_secret"))):
             return None
@@ -85,7 +85,7 @@ def _source_fault(values: Mapping[str, bytes]) -> str | None:
     return None if kind in ("service_account", "authorized_user") else f"unknown credential type: {quote(kind)}"
 
 
-def _external_fault(texts: Mapping[str, str]) -> str | None:
+def _external_error(texts: Mapping[str, str]) -> str | None:
     audience = texts.get("audience", "")
     reason = None
     if audience == "":

@@ -37,7 +37,7 @@ class JsonDepthError(JsonSyntaxError):
 
 
 def first_value(data: bytes) -> tuple[int, int] | None:
-    """Give start and end of the first JSON value in `data`, or None where there are only blanks.
+    """Return start and end of the first JSON value in `data`, or None where there are only blanks.
 
     Raises:
         JsonTruncatedError: `data` ends inside the value.
@@ -65,7 +65,7 @@ def check_document(text: bytes) -> None:
 
 
 def members(document: bytes) -> Iterator[tuple[str, bytes]]:
-    """Give the members of an object that was checked: each name decoded, each value as it stands."""
+    """Return the members of an object that was checked: each name decoded, each value as it stands."""
     scanner = _Scanner(document)
     at = _skip_space(document, 1)
     while document[at] != ord("}"):

@@ -47,7 +47,7 @@ def _bad_escape(escape: bytes) -> UrlError:
 
 
 def host_name(url: str) -> str:
-    """Give the host of an ``http://`` URL, without port and brackets.
+    """Return the host of an ``http://`` URL, without port and brackets.
 
     Raises:
         UrlError: with Go's reason; its `args` are the URL that Go names and that reason.
@@ -104,7 +104,7 @@ def _ip_literal(host: bytes) -> bytes:
     name = host[1:close]
     zone = name.find(b"%25")
     name = _unescaped_host(name) if zone < 0 else _unescaped_host(name[:zone]) + _unescaped_zone(name[zone:])
-    if (reason := goaddr.fault(name)) is not None:
+    if (reason := goaddr.error(name)) is not None:
         raise UrlError(f"invalid host: ParseAddr({quote(name)}): {reason}")
     if b":" not in name:
         raise UrlError("invalid IP-literal")  # IPv4 in brackets
@@ -137,7 +137,7 @@ def _unescaped_zone(zone: bytes) -> bytes:
 
 
 def _unescaped_name(name: bytes, check: Callable[[bytes], None]) -> bytes:
-    """Unescape part of a host; the first fault from the left is the one that is told."""
+    """Unescape part of a host; the first error from the left counts."""
     if _PLAIN_NAME.fullmatch(name):
         return name
     at = 0

@@ -1,6 +1,6 @@
-"""Planted faults: what a server of this API can get wrong, one at a time.
+"""Mutants: what a server of this API can get wrong, one at a time.
 
-They are for trying out testers. A fault is a small override of one function of one app; the code
+They are for trying out testers. A mutant is a small override of one function of one app; the code
 of the mock knows nothing of them, and other apps of the process stay healthy.
 """
 
@@ -21,78 +21,78 @@ if TYPE_CHECKING:
 
 KINDS = ("rule", "schema", "status", "state", "security", "wire", "concurrency", "latency")
 
-Plant = Callable[["MockCentral"], None]
+Mutate = Callable[["MockCentral"], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """One fault. `check` is the id of the check that has to find it.
+class Mutant:
+    """One mutant. `check` is the id of the check that has to find it.
 
-    `also`: checks whose own matter the fault touches too. `settings`: what the mock has to be set
-    to for the fault to show.
+    `also`: checks whose own matter the mutant touches too. `settings`: what the mock has to be set
+    to for the mutant to show.
     """
 
     name: str
     kind: str
     check: str
     summary: str
-    plant: Plant
+    mutate: Mutate
     also: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-_FAULTS: dict[str, Fault] = {}
+_MUTANTS: dict[str, Mutant] = {}
 
 
-def fault(
+def mutant(
     name: str, *, kind: str, check: str, summary: str, also: tuple[str, ...] = (), **settings: Any
-) -> Callable[[Plant], Plant]:
-    """Register a function as the one that plants the fault `name`.
+) -> Callable[[Mutate], Mutate]:
+    """Register a function as the one that applies the mutant `name`.
 
     Raises:
         ValueError: the name is taken or the kind unknown.
     """
-    if name in _FAULTS or kind not in KINDS:
-        raise ValueError(f"fault {name!r} is there already, or {kind!r} is none of {', '.join(KINDS)}")
+    if name in _MUTANTS or kind not in KINDS:
+        raise ValueError(f"mutant {name!r} is there already, or {kind!r} is none of {', '.join(KINDS)}")
 
-    def register(function: Plant) -> Plant:
-        _FAULTS[name] = Fault(name, kind, check, summary, function, also, settings)
+    def register(function: Mutate) -> Mutate:
+        _MUTANTS[name] = Mutant(name, kind, check, summary, function, also, settings)
         return function
 
     return register
 
 
 @cache
-def all_faults() -> Mapping[str, Fault]:
-    """Give every fault by its name, kind after kind."""
+def all_mutants() -> Mapping[str, Mutant]:
+    """Return every mutant by its name, kind after kind."""
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{module.name}")
-    return {each.name: each for each in sorted(_FAULTS.values(), key=lambda each: KINDS.index(each.kind))}
+    return {each.name: each for each in sorted(_MUTANTS.values(), key=lambda each: KINDS.index(each.kind))}
 
 
 def memory(app: MockCentral) -> MemoryStore:
-    """Give the store of an app, for faults that reach into it; settings see to its being in memory."""
+    """Return the store of an app, for mutants that reach into it; settings see to its being in memory."""
     store = app.central.store
     assert isinstance(store, MemoryStore)
     return store
 
 
-def find(name: str) -> Fault:
-    """Give the fault of that name.
+def find(name: str) -> Mutant:
+    """Return the mutant of that name.
 
     Raises:
         ValueError: there is none; the text names those that are close.
     """
-    known = all_faults()
+    known = all_mutants()
     if name not in known:
         close = difflib.get_close_matches(name, known, n=3)
         hint = f"; did you mean {' or '.join(close)}?" if close else ""
-        raise ValueError(f"unknown fault {name!r}{hint}")
+        raise ValueError(f"unknown mutant {name!r}{hint}")
     return known[name]
 
 
-def plant(app: MockCentral, names: Iterable[str]) -> None:
-    """Plant faults in an app.
+def mutate(app: MockCentral, names: Iterable[str]) -> None:
+    """Apply mutants in an app.
 
     Raises:
         ValueError: a name is unknown.
@@ -100,4 +100,4 @@ def plant(app: MockCentral, names: Iterable[str]) -> None:
     # Such an app breaks the contract on purpose, which must not stop it.
     setattr(app.central, "answer_broken", lambda _violations: None)  # noqa: B010 (a method, for mypy)
     for each in [find(name) for name in names]:
-        each.plant(app)
+        each.mutate(app)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from mock_server.mutants import Plant, fault, memory
+from mock_server.mutants import Mutate, memory, mutant
 from mock_server.mutants.tools import (
     CREATE,
     DELETE,
@@ -21,8 +21,8 @@ from mock_server.mutants.tools import (
     PUT,
     around,
     handled,
-    instead,
     refused,
+    replace_method,
     wait,
 )
 
@@ -35,8 +35,8 @@ _MEETING = 0.004
 """Seconds that a window stays open for another request."""
 
 
-def _concurrency(name: str, summary: str, check: str, also: tuple[str, ...] = ()) -> Callable[[Plant], Plant]:
-    return fault(name, kind="concurrency", check=check, summary=summary, also=also)
+def _concurrency(name: str, summary: str, check: str, also: tuple[str, ...] = ()) -> Callable[[Mutate], Mutate]:
+    return mutant(name, kind="concurrency", check=check, summary=summary, also=also)
 
 
 def _unlocked(app: MockCentral) -> None:
@@ -167,7 +167,7 @@ def ids_doubled(app: MockCentral) -> None:
         serial[0] = now + 1
         return str(uuid.UUID(int=random.Random(now).getrandbits(128), version=4))
 
-    instead(app.central.store, "new_id", new_id)
+    replace_method(app.central.store, "new_id", new_id)
 
 
 @_concurrency("delete-twice", "Two deletes at once both succeed", "deletes-at-once")

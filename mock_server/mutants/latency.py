@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mock_server.mutants import Plant, fault
+from mock_server.mutants import Mutate, mutant
 from mock_server.mutants.tools import CREATE, DELETE, EVERY, LIST, PUT, TEST, around, handled, wait
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from mock_server.web.app import MockCentral
 
 
-def _latency(name: str, summary: str, check: str) -> Callable[[Plant], Plant]:
-    return fault(name, kind="latency", check=check, summary=summary)
+def _latency(name: str, summary: str, check: str) -> Callable[[Mutate], Mutate]:
+    return mutant(name, kind="latency", check=check, summary=summary)
 
 
 def _waits(app: MockCentral, operations: tuple[str, ...], seconds: Callable[[Central, Call], float]) -> None:

@@ -1,4 +1,4 @@
-"""A fault for each rule of the contract, named as the rule: it does not hold."""
+"""A mutant for each rule of the contract, named as the rule: it does not hold."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mock_server.central.validation import config_member
 from mock_server.contract import tables as contracts
 from mock_server.contract.tables import MASK, Field, Message
 from mock_server.golang import timestamps
-from mock_server.mutants import Plant, fault
+from mock_server.mutants import Mutate, mutant
 from mock_server.mutants.tools import (
     PATCH,
     PUT,
@@ -31,13 +31,13 @@ from mock_server.mutants.tools import (
     environs,
     errors,
     handled,
-    instead,
     never,
     readings,
     refusals,
     refused,
+    replace_method,
     shown,
-    swallowed,
+    suppress_rule,
 )
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
 _RULES = contracts.load().rules
 
 
-def _rule(id: str, summary: str = "", also: tuple[str, ...] = (), **settings: Any) -> Callable[[Plant], Plant]:
-    return fault(
+def _rule(id: str, summary: str = "", also: tuple[str, ...] = (), **settings: Any) -> Callable[[Mutate], Mutate]:
+    return mutant(
         id, kind="rule", check=id, summary=summary or f"Does not hold: {_RULES[id].title}", also=also, **settings
     )
 
@@ -91,7 +91,7 @@ _METHODS = {
         "node-scanner-type-known",
         "google-service-account-json",
     ),
-    "probe": ("registry-reachable",),
+    "registry_tests": ("registry-reachable",),
 }
 
 
@@ -112,14 +112,14 @@ _rule("write-permission", auth=True)(partial(_never, "auth", "write-permission")
 _CLIENT_RULES = [
     rule.id
     for rule in _RULES.values()
-    if rule.kind == "build" and rule.id not in (*_METHODS["clients"], *_METHODS["probe"])
+    if rule.kind == "build" and rule.id not in (*_METHODS["clients"], *_METHODS["registry_tests"])
 ]
 
 
 def _not_asked(rule: str, app: MockCentral) -> None:
     around(
         app.central.clients,
-        "_if",
+        "problem_if",
         lambda original, wrong, id, **values: original(wrong and id != rule, id, **values),
     )
 
@@ -137,14 +137,14 @@ def type_defined(app: MockCentral) -> None:
 @_rule("ecr-authorization-erased")
 def ecr_authorization_erased(app: MockCentral) -> None:
     """Keep authorization data beside a key."""
-    instead(app.central.clients, "ecr_authorization_erased", lambda integration: integration)
+    replace_method(app.central.clients, "ecr_authorization_erased", lambda integration: integration)
 
 
 # -- credentials of the caller ---------------------------------------------------------------------------
 
 
 def _let_in(rule: str, app: MockCentral) -> None:
-    swallowed(app.central.auth, "permission", rule, answer=WRITE)
+    suppress_rule(app.central.auth, "permission", rule, answer=WRITE)
 
 
 for _id in ("credentials-missing", "token-invalid", "basic-invalid", "basic-malformed", "role-missing"):
@@ -155,7 +155,7 @@ for _id in ("credentials-missing", "token-invalid", "basic-invalid", "basic-malf
 def read_permission(app: MockCentral) -> None:
     """Let anyone read."""
     check = app.central.auth.check
-    instead(
+    replace_method(
         app.central.auth,
         "check",
         lambda operation, header: check(operation, header) if operation.permission == WRITE else None,
@@ -222,7 +222,7 @@ def query_value_once(app: MockCentral) -> None:
 @_rule("query-encoding", "A query that cannot be decoded is ignored")
 def query_encoding(app: MockCentral) -> None:
     """Filter by nothing."""
-    swallowed(app.central, "query", "query-encoding", answer=({}, []))
+    suppress_rule(app.central, "query", "query-encoding", answer=({}, []))
 
 
 # -- the body: JSON --------------------------------------------------------------------------------------
@@ -523,13 +523,13 @@ def zero_values_emitted(app: MockCentral) -> None:
 @_rule("create-assigns-id", "Ids are UUIDs of version 1: time and machine")
 def create_assigns_id(app: MockCentral) -> None:
     """Take the clock's."""
-    instead(app.central.store, "new_id", lambda: str(uuid.uuid1()))
+    replace_method(app.central.store, "new_id", lambda: str(uuid.uuid1()))
 
 
 @_rule("integration-required", "A test without a config passes")
 def integration_required(app: MockCentral) -> None:
     """Test nothing."""
-    swallowed(app.central.service, "test", "integration-required")
+    suppress_rule(app.central.service, "test", "integration-required")
 
 
 @_rule("mask-taken-literally", "A create or a PUT that sends the mask as a credential is refused")
@@ -561,7 +561,7 @@ def mask_taken_literally(app: MockCentral) -> None:
 @_rule("get-missing", "GET of an id that is not there answers an empty integration")
 def get_missing(app: MockCentral) -> None:
     """Answer the zero value."""
-    swallowed(app.central.service, "get", "get-missing", answer=_empty(app))
+    suppress_rule(app.central.service, "get", "get-missing", answer=_empty(app))
 
 
 def _empty(app: MockCentral) -> Any:
@@ -572,26 +572,26 @@ def _empty(app: MockCentral) -> Any:
 @_rule("list-by-name", "The filter by name is ignored")
 def list_by_name(app: MockCentral) -> None:
     """List all."""
-    instead(app.central.service, "list_by_name", lambda _name: app.central.store.list_answer())
+    replace_method(app.central.service, "list_by_name", lambda _name: app.central.store.list_answer())
 
 
 @_rule("list-by-cluster", "The filter by cluster is ignored")
 def list_by_cluster(app: MockCentral) -> None:
     """List all."""
-    instead(app.central.service, "list_by_cluster", lambda _cluster: app.central.store.list_answer())
+    replace_method(app.central.service, "list_by_cluster", lambda _cluster: app.central.store.list_answer())
 
 
 @_rule("credentials-masked", "Reads show the credentials", also=("credential-leak",))
 def credentials_masked(app: MockCentral) -> None:
     """Hide nothing."""
-    instead(app.central.masking, "credentials_masked", dict)
+    replace_method(app.central.masking, "credentials_masked", dict)
 
 
 # -- updating --------------------------------------------------------------------------------------------
 
 
 def _database_takes(rule: str, app: MockCentral) -> None:
-    swallowed(app.central.service, "update", rule)
+    suppress_rule(app.central.service, "update", rule)
 
 
 _rule("database-error", "PUT and PATCH with an empty id answer 200")(partial(_database_takes, "database-error"))
@@ -634,13 +634,13 @@ def update_replaces(app: MockCentral) -> None:
 def update_not_rolled_back(app: MockCentral) -> None:
     """Bring back what was."""
     store = app.central.store
-    instead(app.central.service, "update_not_rolled_back", lambda previous: store.put(previous.integration))
+    replace_method(app.central.service, "update_not_rolled_back", lambda previous: store.put(previous.integration))
 
 
 @_rule("categories-sorted", "Categories keep the order in which they were sent")
 def categories_sorted(app: MockCentral) -> None:
     """Sort nothing."""
-    instead(app.central.service, "categories_sorted", lambda integration: integration)
+    replace_method(app.central.service, "categories_sorted", lambda integration: integration)
 
 
 @_rule("test-stores-nothing", "A test of a new integration stores it")
@@ -658,7 +658,7 @@ def test_stores_nothing(app: MockCentral) -> None:
 @_rule("stored-credentials-kept", "An update without credentials empties them")
 def stored_credentials_kept(app: MockCentral) -> None:
     """Take what was sent, empty or not."""
-    instead(
+    replace_method(
         app.central.reconcile,
         "stored_credentials_kept",
         lambda message, sent, _stored: credentials(message, sent, lambda _: ""),
@@ -680,4 +680,4 @@ def reconcile_needs_config(app: MockCentral) -> None:
 @_rule("azure-member-converted", "A stored docker member stays one when type azure is sent")
 def azure_member_converted(app: MockCentral) -> None:
     """Convert nothing."""
-    instead(app.central.service, "azure_member_converted", lambda _sent, stored: stored)
+    replace_method(app.central.service, "azure_member_converted", lambda _sent, stored: stored)

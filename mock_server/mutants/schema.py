@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from flask import request
 
 from mock_server.central import protojson
-from mock_server.mutants import Plant, fault
+from mock_server.mutants import Mutate, mutant
 from mock_server.mutants.tools import (
     CREATE,
     DELETE,
@@ -20,7 +20,7 @@ from mock_server.mutants.tools import (
     answers,
     errors,
     handled,
-    instead,
+    replace_method,
     shown,
 )
 
@@ -36,8 +36,8 @@ SCHEMA = "answer-schema"
 
 def _schema(
     name: str, summary: str, check: str = SCHEMA, also: tuple[str, ...] = ("read-after-create",)
-) -> Callable[[Plant], Plant]:
-    return fault(name, kind="schema", check=check, summary=summary, also=also)
+) -> Callable[[Mutate], Mutate]:
+    return mutant(name, kind="schema", check=check, summary=summary, also=also)
 
 
 def _renamed(value: Json, old: str, new: str) -> Json:
@@ -248,8 +248,8 @@ def test_answers_success(app: MockCentral) -> None:
 # -- errors ----------------------------------------------------------------------------------------------
 
 
-def _error(name: str, summary: str) -> Callable[[Plant], Plant]:
-    return fault(name, kind="schema", check="error-shape", summary=summary)
+def _error(name: str, summary: str) -> Callable[[Mutate], Mutate]:
+    return mutant(name, kind="schema", check="error-shape", summary=summary)
 
 
 @_error("error-without-details", "An error has no `details`")
@@ -298,11 +298,11 @@ def create_error_without_error(app: MockCentral) -> None:
 def ids_as_numbers(app: MockCentral) -> None:
     """Count."""
     serial = iter(range(1, 1_000_000))
-    instead(app.central.store, "new_id", lambda: str(next(serial)))
+    replace_method(app.central.store, "new_id", lambda: str(next(serial)))
 
 
 @_schema("ids-upper-case", "Ids are upper-case UUIDs", check="create-assigns-id")
 def ids_upper_case(app: MockCentral) -> None:
     """Write UUIDs in the other case."""
     new_id = app.central.store.new_id
-    instead(app.central.store, "new_id", lambda: new_id().upper())
+    replace_method(app.central.store, "new_id", lambda: new_id().upper())

@@ -15,7 +15,7 @@ from mock_server.central.auth import READ, WRITE
 from mock_server.central.errors import Problem, Refusal
 from mock_server.contract import tables as contracts
 from mock_server.contract.tables import MASK, Field, Message
-from mock_server.mutants import Plant, fault
+from mock_server.mutants import Mutate, mutant
 from mock_server.mutants.tools import (
     CREATE,
     DELETE,
@@ -31,8 +31,8 @@ from mock_server.mutants.tools import (
     around,
     credentials,
     handled,
-    instead,
     never,
+    replace_method,
     shown,
 )
 
@@ -46,15 +46,15 @@ Integration = Mapping[str, Any]
 
 def _security(
     name: str, summary: str, check: str, also: tuple[str, ...] = (), **settings: Any
-) -> Callable[[Plant], Plant]:
-    return fault(name, kind="security", check=check, summary=summary, also=also, **settings)
+) -> Callable[[Mutate], Mutate]:
+    return mutant(name, kind="security", check=check, summary=summary, also=also, **settings)
 
 
 _masking = partial(_security, check="credentials-masked", also=("credential-leak", "read-after-create"))
 
 
 def _tagged(message: Message, scrub: str, *path: str) -> Iterator[tuple[str, ...]]:
-    """Give the path of each field with this tag."""
+    """Return the path of each field with this tag."""
     for field in message.fields:
         if field.scrub == scrub:
             yield (*path, field.name)
@@ -109,7 +109,9 @@ def get_in_clear(app: MockCentral) -> None:
 
 def _masked_as(app: MockCentral, mask: Callable[[str], Any]) -> None:
     message = app.central.contract.integration
-    instead(app.central.masking, "credentials_masked", lambda integration: credentials(message, integration, mask))
+    replace_method(
+        app.central.masking, "credentials_masked", lambda integration: credentials(message, integration, mask)
+    )
 
 
 @_masking("mask-when-set", "An empty credential reads as an empty text")
@@ -470,7 +472,7 @@ def credentials_before_body(app: MockCentral) -> None:
 
 @_security("token-in-refusal", "The refusal of a token shows it", "token-silent", auth=True)
 def token_in_refusal(app: MockCentral) -> None:
-    """Tell what was sent."""
+    """Return what was sent."""
 
     def permission(original: Callable[[str], str], token: str) -> str:
         try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mock_server.central.errors import Refusal, invalid_arguments
 from mock_server.central.store import Stored
-from mock_server.mutants import Plant, fault, memory
+from mock_server.mutants import Mutate, memory, mutant
 from mock_server.mutants.tools import (
     CREATE,
     LIST,
@@ -19,8 +19,8 @@ from mock_server.mutants.tools import (
     answers,
     around,
     credentials,
-    instead,
     never,
+    replace_method,
     shown,
     stored,
     stored_config,
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 Integration = Mapping[str, Any]
 
 
-def _state(name: str, summary: str, check: str, also: tuple[str, ...] = ()) -> Callable[[Plant], Plant]:
-    return fault(name, kind="state", check=check, summary=summary, also=also)
+def _state(name: str, summary: str, check: str, also: tuple[str, ...] = ()) -> Callable[[Mutate], Mutate]:
+    return mutant(name, kind="state", check=check, summary=summary, also=also)
 
 
 # -- creating --------------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ def id_reused(app: MockCentral) -> None:
         original(id)
 
     around(store, "remove", remove)
-    instead(store, "new_id", lambda: free.pop() if free else new_id())
+    replace_method(store, "new_id", lambda: free.pop() if free else new_id())
 
 
 @_state("answer-not-stored", "The answer to a create shows another id than what is stored", "read-after-create")
@@ -368,13 +368,13 @@ def _filtered(app: MockCentral, keeps: Callable[[str, str], bool]) -> None:
     def by_name(wanted: str) -> bytes:
         return store.list_answer([id for name, id in list(store._ids_by_name.items()) if keeps(name, wanted)])
 
-    instead(app.central.service, "list_by_name", by_name)
+    replace_method(app.central.service, "list_by_name", by_name)
 
 
 @_state("filter-nothing", "The filter by name keeps nothing", "list-by-name")
 def filter_nothing(app: MockCentral) -> None:
     """Find nothing."""
-    instead(app.central.service, "list_by_name", lambda _name: app.central.store.list_answer([]))
+    replace_method(app.central.service, "list_by_name", lambda _name: app.central.store.list_answer([]))
 
 
 @_state("filter-cluster-id", "The filter by cluster compares clusterId", "list-by-cluster")
@@ -385,7 +385,7 @@ def filter_cluster_id(app: MockCentral) -> None:
     def by_cluster(wanted: str) -> bytes:
         return store.list_answer([id for id, each in store._by_id.items() if each.integration["clusterId"] == wanted])
 
-    instead(app.central.service, "list_by_cluster", by_cluster)
+    replace_method(app.central.service, "list_by_cluster", by_cluster)
 
 
 @_state("get-stale", "GET answers what it answered before", "update-replaces")
@@ -559,7 +559,7 @@ def name_case(app: MockCentral) -> None:
     def of_name(name: str) -> str | None:
         return next((id for known, id in list(store._ids_by_name.items()) if known.lower() == name.lower()), None)
 
-    instead(store, "id_of_name", of_name)
+    replace_method(store, "id_of_name", of_name)
 
 
 @_state("name-not-freed", "A name stays taken after its integration is deleted or renamed", "name-unique")
@@ -636,7 +636,7 @@ def test_updates(app: MockCentral) -> None:
 @_state("test-always-passes", "A test says yes to everything", "first-category-tested")
 def test_always_passes(app: MockCentral) -> None:
     """Test nothing."""
-    instead(app.central.service, "test", lambda _sent, **_: None)
+    replace_method(app.central.service, "test", lambda _sent, **_: None)
 
 
 @_state("skip-test-in-test", "A test with skipTestIntegration tests nothing", "registry-type-known")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Response, request
 
-from mock_server.mutants import Plant, fault
+from mock_server.mutants import Mutate, mutant
 from mock_server.mutants.tools import (
     CREATE,
     DELETE,
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from mock_server.web.app import MockCentral
 
 
-def _status(name: str, summary: str, check: str, **settings: Any) -> Callable[[Plant], Plant]:
-    return fault(name, kind="status", check=check, summary=summary, **settings)
+def _status(name: str, summary: str, check: str, **settings: Any) -> Callable[[Mutate], Mutate]:
+    return mutant(name, kind="status", check=check, summary=summary, **settings)
 
 
 # -- of what went well -----------------------------------------------------------------------------------

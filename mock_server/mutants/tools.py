@@ -1,4 +1,4 @@
-"""The ways in which faults are planted: each changes one app, and nothing beyond it."""
+"""The ways in which mutants are applied: each changes one app, and nothing beyond it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def wait(seconds: float) -> None:
 # -- parts of Central --------------------------------------------------------------------------------
 
 
-def instead(part: object, method: str, other: Callable[..., Any]) -> None:
+def replace_method(part: object, method: str, other: Callable[..., Any]) -> None:
     """Put another function in the place of a method of one part."""
     assert callable(getattr(part, method))
     setattr(part, method, other)
@@ -49,17 +49,17 @@ def instead(part: object, method: str, other: Callable[..., Any]) -> None:
 
 def around(part: object, method: str, wrapper: Callable[..., Any]) -> None:
     """Let `wrapper(original, *arguments)` answer for a method of one part."""
-    instead(part, method, partial(wrapper, getattr(part, method)))
+    replace_method(part, method, partial(wrapper, getattr(part, method)))
 
 
 def never(part: object, *methods: str) -> None:
     """Let rules refuse nothing."""
     for method in methods:
-        instead(part, method, lambda *_arguments, **_named: None)
+        replace_method(part, method, lambda *_arguments, **_named: None)
 
 
-def swallowed(part: object, method: str, rule: str, answer: Any = None) -> None:
-    """Give `answer` where a method refuses by `rule`."""
+def suppress_rule(part: object, method: str, rule: str, answer: Any = None) -> None:
+    """Return `answer` where a method refuses by `rule`."""
 
     def swallow(original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         try:
@@ -174,8 +174,8 @@ def environs(app: MockCentral, change: Callable[[dict[str, Any]], Any]) -> None:
 def readings(app: MockCentral, reading: type[protojson.Reading]) -> None:
     """Read every body with `reading`, also those that the contract promises."""
     decoder = app.central.decoder
-    instead(app.central, "completed", lambda *_: None)
-    instead(decoder, "reading", partial(reading, decoder))
+    replace_method(app.central, "completed", lambda *_: None)
+    replace_method(decoder, "reading", partial(reading, decoder))
 
 
 def bodies(app: MockCentral, change: Callable[[bytes], bytes]) -> None:
@@ -189,11 +189,11 @@ def bodies(app: MockCentral, change: Callable[[bytes], bytes]) -> None:
 
 def refused(status: int, message: str, code: int = 3) -> Refusal:
     """Make a refusal that no rule of Central has."""
-    return Refusal("fault", status, code, message)
+    return Refusal("mutant", status, code, message)
 
 
 def credentials(message: Message, value: Mapping[str, Any], change: Callable[[str], Any]) -> Json:
-    """Give a message with each of its credentials changed."""
+    """Return a message with each of its credentials changed."""
     changed = dict(value)
     for field in message.fields:
         if changed.get(field.name) is None:

@@ -14,7 +14,7 @@ from flask import Response, request
 
 from mock_server.central import protojson
 from mock_server.contract.tables import Field
-from mock_server.mutants import Plant, fault
+from mock_server.mutants import Mutate, mutant
 from mock_server.mutants.tools import (
     CREATE,
     GET,
@@ -36,8 +36,10 @@ if TYPE_CHECKING:
 HTML = b"<!doctype html><html><title>Error</title><h1>Something went wrong</h1></html>"
 
 
-def _wire(name: str, summary: str, check: str, also: tuple[str, ...] = (), **settings: Any) -> Callable[[Plant], Plant]:
-    return fault(name, kind="wire", check=check, summary=summary, also=also, **settings)
+def _wire(
+    name: str, summary: str, check: str, also: tuple[str, ...] = (), **settings: Any
+) -> Callable[[Mutate], Mutate]:
+    return mutant(name, kind="wire", check=check, summary=summary, also=also, **settings)
 
 
 # -- answers ---------------------------------------------------------------------------------------------

@@ -18,12 +18,12 @@ from mock_server.central.clients import Clients
 from mock_server.central.errors import Refusal, refuse
 from mock_server.central.masking import Masking
 from mock_server.central.reconcile import Reconcile
-from mock_server.central.registry_tests import Probe, ProbeRule
+from mock_server.central.registry_tests import RegistryTestRule, RegistryTests
 from mock_server.central.service import Service
 from mock_server.central.store import Store
 from mock_server.central.validation import Integration, Validation
 from mock_server.contract import tables as contracts
-from mock_server.contract import validator as judges
+from mock_server.contract import validator as validators
 from mock_server.contract.tables import Operation
 from mock_server.contract.validator import Violation
 from mock_server.golang import url as gourl
@@ -42,7 +42,7 @@ LARGEST_GROWTH = 4
 """How much longer than its JSON the binary form can be: ``-1,`` in a list of categories takes ten bytes."""
 _BOUND = 16
 """Bytes around the id of the path at most, in protobuf's binary form."""
-_LONGEST_JUDGED = 16 * 1024
+_LONGEST_EXPLAINED = 16 * 1024
 """Bytes of a body whose violations are told one by one: a long list of them takes seconds to find."""
 
 
@@ -64,14 +64,14 @@ class Central:
         """`contract`: another one than the shipped one."""
         self.settings = settings
         self.contract = contract or contracts.load()
-        self.judge = judges.of(self.contract)
+        self.validator = validators.of(self.contract)
         self.decoder = protojson.Decoder(self.contract, show_credentials=settings.as_deployed)
         self.masking = Masking(self.contract)
         self.auth = Auth(self.contract, settings.credentials, enforced=settings.auth)
         self.store = self._store()
         self.reconcile = Reconcile(self.contract)
         self.clients = Clients(self.contract)
-        self.bind_to_store(settings.probe_rules)
+        self.bind_to_store(settings.registry_tests)
 
     def _store(self) -> Store:
         settings = self.settings
@@ -81,14 +81,14 @@ class Central:
             return MemoryStore(first, self.read_answer, **ways)
         from mock_server.state.redis_store import RedisStore  # its client library is an extra
 
-        prefix, seconds = settings.store_prefix, settings.world_ttl
-        return RedisStore(settings.store, first, self.read_answer, prefix=prefix, world_seconds=seconds, **ways)
+        prefix, seconds = settings.store_prefix, settings.sandbox_ttl
+        return RedisStore(settings.store, first, self.read_answer, prefix=prefix, sandbox_seconds=seconds, **ways)
 
-    def bind_to_store(self, probe_rules: Sequence[ProbeRule]) -> None:
-        """Make the parts that know the store, or that differ from world to world."""
+    def bind_to_store(self, registry_tests: Sequence[RegistryTestRule]) -> None:
+        """Make the parts that know the store, or that differ from sandbox to sandbox."""
         iam_refused = self.contract.rules["ecr-iam-managed"].in_force(self.settings.version)
         self.validation = Validation(self.contract, self.store, managed=self.settings.managed and iam_refused)
-        self.probe = Probe(self.contract, self.settings.version, probe_rules)
+        self.registry_tests = RegistryTests(self.contract, self.settings.version, registry_tests)
         self.service = Service(
             self.contract,
             self.settings.version,
@@ -96,20 +96,20 @@ class Central:
             self.validation,
             self.reconcile,
             self.clients,
-            self.probe,
+            self.registry_tests,
         )
 
-    def apart(self) -> Central:
-        """Give a Central with a state and registries of its own; what keeps no state is shared with this one."""
+    def fork(self) -> Central:
+        """Return a Central with a state and registries of its own; what keeps no state is shared with this one."""
         other = copy.copy(self)
-        other.store = self.store.apart()
-        other.bind_to_store(self.settings.probe_rules)
+        other.store = self.store.fork()
+        other.bind_to_store(self.settings.registry_tests)
         return other
 
     def first_state(self) -> list[Integration]:
         """List what the settings say the Central starts with."""
         if self.settings.load is not None:
-            return states.read(self.settings.load, self.contract, self.judge)
+            return states.read(self.settings.load, self.contract, self.validator)
         return self.scenario("empty" if self.settings.empty else self.settings.scenario)
 
     def scenario(self, text: str) -> list[Integration]:
@@ -122,7 +122,7 @@ class Central:
         return [protojson.complete(self.contract.integration, each) for each in sparse]
 
     def empty_integration(self) -> dict[str, Any]:
-        """Give an integration of which nothing is set."""
+        """Return an integration of which nothing is set."""
         return protojson.complete(self.contract.integration, {})
 
     # -- requests ---------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ class Central:
         assert operation.request is not None  # operations without a body do not decode
         message = self.contract.message(operation.request)
         sent = _plain_json(body)
-        if sent is not None and _is_json(content_type) and self.judge.accepts(operation.request, sent):
+        if sent is not None and _is_json(content_type) and self.validator.accepts(operation.request, sent):
             decoded = self.completed(message, sent)
             if decoded is not None:
                 self._check_size(message, decoded, body, id)
@@ -174,9 +174,11 @@ class Central:
         if end < len(value):
             found.append(Violation("$", "something follows the JSON value"))
         try:
-            if end <= _LONGEST_JUDGED:
-                found += self.judge.request_violations(operation, operation.path, {}, value[:end], "application/json")
-            elif not self.judge.accepts(str(operation.request), _plain_json(value[:end])):
+            if end <= _LONGEST_EXPLAINED:
+                found += self.validator.request_violations(
+                    operation, operation.path, {}, value[:end], "application/json"
+                )
+            elif not self.validator.accepts(str(operation.request), _plain_json(value[:end])):
                 found.append(Violation("$", f"leaves the contract; with {end} bytes it is too long to say where"))
         except (RecursionError, UnicodeError):
             found.append(Violation("$", "nests too deep or is not UTF-8"))
@@ -240,7 +242,7 @@ class Central:
 
     def check_answer(self, schema: str, value: Any) -> None:
         """See that an answer keeps the contract; a violation is logged, or raised in tests."""
-        if not self.judge.accepts(schema, value, answer=True):
+        if not self.validator.accepts(schema, value, answer=True):
             self.answer_broken([Violation("$", f"is no {schema}")])
 
     def answer_broken(self, violations: list[Violation]) -> None:
@@ -255,7 +257,7 @@ _KEYED = re.compile(r"(.*)\[(.*)\]")
 
 
 def _query_field(key: str, values: list[str], known: list[str]) -> tuple[str, list[str]]:
-    """Give the field that a key names and its values; brackets hold one more (grpc-gateway runtime/query.go).
+    """Return the field that a key names and its values; brackets hold one more (grpc-gateway runtime/query.go).
 
     Raises:
         UrlError: a path leads into a field of `known`, none of which is a message.

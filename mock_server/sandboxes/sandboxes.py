@@ -1,7 +1,7 @@
-"""Worlds: states apart in one server, so that tests that run at once do not meet.
+"""Sandboxes: states apart in one server, so that tests that run at once do not meet.
 
-A world has its own integrations, registries, troubles and journal. It is made when it is first named and freed
-when nobody has used it for a time. The default world is the one of requests that name none.
+A sandbox has its own integrations, registries, faults and journal. It is made when it is first named and freed
+when nobody has used it for a time. The default sandbox is the one of requests that name none.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mock_server.central.errors import Refusal
 from mock_server.contract.tables import Contract
 from mock_server.sandboxes.central import Central
 from mock_server.settings import Settings
-from mock_server.simulation.faults import Troubles
+from mock_server.simulation.faults import Faults
 from mock_server.simulation.request_journal import Journal
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[A-Za-z0-9._~-]{1,100}")
 DEFAULT = ""
-PREFIX = "/__world/"
-"""Of paths: what follows the name is the path in that world."""
+PREFIX = "/__sandbox/"
+"""Of paths: what follows the name is the path in that sandbox."""
 
 
 class App(Protocol):
-    """What answers for a world: a WSGI app around a Central."""
+    """What answers for a sandbox: a WSGI app around a Central."""
 
     central: Central
     settings: Settings
@@ -42,23 +42,23 @@ class App(Protocol):
 
 
 MakeApp = Callable[[Settings, Contract], App]
-"""Makes an app with its own Central, faults of the settings planted."""
+"""Makes an app with its own Central, mutants of the settings applied."""
 
 
-class World:
-    """One world. `central` is in `app`, unless the app serves several worlds."""
+class Sandbox:
+    """One sandbox. `central` is in `app`, unless the app serves several sandboxes."""
 
-    __slots__ = ("_home", "_make_app", "app", "central", "faults", "journal", "name", "scenario", "troubles", "used")
+    __slots__ = ("_home", "_make_app", "app", "central", "faults", "journal", "mutants", "name", "scenario", "used")
 
     def __init__(self, name: str, home: App, central: Central, make_app: MakeApp) -> None:
-        """`home` is the app that answers while no other faults are planted than those of its settings."""
+        """`home` is the app that answers while no other mutants are applied than those of its settings."""
         self.name = name
         self.app = self._home = home
         self.central = central
-        central.store.belong_to(name)
-        self.faults = home.settings.faults
+        central.store.bind(name)
+        self.mutants = home.settings.mutants
         self.scenario = _first_scenario(home.settings)
-        self.troubles = Troubles(home.settings.troubles)
+        self.faults = Faults(home.settings.faults)
         self.journal = _journal(central)
         self.used = time.monotonic()
         self._make_app = make_app
@@ -66,10 +66,10 @@ class World:
     def reset(self) -> None:
         """Make everything as it was at the start."""
         settings = self._home.settings
-        self.plant(settings.faults)
+        self.mutate(settings.mutants)
         self.central.store.reset()
-        self.central.probe.probe_rules = settings.probe_rules
-        self.troubles.reset()
+        self.central.registry_tests.rules = settings.registry_tests
+        self.faults.reset()
         self.scenario = _first_scenario(settings)
         if self.journal is not None:
             self.journal.clear()
@@ -83,43 +83,43 @@ class World:
         self.central.store.replace(self.central.scenario(scenario))
         self.scenario = scenario
 
-    def plant(self, faults: tuple[str, ...]) -> None:
-        """Answer with these planted faults, and no others, from now on; the state stays.
+    def mutate(self, mutants: tuple[str, ...]) -> None:
+        """Answer with these mutants, and no others, from now on; the state stays.
 
         Raises:
-            ValueError: a fault is unknown.
+            ValueError: a mutant is unknown.
         """
-        if faults == self.faults:
+        if mutants == self.mutants:
             return
-        if faults == self._home.settings.faults:
+        if mutants == self._home.settings.mutants:
             self._move(self._home, self.home_central())
         else:
-            app = self._make_app(replace(self._home.settings, faults=faults), self.central.contract)
+            app = self._make_app(replace(self._home.settings, mutants=mutants), self.central.contract)
             self._move(app, app.central)
-        self.faults = faults
+        self.mutants = mutants
 
     def home_central(self) -> Central:
-        """Give the Central of the home app, or one apart from it where worlds share the app."""
-        shared = self.name != DEFAULT and not self._home.settings.faults
-        return self._home.central.apart() if shared else self._home.central
+        """Return the Central of the home app, or one apart from it where sandboxes share the app."""
+        shared = self.name != DEFAULT and not self._home.settings.mutants
+        return self._home.central.fork() if shared else self._home.central
 
     def _move(self, app: App, central: Central) -> None:
         """Go on in another app, with the state and the registries of this one."""
-        central.store.go_on_from(self.central.store)
-        central.probe.probe_rules = self.central.probe.probe_rules
+        central.store.adopt(self.central.store)
+        central.registry_tests.rules = self.central.registry_tests.rules
         self.app, self.central = app, central
 
     def renew(self, home: App, *, keep_state: bool) -> None:
         """Go on in an app of other settings, or of another document."""
         old, self._home = self._home.settings, home
-        probe_rules = self.central.probe.probe_rules
+        registry_tests = self.central.registry_tests.rules
         self._move(home, self.home_central())
-        if home.settings.probe_rules != old.probe_rules:
-            probe_rules = home.settings.probe_rules
-        self.central.probe.probe_rules = probe_rules
-        if home.settings.troubles != old.troubles:
-            self.troubles = Troubles(home.settings.troubles)
-        self.faults = home.settings.faults
+        if home.settings.registry_tests != old.registry_tests:
+            registry_tests = home.settings.registry_tests
+        self.central.registry_tests.rules = registry_tests
+        if home.settings.faults != old.faults:
+            self.faults = Faults(home.settings.faults)
+        self.mutants = home.settings.mutants
         if not keep_state:
             self.central.store.reset()
             self.scenario = _first_scenario(home.settings)
@@ -137,98 +137,98 @@ def _journal(central: Central) -> Journal | None:
     return Journal(settings.journal, names, texts_show_credentials=settings.as_deployed)
 
 
-class Worlds:
-    """The worlds of one server."""
+class Sandboxes:
+    """The sandboxes of one server."""
 
     def __init__(self, app: App, make_app: MakeApp) -> None:
         self._app = app
         self._make_app = make_app
         self._lock = threading.Lock()
-        self._worlds: dict[str, World] = {}
-        self.default = World(DEFAULT, app, app.central, make_app)
+        self._sandboxes: dict[str, Sandbox] = {}
+        self.default = Sandbox(DEFAULT, app, app.central, make_app)
 
-    def get(self, name: str) -> World:
-        """Give the world of that name, made now if there is none.
+    def get(self, name: str) -> Sandbox:
+        """Return the sandbox of that name, made now if there is none.
 
         Raises:
-            Refusal: the text is no name, or there are as many worlds as there may be.
+            Refusal: the text is no name, or there are as many sandboxes as there may be.
         """
-        world = self._worlds.get(name)
-        if world is None:
-            world = self._made(name)
-        world.used = time.monotonic()
-        return world
+        sandbox = self._sandboxes.get(name)
+        if sandbox is None:
+            sandbox = self._made(name)
+        sandbox.used = time.monotonic()
+        return sandbox
 
-    def _made(self, name: str) -> World:
+    def _made(self, name: str) -> Sandbox:
         if not NAME.fullmatch(name):
             raise Refusal(
-                "world", 400, 3, f"{name!r} is not the name of a world: 1 to 100 letters, digits or any of . _ ~ -"
+                "sandbox", 400, 3, f"{name!r} is not the name of a sandbox: 1 to 100 letters, digits or any of . _ ~ -"
             )
         settings = self._app.settings
         with self._lock:
-            if name in self._worlds:
-                return self._worlds[name]
-            if len(self._worlds) >= settings.max_worlds:
+            if name in self._sandboxes:
+                return self._sandboxes[name]
+            if len(self._sandboxes) >= settings.max_sandboxes:
                 self._free_unused()
-            if len(self._worlds) >= settings.max_worlds:
+            if len(self._sandboxes) >= settings.max_sandboxes:
                 raise Refusal(
-                    "world",
+                    "sandbox",
                     429,
                     8,
-                    f"there are {settings.max_worlds} worlds, as many as --max-worlds allows; "
-                    f"free one with DELETE /__admin/worlds/NAME, or choose a shorter --world-ttl",
+                    f"there are {settings.max_sandboxes} sandboxes, as many as --max-sandboxes allows; "
+                    f"free one with DELETE /__admin/sandboxes/NAME, or choose a shorter --sandbox-ttl",
                 )
-            world = self._worlds[name] = self._new(name)
-            if len(self._worlds) == 1:
+            sandbox = self._sandboxes[name] = self._new(name)
+            if len(self._sandboxes) == 1:
                 threading.Thread(target=self._free_at_times, daemon=True).start()
-            return world
+            return sandbox
 
-    def _new(self, name: str) -> World:
-        home = self._home_of_a_world()
-        return World(name, home, home.central if home is not self._app else home.central.apart(), self._make_app)
+    def _new(self, name: str) -> Sandbox:
+        home = self._home_of_a_sandbox()
+        return Sandbox(name, home, home.central if home is not self._app else home.central.fork(), self._make_app)
 
     def _free_at_times(self) -> None:
         while True:
-            time.sleep(max(self._app.settings.world_ttl / 10, 0.01))
+            time.sleep(max(self._app.settings.sandbox_ttl / 10, 0.01))
             with self._lock:
                 self._free_unused()
-                if not self._worlds:
+                if not self._sandboxes:
                     return
 
     def _free_unused(self) -> None:
-        oldest = time.monotonic() - self._app.settings.world_ttl
-        for name in [name for name, world in self._worlds.items() if world.used < oldest]:
-            del self._worlds[name]
+        oldest = time.monotonic() - self._app.settings.sandbox_ttl
+        for name in [name for name, sandbox in self._sandboxes.items() if sandbox.used < oldest]:
+            del self._sandboxes[name]
 
     def remove(self, name: str | None = None) -> int:
-        """Free the world of that name, or all; give how many there were."""
+        """Free the sandbox of that name, or all; give how many there were."""
         with self._lock:
-            names = [name] if name in self._worlds else [] if name else list(self._worlds)
+            names = [name] if name in self._sandboxes else [] if name else list(self._sandboxes)
             for each in names:
-                self._worlds.pop(each).central.store.free()
+                self._sandboxes.pop(each).central.store.free()
             return len(names)
 
     def listed(self) -> list[dict[str, Any]]:
-        """Say of each world, the default one first, what it holds and since when nobody has used it."""
+        """Say of each sandbox, the default one first, what it holds and since when nobody has used it."""
         with self._lock:
-            worlds = [self.default, *self._worlds.values()]
+            sandboxes = [self.default, *self._sandboxes.values()]
         now = time.monotonic()
         return [
             {"name": each.name, "scenario": each.scenario, "integrations": len(each.central.store)}
             | ({} if each is self.default else {"idleSeconds": round(now - each.used, 1)})
-            for each in worlds
+            for each in sandboxes
         ]
 
     def renew(self, app: App, *, keep_state: bool) -> None:
-        """Let every world go on in another app: other settings, or another document."""
+        """Let every sandbox go on in another app: other settings, or another document."""
         with self._lock:
             self._app = app
             self.default.renew(app, keep_state=keep_state)
-            for world in self._worlds.values():
-                world.renew(self._home_of_a_world(), keep_state=keep_state)
+            for sandbox in self._sandboxes.values():
+                sandbox.renew(self._home_of_a_sandbox(), keep_state=keep_state)
 
-    def _home_of_a_world(self) -> App:
-        if not self._app.settings.faults:
+    def _home_of_a_sandbox(self) -> App:
+        if not self._app.settings.mutants:
             return self._app
-        # They are planted in the parts that worlds would share.
+        # They are applied in the parts that sandboxes would share.
         return self._make_app(self._app.settings, self._app.central.contract)

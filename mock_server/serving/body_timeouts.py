@@ -89,7 +89,7 @@ class Bodies:
 
 
 def overdue(environ: Mapping[str, Any]) -> Refusal | None:
-    """Give the refusal of a request whose body did not come in time."""
+    """Return the refusal of a request whose body did not come in time."""
     refusal: Refusal | None = getattr(environ["wsgi.input"], "refusal", None)
     return refusal
 

@@ -34,12 +34,12 @@ class Cut(ConnectionError):  # noqa: N818 (nothing is in error: it was asked for
     """The connection ends here, as was asked; `reset` tells how."""
 
     def __init__(self, *, reset: bool) -> None:
-        super().__init__("the connection is cut, as a trouble asks; a test client without sockets meets this error")
+        super().__init__("the connection is cut, as a fault asks; a test client without sockets meets this error")
         self.reset = reset
 
 
 def cut(environ: Mapping[str, Any], *, reset: bool, after: bytes = b"") -> Iterator[bytes]:
-    """Give a body that sends `after` and cuts the connection.
+    """Return a body that sends `after` and cuts the connection.
 
     With `reset` the server's first bytes are kept from leaving too, where the system can.
     """
@@ -99,7 +99,7 @@ def stop_reading(address: str, port: int, silent: float, *, most: int) -> None:
 
 
 def _waits(number: int, port: int, seconds: float) -> bool:
-    """Tell whether something came on a connection to that port, and nothing was answered for so long."""
+    """Return whether something came on a connection to that port, and nothing was answered for so long."""
     with suppress(OSError), _socket(number) as found:
         told = found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TOLD.size)
         milliseconds, received = _TOLD.unpack(told)

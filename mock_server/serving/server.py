@@ -22,12 +22,12 @@ from mock_server.central.errors import Refusal
 from mock_server.serving.body_timeouts import TIMEOUT, Bodies
 from mock_server.serving.connection_faults import Cut, reset_now
 from mock_server.settings import Settings
-from mock_server.simulation.faults import Troubles, of_words, parse
+from mock_server.simulation.faults import Faults, from_strings, parse
 from mock_server.simulation.request_journal import Filter, Journal
 from mock_server.web import access_log as logs
 
 if TYPE_CHECKING:
-    from mock_server.sandboxes.sandboxes import World
+    from mock_server.sandboxes.sandboxes import Sandbox
     from mock_server.web.app import MockCentral
 
 THREADS = 32
@@ -51,17 +51,17 @@ class Tls:
 
 
 def free_port(host: str, port: int) -> int:
-    """Give `port` if nobody listens there, or any free one for 0.
+    """Return `port` if nobody listens there, or any free one for 0.
 
     Raises:
         ServeError: the port is taken, or the address is not one of this machine.
     """
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        with socket.socket(addresses[0][0], socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(addresses[0][4])
-            found: int = probe.getsockname()[1]
+        with socket.socket(addresses[0][0], socket.SOCK_STREAM) as registry_tests:
+            registry_tests.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            registry_tests.bind(addresses[0][4])
+            found: int = registry_tests.getsockname()[1]
             return found
     except OSError as error:
         raise ServeError(
@@ -197,13 +197,13 @@ class MockServer:
         """Where it listens, such as ``http://127.0.0.1:40123``."""
 
     @property
-    def _world(self) -> World:
-        return self.app.entrance.worlds.default
+    def _sandbox(self) -> Sandbox:
+        return self.app.gateway.sandboxes.default
 
     def reset(self) -> None:
-        """Make everything as it was at the start; other worlds are freed."""
-        self.app.entrance.worlds.remove()
-        self._world.reset()
+        """Make everything as it was at the start; other sandboxes are freed."""
+        self.app.gateway.sandboxes.remove()
+        self._sandbox.reset()
 
     def scenario(self, name: str) -> None:
         """Hold what a named starting state holds, such as ``many:1000``.
@@ -211,48 +211,48 @@ class MockServer:
         Raises:
             ValueError: there is none of that name.
         """
-        self._world.switch(name)
+        self._sandbox.switch(name)
 
-    def trouble(self, text: str = "", /, **fields: object) -> int:
-        """Add a trouble, as the option `--trouble` writes it or by its fields, and give its id.
+    def fault(self, text: str = "", /, **fields: object) -> int:
+        """Add a fault, as the option `--fault` writes it or by its fields, and give its id.
 
         Raises:
             ValueError: it makes no sense.
         """
-        trouble = parse(text) if text else of_words({name: str(value) for name, value in fields.items()})
-        self.app.entrance.see_to_operation(trouble)
-        return self._world.troubles.add(trouble).id
+        fault = parse(text) if text else from_strings({name: str(value) for name, value in fields.items()})
+        self.app.gateway.see_to_operation(fault)
+        return self._sandbox.faults.add(fault).id
 
     @property
-    def troubles(self) -> Troubles:
-        """The troubles, with the counts of the requests that met them."""
-        return self._world.troubles
+    def faults(self) -> Faults:
+        """The faults, with the counts of the requests that met them."""
+        return self._sandbox.faults
 
     @property
     def journal(self) -> Requests:
         """What was asked."""
-        assert self._world.journal is not None, "the mock keeps no journal: journal=0"
-        return Requests(self._world.journal)
+        assert self._sandbox.journal is not None, "the mock keeps no journal: journal=0"
+        return Requests(self._sandbox.journal)
 
-    def plant(self, *faults: str) -> None:
-        """Answer with these planted faults, and no others.
+    def mutate(self, *mutants: str) -> None:
+        """Answer with these mutants, and no others.
 
         Raises:
-            ValueError: a fault is unknown.
+            ValueError: a mutant is unknown.
         """
-        self._world.plant(faults)
+        self._sandbox.mutate(mutants)
 
-    def world(self, name: str) -> MockServer:
-        """Give a world of that name: the same server, its state apart.
+    def sandbox(self, name: str) -> MockServer:
+        """Return a sandbox of that name: the same server, its state apart.
 
         Raises:
-            ValueError: the text is no name of a world, or there can be no more worlds.
+            ValueError: the text is no name of a sandbox, or there can be no more sandboxes.
         """
         return _InWorld(self.app, self.url, name)
 
 
 class _InWorld(MockServer):
-    """One world of a server, under a URL of its own."""
+    """One sandbox of a server, under a URL of its own."""
 
     def __init__(self, app: MockCentral, url: str, name: str) -> None:
         from mock_server.sandboxes.sandboxes import PREFIX
@@ -261,20 +261,20 @@ class _InWorld(MockServer):
         self._server_url = url
         self._name = name
         try:
-            app.entrance.worlds.get(name)
+            app.gateway.sandboxes.get(name)
         except Refusal as refusal:
             raise ValueError(refusal.message) from None
 
     @property
-    def _world(self) -> World:
-        return self.app.entrance.worlds.get(self._name)
+    def _sandbox(self) -> Sandbox:
+        return self.app.gateway.sandboxes.get(self._name)
 
     def reset(self) -> None:
-        """Make everything of this world as it was at the start."""
-        self._world.reset()
+        """Make everything of this sandbox as it was at the start."""
+        self._sandbox.reset()
 
-    def world(self, name: str) -> MockServer:
-        """Give another world of the server."""
+    def sandbox(self, name: str) -> MockServer:
+        """Return another sandbox of the server."""
         return _InWorld(self.app, self._server_url, name)
 
 

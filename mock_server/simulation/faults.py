@@ -1,7 +1,7 @@
-"""Trouble on demand: what happens to a request besides, or instead of, what Central would do.
+"""Fault on demand: what happens to a request besides, or instead of, what Central would do.
 
-A trouble refuses (`code`), waits (`delay`) or spoils the answer (`fault`). Refused requests do nothing; a
-spoilt answer is one to a request that was carried out. Planted faults (`mock_server.mutants`) are another
+A fault refuses (`code`), waits (`delay`) or spoils the answer (`fault`). Refused requests do nothing; a
+spoilt answer is one to a request that was carried out. Mutants (`mock_server.mutants`) are another
 matter: there the mock is wrong about Central, here the network or the server gives out.
 """
 
@@ -21,10 +21,10 @@ from typing import Any, NamedTuple
 
 from mock_server.central.errors import Refusal
 
-RULE = "trouble"
-"""What `Mock-Central-Rule` says where a trouble refuses."""
+RULE = "fault"
+"""What `Mock-Central-Rule` says where a fault refuses."""
 
-FAULTS = {
+ANSWER_FAULTS = {
     "reset": "the connection is reset before a byte of the answer",
     "empty": "the answer has no body",
     "truncated": "the connection ends after half of the body",
@@ -59,16 +59,16 @@ _DISTRIBUTIONS: Mapping[str, Callable[..., float]] = {
 DELAYS = "seconds, LOW..HIGH, exponential(MEAN), normal(MEAN,DEVIATION) or lognormal(MEDIAN,SIGMA)"
 
 
-class TroubleError(ValueError):
-    """A trouble that makes no sense; the text names the value and what would be one."""
+class FaultError(ValueError):
+    """A fault that makes no sense; the text names the value and what would be one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """One trouble and the requests that meet it.
+class Fault:
+    """One fault and the requests that meet it.
 
     `operation` is an operation's id; `path` and `name` (of the integration that a request is about) are
-    shell patterns; empty ones match all. Of the requests that match, each `every`-th meets the trouble,
+    shell patterns; empty ones match all. Of the requests that match, each `every`-th meets the fault,
     until `times` have; None is no limit.
     """
 
@@ -84,19 +84,19 @@ class Trouble:
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
         if self.code is None and not self.delay and not self.fault:
-            raise TroubleError("a trouble has a code, a delay or a fault")
+            raise FaultError("a fault has a code, a delay or a fault")
         if self.code is not None and not 400 <= self.code <= 599:
-            raise TroubleError(f"code={self.code}: is not a status between 400 and 599")
+            raise FaultError(f"code={self.code}: is not a status between 400 and 599")
         if self.code is not None and self.fault:
-            raise TroubleError("code and fault do not go together: what is refused has no answer to spoil")
-        if self.fault and self.fault not in FAULTS:
-            raise TroubleError(f"fault={self.fault}: is not one of {', '.join(FAULTS)}")
+            raise FaultError("code and fault do not go together: what is refused has no answer to spoil")
+        if self.fault and self.fault not in ANSWER_FAULTS:
+            raise FaultError(f"fault={self.fault}: is not one of {', '.join(ANSWER_FAULTS)}")
         if self.delay:
             _distribution(self.delay)
         for limit in ("times", "every"):
             value = getattr(self, limit)
             if value is not None and value < 1:
-                raise TroubleError(f"{limit}={value}: is not a number above 0")
+                raise FaultError(f"{limit}={value}: is not a number above 0")
 
     def __str__(self) -> str:
         """Write it as `parse` reads it."""
@@ -104,24 +104,24 @@ class Trouble:
         return " ".join([self.operation, *shown] if self.operation else shown)
 
     def json(self) -> dict[str, Any]:
-        """Give the fields that are set."""
+        """Return the fields that are set."""
         return {
             each.name: getattr(self, each.name) for each in fields(self) if getattr(self, each.name) != each.default
         }
 
     def refusal(self) -> Refusal | None:
-        """Give the refusal of a code, in the error shape of Central."""
+        """Return the refusal of a code, in the error shape of Central."""
         if self.code is None:
             return None
         phrase = next((each.phrase for each in HTTPStatus if each.value == self.code), f"status {self.code}")
-        return Refusal(RULE, self.code, _GRPC_CODES.get(self.code, _UNKNOWN), f"{phrase}, as was asked for")
+        return Refusal(RULE, self.code, _GRPC_CODES.get(self.code, _UNKNOWN), f"{phrase} (injected fault)")
 
 
 def drawn(delay: str) -> float:
     """Draw the seconds of a delay.
 
     Raises:
-        TroubleError: the text is no delay.
+        FaultError: the text is no delay.
     """
     return min(max(_distribution(delay)(), 0.0), LONGEST_DELAY)
 
@@ -130,7 +130,7 @@ def _distribution(delay: str) -> Callable[[], float]:
     for pattern, draw in _DISTRIBUTIONS.items():
         if found := re.fullmatch(pattern, delay):
             return partial(draw, *found.groups())
-    raise TroubleError(f"delay={delay}: is not {DELAYS}")
+    raise FaultError(f"delay={delay}: is not {DELAYS}")
 
 
 def _quoted(value: object) -> str:
@@ -138,46 +138,46 @@ def _quoted(value: object) -> str:
     return json.dumps(text) if re.search(r"""[\s'"\\]""", text) else text
 
 
-def of_words(words: Mapping[str, str]) -> Trouble:
-    """Make a trouble of texts by their field.
+def from_strings(words: Mapping[str, str]) -> Fault:
+    """Make a fault of texts by their field.
 
     Raises:
-        TroubleError: a field is unknown or its text is no number where one has to be.
+        FaultError: a field is unknown or its text is no number where one has to be.
     """
-    known = {each.name for each in fields(Trouble)}
+    known = {each.name for each in fields(Fault)}
     values: dict[str, Any] = {}
     for key, text in words.items():
         if key not in known:
-            raise TroubleError(f"{key}: is not one of {', '.join(sorted(known))}")
+            raise FaultError(f"{key}: is not one of {', '.join(sorted(known))}")
         values[key] = _whole(key, text) if key in ("code", "times", "every") else text
-    return Trouble(**values)
+    return Fault(**values)
 
 
 def _whole(key: str, text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise TroubleError(f"{key}={text}: is not a whole number")
+        raise FaultError(f"{key}={text}: is not a whole number")
     return int(text)
 
 
-def parse(text: str) -> Trouble:
+def parse(text: str) -> Fault:
     """Read ``[OPERATION] KEY=VALUE …``, as options give it; a value with blanks stands in quotes.
 
     Raises:
-        TroubleError: what cannot be read.
+        FaultError: what cannot be read.
     """
     import shlex
 
     try:
         first, *rest = shlex.split(text) or [""]
     except ValueError as error:
-        raise TroubleError(f"{text!r}: {error}") from None
+        raise FaultError(f"{text!r}: {error}") from None
     words = {}
     for word in [first, *rest] if "=" in first else [f"operation={first}", *rest]:
         key, equals, value = word.partition("=")
         if not equals:
-            raise TroubleError(f"{word!r}: is not KEY=VALUE")
+            raise FaultError(f"{word!r}: is not KEY=VALUE")
         words[key] = value
-    return of_words(words)
+    return from_strings(words)
 
 
 _PREFERENCE = re.compile(
@@ -185,14 +185,14 @@ _PREFERENCE = re.compile(
     r"""\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^",;]*))?\s*"""  # its value, a word or a quoted text
     r"""(?:;[^,]*)?(?:,|$)"""  # parameters, which none of ours has
 )
-OURS = ("code", "delay", "fault")
+SUPPORTED = ("code", "delay", "fault")
 """The preferences that the mock knows."""
 
 
 class Preferences(NamedTuple):
     """What the header `Prefer` asks for."""
 
-    trouble: Trouble | None
+    fault: Fault | None
     unknown: tuple[str, ...]
     """Preferences that the mock does not know: ignored, as RFC 7240 says."""
 
@@ -201,7 +201,7 @@ def preferences(header: str) -> Preferences:
     """Read the header `Prefer` (RFC 7240); of a preference that stands twice, the first counts.
 
     Raises:
-        TroubleError: a value of one of ours.
+        FaultError: a value of one of ours.
     """
     found: dict[str, str] = {}
     at = 0
@@ -209,18 +209,18 @@ def preferences(header: str) -> Preferences:
         value = (match[2] or "").strip()
         found.setdefault(match[1].lower(), re.sub(r"\\(.)", r"\1", value[1:-1]) if value[:1] == '"' else value)
         at = match.end()
-    ours = {key: found[key] for key in OURS if key in found}
-    return Preferences(of_words(ours) if ours else None, tuple(key for key in found if key not in OURS))
+    ours = {key: found[key] for key in SUPPORTED if key in found}
+    return Preferences(from_strings(ours) if ours else None, tuple(key for key in found if key not in SUPPORTED))
 
 
-def applied(trouble: Trouble) -> str:
-    """Write the preferences of a trouble for the header `Preference-Applied`."""
-    found = ((key, str(value)) for key, value in trouble.json().items())
+def applied(fault: Fault) -> str:
+    """Write the preferences of a fault for the header `Preference-Applied`."""
+    found = ((key, str(value)) for key, value in fault.json().items())
     return ", ".join(f'{key}="{value}"' if re.search(r"[^\w.]", value) else f"{key}={value}" for key, value in found)
 
 
-class Asked(NamedTuple):
-    """What a trouble can be limited by; `name` is asked for only where a trouble wants to know it."""
+class RequestFacts(NamedTuple):
+    """What a fault can be limited by; `name` is asked for only where a fault wants to know it."""
 
     operation: str
     path: str
@@ -228,66 +228,66 @@ class Asked(NamedTuple):
 
 
 @dataclass(slots=True)
-class Listed:
-    """A trouble of a world, and how many requests matched and met it."""
+class ActiveFault:
+    """A fault of a sandbox, and how many requests matched and met it."""
 
     id: int
-    trouble: Trouble
+    fault: Fault
     matched: int = 0
     met: int = 0
 
     def json(self) -> dict[str, Any]:
         """Show it."""
-        return {"id": self.id, **self.trouble.json(), "matched": self.matched, "met": self.met}
+        return {"id": self.id, **self.fault.json(), "matched": self.matched, "met": self.met}
 
 
-class Troubles:
-    """The troubles of one world; the first one that a request meets counts."""
+class Faults:
+    """The faults of one sandbox; the first one that a request meets counts."""
 
-    def __init__(self, first: Iterable[Trouble] = ()) -> None:
+    def __init__(self, first: Iterable[Fault] = ()) -> None:
         self._first = tuple(first)
         self._lock = threading.Lock()
         self.reset()
 
     def reset(self) -> None:
-        """Go back to the troubles of the start, as if nothing had met them."""
+        """Go back to the faults of the start, as if nothing had met them."""
         with self._lock:
             self._ids = count(1)
-            self.listed = [Listed(next(self._ids), each) for each in self._first]
+            self.listed = [ActiveFault(next(self._ids), each) for each in self._first]
 
-    def add(self, trouble: Trouble) -> Listed:
-        """Add a trouble, behind those that are there."""
+    def add(self, fault: Fault) -> ActiveFault:
+        """Add a fault, behind those that are there."""
         with self._lock:
-            added = Listed(next(self._ids), trouble)
+            added = ActiveFault(next(self._ids), fault)
             self.listed = [*self.listed, added]
             return added
 
     def remove(self, id: int | None = None) -> int:
-        """Remove the trouble with this id, or all; give how many there were."""
+        """Remove the fault with this id, or all; give how many there were."""
         with self._lock:
             kept = [each for each in self.listed if id is not None and each.id != id]
             removed = len(self.listed) - len(kept)
             self.listed = kept
             return removed
 
-    def met_by(self, asked: Asked) -> Trouble | None:
-        """Count a request, and give the trouble that it meets."""
+    def match(self, asked: RequestFacts) -> Fault | None:
+        """Count a request, and give the fault that it meets."""
         with self._lock:
             for each in self.listed:
-                if each.trouble.times is not None and each.met >= each.trouble.times:
+                if each.fault.times is not None and each.met >= each.fault.times:
                     continue
-                if not _matches(each.trouble, asked):
+                if not _matches(each.fault, asked):
                     continue
                 each.matched += 1
-                if each.matched % each.trouble.every == 0:
+                if each.matched % each.fault.every == 0:
                     each.met += 1
-                    return each.trouble
+                    return each.fault
         return None
 
 
-def _matches(trouble: Trouble, asked: Asked) -> bool:
+def _matches(fault: Fault, asked: RequestFacts) -> bool:
     return (
-        (not trouble.operation or trouble.operation == asked.operation)
-        and (not trouble.path or fnmatchcase(asked.path, trouble.path))
-        and (not trouble.name or fnmatchcase(asked.name(), trouble.name))
+        (not fault.operation or fault.operation == asked.operation)
+        and (not fault.path or fnmatchcase(asked.path, fault.path))
+        and (not fault.name or fnmatchcase(asked.name(), fault.name))
     )

@@ -48,7 +48,7 @@ class Entry(NamedTuple):
     body: bytes | None
     size: int
     violations: Collection[object]
-    trouble: str
+    fault: str
     status: int
     rule: str
     answer: bytes | None
@@ -101,7 +101,7 @@ class Filter:
             raise ValueError(f"status={self.status}: is not a status such as 404 or 4xx")
 
     def matches(self, entry: Entry) -> bool:
-        """Tell whether a request is one of those."""
+        """Return whether a request is one of those."""
         return (
             entry.number > self.since
             and (not self.operation or self.operation == entry.operation)
@@ -114,7 +114,7 @@ class Filter:
 
 
 class Journal:
-    """The last requests of one world."""
+    """The last requests of one sandbox."""
 
     def __init__(self, size: int, credential_names: Collection[str], *, texts_show_credentials: bool = False) -> None:
         """`texts_show_credentials`: refusals may show what was sent, as deployed Central's do."""
@@ -127,7 +127,7 @@ class Journal:
         self._arrived = threading.Condition()
         self._waiting = 0
 
-    def keep(self, environ: dict[str, Any], status: int, answer: bytes, seconds: float, trouble: str = "") -> None:
+    def keep(self, environ: dict[str, Any], status: int, answer: bytes, seconds: float, fault: str = "") -> None:
         """Keep a request that was answered."""
         call = environ.get("mock_central.call")
         if call is not None:
@@ -152,7 +152,7 @@ class Journal:
                     body if size <= LONGEST_BODY else None,
                     size,
                     violations or (),
-                    trouble,
+                    fault,
                     status,
                     environ.get("mock_central.rule", ""),
                     answer if answer_size <= LONGEST_BODY else None,
@@ -201,7 +201,7 @@ class Journal:
             "status": entry.status,
             "rule": entry.rule,
             "warnings": [str(each) for each in entry.violations],
-            "trouble": entry.trouble,
+            "fault": entry.fault,
             "ms": round(entry.seconds * 1000, 2),
             "answer": self._shown_answer(entry, secrets, readable=readable or not entry.size),
         }

@@ -1,4 +1,4 @@
-"""The state of a Central in a file: written whole or not at all, read with every fault told by its place."""
+"""The state of a Central in a file: written whole or not at all, read with every error named by its place."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mock_server.central import protojson
 from mock_server.central.errors import Refusal
 from mock_server.central.store import Integration, Store
 from mock_server.contract.tables import Contract
-from mock_server.contract.validator import Judge
+from mock_server.contract.validator import Validator
 
 log = logging.getLogger("mock_central")
 
@@ -36,11 +36,11 @@ class StateError(ValueError):
 
 
 def document(integrations: Iterable[Integration], **more: Any) -> dict[str, Any]:
-    """Give what stands in a file: integrations as they are stored, credentials in clear."""
+    """Return what stands in a file: integrations as they are stored, credentials in clear."""
     return {"format": FORMAT, "version": VERSION, **more, "integrations": list(integrations)}
 
 
-def read(path: Path, contract: Contract, judge: Judge) -> list[Integration]:
+def read(path: Path, contract: Contract, validator: Validator) -> list[Integration]:
     """Read the integrations of a file (JSON, or YAML by its name).
 
     Raises:
@@ -51,7 +51,7 @@ def read(path: Path, contract: Contract, judge: Judge) -> list[Integration]:
     except (OSError, UnicodeError) as error:
         raise StateError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     try:
-        return checked(_parsed(path, text), contract, judge)
+        return checked(_parsed(path, text), contract, validator)
     except StateError as error:
         raise StateError(f"{path}: {error}") from None
 
@@ -72,8 +72,8 @@ def _parsed(path: Path, text: str) -> Any:
         raise StateError(f"line {error.lineno}, column {error.colno}: {error.msg}") from None
 
 
-def checked(value: Any, contract: Contract, judge: Judge) -> list[Integration]:
-    """Give the integrations of a document, gaps filled.
+def checked(value: Any, contract: Contract, validator: Validator) -> list[Integration]:
+    """Return the integrations of a document, gaps filled.
 
     Raises:
         StateError: with the JSON path of what is wrong.
@@ -90,7 +90,7 @@ def checked(value: Any, contract: Contract, judge: Judge) -> list[Integration]:
     found: list[Integration] = []
     places: dict[tuple[str, str], int] = {}
     for number, entry in enumerate(entries):
-        found.append(_integration(f"$.integrations[{number}]", entry, contract, judge))
+        found.append(_integration(f"$.integrations[{number}]", entry, contract, validator))
         for field in ("id", "name"):
             first = places.setdefault((field, found[-1][field]), number)
             if first != number:
@@ -98,10 +98,10 @@ def checked(value: Any, contract: Contract, judge: Judge) -> list[Integration]:
     return found
 
 
-def _integration(place: str, entry: Any, contract: Contract, judge: Judge) -> Integration:
-    if not judge.accepts(contract.integration.name, entry, answer=True):
+def _integration(place: str, entry: Any, contract: Contract, validator: Validator) -> Integration:
+    if not validator.accepts(contract.integration.name, entry, answer=True):
         operation = contract.operations["PostImageIntegration"]
-        found = judge.request_violations(operation, operation.path, {}, protojson.render(entry), "application/json")
+        found = validator.request_violations(operation, operation.path, {}, protojson.render(entry), "application/json")
         raise StateError(f"{place}{str(found[0])[1:] if found else ': is no integration'}")
     if not entry.get("id"):
         raise StateError(f"{place}.id: is required")

@@ -36,18 +36,18 @@ class MemoryStore:
         self._shuffled = shuffled
         self.reset()
 
-    def apart(self) -> MemoryStore:
-        """Give another store with the same first state, which is rendered only once for all of them."""
+    def fork(self) -> MemoryStore:
+        """Return another store with the same first state, which is rendered only once for all of them."""
         other = copy.copy(self)
         other.lock = threading.RLock()
         other.reset()
         return other
 
-    def belong_to(self, world: str) -> None:
-        """Do nothing: a store in memory is a world's own without knowing its name."""
+    def bind(self, sandbox: str) -> None:
+        """Do nothing: a store in memory is a sandbox's own without knowing its name."""
 
-    def go_on_from(self, other: Store) -> None:
-        """Hold what another store of the same world holds."""
+    def adopt(self, other: Store) -> None:
+        """Hold what another store of the same sandbox holds."""
         self.replace(other.integrations())
 
     def free(self) -> None:
@@ -56,7 +56,7 @@ class MemoryStore:
     def reset(self) -> None:
         """Go back to the first state; seeded ids start again too."""
         with self.lock:
-            self._random: random.Random | None = None  # made with the first id, which many a world never needs
+            self._random: random.Random | None = None  # made with the first id, which many a sandbox never needs
             self._replace(self._first_state)
 
     def rendered(self, integrations: Iterable[Integration]) -> tuple[Stored, ...]:
@@ -92,15 +92,15 @@ class MemoryStore:
             self._random = self._random or random.Random(self._seed)
             while True:
                 id = str(uuid.UUID(int=self._random.getrandbits(128), version=4))
-                if id not in self._by_id:  # a seed begins anew where the state does not: --load, --reload, faults
+                if id not in self._by_id:  # a seed begins anew where the state does not: --load, --reload, mutants
                     return id
 
     def get(self, id: str) -> Stored | None:
-        """Give the integration with exactly this id; an id is no more than a text here."""
+        """Return the integration with exactly this id; an id is no more than a text here."""
         return self._by_id.get(id)
 
     def id_of_name(self, name: str) -> str | None:
-        """Give the id of the integration with exactly this name."""
+        """Return the id of the integration with exactly this name."""
         return self._ids_by_name.get(name)
 
     def put(self, integration: Integration) -> Stored:
@@ -161,6 +161,6 @@ def joined(answers: Iterable[bytes]) -> bytes:
 
 
 def address(url: str) -> str:
-    """Give the URL of a store without its credentials and options, to be shown."""
+    """Return the URL of a store without its credentials and options, to be shown."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()

@@ -37,7 +37,7 @@ def unavailable(text: str) -> Refusal:
 
 
 class Connection:
-    """The way to one server, for every world."""
+    """The way to one server, for every sandbox."""
 
     def __init__(self, url: str) -> None:
         """Connect when there is something to ask.
@@ -69,7 +69,7 @@ class Connection:
         self._hidden = re.compile(rf"(?<!\w)(?:{'|'.join(hidden) or '(?!)'})(?!\w)")
 
     def words(self, error: redis.RedisError) -> str:
-        """Give what the server or its client library says, without user and password."""
+        """Return what the server or its client library says, without user and password."""
         text = str(error)
         if isinstance(error, redis.exceptions.MovedError):
             text = f"is a node of a cluster, and the key is at another one, {error.host}:{error.port}"
@@ -95,7 +95,7 @@ class Connection:
         return self.client
 
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
-        """Tell when the server begins to fail, and when it works again.
+        """Return when the server begins to fail, and when it works again.
 
         Raises:
             Refusal: it does not answer, or not as it should; the next request tries again.
@@ -136,7 +136,7 @@ def check(url: str, prefix: str) -> None:
     try:
         if (nodes := _nodes(client)) > 1:
             raise StoreError(
-                f"{connection.address}: is one of {nodes} nodes of a cluster, each of which has some of the worlds; "
+                f"{connection.address}: is one of {nodes} nodes of a cluster, each of which has some of the sandboxes; "
                 f"give a server, or a cluster of one node, that has them all"
             )
         with client.lock(f"{{{prefix}:}}:start-{uuid.uuid4().hex}", timeout=ANSWER_SECONDS):  # a write and a script

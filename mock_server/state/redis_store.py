@@ -1,9 +1,8 @@
 """The integrations of a Central that several replicas share, in Redis or Valkey.
 
-A world is one hash, so a server that throws keys away throws away whole worlds, and each call reads or writes it at one
-moment. Beside it stands the lock, in the same slot by the braces of ``{PREFIX:WORLD}:``. Writes hold the lock, which
-expires, and each write is refused once it has: so what a caller saw under the lock is still so when it writes, even if
-it was held up meanwhile.
+A sandbox is one hash, so a server that evicts keys evicts whole sandboxes, and each call is atomic. Beside it stands
+the lock, in the same slot by the braces of ``{PREFIX:SANDBOX}:``. Writes hold the lock, which expires, and each write
+is refused once it has: so what a caller saw under the lock is still so when it writes.
 """
 
 from __future__ import annotations
@@ -35,69 +34,69 @@ MOST_RENDERED = 16_384
 
 _POLL = 0.002
 _BEGINNINGS = 5
-"""How often a world is begun that is gone before it can be read."""
+"""How often a sandbox is begun that is gone before it can be read."""
 
-# The fields of a world: `changes`, `count`, `ids` (how many a seed gave), `n:NAME` (an id) and `i:ID` (the number of
+# The fields of a sandbox: `changes`, `count`, `ids` (how many a seed gave), `n:NAME` (an id) and `i:ID` (the number of
 # the change that made the integration, a blank, its JSON).
-# Every write looks at the lock and at the world: one of them may have gone since the caller checked.
+# Every write looks at the lock and at the sandbox: one of them may have gone since the caller checked.
 _HEAD = """
-local world, lock = unpack(KEYS)
+local sandbox, lock = unpack(KEYS)
 local function forget_name(id)
-  local old = redis.call('HGET', world, 'i:' .. id)
+  local old = redis.call('HGET', sandbox, 'i:' .. id)
   if not old then return end
   local order, integration = string.match(old, '^(%d+) (.*)$')
   local name = 'n:' .. cjson.decode(integration)['name']
-  if redis.call('HGET', world, name) == id then redis.call('HDEL', world, name) end
+  if redis.call('HGET', sandbox, name) == id then redis.call('HDEL', sandbox, name) end
   return order
 end
 local function keep_for(milliseconds)
-  if milliseconds ~= '0' then redis.call('PEXPIRE', world, milliseconds) end
+  if milliseconds ~= '0' then redis.call('PEXPIRE', sandbox, milliseconds) end
 end
 """
 _PUT = f"""{_HEAD}
 local token, milliseconds, id, name, integration = unpack(ARGV)
-if redis.call('GET', lock) ~= token or redis.call('HEXISTS', world, 'changes') == 0 then return 0 end
+if redis.call('GET', lock) ~= token or redis.call('HEXISTS', sandbox, 'changes') == 0 then return 0 end
 local order = forget_name(id)
-local changes = redis.call('HINCRBY', world, 'changes', 1)
+local changes = redis.call('HINCRBY', sandbox, 'changes', 1)
 if not order then
   order = string.format('%.0f', changes)
-  redis.call('HINCRBY', world, 'count', 1)
+  redis.call('HINCRBY', sandbox, 'count', 1)
 end
-redis.call('HSET', world, 'i:' .. id, order .. ' ' .. integration, 'n:' .. name, id)
+redis.call('HSET', sandbox, 'i:' .. id, order .. ' ' .. integration, 'n:' .. name, id)
 keep_for(milliseconds)
 return 1
 """
 _REMOVE = f"""{_HEAD}
 local token, milliseconds, id = unpack(ARGV)
-if redis.call('GET', lock) ~= token or redis.call('HEXISTS', world, 'changes') == 0 then return 0 end
+if redis.call('GET', lock) ~= token or redis.call('HEXISTS', sandbox, 'changes') == 0 then return 0 end
 if forget_name(id) then
-  redis.call('HDEL', world, 'i:' .. id)
-  redis.call('HINCRBY', world, 'count', -1)
+  redis.call('HDEL', sandbox, 'i:' .. id)
+  redis.call('HINCRBY', sandbox, 'count', -1)
 end
-redis.call('HINCRBY', world, 'changes', 1)
+redis.call('HINCRBY', sandbox, 'changes', 1)
 keep_for(milliseconds)
 return 1
 """
-# Without a token it begins a world, once. Counting changes from the time on, none comes twice, not even where the
+# Without a token it begins a sandbox, once. Counting changes from the time on, none comes twice, not even where the
 # server has lost everything in between.
 _REPLACE = f"""{_HEAD}
 local token, milliseconds, now, reset = unpack(ARGV, 1, 4)
-local last, ids = unpack(redis.call('HMGET', world, 'changes', 'ids'))
+local last, ids = unpack(redis.call('HMGET', sandbox, 'changes', 'ids'))
 if token == '' then
   if last then return 0 end
 elseif redis.call('GET', lock) ~= token then
   return 0
 end
-redis.call('DEL', world)
-if ids and reset == '0' then redis.call('HSET', world, 'ids', ids) end
+redis.call('DEL', sandbox)
+if ids and reset == '0' then redis.call('HSET', sandbox, 'ids', ids) end
 local changes, count = tonumber(last or now), 0
 for at = 5, #ARGV, 3 do
   changes = changes + 1
   local integration = string.format('%.0f ', changes) .. ARGV[at + 2]
-  count = count + redis.call('HSET', world, 'i:' .. ARGV[at], integration)
-  redis.call('HSET', world, 'n:' .. ARGV[at + 1], ARGV[at])
+  count = count + redis.call('HSET', sandbox, 'i:' .. ARGV[at], integration)
+  redis.call('HSET', sandbox, 'n:' .. ARGV[at + 1], ARGV[at])
 end
-redis.call('HSET', world, 'changes', string.format('%.0f', changes + 1), 'count', count)
+redis.call('HSET', sandbox, 'changes', string.format('%.0f', changes + 1), 'count', count)
 keep_for(milliseconds)
 return 1
 """
@@ -162,56 +161,56 @@ class RedisStore:
         answer: Callable[[Integration], bytes],
         *,
         prefix: str,
-        world_seconds: float,
+        sandbox_seconds: float,
         seed: int | None = None,
         shuffled: bool = False,
     ) -> None:
-        """`world_seconds` is how long the server keeps a world that nobody uses; the others as of `MemoryStore`."""
+        """`sandbox_seconds` is how long the server keeps a sandbox that nobody uses; the others as of `MemoryStore`."""
         self._connection = Connection(url)
         self._answer = answer
         self._first_state = list(first_state)
         self._prefix = prefix
-        self._world_seconds = world_seconds
+        self._sandbox_seconds = sandbox_seconds
         self._seed = seed
         self._shuffled = shuffled
         script = self._connection.client.register_script
         self._put, self._remove, self._replace, self._named = map(script, (_PUT, _REMOVE, _REPLACE, _NAMED))
-        # Shared by the stores of all worlds: what an integration looks like does not depend on the world.
+        # Shared by the stores of all sandboxes: what an integration looks like does not depend on the sandbox.
         self._stored = lru_cache(MOST_RENDERED)(self._read)
-        self.belong_to("")
+        self.bind("")
 
     def _read(self, text: bytes) -> Stored:
         integration = json.loads(text)
         return Stored(integration, self._answer(integration))
 
-    def apart(self) -> RedisStore:
-        """Give a store that is to belong to another world."""
+    def fork(self) -> RedisStore:
+        """Return a store that is to belong to another sandbox."""
         return copy.copy(self)
 
-    def belong_to(self, world: str) -> None:
-        """Hold what the server keeps for this world."""
-        self.world = world
-        self._key, lock = self._keys = [f"{{{self._prefix}:{world}}}:{key}" for key in ("state", "lock")]
+    def bind(self, sandbox: str) -> None:
+        """Hold what the server keeps for this sandbox."""
+        self.sandbox = sandbox
+        self._key, lock = self._keys = [f"{{{self._prefix}:{sandbox}}}:{key}" for key in ("state", "lock")]
         self.lock = _Lock(self._connection, lock)
-        self._milliseconds = int(self._world_seconds * 1000) if world else 0
+        self._milliseconds = int(self._sandbox_seconds * 1000) if sandbox else 0
         self._kept_until = 0.0
         self._listed: tuple[int, tuple[bytes, ...], bytes] | None = None
         self._ids = _SeededIds(self._seed)
 
-    def go_on_from(self, other: Store) -> None:
-        """Hold what the server keeps for the world of the other."""
+    def adopt(self, other: Store) -> None:
+        """Hold what the server keeps for the sandbox of the other."""
         assert isinstance(other, RedisStore)
-        self.belong_to(other.world)
+        self.bind(other.sandbox)
 
     def free(self) -> None:
-        """Let the server forget the world."""
+        """Let the server forget the sandbox."""
         with self.lock, self._connection as client:
             client.delete(self._key)
 
     # -- reading ----------------------------------------------------------------------------------
 
     def _asked(self, ask: Callable[[redis.Redis], Sequence[Any]]) -> Sequence[Any]:
-        """Give what is found, the number of changes first; the world begins if need be."""
+        """Return what is found, the number of changes first; the sandbox begins if need be."""
         for _ in range(_BEGINNINGS):
             with self._connection as client:
                 found = ask(client)
@@ -219,17 +218,17 @@ class RedisStore:
             if found[0] is not None:
                 return found
             self._begin()
-        raise unavailable(f"the store {self._connection.address} loses a world as soon as it is written")
+        raise unavailable(f"the store {self._connection.address} loses a sandbox as soon as it is written")
 
     def _fields(self, *names: str) -> Sequence[Any]:
-        """Give the number of changes and these fields, all of one moment."""
+        """Return the number of changes and these fields, all of one moment."""
         return self._asked(lambda client: client.hmget(self._key, ["changes", *names]))
 
     def _keep_longer(self, client: redis.Redis) -> None:
-        """Put off the end of a world that is used."""
+        """Put off the end of a sandbox that is used."""
         now = time.monotonic()
         if self._milliseconds and now >= self._kept_until:
-            self._kept_until = now + self._world_seconds / 10
+            self._kept_until = now + self._sandbox_seconds / 10
             client.pexpire(self._key, self._milliseconds)
 
     @property
@@ -251,14 +250,14 @@ class RedisStore:
         return held.get(b"changes"), held
 
     def get(self, id: str) -> Stored | None:
-        """Give the integration with exactly this id."""
+        """Return the integration with exactly this id."""
         return self._found(self._fields(f"i:{id}")[1])
 
     def _found(self, text: bytes | None) -> Stored | None:
         return None if text is None else self._stored(text.partition(b" ")[2])
 
     def id_of_name(self, name: str) -> str | None:
-        """Give the id of the integration with exactly this name."""
+        """Return the id of the integration with exactly this name."""
         id: bytes | None = self._fields(f"n:{name}")[1]
         return None if id is None else id.decode(errors=ENCODING_ERRORS)
 
@@ -314,7 +313,7 @@ class RedisStore:
         self._changed(self._replace, *self._state(integrations, reset=False))
 
     def new_id(self) -> str:
-        """Give a UUID of version 4; seeded ones come in the same order as from one store in memory."""
+        """Return a UUID of version 4; seeded ones come in the same order as from one store in memory."""
         if self._seed is None:
             return str(uuid.uuid4())
         with self.lock, self._connection as client:
@@ -347,7 +346,7 @@ class _SeededIds:
         self._given = 0
 
     def at(self, number: int) -> str:
-        """Give the id of that number, counted from 1."""
+        """Return the id of that number, counted from 1."""
         if number <= self._given:  # after a reset
             self._restart()
         while self._given < number:

@@ -37,7 +37,7 @@ class Scenario:
 
 @cache
 def known() -> Mapping[str, Scenario]:
-    """Give every scenario by its name; one mapping, changed by `read_again` alone."""
+    """Return every scenario by its name; one mapping, changed by `read_again` alone."""
     return _read()
 
 

@@ -114,7 +114,7 @@ class Api:
         return self.ask("POST", "/test/updated", {"config": config, "updatePassword": update_password})
 
     def stored(self, id: str) -> Mapping[str, Any]:
-        """Give what is stored, credentials in clear."""
+        """Return what is stored, credentials in clear."""
         found = self.central.store.get(id)
         assert found is not None
         return found.integration
@@ -137,7 +137,7 @@ def validation(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Callable[[str], RedisServer]]:
-    """Give the server of a kind; one of each is enough for all tests that leave it as it is."""
+    """Return the server of a kind; one of each is enough for all tests that leave it as it is."""
     with ExitStack() as stack:
         yield cache(lambda kind: stack.enter_context(RedisServer(kind=kind)))
 
@@ -189,7 +189,7 @@ def replica(redis_server):
 
 
 def example(type: str, /, **changes: Any) -> dict[str, Any]:
-    """Give the contract's example of a type, with its test skipped, some fields changed."""
+    """Return the contract's example of a type, with its test skipped, some fields changed."""
     value = contracts.load().document["components"]["examples"][f"{type}-request"]["value"]
     return {**json.loads(json.dumps(value)), **changes}
 
@@ -199,7 +199,7 @@ def docker(**changes: Any) -> dict[str, Any]:
 
 
 def fields(message: Message, *path: Field) -> Iterator[tuple[Field, ...]]:
-    """Give the path of each field of a message and of the messages in it."""
+    """Return the path of each field of a message and of the messages in it."""
     for field in message.fields:
         yield (*path, field)
         if field.message is not None:

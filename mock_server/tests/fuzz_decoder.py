@@ -60,7 +60,9 @@ class Fuzzed:
             see("what is shown changes no rule", shown.rule, exact.rule)
             for each in (exact, shown):
                 check_text(each, body)
-                see("a refusal keeps the contract", self.central.judge.accepts("GooglerpcStatus", each.body()), True)
+                see(
+                    "a refusal keeps the contract", self.central.validator.accepts("GooglerpcStatus", each.body()), True
+                )
             return
         see("what is shown changes no value", shown, exact)
         rendered = protojson.render(exact)
@@ -95,7 +97,7 @@ class Fuzzed:
 
 
 def _decoding(settings: Settings) -> Central:
-    """Make a Central that does not ask the slow judge what a body violates."""
+    """Make a Central that does not ask the slow validator what a body violates."""
     made = Central(settings)
     made._violations = lambda *_: []
     return made

@@ -24,7 +24,7 @@ IMPOSSIBLE = object()
 
 
 def linearizable(history: Sequence[Operation], state: Hashable, step: Step) -> bool:
-    """Tell whether the operations fit into an order that times and `step` allow, from this state on."""
+    """Return whether the operations fit into an order that times and `step` allow, from this state on."""
     operations = sorted(history, key=lambda each: each.began)
     everything = (1 << len(operations)) - 1
     tried: set[tuple[int, Hashable]] = set()

@@ -89,9 +89,9 @@ CONTROL_PATHS = (
     "/__admin;x=1/settings",
     "/__admin/settings%00",
     "/__admin/settings/",
-    "/__world/a/__admin/settings",
-    "/__world/a/%5f%5fadmin/settings",
-    "/__world/..%2f__admin/settings",
+    "/__sandbox/a/__admin/settings",
+    "/__sandbox/a/%5f%5fadmin/settings",
+    "/__sandbox/..%2f__admin/settings",
     "http://localhost/__admin/settings",
     "__admin/settings",
 )

@@ -37,7 +37,7 @@ class Call(NamedTuple):
 
 
 def step(state: State, call: Call) -> State | None:
-    """Give the state after a call, or None where one Central would have answered otherwise."""
+    """Return the state after a call, or None where one Central would have answered otherwise."""
     by_id = {id: (name, mark) for id, name, mark in state}
     if call.operation == "list":
         return state if call.answer == state else None
@@ -68,7 +68,7 @@ def without(state: State, id: str) -> State:
 
 
 def explained(history: Iterable[Call], state: State) -> bool:
-    """Tell whether some order explains the history."""
+    """Return whether some order explains the history."""
 
     def after(state: State, call: Call, _answer: Any) -> Any:
         following = step(state, call)
@@ -93,7 +93,7 @@ def hasty_threads() -> Iterator[None]:
 
 def recorded(api: Api, rng: random.Random, clients: int = 4, calls: int = 4) -> tuple[list[Call], State]:
     """Let clients call at once; give what happened, and the state before."""
-    api.app.entrance.worlds.default.reset()
+    api.app.gateway.sandboxes.default.reset()
     ids = [api.created(body(name, "first")) for name in NAMES[:2]]
     before = frozenset((id, name, "first") for id, name in zip(ids, NAMES, strict=False))
     plans = [[_plan(rng, ids, f"{client}.{number}") for number in range(calls)] for client in range(clients)]

@@ -9,7 +9,7 @@ import pytest
 
 
 def installed(tools: Path) -> Path:
-    """Give the `node_modules` of a folder's package.json and lock, installed once for all runs.
+    """Return the `node_modules` of a folder's package.json and lock, installed once for all runs.
 
     The test is skipped, with the reason, where npm is not here, cannot fetch them, or has too old a Node for them.
     """

@@ -25,7 +25,7 @@ PROGRAMS = _programs()
 
 
 def missing() -> str:
-    """Say why there is none, where there is none."""
+    """Return why there is none, where there is none."""
     return "" if PROGRAMS else "neither redis-server nor valkey-server is here (Debian: apt-get install redis-server)"
 
 

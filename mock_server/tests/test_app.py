@@ -418,7 +418,7 @@ def test_a_strict_mock_refuses_with_every_violation():
     assert len(api.list()) == 13
 
 
-def test_full_validation_judges_what_fast_validation_accepts():
+def test_full_validation_checks_what_fast_validation_accepts():
     """And finds the same."""
     fast, full = Api(), Api(validation="full")
     sent = [docker(), docker(), docker(name=""), {}, {"config": {}}]
@@ -460,7 +460,7 @@ TOLD = {
     "preflight": ("OPTIONS", PATH, PREFLIGHT, 204),
     "preflight of an unknown path": ("OPTIONS", "/v1/nothing", PREFLIGHT, 204),
     "preflight of a companion": ("OPTIONS", "/v1/metadata", PREFLIGHT, 204),
-    "preflight in a world": ("OPTIONS", f"/__world/a{PATH}", PREFLIGHT, 204),
+    "preflight in a sandbox": ("OPTIONS", f"/__sandbox/a{PATH}", PREFLIGHT, 204),
     "no preflight": ("OPTIONS", PATH, {}, 501),
     "an operation": ("GET", PATH, {}, 200),
     "a refusal": ("GET", f"{PATH}/x", {}, 404),
@@ -470,7 +470,7 @@ TOLD = {
     "an unknown path": ("GET", "/v1/nothing", {}, 404),
     "a wrong method": ("PATCH", PATH, {}, 501),
     "too large": ("POST", PATH, {"Content-Length": str(11 * MAX_MESSAGE)}, 429),
-    "a trouble": ("GET", PATH, {"Prefer": "code=503"}, 503),
+    "a fault": ("GET", PATH, {"Prefer": "code=503"}, 503),
     "a preference that is none": ("GET", PATH, {"Prefer": "code=99"}, 400),
     "another method": ("POST", f"{PATH}/x", {"Content-Type": FORM, "X-HTTP-Method-Override": "DELETE"}, 404),
 }
@@ -482,8 +482,8 @@ def test_the_log_and_the_journal_tell_the_status_that_is_sent(caplog, method, ta
     with caplog.at_level(logging.INFO, "mock_central.access"):
         assert ask(api.app, method, target, headers=headers).status == status
     assert [each.args[0].status for each in caplog.records] == [status]
-    worlds = api.app.entrance.worlds
-    journal = (worlds.get("a") if "/__world/a" in target else worlds.default).journal
+    sandboxes = api.app.gateway.sandboxes
+    journal = (sandboxes.get("a") if "/__sandbox/a" in target else sandboxes.default).journal
     assert [(each.status, bool(each.rule)) for each in journal.found()] == [(status, status >= 400)]
 
 
@@ -562,7 +562,7 @@ SECRETS = [tuple(each.name for each in path) for path in fields(CONTRACT.integra
 
 
 def malformed(place: tuple[str, ...]) -> list[Any]:
-    """Give bodies with a canary in a credential, most of them wrong in some way."""
+    """Return bodies with a canary in a credential, most of them wrong in some way."""
     member, wrongs = place[0], (CANARY, [CANARY], {"x": CANARY}, [[CANARY]], {"password": [CANARY]})
     type = next(each.type for each in CONTRACT.types.values() if each.member == member)
     start = {"name": "n", "type": type, "categories": ["REGISTRY"]}

@@ -79,7 +79,7 @@ def test_tables_print_what_the_contract_holds():
     assert listed == list(CONTRACT.rules)
     assert "google-not-created" not in run("rules", "--central-version", "4.11").output
     assert all(each in run("differences").output for each in CONTRACT.differences)
-    assert "name-unique" in run("faults").output
+    assert "name-unique" in run("mutants").output
 
 
 @pytest.mark.parametrize(
@@ -88,13 +88,13 @@ def test_tables_print_what_the_contract_holds():
         (("--port", "99999"), "99999"),
         (("--central-version", "3.74"), "3.74"),
         (("--validation", "none"), "none"),
-        (("--probe", "registry.example.com"), "registry.example.com"),
+        (("--registry-test", "registry.example.com"), "registry.example.com"),
         (("--basic", "admin"), "USER:PASSWORD"),
         (("--config", "no-such-file"), "no-such-file"),
         (("--cert", __file__), "--cert and --key go together"),
         (("--cert", __file__, "--key", __file__), "--cert"),
-        (("--fault", "name-uniqe"), "name-unique"),
-        (("--fault", "zzz"), "'zzz'; `mock-central faults`"),
+        (("--mutant", "name-uniqe"), "name-unique"),
+        (("--mutant", "zzz"), "'zzz'; `mock-central mutants`"),
         (("--admin-token", ""), "--admin-token"),
         (("--read-only-token", "two words"), "--read-only-token"),
         (("--no-role-token", "mock-admin-token"), "are the same"),
@@ -138,11 +138,11 @@ def options_of(*words, **environment):
 
 def test_the_command_line_wins_over_the_environment_and_that_over_a_file(tmp_path):
     file = tmp_path / "mock.toml"
-    file.write_text('port = 7001\nas-deployed = true\nprobe_rules = ["*.example.com=pass"]\n')
+    file.write_text('port = 7001\nas-deployed = true\nregistry_tests = ["*.example.com=pass"]\n')
     given = ("--config", str(file))
     assert options_of(*given)["port"] == 7001
     assert options_of(*given)["as_deployed"] is True
-    assert options_of(*given)["probe_rules"][0].host == "*.example.com"
+    assert options_of(*given)["registry_tests"][0].host == "*.example.com"
     assert options_of(*given, MOCK_CENTRAL_PORT="7002")["port"] == 7002
     assert options_of(*given, "--port", "7003", MOCK_CENTRAL_PORT="7002")["port"] == 7003
 
@@ -272,7 +272,7 @@ def test_a_shell_can_complete():
 
 
 @pytest.mark.parametrize(
-    ("option", "begun", "found"), [("--fault", "name-uni", "name-unique"), ("--scenario", "one", "one-of-each")]
+    ("option", "begun", "found"), [("--mutant", "name-uni", "name-unique"), ("--scenario", "one", "one-of-each")]
 )
 def test_a_shell_completes_names(option, begun, found):
     words = {"COMP_WORDS": f"mock-central serve {option} {begun}", "COMP_CWORD": "3"}
@@ -281,7 +281,7 @@ def test_a_shell_completes_names(option, begun, found):
 
 def test_log_lines_can_be_json():
     with serving("--log-format", "json") as (process, banner):
-        request = urllib.request.Request(f"{url_in(banner)}/__world/a/v1/imageintegrations/nope?x=1")
+        request = urllib.request.Request(f"{url_in(banner)}/__sandbox/a/v1/imageintegrations/nope?x=1")
         request.add_header("Prefer", "delay=0")
         with pytest.raises(urllib.error.HTTPError):
             urllib.request.urlopen(request, timeout=5)
@@ -296,8 +296,8 @@ def test_log_lines_can_be_json():
         "path": "/v1/imageintegrations/nope",
         "status": 404,
         "rule": "get-missing",
-        "trouble": "delay=0",
-        "world": "a",
+        "fault": "delay=0",
+        "sandbox": "a",
     }
 
 
@@ -319,18 +319,18 @@ def test_scenarios_are_listed():
         (("--load", "no-such-file"), "no-such-file"),
         (("--load", __file__), "--load"),
         (("--save", __file__), "--save"),
-        (("--trouble", "PostImageIntegration"), "'PostImageIntegration'"),
-        (("--world-ttl", "nan"), "--world-ttl"),
-        (("--trouble", "code=200"), "400 and 599"),
-        (("--trouble", "PostImageIntegratoin code=503"), "PostImageIntegration"),
+        (("--fault", "PostImageIntegration"), "'PostImageIntegration'"),
+        (("--sandbox-ttl", "nan"), "--sandbox-ttl"),
+        (("--fault", "code=200"), "400 and 599"),
+        (("--fault", "PostImageIntegratoin code=503"), "PostImageIntegration"),
         (("--journal", "-1"), "-1"),
         (("--empty", "--scenario", "many:3"), "do not go together"),
-        (("--world-ttl", "0"), "0"),
+        (("--sandbox-ttl", "0"), "0"),
         (("--control-token-file", os.devnull), "does not hold a token"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else None,
 )
-def test_a_wrong_option_for_states_and_troubles_is_one_clear_line(words, named):
+def test_a_wrong_option_for_states_and_faults_is_one_clear_line(words, named):
     result = run("serve", *words)
     assert result.exit_code in (1, 2)
     assert named in result.output.splitlines()[-1]
@@ -356,14 +356,14 @@ def test_an_open_control_is_warned_of(tmp_path, words, warned):
         assert ("--control-token-file" in process.stderr.read()) == warned
 
 
-def test_a_variable_holds_several_troubles():
-    given = options_of(MOCK_CENTRAL_TROUBLES="PostImageIntegration code=503 times=2;delay=1..3")["troubles"]
+def test_a_variable_holds_several_faults():
+    given = options_of(MOCK_CENTRAL_FAULTS="PostImageIntegration code=503 times=2;delay=1..3")["faults"]
     assert [str(each) for each in given] == ["PostImageIntegration code=503 times=2", "delay=1..3"]
 
 
 def test_options_reach_the_mock(tmp_path):
     (tmp_path / "token").write_text("right\n")
-    words = ("--scenario", "many:3", "--trouble", "PostImageIntegration code=503 times=1", "--journal", "5")
+    words = ("--scenario", "many:3", "--fault", "PostImageIntegration code=503 times=1", "--journal", "5")
     with serving(*words, "--control-token-file", str(tmp_path / "token")) as (_, banner):
         with pytest.raises(urllib.error.HTTPError, match="401"):
             urllib.request.urlopen(f"{url_in(banner)}/__admin/settings", timeout=5)
@@ -373,4 +373,4 @@ def test_options_reach_the_mock(tmp_path):
         with urllib.request.urlopen(request, timeout=5) as answer:
             shown = json.load(answer)
     assert (shown["scenario"], shown["journal"]) == ("many:3", 5)
-    assert shown["troubles"] == [{"code": 503, "operation": "PostImageIntegration", "times": 1}]
+    assert shown["faults"] == [{"code": 503, "operation": "PostImageIntegration", "times": 1}]

@@ -162,7 +162,7 @@ OTHER = "10d3b4dc-8295-41bc-bb50-6da5484cdb1a"
 
 @pytest.mark.parametrize(("rule", "type", "categories", "member", "text"), CASES)
 def test_a_broken_rule_is_400_when_tested_and_500_when_the_test_is_skipped(rule, type, categories, member, text):
-    """Asked with PUT, which also takes the types that cannot be created."""
+    """RequestFacts with PUT, which also takes the types that cannot be created."""
     api = Api()
     id = SCANNER_V4 if type == "scannerv4" else OTHER
     sent = {"id": id, "name": "n", "type": type, "categories": categories.split(), **member}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mock_server.central.registry_tests import ProbeRule
+from mock_server.central.registry_tests import RegistryTestRule
 from mock_server.contract import tables as contracts
 from mock_server.contract.tables import MASK
 from mock_server.settings import VALIDATION_MODES
@@ -43,7 +43,7 @@ def deployed(validation: str, switches: frozenset[str], **more: Any) -> Api:
 
 
 def central_for(line: dict[str, Any], validation: str) -> Api:
-    """Give a Central in its first state, with the switches that the line needs."""
+    """Return a Central in its first state, with the switches that the line needs."""
     switches = {name for name, value in line.get("env", {}).items() if value is True}
     api = deployed(validation, frozenset(switches & {"auth", "managed_central"}))
     api.central.store.reset()
@@ -67,7 +67,7 @@ def play(api: Api, request: dict[str, Any]) -> Answer:
 
 
 def subset(expected: Any, actual: Any, path: str = "$") -> str | None:
-    """Say where `actual` lacks what `expected` lists; lists and scalars are equal, type included."""
+    """Return where `actual` lacks what `expected` lists; lists and scalars are equal, type included."""
     if isinstance(expected, dict) and isinstance(actual, dict):
         missing = [f"{path}.{key} is missing" for key in expected if key not in actual]
         found = (subset(value, actual.get(key), f"{path}.{key}") for key, value in expected.items())
@@ -200,7 +200,7 @@ def payloads_with(key: str) -> list[Any]:
 def test_a_payload_that_needs_a_reachable_registry_is_refused_without_one(payload):
     if payload["body"].get("ecr", {}).get("endpoint") == "":
         pytest.skip("names no host, and the mock's tests go by the host")
-    answer = send(payload, Api(as_deployed=True, probe_rules=(ProbeRule("*", "unreachable"),)))
+    answer = send(payload, Api(as_deployed=True, registry_tests=(RegistryTestRule("*", "unreachable"),)))
     assert answer.status == 400
     start = re.search(r'starts "(.*)"', payload["expected_by_real_server"]["condition"])
     assert answer.message.startswith(start[1] if start else "registry integration: ")

@@ -28,11 +28,11 @@ PAGE = "/__admin/"
 PARTS = {
     "Requests": "No request yet",
     "Integrations": "Public DockerHub",
-    "Scenarios": "This world began with fresh",
-    "Troubles": "No trouble",
-    "Faults": "name-unique",
+    "Scenarios": "This sandbox began with fresh",
+    "Faults": "No fault",
+    "Mutants": "name-unique",
     "Registry tests": "The first rule whose pattern fits",
-    "Worlds": "(default) (this one)",
+    "Sandboxes": "(default) (this one)",
     "Settings": "as_deployed",
     "API reference": "StackRox Central: image integrations",
 }
@@ -72,12 +72,12 @@ def test_the_viewer_is_served_without_being_imported(api):
     assert "flask_openapi3_swagger" not in sys.modules
 
 
-@pytest.mark.parametrize("prefix", ["", "/__world/team-1"])
+@pytest.mark.parametrize("prefix", ["", "/__sandbox/team-1"])
 def test_the_address_without_its_last_slash_leads_there(api, prefix):
     answer = ask(api.app, "GET", f"{prefix}/__admin")
     assert (answer.status, answer.headers["location"]) == (308, "__admin/")
-    worlds = api.app.entrance.worlds
-    assert (worlds.get("team-1") if prefix else worlds.default).journal.found() == []
+    sandboxes = api.app.gateway.sandboxes
+    assert (sandboxes.get("team-1") if prefix else sandboxes.default).journal.found() == []
 
 
 @pytest.mark.parametrize("path", ["console/nope.js", "console/..", "console/..%5ccli.py", "viewer/nope", "nope"])
@@ -146,7 +146,7 @@ def opened(browser: Browser) -> Iterator[Opened]:
         page.on("request", lambda sent: asked.append(sent.url))
         page.on("console", lambda said: said.text.startswith(expected or ("\0",)) or wrong.append(said.text))
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        pages.append((page, mock.url.partition("/__world/")[0], asked, wrong))
+        pages.append((page, mock.url.partition("/__sandbox/")[0], asked, wrong))
         page.goto(f"{mock.url}{PAGE}#{name}")
         return page
 
@@ -170,7 +170,7 @@ def asked(mock: MockServer, method: str, path: str = PATH, body: object = None, 
 
 
 def part(page: Page) -> Locator:
-    """Give the part that is shown."""
+    """Return the part that is shown."""
     return page.locator("main > section:visible")
 
 
@@ -185,8 +185,8 @@ def rows(page: Page) -> Locator:
 
 @in_chromium
 def test_each_part_shows_what_it_is_about_and_looking_leaves_no_trace(mock, opened):
-    mock.trouble("code=503 times=1")
-    mock.troubles.remove()
+    mock.fault("code=503 times=1")
+    mock.faults.remove()
     page = opened(mock)
     for name, text in PARTS.items():
         turn_to(page, name)
@@ -196,10 +196,10 @@ def test_each_part_shows_what_it_is_about_and_looking_leaves_no_trace(mock, open
 
 
 @in_chromium
-def test_looking_at_what_is_stored_meets_no_trouble(mock, opened):
-    mock.trouble("code=503 times=1")
+def test_looking_at_what_is_stored_meets_no_fault(mock, opened):
+    mock.fault("code=503 times=1")
     expect(rows(opened(mock, "integrations"))).to_have_count(12)
-    assert [(each.matched, each.met) for each in mock.troubles.listed] == [(0, 0)]
+    assert [(each.matched, each.met) for each in mock.faults.listed] == [(0, 0)]
 
 
 @in_chromium
@@ -326,7 +326,7 @@ def test_a_mock_without_a_journal_says_so(opened):
 def test_a_name_that_is_markup_shows_as_text_everywhere(mock, opened):
     assert asked(mock, "POST", body=docker(name=SCRIPT)) == 200
     asked(mock, "GET", f"{PATH}/%3Cimg%20src=x%20onerror=alert(1)%3E")
-    mock.trouble(name=SCRIPT, code=503)
+    mock.fault(name=SCRIPT, code=503)
     page = opened(mock)
     page.on("dialog", lambda _dialog: pytest.fail("the name was run"))
     expect(rows(page)).to_have_count(2)
@@ -336,7 +336,7 @@ def test_a_name_that_is_markup_shows_as_text_everywhere(mock, opened):
     turn_to(page, "Integrations")
     page.get_by_role("button", name=SCRIPT, exact=True).click()
     expect(page.get_by_role("region", name=SCRIPT)).to_contain_text("<img src=x onerror=")
-    turn_to(page, "Troubles")
+    turn_to(page, "Faults")
     expect(rows(page)).to_contain_text(SCRIPT)
     assert page.locator("img").count() == 0
 
@@ -388,19 +388,19 @@ def test_a_scenario_is_switched_to_and_reset(mock, opened):
     page = opened(mock, "scenarios", refused=(400,))
     page.get_by_label("Number for many").fill("7")
     page.get_by_role("button", name="Switch to many").click()
-    expect(page.get_by_text("This world began with many:7. It holds 7 integrations now.")).to_be_visible()
+    expect(page.get_by_text("This sandbox began with many:7. It holds 7 integrations now.")).to_be_visible()
     expect(page.locator("#health")).to_contain_text("7 integrations")
     page.get_by_label("Number for many").fill("9999999")
     page.get_by_role("button", name="Switch to many").click()
     expect(part(page).get_by_role("alert")).to_contain_text("the number is not between")
     page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Reset").click()
-    expect(page.get_by_text("This world began with fresh.")).to_be_visible()
+    expect(page.get_by_text("This sandbox began with fresh.")).to_be_visible()
 
 
 @in_chromium
-def test_a_trouble_is_added_counted_and_removed(mock, opened):
-    page = opened(mock, "troubles", refused=(400,))
+def test_a_fault_is_added_counted_and_removed(mock, opened):
+    page = opened(mock, "faults", refused=(400,))
     page.get_by_role("button", name="Add").click()
     expect(part(page).get_by_role("alert")).to_contain_text("a code, a delay or a fault")
     page.get_by_label("code").fill("503")
@@ -411,32 +411,32 @@ def test_a_trouble_is_added_counted_and_removed(mock, opened):
     assert part(page).get_by_role("alert").count() == 0
     assert asked(mock, "POST", body=docker()) == 503
     expect(rows(page).locator("td").nth(3)).to_have_text("1")
-    page.get_by_role("button", name="Remove trouble 1").click()
-    expect(page.get_by_text("No trouble:")).to_be_visible()
+    page.get_by_role("button", name="Remove fault 1").click()
+    expect(page.get_by_text("No fault:")).to_be_visible()
     assert asked(mock, "POST", body=docker()) == 200
 
 
 @in_chromium
-def test_the_form_has_every_field_of_a_trouble(mock, opened):
-    page = opened(mock, "troubles")
+def test_the_form_has_every_field_of_a_fault(mock, opened):
+    page = opened(mock, "faults")
     expect(page.get_by_role("button", name="Add")).to_be_visible()
     names = page.evaluate("[...document.querySelector('form.fields').elements].map(each => each.name).filter(Boolean)")
-    assert names == list(document()["components"]["schemas"]["Trouble"]["properties"])
+    assert names == list(document()["components"]["schemas"]["Fault"]["properties"])
 
 
 @in_chromium
-def test_a_fault_is_switched_on_and_off(mock, opened):
-    page = opened(mock, "faults")
+def test_a_mutant_is_switched_on_and_off(mock, opened):
+    page = opened(mock, "mutants")
     page.get_by_label("Search").fill("given once")
     switch = page.get_by_role("switch", name="name-unique")
     switch.check()
     expect(page.get_by_text("1 of")).to_be_visible()
     assert [asked(mock, "POST", body=docker(name="twice")) for _ in range(2)] == [200, 200]
     page.get_by_label("Search").fill("")
-    page.get_by_label("planted only").check()
+    page.get_by_label("applied only").check()
     expect(rows(page)).to_have_count(1)
     page.get_by_role("button", name="Take all out").click()
-    expect(page.get_by_text("No fault fits.")).to_be_visible()
+    expect(page.get_by_text("No mutant fits.")).to_be_visible()
     assert asked(mock, "POST", body=docker(name="twice")) == 400
 
 
@@ -449,7 +449,7 @@ def test_registry_tests_end_as_the_rules_say(mock, opened):
     expect(page.get_by_label("Host").first).to_be_focused()
     page.keyboard.type("*.example.com")
     page.get_by_label("Outcome").first.select_option("unauthorized")
-    turn_to(page, "Worlds")
+    turn_to(page, "Sandboxes")
     turn_to(page, "Registry tests")
     page.get_by_role("button", name="Apply").click()
     expect(page.get_by_text("applied: 6 rules")).to_be_visible()
@@ -458,46 +458,46 @@ def test_registry_tests_end_as_the_rules_say(mock, opened):
     page.get_by_role("button", name="Up").nth(1).click()
     page.get_by_role("button", name="Apply").click()
     expect(page.get_by_text("applied: 5 rules")).to_be_visible()
-    hosts = [each.host for each in mock.app.central.probe.probe_rules]
+    hosts = [each.host for each in mock.app.central.registry_tests.rules]
     assert hosts == ["unreachable.*", "*.invalid", "unreachable", "unauthorized.*", "unauthorized"]
 
 
 @in_chromium
-def test_worlds_are_opened_shown_apart_and_freed(mock, opened):
-    mock.world("team-1").scenario("empty")
+def test_sandboxes_are_opened_shown_apart_and_freed(mock, opened):
+    mock.sandbox("team-1").scenario("empty")
     asked(mock, "GET")
-    page = opened(mock, "worlds")
+    page = opened(mock, "sandboxes")
     expect(rows(page)).to_have_count(2)
     page.get_by_role("link", name="team-1").click()
-    expect(page.locator("#health")).to_contain_text("World team-1: Central 4.12 as documented, 0 integrations")
+    expect(page.locator("#health")).to_contain_text("Sandbox team-1: Central 4.12 as documented, 0 integrations")
     expect(page.get_by_text("No request yet")).to_be_visible()
-    assert page.url.startswith(f"{mock.url}/__world/team-1/__admin/")
-    asked(mock, "GET", f"/__world/team-1{PATH}/nope")
+    assert page.url.startswith(f"{mock.url}/__sandbox/team-1/__admin/")
+    asked(mock, "GET", f"/__sandbox/team-1{PATH}/nope")
     expect(rows(page)).to_have_count(1)
-    turn_to(page, "Worlds")
+    turn_to(page, "Sandboxes")
     page.get_by_label("Name").fill("team-2")
     page.get_by_role("button", name="Open").click()
-    expect(page.locator("#health")).to_contain_text("World team-2")
-    turn_to(page, "Worlds")
+    expect(page.locator("#health")).to_contain_text("Sandbox team-2")
+    turn_to(page, "Sandboxes")
     page.get_by_role("button", name="Free team-1").click()
     expect(rows(page)).to_have_count(2)
     page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("link", name="(default)").click()
-    turn_to(page, "Worlds")
+    turn_to(page, "Sandboxes")
     page.get_by_role("button", name="Free all but the default").click()
     expect(rows(page)).to_have_count(1)
 
 
 @in_chromium
-def test_the_reference_tries_out_this_mock_in_this_world(mock, opened):
-    world = mock.world("team-1")
-    world.scenario("many:1")
-    page = opened(world, "reference")
+def test_the_reference_tries_out_this_mock_in_this_sandbox(mock, opened):
+    sandbox = mock.sandbox("team-1")
+    sandbox.scenario("many:1")
+    page = opened(sandbox, "reference")
     page.locator("#operations-ImageIntegrationService-GetImageIntegrations .opblock-summary-control").click()
     page.get_by_role("button", name="Execute").click()
     expect(page.locator(".live-responses-table .response-col_status").last).to_contain_text("200")
     expect(page.locator(".live-responses-table")).to_contain_text('"type": "docker"')
-    assert [each["operation"] for each in world.journal()] == ["GetImageIntegrations"]
+    assert [each["operation"] for each in sandbox.journal()] == ["GetImageIntegrations"]
     page.get_by_role("link", name="Control calls").click()
     expect(page.get_by_role("heading", name="Control of a mock-central")).to_be_visible()
     page.locator("#operations-default-health .opblock-summary-control").click()
@@ -524,7 +524,7 @@ def test_the_token_is_asked_for_once_and_opens_everything(opened):
         expect(page.get_by_text("live", exact=True)).to_be_visible()
         asked(mock, "GET")
         expect(rows(page)).to_have_count(1)
-        for name in ("Integrations", "Faults", "Settings"):
+        for name in ("Integrations", "Mutants", "Settings"):
             turn_to(page, name)
             expect(part(page)).to_contain_text(PARTS[name])
         page.reload()
@@ -576,7 +576,7 @@ def test_everything_can_be_reached_by_keyboard(mock, opened):
     for _ in range(2):
         page.locator("nav a").nth(3).focus()
         press("Enter")
-        expect(page.get_by_role("heading", name="Troubles")).to_be_focused()
+        expect(page.get_by_role("heading", name="Faults")).to_be_focused()
     expect(page.get_by_role("button", name="Add")).to_be_visible()
     for _ in range(2):
         press("Tab")
@@ -617,18 +617,18 @@ def test_text_stands_out_from_its_ground_and_nothing_overflows(mock, opened, sch
     asked(mock, "POST", body=docker(name="acme", surprise=1))
     asked(mock, "GET", Prefer="code=503")
     asked(mock, "GET", f"{PATH}/nope")
-    mock.trouble("delay=0")
+    mock.fault("delay=0")
     page = opened(mock, color_scheme=scheme, viewport={"width": width, "height": 900}, refused=(400,))
     number = 0
     for name, text in PARTS.items():
         turn_to(page, name)
-        if name not in ("Requests", "Troubles", "Scenarios"):
+        if name not in ("Requests", "Faults", "Scenarios"):
             expect(part(page)).to_contain_text(text)
         if name == "Requests":
             expect(rows(page)).to_have_count(3)
         if name in ("Requests", "Integrations"):
             part(page).locator("button.open").first.click()
-        if name == "Troubles":
+        if name == "Faults":
             page.get_by_role("button", name="Add").click()
             expect(part(page).get_by_role("alert")).to_be_visible()
         found = page.evaluate(CONTRASTS)

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 import mock_server
 from mock_server.contract import tables as contracts
-from mock_server.contract import validator as judges
+from mock_server.contract import validator as validators
 from mock_server.contract.tables import VERSIONS, Rule
 from mock_server.gateway.operations import HANDLERS, check_complete
 from mock_server.tests.conftest import PATH, Api, fields, names
@@ -34,7 +35,7 @@ def resolved(node: Any) -> Any:
 
 
 def media_types() -> dict[str, Any]:
-    """Give each media type object of the document by its path."""
+    """Return each media type object of the document by its path."""
     return {path: node for path, node in nodes(DOCUMENT) if path.endswith("/application~1json")}
 
 
@@ -50,7 +51,7 @@ def test_every_example_of_a_body_fits_its_schema(path):
     assert media["examples"]
     for name, each in media["examples"].items():
         value = resolved(each)["value"]
-        assert judges.shared().accepts(schema, value, answer="responses" in path), name
+        assert validators.shared().accepts(schema, value, answer="responses" in path), name
 
 
 SCHEMAS_WITH_EXAMPLES = {
@@ -110,12 +111,13 @@ def test_the_operations_are_those_of_central():
 # -- rules -------------------------------------------------------------------------------------------
 
 
-def sources(folder: Path) -> str:
-    return "\n".join(path.read_text("utf-8") for path in folder.glob("*.py") if path.name != Path(__file__).name)
+def sources(files: Iterable[Path]) -> str:
+    return "\n".join(path.read_text("utf-8") for path in files if path.name != Path(__file__).name)
 
 
-CODE = sources(Path(mock_server.__file__).parent)
-TESTS = sources(Path(__file__).parent)
+PACKAGE = Path(mock_server.__file__).parent
+CODE = sources(path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).parts[0] not in ("tests", "mutants"))
+TESTS = sources(Path(__file__).parent.glob("*.py"))
 
 
 def test_rule_ids_are_unique():

@@ -31,7 +31,7 @@ def test_the_document_is_one_and_every_call_of_it_answers(api):
     for path, item in document()["paths"].items():
         for method in item:
             if not path.endswith(("/stream", "/wait")):
-                answer = control(api, method.upper(), path.replace("{number}", "1").replace("{world}", "x"), {})
+                answer = control(api, method.upper(), path.replace("{number}", "1").replace("{sandbox}", "x"), {})
                 assert answer.status in (200, 400, 404), (method, path, answer)
 
 
@@ -40,14 +40,14 @@ def test_a_reset_makes_everything_as_it_was():
     before = api.ask("GET").body
     api.create(docker(name="mine"))
     control(api, "PUT", "/scenario", {"scenario": "many:3"})
-    control(api, "POST", "/troubles", {"code": 503, "operation": "GetImageIntegration"})
-    control(api, "PUT", "/probe", {"rules": [{"host": "*", "outcome": "unauthorized"}]})
-    control(api, "PUT", "/faults", {"faults": ["name-unique"]})
+    control(api, "POST", "/faults", {"code": 503, "operation": "GetImageIntegration"})
+    control(api, "PUT", "/registry-tests", {"rules": [{"host": "*", "outcome": "unauthorized"}]})
+    control(api, "PUT", "/mutants", {"mutants": ["name-unique"]})
     assert control(api, "POST", "/reset").json["integrations"] == 15
     assert api.ask("GET").body == before
     assert control(api, "GET", "/scenario").json["scenario"] == "one-of-each"
-    assert control(api, "GET", "/troubles").json == {"troubles": []}
-    assert control(api, "GET", "/faults").json["faults"] == []
+    assert control(api, "GET", "/faults").json == {"faults": []}
+    assert control(api, "GET", "/mutants").json["mutants"] == []
     assert control(api, "GET", "/requests/count").json == {"count": 1}
     assert api.test(docker(name="other")).status == 200
     assert api.create(docker(name="Example Docker registry")).rule == "name-unique"
@@ -85,61 +85,61 @@ def test_a_state_that_cannot_be_is_refused_with_its_place_and_no_credential(api)
     assert len(api.list()) == 12
 
 
-def test_troubles_are_added_counted_and_removed(api):
-    added = control(api, "POST", "/troubles", {"operation": "PostImageIntegration", "code": 503, "times": 1}).json
+def test_faults_are_added_counted_and_removed(api):
+    added = control(api, "POST", "/faults", {"operation": "PostImageIntegration", "code": 503, "times": 1}).json
     assert api.create(docker()).status == 503
     assert api.create(docker()).status == 200
-    assert control(api, "GET", "/troubles").json["troubles"] == [{**added, "matched": 1, "met": 1}]
-    control(api, "POST", "/troubles", {"delay": 0.01})
-    assert control(api, "DELETE", f"/troubles/{added['id']}").json == {"removed": 1}
-    assert control(api, "DELETE", f"/troubles/{added['id']}").status == 404
-    assert control(api, "DELETE", "/troubles").json == {"removed": 1}
+    assert control(api, "GET", "/faults").json["faults"] == [{**added, "matched": 1, "met": 1}]
+    control(api, "POST", "/faults", {"delay": 0.01})
+    assert control(api, "DELETE", f"/faults/{added['id']}").json == {"removed": 1}
+    assert control(api, "DELETE", f"/faults/{added['id']}").status == 404
+    assert control(api, "DELETE", "/faults").json == {"removed": 1}
 
 
 @pytest.mark.parametrize(
     ("path", "body", "named"),
     [
-        ("/troubles", {"code": 200}, "$.code"),
-        ("/troubles", {"cod": 503}, "cod"),
-        ("/troubles", {}, "a code, a delay or a fault"),
-        ("/troubles", {"delay": "soon"}, "LOW..HIGH"),
-        ("/troubles", {"code": 503, "operation": "PostImageIntegratoin"}, "did you mean PostImageIntegration"),
-        ("/troubles", b"{", "not JSON"),
-        ("/troubles", [], "$"),
+        ("/faults", {"code": 200}, "$.code"),
+        ("/faults", {"cod": 503}, "cod"),
+        ("/faults", {}, "a code, a delay or a fault"),
+        ("/faults", {"delay": "soon"}, "LOW..HIGH"),
+        ("/faults", {"code": 503, "operation": "PostImageIntegratoin"}, "did you mean PostImageIntegration"),
+        ("/faults", b"{", "not JSON"),
+        ("/faults", [], "$"),
     ],
 )
-def test_a_trouble_that_makes_no_sense_is_refused(api, path, body, named):
+def test_a_fault_that_makes_no_sense_is_refused(api, path, body, named):
     answer = control(api, "POST", path, body)
     assert (answer.status, answer.json["code"]) == (400, 3)
     assert named in answer.message
 
 
-def test_faults_are_planted_and_taken_out_and_the_state_stays(api):
+def test_mutants_are_planted_and_taken_out_and_the_state_stays(api):
     api.create(docker(name="mine"))
-    assert control(api, "PUT", "/faults", {"faults": ["name-unique"]}).json == {"faults": ["name-unique"]}
+    assert control(api, "PUT", "/mutants", {"mutants": ["name-unique"]}).json == {"mutants": ["name-unique"]}
     assert api.create(docker(name="mine")).status == 200
     assert names(api).count("mine") == 2
-    assert control(api, "PUT", "/faults", {"faults": []}).json == {"faults": []}
+    assert control(api, "PUT", "/mutants", {"mutants": []}).json == {"mutants": []}
     assert names(api).count("mine") == 2
     assert api.create(docker(name="mine")).rule == "name-unique"
-    assert "did you mean name-unique" in control(api, "PUT", "/faults", {"faults": ["name-uniqe"]}).message
+    assert "did you mean name-unique" in control(api, "PUT", "/mutants", {"mutants": ["name-uniqe"]}).message
 
 
-def test_faults_of_the_start_are_told_and_taken_out():
-    api = Api(faults=("name-unique",))
-    assert control(api, "GET", "/faults").json["faults"] == ["name-unique"]
-    control(api, "PUT", "/faults", {"faults": []})
+def test_mutants_of_the_start_are_told_and_taken_out():
+    api = Api(mutants=("name-unique",))
+    assert control(api, "GET", "/mutants").json["mutants"] == ["name-unique"]
+    control(api, "PUT", "/mutants", {"mutants": []})
     assert [api.create(docker()).status for _ in range(2)] == [200, 400]
     control(api, "POST", "/reset")
     assert [api.create(docker()).status for _ in range(2)] == [200, 200]
 
 
 def test_registries_are_changed_while_running(api):
-    rules = control(api, "GET", "/probe").json
+    rules = control(api, "GET", "/registry-tests").json
     assert {"host": "*.invalid", "outcome": "unreachable"} in rules["rules"]
-    control(api, "PUT", "/probe", {"rules": [{"host": "*.example.com", "outcome": "unauthorized"}]})
+    control(api, "PUT", "/registry-tests", {"rules": [{"host": "*.example.com", "outcome": "unauthorized"}]})
     assert "status=401" in api.test(docker()).message
-    answer = control(api, "PUT", "/probe", {"rules": [{"host": "*", "outcome": "down"}]})
+    answer = control(api, "PUT", "/registry-tests", {"rules": [{"host": "*", "outcome": "down"}]})
     assert answer.status == 400
     assert "down: the outcome is not one of pass, unreachable" in answer.message
 
@@ -206,7 +206,7 @@ def test_a_stream_does_not_wake_for_each_request_of_many(monkeypatch):
         for line in stream:
             if line == b"id: 500\n":
                 break
-        journal = mock.app.entrance.worlds.default.journal
+        journal = mock.app.gateway.sandboxes.default.journal
     times = [at for which, at in woken if which is journal]
     assert times
     assert all(later - sooner >= 0.05 for sooner, later in pairwise(times))
@@ -260,22 +260,22 @@ def test_any_origin_may_call_central_but_not_control():
     assert control(one, "GET", "/state", Origin="http://page").headers["access-control-allow-origin"] == "http://page"
 
 
-def test_worlds_are_listed_and_freed(api):
+def test_sandboxes_are_listed_and_freed(api):
     for name in "ab":
-        ask(api.app, "GET", "/v1/imageintegrations", None, {"Mock-Central-World": name})
-    assert [each["name"] for each in control(api, "GET", "/worlds").json["worlds"]] == ["", "a", "b"]
-    assert control(api, "DELETE", "/worlds/a").json == {"removed": 1}
-    assert control(api, "DELETE", "/worlds/a").status == 404
-    assert control(api, "DELETE", "/worlds").json == {"removed": 1}
+        ask(api.app, "GET", "/v1/imageintegrations", None, {"Mock-Central-Sandbox": name})
+    assert [each["name"] for each in control(api, "GET", "/sandboxes").json["sandboxes"]] == ["", "a", "b"]
+    assert control(api, "DELETE", "/sandboxes/a").json == {"removed": 1}
+    assert control(api, "DELETE", "/sandboxes/a").status == 404
+    assert control(api, "DELETE", "/sandboxes").json == {"removed": 1}
 
 
-def test_a_world_is_controlled_apart(api):
-    control(api, "PUT", "/scenario", {"scenario": "empty"}, **{"Mock-Central-World": "a"})
-    control(api, "POST", "/troubles", {"code": 503}, **{"Mock-Central-World": "b"})
-    assert ask(api.app, "GET", "/__world/a/v1/imageintegrations").json == {"integrations": []}
-    assert ask(api.app, "GET", "/__world/b/v1/imageintegrations").status == 503
+def test_a_sandbox_is_controlled_apart(api):
+    control(api, "PUT", "/scenario", {"scenario": "empty"}, **{"Mock-Central-Sandbox": "a"})
+    control(api, "POST", "/faults", {"code": 503}, **{"Mock-Central-Sandbox": "b"})
+    assert ask(api.app, "GET", "/__sandbox/a/v1/imageintegrations").json == {"integrations": []}
+    assert ask(api.app, "GET", "/__sandbox/b/v1/imageintegrations").status == 503
     assert len(api.list()) == 12
-    assert ask(api.app, "GET", "/__world/a/__admin/requests/count").json == {"count": 1}
+    assert ask(api.app, "GET", "/__sandbox/a/__admin/requests/count").json == {"count": 1}
 
 
 def test_settings_are_shown_without_what_lets_somebody_in():

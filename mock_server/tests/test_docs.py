@@ -28,7 +28,7 @@ def named(page):
 
 
 def anchors(page):
-    """Give what GitHub makes of the headings of a page."""
+    """Return what GitHub makes of the headings of a page."""
     headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

@@ -1,66 +1,328 @@
-"""Planted faults stay in the app they are planted in. That testers find them: contract_tests/meta_tests."""
+"""Fault on demand: refusals, delays and spoilt answers, asked for by header, option or control call."""
+
+import http.client
+import json
+import re
+import socket
+import statistics
+import time
+from contextlib import contextmanager
 
 import pytest
-from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mock_server import Settings, create_app
-from mock_server.cli.main import main as cli
-from mock_server.contract import tables as contracts
-from mock_server.mutants import KINDS, all_faults, fault, find
-from mock_server.tests.conftest import Api, docker
-
-
-def test_there_is_a_fault_for_each_rule_and_several_for_each_kind():
-    faults = all_faults()
-    assert set(contracts.load().rules) == {each.name for each in faults.values() if each.kind == "rule"}
-    for kind in KINDS:
-        assert sum(each.kind == kind for each in faults.values()) > 5
+from mock_server.serving.connection_faults import Cut
+from mock_server.serving.server import running
+from mock_server.simulation.faults import ANSWER_FAULTS, Fault, FaultError, drawn, from_strings, parse, preferences
+from mock_server.tests.conftest import PATH, Api, ask, docker
+from mock_server.tests.test_cli import serving, url_in
 
 
-@pytest.mark.parametrize("name", all_faults())
-def test_a_fault_can_be_planted(name):
-    create_app(Settings(faults=(name,), **find(name).settings))
+def preferring(api, preference, method="GET", rest="", body=None):
+    return api.ask(method, rest, body, {"Prefer": preference})
 
 
-@pytest.mark.parametrize(("names", "names_taken"), [(("name-unique",), [200, 200]), ((), [200, 400])])
-def test_a_fault_stays_in_its_app(names, names_taken):
-    faulty, healthy = Api(faults=("name-unique", "name-required")), Api(faults=names)
-    assert faulty.create(docker()).status == 200
-    assert [healthy.create(docker()).status for _ in range(2)] == names_taken
-
-
-def test_faults_add_up():
-    api = Api(faults=("delete-204", "get-wrapped", "create-extra-field"))
-    created = api.create(docker()).json
-    assert "createdAt" in created
-    assert api.get(created["id"]).json["integration"]["name"] == created["name"]
-    assert api.delete(created["id"]).status == 204
-
-
-def test_an_answer_that_breaks_the_contract_does_not_stop_a_faulty_app():
-    assert Api(faults=("two-members",), validation="full").create(docker()).status == 200
+# -- asking by header --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("name", "text"),
+    ("code", "grpc"),
+    [(400, 3), (401, 16), (403, 7), (404, 5), (409, 6), (418, 2), (429, 8), (500, 13), (503, 14), (504, 4), (599, 2)],
+)
+def test_a_code_is_answered_in_the_error_shape_of_central(api, code, grpc):
+    answer = preferring(api, f"code={code}")
+    assert (answer.status, answer.json["code"], answer.rule) == (code, grpc, "fault")
+    assert answer.json["error"] == answer.json["message"]
+    assert answer.headers["preference-applied"] == f"code={code}"
+    assert ("www-authenticate" in answer.headers) == (code == 401)
+
+
+def test_a_refused_request_does_nothing(api):
+    assert preferring(api, "code=503", "POST", "", docker()).status == 503
+    assert len(api.list()) == 12
+
+
+def test_any_request_can_be_refused(api):
+    for method, rest in (("PUT", "/x"), ("PATCH", "/x"), ("DELETE", "/x"), ("POST", "/test"), ("GET", "/no/route")):
+        assert preferring(api, "code=503", method, rest, {}).status == 503
+
+
+@pytest.mark.parametrize("code", ["abc", "200", "600", "", "40 4", "-1"])
+def test_a_code_that_is_none_is_told(api, code):
+    answer = preferring(api, f"code={code}")
+    assert (answer.status, answer.rule) == (400, "prefer")
+    assert "code=" in answer.message
+    assert "preference-applied" not in answer.headers
+
+
+def test_a_preference_of_others_is_ignored_and_logged(api, caplog):
+    with caplog.at_level("INFO", "mock_central"):
+        answer = preferring(api, "respond-async, wait=10")
+    assert answer.status == 200
+    assert "preference-applied" not in answer.headers
+    assert "respond-async, wait" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("header", "fault"),
     [
-        ("name-uniqe", "unknown fault 'name-uniqe'; did you mean name-unique"),
-        ("zzz", "unknown fault 'zzz'"),
+        ("code=503", Fault(code=503)),
+        ('Code="503"', Fault(code=503)),
+        ("delay=2 , code = 503", Fault(code=503, delay="2")),
+        ("wait=1; x=y, code=503;foo=bar", Fault(code=503)),
+        ("code=503, code=404", Fault(code=503)),
+        ('delay="exponential(0.5)"', Fault(delay="exponential(0.5)")),
+        ('delay="normal(1,2)", foo', Fault(delay="normal(1,2)")),
+        ("fault=reset", Fault(fault="reset")),
+        ("respond-async", None),
+        ("", None),
     ],
 )
-def test_an_unknown_fault_is_refused(name, text):
-    with pytest.raises(ValueError, match=text):
-        create_app(Settings(faults=(name,)))
-    result = CliRunner().invoke(cli.main, ["serve", "--fault", name])
-    assert result.exit_code == 2
-    assert text in " ".join(result.output.split())
+def test_the_header_is_read_as_the_rfc_says(header, fault):
+    assert preferences(header).fault == fault
 
 
-def test_the_command_lists_every_fault():
-    lines = CliRunner().invoke(cli.main, ["faults"]).output.splitlines()
-    assert [line.split("\t")[0] for line in lines[1:]] == list(all_faults())
+@given(st.text(max_size=40))
+def test_any_header_is_read_or_refused(header):
+    try:
+        assert isinstance(preferences(header).unknown, tuple)
+    except FaultError:
+        assert re.search("code|delay|fault", header, re.IGNORECASE)
 
 
-def test_two_faults_of_one_name_are_refused():
-    with pytest.raises(ValueError, match="'name-unique' is there already"):
-        fault("name-unique", kind="rule", check="name-unique", summary="")
+# -- delays ------------------------------------------------------------------------------------------
+
+
+def test_a_delay_delays(api):
+    started = time.monotonic()
+    assert preferring(api, "delay=0.2").headers["preference-applied"] == "delay=0.2"
+    assert 0.2 <= time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize(
+    ("delay", "median"),
+    [("2", 2), ("1..3", 2), ("exponential(2)", 1.386), ("normal(2,0.1)", 2), ("lognormal(2, 0.5)", 2)],
+)
+def test_a_delay_is_drawn_from_its_distribution(delay, median):
+    found = [drawn(delay) for _ in range(4000)]
+    assert statistics.median(found) == pytest.approx(median, rel=0.1)
+    assert min(found) >= 0
+    assert (len(set(found)) > 1) == (delay != "2")
+
+
+@pytest.mark.parametrize("delay", ["-1", "x", "1..", "exponential()", "2s", "1e9", "lognormal(1)"])
+def test_what_is_no_delay_is_told_with_what_would_be_one(delay):
+    with pytest.raises(FaultError, match=r"LOW\.\.HIGH"):
+        drawn(delay)
+
+
+def test_no_delay_lasts_for_ever():
+    assert drawn("999999") == 300
+
+
+# -- limits ------------------------------------------------------------------------------------------
+
+
+def test_fail_twice_then_work():
+    api = Api(faults=(parse("PostImageIntegration code=503 times=2"),))
+    assert [api.create(docker()).status for _ in range(3)] == [503, 503, 200]
+    assert api.ask("GET").status == 200
+
+
+def test_every_third_request_fails():
+    api = Api(faults=(parse("code=500 every=3"),))
+    assert [api.ask("GET").status for _ in range(7)] == [200, 200, 500, 200, 200, 500, 200]
+
+
+def test_a_fault_is_limited_by_path():
+    api = Api(faults=(parse("path=*/imageintegrations/10d3* code=404"),))
+    assert api.get("10d3b4dc-8295-41bc-bb50-6da5484cdb1a").status == 404
+    assert api.get("f6ce8982-1a75-4430-96f3-9b22b4b66604").status == 200
+
+
+def test_a_fault_is_limited_by_the_name_of_the_integration():
+    api = Api(faults=(parse("name='bad *' code=500"),))
+    assert api.create(docker(name="bad luck")).status == 500
+    id = api.created(docker(name="good"))
+    assert api.get(id).status == 200
+    assert api.patch(id, docker(name="bad luck"), update_password=True).status == 200  # it is about the stored one
+    assert [api.get(id).status, api.put(id, docker()).status, api.delete(id).status] == [500] * 3
+    assert api.ask("GET", "?name=bad+one").status == 500
+    assert api.test_updated(docker(name="bad one"), update_password=True).status == 500
+    assert api.ask("POST", "", b"no JSON").status == 400
+
+
+def test_the_first_fault_that_a_request_meets_counts():
+    api = Api(faults=(parse("code=503 times=1"), parse("code=429")))
+    assert [api.ask("GET").status for _ in range(3)] == [503, 429, 429]
+
+
+def test_a_preference_comes_before_the_faults():
+    api = Api(faults=(parse("code=503"),))
+    assert preferring(api, "code=404").status == 404
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("", "KEY=VALUE|a code, a delay or a fault"),
+        ("times=2", "a code, a delay or a fault"),
+        ("code=503 fault=reset", "do not go together"),
+        ("fault=rset", "reset, empty"),
+        ("code=503 time=2", "times"),
+        ("PostImageIntegration code", "KEY=VALUE"),
+        ("code=503 times=0", "above 0"),
+        ("code=503 every=x", "whole number"),
+        ("name='x code=503", "quot"),
+    ],
+)
+def test_a_fault_that_makes_no_sense_is_told(text, named):
+    with pytest.raises(FaultError, match=named):
+        parse(text)
+
+
+def test_an_operation_that_does_not_exist_is_told_with_those_that_are_close():
+    with pytest.raises(FaultError, match="did you mean PostImageIntegration"):
+        Api(faults=(parse("PostImageIntegratoin code=503"),))
+
+
+ANY_FAULT = st.builds(
+    Fault,
+    code=st.none() | st.integers(400, 599),
+    delay=st.sampled_from(["0", "1..2", "exponential(1)"]),
+    operation=st.sampled_from(["", "PostImageIntegration"]),
+    path=st.sampled_from(["", "/v1/*"]),
+    times=st.none() | st.integers(1, 99),
+    every=st.integers(1, 9),
+)
+
+
+@given(ANY_FAULT)
+def test_a_fault_is_written_as_it_is_read(fault):
+    assert parse(str(fault)) == fault
+    assert from_strings({key: str(value) for key, value in fault.json().items()}) == fault
+
+
+# -- spoilt answers, on sockets ----------------------------------------------------------------------
+
+
+@contextmanager
+def over_granian():
+    with serving() as (_, banner):
+        yield url_in(banner)
+
+
+@contextmanager
+def over_a_thread():
+    with running() as mock:
+        yield mock.url
+
+
+@pytest.fixture(params=[over_granian, over_a_thread], scope="module")
+def url(request):
+    with request.param() as found:
+        yield found
+
+
+def received(url, prefer, method="GET", body=b""):
+    """Ask over a socket of our own; give what came, and how it ended."""
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        head = f"{method} {PATH} HTTP/1.1\r\nHost: x\r\nPrefer: {prefer}\r\nContent-Length: {len(body)}\r\n\r\n"
+        connection.sendall(head.encode() + body)
+        got = b""
+        while True:
+            try:
+                piece = connection.recv(65536)
+            except ConnectionResetError:
+                return got, "reset"
+            if not piece:
+                return got, "end"
+            got += piece
+            head, blank, rest = got.partition(b"\r\n\r\n")
+            if blank and len(rest) >= length(head):
+                return got, "whole"
+
+
+def length(head):
+    return int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+
+
+def test_a_reset_comes_before_a_byte_of_the_answer(url):
+    assert [received(url, "fault=reset") for _ in range(20)] == [(b"", "reset")] * 20
+
+
+def test_a_reset_leaves_other_connections_of_the_client_alone(url):
+    other = http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
+    other.connect()
+    connection = other.sock
+    for _ in range(10):
+        assert received(url, "fault=reset")[1] == "reset"
+        other.request("GET", PATH)
+        answer = other.getresponse()
+        assert json.loads(answer.read())["integrations"]
+        # The server of the tests ends each connection after its answer.
+        assert answer.getheader("Connection") == "close" or other.sock is connection
+    other.close()
+
+
+def test_an_empty_answer_has_no_body(url):
+    got, end = received(url, "fault=empty")
+    assert got.startswith(b"HTTP/1.1 200")
+    assert (length(got), got.partition(b"\r\n\r\n")[2], end) == (0, b"", "whole")
+
+
+def test_a_truncated_answer_ends_in_the_middle(url):
+    got, end = received(url, "fault=truncated")
+    head, _, body = got.partition(b"\r\n\r\n")
+    assert end == "end"
+    assert len(body) == length(head) // 2
+    assert body.startswith(b'{"integrations":')
+
+
+def test_garbage_is_no_json(url):
+    got, end = received(url, "fault=garbage")
+    assert end == "whole"
+    assert b"application/json" in got
+    with pytest.raises(ValueError, match=r"utf-8|JSON"):
+        json.loads(got.partition(b"\r\n\r\n")[2])
+
+
+def test_a_slow_answer_is_whole_in_the_end(url):
+    started = time.monotonic()
+    got, end = received(url, "fault=slow")
+    assert end == "whole"
+    assert 1.5 < time.monotonic() - started < 8
+    assert json.loads(got.partition(b"\r\n\r\n")[2])["integrations"]
+
+
+def test_what_a_spoilt_answer_answered_is_done(url):
+    body = json.dumps(docker(name="lost answer")).encode()
+    assert received(url, "fault=reset", "POST", body)[1] == "reset"
+    assert b'"lost answer"' in received(url, "delay=0")[0]
+
+
+def test_a_test_client_without_sockets_meets_a_clear_error(api):
+    with pytest.raises(Cut, match="the connection is cut, as a fault asks"):
+        preferring(api, "fault=reset")
+
+
+def test_the_faults_of_the_header_are_documented():
+    assert set(ANSWER_FAULTS) == {"reset", "empty", "truncated", "garbage", "slow"}
+
+
+# -- what it costs and what it spares ----------------------------------------------------------------
+
+
+def test_control_calls_meet_no_fault():
+    api = Api(faults=(parse("code=503"),))
+    assert ask(api.app, "GET", "/__admin/health", headers={"Prefer": "code=503"}).status == 200
+
+
+def test_a_preflight_of_a_browser_meets_no_fault_and_uses_none_up():
+    api = Api(cors="*", faults=(parse("code=503 times=1"),))
+    preflight = {"Origin": "http://page", "Access-Control-Request-Method": "GET"}
+    assert api.ask("OPTIONS", headers=preflight).status == 204
+    answer = api.ask("GET", headers={"Origin": "http://page"})
+    assert (answer.status, answer.headers["access-control-allow-origin"]) == (503, "*")

@@ -1,4 +1,4 @@
-"""The shipped fixtures, line by line, against the app: sound, of older releases, and planted with faults."""
+"""The shipped fixtures, line by line, against the app: sound, of older releases, and mutated."""
 
 import json
 from functools import cache
@@ -69,13 +69,13 @@ def of_rule(rule: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("rule", contracts.load().rules)
-def test_a_fault_in_a_rule_turns_one_of_its_fixtures_red(rule):
+def test_a_mutant_in_a_rule_turns_one_of_its_fixtures_red(rule):
     apis: dict[str, Api] = {}
     for line in of_rule(rule):
         chosen = switches(line)
         key = json.dumps(chosen)
         if key not in apis:
-            apis[key] = Api(faults=(rule,), fatal_answers=False, **chosen)
+            apis[key] = Api(mutants=(rule,), fatal_answers=False, **chosen)
         try:
             if replayed(line, apis[key]):
                 return

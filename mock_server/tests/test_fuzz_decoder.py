@@ -52,7 +52,7 @@ def test_what_is_made_of_the_seeds_is_decoded_as_it_may_be(data):
 
 
 def raises(*_):
-    raise KeyError("planted")
+    raise KeyError("applied")
 
 
 WRONG = {

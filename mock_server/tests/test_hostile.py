@@ -110,8 +110,8 @@ def test_no_spelling_of_a_path_gets_round_the_control_token(port, target):
     see(port, get(target), ROWS[f"`{target}`"])
 
 
-@pytest.mark.parametrize("target", ["//__admin/health", "///__admin/settings", "//__world/a/__admin/health"])
-@pytest.mark.parametrize("headers", [{}, {"Mock-Central-World": "a"}], ids=["default", "world"])
+@pytest.mark.parametrize("target", ["//__admin/health", "///__admin/settings", "//__sandbox/a/__admin/health"])
+@pytest.mark.parametrize("headers", [{}, {"Mock-Central-Sandbox": "a"}], ids=["default", "sandbox"])
 def test_a_control_path_that_begins_otherwise_is_not_found(target, headers):
     answer = ask(Api(control_token=TOKEN).app, "GET", target, headers=headers)
     assert (answer.status, answer.rule) == (404, "unknown-route")
@@ -142,7 +142,7 @@ def opened(port: int, *beginnings: bytes) -> Iterator[list[socket.socket]]:
 
 
 def answered(connections: list[socket.socket], until: float) -> list[list[int]]:
-    """Give the statuses of what came on each connection, read until the server closes it or the time has come."""
+    """Return the statuses of what came on each connection, read until the server closes it or the time has come."""
     found = []
     for each in connections:
         raw = b""

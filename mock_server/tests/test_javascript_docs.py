@@ -134,13 +134,13 @@ def test_each_block_of_code_names_its_file_once():
 def test_vite_passes_the_api_on_and_serves_the_page_itself(tmp_path):
     with running() as mock:
         project = Project(tmp_path, int(mock.url.rpartition(":")[2]), free_port("127.0.0.1", 0))
-        world = mock.world("mine")
-        world.scenario("many:3")
+        sandbox = mock.sandbox("mine")
+        sandbox.scenario("many:3")
         with serving(project, "npm exec vite"):
             assert b"main.mjs" in answered(project.page)
-            listed = json.loads(answered(f"{project.page}/v1/imageintegrations", **{"Mock-Central-World": "mine"}))
+            listed = json.loads(answered(f"{project.page}/v1/imageintegrations", **{"Mock-Central-Sandbox": "mine"}))
         assert len(listed["integrations"]) == 3
-        assert (world.journal.count(), mock.journal.count()) == (1, 0)
+        assert (sandbox.journal.count(), mock.journal.count()) == (1, 0)
 
 
 @pytest.mark.slow

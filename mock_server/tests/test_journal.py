@@ -16,7 +16,7 @@ CONTRACT = contracts.load()
 
 
 def journal(api):
-    return api.app.entrance.worlds.default.journal
+    return api.app.gateway.sandboxes.default.journal
 
 
 def shown(api, **wanted):
@@ -45,10 +45,10 @@ def test_a_refusal_is_kept_with_its_rule(api):
     ]
 
 
-def test_a_trouble_is_kept_with_the_body_that_was_refused(api):
+def test_a_fault_is_kept_with_the_body_that_was_refused(api):
     api.ask("POST", "", docker(name="mine"), {"Prefer": "code=503"})
     found = shown(api)[0]
-    assert (found["trouble"], found["status"], found["body"]["name"]) == ("code=503", 503, "mine")
+    assert (found["fault"], found["status"], found["body"]["name"]) == ("code=503", 503, "mine")
     assert found["operation"] == "PostImageIntegration"
 
 

@@ -51,7 +51,7 @@ def test_the_validator_refuses_what_is_wrong():
 
 
 def secret():
-    """Give the secret that the commands at the top of the manifest make, by key."""
+    """Return the secret that the commands at the top of the manifest make, by key."""
     literals = re.findall(r'--from-literal=(\S+?)="(.*)"', MANIFEST.read_text("utf-8"))
     return {key: text.replace("$PASSWORD", "1a2b").replace("$(openssl rand -hex 24)", "3c4d") for key, text in literals}
 

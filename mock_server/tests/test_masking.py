@@ -17,7 +17,7 @@ CREATABLE = [each["type"] for each in CONTRACT.document["x-types"] if each["crea
 
 
 def leaves(value: dict[str, Any]) -> dict[tuple[str, ...], Any]:
-    """Give what an integration holds by the path of the field, credentials apart."""
+    """Return what an integration holds by the path of the field, credentials apart."""
     found = {}
     for path in fields(CONTRACT.integration):
         at: Any = value

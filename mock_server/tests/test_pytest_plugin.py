@@ -62,7 +62,7 @@ def test_light():
     pytester.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=1)
 
 
-def test_the_fixture_has_scenarios_troubles_worlds_and_the_journal(pytester):
+def test_the_fixture_has_scenarios_faults_sandboxes_and_the_journal(pytester):
     pytester.makepyfile(
         ASK
         + """
@@ -71,16 +71,16 @@ import pytest
 def test_scenario(mock_central):
     mock_central.scenario("many:3")
     assert len(names(mock_central.url)) == 3
-def test_trouble(mock_central):
+def test_fault(mock_central):
     assert len(names(mock_central.url)) == 12
-    mock_central.trouble("PostImageIntegration code=503 times=1")
-    mock_central.trouble(operation="DeleteImageIntegration", fault="reset")
+    mock_central.fault("PostImageIntegration code=503 times=1")
+    mock_central.fault(operation="DeleteImageIntegration", fault="reset")
     with pytest.raises(urllib.error.HTTPError, match="503"):
         create(mock_central.url, "mine")
     create(mock_central.url, "mine")
-    assert mock_central.troubles.listed[0].met == 1
-@pytest.mark.mock_central(troubles=["GetImageIntegrations code=503 times=1"])
-def test_troubles_of_the_start(mock_central):
+    assert mock_central.faults.listed[0].met == 1
+@pytest.mark.mock_central(faults=["GetImageIntegrations code=503 times=1"])
+def test_faults_of_the_start(mock_central):
     with pytest.raises(urllib.error.HTTPError, match="503"):
         names(mock_central.url)
     assert len(names(mock_central.url)) == 12
@@ -92,8 +92,8 @@ def test_journal(mock_central):
     assert mock_central.journal(status="4xx") == []
     with pytest.raises(TimeoutError, match="1 of 2"):
         mock_central.journal.wait(2, timeout=0.1)
-def test_worlds(mock_central):
-    one, two = mock_central.world("one"), mock_central.world("two")
+def test_sandboxes(mock_central):
+    one, two = mock_central.sandbox("one"), mock_central.sandbox("two")
     one.scenario("empty")
     create(one.url, "mine")
     assert names(one.url) == ["mine"]
@@ -101,14 +101,14 @@ def test_worlds(mock_central):
     assert (one.journal.count(), two.journal.count(), mock_central.journal.count()) == (2, 1, 0)
     one.reset()
     assert len(names(one.url)) == 12
-def test_faults(mock_central):
-    mock_central.plant("name-unique")
+def test_mutants(mock_central):
+    mock_central.mutate("name-unique")
     create(mock_central.url, "mine")
     create(mock_central.url, "mine")
 def test_nothing_is_left(mock_central):
     with pytest.raises(urllib.error.HTTPError, match="400"):
         create(mock_central.url, "Public DockerHub")
-    assert [each["name"] for each in mock_central.app.entrance.worlds.listed()] == [""]
+    assert [each["name"] for each in mock_central.app.gateway.sandboxes.listed()] == [""]
 """
     )
     pytester.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=7)
@@ -130,12 +130,12 @@ def test_a_scenario(mock_central):
 @pytest.mark.mock_central(as_deploy=True)
 def test_a_setting(mock_central):
     pass
-@pytest.mark.mock_central(troubles=["code=200"])
-def test_a_trouble(mock_central):
+@pytest.mark.mock_central(faults=["code=200"])
+def test_a_fault(mock_central):
     pass
-def test_a_world(mock_central):
-    with pytest.raises(ValueError, match="'a b' is not the name of a world"):
-        mock_central.world("a b")
+def test_a_sandbox(mock_central):
+    with pytest.raises(ValueError, match="'a b' is not the name of a sandbox"):
+        mock_central.sandbox("a b")
 """
     )
     found = pytester.runpytest_subprocess(*PLUGIN)

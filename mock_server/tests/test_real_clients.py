@@ -55,7 +55,7 @@ def call(method, url, body=None, **headers):
 
 
 def named(central, name):
-    """Give the integrations of that name, as a reader with a token sees them."""
+    """Return the integrations of that name, as a reader with a token sees them."""
     listed = json.loads(curl(*BEARER, central + PATH))["integrations"]
     return [each for each in listed if each["name"] == name]
 

@@ -22,7 +22,7 @@ OTHERS = {"string": "other", "bool": True, "int32": 4, "enum": "SCANNER", "times
 
 
 def filled(message: Message, *members: str) -> dict[str, Any]:
-    """Give a message with every field set."""
+    """Return a message with every field set."""
     value: dict[str, Any] = {}
     for field in message.fields:
         if field.oneof and field.name not in members:

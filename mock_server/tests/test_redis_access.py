@@ -35,7 +35,7 @@ def let_in(server, *rules):
 
 
 def refused(url, prefix="test"):
-    """Give the text with which a server is refused at the start."""
+    """Return the text with which a server is refused at the start."""
     with pytest.raises(redis_connection.StoreError) as told:
         redis_connection.check(url, prefix)
     assert not any(each in str(told.value) for each in SECRETS)
@@ -58,7 +58,7 @@ class Files(NamedTuple):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """Give the files of an authority, of what it certifies, and of an authority that nobody knows."""
+    """Return the files of an authority, of what it certifies, and of an authority that nobody knows."""
     files = Files(*(tmp_path_factory.mktemp("tls") / f"{name}.pem" for name in Files._fields))
     ca = trustme.CA()
     ca.cert_pem.write_to_path(files.ca)
@@ -141,7 +141,7 @@ def test_tls_to_a_server_without_it_is_told(redis_server, monkeypatch):
 
 def statuses_of_all(api):
     """Make the store do each thing it can."""
-    yield ask(api.app, "GET", f"/__world/a{PATH}").status
+    yield ask(api.app, "GET", f"/__sandbox/a{PATH}").status
     created = api.create(docker(name="mine"))
     yield created.status
     id = created.json.get("id", "none")
@@ -153,7 +153,7 @@ def statuses_of_all(api):
         ("DELETE", f"{PATH}/{id}"),
         ("GET", "/__admin/health"),
         ("POST", "/__admin/reset"),
-        ("DELETE", "/__admin/worlds/a"),
+        ("DELETE", "/__admin/sandboxes/a"),
     ):
         yield ask(api.app, method, path, *body).status
 
@@ -199,7 +199,7 @@ def test_a_user_who_may_not_is_told_at_the_start_and_later_without_being_named(o
 
 def texts_of(url):
     """Ask for what tells most of a mock, and for what fails."""
-    for path in ("/__admin/settings", "/__admin/health", "/__admin/", "/__admin/state", "/__admin/worlds", PATH):
+    for path in ("/__admin/settings", "/__admin/health", "/__admin/", "/__admin/state", "/__admin/sandboxes", PATH):
         try:
             with urllib.request.urlopen(f"{url}{path}") as answer:
                 yield answer.read().decode()
@@ -255,7 +255,7 @@ def wait_for_cluster(client):
         time.sleep(0.05)
 
 
-def test_a_cluster_of_one_node_keeps_every_world(own_server):
+def test_a_cluster_of_one_node_keeps_every_sandbox(own_server):
     with cluster_node(own_server) as server:
         client = redis.Redis.from_url(server.url)
         assert "slot" in refused(server.url)  # that nobody serves yet
@@ -264,7 +264,7 @@ def test_a_cluster_of_one_node_keeps_every_world(own_server):
         redis_connection.check(server.url, "test")
         api = Api(store=server.url)
         for number in range(20):
-            assert ask(api.app, "POST", f"/__world/w{number}{PATH}", docker(name="mine")).status == 200
+            assert ask(api.app, "POST", f"/__sandbox/w{number}{PATH}", docker(name="mine")).status == 200
 
 
 def test_one_of_several_nodes_of_a_cluster_is_refused(own_server):
@@ -277,9 +277,9 @@ def test_one_of_several_nodes_of_a_cluster_is_refused(own_server):
         wait_for_cluster(client)
         assert "is one of 2 nodes of a cluster" in refused(one.url)
         api = Api(store=one.url)
-        answers = [ask(api.app, "POST", f"/__world/w{number}{PATH}", docker(name="mine")) for number in range(20)]
+        answers = [ask(api.app, "POST", f"/__sandbox/w{number}{PATH}", docker(name="mine")) for number in range(20)]
         moved = [each.message for each in answers if each.status != 200]
-        assert 0 < len(moved) < 20  # a world and its lock are at one node
+        assert 0 < len(moved) < 20  # a sandbox and its lock are at one node
         assert all(f"is at another one, 127.0.0.1:{two.port}" in each for each in moved)
 
 

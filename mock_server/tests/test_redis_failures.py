@@ -18,7 +18,7 @@ DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
 
 @pytest.fixture
 def quiet(caplog):
-    """Give the lines that tell of the store."""
+    """Return the lines that tell of the store."""
     caplog.set_level(logging.INFO, "mock_central")
     return lambda: [each.getMessage() for each in caplog.records if each.getMessage().startswith("the store ")]
 
@@ -73,7 +73,7 @@ def test_a_server_that_is_gone_is_told_once_and_one_that_is_back_is_used(own_ser
             assert f"{server.url} fails: " in answer.message
         assert len(quiet()) == 1
         server.start()
-        assert len(api.list()) == 12  # it kept nothing on disk: the world begins anew
+        assert len(api.list()) == 12  # it kept nothing on disk: the sandbox begins anew
         assert api.create(docker(name="mine")).status == 200
         assert [each.endswith("works again") for each in quiet()] == [False, True]
 
@@ -108,10 +108,10 @@ def test_a_list_is_not_taken_for_that_of_before_the_server_lost_all(replica, red
     assert names(api)[12:] == ["other"]
 
 
-def test_a_request_with_a_trouble_by_name_is_answered_too_when_the_server_is_gone(own_server):
+def test_a_request_with_a_fault_by_name_is_answered_too_when_the_server_is_gone(own_server):
     with own_server() as server:
         api = Api(store=server.url)
-        ask(api.app, "POST", "/__admin/troubles", {"name": "x*", "code": 503})
+        ask(api.app, "POST", "/__admin/faults", {"name": "x*", "code": 503})
         server.kill()
         assert is_unavailable(api.get("x"))
 
@@ -256,7 +256,7 @@ def test_a_server_that_became_a_read_only_replica_answers_reads_and_is_left_once
         assert api.create(docker(name="other")).status == 200
 
 
-def test_a_replica_that_never_had_the_world_says_so(own_server):
+def test_a_replica_that_never_had_the_sandbox_says_so(own_server):
     with own_server() as server:
         redis.Redis.from_url(server.url).replicaof("127.0.0.1", free_port())
         assert is_unavailable(Api(store=server.url).ask("GET"))
@@ -266,32 +266,32 @@ def test_a_replica_that_never_had_the_world_says_so(own_server):
 
 
 @pytest.mark.parametrize("policy", ["allkeys-random", "allkeys-lru", "volatile-random"])
-def test_a_server_that_throws_keys_away_throws_away_whole_worlds(own_server, policy):
+def test_a_server_that_throws_keys_away_throws_away_whole_sandboxes(own_server, policy):
     with own_server("--save", "", "--maxmemory-policy", policy) as server:
         api = Api(store=server.url)
         client = client_of(api)
         client.config_set("maxmemory", client.info("memory")["used_memory"] + 2_000_000)
 
-        def in_world(number, method="GET", rest="", body=None):
-            return ask(api.app, method, f"/__world/w{number}{PATH}{rest}", body)
+        def in_sandbox(number, method="GET", rest="", body=None):
+            return ask(api.app, method, f"/__sandbox/w{number}{PATH}{rest}", body)
 
         for number in range(40):
-            ask(api.app, "PUT", f"/__world/w{number}/__admin/scenario", {"scenario": "many:200"})
-            in_world(number, "POST", "", docker(name="mine"))
+            ask(api.app, "PUT", f"/__sandbox/w{number}/__admin/scenario", {"scenario": "many:200"})
+            in_sandbox(number, "POST", "", docker(name="mine"))
         assert client.info("stats")["evicted_keys"] > 0
         client.config_set("maxmemory", 0)
         sizes = set()
         for number in range(40):
-            listed = in_world(number).json["integrations"]
+            listed = in_sandbox(number).json["integrations"]
             sizes.add(len(listed))
             for each in (listed[0], listed[-1]):
-                assert in_world(number, "GET", f"?name={each['name']}").json["integrations"] == [each]
-                again = in_world(number, "POST", "", docker(name=each["name"]))
+                assert in_sandbox(number, "GET", f"?name={each['name']}").json["integrations"] == [each]
+                again = in_sandbox(number, "POST", "", docker(name=each["name"]))
                 assert again.rule == "name-unique"
         assert sizes <= {12, 13, 200, 201}  # the first state or the scenario, with the create or without
 
 
-def test_a_world_that_is_gone_whenever_it_was_written_is_not_begun_for_ever(replica, monkeypatch):
+def test_a_sandbox_that_is_gone_whenever_it_was_written_is_not_begun_for_ever(replica, monkeypatch):
     api = replica()
     begin, client = api.central.store._begin, client_of(api)
     monkeypatch.setattr(api.central.store, "_begin", lambda: (begin(), client.delete(api.central.store._key)))
@@ -302,7 +302,7 @@ def test_a_world_that_is_gone_whenever_it_was_written_is_not_begun_for_ever(repl
     assert len(api.list()) == 12
 
 
-def test_a_world_is_one_key(replica, redis_server):
+def test_a_sandbox_is_one_key(replica, redis_server):
     api = replica()
     api.delete(api.created(docker(name="mine")))
     client = client_of(api)

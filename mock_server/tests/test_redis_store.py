@@ -132,48 +132,48 @@ def test_a_loaded_state_is_shared_and_saved_by_each(replica, tmp_path):
     assert json.loads(first.read_text())["integrations"][-1]["name"] == "later"
 
 
-# -- worlds ------------------------------------------------------------------------------------------
+# -- sandboxes ------------------------------------------------------------------------------------------
 
 
-def in_world(api, name, method="GET", rest="", body=None):
-    return ask(api.app, method, f"/__world/{name}{PATH}{rest}", body)
+def in_sandbox(api, name, method="GET", rest="", body=None):
+    return ask(api.app, method, f"/__sandbox/{name}{PATH}{rest}", body)
 
 
-def test_a_world_is_one_on_every_replica(replica):
+def test_a_sandbox_is_one_on_every_replica(replica):
     one, two = replica(), replica()
-    assert in_world(one, "a", "POST", "", docker(name="mine")).status == 200
-    assert in_world(two, "a").json == in_world(one, "a").json
-    assert in_world(two, "a", "POST", "", docker(name="mine")).rule == "name-unique"
+    assert in_sandbox(one, "a", "POST", "", docker(name="mine")).status == 200
+    assert in_sandbox(two, "a").json == in_sandbox(one, "a").json
+    assert in_sandbox(two, "a", "POST", "", docker(name="mine")).rule == "name-unique"
     assert "mine" not in names(one)
-    assert in_world(two, "b", "POST", "", docker(name="mine")).status == 200
+    assert in_sandbox(two, "b", "POST", "", docker(name="mine")).status == 200
 
 
-def test_a_world_that_one_replica_frees_begins_anew_on_every_other(replica):
+def test_a_sandbox_that_one_replica_frees_begins_anew_on_every_other(replica):
     one, two = replica(), replica()
     for api in (one, two):
-        in_world(api, "a", "POST", "", docker(name="mine"))
-    assert ask(one.app, "DELETE", "/__admin/worlds/a").json == {"removed": 1}
-    assert len(in_world(two, "a").json["integrations"]) == 12
+        in_sandbox(api, "a", "POST", "", docker(name="mine"))
+    assert ask(one.app, "DELETE", "/__admin/sandboxes/a").json == {"removed": 1}
+    assert len(in_sandbox(two, "a").json["integrations"]) == 12
 
 
-def test_a_world_that_nobody_uses_goes_and_one_that_is_read_stays(replica, redis_server):
-    one, two = replica(world_ttl=1), replica(world_ttl=1)
+def test_a_sandbox_that_nobody_uses_goes_and_one_that_is_read_stays(replica, redis_server):
+    one, two = replica(sandbox_ttl=1), replica(sandbox_ttl=1)
     for name in ("read", "left"):
-        in_world(one, name, "POST", "", docker(name="mine"))
+        in_sandbox(one, name, "POST", "", docker(name="mine"))
     for _ in range(15):
         time.sleep(0.1)
-        assert in_world(two, "read").json["integrations"][-1]["name"] == "mine"
-    assert len(in_world(two, "left").json["integrations"]) == 12
+        assert in_sandbox(two, "read").json["integrations"][-1]["name"] == "mine"
+    assert len(in_sandbox(two, "left").json["integrations"]) == 12
     time.sleep(1.5)
     client = redis_store.Connection(redis_server.url).client
     assert not client.keys(f"{{{one.app.settings.store_prefix}:read}}:*")
     one.list()
-    assert client.ttl(f"{{{one.app.settings.store_prefix}:}}:state") == -1  # the default world stays
+    assert client.ttl(f"{{{one.app.settings.store_prefix}:}}:state") == -1  # the default sandbox stays
 
 
-def test_faults_are_planted_in_memory_only(replica):
+def test_mutants_are_planted_in_memory_only(replica):
     api = replica()
-    answer = ask(api.app, "PUT", "/__admin/faults", {"faults": ["name-unique"]})
+    answer = ask(api.app, "PUT", "/__admin/mutants", {"mutants": ["name-unique"]})
     assert answer.status == 400
     assert "in memory" in answer.message
-    assert "in memory" in run("serve", "--store", "redis://127.0.0.1:1", "--fault", "name-unique").output
+    assert "in memory" in run("serve", "--store", "redis://127.0.0.1:1", "--mutant", "name-unique").output

@@ -10,8 +10,8 @@ import urllib.request
 import pytest
 
 from mock_server.central.auth import Credentials
+from mock_server.cli import main as cli
 from mock_server.cli import options
-from mock_server.cli.main import main as cli
 from mock_server.contract import tables as contracts
 from mock_server.serving.reload import Watcher
 from mock_server.settings import Settings
@@ -24,11 +24,10 @@ from mock_server.tests.test_cli import serving, url_in
 @pytest.fixture
 def shipped(tmp_path, monkeypatch):
     """Copies of the files that come with the package, to change."""
-    for name in ("openapi.yaml", "scenarios.yaml"):
-        shutil.copy(contracts.find(name), tmp_path / name)
-    find = lambda name: tmp_path / name  # noqa: E731
-    monkeypatch.setattr(contracts, "find", find)
-    monkeypatch.setattr(scenarios, "find", find)
+    shutil.copy(contracts.find(), tmp_path)
+    shutil.copy(scenarios.PATH, tmp_path)
+    monkeypatch.setattr(contracts, "find", lambda: tmp_path / "openapi.yaml")
+    monkeypatch.setattr(scenarios, "PATH", tmp_path / "scenarios.yaml")
     yield tmp_path
     monkeypatch.undo()
     scenarios.read_again()
@@ -107,27 +106,27 @@ def test_a_changed_state_file_is_taken_up(tmp_path, caplog):
     assert len(api.list()) == 2
 
 
-def test_worlds_go_on_with_what_they_hold(shipped):
+def test_sandboxes_go_on_with_what_they_hold(shipped):
     api = Api()
     watcher = Watcher(api.app, {}, lambda: Settings(fatal_answers=True))
-    worlds = api.app.entrance.worlds
-    worlds.get("a").switch("empty")
+    sandboxes = api.app.gateway.sandboxes
+    sandboxes.get("a").switch("empty")
     changed(shipped / "openapi.yaml", "name for integration is required", "changed")
     watcher.look()
-    assert [each["integrations"] for each in worlds.listed()] == [12, 0]
-    assert worlds.get("a").central.contract is worlds.default.central.contract
+    assert [each["integrations"] for each in sandboxes.listed()] == [12, 0]
+    assert sandboxes.get("a").central.contract is sandboxes.default.central.contract
 
 
 def test_a_seeded_id_is_given_once_though_the_seed_begins_anew(shipped, tmp_path):
     settings = Settings(seed=1, fatal_answers=True)
     api = Api(seed=1)
     ids = [api.created(docker(name="before"))]
-    api.app.entrance.worlds.default.plant(("name-unique",))
-    ids.append(ask(api.app, "POST", PATH, docker(name="with a fault")).json["id"])
+    api.app.gateway.sandboxes.default.mutate(("name-unique",))
+    ids.append(ask(api.app, "POST", PATH, docker(name="with a mutant")).json["id"])
     changed(shipped / "openapi.yaml", "name for integration is required", "changed")
     Watcher(api.app, {}, lambda: settings).look()
     ids.append(ask(api.app, "POST", PATH, docker(name="reloaded")).json["id"])
-    write(tmp_path / "state.json", document(api.app.entrance.worlds.default.central.store.integrations()))
+    write(tmp_path / "state.json", document(api.app.gateway.sandboxes.default.central.store.integrations()))
     ids.append(Api(seed=1, load=tmp_path / "state.json").created(docker(name="loaded")))
     assert len({*ids}) == 4
 

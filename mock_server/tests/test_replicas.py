@@ -65,7 +65,7 @@ def test_of_creates_of_one_name_at_once_on_two_replicas_one_wins(redis_server):
 
 
 def after(state, request, answer):
-    """Say what a Central holds after a request that it answers so: (id, name, endpoint) each."""
+    """Return what a Central holds after a request that it answers so: (id, name, endpoint) each."""
     verb, *values = request
     rule, found = answer
     by_id = {each[0]: each for each in state}

@@ -16,7 +16,7 @@ def test_a_scenario_is_one_that_central_could_hold(name):
     listed = api.list()
     assert len({each["id"] for each in listed}) == len({each["name"] for each in listed}) == len(listed)
     for each in scenarios.integrations(CONTRACT, name, "stackrox"):
-        assert api.central.judge.accepts(CONTRACT.integration.name, each), each["name"]
+        assert api.central.validator.accepts(CONTRACT.integration.name, each), each["name"]
     assert api.ask("GET").status == 200
     assert operation
 

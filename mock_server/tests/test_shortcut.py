@@ -21,7 +21,7 @@ def both(*requests, **settings):
         if not shortcut:
             api.app._shortcut = None
         answers = [ask(api.app, *each) for each in requests]
-        journal = api.app.entrance.worlds.default.journal
+        journal = api.app.gateway.sandboxes.default.journal
         shown = [journal.shown(each) | {"time": "", "ms": 0} for each in journal.found()]
         found.append((answers, shown))
     return found
@@ -120,7 +120,7 @@ def test_a_failure_of_the_mock_is_answered_alike_on_both_ways():
 
 
 @pytest.mark.parametrize(
-    "settings", [{"validation": "full"}, {"faults": ("creates-lost",)}], ids=lambda each: next(iter(each))
+    "settings", [{"validation": "full"}, {"mutants": ("creates-lost",)}], ids=lambda each: next(iter(each))
 )
 def test_what_needs_flask_goes_through_flask(settings):
     assert Api(**settings).app._shortcut is None

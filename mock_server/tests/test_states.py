@@ -86,7 +86,7 @@ def test_a_broken_state_is_told_with_file_and_place(tmp_path, api, text, named):
     file = tmp_path / "state.json"
     file.write_text(text)
     with pytest.raises(StateError, match=named) as told:
-        read(file, api.central.contract, api.central.judge)
+        read(file, api.central.contract, api.central.validator)
     assert str(file) in str(told.value)
     assert "s3cr3t" not in str(told.value)
     result = run("serve", "--load", str(file))
@@ -99,12 +99,12 @@ def test_broken_yaml_is_told_with_its_line(tmp_path, api):
     file = tmp_path / "state.yaml"
     file.write_text("format: x\n  - y: [\n")
     with pytest.raises(StateError, match="line 2"):
-        read(file, api.central.contract, api.central.judge)
+        read(file, api.central.contract, api.central.validator)
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path, api):
     with pytest.raises(StateError, match="No such file"):
-        read(tmp_path / "none.json", api.central.contract, api.central.judge)
+        read(tmp_path / "none.json", api.central.contract, api.central.validator)
     with pytest.raises(StateError, match="cannot be written"):
         write(tmp_path / "none" / "state.json", document([]))
     result = run("serve", "--save", str(tmp_path / "none" / "state.json"))
@@ -114,7 +114,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path, api):
 def test_a_category_without_a_name_survives():
     api = Api()
     state = document([{**GOOD, "categories": [7]}])
-    assert checked(state, api.central.contract, api.central.judge)[0]["categories"] == [7]
+    assert checked(state, api.central.contract, api.central.validator)[0]["categories"] == [7]
 
 
 def test_a_restart_goes_on_where_it_stopped(tmp_path):

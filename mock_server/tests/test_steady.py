@@ -30,9 +30,9 @@ def test_a_mixed_load_of_twenty_seconds_leaves_the_mock_as_it_was():
     assert "WRONG" not in done.stdout
 
 
-@pytest.mark.parametrize("fault", ["name-unique", "create-every-third-lost", "list-first-20"])
-def test_a_fault_that_nobody_asked_for_is_noticed(fault):
-    done = run("--minutes", "0.1", "--fault", fault)
+@pytest.mark.parametrize("mutant", ["name-unique", "create-every-third-lost", "list-first-20"])
+def test_a_mutant_that_nobody_asked_for_is_noticed(mutant):
+    done = run("--minutes", "0.1", "--mutant", mutant)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "WRONG WrongError: " in done.stdout
 
@@ -65,7 +65,7 @@ class InProcess(Client):
 
 
 def left(app, steps=1500):
-    """Give how many blocks of memory each step left behind, once as many steps had warmed everything up."""
+    """Return how many blocks of memory each step left behind, once as many steps had warmed everything up."""
     clients = [InProcess(app, number) for number in range(3)]
     levels = []
     for _ in range(2):

@@ -41,11 +41,11 @@ def asked(front, method, target, body=None, headers=None):
 
 # -- who answers what --------------------------------------------------------------------------------------
 
-OURS = [PATH, f"{PATH}/x", f"{PATH}/", f"{PATH}/a/b", "/__admin/health", "/__admin/nothing"]
+SUPPORTED = [PATH, f"{PATH}/x", f"{PATH}/", f"{PATH}/a/b", "/__admin/health", "/__admin/nothing"]
 THEIRS = ["/", "/main/x", "/v1/ping", "/v1/metadata", f"{PATH}x", "/v1/ImageIntegrations", "/api/x", "/__administer"]
 
 
-@pytest.mark.parametrize("target", OURS)
+@pytest.mark.parametrize("target", SUPPORTED)
 @pytest.mark.parametrize("method", ["GET", "PUT", "OPTIONS"])
 def test_image_integrations_and_control_are_the_mock_s_own(front, target, method):
     assert asked(front, method, target).status != 418

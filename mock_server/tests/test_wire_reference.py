@@ -15,7 +15,7 @@ from mock_server.central import protojson
 from mock_server.central.errors import Refusal
 from mock_server.central.validation import Validation
 from mock_server.contract import tables as contracts
-from mock_server.contract import validator as judges
+from mock_server.contract import validator as validators
 from mock_server.golang import google_credentials
 from mock_server.golang import json as gojson
 from mock_server.golang import text as gotext
@@ -110,7 +110,7 @@ def test_json_is_refused_in_the_recorded_words():
 def test_google_credentials_are_refused_in_the_recorded_words():
     def checked(question: dict[str, Any]) -> dict[str, Any]:
         try:
-            reason = google_credentials.fault(bytes_of(question))
+            reason = google_credentials.error(bytes_of(question))
         except gojson.JsonSyntaxError as error:
             reason = str(error)
         return {"ok": True} if reason is None else {"error": reason}
@@ -127,7 +127,7 @@ def test_google_credentials_are_refused_in_the_recorded_words():
 def test_the_fast_reading_and_the_exact_one_agree_on_what_the_contract_promises(pair):
     schema, value = pair
     message = CONTRACT.message(schema)
-    assert judges.shared().accepts(schema, value)
+    assert validators.shared().accepts(schema, value)
     exact = DECODER.decode(message, json.dumps(value).encode())
     assert protojson.complete(message, value) == exact
     assert list(protojson.complete(message, value)) == list(exact)
@@ -179,7 +179,7 @@ def test_any_bytes_are_read_as_the_exact_decoder_reads_them_or_refused(data, val
     if isinstance(exact, Refusal):
         assert (exact.status, exact.code) == (400, 3)
     else:
-        assert judges.shared().accepts("StorageImageIntegration", exact, answer=True)
+        assert validators.shared().accepts("StorageImageIntegration", exact, answer=True)
 
 
 def outcome(read: Callable[[], Any]) -> Any:

@@ -30,8 +30,8 @@ class Line(NamedTuple):
     rule: str
     seconds: float | None
     violations: Collection[object]
-    trouble: str
-    world: str
+    fault: str
+    sandbox: str
 
     @classmethod
     def of(
@@ -44,19 +44,19 @@ class Line(NamedTuple):
         seconds: float | None = None,
         violations: Collection[object] = (),
     ) -> Line:
-        """Make the line of a request; the world and the trouble stand in its environment."""
-        world = environ.get("mock_central.world")
-        trouble = environ.get("mock_central.trouble", "")
-        return cls(method, path, status, rule, seconds, violations, trouble, world.name if world else "")
+        """Make the line of a request; the sandbox and the fault stand in its environment."""
+        sandbox = environ.get("mock_central.sandbox")
+        fault = environ.get("mock_central.fault", "")
+        return cls(method, path, status, rule, seconds, violations, fault, sandbox.name if sandbox else "")
 
     def __str__(self) -> str:
         text = f"{self.method} {_plain(self.path)} {self.status}"
         if self.seconds is not None:
             text += f" {self.seconds * 1000:.1f}ms"
-        if self.world:
-            text += f" world={self.world}"
-        if self.trouble:
-            text += f" trouble=({self.trouble})"
+        if self.sandbox:
+            text += f" sandbox={self.sandbox}"
+        if self.fault:
+            text += f" fault=({self.fault})"
         if self.rule:
             text += f" rule={self.rule}"
         if self.violations:
@@ -64,7 +64,7 @@ class Line(NamedTuple):
         return text
 
     def json(self) -> dict[str, Any]:
-        """Give the fields that are set."""
+        """Return the fields that are set."""
         found = self._asdict() | {"warnings": [str(each) for each in self.violations]}
         del found["violations"]
         if (seconds := found.pop("seconds")) is not None:

@@ -26,7 +26,7 @@ from werkzeug.routing import Rule as Route
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal, refuse
 from mock_server.contract.tables import Contract, Operation
-from mock_server.gateway.gateway import CONTROL, Entrance, is_preflight
+from mock_server.gateway.gateway import CONTROL, Gateway, is_preflight
 from mock_server.gateway.operations import HANDLERS, Call, Handler, check_complete
 from mock_server.gateway.shortcut import Found, Shortcut
 from mock_server.sandboxes.central import MAX_MESSAGE, AnswerContractError, Central
@@ -73,15 +73,15 @@ def create_app(settings: Settings | None = None, contract: Contract | None = Non
     """Make an app of its own, with its own state; `contract` is another one than the shipped one.
 
     Raises:
-        ValueError: document and handlers differ, a fault of the settings is unknown, or its state cannot be read.
+        ValueError: document and handlers differ, a mutant of the settings is unknown, or its state cannot be read.
     """
     app = MockCentral(settings or Settings(), contract)
-    for trouble in app.settings.troubles:
-        app.entrance.see_to_operation(trouble)
-    if app.settings.faults:
-        from mock_server import mutants as faults
+    for fault in app.settings.faults:
+        app.gateway.see_to_operation(fault)
+    if app.settings.mutants:
+        from mock_server import mutants
 
-        faults.plant(app, app.settings.faults)
+        mutants.mutate(app, app.settings.mutants)
     return app
 
 
@@ -108,7 +108,7 @@ class MockCentral(Flask):
             self.after_request(partial(_allow_origin, settings.cors))
         if settings.companions:
             for companion in COMPANIONS:
-                self._route(companion.path, companion.method, companion.id, partial(self.accompany, companion))
+                self._route(companion.path, companion.method, companion.id, partial(self.serve_companion, companion))
         if settings.ui is not None:
             from mock_server.web.ui import Ui
 
@@ -119,10 +119,10 @@ class MockCentral(Flask):
             collection = self.central.contract.operations["GetImageIntegrations"].path
             self.upstream = Upstream(settings, ours=(collection, CONTROL.rstrip("/")))
             self.before_request(self.upstream.answer)
-        self.entrance = Entrance(self, create_app)
+        self.gateway = Gateway(self, create_app)
         self.register_error_handler(Exception, self.failed)
-        # Faults change how Flask answers, and a full judgement reads its request.
-        needs_flask = settings.faults or settings.validation == "full"
+        # Mutants change how Flask answers, and a full validation reads its request.
+        needs_flask = settings.mutants or settings.validation == "full"
         self._shortcut = None if needs_flask else Shortcut(self.central.contract, HANDLERS)
 
     def _bind(self, operation: Operation, handler: Handler) -> None:
@@ -142,7 +142,7 @@ class MockCentral(Flask):
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Let one request in."""
-        return self.entrance(environ, start_response)
+        return self.gateway(environ, start_response)
 
     def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request; the body is given whole, which servers send in one piece."""
@@ -227,7 +227,7 @@ class MockCentral(Flask):
             environ["QUERY_STRING"],
             authorization=environ.get("HTTP_AUTHORIZATION"),
         )
-        self._see_to_method(environ, operation.method)
+        self._require_method(environ, operation.method)
         try:
             if environ.get("CONTENT_TYPE", "").startswith(_GRPC) and _GRPC_TYPE.fullmatch(environ["CONTENT_TYPE"]):
                 raise Refusal("no-grpc", 500, 13, "Method cannot be downgraded")
@@ -240,21 +240,21 @@ class MockCentral(Flask):
             environ["mock_central.rule"] = rule = refusal.rule
             body, status, headers = self._refused(refusal)
         if self.settings.validation == "full":
-            self._judge_fully(call, status, body)
+            self._validate_fully(call, status, body)
         if call.violations:
             headers.append((WARNING_HEADER, _header_text("; ".join(map(str, call.violations)))))
         self._log(environ, call, status, rule, started)
         return _finished(environ, body, status, headers)
 
-    def _see_to_method(self, environ: WSGIEnvironment, method: str) -> None:
+    def _require_method(self, environ: WSGIEnvironment, method: str) -> None:
         """Refuse HEAD, routed as GET by werkzeug, and methods in lower case: Central knows neither."""
         if environ["REQUEST_METHOD"] != method:
             raise refuse(self.central.contract.rules["method-not-allowed"])
 
-    def accompany(self, companion: Companion) -> Response:
+    def serve_companion(self, companion: Companion) -> Response:
         """Answer a path beside the image integrations."""
         environ = request.environ
-        self._see_to_method(environ, companion.method)
+        self._require_method(environ, companion.method)
         started = time.perf_counter()
         central = environ.get("mock_central.central") or self.central
         authorization = environ.get("HTTP_AUTHORIZATION")
@@ -265,13 +265,13 @@ class MockCentral(Flask):
         body = b"" if found is None else protojson.render(found)
         return Response(*_finished(environ, body, companion.status, headers))
 
-    def _judge_fully(self, call: Call, status: int, body: bytes) -> None:
-        judge, operation = self.central.judge, call.operation
+    def _validate_fully(self, call: Call, status: int, body: bytes) -> None:
+        validator, operation = self.central.validator, call.operation
         if operation.request is None and status == 200:
             known = {"name": request.args.getlist("name"), "cluster": request.args.getlist("cluster")}
             query = {name: values for name, values in known.items() if values and values != [""]}
-            call.violations += judge.request_violations(operation, operation.path, query, b"", "")
-        if found := judge.answer_violations(operation, operation.path, status, body):
+            call.violations += validator.request_violations(operation, operation.path, query, b"", "")
+        if found := validator.answer_violations(operation, operation.path, status, body):
             self.central.answer_broken(found)
 
     def _refused(self, refusal: Refusal) -> _Told:
@@ -362,7 +362,7 @@ _PATH_SAFE = "/$&+,:;=@!'()*~"
 
 
 def _clean_path(path: str) -> str | None:
-    """Give a path below /v1/ without its doubled slashes and dots; None where it has none (Go net/http: ServeMux)."""
+    """Return a path below /v1/ without its doubled slashes and dots; None where it has none (Go net/http: ServeMux)."""
     if _UNCLEAN.search(path) is None:
         return None
     clean = posixpath.normpath("/" + path.lstrip("/"))
@@ -397,7 +397,7 @@ def _finished(environ: WSGIEnvironment, body: bytes, status: int, headers: _Head
 
 
 def _accepts_gzip(header: str) -> bool:
-    """Tell whether gzip has a weight above zero, as Central's gzip handler reads it."""
+    """Return whether gzip has a weight above zero, as Central's gzip handler reads it."""
     weight = 0.0
     for each in header.split(",") if header else ():
         coding, *parameters = (part.strip() for part in each.split(";"))
@@ -414,7 +414,7 @@ def _header_text(text: str) -> str:
 
 
 def _is_open_to(origin: str) -> bool:
-    """Tell whether pages of `origin` may ask for this path: control calls show what is stored, not for every page."""
+    """Return whether pages of `origin` may ask for this path: control calls show what is stored, not for every page."""
     return origin != "*" or not request.path.startswith(CONTROL)
 
 

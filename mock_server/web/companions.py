@@ -95,7 +95,7 @@ class Companion:
         return self.path.startswith("/v1/")
 
     def answered(self, central: Central, authorization: str | None, query: str, body: bytes) -> Any:
-        """Give the body of the answer.
+        """Return the body of the answer.
 
         Raises:
             Refusal: the caller may not, or asks for what there is not.

@@ -38,11 +38,11 @@ View = Callable[..., "AnyResponse"]
 
 
 def routes(app: MockCentral) -> Iterator[tuple[str, str, str, View]]:
-    """Give path, method, endpoint and view of each part of the console, unless the settings close it."""
+    """Return path, method, endpoint and view of each part of the console, unless the settings close it."""
     if not app.settings.control:
         return
     for path, view in (
-        (PREFIX, lambda: redirect(f"{PREFIX.lstrip('/')}/", 308)),  # relative: stays in the world
+        (PREFIX, lambda: redirect(f"{PREFIX.lstrip('/')}/", 308)),  # relative: stays in the sandbox
         (f"{PREFIX}/", partial(_own, "index.html")),
         (f"{PREFIX}/console/<name>", _own),
         (f"{PREFIX}/viewer/<name>", _of_the_viewer),

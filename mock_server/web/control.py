@@ -21,9 +21,9 @@ from flask import Response, request
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal
 from mock_server.central.errors import refuse as unrouted
-from mock_server.central.registry_tests import OUTCOMES, ProbeRule
-from mock_server.sandboxes.sandboxes import World
-from mock_server.simulation.faults import of_words
+from mock_server.central.registry_tests import OUTCOMES, RegistryTestRule
+from mock_server.sandboxes.sandboxes import Sandbox
+from mock_server.simulation.faults import from_strings
 from mock_server.simulation.request_journal import Entry, Filter, Journal
 from mock_server.state import files as states
 from mock_server.state import scenarios
@@ -78,7 +78,7 @@ class Control:
         self._waiting = threading.BoundedSemaphore(MOST_WAITING)
 
     def routes(self) -> Iterator[Routed]:
-        """Give path, method, endpoint and view of each call that the settings offer."""
+        """Return path, method, endpoint and view of each call that the settings offer."""
         for path, item in document()["paths"].items():
             for method, entry in item.items():
                 id = entry["operationId"]
@@ -92,7 +92,7 @@ class Control:
         if id != "health":
             self._check_origin()
             self._check_token()
-        this: World = request.environ["mock_central.world"]
+        this: Sandbox = request.environ["mock_central.sandbox"]
         known = query_parameters(entry)
         for name in request.args:
             if name not in known:
@@ -101,7 +101,7 @@ class Control:
             values["sent"] = _body(entry)
         try:
             answer = call(this, **values)
-        except ValueError as error:  # settings, scenarios, states, troubles and faults tell what is wrong by it
+        except ValueError as error:  # settings, scenarios, states, faults and mutants tell what is wrong by it
             raise refuse(400, str(error)) from None
         return answer if isinstance(answer, Response) else self.app.answer_json(answer)
 
@@ -122,62 +122,62 @@ class Control:
 
     # -- the mock ---------------------------------------------------------------------------------
 
-    def health(self, world: World) -> Json:
+    def health(self, sandbox: Sandbox) -> Json:
         """Say that the mock is up."""
-        settings = self.app.entrance.app.settings
+        settings = self.app.gateway.app.settings
         return {
             "status": "ok",
             "centralVersion": settings.version,
             "asDeployed": settings.as_deployed,
-            "integrations": len(world.central.store),
+            "integrations": len(sandbox.central.store),
         }
 
-    def reset(self, world: World) -> Json:
+    def reset(self, sandbox: Sandbox) -> Json:
         """Make everything as it was at the start."""
-        world.reset()
-        return self.health(world)
+        sandbox.reset()
+        return self.health(sandbox)
 
-    def settings(self, _world: World) -> Json:
+    def settings(self, _sandbox: Sandbox) -> Json:
         """Show the settings; what lets somebody in is left out."""
-        settings = self.app.entrance.app.settings
+        settings = self.app.gateway.app.settings
         shown = {each.name: getattr(settings, each.name) for each in fields(settings)}
         del shown["credentials"]
         shown["control_token"] = settings.control_token is not None
         shown["store"] = address(settings.store)
         shown["load"] = str(settings.load) if settings.load else None
-        shown["probe_rules"] = [asdict(each) for each in settings.probe_rules]
-        shown["troubles"] = [each.json() for each in settings.troubles]
+        shown["registry_tests"] = [asdict(each) for each in settings.registry_tests]
+        shown["faults"] = [each.json() for each in settings.faults]
         return shown
 
-    def document(self, _world: World) -> Json:
+    def document(self, _sandbox: Sandbox) -> Json:
         """Show the description of these calls."""
         return document()
 
-    def contract(self, world: World) -> Json:
+    def contract(self, sandbox: Sandbox) -> Json:
         """Show the contract."""
-        return dict(world.central.contract.document)
+        return dict(sandbox.central.contract.document)
 
     # -- the journal ------------------------------------------------------------------------------
 
-    def requests(self, world: World) -> Json:
+    def requests(self, sandbox: Sandbox) -> Json:
         """List requests."""
-        journal = _journal(world)
+        journal = _journal(sandbox)
         limit = int(_number("limit", 0))
         found = journal.found(_filter())
         return {"requests": [journal.shown(each) for each in (found[-limit:] if limit else found)]}
 
-    def forget_requests(self, world: World) -> Json:
+    def forget_requests(self, sandbox: Sandbox) -> Json:
         """Empty the journal."""
-        _journal(world).clear()
+        _journal(sandbox).clear()
         return {}
 
-    def count_requests(self, world: World) -> Json:
+    def count_requests(self, sandbox: Sandbox) -> Json:
         """Count requests."""
-        return {"count": len(_journal(world).found(_filter()))}
+        return {"count": len(_journal(sandbox).found(_filter()))}
 
-    def wait_for_requests(self, world: World) -> Json:
+    def wait_for_requests(self, sandbox: Sandbox) -> Json:
         """Wait for requests."""
-        journal, wanted = _journal(world), int(_number("count", 1))
+        journal, wanted = _journal(sandbox), int(_number("count", 1))
         timeout = _number("timeout", 5, most=LONGEST_WAIT)
         with self._one_more_waiting():
             found = journal.wait(_filter(), wanted, timeout)
@@ -185,20 +185,20 @@ class Control:
             raise refuse(408, f"{len(found)} of {wanted} requests came within {timeout:g} seconds")
         return {"count": len(found), "requests": [journal.shown(each) for each in found]}
 
-    def stream_requests(self, world: World) -> Response:
+    def stream_requests(self, sandbox: Sandbox) -> Response:
         """Send requests as they are answered."""
-        journal = _journal(world)
+        journal = _journal(sandbox)
         since = int(_number("since", 0))
         last = request.headers.get("Last-Event-ID", "")
         if last.isdecimal():
             since = int(last)
-        if since > journal.last:  # of the journal before: the server began anew, or the world did
+        if since > journal.last:  # of the journal before: the server began anew, or the sandbox did
             since = 0
         if not self._waiting.acquire(blocking=False):
             raise _too_many_waiting()
         request.environ["mock_central.stream"] = True
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        answer = Response(_events(world, journal, since), mimetype="text/event-stream", headers=headers)
+        answer = Response(_events(sandbox, journal, since), mimetype="text/event-stream", headers=headers)
         answer.call_on_close(self._waiting.release)  # a generator that was never begun has no end either
         return answer
 
@@ -213,7 +213,7 @@ class Control:
 
     # -- the state --------------------------------------------------------------------------------
 
-    def scenarios(self, _world: World) -> Json:
+    def scenarios(self, _sandbox: Sandbox) -> Json:
         """List the named starting states."""
         shown = ("name", "title", "number", "broken")
         return {
@@ -223,95 +223,97 @@ class Control:
             ]
         }
 
-    def scenario(self, world: World) -> Json:
-        """Say in which scenario the world is."""
-        return {"scenario": world.scenario, "integrations": len(world.central.store)}
+    def scenario(self, sandbox: Sandbox) -> Json:
+        """Say in which scenario the sandbox is."""
+        return {"scenario": sandbox.scenario, "integrations": len(sandbox.central.store)}
 
-    def switch_scenario(self, world: World, sent: Json) -> Json:
+    def switch_scenario(self, sandbox: Sandbox, sent: Json) -> Json:
         """Hold what a scenario holds."""
-        world.switch(sent["scenario"])
-        return self.scenario(world)
+        sandbox.switch(sent["scenario"])
+        return self.scenario(sandbox)
 
-    def state(self, world: World) -> Json:
+    def state(self, sandbox: Sandbox) -> Json:
         """Show what is stored."""
-        return states.document(world.central.store.integrations(), scenario=world.scenario)
+        return states.document(sandbox.central.store.integrations(), scenario=sandbox.scenario)
 
-    def replace_state(self, world: World, sent: Json) -> Json:
+    def replace_state(self, sandbox: Sandbox, sent: Json) -> Json:
         """Hold other integrations."""
-        central = world.central
-        central.store.replace(states.checked(sent, central.contract, central.judge))
-        return self.scenario(world)
+        central = sandbox.central
+        central.store.replace(states.checked(sent, central.contract, central.validator))
+        return self.scenario(sandbox)
 
-    def integrations(self, world: World) -> Json:
+    def integrations(self, sandbox: Sandbox) -> Json:
         """List what is stored, as the API shows it."""
-        return dict(json.loads(world.central.store.list_answer()))
+        return dict(json.loads(sandbox.central.store.list_answer()))
 
-    def remove_integration(self, world: World, integration: str) -> Json:
+    def remove_integration(self, sandbox: Sandbox, integration: str) -> Json:
         """Take one integration out."""
-        store = world.central.store
+        store = sandbox.central.store
         with store.lock:
             if store.get(integration) is None:
                 raise refuse(404, f"there is no integration {integration!r}; GET {PREFIX}/integrations lists them")
             store.remove(integration)
         return {"removed": 1}
 
-    # -- trouble, faults, registries --------------------------------------------------------------
+    # -- fault, mutants, registries --------------------------------------------------------------
 
-    def troubles(self, world: World) -> Json:
-        """List the troubles."""
-        return {"troubles": [each.json() for each in world.troubles.listed]}
+    def faults(self, sandbox: Sandbox) -> Json:
+        """List the faults."""
+        return {"faults": [each.json() for each in sandbox.faults.listed]}
 
-    def add_trouble(self, world: World, sent: Json) -> Json:
-        """Add a trouble."""
-        trouble = of_words({key: str(value) for key, value in sent.items()})
-        self.app.entrance.see_to_operation(trouble)
-        return world.troubles.add(trouble).json()
+    def add_fault(self, sandbox: Sandbox, sent: Json) -> Json:
+        """Add a fault."""
+        fault = from_strings({key: str(value) for key, value in sent.items()})
+        self.app.gateway.see_to_operation(fault)
+        return sandbox.faults.add(fault).json()
 
-    def remove_troubles(self, world: World) -> Json:
-        """Remove every trouble."""
-        return {"removed": world.troubles.remove()}
+    def remove_faults(self, sandbox: Sandbox) -> Json:
+        """Remove every fault."""
+        return {"removed": sandbox.faults.remove()}
 
-    def remove_trouble(self, world: World, number: str) -> Json:
-        """Remove one trouble."""
-        if not number.isdecimal() or not world.troubles.remove(int(number)):
-            raise refuse(404, f"there is no trouble {number!r}; GET {PREFIX}/troubles lists them")
+    def remove_fault(self, sandbox: Sandbox, number: str) -> Json:
+        """Remove one fault."""
+        if not number.isdecimal() or not sandbox.faults.remove(int(number)):
+            raise refuse(404, f"there is no fault {number!r}; GET {PREFIX}/faults lists them")
         return {"removed": 1}
 
-    def faults(self, world: World) -> Json:
-        """List the planted faults, and those that can be."""
-        from mock_server.mutants import all_faults
+    def mutants(self, sandbox: Sandbox) -> Json:
+        """List the mutants, and those that can be."""
+        from mock_server.mutants import all_mutants
 
-        known = [{"name": each.name, "kind": each.kind, "summary": each.summary} for each in all_faults().values()]
-        return {"faults": list(world.faults), "known": known}
+        known = [{"name": each.name, "kind": each.kind, "summary": each.summary} for each in all_mutants().values()]
+        return {"mutants": list(sandbox.mutants), "known": known}
 
-    def plant_faults(self, world: World, sent: Json) -> Json:
-        """Plant faults, and no others."""
-        world.plant(tuple(sent["faults"]))
-        return {"faults": list(world.faults)}
+    def plant_mutants(self, sandbox: Sandbox, sent: Json) -> Json:
+        """Apply mutants, and no others."""
+        sandbox.mutate(tuple(sent["mutants"]))
+        return {"mutants": list(sandbox.mutants)}
 
-    def probe(self, world: World) -> Json:
+    def registry_tests(self, sandbox: Sandbox) -> Json:
         """List how registry tests end."""
-        return {"rules": [asdict(each) for each in world.central.probe.probe_rules], "outcomes": list(OUTCOMES)}
+        return {"rules": [asdict(each) for each in sandbox.central.registry_tests.rules], "outcomes": list(OUTCOMES)}
 
-    def replace_probe(self, world: World, sent: Json) -> Json:
+    def replace_registry_tests(self, sandbox: Sandbox, sent: Json) -> Json:
         """Let registry tests end otherwise."""
-        world.central.probe.probe_rules = tuple(ProbeRule(each["host"], each["outcome"]) for each in sent["rules"])
-        return self.probe(world)
+        sandbox.central.registry_tests.rules = tuple(
+            RegistryTestRule(each["host"], each["outcome"]) for each in sent["rules"]
+        )
+        return self.registry_tests(sandbox)
 
-    # -- worlds -----------------------------------------------------------------------------------
+    # -- sandboxes -----------------------------------------------------------------------------------
 
-    def worlds(self, _world: World) -> Json:
-        """List the worlds."""
-        return {"worlds": self.app.entrance.worlds.listed()}
+    def sandboxes(self, _sandbox: Sandbox) -> Json:
+        """List the sandboxes."""
+        return {"sandboxes": self.app.gateway.sandboxes.listed()}
 
-    def free_worlds(self, _world: World) -> Json:
-        """Free every world but the default one."""
-        return {"removed": self.app.entrance.worlds.remove()}
+    def free_sandboxes(self, _sandbox: Sandbox) -> Json:
+        """Free every sandbox but the default one."""
+        return {"removed": self.app.gateway.sandboxes.remove()}
 
-    def free_world(self, _world: World, world: str) -> Json:
-        """Free one world."""
-        if not self.app.entrance.worlds.remove(world):
-            raise refuse(404, f"there is no world {world!r}; GET {PREFIX}/worlds lists them")
+    def free_sandbox(self, _sandbox: Sandbox, sandbox: str) -> Json:
+        """Free one sandbox."""
+        if not self.app.gateway.sandboxes.remove(sandbox):
+            raise refuse(404, f"there is no sandbox {sandbox!r}; GET {PREFIX}/sandboxes lists them")
         return {"removed": 1}
 
 
@@ -335,10 +337,10 @@ def _validator(reference: str) -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator(schema, mask="the value")
 
 
-def _journal(world: World) -> Journal:
-    if world.journal is None:
+def _journal(sandbox: Sandbox) -> Journal:
+    if sandbox.journal is None:
         raise refuse(409, "the mock keeps no journal: it was started with --journal 0")
-    return world.journal
+    return sandbox.journal
 
 
 def _filter() -> Filter:
@@ -360,11 +362,11 @@ def _too_many_waiting() -> Refusal:
     return refuse(429, f"{MOST_WAITING} calls wait or stream already, as many as may")
 
 
-def _events(world: World, journal: Journal, since: int) -> Iterator[bytes]:
+def _events(sandbox: Sandbox, journal: Journal, since: int) -> Iterator[bytes]:
     yield b"retry: 1000\n\n"
     while True:
         found = journal.wait(Filter(since=since), 1, _SECONDS_ALIVE)
-        world.used = time.monotonic()  # who watches a world uses it
+        sandbox.used = time.monotonic()  # who watches a sandbox uses it
         if not found:
             yield b": still here\n\n"
         for each in found:

@@ -16,7 +16,7 @@ _HEADER = re.compile(r"\b(bearer|basic)\s+[^\"\\\s,;]+", re.IGNORECASE)
 
 
 def loggable(contract: Contract, report: bytes) -> str:
-    """Give a report as the log may show it."""
+    """Return a report as the log may show it."""
     text = report[:LONGEST].decode("utf-8", "replace")
     in_json, in_form = _patterns(frozenset({*_credentials(contract.integration), *_OTHER_SECRETS}))
     text = in_json.sub(rf"\1{MASK}", text)

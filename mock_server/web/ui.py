@@ -25,7 +25,7 @@ class Ui:
         self.folder = folder.resolve()
 
     def answer(self) -> Response | None:
-        """Give what stands in the place of the path that is asked for; None leaves it to the API."""
+        """Return what stands in the place of the path that is asked for; None leaves it to the API."""
         path = request.path.removeprefix("/")
         first = path.partition("/")[0]
         if first in NOT_PAGES or request.method not in ("GET", "HEAD"):
@@ -35,7 +35,7 @@ class Ui:
         return None if first == _ASSETS else self._page()
 
     def _holds(self, path: str) -> bool:
-        """Tell whether it is a file of the folder; nothing outside of it ever is."""
+        """Return whether it is a file of the folder; nothing outside of it ever is."""
         inside = safe_join(str(self.folder), path)
         return inside is not None and Path(inside).is_file()
 

@@ -73,7 +73,7 @@ class Upstream:
         )
 
     def is_ours(self, path: str) -> bool:
-        """Tell whether the mock answers this path itself."""
+        """Return whether the mock answers this path itself."""
         return any(path == each or path.startswith(f"{each}/") for each in self.ours)
 
     def answer(self) -> Response | None:
@@ -151,12 +151,12 @@ class Upstream:
 
 
 def _end_to_end(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Give the headers that are meant for the other end."""
+    """Return the headers that are meant for the other end."""
     found = list(headers)
     named = {part.strip().lower() for name, value in found if name.lower() == "connection" for part in value.split(",")}
     return ((name, value) for name, value in found if name.lower() not in _HOP_BY_HOP | named)
 
 
 def _reason(error: HTTPError) -> str:
-    """Say what went wrong, without the connection object that urllib3 puts in front."""
+    """Return what went wrong, without the connection object that urllib3 puts in front."""
     return str(error).rpartition(">: ")[2] or type(error).__name__

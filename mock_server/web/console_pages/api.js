@@ -1,19 +1,19 @@
-// What the console asks of the mock: the control calls of the world that the page's own address names.
+// What the console asks of the mock: the control calls of the sandbox that the page's own address names.
 
 const here = new URL(".", location.href);
-const inWorld = /^(.*)\/__world\/([^/]+)\/__admin\/$/.exec(here.pathname);
+const inSandbox = /^(.*)\/__sandbox\/([^/]+)\/__admin\/$/.exec(here.pathname);
 
-/** Where the control calls are, such as http://127.0.0.1:8080/__world/NAME/__admin/. */
+/** Where the control calls are, such as http://127.0.0.1:8080/__sandbox/NAME/__admin/. */
 export const control = here.href;
-/** Base URL of the Central of this world, without a slash at its end. */
+/** Base URL of the Central of this sandbox, without a slash at its end. */
 export const central = new URL("..", here).href.replace(/\/$/, "");
-/** Name of this world; the default one has none. */
-export const world = inWorld ? inWorld[2] : "";
+/** Name of this sandbox; the default one has none. */
+export const sandbox = inSandbox ? inSandbox[2] : "";
 
-/** Give the address of the console of a world. */
+/** Give the address of the console of a sandbox. */
 export function consoleOf(name) {
-  const root = inWorld ? inWorld[1] : here.pathname.replace(/\/__admin\/$/, "");
-  return name ? `${root}/__world/${encodeURIComponent(name)}/__admin/` : `${root}/__admin/`;
+  const root = inSandbox ? inSandbox[1] : here.pathname.replace(/\/__admin\/$/, "");
+  return name ? `${root}/__sandbox/${encodeURIComponent(name)}/__admin/` : `${root}/__admin/`;
 }
 
 // -- the control token ---------------------------------------------------------------------------

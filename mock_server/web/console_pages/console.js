@@ -1,16 +1,16 @@
 // The frame of the console: which part is shown, how the mock is, and the reset.
 
-import { call, world } from "./api.js";
+import { call, sandbox } from "./api.js";
 import { act, attempt, h } from "./dom.js";
 
 const PARTS = {
   requests: () => import("./requests.js"),
   integrations: () => import("./integrations.js"),
   scenarios: () => import("./scenarios.js"),
-  troubles: () => import("./troubles.js"),
   faults: () => import("./faults.js"),
+  mutants: () => import("./mutants.js"),
   registries: () => import("./registries.js"),
-  worlds: () => import("./worlds.js"),
+  sandboxes: () => import("./sandboxes.js"),
   settings: () => import("./settings.js"),
   reference: () => import("./reference.js"),
 };
@@ -93,7 +93,7 @@ async function lookAtHealth() {
     const found = await call("GET", "health");
     const manner = found.asDeployed ? "as deployed" : "as documented";
     const number = `${found.integrations} integration${found.integrations === 1 ? "" : "s"}`;
-    say(`${world ? `World ${world}: ` : ""}Central ${found.centralVersion} ${manner}, ${number}`);
+    say(`${sandbox ? `Sandbox ${sandbox}: ` : ""}Central ${found.centralVersion} ${manner}, ${number}`);
     document.dispatchEvent(new CustomEvent("health", { detail: found }));
   } catch (error) {
     say(error.message);
@@ -110,13 +110,13 @@ setInterval(() => document.hidden || lookAtHealth(), SECONDS_BETWEEN_LOOKS * 100
 const reset = document.getElementById("reset");
 reset.addEventListener("click", () =>
   act(reset, async () => {
-    if (!confirm("Make everything of this world as it was at the start, and empty the journal?")) return;
+    if (!confirm("Make everything of this sandbox as it was at the start, and empty the journal?")) return;
     await call("POST", "reset");
     await lookAtHealth();
     await current.show();
   }),
 );
 
-if (world) document.title = `${world} · mock-central`;
+if (sandbox) document.title = `${sandbox} · mock-central`;
 go(false);
 lookAtHealth();

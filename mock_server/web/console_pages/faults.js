@@ -1,100 +1,119 @@
-// Planted faults: where the mock is wrong about Central on purpose.
+// Faults: what requests meet besides, or instead of, what Central would do.
 
 import { call } from "./api.js";
-import { act, button, field, h, has, note, table } from "./dom.js";
+import { act, button, field, h, note, table } from "./dom.js";
+
+const SECONDS_BETWEEN_LOOKS = 1;
 
 /** Make the part. */
 export function part(section) {
-  let known = [];
-  let planted = new Set();
-  let last = Promise.resolve();
+  let ids = "";
+  let counts = new Map();
+  let timer = 0;
+  let form = null; // a promise
 
-  const search = h("input", { type: "search", name: "search" });
-  const kind = h("select", { name: "kind" });
-  const only = h("input", { type: "checkbox", name: "only" });
-  const state = h("span", { class: "dim", role: "status" });
   const rows = table({
     label: "Faults",
-    columns: [["Fault"], ["Kind", "wide"], ["What is wrong"]],
+    columns: [["Id", "number"], ["What"], ["Matched", "number"], ["Met", "number"], [""]],
     row,
-    none: "No fault fits.",
+    none: "No fault: requests are answered as Central answers them.",
   });
   section.append(
-    note(
-      "A planted fault makes the mock wrong about one rule of Central, to see which tester notices. What is stored " +
-        "stays. Errors, delays and lost answers are troubles.",
-    ),
-    h(
-      "form",
-      { class: "bar", "aria-label": "Filters", oninput: redraw, onsubmit: (event) => event.preventDefault() },
-      field("Search", search),
-      field("Kind", kind),
-      h("label", {}, only, " planted only"),
-    ),
-    h("div", { class: "buttons" }, button("Take all out", () => plant([]).then(redraw)), state),
+    note("The first fault that a request meets counts. A code refuses; `fault` spoils the answer."),
     rows.element,
+    h("div", { class: "buttons" }, button("Remove all", () => change("DELETE", "faults"))),
   );
 
-  async function show() {
-    const found = await call("GET", "faults");
-    known = found.known.map((each) => ({ ...each, searched: `${each.name} ${each.summary}`.toLowerCase() }));
-    const chosen = kind.value;
-    const kinds = [...new Set(known.map((each) => each.kind))];
-    kind.replaceChildren(h("option", { value: "" }, "all"), ...kinds.map((each) => h("option", {}, each)));
-    kind.value = chosen;
-    take(found.faults);
-    redraw();
+  async function change(...asked) {
+    await call(...asked);
+    await look();
   }
 
-  function redraw() {
-    rows.show(
-      known.filter(
-        (each) =>
-          (!kind.value || each.kind === kind.value) &&
-          (!only.checked || planted.has(each.name)) &&
-          (!search.value || has(each.searched, search.value)),
-      ),
-    );
+  async function look() {
+    const { faults } = await call("GET", "faults");
+    // Only the counts change by themselves; rows that stay keep the focus.
+    const now = faults.map((each) => each.id).join();
+    if (now !== ids || !faults.length) {
+      ids = now;
+      counts = new Map();
+      rows.show(faults);
+    }
+    for (const { id, matched, met } of faults) {
+      const [first, second] = counts.get(id);
+      first.textContent = matched;
+      second.textContent = met;
+    }
   }
 
-  function take(names) {
-    planted = new Set(names);
-    state.textContent = `${planted.size} of ${known.length} planted`;
-  }
-
-  async function plant(names) {
-    take((await call("PUT", "faults", { faults: names })).faults);
-  }
-
-  // One after the other: each switch is about what the one before it left.
-  async function turn(name, on) {
-    const turned = last.then(() => plant(on ? [...planted, name] : [...planted].filter((each) => each !== name)));
-    last = turned.catch(() => {});
-    await turned;
-  }
-
-  function row({ name, kind, summary }) {
-    const box = h("input", { type: "checkbox", role: "switch" });
-    box.checked = planted.has(name);
-    box.addEventListener("change", () =>
-      act(box.parentElement, () =>
-        turn(name, box.checked).finally(() => {
-          box.checked = planted.has(name);
-        }),
-      ),
-    );
+  function row({ id, matched, met, ...rest }) {
+    const words = Object.entries(rest).map(([key, value]) => `${key}=${value}`);
+    const cells = [matched, met].map((number) => h("td", { class: "number" }, number));
+    counts.set(id, cells);
+    const remove = button("Remove", () => change("DELETE", `faults/${id}`), { "aria-label": `Remove fault ${id}` });
+    const what = h("td", { class: "main code" }, words.join(" "));
     return h(
       "tbody",
       {},
-      h(
-        "tr",
-        {},
-        h("td", {}, h("label", { class: "code" }, box, " ", name)),
-        h("td", { class: "wide" }, kind),
-        h("td", { class: "main broad" }, summary),
-      ),
+      h("tr", {}, h("td", { class: "number" }, id), what, cells, h("td", { class: "number" }, remove)),
     );
   }
 
-  return { show };
+  async function makeForm() {
+    const [control, contract] = await Promise.all([call("GET", "openapi.json"), call("GET", "contract.json")]);
+    const items = Object.values(contract.paths).flatMap((item) => Object.values(item));
+    const operations = items.map((each) => each.operationId).filter(Boolean);
+    const { properties } = control.components.schemas.Fault;
+    const add = h("button", { type: "submit", class: "main" }, "Add");
+    const form = h(
+      "form",
+      { class: "fields", "aria-label": "A new fault" },
+      h("h3", {}, "A new fault"),
+      Object.entries(properties).map(([name, schema]) => fieldOf(name, schema, operations)),
+      h("p", { class: "buttons" }, add),
+    );
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      act(add, async () => {
+        await change("POST", "faults", sent(new FormData(form), properties));
+        form.reset();
+      });
+    });
+    section.append(form);
+  }
+
+  return {
+    async show() {
+      await look();
+      clearInterval(timer);
+      if (!section.hidden) timer = setInterval(() => look().catch(() => {}), SECONDS_BETWEEN_LOOKS * 1000);
+      form ??= makeForm().catch((error) => {
+        form = null;
+        throw error;
+      });
+      await form;
+    },
+    hide() {
+      clearInterval(timer);
+    },
+  };
+}
+
+// The form is what the document of the control calls says of a fault.
+function fieldOf(name, schema, operations) {
+  const choices = schema.enum ?? (name === "operation" ? operations : null);
+  const input = choices
+    ? h("select", { name }, h("option", { value: "" }, ""), choices.map((each) => h("option", {}, each)))
+    : h("input", { name, autocomplete: "off", ...numeric(schema) });
+  return field(name, input, schema.description);
+}
+
+function numeric({ type, minimum, maximum }) {
+  return type === "integer" ? { type: "number", min: minimum, max: maximum } : { type: "text" };
+}
+
+function sent(data, properties) {
+  const given = [...data].filter(([, value]) => value !== "");
+  return Object.fromEntries(
+    given.map(([name, value]) => [name, properties[name].type === "integer" ? Number(value) : value]),
+  );
 }

@@ -1,6 +1,6 @@
 // What is stored, credentials masked.
 
-import { call, send, world } from "./api.js";
+import { call, send, sandbox } from "./api.js";
 import { act, button, code, expandable, field, h, has, note, pretty, table } from "./dom.js";
 
 /** Make the part. */
@@ -53,7 +53,7 @@ export function part(section) {
   async function save() {
     const state = await (await send("state")).blob();
     const url = URL.createObjectURL(state);
-    h("a", { href: url, download: `mock-central${world && `-${world}`}-state.json` }).click();
+    h("a", { href: url, download: `mock-central${sandbox && `-${sandbox}`}-state.json` }).click();
     setTimeout(() => URL.revokeObjectURL(url), 1000);
   }
 

@@ -28,7 +28,7 @@ export function part(section) {
         host: each.querySelector("input").value,
         outcome: each.querySelector("select").value,
       }));
-      await call("PUT", "probe", { rules: sent });
+      await call("PUT", "registry-tests", { rules: sent });
       changed = false;
       state.textContent = `applied: ${sent.length} rules`;
     });
@@ -40,7 +40,7 @@ export function part(section) {
   }
 
   async function read() {
-    const found = await call("GET", "probe");
+    const found = await call("GET", "registry-tests");
     outcomes = found.outcomes;
     list.replaceChildren(...found.rules.map(rule));
     form.hidden = false;

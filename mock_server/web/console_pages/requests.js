@@ -121,7 +121,7 @@ export function part(section) {
     const { requests } = await call("GET", `requests?limit=${FIRST}`);
     if (signal.aborted) return;
     const last = arrived.at(-1) ?? entries[0];
-    // Numbers begin anew with the mock and with the world.
+    // Numbers begin anew with the mock and with the sandbox.
     if (!requests.some((each) => each.number === last?.number && each.time === last.time)) begin(requests);
     older = [];
     state.textContent = "live";
@@ -175,10 +175,10 @@ function choice(name, values) {
 
 // What a row and the filters need; the rest stays a text until somebody opens it.
 function summary(entry, text) {
-  const { number, time, method, path, query, operation, status, rule, warnings, trouble, ms, body } = entry;
+  const { number, time, method, path, query, operation, status, rule, warnings, fault, ms, body } = entry;
   const name = body?.name ?? body?.config?.name ?? "";
-  const searched = [method, path, query, operation, status, rule, ...warnings, trouble, name].join(" ").toLowerCase();
-  return { number, time, method, path, query, status, rule, warnings, trouble, ms, text, searched };
+  const searched = [method, path, query, operation, status, rule, ...warnings, fault, name].join(" ").toLowerCase();
+  return { number, time, method, path, query, status, rule, warnings, fault, ms, text, searched };
 }
 
 function row(entry, unfolded) {
@@ -193,7 +193,7 @@ function row(entry, unfolded) {
         { class: "main" },
         opener,
         entry.warnings.map((each) => h("div", { class: "warning" }, each)),
-        entry.trouble && h("div", { class: "trouble" }, `met ${entry.trouble}`),
+        entry.fault && h("div", { class: "fault" }, `met ${entry.fault}`),
       ),
       h("td", { class: `status s${String(entry.status)[0]}` }, entry.status),
       h("td", { class: "wide" }, entry.rule),
@@ -245,7 +245,7 @@ function details(entry) {
   const facts = [
     ["operation", entry.operation],
     ["rule", entry.rule],
-    ["trouble", entry.trouble],
+    ["fault", entry.fault],
     ["took", `${entry.ms} ms`],
   ];
   return [

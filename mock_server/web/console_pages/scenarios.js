@@ -20,7 +20,7 @@ export function part(section) {
   }
 
   function mark(scenario) {
-    state.textContent = `This world began with ${scenario}.`;
+    state.textContent = `This sandbox began with ${scenario}.`;
     for (const each of list.children) {
       const on = each.dataset.name === scenario.split(":")[0];
       each.querySelector(".mark").textContent = on ? "began with it" : "";

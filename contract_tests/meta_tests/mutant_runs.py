@@ -1,4 +1,4 @@
-"""One run of the harness against one mock of this process, and what it says of a planted fault."""
+"""One run of the harness against one mock of this process, and what it says of a mutant."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from contract_tests.engine.options import Credentials, Options
 from contract_tests.oracle.observers import OBSERVED, UNTOUCHED
 from contract_tests.runner.run import Report, Run
 from mock_server.central.auth import Credentials as Known
-from mock_server.mutants import Fault, tools
+from mock_server.mutants import Mutant, tools
 from mock_server.serving.server import running
 from mock_server.settings import Settings
 
@@ -32,16 +32,16 @@ _RUN_OPTIONS: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a run says of a fault."""
+    """What a run says of a mutant."""
 
     named: bool
-    """The check that the fault is for has failed."""
+    """The check that the mutant is for has failed."""
     others: tuple[str, ...]
-    """Checks that have failed besides, and that the fault does not touch."""
+    """Checks that have failed besides, and that the mutant does not touch."""
     touched: tuple[str, ...]
     """Checks that have failed besides, and may."""
     requests: int
-    """How many the run had sent when the fault had shown: all of them where no request shows it."""
+    """How many the run had sent when the mutant had shown: all of them where no request shows it."""
     seconds: float
     """How long it had taken by then."""
     errors: tuple[str, ...] = ()
@@ -75,21 +75,21 @@ def report_on(settings: Settings, **options: Any) -> Report:
         )()
 
 
-def judged(
-    fault: Fault, *, only: Iterable[str] = (), profile: str = "default", seed: int = 0, **options: Any
+def verdict_on(
+    mutant: Mutant, *, only: Iterable[str] = (), profile: str = "default", seed: int = 0, **options: Any
 ) -> Verdict:
-    """Run the harness against a mock with the fault planted."""
-    settings = Settings(seed=seed, faults=(fault.name,), **fault.settings)
-    options = {"timeout": 15, **_RUN_OPTIONS.get(fault.check, {}), **options}
+    """Run the harness against a mock with the mutant applied."""
+    settings = Settings(seed=seed, mutants=(mutant.name,), **mutant.settings)
+    options = {"timeout": 15, **_RUN_OPTIONS.get(mutant.check, {}), **options}
     report = report_on(settings, only=tuple(only), profile=profile, seed=seed, **options)
     failed = dict.fromkeys(failure.check for failure in report.failures)
-    telling = [each for each in report.failures if each.check == fault.check] or report.failures
+    telling = [each for each in report.failures if each.check == mutant.check] or report.failures
     shown = min((each.exchanges[-1] for each in telling if each.exchanges), key=lambda one: one.at, default=None)
-    allowed = {fault.check, *fault.also, *ALWAYS_THERE}
+    allowed = {mutant.check, *mutant.also, *ALWAYS_THERE}
     return Verdict(
-        fault.check in failed,
+        mutant.check in failed,
         tuple(each for each in failed if each not in allowed),
-        tuple(each for each in failed if each in allowed and each != fault.check),
+        tuple(each for each in failed if each in allowed and each != mutant.check),
         shown.number if shown else report.requests,
         round(shown.at if shown else report.seconds, 2),
         tuple(result.check for result in report.results if result.outcome == "error"),
@@ -100,24 +100,24 @@ _TIMED = ("list", "update-read-back", "test-stores-nothing", "name-unique", "lon
 """Checks whose requests are enough to find out what is slow."""
 
 _HURRY = 1 / 30
-"""What a second of a slow fault takes: the sooner it is over, the more of them are tried."""
+"""What a second of a slow mutant takes: the sooner it is over, the more of them are tried."""
 
 
-def tried(fault: Fault) -> Verdict:
-    """Run what is enough to find a fault: its check and what that one stands on, or a short run of all."""
-    if fault.check in ALWAYS_THERE:
-        return judged(fault, profile="quick")
-    check = all_checks()[fault.check]
+def tried(mutant: Mutant) -> Verdict:
+    """Run what is enough to find a mutant: its check and what that one stands on, or a short run of all."""
+    if mutant.check in ALWAYS_THERE:
+        return verdict_on(mutant, profile="quick")
+    check = all_checks()[mutant.check]
     profile = "default" if "default" in check.profiles else check.profiles[-1]
-    more = (*_TIMED, *fault.also) if fault.check == "response-time" else ()
-    with hurried(fault) as options:
-        return judged(fault, only=(*check.needs, *more, fault.check), profile=profile, **options)
+    more = (*_TIMED, *mutant.also) if mutant.check == "response-time" else ()
+    with hurried(mutant) as options:
+        return verdict_on(mutant, only=(*check.needs, *more, mutant.check), profile=profile, **options)
 
 
 @contextmanager
-def hurried(fault: Fault) -> Iterator[dict[str, Any]]:
+def hurried(mutant: Mutant) -> Iterator[dict[str, Any]]:
     """Let what is slow be slow in a short time; give the options of a run that looks as close."""
-    if fault.check != "response-time":
+    if mutant.check != "response-time":
         yield {}
         return
     with patch.object(tools, "PACE", _HURRY), patch.object(latency, "SLOW", latency.SLOW * _HURRY):

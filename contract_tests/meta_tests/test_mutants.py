@@ -1,4 +1,4 @@
-"""Every planted fault is found by the check that it is for; a healthy mock is green."""
+"""Every mutant is found by the check that it is for; a healthy mock is green."""
 
 import os
 
@@ -6,11 +6,11 @@ import pytest
 
 from contract_tests.checks.registry import all_checks
 from contract_tests.engine.options import PROFILES
-from contract_tests.meta_tests.planted import ALWAYS_THERE, report_on, tried
+from contract_tests.meta_tests.mutant_runs import ALWAYS_THERE, report_on, tried
 from contract_tests.runner import known
 from mock_server.contract import tables as contracts
 from mock_server.contract.tables import VERSIONS
-from mock_server.mutants import KINDS, all_faults, find
+from mock_server.mutants import KINDS, all_mutants, find
 from mock_server.settings import Settings
 
 SEEDS = int(os.environ.get("MOCK_CENTRAL_SEEDS", "1"))
@@ -22,22 +22,22 @@ OUT_OF_REACH = {
 }
 
 
-def test_each_rule_has_a_fault_and_a_check_of_its_name() -> None:
+def test_each_rule_has_a_mutant_and_a_check_of_its_name() -> None:
     rules = set(contracts.load().rules)
-    assert rules <= set(all_faults())
+    assert rules <= set(all_mutants())
     assert rules <= {*all_checks(), *ALWAYS_THERE}
-    assert all(fault.check == fault.name for fault in all_faults().values() if fault.kind == "rule")
+    assert all(mutant.check == mutant.name for mutant in all_mutants().values() if mutant.kind == "rule")
 
 
-def test_each_kind_has_faults_and_each_fault_a_check() -> None:
-    assert {fault.kind for fault in all_faults().values()} == set(KINDS)
+def test_each_kind_has_mutants_and_each_mutant_a_check() -> None:
+    assert {mutant.kind for mutant in all_mutants().values()} == set(KINDS)
     checks = {*all_checks(), *ALWAYS_THERE}
-    named = {check for fault in all_faults().values() for check in (fault.check, *fault.also)}
+    named = {check for mutant in all_mutants().values() for check in (mutant.check, *mutant.also)}
     assert named <= checks
 
 
-def test_an_unknown_fault_is_refused_with_names_that_are_close() -> None:
-    with pytest.raises(ValueError, match="unknown fault 'name-uniq'; did you mean name-unique"):
+def test_an_unknown_mutant_is_refused_with_names_that_are_close() -> None:
+    with pytest.raises(ValueError, match="unknown mutant 'name-uniq'; did you mean name-unique"):
         find("name-uniq")
 
 
@@ -45,14 +45,14 @@ def marked(name: str) -> object:
     return pytest.param(name, marks=pytest.mark.skip(OUT_OF_REACH[name])) if name in OUT_OF_REACH else name
 
 
-@pytest.mark.parametrize("name", [marked(name) for name in all_faults()])
-def test_a_fault_is_found_by_its_check(name: str) -> None:
-    fault = find(name)
-    verdict = tried(fault)
+@pytest.mark.parametrize("name", [marked(name) for name in all_mutants()])
+def test_a_mutant_is_found_by_its_check(name: str) -> None:
+    mutant = find(name)
+    verdict = tried(mutant)
     assert verdict.errors == ()
     assert verdict.named, verdict
     # What looks at every answer is red beside the checks that asked for it.
-    assert verdict.others == () or fault.check in ALWAYS_THERE, verdict
+    assert verdict.others == () or mutant.check in ALWAYS_THERE, verdict
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -1,4 +1,4 @@
-"""The two judges: what the compiled one accepts the explaining one accepts, and no verdict shows a value."""
+"""The two validators: what the compiled one accepts the explaining one accepts, and no verdict shows a value."""
 
 import copy
 import json
@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from mock_server.central.masking import Masking
 from mock_server.contract import tables as contracts
-from mock_server.contract import validator as judges
+from mock_server.contract import validator as validators
 from mock_server.contract.tables import Contract
-from mock_server.contract.validator import Judge, Violation
+from mock_server.contract.validator import Validator, Violation
 from mock_server.sandboxes.central import AnswerContractError
 from mock_server.tests.conftest import Api, changed, docker, example, fields, integrations, names, updates
 
@@ -23,9 +23,13 @@ GET = CONTRACT.operations["GetImageIntegration"]
 LIST = CONTRACT.operations["GetImageIntegrations"]
 
 
-def explained(value: Any, operation: contracts.Operation = CREATE, judge: Judge | None = None) -> list[Violation]:
+def explained(
+    value: Any, operation: contracts.Operation = CREATE, validator: Validator | None = None
+) -> list[Violation]:
     body = json.dumps(value).encode()
-    return (judge or judges.shared()).request_violations(operation, operation.path, {}, body, "application/json")
+    return (validator or validators.shared()).request_violations(
+        operation, operation.path, {}, body, "application/json"
+    )
 
 
 # -- one word ----------------------------------------------------------------------------------------
@@ -60,39 +64,39 @@ def nearly_right(draw: st.DrawFn) -> Any:
 
 @settings(max_examples=500)
 @given(nearly_right())
-def test_what_the_compiled_judge_accepts_the_explaining_one_accepts_too(value):
-    if judges.shared().accepts("StorageImageIntegration", value):
+def test_what_the_compiled_validator_accepts_the_explaining_one_accepts_too(value):
+    if validators.shared().accepts("StorageImageIntegration", value):
         assert explained(value) == []
 
 
 @settings(max_examples=200)
 @given(updates)
 def test_what_the_contract_promises_is_accepted_by_both(value):
-    assert judges.shared().accepts("V1UpdateImageIntegrationRequest", value)
+    assert validators.shared().accepts("V1UpdateImageIntegrationRequest", value)
     assert explained(value, PATCH) == []
 
 
 @settings(max_examples=200)
 @given(nearly_right())
-def test_an_answer_that_the_compiled_judge_accepts_the_explaining_one_accepts_too(value):
-    if judges.shared().accepts("StorageImageIntegration", value, answer=True):
-        assert judges.shared().answer_violations(GET, GET.path, 200, json.dumps(value).encode()) == []
+def test_an_answer_that_the_compiled_validator_accepts_the_explaining_one_accepts_too(value):
+    if validators.shared().accepts("StorageImageIntegration", value, answer=True):
+        assert validators.shared().answer_violations(GET, GET.path, 200, json.dumps(value).encode()) == []
 
 
-def test_a_judge_that_says_yes_to_everything_is_noticed():
-    """The property above can fail: here one judge reads a laxer document than the other."""
+def test_a_validator_that_says_yes_to_everything_is_noticed():
+    """The property above can fail: here one validator reads a laxer document than the other."""
     lax = copy.deepcopy(dict(CONTRACT.document))
     lax["components"]["schemas"]["StorageDockerConfig"]["additionalProperties"] = True
     value = docker(docker={"made_up": 1})
-    assert Judge(Contract(lax)).accepts("StorageImageIntegration", value)
+    assert Validator(Contract(lax)).accepts("StorageImageIntegration", value)
     assert explained(value) != []
 
 
 def test_an_answer_may_hold_a_category_without_a_name_and_a_request_may_not():
     value = docker(categories=["REGISTRY", 7])
-    assert judges.shared().accepts("StorageImageIntegration", value, answer=True)
-    assert not judges.shared().accepts("StorageImageIntegration", value)
-    assert judges.shared().answer_violations(GET, GET.path, 200, json.dumps(value).encode()) == []
+    assert validators.shared().accepts("StorageImageIntegration", value, answer=True)
+    assert not validators.shared().accepts("StorageImageIntegration", value)
+    assert validators.shared().answer_violations(GET, GET.path, 200, json.dumps(value).encode()) == []
 
 
 # -- the words ---------------------------------------------------------------------------------------
@@ -148,21 +152,21 @@ def test_a_violation_says_where_and_what(value, violations):
 
 
 def test_a_missing_body_and_another_content_type_are_violations():
-    judge = judges.shared()
-    assert judge.request_violations(CREATE, CREATE.path, {}, b"", "application/json") == [
+    validator = validators.shared()
+    assert validator.request_violations(CREATE, CREATE.path, {}, b"", "application/json") == [
         Violation("$", "the body is missing")
     ]
     body = json.dumps(docker()).encode()
-    assert judge.request_violations(CREATE, CREATE.path, {}, body, "text/plain") == [
+    assert validator.request_violations(CREATE, CREATE.path, {}, body, "text/plain") == [
         Violation("$", "the content type is not application/json")
     ]
 
 
 def test_an_answer_of_an_undescribed_shape_is_a_violation():
-    judge = judges.shared()
-    assert judge.answer_violations(LIST, LIST.path, 200, b'{"integrations":[{}]}') != []
-    assert judge.answer_violations(LIST, LIST.path, 200, b'{"integrations":[]}') == []
-    assert judge.answer_violations(GET, GET.path, 404, b'{"code":5}') != []
+    validator = validators.shared()
+    assert validator.answer_violations(LIST, LIST.path, 200, b'{"integrations":[{}]}') != []
+    assert validator.answer_violations(LIST, LIST.path, 200, b'{"integrations":[]}') == []
+    assert validator.answer_violations(GET, GET.path, 404, b'{"code":5}') != []
 
 
 # -- no values ---------------------------------------------------------------------------------------
@@ -181,10 +185,10 @@ def test_no_violation_shows_a_value(place):
     assert "90210317" not in str(found)
 
 
-def test_the_explaining_judge_hears_of_a_request_only_when_the_compiled_one_does_not_accept(monkeypatch):
+def test_the_explaining_validator_hears_of_a_request_only_when_the_compiled_one_does_not_accept(monkeypatch):
     api = Api()
     asked: list[Any] = []
-    monkeypatch.setattr(api.central.judge, "request_violations", lambda *values: asked.append(values) or [])
+    monkeypatch.setattr(api.central.validator, "request_violations", lambda *values: asked.append(values) or [])
     api.create(docker())
     assert asked == []
     api.create(docker(made_up=1))

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from mock_server.central.registry_tests import DEFAULT_RULES, ProbeRule
+from mock_server.central.registry_tests import DEFAULT_RULES, RegistryTestRule
 from mock_server.contract import tables as contracts
 from mock_server.tests.conftest import Api, docker, example
 
@@ -15,7 +15,7 @@ MEMBERS = {each.type: each.member for each in contracts.load().types.values()}
 
 
 def outcome(api: Api, type: str, endpoint: str) -> str:
-    """Give the text of a failed test, without its suffixes, or nothing."""
+    """Return the text of a failed test, without its suffixes, or nothing."""
     sent = example(type)
     sent[MEMBERS[type]]["endpoint"] = endpoint
     answer = api.test(sent)
@@ -70,7 +70,7 @@ def test_a_failed_test_names_what_was_asked(api, type, path):
     ],
 )  # fmt: skip
 def test_scanners_have_words_of_their_own(type, endpoint, text):
-    api = Api(probe_rules=(ProbeRule("missing.corp", "missing"), *DEFAULT_RULES))
+    api = Api(registry_tests=(RegistryTestRule("missing.corp", "missing"), *DEFAULT_RULES))
     assert outcome(api, type, endpoint) == f"image scanner integration: {text}"
 
 
@@ -87,7 +87,7 @@ MISADDRESSED = [
 
 @pytest.mark.parametrize(("endpoint", "asked", "reason"), MISADDRESSED, ids=[repr(each[0]) for each in MISADDRESSED])
 def test_a_request_to_nobody_fails_whatever_the_rules_say(endpoint, asked, reason):
-    api = Api(probe_rules=(ProbeRule("*", "pass"),))
+    api = Api(registry_tests=(RegistryTestRule("*", "pass"),))
     assert outcome(api, "docker", endpoint) == f'registry integration: Get "{asked}": {reason}'
     assert api.create(docker(docker={"endpoint": endpoint})).status == 200
 
@@ -97,7 +97,7 @@ def test_the_error_of_a_test_shows_no_password_of_the_endpoint(api):
 
 
 def test_ecr_without_an_endpoint_is_asked_under_its_name_at_amazon():
-    api = Api(probe_rules=(ProbeRule("*.amazonaws.com", "unauthorized"),))
+    api = Api(registry_tests=(RegistryTestRule("*.amazonaws.com", "unauthorized"),))
     sent = example("ecr")
     host = f"{sent['ecr']['registryId']}.dkr.ecr.{sent['ecr']['region']}.amazonaws.com"
     assert f'Get "https://{host}/v2/_catalog"' in outcome(api, "ecr", "")
@@ -117,13 +117,13 @@ def test_quay_with_a_token_is_asked_like_docker(api):
 
 
 def test_scanner_v4_always_passes():
-    api = Api(probe_rules=(ProbeRule("*", "unreachable"),))
+    api = Api(registry_tests=(RegistryTestRule("*", "unreachable"),))
     assert api.test(example("scannerv4", id="a87471e6-9678-4e66-8348-91e302b6de07")).json == {}
 
 
 def test_the_first_rule_that_matches_counts():
-    rules = (ProbeRule("ok.invalid", "pass"), ProbeRule("*.corp", "unauthorized"), *DEFAULT_RULES)
-    api = Api(probe_rules=rules)
+    rules = (RegistryTestRule("ok.invalid", "pass"), RegistryTestRule("*.corp", "unauthorized"), *DEFAULT_RULES)
+    api = Api(registry_tests=rules)
     assert outcome(api, "docker", "ok.invalid") == ""
     assert "no such host" in outcome(api, "docker", "other.invalid")
     assert "status=401" in outcome(api, "docker", "registry.corp")
@@ -167,7 +167,7 @@ def test_no_test_opens_a_connection(api, monkeypatch):
     ],
 )
 def test_a_registry_fails_in_other_ways_by_a_rule(wanted, text):
-    api = Api(probe_rules=(ProbeRule("*.corp", wanted),))
+    api = Api(registry_tests=(RegistryTestRule("*.corp", wanted),))
     assert outcome(api, "docker", "registry.corp").endswith(text)
     assert outcome(api, "docker", "registry.example.com") == ""
     if wanted in ("forbidden", "missing", "failing"):

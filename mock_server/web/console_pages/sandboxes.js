@@ -1,20 +1,20 @@
-// Worlds: states apart in one server.
+// Sandboxes: states apart in one server.
 
-import { call, consoleOf, world } from "./api.js";
+import { call, consoleOf, sandbox } from "./api.js";
 import { button, field, h, note, table } from "./dom.js";
 
 /** Make the part. */
 export function part(section) {
   const rows = table({
-    label: "Worlds",
-    columns: [["World"], ["Began with"], ["Integrations", "number"], ["Unused for", "number wide"], [""]],
+    label: "Sandboxes",
+    columns: [["Sandbox"], ["Began with"], ["Integrations", "number"], ["Unused for", "number wide"], [""]],
     row,
     none: "",
   });
-  const name = h("input", { name: "world", required: true, pattern: "[A-Za-z0-9._~\\-]{1,100}", autocomplete: "off" });
+  const name = h("input", { name: "sandbox", required: true, pattern: "[A-Za-z0-9._~\\-]{1,100}", autocomplete: "off" });
   const form = h(
     "form",
-    { class: "bar", "aria-label": "Open a world" },
+    { class: "bar", "aria-label": "Open a sandbox" },
     field("Name", name, "letters, digits and . _ ~ -"),
     h("button", { type: "submit" }, "Open"),
   );
@@ -23,29 +23,29 @@ export function part(section) {
     location.assign(`${consoleOf(name.value)}#requests`);
   });
   section.append(
-    note("A world is made when it is first named, and freed when nobody has used it for a while."),
+    note("A sandbox is made when it is first named, and freed when nobody has used it for a while."),
     form,
     h("div", { class: "buttons" }, button("Refresh", show), button("Free all but the default", freeAll)),
     rows.element,
   );
 
   async function show() {
-    rows.show((await call("GET", "worlds")).worlds);
+    rows.show((await call("GET", "sandboxes")).sandboxes);
   }
 
   async function freeAll() {
-    if (!confirm("Free every world but the default one, with all that they hold?")) return;
-    await call("DELETE", "worlds");
+    if (!confirm("Free every sandbox but the default one, with all that they hold?")) return;
+    await call("DELETE", "sandboxes");
     await show();
   }
 
   function row(each) {
     const shown = each.name || "(default)";
     const free = async () => {
-      await call("DELETE", `worlds/${each.name}`);
+      await call("DELETE", `sandboxes/${each.name}`);
       await show();
     };
-    const here = each.name === world;
+    const here = each.name === sandbox;
     return h(
       "tbody",
       {},

@@ -1,0 +1,66 @@
+"""Mutants stay in the app they are applied in. That testers find them: contract_tests/meta_tests."""
+
+import pytest
+from click.testing import CliRunner
+
+from mock_server import Settings, create_app
+from mock_server.cli import main as cli
+from mock_server.contract import tables as contracts
+from mock_server.mutants import KINDS, all_mutants, find, mutant
+from mock_server.tests.conftest import Api, docker
+
+
+def test_there_is_a_mutant_for_each_rule_and_several_for_each_kind():
+    mutants = all_mutants()
+    assert set(contracts.load().rules) == {each.name for each in mutants.values() if each.kind == "rule"}
+    for kind in KINDS:
+        assert sum(each.kind == kind for each in mutants.values()) > 5
+
+
+@pytest.mark.parametrize("name", all_mutants())
+def test_a_mutant_can_be_planted(name):
+    create_app(Settings(mutants=(name,), **find(name).settings))
+
+
+@pytest.mark.parametrize(("names", "names_taken"), [(("name-unique",), [200, 200]), ((), [200, 400])])
+def test_a_mutant_stays_in_its_app(names, names_taken):
+    mutated, healthy = Api(mutants=("name-unique", "name-required")), Api(mutants=names)
+    assert mutated.create(docker()).status == 200
+    assert [healthy.create(docker()).status for _ in range(2)] == names_taken
+
+
+def test_mutants_add_up():
+    api = Api(mutants=("delete-204", "get-wrapped", "create-extra-field"))
+    created = api.create(docker()).json
+    assert "createdAt" in created
+    assert api.get(created["id"]).json["integration"]["name"] == created["name"]
+    assert api.delete(created["id"]).status == 204
+
+
+def test_an_answer_that_breaks_the_contract_does_not_stop_a_faulty_app():
+    assert Api(mutants=("two-members",), validation="full").create(docker()).status == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("name-uniqe", "unknown mutant 'name-uniqe'; did you mean name-unique"),
+        ("zzz", "unknown mutant 'zzz'"),
+    ],
+)
+def test_an_unknown_mutant_is_refused(name, text):
+    with pytest.raises(ValueError, match=text):
+        create_app(Settings(mutants=(name,)))
+    result = CliRunner().invoke(cli.main, ["serve", "--mutant", name])
+    assert result.exit_code == 2
+    assert text in " ".join(result.output.split())
+
+
+def test_the_command_lists_every_mutant():
+    lines = CliRunner().invoke(cli.main, ["mutants"]).output.splitlines()
+    assert [line.split("\t")[0] for line in lines[1:]] == list(all_mutants())
+
+
+def test_two_mutants_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="'name-unique' is there already"):
+        mutant("name-unique", kind="rule", check="name-unique", summary="")
