@@ -137,14 +137,14 @@ def _companions() -> Iterator[Ask]:
 
 def _browser(origin: str) -> Iterator[Ask]:
     asked = ("Access-Control-Request-Method", "PUT")
-    for target in (C, f"{C}/{KNOWN}", "/v1/nobody", names.HEALTH, names.SETTINGS, f"{names.WORLD_PATH}/a{C}"):
+    for target in (C, f"{C}/{KNOWN}", "/v1/nobody", names.HEALTH, names.SETTINGS, f"{names.SANDBOX_PATH}/a{C}"):
         yield ask("OPTIONS", target, None, ("Origin", origin), asked)
         yield ask("OPTIONS", target, None, ("Origin", origin), asked, ("Access-Control-Request-Headers", "x-a, x-b"))
         yield ask("OPTIONS", target, None, ("Origin", origin))
         yield ask("GET", f"{target}?name=nobody", None, ("Origin", origin))
     yield ask("GET", C, None, ("Origin", "http://other.example.com"))
     yield ask("GET", names.HEALTH, None, ("Origin", "http://other.example.com"))
-    yield ask("GET", names.PROBES, None, ("Origin", "http://other.example.com"))
+    yield ask("GET", names.REGISTRY_TESTS, None, ("Origin", "http://other.example.com"))
     yield ask("POST", C, integration(bogus=1), ("Origin", origin))
     yield ask("GET", C, None, ("Origin", origin), ("Accept-Encoding", "gzip"))
     yield ask("GET", C, None, ("Origin", origin), ("Prefer", "code=503"))
@@ -188,15 +188,15 @@ def _control() -> Iterator[Ask]:
     yield ask("GET", C)
     yield ask("POST", names.RESET)
     yield ask("POST", C, integration(), note="the first id again")
-    yield ask("GET", names.PROBES)
-    yield ask("PUT", names.PROBES, {"rules": [{"host": "docker.*", "outcome": "timeout"}]})
+    yield ask("GET", names.REGISTRY_TESTS)
+    yield ask("PUT", names.REGISTRY_TESTS, {"rules": [{"host": "docker.*", "outcome": "timeout"}]})
     yield ask("POST", f"{C}/test", tested(integration(name="other")))
     for rules in ([{"host": "a", "outcome": "x"}], [{"host": ""}], [{}], {}):
-        yield ask("PUT", names.PROBES, {"rules": rules})
-    yield ask("PUT", names.PLANTED, {"faults": ["nobody"]})
-    yield ask("PUT", names.PLANTED, {"faults": [1]})
-    yield ask("PUT", names.PLANTED, {"faults": []})
-    yield ask("GET", names.PLANTED, masks=("body",))
+        yield ask("PUT", names.REGISTRY_TESTS, {"rules": rules})
+    yield ask("PUT", names.MUTANTS, {"mutants": ["nobody"]})
+    yield ask("PUT", names.MUTANTS, {"mutants": [1]})
+    yield ask("PUT", names.MUTANTS, {"mutants": []})
+    yield ask("GET", names.MUTANTS, masks=("body",))
 
 
 def _journal() -> Iterator[Ask]:
@@ -225,7 +225,7 @@ def _journal() -> Iterator[Ask]:
 def _guarded() -> Iterator[Ask]:
     for value in (None, "Bearer token", "bearer token", "Bearer other", "Basic token", "token"):
         headers = () if value is None else (("Authorization", value),)
-        for target in (names.HEALTH, names.SCENARIO, f"{names.WORLD_PATH}/a{names.SCENARIO}"):
+        for target in (names.HEALTH, names.SCENARIO, f"{names.SANDBOX_PATH}/a{names.SCENARIO}"):
             yield ask("GET", target, None, *headers)
     yield ask("GET", names.CONTROL)
     yield ask("GET", C)
@@ -235,18 +235,18 @@ def _without_control() -> Iterator[Ask]:
     targets = [names.HEALTH, names.SETTINGS, names.CONTROL, f"{names.CONTROL}/", names.JOURNAL, "/v1/ping"]
     yield from (ask("GET", target) for target in targets)
     yield ask("POST", names.RESET)
-    yield ask("GET", f"{names.WORLD_PATH}/a{names.HEALTH}")
+    yield ask("GET", f"{names.SANDBOX_PATH}/a{names.HEALTH}")
 
 
-def _worlds() -> Iterator[Ask]:
-    a, b = (names.WORLD_HEADER, "a"), (names.WORLD_HEADER, "b")
-    in_a = f"{names.WORLD_PATH}/a"
-    yield ask("GET", names.WORLDS, masks=("idle",))
+def _sandboxes() -> Iterator[Ask]:
+    a, b = (names.SANDBOX_HEADER, "a"), (names.SANDBOX_HEADER, "b")
+    in_a = f"{names.SANDBOX_PATH}/a"
+    yield ask("GET", names.SANDBOXES, masks=("idle",))
     yield ask("POST", C, integration(), a, save="docker")
     yield ask("GET", f"{in_a}{C}/{{docker}}")
     yield ask("GET", f"{C}/{{docker}}")
     yield ask("GET", f"{C}/{{docker}}", None, b)
-    yield ask("POST", C, integration(), b, note="the same id as in the other world")
+    yield ask("POST", C, integration(), b, note="the same id as in the other sandbox")
     yield ask("GET", f"{in_a}{C}", None, b, note="the path counts")
     yield ask("DELETE", f"{in_a}{C}/{{docker}}")
     yield ask("GET", f"{in_a}{names.HEALTH}")
@@ -254,11 +254,11 @@ def _worlds() -> Iterator[Ask]:
     yield ask("PUT", f"{in_a}{names.SCENARIO}", {"scenario": "empty"})
     yield ask("GET", C, None, a)
     yield ask("GET", C)
-    yield ask("POST", f"{in_a}{names.TROUBLES}", {"code": 418})
+    yield ask("POST", f"{in_a}{names.FAULTS}", {"code": 418})
     yield ask("GET", f"{in_a}{C}")
     yield ask("GET", C)
-    yield ask("PUT", names.PLANTED, {"faults": []}, a)
-    yield ask("GET", names.WORLDS, masks=("idle",))
+    yield ask("PUT", names.MUTANTS, {"mutants": []}, a)
+    yield ask("GET", names.SANDBOXES, masks=("idle",))
     for path in (
         C,
         f"{C}/",
@@ -270,28 +270,28 @@ def _worlds() -> Iterator[Ask]:
         names.CONTROL,
         f"{names.CONTROL}/x",
     ):
-        yield ask("GET", f"{names.WORLD_PATH}/b{path}")
+        yield ask("GET", f"{names.SANDBOX_PATH}/b{path}")
         yield ask("GET", path or "/", None, b)
     for name in ("", "a b", "é", "a/b", "x" * 101, "..", "a%20b", "a,b", "A", "~._-"):
-        yield ask("GET", "/v1/ping", None, (names.WORLD_HEADER, name))
-        yield ask("GET", f"{names.WORLD_PATH}/{name}/v1/ping")
-    yield ask("GET", "/v1/ping", None, a, b, note="two worlds")
+        yield ask("GET", "/v1/ping", None, (names.SANDBOX_HEADER, name))
+        yield ask("GET", f"{names.SANDBOX_PATH}/{name}/v1/ping")
+    yield ask("GET", "/v1/ping", None, a, b, note="two sandboxes")
     yield ask("GET", f"{in_a}{in_a}/v1/ping")
-    yield ask("DELETE", f"{names.WORLDS}/a")
-    yield ask("DELETE", f"{names.WORLDS}/a")
-    yield ask("POST", C, integration(), a, note="a new world of an old name")
-    yield ask("DELETE", names.WORLDS)
-    yield ask("GET", names.WORLDS)
+    yield ask("DELETE", f"{names.SANDBOXES}/a")
+    yield ask("DELETE", f"{names.SANDBOXES}/a")
+    yield ask("POST", C, integration(), a, note="a new sandbox of an old name")
+    yield ask("DELETE", names.SANDBOXES)
+    yield ask("GET", names.SANDBOXES)
 
 
-def _few_worlds() -> Iterator[Ask]:
+def _few_sandboxes() -> Iterator[Ask]:
     for name in ("a", "b", "a", ""):
-        yield ask("GET", f"{C}/{KNOWN}", None, *(((names.WORLD_HEADER, name),) if name else ()))
-    yield ask("POST", f"{names.WORLD_PATH}/b{C}", integration())
-    yield ask("GET", f"{names.WORLD_PATH}/b{names.HEALTH}")
+        yield ask("GET", f"{C}/{KNOWN}", None, *(((names.SANDBOX_HEADER, name),) if name else ()))
+    yield ask("POST", f"{names.SANDBOX_PATH}/b{C}", integration())
+    yield ask("GET", f"{names.SANDBOX_PATH}/b{names.HEALTH}")
 
 
-# -- trouble -----------------------------------------------------------------------------------------
+# -- fault -----------------------------------------------------------------------------------------
 
 PREFERENCES = [
     *(f"code={code}" for code in (400, 401, 403, 404, 409, 418, 429, 499, 500, 501, 502, 503, 504, 599)),
@@ -337,7 +337,7 @@ def _preferred() -> Iterator[Ask]:
     yield ask("GET", f"{C}/{KNOWN}?pretty", None, ("Prefer", "code=503"), ("Accept-Encoding", "gzip"))
 
 
-TROUBLES = (
+FAULTS = (
     "PostImageIntegration code=503 times=2",
     "GetImageIntegration code=429 every=2",
     'name="web *" code=500',
@@ -345,7 +345,7 @@ TROUBLES = (
 )
 
 
-def _troubled() -> Iterator[Ask]:
+def _faulted() -> Iterator[Ask]:
     for _ in range(4):
         yield ask("POST", C, integration())
         yield ask("GET", f"{C}/{KNOWN}")
@@ -354,7 +354,7 @@ def _troubled() -> Iterator[Ask]:
     yield ask("GET", f"{C}?name=web%203")
     yield ask("GET", f"{C}?name=other")
     yield ask("GET", "/v1/ping")
-    yield ask("GET", names.TROUBLES)
+    yield ask("GET", names.FAULTS)
     yield ask("GET", f"{C}/{KNOWN}", None, ("Prefer", "code=404"), note="what is preferred counts")
     sent: tuple[Json, ...] = (
         {"code": 503, "path": "/v1/meta*"},
@@ -371,17 +371,17 @@ def _troubled() -> Iterator[Ask]:
         {"other": 1},
     )
     for each in sent:
-        yield ask("POST", names.TROUBLES, each)
+        yield ask("POST", names.FAULTS, each)
     yield ask("GET", "/v1/metadata")
     yield ask("DELETE", f"{C}/{NOBODY}")
-    yield ask("DELETE", f"{names.TROUBLES}/1")
-    yield ask("DELETE", f"{names.TROUBLES}/1")
-    yield ask("DELETE", f"{names.TROUBLES}/x")
-    yield ask("GET", names.TROUBLES)
-    yield ask("DELETE", names.TROUBLES)
-    yield ask("GET", names.TROUBLES)
+    yield ask("DELETE", f"{names.FAULTS}/1")
+    yield ask("DELETE", f"{names.FAULTS}/1")
+    yield ask("DELETE", f"{names.FAULTS}/x")
+    yield ask("GET", names.FAULTS)
+    yield ask("DELETE", names.FAULTS)
+    yield ask("GET", names.FAULTS)
     yield ask("POST", names.RESET)
-    yield ask("GET", names.TROUBLES)
+    yield ask("GET", names.FAULTS)
 
 
 # -- registries --------------------------------------------------------------------------------------
@@ -457,13 +457,13 @@ def groups() -> Iterator[Group]:
     yield Group("no journal", tuple(_journal())[:12], {"journal": 0})
     yield Group("control with a token", tuple(_guarded()), {"control_token": "token"})
     yield Group("no control", tuple(_without_control()), {"control": False})
-    yield Group("worlds", tuple(_worlds()))
-    yield Group("few worlds", tuple(_few_worlds()), {"max_worlds": 1})
+    yield Group("sandboxes", tuple(_sandboxes()))
+    yield Group("few sandboxes", tuple(_few_sandboxes()), {"max_sandboxes": 1})
     yield Group("preferences", tuple(_preferred()))
     yield Group("preferences in a thread", tuple(_preferred())[::3], server="thread")
-    yield Group("troubles", tuple(_troubled()), {"troubles": TROUBLES})
-    probes = {f"{outcome}.example.com": outcome for outcome in OUTCOMES} | {"*.amazonaws.com": "forbidden"}
-    yield Group("registries", tuple(_probed()), {"probes": probes})
+    yield Group("faults", tuple(_faulted()), {"faults": FAULTS})
+    registry_tests = {f"{outcome}.example.com": outcome for outcome in OUTCOMES} | {"*.amazonaws.com": "forbidden"}
+    yield Group("registries", tuple(_probed()), {"registry_tests": registry_tests})
     yield Group("strict", tuple(_beyond_the_contract()), {"strict": True})
     yield Group("strict as deployed", tuple(_beyond_the_contract())[::3], {"strict": True, "deployed": True})
     yield Group("judged fully", tuple(_beyond_the_contract()), {"validation": "full"})
@@ -474,5 +474,5 @@ def groups() -> Iterator[Group]:
     yield Group("another namespace", (ask("GET", C),), {"namespace": "rhacs-operator"})
     created = ask("POST", C, integration(), save="d", masks=("ids",))
     yield Group("ids without a seed", (created, ask("GET", f"{C}/{{d}}", masks=("ids",))), {"seed": None})
-    planted = (ask("POST", C, integration()), *(ask("GET", f"{C}/{id}") for id in (KNOWN, NOBODY)), ask("GET", C))
-    yield Group("planted faults", planted, {"planted": ("mask-eight", "error-extra-key")})
+    mutants = (ask("POST", C, integration()), *(ask("GET", f"{C}/{id}") for id in (KNOWN, NOBODY)), ask("GET", C))
+    yield Group("mutants", mutants, {"mutants": ("mask-eight", "error-extra-key")})

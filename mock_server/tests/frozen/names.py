@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from mock_server.probe import ProbeRule
+from mock_server.central.registry_tests import RegistryTestRule
 from mock_server.settings import Settings
-from mock_server.trouble import parse
+from mock_server.simulation.faults import parse
 
 COLLECTION = "/v1/imageintegrations"
 
-WORLD_HEADER = "Mock-Central-World"
-WORLD_PATH = "/__world"
+SANDBOX_HEADER = "Mock-Central-Sandbox"
+SANDBOX_PATH = "/__sandbox"
 RULE_HEADER = "Mock-Central-Rule"
 
 CONTROL = "/__admin"
@@ -21,10 +21,10 @@ SCENARIOS = f"{CONTROL}/scenarios"
 SCENARIO = f"{CONTROL}/scenario"
 STATE = f"{CONTROL}/state"
 INTEGRATIONS = f"{CONTROL}/integrations"
-TROUBLES = f"{CONTROL}/troubles"
-PLANTED = f"{CONTROL}/faults"
-PROBES = f"{CONTROL}/probe"
-WORLDS = f"{CONTROL}/worlds"
+FAULTS = f"{CONTROL}/faults"
+MUTANTS = f"{CONTROL}/mutants"
+REGISTRY_TESTS = f"{CONTROL}/registry-tests"
+SANDBOXES = f"{CONTROL}/sandboxes"
 
 SEED = 20240229
 
@@ -39,21 +39,21 @@ _KEYWORDS = {
     "seed": "seed",
     "cors": "cors",
     "namespace": "namespace",
-    "probes": "probe_rules",
-    "planted": "faults",
+    "registry_tests": "registry_tests",
+    "mutants": "mutants",
     "scenario": "scenario",
-    "troubles": "troubles",
+    "faults": "faults",
     "journal": "journal",
-    "max_worlds": "max_worlds",
+    "max_sandboxes": "max_sandboxes",
     "control": "control",
     "control_token": "control_token",
     "companions": "companions",
 }
 
 
-def settings(*, probes: dict[str, str] | None = None, troubles: tuple[str, ...] = (), **more: Any) -> Settings:
-    """Make the settings of a group; `probes` are outcomes by host, `troubles` are written as options are."""
-    words: dict[str, Any] = {"seed": SEED, "troubles": tuple(map(parse, troubles)), **more}
-    if probes is not None:
-        words["probes"] = tuple(ProbeRule(host, outcome) for host, outcome in probes.items())
+def settings(*, registry_tests: dict[str, str] | None = None, faults: tuple[str, ...] = (), **more: Any) -> Settings:
+    """Make the settings of a group; `registry_tests` are outcomes by host, `faults` are written as options are."""
+    words: dict[str, Any] = {"seed": SEED, "faults": tuple(map(parse, faults)), **more}
+    if registry_tests is not None:
+        words["registry_tests"] = tuple(RegistryTestRule(host, outcome) for host, outcome in registry_tests.items())
     return Settings(**{_KEYWORDS[word]: value for word, value in words.items()})

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from mock_server.server import THREADS, free_port, running
+from mock_server.serving.server import THREADS, free_port, running
 
 from .conversation import Group
 
@@ -45,21 +45,21 @@ class Switchboard:
         return self._app(environ, start_response)
 
     def _switch(self, name: str) -> None:
-        from mock_server.app import create_app
-        from mock_server.bodies import TIMEOUT, Bodies
+        from mock_server.serving.body_timeouts import TIMEOUT, Bodies
+        from mock_server.web.app import create_app
 
         self._app = Bodies(create_app(self._groups[name].settings), TIMEOUT)
 
 
 def _load() -> Switchboard:
-    from mock_server import logs
+    from mock_server.web import access_log as logs
 
     logs.configure("critical", "text")
     return Switchboard()
 
 
 def serve(port: int) -> None:
-    """Serve in this process, as `mock_server.server.serve` does."""
+    """Serve in this process, as `mock_server.serving.server.serve` does."""
     from granian.constants import HTTPModes, Interfaces
     from granian.server import Server
 

@@ -15,9 +15,22 @@ C = names.COLLECTION
 PATHS = [
     *("/", "/v1", "/v1/", "/v1/nobody", "/v2/imageintegrations", "/V1/imageintegrations", "/v1/ImageIntegrations"),
     *("/v1/imageintegration", "/v1/imageintegrationsx", "/favicon.ico", "/robots.txt", "/index.html", "*"),
-    *("/__", "/__world", "/__world/", "/__world//v1/imageintegrations", "/__world/a", "/__world/a/", "/__worlds/a"),
+    *(
+        "/__",
+        "/__sandbox",
+        "/__sandbox/",
+        "/__sandbox//v1/imageintegrations",
+        "/__sandbox/a",
+        "/__sandbox/a/",
+        "/__sandboxes/a",
+    ),
     *("/__adminx", "/__ADMIN/health", "/%5f%5fadmin/health", "//__admin/health", "/v1/../__admin/health"),
-    *("/__world/a%20b/v1/ping", "/__world/%2e%2e/v1/ping", "/__world/é/v1/ping", "/__world/a/v1//imageintegrations"),
+    *(
+        "/__sandbox/a%20b/v1/ping",
+        "/__sandbox/%2e%2e/v1/ping",
+        "/__sandbox/é/v1/ping",
+        "/__sandbox/a/v1//imageintegrations",
+    ),
     *(f"{C}/", f"/{C}", f"//{C}", "/v1//imageintegrations", f"{C}//", f"{C}///", f"{C}/.", f"{C}/./", f"{C}/.."),
     *(
         "/v1/./imageintegrations",

@@ -84,7 +84,7 @@ def groups() -> Iterator[Group]:
     yield from _by_switches("cases judged fully", cases[1::6], _case, validation="full", deployed=True)
     yield from _by_switches("payloads", payloads, _payload)
     for title, key, words in (
-        ("payloads without a registry", "condition", {"probes": {"*": "unreachable"}}),
+        ("payloads without a registry", "condition", {"registry_tests": {"*": "unreachable"}}),
         ("payloads of release 4.11", "versions", {"release": "4.11"}),
         ("payloads of the managed service", "managed_service", {"managed": True}),
     ):
