@@ -9,7 +9,7 @@ from itertools import zip_longest
 
 import pytest
 
-from mock_server import contract as contracts
+from mock_server.contract import tables as contracts
 
 from .frozen import names
 from .frozen.conversation import Group, Json, play_at
