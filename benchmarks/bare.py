@@ -16,7 +16,7 @@ from granian.constants import Interfaces
 from granian.server import Server
 
 from mock_server.contract import tables as contract
-from mock_server.serving.server import THREADS
+from mock_server.web import threads
 
 PATH = "/v1/imageintegrations"
 
@@ -101,7 +101,7 @@ def main() -> None:
         port=chosen.port,
         interface=Interfaces.WSGI,
         workers=1,
-        blocking_threads=THREADS,
+        blocking_threads=threads.OWN,
         log_enabled=False,
     )
     server.serve(target_loader=partial(_load, make), wrap_loader=False)

@@ -18,7 +18,7 @@ from werkzeug.exceptions import HTTPException
 from mock_server.central.errors import Refusal
 from mock_server.sandboxes.central import MAX_MESSAGE
 from mock_server.sandboxes.sandboxes import PREFIX, MakeApp, Sandbox, Sandboxes
-from mock_server.serving.connection_faults import cut
+from mock_server.serving.connection_faults import refusal_of_reset, reset, truncated
 from mock_server.simulation.faults import Fault, FaultError, RequestFacts, applied, drawn, preferences
 
 if TYPE_CHECKING:
@@ -127,12 +127,12 @@ class Gateway:
         if fault is not None:
             if fault.delay:
                 time.sleep(drawn(fault.delay))
-            if refusal := fault.refusal():
+            if refusal := fault.refusal() or (refusal_of_reset(environ) if fault.fault == "reset" else None):
                 environ["mock_central.refusal"] = refusal
         answer = self._answered(sandbox, environ, text)
         if preferred is not None:
             answer.headers.append(("Preference-Applied", applied(preferred)))
-        if fault is not None and fault.fault:
+        if fault is not None and fault.fault and "mock_central.refusal" not in environ:
             return _spoilt(answer, fault.fault, environ, start_response)
         start_response(answer.status, answer.headers)
         return answer.body
@@ -198,12 +198,15 @@ def _spoilt(answer: Answer, fault: str, environ: WSGIEnvironment, start_response
         whole = b""
     elif fault == "garbage":
         whole = b"\xff" + random.randbytes(max(len(whole) - 1, 15))
-    headers = [each for each in headers if each[0].lower() != "content-length"]
-    start_response(status, [*headers, ("Content-Length", str(len(whole)))])
     if fault == "reset":
-        return cut(environ, reset=True)
+        headers, cut = reset(environ)
+        start_response("200 OK", headers)
+        return cut
+    changed = ("content-length", "content-encoding") if fault == "garbage" else ("content-length",)
+    headers = [each for each in headers if each[0].lower() not in changed]
+    start_response(status, [*headers, ("Content-Length", str(len(whole)))])
     if fault == "truncated":
-        return cut(environ, reset=False, after=whole[: len(whole) // 2])
+        return truncated(environ, whole)
     return _slowly(whole) if fault == "slow" else [whole]
 
 

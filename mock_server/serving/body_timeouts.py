@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from mock_server.central.errors import Refusal
 from mock_server.serving.connection_faults import stop_reading
+from mock_server.web.threads import BODIES as MOST_WAITING
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-MOST_WAITING = 12
-"""Bodies that may be waited for at once: with as many control calls as may wait or stream, four threads are left."""
 PATIENCE = 1.0
 """Seconds after which a body that is not whole is taken for one that does not come."""
 TIMEOUT = 60.0

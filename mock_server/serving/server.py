@@ -21,13 +21,13 @@ from urllib.parse import urlsplit
 
 from mock_server.central.errors import Refusal
 from mock_server.serving.body_timeouts import TIMEOUT, Bodies
-from mock_server.serving.connection_faults import Cut, reset_now
 from mock_server.settings import Settings
 from mock_server.simulation.faults import Faults, from_strings, parse
 from mock_server.simulation.request_journal import Filter, Journal
 from mock_server.state import files as states
 from mock_server.state.memory import MEMORY
 from mock_server.web import access_log as logs
+from mock_server.web import threads
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -37,10 +37,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mock_central")
 
-THREADS = 32
-"""Requests answered at once; Python runs one at a time, so more of them only wait."""
-THREADS_WITH_UPSTREAM = 32
-"""The same where most of them wait for another server."""
 SECONDS_TO_STOP = 2
 """How long requests that are under way may take once the server is told to stop."""
 
@@ -136,7 +132,7 @@ def serve(
         # Over HTTP/2 granian (2.8.7) never ends to read the body of a client that left: a thread and a core are lost.
         http=HTTPModes.http1,
         workers=1,
-        blocking_threads=THREADS if settings.upstream is None else THREADS_WITH_UPSTREAM,
+        blocking_threads=threads.number(upstream=settings.upstream is not None),
         workers_kill_timeout=SECONDS_TO_STOP,
         respawn_failed_workers=save is not None,
         log_enabled=False,
@@ -394,11 +390,9 @@ def running(settings: Settings | None = None, *, host: str = "127.0.0.1", port: 
         def log(self, type: str, message: str, *args: Any) -> None:
             """Leave the log to the app."""
 
-        def connection_dropped(self, error: BaseException, _environ: Any = None) -> None:
+        def connection_dropped(self, _error: BaseException, _environ: Any = None) -> None:
             """End the connection of a request that is cut."""
             self.close_connection = True
-            if isinstance(error, Cut) and error.reset:
-                reset_now(self.connection)
 
     app = create_app(settings)
     server = ThreadedWSGIServer(host, port, app, Handler)

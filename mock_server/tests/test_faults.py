@@ -4,19 +4,27 @@ import http.client
 import json
 import re
 import socket
+import ssl
 import statistics
+import threading
 import time
-from contextlib import contextmanager
+import urllib.request
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from werkzeug.serving import make_server
 
 from mock_server.serving.connection_faults import Cut
 from mock_server.serving.server import running
 from mock_server.simulation.faults import ANSWER_FAULTS, Fault, FaultError, drawn, from_strings, parse, preferences
 from mock_server.tests.conftest import PATH, Api, ask, docker
 from mock_server.tests.test_cli import serving, url_in
+from mock_server.web import wsgi
 
 
 def preferring(api, preference, method="GET", rest="", body=None):
@@ -225,11 +233,11 @@ def url(request):
         yield found
 
 
-def received(url, prefer, method="GET", body=b""):
+def received(url, prefer, method="GET", body=b"", version="1.1"):
     """Ask over a socket of our own; give what came, and how it ended."""
     host, port = url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
-        head = f"{method} {PATH} HTTP/1.1\r\nHost: x\r\nPrefer: {prefer}\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = f"{method} {PATH} HTTP/{version}\r\nHost: x\r\nPrefer: {prefer}\r\nContent-Length: {len(body)}\r\n\r\n"
         connection.sendall(head.encode() + body)
         got = b""
         while True:
@@ -251,6 +259,103 @@ def length(head):
 
 def test_a_reset_comes_before_a_byte_of_the_answer(url):
     assert [received(url, "fault=reset") for _ in range(20)] == [(b"", "reset")] * 20
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_whatever_is_asked_for_is_reset(url, method, version):
+    assert received(url, "fault=reset", method, version=version) == (b"", "reset")
+
+
+def test_a_head_that_is_to_be_reset_gets_no_byte(url):
+    assert received(url, "fault=reset", "HEAD")[0] == b""
+
+
+def ask_for_a_reset_over_tls(host, port):
+    """Read until an error; through memory, because Python's own TLS sockets tell some resets as an end."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls, asked = context.wrap_bio(incoming, outgoing), False
+    with socket.create_connection((host, port), timeout=10) as connection:
+        while True:
+            with suppress(ssl.SSLWantReadError):
+                tls.do_handshake()
+                if not asked:
+                    asked = True
+                    tls.write(f"GET {PATH} HTTP/1.1\r\nHost: x\r\nPrefer: fault=reset\r\n\r\n".encode())
+                assert not tls.read()
+            connection.sendall(outgoing.read())
+            piece = connection.recv(65536)
+            assert piece, "an end, not a reset"
+            incoming.write(piece)
+
+
+def test_a_reset_comes_over_tls_too():
+    with serving("--tls") as (_, banner):
+        parts = urlsplit(url_in(banner))
+        for _ in range(10):
+            with pytest.raises(ConnectionResetError):
+                ask_for_a_reset_over_tls(parts.hostname, parts.port)
+
+
+def test_every_reset_under_load_is_one_and_no_other_answer_suffers():
+    ends, others, done = [], [], threading.Event()
+
+    def bystander(url):
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)
+        while not done.is_set():
+            connection.request("GET", PATH)
+            answer = connection.getresponse()
+            others.append((answer.status, len(json.loads(answer.read())["integrations"])))
+        connection.close()
+
+    with serving("--log-level", "error") as (_, banner), ThreadPoolExecutor(22) as pool:
+        url = url_in(banner)
+        waiting = [pool.submit(bystander, url) for _ in range(12)]
+        ends = list(pool.map(lambda _: received(url, "fault=reset"), range(600)))
+        done.set()
+        for each in waiting:
+            each.result()
+    assert Counter(ends) == {(b"", "reset"): 600}
+    assert set(others) == {(200, 12)}
+
+
+def test_truncated_answers_and_resets_at_once_end_as_each_should():
+    kinds = ["reset", "truncated"] * 40
+    with serving("--log-level", "error") as (_, banner), ThreadPoolExecutor(10) as pool:
+        found = list(pool.map(lambda kind: received(url_in(banner), f"fault={kind}"), kinds))
+    for kind, (got, end) in zip(kinds, found, strict=True):
+        assert (end, bool(got)) == (("reset", False) if kind == "reset" else ("end", True))
+
+
+def test_a_server_that_cannot_reset_says_so_at_once(api):
+    environ = wsgi.environ("POST", PATH, json.dumps(docker(name="mine")).encode(), {"Prefer": "fault=reset"})
+    answer = wsgi.ask(api.app, environ | {"SERVER_SOFTWARE": "waitress"})
+    assert (answer.status, answer.headers["mock-central-rule"]) == (501, "fault")
+    assert "the server waitress gives no way to reset a connection" in json.loads(answer.body)["message"]
+    assert "mine" not in [each["name"] for each in api.list()]
+
+
+def test_the_server_of_flask_can_reset(api):
+    server = make_server("127.0.0.1", 0, api.app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        assert received(f"http://127.0.0.1:{server.port}", "fault=reset") == (b"", "reset")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_garbage_reaches_the_parser_of_a_client_that_takes_gzip(url):
+    request = urllib.request.Request(url + PATH, headers={"Prefer": "fault=garbage", "Accept-Encoding": "gzip"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert "Content-Encoding" not in answer.headers
+        assert answer.headers["Content-Type"] == "application/json"
+        with pytest.raises(ValueError, match=r"utf-8|JSON"):
+            json.loads(answer.read())
 
 
 def test_a_reset_leaves_other_connections_of_the_client_alone(url):

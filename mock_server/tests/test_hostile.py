@@ -16,8 +16,7 @@ import pytest
 from benchmarks import load
 from mock_server.serving.body_timeouts import MOST_WAITING, PATIENCE
 from mock_server.serving.connection_faults import stop_reading
-from mock_server.serving.server import THREADS, free_port
-from mock_server.web import control as control_calls
+from mock_server.serving.server import free_port
 
 from .conftest import PATH, Api, ask, docker
 from .hostile import CONTROL_PATHS, HALF, HOST, NAMES, SHAPES, SMUGGLED, VALID, complete, get, post, send, statuses
@@ -256,10 +255,6 @@ def test_only_a_connection_to_the_port_on_which_nothing_was_answered_is_ended():
         for each in (answers, nothing_came, other):
             with pytest.raises(TimeoutError):
                 each.recv(10)
-
-
-def test_four_threads_are_left_by_bodies_and_control_calls_that_wait():
-    assert MOST_WAITING + control_calls.MOST_WAITING + 4 == THREADS
 
 
 def test_a_client_that_leaves_in_the_middle_of_a_body_stores_nothing(port):

@@ -28,6 +28,7 @@ from mock_server.simulation.request_journal import Entry, Filter, Journal
 from mock_server.state import files as states
 from mock_server.state import scenarios
 from mock_server.state.memory import address
+from mock_server.web.threads import CONTROL_CALLS as MOST_WAITING
 
 if TYPE_CHECKING:
     from mock_server.web.app import MockCentral
@@ -36,8 +37,6 @@ PREFIX = "/__admin"
 RULE = "control"
 LONGEST_WAIT = 60.0
 """Seconds."""
-MOST_WAITING = 16
-"""Calls that may wait or stream at once: each of them holds a thread of the server."""
 _SECONDS_BETWEEN_BATCHES = 0.05
 """A stream that woke up for each request of a load test would slow the test down."""
 _SECONDS_ALIVE = 15.0

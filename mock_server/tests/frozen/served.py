@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from mock_server.serving.server import THREADS, free_port, running
+from mock_server.serving.server import free_port, running
+from mock_server.web import threads
 
 from .conversation import Group
 
@@ -70,7 +71,7 @@ def serve(port: int) -> None:
         interface=Interfaces.WSGI,
         http=HTTPModes.http1,
         workers=1,
-        blocking_threads=THREADS,
+        blocking_threads=threads.OWN,
         workers_kill_timeout=1,
         log_enabled=False,
     )
