@@ -5,6 +5,7 @@ import json
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote_to_bytes
 
 ZIPPED = gzip.compress(b'{"zipped":true}')
 
@@ -22,7 +23,9 @@ class Echo(BaseHTTPRequestHandler):
     def answer(self):
         body = b"".join(self.body()).decode("latin-1")
         told = {"method": self.command, "target": self.path, "headers": self.headers.items(), "body": body}
-        getattr(self, {"/v1/zip": "zipped", "/v1/slow": "slow", "/v1/cut": "cut"}.get(self.path, "echo"))(told)
+        special = {"/v1/zip": "zipped", "/v1/slow": "slow", "/v1/cut": "cut", "/v1/unchunked": "unchunked"}
+        special |= {"/v1/hang": "hang", "/v1/raw": "raw"}
+        getattr(self, special.get(self.path.partition("?")[0], "echo"))(told)
 
     def body(self):
         if self.headers.get("Transfer-Encoding") != "chunked":
@@ -68,6 +71,24 @@ class Echo(BaseHTTPRequestHandler):
             self.wfile.write(b"5\r\npiece\r\n")
             self.server.may_go_on.wait(20)
         self.wfile.write(b"0\r\n\r\n")
+
+    def unchunked(self, _told):
+        """A stream that ends with its connection."""
+        self.send_response(200)
+        self.send_header("Connection", "close")
+        self.end_headers()
+        for _ in range(2):
+            self.wfile.write(b"piece")
+            self.server.may_go_on.wait(20)
+
+    def hang(self, told):
+        self.server.may_go_on.wait(20)
+        self.echo(told)
+
+    def raw(self, _told):
+        """Answer what the query says, to the byte."""
+        self.wfile.write(unquote_to_bytes(self.path.partition("?")[2]))
+        self.wfile.flush()
 
     def cut(self, _told):
         self.send_response(200)

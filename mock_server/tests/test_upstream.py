@@ -1,5 +1,6 @@
 """What is not the mock's own, passed to another server."""
 
+import base64
 import http.client
 import json
 import re
@@ -9,6 +10,9 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote, urljoin, urlsplit
 
 import pytest
 import trustme
@@ -21,7 +25,9 @@ from mock_server.serving.server import ServeError, check_upstream, running
 from mock_server.settings import Settings
 from mock_server.tests.conftest import PATH, Api, ask, docker
 from mock_server.tests.echo import ZIPPED, address, echoing
+from mock_server.tests.hostile import get, send
 from mock_server.tests.test_cli import serving, url_in
+from mock_server.web import threads
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +141,113 @@ def test_a_redirect_is_the_client_s_matter_and_does_not_lead_past_the_mock(front
     assert (answer.status, answer.headers["location"]) == (302, location)
 
 
+def located(front, location):
+    raw = f"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: {location}\r\n\r\n"
+    answer = asked(front, "GET", f"/v1/raw?{quote(raw)}")
+    assert answer.status == 302, answer
+    return answer.headers["location"]
+
+
+@pytest.mark.parametrize(
+    ("location", "here"),
+    [
+        ("http://UP", "/"),
+        ("http://UP/", "/"),
+        ("http://UP?q=1", "/?q=1"),
+        ("http://UP/x?q#f", "/x?q#f"),
+        ("HTTP://UP/x", "/x"),
+        ("//UP/x", "/x"),
+        ("/x", "/x"),
+        ("x", "x"),
+        ("?q", "?q"),
+        ("http://UP//evil.example/", "/.//evil.example/"),
+        ("http://UP/\\evil.example/", "/./\\evil.example/"),
+        ("//UP//evil.example/", "/.//evil.example/"),
+        ("http://UP.evil.example/x", "http://UP.evil.example/x"),
+        ("http://UP@evil.example/x", "http://UP@evil.example/x"),
+        ("https://UP/x", "https://UP/x"),
+        ("//idp.example.com/x", "//idp.example.com/x"),
+        ("https://idp.example.com:99999/x", "https://idp.example.com:99999/x"),
+        ("http://[::1/x", "http://[::1/x"),
+    ],
+)
+def test_a_redirect_leads_where_the_upstream_meant(front, there, location, here):
+    up = address(there).removeprefix("http://")
+    found = located(front, location.replace("UP", up))
+    assert found == here.replace("UP", up)
+    if found.startswith("/") and location != "//idp.example.com/x":
+        assert urlsplit(urljoin("http://mock.example/start", found)).netloc == "mock.example"
+
+
+@pytest.mark.parametrize(
+    ("location", "here"),
+    [
+        ("http://UP/deep/x", "/x"),
+        ("/deep/x", "/x"),
+        ("/deep", "/"),
+        ("http://UP/deeper", "http://UP/deeper"),
+        ("/x", "/x"),
+    ],
+)
+def test_a_redirect_below_the_path_of_the_upstream_leads_here(there, location, here):
+    up = address(there).removeprefix("http://")
+    upstream = Api(upstream=f"{address(there)}/deep", fatal_answers=False).app.upstream
+    assert upstream._here(location.replace("UP", up)) == here.replace("UP", up)
+
+
+@pytest.mark.parametrize("interim", ["HTTP/1.1 102 Processing", "HTTP/1.1 103 Early Hints\r\nLink: </x>; rel=preload"])
+def test_interim_answers_are_read_past(front, interim):
+    raw = f"{interim}\r\n\r\n" * 2 + "HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}"
+    answer = asked(front, "GET", f"/v1/raw?{quote(raw)}")
+    assert (answer.status, answer.body) == (201, b"{}")
+
+
+def test_an_upstream_that_switches_protocols_is_a_502(front):
+    raw = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"
+    assert is_bad_gateway(asked(front, "GET", f"/v1/raw?{quote(raw)}"), "switches to another protocol")
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [("X: a\r\n b", "a b"), ("X: a\x00b\x1bc", "abc"), ("X: \tok", "ok")],
+    ids=["folded", "controls", "tab"],
+)
+def test_no_header_of_an_answer_is_a_500(front, header, value):
+    raw = f"HTTP/1.1 200 OK\r\n{header}\r\nX(y): z\r\nContent-Length: 0\r\n\r\n"
+    answer = asked(front, "GET", f"/v1/raw?{quote(raw)}")
+    assert answer.status == 200
+    assert answer.headers["x"] == value
+    assert "x(y)" not in answer.headers
+
+
+def test_a_length_beside_chunks_is_not_passed_back(front):
+    raw = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+    answer = asked(front, "GET", f"/v1/raw?{quote(raw)}")
+    assert (answer.status, answer.body) == (200, b"ok")
+    assert "content-length" not in answer.headers
+
+
+def test_headers_that_an_upstream_may_trust_are_not_passed_on():
+    """Granian takes X_Forwarded_For for X-Forwarded-For, so a client could get by a proxy that drops the latter."""
+    with echoing() as there, serving("--upstream", address(there)) as (_, banner):
+        connection = http.client.HTTPConnection(url_in(banner).removeprefix("http://"), timeout=10)
+        names = ["X_Forwarded_For", "X-Forwarded-Host", "X_Real_Ip", "Forwarded"]
+        connection.request("GET", "/v1/x", headers={**dict.fromkeys(names, "spoofed"), "X-Other": "kept"})
+        arrived = dict(json.load(connection.getresponse())["headers"])
+        connection.close()
+    assert "spoofed" not in arrived.values()
+    assert "kept" in arrived.values()
+
+
+def test_utf_8_in_headers_comes_back_as_it_was(there):
+    raw = quote("HTTP/1.1 200 OK\r\nX-Name: Zoë\r\nContent-Length: 0\r\n\r\n".encode())
+    with serving("--upstream", address(there)) as (_, banner):
+        connection = http.client.HTTPConnection(url_in(banner).removeprefix("http://"), timeout=10)
+        connection.request("GET", f"/v1/raw?{raw}")
+        assert connection.getresponse().headers["X-Name"].encode("latin-1").decode() == "Zoë"
+        connection.close()
+
+
 @given(st.binary(max_size=300))
 def test_any_body_arrives(front, raw):
     assert asked(front, "POST", "/v1/x", raw).json["body"] == raw.decode("latin-1")
@@ -166,6 +279,66 @@ def test_bodies_go_through_piece_by_piece(there):
         )
         assert json.load(connection.getresponse())["body"] == "one two"
         connection.close()
+
+
+def test_a_stream_that_has_no_chunks_is_passed_at_once(there):
+    with serving("--upstream", address(there)) as (_, banner):
+        connection = http.client.HTTPConnection(url_in(banner).removeprefix("http://"), timeout=10)
+        there.may_go_on.clear()
+        connection.request("GET", "/v1/unchunked")
+        answer = connection.getresponse()
+        assert answer.read(5) == b"piece"  # the second one is not even sent yet
+        there.may_go_on.set()
+        assert answer.read() == b"piece"
+        connection.close()
+
+
+def test_an_upstream_that_hangs_leaves_the_mock_s_own_calls_alone(there):
+    there.may_go_on.clear()
+    with serving("--upstream", address(there)) as (_, banner), ThreadPoolExecutor(80) as pool:
+        port = int(url_in(banner).rpartition(":")[2])
+        hanging = [pool.submit(send, port, get("/v1/hang"), wait=30) for _ in range(80)]
+        time.sleep(1.5)
+        began = time.monotonic()
+        for target in (PATH, "/__admin/health"):
+            assert send(port, get(target), wait=10).statuses == [200]
+        assert time.monotonic() - began < 3
+        there.may_go_on.set()
+        seen = Counter(tuple(each.result().statuses) for each in hanging)
+        assert seen[418,] >= threads.UPSTREAM
+        assert seen[418,] + seen[503,] == 80
+        assert send(port, get("/v1/x"), wait=10).statuses == [418]
+
+
+# -- proxies of the environment ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def proxy(monkeypatch):
+    """A server that is asked as a proxy is, and tells what reached it."""
+    with echoing() as server:
+        monkeypatch.setenv("http_proxy", address(server).replace("//", "//user:p%40ss@"))
+        yield server
+
+
+def test_a_proxy_of_the_environment_is_asked_for_the_whole_url(proxy):
+    told = asked(Api(upstream="http://central.invalid:8080/deep"), "GET", "/v1/a%20b?x").json
+    assert told["target"] == "http://central.invalid:8080/deep/v1/a%20b?x"
+    headers = {name.lower(): value for name, value in told["headers"]}
+    assert headers["host"] == "central.invalid:8080"
+    assert headers["proxy-authorization"] == "Basic " + base64.b64encode(b"user:p@ss").decode()
+
+
+@pytest.mark.usefixtures("proxy")
+def test_a_server_that_the_environment_excepts_is_asked_itself(there, monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    assert asked(Api(upstream=address(there)), "GET", "/v1/x").json["target"] == "/v1/x"
+
+
+def test_a_secure_upstream_is_reached_through_a_proxy_by_a_tunnel(monkeypatch, proxy):
+    monkeypatch.setenv("https_proxy", address(proxy))
+    answer = asked(Api(upstream="https://central.invalid"), "GET", "/v1/x")
+    assert is_bad_gateway(answer, "Tunnel connection failed: 418")
 
 
 def test_an_answer_that_breaks_off_is_told_in_the_log_and_is_not_whole(there):

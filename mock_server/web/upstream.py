@@ -1,26 +1,33 @@
-"""Passing on: what is not the mock's own goes to a real Central or another stub, as it came.
+"""Pass requests for everything that is not the mock's own to a real Central or another stub.
 
-Bodies go through piece by piece and as they are compressed. Redirects are the client's matter.
+Bodies go through piece by piece and stay compressed. The client follows redirects itself.
 """
 
 from __future__ import annotations
 
+import http.client
 import logging
+import re
 import time
+import urllib.request
 import uuid
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import urllib3
 from flask import Response, request
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, InsecureRequestWarning, SSLError
-from urllib3.util import SKIP_HEADER, Timeout
+from urllib3.util import SKIP_HEADER, Timeout, make_headers
 
 from mock_server.central.errors import Refusal
 from mock_server.settings import Settings
+from mock_server.web import threads
 
 if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
     from urllib3 import BaseHTTPResponse
 
 log = logging.getLogger("mock_central")
@@ -47,8 +54,46 @@ _HOP_BY_HOP = frozenset(
     )
 )
 """What concerns one connection only (RFC 9110, 7.6.1), as does what `Connection` names."""
+_FORWARDING = re.compile(r"forwarded|x-forwarded-.*|x-real-ip", re.IGNORECASE)
+"""What proxies tell servers that trust them. Granian takes `X_Forwarded_For` for one of them, so none is passed on."""
 
 _SAFE = "/:@!$&'()*+,;=-._~"
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FOLD = re.compile(r"[ \t]*\r?\n[ \t]*")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+class _Answer(http.client.HTTPResponse):
+    """An answer that is read past every interim one (1xx), not only past `100 Continue`."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        version, status, reason = super()._read_status()  # type: ignore[misc]
+        is_interim = 100 < status < 200 and status != 101
+        return version, 100 if is_interim else status, reason
+
+
+class _Connection(HTTPConnection):
+    response_class = _Answer
+
+
+class _SecureConnection(HTTPSConnection):
+    response_class = _Answer
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+class _Passed(Response):
+    """An answer whose headers go out as they came."""
+
+    def get_wsgi_headers(self, _environ: WSGIEnvironment) -> Any:
+        """Return the headers; werkzeug would write some of them anew, and fail on a `Location` that is no URL."""
+        return self.headers
 
 
 class Upstream:
@@ -60,17 +105,24 @@ class Upstream:
         self.ours = ours
         self.name = f"mock-central-{uuid.uuid4().hex}"
         """Ours in the header `Via`, by which a request that comes back is known."""
-        self._prefix = urlsplit(self.url).path
+        parts = urlsplit(self.url)
+        self._prefix = parts.path
+        self._origin = _origin(parts.scheme, parts.netloc)
+        self._places = threads.Places(threads.UPSTREAM)
         if settings.upstream_insecure:
             urllib3.disable_warnings(InsecureRequestWarning)  # it was asked for
-        trust = {
+        proxy = _proxy(parts.scheme, parts.netloc)
+        options: dict[str, Any] = {
+            "maxsize": _CONNECTIONS,
+            "timeout": TIMEOUT,
             "cert_reqs": "CERT_NONE" if settings.upstream_insecure else "CERT_REQUIRED",
             "ca_certs": str(settings.upstream_ca) if settings.upstream_ca else None,
         }
-        https = self.url.startswith("https:")
-        self._pool = urllib3.connection_from_url(
-            self.url, maxsize=_CONNECTIONS, timeout=TIMEOUT, **(trust if https else {})
-        )
+        manager = _manager(proxy, options) if proxy else urllib3.PoolManager(**options)
+        manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+        self._pool = manager.connection_from_url(self.url)
+        # A proxy is asked for the whole URL; through TLS it only hands on what is sent.
+        self._before_path = f"{parts.scheme}://{parts.netloc}" if proxy and parts.scheme == "http" else ""
 
     def is_ours(self, path: str) -> bool:
         """Return whether the mock answers this path itself."""
@@ -85,11 +137,27 @@ class Upstream:
         path = request.path
         if self.is_ours(path):
             return None
+        holder = object()
+        if not self._places.take(holder):
+            text = f"{self._places.most} requests wait for the upstream {self.url}, as many as may; the mock goes on"
+            raise Refusal("upstream", 503, 14, text)
+        try:
+            response = self._answer(path)
+        except BaseException:
+            self._places.release(holder)
+            raise
+        response.call_on_close(lambda: self._places.release(holder))
+        return response
+
+    def _answer(self, path: str) -> Response:
         started = time.perf_counter()
         try:
             answer = self._asked()
         except HTTPError as error:
-            raise self._unreachable(error) from None
+            raise self._unreachable(_reason(error), error) from None
+        if answer.status == 101:
+            answer.close()
+            raise self._unreachable("it switches to another protocol, which nobody asked for")
         milliseconds = (time.perf_counter() - started) * 1000
         access_log.info("%s %s %s %.1fms from %s", request.method, path, answer.status, milliseconds, self.url)
         return self._passed_back(answer)
@@ -106,11 +174,12 @@ class Upstream:
         has_body = request.content_length or "Transfer-Encoding" in request.headers
         return self._pool.urlopen(
             request.method,
-            target,
+            self._before_path + target,
             body=request.stream if has_body else None,
             headers=self._request_headers(),
             retries=False,
             redirect=False,
+            assert_same_host=not self._before_path,  # the connection is one to the proxy
             preload_content=False,
             decode_content=False,
         )
@@ -119,35 +188,86 @@ class Upstream:
         passed = {
             name: value
             for name, value in _end_to_end(request.headers.items())
-            if name.lower() not in ("host", "expect")
+            if name.lower() not in ("host", "expect") and not _FORWARDING.fullmatch(name)
         }
         passed.setdefault("User-Agent", SKIP_HEADER)  # rather none than one of ours
         passed["Via"] = ", ".join(filter(None, (request.headers.get("Via"), f"1.1 {self.name}")))
         return passed
 
     def _passed_back(self, answer: BaseHTTPResponse) -> Response:
-        response = Response(self._pieces(answer), f"{answer.status} {answer.reason or ''}".strip())
+        response = _Passed(self._pieces(answer), f"{answer.status} {answer.reason or ''}".strip())
         response.headers.clear()
         for name, value in _end_to_end(answer.headers.items()):
-            response.headers.add(name, self._here(value) if name.lower() == "location" else value)
+            if not _NAME.fullmatch(name) or (name.lower() == "content-length" and _is_chunked(answer)):
+                continue
+            text = _CONTROL.sub("", _FOLD.sub(" ", value))
+            response.headers.add(name, _encodable(self._here(text) if name.lower() == "location" else text))
         response.call_on_close(answer.close)
         return response
 
     def _here(self, location: str) -> str:
         """Make a redirect inside the upstream one inside this server, so that the client stays here."""
-        inside = location.removeprefix(self.url)
-        return inside if inside != location and inside.startswith("/") else location
+        try:
+            scheme, netloc, path, query, fragment = urlsplit(location)
+            is_there = _origin(scheme or self._origin[0], netloc) == self._origin if netloc else not scheme
+        except ValueError:  # it is no URL
+            return location
+        if not is_there or not (netloc or self._prefix) or not f"{path or '/'}/".startswith(f"{self._prefix}/"):
+            return location
+        rest = path[len(self._prefix) :] or "/"
+        # Two slashes, or what browsers take for them, would lead to another host.
+        return urlunsplit(("", "", f"/.{rest}" if rest[1:2] in ("/", "\\") else rest, query, fragment))
 
     def _pieces(self, answer: BaseHTTPResponse) -> Iterator[bytes]:
         try:
-            yield from answer.stream(_PIECE, decode_content=False)
+            while piece := answer.read1(_PIECE, decode_content=False):
+                yield piece
         except HTTPError as error:
             log.warning("the answer of the upstream %s broke off: %s", self.url, _reason(error))
             raise
 
-    def _unreachable(self, error: HTTPError) -> Refusal:
+    def _unreachable(self, reason: str, error: HTTPError | None = None) -> Refusal:
         hint = "; --upstream-ca trusts its certificate, --upstream-insecure any" if isinstance(error, SSLError) else ""
-        return Refusal("upstream", 502, 14, f"the upstream {self.url} does not answer: {_reason(error)}{hint}")
+        return Refusal("upstream", 502, 14, f"the upstream {self.url} does not answer: {reason}{hint}")
+
+
+def _origin(scheme: str, netloc: str) -> tuple[str, str, int | None]:
+    """Return scheme, host and port, however they are written.
+
+    Raises:
+        ValueError: the port is none.
+    """
+    parts = urlsplit(f"//{netloc}")
+    scheme = scheme.lower()
+    return scheme, (parts.hostname or "").rstrip("."), parts.port or {"http": 80, "https": 443}.get(scheme)
+
+
+def _proxy(scheme: str, netloc: str) -> str | None:
+    """Return the proxy for a server, from `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`."""
+    found = urllib.request.getproxies()
+    proxy = found.get(scheme) or found.get("all")
+    if not proxy or urllib.request.proxy_bypass(netloc):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _manager(proxy: str, options: dict[str, Any]) -> urllib3.ProxyManager:
+    parts = urlsplit(proxy)
+    credentials = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}" if parts.username else None
+    address = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    headers = make_headers(proxy_basic_auth=credentials) if credentials else None
+    return urllib3.ProxyManager(address, proxy_headers=headers, **options)
+
+
+def _is_chunked(answer: BaseHTTPResponse) -> bool:
+    return bool(getattr(answer, "chunked", False))
+
+
+def _encodable(value: str) -> str:
+    """Write the bytes of a header as the server expects them: granian as UTF-8, any other as latin-1."""
+    if value.isascii() or request.environ.get("SERVER_SOFTWARE") != "Granian":
+        return value
+    return value.encode("latin-1").decode("utf-8", "replace")
 
 
 def _end_to_end(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
