@@ -84,14 +84,35 @@ class Settings:
             _check_origin(self.cors)
         if not self.sandbox_ttl > 0:  # a NaN is not, either
             raise ValueError(f"sandbox_ttl: {self.sandbox_ttl} is not a time above 0")
-        if self.ui is not None and not (self.ui / "index.html").is_file():
-            raise ValueError(f"ui: {self.ui} has no index.html; give the folder of a production build of the UI")
+        if self.ui is not None:
+            _check_build(self.ui)
         if self.upstream is not None:
             _check_address("upstream", self.upstream)
         elif self.upstream_ca is not None or self.upstream_insecure:
             raise ValueError("upstream: there is none whose certificate could be trusted; give its URL")
         if self.upstream_ca is not None:
             _check_certificates("upstream_ca", self.upstream_ca)
+
+
+_SCRIPT = re.compile(r"""<script\b[^>]*\bsrc\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
+_SOURCE = (".ts", ".tsx", ".jsx", ".mts")
+
+
+def _check_build(folder: Path) -> None:
+    """Raise ValueError if a folder holds no production build of a UI."""
+    advice = "give the folder of a production build of the UI (`npm run build` makes one)"
+    page = folder / "index.html"
+    if not page.is_file():
+        raise ValueError(f"ui: {folder} has no index.html; {advice}")
+    text = page.read_text("utf-8", "replace")
+    if "%PUBLIC_URL%" in text:
+        raise ValueError(f"ui: {page} is a template (it says %PUBLIC_URL%); {advice}")
+    for script in _SCRIPT.findall(text):
+        path = script.partition("?")[0]
+        if path.endswith(_SOURCE):
+            raise ValueError(f"ui: {page} loads {script}, which is source code; {advice}")
+        if "//" not in path and not (folder / path.lstrip("/")).is_file():
+            raise ValueError(f"ui: {page} loads {script}, which is not in the folder; {advice}")
 
 
 def _check_store(settings: Settings) -> None:

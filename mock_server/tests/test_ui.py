@@ -107,3 +107,57 @@ def test_a_folder_that_is_no_build_is_told_at_the_start(tmp_path):
     result = CliRunner().invoke(main, ["serve", "--ui", str(tmp_path)])
     assert result.exit_code == 2
     assert f"{tmp_path} has no index.html" in result.output.splitlines()[-1]
+
+
+SOURCES = {
+    "vite": '<script type="module" src="/src/index.tsx"></script>',
+    "template": '<link href="%PUBLIC_URL%/favicon.ico">',
+    "a script that is not there": "<script defer src=static/index-a1B2c3D4.js></script>",
+}
+
+
+@pytest.mark.parametrize("page", SOURCES.values(), ids=SOURCES.keys())
+def test_a_folder_of_sources_is_refused_with_the_reason(tmp_path, page):
+    (tmp_path / "index.html").write_text(page)
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "index.tsx").write_text("source")
+    with pytest.raises(ValueError, match=r"(is a template|is source code|is not in the folder).*production build"):
+        Settings(ui=tmp_path)
+
+
+def test_a_build_is_taken(tmp_path):
+    (tmp_path / "static").mkdir()
+    (tmp_path / "static" / "index-a1B2c3D4.js").write_text("x")
+    (tmp_path / "index.html").write_text(
+        '<script type="module" crossorigin src="/static/index-a1B2c3D4.js"></script><script>inline</script>'
+        '<script src="https://cdn.example/x.js"></script>'
+    )
+    assert Settings(ui=tmp_path).ui == tmp_path
+
+
+@pytest.mark.parametrize("path", ["/" + "a" * 300, "/static/" + "a" * 300, "/" + "a/" * 3000, "/a%00b"])
+def test_a_path_that_can_be_no_file_is_a_page_or_not_found(build, path):
+    answer = ask(Api(ui=build, fatal_answers=False).app, "GET", path)
+    assert answer.status == (404 if path.startswith("/static") else 200)
+
+
+def test_links_lead_nowhere_outside_and_hidden_files_stay_hidden(tmp_path):
+    outside, folder = tmp_path / "outside", tmp_path / "build"
+    (outside / "deep").mkdir(parents=True)
+    folder.mkdir()
+    (outside / "secret.txt").write_bytes(SECRET)
+    (outside / "deep" / "secret.txt").write_bytes(SECRET)
+    (folder / "index.html").write_bytes(PAGE)
+    (folder / ".env").write_bytes(SECRET)
+    (folder / ".well-known").mkdir()
+    (folder / ".well-known" / "x").write_bytes(b"public")
+    (folder / "file.txt").symlink_to(outside / "secret.txt")
+    (folder / "folder").symlink_to(outside / "deep")
+    (folder / "inside.html").symlink_to(folder / "index.html")
+    (tmp_path / "link").symlink_to(folder)
+    for ui in (folder, tmp_path / "link"):
+        app = Api(ui=ui).app
+        for path in ("/file.txt", "/folder/secret.txt", "/.env", "/folder/../file.txt"):
+            assert ask(app, "GET", path).body != SECRET
+        assert ask(app, "GET", "/inside.html").body == PAGE
+        assert ask(app, "GET", "/.well-known/x").body == b"public"

@@ -1,4 +1,7 @@
-"""Log lines of a server: written together, because each write makes the other threads wait."""
+"""Log lines of a server: one line each whatever a client or an upstream sent, and written together.
+
+Each write makes the other threads wait, so lines wait for each other instead.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ class Line(NamedTuple):
         return cls(method, path, status, rule, seconds, violations, fault, sandbox.name if sandbox else "")
 
     def __str__(self) -> str:
-        text = f"{self.method} {_plain(self.path)} {self.status}"
+        text = f"{_plain(self.method)} {_plain(self.path)} {self.status}"
         if self.seconds is not None:
             text += f" {self.seconds * 1000:.1f}ms"
         if self.sandbox:
@@ -61,7 +64,7 @@ class Line(NamedTuple):
             text += f" rule={self.rule}"
         if self.violations:
             text += f" contract: {'; '.join(map(str, self.violations))}"
-        return text
+        return one_line(text)
 
     def json(self) -> dict[str, Any]:
         """Return the fields that are set."""
@@ -77,19 +80,60 @@ def _plain(path: str) -> str:
     return path if path.isprintable() else "".join(each if each.isprintable() else "?" for each in path)
 
 
+def one_line(text: str) -> str:
+    """Write line ends, escapes and other characters that nobody sees as Python does."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+class _OneLine(logging.Filter):
+    """Keeps what a record says on one line, whoever handles the record."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass."""
+        if not _is_access(record):
+            record.msg, record.args = one_line(record.getMessage()), ()
+        return True
+
+
+def _is_access(record: logging.LogRecord) -> bool:
+    return isinstance(record.args, tuple) and bool(record.args) and isinstance(record.args[0], Line)
+
+
+for _name in ("mock_central", "mock_central.access"):
+    logging.getLogger(_name).addFilter(_OneLine())
+
+
+class _Text(logging.Formatter):
+    """One line, and a traceback whose lines cannot be taken for others."""
+
+    def __init__(self) -> None:
+        super().__init__(FORMAT)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (the name is that of `logging`)
+        """Write the line; other libraries log what they were sent, too."""
+        return one_line(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        """Write a traceback, each line with a bar before it."""
+        return "\n".join(f"  | {one_line(line)}" for line in super().formatException(ei).split("\n"))
+
+
 class _Json(logging.Formatter):
     """One JSON object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         found: dict[str, Any] = {"time": moment.replace("+00:00", "Z"), "level": record.levelname.lower()}
-        if isinstance(record.args, tuple) and record.args and isinstance(record.args[0], Line):
-            found |= record.args[0].json()
+        if _is_access(record):
+            found |= record.args[0].json()  # type: ignore[index, union-attr]
         else:
             found["message"] = record.getMessage()
         if record.exc_info:
             found["error"] = self.formatException(record.exc_info)
-        return json.dumps(found, ensure_ascii=False)
+        text = json.dumps(found, ensure_ascii=False)
+        return text if text.isprintable() else json.dumps(found)
 
 
 class _Together(logging.handlers.MemoryHandler):
@@ -122,5 +166,5 @@ class _Together(logging.handlers.MemoryHandler):
 def configure(level: str, form: str = FORMATS[0]) -> None:
     """Log to standard error from this level (a name of `logging`'s, in either case), in one of `FORMATS`."""
     together = _Together()
-    together.setFormatter(_Json() if form == "json" else logging.Formatter(FORMAT))
+    together.setFormatter(_Json() if form == "json" else _Text())
     logging.basicConfig(level=level.upper(), handlers=[together])

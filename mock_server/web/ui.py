@@ -35,9 +35,15 @@ class Ui:
         return None if first == _ASSETS else self._page()
 
     def _holds(self, path: str) -> bool:
-        """Return whether it is a file of the folder; nothing outside of it ever is."""
+        """Return whether it is a file of the folder. What a link leads to outside is not, nor is a hidden file."""
         inside = safe_join(str(self.folder), path)
-        return inside is not None and Path(inside).is_file()
+        if inside is None or any(each.startswith(".") for each in path.split("/") if each != ".well-known"):
+            return False
+        try:
+            file = Path(inside).resolve()
+            return file.is_relative_to(self.folder) and file.is_file()
+        except (OSError, ValueError):  # a name that is too long, or has a NUL, is none of a file
+            return False
 
     def _page(self) -> Response:
         page = self._file("index.html", None)
