@@ -11,6 +11,7 @@ from mock_server.central.auth import Credentials
 from mock_server.central.registry_tests import DEFAULT_RULES, RegistryTestRule
 from mock_server.contract.tables import VERSIONS
 from mock_server.simulation.faults import Fault
+from mock_server.simulation.redaction import without_userinfo
 from mock_server.state import scenarios
 from mock_server.state.memory import MEMORY
 
@@ -151,7 +152,7 @@ def _check_origin(origin: str) -> None:
     whole = f"{parts.scheme}://{parts.netloc}".lower() if usable else ""
     if not usable or whole != origin:
         hint = f"give {whole}" if usable else "give one such as http://localhost:5173, or * for any"
-        raise ValueError(f"cors: {origin!r} is not an origin as browsers send it; {hint}")
+        raise ValueError(f"cors: {without_userinfo(origin)!r} is not an origin as browsers send it; {hint}")
 
 
 def _check_address(name: str, url: str) -> None:
@@ -161,7 +162,9 @@ def _check_address(name: str, url: str) -> None:
     except ValueError:
         usable = False
     if not usable:
-        raise ValueError(f"{name}: {url!r} is not the URL of a server; give one such as https://central.example.com")
+        raise ValueError(
+            f"{name}: {without_userinfo(url)!r} is not the URL of a server; give one such as https://central.example.com"
+        )
     if parts.username is not None or parts.query or parts.fragment:
         raise ValueError(f"{name}: the URL has credentials, a query or a fragment; clients send their own credentials")
 

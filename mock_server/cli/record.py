@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import ssl
 import urllib.error
@@ -15,6 +16,7 @@ from mock_server.central import protojson
 from mock_server.central.clients import Clients
 from mock_server.contract.tables import MASK, Contract, Message
 from mock_server.contract.validator import Validator
+from mock_server.simulation.redaction import without_userinfo
 from mock_server.state import files as states
 
 PATH = "/v1/imageintegrations"
@@ -36,9 +38,13 @@ def fetched(url: str, *, token: str = "", ca: Path | None = None, insecure: bool
     Raises:
         RecordError: it does not answer, or not with a list.
     """
+    shown = without_userinfo(url)
     if not url.startswith(("http://", "https://")):
-        raise RecordError(f"{url}: is no URL of a Central, such as https://central.example.com")
-    request = urllib.request.Request(url.rstrip("/") + PATH)  # noqa: S310 (http or https, as seen above)
+        raise RecordError(f"{shown}: is no URL of a Central, such as https://central.example.com")
+    try:
+        request = urllib.request.Request(url.rstrip("/") + PATH)  # noqa: S310 (http or https, as seen above)
+    except ValueError:
+        raise RecordError(f"{shown}: is no URL of a Central, such as https://central.example.com") from None
     if token:
         request.add_header("Authorization", f"Bearer {token}")
     try:
@@ -54,13 +60,15 @@ def fetched(url: str, *, token: str = "", ca: Path | None = None, insecure: bool
             found = json.load(answer)
     except urllib.error.HTTPError as error:
         error.close()
-        raise RecordError(f"{url}: answered {error.code}{_hint(error.code)}") from None
-    except (urllib.error.URLError, OSError) as error:
-        raise RecordError(f"{url}: {getattr(error, 'reason', None) or error}") from None
-    except ValueError:
-        raise RecordError(f"{url}: did not answer JSON; is it a Central?") from None
+        raise RecordError(f"{shown}: answered {error.code}{_hint(error.code)}") from None
+    except http.client.InvalidURL:  # its text is a part of the URL
+        raise RecordError(f"{shown}: is no URL of a Central, such as https://central.example.com") from None
+    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+        raise RecordError(f"{shown}: {getattr(error, 'reason', None) or error}") from None
+    except (ValueError, RecursionError):
+        raise RecordError(f"{shown}: did not answer JSON; is it a Central?") from None
     if not isinstance(found, dict) or not isinstance(found.get("integrations"), list):
-        raise RecordError(f"{url}: did not answer a list of integrations; is it a Central?")
+        raise RecordError(f"{shown}: did not answer a list of integrations; is it a Central?")
     return found["integrations"]
 
 

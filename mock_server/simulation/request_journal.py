@@ -6,12 +6,11 @@ Requests are kept as they came and made readable only when somebody looks, so th
 from __future__ import annotations
 
 import gzip
-import json
 import re
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -19,11 +18,18 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 from mock_server.contract.tables import MASK
+from mock_server.simulation.redaction import Redaction, omitted, read
 
 LONGEST_BODY = 16 * 1024
 """Bytes up to which a body is kept; of a longer one only the size is told."""
 
-_SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie")
+LONGEST_HEAD = 16 * 1024
+"""Characters of path, query and headers up to which they are kept; of longer ones the sizes are told."""
+MOST_BYTES = 32 * 1024 * 1024
+"""Of all requests together; the oldest make room for new ones."""
+_OVERHEAD = 1024
+"""Bytes of an entry, roughly, beside what was sent and answered."""
+
 _BEFORE_HEADERS = ("wsgi.input", "REQUEST_METHOD")
 """One of these precedes the headers in the environment of every server."""
 _GZIP = b"\x1f\x8b"
@@ -67,16 +73,9 @@ class Entry(NamedTuple):
 def _read(body: bytes | None) -> tuple[Any, bool]:
     """Read a body that is one JSON value; tell whether it is."""
     try:
-        return json.loads(body or b"", object_pairs_hook=_unique), True
+        return read(body or b""), True
     except (ValueError, RecursionError):
         return None, False
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key stands twice: one of its values would be neither shown nor masked")
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +117,15 @@ class Journal:
 
     def __init__(self, size: int, credential_names: Collection[str], *, texts_show_credentials: bool = False) -> None:
         """`texts_show_credentials`: refusals may show what was sent, as deployed Central's do."""
-        self._entries: deque[tuple[Any, ...]] = deque(maxlen=size)
+        self._size = size
+        self._entries: deque[tuple[Any, ...]] = deque()
+        self._weights: deque[int] = deque()
+        """The bytes of each entry."""
+        self._weight = 0
         self.last = 0
         """The number of the last request that was kept."""
         self._lock = threading.Lock()
-        self._names = credential_names
+        self._redaction = Redaction(credential_names)
         self._texts_show_credentials = texts_show_credentials
         self._arrived = threading.Condition()
         self._waiting = 0
@@ -136,6 +139,12 @@ class Journal:
             operation, body, violations = getattr(environ.get("werkzeug.request"), "endpoint", None) or "", b"", ()
         size, answer_size = len(body), len(answer)
         headers = _headers(environ)
+        path, query = environ["PATH_INFO"], environ["QUERY_STRING"]
+        head = len(path) + len(query) + sum(map(len, headers))
+        if head > LONGEST_HEAD:
+            path, query, headers = _shortened(path), _shortened(query), _without_values(headers)
+            head = LONGEST_HEAD
+        weight = _OVERHEAD + head + min(size, LONGEST_BODY) + min(answer_size, LONGEST_BODY)
         with self._lock:  # who follows by number would miss one that comes after the next
             self.last += 1
             # A plain tuple of texts and numbers: the garbage collector soon leaves it alone.
@@ -145,8 +154,8 @@ class Journal:
                     time.time(),
                     seconds,
                     environ["REQUEST_METHOD"],
-                    environ["PATH_INFO"],
-                    environ["QUERY_STRING"],
+                    path,
+                    query,
                     operation,
                     headers,
                     body if size <= LONGEST_BODY else None,
@@ -159,13 +168,21 @@ class Journal:
                     answer_size,
                 )
             )
+            self._weights.append(weight)
+            self._weight += weight
+            while len(self._entries) > self._size or self._weight > MOST_BYTES:
+                self._entries.popleft()
+                self._weight -= self._weights.popleft()
         if self._waiting:
             with self._arrived:
                 self._arrived.notify_all()
 
     def clear(self) -> None:
         """Forget every request; numbers go on, so that `since` stays true."""
-        self._entries.clear()
+        with self._lock:
+            self._entries.clear()
+            self._weights.clear()
+            self._weight = 0
 
     def found(self, wanted: Filter | None = None) -> list[Entry]:
         """List the requests that match, oldest first."""
@@ -185,28 +202,36 @@ class Journal:
                 self._waiting -= 1
 
     def shown(self, entry: Entry) -> dict[str, Any]:
-        """Make a request readable, credentials masked."""
-        secrets: list[str] = []
+        """Make a request readable, credentials hidden."""
+        shown = self._redaction
         sent, readable = _read(entry.body)
-        body = self._masked(sent, secrets) if readable else _omitted(entry.size)
         return {
             "number": entry.number,
             "time": datetime.fromtimestamp(entry.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "method": entry.method,
-            "path": entry.path,
-            "query": self._masked_query(entry.query),
+            "path": shown.text(entry.path),
+            "query": shown.query(entry.query),
             "operation": entry.operation,
-            "headers": dict(map(_shown_header, entry.headers[::2], entry.headers[1::2])),
-            "body": body,
+            "headers": {
+                (plain := _plain_name(name)): shown.header(plain, value)
+                for name, value in zip(entry.headers[::2], entry.headers[1::2], strict=True)
+            },
+            "body": self._shown_value(sent, entry.size) if readable else _omitted(entry.size),
             "status": entry.status,
             "rule": entry.rule,
-            "warnings": [str(each) for each in entry.violations],
+            "warnings": [shown.text(str(each)) for each in entry.violations],
             "fault": entry.fault,
             "ms": round(entry.seconds * 1000, 2),
-            "answer": self._shown_answer(entry, secrets, readable=readable or not entry.size),
+            "answer": self._shown_answer(entry, readable=readable or not entry.size),
         }
 
-    def _shown_answer(self, entry: Entry, secrets: Iterable[str], *, readable: bool) -> Any:
+    def _shown_value(self, value: Any, size: int) -> Any:
+        try:
+            return self._redaction.value(value)
+        except RecursionError:
+            return _omitted(size)
+
+    def _shown_answer(self, entry: Entry, *, readable: bool) -> Any:
         answer = entry.answer
         if answer is not None and answer.startswith(_GZIP):
             answer = gzip.decompress(answer)
@@ -214,34 +239,14 @@ class Journal:
         if not is_json:
             return _omitted(entry.answer_size)
         if not isinstance(value, dict) or entry.status < 400:
-            return self._masked(value, [])
+            return self._shown_value(value, entry.answer_size)
         hidden = self._texts_show_credentials and not readable
         return {
-            key: (MASK if hidden else _without(text, secrets)) if key in ("message", "error") else text
+            key: (MASK if hidden else self._redaction.message(text))
+            if key in ("message", "error") and isinstance(text, str)
+            else self._shown_value(text, entry.answer_size)
             for key, text in value.items()
         }
-
-    def _masked(self, value: Any, secrets: list[str]) -> Any:
-        """Copy a JSON value with the mask for each credential, wherever it stands; `secrets` takes their texts."""
-        if isinstance(value, list):
-            return [self._masked(each, secrets) for each in value]
-        if not isinstance(value, dict):
-            return value
-        masked = {}
-        for key, each in value.items():
-            if key.lower() not in self._names or each in ("", None):
-                masked[key] = self._masked(each, secrets)
-            else:
-                masked[key] = MASK
-                secrets.append(each if isinstance(each, str) else json.dumps(each))
-        return masked
-
-    def _masked_query(self, query: str) -> str:
-        parts = (part.partition("=") for part in query.split("&"))
-        return "&".join(
-            f"{key}={MASK}" if equals and key.lower() in self._names else key + equals + value
-            for key, equals, value in parts
-        )
 
 
 def _headers(environ: dict[str, Any]) -> tuple[str, ...]:
@@ -256,20 +261,20 @@ def _headers(environ: dict[str, Any]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _shown_header(name: str, value: str) -> tuple[str, str]:
-    plain = name.removeprefix("HTTP_").replace("_", "-").lower()
-    if plain not in _SECRET_HEADERS:
-        return plain, value
-    scheme, blank, _ = value.partition(" ")
-    return plain, f"{scheme} {MASK}" if blank else MASK
+def _plain_name(name: str) -> str:
+    return name.removeprefix("HTTP_").replace("_", "-").lower()
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_HEAD // 4 else f"({len(text)} characters, not shown)"
+
+
+def _without_values(headers: tuple[str, ...]) -> tuple[str, ...]:
+    """Keep the names of headers that are too long together, as many as there is room for."""
+    names = [name for name in headers[::2] if len(name) <= 100][: LONGEST_HEAD // 200]
+    return tuple(text for name in names for text in (name, "(not shown)"))
 
 
 def _omitted(size: int) -> str | None:
-    """Say that a body is not shown: what cannot be read cannot be masked either."""
-    return f"({size} bytes, not shown)" if size else None
-
-
-def _without(text: Any, secrets: Iterable[str]) -> Any:
-    for secret in secrets:
-        text = text.replace(secret, MASK) if isinstance(text, str) else text
-    return text
+    """Say that a body is not shown, if there is one."""
+    return omitted(size) if size else None

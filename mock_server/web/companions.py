@@ -21,9 +21,12 @@ from mock_server.central.errors import INVALID, MISSING, Refusal
 from mock_server.contract.tables import Field, Message
 from mock_server.golang.text import quote
 from mock_server.sandboxes.central import Central
-from mock_server.web import crash_report
+from mock_server.simulation.redaction import Redaction
 
 log = logging.getLogger("mock_central")
+
+LONGEST_REPORT = 4000
+"""Characters of a crash report that the log shows."""
 
 ANYONE = "anyone"
 KNOWN = "a known caller"
@@ -332,7 +335,8 @@ def cluster_health(_central: Central, visit: Visit) -> Any:
 @companion("POST /api/logimbue", "UI: when it crashed", KNOWN, status=202)
 def log_report(central: Central, visit: Visit) -> None:
     """Nothing; the report goes to the log, cut short and without credentials."""
-    log.warning("the UI reports: %s", crash_report.loggable(central.contract, visit.body))
+    text = Redaction(central.contract.credential_names).text(visit.body.decode("utf-8", "replace"))
+    log.warning("the UI reports: %s", text[:LONGEST_REPORT])
 
 
 _SCANNER_FLAGS = {

@@ -1,0 +1,152 @@
+"""What is shown of requests and answers, without credentials.
+
+A value is hidden for its place, never for its text: for the key that it has in JSON, in a query or in a form, for the
+header that it is, for standing before the host of a URL. So a short password neither shows through nor changes a text
+that happens to contain it. JSON inside of a text is looked into, however deep.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection
+from typing import Any
+from urllib.parse import quote_plus, unquote_plus
+
+from mock_server.contract.tables import MASK
+
+_SECRET_HEADER = re.compile(
+    r"(?:.*-)?(?:api-?key|key|(?:\w*)token|auth|auth\w*ation|secret|passw(?:or)?d|credentials?|cookie2?|session|"
+    r"signature|assertion|jwt)(?:-.*)?"
+)
+_ALSO_SECRET = (
+    "token",
+    "access_token",
+    "accesstoken",
+    "external_token",
+    "externaltoken",
+    "authorization",
+    "secret",
+    "client_secret",
+    "private_key",
+)
+"""Keys beside those of the contract: what the web UI, clients and Google's accounts hold."""
+_USERINFO = re.compile(r"""(?<=//)(?:[^\s/?#"'<>]*|[^\s/@:]+:(?!\d+(?:/|$))[^\s@]*)@""")
+_SCHEME = re.compile(r"""\b(bearer|basic)\s+(?=[^\s"']*\d)[^\s"'\\,;]+""", re.IGNORECASE)
+"""A digit tells a token from a word."""
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_SEPARATORS = re.compile(r"[.\[\]]")
+
+
+def without_userinfo(url: str) -> str:
+    """Hide what stands before the host of a URL, even of one that cannot be parsed."""
+    before, at, after = url.rpartition("@")
+    if not at:
+        return url
+    scheme, slashes, _ = before.partition("//")
+    return f"{scheme if slashes else ''}{slashes}{MASK}@{after}"
+
+
+class Redaction:
+    """Hides what stands under the names of credentials."""
+
+    def __init__(self, credential_names: Collection[str]) -> None:
+        self._names = {*credential_names, *_ALSO_SECRET}
+        names = "|".join(sorted(map(re.escape, self._names), key=len, reverse=True))
+        self._pairs = re.compile(rf"""(\b(?:{names})=)[^&"'\\\s]+""", re.IGNORECASE)
+        self._keys = re.compile(rf"""^\s*[{{\[].*["']\s*:|(?:{names})\s*\\*["']\s*:""", re.IGNORECASE | re.DOTALL)
+        self._wrong_values = re.compile(rf"(\bfield (?:{names}): ).*", re.IGNORECASE | re.DOTALL)
+
+    def is_secret(self, key: str) -> bool:
+        """Return whether a key names a credential, perhaps at the end of a path, such as ``docker.password``."""
+        parts = (part.strip().lower() for part in _SEPARATORS.split(key))
+        return any(part in self._names or ("-" in part and _SECRET_HEADER.fullmatch(part)) for part in parts)
+
+    def value(self, value: Any) -> Any:
+        """Copy a JSON value without the credentials in it.
+
+        Raises:
+            RecursionError: it nests too deep.
+        """
+        if isinstance(value, list):
+            return [self.value(each) for each in value]
+        if isinstance(value, dict):
+            return {
+                self.text(key): MASK if self.is_secret(key) and each not in ("", None) else self.value(each)
+                for key, each in value.items()
+            }
+        return self.text(value) if isinstance(value, str) else value
+
+    def text(self, text: str) -> str:
+        """Copy a text without the credentials in it: those of URLs, of headers and of JSON that it is."""
+        if text.lstrip()[:1] in ("{", "[", '"'):
+            try:
+                value = read(text)
+                hidden = self.value(value)
+            except ValueError:
+                pass
+            except RecursionError:
+                return omitted(len(text))
+            else:
+                return text if hidden == value else json.dumps(hidden, ensure_ascii=False)
+        if ":" in text and self._keys.search(text):
+            return omitted(len(text))
+        if "//" in text:
+            text = _USERINFO.sub(f"{MASK}@", text)
+        if "=" in text:
+            text = self._pairs.sub(rf"\1{MASK}", text)
+        return _SCHEME.sub(rf"\1 {MASK}", text)
+
+    def message(self, text: str) -> str:
+        """Copy the text of a refusal, which may quote a value of the wrong type, or text that is JSON."""
+        text = self._wrong_values.sub(rf"\1{MASK}", text)
+        return self.text(_STRING.sub(self._quoted, text))
+
+    def _quoted(self, found: re.Match[str]) -> str:
+        try:
+            text = json.loads(found[0])
+        except ValueError:
+            return found[0]
+        shown = self.text(text)
+        return found[0] if shown == text else json.dumps(shown, ensure_ascii=False)
+
+    def query(self, query: str) -> str:
+        """Copy a query without the credentials in it, however their keys are encoded."""
+        return "&".join(self._parameter(part) for part in query.split("&"))
+
+    def _parameter(self, part: str) -> str:
+        key, equals, value = part.partition("=")
+        if equals and value and self.is_secret(unquote_plus(key)):
+            return f"{key}={MASK}"
+        plain = unquote_plus(value)
+        shown = self.text(plain)
+        return part if shown == plain else f"{key}={quote_plus(shown, safe='*/:@')}"
+
+    def header(self, name: str, value: str) -> str:
+        """Return the value of a header, of which only the scheme is shown if it lets somebody in."""
+        if not _SECRET_HEADER.fullmatch(name):
+            return self.text(value)
+        scheme, blank, _ = value.partition(" ")
+        return f"{scheme} {MASK}" if blank and "auth" in name else MASK
+
+
+def read(text: str | bytes) -> Any:
+    """Read JSON that has every key once.
+
+    Raises:
+        ValueError: it is none.
+        RecursionError: it nests too deep.
+    """
+    return json.loads(text, object_pairs_hook=_unique)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice: one of its values would be neither shown nor hidden")
+    return found
+
+
+def omitted(size: int) -> str:
+    """Say that something is not shown: what cannot be read cannot be hidden either."""
+    return f"({size} bytes, not shown)"
