@@ -40,12 +40,9 @@ LONGEST_DELAY = 300.0
 _GRPC_CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 6, 412: 9, 429: 8, 499: 1, 500: 13, 501: 12, 503: 14, 504: 4}
 _UNKNOWN = 2
 
-_NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
-
-
-def _lognormal(median: str, sigma: str) -> float:
-    return float(median) * random.lognormvariate(0, float(sigma))
-
+_NUMBER = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
+LARGEST_SIGMA = 20.0
+"""Of a log-normal delay; e to this power is a billion years already."""
 
 _DISTRIBUTIONS: Mapping[str, Callable[..., float]] = {
     _NUMBER: float,
@@ -129,6 +126,8 @@ def drawn(delay: str) -> float:
 def _distribution(delay: str) -> Callable[[], float]:
     for pattern, draw in _DISTRIBUTIONS.items():
         if found := re.fullmatch(pattern, delay):
+            if delay.startswith("lognormal") and float(found[2]) > LARGEST_SIGMA:
+                raise FaultError(f"delay={delay}: the SIGMA {found[2]} is above {LARGEST_SIGMA:g}")
             return partial(draw, *found.groups())
     raise FaultError(f"delay={delay}: is not {DELAYS}")
 

@@ -75,9 +75,30 @@ def _parsed(path: Path, text: str) -> Any:
             place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
             raise StateError(f"{place}{getattr(error, 'problem', None) or 'is not YAML'}") from None
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except json.JSONDecodeError as error:
         raise StateError(f"line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except RecursionError:
+        raise StateError("nests too deep") from None
+    check_text(value)
+    return value
+
+
+def check_text(value: Any, place: str = "$") -> None:
+    """Raise StateError if a text in a JSON value has half of a surrogate pair: it can be written nowhere."""
+    if isinstance(value, str) and not _can_be_written(value):
+        raise StateError(f"{place}: has half of a surrogate pair (\\ud800 to \\udfff)")
+    if isinstance(value, list):
+        for number, each in enumerate(value):
+            check_text(each, f"{place}[{number}]")
+    if isinstance(value, dict):
+        for key, each in value.items():
+            check_text(key, f"{place}, a key")
+            check_text(each, f"{place}.{key}")
+
+
+def _can_be_written(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= each <= "\udfff" for each in text)
 
 
 def checked(value: Any, contract: Contract, validator: Validator) -> list[Integration]:

@@ -114,6 +114,26 @@ def test_a_fault_that_makes_no_sense_is_refused(api, path, body, named):
     assert named in answer.message
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "place"),
+    [
+        ("POST", "/faults", b'{"\\ud800":1}', "$, a key"),
+        ("POST", "/faults", b'{"code":503,"name":"\\udc00"}', "$.name"),
+        ("PUT", "/state", b'{"format":"\\udc00"}', "$.format"),
+        ("PUT", "/registry-tests", b'{"rules":[{"host":"\\ud83d","outcome":"pass"}]}', "$.rules[0].host"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_half_of_a_surrogate_pair_is_refused_with_its_place(method, path, body, place):
+    api = Api(fatal_answers=False)
+    answer = control(api, method, path, body)
+    assert (answer.status, answer.rule) == (400, "control")
+    assert answer.message.startswith(f"{place}: has half of a surrogate pair")
+    assert control(api, "GET", "/faults").json == {"faults": []}
+    whole = control(api, "POST", "/faults", b'{"code":503,"name":"\\ud83d\\ude00"}')
+    assert whole.json["name"] == "\U0001f600"
+
+
 def test_mutants_are_planted_and_taken_out_and_the_state_stays(api):
     api.create(docker(name="mine"))
     assert control(api, "PUT", "/mutants", {"mutants": ["name-unique"]}).json == {"mutants": ["name-unique"]}

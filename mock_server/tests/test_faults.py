@@ -125,6 +125,20 @@ def test_what_is_no_delay_is_told_with_what_would_be_one(delay):
         drawn(delay)
 
 
+@pytest.mark.parametrize(
+    "delay", ["lognormal(1,99999)", f"0..{'9' * 400}", "9" * 400, f"normal(1,0.{'1' * 400})"], ids=range(4)
+)
+def test_a_number_that_is_too_large_is_refused_by_name(api, delay):
+    answer = preferring(api, f'delay="{delay}"')
+    assert (answer.status, answer.rule) == (400, "prefer")
+    assert delay in answer.message
+
+
+@pytest.mark.parametrize("delay", ["lognormal(999999999,20)", "exponential(999999999)", "0..999999999"])
+def test_the_largest_numbers_draw_a_delay(delay):
+    assert all(0 <= drawn(delay) <= 300 for _ in range(1000))
+
+
 def test_no_delay_lasts_for_ever():
     assert drawn("999999") == 300
 

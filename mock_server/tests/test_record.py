@@ -1,8 +1,10 @@
 """A state made of what a live Central lists."""
 
 import json
+import threading
 
 import pytest
+from werkzeug.serving import make_server
 
 from mock_server.serving.server import running
 from mock_server.settings import Settings
@@ -62,3 +64,23 @@ def test_a_central_that_does_not_answer_is_one_clear_line(tmp_path, url):
     assert url in result.output.splitlines()[-1]
     assert "Traceback" not in result.output
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("depth", [100, 900, 200_000])
+def test_deep_json_is_one_clear_line(tmp_path, depth):
+    body = b'{"integrations":[{"name":' + b"[" * depth + b"]" * depth + b"}]}"
+
+    def central(_environ, start_response):
+        start_response("200 OK", [("Content-Length", str(len(body)))])
+        return [body]
+
+    server = make_server("127.0.0.1", 0, central)
+    thread = threading.Thread(target=server.handle_request)
+    thread.start()
+    result = run("record", f"http://127.0.0.1:{server.port}", "-o", str(tmp_path / "state.json"))
+    thread.join()
+    server.server_close()
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: ")
+    assert "Traceback" not in result.output
+    assert result.output.count("\n") == 1

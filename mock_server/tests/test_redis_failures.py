@@ -133,6 +133,36 @@ def test_saving_goes_on_when_the_server_is_back(tmp_path, monkeypatch, own_serve
             time.sleep(0.02)
 
 
+BROKEN = {
+    "changes": lambda client, key: client.hset(key, "changes", "x"),
+    "count": lambda client, key: client.hset(key, "count", "x"),
+    "an integration": lambda client, key: client.hset(key, f"i:{PUBLIC}", "1 {"),
+    "an order": lambda client, key: client.hset(key, f"i:{PUBLIC}", "x {}"),
+    "another kind of integration": lambda client, key: client.hset(key, f"i:{PUBLIC}", "1 [5]"),
+    "another kind of value": lambda client, key: client.delete(key) and client.set(key, "x"),
+    "no count": lambda client, key: client.hdel(key, "count"),
+}
+PUBLIC = "10d3b4dc-8295-41bc-bb50-6da5484cdb1a"
+
+
+@pytest.mark.parametrize("spoil", BROKEN.values(), ids=BROKEN.keys())
+def test_a_state_that_no_mock_wrote_is_a_503_until_a_reset(replica, redis_server, spoil):
+    api = replica(fatal_answers=False)
+    assert len(api.list()) == 12
+    (key,) = api.central.store._keys[:1]
+    client = redis.Redis.from_url(redis_server.url)
+    spoil(client, key)
+    client.close()
+    again = replica(fatal_answers=False)
+    answers = [ask(again.app, "GET", "/__admin/health"), again.ask("GET"), again.get(PUBLIC)]
+    assert {each.status for each in answers} <= {200, 503}
+    assert 503 in {each.status for each in answers}
+    assert all(each.rule == "store" for each in answers if each.status == 503)
+    assert ask(again.app, "POST", "/__admin/reset").json["integrations"] == 12
+    assert [len(each.list()) for each in (again, api)] == [12, 12]
+    again.created(docker(name="afterwards"))
+
+
 # -- silent ----------------------------------------------------------------------------------------
 
 

@@ -78,6 +78,8 @@ BROKEN = [
     (json.dumps({**HEAD, "integrations": [{**GOOD, "made_up": "s3cr3t"}]}), r"\[0\]\.made_up: is not a field"),
     (json.dumps({**HEAD, "integrations": [{**GOOD, "docker": {}, "quay": {}}]}), "second config member"),
     (json.dumps({**HEAD, "integrations": [5]}), r"\[0\]"),
+    (json.dumps({**HEAD, "integrations": [{**GOOD, "name": "\ud800"}]}), r"\[0\]\.name: has half of a surrogate"),
+    ("[" * 200_000, "nests too deep"),
 ]
 
 

@@ -322,6 +322,9 @@ def _body(entry: Mapping[str, Any]) -> Json:
     schema = entry["requestBody"]["content"]["application/json"]["schema"]["$ref"]
     try:
         sent = json.loads(request.get_data(cache=False))
+        states.check_text(sent)
+    except states.StateError as error:
+        raise refuse(400, str(error)) from None
     except (ValueError, RecursionError) as error:
         raise refuse(400, f"the body is not JSON: {error}") from None
     if found := next(_validator(schema).iter_errors(sent), None):
