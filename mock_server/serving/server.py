@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -37,8 +37,31 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mock_central")
 
+CONNECTIONS = 8192
+"""Connections at once, as far as the system gives the files for them; those beyond wait in the queue of the system."""
+_OTHER_FILES = 256
+"""Files for everything else: the state, the upstream, copies of descriptors."""
+SECONDS_FOR_HEAD = 10
+"""How long a client has for the head of a request, and how long a connection may be idle between two."""
 SECONDS_TO_STOP = 2
 """How long requests that are under way may take once the server is told to stop."""
+
+
+def _connections() -> int:
+    """Raise the limit of open files as far as it may be, and return how many connections that allows."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return CONNECTIONS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with suppress(OSError, ValueError):  # some systems have another limit besides
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    available = wanted if soft == resource.RLIM_INFINITY else soft
+    return max(128, min(CONNECTIONS, available - _OTHER_FILES))
 
 
 class ServeError(Exception):
@@ -121,6 +144,7 @@ def serve(
         ServeError: the port is taken, or the worker process died.
     """
     from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
     from granian.server import Server
 
     port = free_port(host, port)
@@ -132,6 +156,9 @@ def serve(
         # Over HTTP/2 granian (2.8.7) never ends to read the body of a client that left: a thread and a core are lost.
         http=HTTPModes.http1,
         workers=1,
+        http1_settings=HTTP1Settings(header_read_timeout=SECONDS_FOR_HEAD * 1000),
+        backlog=CONNECTIONS,
+        backpressure=_connections(),
         blocking_threads=threads.number(upstream=settings.upstream is not None),
         workers_kill_timeout=SECONDS_TO_STOP,
         respawn_failed_workers=save is not None,

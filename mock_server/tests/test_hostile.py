@@ -16,7 +16,7 @@ import pytest
 from benchmarks import load
 from mock_server.serving.body_timeouts import MOST_WAITING, PATIENCE
 from mock_server.serving.connection_faults import stop_reading
-from mock_server.serving.server import free_port
+from mock_server.serving.server import SECONDS_FOR_HEAD, free_port
 
 from .conftest import PATH, Api, ask, docker
 from .hostile import CONTROL_PATHS, HALF, HOST, NAMES, SHAPES, SMUGGLED, VALID, complete, get, post, send, statuses
@@ -165,6 +165,29 @@ def test_slow_and_half_open_clients_keep_nobody_waiting(port):
             assert send(port, get(target), wait=10).statuses == [200]
         assert time.monotonic() - began < 5
     assert send(port, get(PATH)).statuses == [200]
+
+
+@pytest.mark.slow
+def test_thousands_of_half_heads_keep_nobody_waiting_and_are_closed_in_time(port):
+    with opened(port, *[f"GET {PATH} HTTP/1.1\r\nHo".encode()] * 3000) as connections:
+        began = time.monotonic()
+        assert send(port, get(PATH), wait=10).statuses == [200]
+        assert time.monotonic() - began < 3
+        connections[-1].settimeout(SECONDS_FOR_HEAD + 5)
+        assert connections[-1].recv(100) == b""
+
+
+def test_few_files_are_fewer_connections_and_no_failure():
+    port = free_port("127.0.0.1", 0)
+    command = [sys.executable, "-m", "mock_server", "serve", "--port", str(port), "--log-level", "warning"]
+    limited = ["sh", "-c", 'ulimit -n 400; exec "$@"', "sh", *command]
+    with subprocess.Popen(limited, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stdout.readline()
+        with opened(port, *[b"G"] * 500):
+            time.sleep(0.5)
+        assert send(port, get(PATH), wait=20).statuses == [200]
+        server.terminate()
+        assert "Traceback" not in server.communicate(timeout=10)[1]
 
 
 def test_bodies_that_do_not_come_are_waited_for_by_some_threads_and_for_some_time(port):
