@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TOOLS := $(VENV)/tools/bin
 ARGS ?=
 
 # The light set serves; the full set also tests and checks. Both are locked with hashes.
@@ -59,18 +60,20 @@ fuzz: $(VENV)/.installed-fuzz ## Fuzz the decoder, guided by coverage (Linux on 
 	$(BIN)/python -m mock_server.tests.fuzz_decoder $(ARGS)
 
 .PHONY: lock
-lock: $(VENV)/.installed-uv ## Lock the requirements again (ARGS=--upgrade for newer releases)
+lock: $(VENV)/.installed-tools ## Lock the requirements again (ARGS=--upgrade for newer releases)
 	$(LOCK) pyproject.toml --extra contract --extra redis --group dev -o requirements/dev.txt $(ARGS)
 	printf 'editables\nhatchling\n' | $(LOCK) pyproject.toml - --extra redis -c requirements/dev.txt -o requirements/serve.txt $(ARGS)
+	printf 'hatchling\n' | $(LOCK) pyproject.toml - --extra contract -c requirements/dev.txt -o requirements/contract.txt $(ARGS)
+	$(LOCK) requirements/tools.in -o requirements/tools.txt $(ARGS)
 	@# The release of atheris after this one has no wheel for Python 3.11.
 	printf 'atheris==3.0.0\ncoverage\n' | $(LOCK) - -o requirements/fuzz.txt $(ARGS)
 
-LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+LOCK := $(TOOLS)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate
 
 .PHONY: sbom
-sbom: $(VENV)/.installed-uv ## List what serving needs, for supply-chain tools (sbom.cdx.json, CycloneDX)
-	$(BIN)/uvx --quiet --from cyclonedx-bom==7.5.0 cyclonedx-py requirements requirements/serve.txt \
+sbom: $(VENV)/.installed-tools ## List what serving needs, for supply-chain tools (sbom.cdx.json, CycloneDX)
+	$(TOOLS)/cyclonedx-py requirements requirements/serve.txt \
 		--pyproject pyproject.toml --output-reproducible --output-file sbom.cdx.json
 
 .PHONY: clean
@@ -107,6 +110,11 @@ $(VENV)/.installed-fuzz: requirements/fuzz.txt $(FULL)
 	@$(INSTALL) --require-hashes -r requirements/fuzz.txt
 	@touch $@
 
-$(VENV)/.installed-uv: | $(BIN)/python
-	@$(INSTALL) uv
+# Apart from the rest, whose releases they would change.
+$(VENV)/.installed-tools: requirements/tools.txt | $(BIN)/python
+	@$(BIN)/python -m venv $(VENV)/tools
+	@$(TOOLS)/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes -r requirements/tools.txt
 	@touch $@
+
+.PHONY: tools
+tools: $(VENV)/.installed-tools ## Install what locks and audits the requirements into .venv/tools
