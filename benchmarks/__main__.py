@@ -10,7 +10,7 @@ import argparse
 import statistics
 import sys
 
-from benchmarks import fleet, growth, harness, hot_paths, side_by_side, start
+from benchmarks import growth, harness, hot_paths, side_by_side, start
 from benchmarks.process import serving
 from benchmarks.servers import BARE, LIST, QUIET, SUPPORTED
 from benchmarks.side_by_side import OPERATIONS, Samples, measure
@@ -30,7 +30,7 @@ def main() -> int:
     if chosen.guard:
         return guard()
     sys.argv = [sys.argv[0], *["--write"] * chosen.write]
-    for part in (side_by_side, growth, start, hot_paths, harness, fleet):
+    for part in (side_by_side, growth, start, hot_paths, harness):
         part.main()
     return 0
 
