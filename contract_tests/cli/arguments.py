@@ -253,9 +253,8 @@ def options_of(url: str, **chosen: Any) -> Options:
     assert profile in PROFILES
     if chosen.get("time_budget") is None and profile == "default":
         chosen["time_budget"] = DEFAULT_BUDGET
-    version = chosen.pop("central_version", None)
     _see_to_checks(profile, chosen.get("only", ()), chosen.get("skip", ()))
-    return Options(url=url, profile=profile, credentials=credentials, version=version, **chosen)
+    return Options(url=url, profile=profile, credentials=credentials, **chosen)
 
 
 def _see_to_url(url: str) -> None:

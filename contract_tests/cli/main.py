@@ -269,7 +269,7 @@ def compare(
     version = central_version or VERSIONS[-1]
     with ExitStack() as stack:
         urls = [
-            stack.enter_context(_own_mock(as_deployed=each != "mock", version=version)).url
+            stack.enter_context(_own_mock(as_deployed=each != "mock", central_version=version)).url
             if each in ("mock", "mock-as-deployed")
             else each
             for each in (url_a, url_b)

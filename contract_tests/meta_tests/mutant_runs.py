@@ -68,7 +68,7 @@ def report_on(settings: Settings, **options: Any) -> Report:
                 url=mock.url,
                 managed=settings.managed,
                 state_dir=Path(state),
-                version=settings.version,
+                central_version=settings.central_version,
                 credentials=credentials if settings.auth else Credentials(),
                 **options,
             )

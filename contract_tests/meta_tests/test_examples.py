@@ -109,4 +109,4 @@ def test_a_missing_client_library_is_told_with_the_way_out(tmp_path: Path, monke
         words = ["check", mock.url, "--examples", "redis://127.0.0.1:1/0", "--state-dir", str(tmp_path)]
         done = CliRunner().invoke(main, words)
     assert done.exit_code == 2
-    assert "pip install 'mock-central[redis]'" in done.output
+    assert "pip install '.[redis]'" in done.output

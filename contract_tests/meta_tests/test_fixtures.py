@@ -114,7 +114,7 @@ def test_a_case_may_not_create_what_nothing_names() -> None:
 
 @pytest.mark.parametrize("type", [type for type in CONTRACT.types if type != "scannerv4"])
 def test_a_minimal_integration_has_nothing_to_spare(type: str) -> None:
-    target = Mock(version="4.11")  # which lets anyone create type google
+    target = Mock(central_version="4.11")  # which lets anyone create type google
     (body,) = (step.body for step in steps_of(f"type/{type}/minimal-{categories(type)[-1]}", version="4.11"))
     assert target.ask("POST", PATH, json.dumps(body).encode(), {}).status == 200
     member, _ = config_message(type)
@@ -425,7 +425,7 @@ def test_integrations_of_a_running_central_lose_what_is_their_own() -> None:
 
 
 def test_every_type_of_a_running_central_is_made_a_fixture_that_is_taken() -> None:
-    with running(Settings(version="4.11")) as mock:
+    with running(Settings(central_version="4.11")) as mock:
         for line in made("--valid", "--central-version", "4.11"):
             if line["id"].startswith("odd/") or re.fullmatch(r"type/[^/]+/full-.*", line["id"]):
                 for body in bodies(line):

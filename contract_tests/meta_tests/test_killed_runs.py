@@ -1,4 +1,4 @@
-"""A run that is killed leaves at most what `clean` removes. `MOCK_CENTRAL_KILLS=50` kills more often than CI."""
+"""A run that is killed leaves at most what `clean` removes. `TEST_KILLS=50` kills more often than CI."""
 
 import os
 import random
@@ -15,7 +15,7 @@ from contract_tests.engine.transport import COLLECTION
 from contract_tests.runner.run import clean_leftovers
 from mock_server.serving.server import running
 
-KILLS = int(os.environ.get("MOCK_CENTRAL_KILLS", "4"))
+KILLS = int(os.environ.get("TEST_KILLS", "4"))
 
 
 def listed(url: str) -> Any:

@@ -595,7 +595,7 @@ def _database_takes(rule: str, app: MockCentral) -> None:
 
 
 _rule("database-error", "PUT and PATCH with an empty id answer 200")(partial(_database_takes, "database-error"))
-_rule("database-error-raw", "PUT and PATCH with an empty id answer 200", version="4.10")(
+_rule("database-error-raw", "PUT and PATCH with an empty id answer 200", central_version="4.10")(
     partial(_database_takes, "database-error-raw")
 )
 

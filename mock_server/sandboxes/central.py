@@ -86,12 +86,12 @@ class Central:
 
     def bind_to_store(self, registry_tests: Sequence[RegistryTestRule]) -> None:
         """Make the parts that know the store, or that differ from sandbox to sandbox."""
-        iam_refused = self.contract.rules["ecr-iam-managed"].in_force(self.settings.version)
+        iam_refused = self.contract.rules["ecr-iam-managed"].in_force(self.settings.central_version)
         self.validation = Validation(self.contract, self.store, managed=self.settings.managed and iam_refused)
-        self.registry_tests = RegistryTests(self.contract, self.settings.version, registry_tests)
+        self.registry_tests = RegistryTests(self.contract, self.settings.central_version, registry_tests)
         self.service = Service(
             self.contract,
-            self.settings.version,
+            self.settings.central_version,
             self.store,
             self.validation,
             self.reconcile,

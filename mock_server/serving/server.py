@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -48,34 +49,59 @@ class Tls:
 
     cert: Path
     key: Path
+    ca: str | None = None
+    """The certificate authority that clients have to trust (PEM), of a certificate of ours."""
 
 
-def free_port(host: str, port: int) -> int:
+def resolve(host: str) -> str:
+    """Return the address of this machine that a name means, an IPv4 one if it has both; brackets may enclose IPv6.
+
+    Raises:
+        ServeError: the name cannot be resolved.
+    """
+    name = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    try:
+        # An empty name is every address.
+        found = socket.getaddrinfo(name or None, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        raise ServeError(
+            f"--host: {host!r} cannot be resolved; use an address of this machine such as 127.0.0.1 or ::1, "
+            f"or a name from its hosts file such as localhost"
+        ) from None
+    addresses = sorted(found, key=lambda each: each[0] != socket.AF_INET)
+    return str(addresses[0][4][0])
+
+
+def free_port(address: str, port: int) -> int:
     """Return `port` if nobody listens there, or any free one for 0.
 
     Raises:
-        ServeError: the port is taken, or the address is not one of this machine.
+        ServeError: the port is taken or not allowed, or the address is not one of this machine.
     """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
-        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        with socket.socket(addresses[0][0], socket.SOCK_STREAM) as registry_tests:
-            registry_tests.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            registry_tests.bind(addresses[0][4])
-            found: int = registry_tests.getsockname()[1]
+        with socket.socket(family, socket.SOCK_STREAM) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind((address, port))
+            found: int = tried.getsockname()[1]
             return found
     except OSError as error:
-        raise ServeError(
-            f"cannot listen on {host} port {port}: {error.strerror or error}; "
-            f"choose another with --port (0 takes a free one) or --host"
-        ) from None
+        raise ServeError(_why_not(address, port, error)) from None
+
+
+def _why_not(address: str, port: int, error: OSError) -> str:
+    """Say why nobody can listen there, and what to do."""
+    if error.errno == errno.EADDRINUSE:
+        return f"--port: port {port} of {address} is taken; choose another one, or 0 for a free one"
+    if error.errno == errno.EACCES:
+        return f"--port: port {port} is not allowed for this user; choose one from 1024 on, or 0 for a free one"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"--host: {address} is not an address of this machine; choose one that is, such as 127.0.0.1"
+    return f"--host: cannot listen on {address} port {port}: {error.strerror or error}; choose another --host or --port"
 
 
 def check_upstream(url: str, host: str, port: int) -> None:
-    """See that requests are not passed to the server itself, which is about to listen there.
-
-    Raises:
-        ServeError: they would be.
-    """
+    """Raise ServeError if requests would be passed to the server itself, which is about to listen there."""
     parts = urlsplit(url)
     there = parts.port or {"http": 80, "https": 443}[parts.scheme]
     if there == port and parts.hostname in (host, "localhost", "127.0.0.1", "::1"):
@@ -83,14 +109,15 @@ def check_upstream(url: str, host: str, port: int) -> None:
 
 
 @contextmanager
-def self_signed(host: str) -> Iterator[Tls]:
-    """Make a certificate for `host` and the loopback names, in files that go away afterwards."""
+def self_signed(*names: str) -> Iterator[Tls]:
+    """Make a certificate for hosts and the loopback names, in files that go away afterwards."""
     import trustme
 
+    known = dict.fromkeys((*(name.strip("[]") for name in names), "localhost", "127.0.0.1", "::1"))
     with tempfile.TemporaryDirectory(prefix="mock-central-") as folder:
-        names = dict.fromkeys((host, "localhost", "127.0.0.1", "::1"))
-        certificate = trustme.CA().issue_cert(*(name for name in names if name not in ("0.0.0.0", "::")))  # noqa: S104
-        tls = Tls(Path(folder, "cert.pem"), Path(folder, "key.pem"))
+        ca = trustme.CA()
+        certificate = ca.issue_cert(*(name for name in known if name not in ("0.0.0.0", "::", "")))  # noqa: S104
+        tls = Tls(Path(folder, "cert.pem"), Path(folder, "key.pem"), ca.cert_pem.bytes().decode())
         tls.cert.write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
         certificate.private_key_pem.write_to_path(tls.key)
         yield tls
@@ -166,8 +193,13 @@ def _load(
     configure_log()
     app = create_app(settings)
     on_start(app)
-    threading.Thread(target=announce, daemon=True).start()
+    threading.Thread(target=_after_start, args=(announce, app), daemon=True).start()
     return Bodies(app, body_timeout)
+
+
+def _after_start(announce: Callable[[], None], app: MockCentral) -> None:
+    announce()
+    app.central.validator.prepare()
 
 
 def _end_with_supervisor() -> None:

@@ -520,7 +520,7 @@ def test_a_reset_brings_the_first_state_back(api):
 
 
 def test_health_tells_what_is_played():
-    api = Api(version="4.9", as_deployed=True, empty=True)
+    api = Api(central_version="4.9", as_deployed=True, empty=True)
     assert ask(api.app, "GET", "/__admin/health").json == {
         "status": "ok",
         "centralVersion": "4.9",

@@ -126,7 +126,7 @@ def test_an_unknown_path_is_a_json_404(api, path):
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_version_is_the_one_played(version):
-    assert get(Api(version=version), "/v1/metadata").json["version"] == f"{version}.0"
+    assert get(Api(central_version=version), "/v1/metadata").json["version"] == f"{version}.0"
 
 
 def test_telemetry_has_no_key(api):

@@ -208,7 +208,7 @@ def test_a_payload_that_needs_a_reachable_registry_is_refused_without_one(payloa
 
 @pytest.mark.parametrize("payload", payloads_with("versions"))
 def test_a_payload_that_a_release_began_to_refuse_is_taken_by_the_one_before(payload):
-    assert send(payload, Api(as_deployed=True, version="4.11")).status == 200
+    assert send(payload, Api(as_deployed=True, central_version="4.11")).status == 200
 
 
 @pytest.mark.parametrize("payload", payloads_with("managed_service"))

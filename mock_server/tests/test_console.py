@@ -97,7 +97,7 @@ def test_without_control_there_is_no_console():
 @pytest.mark.parametrize("closed", [False, True], ids=["open", "closed"])
 def test_a_start_says_where_it_is(closed):
     with serving(*(["--no-control"] if closed else [])) as (_, banner):
-        found = re.search(r"look +(.*)", banner)
+        found = re.search(r"console +(.*)", banner)
         assert (found is None) == closed
         if found:
             with urllib.request.urlopen(found[1]) as answer:

@@ -25,20 +25,20 @@ def test_rules_without_releases_hold_in_every_one(contract):
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_type_google_is_created_before_4_12(version):
-    assert Api(version=version).create(example("google")).status == (400 if version == "4.12" else 200)
+    assert Api(central_version=version).create(example("google")).status == (400 if version == "4.12" else 200)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_managed_service_refuses_the_iam_role_since_4_10(version):
     sent = example("ecr", ecr={"registryId": "1", "region": "r", "useIam": True})
     refused = VERSIONS.index(version) >= VERSIONS.index("4.10")
-    assert Api(version=version, managed=True).create(sent).status == (400 if refused else 200)
+    assert Api(central_version=version, managed=True).create(sent).status == (400 if refused else 200)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_words_of_the_database_are_hidden_since_4_11(version):
     hidden = VERSIONS.index(version) >= VERSIONS.index("4.11")
-    answer = Api(version=version).put("", docker())
+    answer = Api(central_version=version).put("", docker())
     assert (answer.status, answer.message) == (500, "Database operation failed" if hidden else RAW)
 
 
@@ -46,14 +46,14 @@ def test_the_words_of_the_database_are_hidden_since_4_11(version):
 def test_artifactory_is_asked_for_its_catalog_since_4_11(version):
     sent = example("artifactory", docker={"endpoint": "r.invalid"})
     path = "/v2/_catalog" if VERSIONS.index(version) >= VERSIONS.index("4.11") else "/v2/"
-    assert f'Get "https://r.invalid{path}": ' in Api(version=version).test(sent).message
+    assert f'Get "https://r.invalid{path}": ' in Api(central_version=version).test(sent).message
 
 
 def test_the_newest_release_is_played_by_default():
-    assert Settings().version == VERSIONS[-1]
+    assert Settings().central_version == VERSIONS[-1]
 
 
-@pytest.mark.parametrize(("name", "value"), [("version", "3.74"), ("validation", "lax")])
+@pytest.mark.parametrize(("name", "value"), [("central_version", "3.74"), ("validation", "lax")])
 def test_an_unknown_value_of_a_setting_is_refused(name, value):
-    with pytest.raises(ValueError, match=f"{name}: unknown value '{value}'; known: "):
+    with pytest.raises(ValueError, match=f"{name}: '{value}' is unknown; use one of "):
         Settings(**{name: value})

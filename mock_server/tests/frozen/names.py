@@ -29,7 +29,7 @@ SANDBOXES = f"{CONTROL}/sandboxes"
 SEED = 20240229
 
 _KEYWORDS = {
-    "release": "version",
+    "release": "central_version",
     "deployed": "as_deployed",
     "auth": "auth",
     "managed": "managed",
