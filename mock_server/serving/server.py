@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -220,6 +220,14 @@ def _when_listening(host: str, port: int, call: Callable[[], None]) -> None:
             return
 
 
+MISUSES = {
+    "unmatched-requests": "requests that met no operation",
+    "contract-warnings": "requests that left the contract",
+    "unmet-faults": "faults that no request met",
+}
+"""What `MockServer.verify` looks for."""
+
+
 class MockServer:
     """A mock that serves from a thread of this process."""
 
@@ -262,8 +270,13 @@ class MockServer:
 
     @property
     def journal(self) -> Requests:
-        """What was asked."""
-        assert self._sandbox.journal is not None, "the mock keeps no journal: journal=0"
+        """The request journal.
+
+        Raises:
+            ValueError: the mock keeps none.
+        """
+        if self._sandbox.journal is None:
+            raise ValueError("journal: the mock keeps no request journal; start it with journal=1000")
         return Requests(self._sandbox.journal)
 
     def mutate(self, *mutants: str) -> None:
@@ -274,16 +287,51 @@ class MockServer:
         """
         self._sandbox.mutate(mutants)
 
+    def verify(self, *misuses: str) -> None:
+        """Raise AssertionError if the mock was used in one of these ways (`MISUSES`; without names: in any).
+
+        All sandboxes count.
+        """
+        self._verify([each["name"] for each in self.app.gateway.sandboxes.listed()], misuses)
+
+    def _verify(self, sandboxes: Iterable[str], misuses: Iterable[str]) -> None:
+        found: list[str] = []
+        every = self.app.gateway.sandboxes
+        for name in sandboxes:
+            found += _misused(every.get(name) if name else every.default, tuple(misuses) or tuple(MISUSES))
+        if found:
+            raise AssertionError("\n".join(("the mock was not used as it should be:", *found)))
+
     def sandbox(self, name: str) -> MockServer:
-        """Return a sandbox of that name: the same server, its state apart.
+        """Return a sandbox of that name: the same server with a state of its own.
 
         Raises:
             ValueError: the text is no name of a sandbox, or there can be no more sandboxes.
         """
-        return _InWorld(self.app, self.url, name)
+        return _InSandbox(self.app, self.url, name)
 
 
-class _InWorld(MockServer):
+def _misused(sandbox: Sandbox, misuses: Iterable[str]) -> Iterator[str]:
+    """Describe what happened in one sandbox, one line each."""
+    where = f" (sandbox {sandbox.name})" if sandbox.name else ""
+    requests = sandbox.journal.found() if sandbox.journal is not None else None
+    for misuse in misuses:
+        if misuse == "unmet-faults":
+            lines = [str(each.fault) for each in sandbox.faults.listed if not each.met]
+        elif requests is None:
+            lines = ["cannot be known: the mock keeps no request journal (journal=0)"]
+        elif misuse == "unmatched-requests":
+            lines = [f"{each.method} {each.path} ({each.status})" for each in requests if not each.operation]
+        else:
+            lines = [
+                f"{each.method} {each.path}: {'; '.join(map(str, each.violations))}"
+                for each in requests
+                if each.violations
+            ]
+        yield from (f"  {MISUSES[misuse]}: {line}{where}" for line in lines)
+
+
+class _InSandbox(MockServer):
     """One sandbox of a server, under a URL of its own."""
 
     def __init__(self, app: MockCentral, url: str, name: str) -> None:
@@ -305,9 +353,13 @@ class _InWorld(MockServer):
         """Make everything of this sandbox as it was at the start."""
         self._sandbox.reset()
 
+    def verify(self, *misuses: str) -> None:
+        """Raise AssertionError if this sandbox was used in one of these ways (`MISUSES`; without names: in any)."""
+        self._verify([self._name], misuses)
+
     def sandbox(self, name: str) -> MockServer:
         """Return another sandbox of the server."""
-        return _InWorld(self.app, self._server_url, name)
+        return _InSandbox(self.app, self._server_url, name)
 
 
 class Requests:
@@ -341,8 +393,11 @@ class Requests:
 
 
 @contextmanager
-def running(settings: Settings | None = None, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[MockServer]:
-    """Serve on a free loopback port while the block runs."""
+def serving(settings: Settings | None = None, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[MockServer]:
+    """Serve from a thread of this process while the block runs, by default on a free loopback port.
+
+    `with serving(Settings(scenario="one-of-each")) as mock:` fits any test framework; `mock.url` is the address.
+    """
     from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
     from mock_server.web.app import create_app
@@ -370,3 +425,6 @@ def running(settings: Settings | None = None, *, host: str = "127.0.0.1", port: 
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+running = serving  # the former name, until the tests that are being written elsewhere use the new one

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mock_server import create_app
 from mock_server.contract import tables as contracts
 from mock_server.sandboxes import central
 from mock_server.sandboxes.central import MAX_MESSAGE
 from mock_server.tests.conftest import PATH, Answer, Api, ask, changed, docker, example, fields
+from mock_server.web import wsgi
 
 CONTRACT = contracts.load()
 ID = "10d3b4dc-8295-41bc-bb50-6da5484cdb1a"
@@ -612,3 +614,14 @@ def test_a_header_holds_any_violation(name):
 
 
 API = Api()
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_several_processes_with_a_state_in_memory_are_refused(method, caplog):
+    """As `gunicorn -w 2` would run them."""
+    environ = wsgi.environ(method, PATH)
+    answer = wsgi.ask(create_app(), {**environ, "wsgi.multiprocess": True})
+    assert answer.status == 500
+    assert answer.headers["mock-central-rule"] == "several-processes"
+    assert "gunicorn --workers 1 --threads 32" in json.loads(answer.body)["message"]
+    assert len([each for each in caplog.records if "wsgi.multiprocess" in each.getMessage()]) <= 1

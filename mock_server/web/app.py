@@ -32,10 +32,12 @@ from mock_server.gateway.shortcut import Found, Shortcut
 from mock_server.sandboxes.central import MAX_MESSAGE, AnswerContractError, Central
 from mock_server.serving.body_timeouts import overdue
 from mock_server.settings import Settings
+from mock_server.state.memory import MEMORY
 from mock_server.web import console
 from mock_server.web.access_log import Line
 from mock_server.web.companions import COMPANIONS, Companion
 from mock_server.web.control import Control
+from mock_server.web.processes import refuse_divided_state
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -142,6 +144,8 @@ class MockCentral(Flask):
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Let one request in."""
+        if environ.get("wsgi.multiprocess") and self.settings.store == MEMORY:
+            return refuse_divided_state(start_response)
         return self.gateway(environ, start_response)
 
     def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
