@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from contract_tests.cli.environment import refuse_misspelt
 from contract_tests.engine.options import PROFILES, Credentials, Options
 from mock_server.contract.tables import VERSIONS
 
@@ -233,6 +234,7 @@ def options_of(url: str, **chosen: Any) -> Options:
     Raises:
         click.UsageError: the URL is none, a secret cannot be one, options do not go together, or no check is left.
     """
+    refuse_misspelt(os.environ)
     _see_to_url(url)
     if chosen.get("ca_file") and chosen.get("insecure"):
         raise click.UsageError("--ca-file and --insecure: give one of them")

@@ -20,6 +20,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from contract_tests.checks.registry import all_checks
+from contract_tests.cli.environment import VARIABLES
 from contract_tests.cli.main import main
 from contract_tests.reports import json_report, terminal
 from mock_server.serving.server import running
@@ -340,3 +341,35 @@ def test_help_works_without_an_installed_command() -> None:
         [sys.executable, "-m", "contract_tests", "--help"], capture_output=True, text=True, check=True, timeout=30
     )
     assert "central-contract check" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("CENTRAL_READONLY_TOKEN", "CENTRAL_READ_ONLY_TOKEN"),
+        ("CENTRAL_TOKENS", "CENTRAL_TOKEN"),
+        ("CENTRAL_EXAMPLE", "CENTRAL_EXAMPLES"),
+    ],
+)
+def test_a_misspelt_variable_is_refused_with_a_suggestion(name: str, meant: str) -> None:
+    done = CliRunner().invoke(main, ["clean", "http://127.0.0.1:1"], env={name: "secret"})
+    assert done.exit_code == 2
+    assert done.output.splitlines()[-1] == f"Error: unknown environment variable {name}; did you mean {meant!r}?"
+
+
+@pytest.mark.parametrize("name", ["CENTRAL_TOKEN_FILE", "CENTRAL_URL", "CENTRAL_ENDPOINT"])
+def test_variables_of_other_tools_are_left_alone(name: str) -> None:
+    done = CliRunner().invoke(main, ["clean", "http://127.0.0.1:1"], env={name: "x"})
+    assert "variable" not in done.output
+
+
+def test_every_variable_is_shown_at_its_option() -> None:
+    shown = {
+        (option.opts[0], variable)
+        for command in main.commands.values()
+        for option in command.params
+        for variable in re.findall(r"\[env: (\w+)\]", getattr(option, "help", None) or "")
+    }
+    assert {variable for _, variable in shown} == {*VARIABLES}
+    for option, variable in shown:
+        assert variable == f"CENTRAL{option.removeprefix('-').replace('-file', '').replace('-', '_').upper()}"

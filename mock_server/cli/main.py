@@ -31,7 +31,7 @@ Shell completion (bash; zsh and fish likewise):
 )
 @click.version_option(package_name="mock-central", prog_name="mock-central")
 def main() -> None:
-    """A stand-in for the image-integration API of StackRox Central."""
+    """A mock of the image-integration API of StackRox Central."""
 
 
 @main.command(
@@ -119,9 +119,9 @@ def rules(central_version: str | None) -> None:
     )
 
 
-@main.command(short_help="List where document and deployed Central disagree.")
+@main.command(short_help="List where deployed Central differs from the document.")
 def differences() -> None:
-    """List where the published document and deployed Central disagree."""
+    """List where deployed Central differs from the published document."""
     _table(
         ("difference", "document (default)", "deployment (--as-deployed)", "source"),
         [dataclasses.astuple(each) for each in contracts.load().differences.values()],
@@ -139,7 +139,7 @@ def list_scenarios() -> None:
 
 
 @main.command(
-    short_help="Make a state from what a live Central lists.",
+    short_help="Make a state from the list of a live Central.",
     epilog="""\b
 Examples:
   mock-central record https://central.example.com --token-file token -o state.json
@@ -152,7 +152,7 @@ Examples:
 @click.option("--insecure", is_flag=True, help="Trust any certificate.")
 @click.option("-o", "--output", required=True, type=WRITABLE, help="File to write the state to.")
 def record(url: str, token_file: Path | None, ca: Path | None, insecure: bool, output: Path) -> None:
-    """Make a state from what a live Central lists; its credentials, which no list shows, are invented."""
+    """Make a state from the list of a live Central, which shows no credentials: they are invented."""
     from mock_server.cli import record as recording
     from mock_server.contract import validator
     from mock_server.state import files as states
@@ -171,9 +171,9 @@ def record(url: str, token_file: Path | None, ca: Path | None, insecure: bool, o
     )
 
 
-@main.command(short_help="List the paths beside the API that are answered.")
+@main.command(short_help="List the other paths that the mock answers.")
 def companions() -> None:
-    """List the paths beside the API that are answered without --no-companions."""
+    """List the paths beside the API that the mock answers, unless --no-companions is given."""
     from mock_server.web.companions import COMPANIONS
 
     _table(

@@ -175,13 +175,17 @@ def _from_toml(path: Path, option: Option, value: Any) -> Any:
         if not all(isinstance(each, str) for each in values):
             raise click.BadParameter(f'{path}: {option.name}: give a list of texts, such as {option.name} = ["..."]')
         return values
-    if isinstance(value, bool) != option.is_flag:
-        wanted = "true or false" if option.is_flag else "a value" if isinstance(value, bool) else "one value"
-        raise click.BadParameter(f"{path}: {option.name}: {value!r} is not {wanted}")
     takes_text = isinstance(option.type, click.Choice | click.types.StringParamType | click.Path)
-    if takes_text and not isinstance(value, str):
-        hint = f'; put it in quotes: {option.name} = "{value}"' if isinstance(value, int | float) else ""
-        raise click.BadParameter(f"{path}: {option.name}: {value!r} is not a text{hint}")
+    problem = ""
+    if isinstance(value, bool) != option.is_flag:
+        problem = "is not true or false" if option.is_flag else "is not a value"
+    elif takes_text and not isinstance(value, str):
+        problem = "is not a text; put it in quotes"
+    elif isinstance(value, list | dict):
+        problem = "is not one value"
+    if problem:
+        shown = "the value" if option.group == AUTHENTICATION else repr(value)
+        raise click.BadParameter(f"{path}: {option.name}: {shown} {problem}")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Making a state from what a live Central lists. No answer shows a credential, so credentials are invented."""
+"""Make a state from the list of a live Central. Its answers show no credentials, so these are invented."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ Place = tuple[str, ...]
 
 
 class RecordError(Exception):
-    """The list cannot be had; the text says why."""
+    """The list cannot be read; the text says why."""
 
 
 def fetched(url: str, *, token: str = "", ca: Path | None = None, insecure: bool = False) -> Any:
-    """Get the list of a Central.
+    """Return the list of a Central.
 
     Raises:
-        RecordError: it does not answer, or not with a list.
+        RecordError: it does not answer with a list.
     """
     if not url.startswith(("http://", "https://")):
         raise RecordError(f"{url}: is no URL of a Central, such as https://central.example.com")
@@ -65,7 +65,7 @@ def fetched(url: str, *, token: str = "", ca: Path | None = None, insecure: bool
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
-    """Follow no redirect: the token is for one host."""
+    """Follows no redirect: the token is for one host."""
 
     def redirect_request(self, *_: Any) -> None:
         """Answer the redirect itself."""
@@ -76,7 +76,7 @@ def _hint(status: int) -> str:
 
 
 def recorded(listed: list[Any], contract: Contract, validator: Validator) -> dict[str, Any]:
-    """Make a state of a list; its `invented` tells, by id, the places of credentials that are not Central's.
+    """Make a state from a list. `invented` lists, by id, the places of credentials that are not Central's.
 
     Raises:
         states.StateError: an entry is no integration.

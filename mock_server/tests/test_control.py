@@ -317,3 +317,16 @@ def test_a_page_of_another_origin_changes_nothing(origin, cors):
 def test_the_mock_s_own_page_and_the_chosen_origin_may_call(api):
     assert control(api, "POST", "/reset", Origin="http://localhost").status == 200
     assert control(Api(cors="http://page"), "POST", "/reset", Origin="http://page").status == 200
+
+
+def test_settings_that_are_files_are_shown(tmp_path):
+    (tmp_path / "index.html").touch()
+    api = Api(ui=tmp_path)
+    assert ask(api.app, "GET", "/__admin/settings").json["ui"] == str(tmp_path)
+
+
+def test_the_certificate_authority_asks_for_no_token():
+    api = Api(tls_ca="-----BEGIN CERTIFICATE-----", control_token="secret")
+    answer = ask(api.app, "GET", "/__admin/ca.pem")
+    assert (answer.status, answer.body) == (200, b"-----BEGIN CERTIFICATE-----")
+    assert ask(api.app, "GET", "/__admin/settings").status == 401

@@ -142,11 +142,11 @@ class Control:
     def settings(self, _sandbox: Sandbox) -> Json:
         """Show the settings; what lets somebody in is left out."""
         settings = self.app.gateway.app.settings
-        shown = {each.name: getattr(settings, each.name) for each in fields(settings)}
+        values = {each.name: getattr(settings, each.name) for each in fields(settings)}
+        shown = {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
         del shown["credentials"], shown["tls_ca"]
         shown["control_token"] = settings.control_token is not None
         shown["store"] = address(settings.store)
-        shown["load"] = str(settings.load) if settings.load else None
         shown["registry_tests"] = [asdict(each) for each in settings.registry_tests]
         shown["faults"] = [each.json() for each in settings.faults]
         return shown
