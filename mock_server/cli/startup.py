@@ -170,10 +170,10 @@ class Banner:
     control_token_file: Path | None = None
 
     def show(self) -> None:
-        """Print the lines, and warn of open control calls."""
-        click.echo(self.text())
+        """Warn of open control calls, and print the lines. They come last: who has read them knows all."""
         if warning := self.warning():
             click.echo(warning, err=True)
+        click.echo(self.text())
 
     @property
     def url(self) -> str:
@@ -220,6 +220,6 @@ class Banner:
         if not self.settings.control or self.settings.control_token is not None or self.host.startswith(_LOOPBACK):
             return ""
         return (
-            f"  NOTE     everybody who reaches {self.host or 'this machine'} can control the mock and read what it "
-            f"stores: --control-token-file FILE requires a token, --no-control closes the calls"
+            f"NOTE: everybody who reaches {self.host or 'this machine'} can control the mock and read what it stores; "
+            f"--control-token-file FILE requires a token, --no-control closes the calls"
         )
