@@ -85,9 +85,7 @@ class Reconcile:
 
     def reconcile_same_member(self, sent: Field, stored: Field) -> None:
         """pkg/secrets/reconcile.go: the wrappers of the two members are of one Go type."""
-        refuse_if(
-            sent != stored, self.rules, "reconcile-same-member", sent=sent.go_name, stored=stored.go_name
-        )
+        refuse_if(sent != stored, self.rules, "reconcile-same-member", sent=sent.go_name, stored=stored.go_name)
 
     def reconcile_message_kept(self, field: Field, sent: Any, stored: Any, path: tuple[str, ...]) -> None:
         """pkg/secrets/reconcile.go: a stored sub-message may not be left out."""

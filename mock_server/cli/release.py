@@ -14,18 +14,18 @@ def newest() -> str:
     return contracts.load().releases.newest.line
 
 
-class ReleaseType(click.ParamType):
+class ReleaseType(click.ParamType[str]):
     """A release that the contract knows, such as 4.11 or 4.11.0."""
 
     name = "release"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Refuse what is no release, with a suggestion."""
         try:
             contracts.load().releases.find(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
-        return value
+        return str(value)
 
 
 RELEASE = ReleaseType()

@@ -42,7 +42,7 @@ class Release(NamedTuple):
 def _numbers(text: Any, patch: int) -> Release:
     match = _FORM.fullmatch(text) if isinstance(text, str) else None
     if match is None:
-        raise ValueError(f"{text!r} is not a release; write it in quotes, such as \"4.11\" or \"4.11.2\"")
+        raise ValueError(f'{text!r} is not a release; write it in quotes, such as "4.11" or "4.11.2"')
     return Release(int(match[1]), int(match[2]), patch if match[3] is None else int(match[3]))
 
 

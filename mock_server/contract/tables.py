@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mock_server.contract.releases import Release, Releases, Span
-from mock_server.contract.view import span_of, view
+from mock_server.contract.view import Values, span_of, view
 
 MASK = "******"
 """What Central writes in the place of a credential (pkg/secrets/scrub.go)."""
@@ -263,6 +263,10 @@ class Contract:
     def defaults(self) -> list[dict[str, Any]]:
         """The integrations of a fresh Central, with the fields that are set."""
         return list(self.document["x-defaults"])
+
+    def fitting(self, message: Message, value: Any) -> Any:
+        """Return a JSON value of a message without the fields and enum values that only other releases have."""
+        return Values(self.source["components"]["schemas"], self._schemas).of_schema(message.name, value)
 
     def example(self, type: str) -> dict[str, Any]:
         """Return the document's example of a request that creates an integration of a type."""

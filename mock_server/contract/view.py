@@ -44,7 +44,7 @@ def view(document: Mapping[str, Any], release: Release) -> Node:
         if "messages" in rule:
             rule["message"] = rule.pop("messages")[-1]["text"]
     _cut_references(cut)
-    _Values(document["components"]["schemas"], cut).cut_all()
+    _cut_values(cut, Values(document["components"]["schemas"], cut["components"]["schemas"]))
     return cut
 
 
@@ -118,57 +118,56 @@ def _objects(node: Any) -> Iterator[Node]:
         yield from _objects(each)
 
 
-class _Values:
-    """Cuts values (examples, defaults) down to what the schemas of the release have."""
+def _cut_values(document: Node, values: Values) -> None:
+    """Cut the examples and defaults of a document, and the categories of its types."""
+    types = document["x-types"]
+    for known in types.values():
+        known["categories"] = values.of_field("StorageImageIntegration", "categories", known["categories"])
+    document["x-defaults"] = [
+        values.of_schema("StorageImageIntegration", each) for each in document["x-defaults"] if each["type"] in types
+    ]
+    for name, schema in document["components"]["schemas"].items():
+        for field, node in schema.get("properties", {}).items():
+            if "examples" in node:
+                node["examples"] = [values.of_field(name, field, each) for each in node["examples"]]
+    named = document["components"]["examples"]
+    schema_of: dict[str, str] = {}
+    for node in _objects(document):
+        for example in node.get("examples", {}).values() if "schema" in node and "in" not in node else ():
+            schema = node["schema"]["$ref"].rpartition("/")[2]
+            if "$ref" in example:
+                schema_of[example["$ref"].rpartition("/")[2]] = schema
+            else:
+                example["value"] = values.of_schema(schema, example["value"])
+    for name, schema in schema_of.items():
+        named[name]["value"] = values.of_schema(schema, named[name]["value"])
 
-    def __init__(self, whole: Mapping[str, Node], document: Node) -> None:
+
+class Values:
+    """Cuts JSON values down to what the schemas of a release have."""
+
+    def __init__(self, whole: Mapping[str, Any], schemas: Mapping[str, Any]) -> None:
+        """`whole`: the schemas of all releases; `schemas`: those of the one."""
         self.whole = whole
-        """The schemas of every release."""
-        self.document = document
-        self.schemas: Mapping[str, Node] = document["components"]["schemas"]
+        self.schemas = schemas
 
-    def cut_all(self) -> None:
-        """Cut every value of the document."""
-        types = self.document["x-types"]
-        for known in types.values():
-            known["categories"] = self._of_field("StorageImageIntegration", "categories", known["categories"])
-        self.document["x-defaults"] = [
-            self._of_schema("StorageImageIntegration", each) for each in self.document["x-defaults"] if each["type"] in types
-        ]
-        for name, schema in self.schemas.items():
-            for field, node in schema.get("properties", {}).items():
-                if "examples" in node:
-                    node["examples"] = [self._of_field(name, field, each) for each in node["examples"]]
-        self._cut_bodies()
-
-    def _cut_bodies(self) -> None:
-        named = self.document["components"]["examples"]
-        schema_of: dict[str, str] = {}
-        for node in _objects(self.document):
-            for example in node.get("examples", {}).values() if "schema" in node and "in" not in node else ():
-                schema = node["schema"]["$ref"].rpartition("/")[2]
-                if "$ref" in example:
-                    schema_of[example["$ref"].rpartition("/")[2]] = schema
-                else:
-                    example["value"] = self._of_schema(schema, example["value"])
-        for name, schema in schema_of.items():
-            named[name]["value"] = self._of_schema(schema, named[name]["value"])
-
-    def _of_schema(self, schema: str, value: Any) -> Any:
+    def of_schema(self, schema: str, value: Any) -> Any:
+        """Return a value of a schema without the fields and enum values that only other releases have."""
         whole, node = self.whole[schema], self.schemas[schema]
         if "enum" in whole:
             return _GONE if value in whole["enum"] and value not in node["enum"] else value
         if not isinstance(value, dict):
             return value
         gone = whole.get("properties", {}).keys() - node.get("properties", {}).keys()
-        return {name: self._of_field(schema, name, each) for name, each in value.items() if name not in gone}
+        return {name: self.of_field(schema, name, each) for name, each in value.items() if name not in gone}
 
-    def _of_field(self, schema: str, field: str, value: Any) -> Any:
+    def of_field(self, schema: str, field: str, value: Any) -> Any:
+        """Return the value of a field, cut as `of_schema` does."""
         node = self.schemas[schema].get("properties", {}).get(field, {})
         shapes = [node.get("items", node), *node.get("anyOf", ())]
         target = next((each["$ref"].rpartition("/")[2] for each in shapes if "$ref" in each), None)
         if target is None:
             return value
         if isinstance(value, list):
-            return [each for each in (self._of_schema(target, each) for each in value) if each is not _GONE]
-        return self._of_schema(target, value)
+            return [each for each in (self.of_schema(target, each) for each in value) if each is not _GONE]
+        return self.of_schema(target, value)
