@@ -22,7 +22,8 @@ class Settings:
     """The settings of one app.
 
     `version`: the release of Central to play; a minor such as 4.11 stands for its newest patch.
-    `as_deployed`: where the published document and deployed Central disagree, follow Central. `auth`: ask for credentials. `managed`: play the
+    `as_deployed`: where the published document and deployed Central disagree, follow Central.
+    `auth`: ask for credentials. `managed`: play the
     managed service. `empty`: start without the integrations of a fresh Central. `strict`: refuse
     what the contract does not promise. `validation`: "full" lets openapi-core validate every request
     and answer, "fast" only those that a compiled validator does not accept. `seed`: the same ids

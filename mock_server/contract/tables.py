@@ -170,6 +170,7 @@ class Contract:
         self.document: Mapping[str, Any] = view(source, self.release)
         self._schemas: Mapping[str, Any] = self.document["components"]["schemas"]
         self._messages: dict[str, Message] = {}
+        self._later_fields: dict[str, tuple[Field, ...]] = {}
         self._views: dict[Release, Contract] = {self.release: self}
 
     def at(self, release: str | Release) -> Contract:
@@ -263,6 +264,18 @@ class Contract:
     def defaults(self) -> list[dict[str, Any]]:
         """The integrations of a fresh Central, with the fields that are set."""
         return list(self.document["x-defaults"])
+
+    def later_fields(self, message: Message) -> tuple[Field, ...]:
+        """Return the fields of a message that the oldest release does not have."""
+        if message.name not in self._later_fields:
+            oldest = self.every_release[0].message(message.name).by_name
+            self._later_fields[message.name] = tuple(each for each in message.fields if each.name not in oldest)
+        return self._later_fields[message.name]
+
+    def example_of(self, message: Message, field: Field) -> Any:
+        """Return the example that stands beside a field, or else what Central answers where it is not set."""
+        examples = self._schemas[message.name]["properties"][field.name].get("examples")
+        return examples[0] if examples else field.default
 
     def fitting(self, message: Message, value: Any) -> Any:
         """Return a JSON value of a message without the fields and enum values that only other releases have."""
