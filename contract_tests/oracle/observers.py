@@ -37,7 +37,7 @@ UNMASKED = "a credential is not masked in a read"
 """What is told of it, also by checks that see it themselves: the same fault is told once."""
 
 
-_TYPE = re.compile(rb'"type": ?"([A-Za-z0-9]+)"')
+_TYPE = re.compile(rb'"type": ?"([^"\\]+)"')
 
 
 class Findings:
