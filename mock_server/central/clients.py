@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mock_server.central.errors import Problem, listed, problem
+from mock_server.central.errors import Problem, listed, problem, problem_if
 from mock_server.central.validation import Integration
 from mock_server.contract.tables import Contract
 from mock_server.golang import addr as goaddr
@@ -28,7 +28,7 @@ class Clients:
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
         self.rules = contract.rules
-        docker_family = dict.fromkeys(("docker", "artifactory", "nexus", "rhel", "ghcr"), self.docker)
+        docker_family = dict.fromkeys(contract.types_of("docker"), self.docker)
         self.registries: Mapping[str, Builder] = docker_family | {
             "quay": self.quay,
             "ecr": self.ecr,
@@ -52,7 +52,7 @@ class Clients:
 
     def problem_if(self, wrong: bool, rule: str, **values: object) -> Problem | None:
         """Return the problem that a rule names if `wrong`, else None."""
-        return problem(self.rules[rule], **values) if wrong else None
+        return problem_if(wrong, self.rules, rule, **values)
 
     def _listed(self, start: str, *found: Problem | None) -> Problem | None:
         return listed(start, [each for each in found if each])

@@ -120,9 +120,9 @@ class Validator:
         return list(_explained(self._answers.response_validator.iter_errors(request, _Answer(status, body))))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def of(contract: Contract) -> Validator:
-    """Return the validator of a contract: its validators are compiled once, for the contracts that are in use."""
+    """Return the validator of a contract (of one release): compiled once, for the contracts that are in use."""
     return Validator(contract)
 
 

@@ -99,6 +99,7 @@ def checked(value: Any, contract: Contract, validator: Validator) -> list[Integr
 
 
 def _integration(place: str, entry: Any, contract: Contract, validator: Validator) -> Integration:
+    entry = contract.fitting(contract.integration, entry)  # a state may come from another release
     if not validator.accepts(contract.integration.name, entry, answer=True):
         operation = contract.operations["PostImageIntegration"]
         found = validator.request_violations(operation, operation.path, {}, protojson.render(entry), "application/json")

@@ -85,7 +85,7 @@ def test_an_answer_that_the_compiled_validator_accepts_the_explaining_one_accept
 
 def test_a_validator_that_says_yes_to_everything_is_noticed():
     """The property above can fail: here one validator reads a laxer document than the other."""
-    lax = copy.deepcopy(dict(CONTRACT.document))
+    lax = copy.deepcopy(dict(CONTRACT.source))
     lax["components"]["schemas"]["StorageDockerConfig"]["additionalProperties"] = True
     value = docker(docker={"made_up": 1})
     assert Validator(Contract(lax)).accepts("StorageImageIntegration", value)
