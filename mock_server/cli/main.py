@@ -190,6 +190,7 @@ Examples:
 def serve(context: click.Context, /, **chosen: Any) -> None:
     """Serve the mock until Ctrl-C."""
     from mock_server.serving import server
+    from mock_server.state import files as states
 
     host, cert, key = chosen["host"], chosen["cert"], chosen["key"]
     if (cert is None) != (key is None):
@@ -199,6 +200,11 @@ def serve(context: click.Context, /, **chosen: Any) -> None:
     settings = _settings(context)
     beside = options.running(context, settings, _settings)
     with ExitStack() as stack:
+        if beside.save is not None:
+            try:
+                stack.enter_context(states.locked(beside.save))
+            except states.StateError as error:
+                raise click.ClickException(f"--save {error}") from None
         files = server.Tls(cert, key) if cert and key else None
         if chosen["tls"] and files is None:
             files = stack.enter_context(server.self_signed(host))
@@ -214,6 +220,7 @@ def serve(context: click.Context, /, **chosen: Any) -> None:
                 log_level=chosen["log_level"],
                 log_format=chosen["log_format"],
                 body_timeout=chosen["body_timeout"],
+                save=beside.save,
                 on_start=beside.start,
                 on_listening=partial(_banner, settings, host, port, secure=files is not None),
             )
