@@ -19,14 +19,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from mock_server.central.errors import Refusal
+from mock_server.gateway.faults import Cut
 from mock_server.serving.body_timeouts import TIMEOUT, Bodies
-from mock_server.serving.connection_faults import Cut, reset_now
+from mock_server.serving.connection_faults import cut, reset_now
 from mock_server.settings import Settings
 from mock_server.simulation.faults import Faults, from_strings, parse
 from mock_server.simulation.request_journal import Filter, Journal
 from mock_server.web import access_log as logs
 
 if TYPE_CHECKING:
+    from mock_server.gateway.instance import Instance
     from mock_server.sandboxes.sandboxes import Sandbox
     from mock_server.web.app import MockCentral
 
@@ -161,13 +163,20 @@ def _load(
     # The handlers of the supervisor, which this process came from, would swallow an early signal.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    from mock_server.web.app import create_app
-
     configure_log()
-    app = create_app(settings)
+    app = make_app(settings)
     on_start(app)
     threading.Thread(target=announce, daemon=True).start()
     return Bodies(app, body_timeout)
+
+
+def make_app(settings: Settings | None = None) -> MockCentral:
+    """Make an app whose connection faults reach the sockets of the server."""
+    from mock_server.web.app import create_app
+
+    app = create_app(settings)
+    app.gateway.faults.cut = cut
+    return app
 
 
 def _end_with_supervisor() -> None:
@@ -197,7 +206,7 @@ class MockServer:
         """Where it listens, such as ``http://127.0.0.1:40123``."""
 
     @property
-    def _sandbox(self) -> Sandbox:
+    def _sandbox(self) -> Sandbox[Instance]:
         return self.app.gateway.sandboxes.default
 
     def reset(self) -> None:
@@ -220,7 +229,7 @@ class MockServer:
             ValueError: it makes no sense.
         """
         fault = parse(text) if text else from_strings({name: str(value) for name, value in fields.items()})
-        self.app.gateway.see_to_operation(fault)
+        self.app.gateway.require_endpoint(fault)
         return self._sandbox.faults.add(fault).id
 
     @property
@@ -266,7 +275,7 @@ class _InWorld(MockServer):
             raise ValueError(refusal.message) from None
 
     @property
-    def _sandbox(self) -> Sandbox:
+    def _sandbox(self) -> Sandbox[Instance]:
         return self.app.gateway.sandboxes.get(self._name)
 
     def reset(self) -> None:
@@ -313,8 +322,6 @@ def running(settings: Settings | None = None, *, host: str = "127.0.0.1", port: 
     """Serve on a free loopback port while the block runs."""
     from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
-    from mock_server.web.app import create_app
-
     class Handler(WSGIRequestHandler):
         protocol_version = "HTTP/1.1"  # keeps connections open
 
@@ -327,7 +334,7 @@ def running(settings: Settings | None = None, *, host: str = "127.0.0.1", port: 
             if isinstance(error, Cut) and error.reset:
                 reset_now(self.connection)
 
-    app = create_app(settings)
+    app = make_app(settings)
     server = ThreadedWSGIServer(host, port, app, Handler)
     # The default poll makes every stop last half a second.
     thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.01), daemon=True)

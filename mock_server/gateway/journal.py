@@ -1,0 +1,34 @@
+"""Keeping requests in the request journal of their sandbox."""
+
+from __future__ import annotations
+
+import time
+from itertools import chain
+
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.messages import Response
+
+
+def keep_in_journal(proceed: Proceed, exchange: Exchange) -> Response:
+    """Answer, and keep the request with its answer; a stream passes by."""
+    journal = exchange.sandbox.journal
+    if journal is None:
+        return proceed(exchange)
+    started = time.perf_counter()
+    response = proceed(exchange)
+    request = exchange.request
+    journal.keep(
+        method=request.method,
+        path=request.path,
+        query=request.query,
+        operation=exchange.operation.id if exchange.operation is not None else "",
+        headers=tuple(chain.from_iterable(reversed([*request.headers.items()]))),
+        body=exchange.body,
+        violations=exchange.violations,
+        fault=str(exchange.fault) if exchange.fault is not None else "",
+        status=response.status,
+        rule=exchange.rule,
+        answer=response.body if isinstance(response.body, bytes) else b"",
+        seconds=time.perf_counter() - started,
+    )
+    return response

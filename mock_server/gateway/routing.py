@@ -1,0 +1,37 @@
+"""Which operation a request is for. Every path and method at and below the collection ends here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mock_server.central.errors import refuse
+from mock_server.contract.routes import Routes
+from mock_server.contract.tables import Rule
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.messages import Response, utf8
+
+
+class Route:
+    """Finds the operation; what is not below the collection goes `elsewhere`."""
+
+    def __init__(self, routes: Routes, rules: Mapping[str, Rule], elsewhere: Proceed) -> None:
+        self.routes = routes
+        self.rules = rules
+        self.elsewhere = elsewhere
+
+    def __call__(self, proceed: Proceed, exchange: Exchange) -> Response:
+        """Answer, or refuse what is no operation or was refused before it was known which."""
+        request = exchange.request
+        found = self.routes.match(request.method, request.path)
+        if found is not None:
+            exchange.operation = found.operation
+            exchange.id = utf8(found.id)
+        if exchange.refusal is not None:
+            if found is not None and found.operation.request is not None:
+                exchange.body = request.body.read()  # for the request journal
+            raise exchange.refusal
+        if found is not None:
+            return proceed(exchange)
+        if not self.routes.is_below(request.path):
+            return self.elsewhere(exchange)
+        raise refuse(self.rules["method-not-allowed" if self.routes.has_path(request.path) else "unknown-route"])
