@@ -72,7 +72,7 @@ def create_integration(exchange: Exchange) -> bytes:
 
 def replace_integration(exchange: Exchange) -> bytes:
     """PutImageIntegration: an update that never looks at stored credentials."""
-    exchange.sandbox.central.service.update(_with_path_id(exchange, exchange.message), update_password=True)
+    exchange.sandbox.central.service.update(path_id_wins(exchange, exchange.message), update_password=True)
     return EMPTY
 
 
@@ -80,7 +80,7 @@ def update_integration(exchange: Exchange) -> bytes:
     """UpdateImageIntegration: the id of the path makes a config where none was sent."""
     central, message = exchange.sandbox.central, exchange.message
     config = message["config"] or central.decoding.empty_integration()
-    central.service.update(_with_path_id(exchange, config), update_password=message["updatePassword"])
+    central.service.update(path_id_wins(exchange, config), update_password=message["updatePassword"])
     return EMPTY
 
 
@@ -103,7 +103,7 @@ def test_updated_integration(exchange: Exchange) -> bytes:
     return EMPTY
 
 
-def _with_path_id(exchange: Exchange, integration: Mapping[str, Any]) -> dict[str, Any]:
+def path_id_wins(exchange: Exchange, integration: Mapping[str, Any]) -> dict[str, Any]:
     """Put the id of the path in the place of the one that was sent."""
     return {**integration, "id": exchange.id}
 

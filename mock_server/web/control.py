@@ -22,6 +22,7 @@ from mock_server.central import protojson
 from mock_server.central.errors import Refusal
 from mock_server.central.errors import refuse as unrouted
 from mock_server.central.registry_tests import OUTCOMES, RegistryTestRule
+from mock_server.gateway.instance import Instance
 from mock_server.sandboxes.sandboxes import Sandbox
 from mock_server.simulation.faults import from_strings
 from mock_server.simulation.request_journal import Entry, Filter, Journal
@@ -45,7 +46,7 @@ _SECONDS_ALIVE = 15.0
 """After which a stream without news says that it is still there."""
 
 Json = dict[str, Any]
-AnySandbox = Sandbox["Instance"]
+AnySandbox = Sandbox[Instance]
 Routed = tuple[str, str, str, Callable[..., Response]]
 
 
