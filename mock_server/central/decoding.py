@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from mock_server.central import protojson
@@ -51,6 +52,11 @@ class Decoding:
         self.contract = contract
         self.validator = validator
         self.strict = strict
+        self.is_exact = False
+        """Read every body with the exact decoder."""
+        self._messages = {
+            each.id: contract.message(each.request) for each in contract.operations.values() if each.request
+        }
         self.decoder = protojson.Decoder(contract, show_credentials=show_credentials)
 
     def body(self, operation: Operation, body: bytes, content_type: str, id: str = "") -> Decoded:
@@ -60,32 +66,38 @@ class Decoding:
             Refusal: Central cannot read it, or (only with `strict`) the contract does not promise it.
         """
         assert operation.request is not None  # operations without a body do not decode
-        message = self.contract.message(operation.request)
-        sent = _plain_json(body)
-        if sent is not None and _is_json(content_type) and self.validator.accepts(operation.request, sent):
-            decoded = self.completed(message, sent)
-            if decoded is not None:
-                self.message_size(message, decoded, body, id)
+        message = self._messages[operation.id]
+        # To count costs more than the rest, and hardly any body is long enough to need it.
+        is_long = LARGEST_GROWTH * len(body) + 4 * len(id) + _BOUND > MAX_MESSAGE
+        if (sent := self._accepted(operation, body, content_type)) is not None:
+            with suppress(ValueError):  # a time that only looks like one
+                decoded = protojson.complete(message, sent)
+                if is_long:
+                    self.message_size(message, decoded, id)
                 return Decoded(decoded)
         decoded = self.decoder.decode(message, body)
-        self.message_size(message, decoded, body, id)
+        if is_long:
+            self.message_size(message, decoded, id)
         return Decoded(decoded, self.violations(operation, body, content_type))
 
-    def completed(self, message: Message, sent: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Fill the gaps of a body that the contract accepts; None where only `decoder` can tell."""
-        try:
-            return protojson.complete(message, sent)
-        except ValueError:
+    def _accepted(self, operation: Operation, body: bytes, content_type: str) -> Any:
+        """Return a body that every reader reads alike and the contract accepts, else None."""
+        if self.is_exact or not (content_type == "application/json" or _is_json(content_type)):
             return None
+        if _SURROGATE.search(body):  # half a pair is text for Python and a fault for Go
+            return None
+        try:
+            sent = _PLAIN.decode(body.decode())
+        except (ValueError, RecursionError):
+            return None
+        return sent if self.validator.accepts(str(operation.request), sent) else None
 
     def empty_integration(self) -> dict[str, Any]:
         """Return an integration of which nothing is set."""
         return protojson.complete(self.contract.integration, {})
 
-    def message_size(self, message: Message, decoded: Mapping[str, Any], body: bytes, id: str) -> None:
+    def message_size(self, message: Message, decoded: Mapping[str, Any], id: str) -> None:
         """Refuse a message whose binary form is too long."""
-        if LARGEST_GROWTH * len(body) + 4 * len(id) + _BOUND <= MAX_MESSAGE:
-            return
         if id and "config" in message.by_name:
             decoded = {**decoded, "config": {**(decoded["config"] or {}), "id": id}}
         elif id:
@@ -112,7 +124,7 @@ class Decoding:
                 found += self.validator.request_violations(
                     operation, operation.path, {}, value[:end], "application/json"
                 )
-            elif not self.validator.accepts(str(operation.request), _plain_json(value[:end])):
+            elif self._accepted(operation, value[:end], "application/json") is None:
                 found.append(Violation("$", f"leaves the contract; with {end} bytes it is too long to say where"))
         except (RecursionError, UnicodeError):
             found.append(Violation("$", "nests too deep or is not UTF-8"))
@@ -176,7 +188,7 @@ def _query_field(key: str, values: list[str], known: list[str]) -> tuple[str, li
 
 
 def _is_json(content_type: str) -> bool:
-    return content_type == "application/json" or (content_type.partition(";")[0].strip().lower() == "application/json")
+    return content_type.partition(";")[0].strip().lower() == "application/json"
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -192,13 +204,3 @@ def _no_constant(name: str) -> None:
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _PLAIN = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
-
-
-def _plain_json(body: bytes) -> Any:
-    """Read JSON that every reader reads alike, else give None."""
-    if _SURROGATE.search(body):  # half a pair is text for Python and a fault for Go
-        return None
-    try:
-        return _PLAIN.decode(body.decode())
-    except (ValueError, RecursionError):
-        return None

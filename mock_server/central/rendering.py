@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal
@@ -32,22 +31,28 @@ class Rendering:
 
     def read_answer(self, integration: Integration) -> bytes:
         """Render what reads show of an integration."""
-        return self._checked(self.integration, self.masking.credentials_masked(integration))
+        shown = self.masking.credentials_masked(integration)
+        if not self.validator.accepts(self.integration, shown, answer=True):
+            self._is_no(self.integration)
+        return protojson.render(shown)
 
     def create_answer(self, created: Integration, stored_answer: bytes, stored: Integration) -> bytes:
         """Render the answer to a create: in clear as deployed, else masked as the document says."""
-        if self.in_clear:
-            return self._checked(self.integration, created)
-        return stored_answer if created is stored else self.read_answer(created)
+        if not self.in_clear:
+            return stored_answer if created is stored else self.read_answer(created)
+        if not self.validator.accepts(self.integration, created, answer=True):
+            self._is_no(self.integration)
+        return protojson.render(created)
 
     def error_answer(self, refusal: Refusal) -> bytes:
         """Render a refusal."""
-        return self._checked("GooglerpcStatus", refusal.body())
+        body = refusal.body()
+        if not self.validator.accepts("GooglerpcStatus", body, answer=True):
+            self._is_no("GooglerpcStatus")
+        return protojson.render(body)
 
-    def _checked(self, schema: str, value: Any) -> bytes:
-        if not self.validator.accepts(schema, value, answer=True):
-            self.answer_broken([Violation("$", f"is no {schema}")])
-        return protojson.render(value)
+    def _is_no(self, schema: str) -> None:
+        self.answer_broken([Violation("$", f"is no {schema}")])
 
     def answer_broken(self, violations: list[Violation]) -> None:
         """Report an answer of ours that breaks the contract.

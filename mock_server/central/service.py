@@ -105,7 +105,7 @@ class Service:
     def google_not_created(self, integration: Integration) -> None:
         """Google's Container Registry is gone; what is stored of it stays."""
         rule = self.rules["google-not-created"]
-        if rule.in_force(self.version) and integration["type"] == "google":
+        if integration["type"] == "google" and rule.in_force(self.version):
             raise refuse(rule)
 
     def create_assigns_id(self) -> str:
@@ -164,6 +164,8 @@ class Service:
 
     def categories_sorted(self, integration: Integration) -> Integration:
         """Categories are stored by their number; doubles stay."""
+        if len(integration["categories"]) < 2:
+            return integration
         numbers: Mapping[Any, int] = self.contract.categories
         order = sorted(integration["categories"], key=lambda category: numbers.get(category, category))
         return {**integration, "categories": order}

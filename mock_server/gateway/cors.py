@@ -15,19 +15,16 @@ _EXPOSED = f"{RULE_HEADER}, {WARNING_HEADER}, Preference-Applied"
 
 
 class Cors:
-    """Lets browser pages of one origin call (`*` for any), or tells in the log how they could."""
+    """Lets browser pages of one origin call (`*` for any)."""
 
-    def __init__(self, origin: str | None) -> None:
+    def __init__(self, origin: str) -> None:
         self.origin = origin
 
     def __call__(self, proceed: Proceed, exchange: Exchange) -> Response:
         """Answer a preflight; let the page read any other answer."""
         request = exchange.request
-        if self.origin is None or not self._is_open(request):
-            response = proceed(exchange)
-            if self.origin is None and request.method == "OPTIONS" and request.is_preflight and response.status >= 400:
-                _explain(request)
-            return response
+        if not self._is_open(request):
+            return proceed(exchange)
         response = _preflight(request) if request.is_preflight else proceed(exchange)
         response = response.with_header("Access-Control-Allow-Origin", self.origin)
         response = response.with_header("Access-Control-Expose-Headers", _EXPOSED)
@@ -49,6 +46,7 @@ def _preflight(request: Request) -> Response:
     return Response(204, headers, is_final=True)
 
 
-def _explain(request: Request) -> None:
+def explain_preflight(request: Request) -> None:
+    """Log how the page of a refused preflight could be let in."""
     origin = header_text(request.headers.get("origin", "another origin"))
     log.warning("a browser asked whether a page of %s may call, and was told no; --cors %s lets it in", origin, origin)

@@ -9,7 +9,7 @@ from urllib.parse import quote as percent_encoded
 
 from mock_server.central import protojson
 from mock_server.gateway.exchange import Exchange, Proceed
-from mock_server.gateway.messages import Headers, Request, Response
+from mock_server.gateway.messages import Headers, Response
 
 RULE_HEADER = "Mock-Central-Rule"
 WARNING_HEADER = "Mock-Central-Warning"
@@ -30,26 +30,23 @@ _PRETTY_KEY = re.compile(r"(?:^|&)pretty(?:=|&|$)")
 
 
 def encode(proceed: Proceed, exchange: Exchange) -> Response:
-    """Answer in the form that was asked for, with the warnings that the request earned."""
+    """Answer in the form that was asked for, with the warnings that the request earned and the length of the body."""
     response = proceed(exchange)
     if response.is_final:
         return response
+    request, headers, body = exchange.request, response.headers, response.body
+    assert isinstance(body, bytes)  # only what is final comes in pieces
     if exchange.violations:
-        response = response.with_header(WARNING_HEADER, header_text("; ".join(map(str, exchange.violations))))
-    response = encoded(exchange.request, response)
-    return response._replace(body=b"") if exchange.request.method == "HEAD" else response
-
-
-def encoded(request: Request, response: Response) -> Response:
-    """Return a JSON answer indented, compressed or as it is, with its length."""
-    body, headers = response.bytes, response.headers
-    if body and (request.headers.get("accept") == "application/json+pretty" or _PRETTY_KEY.search(request.query)):
+        headers += ((WARNING_HEADER, header_text("; ".join(map(str, exchange.violations)))),)
+    is_pretty = request.query and _PRETTY_KEY.search(request.query)
+    if body and (is_pretty or request.headers.get("accept") == "application/json+pretty"):
         body = protojson.indented(body)
-    if len(body) >= GZIP_FROM and _accepts_gzip(request.headers.get("accept-encoding", "")):
+    size = len(body)
+    if size >= GZIP_FROM and _accepts_gzip(request.headers.get("accept-encoding", "")):
         body = gzip.compress(body, compresslevel=1, mtime=0)  # without the time of day equal answers are equal bytes
-        headers += (("Content-Encoding", "gzip"),)
-    headers += (("Content-Length", str(len(body))),)
-    return Response(response.status, headers, body)
+        headers, size = (*headers, ("Content-Encoding", "gzip")), len(body)
+    body = b"" if request.method == "HEAD" else body
+    return Response(response.status, (*headers, ("Content-Length", str(size))), body)
 
 
 def _accepts_gzip(header: str) -> bool:

@@ -27,7 +27,7 @@ class Exchange:
         sandbox: The one that answers.
         operation: The operation of the contract, None for any other path.
         id: The id of the path.
-        body: The bytes that the operation reads.
+        body: The bytes of the body, empty until they are read.
         message: What the body means, decoded.
         filters: What the query of a list means.
         violations: Where the request leaves the contract.

@@ -9,10 +9,10 @@ from mock_server.contract.routes import Routes
 from mock_server.gateway.cors import Cors
 from mock_server.gateway.encoding import encode
 from mock_server.gateway.errors import AnswerErrors
-from mock_server.gateway.exchange import Exchange, Layer, Proceed, stacked
-from mock_server.gateway.messages import Request, Response
-from mock_server.gateway.operations import HANDLERS, authenticate, check_complete, decode, serve
-from mock_server.gateway.paths import clean_path, override_method
+from mock_server.gateway.exchange import Layer, Proceed, stacked
+from mock_server.gateway.messages import Request
+from mock_server.gateway.operations import HANDLERS, check_complete, decode, serve
+from mock_server.gateway.paths import clean_path
 from mock_server.gateway.routing import Route
 from mock_server.gateway.validation import ValidateFully
 from mock_server.sandboxes.central import Central
@@ -31,6 +31,7 @@ class Instance:
 
     Attributes:
         layers: From the outside in.
+        answer: Answers a request whose sandbox is known, with all of them.
         endpoints: Names of what answers beside the operations of the contract, by method and path.
     """
 
@@ -42,30 +43,23 @@ class Instance:
         self.endpoints = endpoints
         self.routes = Routes(central.contract)
         rules = central.contract.rules
-        self.errors = AnswerErrors(central.rendering, rules)
+        self.errors = AnswerErrors(central.rendering, rules, explain_preflights=self.settings.cors is None)
         full = ValidateFully(central) if self.settings.validation == "full" else None
-        self.cors = Cors(self.settings.cors)
         self.route = Route(self.routes, rules, elsewhere)
         self.layers: list[Layer] = [
             clean_path,
-            self.cors,
+            *([Cors(self.settings.cors)] if self.settings.cors is not None else ()),
             encode,
             *([full.answers] if full else ()),
             self.errors,
-            override_method,
             self.route,
             decode,
             *([full.requests] if full else ()),
-            authenticate,
         ]
         self._stack()
 
     def _stack(self) -> None:
-        self._answer = stacked(self.layers, serve)
-
-    def answer(self, exchange: Exchange) -> Response:
-        """Answer a request whose sandbox is known."""
-        return self._answer(exchange)
+        self.answer: Proceed = stacked(self.layers, serve)
 
     def insert(self, layer: Layer, *, behind: Layer | None = None) -> None:
         """Add a layer right behind another one, or outside of all."""

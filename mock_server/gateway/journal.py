@@ -16,14 +16,14 @@ def keep_in_journal(proceed: Proceed, exchange: Exchange) -> Response:
         return proceed(exchange)
     started = time.perf_counter()
     response = proceed(exchange)
-    request = exchange.request
+    request, operation = exchange.request, exchange.operation
     journal.keep(
         method=request.method,
         path=request.path,
         query=request.query,
-        operation=exchange.operation.id if exchange.operation is not None else "",
-        headers=tuple(chain.from_iterable(reversed([*request.headers.items()]))),
-        body=exchange.body,
+        operation=operation.id if operation is not None else "",
+        headers=tuple(chain.from_iterable(request.headers.items())),
+        body=exchange.body if operation is not None and operation.request is not None else b"",
         violations=exchange.violations,
         fault=str(exchange.fault) if exchange.fault is not None else "",
         status=response.status,

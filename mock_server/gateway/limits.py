@@ -17,5 +17,5 @@ def limit_body(proceed: Proceed, exchange: Exchange) -> Response:
     body = exchange.request.body
     if body.size is not None and 0 < body.size <= SHORT_BODY:
         with suppress(Refusal, BodyTooLongError):
-            body.read()
+            exchange.body = body.read()
     return proceed(exchange)

@@ -56,26 +56,20 @@ class Body:
         if self._failure is not None:
             raise self._failure
         if self._whole is None:
+            size = self.size
             try:
-                self._whole = self._taken()
+                if size is not None and size > LONGEST_BODY:
+                    raise BodyTooLongError(size)
+                found = self._read(LONGEST_BODY + 1 if size is None else size)
+                if len(found) > LONGEST_BODY:
+                    raise BodyTooLongError(size)
+                if size is not None and len(found) < size:
+                    raise Refusal("http", 400, 3, f"the body ended after {len(found)} of {size} bytes")
             except (Refusal, BodyTooLongError) as failure:
                 self._failure = failure
                 raise
+            self._whole = found
         return self._whole
-
-    def _taken(self) -> bytes:
-        size = self.size
-        if size is None:
-            found = self._read(LONGEST_BODY + 1)
-            if len(found) > LONGEST_BODY:
-                raise BodyTooLongError(None)
-            return found
-        if size > LONGEST_BODY:
-            raise BodyTooLongError(size)
-        found = self._read(size)
-        if len(found) < size:
-            raise Refusal("http", 400, 3, f"the body ended after {len(found)} of {size} bytes")
-        return found
 
 
 NO_BODY = Body.of(b"")
@@ -88,7 +82,7 @@ class Request(NamedTuple):
         method: As it was sent, so `get` is not `GET`.
         path: Percent escapes decoded, one character a byte (latin-1); `text` reads it as UTF-8.
         query: As it was sent, one character a byte.
-        headers: By their names in small letters; the length of the body is told by the body.
+        headers: By their names in small letters, the last one first; the body tells its length itself.
         body: Read on demand.
         prefix: The part of the path in front of `path`, such as that of a sandbox.
         target: The path and query as they were sent, where the server tells.

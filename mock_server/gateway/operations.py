@@ -28,7 +28,7 @@ def decode(proceed: Proceed, exchange: Exchange) -> Response:
         raise Refusal("no-grpc", 500, 13, "Method cannot be downgraded")
     decoding = exchange.sandbox.instance.central.decoding
     if operation.request is not None:
-        exchange.body = request.body.read()
+        exchange.body = exchange.body or request.body.read()
         exchange.message, exchange.violations = decoding.body(operation, exchange.body, content_type, exchange.id)
     elif operation.id == "GetImageIntegrations":
         exchange.filters = decoding.query(operation, request.query)
@@ -36,18 +36,13 @@ def decode(proceed: Proceed, exchange: Exchange) -> Response:
     return proceed(exchange)
 
 
-def authenticate(proceed: Proceed, exchange: Exchange) -> Response:
-    """Let in whom Central lets in; it looks at the credentials after the body."""
-    assert exchange.operation is not None
-    auth = exchange.sandbox.instance.central.auth
-    auth.check(exchange.operation, exchange.request.headers.get("authorization"))
-    return proceed(exchange)
-
-
 def serve(exchange: Exchange) -> Response:
-    """Run the operation."""
-    assert exchange.operation is not None
-    return Response(200, GATEWAY_HEADERS, HANDLERS[exchange.operation.id](exchange))
+    """Let in whom Central lets in, which looks at credentials after the body, and run the operation."""
+    operation = exchange.operation
+    assert operation is not None  # only operations come here
+    auth = exchange.sandbox.instance.central.auth
+    auth.check(operation, exchange.request.headers.get("authorization"))
+    return Response(200, GATEWAY_HEADERS, HANDLERS[operation.id](exchange))
 
 
 Handler = Callable[[Exchange], bytes]

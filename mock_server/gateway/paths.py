@@ -9,6 +9,7 @@ from urllib.parse import quote as percent_encoded
 from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.messages import NO_BODY, Response
 
+OVERRIDE = "x-http-method-override"
 FORM = "application/x-www-form-urlencoded"
 
 _UNCLEAN = re.compile(r"//|/\.\.?(?:/|$)")
@@ -32,12 +33,12 @@ def _clean(path: str) -> str | None:
     return clean if clean.startswith("/v1/") else None
 
 
-def override_method(proceed: Proceed, exchange: Exchange) -> Response:
-    """Run the method that a form POST names in a header; its fields become the query."""
+def override_method(exchange: Exchange) -> None:
+    """Give a form POST the method that it names in a header; its fields become the query."""
     request = exchange.request
-    override = request.headers.get("x-http-method-override")
+    override = request.headers.get(OVERRIDE)
     if not override or request.method != "POST" or request.headers.get("content-type") != FORM:
-        return proceed(exchange)
+        return
     query = "&".join(part for part in (request.body.read().decode("latin-1"), request.query) if part)
     exchange.request = request._replace(method=override.upper(), query=query, body=NO_BODY)
-    return proceed(exchange)
+    exchange.body = b""

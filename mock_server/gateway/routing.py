@@ -9,6 +9,7 @@ from mock_server.contract.routes import Routes
 from mock_server.contract.tables import Rule
 from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.messages import Response, utf8
+from mock_server.gateway.paths import OVERRIDE, override_method
 
 
 class Route:
@@ -21,14 +22,16 @@ class Route:
 
     def __call__(self, proceed: Proceed, exchange: Exchange) -> Response:
         """Answer, or refuse what is no operation or was refused before it was known which."""
+        if OVERRIDE in exchange.request.headers:
+            override_method(exchange)
         request = exchange.request
         found = self.routes.match(request.method, request.path)
         if found is not None:
             exchange.operation = found.operation
-            exchange.id = utf8(found.id)
+            exchange.id = utf8(found.id) if found.id else ""
         if exchange.refusal is not None:
             if found is not None and found.operation.request is not None:
-                exchange.body = request.body.read()  # for the request journal
+                exchange.body = exchange.body or request.body.read()  # for the request journal
             raise exchange.refusal
         if found is not None:
             return proceed(exchange)

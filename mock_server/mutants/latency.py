@@ -39,7 +39,7 @@ for _name, _operation in (("list", LIST), ("put", PUT), ("delete", DELETE), ("te
 @_latency("slow-type", "A create of type clairV4 takes two seconds", "response-time")
 def slow_type(mock: Instance) -> None:
     """Wait for one type."""
-    _waits(mock, (CREATE,), lambda exchange: 2 if b'"clairV4"' in exchange.request.body.read() else 0)
+    _waits(mock, (CREATE,), lambda exchange: 2 if b'"clairV4"' in exchange.body else 0)
 
 
 @_latency("slow-tenth", "Every tenth request takes two seconds", "response-time")
@@ -76,7 +76,7 @@ def create_grows(mock: Instance) -> None:
 @_latency("long-name-slow", "A name of 5,000 characters takes a second, one of 10,000 takes four", "slow-input")
 def long_name_slow(mock: Instance) -> None:
     """Match a pattern that tracks back."""
-    _waits(mock, (CREATE,), lambda exchange: min(6, (len(exchange.request.body.read()) / 5000) ** 2))
+    _waits(mock, (CREATE,), lambda exchange: min(6, (len(exchange.body) / 5000) ** 2))
 
 
 @_latency("slow-first-byte", "An answer of more than 8 kB begins after six seconds", "response-time")

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mock_server.gateway.messages import Response
+from mock_server.gateway.paths import clean_path
 from mock_server.mutants import Mutate, mutant
 from mock_server.mutants.tools import (
     CREATE,
@@ -144,4 +145,4 @@ def _answered(mock: Instance, method: str, response: Response) -> None:
     def layer(proceed: Proceed, exchange: Exchange) -> Response:
         return response if exchange.request.method == method else proceed(exchange)
 
-    mock.insert(layer, behind=mock.cors)
+    mock.insert(layer, behind=clean_path)

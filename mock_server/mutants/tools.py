@@ -16,6 +16,7 @@ from mock_server.contract import tables as contracts
 from mock_server.contract.tables import Message
 from mock_server.gateway.exchange import Exchange, Layer, Proceed
 from mock_server.gateway.messages import Request, Response
+from mock_server.gateway.paths import clean_path
 
 if TYPE_CHECKING:
     from mock_server.gateway.instance import Instance
@@ -139,7 +140,7 @@ def responses(
         after = change(before)
         return after.sized() if isinstance(after.body, bytes) and after.body != before.body else after
 
-    mock.insert(changed, behind=mock.cors)
+    mock.insert(changed, behind=clean_path)
 
 
 def answers(mock: Instance, operations: tuple[str, ...], change: Callable[[Json], Any]) -> None:
@@ -191,7 +192,7 @@ def refusals(mock: Instance, rule: str, **changes: Any) -> None:
 def readings(mock: Instance, reading: type[protojson.Reading]) -> None:
     """Read every body with `reading`, also those that the contract promises."""
     decoder = mock.central.decoding.decoder
-    replace_method(mock.central.decoding, "completed", lambda *_: None)
+    mock.central.decoding.is_exact = True
     replace_method(decoder, "reading", partial(reading, decoder))
 
 

@@ -13,7 +13,8 @@ from urllib.parse import parse_qsl
 
 from mock_server.central import protojson
 from mock_server.contract.tables import Field
-from mock_server.gateway.messages import Body, Request, Response
+from mock_server.gateway.messages import Request, Response
+from mock_server.gateway.paths import clean_path
 from mock_server.mutants import Mutate, mutant
 from mock_server.mutants.tools import (
     CREATE,
@@ -350,7 +351,7 @@ def query_as_body(mock: Instance) -> None:
         request = exchange.request
         with suppress(ValueError, TypeError):
             merged = json.dumps(json.loads(request.body.read()) | _fields(request)).encode()
-            exchange.request = request._replace(body=Body.of(merged))
+            exchange.body = merged
         return proceed(exchange)
 
     handled(mock, (CREATE,), merged)
@@ -415,7 +416,7 @@ def pretty_wrong_type(mock: Instance) -> None:
         response = proceed(exchange)
         return _typed(response, "text/plain") if "pretty" in _fields(exchange.request) else response
 
-    mock.insert(layer, behind=mock.cors)
+    mock.insert(layer, behind=clean_path)
 
 
 @_wire("empty-object-refused", "An empty config member is refused", "zero-values-emitted")

@@ -10,13 +10,21 @@ from typing import TYPE_CHECKING, Any
 from flask import Response as FlaskResponse
 from werkzeug.http import HTTP_STATUS_CODES
 
-from mock_server.gateway.encoding import JSON_HEADERS, encoded
+from mock_server.gateway.encoding import JSON_HEADERS, encode
 from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.gateway import Gateway
 from mock_server.gateway.messages import NO_BODY, Body, Headers, Request, Response
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+_STATUS_LINES = {status: f"{status} {phrase.upper()}" for status, phrase in HTTP_STATUS_CODES.items()}
+_NAMES = {
+    f"HTTP_{name.upper().replace('-', '_')}": name
+    for name in ("host", "user-agent", "accept", "accept-encoding", "connection", "authorization", "origin", "prefer")
+}
+"""The usual headers by the keys of WSGI, so that they need not be spelled again for each request."""
 
 
 class Edge:
@@ -28,44 +36,44 @@ class Edge:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request; a body that is whole is given in one piece, which servers send as one."""
         response = self.gateway(request_of(environ))
-        status, headers, body = response.status, [*response.headers], response.body
-        reason = response.reason or HTTP_STATUS_CODES.get(status, "Unknown").upper()
+        status, headers, body, _, reason = response
+        line = f"{status} {reason}" if reason else _STATUS_LINES.get(status) or f"{status} UNKNOWN"
         if not isinstance(body, bytes):
-            start_response(f"{status} {reason}", headers)
+            start_response(line, [*headers])
             return body
-        if status != 204 and response.header("content-length") is None:
-            headers.append(("Content-Length", str(len(body))))
-        start_response(f"{status} {reason}", headers)
+        if "Content-Length" not in dict(headers) and status != 204:
+            headers = (*headers, ("Content-Length", str(len(body))))
+        start_response(line, [*headers])
         return [body]
 
 
 def request_of(environ: WSGIEnvironment) -> Request:
     """Make the request of a WSGI environment."""
-    headers = {}
-    for key, value in environ.items():
+    headers: dict[str, str] = {}
+    # Servers write the headers last, some of them behind the variables of their process: HTTP_PROXY there is no header.
+    for key in reversed(environ):
         if key[:5] == "HTTP_":
-            headers[key[5:].replace("_", "-").lower()] = value
-        elif key == "CONTENT_TYPE" and value:
-            headers["content-type"] = value
+            headers[_NAMES.get(key) or key[5:].replace("_", "-").lower()] = environ[key]
+        elif key == "CONTENT_TYPE":
+            headers["content-type"] = environ[key]
+        elif key == "REQUEST_METHOD" and "host" in headers:
+            break
+    body, length = NO_BODY, environ.get("CONTENT_LENGTH", "")
+    if length.isdecimal():
+        if length != "0":
+            body = Body(environ["wsgi.input"].read, int(length))
+    elif "transfer-encoding" in headers and environ.get("wsgi.input_terminated"):
+        body = Body(environ["wsgi.input"].read, None)
     return Request(
         environ["REQUEST_METHOD"],
         environ["PATH_INFO"],
         environ.get("QUERY_STRING", ""),
         headers,
-        _body(environ),
+        body,
         environ.get("SCRIPT_NAME", ""),
         environ.get("REQUEST_URI") or environ.get("RAW_URI") or "",
         environ,
     )
-
-
-def _body(environ: WSGIEnvironment) -> Body:
-    length = environ.get("CONTENT_LENGTH", "")
-    if length.isdecimal():
-        return Body(environ["wsgi.input"].read, int(length)) if length != "0" else NO_BODY
-    if "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):
-        return Body(environ["wsgi.input"].read, None)
-    return NO_BODY
 
 
 # -- Flask, for what the gateway does not answer itself ------------------------------------------------
@@ -142,5 +150,5 @@ class _Again:
 
 def json_answer(body: bytes, status: int = 200, headers: Headers = JSON_HEADERS) -> FlaskResponse:
     """Make Flask's response of a JSON body, written in the form that was asked for."""
-    response = encoded(current().request, Response(status, headers, body))
-    return FlaskResponse(response.bytes, response.status, list(response.headers))
+    response = encode(lambda _: Response(status, headers, body), current())
+    return FlaskResponse([response.bytes], response.status, list(response.headers))
