@@ -136,6 +136,8 @@ class Decoding:
         Raises:
             Refusal: a filter twice, or a query that cannot be decoded.
         """
+        if not query:
+            return Filters()
         known = self._parameters(operation)
         try:
             values = dict(_query_field(key, values, known) for key, values in gourl.parse_query(query).items())

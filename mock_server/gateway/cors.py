@@ -20,15 +20,19 @@ class Cors:
     def __init__(self, origin: str) -> None:
         self.origin = origin
 
-    def __call__(self, proceed: Proceed, exchange: Exchange) -> Response:
+    def __call__(self, proceed: Proceed) -> Proceed:
         """Answer a preflight; let the page read any other answer."""
-        request = exchange.request
-        if not self._is_open(request):
-            return proceed(exchange)
-        response = _preflight(request) if request.is_preflight else proceed(exchange)
-        response = response.with_header("Access-Control-Allow-Origin", self.origin)
-        response = response.with_header("Access-Control-Expose-Headers", _EXPOSED)
-        return response if self.origin == "*" else response.with_header("Vary", "Origin")
+
+        def answer(exchange: Exchange) -> Response:
+            request = exchange.request
+            if not self._is_open(request):
+                return proceed(exchange)
+            response = _preflight(request) if request.is_preflight else proceed(exchange)
+            response = response.with_header("Access-Control-Allow-Origin", self.origin)
+            response = response.with_header("Access-Control-Expose-Headers", _EXPOSED)
+            return response if self.origin == "*" else response.with_header("Vary", "Origin")
+
+        return answer
 
     def _is_open(self, request: Request) -> bool:
         """Return whether pages may ask for this path: control calls show what is stored, not for every page."""

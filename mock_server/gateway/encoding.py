@@ -29,24 +29,30 @@ _LONGEST_HEADER = 2000
 _PRETTY_KEY = re.compile(r"(?:^|&)pretty(?:=|&|$)")
 
 
-def encode(proceed: Proceed, exchange: Exchange) -> Response:
+def encode(proceed: Proceed) -> Proceed:
     """Answer in the form that was asked for, with the warnings that the request earned and the length of the body."""
-    response = proceed(exchange)
-    if response.is_final:
-        return response
-    request, headers, body = exchange.request, response.headers, response.body
-    assert isinstance(body, bytes)  # only what is final comes in pieces
-    if exchange.violations:
-        headers += ((WARNING_HEADER, header_text("; ".join(map(str, exchange.violations)))),)
-    is_pretty = request.query and _PRETTY_KEY.search(request.query)
-    if body and (is_pretty or request.headers.get("accept") == "application/json+pretty"):
-        body = protojson.indented(body)
-    size = len(body)
-    if size >= GZIP_FROM and _accepts_gzip(request.headers.get("accept-encoding", "")):
-        body = gzip.compress(body, compresslevel=1, mtime=0)  # without the time of day equal answers are equal bytes
-        headers, size = (*headers, ("Content-Encoding", "gzip")), len(body)
-    body = b"" if request.method == "HEAD" else body
-    return Response(response.status, (*headers, ("Content-Length", str(size))), body)
+
+    def answer(exchange: Exchange) -> Response:
+        response = proceed(exchange)
+        if response.is_final:
+            return response
+        request, headers, body = exchange.request, response.headers, response.body
+        assert isinstance(body, bytes)  # only what is final comes in pieces
+        if exchange.violations:
+            headers += ((WARNING_HEADER, header_text("; ".join(map(str, exchange.violations)))),)
+        is_pretty = request.query and _PRETTY_KEY.search(request.query)
+        if body and (is_pretty or request.headers.get("accept") == "application/json+pretty"):
+            body = protojson.indented(body)
+        size = len(body)
+        if size >= GZIP_FROM and _accepts_gzip(request.headers.get("accept-encoding", "")):
+            body = gzip.compress(
+                body, compresslevel=1, mtime=0
+            )  # without the time of day equal answers are equal bytes
+            headers, size = (*headers, ("Content-Encoding", "gzip")), len(body)
+        body = b"" if request.method == "HEAD" else body
+        return Response(response.status, (*headers, ("Content-Length", str(size))), body)
+
+    return answer
 
 
 def _accepts_gzip(header: str) -> bool:

@@ -25,25 +25,29 @@ class AnswerErrors:
         self.rules = rules
         self.explain_preflights = explain_preflights
 
-    def __call__(self, proceed: Proceed, exchange: Exchange) -> Response:
+    def __call__(self, proceed: Proceed) -> Proceed:
         """Answer; a refusal is an answer too."""
-        try:
-            return proceed(exchange)
-        except AnswerContractError:
-            raise
-        except Refusal as found:
-            refusal = found
-        except BodyTooLongError as error:
-            refusal = refuse(self.rules["message-size"], size=error.size)
-        except Exception:
-            request = exchange.request
-            log.exception("the mock failed on %s %s", request.method, request.path)
-            refusal = Refusal("panic", 500, 13, "the mock failed; its log says why")
-        if self.explain_preflights and exchange.request.is_preflight:
-            explain_preflight(exchange.request)
-        exchange.rule = refusal.rule
-        exchange.is_logged = True
-        return self.answer(refusal)
+
+        def answer(exchange: Exchange) -> Response:
+            try:
+                return proceed(exchange)
+            except AnswerContractError:
+                raise
+            except Refusal as found:
+                refusal = found
+            except BodyTooLongError as error:
+                refusal = refuse(self.rules["message-size"], size=error.size)
+            except Exception:
+                request = exchange.request
+                log.exception("the mock failed on %s %s", request.method, request.path)
+                refusal = Refusal("panic", 500, 13, "the mock failed; its log says why")
+            if self.explain_preflights and exchange.request.is_preflight:
+                explain_preflight(exchange.request)
+            exchange.rule = refusal.rule
+            exchange.is_logged = True
+            return self.answer(refusal)
+
+        return answer
 
     def answer(self, refusal: Refusal) -> Response:
         """Return the answer to what is refused."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mock_server.central.decoding import Filters
@@ -78,13 +77,13 @@ NO_FILTERS = Filters()
 Proceed = Callable[[Exchange], Response]
 """Answers with what is below a layer."""
 
-Layer = Callable[[Proceed, Exchange], Response]
-"""Answers a request: with what `proceed` answers, changed or not, or with an answer of its own."""
+Layer = Callable[[Proceed], Proceed]
+"""Given what is below it, returns what answers: with the answer from below, changed or not, or with one of its own."""
 
 
 def stacked(layers: Sequence[Layer], innermost: Proceed) -> Proceed:
     """Put layers over each other, the first one outside."""
     proceed = innermost
     for layer in reversed(layers):
-        proceed = partial(layer, proceed)
+        proceed = layer(proceed)
     return proceed

@@ -51,22 +51,26 @@ class InjectFaults:
     def __init__(self, cut: CutConnection = cut_body) -> None:
         self.cut = cut
 
-    def __call__(self, proceed: Proceed, exchange: Exchange) -> Response:
+    def __call__(self, proceed: Proceed) -> Proceed:
         """Answer, with the fault that the request meets."""
-        prefer = exchange.request.headers.get("prefer")
-        if not prefer and not exchange.sandbox.faults.listed:
-            return proceed(exchange)
-        preferred = _preferred(exchange, prefer)
-        fault = exchange.fault = preferred or _met(exchange)
-        if fault is None:
-            return proceed(exchange)
-        if fault.delay:
-            time.sleep(drawn(fault.delay))
-        exchange.refusal = fault.refusal() or exchange.refusal
-        response = proceed(exchange)
-        if preferred is not None:
-            response = response.with_header("Preference-Applied", applied(preferred))
-        return self._spoilt(response, fault.fault, exchange) if fault.fault else response
+
+        def answer(exchange: Exchange) -> Response:
+            prefer = exchange.request.headers.get("prefer")
+            if not prefer and not exchange.sandbox.faults.listed:
+                return proceed(exchange)
+            preferred = _preferred(exchange, prefer)
+            fault = exchange.fault = preferred or _met(exchange)
+            if fault is None:
+                return proceed(exchange)
+            if fault.delay:
+                time.sleep(drawn(fault.delay))
+            exchange.refusal = fault.refusal() or exchange.refusal
+            response = proceed(exchange)
+            if preferred is not None:
+                response = response.with_header("Preference-Applied", applied(preferred))
+            return self._spoilt(response, fault.fault, exchange) if fault.fault else response
+
+        return answer
 
     def _spoilt(self, response: Response, fault: str, exchange: Exchange) -> Response:
         """Return the answer in one of the forms of `ANSWER_FAULTS`."""

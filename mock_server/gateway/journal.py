@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import time
-from itertools import chain
 
 from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.messages import Response
 
 
-def keep_in_journal(proceed: Proceed, exchange: Exchange) -> Response:
+def keep_in_journal(proceed: Proceed) -> Proceed:
     """Answer, and keep the request with its answer; a stream passes by."""
-    journal = exchange.sandbox.journal
-    if journal is None:
-        return proceed(exchange)
-    started = time.perf_counter()
-    response = proceed(exchange)
-    request, operation = exchange.request, exchange.operation
-    journal.keep(
-        method=request.method,
-        path=request.path,
-        query=request.query,
-        operation=operation.id if operation is not None else "",
-        headers=tuple(chain.from_iterable(request.headers.items())),
-        body=exchange.body if operation is not None and operation.request is not None else b"",
-        violations=exchange.violations,
-        fault=str(exchange.fault) if exchange.fault is not None else "",
-        status=response.status,
-        rule=exchange.rule,
-        answer=response.body if isinstance(response.body, bytes) else b"",
-        seconds=time.perf_counter() - started,
-    )
-    return response
+
+    def answer(exchange: Exchange) -> Response:
+        journal = exchange.sandbox.journal
+        if journal is None:
+            return proceed(exchange)
+        started = time.perf_counter()
+        response = proceed(exchange)
+        request, operation = exchange.request, exchange.operation
+        journal.keep(
+            method=request.method,
+            path=request.path,
+            query=request.query,
+            operation=operation.id if operation is not None else "",
+            headers=request.headers,
+            body=exchange.body if operation is not None and operation.request is not None else b"",
+            violations=exchange.violations,
+            fault=str(exchange.fault) if exchange.fault is not None else "",
+            status=response.status,
+            rule=exchange.rule,
+            answer=response.body if isinstance(response.body, bytes) else b"",
+            seconds=time.perf_counter() - started,
+        )
+        return response
+
+    return answer

@@ -19,21 +19,25 @@ _GRPC_TYPE = re.compile(r"application/grpc(?:-web)?(?:\+.*)?")
 """Central hands these content types to gRPC, which over HTTP/1 has nothing for them (go-grpc-http1)."""
 
 
-def decode(proceed: Proceed, exchange: Exchange) -> Response:
+def decode(proceed: Proceed) -> Proceed:
     """Read what the operation is asked, and note where that leaves the contract."""
-    operation, request = exchange.operation, exchange.request
-    assert operation is not None  # only operations come here
-    content_type = request.headers.get("content-type", "")
-    if content_type.startswith(_GRPC) and _GRPC_TYPE.fullmatch(content_type):
-        raise Refusal("no-grpc", 500, 13, "Method cannot be downgraded")
-    decoding = exchange.sandbox.instance.central.decoding
-    if operation.request is not None:
-        exchange.body = exchange.body or request.body.read()
-        exchange.message, exchange.violations = decoding.body(operation, exchange.body, content_type, exchange.id)
-    elif operation.id == "GetImageIntegrations":
-        exchange.filters = decoding.query(operation, request.query)
-        exchange.violations = exchange.filters.violations
-    return proceed(exchange)
+
+    def answer(exchange: Exchange) -> Response:
+        operation, request = exchange.operation, exchange.request
+        assert operation is not None  # only operations come here
+        content_type = request.headers.get("content-type", "")
+        if content_type.startswith(_GRPC) and _GRPC_TYPE.fullmatch(content_type):
+            raise Refusal("no-grpc", 500, 13, "Method cannot be downgraded")
+        decoding = exchange.sandbox.instance.central.decoding
+        if operation.request is not None:
+            exchange.body = exchange.body or request.body.read()
+            exchange.message, exchange.violations = decoding.body(operation, exchange.body, content_type, exchange.id)
+        elif operation.id == "GetImageIntegrations":
+            exchange.filters = decoding.query(operation, request.query)
+            exchange.violations = exchange.filters.violations
+        return proceed(exchange)
+
+    return answer
 
 
 def serve(exchange: Exchange) -> Response:

@@ -16,13 +16,18 @@ _UNCLEAN = re.compile(r"//|/\.\.?(?:/|$)")
 _SAFE = "/$&+,:;=@!'()*~"
 
 
-def clean_path(proceed: Proceed, exchange: Exchange) -> Response:
+def clean_path(proceed: Proceed) -> Proceed:
     """Send a client to the path as Go's mux writes it; the method stays what it is."""
-    request = exchange.request
-    if _UNCLEAN.search(request.path) is None or (clean := _clean(request.path)) is None:
-        return proceed(exchange)
-    target = percent_encoded((request.prefix + clean).encode("latin-1"), safe=_SAFE)
-    return Response(307, (("Location", f"{target}?{request.query}" if request.query else target),), is_final=True)
+
+    def answer(exchange: Exchange) -> Response:
+        request = exchange.request
+        path = request.path
+        if ("//" not in path and "/." not in path) or _UNCLEAN.search(path) is None or (clean := _clean(path)) is None:
+            return proceed(exchange)
+        target = percent_encoded((request.prefix + clean).encode("latin-1"), safe=_SAFE)
+        return Response(307, (("Location", f"{target}?{request.query}" if request.query else target),), is_final=True)
+
+    return answer
 
 
 def _clean(path: str) -> str | None:

@@ -20,21 +20,25 @@ class Route:
         self.rules = rules
         self.elsewhere = elsewhere
 
-    def __call__(self, proceed: Proceed, exchange: Exchange) -> Response:
+    def __call__(self, proceed: Proceed) -> Proceed:
         """Answer, or refuse what is no operation or was refused before it was known which."""
-        if OVERRIDE in exchange.request.headers:
-            override_method(exchange)
-        request = exchange.request
-        found = self.routes.match(request.method, request.path)
-        if found is not None:
-            exchange.operation = found.operation
-            exchange.id = utf8(found.id) if found.id else ""
-        if exchange.refusal is not None:
-            if found is not None and found.operation.request is not None:
-                exchange.body = exchange.body or request.body.read()  # for the request journal
-            raise exchange.refusal
-        if found is not None:
-            return proceed(exchange)
-        if not self.routes.is_below(request.path):
-            return self.elsewhere(exchange)
-        raise refuse(self.rules["method-not-allowed" if self.routes.has_path(request.path) else "unknown-route"])
+
+        def answer(exchange: Exchange) -> Response:
+            if OVERRIDE in exchange.request.headers:
+                override_method(exchange)
+            request = exchange.request
+            found = self.routes.match(request.method, request.path)
+            if found is not None:
+                exchange.operation = found.operation
+                exchange.id = utf8(found.id) if found.id else ""
+            if exchange.refusal is not None:
+                if found is not None and found.operation.request is not None:
+                    exchange.body = exchange.body or request.body.read()  # for the request journal
+                raise exchange.refusal
+            if found is not None:
+                return proceed(exchange)
+            if not self.routes.is_below(request.path):
+                return self.elsewhere(exchange)
+            raise refuse(self.rules["method-not-allowed" if self.routes.has_path(request.path) else "unknown-route"])
+
+        return answer

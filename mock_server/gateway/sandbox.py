@@ -26,19 +26,23 @@ class ChooseSandbox:
     def __init__(self, sandboxes: Sandboxes[Instance]) -> None:
         self.sandboxes = sandboxes
 
-    def __call__(self, proceed: Proceed, exchange: Exchange) -> Response:
+    def __call__(self, proceed: Proceed) -> Proceed:
         """Answer in the sandbox that is named."""
-        request = exchange.request
-        if not request.path.startswith("/__") and HEADER not in request.headers:
+
+        def answer(exchange: Exchange) -> Response:
+            request = exchange.request
+            if not request.path.startswith("/__") and HEADER not in request.headers:
+                return proceed(exchange)
+            try:
+                exchange.sandbox = self._named(exchange)
+            except Refusal as refusal:
+                exchange.refusal = refusal
+                return self.sandboxes.home.answer(exchange)
+            if f"{exchange.request.path}/".startswith(CONTROL):
+                return self.sandboxes.home.answer(exchange)
             return proceed(exchange)
-        try:
-            exchange.sandbox = self._named(exchange)
-        except Refusal as refusal:
-            exchange.refusal = refusal
-            return self.sandboxes.home.answer(exchange)
-        if f"{exchange.request.path}/".startswith(CONTROL):
-            return self.sandboxes.home.answer(exchange)
-        return proceed(exchange)
+
+        return answer
 
     def _named(self, exchange: Exchange) -> Sandbox[Instance]:
         request = exchange.request

@@ -17,26 +17,34 @@ class ValidateFully:
     def __init__(self, central: Central) -> None:
         self.central = central
 
-    def requests(self, proceed: Proceed, exchange: Exchange) -> Response:
+    def requests(self, proceed: Proceed) -> Proceed:
         """Have openapi-core look at what the compiled validator accepted."""
-        operation = exchange.operation
-        assert operation is not None  # only operations come here
-        if operation.request is not None and not exchange.violations:
-            content_type = exchange.request.headers.get("content-type", "")
-            exchange.violations = self.central.decoding.violations(operation, exchange.body, content_type)
-        elif operation.request is None:
-            filters = {"name": exchange.filters.name, "cluster": exchange.filters.cluster}
-            query = {name: [value] for name, value in filters.items() if value}
-            found = self.central.validator.request_violations(operation, operation.path, query, b"", "")
-            exchange.violations = (*exchange.violations, *found)
-        return proceed(exchange)
 
-    def answers(self, proceed: Proceed, exchange: Exchange) -> Response:
+        def answer(exchange: Exchange) -> Response:
+            operation = exchange.operation
+            assert operation is not None  # only operations come here
+            if operation.request is not None and not exchange.violations:
+                content_type = exchange.request.headers.get("content-type", "")
+                exchange.violations = self.central.decoding.violations(operation, exchange.body, content_type)
+            elif operation.request is None:
+                filters = {"name": exchange.filters.name, "cluster": exchange.filters.cluster}
+                query = {name: [value] for name, value in filters.items() if value}
+                found = self.central.validator.request_violations(operation, operation.path, query, b"", "")
+                exchange.violations = (*exchange.violations, *found)
+            return proceed(exchange)
+
+        return answer
+
+    def answers(self, proceed: Proceed) -> Proceed:
         """Have openapi-core look at an operation's answer, a refusal too, before it is written another way."""
-        response = proceed(exchange)
-        operation = exchange.operation
-        if operation is not None:
-            validator = self.central.validator
-            if found := validator.answer_violations(operation, operation.path, response.status, response.bytes):
-                self.central.rendering.answer_broken(found)
-        return response
+
+        def answer(exchange: Exchange) -> Response:
+            response = proceed(exchange)
+            operation = exchange.operation
+            if operation is not None:
+                validator = self.central.validator
+                if found := validator.answer_violations(operation, operation.path, response.status, response.bytes):
+                    self.central.rendering.answer_broken(found)
+            return response
+
+        return answer

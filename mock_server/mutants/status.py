@@ -23,6 +23,7 @@ from mock_server.mutants.tools import (
     refusals,
     refused,
     responses,
+    wrapped,
 )
 
 if TYPE_CHECKING:
@@ -145,4 +146,4 @@ def _answered(mock: Instance, method: str, response: Response) -> None:
     def layer(proceed: Proceed, exchange: Exchange) -> Response:
         return response if exchange.request.method == method else proceed(exchange)
 
-    mock.insert(layer, behind=clean_path)
+    wrapped(mock, layer, behind=clean_path)

@@ -88,14 +88,23 @@ def stored_config(mock: Instance, change: Callable[[Json], Mapping[str, Any]]) -
 # -- layers ------------------------------------------------------------------------------------------
 
 
-def handled(mock: Instance, operations: tuple[str, ...], layer: Layer) -> None:
-    """Put a layer around operations, before anything but the path of the request is read."""
+Wrapper = Callable[[Proceed, Exchange], Response]
+"""Answers a request, given what is below."""
+
+
+def wrapped(mock: Instance, wrapper: Wrapper, *, behind: Layer | None) -> None:
+    """Let `wrapper` answer as a layer of its own."""
+    mock.insert(lambda proceed: partial(wrapper, proceed), behind=behind)
+
+
+def handled(mock: Instance, operations: tuple[str, ...], wrapper: Wrapper) -> None:
+    """Let `wrapper` answer for operations, before anything but the path of the request is read."""
 
     def limited(proceed: Proceed, exchange: Exchange) -> Response:
         is_limited_to = exchange.operation is not None and exchange.operation.id in operations
-        return layer(proceed, exchange) if is_limited_to else proceed(exchange)
+        return wrapper(proceed, exchange) if is_limited_to else proceed(exchange)
 
-    mock.insert(limited, behind=mock.route)
+    wrapped(mock, limited, behind=mock.route)
 
 
 def during(mock: Instance, operation: str) -> Callable[[], bool]:
@@ -120,7 +129,7 @@ def requests(mock: Instance, change: Callable[[Request], Request]) -> None:
         exchange.request = change(exchange.request)
         return proceed(exchange)
 
-    mock.insert(changed)
+    wrapped(mock, changed, behind=None)
 
 
 def without(request: Request, header: str) -> Request:
@@ -140,7 +149,7 @@ def responses(
         after = change(before)
         return after.sized() if isinstance(after.body, bytes) and after.body != before.body else after
 
-    mock.insert(changed, behind=clean_path)
+    wrapped(mock, changed, behind=clean_path)
 
 
 def answers(mock: Instance, operations: tuple[str, ...], change: Callable[[Json], Any]) -> None:

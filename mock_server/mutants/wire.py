@@ -28,6 +28,7 @@ from mock_server.mutants.tools import (
     requests,
     responses,
     without,
+    wrapped,
 )
 
 if TYPE_CHECKING:
@@ -416,7 +417,7 @@ def pretty_wrong_type(mock: Instance) -> None:
         response = proceed(exchange)
         return _typed(response, "text/plain") if "pretty" in _fields(exchange.request) else response
 
-    mock.insert(layer, behind=clean_path)
+    wrapped(mock, layer, behind=clean_path)
 
 
 @_wire("empty-object-refused", "An empty config member is refused", "zero-values-emitted")

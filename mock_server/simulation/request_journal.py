@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -31,8 +31,8 @@ _STATUS = re.compile(r"[1-5](?:[0-9]{2}|xx)")
 class Entry(NamedTuple):
     """One request and its answer, as they came.
 
-    `seconds` is how long the answer took; `headers` are names and values of the request in turn, the last one first;
-    `body` and `answer` are None where they are too long to be kept.
+    `seconds` is how long the answer took; `headers` are those of the request; `body` and `answer` are None where they
+    are too long to be kept.
     """
 
     number: int
@@ -42,7 +42,7 @@ class Entry(NamedTuple):
     path: str
     query: str
     operation: str
-    headers: tuple[str, ...]
+    headers: Mapping[str, str]
     body: bytes | None
     size: int
     violations: Collection[object]
@@ -132,7 +132,7 @@ class Journal:
         path: str,
         query: str,
         operation: str,
-        headers: tuple[str, ...],
+        headers: Mapping[str, str],
         body: bytes,
         violations: Collection[object],
         fault: str,
@@ -203,7 +203,7 @@ class Journal:
             "path": entry.path,
             "query": self._masked_query(entry.query),
             "operation": entry.operation,
-            "headers": dict(map(_shown_header, entry.headers[::2], entry.headers[1::2])),
+            "headers": dict(map(_shown_header, entry.headers.keys(), entry.headers.values())),
             "body": body,
             "status": entry.status,
             "rule": entry.rule,

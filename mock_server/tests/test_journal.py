@@ -216,7 +216,7 @@ def restless():
 def test_no_request_is_missed_or_told_twice_to_who_follows(restless):
     kept = Journal(100_000, ())
     texts = dict.fromkeys(("method", "path", "query", "operation", "fault", "rule"), "")
-    nothing = {"body": b"", "answer": b"", "headers": (), "violations": ()}
+    nothing = {"body": b"", "answer": b"", "headers": {}, "violations": ()}
 
     def keep():
         for _ in range(2000):

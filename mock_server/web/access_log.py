@@ -58,17 +58,23 @@ class Line(NamedTuple):
         return {key: value for key, value in found.items() if value not in ("", [])}
 
 
-def log_access(proceed: Proceed, exchange: Exchange) -> Response:
+def log_access(proceed: Proceed) -> Proceed:
     """Answer, and log a line of it; one with warnings stands out."""
-    response = proceed(exchange)
-    if exchange.is_logged and access_log.isEnabledFor(logging.INFO):
-        request, violations = exchange.request, exchange.violations
-        fault = str(exchange.fault) if exchange.fault is not None else ""
-        seconds = time.perf_counter() - exchange.started
-        sandbox = exchange.sandbox.name
-        line = Line(request.method, request.text, response.status, exchange.rule, seconds, violations, fault, sandbox)
-        access_log.log(logging.WARNING if violations else logging.INFO, "%s", line)
-    return response
+
+    def answer(exchange: Exchange) -> Response:
+        response = proceed(exchange)
+        if exchange.is_logged and access_log.isEnabledFor(logging.INFO):
+            request, violations = exchange.request, exchange.violations
+            fault = str(exchange.fault) if exchange.fault is not None else ""
+            seconds = time.perf_counter() - exchange.started
+            sandbox = exchange.sandbox.name
+            line = Line(
+                request.method, request.text, response.status, exchange.rule, seconds, violations, fault, sandbox
+            )
+            access_log.log(logging.WARNING if violations else logging.INFO, "%s", line)
+        return response
+
+    return answer
 
 
 def _plain(path: str) -> str:

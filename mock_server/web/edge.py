@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 _STATUS_LINES = {status: f"{status} {phrase.upper()}" for status, phrase in HTTP_STATUS_CODES.items()}
-_NAMES = {
+_NAMES = {"CONTENT_TYPE": "content-type"} | {
     f"HTTP_{name.upper().replace('-', '_')}": name
     for name in ("host", "user-agent", "accept", "accept-encoding", "connection", "authorization", "origin", "prefer")
 }
@@ -52,10 +52,11 @@ def request_of(environ: WSGIEnvironment) -> Request:
     headers: dict[str, str] = {}
     # Servers write the headers last, some of them behind the variables of their process: HTTP_PROXY there is no header.
     for key in reversed(environ):
-        if key[:5] == "HTTP_":
-            headers[_NAMES.get(key) or key[5:].replace("_", "-").lower()] = environ[key]
-        elif key == "CONTENT_TYPE":
-            headers["content-type"] = environ[key]
+        name = _NAMES.get(key)
+        if name is not None:
+            headers[name] = environ[key]
+        elif key[:5] == "HTTP_":
+            headers[key[5:].replace("_", "-").lower()] = environ[key]
         elif key == "REQUEST_METHOD" and "host" in headers:
             break
     body, length = NO_BODY, environ.get("CONTENT_LENGTH", "")
@@ -150,5 +151,5 @@ class _Again:
 
 def json_answer(body: bytes, status: int = 200, headers: Headers = JSON_HEADERS) -> FlaskResponse:
     """Make Flask's response of a JSON body, written in the form that was asked for."""
-    response = encode(lambda _: Response(status, headers, body), current())
+    response = encode(lambda _: Response(status, headers, body))(current())
     return FlaskResponse([response.bytes], response.status, list(response.headers))
