@@ -156,6 +156,8 @@ class Service:
 
     def categories_sorted(self, integration: Integration) -> Integration:
         """Categories are stored by their number; doubles stay."""
+        if len(integration["categories"]) < 2:
+            return integration
         numbers: Mapping[Any, int] = self.contract.categories
         order = sorted(integration["categories"], key=lambda category: numbers.get(category, category))
         return {**integration, "categories": order}
