@@ -13,6 +13,7 @@ from flask import Response, request
 
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal
+from mock_server.contract import tables as contracts
 from mock_server.contract.tables import Message
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 LIST, GET = "GetImageIntegrations", "GetImageIntegration"
 CREATE, PUT, PATCH = "PostImageIntegration", "PutImageIntegration", "UpdateImageIntegration"
 DELETE, TEST, TEST_UPDATED = "DeleteImageIntegration", "TestImageIntegration", "TestUpdatedImageIntegration"
-EVERY = (LIST, GET, CREATE, PUT, PATCH, DELETE, TEST, TEST_UPDATED)
+EVERY = tuple(contracts.load().operations)
 
 Json = dict[str, Any]
 
