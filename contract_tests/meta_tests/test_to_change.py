@@ -5,6 +5,7 @@ What the page asks for by hand is done in a copy; then every test and command th
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
