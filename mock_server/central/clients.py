@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mock_server.central.errors import Problem, listed, problem, problem_if
+from mock_server.central.errors import Problem, listed, problem
 from mock_server.central.validation import Integration
 from mock_server.contract.tables import Contract
 from mock_server.golang import addr as goaddr
@@ -51,8 +51,8 @@ class Clients:
         }
 
     def problem_if(self, wrong: bool, rule: str, **values: object) -> Problem | None:
-        """Return the problem that a rule names if `wrong`, else None."""
-        return problem_if(wrong, self.rules, rule, **values)
+        """Return the problem that a rule names if `wrong` and the release has the rule, else None."""
+        return problem(self.rules[rule], **values) if wrong and rule in self.rules else None
 
     def _listed(self, start: str, *found: Problem | None) -> Problem | None:
         return listed(start, [each for each in found if each])

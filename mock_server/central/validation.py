@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mock_server.central.errors import Problem, listed, problem_if
+from mock_server.central.errors import Problem, listed, problem
 from mock_server.central.store import Store
 from mock_server.contract.tables import Contract, Message
 from mock_server.golang import url as gourl
@@ -76,32 +76,33 @@ class Validation:
 
     def endpoint_parses(self, url: str, reason: str) -> Problem | None:
         """pkg/endpoints/validate.go: what stands behind ``http://`` is no URL."""
-        return problem_if(True, self.rules, "endpoint-parses", url=url, reason=reason)
+        return problem(self.rules["endpoint-parses"], url=url, reason=reason)
 
     def endpoint_not_local(self) -> Problem | None:
         """pkg/endpoints/validate.go: the host leads back to Central."""
-        return problem_if(True, self.rules, "endpoint-not-local")
+        return problem(self.rules["endpoint-not-local"])
 
     def endpoint_not_metadata(self) -> Problem | None:
         """pkg/endpoints/validate.go: the host hands out the cluster's credentials."""
-        return problem_if(True, self.rules, "endpoint-not-metadata")
+        return problem(self.rules["endpoint-not-metadata"])
 
     def category_required(self, integration: Integration) -> Problem | None:
         """central/imageintegration/service/service_impl.go."""
-        return problem_if(not integration["categories"], self.rules, "category-required")
+        return None if integration["categories"] else problem(self.rules["category-required"])
 
     def ecr_iam_managed(self, integration: Integration) -> Problem | None:
         """central/imageintegration/service/service_impl.go, validateIAMRoleCapability."""
         uses_iam = "ecr" in integration and integration["ecr"]["useIam"]
-        return problem_if(self.managed and uses_iam, self.rules, "ecr-iam-managed")
+        refused = self.managed and uses_iam and "ecr-iam-managed" in self.rules
+        return problem(self.rules["ecr-iam-managed"]) if refused else None
 
     def name_required(self, integration: Integration) -> Problem | None:
         """central/imageintegration/service/service_impl.go."""
-        return problem_if(not integration["name"], self.rules, "name-required")
+        return None if integration["name"] else problem(self.rules["name-required"])
 
     def name_unique(self, integration: Integration) -> Problem | None:
         """central/imageintegration/service/service_impl.go: compared exactly, not trimmed."""
         owner = self.store.id_of_name(integration["name"])
         if owner is None or owner == integration["id"]:
             return None
-        return problem_if(True, self.rules, "name-unique", name=quote(integration["name"]))
+        return problem(self.rules["name-unique"], name=quote(integration["name"]))

@@ -394,7 +394,8 @@ for _operation in EVERY:
             lambda check, known, header: None if known.id == operation else check(known, header),
         )
 
-    _rule = "read-permission" if _operation in (GET, LIST) else "credentials-missing"
+    _reads = contracts.load().operations[_operation].permission == READ
+    _rule = "read-permission" if _reads else "credentials-missing"
     _security(f"open-{_operation}", f"{_operation} asks for no credentials", _rule, auth=True)(
         partial(_open, _operation)
     )
