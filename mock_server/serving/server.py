@@ -241,6 +241,8 @@ def _save_and_answer(
     answer = app(environ, start_response)
     saver.save()
     return answer
+
+
 def make_app(settings: Settings | None = None) -> MockCentral:
     """Make an app whose connection faults reach the sockets of the server."""
     from mock_server.web.app import create_app
