@@ -32,7 +32,7 @@ GROUPS = (
 LONGER = ("default", "deep")
 """Profiles that have the requests for more than every rule once and a short lifecycle."""
 
-FOUNDATION = ("create", "answer-complete", "read-after-create")
+FOUNDATION = ("create", "create-answers-its-own", "answer-complete", "read-after-create")
 """Checks that every other one that writes stands on."""
 
 

@@ -15,6 +15,7 @@ import click
 
 from contract_tests.cli.arguments import FILE, certificates, options_of, seconds
 from contract_tests.engine.failures import HarnessError
+from contract_tests.engine.text import printable
 from mock_server.contract.tables import VERSIONS
 
 if TYPE_CHECKING:
@@ -81,9 +82,13 @@ def fixtures(**chosen: Any) -> None:
 
 
 class _Unable(click.ClickException):
-    """The fixtures cannot be made."""
+    """The fixtures cannot be made; the text may quote a server."""
 
     exit_code = 2
+
+    def format_message(self) -> str:
+        """Return the text as it may be shown."""
+        return printable(self.message)
 
 
 def _run(
@@ -180,11 +185,10 @@ def _wish(**chosen: Any) -> Wish:
 
 
 def _session(url: str, reach: dict[str, Any]) -> tuple[Any, str, float]:
-    import requests
+    from contract_tests.engine.http import BoundedSession
 
     options = options_of(url, **reach)
-    session = requests.Session()
-    session.trust_env = False
+    session = BoundedSession()
     session.verify = str(options.ca_file) if options.ca_file else not options.insecure
     return session, options.credentials.admin or "", options.timeout
 

@@ -157,6 +157,10 @@ class Observers:
                 self.findings.add(
                     "credential-leak", f"a credential stands in the header {name}", exchange, got=f"{name}: {value}"
                 )
+        if reply.redacted:
+            self.findings.add(
+                "credential-leak", "credentials of the run stand in an answer", exchange, got=reply.text[:500]
+            )
         credentials = [each for one in integrations for each in credentials_of(self.contract.integration, one)]
         for path, value in credentials:
             if value == MASK:
