@@ -8,7 +8,7 @@ from contract_tests.checks.registry import check
 from contract_tests.engine.central import Central, created_id, shown
 from contract_tests.engine.failures import CheckFailed
 from contract_tests.engine.integrations import read_answer
-from contract_tests.engine.ownership import ITS_OWN
+from contract_tests.engine.ownership import ITS_OWN, NOT_ITS_OWN
 
 
 @check("list", "base", title="The list answers 200 with `integrations`, a list", writes=False)
@@ -59,7 +59,7 @@ def create_answers_its_own(central: Central) -> None:
             name = there[id].get("name") if id in there else made.get(id)
             central.true(
                 name is None,
-                "the answer to a create has the id of something that was there before",
+                NOT_ITS_OWN,
                 expected={"name": body["name"]},
                 got={"id": id, "name": name},
             )
@@ -71,7 +71,7 @@ def create_answers_its_own(central: Central) -> None:
         central.same(names, made, "the names under the ids that creates were answered with")
 
 
-@check("read-after-create", "base", title="What was created is read back, field by field", needs=("create",))
+@check("read-after-create", "base", title="What was created is read back, field by field", needs=("create", ITS_OWN))
 def read_after_create(central: Central) -> None:
     for type in central.some(central.creatable_types, 2):
         with central.case():

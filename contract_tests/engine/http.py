@@ -30,10 +30,11 @@ class _Adapter(HTTPAdapter):
 
 
 class BoundedSession(requests.Session):
-    """A session whose timeout is for the whole answer, and whose answers have at most `bounded_http.MOST` bytes."""
+    """A session whose timeout is for the whole answer, and whose answers have at most `most` bytes."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.most = bounded_http.MOST
         self.trust_env = False  # .netrc is not the user's choice of credentials
         for scheme in ("http://", "https://"):
             self.mount(scheme, _Adapter())
@@ -48,7 +49,7 @@ class BoundedSession(requests.Session):
         with bounded_http.deadline(seconds):
             response = super().send(request, **{**named, "stream": True})
             try:
-                response._content = bounded_http.read(response.raw)  # noqa: SLF001 (what `content` would set)
+                response._content = bounded_http.read(response.raw, self.most)  # noqa: SLF001 (what `content` would set)
             except bounded_http.BodyTooLongError as error:
                 raise TooLong(error, response=response) from None
             except (TimeoutError, urllib3.exceptions.TimeoutError) as error:

@@ -6,6 +6,7 @@ next run against the same target read it and remove what is left.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import threading
@@ -45,6 +46,8 @@ class Ledger:
         """Those of them that no DELETE has removed."""
         self.foreign: set[str] = set()
         """Ids that were there before the run, and those that turned out to be somebody's."""
+        self.names: set[str] = set()
+        """Digests of the names that writes have given."""
         self._lock = threading.Lock()
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -65,6 +68,14 @@ class Ledger:
         found = list(ids)
         self.foreign.update(found)
         self._write({"foreign": found})
+        os.fsync(self._file.fileno())
+
+    def naming(self, name: str) -> None:
+        """Write down a name before a request gives it: its answer may be lost."""
+        digest = digest_of(name)
+        if digest not in self.names:
+            self.names.add(digest)
+            self._write({"name": digest})
 
     def created(self, id: str) -> None:
         """Write down the id of what was created."""
@@ -105,8 +116,15 @@ class Ledger:
                 self.left.add(entry["id"])
             self.left.discard(entry.get("gone", ""))
             self.foreign.update(entry.get("foreign", ()))
+            if "name" in entry:
+                self.names.add(entry["name"])
         self.ids -= self.foreign
         self.left -= self.foreign
+
+
+def digest_of(name: str) -> str:
+    """Return what stands for a name, which may be of any length."""
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def leftovers(folder: Path, target: str) -> Iterator[str]:

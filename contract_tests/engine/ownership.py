@@ -15,11 +15,12 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from contract_tests.engine.ledger import Ledger
+from contract_tests.engine.ledger import Ledger, digest_of
 from contract_tests.engine.options import NAME_PREFIX
 
 ITS_OWN = "create-answers-its-own"
 """The check that fails when the answer to a create has the id of something else."""
+NOT_ITS_OWN = "the answer to a create has the id of something that the run did not create"
 PROOF_LASTS = 10.0
 """Seconds after which an id is read again before the next write: a server may have been replaced meanwhile."""
 
@@ -67,6 +68,8 @@ class Ownership:
         self._proofs: dict[str, float] = {}
         self._gone: set[str] = set()
         self._last_seen: dict[str, Any] = {}
+        self._found: set[str] = set()
+        """Digests of names under which what a create was answered with was read."""
         self._lock = threading.Lock()
 
     def is_named(self, name: Any) -> bool:
@@ -85,6 +88,14 @@ class Ownership:
         """Return whether a create was answered with this id, and nothing speaks against it."""
         return id in self.ledger.ids
 
+    def is_missed(self, name: Any) -> bool:
+        """Return whether the run has sent a name, and does not know under which id it is stored."""
+        if not isinstance(name, str) or not self.is_named(name):
+            return False
+        digest, names = digest_of(name), self.ledger.names
+        # A ledger without names is of a run whose machine stopped before they were on disk.
+        return (digest in names or not names) and digest not in self._found
+
     # -- what answers tell ------------------------------------------------------------------------
 
     def existed(self, ids: Iterable[str]) -> None:
@@ -101,7 +112,8 @@ class Ownership:
             if not self.may_own(id):
                 self.refused[id] = self._last_seen.get(id, "an integration that was there before")
                 return False
-            self._proofs.pop(id, None)  # an id that is given again has to be read again
+            if self.owns(id):
+                self._proofs.clear()  # an id that is given again: the server may have started again
             self._gone.discard(id)
             self.live.add(id)
         self.ledger.created(id)
@@ -114,11 +126,17 @@ class Ownership:
                 if self.owns(id):
                     self._proofs[id] = time.monotonic()
                     self._gone.discard(id)
+                    self._found.add(digest_of(name))
                 return
             self._proofs.pop(id, None)
             self._last_seen[id] = name
             if not self.owns(id):
                 self._foreign.add(id.casefold())
+
+    def doubt(self) -> None:
+        """Forget what was proven: a connection broke, and what answers now may be another server."""
+        with self._lock:
+            self._proofs.clear()
 
     def is_absent(self, id: str) -> None:
         """Note that a read did not find an id: once it was proven to be the run's, a write to it changes nothing."""
@@ -158,10 +176,10 @@ class Ownership:
         self.ledger.disowned(id)
 
 
-def ids_in(value: Any) -> list[str]:
-    """Return the ids that the body of a write names: of an integration, or of one inside an update."""
+def texts_in(value: Any, field: str) -> list[str]:
+    """Return the id or the name in the body of a write: of an integration, or of one inside an update."""
     if not isinstance(value, Mapping):
         return []
     config = value.get("config")
-    found = [value.get("id"), config.get("id") if isinstance(config, Mapping) else None]
-    return [id for id in found if isinstance(id, str) and id]
+    found = [value.get(field), config.get(field) if isinstance(config, Mapping) else None]
+    return [text for text in found if isinstance(text, str) and text]

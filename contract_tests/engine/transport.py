@@ -11,7 +11,7 @@ import posixpath
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -25,10 +25,11 @@ from contract_tests.engine.failures import CheckFailed, HarnessError, NoRoomErro
 from contract_tests.engine.http import BoundedSession
 from contract_tests.engine.ledger import Ledger
 from contract_tests.engine.options import Options
-from contract_tests.engine.ownership import ITS_OWN, Ownership, ids_in
+from contract_tests.engine.ownership import ITS_OWN, NOT_ITS_OWN, Ownership, texts_in
 from contract_tests.engine.pace import ATTEMPTS, Pace
 from contract_tests.engine.redaction import REDACTED, Redaction
 from contract_tests.engine.text import one_line
+from mock_server import bounded_http
 
 COLLECTION = "/v1/imageintegrations"
 PROOF = "ownership"
@@ -190,20 +191,18 @@ class Transport:
             wanted["Content-Type"] = "application/json"
         wanted |= dict(headers or {})
         sent = {name: text for name, text in wanted.items() if text is not None}
-        for id in self._guard(method, path, sent, body or b""):
-            self._prove(id, check)
+        ids = self._guard(method, path, sent, body or b"")
         exchange = Exchange(0, check, method, path, role, sent, body or b"")
-        reply = self._answered(exchange)
+        reply = self._answered(exchange, ids)
         exchange.headers = {name: self._without_secret(value) for name, value in sent.items()}
         self._learn(exchange, reply)
         for observe in self.observers:
             observe(exchange, reply)
         return reply
 
-    def _answered(self, exchange: Exchange) -> Reply:
+    def _answered(self, exchange: Exchange, ids: Sequence[str]) -> Reply:
         for attempt in range(ATTEMPTS):
-            self.pace.spend()
-            reply = self._once(exchange)
+            reply = self._once(exchange, ids)
             if not self.pace.is_to_wait(reply.status, reply.headers, reply.message, attempt):
                 break
         with self._lock:
@@ -216,7 +215,10 @@ class Transport:
             self.exchanges.append(exchange)
         return reply
 
-    def _once(self, exchange: Exchange) -> Reply:
+    def _once(self, exchange: Exchange, ids: Sequence[str]) -> Reply:
+        """Send a request once, or again where the connection broke; `ids` are proven to be the run's before."""
+        self._prove(ids, exchange.check)
+        self.pace.spend()
         authorization = self._roles.get(exchange.role)
         headers = dict(exchange.headers)
         if authorization is not None and "Authorization" not in headers:
@@ -228,6 +230,7 @@ class Transport:
             started = time.monotonic()
             try:
                 session = self._session()
+                session.most = bounded_http.MOST + 2 * len(exchange.body)  # what was sent may be shown
                 response = session.send(
                     self._prepared(exchange, headers, session),
                     timeout=max(until - started, 0.001),
@@ -241,6 +244,8 @@ class Transport:
                 if not isinstance(error, requests.ConnectionError) or isinstance(error, requests.Timeout):
                     break  # there was an answer, if a broken one, or waiting again would only take as long
                 time.sleep(0.05)
+                self.ownership.doubt()
+                self._prove(ids, exchange.check)
                 continue
             reply = self._reply(response, time.monotonic() - started)
             if failure is not None:
@@ -303,8 +308,8 @@ class Transport:
         if idle < _IDLE:
             self.dropped.append((exchange, self._reason(failure)))
 
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._local, "session", None)
+    def _session(self) -> BoundedSession:
+        session: BoundedSession | None = getattr(self._local, "session", None)
         if session is None:
             session = BoundedSession()  # proxies are read once
             self._local.session = session
@@ -340,17 +345,20 @@ class Transport:
         for id in written - self.invented:
             if not self.ownership.owns(id):
                 self._refuse(id, f"{method} {path}")
-        named = ids_in(read_json(body)) if len(body) < _LONG_BODY else []
+        value = read_json(body) if len(body) < _LONG_BODY else None
+        named = texts_in(value, "id")
         for id in (*written, *named):
             if self.ownership.is_foreign(id):
                 self._refuse(id, f"{method} {path}")
+        for name in texts_in(value, "name") if not is_test else ():
+            self.ledger.naming(name)
         return sorted(id for id in {*written, *named} if self.ownership.owns(id))
 
     def _refuse(self, id: str, request: str) -> None:
         if id not in self.ownership.refused:
             raise OwnershipError(f"{request}: integration {id!r} was not created by this run")
         raise CheckFailed(
-            "the answer to a create has the id of something that the run did not create",
+            NOT_ITS_OWN,
             expected={"name": f"{self.name_prefix}…"},
             got={"id": id, "name": self.ownership.refused[id]},
             check=ITS_OWN,
@@ -365,10 +373,13 @@ class Transport:
         if self.ownership.unproven():
             self.send("GET", COLLECTION, check=PROOF)
 
-    def _prove(self, id: str, check: str) -> None:
-        """See that the target shows an id under the run's name; one list may prove many."""
-        if self.ownership.is_proven(id):
-            return
+    def _prove(self, ids: Iterable[str], check: str) -> None:
+        """See that the target shows ids under the run's name; one list may prove many."""
+        for id in ids:
+            if not self.ownership.is_proven(id):
+                self._prove_one(id, check)
+
+    def _prove_one(self, id: str, check: str) -> None:
         item = f"{COLLECTION}/{id}"
         mark = len(self.exchanges)
         for path in (COLLECTION, item) if self.ownership.unproven() > 1 else (item, COLLECTION):
@@ -388,20 +399,18 @@ class Transport:
         )
 
     def adopt(self, id: str, name: Any) -> bool:
-        """Own what a list shows under the run's name, if a read of it says the same; False if it is not the run's.
+        """Own what a list shows under a name that was sent, if a read of it says the same; return whether it is owned.
 
-        This finds what was created by requests whose answers were lost.
+        This finds what was created by requests whose answers were lost or wrong.
         """
         own = self.ownership
         if own.owns(id):
             return True
-        if not own.may_own(id) or not own.is_named(name):
+        if not own.may_own(id) or not own.is_missed(name):
             return False
-        reply = self.send("GET", f"{COLLECTION}/{id}", check=PROOF)
-        shown = reply.object
-        return (
-            reply.status == 200 and str(shown.get("id")) == id and own.is_named(shown.get("name")) and own.answered(id)
-        )
+        shown = self.send("GET", f"{COLLECTION}/{id}", check=PROOF)
+        agrees = shown.status == 200 and (str(shown.object.get("id")), shown.object.get("name")) == (id, name)
+        return agrees and own.answered(id)
 
     def _see_what_is_there(self) -> None:
         """Read the list before the first create: what is in it is not the run's, whatever a create is answered."""

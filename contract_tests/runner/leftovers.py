@@ -191,6 +191,7 @@ def remove_orphans(options: Options, chosen: Collection[Orphan]) -> list[str]:
         transport.ownership.knows_before = True
         for each in chosen:
             if each.run == run:
+                ledger.naming(each.name)
                 _remove(transport, {"id": each.id, "name": each.name})
         items = listed(transport) or []
         mine = {each.id for each in chosen if each.run == run}

@@ -29,7 +29,7 @@ from contract_tests.engine.failures import (
 )
 from contract_tests.engine.ledger import Ledger
 from contract_tests.engine.options import Options
-from contract_tests.engine.ownership import ITS_OWN, new_run_id, run_of
+from contract_tests.engine.ownership import ITS_OWN, NOT_ITS_OWN, new_run_id, run_of
 from contract_tests.engine.text import one_line
 from contract_tests.engine.transport import COLLECTION, Exchange, Transport, credentials_refused
 from contract_tests.oracle.observers import OBSERVED, UNTOUCHED, Observers
@@ -453,7 +453,7 @@ class Run:
         creation = self.transport.creations.get(id)
         failure = Failure(
             ITS_OWN,
-            "the answer to a create has the id of something that the run did not create",
+            NOT_ITS_OWN,
             expected={"name": f"{self.transport.name_prefix}…"},
             got={"id": id, "name": name},
             exchanges=[creation] if creation else [],
