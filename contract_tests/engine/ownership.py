@@ -66,6 +66,7 @@ class Ownership:
         """Ids that creates were answered with and that are not the run's, with what was seen of each."""
         self._foreign: set[str] = set(map(str.casefold, ledger.foreign))
         self._proofs: dict[str, float] = {}
+        """By id when it was last read under the run's name, or found missing after that."""
         self._gone: set[str] = set()
         self._last_seen: dict[str, Any] = {}
         self._found: set[str] = set()
@@ -112,8 +113,8 @@ class Ownership:
             if not self.may_own(id):
                 self.refused[id] = self._last_seen.get(id, "an integration that was there before")
                 return False
-            if self.owns(id):
-                self._proofs.clear()  # an id that is given again: the server may have started again
+            if self.owns(id):  # given again: the server may have started again
+                self._proofs = dict.fromkeys(self._proofs, -PROOF_LASTS)
             self._gone.discard(id)
             self.live.add(id)
         self.ledger.created(id)
@@ -134,9 +135,9 @@ class Ownership:
                 self._foreign.add(id.casefold())
 
     def doubt(self) -> None:
-        """Forget what was proven: a connection broke, and what answers now may be another server."""
+        """Let nothing be proven any more: a connection broke, and what answers now may be another server."""
         with self._lock:
-            self._proofs.clear()
+            self._proofs = dict.fromkeys(self._proofs, -PROOF_LASTS)
 
     def is_absent(self, id: str) -> None:
         """Note that a read did not find an id: once it was proven to be the run's, a write to it changes nothing."""

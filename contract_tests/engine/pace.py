@@ -75,7 +75,7 @@ class Pace:
             BudgetSpent: nothing is left of it.
         """
         with self._lock:
-            self._see_to_budget()
+            self.see_to_budget()
             self.count += 1
             now = time.monotonic()
             slot = max(now, self._next_slot)
@@ -84,7 +84,12 @@ class Pace:
         if slot > now:
             time.sleep(slot - now)
 
-    def _see_to_budget(self) -> None:
+    def see_to_budget(self) -> None:
+        """See that a request may be sent.
+
+        Raises:
+            BudgetSpent: none may.
+        """
         most = self.options.max_requests
         if self._left() <= 0:
             raise BudgetSpent(f"{self.options.time_budget:g} seconds")

@@ -73,9 +73,10 @@ def clean(value: Any) -> Any:
     return [clean(each) for each in value] if isinstance(value, list) else value
 
 
-def ascii_controls(json_text: str) -> str:
-    r"""Escape in JSON text the characters that are invisible or act on a terminal (`\u009b`); its value stays."""
-    return "".join(each if each == "\n" or each.isprintable() else json.dumps(each)[1:-1] for each in json_text)
+def harmless_json(json_text: str) -> str:
+    r"""Escape in JSON text what acts on whoever shows it (`\u009b`, `\u0023#[`); its value stays."""
+    shown = "".join(each if each == "\n" or each.isprintable() else json.dumps(each)[1:-1] for each in json_text)
+    return _ANYWHERE.sub(r"\\u0023", shown)
 
 
 _AT_LINE_START = re.compile(r"(?:(?<=\n)|^)([^\S\n]*):(?=:)")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from contract_tests.engine.text import ascii_controls, clean, markdown, one_line, printable
+from contract_tests.engine.text import clean, harmless_json, markdown, one_line, printable
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,9 @@ def test_markdown_takes_nothing_for_markup(text: str) -> None:
 
 
 def test_json_keeps_its_value_and_holds_no_control_character() -> None:
-    value = {"a\x1b\u202e": ["\x9b31m\n", "日本", "\ud800"]}
-    text = ascii_controls(json.dumps(value, indent=2, ensure_ascii=False))
+    value = {"a\x1b\u202e": ["\x9b31m\n", "日本", "\ud800"], "b": ["##[x]"]}
+    text = harmless_json(json.dumps(value, indent=2, ensure_ascii=False))
     assert text.replace("\n", "").isprintable()
     assert json.loads(text) == value
-    assert clean(value) == {r"a\x1b\u202e": ["\\x9b31m\n", "日本", r"\ud800"]}
+    assert "##[" not in text
+    assert clean(value) == {r"a\x1b\u202e": ["\\x9b31m\n", "日本", r"\ud800"], "b": [r"\x23#[x]"]}

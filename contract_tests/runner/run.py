@@ -378,6 +378,7 @@ class Run:
         central = Central(self.transport, check.id, self.shared, profile)
         started, count = time.monotonic(), self.transport.count
         try:
+            self.transport.pace.see_to_budget()  # some checks take long to prepare
             try:
                 check.run(central)
             except BaseException:
