@@ -21,6 +21,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 MOST = 8 * 2**20
 """Bytes that a body may have once it is unpacked: about ten thousand integrations."""
+MOST_PARTS = 300_000
+"""Objects and lists that a JSON text may have: small ones take forty times the memory of their text."""
 _PIECE = 2**16
 _local = threading.local()
 
@@ -130,6 +132,11 @@ def read(response: urllib3.BaseHTTPResponse, most: int = MOST) -> bytes:
             raise BodyTooLongError(f"the body of an answer has more than {most:,} bytes")
     response.release_conn()
     return bytes(found)
+
+
+def is_expensive(json_text: bytes) -> bool:
+    """Return whether a JSON text has more objects and lists than are read."""
+    return json_text.count(b"{") + json_text.count(b"[") > MOST_PARTS
 
 
 def _see_to_time() -> None:

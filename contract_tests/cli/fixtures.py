@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _FORMATS = ("jsonl", "json", "typescript", "msw", "postman", "curl")
 _THIS_RUN = "-"
+_MOST = 5000
+"""Integrations that a list may have."""
 _LONG = 2000
 """Fixtures from which on the work is shown."""
 
@@ -210,6 +212,7 @@ def _at(wish: Wish, url: str, reach: dict[str, Any], *, allow_writes: bool) -> I
 def _from_url(wish: Wish, url: str, reach: dict[str, Any]) -> Iterator[Fixture]:
     import requests
 
+    from contract_tests.engine.redaction import Redaction
     from contract_tests.engine.transport import COLLECTION, credentials_refused, reason
     from contract_tests.fixtures.generate import drawn
     from contract_tests.fixtures.record import mocks
@@ -220,19 +223,32 @@ def _from_url(wish: Wish, url: str, reach: dict[str, Any]) -> Iterator[Fixture]:
     try:
         reply = session.get(url.rstrip("/") + COLLECTION, headers=headers, timeout=timeout, allow_redirects=False)
     except requests.RequestException as error:
-        raise HarnessError(f"{url} does not answer: {reason(error)}") from None
+        raise HarnessError(f"{url} does not answer: {Redaction([authorization]).text(reason(error))}") from None
     if reply.status_code in (401, 403):
         raise HarnessError(f"{url} {credentials_refused(given=bool(authorization))}: {reply.status_code}")
-    try:
-        read = [dict(each) for each in reply.json()["integrations"]]
-    except (KeyError, TypeError, ValueError):
-        raise HarnessError(f"{url} answered {reply.status_code}, not with a list of integrations") from None
+    read = _integrations(reply.content)
+    if read is None:
+        raise HarnessError(f"{url} answered {reply.status_code}, not with a list of integrations")
     targets = mocks(wish.version, as_deployed=wish.as_deployed)
     for case, note in cases(read, wish.seed):
         if not wish.types or case.type in wish.types:
             fixture = replace(drawn(case, wish, targets), note=note)
             if wish.fits(fixture):
                 yield fixture
+
+
+def _integrations(content: bytes) -> list[dict[str, Any]] | None:
+    """Return the integrations of a list, None where it is none."""
+    from contract_tests.engine.transport import read_json
+    from mock_server.contract import validator as validators
+
+    value = read_json(content)
+    items = value.get("integrations") if isinstance(value, dict) else None
+    if not isinstance(items, list) or len(items) > _MOST:
+        return None
+    accepts = validators.shared().accepts  # a newer Central may have more fields
+    is_one = all(accepts("StorageImageIntegration", each) and isinstance(each.get("type"), str) for each in items)
+    return items if is_one else None
 
 
 # -- what becomes of them -----------------------------------------------------------------------------------

@@ -43,6 +43,10 @@ class _Interruptible(click.Group):
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             sys.exit(130)
+        except BudgetSpent as error:
+            raise _Unable(f"the budget of {error} was used up") from None
+        except (Busy, OwnershipError) as error:
+            raise _Unable(str(error)) from None
 
 
 @click.group(
@@ -347,10 +351,8 @@ def clean(url: str, *, orphans: bool, older_than: float, yes: bool, **chosen: An
         if left := remove_orphans(options, old):
             raise click.ClickException(f"still there: {', '.join(left)}")
         click.echo(f"Deleted {len(old)}.")
-    except (HarnessError, OwnershipError) as error:
+    except HarnessError as error:
         raise _Unable(str(error)) from None
-    except (BudgetSpent, Busy) as error:
-        raise _Unable(f"the target does not answer in time: {error}") from None
 
 
 def _told_orphans(count: int, url: str) -> str:

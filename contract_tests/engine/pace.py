@@ -12,9 +12,8 @@ from contract_tests.engine.options import Options
 
 ATTEMPTS = 8
 """How often a target that is busy is asked."""
-_LONGEST_WAIT = 10.0
 _ALL_WAITS = 60.0
-"""Seconds that a run waits at a busy target where no budget ends it."""
+"""Seconds that a run waits for a busy target where no budget ends it, in one piece or in several."""
 _PATIENCE = 6
 """Requests without an answer after which a run gives up."""
 _CLEAN_UP = 8.0
@@ -120,7 +119,6 @@ class Pace:
         if wait > self._left():
             raise BudgetSpent(f"{self.options.time_budget:g} seconds")
         with self._lock:
-            wait = min(wait, _LONGEST_WAIT)
             self._waited += wait if wait >= 1 else 0  # short ones are the pace
             if is_limit:
                 self.limited += 1

@@ -43,8 +43,6 @@ _KEPT_BODY = 20_000
 _KEPT_BODIES = 40_000_000
 """Bytes of all bodies together; of those that come later less is kept."""
 _KEPT_BODY_LATER = 1_000
-_MOST_PARTS = 300_000
-"""Objects and lists in a JSON text: more than a body of the longest integrations has."""
 _LONG_BODY = 1_000_000
 _KEPT_HEADERS = 16_000
 """Characters of the headers of an answer that are looked at."""
@@ -463,7 +461,7 @@ def read_json(content: bytes) -> Any:
 
     What is nested too deep to be read counts as none, and what has so many parts that it would fill the memory.
     """
-    if content.count(b"{") + content.count(b"[") > _MOST_PARTS:
+    if bounded_http.is_expensive(content):
         return None
     try:
         return _JSON.decode(content.decode())

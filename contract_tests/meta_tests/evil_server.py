@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-TOKEN = "evil-token-0123456789abcdefghijklmnop"
+TOKEN = "evil-token-0123456789abcdefghijklmnop"  # noqa: S105 (what must not show)
 USER, PASSWORD = "evil-user", "evil-passphrase-5f2d"
 BASIC = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 SECRETS = (

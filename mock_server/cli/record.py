@@ -62,7 +62,7 @@ def fetched(url: str, *, token: str = "", ca: Path | None = None, insecure: bool
     if answer.status != 200:
         raise RecordError(f"{url}: answered {answer.status}{_hint(answer.status)}")
     try:
-        found = json.loads(content)
+        found = None if bounded_http.is_expensive(content) else json.loads(content)
     except (ValueError, RecursionError):
         raise RecordError(f"{url}: did not answer JSON; is it a Central?") from None
     if not isinstance(found, dict) or not isinstance(found.get("integrations"), list):
