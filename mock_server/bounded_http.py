@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import logging
 import socket
 import threading
 import time
@@ -29,6 +30,14 @@ _local = threading.local()
 
 class BodyTooLongError(Exception):
     """A body has more bytes than are read."""
+
+
+def _is_of_others(_record: logging.LogRecord) -> bool:
+    """Return whether a message of urllib3 is about another request: it quotes headers that may hold credentials."""
+    return getattr(_local, "deadline", None) is None
+
+
+logging.getLogger("urllib3.connection").addFilter(_is_of_others)
 
 
 @contextmanager

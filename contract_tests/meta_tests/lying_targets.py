@@ -76,7 +76,7 @@ class Target:
 
     def start(self) -> None:
         """Start the server, or start it again: it forgets everything, and gives the same ids again."""
-        self.app = create_app(Settings(seed=self.seed))
+        self.app = create_app(Settings(seed=self.seed, control=False))
         self.of_others = {each["id"]: each for each in self.stored()}
         self.first = list(self.of_others)
         self.of_harness.clear()

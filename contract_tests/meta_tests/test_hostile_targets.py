@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from contract_tests.engine.options import Credentials, Options
+from contract_tests.engine.redaction import REDACTED, Redaction
 from contract_tests.meta_tests.evil_server import EVILS, PASSWORD, SECRETS, TOKEN, USER, serving
+from contract_tests.runner.run import Run
 
 BUDGET = 2
 LONGER = 10
@@ -85,7 +88,19 @@ def test_a_check_ends_in_time_shows_no_secret_and_takes_little_memory(
         assert not re.search(r"<script>alert|<img src", (tmp_path / "report.html").read_text("utf-8"))
 
 
-@pytest.mark.parametrize("evil", EVILS)
+@pytest.mark.parametrize(
+    "evil",
+    [
+        "errors that echo",
+        "lists that echo",
+        "broken status line",
+        "gzip bomb",
+        "body a byte at a time",
+        "expensive JSON",
+        "wide lists and headers",
+        "too many requests",
+    ],
+)
 def test_every_other_command_ends_in_time_and_shows_no_secret(evil: str, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text(TOKEN)
@@ -115,6 +130,38 @@ def recorded() -> dict[str, object]:
                 "status": 200, "replyHeaders": {}, "reply": "{}"}  # fmt: skip
     failure = {"check": "create", "what": "x", "exchanges": [exchange]}
     return {"target": "http://127.0.0.1:9", "run": "0badc0de", "results": [{"check": "create", "failures": [failure]}]}
+
+
+def test_credentials_of_the_run_in_an_answer_are_a_leak(tmp_path: Path) -> None:
+    with serving(EVILS["lists that echo"]) as url:
+        options = Options(
+            url=url, profile="quick", state_dir=tmp_path, credentials=Credentials(admin=f"Bearer {TOKEN}")
+        )
+        report = Run(options)()
+    leaks = [each for each in report.failures if each.check == "credential-leak"]
+    assert [each.what for each in leaks] == ["credentials of the run stand in an answer"]
+    assert "[credential]" in str(leaks[0].got)
+
+
+@pytest.mark.parametrize(
+    ("header", "found", "kept"),
+    [
+        ("Bearer abcdef123", ["abcdef123", "ABCDEF123", "YWJjZGVmMTIz"], ["abcdef12"]),
+        ("Bearer abc", ["Bearer abc"], ["abc", "abcd-abc"]),  # too short to be told from chance
+        ("Basic dXNlcjpwYXNzd29yZA==", ["dXNlcjpwYXNzd29yZA==", "user:password"], ["password", "user"]),
+        ("Basic dXNlcjpzM2NyZXQtcHc=", ["s3cret-pw", "user:s3cret-pw"], ["user"]),
+        (None, [], ["anything"]),
+    ],
+)
+def test_credentials_are_found_in_every_form_and_words_of_the_contract_stay(
+    header: str | None, found: list[str], kept: list[str]
+) -> None:
+    redaction = Redaction([header])
+    for text in found:
+        assert REDACTED in redaction.text(f"x{text}x"), text
+        assert text not in redaction.text(f"x{text}x")
+    for text in kept:
+        assert redaction.text(f"x {text} x") == f"x {text} x"
 
 
 @pytest.mark.parametrize(

@@ -230,3 +230,13 @@ def test_threads_create_at_once_and_own_what_they_created(transport: Transport) 
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(one, range(8))) == [200] * 8
+
+
+def test_recording_fixtures_writes_to_nothing_of_others(tmp_path: Path) -> None:
+    target = Target(LIES["ids of new ones of a user"][0], user=False)
+    words = ["--allow-writes", "--name", "conversation/life-quay", "-o", str(tmp_path / "made.jsonl")]
+    with serving(target) as url:
+        result = CliRunner().invoke(main, ["fixtures", "--at", url, *words])
+    assert result.exit_code == 2, result.output
+    assert "as somebody's" in result.output
+    assert target.damage() == []

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from contract_tests.engine.central import Shared
 from contract_tests.engine.failures import Failure
+from contract_tests.engine.redaction import REDACTED
 from contract_tests.engine.transport import Exchange, Reply
 from mock_server.contract import tables as contracts
 from mock_server.contract import validator as validators
@@ -35,6 +36,8 @@ UNMASKED = "a credential is not masked in a read"
 """What is told of it, also by checks that see it themselves: the same fault is told once."""
 
 
+_NOT_ASCII = "header key .* contains value with non-printable ASCII characters"
+"""What Central's gRPC client says of credentials beyond ASCII, with 500."""
 _TYPE = re.compile(rb'"type": ?"([A-Za-z0-9]+)"')
 
 
@@ -158,8 +161,13 @@ class Observers:
                     "credential-leak", f"a credential stands in the header {name}", exchange, got=f"{name}: {value}"
                 )
         if reply.redacted:
+            whole = "\n".join([*(f"{name}: {value}" for name, value in reply.headers.items()), reply.text])
+            start = max(whole.find(REDACTED) - 200, 0)
             self.findings.add(
-                "credential-leak", "credentials of the run stand in an answer", exchange, got=reply.text[:500]
+                "credential-leak",
+                "credentials of the run stand in an answer",
+                exchange,
+                got=whole[start : start + 500],
             )
         credentials = [each for one in integrations for each in credentials_of(self.contract.integration, one)]
         for path, value in credentials:
@@ -197,7 +205,7 @@ def own_failures(contract: Contract, version: str) -> re.Pattern[str]:
         if (rule.kind == "build" or rule.status >= 500) and rule.code in (0, 13) and rule.in_force(version)
         if any(parts := re.split(r"\{[a-z]+\}", rule.message))
     ]
-    return re.compile("|".join(texts), re.DOTALL)
+    return re.compile("|".join([*texts, _NOT_ASCII]), re.DOTALL)
 
 
 def operation_of(exchange: Exchange) -> Operation | None:
