@@ -135,9 +135,9 @@ def answer_not_stored(mock: Instance) -> None:
     "create-answers-its-own",
     also=("read-after-create",),
 )
-def create_answers_its_own(app: MockCentral) -> None:
+def create_answers_its_own(mock: Instance) -> None:
     """Answer the id of the first integration of the list."""
-    shown(app, lambda each: each | {"id": memory(app).integrations()[0]["id"]}, (CREATE,))
+    shown(mock, lambda each: each | {"id": memory(mock).integrations()[0]["id"]}, (CREATE,))
 
 
 # -- what is stored of a create or an update -------------------------------------------------------------
