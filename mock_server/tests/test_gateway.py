@@ -495,7 +495,7 @@ ROUTED = {
 }
 
 
-@pytest.mark.parametrize(("request_", "found"), ROUTED.items(), ids=lambda each: " ".join(each))
+@pytest.mark.parametrize(("request_", "found"), ROUTED.items(), ids=str)
 def test_every_path_and_method_below_the_collection_is_ours(request_, found):
     assert routed(*request_) == found
 
