@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from mock_server.central.auth import Credentials
 from mock_server.central.registry_tests import DEFAULT_RULES, RegistryTestRule
 from mock_server.central.registry_tests import parse as parse_registry_test
-from mock_server.contract.tables import VERSIONS
+from mock_server.contract import tables as contracts
 from mock_server.simulation.faults import Fault
 from mock_server.simulation.faults import parse as parse_fault
 from mock_server.state import scenarios
@@ -38,8 +38,8 @@ class Settings:
         ValueError: a value cannot be used. The text begins with the name of the field.
     """
 
-    central_version: str = VERSIONS[-1]
-    """Release of Central to play."""
+    central_version: str = field(default_factory=lambda: contracts.load().releases.newest.line)
+    """Release of Central to play, such as 4.11 (its newest patch) or 4.11.0."""
     as_deployed: bool = False
     """Follow deployed Central where it differs from the published document (see `differences`)."""
     managed: bool = False
@@ -117,7 +117,7 @@ class Settings:
         self._read_list("faults", parse_fault)
         self._read_list("registry_tests", parse_registry_test)
         self._read_list("mutants", str)
-        _one_of("central_version", self.central_version, VERSIONS)
+        _check_release("central_version", self.central_version)
         _one_of("validation", self.validation, VALIDATION_MODES)
         _check_scenario(self)
         _check_store(self)
@@ -247,6 +247,13 @@ def _check_certificates(name: str, file: Path) -> None:
         ssl.create_default_context(cafile=file)
     except OSError as error:
         raise ValueError(f"{name}: {file} holds no certificates that can be read: {error}") from None
+
+
+def _check_release(name: str, release: str) -> None:
+    try:
+        contracts.load().releases.find(release)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def _check_scenario(settings: Settings) -> None:

@@ -17,7 +17,7 @@ from contract_tests.oracle.observers import OBSERVED, UNTOUCHED
 from contract_tests.runner.run import Report, Run
 from mock_server.central.auth import Credentials as Known
 from mock_server.mutants import Mutant, tools
-from mock_server.serving.server import running
+from mock_server.serving.server import serving
 from mock_server.settings import Settings
 
 ALWAYS_THERE = (*OBSERVED, UNTOUCHED)
@@ -62,7 +62,7 @@ def report_on(settings: Settings, **options: Any) -> Report:
         no_access=f"Bearer {known.no_access_token}",
         no_role=f"Bearer {known.no_role_token}",
     )
-    with running(settings) as mock, tempfile.TemporaryDirectory() as state:
+    with serving(settings) as mock, tempfile.TemporaryDirectory() as state:
         return Run(
             Options(
                 url=mock.url,

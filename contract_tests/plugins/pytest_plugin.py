@@ -104,11 +104,11 @@ def central_result(request: pytest.FixtureRequest) -> Iterator[Callable[[str], t
     with _harness_required("central_result"):
         from contract_tests.engine.failures import HarnessError
         from contract_tests.runner.run import Run
-    from mock_server.serving.server import running
+    from mock_server.serving.server import serving
 
     config = request.config
     with ExitStack() as stack:
-        url = config.getoption("central_url") or stack.enter_context(running()).url
+        url = config.getoption("central_url") or stack.enter_context(serving()).url
         options = _options(url, shlex.split(config.getoption("central_options")))
         results: dict[str, Result | None] = {}
 

@@ -12,8 +12,8 @@ import click
 
 from mock_server.cli import startup
 from mock_server.cli.options import ENVIRONMENT, OPTIONS, READABLE, WRITABLE, Serve, settings_of, token_in
+from mock_server.cli.release import RELEASE
 from mock_server.contract import tables as contracts
-from mock_server.contract.tables import VERSIONS
 from mock_server.state import scenarios
 
 
@@ -59,6 +59,7 @@ Examples:
 def serve(context: click.Context, /, **chosen: Any) -> None:
     """Serve the mock until Ctrl-C."""
     from mock_server.serving import server
+    from mock_server.state import files as states
 
     host, cert, key, ca_out = chosen["host"], chosen["cert"], chosen["key"], chosen["tls_ca_out"]
     if (cert is None) != (key is None):
@@ -80,6 +81,9 @@ def serve(context: click.Context, /, **chosen: Any) -> None:
             if chosen["tls"] and files is None:
                 files = stack.enter_context(server.self_signed(host, address))
                 settings = dataclasses.replace(settings, tls_ca=files.ca)
+            beside = startup.running(context, settings)
+            if beside.save is not None:
+                stack.enter_context(states.locked(beside.save))
             if files and files.ca and ca_out:
                 ca_out.write_text(files.ca)
             banner = startup.Banner(settings, host, port, files is not None, ca_out, chosen["control_token_file"])
@@ -91,9 +95,12 @@ def serve(context: click.Context, /, **chosen: Any) -> None:
                 log_level=chosen["log_level"],
                 log_format=chosen["log_format"],
                 body_timeout=chosen["body_timeout"],
-                on_start=startup.running(context, settings).start,
+                save=beside.save,
+                on_start=beside.start,
                 on_listening=banner.show,
             )
+        except states.StateError as error:
+            raise click.ClickException(f"--save {error}") from None
         except server.ServeError as error:
             raise click.ClickException(str(error)) from None
 
@@ -109,13 +116,18 @@ def routes() -> None:
 
 
 @main.command()
-@click.option("--central-version", type=click.Choice(VERSIONS), help="Only the rules of this release.")
+@click.option("--central-version", type=RELEASE, help="Only the rules and texts of this release.")
 def rules(central_version: str | None) -> None:
     """List the rules of Central: id, status, text and source."""
-    found = [rule for rule in contracts.load().rules.values() if not central_version or rule.in_force(central_version)]
+    contract = contracts.load()
+    found = contract.at(central_version).rules if central_version else contract.history
     _table(
         ("rule", "status", "what", "text", "releases", "source"),
-        [(each.id, str(each.status or ""), each.title, each.message, _releases(each), each.source) for each in found],
+        [
+            (each.id, str(each.status or ""), each.title, found[each.id].message, _releases(each), each.source)
+            for each in contract.history.values()
+            if each.id in found
+        ],
     )
 
 
@@ -193,10 +205,8 @@ def mutants() -> None:
     )
 
 
-def _releases(rule: contracts.Rule) -> str:
-    since = f"from {rule.since}" if rule.since != VERSIONS[0] else ""
-    until = f"to {rule.until}" if rule.until != VERSIONS[-1] else ""
-    return " ".join(filter(None, (since, until)))
+def _releases(rule: contracts.RuleHistory) -> str:
+    return "" if rule.releases.everywhere else str(rule.releases)
 
 
 def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:

@@ -18,7 +18,7 @@ import click
 
 from mock_server.central.auth import Credentials, is_token
 from mock_server.central.registry_tests import DEFAULT_RULES, OUTCOMES
-from mock_server.contract.tables import VERSIONS
+from mock_server.cli.release import RELEASE, ReleaseType
 from mock_server.serving.body_timeouts import TIMEOUT
 from mock_server.settings import VALIDATION_MODES, Settings, documentation, suggestion
 from mock_server.state import scenarios
@@ -71,8 +71,9 @@ class _Several(click.types.StringParamType):
 
 
 _DEFAULTS = {
-    **{each.name: each.default for each in dataclasses.fields(Credentials)},
-    **{each.name: each.default for each in dataclasses.fields(Settings)},
+    each.name: each.default if each.default_factory is dataclasses.MISSING else each.default_factory
+    for of in (Credentials, Settings)
+    for each in dataclasses.fields(of)
 }
 _TEXTS = {**documentation(Credentials), **documentation(Settings)}
 
@@ -175,7 +176,7 @@ def _from_toml(path: Path, option: Option, value: Any) -> Any:
         if not all(isinstance(each, str) for each in values):
             raise click.BadParameter(f'{path}: {option.name}: give a list of texts, such as {option.name} = ["..."]')
         return values
-    takes_text = isinstance(option.type, click.Choice | click.types.StringParamType | click.Path)
+    takes_text = isinstance(option.type, click.Choice | click.types.StringParamType | click.Path | ReleaseType)
     problem = ""
     if isinstance(value, bool) != option.is_flag:
         problem = "is not true or false" if option.is_flag else "is not a value"
@@ -270,7 +271,7 @@ OPTIONS: tuple[Option, ...] = (
            metavar="FILE", help="Read options from this TOML file."),
     Option(["--reload"], SERVER, is_flag=True, default=False,
            help="Apply changes of the files that were read, while running."),
-    _setting("central_version", CENTRAL, type=click.Choice(VERSIONS)),
+    _setting("central_version", CENTRAL, type=RELEASE, metavar="RELEASE", show_default="the newest"),
     _setting("as_deployed", CENTRAL),
     _setting("managed", CENTRAL),
     _setting("namespace", CENTRAL, metavar="NAME"),

@@ -1,6 +1,6 @@
-"""How the mock is served: granian behind `mock-central serve`, and `serving(Settings(...))` for tests.
+"""Serving an app over sockets: granian behind `mock-central serve`, and `serving(Settings(...))` for tests.
 
-What is answered is decided elsewhere.
+The only package that knows servers and sockets; nothing of it decides what is answered.
 """
 
 from __future__ import annotations

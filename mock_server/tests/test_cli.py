@@ -20,8 +20,8 @@ from click.testing import CliRunner
 from mock_server.central.auth import Credentials
 from mock_server.cli import options as cli_options
 from mock_server.cli.main import main
+from mock_server.cli.release import newest
 from mock_server.contract import tables as contracts
-from mock_server.contract.tables import VERSIONS
 from mock_server.settings import Settings, documentation, names
 from mock_server.state import scenarios
 from mock_server.web.access_log import Line
@@ -34,7 +34,7 @@ def run(*words, **environment):
 
 
 @contextmanager
-def serving(*words, env=None):
+def serve_command(*words, env=None):
     """Start `mock-central serve` on a free port and give the process and its banner."""
     command = [sys.executable, "-m", "mock_server", "serve", "--port", "0", *words]
     process = subprocess.Popen(
@@ -347,7 +347,7 @@ def are_gone(children):
 def test_it_serves_and_ends_cleanly(sent):
     """A terminal signals the whole group of processes; an impatient caller signals again."""
     for tell in (os.kill, os.killpg, lambda pid, sent: (os.killpg(pid, sent), os.kill(pid, sent))):
-        with serving() as (process, banner):
+        with serve_command() as (process, banner):
             curl = re.search(r"try +(.*)", banner)[1]
             answer = subprocess.run(shlex.split(curl), capture_output=True, text=True, timeout=10, check=True).stdout
             assert answer.startswith('{"integrations":[')
@@ -360,7 +360,7 @@ def test_it_serves_and_ends_cleanly(sent):
 
 
 def test_a_killed_supervisor_leaves_no_worker():
-    with serving() as (process, _):
+    with serve_command() as (process, _):
         workers = children(process)
         process.kill()
         process.wait(10)
@@ -369,7 +369,7 @@ def test_a_killed_supervisor_leaves_no_worker():
 
 
 def test_it_serves_https_with_a_certificate_of_its_own():
-    with serving("--tls", "--auth") as (_, banner):
+    with serve_command("--tls", "--auth") as (_, banner):
         assert url_in(banner).startswith("https://127.0.0.1")
         curl = shlex.split(re.search(r"try +(.*)", banner)[1])
         assert "Authorization: Bearer mock-admin-token" in curl
@@ -381,7 +381,7 @@ def test_clients_can_trust_the_certificate_authority(tmp_path):
     file, token = tmp_path / "ca.pem", tmp_path / "token"
     token.write_text("secret")
     words = ("--tls", "--tls-ca-out", str(file), "--host", "localhost", "--control-token-file", str(token))
-    with serving(*words) as (_, banner):
+    with serve_command(*words) as (_, banner):
         url = url_in(banner)
         assert url.startswith("https://localhost:")
         trusting = ssl.create_default_context(cafile=file)
@@ -394,23 +394,23 @@ def test_clients_can_trust_the_certificate_authority(tmp_path):
 
 
 def test_without_a_certificate_of_its_own_there_is_no_authority():
-    with serving() as (_, banner), pytest.raises(urllib.error.HTTPError, match="404") as refused:
+    with serve_command() as (_, banner), pytest.raises(urllib.error.HTTPError, match="404") as refused:
         urllib.request.urlopen(f"{url_in(banner)}/__admin/ca.pem", timeout=5)
     assert "serve --tls makes one" in json.load(refused.value)["message"]
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1", "[::1]", "0.0.0.0", ""])
 def test_it_listens_on_names_and_addresses(host):
-    with serving("--host", host) as (_, banner):
+    with serve_command("--host", host) as (_, banner):
         assert f"//{'[::1]' if ':' in host else host if host[:1] in ('l', '1') else '127.0.0.1'}:" in url_in(banner)
         urllib.request.urlopen(f"{url_in(banner)}/v1/imageintegrations", timeout=5).close()
 
 
 def test_the_first_lines_say_what_to_do_next():
-    with serving() as (_, banner):
+    with serve_command() as (_, banner):
         url = url_in(banner)
         assert banner.splitlines() == [
-            f"mock-central listens on {url} and plays Central {VERSIONS[-1]} as documented.",
+            f"mock-central listens on {url} and plays Central {newest()} as documented.",
             f"  try      curl {url}/v1/imageintegrations",
             f"  reset    curl -X POST {url}/__admin/reset",
             f"  console  {url}/__admin/",
@@ -427,7 +427,7 @@ def cpu_seconds(pid):
 
 
 def test_no_request_waits_for_the_import_of_openapi_core():
-    with serving("--log-level", "error") as (process, banner):
+    with serve_command("--log-level", "error") as (process, banner):
         (worker,) = children(process)
         before = -1.0
         while cpu_seconds(worker) > before:  # until it rests
@@ -440,7 +440,7 @@ def test_no_request_waits_for_the_import_of_openapi_core():
 
 
 def test_log_lines_name_what_was_asked_and_are_not_lost():
-    with serving() as (process, banner):
+    with serve_command() as (process, banner):
         with pytest.raises(urllib.error.HTTPError):
             urllib.request.urlopen(f"{url_in(banner)}/v1/imageintegrations/nope", timeout=5)
         process.terminate()
@@ -450,7 +450,7 @@ def test_log_lines_name_what_was_asked_and_are_not_lost():
 
 def test_the_first_answer_comes_within_a_second():
     started = time.monotonic()
-    with serving() as (_, banner):
+    with serve_command() as (_, banner):
         urllib.request.urlopen(f"{url_in(banner)}/v1/imageintegrations", timeout=5).read()
         # Twice the second of an idle machine: tests run beside this one.
         assert time.monotonic() - started < 2
@@ -484,7 +484,7 @@ def test_a_shell_completes_names(option, begun, found):
 
 
 def test_log_lines_can_be_json():
-    with serving("--log-format", "json") as (process, banner):
+    with serve_command("--log-format", "json") as (process, banner):
         request = urllib.request.Request(f"{url_in(banner)}/__sandbox/a/v1/imageintegrations/nope?x=1")
         request.add_header("Prefer", "delay=0")
         with pytest.raises(urllib.error.HTTPError):
@@ -506,8 +506,8 @@ def test_log_lines_can_be_json():
 
 
 def test_a_log_line_stays_one_line():
-    line = Line("GET", "/a\nb\x1b[31m", 404, "unknown-route", None, (), "", "")
-    assert str(line) == "GET /a?b?[31m 404 rule=unknown-route"
+    line = Line("GET", "/a\nb\x1b[31m", 404, "unknown-route", 0.001, (), "", "")
+    assert str(line) == "GET /a?b?[31m 404 1.0ms rule=unknown-route"
 
 
 def test_scenarios_are_listed():
@@ -554,7 +554,7 @@ def test_a_wrong_option_for_states_and_faults_is_one_clear_line(words, named):
 def test_an_open_control_is_warned_of(tmp_path, words, warned):
     token = tmp_path / "token"
     token.write_text("t")
-    with serving(*(str(token) if word == "TOKEN" else word for word in words)) as (process, _):
+    with serve_command(*(str(token) if word == "TOKEN" else word for word in words)) as (process, _):
         process.terminate()
         process.wait(10)
         assert ("--control-token-file" in process.stderr.read()) == warned
@@ -577,7 +577,7 @@ def test_a_variable_holds_several_values():
 def test_options_reach_the_mock(tmp_path):
     (tmp_path / "token").write_text("right\n")
     words = ("--scenario", "many:3", "--fault", "PostImageIntegration code=503 times=1", "--journal", "5")
-    with serving(*words, "--control-token-file", str(tmp_path / "token")) as (_, banner):
+    with serve_command(*words, "--control-token-file", str(tmp_path / "token")) as (_, banner):
         with pytest.raises(urllib.error.HTTPError, match="401"):
             urllib.request.urlopen(f"{url_in(banner)}/__admin/settings", timeout=5)
         request = urllib.request.Request(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mock_server.serving.server import running
+from mock_server.serving.server import serving
 
 ROOT = Path(__file__).parents[2]
 _SPEC = importlib.util.spec_from_file_location("generate_docs", ROOT / "docs/generate.py")
@@ -58,7 +58,7 @@ def test_the_tour_of_the_readme_works_when_pasted():
     assert len(blocks) >= 12
     mark = "-- end of a block --"
     script = "".join(f"{block}echo; echo '{mark}'\n" for kind, block in blocks if kind == "sh")
-    with running() as mock:
+    with serving() as mock:
         script = script.replace("http://127.0.0.1:8080", mock.url)
         done = subprocess.run(["sh"], input=script, capture_output=True, text=True, timeout=60, check=True)
     assert done.stderr == ""
@@ -73,7 +73,7 @@ def console(page):
 
 
 def test_the_commands_of_a_page_show_what_the_mock_answers():
-    with running() as mock:
+    with serving() as mock:
         commands = list(console("docs/stub.md"))
         assert len(commands) >= 5
         for command, shown in commands:

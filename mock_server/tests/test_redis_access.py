@@ -17,7 +17,7 @@ from mock_server.state import redis_connection
 from mock_server.state.memory import address
 from mock_server.tests.conftest import PATH, Api, ask, docker
 from mock_server.tests.redis_server import PROGRAMS, RedisServer, free_port
-from mock_server.tests.test_cli import run, serving, url_in
+from mock_server.tests.test_cli import run, serve_command, url_in
 
 USER, PASSWORD = "team-1", "s3cr3t/?#@:% é"
 SECRETS = (USER, PASSWORD, quote(PASSWORD, safe=""), "s3cr3t")
@@ -220,7 +220,7 @@ def test_credentials_that_come_by_a_variable_or_a_file_are_shown_nowhere(own_ser
         settings.write_text(f'store = "{url}"\n', "utf-8")
         way = {"env": {"MOCK_CENTRAL_STORE": url}} if given == "variable" else {}
         words = () if way else ("--config", str(settings))
-        with serving("--log-level", "debug", *words, **way) as (process, banner):
+        with serve_command("--log-level", "debug", *words, **way) as (process, banner):
             assert f"store    {server.url}, shared by all" in banner
             told = [banner, command_line(process), *texts_of(url_in(banner))]
             assert f'"store":"{server.url}"' in told[2].replace(" ", "")

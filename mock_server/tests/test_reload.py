@@ -18,7 +18,7 @@ from mock_server.settings import Settings
 from mock_server.state import scenarios
 from mock_server.state.files import document, write
 from mock_server.tests.conftest import PATH, Api, ask, docker
-from mock_server.tests.test_cli import serving, url_in
+from mock_server.tests.test_cli import serve_command, url_in
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def test_a_served_mock_takes_up_its_settings(tmp_path):
         except urllib.error.HTTPError as error:
             return error.code
 
-    with serving("--reload", "--config", str(file)) as (process, banner):
+    with serve_command("--reload", "--config", str(file)) as (process, banner):
         assert status(url_in(banner)) == 200
         for text in ("strict = tru", "strict = true\n"):
             file.write_text(text)

@@ -37,7 +37,7 @@ def test_lists_can_hold_the_texts_of_options():
 
 
 WRONG = {
-    "central_version": ("3.74", r"central_version: '3\.74' is unknown; use one of 4\.8, "),
+    "central_version": ("3.74", r"central_version: '3\.74' is not a release of Central; did you mean 4\.8"),
     "validation": ("lax", f"validation: 'lax' is unknown; use one of {', '.join(VALIDATION_MODES)}"),
     "scenario": ("fresch", "scenario: .*'fresch'.*fresh"),
     "empty": (True, "empty: .*'many:3'; choose one"),

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from functools import cache
-from typing import TYPE_CHECKING
 
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse
+from mock_server.gateway.encoding import JSON_HEADERS, RULE_HEADER
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.messages import Response
 
 log = logging.getLogger("mock_central")
 
@@ -23,17 +21,18 @@ _TEXT = (
 )
 
 
-def refuse_divided_state(start_response: StartResponse) -> Iterable[bytes]:
-    """Answer 500, in Central's error shape, and log why."""
-    _log_once()
-    body = protojson.render(Refusal(RULE, 500, 13, _TEXT).body())
-    headers = [
-        ("Content-Type", "application/json"),
-        ("Content-Length", str(len(body))),
-        ("Mock-Central-Rule", RULE),
-    ]
-    start_response("500 INTERNAL SERVER ERROR", headers)
-    return [body]
+def refuse_divided_state(proceed: Proceed) -> Proceed:
+    """Answer 500, in Central's error shape, where the server runs several processes, and log why."""
+
+    def answer(exchange: Exchange) -> Response:
+        if not exchange.request.origin.get("wsgi.multiprocess"):
+            return proceed(exchange)
+        _log_once()
+        exchange.rule = RULE
+        body = protojson.render(Refusal(RULE, 500, 13, _TEXT).body())
+        return Response(500, (*JSON_HEADERS, (RULE_HEADER, RULE)), body)
+
+    return answer
 
 
 @cache
