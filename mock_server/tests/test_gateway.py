@@ -517,7 +517,7 @@ def test_what_was_refused_before_is_refused_when_the_operation_is_known():
 
 def with_health():
     """Copy the contract with an operation below an item."""
-    document = deepcopy(dict(CONTRACT.document))
+    document = deepcopy(dict(CONTRACT.source))
     get = document["paths"][f"{PATH}/{{id}}"]["get"]
     document["paths"][f"{PATH}/{{id}}/health"] = {"get": {**get, "operationId": "GetHealth"}}
     return Contract(document)
