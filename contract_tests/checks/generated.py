@@ -29,7 +29,7 @@ _PROFILES = ("default", "deep")
     profiles=_PROFILES,
 )
 def lifecycle_machine(central: Central) -> None:
-    from contract_tests.oracle.machine import run_machine
+    from contract_tests.checks._machine import run_machine
 
     deep = central.options.profile == "deep"
     run_machine(central, examples=100 if deep else 10, steps=40 if deep else 25)
@@ -131,7 +131,7 @@ def _each(central: Central, strategy: Any, see: Callable[[Any], None], *, exampl
     """See to something for each drawn value, each a case of its own."""
     import hypothesis
 
-    from contract_tests.oracle.machine import Watch, seeded, settings
+    from contract_tests.checks._machine import Watch, seeded, settings
 
     watch = Watch(central)
 

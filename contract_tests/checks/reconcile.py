@@ -11,8 +11,6 @@ from typing import Any, NamedTuple
 
 from contract_tests.checks.registry import LONGER, check
 from contract_tests.checks.validation import (
-    FRESH,
-    SOURCE,
     is_managed,
     left_alone,
     made,
@@ -24,37 +22,19 @@ from contract_tests.engine.central import Central
 from contract_tests.engine.failures import PreconditionFailed
 from contract_tests.engine.integrations import Body, masked, member_of
 from contract_tests.engine.transport import Reply
+from contract_tests.oracle.variants import (
+    AUTHORIZED,
+    BOTH,
+    DATA,
+    PLAIN,
+    ROBOT,
+    ROBOTIC,
+    SOURCE,
+    UNTAGGED,
+    VARIANTS,
+    Variant,
+)
 from mock_server.contract.tables import MASK, Field, Message
-
-ROBOT = {"username": "org+robot", "password": FRESH}
-DATA = {"username": "AWS", "password": FRESH, "expiresAt": "2030-01-02T03:04:05Z"}
-KEYLESS = {"accessKeyId": "", "secretAccessKey": ""}
-BOTH = ["REGISTRY", "SCANNER"]
-
-Variant = tuple[str, dict[str, Any]]
-
-# An integration of each config member that has credentials; and those of messages within one.
-ROBOTIC: Variant = ("quay", {"quay": {"oauthToken": "", "registryRobotCredentials": ROBOT}})
-AUTHORIZED: Variant = ("ecr", {"ecr": KEYLESS | {"authorizationData": DATA}})
-PLAIN: tuple[Variant, ...] = (
-    ("docker", {}),
-    ("quay", {}),
-    ("ecr", {}),
-    ("artifactregistry", {}),
-    ("azure", {}),
-    ("ibm", {}),
-)
-# Every credential of the contract, and everything that depends on one.
-VARIANTS: tuple[Variant, ...] = (
-    ("docker", {}),
-    ("quay", {"categories": BOTH, "quay": {"registryRobotCredentials": ROBOT}}),
-    # Not looked at beside a key, but stored.
-    ("ecr", {"ecr": {"authorizationData": DATA}}),
-    ("artifactregistry", {}),
-    ("azure", {}),
-    ("ibm", {}),
-)
-UNTAGGED: tuple[Variant, ...] = (("clair", {}), ("clairV4", {}), ("clairify", {}))
 
 
 class Spot(NamedTuple):

@@ -101,6 +101,8 @@ def all_checks() -> dict[str, Check]:
     from contract_tests import checks
 
     for module in pkgutil.iter_modules(checks.__path__):
+        if module.name.startswith("_"):
+            continue  # it imports hypothesis, and registers nothing
         importlib.import_module(f"{checks.__name__}.{module.name}")
     order = sorted(_CHECKS.values(), key=_place)
     return {each.id: _with_base_needs(each) for each in order}

@@ -8,8 +8,7 @@ from urllib.parse import quote
 from contract_tests.checks.registry import check
 from contract_tests.engine.central import Central, created_id
 from contract_tests.engine.transport import COLLECTION, Reply, is_loopback
-
-FORM = "application/x-www-form-urlencoded"
+from contract_tests.oracle.variants import FORM
 
 _NO_ROUTE = (
     f"{COLLECTION}/a/b",

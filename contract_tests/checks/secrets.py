@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from contract_tests.checks.reconcile import AUTHORIZED, PLAIN, ROBOTIC, VARIANTS, Variant, keeping
+from contract_tests.checks.reconcile import keeping
 from contract_tests.checks.registry import check
 from contract_tests.checks.validation import made
 from contract_tests.engine.central import Central, shown
@@ -18,6 +18,7 @@ from contract_tests.engine.failures import CheckFailed, PreconditionFailed
 from contract_tests.engine.integrations import Body, read_answer
 from contract_tests.engine.transport import COLLECTION, Reply
 from contract_tests.oracle.observers import UNMASKED, credentials_of
+from contract_tests.oracle.variants import AUTHORIZED, PLAIN, ROBOTIC, VARIANTS, Variant
 from mock_server.contract.tables import MASK, Message
 
 # Credentials that are empty or were never sent, as far as Central takes such integrations.

@@ -12,65 +12,13 @@ from contract_tests.engine.central import Central, shown
 from contract_tests.engine.failures import PreconditionFailed, Skip
 from contract_tests.engine.integrations import NEEDED, Body, read_answer
 from contract_tests.engine.transport import Reply, is_loopback
+from contract_tests.oracle.variants import FRESH, LOCAL, LOOK_ALIKES, METADATA, SOURCE, UNPARSABLE
 
 Send = Callable[[Body], Reply]
 Way = tuple[str, Send]
 
 ROUNDS = {"quick": 1, "default": 2, "deep": 12}
 """How often rules of many forms are gone through, drawn anew each time."""
-
-FRESH = "{fresh}"
-"""Stands for a new credential in a table of integrations."""
-
-SOURCE = {"clusterId": "c", "namespace": "n", "imagePullSecretName": "s"}
-
-LOCAL = (
-    "localhost",
-    "localhost:5000",
-    "localhost/v2/",
-    "localhost?a=b",
-    "user:pass@localhost",
-    "http://localhost",
-    "https://localhost",
-    "http://https://localhost",
-    "127.0.0.1",
-    "127.255.255.254:443",
-    "https://127.8.9.10/path",
-    "user@127.0.0.1:5000",
-    "[::1]",
-    "[::1]:5000",
-    "[::ffff:127.0.0.1]",
-)
-METADATA = (
-    "169.254.169.254",
-    "169.254.169.254:80",
-    "http://169.254.169.254/latest",
-    "http://https://169.254.169.254",
-    "user@169.254.169.254",
-    "[::ffff:169.254.169.254]",
-    "metadata.google.internal",
-    "https://metadata.google.internal:80/computeMetadata/v1",
-)
-UNPARSABLE = ("foo bar", "registry.example.com:port", "reg%zzistry", "https://reg\tistry.example.com")
-LOOK_ALIKES = (
-    "LOCALHOST",
-    "localhost.",
-    "localhost.example.com",
-    "127.0.0.1.example.com",
-    "registry.example.com/127.0.0.1",
-    "localhost@registry.example.com",
-    "127.1",
-    "0.0.0.0",  # noqa: S104 (an endpoint, not an address to listen on)
-    "[::]",
-    "2130706433",
-    "HTTP://localhost",
-    "https://http://localhost",
-    "ftp://localhost",
-    "10.0.0.1",
-    "192.168.0.1:5000",
-    "METADATA.google.internal",
-    "",
-)
 
 
 def rounds(central: Central) -> range:

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from contract_tests.checks.registry import check
-from contract_tests.checks.routing import FORM
 from contract_tests.engine.central import Central, created_id
 from contract_tests.engine.failures import PreconditionFailed, Skip
 from contract_tests.engine.integrations import NEEDED, Body, member_of, read_answer
 from contract_tests.engine.transport import COLLECTION, Exchange, Reply
+from contract_tests.oracle.variants import FORM
 from mock_server.contract.tables import MASK, Message
 
 _ELSEWHERE = ("PUT", "PATCH", "test", "test/updated")
