@@ -15,13 +15,13 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Self
 
-from contract_tests.checks.lifecycle import deleted
 from contract_tests.checks.registry import LONGER, check
 from contract_tests.engine.central import Central, shown
 from contract_tests.engine.failures import CheckFailed, Skip
 from contract_tests.engine.integrations import Body, hidden, read_answer
 from contract_tests.engine.transport import Reply
 from contract_tests.oracle.model import any_text, expected, listed, see_listed, see_same
+from contract_tests.oracle.steps import HEALTH_IS_WRITTEN, deleted
 
 CLIENTS = 4
 MOST_WATCHED = 8
@@ -29,7 +29,6 @@ MOST_WATCHED = 8
 ROUNDS = {"quick": 1, "default": 21, "deep": 60}
 _FEWEST_A_SECOND = 100
 """With a lower `--rate` requests do not meet."""
-_HEALTH_IS_WRITTEN = 0.5
 
 Send = Callable[[], Reply]
 
@@ -237,7 +236,7 @@ def deletes_at_once(central: Central) -> None:
                         raise CheckFailed("a read during a delete", expected=[404, whole], got=shown(reply))
                 statuses = sorted((one.status, two.status))
                 if statuses == [404, 404] and not pause and central.get(id).status == 404:
-                    pause = _HEALTH_IS_WRITTEN  # too early for Central, see `deleted`
+                    pause = HEALTH_IS_WRITTEN  # too early for Central, see `deleted`
                     continue
                 central.same(statuses, [200, 404], "deletes of one integration")
 

@@ -6,57 +6,19 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
-from weakref import WeakKeyDictionary
 
-from contract_tests.checks.registry import check
-from contract_tests.engine.central import Central, Shared, shown
+from contract_tests.checks.base import keep_one
+from contract_tests.checks.registry import LONGER, check
+from contract_tests.engine.central import Central, shown
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
 from contract_tests.engine.integrations import SERVICE_ACCOUNT, Body
 from contract_tests.oracle.model import differences, expected, listed, see_listed, see_same, see_stored
+from contract_tests.oracle.steps import deleted, filtered, updated
 from mock_server.contract.tables import Message
 
 ON_SOME_DEPLOYMENTS = ("useIam", "wifEnabled")
 """Switches that Central takes only where the cloud it runs in offers them."""
 WAYS = ("PATCH", "PUT")
-_HEALTH_IS_WRITTEN = 0.5
-"""Seconds after which Central has surely written the health record that a DELETE looks for."""
-
-_kept: WeakKeyDictionary[Shared, tuple[str, Body, float]] = WeakKeyDictionary()
-"""What a run has created early, to be looked at when it is older."""
-
-
-def filtered(central: Central, query: str) -> list[str]:
-    """Return the ids that the list answers for a query."""
-    items = central.list(query).object.get("integrations")
-    return [str(item.get("id")) for item in items] if isinstance(items, list) else ["the answer is no list"]
-
-
-def updated(central: Central, way: str, id: str, body: Body) -> None:
-    """Update an integration by PUT, or by PATCH with the credentials."""
-    reply = central.put(id, body) if way == "PUT" else central.patch(id, body, update_password=True)
-    central.taken(reply, f"{way} of type {body['type']}")
-    central.same(reply.json, {}, f"the answer to {way}")
-
-
-def deleted(central: Central, id: str) -> None:
-    """Delete an integration, which answers 200 and nothing.
-
-    Central writes the health record of an integration a moment after it is created. A DELETE that
-    comes before that deletes, and still says 404: no fault, if one that is older answers 200.
-    """
-    reply = central.delete(id)
-    if reply.status == 404 and central.get(id).status == 404:
-        if "old-deleted" in central.shared.controls:
-            return
-        older, _ = central.created()
-        time.sleep(_HEALTH_IS_WRITTEN)
-        reply = central.delete(older)
-        if reply.status == 200:
-            central.shared.controls.add("old-deleted")
-    central.taken(reply, "a delete")
-    central.same(reply.json, {}, "the answer to a delete")
-
 
 # -- lists ----------------------------------------------------------------------------------------
 
@@ -65,53 +27,20 @@ def deleted(central: Central, id: str) -> None:
     "list-holds-what-was-created",
     "lifecycle",
     needs=("create",),
+    profiles=LONGER,
     title="The list holds exactly what exists, each as GET shows it",
 )
 def list_holds_what_was_created(central: Central) -> None:
-    _keep_one(central)
-    types = central.some(central.creatable_types, 2)
     with central.case():
-        sent = dict(central.created(type) for type in types)
+        sent = dict(central.created(type) for type in central.creatable_types)
         see_listed(central, sent, "the check's integrations in the list")
         for id, body in sent.items():
             see_stored(central, id, body, "an integration of the list, read by its id")
-        for gone in list(sent)[1 : 2 if central.quick else 5]:
+        for gone in list(sent)[1:5]:
             deleted(central, gone)
             del sent[gone]
             see_listed(central, sent, "the list after one was deleted")
             central.refused(central.get(gone), "GET of what was deleted", status=404, code=5)
-
-
-@check("list-by-name", "lifecycle", needs=("create",))
-def list_by_name(central: Central) -> None:
-    with central.case():
-        id, sent = central.created()
-        longer, _ = central.created(name=sent["name"] + "-More")
-        name = sent["name"]
-        central.same(filtered(central, f"?name={name}"), [id], "the list by name")
-        central.same(filtered(central, f"?name={name}-More"), [longer], "the list by a longer name")
-        others = [f"{name}-more", f"{name[:-1]}%25"]
-        if not central.quick:
-            others += [
-                f"%20{name}",
-                name[:-1],
-                name[1:],
-                name.upper(),
-                f"{name}%20",
-                f"{name}*",
-                f"{name[:-1]}_",
-                "no-such-name",
-            ]
-        for other in others:
-            central.same(filtered(central, f"?name={other}"), [], f"the list by the name {other!r}")
-        central.true({id, longer} <= set(filtered(central, "?name=")), "an empty name does not filter")
-    with central.case():
-        for type in central.some(central.creatable_types, 1, 4):
-            name = central.name(" Ä&b=c+d%41")
-            id, _ = central.created(type, name=name)
-            central.same(filtered(central, f"?name={quote(name, safe='')}"), [id], f"the list by name, type {type}")
-        plus = quote(name, safe="").replace("%20", "+")
-        central.same(filtered(central, f"?name={plus}"), [id], "the list by a name with a plus sign for a blank")
 
 
 @check("list-by-cluster", "lifecycle", needs=("create",))
@@ -296,13 +225,19 @@ def _turned_config(central: Central, type: str, message: Message, turn: int) -> 
     return config
 
 
-@check("update-changes-one", "lifecycle", needs=("create",), title="An update changes one integration and no other")
+@check(
+    "update-changes-one",
+    "lifecycle",
+    needs=("create",),
+    profiles=LONGER,
+    title="An update changes one integration and no other",
+)
 def update_changes_one(central: Central) -> None:
-    for type in central.some(central.creatable_types, 1, 6):
+    for type in central.some(central.creatable_types, 0, 6):
         with central.case():
             sent = _neighbours(central, type)
             id = list(sent)[1]
-            for way in central.some(("PUT", "PATCH"), 1):
+            for way in ("PUT", "PATCH"):
                 sent[id] = turned(central, type, 1 if way == "PUT" else 2) | {"name": sent[id]["name"]}
                 updated(central, way, id, sent[id])
                 see_listed(central, sent, f"three integrations of type {type} after {way} of the second")
@@ -314,25 +249,31 @@ def _neighbours(central: Central, type: str) -> dict[str, Body]:
     return dict(central.created(type, name=name + ending) for ending in ("", "-a", "-ab"))
 
 
-@check("reads-repeat", "lifecycle", needs=("create",), title="Reading and updating again gives the same")
+@check(
+    "reads-repeat",
+    "lifecycle",
+    needs=("create",),
+    profiles=LONGER,
+    title="Reading and updating again gives the same",
+)
 def reads_repeat(central: Central) -> None:
     with central.case():
         id, sent = central.created("ecr")
-        for _ in range(1 if central.quick else 2):
+        for _ in range(2):
             see_stored(central, id, sent, "GET, again")
-        for way in ("PUT", "PATCH") if central.quick else ("PUT", "PUT", "PATCH"):
+        for way in ("PUT", "PUT", "PATCH"):
             updated(central, way, id, sent)
         see_stored(central, id, sent, "GET after the same update, again")
-        if not central.quick:
-            other = central.created("quay")
-            for _ in range(2):
-                see_listed(central, dict([(id, sent), other]), "the list after the same update, again")
+        other = central.created("quay")
+        for _ in range(2):
+            see_listed(central, dict([(id, sent), other]), "the list after the same update, again")
 
 
 @check(
     "other-fields-kept",
     "lifecycle",
     needs=("create",),
+    profiles=LONGER,
     title="Fields beside the config are stored, changed and cleared as sent",
 )
 def other_fields_kept(central: Central) -> None:
@@ -349,28 +290,13 @@ def other_fields_kept(central: Central) -> None:
             {"name": central.name()},
             {"autogenerated": True, "source": {}, "clusterId": ""},
         )
-        for change in central.some(changes, 2):
+        for change in changes:
             sent = sent | change
             updated(central, "PUT", id, sent)
             see_stored(central, id, sent, f"after {change}")
 
 
 # -- deletes and ids ------------------------------------------------------------------------------
-
-
-@check("delete-answer", "lifecycle", needs=("create",), title="DELETE answers {} once and 404 from then on")
-def delete_answer(central: Central) -> None:
-    for type in central.some(central.creatable_types, 1, 6):
-        with central.case():
-            sent = _neighbours(central, type)
-            id, name = list(sent)[1], list(sent.values())[1]["name"]
-            deleted(central, id)
-            del sent[id]
-            central.refused(central.get(id), "GET of what was deleted", status=404, code=5)
-            central.same(filtered(central, f"?name={name}"), [], "the list by the name of what was deleted")
-            see_listed(central, sent, f"two of three integrations of type {type} after DELETE of the second")
-            central.refused(central.delete(id), "a second delete", status=404, code=5)
-            see_listed(central, sent, "the list after a second delete")
 
 
 @check("ids-not-reused", "lifecycle", needs=("create",), title="An id is never given twice, also after a delete")
@@ -412,14 +338,6 @@ def test_stores_nothing(central: Central) -> None:
         see_stored(central, id, sent, "what was tested with other values")
 
 
-def _keep_one(central: Central) -> None:
-    """Create what `unchanged-over-time` looks at; it stays until the end of the run."""
-    central = Central(central.transport, "unchanged-over-time", central.shared)
-    body = turned(central, "docker", 1)
-    id, _ = central.created_from(body)
-    _kept[central.shared] = id, body, time.monotonic()
-
-
 @check(
     "unchanged-over-time",
     "latency",
@@ -427,11 +345,12 @@ def _keep_one(central: Central) -> None:
     title="An integration that nobody touches stays as it is",
 )
 def unchanged_over_time(central: Central) -> None:
-    """The integration was created by `list-holds-what-was-created`, early in the run."""
-    if central.shared not in _kept:
-        _keep_one(central)
+    """The integration was created by `create`, early in the run."""
+    if central.shared.oldest is None:
+        keep_one(central)
         time.sleep(1)
-    id, sent, created = _kept[central.shared]
+    assert central.shared.oldest is not None  # just created
+    id, sent, created = central.shared.oldest
     age = f"an integration {time.monotonic() - created:.0f} s old, never touched since"
     see_stored(central, id, sent, age)
     central.same(filtered(central, f"?name={sent['name']}"), [id], f"{age}, in the list by its name")

@@ -32,8 +32,14 @@ GROUPS = (
 LONGER = ("default", "deep")
 """Profiles that have the requests for more than every rule once and a short lifecycle."""
 
-FOUNDATION = ("create", "answer-complete", "read-after-create")
+STRUCTURE = ("list", "error-shape", "get-missing")
+"""Checks that every other one stands on."""
+
+FOUNDATION = (*STRUCTURE, "create", "read-after-create", "update", "delete-answer", "list-by-name")
 """Checks that every other one that writes stands on."""
+
+_ORDER = ("base", "routing", "wire", "values", "validation", "types", "reconcile")
+"""Modules whose checks come first within a group: a request is routed, read, validated, and only then stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +114,17 @@ def all_checks() -> dict[str, Check]:
     return {each.id: _with_base_needs(each) for each in order}
 
 
-def _place(each: Check) -> tuple[int, int, str]:
+def _place(each: Check) -> tuple[int, int, int, str]:
     """Order by group and worth; the module makes the order the same whichever was imported first."""
-    return GROUPS.index(each.group), -each.worth, each.run.__module__
+    module = each.run.__module__
+    name = module.rpartition(".")[2]
+    step = _ORDER.index(name) if name in _ORDER else len(_ORDER)
+    return GROUPS.index(each.group), -each.worth, step, module
 
 
 def _with_base_needs(each: Check) -> Check:
     """Let a check wait for what all of them stand on, so that one fault is told once."""
-    if each.group in ("base", "schema") or not each.writes:
+    if each.group == "base":
         return each
-    return replace(each, needs=tuple(dict.fromkeys((*each.needs, *FOUNDATION))))
+    needs = FOUNDATION if each.writes else STRUCTURE
+    return replace(each, needs=tuple(dict.fromkeys((*each.needs, *needs))))

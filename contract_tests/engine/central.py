@@ -47,6 +47,8 @@ class Central:
         self._from = len(transport.exchanges)
         self._noting = threading.Lock()
         self.history: list[Exchange] = []
+        self.notes: list[str] = []
+        """What the target does that is worth knowing and no fault."""
         self._attempts: list[tuple[int, int]] = []
 
     # -- names and credentials --------------------------------------------------------------------
@@ -255,6 +257,11 @@ class Central:
             self.transport.send("DELETE", f"{COLLECTION}/{id}", check="clean-up")
         self._mine.clear()
 
+    def note(self, text: str) -> None:
+        """Tell what the target does that is no fault, such as what Central does with PostgreSQL under it."""
+        if text not in self.notes:
+            self.notes.append(text)
+
     # -- expectations -----------------------------------------------------------------------------
 
     def rule(self, id: str) -> Rule:
@@ -344,6 +351,8 @@ class Shared:
         """The last number that each check has put into a name or a credential."""
         self.standing: dict[str, tuple[str, Body, Exchange]] = {}
         """By type what a quick run has kept: the id, what was sent, and how."""
+        self.oldest: tuple[str, Body, float] | None = None
+        """What the run has created early, to be read when it is older: the id, what was sent, and when."""
 
     def canary(self, check: str, serial: int) -> str:
         """Make a credential to be recognised."""

@@ -46,6 +46,13 @@ class Verdict:
     """How long it had taken by then."""
     errors: tuple[str, ...] = ()
     """Checks that ended in an error of the harness."""
+    told: tuple[str, ...] = ()
+    """Checks whose failures a report tells at length, in its order."""
+
+    @property
+    def first(self) -> str:
+        """The check that a report names first, "" where the run is green."""
+        return self.told[0] if self.told else ""
 
     @property
     def found(self) -> bool:
@@ -93,6 +100,7 @@ def verdict_on(
         shown.number if shown else report.requests,
         round(shown.at if shown else report.seconds, 2),
         tuple(result.check for result in report.results if result.outcome == "error"),
+        tuple(result.check for result in report.results if result.outcome == "failed" and not result.like),
     )
 
 

@@ -28,6 +28,9 @@ OBSERVED = {
 }
 """The checks that observers report: id and title."""
 
+_TELLING = ("answer-media-type", "answer-schema", "credentials-masked")
+"""Observed checks that say what is wrong with an answer: another check that fails by it shows nothing new."""
+
 UNTOUCHED = "others-untouched"
 """The check that compares what a run does not own with what it was before."""
 
@@ -44,10 +47,14 @@ class Findings:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._found: dict[tuple[str, str], Failure] = {}
+        self.shown_by: dict[int, str] = {}
+        """By number of an exchange the check that its answer fails by itself, whoever asked."""
 
     def add(self, check: str, what: str, exchange: Exchange, *, expected: Any = None, got: Any = None) -> None:
         """Report a fault that an answer shows."""
         with self._lock:
+            if check in _TELLING:
+                self.shown_by.setdefault(exchange.number, check)
             key = (check, what)
             if key in self._found:
                 self._found[key].also += 1

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from contract_tests.checks.registry import Check, all_checks
+from contract_tests.checks.registry import STRUCTURE, Check, all_checks
 from contract_tests.engine import examples
 from contract_tests.engine.central import Central, Shared
 from contract_tests.engine.failures import (
@@ -32,7 +32,7 @@ from contract_tests.engine.transport import COLLECTION, Exchange, Transport, cre
 from contract_tests.oracle.observers import OBSERVED, UNTOUCHED, Observers
 from contract_tests.runner import known
 from contract_tests.runner.known import KnownDifference
-from contract_tests.runner.symptoms import group_by_symptom
+from contract_tests.runner.symptoms import group_by_observed, group_by_symptom
 from mock_server.contract import tables as contracts
 from mock_server.contract.tables import VERSIONS
 
@@ -356,6 +356,8 @@ class Run:
             raise
         except Exception:  # noqa: BLE001 (a bug of the harness must not hide as one of the target)
             result.outcome, result.reason = ERROR, traceback.format_exc(limit=-4)
+        if result.outcome == PASSED:
+            result.reason = " ".join(central.notes)
         result.seconds = time.monotonic() - started
         result.requests = self.transport.count - count
         return result
@@ -435,7 +437,10 @@ class Run:
                 failure.known = difference.reason if difference else None
             if all(failure.known is not None for failure in result.failures):
                 result.outcome, result.reason = KNOWN, result.failures[0].known or ""
-        group_by_symptom(failure for result in results if result.outcome == FAILED for failure in result.failures)
+        results = sorted(results, key=_by_cause)
+        failures = [failure for result in results if result.outcome == FAILED for failure in result.failures]
+        group_by_observed(failures, self.observers.findings.shown_by)
+        group_by_symptom(failures)
         return results
 
     def _attribute(self, results: list[Result]) -> None:
@@ -463,6 +468,13 @@ class Run:
     def _gone(self, results: list[Result], version: str) -> list[KnownDifference]:
         ran = {result.check for result in results if result.outcome == PASSED}
         return [each for each in self.known if each.check in ran and version in each.versions]
+
+
+def _by_cause(result: Result) -> int:
+    """Order results: what everything stands on, what answers show by themselves, and the other checks."""
+    if result.check in STRUCTURE:
+        return 0
+    return 1 if result.group == "observed" and result.outcome == FAILED else 2
 
 
 def _leave_untold(observed: Result, results: Iterable[Result]) -> None:

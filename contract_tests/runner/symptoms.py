@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 
+from contract_tests.checks.registry import STRUCTURE
 from contract_tests.engine.failures import Failure
 from contract_tests.engine.text import changed, diff, without_values
 from contract_tests.oracle.observers import operation_of
@@ -16,11 +17,30 @@ MANY = 4
 """Checks that show the same and are told as one; fewer may have faults of their own."""
 
 
+def group_by_observed(failures: Iterable[Failure], shown_by: Mapping[int, str]) -> None:
+    """Let a failure whose answer breaks a rule of every answer name the check of that rule, where that one is told.
+
+    What everything stands on comes first: where such a check fails by the answer, the rule of every answer names it.
+    """
+    failures = list(failures)
+    failed = {each.check for each in failures}
+    for each in failures:
+        observed = shown_by.get(each.exchanges[-1].number) if each.exchanges else None
+        if observed is None or observed not in failed or each.check == observed:
+            continue
+        if each.check not in STRUCTURE:
+            each.like = observed
+            continue
+        for other in failures:
+            if other.check == observed:
+                other.like = each.check
+
+
 def group_by_symptom(failures: Iterable[Failure]) -> None:
     """Let each failure that shows what at least three others show name the check of the first of them."""
     alike: dict[Hashable, list[Failure]] = defaultdict(list)
     for failure in failures:
-        if (found := symptom(failure)) is not None:
+        if not failure.like and (found := symptom(failure)) is not None:
             alike[found].append(failure)
     for first, *others in alike.values():
         if len({first.check, *(each.check for each in others)}) >= MANY:

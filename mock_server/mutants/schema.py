@@ -197,13 +197,13 @@ def get_wrapped(app: MockCentral) -> None:
     answers(app, (GET,), lambda answer: {"integration": answer})
 
 
-@_schema("list-wrapped", "The list stands under `data`", also=("list",))
+@_schema("list-wrapped", "The list stands under `data`", check="list")
 def list_wrapped(app: MockCentral) -> None:
     """Wrap the answer."""
     answers(app, (LIST,), lambda answer: {"data": answer})
 
 
-@_schema("list-bare", "The list is a bare array", also=("list",))
+@_schema("list-bare", "The list is a bare array", check="list")
 def list_bare(app: MockCentral) -> None:
     """Unwrap the answer."""
     answers(app, (LIST,), lambda answer: answer["integrations"])
@@ -282,7 +282,7 @@ def error_extra_key(app: MockCentral) -> None:
     errors(app, lambda body: body | {"stack": "service.py:42"})
 
 
-@_schema("error-code-text", "`code` of an error is a name")
+@_schema("error-code-text", "`code` of an error is a name", check="error-shape")
 def error_code_text(app: MockCentral) -> None:
     """Write the name of the code."""
     errors(app, lambda body: body | {"code": "INVALID_ARGUMENT"})

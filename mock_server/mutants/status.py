@@ -54,8 +54,8 @@ def _succeeds_with(status: int, operations: tuple[str, ...], app: MockCentral) -
 _status("create-201", "A create answers 201", "create")(partial(_succeeds_with, 201, (CREATE,)))
 _status("create-202", "A create answers 202", "create")(partial(_succeeds_with, 202, (CREATE,)))
 _status("delete-204", "DELETE answers 204 without a body", "delete-answer")(partial(_succeeds_with, 204, (DELETE,)))
-_status("put-204", "PUT answers 204 without a body", "update-read-back")(partial(_succeeds_with, 204, (PUT,)))
-_status("patch-202", "PATCH answers 202", "update-read-back")(partial(_succeeds_with, 202, (PATCH,)))
+_status("put-204", "PUT answers 204 without a body", "update")(partial(_succeeds_with, 204, (PUT,)))
+_status("patch-202", "PATCH answers 202", "update")(partial(_succeeds_with, 202, (PATCH,)))
 
 
 @_status("list-nothing-404", "A list of nothing answers 404", "list-by-name")
@@ -71,7 +71,7 @@ def list_nothing_404(app: MockCentral) -> None:
     handled(app, (LIST,), found)
 
 
-@_status("errors-200", "Errors answer status 200", "answer-schema")
+@_status("errors-200", "Errors answer status 200", "error-shape")
 def errors_200(app: MockCentral) -> None:
     """Let the body tell."""
 
