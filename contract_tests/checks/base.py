@@ -227,7 +227,7 @@ def _of_name(found: Mapping[str, Any], name: str) -> list[str]:
 @check(
     "delete-answer",
     "base",
-    title="DELETE did not delete, or deleted more than one, or is not answered {} once and 404 from then on",
+    title="DELETE did not delete, or deleted more than one, or is not answered {}",
     source="central/imageintegration/service/service_impl.go",
     needs=("create", "read-after-create"),
 )
@@ -236,7 +236,7 @@ def delete_answer(central: Central) -> None:
         with central.case():
             others = _bystanders(central)
             id, sent = central.created(type)
-            answered = deleted(central, id)
+            deleted(central, id)
             reply = central.get(id)
             if reply.status == 200:
                 raise CheckFailed("DELETE did not delete: a read still answers", expected=404, got=shown(reply))
@@ -244,8 +244,6 @@ def delete_answer(central: Central) -> None:
             central.true(id not in found, "what was deleted is still in the list", expected=None, got=found.get(id))
             central.same(filtered(central, f"?name={sent['name']}"), [], "the list by the name of what was deleted")
             _see_others(central, found, others, "a DELETE of another")
-            if answered:
-                central.refused(central.delete(id), "a second DELETE", status=404, code=5)
 
 
 # -- filtering ------------------------------------------------------------------------------------

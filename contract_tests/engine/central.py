@@ -176,9 +176,9 @@ class Central:
         """PATCH one integration; `update_password` None leaves the flag out."""
         return self.send("PATCH", f"{COLLECTION}/{id}", value=_update(config, update_password), **request)
 
-    def delete(self, id: str, **request: Any) -> Reply:
+    def delete(self, id: str, query: str = "", **request: Any) -> Reply:
         """DELETE one integration."""
-        reply = self.send("DELETE", f"{COLLECTION}/{id}", **request)
+        reply = self.send("DELETE", f"{COLLECTION}/{id}{query}", **request)
         if reply.status == 200 and id in self._mine:
             self._mine.remove(id)
         return reply

@@ -42,6 +42,15 @@ METADATA = (
     "metadata.google.internal",
     "https://metadata.google.internal:80/computeMetadata/v1",
 )
+WIDELY = (
+    "127.255.255.254:443",
+    "https://127.8.9.10/path",
+    "[::1]",
+    "[::1]:5000",
+    "[::ffff:127.0.0.1]",
+    "[::ffff:169.254.169.254]",
+)
+"""Those that older releases take: they compare the host with two names and two addresses."""
 UNPARSABLE = ("foo bar", "registry.example.com:port", "reg%zzistry", "https://reg\tistry.example.com")
 LOOK_ALIKES = (
     "LOCALHOST",

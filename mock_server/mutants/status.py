@@ -106,7 +106,7 @@ for _name, _rule, _summary, _changes in (
     ("not-built-400", "docker-config-required", "A docker client that cannot be built answers 400", {"status": 400}),
     ("not-built-200", "registry-type-known", "An unknown type answers 200 with an error", {"status": 200}),
     ("endpoint-403", "endpoint-not-local", "A loopback endpoint answers 403", {"status": 403, "code": 7}),
-    ("code-is-status", "get-missing", "The code of a missing id is 404", {"code": 404}),
+    ("code-is-status", "error-shape", "The code of a missing id is 404", {"code": 404}),
     ("code-zero", "name-required", "The code of a missing name is 0", {"code": 0}),
     ("code-unknown", "reconcile-needs-config", "The code of a refused update is 2", {"code": 2}),
     ("text-other", "delete-missing", "DELETE of a missing id tells another text", {"message": "not found"}),
