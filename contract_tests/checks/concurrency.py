@@ -103,7 +103,7 @@ def all_taken(central: Central, replies: Sequence[Reply], what: str) -> None:
 @check(
     "same-name-at-once",
     "concurrency",
-    needs=("name-unique",),
+    needs=("name-unique", "creates-at-once"),
     alone=True,
     title="Of creates of one name at the same moment one wins",
 )

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from contract_tests.checks.base import keep_one
 from contract_tests.checks.registry import LONGER, check
@@ -41,6 +42,23 @@ def list_holds_what_was_created(central: Central) -> None:
             del sent[gone]
             see_listed(central, sent, "the list after one was deleted")
             central.refused(central.get(gone), "GET of what was deleted", status=404, code=5)
+
+
+@check(
+    "list-by-odd-name",
+    "lifecycle",
+    needs=("list-by-name", "unicode-kept"),
+    source="central/imageintegration/datastore/datastore_impl.go",
+    title="The list by a name with blanks, signs and letters beyond ASCII does not hold it",
+)
+def list_by_odd_name(central: Central) -> None:
+    with central.case():
+        for type in central.some(central.creatable_types, 1, 4):
+            name = central.name(" Ä&b=c+d%41")
+            id, _ = central.created(type, name=name)
+            central.same(filtered(central, f"?name={quote(name, safe='')}"), [id], f"the list by name, type {type}")
+        plus = quote(name, safe="").replace("%20", "+")
+        central.same(filtered(central, f"?name={plus}"), [id], "the list by a name with a plus sign for a blank")
 
 
 @check("list-by-cluster", "lifecycle", needs=("create",))

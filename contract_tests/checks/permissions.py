@@ -200,7 +200,7 @@ def write_permission(central: Central) -> None:
             refused_all(central, writes(central, central.unknown_id()), {"role": "read-only"}, "write-permission")
 
 
-@check("role-missing", "permissions", needs=ORDERED)
+@check("role-missing", "permissions", needs=(*ORDERED, "token-invalid"))
 def role_missing(central: Central) -> None:
     asked_for(central)
     if central.options.credentials.no_role is not None:

@@ -36,6 +36,15 @@ from contract_tests.oracle.variants import (
 )
 from mock_server.contract.tables import MASK, Field, Message
 
+_KEEPING = ("create", "update-password-default", "reconcile-credential-masked")
+"""What each rule of updates without credentials stands on."""
+_WALK = (
+    "reconcile-dependent-unchanged",
+    "reconcile-same-member",
+    "reconcile-message-kept",
+    "reconcile-message-not-added",
+)
+
 
 class Spot(NamedTuple):
     """A field of an integration: where it is, and what Central's Go code calls the place."""
@@ -159,7 +168,7 @@ def each_stored(central: Central, variants: Sequence[Variant], **more: Any) -> I
 # -- before the walk ----------------------------------------------------------------------------------
 
 
-@check("reconcile-needs-id", "rules")
+@check("reconcile-needs-id", "rules", needs=("test", "test-stores-nothing"))
 def reconcile_needs_id(central: Central) -> None:
     # The same passes when credentials need not be stored.
     body = central.integration("scannerv4")
@@ -173,7 +182,7 @@ def reconcile_needs_id(central: Central) -> None:
                 central.refused_by(reply, "reconcile-needs-id", what)
 
 
-@check("reconcile-needs-config", "rules", needs=("create",))
+@check("reconcile-needs-config", "rules", needs=_KEEPING)
 def reconcile_needs_config(central: Central) -> None:
     for stored, sent in each_stored(central, central.some((*PLAIN, *UNTAGGED), 1, 1)):
         member = str(member_of(central.contract, sent))
@@ -189,7 +198,7 @@ def reconcile_needs_config(central: Central) -> None:
 # -- the walk -------------------------------------------------------------------------------------------
 
 
-@check("reconcile-same-member", "rules", needs=("create",))
+@check("reconcile-same-member", "rules", needs=_KEEPING)
 def reconcile_same_member(central: Central) -> None:
     members = {like: str(member_of(central.contract, central.integration(like))) for like, _ in (*PLAIN, *UNTAGGED)}
     go_names = {field.name: field.go_name for field in central.contract.integration.members}
@@ -209,7 +218,7 @@ def reconcile_same_member(central: Central) -> None:
         stored.is_unchanged()
 
 
-@check("reconcile-dependent-unchanged", "rules", needs=("create",))
+@check("reconcile-dependent-unchanged", "rules", needs=_KEEPING)
 def reconcile_dependent_unchanged(central: Central) -> None:
     for stored, sent in each_stored(central, PLAIN):
         kept = keeping(central, sent, central.random.choice((MASK, "")))
@@ -238,7 +247,7 @@ def reconcile_dependent_unchanged(central: Central) -> None:
         stored.is_unchanged()
 
 
-@check("reconcile-credential-masked", "rules", needs=("create",))
+@check("reconcile-credential-masked", "rules", needs=("create", "update-password-default"))
 def reconcile_credential_masked(central: Central) -> None:
     for stored, sent in each_stored(central, central.some(VARIANTS, 4)):
         for spot in spots(central, sent):
@@ -255,7 +264,11 @@ def reconcile_credential_masked(central: Central) -> None:
         stored.is_unchanged()
 
 
-@check("reconcile-message-kept", "rules", needs=("create",))
+@check(
+    "reconcile-message-kept",
+    "rules",
+    needs=(*_KEEPING, "null-is-absent"),
+)
 def reconcile_message_kept(central: Central) -> None:
     paths = {"source": "ImageIntegration.Source"}
     for stored, sent, places in _with_messages(central):
@@ -275,7 +288,7 @@ def _with_messages(central: Central) -> Iterator[tuple[Stored, Body, tuple[str, 
         yield stored, sent, places if "quay" in sent else ("ecr.authorizationData", "ecr.authorizationData.expiresAt")
 
 
-@check("reconcile-message-not-added", "rules", needs=("create",))
+@check("reconcile-message-not-added", "rules", needs=_KEEPING)
 def reconcile_message_not_added(central: Central) -> None:
     text = central.text("reconcile-message-not-added")
     half: Variant = ("ecr", {"ecr": {"authorizationData": {"username": "AWS"}}})
@@ -302,7 +315,7 @@ def reconcile_message_not_added(central: Central) -> None:
     "reconcile-free-fields",
     "rules",
     source="pkg/secrets/reconcile.go",
-    needs=("create",),
+    needs=_KEEPING,
     title="What no credential depends on changes without credentials",
 )
 def reconcile_free_fields(central: Central) -> None:
@@ -334,7 +347,14 @@ def reconcile_free_fields(central: Central) -> None:
     "reconcile-on-test",
     "rules",
     source="central/imageintegration/service/service_impl.go",
-    needs=("create",),
+    needs=(
+        "create",
+        "reconcile-dependent-unchanged",
+        "reconcile-credential-masked",
+        "reconcile-same-member",
+        "reconcile-message-kept",
+        "reconcile-message-not-added",
+    ),
     title="/test/updated keeps every rule of stored credentials",
 )
 def reconcile_on_test(central: Central) -> None:
@@ -377,8 +397,7 @@ def reconcile_on_test(central: Central) -> None:
     "rules",
     source="central/imageintegration/service/service_impl.go",
     needs=("create",),
-    profiles=LONGER,
-    title="updatePassword left out is the same as false",
+    title="updatePassword left out is not the same as false",
 )
 def update_password_default(central: Central) -> None:
     with central.case():
@@ -387,7 +406,11 @@ def update_password_default(central: Central) -> None:
             "reconcile-credential-masked", field="ImageIntegration.ImageIntegration_Ibm.IBMRegistryConfig.ApiKey"
         )
         reply = central.patch(id, sent, update_password=None)
+        if reply.status == 200 and central.patch(id, sent, update_password=False).status == 200:
+            raise PreconditionFailed("reconcile-credential-masked", "PATCH with a credential and updatePassword false")
         central.refused(reply, "PATCH with a credential and without updatePassword", text=text)
+        if central.quick:
+            return
         body = untestable(central, sent) | {"id": id}
         reply = central.test_updated(body, update_password=None)
         central.refused(reply, "/test/updated with a credential and without updatePassword", text=text)
@@ -413,7 +436,7 @@ PROVEN: tuple[Variant, ...] = (
 )
 
 
-@check("stored-credentials-kept", "rules", needs=("create",))
+@check("stored-credentials-kept", "rules", needs=("create", "update-password-default", "reconcile-dependent-unchanged"))
 def stored_credentials_kept(central: Central) -> None:
     for stored, sent in each_stored(central, (PROVEN[0], *central.some(PROVEN[1:], 1))):
         forms = [MASK, ""]
@@ -488,7 +511,7 @@ def _nothing_kept_as_nothing(central: Central) -> None:
     "credentials-replaced",
     "rules",
     source="central/imageintegration/service/service_impl.go",
-    needs=("create",),
+    needs=("create", "quay-robot-complete"),
     title="With updatePassword true all that is sent replaces all that is stored",
 )
 def credentials_replaced(central: Central) -> None:
@@ -500,9 +523,10 @@ def credentials_replaced(central: Central) -> None:
                 reply = central.test(body | {"id": id})
                 what = f"a test of {like} without the credential that is stored"
                 central.refused(reply, what, text=central.text(rule))
-            reply = central.patch(id, body, update_password=True)
-            what = f"PATCH of {like} that replaces the credential with nothing"
-            central.refused(reply, what, status=500, code=13, text=central.text(rule))
+            for where, update in (("PATCH", partial(central.patch, update_password=True)), ("PUT", central.put)):
+                reply = update(id, body)
+                what = f"{where} of {like} that replaces the credential with nothing"
+                central.refused(reply, what, status=500, code=13, text=central.text(rule))
     for stored, sent in each_stored(central, central.some(VARIANTS, 0, 3)):
         body = sent
         for spot in spots(central, sent):
@@ -520,7 +544,7 @@ def credentials_replaced(central: Central) -> None:
         reads_as(central, id, body, "another member after PATCH with credentials")
 
 
-@check("mask-taken-literally", "rules", needs=("create",))
+@check("mask-taken-literally", "rules", needs=("create", "google-service-account-json"))
 def mask_taken_literally(central: Central) -> None:
     # Six asterisks are no credential JSON.
     text = central.rules["google-service-account-json"].message.partition("{")[0]

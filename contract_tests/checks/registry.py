@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
@@ -35,7 +35,16 @@ LONGER = ("default", "deep")
 STRUCTURE = ("list", "error-shape", "get-missing")
 """Checks that every other one stands on."""
 
-FOUNDATION = (*STRUCTURE, "create", "read-after-create", "update", "delete-answer", "list-by-name")
+FOUNDATION = (
+    *STRUCTURE,
+    "create",
+    "read-after-create",
+    "list-by-name",
+    "update",
+    "update-replaces",
+    "test",
+    "delete-answer",
+)
 """Checks that every other one that writes stands on."""
 
 _ORDER = ("base", "routing", "wire", "values", "validation", "types", "reconcile")
@@ -110,8 +119,18 @@ def all_checks() -> dict[str, Check]:
         if module.name.startswith("_"):
             continue  # it imports hypothesis, and registers nothing
         importlib.import_module(f"{checks.__name__}.{module.name}")
-    order = sorted(_CHECKS.values(), key=_place)
-    return {each.id: _with_base_needs(each) for each in order}
+    known = {each.id: _with_base_needs(each) for each in sorted(_CHECKS.values(), key=_place)}
+    ordered: dict[str, Check] = {}
+    for each in known.values():
+        _add_after_its_needs(each, known, ordered)
+    return ordered
+
+
+def _add_after_its_needs(each: Check, known: Mapping[str, Check], ordered: dict[str, Check]) -> None:
+    for need in each.needs:
+        if need not in ordered:
+            _add_after_its_needs(known[need], known, ordered)
+    ordered.setdefault(each.id, each)
 
 
 def _place(each: Check) -> tuple[int, int, int, str]:

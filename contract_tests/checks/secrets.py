@@ -46,6 +46,10 @@ def masked_in(central: Central, integration: Body | None, sent: Body) -> None:
         raise PreconditionFailed("list-holds-what-was-created", "an integration that was created is not in the list")
     expected = dict(credentials_of(central.contract.integration, read_answer(central.contract, sent, "")))
     found = dict(credentials_of(central.contract.integration, integration))
+    if found.keys() != expected.keys():
+        raise PreconditionFailed(
+            "answer-complete", f"credentials are shown at {sorted(found)}, not at {sorted(expected)}"
+        )
     if found != expected:
         raise CheckFailed(UNMASKED, expected=expected, got=found, check="credentials-masked")
 

@@ -86,10 +86,13 @@ def rule_of_a_kept_type(rule: str) -> Callable[[Central], None]:
     return run
 
 
+_ALSO_NEEDED = {"ecr-authorization-expiry": ("null-is-absent",)}
+
 for _rule in BROKEN:
-    check(_rule, "rules", needs=("create",))(rule_of_a_type(_rule))
+    _needs = ("create", "test", "test-ignores-skip", "skip-test-respected", *_ALSO_NEEDED.get(_rule, ()))
+    check(_rule, "rules", needs=_needs)(rule_of_a_type(_rule))
 for _rule in NOT_CREATED:
-    check(_rule, "rules", needs=("create",))(rule_of_a_kept_type(_rule))
+    check(_rule, "rules", needs=("create", "test", "test-ignores-skip"))(rule_of_a_kept_type(_rule))
 
 
 @check(
@@ -148,6 +151,7 @@ def category_implemented(central: Central) -> None:
 @check(
     "first-category-tested",
     "rules",
+    needs=("registry-type-known", "scanner-type-known", "quay-endpoint-required"),
     source="central/imageintegration/service/service_impl.go",
     title="A test tells the first category that fails, in the order they were sent",
 )
@@ -174,7 +178,7 @@ def first_category_tested(central: Central) -> None:
     "all-categories-activated",
     "rules",
     source="pkg/images/integration/set_impl.go",
-    needs=("create",),
+    needs=("create", "registry-type-known", "scanner-type-known", "quay-endpoint-required"),
     title="With the test skipped every category that fails is told",
 )
 def all_categories_activated(central: Central) -> None:
@@ -200,7 +204,13 @@ def all_categories_activated(central: Central) -> None:
     "missing-fields-listed",
     "rules",
     source="pkg/errorhelpers/format.go",
-    needs=("create",),
+    needs=(
+        "create",
+        "ibm-endpoint-required",
+        "ibm-api-key-required",
+        "ecr-registry-id-required",
+        "ecr-region-required",
+    ),
     title="Fields that a client lacks are told in one list, in Central's order",
 )
 def missing_fields_listed(central: Central) -> None:
@@ -351,7 +361,11 @@ def test_passes(central: Central) -> None:
             central.same(reply.json, {}, "the answer to a test")
 
 
-@check("azure-member-converted", "rules", needs=("create",))
+@check(
+    "azure-member-converted",
+    "rules",
+    needs=("create", "reconcile-same-member", "reconcile-dependent-unchanged", "stored-credentials-kept"),
+)
 def azure_member_converted(central: Central) -> None:
     for type in central.some(("docker", "azure", "nexus"), 1, 2):
         with central.case():

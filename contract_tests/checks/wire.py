@@ -25,6 +25,10 @@ _ELSEWHERE = ("PUT", "PATCH", "test", "test/updated")
 """The operations besides create that read a body."""
 
 
+_READ = ("category-required", "name-required")
+"""Checks of the refusals that show that a body was read."""
+
+
 class Flaw(NamedTuple):
     """A way to spoil a body; `text` is what the refusal then says."""
 
@@ -195,13 +199,17 @@ _HALF_PAIRS = (
 )
 
 
-@check("string-encoding", "rules", needs=("create",))
+@check("string-encoding", "rules", needs=("create", "field-value"))
 def string_encoding(central: Central) -> None:
     for flaws in central.some((_NO_UTF8, _HALF_PAIRS), 1):
         _refused_flaws(central, "string-encoding", flaws)
 
 
-@check("nesting-depth", "rules", needs=("create",))
+@check(
+    "nesting-depth",
+    "rules",
+    needs=("create", *_READ, "unknown-field-dropped", "query-on-write-ignored"),
+)
 def nesting_depth(central: Central) -> None:
     flaws = [
         Flaw(f"{what} 20,000 deep", _before_name(f'"unknown": {_deep(20_000, opening, closing)}'), anywhere=False)
@@ -304,7 +312,7 @@ _TWICE = (
 )
 
 
-@check("duplicate-field", "rules", needs=("create",))
+@check("duplicate-field", "rules", needs=("create", "query-on-write-ignored"))
 def duplicate_field(central: Central) -> None:
     _refused_flaws(central, "duplicate-field", _TWICE)
 
@@ -339,7 +347,7 @@ _WRONG_VALUE = (
 _NO_INT32 = ("5.5", "2147483648", "-2147483649", '""', '" 5"', "true", "{}")
 
 
-@check("field-value", "rules", needs=("create",))
+@check("field-value", "rules", needs=("create", "null-is-absent"))
 def field_value(central: Central) -> None:
     flaws = [flaw._replace(text=f"invalid value for {flaw.text}") for flaw in _WRONG_VALUE]
     strings, bools, enums = flaws[:2], flaws[2:6], flaws[6:]
@@ -448,7 +456,7 @@ _QUERY = "?name=other&name=another&type=quay&categories=REGISTRY&docker.username
     "rules",
     title="Query parameters of create, update, delete and test mean nothing",
     source="grpc-gateway generated handlers",
-    needs=("create",),
+    needs=("create", *_READ),
 )
 def query_on_write_ignored(central: Central) -> None:
     with central.case():
@@ -512,7 +520,7 @@ _STRANGERS: Body = {
 }
 
 
-@check("unknown-field-dropped", "rules", needs=("read-after-create",))
+@check("unknown-field-dropped", "rules", needs=("read-after-create", "null-is-absent"))
 def unknown_field_dropped(central: Central) -> None:
     what = "fields that Central does not know"
     for type in ["docker", *central.some(central.creatable_types, 0, 0)]:
@@ -585,7 +593,7 @@ def both_spellings(central: Central) -> None:
         central.refused(reply, "update_password, which is no name of updatePassword", text=text)
 
 
-@check("null-is-absent", "rules", needs=("read-after-create",))
+@check("null-is-absent", "rules", needs=("read-after-create", *_READ))
 def null_is_absent(central: Central) -> None:
     with central.case():
         meant = central.integration(docker={"username": None, "password": None, "insecure": None})
@@ -615,7 +623,7 @@ def null_is_absent(central: Central) -> None:
 _NO_CATEGORIES = ("BOGUS", "registry", "1", "REGISTRY ", "")
 
 
-@check("unknown-category-dropped", "rules", needs=("read-after-create",))
+@check("unknown-category-dropped", "rules", needs=("read-after-create", *_READ))
 def unknown_category_dropped(central: Central) -> None:
     with central.case():
         reply = central.create(central.integration(categories=list(_NO_CATEGORIES)))
@@ -650,7 +658,7 @@ def category_by_number(central: Central) -> None:
 _NUMBERS = (("5.0", 5), ("1e2", 100), ("12E0", 12), ("-3", -3), ('"6"', 6), ('"1e1"', 10), ('"-4"', -4))
 
 
-@check("number-forms", "rules", needs=("read-after-create",))
+@check("number-forms", "rules", needs=("read-after-create", *_READ))
 def number_forms(central: Central) -> None:
     stored = Stored(central)
     quoted = [each for each in _NUMBERS if each[0].startswith('"')]
@@ -694,7 +702,7 @@ def timestamp_normalised(central: Central) -> None:
 _TAILS = (b' {"name": "other", "type": "quay"}', b" trailing text", b"}", b"\n\x00\xff", b"[]")
 
 
-@check("trailing-data-ignored", "rules", needs=("read-after-create",))
+@check("trailing-data-ignored", "rules", needs=("read-after-create", *_READ))
 def trailing_data_ignored(central: Central) -> None:
     for tail in central.some(_TAILS, 1, 2):
         with central.case():
@@ -705,7 +713,7 @@ def trailing_data_ignored(central: Central) -> None:
         stored.becomes(json.dumps(meant).encode() + tail, meant, f"{tail!r} behind it")
 
 
-@check("empty-body", "rules", needs=("list",))
+@check("empty-body", "rules", needs=("list", *_READ))
 def empty_body(central: Central) -> None:
     item = f"{COLLECTION}/{central.unknown_id()}"
     requests = (
@@ -737,7 +745,7 @@ _CONTENT_TYPES = (
 )
 
 
-@check("content-type-ignored", "rules", needs=("read-after-create",))
+@check("content-type-ignored", "rules", needs=("read-after-create", *_READ))
 def content_type_ignored(central: Central) -> None:
     for content_type in central.some(_CONTENT_TYPES, 1):
         with central.case():

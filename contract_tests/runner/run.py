@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from contract_tests.checks.registry import STRUCTURE, Check, all_checks
+from contract_tests.checks.registry import Check, all_checks
 from contract_tests.engine import examples
 from contract_tests.engine.central import Central, Shared
 from contract_tests.engine.failures import (
@@ -437,10 +437,10 @@ class Run:
                 failure.known = difference.reason if difference else None
             if all(failure.known is not None for failure in result.failures):
                 result.outcome, result.reason = KNOWN, result.failures[0].known or ""
+        failed = [failure for result in results if result.outcome == FAILED for failure in result.failures]
+        group_by_observed(failed, self.observers.findings.shown_by)
         results = sorted(results, key=_by_cause)
-        failures = [failure for result in results if result.outcome == FAILED for failure in result.failures]
-        group_by_observed(failures, self.observers.findings.shown_by)
-        group_by_symptom(failures)
+        group_by_symptom(failure for result in results if result.outcome == FAILED for failure in result.failures)
         return results
 
     def _attribute(self, results: list[Result]) -> None:
@@ -472,7 +472,7 @@ class Run:
 
 def _by_cause(result: Result) -> int:
     """Order results: what everything stands on, what answers show by themselves, and the other checks."""
-    if result.check in STRUCTURE:
+    if result.group == "base" and not result.like:
         return 0
     return 1 if result.group == "observed" and result.outcome == FAILED else 2
 

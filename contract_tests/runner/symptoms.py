@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 
-from contract_tests.checks.registry import STRUCTURE
 from contract_tests.engine.failures import Failure
 from contract_tests.engine.text import changed, diff, without_values
 from contract_tests.oracle.observers import operation_of
@@ -18,22 +17,31 @@ MANY = 4
 
 
 def group_by_observed(failures: Iterable[Failure], shown_by: Mapping[int, str]) -> None:
-    """Let a failure whose answer breaks a rule of every answer name the check of that rule, where that one is told.
+    """Group failures with the rule of every answer that their last answer breaks.
 
-    What everything stands on comes first: where such a check fails by the answer, the rule of every answer names it.
+    The rule names them, such as "an answer is not JSON" a list without integrations. Where the status was wrong
+    already, and where the check is about the shape of errors, the check names the broken rule instead.
     """
     failures = list(failures)
-    failed = {each.check for each in failures}
+    observed = {each.check: each for each in failures if each.check in shown_by.values()}
     for each in failures:
-        observed = shown_by.get(each.exchanges[-1].number) if each.exchanges else None
-        if observed is None or observed not in failed or each.check == observed:
+        shown = each.exchanges[-1] if each.exchanges else None
+        rule = observed.get(shown_by.get(shown.number, "")) if shown is not None else None
+        if rule is None or each is rule or each.check == rule.check:
             continue
-        if each.check not in STRUCTURE:
-            each.like = observed
-            continue
-        for other in failures:
-            if other.check == observed:
-                other.like = each.check
+        if each.check == "error-shape" or (_status_is_wrong(each) and shown is rule.exchanges[-1]):
+            rule.like = rule.like or each.check
+        elif not rule.like:
+            each.like = rule.check
+
+
+def _status_is_wrong(failure: Failure) -> bool:
+    """Return whether a failure is one of the status; what a failing server answers is told by its form."""
+    expected, got = failure.expected, failure.got
+    if not isinstance(expected, Mapping) or not isinstance(got, Mapping):
+        return False
+    status = got.get("status")
+    return status != expected.get("status") and not (isinstance(status, int) and status == 502)
 
 
 def group_by_symptom(failures: Iterable[Failure]) -> None:

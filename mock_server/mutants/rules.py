@@ -345,14 +345,10 @@ def unexpected_token(app: MockCentral) -> None:
     readings(app, Reading)
 
 
-@_rule("extension-name")
+@_rule("extension-name", "A field name in brackets that names a type answers 500")
 def extension_name(app: MockCentral) -> None:
-    """Drop such a name as any other that is not known."""
-
-    class Reading(protojson.Reading):
-        def extension_name(self, *_: Any) -> None: ...
-
-    readings(app, Reading)
+    """Fail to look it up. Dropped as any other unknown name it would be no fault."""
+    refusals(app, "extension-name", status=500, code=13, message="extension registry is nil")
 
 
 @_rule("duplicate-field", "Of a field that stands twice the last one counts")

@@ -60,7 +60,7 @@ def _config(value: Json, change: Callable[[Json], Any]) -> Json:
 # -- integrations ----------------------------------------------------------------------------------------
 
 
-@_schema("get-without-source", "GET leaves `source` out", check="zero-values-emitted")
+@_schema("get-without-source", "GET leaves `source` out", check="read-after-create")
 def get_without_source(app: MockCentral) -> None:
     """Leave out what is null."""
     shown(app, lambda each: _without(each, "source"), (GET,))
@@ -197,13 +197,13 @@ def get_wrapped(app: MockCentral) -> None:
     answers(app, (GET,), lambda answer: {"integration": answer})
 
 
-@_schema("list-wrapped", "The list stands under `data`", check="list")
+@_schema("list-wrapped", "The list stands under `data`", check="answer-schema")
 def list_wrapped(app: MockCentral) -> None:
     """Wrap the answer."""
     answers(app, (LIST,), lambda answer: {"data": answer})
 
 
-@_schema("list-bare", "The list is a bare array", check="list")
+@_schema("list-bare", "The list is a bare array", check="answer-schema")
 def list_bare(app: MockCentral) -> None:
     """Unwrap the answer."""
     answers(app, (LIST,), lambda answer: answer["integrations"])
@@ -233,7 +233,7 @@ def put_answers_integration(app: MockCentral) -> None:
     handled(app, (PUT, PATCH), put)
 
 
-@_schema("delete-answers-null", "DELETE answers null", check="delete-answer")
+@_schema("delete-answers-null", "DELETE answers null", check="answer-media-type")
 def delete_answers_null(app: MockCentral) -> None:
     """Answer the other nothing."""
     answers(app, (DELETE,), lambda _: None)

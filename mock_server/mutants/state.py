@@ -93,7 +93,7 @@ def create_upserts(app: MockCentral) -> None:
     around(app.central.service, "create", create)
 
 
-@_state("refused-create-stored", "A create that is refused is stored", "id-empty-on-create")
+@_state("refused-create-stored", "A create that is refused is stored", "create-rolled-back")
 def refused_create_stored(app: MockCentral) -> None:
     """Store first, check then."""
 
@@ -253,7 +253,7 @@ def categories_unique(app: MockCentral) -> None:
     stored(app, lambda sent: {"categories": list(dict.fromkeys(sent["categories"]))})
 
 
-@_state("second-category-lost", "Only the first category is stored", "categories-sorted", also=("read-after-create",))
+@_state("second-category-lost", "Only the first category is stored", "read-after-create")
 def second_category_lost(app: MockCentral) -> None:
     """Keep one."""
     stored(app, lambda sent: {"categories": sent["categories"][:1]})
@@ -453,7 +453,7 @@ def type_kept(app: MockCentral) -> None:
     _update(app, lambda old, sent: {**sent, "type": old["type"]})
 
 
-@_state("categories-kept", "An update does not change the categories", "update-read-back")
+@_state("categories-kept", "An update does not change the categories", "update-replaces")
 def categories_kept(app: MockCentral) -> None:
     """Keep one field."""
     _update(app, lambda old, sent: {**sent, "categories": old["categories"]})
@@ -530,7 +530,7 @@ def update_duplicates(app: MockCentral) -> None:
     around(app.central.service, "update", update)
 
 
-@_state("refused-update-stored", "An update that is refused is stored", "category-required")
+@_state("refused-update-stored", "An update that is refused is stored", "update")
 def refused_update_stored(app: MockCentral) -> None:
     """Store first, check then."""
 
@@ -554,12 +554,13 @@ def name_unchecked_on_update(app: MockCentral) -> None:
 @_state("name-case", "Names that differ in case only are refused", "name-unique")
 def name_case(app: MockCentral) -> None:
     """Fold what is compared."""
-    store = memory(app)
 
-    def of_name(name: str) -> str | None:
-        return next((id for known, id in list(store._ids_by_name.items()) if known.lower() == name.lower()), None)
+    def check(original: Callable[[Integration], Any], sent: Integration) -> Any:
+        names = {each["name"] for each in app.central.store.integrations() if each["id"] != sent["id"]}
+        taken = next((name for name in names if name.lower() == sent["name"].lower()), sent["name"])
+        return original({**sent, "name": taken})
 
-    replace_method(store, "id_of_name", of_name)
+    around(app.central.validation, "name_unique", check)
 
 
 @_state("name-not-freed", "A name stays taken after its integration is deleted or renamed", "name-unique")
@@ -568,7 +569,7 @@ def name_not_freed(app: MockCentral) -> None:
     never(app.central.store, "_forget_name")
 
 
-@_state("own-name-taken", "An update that keeps the name is refused for it", "reads-repeat")
+@_state("own-name-taken", "An update that keeps the name is refused for it", "update")
 def own_name_taken(app: MockCentral) -> None:
     """Compare with oneself."""
     around(app.central.validation, "name_unique", lambda check, sent: check({**sent, "id": ""}))
@@ -580,7 +581,7 @@ def update_password_ignored(app: MockCentral) -> None:
     around(app.central.service, "update", lambda update, sent, *, update_password: update(sent, update_password=True))
 
 
-@_state("update-password-default", "PATCH without updatePassword counts as true", "reconcile-dependent-unchanged")
+@_state("update-password-default", "PATCH without updatePassword counts as true", "update-password-default")
 def update_password_default(app: MockCentral) -> None:
     """Choose the other default."""
 
@@ -595,7 +596,7 @@ def update_password_default(app: MockCentral) -> None:
     around(app.central, "decode", decode)
 
 
-@_state("update-password-false", "updatePassword counts as false always", "credentials-replaced")
+@_state("update-password-false", "updatePassword counts as false always", "update")
 def update_password_false(app: MockCentral) -> None:
     """Never replace a credential."""
     around(
@@ -633,13 +634,13 @@ def test_updates(app: MockCentral) -> None:
     around(app.central.service, "test", test)
 
 
-@_state("test-always-passes", "A test says yes to everything", "first-category-tested")
+@_state("test-always-passes", "A test says yes to everything", "test")
 def test_always_passes(app: MockCentral) -> None:
     """Test nothing."""
     replace_method(app.central.service, "test", lambda _sent, **_: None)
 
 
-@_state("skip-test-in-test", "A test with skipTestIntegration tests nothing", "registry-type-known")
+@_state("skip-test-in-test", "A test with skipTestIntegration tests nothing", "test-ignores-skip")
 def skip_test_in_test(app: MockCentral) -> None:
     """Skip what was asked for."""
     around(
@@ -663,7 +664,7 @@ def test_needs_no_id(app: MockCentral) -> None:
     around(app.central.service, "test", test)
 
 
-@_state("tested-when-skipped", "A create is tested although skipTestIntegration is set", "registry-type-known")
+@_state("tested-when-skipped", "A create is tested although skipTestIntegration is set", "skip-test-respected")
 def tested_when_skipped(app: MockCentral) -> None:
     """Test always."""
     service = app.central.service

@@ -104,7 +104,7 @@ for _name, _rule, _summary, _changes in (
     ("wrong-method-405", "method-not-allowed", "A wrong method answers 405", {"status": 405}),
     ("wrong-method-404", "method-not-allowed", "A wrong method answers 404", {"status": 404, "code": 5}),
     ("not-built-400", "docker-config-required", "A docker client that cannot be built answers 400", {"status": 400}),
-    ("not-built-200", "registry-type-known", "An unknown type answers 200 with an error", {"status": 200}),
+    ("not-built-200", "answer-schema", "An unknown type answers 200 with an error", {"status": 200}),
     ("endpoint-403", "endpoint-not-local", "A loopback endpoint answers 403", {"status": 403, "code": 7}),
     ("code-is-status", "error-shape", "The code of a missing id is 404", {"code": 404}),
     ("code-zero", "name-required", "The code of a missing name is 0", {"code": 0}),
@@ -122,7 +122,7 @@ for _name, _rule, _summary, _changes in (
     _status(_name, _summary, _rule, auth=True)(partial(_refuses_with, _rule, _changes))
 
 
-@_status("test-fails-200", "A test that fails answers 200 with an error", "docker-config-required")
+@_status("test-fails-200", "A test that fails answers 200 with an error", "answer-schema")
 def test_fails_200(app: MockCentral) -> None:
     """Let the body tell."""
 

@@ -321,7 +321,7 @@ def nesting_100(app: MockCentral) -> None:
     bodies(app, looked_at)
 
 
-@_wire("accept-406", "Accept without JSON answers 406", "odd-headers")
+@_wire("accept-406", "Accept without JSON answers 406", "answer-headers")
 def accept_406(app: MockCentral) -> None:
     """Negotiate."""
     _before(app, lambda: request.headers.get("Accept", "*/*").startswith("text/"), 406, "Not Acceptable")
@@ -399,7 +399,7 @@ def override_always(app: MockCentral) -> None:
     environs(app, override)
 
 
-@_wire("plus-kept", "A plus sign in the query stands for itself", "list-by-name")
+@_wire("plus-kept", "A plus sign in the query stands for itself", "list-by-odd-name")
 def plus_kept(app: MockCentral) -> None:
     """Decode as a path."""
     environs(app, lambda environ: environ.update(QUERY_STRING=environ["QUERY_STRING"].replace("+", "%2B")))
@@ -416,7 +416,7 @@ def pretty_wrong_type(app: MockCentral) -> None:
     after(app, changed)
 
 
-@_wire("empty-object-refused", "An empty config member is refused", "zero-values-emitted")
+@_wire("empty-object-refused", "An empty config member is refused", "update-replaces")
 def empty_object_refused(app: MockCentral) -> None:
     """Take empty for absent."""
 
