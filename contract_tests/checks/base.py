@@ -83,7 +83,7 @@ def get_missing(central: Central) -> None:
 def create(central: Central) -> None:
     for number, type in enumerate(central.creatable_types):
         with central.case():
-            body = _with_every_field(central, type, number)
+            body = with_every_field(central, type, number)
             reply = central.create(body)
             if reply.status != 200 or not reply.object.get("id"):
                 raise CheckFailed(f"creating type {type}", expected={"status": 200}, got=shown(reply))
@@ -96,12 +96,12 @@ def create(central: Central) -> None:
 def keep_one(central: Central) -> None:
     """Create what `unchanged-over-time` reads late in the run; the end of the run deletes it."""
     keeper = Central(central.transport, "unchanged-over-time", central.shared)
-    body = _with_every_field(keeper, "docker", 0)
+    body = with_every_field(keeper, "docker", 0)
     id, _ = keeper.created_from(body)
     central.shared.oldest = id, body, time.monotonic()
 
 
-def _with_every_field(central: Central, type: str, number: int) -> Body:
+def with_every_field(central: Central, type: str, number: int) -> Body:
     """Return an integration with no field left out; flags are set in every second one."""
     cluster = str(uuid.UUID(int=central.random.getrandbits(128), version=4))
     source = {"clusterId": cluster, "namespace": "payments", "imagePullSecretName": "pull-secret"}
@@ -227,7 +227,8 @@ def update(central: Central) -> None:
             raise CheckFailed("after an update the list does not show it", expected=expected, got=found.get(id))
         _see_others(central, found, others, "an update of another")
         own = f"{central.transport.name_prefix}{central.check}-"
-        copies = [item.get("name") for item in found.values() if str(item.get("name")).startswith(own)]
+        mine = {each: str(item.get("name")) for each, item in found.items() if each not in others}
+        copies = [name for name in mine.values() if name.startswith(own)]
         central.same(copies, [old["name"]], "the names of what was updated, once")
         reply = central.put(id, central.integration(name="", categories=[]))
         if reply.status >= 400:

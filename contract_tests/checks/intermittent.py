@@ -76,9 +76,7 @@ def creates_repeat(central: Central) -> None:
         repeated(central, "create, read, delete", rounds(central, 40), once)
 
 
-@check(
-    "updates-repeat", "lifecycle", needs=("update-read-back",), profiles=LONGER, title="Every update stores, every time"
-)
+@check("updates-repeat", "lifecycle", needs=("update",), profiles=LONGER, title="Every update stores, every time")
 def updates_repeat(central: Central) -> None:
     """Updates by PUT, by PATCH and by PATCH without credentials."""
     with central.case():

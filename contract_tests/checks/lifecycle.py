@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from contract_tests.checks.base import keep_one
+from contract_tests.checks.base import keep_one, with_every_field
 from contract_tests.checks.registry import LONGER, check
 from contract_tests.engine.central import Central, shown
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
@@ -64,8 +64,11 @@ def list_by_odd_name(central: Central) -> None:
 @check("list-by-cluster", "lifecycle", needs=("create",))
 def list_by_cluster(central: Central) -> None:
     with central.case():
-        cluster = str(uuid.UUID(int=central.random.getrandbits(128), version=4))
-        id, sent = central.created(clusterId=cluster, source={"clusterId": cluster})
+        id, sent = central.standing("quay")
+        if not sent["clusterId"]:
+            cluster = str(uuid.UUID(int=central.random.getrandbits(128), version=4))
+            id, sent = central.created(clusterId=cluster, source={"clusterId": cluster})
+        cluster = sent["clusterId"]
         for query in (f"?cluster={cluster}", "?cluster=x", f"?cluster={cluster}&name={sent['name']}"):
             central.same(filtered(central, query), [], f"the list by {query}")
         central.same(filtered(central, f"?cluster=&name={sent['name']}"), [id], "an empty cluster does not filter")
@@ -97,7 +100,7 @@ def many_kept(central: Central) -> None:
     number = min(number, central.options.max_live - 5)
     types = central.creatable_types
     with central.case():
-        bodies = [central.integration(types[index % len(types)]) for index in range(number)]
+        bodies = [with_every_field(central, types[index % len(types)], index) for index in range(number)]
         replies = [central.create(body) for body in bodies]
         bad = [reply for reply in replies if reply.status != 200 or not reply.object.get("id")]
         if len(bad) == number:
@@ -372,4 +375,6 @@ def unchanged_over_time(central: Central) -> None:
     age = f"an integration {time.monotonic() - created:.0f} s old, never touched since"
     see_stored(central, id, sent, age)
     central.same(filtered(central, f"?name={sent['name']}"), [id], f"{age}, in the list by its name")
+    found = {each: item for each, item in listed(central).items() if each == id}
+    see_same(found, expected(central, {id: sent}), f"{age}, in the list")
     deleted(central, id)

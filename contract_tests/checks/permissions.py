@@ -204,11 +204,16 @@ def write_permission(central: Central) -> None:
 def role_missing(central: Central) -> None:
     asked_for(central)
     if central.options.credentials.no_role is not None:
-        nothing_done(central, {"role": "no-role"}, "role-missing")
+        caller = {"role": "no-role"}
     elif roleless(central):
-        nothing_done(central, {"role": "no-access"}, "role-missing")
+        caller = {"role": "no-access"}
     else:
         raise Skip("give a token without a role to check this")
+    if central.quick:
+        with central.case():
+            refused_all(central, central.some(writes(central, central.unknown_id()), 4), caller, "role-missing")
+    else:
+        nothing_done(central, caller, "role-missing")
 
 
 # -- callers whom Central does not know ---------------------------------------------------------------
@@ -238,7 +243,7 @@ def token_invalid(central: Central) -> None:
     secret = asked_for(central).partition(" ")[2]
     wrong = header("Bearer not-a-token")
     with central.case():
-        refused_all(central, writes(central, central.unknown_id()), wrong, "token-invalid")
+        refused_all(central, central.some(writes(central, central.unknown_id()), 4), wrong, "token-invalid")
     not_read(central, central.some(reads(central), 1, 3), wrong, central.text("token-invalid"))
     near = [f"x{secret}", f"{secret} {secret}", secret[: len(secret) // 2] or "x", UNSIGNED]
     near += [each for each in (secret.swapcase(),) if each != secret]

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 import time
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from contract_tests.checks.registry import LONGER, check
-from contract_tests.engine.central import Central, shown
+from contract_tests.engine.central import Central, created_id, shown
 from contract_tests.engine.failures import PreconditionFailed, Skip
 from contract_tests.engine.integrations import Body, read_answer
 from contract_tests.engine.transport import Reply, is_loopback
-from contract_tests.oracle.steps import HEALTH_IS_WRITTEN
+from contract_tests.oracle.steps import HEALTH_IS_WRITTEN, filtered
 from contract_tests.oracle.variants import FRESH, LOCAL, LOOK_ALIKES, METADATA, UNPARSABLE, WIDELY
 
 Send = Callable[[Body], Reply]
@@ -165,8 +167,8 @@ def google_not_created(central: Central) -> None:
 def create_assigns_id(central: Central) -> None:
     uuid4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
     with central.case():
-        ids: list[str] = []
-        for like in central.some(("docker", "docker", "quay"), 1):
+        ids = [id for id, _, _ in central.shared.standing.values()]
+        for like in ("docker", "docker", "quay") if not ids else ():
             # The web UI sends an empty id.
             id, sent = central.created(like, id=central.random.choice(("", None)))
             ids.append(id)
@@ -387,10 +389,6 @@ def name_unique(central: Central) -> None:
                 reply = send(central.integration(like, name=taken["name"]))
                 central.refused(reply, f"{where} of type {like} under the name of another integration", text=text)
         left_alone(central, {owner: taken, id: sent}, "refused names")
-        near = (f"{taken['name'][:-1]}A", f"{taken['name']} ", taken["name"][:-2])
-        for each in near[:1] if central.quick else near:
-            reply = central.create(central.integration(name=each))
-            central.taken(reply, f"a create under {each!r} beside {taken['name']!r}")
         for way in central.some(updates(central), 1, 2):
             central.taken(way(id, sent | {"id": id}), "an update under its own name")
         if not central.quick:
@@ -398,6 +396,30 @@ def name_unique(central: Central) -> None:
         _names_given_up(central, (id, sent), (owner, taken))
     if not central.quick:
         _names_of_others(central)
+
+
+@check(
+    "names-exact",
+    "rules",
+    source="pkg/postgres/schema/image_integrations.go",
+    needs=("create", "name-unique"),
+    title="Names that are not the same count as one: other case, other blanks, other form of Unicode",
+)
+def names_exact(central: Central) -> None:
+    with central.case():
+        start, end = central.name(), "-\u00e9a\ufb01"
+        name = start + end
+        alike = [unicodedata.normalize("NFD", end), f"{end} ", "-\u00c9A\ufb01"]
+        alike += [unicodedata.normalize("NFKC", end), f"{end}\u200b", f"{end}\u00a0", end[:-1], f"{end}\t"]
+        names = [name, *(start + each for each in (alike[:3] if central.quick else alike))]
+        ids = {}
+        for each in names:
+            reply = central.create(central.integration(name=each))
+            central.taken(reply, f"a create under {each!r} beside {name!r}")
+            ids[each] = created_id(reply)
+        for each in names[1:2] if central.quick else names:
+            found = filtered(central, f"?name={quote(each, safe='')}")
+            central.same(found, [ids[each]], f"the list by the name {each!r} beside names alike")
 
 
 def _own_name_tested(central: Central, id: str, sent: Body) -> None:
@@ -629,8 +651,46 @@ def not_deleted(central: Central, missing: str) -> None:
 
 
 @check("scanner-v4-not-deleted", "rules")
-def scanner_v4_not_deleted(_central: Central) -> None:
-    raise Skip("there is no Scanner V4 integration but Central's own, and that is not the run's to delete")
+def scanner_v4_not_deleted(central: Central) -> None:
+    scanner = _scanner_v4_of_the_target(central)
+    reply = central.delete(scanner["id"])
+    central.refused_by(reply, "scanner-v4-not-deleted", "DELETE of Central's own Scanner V4")
+    central.same(central.get(scanner["id"]).status, 200, "reading Scanner V4 after the DELETE")
+
+
+@check(
+    "scanner-v4-stays",
+    "rules",
+    source="central/imageintegration/service/service_impl.go",
+    needs=("scanner-v4-type-fixed",),
+    title="Scanner V4 becomes an integration of another type",
+)
+def scanner_v4_stays(central: Central) -> None:
+    scanner = _scanner_v4_of_the_target(central)
+    ways: list[tuple[str, Callable[[str, Body], Reply]]] = [
+        ("PUT", central.put),
+        ("PATCH", partial(central.patch, update_password=True)),
+    ]
+    for where, update in ways:
+        body = central.integration()
+        what = f"{where} of type docker over Central's own Scanner V4"
+        reply = update(scanner["id"], body)
+        if reply.status == 200:
+            central.put(scanner["id"], scanner)  # so that only the failure is left of it
+        central.refused_by(reply, "scanner-v4-type-fixed", what)
+    central.same(central.get(scanner["id"]).json, scanner, "Scanner V4 after updates that were refused")
+
+
+def _scanner_v4_of_the_target(central: Central) -> Body:
+    """Return Central's own Scanner V4 integration, which a disposable target may lose."""
+    if not central.options.disposable:
+        raise Skip("would write to Central's own Scanner V4; give --disposable to let it")
+    items = central.list().object.get("integrations")
+    found = [item for item in items if item.get("type") == "scannerv4"] if isinstance(items, list) else []
+    if not found:
+        raise Skip("the target has no Scanner V4 integration")
+    central.transport.expendable.add(found[0]["id"])
+    return dict(found[0])
 
 
 @check("scanner-v4-type-fixed", "rules", needs=("create",))
@@ -765,3 +825,7 @@ def categories_sorted(central: Central) -> None:
                 sent = sent | {"categories": lists[0]}
                 central.taken(central.patch(id, sent, update_password=True), f"PATCH with the categories {lists[0]}")
                 reads_as(central, id, sent, f"categories patched to {lists[0]}")
+                # No type has all three: refused at its very end, and stored.
+                sent = sent | {"categories": ["NODE_SCANNER", "SCANNER", "REGISTRY"]}
+                central.refused(central.put(id, sent), "PUT with three categories", status=500, code=13)
+                reads_as(central, id, sent, "three categories")

@@ -108,6 +108,8 @@ class Transport:
         self.exchanges: list[Exchange] = []
         self.invented: set[str] = set()
         """Ids made up by the run, which no integration has."""
+        self.expendable: set[str] = set()
+        """Ids of the target's own that a run may write to, because the target is disposable."""
         self.count = 0
         self.started = time.monotonic()
         self._roles = options.credentials.by_role | {"nobody": None}
@@ -311,7 +313,7 @@ class Transport:
         id = route.removeprefix(COLLECTION + "/")
         if id in ("test", "test/updated") and method == "POST":
             return
-        if id and id not in self.ledger.ids and id not in self.invented:
+        if id and id not in self.ledger.ids | self.invented | self.expendable:
             raise OwnershipError(f"{method} {path}: integration {id!r} was not created by this run")
 
     def _learn(self, method: str, path: str, reply: Reply) -> None:
