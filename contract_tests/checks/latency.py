@@ -434,7 +434,12 @@ def _costs(central: Central) -> dict[str, float]:
 
 
 @check(
-    "slow-input", "latency", needs=("create",), alone=True, title="A long text costs no more time than reading it takes"
+    "slow-input",
+    "latency",
+    needs=("create",),
+    alone=True,
+    worth=1,
+    title="A long text costs more time than reading it takes",
 )
 def slow_input(central: Central) -> None:
     def seconds(length: int) -> float:

@@ -320,7 +320,12 @@ def other_fields_kept(central: Central) -> None:
 # -- deletes and ids ------------------------------------------------------------------------------
 
 
-@check("ids-not-reused", "lifecycle", needs=("create",), title="An id is never given twice, also after a delete")
+@check(
+    "ids-not-reused",
+    "lifecycle",
+    needs=("create", "name-unique"),
+    title="An id is never given twice, also after a delete",
+)
 def ids_not_reused(central: Central) -> None:
     with central.case():
         seen: list[str] = []

@@ -198,7 +198,7 @@ def reconcile_needs_config(central: Central) -> None:
 # -- the walk -------------------------------------------------------------------------------------------
 
 
-@check("reconcile-same-member", "rules", needs=_KEEPING)
+@check("reconcile-same-member", "rules", needs=(*_KEEPING, "reconcile-dependent-unchanged"))
 def reconcile_same_member(central: Central) -> None:
     members = {like: str(member_of(central.contract, central.integration(like))) for like, _ in (*PLAIN, *UNTAGGED)}
     go_names = {field.name: field.go_name for field in central.contract.integration.members}
@@ -218,7 +218,7 @@ def reconcile_same_member(central: Central) -> None:
         stored.is_unchanged()
 
 
-@check("reconcile-dependent-unchanged", "rules", needs=_KEEPING)
+@check("reconcile-dependent-unchanged", "rules", needs=(*_KEEPING, "credentials-replaced"))
 def reconcile_dependent_unchanged(central: Central) -> None:
     for stored, sent in each_stored(central, PLAIN):
         kept = keeping(central, sent, central.random.choice((MASK, "")))
@@ -547,7 +547,7 @@ def credentials_replaced(central: Central) -> None:
         reads_as(central, id, body, "another member after PATCH with credentials")
 
 
-@check("mask-taken-literally", "rules", needs=("create", "google-service-account-json"))
+@check("mask-taken-literally", "rules", needs=("create", "google-service-account-json", "test-ignores-skip"))
 def mask_taken_literally(central: Central) -> None:
     # Six asterisks are no credential JSON.
     text = central.rules["google-service-account-json"].message.partition("{")[0]

@@ -77,7 +77,7 @@ def client_error(reply: Reply, what: str) -> None:
     if 400 <= reply.status < 500 and reply.message:
         return
     got = {"status": reply.status, "body": reply.text[:300]}
-    if not reply.object:
+    if reply.json is None:
         check, what = "answer-media-type", f"an answer {reply.status} is not JSON"
     elif reply.status >= 500:
         check, what = "no-server-error", f"{what} answers {reply.status}"
@@ -103,7 +103,7 @@ def lives(central: Central) -> None:
     "garbage-refused",
     "robustness",
     title="A body that is no integration is refused as the client's error, by every operation that reads one",
-    needs=("create",),
+    needs=("create", "body-syntax", "unexpected-token", "field-value"),
 )
 def garbage_refused(central: Central) -> None:
     id = central.unknown_id()
@@ -121,7 +121,7 @@ def garbage_refused(central: Central) -> None:
     "robustness",
     writes=False,
     title="Odd paths are answered 404 or 400 in Central's shape",
-    needs=("list",),
+    needs=("list", "unknown-route"),
 )
 def odd_paths(central: Central) -> None:
     some = list(central.some(PATHS, 3))
@@ -168,7 +168,13 @@ def odd_queries(central: Central) -> None:
             central.true(isinstance(items, list), f"the list with the query {query[:40]} is no list", got=shown(reply))
 
 
-@check("odd-headers", "robustness", writes=False, title="Odd headers do not change an answer", needs=("list",))
+@check(
+    "odd-headers",
+    "robustness",
+    writes=False,
+    title="Odd headers do not change an answer",
+    needs=("list", "list-by-name"),
+)
 def odd_headers(central: Central) -> None:
     for headers in [*HEADERS[:2], *central.some(HEADERS[2:], 2)]:
         with central.case():

@@ -95,7 +95,7 @@ def method_override(central: Central) -> None:
 # -- what an answer carries ---------------------------------------------------------------------------
 
 
-@check("pretty-answer", "rules", needs=("list",), writes=False)
+@check("pretty-answer", "rules", needs=("list", "list-by-name"), writes=False)
 def pretty_answer(central: Central) -> None:
     _is_indented(central, _list_of_nothing(central), {"integrations": []}, '\n  "integrations":')
     if central.transport.may_write and not central.quick:
@@ -146,7 +146,7 @@ def _has_its_length(central: Central, reply: Reply, what: str) -> None:
         central.same(length, str(len(reply.content)), f"Content-Length of {what}")
 
 
-@check("answer-headers", "rules", needs=("list",), writes=False)
+@check("answer-headers", "rules", needs=("list", "list-by-name"), writes=False)
 def answer_headers(central: Central) -> None:
     reply = central.send(
         "GET", _list_of_nothing(central), headers={"Accept": "text/html", "Origin": "https://pages.example.com"}
@@ -249,7 +249,7 @@ def texts_in_refusals(central: Central) -> None:
     writes=False,
     title="A query key that Central does not know is ignored, in the wrong case too",
     source="grpc-gateway runtime/query.go",
-    needs=("list",),
+    needs=("list", "list-by-name"),
 )
 def unknown_query_ignored(central: Central) -> None:
     reply = central.list(f"?bogus=1&bogus=2&limit=1&Name=other&name={central.name()}")

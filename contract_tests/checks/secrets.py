@@ -165,7 +165,7 @@ def others_not_masked(central: Central) -> None:
 @check(
     "masking-stores-nothing",
     "secrets",
-    needs=("create",),
+    needs=("create", "credentials-replaced"),
     title="Reading masks the answer, not what is stored: a stored credential still builds its client",
 )
 def masking_stores_nothing(central: Central) -> None:

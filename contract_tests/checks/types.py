@@ -155,7 +155,7 @@ def category_implemented(central: Central) -> None:
 @check(
     "first-category-tested",
     "rules",
-    needs=("registry-type-known", "scanner-type-known", "quay-endpoint-required"),
+    needs=("registry-type-known", "scanner-type-known", "quay-endpoint-required", "test-ignores-skip"),
     source="central/imageintegration/service/service_impl.go",
     title="A test tells the first category that fails, in the order they were sent",
 )
@@ -214,6 +214,7 @@ def all_categories_activated(central: Central) -> None:
         "ibm-api-key-required",
         "ecr-registry-id-required",
         "ecr-region-required",
+        "test-ignores-skip",
     ),
     title="Fields that a client lacks are told in one list, in Central's order",
 )

@@ -180,7 +180,7 @@ def create_assigns_id(central: Central) -> None:
         central.same(len(set(ids)), len(ids), "each create gives an id of its own, also after a delete")
 
 
-@check("create-rolled-back", "rules", needs=("create",))
+@check("create-rolled-back", "rules", needs=("create", "name-unique"))
 def create_rolled_back(central: Central) -> None:
     broken: list[tuple[str, str, Body]] = [
         ("registry-type-known", "docker", {"type": "harbor"}),
@@ -272,12 +272,12 @@ def endpoint_not_local(central: Central) -> None:
     endpoints_refused(central, _looked_at(central, LOCAL), "endpoint cannot reference localhost")
 
 
-@check("endpoint-not-metadata", "rules", needs=("create",))
+@check("endpoint-not-metadata", "rules", needs=("create", "endpoint-not-local"))
 def endpoint_not_metadata(central: Central) -> None:
     endpoints_refused(central, _looked_at(central, METADATA), "endpoint cannot reference the cluster metadata service")
 
 
-@check("endpoint-parses", "rules", needs=("create",))
+@check("endpoint-parses", "rules", needs=("create", "endpoint-not-local"))
 def endpoint_parses(central: Central) -> None:
     central.control_of("docker")
     place = Place("docker", "docker", "endpoint", "docker")
@@ -351,7 +351,7 @@ def name_required(central: Central) -> None:
     "problems-listed",
     "rules",
     source="pkg/errorhelpers/format.go",
-    needs=("create",),
+    needs=("create", "endpoint-not-local"),
     title="The problems of common validation are told in one list, in Central's order",
 )
 def problems_listed(central: Central) -> None:
@@ -763,7 +763,7 @@ def name_with_nul(central: Central) -> None:
             reads_as(central, id, sent, f"an integration after {where} of a name with NUL, answered {reply.status},")
 
 
-@check("path-id-wins", "rules", needs=("create",))
+@check("path-id-wins", "rules", needs=("create", "credentials-replaced"))
 def path_id_wins(central: Central) -> None:
     with central.case():
         one, sent = central.created()

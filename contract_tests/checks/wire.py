@@ -489,7 +489,7 @@ def query_on_write_ignored(central: Central) -> None:
     "rules",
     title="The body of a GET or DELETE is read and dropped",
     source="grpc-gateway generated handlers",
-    needs=("create",),
+    needs=("create", "list-by-name"),
 )
 def body_on_read_ignored(central: Central) -> None:
     body = b'{"id": "other", "name": }'
@@ -777,7 +777,7 @@ def zero_values_emitted(central: Central) -> None:
     bodies = _least(central)
     with central.case():
         stored = Stored(central)
-        for type in central.some(bodies, 1):
+        for type in ("clairify",) if central.quick else bodies:
             stored.becomes(bodies[type], bodies[type], f"only what type {type} needs")
     if central.quick:
         return

@@ -8,7 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from contract_tests.engine.central import Shared
 from contract_tests.engine.failures import Failure
@@ -213,7 +213,7 @@ def operation_of(exchange: Exchange) -> Operation | None:
         if operation.path == path:
             return operation
         prefix = operation.path.removesuffix("{id}")
-        if prefix != operation.path and path.startswith(prefix) and "/" not in path.removeprefix(prefix):
+        if prefix != operation.path and path.startswith(prefix) and "/" not in unquote(path.removeprefix(prefix)):
             return operation
     return None
 

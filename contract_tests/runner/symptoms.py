@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterable, Mapping
 
 from contract_tests.engine.failures import Failure
 from contract_tests.engine.text import changed, diff, without_values
+from contract_tests.engine.transport import Exchange
 from contract_tests.oracle.observers import operation_of
 
 MANY = 4
@@ -27,9 +28,9 @@ def group_by_observed(failures: Iterable[Failure], shown_by: Mapping[int, str]) 
     for each in failures:
         shown = each.exchanges[-1] if each.exchanges else None
         rule = observed.get(shown_by.get(shown.number, "")) if shown is not None else None
-        if rule is None or each is rule or each.check == rule.check:
+        if shown is None or rule is None or each.check == rule.check:
             continue
-        if each.check == "error-shape" or (_status_is_wrong(each) and shown is rule.exchanges[-1]):
+        if each.check == "error-shape" or (_status_is_wrong(each) and _are_of_one_kind(shown, rule.exchanges[-1])):
             rule.like = rule.like or each.check
         elif not rule.like:
             each.like = rule.check
@@ -42,6 +43,10 @@ def _status_is_wrong(failure: Failure) -> bool:
         return False
     status = got.get("status")
     return status != expected.get("status") and not (isinstance(status, int) and status == 502)
+
+
+def _are_of_one_kind(one: Exchange, other: Exchange) -> bool:
+    return operation_of(one) == operation_of(other) and one.status == other.status
 
 
 def group_by_symptom(failures: Iterable[Failure]) -> None:

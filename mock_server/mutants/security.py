@@ -284,7 +284,7 @@ def change_endpoint_case(app: MockCentral) -> None:
     )
 
 
-@_security("change-when-masked", "A masked credential goes with any endpoint", "reconcile-dependent-unchanged")
+@_security("change-when-masked", "A masked credential goes with any endpoint", "reconcile-credential-masked")
 def change_when_masked(app: MockCentral) -> None:
     """Check only what comes with an empty credential."""
     message = app.central.contract.integration

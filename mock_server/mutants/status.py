@@ -104,14 +104,17 @@ for _name, _rule, _summary, _changes in (
     ("wrong-method-405", "method-not-allowed", "A wrong method answers 405", {"status": 405}),
     ("wrong-method-404", "method-not-allowed", "A wrong method answers 404", {"status": 404, "code": 5}),
     ("not-built-400", "docker-config-required", "A docker client that cannot be built answers 400", {"status": 400}),
-    ("not-built-200", "answer-schema", "An unknown type answers 200 with an error", {"status": 200}),
     ("endpoint-403", "endpoint-not-local", "A loopback endpoint answers 403", {"status": 403, "code": 7}),
-    ("code-is-status", "error-shape", "The code of a missing id is 404", {"code": 404}),
     ("code-zero", "name-required", "The code of a missing name is 0", {"code": 0}),
     ("code-unknown", "reconcile-needs-config", "The code of a refused update is 2", {"code": 2}),
     ("text-other", "delete-missing", "DELETE of a missing id tells another text", {"message": "not found"}),
 ):  # fmt: skip
     _status(_name, _summary, _rule)(partial(_refuses_with, _rule, _changes))
+
+_CODE_IS_STATUS = partial(_refuses_with, "get-missing", {"code": 404})
+_status("code-is-status", "The code of a missing id is 404", "error-shape")(_CODE_IS_STATUS)
+_NOT_BUILT_200 = partial(_refuses_with, "registry-type-known", {"status": 200})
+_status("not-built-200", "An unknown type answers 200 with an error", "answer-schema")(_NOT_BUILT_200)
 
 for _name, _rule, _summary, _changes in (
     ("read-401", "read-permission", "Reading without credentials answers 401", {"status": 401, "code": 16}),
@@ -122,7 +125,7 @@ for _name, _rule, _summary, _changes in (
     _status(_name, _summary, _rule, auth=True)(partial(_refuses_with, _rule, _changes))
 
 
-@_status("test-fails-200", "A test that fails answers 200 with an error", "answer-schema")
+@_status("test-fails-200", "A test that fails answers 200 with an error", "test")
 def test_fails_200(app: MockCentral) -> None:
     """Let the body tell."""
 
