@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from contract_tests.checks.registry import check
@@ -38,7 +39,10 @@ def list_answers(central: Central) -> None:
 
 
 @check(
-    "error-shape", "base", title="An error does not have Central's four keys, or its code does not fit", writes=False
+    "error-shape",
+    "base",
+    title="An error does not have Central's four keys, or its code does not fit its status",
+    writes=False,
 )
 def error_shape(central: Central) -> None:
     for what, reply in (

@@ -24,8 +24,9 @@ ALWAYS_THERE = (*OBSERVED, UNTOUCHED)
 """Checks that every run reports, whichever were chosen."""
 
 _RUN_OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    "registry-reachable": {"allow_registry_tests": True},
     "message-size": {"allow_load": True},
+    "scanner-v4-not-deleted": {"disposable": True},
+    "scanner-v4-stays": {"disposable": True},
 }
 """What a run has to be allowed for a check to be made."""
 

@@ -1,0 +1,391 @@
+"""Faults that testers of this API tend to overlook, each named as the check that looks there or after what is wrong."""
+
+from __future__ import annotations
+
+import html
+import threading
+import time
+import unicodedata
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from mock_server.central.errors import Problem, Refusal
+from mock_server.contract.tables import MASK
+from mock_server.mutants import Mutate, mutant
+from mock_server.mutants.tools import (
+    CREATE,
+    GET,
+    LIST,
+    Json,
+    answers,
+    around,
+    credentials,
+    environs,
+    errors,
+    never,
+    refused,
+    replace_method,
+    shown,
+    stored,
+    stored_config,
+)
+
+if TYPE_CHECKING:
+    from mock_server.web.app import MockCentral
+
+Integration = Mapping[str, Any]
+
+
+def _blind(
+    name: str, summary: str, check: str = "", *, kind: str = "state", also: tuple[str, ...] = ()
+) -> Callable[[Mutate], Mutate]:
+    """Register a mutant for the check of its own name, or for another one."""
+    return mutant(name, kind=kind, check=check or name, summary=summary, also=also)
+
+
+# -- answers --------------------------------------------------------------------------------------------
+
+
+@_blind("create-answer", "A create answers the cluster id in capitals, and stores it as it was sent", kind="schema")
+def create_answer(app: MockCentral) -> None:
+    """Write UUIDs in the other case."""
+    shown(app, lambda each: each | {"clusterId": each["clusterId"].upper()}, (CREATE,))
+
+
+@_blind("create-answer-unsorted", "A create answers the categories as they were sent", "create-answer", kind="schema")
+def create_answer_unsorted(app: MockCentral) -> None:
+    """Answer what came in."""
+
+    def create(original: Callable[..., Any], sent: Integration) -> Any:
+        made, kept = original(sent)
+        return {**made, "categories": sent["categories"]}, kept
+
+    around(app.central.service, "create", create)
+
+
+@_blind("create-answer-source", "A create does not answer the source", "create-answer", kind="schema")
+def create_answer_source(app: MockCentral) -> None:
+    """Answer a message that was set as if it were not."""
+    shown(app, lambda each: each | {"source": None}, (CREATE,))
+
+
+@_blind("read-without-gzip", "A read that is not asked for in gzip does not show the source", kind="schema")
+def read_without_gzip(app: MockCentral) -> None:
+    """Render twice, and once otherwise."""
+    asked = threading.local()
+
+    def look(environ: dict[str, Any]) -> None:
+        asked.packed = "gzip" in environ.get("HTTP_ACCEPT_ENCODING", "")
+
+    environs(app, look)
+    shown(app, lambda each: each if asked.packed else each | {"source": None}, (GET, LIST))
+
+
+@_blind("list-first-30", "The list ends after 30 integrations", "list-item-equals-read", also=("many-kept",))
+def list_first_30(app: MockCentral) -> None:
+    """Page without pages."""
+    answers(app, (LIST,), lambda answer: {"integrations": answer["integrations"][:30]})
+
+
+@_blind("unchanged-over-time", "An integration older than half a second loses its source in reads")
+def unchanged_over_time(app: MockCentral) -> None:
+    """Keep part of it in a cache that forgets."""
+    born: dict[str, float] = {}
+
+    def create(original: Callable[..., Any], sent: Integration) -> Any:
+        made = original(sent)
+        born[made[0]["id"]] = time.monotonic()
+        return made
+
+    def aged(each: Json) -> Json:
+        old = time.monotonic() - born.get(each["id"], time.monotonic()) > _OLD
+        return each | {"source": None} if old else each
+
+    around(app.central.service, "create", create)
+    shown(app, aged, (GET,))
+
+
+_OLD = 0.5
+
+
+# -- texts ----------------------------------------------------------------------------------------------
+
+
+@_blind("texts-in-refusals", "Refusals are escaped for HTML", kind="wire")
+def texts_in_refusals(app: MockCentral) -> None:
+    """Escape what a page shows. Quotation marks stay."""
+
+    def escaped(body: Json) -> Json:
+        text = html.escape(body["message"], quote=False)
+        return body | {"message": text, "error": text}
+
+    errors(app, escaped)
+
+
+@_blind("refusals-unquoted", "Refusals repeat quoted texts without escapes", "texts-in-refusals", kind="wire")
+def refusals_unquoted(app: MockCentral) -> None:
+    """Write quotation marks around a text as it is."""
+
+    def plain(body: Json) -> Json:
+        text = body["message"].replace('\\"', '"').replace("\\x01", "\x01")
+        return body | {"message": text, "error": text}
+
+    errors(app, plain)
+
+
+@_blind("texts-kept", "The user name of a robot account is escaped for HTML")
+def texts_kept(app: MockCentral) -> None:
+    """Escape one text of one type."""
+
+    def escaped(config: Json) -> Json:
+        robot = config.get("registryRobotCredentials")
+        if not robot:
+            return {}
+        return {"registryRobotCredentials": {**robot, "username": html.escape(robot["username"], quote=False)}}
+
+    stored_config(app, escaped)
+
+
+@_blind("long-credentials-kept", "Credentials are cut after 2,048 characters")
+def long_credentials_kept(app: MockCentral) -> None:
+    """Store what fits a column."""
+    message = app.central.contract.integration
+    around(
+        app.central.store,
+        "put",
+        lambda put, integration: put(credentials(message, integration, lambda text: text[:2048])),
+    )
+
+
+@_blind("long-credential-refused", "A credential of more than 2,048 characters is refused", "long-credentials-kept")
+def long_credential_refused(app: MockCentral) -> None:
+    """Refuse what does not fit a column."""
+    message = app.central.contract.integration
+
+    def problems(original: Callable[[Integration], Any], sent: Integration) -> Any:
+        if credentials(message, sent, lambda text: text[:2048]) != sent:
+            raise refused(400, "value too long for type character varying(2048)")
+        return original(sent)
+
+    around(app.central.validation, "problems", problems)
+
+
+def _one_name(app: MockCentral, fold: Callable[[str], str]) -> None:
+    """Refuse a name that is another one once both are folded."""
+
+    def check(original: Callable[[Integration], Any], sent: Integration) -> Any:
+        names = {each["name"] for each in app.central.store.integrations() if each["id"] != sent["id"]}
+        taken = next((name for name in names if fold(name) == fold(sent["name"])), sent["name"])
+        return original({**sent, "name": taken})
+
+    around(app.central.validation, "name_unique", check)
+
+
+_blind("names-exact", "Names in the composed and the combined form of Unicode count as one")(
+    partial(_one_name, fold=partial(unicodedata.normalize, "NFC"))
+)
+_blind("names-trimmed", "Names with and without a blank at the end count as one", "names-exact")(
+    partial(_one_name, fold=str.strip)
+)
+
+
+@_blind("filter-trims", "The filter by name takes blanks off its text", "list-by-name")
+def filter_trims(app: MockCentral) -> None:
+    """Correct what was asked for."""
+    around(app.central.service, "list_by_name", lambda original, name: original(name.strip()))
+
+
+# -- tests of registries --------------------------------------------------------------------------------
+
+
+@_blind("registry-tests-pass", "A test passes whatever host it is to ask", "registry-reachable")
+def registry_tests_pass(app: MockCentral) -> None:
+    """Ask nobody."""
+    never(app.central.registry_tests, "registry_reachable")
+
+
+@_blind("registry-not-contacted", "The test of an ibm registry asks nobody", "registry-reachable")
+def registry_not_contacted(app: MockCentral) -> None:
+    """Forget one type."""
+    around(
+        app.central.registry_tests,
+        "registry_reachable",
+        lambda original, integration: None if integration["type"] == "ibm" else original(integration),
+    )
+
+
+def _suffix_lacks(app: MockCentral, label: str) -> None:
+    """Tell a failed test of one category with one suffix less."""
+
+    def tested(original: Callable[[Integration], Problem | None], sent: Integration) -> Problem | None:
+        found = original(sent)
+        if found is None or not found.text.startswith(label):
+            return found
+        return Problem(found.rule, found.text.removesuffix(": invalid arguments"))
+
+    around(app.central.service, "_failed_test", tested)
+
+
+_blind("test-text", "The text of a failed scanner test lacks a suffix", kind="status")(
+    partial(_suffix_lacks, label="image scanner integration")
+)
+_blind("test-text-registry", "The text of a failed registry test lacks a suffix", "test-text", kind="status")(
+    partial(_suffix_lacks, label="registry integration")
+)
+
+
+# -- updates --------------------------------------------------------------------------------------------
+
+
+@_blind("type-change-refused", "A PUT of another type is refused", "update-replaces")
+def type_change_refused(app: MockCentral) -> None:
+    """Hold the type."""
+
+    def update(original: Callable[..., None], sent: Integration, *, update_password: bool) -> None:
+        kept = app.central.store.get(sent["id"])
+        if kept and kept.integration["type"] != sent["type"]:
+            raise refused(400, "the type of an integration cannot be changed")
+        original(sent, update_password=update_password)
+
+    around(app.central.service, "update", update)
+
+
+@_blind("third-category-lost", "Only the first two categories are stored", "categories-sorted")
+def third_category_lost(app: MockCentral) -> None:
+    """Keep two."""
+    stored(app, lambda sent: {"categories": sent["categories"][:2]})
+
+
+@_blind("name-with-nul", "A name with NUL is refused by an update, and shown all the same")
+def name_with_nul(app: MockCentral) -> None:
+    """Write to the cache before the database."""
+
+    def update(original: Callable[..., None], sent: Integration, *, update_password: bool) -> None:
+        original(sent, update_password=update_password)
+        if "\0" in sent["name"]:
+            raise refused(500, "Database operation failed", 13)
+
+    around(app.central.service, "update", update)
+
+
+@_blind("refused-write-visible", "What the database refuses for its empty id is stored", "database-error")
+def refused_write_visible(app: MockCentral) -> None:
+    """Write to the cache before the database."""
+
+    def update(original: Callable[..., None], sent: Integration, *, update_password: bool) -> None:
+        try:
+            original(sent, update_password=update_password)
+        except Refusal:
+            if sent["id"] == "" and sent["name"]:
+                app.central.store.put({**sent, "id": app.central.store.new_id()})
+            raise
+
+    around(app.central.service, "update", update)
+
+
+@_blind("database-text-shown", "What the database says is shown", "database-error", kind="security")
+def database_text_shown(app: MockCentral) -> None:
+    """Wrap the error."""
+    text = 'Database operation failed: ERROR: null value in column "id" (SQLSTATE 23502)'
+    replace_method(app.central.service, "database_error", lambda: Refusal("database-error", 500, 13, text))
+
+
+# -- credentials ----------------------------------------------------------------------------------------
+
+
+@_blind("any-stars-masked", "Any row of stars counts as the mask", "reconcile-credential-masked", kind="security")
+def any_stars_masked(app: MockCentral) -> None:
+    """Look at the first character."""
+
+    def check(original: Callable[..., None], field: Any, sent: Any, path: Any) -> None:
+        stars = isinstance(sent, str) and sent != "" and not sent.strip("*")
+        original(field, MASK if stars else sent, path)
+
+    around(app.central.reconcile, "reconcile_credential_masked", check)
+
+
+@_blind("robot-credential-lost", "The stored password of a robot account is not put back", "stored-credentials-kept")
+def robot_credential_lost(app: MockCentral) -> None:
+    """Fill the outer fields only."""
+
+    def kept(original: Callable[..., Json], message: Any, sent: Integration, old: Integration) -> Json:
+        found = original(message, sent, old)
+        robot = found.get("registryRobotCredentials")
+        return {**found, "registryRobotCredentials": {**robot, "password": ""}} if robot else found
+
+    around(app.central.reconcile, "stored_credentials_kept", kept)
+
+
+@_blind("azure-converts-any", "A stored docker member counts as azure for any type", "azure-member-converted")
+def azure_converts_any(app: MockCentral) -> None:
+    """Look at the members only."""
+
+    def converted(original: Callable[..., Integration], sent: Integration, kept: Integration) -> Integration:
+        return original({**sent, "type": "azure"} if "azure" in sent else sent, kept)
+
+    around(app.central.service, "azure_member_converted", converted)
+
+
+def _without_identity(app: MockCentral, builder: str, member: str) -> None:
+    """Build a client as if workload identity were off."""
+
+    def build(original: Callable[[Integration], Problem | None], sent: Integration) -> Problem | None:
+        config = sent.get(member)
+        return original({**sent, member: {**config, "wifEnabled": False}} if config else sent)
+
+    clients = app.central.clients
+    wrapped = partial(build, getattr(clients, builder))
+    types = {type for type, each in clients.registries.items() if each == getattr(clients, builder)}
+    setattr(clients, "registries", dict(clients.registries) | dict.fromkeys(types, wrapped))  # noqa: B010 (for mypy)
+
+
+_blind("azure-identity-ignored", "Workload identity does not replace the password of azure", "odd-combinations")(
+    partial(_without_identity, builder="azure", member="azure")
+)
+_blind("google-identity-ignored", "Workload identity does not replace the service account", "odd-combinations")(
+    partial(_without_identity, builder="google", member="google")
+)
+
+
+@_blind("robot-scans-both", "quay takes a robot account alone for both categories", "quay-scanner-without-robot")
+def robot_scans_both(app: MockCentral) -> None:
+    """Look at the scanner alone."""
+
+    def check(original: Callable[..., Problem | None], quay: Json, categories: list[str]) -> Problem | None:
+        return original(quay, categories) if categories == ["SCANNER"] else None
+
+    around(app.central.clients, "quay_scanner_without_robot", check)
+
+
+@_blind("role-keeps-authorization", "A role alone does not erase authorization data", "ecr-authorization-erased")
+def role_keeps_authorization(app: MockCentral) -> None:
+    """Look at keys and IAM only."""
+
+    def erased(original: Callable[[Integration], Integration], sent: Integration) -> Integration:
+        ecr = sent.get("ecr")
+        alone = ecr and not (ecr["useIam"] or ecr["accessKeyId"] or ecr["secretAccessKey"])
+        return sent if alone else original(sent)
+
+    around(app.central.clients, "ecr_authorization_erased", erased)
+
+
+@_blind("erased-without-registry", "Authorization data is erased of any ecr integration", "ecr-authorization-erased")
+def erased_without_registry(app: MockCentral) -> None:
+    """Do not look at the categories."""
+
+    def erased(original: Callable[[Integration], Integration], sent: Integration) -> Integration:
+        return {**original({**sent, "categories": ["REGISTRY"]}), "categories": sent["categories"]}
+
+    around(app.central.clients, "ecr_authorization_erased", erased)
+
+
+@_blind("scanner-v4-stays", "Scanner V4 becomes an integration of another type")
+def scanner_v4_stays(app: MockCentral) -> None:
+    """Look at the new type only."""
+
+    def check(original: Callable[..., None], sent: Integration, kept: Integration) -> None:
+        if kept["type"] != "scannerv4":
+            original(sent, kept)
+
+    around(app.central.service, "scanner_v4_type_fixed", check)
