@@ -315,9 +315,7 @@ def _own_items(central: Central, reply: Reply) -> dict[str, Body]:
 )
 def reads_at_once(central: Central) -> None:
     with Clients(central) as clients, central.case():
-        oldest = central.shared.oldest
-        made = [central.created(type) for type in (("docker",) if central.quick else ("docker", "quay", "clair"))]
-        made += [oldest[:2]] if oldest is not None else []
+        made = [central.created(type) for type in ("docker", "quay", "clair")[: 2 if central.quick else 3]]
         unknown = central.unknown_id()
         for each in clients.rounds():
             with each:

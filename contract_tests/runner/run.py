@@ -474,7 +474,7 @@ def _by_cause(result: Result) -> int:
     """Order results: what everything stands on, what answers show by themselves, and the other checks."""
     if result.group == "base" and not result.like:
         return 0
-    return 1 if result.group == "observed" and result.outcome == FAILED else 2
+    return 1 if result.group == "observed" and result.outcome == FAILED and result.check != UNTOUCHED else 2
 
 
 def _leave_untold(observed: Result, results: Iterable[Result]) -> None:

@@ -82,7 +82,7 @@ def read_without_gzip(app: MockCentral) -> None:
     shown(app, lambda each: each if asked.packed else each | {"source": None}, (GET, LIST))
 
 
-@_blind("list-first-30", "The list ends after 30 integrations", "list-item-equals-read", also=("many-kept",))
+@_blind("list-first-30", "The list ends after 30 integrations", "many-kept")
 def list_first_30(app: MockCentral) -> None:
     """Page without pages."""
     answers(app, (LIST,), lambda answer: {"integrations": answer["integrations"][:30]})
@@ -112,7 +112,7 @@ _OLD = 0.5
 # -- texts ----------------------------------------------------------------------------------------------
 
 
-@_blind("texts-in-refusals", "Refusals are escaped for HTML", kind="wire")
+@_blind("texts-in-refusals", "Refusals are escaped for HTML", kind="wire", also=("azure-endpoint-required",))
 def texts_in_refusals(app: MockCentral) -> None:
     """Escape what a page shows. Quotation marks stay."""
 
