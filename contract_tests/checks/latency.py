@@ -30,10 +30,16 @@ _BESIDE = 4
 """So many times longer than its neighbours an answer takes that is slow by itself."""
 _NEIGHBOURS = 3
 """Requests before, and as many after, that tell how busy the machine was."""
+_NEAR = 12
+"""How far away they may be."""
 _ALIKE = 1.25
 """Slow answers whose lengths differ by less than this factor were made slow by one thing."""
 _APART = 10
 """Requests that lie between two stalls of a machine; what is closer is one stall."""
+_SHARE = 3
+"""One in so many of a kind that are late is no accident."""
+_MOST_KINDS = 5
+"""Kinds of requests that are sent again."""
 _LONG_BODY = 1_000_000
 _AGAIN = 3
 _FEWEST = 3
@@ -78,18 +84,23 @@ class Recorded:
         self.usual = median(each.elapsed for each in self.exchanges)
         self.slow = max(SLOW, _TIMES_USUAL * self.usual)
         self._place = {each.number: place for place, each in enumerate(self.exchanges)}
-        at_once = {each.id for each in all_checks().values() if each.group == "concurrency"}
-        self.one_by_one = [each for each in self.exchanges if each.check not in at_once]
+        self._at_once = {each.id for each in all_checks().values() if each.group == "concurrency"}
+        self.one_by_one = [each for each in self.exchanges if each.check not in self._at_once]
 
     def beside(self, exchange: Exchange) -> float:
-        """Return the seconds that requests just before and after one took: the lower half of them.
+        """Return the seconds that requests of other kinds took just before and just after one, of the slower side.
 
-        What is slow now and then has slow neighbours now and then; a busy machine has no quick ones.
+        What is slow by itself has quick ones on both sides; a machine that is busy for a while has none on one.
         """
         place = self._place[exchange.number]
-        near = self.exchanges[max(0, place - _NEIGHBOURS) : place + _NEIGHBOURS + 1]
-        times = sorted(each.elapsed for each in near if each is not exchange and not _alike_in_kind(each, exchange))
-        return times[len(times) // 4] if times else self.usual
+        before = self.exchanges[max(0, place - _NEAR) : place][::-1]
+        after = self.exchanges[place + 1 : place + 1 + _NEAR]
+        sides = ([each.elapsed for each in side if not _alike_in_kind(each, exchange)] for side in (before, after))
+        return max((median(side[:_NEIGHBOURS]) for side in sides if side), default=self.usual)
+
+    def group(self, exchange: Exchange) -> str:
+        """Return what a request is alike to: those of its kind, or those that were sent at the same moment."""
+        return exchange.check if exchange.check in self._at_once else _kind(exchange)
 
     def stands_out(self, exchange: Exchange) -> bool:
         """Return whether an answer took long while others did not."""
@@ -97,14 +108,8 @@ class Recorded:
 
 
 def _asks_aws(exchange: Exchange) -> bool:
-    """Return whether Central makes an ECR client for a request, which asks AWS for a token."""
-    operation = operation_of(exchange)
-    writes = operation is not None and operation.id in (
-        "PostImageIntegration",
-        "PutImageIntegration",
-        "UpdateImageIntegration",
-    )
-    return writes and exchange.status in (200, 500) and _type_of(exchange) == "ecr"
+    """Return whether Central may make an ECR client for a request, which asks AWS for a token."""
+    return exchange.method in ("POST", "PUT", "PATCH") and _type_of(exchange) == "ecr"
 
 
 def _alike_in_kind(one: Exchange, other: Exchange) -> bool:
@@ -135,21 +140,24 @@ def _type_of(exchange: Exchange) -> str | None:
 
 
 def _see_none_above(central: Central, recorded: Recorded, limit: float) -> None:
-    """See that no answer took longer than the limit while others were quick: twice at different moments, or again."""
-    late = [each for each in recorded.exchanges if each.elapsed > limit and recorded.stands_out(each)]
-    if not late:
-        return
-    stalls = [each for index, each in enumerate(late) if not index or each.number - late[index - 1].number > _APART]
-    if len(stalls) < 2 and _slow_again(central, late[0], limit, 1) is not True:
-        return
-    worst = max(late, key=lambda each: each.elapsed)
-    central.history = list(late[:3])
-    raise CheckFailed(
-        f"{_kind(worst)} took longer than {limit:g} s",
-        expected=f"at most {limit:g} s, and about {recorded.usual * 1000:.0f} ms as others",
-        got=[f"{each.method} {urlsplit(each.path).path}: {each.elapsed:.1f} s" for each in late[:5]],
-        intermittent=len(late) < sum(_kind(each) == _kind(worst) for each in recorded.exchanges),
-    )
+    """See that no answer took longer than the limit while others were quick: often among its kind, or again."""
+    late: dict[str, list[Exchange]] = defaultdict(list)
+    for each in recorded.exchanges:
+        if each.elapsed > limit and recorded.stands_out(each):
+            late[recorded.group(each)].append(each)
+    for group, some in sorted(late.items(), key=lambda each: -len(each[1]))[:_MOST_KINDS]:
+        all_of_it = [each for each in recorded.exchanges if recorded.group(each) == group]
+        often = len(some) > 1 and len(some) * _SHARE >= len(all_of_it)
+        if not often and _slow_again(central, some[-1], limit, _AGAIN) is not True:
+            continue
+        central.history = some[:3]
+        worst = max(some, key=lambda each: each.elapsed)
+        raise CheckFailed(
+            f"{_kind(worst)} took longer than {limit:g} s",
+            expected=f"at most {limit:g} s, and about {recorded.usual * 1000:.0f} ms as others",
+            got=[f"{each.method} {urlsplit(each.path).path}: {each.elapsed:.1f} s" for each in some[:5]],
+            intermittent=len(some) < len(all_of_it),
+        )
 
 
 # -- slow beside others ---------------------------------------------------------------------------
@@ -165,7 +173,7 @@ def _see_no_kind_slow(central: Central, recorded: Recorded) -> None:
         if seconds > recorded.slow and seconds > _BESIDE * beside:
             suspects.append((kind, group, seconds))
     # The widest kind first: where an operation is slow, so is it with each type.
-    for kind, group, seconds in sorted(suspects, key=lambda each: (len(each[0]), -each[2]))[:5]:
+    for kind, group, seconds in sorted(suspects, key=lambda each: (len(each[0]), -each[2]))[:_MOST_KINDS]:
         again = _slow_again(central, max(group, key=lambda each: each.number), recorded.slow, _AGAIN)
         if again or (again is None and len(group) >= _FEWEST):
             central.history = central.history or list(group[-1:])
