@@ -580,6 +580,7 @@ def id_required(central: Central) -> None:
     "rules",
     source="pkg/search/postgres/store_cache.go",
     title="GET takes something for an id that is none: its capitals, a part of it, the name",
+    needs=("create-assigns-id",),
 )
 def id_exact(central: Central) -> None:
     with central.case():
@@ -589,7 +590,7 @@ def id_exact(central: Central) -> None:
                 central.refused_by(central.get(other), "get-missing", f"GET of {other}", id=other)
 
 
-@check("update-missing", "rules", needs=("create",))
+@check("update-missing", "rules", needs=("create", "create-assigns-id"))
 def update_missing(central: Central) -> None:
     with central.case():
         id, sent = central.standing("docker")

@@ -28,7 +28,7 @@ SOURCE = {
     "schema",
     title="The answer to a create is not the whole integration as it is stored, credentials aside",
     source="central/imageintegration/service/service_impl.go",
-    needs=("create",),
+    needs=("create", "categories-sorted", "zero-values-emitted"),
 )
 def create_answer(central: Central) -> None:
     """Every field of every type; a quick run looks at the answers to what it has created already."""
@@ -245,7 +245,7 @@ _LONG_CREDENTIAL = 2300
     "rules",
     title="A credential of more than 2 kB is refused or cut",
     source="proto/storage/image_integration.proto",
-    needs=("read-after-create", "update"),
+    needs=("read-after-create", "update", "stored-credentials-kept"),
 )
 def long_credentials_kept(central: Central) -> None:
     """A service account that was cut is no JSON any more: an update that keeps the stored one is refused then."""

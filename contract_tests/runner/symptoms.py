@@ -34,6 +34,12 @@ def group_by_observed(failures: Iterable[Failure], shown_by: Mapping[int, str]) 
             rule.like = rule.like or each.check
         elif not rule.like:
             each.like = rule.check
+    for rule in (each for each in failures if each.check == "no-server-error" and each.exchanges):
+        for each in failures:
+            if each.exchanges and each.check != rule.check and _status_is_wrong(each):
+                if _are_of_one_kind(each.exchanges[-1], rule.exchanges[-1]):
+                    rule.like = each.check
+                    break
 
 
 def _status_is_wrong(failure: Failure) -> bool:

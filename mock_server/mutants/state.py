@@ -551,7 +551,7 @@ def name_unchecked_on_update(app: MockCentral) -> None:
     around(app.central.validation, "name_unique", lambda check, sent: None if sent["id"] else check(sent))
 
 
-@_state("name-case", "Names that differ in case only are refused", "name-unique")
+@_state("name-case", "Names that differ in case only are refused", "names-exact")
 def name_case(app: MockCentral) -> None:
     """Fold what is compared."""
 
