@@ -72,7 +72,13 @@ def _is_an_error(central: Central, reply: Reply, what: str) -> None:
         )
 
 
-@check("get-missing", "base", title="GET of an unknown id is not answered 404 with Central's text", writes=False)
+@check(
+    "get-missing",
+    "base",
+    title="GET of an unknown id is not answered 404 with Central's text",
+    writes=False,
+    needs=("error-shape",),
+)
 def get_missing(central: Central) -> None:
     for id in central.some((central.unknown_id(), "not-a-uuid"), 1):
         with central.case():

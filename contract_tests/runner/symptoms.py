@@ -11,44 +11,39 @@ from collections.abc import Hashable, Iterable, Mapping
 from contract_tests.engine.failures import Failure
 from contract_tests.engine.text import changed, diff, without_values
 from contract_tests.engine.transport import Exchange
-from contract_tests.oracle.observers import operation_of
+from contract_tests.oracle.observers import OBSERVED, operation_of
 
 MANY = 4
 """Checks that show the same and are told as one; fewer may have faults of their own."""
+_BAD_GATEWAY = 502
 
 
 def group_by_observed(failures: Iterable[Failure], shown_by: Mapping[int, str]) -> None:
-    """Group failures with the rule of every answer that their last answer breaks.
+    """Group failures with the rule of every answer that their last answer breaks, by its number in `shown_by`.
 
     The rule names them, such as "an answer is not JSON" a list without integrations. Where the status was wrong
     already, and where the check is about the shape of errors, the check names the broken rule instead.
     """
-    failures = list(failures)
-    observed = {each.check: each for each in failures if each.check in shown_by.values()}
-    for each in failures:
-        shown = each.exchanges[-1] if each.exchanges else None
-        rule = observed.get(shown_by.get(shown.number, "")) if shown is not None else None
-        if shown is None or rule is None or each.check == rule.check:
-            continue
-        if each.check == "error-shape" or (_status_is_wrong(each) and _are_of_one_kind(shown, rule.exchanges[-1])):
-            rule.like = rule.like or each.check
-        elif not rule.like:
-            each.like = rule.check
-    for rule in (each for each in failures if each.check == "no-server-error" and each.exchanges):
-        for each in failures:
-            if each.exchanges and each.check != rule.check and _status_is_wrong(each):
-                if _are_of_one_kind(each.exchanges[-1], rule.exchanges[-1]):
-                    rule.like = each.check
-                    break
+    with_answer = [each for each in failures if each.exchanges]
+    rules = [each for each in with_answer if each.check in OBSERVED]
+    for each in (each for each in with_answer if each.check not in OBSERVED):
+        shown = each.exchanges[-1]
+        broken = shown_by.get(shown.number, "no-server-error")
+        alike = [rule for rule in rules if rule.check == broken]
+        if each.check == "error-shape" or _status_is_wrong(each):
+            for rule in alike:
+                if _are_of_one_kind(shown, rule.exchanges[-1]) or each.check == "error-shape":
+                    rule.like = rule.like or each.check
+        elif shown.number in shown_by and any(not rule.like for rule in alike):
+            each.like = broken
 
 
 def _status_is_wrong(failure: Failure) -> bool:
-    """Return whether a failure is one of the status; what a failing server answers is told by its form."""
+    """Return whether a failure is one of the status. A proxy without a server is told by the form of its answer."""
     expected, got = failure.expected, failure.got
     if not isinstance(expected, Mapping) or not isinstance(got, Mapping):
         return False
-    status = got.get("status")
-    return status != expected.get("status") and not (isinstance(status, int) and status == 502)
+    return got.get("status") not in (expected.get("status"), _BAD_GATEWAY)
 
 
 def _are_of_one_kind(one: Exchange, other: Exchange) -> bool:
