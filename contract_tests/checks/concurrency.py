@@ -105,7 +105,7 @@ def all_taken(central: Central, replies: Sequence[Reply], what: str) -> None:
     "concurrency",
     needs=("name-unique", "creates-at-once"),
     alone=True,
-    title="Of creates of one name at the same moment one wins",
+    title="Of creates of one name at the same moment none or several succeed",
 )
 def same_name_at_once(central: Central) -> None:
     types = central.creatable_types
@@ -155,7 +155,7 @@ _OF_THE_DATABASE = "Who loses a race of names is answered in the database's word
     "concurrency",
     needs=("create",),
     alone=True,
-    title="Creates at the same moment are all kept, under different ids",
+    title="Of creates at the same moment one is lost, or two get one id",
 )
 def creates_at_once(central: Central) -> None:
     types = central.creatable_types
@@ -261,7 +261,7 @@ def deletes_at_once(central: Central) -> None:
     needs=("list-holds-what-was-created",),
     alone=True,
     profiles=LONGER,
-    title="Lists during writes are whole and hold what nobody touches",
+    title="A list during writes is not whole, or lacks what nobody touches",
 )
 def lists_during_writes(central: Central) -> None:
     """Each round one integration comes and the one before the last goes, and lists are read meanwhile."""

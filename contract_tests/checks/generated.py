@@ -24,7 +24,7 @@ _PROFILES = ("default", "deep")
 @check(
     "lifecycle-machine",
     "generated",
-    title="Any order of creates, updates, tests, deletes and reads leaves what a model of the store says",
+    title="Some order of creates, updates, tests, deletes and reads leaves something else than a model of the store",
     needs=("create", "list"),
     profiles=_PROFILES,
 )
@@ -38,7 +38,7 @@ def lifecycle_machine(central: Central) -> None:
 @check(
     "generated-valid",
     "generated",
-    title="Generated integrations that Central takes are taken, and read back as they were sent",
+    title="A generated integration that Central takes is refused, or not read back as it was sent",
     needs=("create",),
     profiles=_PROFILES,
 )
@@ -62,7 +62,7 @@ def generated_valid(central: Central) -> None:
 @check(
     "generated-refused",
     "generated",
-    title="Generated integrations that break one rule are refused by it, and taken without the breach",
+    title="A generated integration that breaks one rule is not refused by it",
     needs=("create",),
     profiles=_PROFILES,
 )
@@ -99,7 +99,7 @@ def generated_refused(central: Central) -> None:
 @check(
     "generated-invalid",
     "generated",
-    title="Bodies that break the schema are answered in Central's shape, without a server error, never stored twice",
+    title="A body that breaks the schema makes the server fail, or is stored twice",
     needs=("create", "list"),
     profiles=_PROFILES,
 )

@@ -340,7 +340,7 @@ def _play(central: Central, requests: int, mark: int) -> None:
     "latency",
     needs=("create",),
     alone=True,
-    title="A request costs the same with many integrations as with few",
+    title="A request takes longer the more integrations there are",
 )
 def cost_growth(central: Central) -> None:
     """A quick run measures only what was slower when more was stored."""

@@ -149,7 +149,7 @@ def read_permission(central: Central) -> None:
 @check(
     "identity-before-lookup",
     "permissions",
-    title="A caller who is not known does not learn what exists, nor what is wrong with a request",
+    title="A caller who is not known learns what exists, or what is wrong with a request",
     needs=ASKED,
 )
 def identity_before_lookup(central: Central) -> None:
@@ -222,7 +222,7 @@ def role_missing(central: Central) -> None:
 @check(
     "token-silent",
     "permissions",
-    title="A refusal shows neither the token nor the password that was refused",
+    title="A refusal shows the token or the password that was refused",
     needs=ASKED,
     writes=False,
 )
@@ -289,7 +289,7 @@ def basic_malformed(central: Central) -> None:
 @check(
     "decoded-before-identity",
     "permissions",
-    title="Body and route are looked at before the caller is",
+    title="The caller is looked at before the route and the body are",
     needs=ASKED,
 )
 def decoded_before_identity(central: Central) -> None:
@@ -308,7 +308,7 @@ def decoded_before_identity(central: Central) -> None:
 @check(
     "www-authenticate",
     "permissions",
-    title="A 401 says in WWW-Authenticate what it says in its message",
+    title="WWW-Authenticate of a 401 does not say what the message says",
     source="pkg/grpc/server_error_handler.go",
     needs=EVERY_WAY,
 )
@@ -324,7 +324,7 @@ def www_authenticate(central: Central) -> None:
 @check(
     "scheme-case",
     "permissions",
-    title="`Bearer` is read in any case, `Basic` only as it stands",
+    title="`Bearer` is not read in any case, or `Basic` is",
     source="pkg/grpc/authn/util.go",
     needs=EVERY_WAY,
     writes=False,

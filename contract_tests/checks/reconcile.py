@@ -318,7 +318,7 @@ def reconcile_message_not_added(central: Central) -> None:
     "rules",
     source="pkg/secrets/reconcile.go",
     needs=_KEEPING,
-    title="What no credential depends on changes without credentials",
+    title="A field that no credential depends on cannot be changed without credentials",
 )
 def reconcile_free_fields(central: Central) -> None:
     for stored, sent in each_stored(central, central.some((*VARIANTS, *UNTAGGED), 0, 6)):
@@ -357,7 +357,7 @@ def reconcile_free_fields(central: Central) -> None:
         "reconcile-message-kept",
         "reconcile-message-not-added",
     ),
-    title="/test/updated keeps every rule of stored credentials",
+    title="/test/updated does not follow a rule of stored credentials",
 )
 def reconcile_on_test(central: Central) -> None:
     for stored, sent in each_stored(central, (VARIANTS[0], *central.some(VARIANTS[2:], 0, 2))):
@@ -399,7 +399,7 @@ def reconcile_on_test(central: Central) -> None:
     "rules",
     source="central/imageintegration/service/service_impl.go",
     needs=("create",),
-    title="updatePassword left out is not the same as false",
+    title="updatePassword left out does not count as false",
 )
 def update_password_default(central: Central) -> None:
     with central.case():
@@ -515,7 +515,7 @@ def _nothing_kept_as_nothing(central: Central) -> None:
     "rules",
     source="central/imageintegration/service/service_impl.go",
     needs=("create", "quay-robot-complete"),
-    title="With updatePassword true all that is sent replaces all that is stored",
+    title="With updatePassword true, or PUT, something of the stored credentials stays",
 )
 def credentials_replaced(central: Central) -> None:
     for rule, (like, changes) in central.some(EMPTY, 1, 3):
@@ -577,7 +577,7 @@ def mask_taken_literally(central: Central) -> None:
     source="pkg/secrets/reconcile.go",
     needs=("create",),
     profiles=LONGER,
-    title="Credentials of one config member do not reach another, nor another host",
+    title="The credential of one config member reaches another one, or another host",
 )
 def config_member_kept(central: Central) -> None:
     with central.case():

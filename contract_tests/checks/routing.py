@@ -42,7 +42,7 @@ def unknown_route(central: Central) -> None:
 @check(
     "test-path-is-an-id",
     "rules",
-    title="GET of /test reads the id `test`",
+    title="GET of /test does not read the id `test`",
     source="grpc-gateway runtime/mux.go",
     needs=("list",),
     writes=False,
@@ -176,7 +176,7 @@ def answer_headers(central: Central) -> None:
 @check(
     "gzip",
     "rules",
-    title="An answer that was asked for in gzip decodes to the plain one; without asking none is compressed",
+    title="An answer in gzip is not the plain one, or one is compressed that was not asked for so",
     source="pkg/grpc/server.go",
     needs=("list",),
     writes=False,
@@ -196,7 +196,7 @@ def gzip(central: Central) -> None:
 @check(
     "path-escapes",
     "rules",
-    title="Escapes in the id of a path are decoded, and a colon is part of the id",
+    title="Escapes in the id of a path are not decoded, or a colon ends the id",
     source="grpc-gateway runtime/mux.go",
     needs=("list",),
     writes=False,
@@ -247,7 +247,7 @@ def texts_in_refusals(central: Central) -> None:
     "unknown-query-ignored",
     "rules",
     writes=False,
-    title="A query key that Central does not know is ignored, in the wrong case too",
+    title="A query key that Central does not know changes the list",
     source="grpc-gateway runtime/query.go",
     needs=("list", "list-by-name"),
 )

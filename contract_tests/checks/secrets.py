@@ -67,7 +67,7 @@ def by_name(central: Central, body: Body) -> Body | None:
     "masks-everywhere",
     "secrets",
     needs=("create",),
-    title="The mask stands for each credential in every read: set, empty, changed or never set",
+    title="A read shows something else than the mask for a credential that is set, empty, changed or never set",
 )
 def masks_everywhere(central: Central) -> None:
     variants = every_type(central)
@@ -106,7 +106,7 @@ def _masked_after_writes(central: Central, like: str, changes: Mapping[str, Any]
     masked_in(central, central.listed().get(id), sent)
 
 
-@check("masks-empty", "secrets", needs=("create",), title="Credentials that are empty read as the mask, too")
+@check("masks-empty", "secrets", needs=("create",), title="A credential that is empty does not read as the mask")
 def masks_empty(central: Central) -> None:
     for like, changes in central.some(WITHOUT, 1):
         with central.case():
@@ -127,7 +127,7 @@ def masks_empty(central: Central) -> None:
     "mask-tells-nothing",
     "secrets",
     needs=("create",),
-    title="The mask is the same whatever the credential: short, long, of asterisks, of other letters",
+    title="The mask tells something of the credential, such as its length",
 )
 def mask_tells_nothing(central: Central) -> None:
     secrets = ("x", "6chars", "*", MASK, MASK * 2, " ", "\u00e9\u65e5\U0001f680", central.secret() * 100)
@@ -143,7 +143,7 @@ def mask_tells_nothing(central: Central) -> None:
     "others-not-masked",
     "secrets",
     needs=("read-after-create",),
-    title="What is no credential is shown as it is, also beside a credential",
+    title="The mask hides what is no credential",
 )
 def others_not_masked(central: Central) -> None:
     for like, changes in central.some([VARIANTS[1], VARIANTS[2], ROBOTIC, AUTHORIZED], 1):
@@ -166,7 +166,7 @@ def others_not_masked(central: Central) -> None:
     "masking-stores-nothing",
     "secrets",
     needs=("create", "credentials-replaced"),
-    title="Reading masks the answer, not what is stored: a stored credential still builds its client",
+    title="Reading replaces the stored credential with the mask",
 )
 def masking_stores_nothing(central: Central) -> None:
     # The mask is no service account, so that one is the first to tell; the others tell an empty credential.
@@ -262,7 +262,7 @@ REFUSED: dict[str, Refused] = {
 }
 
 
-@check("refusals-silent", "secrets", needs=("create",), title="Refusals of every kind show no credential that was sent")
+@check("refusals-silent", "secrets", needs=("create",), title="A refusal shows a credential that was sent")
 def refusals_silent(central: Central) -> None:
     variants = every_type(central)[: len(PLAIN) + 2]
     for like, changes in central.some(variants, 1, 2):
@@ -292,7 +292,7 @@ def _wrong(place: Iterable[str], value: Any) -> Body:
 @check(
     "credential-in-error",
     "secrets",
-    title="A credential of the wrong JSON type is not shown in the refusal",
+    title="The refusal of a credential of the wrong JSON type shows it",
     source="protobuf-go encoding/protojson/decode.go",
 )
 def credential_in_error(central: Central) -> None:

@@ -105,7 +105,7 @@ for _rule in NOT_CREATED:
     source="central/imageintegration/service/service_impl.go",
     needs=("create", "update-not-rolled-back"),
     profiles=LONGER,
-    title="The rules of each type hold for updates, too",
+    title="An update does not follow a rule of its type that a create follows",
 )
 def build_rules_on_update(central: Central) -> None:
     kept = {rule: (like, {"categories": ["SCANNER"], **changes}) for rule, (like, changes) in NOT_CREATED.items()}
@@ -157,7 +157,7 @@ def category_implemented(central: Central) -> None:
     "rules",
     needs=("registry-type-known", "scanner-type-known", "quay-endpoint-required", "test-ignores-skip"),
     source="central/imageintegration/service/service_impl.go",
-    title="A test tells the first category that fails, in the order they were sent",
+    title="A test does not tell the first category that fails, in the order they were sent",
 )
 def first_category_tested(central: Central) -> None:
     for order in (BOTH[::-1],) if central.quick else (BOTH, BOTH[::-1]):
@@ -183,7 +183,7 @@ def first_category_tested(central: Central) -> None:
     "rules",
     source="pkg/images/integration/set_impl.go",
     needs=("create", "registry-type-known", "scanner-type-known", "quay-endpoint-required"),
-    title="With the test skipped every category that fails is told",
+    title="With the test skipped not every category that fails is told",
 )
 def all_categories_activated(central: Central) -> None:
     if not central.quick:
@@ -216,7 +216,7 @@ def all_categories_activated(central: Central) -> None:
         "ecr-region-required",
         "test-ignores-skip",
     ),
-    title="Fields that a client lacks are told in one list, in Central's order",
+    title="Fields that a client lacks are not told in one list, in Central's order",
 )
 def missing_fields_listed(central: Central) -> None:
     lists: list[tuple[str, Body, str, list[str]]] = [
@@ -252,7 +252,7 @@ def missing_fields_listed(central: Central) -> None:
     source="pkg/registries/docker/docker.go",
     needs=("create",),
     profiles=LONGER,
-    title="A config member without a field is a member, and docker's needs no more",
+    title="A config member without a field does not count, or docker's needs one",
 )
 def empty_config(central: Central) -> None:
     for type in central.some(DOCKER_TYPES, 1, 3):
@@ -272,7 +272,7 @@ _TELLING = ("artifactregistry by workload identity", "azure by workload identity
     "rules",
     source="pkg/registries, pkg/scanners",
     needs=("create",),
-    title="Combinations that look wrong and are taken by Central",
+    title="A combination is refused that looks wrong and that Central takes",
 )
 def odd_combinations(central: Central) -> None:
     if central.quick:
@@ -422,7 +422,7 @@ def test_text(central: Central) -> None:
     "rules",
     source="pkg/scanners/scannerv4/scannerv4.go",
     profiles=LONGER,
-    title="A test of type scannerv4 passes without contacting anything",
+    title="A test of type scannerv4 is refused, which contacts nothing",
 )
 def test_passes(central: Central) -> None:
     with central.case():

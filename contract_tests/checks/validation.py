@@ -299,7 +299,7 @@ def endpoint_parses(central: Central) -> None:
     "rules",
     source="pkg/endpoints/validate.go",
     needs=("create",),
-    title="Endpoints that only look forbidden are taken and kept as sent",
+    title="An endpoint that only looks forbidden is refused or changed",
 )
 def endpoint_as_sent(central: Central) -> None:
     with central.case():
@@ -352,7 +352,7 @@ def name_required(central: Central) -> None:
     "rules",
     source="pkg/errorhelpers/format.go",
     needs=("create", "endpoint-not-local"),
-    title="The problems of common validation are told in one list, in Central's order",
+    title="The problems of common validation are not told in one list, in Central's order",
 )
 def problems_listed(central: Central) -> None:
     local, category = central.text("endpoint-not-local"), central.text("category-required")
@@ -500,7 +500,7 @@ def integration_required(central: Central) -> None:
     "rules",
     source="central/imageintegration/service/service_impl.go",
     needs=("create", "scanner-type-known", "create-rolled-back"),
-    title="Without skipTestIntegration an integration is tested first; one that fails is refused and not stored",
+    title="An integration that fails its test is stored, or is not tested first",
 )
 def tested_before_stored(central: Central) -> None:
     with central.case():

@@ -65,7 +65,7 @@ def _with_sub_messages(central: Central) -> list[Body]:
 @check(
     "answer-complete",
     "schema",
-    title="Every read shows every field of the message: null for an unset message, no config but the one that is set",
+    title="A read leaves a field out, or shows a config member that is not set",
     source="pkg/grpc/server.go",
     needs=("read-after-create", "zero-values-emitted"),
 )
@@ -114,7 +114,7 @@ def _is_complete(
 @check(
     "list-item-equals-read",
     "schema",
-    title="The list shows of an integration what a read of it shows",
+    title="The list shows something else of an integration than a read of it",
     source="central/imageintegration/service/service_impl.go",
     needs=("read-after-create",),
 )
@@ -166,7 +166,7 @@ _ODD = {
 @check(
     "unicode-kept",
     "rules",
-    title="Text is kept as it was sent: no character is lost, replaced, normalised or trimmed",
+    title="Text is not kept as it was sent: a character is lost, replaced, normalised or trimmed",
     source="protobuf-go encoding/protojson",
     needs=("read-after-create",),
 )
@@ -193,7 +193,7 @@ _LONGEST_NAME = 1000
 @check(
     "long-values-kept",
     "rules",
-    title="Long strings are stored whole, and the least and the greatest int32",
+    title="A long text is cut or refused, or the least or the greatest int32 is",
     source="proto/storage/image_integration.proto",
     needs=("read-after-create",),
 )
@@ -309,7 +309,7 @@ _ENDPOINTS = (
 @check(
     "values-kept-exactly",
     "rules",
-    title="Endpoints, ids of clusters, the source and flags are stored as they were sent",
+    title="An endpoint, the id of a cluster, the source or a flag is not stored as it was sent",
     source="pkg/endpoints/validate.go",
     needs=("read-after-create",),
 )

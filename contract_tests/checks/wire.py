@@ -454,7 +454,7 @@ _QUERY = "?name=other&name=another&type=quay&categories=REGISTRY&docker.username
 @check(
     "query-on-write-ignored",
     "rules",
-    title="Query parameters of create, update, delete and test mean nothing",
+    title="Query parameters change a create, an update, a delete or a test",
     source="grpc-gateway generated handlers",
     needs=("create", *_READ),
 )
@@ -487,7 +487,7 @@ def query_on_write_ignored(central: Central) -> None:
 @check(
     "body-on-read-ignored",
     "rules",
-    title="The body of a GET or DELETE is read and dropped",
+    title="The body of a GET or DELETE is not ignored",
     source="grpc-gateway generated handlers",
     needs=("create", "list-by-name"),
 )

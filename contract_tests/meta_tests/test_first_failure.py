@@ -20,6 +20,10 @@ FIRST = {
     "code-is-status": "error-shape",
     "error-code-text": "error-shape",
     "error-shape": "error-shape",
+    "errors-one-key": "error-shape",
+    "errors-code-http": "error-shape",
+    "errors-code-unknown": "error-shape",
+    "errors-without-text": "error-shape",
     "update-replaces": "update-replaces",
     "test-always-passes": "test",
 }

@@ -18,13 +18,13 @@ from mock_server.contract import validator as validators
 from mock_server.contract.tables import MASK, Contract, Message, Operation
 
 OBSERVED = {
-    "answer-schema": "Every answer keeps the schema of the contract: status, media type, body, no other field",
-    "answer-media-type": "Every answer is JSON in Central's shape, never HTML or plain text",
-    "every-request-answered": "Every request gets an answer; the connection is not dropped",
-    "no-server-error": "No request makes the server fail where no rule of Central says so",
-    "credentials-masked": "Credentials read as six asterisks, empty ones too",
-    "credential-leak": "A credential that was sent is in no other answer, header or error",
-    "create-answer-in-clear": "The answer to a create shows each credential as six asterisks",
+    "answer-schema": "An answer breaks the schema of the contract: its status, a field or a value",
+    "answer-media-type": "An answer is not JSON in Central's shape, but HTML or plain text",
+    "every-request-answered": "A request gets no answer: the connection is dropped",
+    "no-server-error": "A request makes the server fail where no rule of Central says so",
+    "credentials-masked": "A read shows a credential as something else than six asterisks",
+    "credential-leak": "A credential that was sent is in another answer, a header or an error",
+    "create-answer-in-clear": "The answer to a create shows a credential in clear",
 }
 """The checks that observers report: id and title."""
 

@@ -393,7 +393,7 @@ class Run:
 
     def _untouched(self, before: dict[str, Any] | None) -> Result:
         """Compare what the run does not own with what it was before."""
-        result = Result(UNTOUCHED, "What the run did not create is as it was before", "observed", "", PASSED)
+        result = Result(UNTOUCHED, "What the run did not create is not as it was before", "observed", "", PASSED)
         after = self._snapshot("clean-up")
         if before is None or after is None:
             result.outcome, result.reason = SKIPPED, "the target did not give its list"

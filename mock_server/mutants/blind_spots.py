@@ -109,6 +109,26 @@ def unchanged_over_time(app: MockCentral) -> None:
 _OLD = 0.5
 
 
+def _errors(app: MockCentral, change: Callable[[Json], Json]) -> None:
+    errors(app, change)
+
+
+_HTTP_STATUS = {3: 400, 5: 404, 6: 409, 7: 403, 8: 429, 12: 501, 13: 500, 16: 401}
+
+_blind("errors-one-key", "Errors have no key but `message`", "error-shape", kind="schema")(
+    partial(_errors, change=lambda body: {"message": body["message"]})
+)
+_blind("errors-code-http", "The code of every error is the HTTP status", "error-shape", kind="status")(
+    partial(_errors, change=lambda body: body | {"code": _HTTP_STATUS.get(body["code"], body["code"])})
+)
+_blind("errors-code-unknown", "The code of every error is 2", "error-shape", kind="status")(
+    partial(_errors, change=lambda body: body | {"code": 2})
+)
+_blind("errors-without-text", "The message of every error is empty", "error-shape", kind="schema")(
+    partial(_errors, change=lambda body: body | {"message": "", "error": ""})
+)
+
+
 # -- texts ----------------------------------------------------------------------------------------------
 
 

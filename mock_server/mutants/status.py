@@ -90,6 +90,7 @@ def _refuses_with(rule: str, changes: dict[str, Any], app: MockCentral) -> None:
 
 
 for _name, _rule, _summary, _changes in (
+    ("get-missing-500", "get-missing", "GET of a missing id answers 500", {"status": 500, "code": 13}),
     ("get-missing-400", "get-missing", "GET of a missing id answers 400", {"status": 400, "code": 3}),
     ("get-missing-204", "get-missing", "GET of a missing id answers 204", {"status": 204, "body": b""}),
     ("get-missing-null", "get-missing", "GET of a missing id answers null", {"status": 200, "body": b"null"}),
