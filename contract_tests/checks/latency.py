@@ -117,7 +117,9 @@ def _alike_in_kind(one: Exchange, other: Exchange) -> bool:
 
 
 def _measured(central: Central) -> list[Exchange]:
-    return [each for each in central.transport.exchanges if len(each.body) < _LONG_BODY]
+    exchanges = central.transport.exchanges
+    # A test of a registry that does not exist waits for the network.
+    return [each for each in exchanges if len(each.body) < _LONG_BODY and each.check != "registry-reachable"]
 
 
 def _kind(exchange: Exchange) -> str:

@@ -379,6 +379,7 @@ def unchanged_over_time(central: Central) -> None:
         time.sleep(1)
     assert central.shared.oldest is not None  # just created
     id, sent, created = central.shared.oldest
+    central.shared.oldest = None  # it is deleted below
     age = f"an integration {time.monotonic() - created:.0f} s old, never touched since"
     see_stored(central, id, sent, age)
     central.same(filtered(central, f"?name={sent['name']}"), [id], f"{age}, in the list by its name")

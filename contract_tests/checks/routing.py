@@ -210,9 +210,10 @@ def path_escapes(central: Central) -> None:
             central.refused_by(central.get(path), "get-missing", f"GET of the id {path}", id=id)
 
 
-_ODD = "<a>&'\"\x01\u00e9"
-_ODD_QUOTED = "<a>&'\\\"\\x01\u00e9"
+_ODD = "<a>&'\"\u00e9"
+_ODD_QUOTED = "<a>&'\\\"\u00e9"
 """The same as Go quotes it."""
+_CONTROL, _CONTROL_QUOTED = "\x01", "\\x01"
 
 
 @check(
@@ -223,22 +224,26 @@ _ODD_QUOTED = "<a>&'\\\"\\x01\u00e9"
     needs=("create", "update-missing", "registry-type-known"),
 )
 def texts_in_refusals(central: Central) -> None:
-    id = central.unknown_id() + _ODD
+    odd, quoted = _ODD, _ODD_QUOTED
+    if is_loopback(central.transport.base):  # proxies have their own answer to a control character in a path
+        odd, quoted = odd + _CONTROL, quoted + _CONTROL_QUOTED
+    unknown = central.unknown_id()
+    id = unknown + odd
     central.transport.invented.add(id)
     path = quote(id, safe="")
     with central.case():
         central.refused_by(central.get(path), "get-missing", "GET of an id with signs and a control character", id=id)
     with central.case():
-        quoted = f'"{id.removesuffix(_ODD)}{_ODD_QUOTED}"'
-        central.refused_by(central.put(path, central.integration()), "update-missing", "PUT of such an id", id=quoted)
+        shown = f'"{unknown}{quoted}"'
+        central.refused_by(central.put(path, central.integration()), "update-missing", "PUT of such an id", id=shown)
     with central.case():
-        text = central.text("registry-type-known", type=_ODD)
-        central.refused(central.test(central.integration(type=_ODD)), "a test of a type with signs", text=text)
+        text = central.text("registry-type-known", type=odd)
+        central.refused(central.test(central.integration(type=odd)), "a test of a type with signs", text=text)
     if central.quick:
         return
     with central.case():
-        _, sent = central.created(name=central.name(_ODD))
-        text = central.text("name-unique", name=f'"{sent["name"].removesuffix(_ODD)}{_ODD_QUOTED}"')
+        _, sent = central.created(name=central.name(odd))
+        text = central.text("name-unique", name=f'"{sent["name"].removesuffix(odd)}{quoted}"')
         reply = central.create(central.integration(name=sent["name"]))
         central.refused(reply, "a create under a name with signs that is taken", text=text)
 

@@ -137,9 +137,8 @@ def read_without_gzip(central: Central) -> None:
     id, sent = central.standing("ecr")
     packed = central.get(id)
     central.taken(packed, "GET in gzip", need="read-after-create")
-    for encoding in central.some(("identity", None), 1):
-        plain = central.get(id, headers={"Accept-Encoding": encoding})
-        central.same(plain.json, packed.json, f"GET with Accept-Encoding {encoding} is GET with gzip", masks=True)
+    plain = central.get(id, headers={"Accept-Encoding": "identity"})
+    central.same(plain.json, packed.json, "GET without gzip", masks=True)
     by_name = f"?name={sent['name']}"
     plain = central.list(by_name, headers={"Accept-Encoding": "identity"})
     central.same(plain.json, {"integrations": [packed.json]}, "the list by name without gzip", masks=True)
@@ -265,6 +264,9 @@ def long_credentials_kept(central: Central) -> None:
             central.taken(central.create(body), f"a create of type {like} with a {name} of 5,000 characters")
 
 
+_OF_THE_CLIENT = ("endpoint", "Endpoint", "region", "registryId")
+
+
 @check(
     "texts-kept",
     "rules",
@@ -274,7 +276,7 @@ def long_credentials_kept(central: Central) -> None:
     profiles=LONGER,
 )
 def texts_kept(central: Central) -> None:
-    """Every text of every type that is no credential and no endpoint."""
+    """Every text of every type that is no credential, no endpoint and nothing that a client is made with."""
     text = " <b>&amp;'\"\t\x01 "
     for type in central.some(central.creatable_types, 0):
         with central.case():
@@ -283,7 +285,7 @@ def texts_kept(central: Central) -> None:
             config = {
                 field.name: text
                 for field in central.contract.message(_schema_of(central, member)).fields
-                if field.kind == "string" and field.scrub != "always" and not field.name.lower().endswith("endpoint")
+                if field.kind == "string" and field.scrub != "always" and not field.name.endswith(_OF_THE_CLIENT)
             }
             body |= {member: body[member] | config, "clusterId": text, "source": dict.fromkeys(SOURCE, text)}
             if type == "quay":

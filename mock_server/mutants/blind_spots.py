@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import threading
-import time
 import unicodedata
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -88,25 +87,26 @@ def list_first_30(app: MockCentral) -> None:
     answers(app, (LIST,), lambda answer: {"integrations": answer["integrations"][:30]})
 
 
-@_blind("unchanged-over-time", "An integration older than half a second loses its source in reads")
+@_blind("unchanged-over-time", "An integration loses its source in reads after 250 other writes")
 def unchanged_over_time(app: MockCentral) -> None:
     """Keep part of it in a cache that forgets."""
-    born: dict[str, float] = {}
+    born: dict[str, int] = {}
+    store = app.central.store
 
-    def create(original: Callable[..., Any], sent: Integration) -> Any:
-        made = original(sent)
-        born[made[0]["id"]] = time.monotonic()
+    def put(original: Callable[..., Any], integration: Integration) -> Any:
+        made = original(integration)
+        born[integration["id"]] = store.changes
         return made
 
     def aged(each: Json) -> Json:
-        old = time.monotonic() - born.get(each["id"], time.monotonic()) > _OLD
+        old = store.changes - born.get(each["id"], store.changes) > _OLD
         return each | {"source": None} if old else each
 
-    around(app.central.service, "create", create)
+    around(store, "put", put)
     shown(app, aged, (GET,))
 
 
-_OLD = 0.5
+_OLD = 250
 
 
 def _errors(app: MockCentral, change: Callable[[Json], Json]) -> None:
