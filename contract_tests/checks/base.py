@@ -290,7 +290,10 @@ def _bystanders(central: Central) -> dict[str, Body]:
     if central.shared.oldest is not None:
         id, sent, _ = central.shared.oldest
         standing[id] = sent
-    return standing if central.keeps else standing | dict(central.created(type) for type in ("docker", "quay"))
+    if central.keeps:
+        return standing
+    new = (with_every_field(central, type, number) for number, type in enumerate(("docker", "quay")))
+    return standing | dict(map(central.created_from, new))
 
 
 def _see_others(central: Central, found: Mapping[str, Any], others: Mapping[str, Body], what: str) -> None:

@@ -87,7 +87,7 @@ def list_first_30(app: MockCentral) -> None:
     answers(app, (LIST,), lambda answer: {"integrations": answer["integrations"][:30]})
 
 
-@_blind("unchanged-over-time", "An integration loses its source in reads after 250 other writes")
+@_blind("unchanged-over-time", "An integration loses its source in reads after 80 other writes")
 def unchanged_over_time(app: MockCentral) -> None:
     """Keep part of it in a cache that forgets."""
     born: dict[str, int] = {}
@@ -106,7 +106,7 @@ def unchanged_over_time(app: MockCentral) -> None:
     shown(app, aged, (GET,))
 
 
-_OLD = 250
+_OLD = 80
 
 
 def _errors(app: MockCentral, change: Callable[[Json], Json]) -> None:
