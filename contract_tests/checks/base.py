@@ -13,9 +13,10 @@ from typing import Any
 
 from contract_tests.checks.registry import check
 from contract_tests.checks.validation import fresh
-from contract_tests.engine.central import Central, shown
+from contract_tests.engine.central import Central, created_id, shown
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
 from contract_tests.engine.integrations import NEEDED, Body, hidden, read_answer
+from contract_tests.engine.ownership import ITS_OWN, NOT_ITS_OWN
 from contract_tests.engine.transport import Exchange, Reply
 from contract_tests.oracle.steps import deleted, filtered, updated
 from contract_tests.oracle.variants import FRESH, SOURCE
@@ -120,7 +121,37 @@ def with_every_field(central: Central, type: str, number: int) -> Body:
     )
 
 
-@check("read-after-create", "base", title="A create did not store what was sent", needs=("create", "list"))
+@check(
+    ITS_OWN,
+    "base",
+    title="The answer to a create has the id of the new integration, not one that was there or was given before",
+    source="central/imageintegration/datastore/datastore_impl.go",
+    needs=("create",),
+)
+def create_answers_its_own(central: Central) -> None:
+    """Nothing is written before it holds: an id is all that says what a run may change and delete."""
+    there = {str(item.get("id")): item for item in central.list().object.get("integrations") or []}
+    with central.case():
+        made: dict[str, str] = {}
+        for _ in range(2):
+            body = central.integration()
+            id = created_id(central.create(body))
+            name = there[id].get("name") if id in there else made.get(id)
+            central.true(
+                name is None,
+                NOT_ITS_OWN,
+                expected={"name": body["name"]},
+                got={"id": id, "name": name},
+            )
+            made[id] = body["name"]
+        found = central.list().object.get("integrations") or []
+        names = {str(item.get("id")): item.get("name") for item in found if str(item.get("id")) in made}
+        if names != made:  # else there may be a fault of the list
+            names = {id: central.get(id).object.get("name") for id in made}
+        central.same(names, made, "the names under the ids that creates were answered with")
+
+
+@check("read-after-create", "base", title="A create did not store what was sent", needs=("create", "list", ITS_OWN))
 def read_after_create(central: Central) -> None:
     """One list shows all of them. What is not there as it was sent is read by its id: is it the create or the list?"""
     with central.case():

@@ -82,7 +82,7 @@ def list_order(central: Central) -> None:
         lasting = len(filtered(central, "")) if central.options.workers == 1 else 0
         for _ in range(max(0, 5 - lasting)):
             central.created()
-        lists = [filtered(central, "") for _ in range(3)]
+        lists = [filtered(central, "") for _ in range(2 if central.quick else 3)]
         # What others create or delete meanwhile is no matter here.
         common = set(lists[0]).intersection(*lists)
         orders = [[id for id in ids if id in common] for ids in lists]
@@ -98,7 +98,7 @@ def list_order(central: Central) -> None:
 )
 def many_kept(central: Central) -> None:
     # More than a page of 20: beside what `create` has kept a few are enough.
-    number = {"quick": 8 if central.keeps else 22, "default": 120, "deep": 300}[central.options.profile]
+    number = {"quick": 5 if central.keeps else 22, "default": 120, "deep": 300}[central.options.profile]
     number = min(number, central.options.max_live - 5)
     types = central.creatable_types
     with central.case():
@@ -148,7 +148,7 @@ def _see_all(central: Central, ids: Sequence[str], sent: Mapping[str, Body]) -> 
 )
 def update_read_back(central: Central) -> None:
     """All types at once, so that one list shows what an update did to each and to all others."""
-    types = central.creatable_types
+    types = central.some(central.creatable_types, 7)
     with central.case():
         ids: dict[str, str] = {}
         sent: dict[str, Body] = {}

@@ -193,7 +193,7 @@ def write_permission(central: Central) -> None:
         nothing_done(central, {"role": "read-only"}, "write-permission")
     if given.no_access is not None and not roleless(central):
         with central.case():
-            calls = central.some(writes(central, central.unknown_id()), 2, 6)
+            calls = central.some(writes(central, central.unknown_id()), 1, 6)
             refused_all(central, calls, {"role": "no-access"}, "write-permission")
     if given.read_only is not None and not central.quick:
         with central.case():  # whether there is something to write does not change the answer
@@ -211,7 +211,7 @@ def role_missing(central: Central) -> None:
         raise Skip("give a token without a role to check this")
     if central.quick:
         with central.case():
-            refused_all(central, central.some(writes(central, central.unknown_id()), 4), caller, "role-missing")
+            refused_all(central, central.some(writes(central, central.unknown_id()), 2), caller, "role-missing")
     else:
         nothing_done(central, caller, "role-missing")
 

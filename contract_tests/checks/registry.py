@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
+from contract_tests.engine.ownership import ITS_OWN
 from mock_server.contract import tables as contracts
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ STRUCTURE = ("list", "error-shape", "get-missing")
 FOUNDATION = (
     *STRUCTURE,
     "create",
+    ITS_OWN,
     "read-after-create",
     "list-by-name",
     "update",
@@ -69,9 +71,9 @@ class Check:
     worth: int = 0
 
     @property
-    def rule(self) -> contracts.Rule | None:
-        """The rule of the contract with this id, if the check is one of a rule."""
-        return contracts.load().rules.get(self.id)
+    def is_of_rule(self) -> bool:
+        """Whether the check is one of a rule, in whatever releases."""
+        return self.id in contracts.load().history
 
 
 _CHECKS: dict[str, Check] = {}
@@ -100,7 +102,7 @@ def check(
     """
 
     def register(function: Callable[[Central], None]) -> Callable[[Central], None]:
-        rule = contracts.load().rules.get(id)
+        rule = contracts.load().history.get(id)
         what = title or (rule.title if rule else "")
         if id in _CHECKS or not what or group not in GROUPS:
             raise ValueError(f"check {id!r} is registered twice, has no title or no known group")
@@ -146,7 +148,8 @@ def _place(each: Check) -> tuple[int, int, int, str]:
 def _with_base_needs(each: Check) -> Check:
     """Let a check wait for what all of them stand on, so that one fault is told once."""
     if each.group == "base":
-        return each
+        writes = each.writes and each.id not in ("create", ITS_OWN)
+        return replace(each, needs=tuple(dict.fromkeys((*each.needs, ITS_OWN)))) if writes else each
     needs: tuple[str, ...] = FOUNDATION if each.writes else STRUCTURE
     if each.group == "schema":
         needs = tuple(need for need in needs if need not in ("zero-values-emitted", "answer-complete"))

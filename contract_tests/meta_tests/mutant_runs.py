@@ -17,10 +17,10 @@ from contract_tests.oracle.observers import OBSERVED, UNTOUCHED
 from contract_tests.runner.run import Report, Run
 from mock_server import mutants
 from mock_server.central.auth import Credentials as Known
+from mock_server.gateway.instance import Instance
 from mock_server.mutants import Mutant, tools
 from mock_server.serving.server import running
 from mock_server.settings import Settings
-from mock_server.web.app import MockCentral
 
 ALWAYS_THERE = (*OBSERVED, UNTOUCHED)
 """Checks that every run reports, whichever were chosen."""
@@ -67,7 +67,7 @@ _CHANGE = "a-change-of-a-test"
 
 
 @contextmanager
-def _changed(settings: Settings, change: Callable[[MockCentral], None] | None) -> Iterator[Settings]:
+def _changed(settings: Settings, change: Callable[[Instance], None] | None) -> Iterator[Settings]:
     """Let a change be made to the mock as if it were a mutant, with the settings that come with one."""
     if change is None:
         yield settings
@@ -83,7 +83,7 @@ ROLES = ("admin", "read_only", "no_access", "no_role")
 
 def report_on(
     settings: Settings,
-    change: Callable[[MockCentral], None] | None = None,
+    change: Callable[[Instance], None] | None = None,
     *,
     roles: Sequence[str] = ROLES,
     **options: Any,

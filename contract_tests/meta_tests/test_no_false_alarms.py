@@ -15,9 +15,11 @@ from contract_tests.oracle.variants import WIDELY
 from contract_tests.runner.run import Report
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal
-from mock_server.mutants.tools import CREATE, GET, LIST, around, environs, handled, readings, refused
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.instance import Instance
+from mock_server.gateway.messages import Request, Response
+from mock_server.mutants.tools import CREATE, GET, LIST, around, handled, readings, refused, requests
 from mock_server.settings import Settings
-from mock_server.web.app import MockCentral
 
 DUPLICATE = (
     "found non-retryable error: closing batch: ERROR: duplicate key value violates unique constraint "
@@ -25,7 +27,7 @@ DUPLICATE = (
 )
 
 
-def run(change: Callable[[MockCentral], None], *only: str, profile: str = "default", **options: Any) -> Report:
+def run(change: Callable[[Instance], None], *only: str, profile: str = "default", **options: Any) -> Report:
     return report_on(Settings(), change, profile=profile, only=only, **options)
 
 
@@ -54,7 +56,7 @@ class Meeting:
             self.inside[what] -= 1
 
 
-def races_lost_to_the_database(app: MockCentral) -> None:
+def races_lost_to_the_database(mock: Instance) -> None:
     """Who loses a race of names gets the database's words: a create 400, a rename 409."""
     meeting = Meeting()
 
@@ -75,11 +77,11 @@ def races_lost_to_the_database(app: MockCentral) -> None:
         answer = refused(409, DUPLICATE, 6)
         return in_words(sent["name"], answer, lambda: original(sent, update_password=update_password))
 
-    around(app.central.service, "create", create)
-    around(app.central.service, "update", update)
+    around(mock.central.service, "create", create)
+    around(mock.central.service, "update", update)
 
 
-def early_deletes(app: MockCentral) -> None:
+def early_deletes(mock: Instance) -> None:
     """Answer a DELETE straight after the create 404, delete all the same, and answer the next one 200."""
     born: dict[str, float] = {}
     early: set[str] = set()
@@ -100,11 +102,11 @@ def early_deletes(app: MockCentral) -> None:
                 404, f'Error removing health for integration {id}: unable to find integration health for "{id}"', 5
             )
 
-    around(app.central.service, "create", create)
-    around(app.central.service, "delete", delete)
+    around(mock.central.service, "create", create)
+    around(mock.central.service, "delete", delete)
 
 
-def deletes_that_both_succeed(app: MockCentral) -> None:
+def deletes_that_both_succeed(mock: Instance) -> None:
     """Look, and delete a moment later."""
     meeting = Meeting()
 
@@ -119,26 +121,26 @@ def deletes_that_both_succeed(app: MockCentral) -> None:
         finally:
             meeting.leave(id)
 
-    around(app.central.service, "delete", delete)
+    around(mock.central.service, "delete", delete)
 
 
-def narrow_endpoints(app: MockCentral) -> None:
+def narrow_endpoints(mock: Instance) -> None:
     """Compare the host of an endpoint with two names and two addresses, as releases before 5.0 do."""
 
     def endpoint(original: Callable[..., Any], sent: Mapping[str, Any]) -> Any:
         configs = [each for each in sent.values() if isinstance(each, dict)]
         return None if any(text in WIDELY for each in configs for text in each.values()) else original(sent)
 
-    around(app.central.validation, "endpoint", endpoint)
+    around(mock.central.validation, "endpoint", endpoint)
 
 
-def unknown_extensions(app: MockCentral) -> None:
+def unknown_extensions(mock: Instance) -> None:
     """Take a field name in brackets for a field that is not known."""
 
     class Reading(protojson.Reading):
         def extension_name(self, *_: Any) -> None: ...
 
-    readings(app, Reading)
+    readings(mock, Reading)
 
 
 def test_a_race_of_names_may_be_lost_to_the_database() -> None:
@@ -169,14 +171,13 @@ def test_the_notation_of_extensions_may_be_unknown() -> None:
 # -- time ------------------------------------------------------------------------------------------------
 
 
-def slow(operation: str, seconds: Callable[[Any, Any], float]) -> Callable[[MockCentral], None]:
-    def change(app: MockCentral) -> None:
-        def waiting(handler: Any, central: Any, call: Any) -> bytes:
-            time.sleep(seconds(central, call))
-            answer: bytes = handler(central, call)
-            return answer
+def slow(operation: str, seconds: Callable[[Exchange], float]) -> Callable[[Instance], None]:
+    def change(mock: Instance) -> None:
+        def waiting(proceed: Proceed, exchange: Exchange) -> Response:
+            time.sleep(seconds(exchange))
+            return proceed(exchange)
 
-        handled(app, (operation,), waiting)
+        handled(mock, (operation,), waiting)
 
     return change
 
@@ -184,16 +185,17 @@ def slow(operation: str, seconds: Callable[[Any, Any], float]) -> Callable[[Mock
 def test_creates_of_type_ecr_may_wait_for_aws() -> None:
     checks = ("create", "update-read-back", "response-time")
     with patch.object(latency, "SLOW", 0.5):
-        change = slow(CREATE, lambda _central, call: 1.5 if b'"type": "ecr"' in call.body else 0)
+        change = slow(CREATE, lambda exchange: 1.5 if b'"type": "ecr"' in exchange.body else 0)
         report = run(change, *checks, profile="quick", max_response_time=1.0)
     assert not [each for each in report.failures if each.check == "response-time"], report.failures
     assert "AWS" in next(each.reason for each in report.results if each.check == "response-time")
 
 
 @pytest.mark.parametrize(
-    ("operation", "seconds"), [(GET, lambda *_: 0.4), (LIST, lambda central, _: 0.02 * len(central.store))]
+    ("operation", "seconds"),
+    [(GET, lambda _: 0.4), (LIST, lambda exchange: 0.02 * len(exchange.sandbox.central.store))],
 )
-def test_what_is_slow_is_found_whatever_the_budget(operation: str, seconds: Callable[[Any, Any], float]) -> None:
+def test_what_is_slow_is_found_whatever_the_budget(operation: str, seconds: Callable[[Exchange], float]) -> None:
     with patch.object(latency, "SLOW", 0.15):
         report = run(slow(operation, seconds), time_budget=5.0)
     assert [each.check for each in report.failures] == ["response-time"], report.failures
@@ -202,8 +204,12 @@ def test_what_is_slow_is_found_whatever_the_budget(operation: str, seconds: Call
 def test_a_machine_that_is_busy_for_a_while_is_no_fault() -> None:
     """All that is asked in one second of three takes long."""
 
-    def change(app: MockCentral) -> None:
-        environs(app, lambda _environ: time.sleep(0.2 if time.monotonic() % 3 < 1 else 0))
+    def change(mock: Instance) -> None:
+        def stalled(request: Request) -> Request:
+            time.sleep(0.2 if time.monotonic() % 3 < 1 else 0)
+            return request
+
+        requests(mock, stalled)
 
     with patch.object(latency, "SLOW", 0.1):
         report = run(change, profile="quick", max_response_time=0.15)

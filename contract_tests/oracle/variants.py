@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from mock_server.contract import tables as contracts
+
 FRESH = "{fresh}"
 """Stands for a new credential in a table of integrations."""
 
@@ -79,7 +81,7 @@ NODE = ["NODE_SCANNER"]
 ROBOT = {"username": "org+robot", "password": FRESH}
 DATA = {"username": "AWS", "password": FRESH, "expiresAt": "2030-01-02T03:04:05Z"}
 KEYLESS = {"accessKeyId": "", "secretAccessKey": ""}
-DOCKER_TYPES = ("docker", "artifactory", "nexus", "rhel", "ghcr")
+DOCKER_TYPES = contracts.load().types_of("docker")
 
 # Each rule with types and the changes that break it; the rest is an integration that Central takes.
 Change = tuple[str, Mapping[str, Any]]

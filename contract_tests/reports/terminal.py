@@ -86,15 +86,15 @@ def summary(report: Report, options: Options, console: Console | None = None) ->
         if result.outcome == PASSED and result.reason:
             console.print(Text(f"NOTE   {result.check}: {printable(result.reason)}", "dim"))
     for reason, checks in _skipped(report).items():
-        console.print(Text(f"SKIP   {reason}: {_some(checks)}", _STYLES[SKIPPED]))
+        console.print(Text(printable(f"SKIP   {reason}: {_some(checks)}"), _STYLES[SKIPPED]))
     console.print(Text(coverage(report), "dim"))
     if report.not_covered:
         console.print(Text(f"NOT COVERED  {_some(report.not_covered)}", "yellow"))
     if report.left_behind:
-        console.print(Text(f"LEFT BEHIND  {', '.join(report.left_behind)}", "bold red"))
+        console.print(Text(printable(f"LEFT BEHIND  {', '.join(report.left_behind)}"), "bold red"))
         console.print(Text(f"             `central-contract clean {report.target}` tries again", "bold red"))
     for hint in hints(report):
-        console.print(Text(f"HINT   {hint}", "bold yellow"))
+        console.print(Text(printable(f"HINT   {hint}"), "bold yellow"))
     counts = ", ".join(f"{report.count(outcome)} {outcome}" for outcome in OUTCOMES if report.count(outcome))
     console.print(
         Text(
@@ -162,10 +162,10 @@ def _failed(result: Result, way: Access) -> Group:
 
 def coverage(report: Report) -> str:
     """Return how much of the contract the run has come to."""
-    contract = contracts.load()
+    contract = contracts.load().at(report.version)
     operations, types = report.answers_by(0), [type for type in report.answers_by(1) if type]
     statuses = sorted({status for by_status in operations.values() for status in by_status})
-    rules = sum(rule.in_force(report.version) for rule in contract.rules.values())
+    rules = len(contract.rules)
     return (
         f"COVERED  {len(operations)} of {len(contract.operations)} operations, "
         f"{len(types)} of {len(contract.types)} types, "

@@ -10,10 +10,11 @@ from typing import Any
 
 from mock_server.central.clients import Builder, Clients
 from mock_server.central.errors import Problem, Refusal, internal, invalid_arguments, refuse
+from mock_server.central.integration import Integration
 from mock_server.central.reconcile import Reconcile
 from mock_server.central.registry_tests import RegistryTests
 from mock_server.central.store import Store, Stored
-from mock_server.central.validation import Integration, Validation
+from mock_server.central.validation import Validation
 from mock_server.contract.tables import Contract
 from mock_server.golang.text import quote
 
@@ -24,7 +25,6 @@ class Service:
     def __init__(
         self,
         contract: Contract,
-        version: str,
         store: Store,
         validation: Validation,
         reconcile: Reconcile,
@@ -33,7 +33,6 @@ class Service:
     ) -> None:
         self.contract = contract
         self.rules = contract.rules
-        self.version = version
         self.store = store
         self.validation = validation
         self.reconcile = reconcile
@@ -104,9 +103,8 @@ class Service:
 
     def google_not_created(self, integration: Integration) -> None:
         """Google's Container Registry is gone; what is stored of it stays."""
-        rule = self.rules["google-not-created"]
-        if rule.in_force(self.version) and integration["type"] == "google":
-            raise refuse(rule)
+        if integration["type"] == "google" and "google-not-created" in self.rules:
+            raise refuse(self.rules["google-not-created"])
 
     def create_assigns_id(self) -> str:
         """central/imageintegration/datastore/datastore_impl.go."""
@@ -147,8 +145,7 @@ class Service:
 
     def database_error(self) -> Refusal:
         """pkg/grpc/errors/interceptor.go: the row has no key; old releases show the database's words."""
-        hidden = self.rules["database-error"]
-        return refuse(hidden if hidden.in_force(self.version) else self.rules["database-error-raw"])
+        return refuse(self.rules["database-error"])
 
     def _validate(self, integration: Integration) -> None:
         if found := self.validation.problems(integration):
@@ -164,6 +161,8 @@ class Service:
 
     def categories_sorted(self, integration: Integration) -> Integration:
         """Categories are stored by their number; doubles stay."""
+        if len(integration["categories"]) < 2:
+            return integration
         numbers: Mapping[Any, int] = self.contract.categories
         order = sorted(integration["categories"], key=lambda category: numbers.get(category, category))
         return {**integration, "categories": order}

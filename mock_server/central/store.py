@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
-Integration = Mapping[str, Any]
+from mock_server.central.integration import Integration
 
 
 class Stored(NamedTuple):
@@ -30,6 +30,9 @@ class Store(Protocol):
     @property
     def changes(self) -> int:
         """A number that grows with each change: who keeps a copy sees by it that the copy is old."""
+
+    problem: str
+    """Why what is stored may be lost; empty where it is kept as it should be."""
 
     def fork(self) -> Store:
         """Return a store of another sandbox, with the same first state."""

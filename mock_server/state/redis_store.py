@@ -21,7 +21,8 @@ from typing import Any
 import redis
 
 from mock_server.central.errors import Refusal
-from mock_server.central.store import Integration, Store, Stored
+from mock_server.central.integration import Integration
+from mock_server.central.store import Store, Stored
 from mock_server.state.memory import joined
 from mock_server.state.redis_connection import ENCODING_ERRORS, Connection, unavailable
 
@@ -173,6 +174,7 @@ class RedisStore:
         self._sandbox_seconds = sandbox_seconds
         self._seed = seed
         self._shuffled = shuffled
+        self.problem = ""
         script = self._connection.client.register_script
         self._put, self._remove, self._replace, self._named = map(script, (_PUT, _REMOVE, _REPLACE, _NAMED))
         # Shared by the stores of all sandboxes: what an integration looks like does not depend on the sandbox.
