@@ -149,7 +149,7 @@ def checks() -> str:
 
     rows = [(_code(each.id), each.group, each.title) for each in all_checks().values()]
     rows += [(_code(id), "observed", title) for id, title in OBSERVED.items()]
-    return table(("check", "group", "what it sees to"), rows)
+    return table(("check", "group", "what it is about"), rows)
 
 
 def mutants() -> str:

@@ -61,6 +61,8 @@ class Options:
     allow_writes: bool = False
     allow_registry_tests: bool = False
     allow_load: bool = False
+    disposable: bool = False
+    """The target may be ruined: nobody needs it after the run."""
     state_dir: Path = Path(".central-contract")
     known: tuple[Path, ...] = ()
     examples: str | None = field(default=None, repr=False)
