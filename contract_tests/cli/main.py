@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from contract_tests.cli.arguments import (
+from contract_tests.runner.arguments import (
     FILE,
     NEW_FILE,
     bearer,

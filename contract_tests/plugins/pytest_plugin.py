@@ -127,7 +127,7 @@ def _only(options: Options, checks: list[str]) -> Options:
 def _options(url: str, words: list[str]) -> Options:
     import click
 
-    from contract_tests.cli.arguments import parsed
+    from contract_tests.runner.arguments import parsed
 
     try:
         return parsed(url, words)
