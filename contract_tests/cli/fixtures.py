@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from contract_tests.runner.arguments import FILE, certificates, options_of, seconds
 from contract_tests.engine.failures import HarnessError
+from contract_tests.runner.arguments import FILE, certificates, options_of, seconds
 from mock_server.contract.tables import VERSIONS
 
 if TYPE_CHECKING:

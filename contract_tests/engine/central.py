@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from contract_tests.engine import integrations
-from contract_tests.engine.failures import CheckFailed, PreconditionFailed, Skip
+from contract_tests.engine.failures import CheckFailed, NotApplicable, PreconditionFailed
 from contract_tests.engine.integrations import Body
 from contract_tests.engine.options import Options
 from contract_tests.engine.transport import COLLECTION, Exchange, Reply, Transport
@@ -261,11 +261,11 @@ class Central:
         """Return a rule of the contract.
 
         Raises:
-            Skip: the release of Central that the target plays does not have it.
+            NotApplicable: the release of Central that the target plays does not have it.
         """
         rule = self.rules[id]
         if not rule.in_force(self.version):
-            raise Skip(f"Central {self.version} does not have this rule")
+            raise NotApplicable(f"Central {self.version} does not have this rule")
         return rule
 
     def text(self, rule: str, **values: object) -> str:

@@ -19,9 +19,16 @@ import requests
 import urllib3
 from requests.structures import CaseInsensitiveDict
 
-from contract_tests.engine.failures import BudgetSpent, CheckFailed, HarnessError, NoRoomError, OwnershipError
+from contract_tests.engine.failures import (
+    BudgetSpent,
+    CheckFailed,
+    HarnessError,
+    NoRoomError,
+    OwnershipError,
+    TargetGone,
+)
 from contract_tests.engine.ledger import Ledger
-from contract_tests.engine.options import NAME_PREFIX, Options
+from contract_tests.engine.options import NAME_PREFIX, Options, is_secret_header
 
 COLLECTION = "/v1/imageintegrations"
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
@@ -112,6 +119,11 @@ class Transport:
         self.started = time.monotonic()
         self._roles = options.credentials.by_role | {"nobody": None}
         self._proxies = {} if is_loopback(self.base) else requests.utils.get_environ_proxies(self.base)
+        self._headers = dict(options.headers)
+        certificate = str(options.client_cert) if options.client_cert else None
+        self._certificate = (
+            (certificate, str(options.client_key)) if certificate and options.client_key else certificate
+        )
         self._verify: bool | str = str(options.ca_file) if options.ca_file else not options.insecure
         self._local = threading.local()
         self._lock = threading.Lock()
@@ -120,6 +132,8 @@ class Transport:
         """Ids of the run's integrations that were created and not yet deleted."""
         self.closing = False
         """True while the run cleans up, which no budget stops."""
+        self.stopped = False
+        """True once the run was interrupted: what still runs sends no more."""
         self.unanswered = 0
         self.dropped: list[tuple[Exchange, str]] = []
         """Requests that were answered only when they were sent again, and what went wrong before."""
@@ -164,8 +178,10 @@ class Transport:
         sent = {name: text for name, text in wanted.items() if text is not None}
         self._guard(method, path, sent)
         exchange = Exchange(0, check, method, path, role, sent, body or b"")
-        reply = self._answered(exchange)
-        exchange.headers = {name: self._without_secret(value) for name, value in sent.items()}
+        try:
+            reply = self._answered(exchange)
+        finally:
+            exchange.headers = {name: self._without_secret(value) for name, value in sent.items()}
         self._learn(method, path, reply)
         for observe in self.observers:
             observe(exchange, reply)
@@ -205,6 +221,7 @@ class Transport:
                     allow_redirects=False,
                     proxies=self._proxies,
                     verify=self._verify,
+                    cert=self._certificate,
                 )
             except requests.RequestException as error:
                 failure = error
@@ -219,8 +236,11 @@ class Transport:
             self._local.used = time.monotonic()
             return reply
         if self.count <= 1 and isinstance(failure, (requests.ConnectionError, requests.Timeout)):
-            raise HarnessError(f"{self.base} does not answer: {reason(failure)}{_way_out(failure)}")
+            raise HarnessError(f"{self.base} does not answer: {self._why(failure)}")
         self.unanswered += 1
+        with self._lock:
+            exchange.number, exchange.at = len(self.exchanges) + 1, self.elapsed
+            self.exchanges.append(exchange)
         raise CheckFailed(
             "a request got no whole answer",
             expected="an answer",
@@ -235,7 +255,7 @@ class Transport:
         request = requests.PreparedRequest()
         request.method = exchange.method
         request.url = self._root + exchange.path
-        request.headers = CaseInsensitiveDict({**_ALWAYS, **headers})
+        request.headers = CaseInsensitiveDict({**_ALWAYS, **self._headers, **headers})
         request.body = exchange.body or None
         request.prepare_content_length(request.body)
         request.prepare_cookies(session.cookies)
@@ -250,6 +270,18 @@ class Transport:
             requests.RequestException: it is none.
         """
         return str(requests.Request("GET", self.base).prepare().url).rstrip("/")
+
+    def _why(self, failure: Exception) -> str:
+        """Say why there is no answer, and what can be done about it."""
+        if isinstance(failure, requests.exceptions.ProxyError):
+            proxy = requests.utils.select_proxy(self.base, self._proxies) or ""
+            host = proxy.rpartition("@")[2].rpartition("//")[2]  # what stands before may be a password
+            scheme = urlsplit(self.base).scheme
+            return (
+                f"its proxy {host} does not let it be reached ({reason(failure)}); "
+                f"{scheme.upper()}_PROXY chooses another, NO_PROXY={urlsplit(self.base).hostname} none"
+            )
+        return f"{reason(failure)}{_way_out(failure)}"
 
     def _dropped(self, exchange: Exchange, failure: Exception, idle: float) -> None:
         # A server may close a connection that nobody used; one that was just used it may not.
@@ -272,8 +304,10 @@ class Transport:
             if not self.closing:
                 if self.options.max_requests is not None and self.count >= self.options.max_requests:
                     raise BudgetSpent(f"{self.options.max_requests} requests")
+                if self.stopped:
+                    raise BudgetSpent("a run that was interrupted")
                 if self.unanswered >= _PATIENCE:
-                    raise BudgetSpent(f"{_PATIENCE} requests without an answer")
+                    raise TargetGone(f"{_PATIENCE} requests got no answer")
                 if self.options.time_budget is not None and self.elapsed >= self.options.time_budget:
                     raise BudgetSpent(f"{self.options.time_budget:g} seconds")
             self.count += 1
@@ -327,18 +361,21 @@ class Transport:
 
     # -- secrets ----------------------------------------------------------------------------------
 
+    @property
+    def _secrets(self) -> list[str]:
+        headers = [value for name, value in self.options.headers if is_secret_header(name)]
+        return [secret for role in self._roles.values() if role and (secret := role.partition(" ")[2])] + headers
+
     def _without_secret(self, value: str) -> str:
         """Return a header as it may be shown; a check may have sent a secret with a change to it."""
-        secrets = [role.partition(" ")[2].lower() for role in self._roles.values() if role]
+        secrets = [secret.lower() for secret in self._secrets]
         halves = [half for each in secrets for half in (each[: len(each) // 2], each[len(each) // 2 :])]
         shown = self._without_secrets(value.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
         return "[credential]" if any(len(half) > 3 and half in shown.lower() for half in halves) else shown
 
     def _without_secrets(self, content: bytes) -> bytes:
-        for role in self._roles.values():
-            if role:
-                secret = role.partition(" ")[2].encode()
-                content = content.replace(secret, b"[credential]") if secret else content
+        for secret in self._secrets:
+            content = content.replace(secret.encode(), b"[credential]")
         return content
 
 
@@ -392,6 +429,10 @@ def reason(failure: Exception | None) -> str:
 def _way_out(failure: Exception) -> str:
     """Return what a user can do about a target that cannot be reached, where something can be done here."""
     text = str(failure)
+    if "certificate has expired" in text:
+        return "; its certificate has to be renewed, --insecure goes on without looking at it"
+    if "Hostname mismatch" in text or "IP address mismatch" in text:
+        return "; its certificate is of another host: give the URL with that one"
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return "; --ca-file FILE trusts an authority of yours, --insecure any certificate"
     if "WRONG_VERSION_NUMBER" in text or "RECORD_LAYER_FAILURE" in text:

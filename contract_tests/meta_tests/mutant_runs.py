@@ -14,7 +14,8 @@ from contract_tests.checks import latency
 from contract_tests.checks.registry import all_checks
 from contract_tests.engine.options import Credentials, Options
 from contract_tests.oracle.observers import OBSERVED, UNTOUCHED
-from contract_tests.runner.run import Report, Run
+from contract_tests.runner.report import Report
+from contract_tests.runner.run import Run
 from mock_server.central.auth import Credentials as Known
 from mock_server.mutants import Mutant, tools
 from mock_server.serving.server import running

@@ -3,7 +3,7 @@
 import pytest
 
 from contract_tests.meta_tests.mutant_runs import report_on
-from contract_tests.runner.run import Report
+from contract_tests.runner.report import Report
 from mock_server.settings import Settings
 
 

@@ -17,7 +17,8 @@ from contract_tests.engine.failures import OwnershipError
 from contract_tests.engine.ledger import Ledger
 from contract_tests.engine.options import Options
 from contract_tests.engine.transport import COLLECTION, Transport
-from contract_tests.runner.run import PASSED, SKIPPED, Run, clean_leftovers, remove_owned
+from contract_tests.runner.report import PASSED, SKIPPED
+from contract_tests.runner.run import Run, clean_leftovers, remove_owned
 from mock_server.contract import tables as contracts
 from mock_server.serving.server import MockServer, running
 
