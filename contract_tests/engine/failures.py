@@ -56,10 +56,6 @@ class BudgetSpent(Exception):  # noqa: N818
     """The time or the number of requests given to the run is used up."""
 
 
-class TargetGone(BudgetSpent):
-    """The target has stopped answering, so no more is asked of it."""
-
-
 class Interrupted(KeyboardInterrupt):
     """A signal is to end the run."""
 

@@ -19,14 +19,7 @@ import requests
 import urllib3
 from requests.structures import CaseInsensitiveDict
 
-from contract_tests.engine.failures import (
-    BudgetSpent,
-    CheckFailed,
-    HarnessError,
-    NoRoomError,
-    OwnershipError,
-    TargetGone,
-)
+from contract_tests.engine.failures import BudgetSpent, CheckFailed, HarnessError, NoRoomError, OwnershipError
 from contract_tests.engine.ledger import Ledger
 from contract_tests.engine.options import NAME_PREFIX, Options, is_secret_header
 
@@ -307,7 +300,7 @@ class Transport:
                 if self.stopped:
                     raise BudgetSpent("a run that was interrupted")
                 if self.unanswered >= _PATIENCE:
-                    raise TargetGone(f"{_PATIENCE} requests got no answer")
+                    raise BudgetSpent(f"{_PATIENCE} requests without an answer")
                 if self.options.time_budget is not None and self.elapsed >= self.options.time_budget:
                     raise BudgetSpent(f"{self.options.time_budget:g} seconds")
             self.count += 1

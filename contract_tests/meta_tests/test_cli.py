@@ -51,7 +51,7 @@ def test_a_healthy_mock_is_green_and_the_reports_are_complete(tmp_path: Path, re
     schema = json.loads(Path(json_report.__file__).with_name("report.schema.json").read_text("utf-8"))
     jsonschema_rs.validate(schema, value)
     cases = ET.parse(reports["junit"]).getroot().iter("testcase")
-    assert {each["check"] for each in value["results"]} == {case.attrib["name"] for case in cases}
+    assert {each["check"] for each in value["results"]} | {"verdict"} == {case.attrib["name"] for case in cases}
 
 
 def test_a_mutant_is_told_with_its_rule_a_diff_and_lines_to_run(tmp_path: Path, reports: dict[str, Path]) -> None:
@@ -76,7 +76,7 @@ def test_a_mutant_is_told_with_its_rule_a_diff_and_lines_to_run(tmp_path: Path, 
     assert "curl -sS" in result.output
     assert ET.parse(reports["junit"]).getroot().find(".//failure") is not None
     assert "### name-unique" in reports["markdown"].read_text("utf-8")
-    assert "does not keep the contract" in reports["html"].read_text("utf-8")
+    assert f"The check of {mock.url} failed" in reports["html"].read_text("utf-8")
 
 
 def test_no_secret_of_the_user_reaches_a_report(tmp_path: Path, reports: dict[str, Path]) -> None:
@@ -116,9 +116,10 @@ def check_with_token(url: str, tmp_path: Path, reports: dict[str, Path]) -> Resu
         (("--max-requests", "1"), "before the first check"),
         (("--run-id", "../elsewhere"), "../elsewhere"),
         (("--ca-file", __file__), "no certificates"),
-        (("--token-file", os.devnull), "is empty"),
-        (("--token-file", __file__), "does not hold a token"),
-        (("--token-file", sys.executable), "not a text"),
+        (("http://127.0.0.1:9", "--token-file", os.devnull), "is empty"),
+        (("http://127.0.0.1:9", "--token-file", __file__), "does not hold a token"),
+        (("http://127.0.0.1:9", "--token-file", sys.executable), "not a text"),
+        (("--token-file", __file__), "our own mock has tokens of its own"),
         (("--report-json", "/proc/nowhere/report.json"), "/proc/nowhere/report.json"),
         (("--state-dir", "/proc/nowhere"), "--state-dir"),
         (("--rate", "fast"), "fast"),
@@ -265,8 +266,10 @@ def test_credentials_that_may_not_write_are_named(tmp_path: Path, reports: dict[
     with running(Settings(auth=True)) as mock:
         (tmp_path / "token").write_text("mock-read-only-token")
         result = check(mock.url, tmp_path, reports, *CHECKS, "--token-file", str(tmp_path / "token"))
-    assert result.exit_code == 1
-    assert "may not write" in result.output
+    assert result.exit_code == 3
+    assert "the credentials may not write (POST /v1/imageintegrations was answered 403)" in result.output
+    assert "0 failed" not in result.output
+    assert " failed" not in result.output.splitlines()[-2]
 
 
 def test_nothing_is_forgotten_that_could_not_be_looked_for(tmp_path: Path) -> None:
@@ -294,16 +297,25 @@ def test_an_interrupted_run_cleans_up_and_says_so(tmp_path: Path, sent: signal.S
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "from contract_tests.cli.main import main; main()"
     )
-    with running() as mock:
-        words = ("check", mock.url, "--only", "many-kept", "--rate", "50/s", "--state-dir", str(tmp_path))
-        process = subprocess.Popen([sys.executable, "-c", code, *words], stderr=subprocess.PIPE, text=True)
-        while b'"name":"central-contract-' not in listed(mock.url):
+    with running(Settings(mutants=("name-unique",))) as mock:
+        kinds = {"json": "r.json", "junit": "r.xml", "markdown": "r.md", "html": "r.html"}
+        reports = [word for kind, name in kinds.items() for word in (f"--report-{kind}", str(tmp_path / name))]
+        only = ("--only", "name-unique", "--only", "many-kept")
+        words = ("check", mock.url, *only, "--rate", "50/s", "--state-dir", str(tmp_path), *reports)
+        process = subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.PIPE, text=True)
+        while b"-many-kept-" not in listed(mock.url):
             assert process.poll() is None
             time.sleep(0.02)
         process.send_signal(sent)
-        told = process.communicate(timeout=30)[1]
-        assert process.returncode == 130
-        assert "Interrupted; what the run created was deleted." in told
+        told = process.communicate(timeout=30)[0]
+        assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[sent]
+        assert f"Incomplete: the run was ended by {sent.name}." in told
+        reports = {each: (tmp_path / each).read_text("utf-8") for each in ("r.json", "r.xml", "r.md", "r.html")}
+        assert all(f"the run was ended by {sent.name}" in text for text in reports.values())
+        value = json.loads(reports["r.json"])
+        assert (value["interrupted"], value["exitCode"]) == (sent.name, process.returncode)
+        failed = [each["check"] for each in value["results"] if each["outcome"] == "failed"]
+        assert failed == ["name-unique"]  # what was found until then
         assert b'"name":"central-contract-' not in listed(mock.url)
     assert not list(tmp_path.glob("*.ledger"))
 

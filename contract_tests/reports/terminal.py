@@ -89,6 +89,9 @@ def summary(report: Report, options: Options, console: Console | None = None) ->
         console.print(
             Text(f"FIXED  known differences of deployed Central that were looked for and not seen: {gone}", "dim")
         )
+    notes = [f"{each.check}: {each.reason}" for each in report.results if each.outcome == PASSED and each.reason]
+    for note in (*notes, *report.notes):
+        console.print(Text(f"NOTE   {printable(note)}", "dim"))
     for reason, checks in _skipped(report).items():
         console.print(Text(f"SKIP   {reason}: {_some(checks)}", _STYLES[SKIPPED]))
     console.print(Text(coverage(report), "dim"))

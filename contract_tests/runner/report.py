@@ -106,6 +106,8 @@ class Report:
     """The checks that were asked for by name."""
     require_rules: float = 0.0
     """Per cent of the rules that have to be looked at."""
+    notes: list[str] = field(default_factory=list)
+    """What a person should know beside the verdict, in sentences."""
     interrupted: str = ""
     """The signal that ended the run early."""
     error: str = ""
@@ -183,7 +185,8 @@ class Report:
         for result in skipped:
             if result.check in self.only and result.skip not in (CUT_OFF, BLOCKED, WAITING):
                 yield f"{result.check} was asked for and skipped: {result.reason}"
-        for kind in (CUT_OFF, BLOCKED, WAITING):
+        # What waits for a check that failed says no more than that failure.
+        for kind in (CUT_OFF, BLOCKED, *(() if self.count(FAILED) else (WAITING,))):
             some = [each for each in skipped if each.skip == kind]
             for reason in dict.fromkeys(each.reason for each in some):
                 yield f"{_checks(sum(each.reason == reason for each in some))} skipped: {reason}"

@@ -25,7 +25,6 @@ from contract_tests.engine.failures import (
     OwnershipError,
     PreconditionFailed,
     Skip,
-    TargetGone,
 )
 from contract_tests.engine.ledger import Ledger, leftovers
 from contract_tests.engine.options import Options
@@ -329,10 +328,8 @@ class Run:
             result.failures = [Failure(error.need, error.what, exchanges=list(central.history))]
         except Skip as error:
             result.skipped(NOT_APPLICABLE if isinstance(error, NotApplicable) else NOT_CHOSEN, str(error))
-        except TargetGone as error:
-            result.skipped(BLOCKED, str(error))
         except BudgetSpent as error:
-            result.skipped(CUT_OFF, self._stopped if self.interrupted else f"the budget of {error} was used up")
+            result.skipped(*self._why_spent(error))
         except NoRoomError as error:
             if self._are_many:
                 raise
@@ -349,6 +346,14 @@ class Run:
         result.seconds = time.monotonic() - started
         result.requests = self.transport.count - count
         return result
+
+    def _why_spent(self, error: BudgetSpent) -> tuple[str, str]:
+        """Return the kind of the skip, and the reason, of a check that was cut off."""
+        if self.interrupted:
+            return CUT_OFF, self._stopped
+        if "without an answer" in str(error):
+            return BLOCKED, f"the target no longer answered ({error})"
+        return CUT_OFF, f"the budget of {error} was used up"
 
     def _may_not_write(self, history: Sequence[Exchange]) -> str:
         """Say that the credentials may only read, "" where nothing speaks for it: then no write was ever let in."""
