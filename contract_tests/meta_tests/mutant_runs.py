@@ -16,7 +16,6 @@ from contract_tests.engine.options import Credentials, Options
 from contract_tests.oracle.observers import OBSERVED, UNTOUCHED
 from contract_tests.runner.report import Report
 from contract_tests.runner.run import Run
-from mock_server.central.auth import Credentials as Known
 from mock_server.mutants import Mutant, tools
 from mock_server.serving.server import running
 from mock_server.settings import Settings
@@ -24,7 +23,7 @@ from mock_server.settings import Settings
 ALWAYS_THERE = (*OBSERVED, UNTOUCHED)
 """Checks that every run reports, whichever were chosen."""
 
-_RUN_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+RUN_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "registry-reachable": {"allow_registry_tests": True},
     "message-size": {"allow_load": True},
 }
@@ -54,15 +53,23 @@ class Verdict:
         return bool(self.named or self.others or self.touched)
 
 
+def credentials_of(settings: Settings) -> Credentials:
+    """Return credentials of every kind for a mock that asks for them, none for another."""
+    known = settings.credentials
+    return (
+        Credentials(
+            admin=f"Bearer {known.admin_token}",
+            read_only=f"Bearer {known.read_only_token}",
+            no_access=f"Bearer {known.no_access_token}",
+            no_role=f"Bearer {known.no_role_token}",
+        )
+        if settings.auth
+        else Credentials()
+    )
+
+
 def report_on(settings: Settings, **options: Any) -> Report:
     """Run the harness against a mock of its own."""
-    known = Known()
-    credentials = Credentials(
-        admin=f"Bearer {known.admin_token}",
-        read_only=f"Bearer {known.read_only_token}",
-        no_access=f"Bearer {known.no_access_token}",
-        no_role=f"Bearer {known.no_role_token}",
-    )
     with running(settings) as mock, tempfile.TemporaryDirectory() as state:
         return Run(
             Options(
@@ -70,7 +77,7 @@ def report_on(settings: Settings, **options: Any) -> Report:
                 managed=settings.managed,
                 state_dir=Path(state),
                 version=settings.version,
-                credentials=credentials if settings.auth else Credentials(),
+                credentials=credentials_of(settings),
                 **options,
             )
         )()
@@ -81,7 +88,7 @@ def verdict_on(
 ) -> Verdict:
     """Run the harness against a mock with the mutant applied."""
     settings = Settings(seed=seed, mutants=(mutant.name,), **mutant.settings)
-    options = {"timeout": 15, **_RUN_OPTIONS.get(mutant.check, {}), **options}
+    options = {"timeout": 15, **RUN_OPTIONS.get(mutant.check, {}), **options}
     report = report_on(settings, only=tuple(only), profile=profile, seed=seed, **options)
     failed = dict.fromkeys(failure.check for failure in report.failures)
     telling = [each for each in report.failures if each.check == mutant.check] or report.failures
@@ -97,7 +104,7 @@ def verdict_on(
     )
 
 
-_TIMED = ("list", "update-read-back", "test-stores-nothing", "name-unique", "long-values-kept")
+TIMED = ("list", "update-read-back", "test-stores-nothing", "name-unique", "long-values-kept")
 """Checks whose requests are enough to find out what is slow."""
 
 _HURRY = 1 / 30
@@ -110,7 +117,7 @@ def tried(mutant: Mutant) -> Verdict:
         return verdict_on(mutant, profile="quick")
     check = all_checks()[mutant.check]
     profile = "default" if "default" in check.profiles else check.profiles[-1]
-    more = (*_TIMED, *mutant.also) if mutant.check == "response-time" else ()
+    more = (*TIMED, *mutant.also) if mutant.check == "response-time" else ()
     with hurried(mutant) as options:
         return verdict_on(mutant, only=(*check.needs, *more, mutant.check), profile=profile, **options)
 

@@ -310,9 +310,9 @@ def test_an_interrupted_run_cleans_up_and_says_so(tmp_path: Path, sent: signal.S
         told = process.communicate(timeout=30)[0]
         assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[sent]
         assert f"Incomplete: the run was ended by {sent.name}." in told
-        reports = {each: (tmp_path / each).read_text("utf-8") for each in ("r.json", "r.xml", "r.md", "r.html")}
-        assert all(f"the run was ended by {sent.name}" in text for text in reports.values())
-        value = json.loads(reports["r.json"])
+        texts = {each: (tmp_path / each).read_text("utf-8") for each in ("r.json", "r.xml", "r.md", "r.html")}
+        assert all(f"the run was ended by {sent.name}" in text for text in texts.values())
+        value = json.loads(texts["r.json"])
         assert (value["interrupted"], value["exitCode"]) == (sent.name, process.returncode)
         failed = [each["check"] for each in value["results"] if each["outcome"] == "failed"]
         assert failed == ["name-unique"]  # what was found until then

@@ -72,6 +72,8 @@ def check_central(tmp_path: Path) -> Callable[..., Report]:
             unable = str(error)  # told outside, where pytest does not show the errors beneath
         if unable:
             pytest.fail(f"the harness cannot do its work: {unable}", pytrace=False)
+        if report.interrupted:
+            raise KeyboardInterrupt
         if report.exit_code:
             console = Console(highlight=False, soft_wrap=True)
             with console.capture() as told:
@@ -130,6 +132,8 @@ def _run(session: pytest.Session) -> dict[str, Told]:
             report = Run(_only(options, _selected(session)))()
         except HarnessError as error:
             return {_UNABLE: Told(ends.ERROR, f"the harness cannot do its work: {error}")}
+        if report.interrupted:
+            raise KeyboardInterrupt
         return {
             each.check: Told(
                 each.outcome,

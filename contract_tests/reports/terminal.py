@@ -155,8 +155,8 @@ def comparison(found: Comparison, one: str, two: str) -> None:
         for line in _lines(each.lines):
             console.print(line)
     if found.apart:
-        checks = ", ".join(dict.fromkeys(found.apart))
-        console.print(Text(f"APART    an answer made the requests differ from there on: {checks}", "yellow"))
+        checks = ", ".join(f"{check} ({count})" for check, count in found.apart.items())
+        console.print(Text(f"APART    requests that only one was sent, for an answer before: {checks}", "yellow"))
     console.print(
         Text(f"\n- {one}\n+ {two}\n{found.compared} requests compared, {len(found.differences)} differences.", "bold")
     )

@@ -200,7 +200,9 @@ def _first(failures: list[Failure]) -> str:
     return failures[0].what if failures else "no word of it"
 
 
-_SHOWN = re.compile(r"[{\[(].*|'[^']*'|canary-[a-z0-9-]+|central-contract-[a-z0-9-]+", re.DOTALL)
+_SHOWN = re.compile(
+    r"[{\[(].*|'[^']*'|(?:canary|central-contract)-[a-z0-9-]+|[0-9a-f]{8}-[0-9a-f-]{27}", re.DOTALL | re.IGNORECASE
+)
 
 
 def _expectation(what: str) -> str:
