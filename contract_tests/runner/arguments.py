@@ -175,11 +175,17 @@ def _key(name: str) -> str:
 
 def _from_file(file: Path, key: str, value: Any, parameter: click.Parameter) -> Any:
     """Return a value of a TOML file as the command line would have it."""
+    if key == parameter.name == "profile":
+        if value not in PROFILES:
+            raise click.BadParameter(f"{file}: {key}: {value!r} is none of {', '.join(PROFILES)}")
+        return value
     switch = isinstance(parameter, click.Option) and parameter.is_flag
     if switch and isinstance(value, bool):
         chosen = parameter.flag_value if isinstance(parameter, click.Option) else None
-        return value if chosen is True else chosen if value else None
-    if isinstance(value, list) != parameter.multiple or isinstance(value, (bool, dict)):
+        if not isinstance(chosen, str):
+            return value
+        return chosen if value else None
+    if isinstance(value, list) != parameter.multiple or isinstance(value, (bool, dict)) or switch:
         kind = "a list" if parameter.multiple else "true or false" if switch else "a text or a number"
         raise click.BadParameter(f"{file}: {key}: {value!r} is not {kind}")
     values = [str(each) for each in (value if isinstance(value, list) else [value])]

@@ -84,6 +84,8 @@ class Run:
         """What went wrong outside of checks."""
         self._are_many = False
         """Several checks run at this moment."""
+        self.waits = True
+        """A check waits for those that it stands on: one fault is told once."""
         self.over = False
         """True once the run has failed and is to stop at that."""
         self.interrupted = ""
@@ -288,7 +290,7 @@ class Run:
     def _left_out(self, check: Check, results: dict[str, Result]) -> Result | None:
         """Return how a check is skipped that is not to be run, None where it is."""
         failed = [need for need in check.needs if need in results and results[need].outcome == FAILED]
-        if failed:
+        if failed and self.waits:
             return _skipped(check, WAITING, f"needs {failed[0]}, which failed")
         if check.writes and not self.transport.may_write:
             return _skipped(check, BLOCKED, "would write; give --allow-writes to let it")
