@@ -50,6 +50,7 @@ UNTIDY = (
     "delete-nothing",
     "ids-as-numbers",
     "refused-create-stored",
+    "scanner-v4-not-created",
     "update-duplicates",
     "update-new-id",
 )
