@@ -21,7 +21,9 @@ from click.testing import CliRunner, Result
 
 from contract_tests.checks.registry import all_checks
 from contract_tests.cli.main import main
+from contract_tests.engine.failures import Failure
 from contract_tests.reports import json_report, terminal
+from contract_tests.reports.failures import what
 from mock_server.serving.server import running
 from mock_server.settings import Settings
 
@@ -253,6 +255,24 @@ def test_a_log_is_told_now_and_then_how_far_the_run_is(
     with running() as mock:
         result = check(mock.url, tmp_path, reports, *CHECKS)
     assert re.findall(r"^([0-9]) of 3 checks, 0 failed\.$", result.stderr, re.MULTILINE) == ["1", "2", "3"]
+
+
+def test_a_log_does_not_count_known_differences_as_failed(
+    tmp_path: Path, reports: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terminal, "_SILENCE", 0.0)
+    with running(Settings(as_deployed=True)) as mock:
+        only = ("--only", "create", "--only", "list-order", "--only", "create-answer")
+        result = check(mock.url, tmp_path, reports, *only)
+    assert json.loads(reports["json"].read_text("utf-8"))["counts"]["known difference"] == 2
+    assert re.findall(r" of 3 checks, ([0-9]+) failed\.$", result.stderr, re.MULTILINE) == ["0", "0", "0"]
+
+
+@pytest.mark.parametrize(
+    ("also", "told"), [(0, "it is"), (1, "it is (and 1 more time)"), (9, "it is (and 9 more times)")]
+)
+def test_how_often_a_failure_showed_is_told_in_english(also: int, told: str) -> None:
+    assert what(Failure("list", "it is", also=also)) == told
 
 
 def test_known_differences_that_do_not_show_are_one_line(tmp_path: Path, reports: dict[str, Path]) -> None:
