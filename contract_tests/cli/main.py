@@ -33,7 +33,8 @@ from contract_tests.runner.arguments import (
     unknown_check,
 )
 from contract_tests.runner.own_mock import open_mock, own_mock
-from mock_server.contract.tables import VERSIONS
+from mock_server.cli.release import RELEASE, newest
+from mock_server.contract import tables as contracts
 
 if TYPE_CHECKING:
     from contract_tests.runner.report import Report
@@ -146,7 +147,7 @@ def _checked(url: str | None, *, as_deployed: bool, run_id: str | None, **chosen
         mock = None
         if url is None:
             _see_to_no_credentials(chosen)
-            version = chosen["central_version"] or VERSIONS[-1]
+            version = chosen["central_version"] or newest()
             settings = {"as_deployed": as_deployed, "version": version, "managed": chosen["managed"]}
             mock = stack.enter_context(own_mock(**settings))
             url = mock.url
@@ -239,11 +240,12 @@ def explain(check_id: str) -> None:
     if found is None:
         raise _Unable(unknown_check(check_id))
     click.echo(f"{found.id} ({found.group})\n\n{found.title}.")
-    rule = found.rule
-    if rule is not None and rule.message:
-        click.echo(f"\nAnswer: {rule.status or '400 or 500'}, {rule.message!r}")
+    rule = contracts.load().history.get(found.id)
     if rule is not None:
-        click.echo(f"Central: {rule.since} to {rule.until}")
+        for text in rule.texts:
+            said = "" if text.releases.everywhere else f" ({text.releases})"
+            click.echo(f"\nAnswer{said}: {rule.status or '400 or 500'}, {text.text!r}")
+        click.echo(f"Releases: {rule.releases}")
     if found.source:
         click.echo(f"Source: {found.source}")
     if found.needs:
@@ -316,7 +318,7 @@ Examples:
     help="File with a bearer token for URL_B alone [env: CENTRAL_TOKEN_B].",
 )
 @click.option("--full", is_flag=True, help="Also generated requests, as `check` without --quick sends them.")
-@click.option("--central-version", type=click.Choice(VERSIONS), help="Release of Central that both play.")
+@click.option("--central-version", type=RELEASE, help="Release of Central that both play.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Draw other requests.")
 @click.option(
     "--only",
@@ -340,7 +342,7 @@ def compare(
     from contract_tests.runner.compare import compare
 
     profile = "default" if full else "quick"
-    version = central_version or VERSIONS[-1]
+    version = central_version or newest()
     with ExitStack() as stack:
         urls = [
             stack.enter_context(open_mock(as_deployed=each != "mock", version=version))

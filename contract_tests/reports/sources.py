@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-_TAGS = {"4.8": "4.8.11", "4.9": "4.9.10", "4.10": "4.10.6", "4.11": "4.11.2"}
-"""The tag of the newest patch of each release; what has none yet is on the main branch."""
+from mock_server.contract import tables as contracts
+
 _LIBRARIES = {
     "grpc-gateway": "https://github.com/grpc-ecosystem/grpc-gateway/{kind}/main/{path}",
     "protobuf-go": "https://github.com/protocolbuffers/protobuf-go/{kind}/master/{path}",
@@ -28,5 +28,11 @@ def _link(source: str, version: str) -> str:
     if not re.fullmatch(r"[\w./-]+/[\w./-]+", path) or path == "generated/handlers":
         return ""
     kind = "blob" if "." in path.rpartition("/")[2] else "tree"
-    tag = version if version.count(".") > 1 else _TAGS.get(version, "master")
-    return pattern.format(kind=kind, tag=tag, path=path)
+    return pattern.format(kind=kind, tag=_tag(version), path=path)
+
+
+def _tag(version: str) -> str:
+    """Return the tag of a release; the newest one is on the main branch."""
+    releases = contracts.load().releases
+    release = releases.find(version)
+    return "master" if release == releases.newest else str(release)

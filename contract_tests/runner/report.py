@@ -145,7 +145,7 @@ class Report:
     @property
     def rules(self) -> list[str]:
         """The rules in force."""
-        return [rule.id for rule in contracts.load().rules.values() if rule.in_force(self.version)]
+        return list(contracts.load().at(self.version).rules)
 
     @property
     def not_covered(self) -> list[str]:
@@ -247,7 +247,7 @@ def unable(options: Options, run: str, error: str) -> Report:
     """Return the report of a run that could not begin."""
     return Report(
         target=options.url.rstrip("/"),
-        version=options.version or contracts.VERSIONS[-1],
+        version=options.version or contracts.load().releases.newest.line,
         version_from=GIVEN if options.version else ASSUMED,
         profile=options.profile,
         seed=options.seed,

@@ -51,7 +51,7 @@ from contract_tests.runner.report import (
     Result,
 )
 from contract_tests.runner.symptoms import group_by_symptom
-from mock_server.contract.tables import VERSIONS
+from mock_server.contract import tables as contracts
 
 USUAL_REQUESTS = 5_000
 """About what a run of the default profile sends."""
@@ -151,15 +151,17 @@ class Run:
 
     def _version(self) -> tuple[str, str]:
         """Ask the target which Central it is, and say who told; what it does not tell is taken for the newest."""
+        releases = contracts.load().releases
         if self.options.version:
-            return self.options.version, GIVEN
+            return str(releases.find(self.options.version)), GIVEN
         try:
             reply = self.transport.send("GET", "/v1/metadata", check="set-up")
         except CheckFailed as error:
             self.set_up.append(Failure(error.check or "list", error.what, error.expected, error.got))
-            return VERSIONS[-1], ASSUMED
-        found = re.match(r"[0-9]+\.[0-9]+", str(reply.object.get("version", "")))
-        return (found[0], TOLD) if found and found[0] in VERSIONS else (VERSIONS[-1], ASSUMED)
+            return str(releases.newest), ASSUMED
+        release = releases.nearest(reported := str(reply.object.get("version", "")))
+        told = re.match(rf"{re.escape(release.line)}(?![0-9])", reported)
+        return str(release), TOLD if told else ASSUMED
 
     def _snapshot(self, when: str) -> dict[str, Any] | None:
         """Read everything that the target holds and the run does not own; None where it does not list it."""
@@ -296,6 +298,8 @@ class Run:
             return _skipped(check, BLOCKED, "would write; give --allow-writes to let it")
         if check.writes and self.cannot_write:
             return _skipped(check, BLOCKED, self.cannot_write)
+        if check.is_of_rule and check.id not in self.shared.contract.rules:
+            return _skipped(check, NOT_APPLICABLE, f"Central {self.shared.version} does not have this rule")
         if self.over:
             return _skipped(check, CUT_OFF, "a check before has failed (--fail-fast)")
         return None
@@ -483,7 +487,7 @@ class Run:
 
     def _gone(self, results: list[Result], version: str) -> list[KnownDifference]:
         ran = {result.check for result in results if result.outcome == PASSED}
-        return [each for each in self.known if each.check in ran and version in each.versions]
+        return [each for each in self.known if each.check in ran and each.is_of(version)]
 
 
 def _leave_untold(observed: Result, results: Iterable[Result]) -> None:

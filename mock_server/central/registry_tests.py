@@ -15,7 +15,7 @@ from typing import Any
 
 from mock_server.central.errors import Problem, problem
 from mock_server.central.validation import Integration, config_member
-from mock_server.contract.tables import VERSIONS, Contract
+from mock_server.contract.tables import Contract
 from mock_server.golang import url as gourl
 
 _STATUSES = {"unauthorized": 401, "forbidden": 403, "missing": 404, "failing": 500}
@@ -54,10 +54,9 @@ DEFAULT_RULES = (
 class RegistryTests:
     """Answers what ``Test()`` of a registry or scanner client would."""
 
-    def __init__(self, contract: Contract, version: str, rules: Sequence[RegistryTestRule] = DEFAULT_RULES) -> None:
-        """The first matching rule counts; a host without one passes. `version`: the release of Central to play."""
+    def __init__(self, contract: Contract, rules: Sequence[RegistryTestRule] = DEFAULT_RULES) -> None:
+        """The first matching rule counts; a host without one passes."""
         self.contract = contract
-        self.paths = _PATHS if VERSIONS.index(version) >= VERSIONS.index("4.11") else _PATHS | {"artifactory": "/v2/"}
         self.rules = rules
 
     def registry_reachable(self, integration: Integration) -> Problem | None:
@@ -65,12 +64,16 @@ class RegistryTests:
         endpoint = self._endpoint(integration)
         if integration["type"] == "scannerv4" or endpoint is None:
             return None
-        asked = _asked(integration["type"], endpoint, self.paths.get(integration["type"], "/v2/"))
+        asked = _asked(integration["type"], endpoint, self._path(integration["type"]))
         outcome = self._outcome(endpoint)
         if _MISADDRESSED.match(asked) is None and outcome == "pass":
             return None
         reason = _reason(integration, asked, endpoint, outcome)
         return problem(self.contract.rules["registry-reachable"], reason=reason)
+
+    def _path(self, type: str) -> str:
+        known = self.contract.types.get(type)
+        return known.test_path if known and known.test_path else "/v2/"
 
     def _endpoint(self, integration: Integration) -> str | None:
         member = config_member(self.contract.integration, integration)
@@ -85,14 +88,6 @@ class RegistryTests:
         return next((rule.outcome for rule in self.rules if fnmatchcase(host, rule.host)), "pass")
 
 
-_PATHS = {
-    "ecr": "/v2/_catalog",
-    "artifactory": "/v2/_catalog",
-    "clair": "/v1/namespaces",
-    "clairV4": "/indexer/api/v1/index_state",
-    "clairify": "/scanner/ping",
-}
-"""What the client of a type asks for; that of any other asks for /v2/, as that of artifactory did before 4.11.1."""
 _MISADDRESSED = re.compile(r"(?!https?://[^/?#])(?:https?:|(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):)?")
 """What Go's HTTP client sends to nobody: a URL without a host, or of another scheme."""
 

@@ -20,7 +20,10 @@ Integration = Mapping[str, Any]
 
 def config_member(message: Message, integration: Integration) -> str | None:
     """Name the config member that is set, or give None."""
-    return next((field.name for field in message.members if field.name in integration), None)
+    for field in message.members:
+        if field.name in integration:
+            return field.name
+    return None
 
 
 class Validation:
@@ -32,29 +35,31 @@ class Validation:
         self.rules = contract.rules
         self.store = store
         self.managed = managed
+        self._endpoints = {
+            member.name: [field.name for field in member.message.fields if field.validate == "nolocalendpoint"]
+            for member in contract.integration.members
+            if member.message is not None
+        }
 
     def problems(self, integration: Integration) -> Problem | None:
         """Return the list of problems as one, or None."""
-        found: list[Problem | None] = [
+        found = (
             self.endpoint(integration),
             self.category_required(integration),
-            self.ecr_iam_managed(integration),
+            self.ecr_iam_managed(integration) if self.managed else None,
             # Central stops at an empty name: the look-up of the name is left out.
             self.name_required(integration) or self.name_unique(integration),
-        ]
-        return listed("Validation", [each for each in found if each])
+        )
+        problems = list(filter(None, found))
+        return listed("Validation", problems) if problems else None
 
     def endpoint(self, integration: Integration) -> Problem | None:
         """Check the endpoints of the member that is set, whatever the type; the first bad one counts."""
-        message = self.contract.integration
-        member = config_member(message, integration)
-        if member is None:
-            return None
-        config = message.by_name[member].message
-        assert config is not None  # a config member is a message
-        for field in config.fields:
-            if field.validate == "nolocalendpoint" and (found := self._endpoint(integration[member][field.name])):
-                return found
+        for member, endpoints in self._endpoints.items():
+            if member in integration:
+                for endpoint in endpoints:
+                    if found := self._endpoint(integration[member][endpoint]):
+                        return found
         return None
 
     def _endpoint(self, endpoint: str) -> Problem | None:
@@ -88,7 +93,8 @@ class Validation:
     def ecr_iam_managed(self, integration: Integration) -> Problem | None:
         """central/imageintegration/service/service_impl.go, validateIAMRoleCapability."""
         uses_iam = "ecr" in integration and integration["ecr"]["useIam"]
-        return problem(self.rules["ecr-iam-managed"]) if self.managed and uses_iam else None
+        refused = self.managed and uses_iam and "ecr-iam-managed" in self.rules
+        return problem(self.rules["ecr-iam-managed"]) if refused else None
 
     def name_required(self, integration: Integration) -> Problem | None:
         """central/imageintegration/service/service_impl.go."""

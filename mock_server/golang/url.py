@@ -15,6 +15,7 @@ from mock_server.golang.text import quote
 _ESCAPED = re.compile(rb"%([0-9a-fA-F]{2})")
 _HOST_BYTES = re.compile(rb"[A-Za-z0-9\-._~!$&'()*+,;=:\[\]<>\"\x80-\xff]")
 _PLAIN_NAME = re.compile(rb"[A-Za-z0-9.-]*")
+_PLAIN_URL = re.compile(r"http://([A-Za-z0-9.-]*)(?::[0-9]*)?(?:/[A-Za-z0-9./_-]*)?")
 _USERINFO = re.compile(rb"[A-Za-z0-9\-._:~!$&'()*+,;=%@]*")
 _PORT = re.compile(rb"(?::[0-9]*)?")
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
@@ -52,6 +53,8 @@ def host_name(url: str) -> str:
     Raises:
         UrlError: with Go's reason; its `args` are the URL that Go names and that reason.
     """
+    if plain := _PLAIN_URL.fullmatch(url):  # nothing in it is escaped, and nothing can be wrong
+        return plain[1]
     whole = url.encode("utf-8", "surrogatepass")
     bare, _, fragment = whole.partition(b"#")
     host = _named(bare, _host)

@@ -30,6 +30,8 @@ class MemoryStore:
         self.lock = threading.RLock()
         self.changes = 0
         """Grows with each change: who keeps a copy sees by it that the copy is old."""
+        self.problem = ""
+        """Why what is stored is not in the file of `--save`."""
         self._answer = answer
         self._first_state = self.rendered(first_state)
         self._seed = seed
@@ -40,6 +42,7 @@ class MemoryStore:
         """Return another store with the same first state, which is rendered only once for all of them."""
         other = copy.copy(self)
         other.lock = threading.RLock()
+        other.problem = ""
         other.reset()
         return other
 
@@ -107,7 +110,8 @@ class MemoryStore:
         """Store an integration under its id, in the place of the one that has it."""
         stored = Stored(integration, self._answer(integration))
         with self.lock:
-            self._forget_name(integration["id"])
+            if integration["id"] in self._by_id:
+                self._forget_name(integration["id"])
             self._by_id[integration["id"]] = stored
             self._ids_by_name[integration["name"]] = integration["id"]
             self._joined = None

@@ -8,6 +8,7 @@ from mock_server.contract import tables as contracts
 from mock_server.tests.conftest import Api, docker, example
 
 CONTRACT = contracts.load()
+DOCKER_FAMILY = CONTRACT.types_of("docker")
 IA = ": invalid arguments"
 LABELS = {
     "REGISTRY": "registry integration",
@@ -37,7 +38,7 @@ BROKEN = [
     ("registry-type-known", "clair", "REGISTRY", {"clair": {}}, "registry with type 'clair' does not exist"),
     ("scanner-type-known", "docker", "SCANNER", {"docker": {}}, 'scanner with type "docker" does not exist'),
     *(("docker-config-required", type, "REGISTRY", {}, "Docker configuration required")
-      for type in ("docker", "artifactory", "nexus", "rhel", "ghcr")),
+      for type in DOCKER_FAMILY),
     ("docker-config-required", "docker", "REGISTRY", {"quay": {"endpoint": "q"}}, "Docker configuration required"),
     ("quay-config-required", "quay", "REGISTRY", {}, "Quay config must be specified"),
     ("quay-endpoint-required", "quay", "SCANNER", {"quay": {"oauthToken": "t"}}, "Quay endpoint must be specified"),
@@ -182,7 +183,6 @@ def test_every_rule_of_a_type_has_a_broken_example_here():
     assert rules - {each[0] for each in BROKEN} == elsewhere
 
 
-DOCKER_FAMILY = ("docker", "artifactory", "nexus", "rhel", "ghcr")
 WORKING: list[tuple[str, str, dict[str, Any]]] = [
     *((type, "REGISTRY", {"docker": {"endpoint": "d"}}) for type in DOCKER_FAMILY),
     ("quay", BOTH, {"quay": {"endpoint": "q"}}),
@@ -324,3 +324,12 @@ def test_another_type_keeps_the_authorization_data_of_its_ecr_member(api):
     ecr = example("ecr")["ecr"] | {"authorizationData": DATA}
     api.put(OTHER, {"name": "n", "type": "docker", "categories": ["REGISTRY"], "ecr": ecr, "skipTestIntegration": True})
     assert api.stored(OTHER)["ecr"]["authorizationData"] == DATA
+
+
+@pytest.mark.parametrize(
+    ("categories", "kept"), [(["REGISTRY"], False), (["NODE_SCANNER", "SCANNER"], True), ([], True)]
+)
+def test_only_building_a_registry_client_erases_the_authorization_data(api, categories, kept):
+    sent = {**ecr(authorizationData={"username": "AWS"}, useIam=True, useAssumeRole=False), "type": "ecr"}
+    built = api.central.clients.ecr_authorization_erased({**sent, "categories": categories})
+    assert (built["ecr"]["authorizationData"] is not None) == kept

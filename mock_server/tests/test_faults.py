@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_server.serving.connection_faults import Cut
+from mock_server.gateway.faults import Cut
 from mock_server.serving.server import running
 from mock_server.simulation.faults import ANSWER_FAULTS, Fault, FaultError, drawn, from_strings, parse, preferences
 from mock_server.tests.conftest import PATH, Api, ask, docker
@@ -115,6 +115,10 @@ def test_a_delay_is_drawn_from_its_distribution(delay, median):
 def test_what_is_no_delay_is_told_with_what_would_be_one(delay):
     with pytest.raises(FaultError, match=r"LOW\.\.HIGH"):
         drawn(delay)
+
+
+def test_no_delay_is_negative():
+    assert min(drawn("normal(0.1,10)") for _ in range(200)) == 0.0
 
 
 def test_no_delay_lasts_for_ever():
