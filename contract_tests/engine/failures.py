@@ -44,6 +44,10 @@ class NotApplicable(Skip):
     """The release or the kind of the target does not have what the check looks at: nobody could look at it there."""
 
 
+class Busy(Skip):
+    """The target limits requests, and answers so also when asked again."""
+
+
 class OwnershipError(Exception):
     """A request would have changed something that this run did not create. It was not sent."""
 

@@ -12,7 +12,7 @@ import requests
 
 from contract_tests.engine.options import Options
 from contract_tests.engine.transport import COLLECTION
-from contract_tests.runner.run import clean_leftovers
+from contract_tests.runner.leftovers import Cleaned, clean_leftovers
 from mock_server.serving.server import running
 
 KILLS = int(os.environ.get("MOCK_CENTRAL_KILLS", "4"))
@@ -46,7 +46,7 @@ def test_after_kills_at_random_moments_clean_leaves_the_list_as_it_was(tmp_path:
             process.kill()
             process.wait()
             touched = touched or listed(mock.url) != before
-            assert clean_leftovers(Options(url=mock.url, state_dir=tmp_path)) == []
+            assert clean_leftovers(Options(url=mock.url, state_dir=tmp_path)) == Cleaned()
             assert listed(mock.url) == before
         assert touched or KILLS < 4, "no kill came at a moment when something was there"
     assert not list(tmp_path.glob("*.ledger"))

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from contract_tests.engine.central import Shared
 from contract_tests.engine.failures import Failure
+from contract_tests.engine.redaction import REDACTED
 from contract_tests.engine.transport import Exchange, Reply
 from mock_server.contract import tables as contracts
 from mock_server.contract import validator as validators
@@ -37,6 +38,8 @@ UNMASKED = "a credential is not masked in a read"
 """What is told of it, also by checks that see it themselves: the same fault is told once."""
 
 
+_NOT_ASCII = "header key .* contains value with non-printable ASCII characters"
+"""What Central's gRPC client says of credentials beyond ASCII, with 500."""
 _TYPE = re.compile(rb'"type": ?"([^"\\]+)"')
 
 
@@ -176,6 +179,15 @@ class Observers:
                 self.findings.add(
                     "credential-leak", f"a credential stands in the header {name}", exchange, got=f"{name}: {value}"
                 )
+        if reply.redacted:
+            whole = "\n".join([*(f"{name}: {value}" for name, value in reply.headers.items()), reply.text])
+            start = max(whole.find(REDACTED) - 200, 0)
+            self.findings.add(
+                "credential-leak",
+                "credentials of the run stand in an answer",
+                exchange,
+                got=whole[start : start + 500],
+            )
         by_id = [
             (str(one.get("id")), *each)
             for one in integrations
@@ -219,7 +231,7 @@ def own_failures(contract: Contract) -> re.Pattern[str]:
         if (rule.kind == "build" or rule.status >= 500) and rule.code in (0, 13)
         if any(parts := re.split(r"\{[a-z]+\}", rule.message))
     ]
-    return re.compile("|".join(texts), re.DOTALL)
+    return re.compile("|".join([*texts, _NOT_ASCII]), re.DOTALL)
 
 
 def operation_of(exchange: Exchange, contract: Contract | None = None) -> Operation | None:
@@ -237,8 +249,10 @@ def _routes(contract: Contract) -> Routes:
 def _ids_at(value: Any, path: str) -> tuple[str, ...]:
     """Return the id of the item of a list that a path such as `$.integrations[3].type` leads to."""
     found = re.search(r"integrations\[(\d+)\]", path)
-    items = _integrations_of(value)
-    return (str(items[int(found[1])].get("id")),) if found and int(found[1]) < len(items) else ()
+    try:
+        return (str(value["integrations"][int(found[1])]["id"]),) if found else ()
+    except (LookupError, TypeError):
+        return ()
 
 
 def _integrations_of(value: Any) -> list[Mapping[str, Any]]:

@@ -18,6 +18,7 @@ def hints(report: Report) -> Iterator[str]:
             f"Is {report.target} a Central? GET {COLLECTION} answered {_told(listed)}. "
             f"The URL is what stands before /v1, without a login page in front."
         )
+    yield from report.notes
 
 
 def _last(exchanges: list[Exchange]) -> Exchange | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from contract_tests.engine.options import Options
-from contract_tests.engine.text import printable
+from contract_tests.engine.text import markdown, printable
 from contract_tests.reports.curl import access, sequence
 from contract_tests.reports.failures import at_length, differences, groups, replays, what
 from contract_tests.reports.hints import hints
@@ -15,9 +15,11 @@ from contract_tests.runner.report import KNOWN, OUTCOMES, Report
 
 def render(report: Report, options: Options) -> str:
     """Write the report as Markdown text."""
-    headline, *more = (printable(line) for line in report.verdict_lines)
-    lines = [f"## {headline}", *(part for line in more for part in ("", line))]
-    lines += [part for hint in hints(report) for part in ("", f"> {hint}")]
+    headline, *more = report.verdict_lines
+    head = markdown(headline) if report.error else printable(headline)  # an error may quote the target
+    lines = [f"## {head}", *(part for line in more for part in ("", markdown(line)))]
+    if told := [printable(hint) for hint in hints(report)]:
+        lines += ["", *_fenced("text", told)]
     if report.error:
         return "\n".join(lines) + "\n"
     lines += _failures(report, options)
@@ -27,7 +29,7 @@ def render(report: Report, options: Options) -> str:
     if report.gone:
         lines += ["", "### Known differences that no longer occur", "", *(f"- {each.check}" for each in report.gone)]
     if report.left_behind:
-        lines += ["", "### Left behind", "", *(f"- {each}" for each in report.left_behind)]
+        lines += ["", "### Left behind", "", *(f"- {markdown(each)}" for each in report.left_behind)]
     lines += ["", "### What was looked at", "", *_by_group(report)]
     lines += ["", *_coverage("operation", report.answers_by(0)), "", *_coverage("type", report.answers_by(1))]
     return "\n".join(lines) + "\n"
@@ -37,17 +39,22 @@ def _failures(report: Report, options: Options) -> list[str]:
     way = access(options)
     lines: list[str] = []
     for result in at_length(report):
-        urls = [f"[source]({url})" for url in links(result.source, report.version)]
+        urls = [f"<{url}>" for url in links(result.source, report.version)]
         source = ", ".join([result.source or "the contract", *urls])
         lines += ["", f"### {result.check}", "", f"{result.title}. Rule of {source}."]
         for failure in result.failures:
-            lines += ["", what(failure)]
+            lines += ["", markdown(what(failure))]
             lines += ["", *_fenced("diff", differences(failure))]
             lines += ["", *_fenced("sh", sequence(failure.exchanges, way))]
         lines += ["", "Judge it again:", "", *_fenced("sh", list(replays(report, options, result)))]
     found = groups(report)
     if found:
-        lines += ["", "### More failures", "", *(f"- {each.text}" for each in found)]
+        lines += [
+            "",
+            "### More failures",
+            "",
+            *(f"- {markdown(each.shows)}: {', '.join(each.checks)}" for each in found),
+        ]
     return lines
 
 

@@ -90,18 +90,18 @@ def summary(report: Report, options: Options, console: Console | None = None) ->
             Text(f"FIXED  known differences of deployed Central that were looked for and not seen: {gone}", "dim")
         )
     notes = [f"{each.check}: {each.reason}" for each in report.results if each.outcome == PASSED and each.reason]
-    for note in (*notes, *report.notes):
+    for note in notes:
         console.print(Text(f"NOTE   {printable(note)}", "dim"))
     for reason, checks in _skipped(report).items():
-        console.print(Text(f"SKIP   {reason}: {_some(checks)}", _STYLES[SKIPPED]))
+        console.print(Text(printable(f"SKIP   {reason}: {_some(checks)}"), _STYLES[SKIPPED]))
     console.print(Text(coverage(report), "dim"))
     if report.not_covered:
         console.print(Text(f"NOT COVERED  {_some(report.not_covered)}", "yellow"))
     if report.left_behind:
-        console.print(Text(f"LEFT BEHIND  {', '.join(report.left_behind)}", "bold red"))
+        console.print(Text(printable(f"LEFT BEHIND  {', '.join(report.left_behind)}"), "bold red"))
         console.print(Text(f"             `central-contract clean {report.target}` tries again", "bold red"))
     for hint in hints(report):
-        console.print(Text(f"HINT   {hint}", "bold yellow"))
+        console.print(Text(printable(f"HINT   {hint}"), "bold yellow"))
     console.print(_by_group(report))
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in commands(report):

@@ -7,7 +7,6 @@ finds is of no matter here: a fault that both have is no difference.
 from __future__ import annotations
 
 import re
-import uuid
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,8 +15,9 @@ from typing import Any
 
 from contract_tests.checks.registry import all_checks
 from contract_tests.engine.options import Options
+from contract_tests.engine.ownership import new_run_id
 from contract_tests.engine.text import changed, diff
-from contract_tests.engine.transport import Exchange, read_json
+from contract_tests.engine.transport import PROOF, Exchange, read_json
 from contract_tests.oracle.observers import operation_of
 from contract_tests.runner.history import created_id
 from contract_tests.runner.run import Progress, Run
@@ -66,7 +66,7 @@ def compare(one: Options, two: Options, progress: Progress = lambda *_: None) ->
     repeatable = tuple(each.id for each in all_checks().values() if each.group not in _NOT_REPEATABLE)
     # One check after the other: what a check keeps stands for those after it.
     chosen = [replace(each, only=each.only or repeatable, workers=1) for each in (one, two)]
-    run_id = uuid.uuid4().hex[:8]
+    run_id = new_run_id()
     reports = []
     for each in chosen:
         run = Run(each, progress, run_id)
@@ -90,7 +90,7 @@ def compared(one: Sequence[Exchange], two: Sequence[Exchange]) -> Comparison:
 def _by_check(exchanges: Iterable[Exchange]) -> dict[str, list[Exchange]]:
     found: dict[str, list[Exchange]] = {}
     for each in exchanges:
-        if each.check not in ("set-up", "clean-up"):
+        if each.check not in ("set-up", "clean-up", PROOF):
             found.setdefault(each.check, []).append(each)
     return found
 

@@ -129,6 +129,17 @@ def answer_not_stored(mock: Instance) -> None:
     shown(mock, lambda each: each | {"id": mock.central.store.new_id()}, (CREATE,))
 
 
+@_state(
+    "create-answers-its-own",
+    "The answer to a create shows the id of an integration that was there before",
+    "create-answers-its-own",
+    also=("read-after-create",),
+)
+def create_answers_its_own(mock: Instance) -> None:
+    """Answer the id of the first integration of the list."""
+    shown(mock, lambda each: each | {"id": memory(mock).integrations()[0]["id"]}, (CREATE,))
+
+
 # -- what is stored of a create or an update -------------------------------------------------------------
 
 
