@@ -4,7 +4,6 @@ import os
 import random
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +37,9 @@ def test_after_kills_at_random_moments_clean_leaves_the_list_as_it_was(tmp_path:
                 "--state-dir",
                 str(tmp_path),
             ]
+            mock.journal.clear()
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            deadline = time.monotonic() + 20
-            while not list(tmp_path.glob("*.ledger")) and process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.01)
-            time.sleep(draw.uniform(0.1, 1.0))
+            mock.journal.wait(draw.randrange(2, 400), timeout=60)
             process.kill()
             process.wait()
             touched = touched or listed(mock.url) != before

@@ -65,10 +65,9 @@ def kills(number: int, seed: int) -> Iterator[Outcome]:
         with serving(target) as url, tempfile.TemporaryDirectory() as state:
             command = [sys.executable, "-m", "contract_tests", "check", url, "--quick", "--state-dir", state]
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 (this project)
-            deadline = time.monotonic() + 30
-            while target.requests < 2 and process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.005)
-            time.sleep(draw.uniform(0.0, 1.5))
+            deadline, moment = time.monotonic() + 60, draw.randrange(2, 400)
+            while target.requests < moment and process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.001)
             process.kill()
             process.wait()
             had = bool(target.left())
