@@ -38,9 +38,9 @@ UNMASKED = "a credential is not masked in a read"
 """What is told of it, also by checks that see it themselves: the same fault is told once."""
 
 
+_TYPE = re.compile(rb'"type": ?"([^"\\]+)"')
 _NOT_ASCII = "header key .* contains value with non-printable ASCII characters"
 """What Central's gRPC client says of credentials beyond ASCII, with 500."""
-_TYPE = re.compile(rb'"type": ?"([^"\\]+)"')
 
 
 class Findings:

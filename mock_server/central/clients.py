@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mock_server.central.errors import Problem, listed, problem
-from mock_server.central.validation import Integration
+from mock_server.central.integration import Integration
 from mock_server.contract.tables import Contract
 from mock_server.golang import addr as goaddr
 from mock_server.golang import google_credentials

@@ -14,7 +14,8 @@ from http import HTTPStatus
 from typing import Any
 
 from mock_server.central.errors import Problem, problem
-from mock_server.central.validation import Integration, config_member
+from mock_server.central.integration import Integration
+from mock_server.central.validation import config_member
 from mock_server.contract.tables import Contract
 from mock_server.golang import url as gourl
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from mock_server.central.clients import Builder, Clients
 from mock_server.central.errors import Problem, Refusal, internal, invalid_arguments, refuse
+from mock_server.central.integration import Integration
 from mock_server.central.reconcile import Reconcile
 from mock_server.central.registry_tests import RegistryTests
 from mock_server.central.store import Store, Stored
-from mock_server.central.validation import Integration, Validation
+from mock_server.central.validation import Validation
 from mock_server.contract.tables import Contract
 from mock_server.golang.text import quote
 
