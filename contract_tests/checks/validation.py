@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from contract_tests.checks.registry import LONGER, check
 from contract_tests.engine.central import Central, created_id, shown
-from contract_tests.engine.failures import PreconditionFailed, Skip
+from contract_tests.engine.failures import NotApplicable, PreconditionFailed, Skip
 from contract_tests.engine.integrations import Body, read_answer
 from contract_tests.engine.transport import Reply, is_loopback
 from contract_tests.oracle.steps import HEALTH_IS_WRITTEN, filtered
@@ -483,7 +483,7 @@ def ecr_iam_managed(central: Central) -> None:
         found = [("create", first)]
         found += [(where, send(central.integration("ecr", ecr={"useIam": True}))) for where, send in ways]
         if not managed and not any(is_managed(central, reply) for _, reply in found):
-            raise Skip("the target takes the container's IAM role; with --managed that is a failure")
+            raise NotApplicable("the target takes the container's IAM role; with --managed that is a failure")
         for where, reply in found:
             central.refused_by(reply, "ecr-iam-managed", f"{where} of an ecr integration that uses IAM")
 
