@@ -1,5 +1,6 @@
 """The steps of `action.yml`, run as a runner runs them; and what both CI snippets install."""
 
+import html
 import re
 import subprocess
 import sys
@@ -73,19 +74,19 @@ def test_every_status_has_a_summary(
         step = Step(tmp_path, mock.url, arguments)
     assert step.output["status"] == status, step.log
     assert step.summary.startswith("## The check ")
-    assert summary in step.summary
+    assert summary in html.unescape(step.summary)
     assert "output.txt" in step.reports
 
 
 def test_a_server_that_does_not_answer_has_a_summary(tmp_path: Path) -> None:
     step = Step(tmp_path, "http://127.0.0.1:9", "")
     assert step.output["status"] == "2"
-    assert "## http://127.0.0.1:9 could not be checked: " in step.summary
+    assert "## http://127.0.0.1:9 could not be checked: " in html.unescape(step.summary)
 
 
 def test_arguments_are_no_patterns(tmp_path: Path) -> None:
     step = Step(tmp_path, "http://127.0.0.1:9", "--only lis*")
-    assert "unknown check 'lis*'" in step.summary
+    assert "unknown check 'lis*'" in html.unescape(step.summary)
 
 
 def test_an_artifact_is_named_once(tmp_path: Path) -> None:

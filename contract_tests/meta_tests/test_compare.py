@@ -4,6 +4,7 @@ import json
 import random
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,11 +24,11 @@ NEVER = "00000000-0000-4000-8000-000000000000"
 
 
 @contextmanager
-def behind(url: str, *, missing: int = 0, last: int = 0) -> Iterator[str]:
+def behind(url: str, *, missing: int = 0, last: int = 0, seconds: float = 0.0) -> Iterator[str]:
     """Serve what `url` answers, with headers in small letters and lists in any order.
 
     The read of an integration of the number `missing` is answered 404, as it is on a server that forgot it. After as
-    many requests as `last` says it is dead.
+    many requests as `last` says it is dead. Each answer takes some `seconds` longer.
     """
     reads = count = 0
 
@@ -41,6 +42,7 @@ def behind(url: str, *, missing: int = 0, last: int = 0) -> Iterator[str]:
                 self.connection.shutdown(socket.SHUT_RDWR)
                 self.close_connection = True
                 return
+            time.sleep(seconds)
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             path = self.path
             if self.command == "GET" and "/v1/imageintegrations/" in path:
@@ -70,7 +72,11 @@ def behind(url: str, *, missing: int = 0, last: int = 0) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *_: object) -> None:
+            pass  # a client that does not wait goes
+
+    with Server(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -16,6 +17,7 @@ from contract_tests.engine.options import Options
 from contract_tests.engine.transport import Transport
 from contract_tests.meta_tests.mutant_runs import report_on
 from contract_tests.meta_tests.test_cli import answering
+from contract_tests.meta_tests.test_compare import behind
 from contract_tests.reports.sources import links
 from contract_tests.runner.run import Run
 from mock_server.serving.server import serving
@@ -89,6 +91,16 @@ def test_what_did_not_look_is_incomplete(tmp_path: Path, words: tuple[str, ...],
     error = ET.fromstring(done.texts["junit"]).find(".//testcase[@name='verdict']/error")
     assert error is not None, "a service that reads JUnit alone must not show green"
     assert error.get("type") == "incomplete"
+
+
+def test_a_slow_target_is_left_in_time_and_incomplete(tmp_path: Path) -> None:
+    with running() as mock, behind(mock.url, seconds=0.2) as url:
+        started = time.monotonic()
+        done = Checked(tmp_path, url, "--time-budget", "3s")
+        seconds = time.monotonic() - started
+    assert done.status == 3, done.output
+    assert seconds < 3 + 10
+    assert any("the budget of 3 seconds was used up" in line for line in done.verdict)
 
 
 def test_rules_that_were_asked_for_are_enough(tmp_path: Path) -> None:
@@ -255,7 +267,7 @@ def test_at_most_three_failures_are_told_at_length_and_the_rest_by_what_they_sho
     groups = re.findall(r"^FAILED \d+ more checks?: .*: (.*)$", done.output, re.MULTILINE)
     assert 1 <= len(told) <= 3
     assert sorted([*told, *(check for group in groups for check in group.split(", "))]) == sorted(failed)
-    assert len(done.output) < 12_000
+    assert len(done.output) < 15_000
     assert done.texts["markdown"].count("\n### ") <= 3 + 4
 
 
