@@ -28,7 +28,7 @@ from contract_tests.meta_tests.mutant_runs import hurried, verdict_on
 from mock_server.central.auth import Credentials
 from mock_server.contract import tables as contracts
 from mock_server.mutants import KINDS, Mutant, all_mutants, find
-from mock_server.serving.server import running
+from mock_server.serving.server import serving
 from mock_server.settings import Settings
 
 HARNESS, SCHEMATHESIS = "harness", "schemathesis"
@@ -60,7 +60,7 @@ def by_harness(name: str, profile: str) -> dict[str, Any]:
 def by_schemathesis(name: str, baseline: str) -> dict[str, Any]:
     """Run schemathesis against one mutant; red is what it does not say of a healthy mock."""
     mutant = find(name)
-    with running(Settings(seed=1, mutants=(name,), **{**mutant.settings, "auth": True})) as mock:
+    with serving(Settings(seed=1, mutants=(name,), **{**mutant.settings, "auth": True})) as mock:
         return _schemathesis(mock.url, Path(baseline))
 
 
@@ -90,7 +90,7 @@ def _schemathesis(url: str, baseline: Path, *more: str) -> dict[str, Any]:
 
 def _baseline(path: Path) -> None:
     """Let schemathesis write down what it says of a healthy mock."""
-    with running(Settings(seed=1, auth=True)) as mock:
+    with serving(Settings(seed=1, auth=True)) as mock:
         _schemathesis(mock.url, path, "--baseline-update")
 
 

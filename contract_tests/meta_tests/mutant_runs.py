@@ -19,7 +19,7 @@ from mock_server import mutants
 from mock_server.central.auth import Credentials as Known
 from mock_server.gateway.instance import Instance
 from mock_server.mutants import Mutant, tools
-from mock_server.serving.server import running
+from mock_server.serving.server import serving
 from mock_server.settings import Settings
 
 ALWAYS_THERE = (*OBSERVED, UNTOUCHED)
@@ -94,13 +94,13 @@ def report_on(
     """
     known = Known()
     tokens = {role: f"Bearer {getattr(known, f'{role}_token')}" for role in roles}
-    with _changed(settings, change) as changed, running(changed) as mock, tempfile.TemporaryDirectory() as state:
+    with _changed(settings, change) as changed, serving(changed) as mock, tempfile.TemporaryDirectory() as state:
         return Run(
             Options(
                 url=mock.url,
                 managed=settings.managed,
                 state_dir=Path(state),
-                version=settings.version,
+                central_version=settings.central_version,
                 credentials=Credentials(**tokens) if settings.auth else Credentials(),
                 **options,
             )

@@ -12,7 +12,7 @@ from mock_server.contract import tables as contracts
 from mock_server.mutants import KINDS, all_mutants, find
 from mock_server.settings import Settings
 
-SEEDS = int(os.environ.get("MOCK_CENTRAL_SEEDS", "1"))
+SEEDS = int(os.environ.get("TEST_SEEDS", "1"))
 
 
 def test_each_rule_has_a_mutant_and_a_check_of_its_name() -> None:
@@ -49,7 +49,7 @@ def test_a_mutant_is_found_by_its_check(name: str) -> None:
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_a_healthy_mock_is_green(profile: str, manner: str, seed: int) -> None:
     if profile == "deep" and SEEDS == 1:
-        pytest.skip("takes minutes; MOCK_CENTRAL_SEEDS=2 or more runs it")
+        pytest.skip("takes minutes; TEST_SEEDS=2 or more runs it")
     report = report_on(
         Settings(as_deployed=manner == "deployed", auth=True, seed=seed, fatal_answers=True), profile=profile, seed=seed
     )
@@ -58,5 +58,5 @@ def test_a_healthy_mock_is_green(profile: str, manner: str, seed: int) -> None:
 
 @pytest.mark.parametrize("version", [*contracts.load().releases.lines[:-1], "4.9.8", "4.11.0"])
 def test_a_healthy_mock_of_another_release_is_green(version: str) -> None:
-    report = report_on(Settings(version=version, auth=True), profile="quick")
+    report = report_on(Settings(central_version=version, auth=True), profile="quick")
     assert report.exit_code == 0, report.failures

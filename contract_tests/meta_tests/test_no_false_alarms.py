@@ -160,7 +160,7 @@ def test_deletes_at_once_may_all_succeed() -> None:
 
 def test_the_wide_check_of_endpoints_is_asked_of_releases_that_have_it() -> None:
     checks = ("endpoint-not-local", "endpoint-not-metadata", "endpoint-parses", "generated-refused")
-    report = report_on(Settings(version="4.11"), narrow_endpoints, profile="default", only=checks)
+    report = report_on(Settings(central_version="4.11"), narrow_endpoints, profile="default", only=checks)
     assert_green(report, *checks)
 
 

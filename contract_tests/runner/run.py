@@ -224,8 +224,8 @@ class Run:
     def _version(self) -> str:
         """Ask the target which Central it is; what it does not tell is taken for the newest."""
         releases = contracts.load().releases
-        if self.options.version:
-            return str(releases.find(self.options.version))
+        if self.options.central_version:
+            return str(releases.find(self.options.central_version))
         try:
             reply = self.transport.send("GET", "/v1/metadata", check="set-up")
         except CheckFailed as error:
