@@ -286,7 +286,7 @@ def list_by_name(central: Central) -> None:
     "base",
     title="PUT or PATCH did not store what was sent, or changed another integration",
     source="central/imageintegration/service/service_impl.go",
-    needs=("create", "read-after-create", "list-by-name"),
+    needs=("create", "read-after-create", "list-by-name", "delete-answer"),
 )
 def update(central: Central) -> None:
     with central.case():
