@@ -249,7 +249,7 @@ def endpoints_refused(central: Central, forms: Sequence[str], text: str) -> None
         id, sent = central.standing("docker")
         for _ in rounds(central):
             for form, place, way in paired(
-                central, central.some(forms, 5), central.some(guarded(central), len(forms)), ways_in(central, id)
+                central, forms, central.some(guarded(central), len(forms)), ways_in(central, id)
             ):
                 _endpoint_refused(central, form, place, way, text)
         if not central.quick:
@@ -361,7 +361,7 @@ def name_required(central: Central) -> None:
     "problems-listed",
     "rules",
     source="pkg/errorhelpers/format.go",
-    needs=("create", "endpoint-not-local"),
+    needs=("create", "endpoint-not-local", "name-required", "category-required"),
     title="The problems of common validation are not told in one list, in Central's order",
 )
 def problems_listed(central: Central) -> None:

@@ -182,7 +182,7 @@ def test_a_check_that_needs_more_room_than_there_may_be_is_left_out_and_says_how
     assert not report.failures
     left_out = {each.check: each.reason for each in report.results if "--max-live" in each.reason}
     assert 0 < len(left_out) < 10
-    assert "update-read-back" in left_out
+    assert "read-after-create" in left_out
 
 
 @pytest.mark.parametrize(("profile", "room"), [("quick", 150), ("quick", 30), ("default", 150)])

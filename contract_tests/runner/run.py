@@ -575,10 +575,18 @@ class Run:
 
 
 def _by_cause(result: Result) -> int:
-    """Order results: what everything stands on, what answers show by themselves, and the other checks."""
-    if result.group == "base" and not result.like:
-        return 0
-    return 1 if result.group == "observed" and result.outcome == FAILED and result.check != UNTOUCHED else 2
+    """Order results: what everything stands on, what answers show by themselves, and the other checks.
+
+    At the end come checks whose failures showed in others only, on the way to something else.
+    """
+    if result.outcome != FAILED or result.check == UNTOUCHED:
+        return 2
+    if result.group == "observed":
+        return 1
+    shown = [failure.exchanges[-1].check for failure in result.failures if failure.exchanges]
+    if shown and result.check not in shown:
+        return 3
+    return 0 if result.group == "base" and not result.like else 2
 
 
 def _leave_untold(observed: Result, results: Iterable[Result]) -> None:
