@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from mock_server.central import protojson
+from mock_server.central import protojson, releases
 from mock_server.central.auth import Auth
 from mock_server.central.clients import Clients
 from mock_server.central.errors import Refusal, refuse
@@ -64,13 +64,16 @@ class Central:
         """`contract`: another one than the shipped one."""
         self.settings = settings
         self.contract = contract or contracts.load()
+        self.build = releases.of(settings.version)
         self.validator = validators.of(self.contract)
-        self.decoder = protojson.Decoder(self.contract, show_credentials=settings.as_deployed)
+        self.decoder = protojson.Decoder(
+            self.contract, show_credentials=settings.as_deployed, whole_numbers=self.build.whole_numbers
+        )
         self.masking = Masking(self.contract)
         self.auth = Auth(self.contract, settings.credentials, enforced=settings.auth)
         self.store = self._store()
         self.reconcile = Reconcile(self.contract)
-        self.clients = Clients(self.contract)
+        self.clients = Clients(self.contract, self.build)
         self.bind_to_store(settings.registry_tests)
 
     def _store(self) -> Store:
@@ -87,8 +90,10 @@ class Central:
     def bind_to_store(self, registry_tests: Sequence[RegistryTestRule]) -> None:
         """Make the parts that know the store, or that differ from sandbox to sandbox."""
         iam_refused = self.contract.rules["ecr-iam-managed"].in_force(self.settings.version)
-        self.validation = Validation(self.contract, self.store, managed=self.settings.managed and iam_refused)
-        self.registry_tests = RegistryTests(self.contract, self.settings.version, registry_tests)
+        self.validation = Validation(
+            self.contract, self.store, self.build, managed=self.settings.managed and iam_refused
+        )
+        self.registry_tests = RegistryTests(self.contract, self.build, registry_tests, self.settings.namespace)
         self.service = Service(
             self.contract,
             self.settings.version,
@@ -97,6 +102,8 @@ class Central:
             self.reconcile,
             self.clients,
             self.registry_tests,
+            self.build,
+            as_deployed=self.settings.as_deployed,
         )
 
     def fork(self) -> Central:
@@ -193,8 +200,11 @@ class Central:
             Refusal: a filter twice, or a query that cannot be decoded.
         """
         known = [parameter["name"] for parameter in self._parameters(operation)]
+        most = gourl.MOST_PARAMETERS if self.build.bounded_query else None
         try:
-            values = dict(_query_field(key, values, known) for key, values in gourl.parse_query(query_string).items())
+            values = dict(
+                _query_field(key, values, known) for key, values in gourl.parse_query(query_string, most).items()
+            )
         except gourl.UrlError as error:
             raise refuse(self.contract.rules["query-encoding"], reason=error) from None
         for name in known:

@@ -6,7 +6,8 @@ from mock_server.contract.tables import VERSIONS
 from mock_server.settings import Settings
 from mock_server.tests.conftest import Api, docker, example
 
-RAW = 'ERROR: null value in column "id" of relation "image_integrations" violates not-null constraint (SQLSTATE 23502)'
+RAW = "found non-retryable error: closing batch: "
+RAW += 'ERROR: null value in column "id" of relation "image_integrations" violates not-null constraint (SQLSTATE 23502)'
 
 
 def test_rules_without_releases_hold_in_every_one(contract):
@@ -43,9 +44,9 @@ def test_the_words_of_the_database_are_hidden_since_4_11(version):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_artifactory_is_asked_for_its_catalog_since_4_11(version):
+def test_artifactory_is_asked_for_its_catalog_since_a_patch_of_4_9(version):
     sent = example("artifactory", docker={"endpoint": "r.invalid"})
-    path = "/v2/_catalog" if VERSIONS.index(version) >= VERSIONS.index("4.11") else "/v2/"
+    path = "/v2/" if version == "4.8" else "/v2/_catalog"
     assert f'Get "https://r.invalid{path}": ' in Api(version=version).test(sent).message
 
 
