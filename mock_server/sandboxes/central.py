@@ -246,8 +246,11 @@ class Central:
 
     def error_answer(self, refusal: Refusal) -> bytes:
         """Render a refusal."""
+        if refusal.form == "text":
+            return f"{refusal.message}\n".encode()
         body = refusal.body()
-        self.check_answer("GooglerpcStatus", body)
+        if refusal.form == "status":
+            self.check_answer("GooglerpcStatus", body)
         return protojson.render(body)
 
     def check_answer(self, schema: str, value: Any) -> None:

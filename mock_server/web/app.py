@@ -66,6 +66,8 @@ _JSON_HEADERS = (
     ("Cache-Control", "no-store, no-cache"),
     ("Vary", "Accept-Encoding"),
 )
+_TEXT_HEADERS = (("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff"))
+"""Those of Go's http.Error."""
 _GATEWAY_HEADER = ("Grpc-Metadata-Content-Type", "application/grpc")
 
 
@@ -275,7 +277,7 @@ class MockCentral(Flask):
             self.central.answer_broken(found)
 
     def _refused(self, refusal: Refusal) -> _Told:
-        headers = [*_JSON_HEADERS, (RULE_HEADER, refusal.rule)]
+        headers = [*(_TEXT_HEADERS if refusal.form == "text" else _JSON_HEADERS), (RULE_HEADER, refusal.rule)]
         if refusal.status == 401:
             headers.append(("WWW-Authenticate", _header_text(refusal.message)))
         return self.central.error_answer(refusal), refusal.status, headers
