@@ -36,7 +36,7 @@ class Refusal(Exception):  # noqa: N818 (Central refuses; nothing is in error)
     code: int
     message: str
     form: str = "status"
-    """`status` for the gateway's errors, `pair` for handlers beside it (pkg/httputil/error.go), `text` for plain text."""
+    """`status` for errors of the gateway, `pair` for those of pkg/httputil/error.go, `text` for plain text."""
 
     def body(self) -> dict[str, object]:
         """Return the body that Central answers with (pkg/grpc/server_error_handler.go)."""

@@ -92,7 +92,7 @@ class Companion:
 
     @property
     def gateway(self) -> bool:
-        """Whether Central's gRPC gateway answers, which adds a header of its own; other handlers refuse in plain text."""
+        """Whether Central's gRPC gateway answers, with a header of its own; other handlers refuse in plain text."""
         return self.path.startswith("/v1/")
 
     def answered(self, central: Central, authorization: str | None, query: str, body: bytes) -> Any:
