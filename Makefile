@@ -43,8 +43,10 @@ format: $(FULL) ## Format the code and rewrite the generated tables of the docs
 
 .PHONY: fixtures
 fixtures: $(FULL) ## Make the shipped fixtures again
-	find fixtures -type f ! -name README.md -delete
-	$(BIN)/central-contract fixtures --all -o fixtures
+	rm -rf build/fixtures
+	$(BIN)/central-contract fixtures --all -o build/fixtures
+	cp fixtures/README.md build/fixtures
+	rm -rf fixtures && mv build/fixtures fixtures
 
 .PHONY: bench
 bench: $(FULL) ## Measure the mock beside other servers (ARGS=--write rewrites the page; minutes)

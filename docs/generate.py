@@ -6,7 +6,7 @@ A table stands between ``<!-- begin: NAME -->`` and ``<!-- end -->``. A test see
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +15,6 @@ import click
 from mock_server.central.auth import NOTHING, READ, WRITE
 from mock_server.cli.main import ENVIRONMENT, main
 from mock_server.contract import tables as contracts
-from mock_server.contract.tables import VERSIONS
 from mock_server.mutants import all_mutants
 from mock_server.state import scenarios
 from mock_server.web import control
@@ -61,11 +60,45 @@ def differences() -> str:
 def rules() -> str:
     """Every rule of Central."""
     rows = []
-    for rule in contracts.load().rules.values():
-        releases = "all" if (rule.since, rule.until) == (VERSIONS[0], VERSIONS[-1]) else f"{rule.since} to {rule.until}"
+    for rule in contracts.load().history.values():
         status = str(rule.status) if rule.status else "400, 500" if rule.kind == "build" else ""
-        rows.append((_code(rule.id), rule.title, status, _code(rule.message), releases, rule.source))
+        rows.append((_code(rule.id), rule.title, status, _texts(rule), str(rule.releases), rule.source))
     return table(("rule", "what", "status", "text", "releases", "source"), rows)
+
+
+def _texts(rule: contracts.RuleHistory) -> str:
+    told = (_code(each.text) + ("" if each.releases.everywhere else f" ({each.releases})") for each in rule.texts)
+    return "; ".join(told)
+
+
+def releases() -> str:
+    """Every release that can be played, and what sets it apart from the newest."""
+    contract = contracts.load()
+    newest = _parts(contract)
+    rows = []
+    for each in contract.every_release:
+        parts = _parts(each)
+        lacks, more = ([name for name in one if name not in other] for one, other in ((newest, parts), (parts, newest)))
+        rows.append((each.release.line, str(each.release), ", ".join(map(_code, lacks)), ", ".join(map(_code, more))))
+    return table(("release", "newest patch", "lacks of the newest", "has besides"), rows)
+
+
+def _parts(contract: contracts.Contract) -> list[str]:
+    """Name the operations, types, fields, categories and rules that a release has."""
+    return [
+        *contract.operations,
+        *contract.types,
+        *_fields(contract.integration),
+        *contract.categories,
+        *contract.rules,
+    ]
+
+
+def _fields(message: contracts.Message, path: str = "") -> Iterator[str]:
+    for field in message.fields:
+        yield f"{path}{field.name}"
+        if field.message is not None:
+            yield from _fields(field.message, f"{path}{field.name}.")
 
 
 def options(command: click.Command, prefix: str = "") -> str:
@@ -153,6 +186,7 @@ def roles() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "differences": differences,
+    "releases": releases,
     "rules": rules,
     "serve-options": serve_options,
     "check-options": partial(contract_options, "check"),

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from mock_server.central.auth import Credentials
 from mock_server.central.registry_tests import DEFAULT_RULES, RegistryTestRule
-from mock_server.contract.tables import VERSIONS
+from mock_server.contract import tables as contracts
 from mock_server.simulation.faults import Fault
 from mock_server.state import scenarios
 from mock_server.state.memory import MEMORY
@@ -21,8 +21,9 @@ VALIDATION_MODES = ("fast", "full")
 class Settings:
     """The settings of one app.
 
-    `version`: the release of Central to play. `as_deployed`: where the published document and
-    deployed Central disagree, follow Central. `auth`: ask for credentials. `managed`: play the
+    `version`: the release of Central to play; a minor such as 4.11 stands for its newest patch.
+    `as_deployed`: where the published document and deployed Central disagree, follow Central.
+    `auth`: ask for credentials. `managed`: play the
     managed service. `empty`: start without the integrations of a fresh Central. `strict`: refuse
     what the contract does not promise. `validation`: "full" lets openapi-core validate every request
     and answer, "fast" only those that a compiled validator does not accept. `seed`: the same ids
@@ -42,7 +43,7 @@ class Settings:
     `store_prefix`: what its keys begin with, another for each deployment.
     """
 
-    version: str = VERSIONS[-1]
+    version: str = field(default_factory=lambda: contracts.load().releases.newest.line)
     as_deployed: bool = False
     auth: bool = False
     credentials: Credentials = field(default_factory=Credentials)
@@ -74,7 +75,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse values that no mock can be made of."""
-        _one_of("version", self.version, VERSIONS)
+        _check_release("version", self.version)
         _one_of("validation", self.validation, VALIDATION_MODES)
         scenarios.parse(self.scenario)
         if self.empty and self.scenario not in (scenarios.DEFAULT, "empty"):
@@ -152,6 +153,13 @@ def _check_certificates(name: str, file: Path) -> None:
         ssl.create_default_context(cafile=file)
     except OSError as error:
         raise ValueError(f"{name}: {file} holds no certificates that can be read: {error}") from None
+
+
+def _check_release(name: str, release: str) -> None:
+    try:
+        contracts.load().releases.find(release)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:

@@ -52,9 +52,9 @@ class Check:
     worth: int = 0
 
     @property
-    def rule(self) -> contracts.Rule | None:
-        """The rule of the contract with this id, if the check is one of a rule."""
-        return contracts.load().rules.get(self.id)
+    def is_of_rule(self) -> bool:
+        """Whether the check is one of a rule, in whatever releases."""
+        return self.id in contracts.load().history
 
 
 _CHECKS: dict[str, Check] = {}
@@ -83,7 +83,7 @@ def check(
     """
 
     def register(function: Callable[[Central], None]) -> Callable[[Central], None]:
-        rule = contracts.load().rules.get(id)
+        rule = contracts.load().history.get(id)
         what = title or (rule.title if rule else "")
         if id in _CHECKS or not what or group not in GROUPS:
             raise ValueError(f"check {id!r} is registered twice, has no title or no known group")

@@ -228,9 +228,7 @@ def empty_texts(central: Central) -> None:
     title="NUL in a text is kept or refused, never a failure without a reason",
 )
 def control_characters(central: Central) -> None:
-    fields = ["clusterId", "type", "username"]
-    if central.rules["database-error"].in_force(central.version):
-        fields.append("name")  # the database refuses it, and older releases show its words
+    fields = ["clusterId", "type", "username", "name"]
     for field in central.some(fields, 1):
         with central.case():
             text = "a\x00b"

@@ -12,7 +12,7 @@ from typing import Any
 
 from contract_tests.checks.reconcile import AUTHORIZED, PLAIN, ROBOTIC, VARIANTS, Variant, keeping
 from contract_tests.checks.registry import check
-from contract_tests.checks.validation import made
+from contract_tests.checks.validation import made, untestable
 from contract_tests.engine.central import Central, shown
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
 from contract_tests.engine.integrations import Body, read_answer
@@ -225,9 +225,7 @@ REFUSED: dict[str, Refused] = {
     "an endpoint that is no URL": lambda central, id, _, new: central.put(id, _with_config(new, endpoint="a b")),
     "an unknown type": lambda central, _, __, new: central.create(new | {"type": "harbor"}),
     "an unknown type, tested": lambda central, _, __, new: central.test(new | {"type": "harbor"}),
-    "a category that the type has not": lambda central, _, __, new: central.create(
-        new | {"categories": ["NODE_SCANNER"]}
-    ),
+    "a category that the type has not": lambda central, _, __, new: central.create(untestable(central, new)),
     "the member of another type": lambda central, _, __, new: central.create(
         new | {"type": "clair", "categories": ["SCANNER"]}
     ),

@@ -624,8 +624,10 @@ def unknown_category_dropped(central: Central) -> None:
 
 @check("category-by-number", "rules", needs=("read-after-create",))
 def category_by_number(central: Central) -> None:
-    stored, meant = Stored(central), central.integration("clairify", categories=["SCANNER", "NODE_SCANNER"])
-    stored.becomes(meant | {"categories": [1, 2]}, meant, "categories by their numbers")
+    names = list(central.contract.types["clairify"].categories)
+    stored, meant = Stored(central), central.integration("clairify", categories=names)
+    numbers = [central.contract.categories[name] for name in names]
+    stored.becomes(meant | {"categories": numbers}, meant, "categories by their numbers")
     if central.quick:
         return
     meant = central.integration("quay", categories=["REGISTRY", "SCANNER"])
@@ -633,7 +635,7 @@ def category_by_number(central: Central) -> None:
     reply = central.put(stored.id, meant | {"categories": [0, 7]})
     what = "a number that Central does not know"
     if reply.status != 500:  # an update that fails at its very end is stored, and can be read
-        text = 'source category "7" has not been implemented'
+        text = central.text("category-implemented", category=7)
         central.refused(reply, f"{what} is read", status=500, code=13, text=text)
     found = central.get(stored.id).object.get("categories")
     if found == meant["categories"]:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import click
 
 from contract_tests.engine.options import PROFILES, Credentials, Options
-from mock_server.contract.tables import VERSIONS
+from mock_server.cli.release import RELEASE
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 NEW_FILE = click.Path(dir_okay=False, path_type=Path)
@@ -146,7 +146,7 @@ _RUN = (
     ),
     click.option("--managed", is_flag=True, help="The target is the managed service, whose ECR cannot use IAM."),
     click.option(
-        "--central-version", type=click.Choice(VERSIONS), help="Release of Central  [default: ask the target]"
+        "--central-version", type=RELEASE, help="Release of Central, such as 4.11 or 4.11.0  [default: ask the target]"
     ),
     click.option("--seed", type=int, help="Draw the same inputs again  [default: a new one, printed]"),
     click.option(

@@ -15,7 +15,7 @@ import click
 
 from contract_tests.cli.arguments import FILE, certificates, options_of, seconds
 from contract_tests.engine.failures import HarnessError
-from mock_server.contract.tables import VERSIONS
+from mock_server.cli.release import RELEASE, newest
 
 if TYPE_CHECKING:
     from contract_tests.fixtures.generate import Wish
@@ -58,7 +58,7 @@ Examples:
 @click.option("--format", "formats", type=click.Choice(_FORMATS), multiple=True,
               help="Form to write; can be repeated  [default: jsonl]")  # fmt: skip
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File or folder  [default: standard output]")
-@click.option("--central-version", "version", type=click.Choice(VERSIONS), default=VERSIONS[-1],
+@click.option("--central-version", "version", type=RELEASE, default=newest, show_default="the newest",
               help="Release of Central to ask.")  # fmt: skip
 @click.option("--as-deployed", is_flag=True, help="Answers of the deployed Central where the document differs.")
 @click.option("--coverage", is_flag=False, flag_value=_THIS_RUN, metavar="[DIR]",
@@ -158,8 +158,8 @@ def _wish(**chosen: Any) -> Wish:
 
     contract = contracts.load()
     for option, names, known in (
-        ("--type", chosen["types"], contract.types),
-        ("--rule", chosen["rules"], contract.rules),
+        ("--type", chosen["types"], contract.at(chosen["version"]).types),
+        ("--rule", chosen["rules"], contract.history),
     ):
         for name in names:
             if name not in known:
@@ -167,11 +167,10 @@ def _wish(**chosen: Any) -> Wish:
                 hint = f"; did you mean {' or '.join(close)}?" if close else f"; known: {', '.join(known)}"
                 raise click.UsageError(f"{option}: there is no {option[2:]} {name!r}{hint}")
     for name in chosen["rules"]:
-        rule = contract.rules[name]
-        if not rule.in_force(chosen["version"]):
+        if name not in contract.at(chosen["version"]).rules:
             raise click.UsageError(
                 f"--rule: Central {chosen['version']} does not have {name!r}; "
-                f"it is one of {rule.since} to {rule.until} (--central-version)"
+                f"releases have it {contract.history[name].releases} (--central-version)"
             )
     return Wish(**chosen)
 
@@ -210,6 +209,7 @@ def _from_url(wish: Wish, url: str, reach: dict[str, Any]) -> Iterator[Fixture]:
     from contract_tests.fixtures.generate import drawn
     from contract_tests.fixtures.record import mocks
     from contract_tests.fixtures.sanitise import cases
+    from mock_server.contract import tables as contracts
 
     session, authorization, timeout = _session(url, reach)
     headers = {"Authorization": authorization} if authorization else {}
@@ -224,7 +224,7 @@ def _from_url(wish: Wish, url: str, reach: dict[str, Any]) -> Iterator[Fixture]:
     except (KeyError, TypeError, ValueError):
         raise HarnessError(f"{url} answered {reply.status_code}, not with a list of integrations") from None
     targets = mocks(wish.version, as_deployed=wish.as_deployed)
-    for case, note in cases(read, wish.seed):
+    for case, note in cases(read, wish.seed, contracts.load().at(wish.version)):
         if not wish.types or case.type in wish.types:
             fixture = replace(drawn(case, wish, targets), note=note)
             if wish.fits(fixture):

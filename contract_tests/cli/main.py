@@ -28,7 +28,8 @@ from contract_tests.cli.arguments import (
 from contract_tests.cli.fixtures import fixtures
 from contract_tests.engine.failures import BudgetSpent, HarnessError
 from contract_tests.engine.options import Credentials
-from mock_server.contract.tables import VERSIONS
+from mock_server.cli.release import RELEASE, newest
+from mock_server.contract import tables as contracts
 
 
 class _Interruptible(click.Group):
@@ -114,7 +115,8 @@ def _checked(url: str | None, *, as_deployed: bool, run_id: str | None, **chosen
     reports = {kind: path for kind, path in kinds.items() if path is not None}
     with ExitStack() as stack:
         if url is None:
-            url = stack.enter_context(_own_mock(as_deployed=as_deployed)).url
+            version = chosen["central_version"] or newest()
+            url = stack.enter_context(_own_mock(as_deployed=as_deployed, version=version)).url
         elif as_deployed:
             raise click.UsageError("--as-deployed is for our own mock; leave URL out or --as-deployed")
         options = options_of(url, **chosen)
@@ -180,11 +182,12 @@ def explain(check_id: str) -> None:
     if found is None:
         raise _Unable(unknown_check(check_id))
     click.echo(f"{found.id} ({found.group})\n\n{found.title}.")
-    rule = found.rule
-    if rule is not None and rule.message:
-        click.echo(f"\nAnswer: {rule.status or '400 or 500'}, {rule.message!r}")
+    rule = contracts.load().history.get(found.id)
     if rule is not None:
-        click.echo(f"Central: {rule.since} to {rule.until}")
+        for text in rule.texts:
+            said = "" if text.releases.everywhere else f" ({text.releases})"
+            click.echo(f"\nAnswer{said}: {rule.status or '400 or 500'}, {text.text!r}")
+        click.echo(f"Releases: {rule.releases}")
     if found.source:
         click.echo(f"Source: {found.source}")
     if found.needs:
@@ -242,7 +245,7 @@ Examples:
     help="File with a bearer token for URL_B alone [env: CENTRAL_TOKEN_B].",
 )
 @click.option("--full", is_flag=True, help="Also generated requests, as `check` without --quick sends them.")
-@click.option("--central-version", type=click.Choice(VERSIONS), help="Release of Central that both play.")
+@click.option("--central-version", type=RELEASE, help="Release of Central that both play.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Draw other requests.")
 @click.option(
     "--only",
@@ -266,7 +269,7 @@ def compare(
     from contract_tests.runner.compare import compare
 
     profile = "default" if full else "quick"
-    version = central_version or VERSIONS[-1]
+    version = central_version or newest()
     with ExitStack() as stack:
         urls = [
             stack.enter_context(_own_mock(as_deployed=each != "mock", version=version)).url

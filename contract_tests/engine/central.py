@@ -37,7 +37,7 @@ class Central:
         self.transport = transport
         self.check = check
         self.shared = shared
-        self.contract: Contract = contracts.load()
+        self.contract: Contract = shared.contract
         self.rules = self.contract.rules
         options = transport.options
         self.options: Options = replace(options, profile=profile) if profile else options
@@ -79,6 +79,11 @@ class Central:
         """
         member, config = integrations.config_for(like, self.secret)
         known = self.contract.types[like]
+        message = self.contract.integration.by_name[member].message
+        assert message is not None  # a config member is a message
+        for field in self.contract.later_fields(message):
+            example = self.contract.example_of(message, field)
+            config[field.name] = self.secret() if field.scrub == "always" else example
         body: Body = {
             "name": self.name(),
             "type": like,
@@ -116,10 +121,12 @@ class Central:
     @property
     def creatable_types(self) -> list[str]:
         """The types that this release of Central lets anyone create."""
-        kept = {"scannerv4"}
-        if self.rules["google-not-created"].in_force(self.version):
-            kept.add("google")
-        return [type for type in self.contract.types if type not in kept]
+        return self.contract.creatable_types
+
+    def has(self, type: str, changes: Mapping[str, Any]) -> bool:
+        """Return whether the release has a type and the categories that `changes` ask for by name."""
+        names = [each for each in changes.get("categories") or () if isinstance(each, str)]
+        return type in self.contract.types and self.contract.categories.keys() >= {*names}
 
     @property
     def version(self) -> str:
@@ -263,14 +270,13 @@ class Central:
         Raises:
             Skip: the release of Central that the target plays does not have it.
         """
-        rule = self.rules[id]
-        if not rule.in_force(self.version):
-            raise Skip(f"Central {self.version} does not have this rule")
-        return rule
+        if id not in self.rules:
+            raise Skip(f"Central {self.version} does not have the rule {id}")
+        return self.rules[id]
 
     def text(self, rule: str, **values: object) -> str:
         """Return the text of a rule as it stands in a message, without what surrounds it."""
-        found = self.rules[rule]
+        found = self.rule(rule)
         return found.message.format(**values) + _SUFFIXES.get(found.kind, "")
 
     def refused(
@@ -287,7 +293,7 @@ class Central:
 
     def refused_by(self, reply: Reply, rule: str, what: str, **values: object) -> None:
         """See that a request was refused by a rule that answers alone or in the list of problems."""
-        found = self.rules[rule]
+        found = self.rule(rule)
         self.refused(reply, what, status=found.status, code=found.code, text=self.text(rule, **values))
 
     def taken(self, reply: Reply, what: str, *, need: str | None = None) -> None:
@@ -339,6 +345,8 @@ class Shared:
     def __init__(self, run: str, version: str) -> None:
         self.run = run
         self.version = version
+        self.contract: Contract = contracts.load().at(version)
+        """What the release has that the target plays."""
         self.controls: set[str] = set()
         self.serials: dict[str, int] = {}
         """The last number that each check has put into a name or a credential."""

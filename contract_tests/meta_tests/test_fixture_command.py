@@ -43,7 +43,7 @@ def test_a_list_can_be_kept(tmp_path: Path) -> None:
     [
         (("--type", "Quay"), "there is no type 'Quay'; did you mean quay?"),
         (("--rule", "name-uniqe"), "there is no rule 'name-uniqe'; did you mean name-unique?"),
-        (("--rule", "google-not-created", "--central-version", "4.11"), "it is one of 4.12 to 4.12"),
+        (("--rule", "google-not-created", "--central-version", "4.11"), "releases have it since 5.0"),
         (("--name", "nope"), "`central-contract fixtures --list`"),
         (("--name", "nope", "--count", "3"), "`central-contract fixtures --list`"),
         (("--all", "--name", "nope"), "--all makes everything"),

@@ -88,7 +88,7 @@ def test_a_target_that_is_not_loopback_is_only_read_unless_writes_are_allowed(tm
 
 
 def test_what_was_created_may_be_changed_and_deleted(transport: Transport) -> None:
-    central = Central(transport, "name-unique", Shared("run", "4.12"))
+    central = Central(transport, "name-unique", Shared("run", "5.0"))
     id, sent = central.created()
     assert central.put(id, sent).status == 200
     assert central.delete(id).status == 200
@@ -104,7 +104,7 @@ def test_a_run_is_on_disk_before_it_sends_anything_and_its_name_finds_what_it_cr
     before = requests.get(f"{mock.url}{COLLECTION}", timeout=5).json()
     # The process ends here: whatever its ledger got to know after the first line is lost.
     Central(
-        Transport(Options(url=mock.url, state_dir=tmp_path), "gone", ledger), "create", Shared("gone", "4.12")
+        Transport(Options(url=mock.url, state_dir=tmp_path), "gone", ledger), "create", Shared("gone", "5.0")
     ).created()
     ledger.close(keep=True)
     ledger.path.write_text(synced[0].replace(str(os.getpid()), "0"), "utf-8")
@@ -163,7 +163,7 @@ def test_checks_go_on_with_what_others_created_only_where_they_do_not_run_at_the
     transport: Transport, workers: int
 ) -> None:
     transport.options = replace(transport.options, profile="quick", workers=workers)
-    shared = Shared("run", "4.12")
+    shared = Shared("run", "5.0")
     one, other = Central(transport, "create", shared), Central(transport, "update-read-back", shared)
     id, sent = one.created()
     one.keep(id, sent)
@@ -196,7 +196,7 @@ def test_what_central_deletes_early_and_answers_404_leaves_room(transport: Trans
     """Central says 404 to a DELETE that comes before it has written the health record, and deletes all the same."""
     room = 3
     transport.options = replace(transport.options, max_live=room)
-    central = Central(transport, "create", Shared("run", "4.12"))
+    central = Central(transport, "create", Shared("run", "5.0"))
     for _ in range(3 * room):
         id, _ = central.created()
         requests.delete(f"{mock.url}{COLLECTION}/{id}", timeout=10).raise_for_status()

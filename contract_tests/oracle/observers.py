@@ -7,6 +7,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from contract_tests.engine.failures import Failure
 from contract_tests.engine.transport import Exchange, Reply
 from mock_server.contract import tables as contracts
 from mock_server.contract import validator as validators
+from mock_server.contract.routes import Routes
 from mock_server.contract.tables import MASK, Contract, Message, Operation
 
 OBSERVED = {
@@ -35,7 +37,7 @@ UNMASKED = "a credential is not masked in a read"
 """What is told of it, also by checks that see it themselves: the same fault is told once."""
 
 
-_TYPE = re.compile(rb'"type": ?"([A-Za-z0-9]+)"')
+_TYPE = re.compile(rb'"type": ?"([^"\\]+)"')
 
 
 class Findings:
@@ -66,18 +68,18 @@ class Observers:
     def __init__(self, shared: Shared) -> None:
         self.shared = shared
         self.findings = Findings()
-        self.contract = contracts.load()
-        self.validator = validators.shared()
+        self.contract = shared.contract
+        self.validator = validators.of(self.contract)
         self.covered: Counter[tuple[str, str, int]] = Counter()
         """Answers by operation, by the type that was sent ("" for none or an unknown one) and by status."""
         # Also the first part of a credential tells.
         self._canary = re.compile(rf"canary-{re.escape(shared.run)}[a-z0-9-]*")
         self._disguised = disguises(f"canary-{shared.run}-")
-        self._own_failures = own_failures(self.contract, shared.version)
+        self._own_failures = own_failures(self.contract)
 
     def __call__(self, exchange: Exchange, reply: Reply) -> None:
         """Look at one answer."""
-        operation = operation_of(exchange)
+        operation = operation_of(exchange, self.contract)
         if operation is not None:
             sent = _TYPE.search(exchange.body)
             type = sent[1].decode() if sent else ""
@@ -185,30 +187,27 @@ def disguises(text: str) -> re.Pattern[str]:
     return re.compile("|".join(map(re.escape, sorted(forms))))
 
 
-def own_failures(contract: Contract, version: str) -> re.Pattern[str]:
+def own_failures(contract: Contract) -> re.Pattern[str]:
     """Find the reasons for which Central itself answers 500: the constant parts of the texts of its rules."""
     texts = [
         ".*".join(map(re.escape, parts))
         for rule in contract.rules.values()
-        if (rule.kind == "build" or rule.status >= 500) and rule.code in (0, 13) and rule.in_force(version)
+        if (rule.kind == "build" or rule.status >= 500) and rule.code in (0, 13)
         if any(parts := re.split(r"\{[a-z]+\}", rule.message))
     ]
     return re.compile("|".join(texts), re.DOTALL)
 
 
-def operation_of(exchange: Exchange) -> Operation | None:
-    """Return the operation of the contract that a request is of."""
-    path = urlsplit(exchange.path).path
+def operation_of(exchange: Exchange, contract: Contract | None = None) -> Operation | None:
+    """Return the operation that a request is of; without a `contract`, of the newest release."""
     method = exchange.headers.get("X-HTTP-Method-Override", exchange.method).upper()
-    for operation in contracts.load().operations.values():
-        if operation.method != method:
-            continue
-        if operation.path == path:
-            return operation
-        prefix = operation.path.removesuffix("{id}")
-        if prefix != operation.path and path.startswith(prefix) and "/" not in path.removeprefix(prefix):
-            return operation
-    return None
+    found = _routes(contract or contracts.load()).match(method, urlsplit(exchange.path).path)
+    return found.operation if found is not None else None
+
+
+@lru_cache(maxsize=8)
+def _routes(contract: Contract) -> Routes:
+    return Routes(contract)
 
 
 def _integrations_of(value: Any) -> list[Mapping[str, Any]]:

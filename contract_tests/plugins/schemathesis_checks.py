@@ -25,7 +25,7 @@ from contract_tests.engine.failures import Failure
 from contract_tests.engine.text import diff
 from contract_tests.engine.transport import COLLECTION, Exchange, Reply
 from contract_tests.oracle.observers import OBSERVED, Observers
-from mock_server.contract.tables import VERSIONS
+from mock_server.contract import tables as contracts
 
 Case = schemathesis.Case[Any]
 
@@ -57,7 +57,7 @@ def _observed(response: schemathesis.Response) -> list[Failure]:
     exchange = Exchange(0, "", str(request.method), path.path + (f"?{path.query}" if path.query else ""), "admin")
     exchange.headers, exchange.body = dict(request.headers), body
     reply = Reply(response.status_code, requests.structures.CaseInsensitiveDict(headers), response.content, 0.0)
-    observers = Observers(Shared("schemathesis", VERSIONS[-1]))
+    observers = Observers(Shared("schemathesis", str(contracts.load().release)))
     observers(exchange, reply)
     return observers.findings.failures
 

@@ -159,10 +159,10 @@ def _failed(result: Result, way: Access) -> Group:
 
 def coverage(report: Report) -> str:
     """Return how much of the contract the run has come to."""
-    contract = contracts.load()
+    contract = contracts.load().at(report.version)
     operations, types = report.answers_by(0), [type for type in report.answers_by(1) if type]
     statuses = sorted({status for by_status in operations.values() for status in by_status})
-    rules = sum(rule.in_force(report.version) for rule in contract.rules.values())
+    rules = len(contract.rules)
     return (
         f"COVERED  {len(operations)} of {len(contract.operations)} operations, "
         f"{len(types)} of {len(contract.types)} types, "

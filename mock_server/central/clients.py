@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mock_server.central.errors import Problem, Refusal, listed, problem
+from mock_server.central.errors import Problem, Refusal, listed, problem, problem_if
 from mock_server.central.registry_tests import scanner_target
 from mock_server.central.releases import Build
 from mock_server.central.validation import Integration
@@ -34,7 +34,7 @@ class Clients:
         self.contract = contract
         self.rules = contract.rules
         self.build = build
-        docker_family = dict.fromkeys(("docker", "artifactory", "nexus", "rhel", "ghcr"), self.docker)
+        docker_family = dict.fromkeys(contract.types_of("docker"), self.docker)
         self.registries: Mapping[str, Builder] = docker_family | {
             "quay": self.quay,
             "ecr": self.ecr,
@@ -58,7 +58,7 @@ class Clients:
 
     def problem_if(self, wrong: bool, rule: str, **values: object) -> Problem | None:
         """Return the problem that a rule names if `wrong`, else None."""
-        return problem(self.rules[rule], **values) if wrong else None
+        return problem_if(wrong, self.rules, rule, **values)
 
     def _listed(self, start: str, *found: Problem | None) -> Problem | None:
         return listed(start, [each for each in found if each])
@@ -303,8 +303,7 @@ class Clients:
         try:
             grpc.target(scanner_target(clairify, ""), self.build.urls)
         except grpc.TargetError as error:
-            reason = f"failed to make gRPC connection to Scanner: {error}"
-            return problem(self.rules["registry-reachable"], reason=reason)
+            return Problem("clairify-grpc-target", f"failed to make gRPC connection to Scanner: {error}")
         return None
 
     def scanner_v4(self, integration: Integration) -> Problem | None:

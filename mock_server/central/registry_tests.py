@@ -82,8 +82,9 @@ class RegistryTests:
         self.rules = rules
         self.namespace = namespace
         self.ways = build.urls
+        asks_for_catalog = contract.types["artifactory"].test_path == _CATALOG
         self._registries: Mapping[str, Client] = {
-            "artifactory": self._catalog if build.catalog else self._ping,
+            "artifactory": self._catalog if asks_for_catalog else self._ping,
             "quay": self._quay,
             "ecr": self._ecr,
             "artifactregistry": self._google,

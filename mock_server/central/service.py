@@ -11,7 +11,7 @@ from typing import Any
 
 from mock_server.central import database
 from mock_server.central.clients import Builder, Clients
-from mock_server.central.errors import INVALID, Problem, Refusal, internal, invalid_arguments, refuse
+from mock_server.central.errors import INVALID, Problem, Refusal, internal, invalid_arguments, refuse, refuse_if
 from mock_server.central.reconcile import Reconcile
 from mock_server.central.registry_tests import RegistryTests
 from mock_server.central.releases import Build
@@ -34,7 +34,6 @@ class Service:
     def __init__(
         self,
         contract: Contract,
-        version: str,
         store: Store,
         validation: Validation,
         reconcile: Reconcile,
@@ -47,7 +46,6 @@ class Service:
         """`as_deployed`: who loses a race for a name is told so in the words of the database."""
         self.contract = contract
         self.rules = contract.rules
-        self.version = version
         self.store = store
         self.validation = validation
         self.reconcile = reconcile
@@ -81,8 +79,7 @@ class Service:
 
     def id_required(self, id: str) -> None:
         """GET and DELETE ask for an id; PUT and PATCH do not."""
-        if id == "":
-            raise refuse(self.rules["id-required"])
+        refuse_if(id == "", self.rules, "id-required")
 
     def get_missing(self, id: str) -> Stored:
         """Refuse a GET with the id as it stands."""
@@ -115,19 +112,15 @@ class Service:
 
     def id_empty_on_create(self, integration: Integration) -> None:
         """The caller does not choose the id."""
-        if integration["id"] != "":
-            raise refuse(self.rules["id-empty-on-create"])
+        refuse_if(integration["id"] != "", self.rules, "id-empty-on-create")
 
     def scanner_v4_not_created(self, integration: Integration) -> None:
         """Central makes its Scanner V4 integration itself."""
-        if integration["type"] == "scannerv4":
-            raise refuse(self.rules["scanner-v4-not-created"])
+        refuse_if(integration["type"] == "scannerv4", self.rules, "scanner-v4-not-created")
 
     def google_not_created(self, integration: Integration) -> None:
         """Google's Container Registry is gone; what is stored of it stays."""
-        rule = self.rules["google-not-created"]
-        if rule.in_force(self.version) and integration["type"] == "google":
-            raise refuse(rule)
+        refuse_if(integration["type"] == "google", self.rules, "google-not-created")
 
     def create_assigns_id(self) -> str:
         """central/imageintegration/datastore/datastore_impl.go."""
@@ -173,9 +166,7 @@ class Service:
 
     def database_error(self, reason: str) -> Refusal:
         """pkg/grpc/errors/interceptor.go: what the database refuses; old releases show its words."""
-        if self.build.hides_database:
-            return refuse(self.rules["database-error"])
-        return refuse(self.rules["database-error-raw"], reason=reason)
+        return refuse(self.rules["database-error"], reason=reason)
 
     def _is_free(self, name: str) -> bool:
         """Return whether nobody has a name, where that tells a race from a second create."""
@@ -223,8 +214,8 @@ class Service:
 
     def scanner_v4_type_fixed(self, sent: Integration, stored: Integration) -> None:
         """No other integration becomes Scanner V4, nor the other way."""
-        if sent["type"] != stored["type"] and "scannerv4" in (sent["type"], stored["type"]):
-            raise refuse(self.rules["scanner-v4-type-fixed"])
+        changed = sent["type"] != stored["type"]
+        refuse_if(changed and "scannerv4" in (sent["type"], stored["type"]), self.rules, "scanner-v4-type-fixed")
 
     def azure_member_converted(self, sent: Integration, stored: Integration) -> Integration:
         """Read a stored docker member as an azure one, whatever the stored type is."""
@@ -285,5 +276,4 @@ class Service:
 
     def scanner_v4_not_deleted(self, stored: Integration) -> None:
         """Central's Scanner V4 integration stays."""
-        if stored["type"] == "scannerv4":
-            raise refuse(self.rules["scanner-v4-not-deleted"])
+        refuse_if(stored["type"] == "scannerv4", self.rules, "scanner-v4-not-deleted")

@@ -31,6 +31,9 @@ class Store(Protocol):
     def changes(self) -> int:
         """A number that grows with each change: who keeps a copy sees by it that the copy is old."""
 
+    problem: str
+    """Why what is stored may be lost; empty where it is kept as it should be."""
+
     def fork(self) -> Store:
         """Return a store of another sandbox, with the same first state."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mock_server.central.errors import Problem, listed, problem
+from mock_server.central.errors import Problem, listed, problem_if
 from mock_server.central.releases import Build
 from mock_server.central.store import Store
 from mock_server.contract.tables import Contract, Message
@@ -73,32 +73,32 @@ class Validation:
 
     def endpoint_parses(self, url: str, reason: str) -> Problem | None:
         """pkg/endpoints/validate.go: what stands behind ``http://`` is no URL."""
-        return problem(self.rules["endpoint-parses"], url=url, reason=reason)
+        return problem_if(True, self.rules, "endpoint-parses", url=url, reason=reason)
 
     def endpoint_not_local(self) -> Problem | None:
         """pkg/endpoints/validate.go: the host leads back to Central."""
-        return problem(self.rules["endpoint-not-local"])
+        return problem_if(True, self.rules, "endpoint-not-local")
 
     def endpoint_not_metadata(self) -> Problem | None:
         """pkg/endpoints/validate.go: the host hands out the cluster's credentials."""
-        return problem(self.rules["endpoint-not-metadata"])
+        return problem_if(True, self.rules, "endpoint-not-metadata")
 
     def category_required(self, integration: Integration) -> Problem | None:
         """central/imageintegration/service/service_impl.go."""
-        return None if integration["categories"] else problem(self.rules["category-required"])
+        return problem_if(not integration["categories"], self.rules, "category-required")
 
     def ecr_iam_managed(self, integration: Integration) -> Problem | None:
         """central/imageintegration/service/service_impl.go, validateIAMRoleCapability."""
         uses_iam = "ecr" in integration and integration["ecr"]["useIam"]
-        return problem(self.rules["ecr-iam-managed"]) if self.managed and uses_iam else None
+        return problem_if(self.managed and uses_iam, self.rules, "ecr-iam-managed")
 
     def name_required(self, integration: Integration) -> Problem | None:
         """central/imageintegration/service/service_impl.go."""
-        return None if integration["name"] else problem(self.rules["name-required"])
+        return problem_if(not integration["name"], self.rules, "name-required")
 
     def name_unique(self, integration: Integration) -> Problem | None:
         """central/imageintegration/service/service_impl.go: compared exactly, not trimmed."""
         owner = self.store.id_of_name(integration["name"])
         if owner is None or owner == integration["id"]:
             return None
-        return problem(self.rules["name-unique"], name=quote(integration["name"]))
+        return problem_if(True, self.rules, "name-unique", name=quote(integration["name"]))

@@ -16,8 +16,8 @@ import click
 from mock_server.central.auth import Credentials
 from mock_server.central.registry_tests import DEFAULT_RULES, OUTCOMES, RegistryTestRule
 from mock_server.cli import options
+from mock_server.cli.release import RELEASE, newest
 from mock_server.contract import tables as contracts
-from mock_server.contract.tables import VERSIONS
 from mock_server.settings import VALIDATION_MODES, Settings
 from mock_server.state import scenarios
 from mock_server.state.memory import MEMORY, address
@@ -113,9 +113,10 @@ Examples:
 @click.option(
     "--central-version",
     "version",
-    default=VERSIONS[-1],
-    type=click.Choice(VERSIONS),
-    help="Release of Central to play.",
+    default=newest,
+    show_default="the newest",
+    type=RELEASE,
+    help="Release of Central to play, such as 4.11 (its newest patch) or 4.11.0.",
 )
 @click.option(
     "--as-deployed", is_flag=True, help="Follow deployed Central where the document disagrees (see `differences`)."
@@ -189,6 +190,7 @@ Examples:
 def serve(context: click.Context, /, **chosen: Any) -> None:
     """Serve the mock until Ctrl-C."""
     from mock_server.serving import server
+    from mock_server.state import files as states
 
     host, cert, key = chosen["host"], chosen["cert"], chosen["key"]
     if (cert is None) != (key is None):
@@ -198,6 +200,11 @@ def serve(context: click.Context, /, **chosen: Any) -> None:
     settings = _settings(context)
     beside = options.running(context, settings, _settings)
     with ExitStack() as stack:
+        if beside.save is not None:
+            try:
+                stack.enter_context(states.locked(beside.save))
+            except states.StateError as error:
+                raise click.ClickException(f"--save {error}") from None
         files = server.Tls(cert, key) if cert and key else None
         if chosen["tls"] and files is None:
             files = stack.enter_context(server.self_signed(host))
@@ -213,6 +220,7 @@ def serve(context: click.Context, /, **chosen: Any) -> None:
                 log_level=chosen["log_level"],
                 log_format=chosen["log_format"],
                 body_timeout=chosen["body_timeout"],
+                save=beside.save,
                 on_start=beside.start,
                 on_listening=partial(_banner, settings, host, port, secure=files is not None),
             )
@@ -297,13 +305,18 @@ def routes() -> None:
 
 
 @main.command()
-@click.option("--central-version", type=click.Choice(VERSIONS), help="Only the rules of this release.")
+@click.option("--central-version", type=RELEASE, help="Only the rules and texts of this release.")
 def rules(central_version: str | None) -> None:
     """List the rules of Central: id, status, text and source."""
-    found = [rule for rule in contracts.load().rules.values() if not central_version or rule.in_force(central_version)]
+    contract = contracts.load()
+    found = contract.at(central_version).rules if central_version else contract.history
     _table(
         ("rule", "status", "what", "text", "releases", "source"),
-        [(each.id, str(each.status or ""), each.title, each.message, _releases(each), each.source) for each in found],
+        [
+            (each.id, str(each.status or ""), each.title, found[each.id].message, _releases(each), each.source)
+            for each in contract.history.values()
+            if each.id in found
+        ],
     )
 
 
@@ -388,10 +401,8 @@ def mutants() -> None:
     )
 
 
-def _releases(rule: contracts.Rule) -> str:
-    since = f"from {rule.since}" if rule.since != VERSIONS[0] else ""
-    until = f"to {rule.until}" if rule.until != VERSIONS[-1] else ""
-    return " ".join(filter(None, (since, until)))
+def _releases(rule: contracts.RuleHistory) -> str:
+    return "" if rule.releases.everywhere else str(rule.releases)
 
 
 def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:

@@ -243,11 +243,7 @@ class Running:
     """
 
     def start(self, app: MockCentral) -> None:
-        """Start saving and watching, in the process that serves."""
-        if self.save is not None:
-            from mock_server.state.files import Saver
-
-            Saver(self.save, lambda: app.gateway.sandboxes.default.central.store)
+        """Start watching, in the process that serves."""
         if self.reload:
             from mock_server.serving.reload import Watcher
 

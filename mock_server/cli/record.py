@@ -13,7 +13,7 @@ from typing import Any
 
 from mock_server.central import protojson, releases
 from mock_server.central.clients import Clients
-from mock_server.contract.tables import MASK, VERSIONS, Contract, Message
+from mock_server.contract.tables import MASK, Contract, Message
 from mock_server.contract.validator import Validator
 from mock_server.state import files as states
 
@@ -86,7 +86,7 @@ def recorded(listed: list[Any], contract: Contract, validator: Validator) -> dic
         states.StateError: an entry is no integration.
     """
     found = states.checked(states.document(listed), contract, validator)
-    clients = Clients(contract, releases.of(VERSIONS[-1]))
+    clients = Clients(contract, releases.of(contract.release))
     invented: dict[str, list[str]] = {}
     integrations = []
     for each in found:

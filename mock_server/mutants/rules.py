@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from mock_server.sandboxes.central import Central
     from mock_server.web.app import MockCentral
 
-_RULES = contracts.load().rules
+_RULES = contracts.load().history
 
 
 def _rule(id: str, summary: str = "", also: tuple[str, ...] = (), **settings: Any) -> Callable[[Mutate], Mutate]:
@@ -590,14 +590,10 @@ def credentials_masked(app: MockCentral) -> None:
 # -- updating --------------------------------------------------------------------------------------------
 
 
-def _database_takes(rule: str, app: MockCentral) -> None:
-    suppress_rule(app.central.service, "update", rule)
-
-
-_rule("database-error", "PUT and PATCH with an empty id answer 200")(partial(_database_takes, "database-error"))
-_rule("database-error-raw", "PUT and PATCH with an empty id answer 200", version="4.10")(
-    partial(_database_takes, "database-error-raw")
-)
+@_rule("database-error", "PUT and PATCH with an empty id answer 200")
+def database_error(app: MockCentral) -> None:
+    """Take what has no id."""
+    suppress_rule(app.central.service, "update", "database-error")
 
 
 @_rule("path-id-wins", "The id of the body wins")

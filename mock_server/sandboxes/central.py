@@ -61,10 +61,10 @@ class Central:
     """The parts of one Central; each can be changed without touching another app's."""
 
     def __init__(self, settings: Settings, contract: contracts.Contract | None = None) -> None:
-        """`contract`: another one than the shipped one."""
+        """`contract`: another one than the shipped one; of either, what the release of the settings has."""
         self.settings = settings
-        self.contract = contract or contracts.load()
-        self.build = releases.of(settings.version)
+        self.contract = (contract or contracts.load()).at(settings.version)
+        self.build = releases.of(self.contract.release)
         self.validator = validators.of(self.contract)
         self.decoder = protojson.Decoder(
             self.contract, show_credentials=settings.as_deployed, whole_numbers=self.build.whole_numbers
@@ -89,14 +89,10 @@ class Central:
 
     def bind_to_store(self, registry_tests: Sequence[RegistryTestRule]) -> None:
         """Make the parts that know the store, or that differ from sandbox to sandbox."""
-        iam_refused = self.contract.rules["ecr-iam-managed"].in_force(self.settings.version)
-        self.validation = Validation(
-            self.contract, self.store, self.build, managed=self.settings.managed and iam_refused
-        )
+        self.validation = Validation(self.contract, self.store, self.build, managed=self.settings.managed)
         self.registry_tests = RegistryTests(self.contract, self.build, registry_tests, self.settings.namespace)
         self.service = Service(
             self.contract,
-            self.settings.version,
             self.store,
             self.validation,
             self.reconcile,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -10,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -24,11 +25,17 @@ from mock_server.serving.connection_faults import Cut, reset_now
 from mock_server.settings import Settings
 from mock_server.simulation.faults import Faults, from_strings, parse
 from mock_server.simulation.request_journal import Filter, Journal
+from mock_server.state import files as states
+from mock_server.state.memory import MEMORY
 from mock_server.web import access_log as logs
 
 if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
     from mock_server.sandboxes.sandboxes import Sandbox
     from mock_server.web.app import MockCentral
+
+log = logging.getLogger("mock_central")
 
 THREADS = 32
 """Requests answered at once; Python runs one at a time, so more of them only wait."""
@@ -105,15 +112,17 @@ def serve(
     log_level: str = "info",
     log_format: str = logs.FORMATS[0],
     body_timeout: float = TIMEOUT,
+    save: Path | None = None,
     on_start: Callable[[MockCentral], None] = lambda _app: None,
     on_listening: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until interrupted. One worker process, because the state is in its memory.
 
-    In that process `on_start` is called with the app, and `on_listening` once requests are answered.
+    In that process `on_start` is called with the app, and `on_listening` once requests are answered. With `save` the
+    state is kept in that file; a worker that dies is replaced by one that begins with it.
 
     Raises:
-        ServeError: the port is taken.
+        ServeError: the port is taken, or the worker process died.
     """
     from granian.constants import HTTPModes, Interfaces
     from granian.server import Server
@@ -129,45 +138,109 @@ def serve(
         workers=1,
         blocking_threads=THREADS if settings.upstream is None else THREADS_WITH_UPSTREAM,
         workers_kill_timeout=SECONDS_TO_STOP,
+        respawn_failed_workers=save is not None,
         log_enabled=False,
         ssl_cert=tls.cert if tls else None,
         ssl_key=tls.key if tls else None,
     )
     server.signal_handler_interrupt = partial(_first_signal_only, server.signal_handler_interrupt)
-    announce = partial(_when_listening, host, port, on_listening)
-    load = partial(_load, settings, partial(logs.configure, log_level, log_format), on_start, announce, body_timeout)
-    server.serve(target_loader=load, wrap_loader=False)
+    server.signal_handler_reload = _hangup_handler(server.signal_handler_interrupt)
+    worker = _Worker(
+        settings,
+        partial(logs.configure, log_level, log_format),
+        on_start,
+        partial(_when_listening, host, port, on_listening),
+        body_timeout,
+        save,
+    )
+    try:
+        server.serve(target_loader=worker.load, wrap_loader=False)
+    except SystemExit:
+        lost = "" if save else "; what it held in memory is lost (--save FILE keeps it)"
+        raise ServeError(f"the worker process ended unexpectedly{lost}") from None
+
+
+_HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)  # Windows has none
+
+
+def _hangup_handler(end: Callable[..., None]) -> Callable[..., None]:
+    """Return what a hang-up does: it ends the server, unless `nohup` or the like had it ignored."""
+    if _HANGUP is not None and signal.getsignal(_HANGUP) is signal.SIG_IGN:
+        return lambda *_: None
+    return end
 
 
 def _first_signal_only(handler: Callable[..., None], *arguments: Any) -> None:
     # A second signal would wait for the lock that the handler of the first one holds.
-    for each in (signal.SIGINT, signal.SIGTERM):
+    for each in filter(None, (signal.SIGINT, signal.SIGTERM, _HANGUP)):
         signal.signal(each, signal.SIG_IGN)
     handler(*arguments)
 
 
-def _load(
-    settings: Settings,
-    configure_log: Callable[[], None],
-    on_start: Callable[[MockCentral], None],
-    announce: Callable[[], None],
-    body_timeout: float,
-) -> Bodies:
-    if sys.platform != "win32":
-        # Ctrl-C reaches every process of a group. This one stops when the supervisor says so, and
-        # loses its way when it is told twice.
-        os.setpgrp()
-    threading.Thread(target=_end_with_supervisor, daemon=True).start()
-    # The handlers of the supervisor, which this process came from, would swallow an early signal.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    from mock_server.web.app import create_app
+class _Worker:
+    """What the worker process runs."""
 
-    configure_log()
-    app = create_app(settings)
-    on_start(app)
-    threading.Thread(target=announce, daemon=True).start()
-    return Bodies(app, body_timeout)
+    def __init__(
+        self,
+        settings: Settings,
+        configure_log: Callable[[], None],
+        on_start: Callable[[MockCentral], None],
+        announce: Callable[[], None],
+        body_timeout: float,
+        save: Path | None,
+    ) -> None:
+        self._settings = settings
+        self._configure_log = configure_log
+        self._on_start = on_start
+        self._announce = announce
+        self._body_timeout = body_timeout
+        self._save = save
+        self._has_served = multiprocessing.Event()  # shared by all worker processes
+
+    def load(self) -> WSGIApplication:
+        """Make the app, in the worker process."""
+        if sys.platform != "win32":
+            # Ctrl-C reaches every process of a group. This one stops when the supervisor says so, and
+            # loses its way when it is told twice.
+            os.setpgrp()
+        threading.Thread(target=_end_with_supervisor, daemon=True).start()
+        # The handlers of the supervisor, which this process came from, would swallow an early signal.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if _HANGUP is not None:
+            signal.signal(_HANGUP, signal.SIG_IGN)  # the supervisor's matter
+        from mock_server.web.app import create_app
+
+        self._configure_log()
+        app = create_app(self._settings)
+        saver = self._saver(app) if self._save is not None else None
+        self._on_start(app)
+        if not self._has_served.is_set():
+            self._has_served.set()
+            threading.Thread(target=self._announce, daemon=True).start()
+        bodies = Bodies(app, self._body_timeout)
+        return partial(_save_and_answer, saver, bodies) if saver and self._settings.store == MEMORY else bodies
+
+    def _saver(self, app: MockCentral) -> states.Saver:
+        assert self._save is not None
+        central = app.central
+        if self._has_served.is_set() and self._settings.store == MEMORY:
+            log.error(
+                "the worker process ended unexpectedly; a new one goes on with the state in %s. "
+                "Sandboxes, faults and the request journal of the old one are lost",
+                self._save,
+            )
+            central.store.replace(states.read(self._save, central.contract, central.validator))
+        return states.Saver(self._save, lambda: app.gateway.sandboxes.default.central.store)
+
+
+def _save_and_answer(
+    saver: states.Saver, app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
+) -> Iterable[bytes]:
+    """Answer a request once what it changed is in the file: no acknowledged change is lost with this process."""
+    answer = app(environ, start_response)
+    saver.save()
+    return answer
 
 
 def _end_with_supervisor() -> None:

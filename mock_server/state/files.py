@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import logging
 import multiprocessing.util
@@ -9,8 +10,8 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,20 @@ from mock_server.central.store import Integration, Store
 from mock_server.contract.tables import Contract
 from mock_server.contract.validator import Validator
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 log = logging.getLogger("mock_central")
 
 FORMAT = "mock-central state"
 VERSION = 1
 
 INTERVAL = 0.2
-"""Seconds that a change may wait until it is in the file."""
+"""Seconds between two attempts to save what no request waits for."""
+_UNFINISHED = ".tmp"
+"""How the name of a file ends that is being written."""
 
 _OPTIONAL = ("scenario", "invented")
 
@@ -99,6 +107,7 @@ def checked(value: Any, contract: Contract, validator: Validator) -> list[Integr
 
 
 def _integration(place: str, entry: Any, contract: Contract, validator: Validator) -> Integration:
+    entry = contract.fitting(contract.integration, entry)  # a state may come from another release
     if not validator.accepts(contract.integration.name, entry, answer=True):
         operation = contract.operations["PostImageIntegration"]
         found = validator.request_violations(operation, operation.path, {}, protojson.render(entry), "application/json")
@@ -112,17 +121,21 @@ def _integration(place: str, entry: Any, contract: Contract, validator: Validato
 
 
 def write(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a state for its owner alone; whoever reads finds the old one or the new one, never half.
+    """Write a state for its owner alone; readers find the old state or the new one, never half.
 
     Raises:
         StateError: the file cannot be written.
     """
+    _write(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    path = path.resolve()  # the target of a link is written, the link stays
     try:
-        number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
+        number, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_UNFINISHED, dir=path.parent)  # mode 0600
         try:
             with os.fdopen(number, "w", encoding="utf-8") as file:
-                json.dump(value, file, ensure_ascii=False, indent=2)
-                file.write("\n")
+                file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).replace(path)
@@ -145,41 +158,103 @@ def _sync_folder(folder: Path) -> None:
             os.close(number)
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep other servers from saving to the same file, and remove what a killed one left half written.
+
+    The lock ends with the process, however it ends. The file that carries it stays: removing it would let two
+    servers lock two different files.
+
+    Raises:
+        StateError: another server saves there, or the folder cannot be written to.
+    """
+    path = path.resolve()
+    try:
+        file = path.with_name(f".{path.name}.lock").open("a+", encoding="ascii")
+    except OSError as error:
+        raise StateError(f"{path}: cannot be written: {error.strerror or error}") from None
+    with file:
+        if fcntl is not None:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                holder = file.read(20).strip()
+                by = f" (process {holder})" if holder.isdecimal() else ""
+                raise StateError(f"{path}: another mock-central{by} saves there; give each a file of its own") from None
+            except OSError as error:  # some network file systems have no locks
+                log.warning("%s: cannot be locked, so nothing keeps a second server away: %s", path, error.strerror)
+        with suppress(OSError):  # on a full disk
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+        for leftover in path.parent.glob(f".{glob.escape(path.name)}.*{_UNFINISHED}"):
+            with suppress(OSError):
+                leftover.unlink()
+        yield
+
+
 class Saver:
-    """Keeps a file up to date with a store, beside the requests."""
+    """A file that follows a store.
+
+    `save` is called before a change is acknowledged. A thread of its own does the same five times a second: it tries
+    again where the file could not be written, and saves what changes without a request.
+    """
 
     def __init__(self, path: Path, store: Callable[[], Store]) -> None:
-        """`store` gives the store of the moment; the first state is written at once.
-
-        Raises:
-            StateError: the file cannot be written.
-        """
+        """Write the first state; `store` returns the store of the moment."""
         self.path = path
         self._store = store
+        self._problem = ""
         self._lock = threading.Lock()
         self._saved: tuple[Store, int] | None = None
-        self.save()
+        self._texts: dict[str, tuple[Integration, str]] = {}
+        self._save_or_log()
         threading.Thread(target=self._save_at_times, daemon=True).start()
         # A worker process ends without running what `atexit` knows.
         multiprocessing.util.Finalize(self, self._save_or_log, exitpriority=1)
 
     def save(self) -> None:
-        """Write the state if it changed since it was written."""
-        with self._lock:
-            store = self._store()
-            now = (store, store.changes)
-            if now == self._saved:
-                return
-            write(self.path, document(store.integrations()))
-            self._saved = now
+        """Save what changed, unless the file could not be written a moment ago."""
+        store = self._store()
+        if not self._problem and (store, store.changes) != self._saved:
+            self._save_or_log()
 
     def _save_or_log(self) -> None:
-        try:
-            self.save()
-        except Refusal as refusal:
-            log.debug("the state is not saved yet: %s", refusal.message)  # the store has told of it
-        except StateError as error:
-            log.error("the state is not saved: %s", error)  # noqa: TRY400 (the text says it all)
+        with self._lock:
+            try:
+                self._save()
+            except Refusal as refusal:
+                log.debug("the state is not saved yet: %s", refusal.message)  # the store has logged why
+                return
+            except StateError as error:
+                if str(error) != self._problem:
+                    log.error("the state is not saved: %s", error)  # noqa: TRY400 (the text says it all)
+                self._problem = str(error)
+            else:
+                if self._problem:
+                    log.warning("the state is saved again: %s", self.path)
+                self._problem = ""
+            self._store().problem = self._problem
+
+    def _save(self) -> None:
+        store = self._store()
+        now = (store, store.changes)
+        if now == self._saved:
+            return
+        self._texts = {each["id"]: self._text(each) for each in store.integrations()}
+        entries = ",\n".join(text for _, text in self._texts.values())
+        head = json.dumps({"format": FORMAT, "version": VERSION}, indent=2).removesuffix("\n}")
+        _write(self.path, f'{head},\n  "integrations": [\n{entries}\n  ]\n}}\n')
+        self._saved = now
+
+    def _text(self, integration: Integration) -> tuple[Integration, str]:
+        """Write an integration as it stands in the file; what is stored is replaced, never changed."""
+        known = self._texts.get(integration["id"])
+        if known is not None and known[0] is integration:
+            return known
+        text = json.dumps(integration, ensure_ascii=False, indent=2).replace("\n", "\n    ")
+        return integration, f"    {text}"
 
     def _save_at_times(self) -> None:
         while True:

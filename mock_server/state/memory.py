@@ -30,6 +30,8 @@ class MemoryStore:
         self.lock = threading.RLock()
         self.changes = 0
         """Grows with each change: who keeps a copy sees by it that the copy is old."""
+        self.problem = ""
+        """Why what is stored is not in the file of `--save`."""
         self._answer = answer
         self._first_state = self.rendered(first_state)
         self._seed = seed
@@ -40,6 +42,7 @@ class MemoryStore:
         """Return another store with the same first state, which is rendered only once for all of them."""
         other = copy.copy(self)
         other.lock = threading.RLock()
+        other.problem = ""
         other.reset()
         return other
 

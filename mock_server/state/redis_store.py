@@ -173,6 +173,7 @@ class RedisStore:
         self._sandbox_seconds = sandbox_seconds
         self._seed = seed
         self._shuffled = shuffled
+        self.problem = ""
         script = self._connection.client.register_script
         self._put, self._remove, self._replace, self._named = map(script, (_PUT, _REMOVE, _REPLACE, _NAMED))
         # Shared by the stores of all sandboxes: what an integration looks like does not depend on the sandbox.

@@ -271,7 +271,7 @@ def test_a_body_is_read_as_the_gateway_reads_it(api, sent, place, stored):
     value: Any = api.stored(api.created(sent))
     for name in place:
         value = value[name]
-    assert value == stored
+    assert (type(value), value) == (type(stored), stored)
 
 
 def test_what_a_body_does_not_set_is_answered_too(api):

@@ -30,7 +30,7 @@ _AWS = {
 
 def played(question: Mapping[str, Any]) -> RegistryTests:
     rules = (RegistryTestRule("*", OUTCOMES[question.get("Status", 0)]),)
-    return RegistryTests(contracts.load(), releases.of("5.0"), rules)
+    return RegistryTests(contracts.load(), releases.of(contracts.load().release), rules)
 
 
 def error_at(question: Mapping[str, Any]) -> str | None:

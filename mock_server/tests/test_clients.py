@@ -325,3 +325,12 @@ def test_another_type_keeps_the_authorization_data_of_its_ecr_member(api):
     ecr = example("ecr")["ecr"] | {"authorizationData": DATA}
     api.put(OTHER, {"name": "n", "type": "docker", "categories": ["REGISTRY"], "ecr": ecr, "skipTestIntegration": True})
     assert api.stored(OTHER)["ecr"]["authorizationData"] == DATA
+
+
+@pytest.mark.parametrize(
+    ("categories", "kept"), [(["REGISTRY"], False), (["NODE_SCANNER", "SCANNER"], True), ([], True)]
+)
+def test_only_building_a_registry_client_erases_the_authorization_data(api, categories, kept):
+    sent = {**ecr(authorizationData={"username": "AWS"}, useIam=True, useAssumeRole=False), "type": "ecr"}
+    built = api.central.clients.ecr_authorization_erased({**sent, "categories": categories})
+    assert (built["ecr"]["authorizationData"] is not None) == kept

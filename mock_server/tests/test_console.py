@@ -469,7 +469,7 @@ def test_sandboxes_are_opened_shown_apart_and_freed(mock, opened):
     page = opened(mock, "sandboxes")
     expect(rows(page)).to_have_count(2)
     page.get_by_role("link", name="team-1").click()
-    expect(page.locator("#health")).to_contain_text("Sandbox team-1: Central 4.12 as documented, 0 integrations")
+    expect(page.locator("#health")).to_contain_text("Sandbox team-1: Central 5.0 as documented, 0 integrations")
     expect(page.get_by_text("No request yet")).to_be_visible()
     assert page.url.startswith(f"{mock.url}/__sandbox/team-1/__admin/")
     asked(mock, "GET", f"/__sandbox/team-1{PATH}/nope")

@@ -117,6 +117,10 @@ def test_what_is_no_delay_is_told_with_what_would_be_one(delay):
         drawn(delay)
 
 
+def test_no_delay_is_negative():
+    assert min(drawn("normal(0.1,10)") for _ in range(200)) == 0.0
+
+
 def test_no_delay_lasts_for_ever():
     assert drawn("999999") == 300
 

@@ -61,7 +61,7 @@ def endpoint_checked(question: dict[str, Any]) -> dict[str, Any]:
         def id_of_name(self, name: str) -> None:
             return None
 
-    validation = Validation(CONTRACT, NoNames(), releases.of("5.0"), managed=False)
+    validation = Validation(CONTRACT, NoNames(), releases.of(contracts.load().release), managed=False)
     integration = protojson.complete(CONTRACT.integration, {"clair": {"endpoint": question["value"]}})
     found = validation.endpoint(integration)
     return {"error": found.text.removeprefix("invalid endpoint: ")} if found else {"ok": True}

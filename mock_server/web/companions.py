@@ -316,7 +316,7 @@ def no_session(_central: Central, _visit: Visit) -> Any:
 def metadata(central: Central, _visit: Visit) -> Any:
     """The release that is played."""
     return {
-        "version": f"{central.settings.version}.0",
+        "version": str(central.contract.release),
         "buildFlavor": "release",
         "releaseBuild": True,
         "licenseStatus": "VALID",

@@ -123,10 +123,11 @@ class Control:
     # -- the mock ---------------------------------------------------------------------------------
 
     def health(self, sandbox: Sandbox) -> Json:
-        """Say that the mock is up."""
+        """Say that the mock is up, and whether what it stores is kept as it should be."""
         settings = self.app.gateway.app.settings
+        problem = sandbox.central.store.problem
         return {
-            "status": "ok",
+            **({"status": "degraded", "problem": problem} if problem else {"status": "ok"}),
             "centralVersion": settings.version,
             "asDeployed": settings.as_deployed,
             "integrations": len(sandbox.central.store),

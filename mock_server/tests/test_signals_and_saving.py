@@ -1,0 +1,208 @@
+"""What is acknowledged under `--save` survives signals, kills, a second server, links and a full disk."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from mock_server.state import files as states
+from mock_server.state.files import Saver, document, locked, read, write
+from mock_server.tests.conftest import Api, ask, docker
+from mock_server.tests.test_cli import children, run, serving, url_in
+from mock_server.tests.test_states import create, names
+
+
+def healthy(url):
+    """Wait until the server answers, and return its health."""
+    until = time.monotonic() + 20
+    while True:
+        try:
+            with urllib.request.urlopen(f"{url}/__admin/health", timeout=5) as answer:
+                return json.load(answer)
+        except OSError:
+            assert time.monotonic() < until, "the server does not come back"
+            time.sleep(0.05)
+
+
+# -- signals ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("saved", [False, True], ids=["in memory", "--save"])
+def test_a_hangup_ends_the_server_as_a_termination_does(tmp_path, saved):
+    file = tmp_path / "state.json"
+    with serving(*(["--save", str(file)] if saved else [])) as (process, banner):
+        create(url_in(banner), "mine")
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(10) == 0
+    assert not saved or json.loads(file.read_text())["integrations"][-1]["name"] == "mine"
+
+
+def test_a_hangup_of_the_worker_alone_changes_nothing():
+    with serving() as (process, banner):
+        create(url_in(banner), "mine")
+        os.kill(int(children(process)[0]), signal.SIGHUP)
+        time.sleep(0.3)
+        assert "mine" in names(url_in(banner))
+
+
+def test_who_asked_for_no_hangups_gets_none():
+    command = [sys.executable, "-m", "mock_server", "serve", "--port", "0"]
+    with subprocess.Popen(
+        ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        banner = process.stdout.readline()
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.3)
+        assert "integrations" in healthy(url_in(banner))
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize("load", [False, True], ids=["--save", "--load and --save"])
+def test_a_killed_worker_loses_nothing_that_was_acknowledged(tmp_path, load):
+    file, first = tmp_path / "state.json", tmp_path / "first.json"
+    write(first, document([{"id": "a", "name": "first", "type": "docker", "categories": ["REGISTRY"]}]))
+    with serving("--save", str(file), *(["--load", str(first)] if load else [])) as (process, banner):
+        url = url_in(banner)
+        before = names(url)
+        for number in range(30):
+            create(url, f"n{number}")
+        os.kill(int(children(process)[0]), signal.SIGKILL)
+        assert healthy(url)["integrations"] == len(before) + 30
+        assert names(url) == before + [f"n{number}" for number in range(30)]
+        create(url, "afterwards")
+        process.terminate()
+        assert process.wait(10) == 0
+        assert "a new one goes on with the state in" in process.stderr.read()
+    assert json.loads(file.read_text())["integrations"][-1]["name"] == "afterwards"
+
+
+def test_a_reset_after_a_killed_worker_goes_back_to_the_first_state(tmp_path):
+    with serving("--save", str(tmp_path / "state.json"), "--scenario", "many:3") as (process, banner):
+        url = url_in(banner)
+        create(url, "mine")
+        os.kill(int(children(process)[0]), signal.SIGKILL)
+        assert healthy(url)["integrations"] == 4
+        urllib.request.urlopen(urllib.request.Request(f"{url}/__admin/reset", method="POST"), timeout=5).close()
+        assert len(names(url)) == 3
+
+
+def test_a_killed_worker_whose_state_is_in_memory_ends_the_server_with_one_clear_line():
+    with serving() as (process, _):
+        os.kill(int(children(process)[0]), signal.SIGKILL)
+        assert process.wait(10) == 1
+        assert process.stderr.read().splitlines() == [
+            "Error: the worker process ended unexpectedly; what it held in memory is lost (--save FILE keeps it)"
+        ]
+
+
+# -- the file ---------------------------------------------------------------------------------------------
+
+
+def test_a_second_server_does_not_save_to_the_same_file(tmp_path):
+    file, link = tmp_path / "state.json", tmp_path / "link.json"
+    link.symlink_to(file)
+    with serving("--save", str(file)) as (process, banner):
+        create(url_in(banner), "mine")
+        for spelled in (file, link):
+            second = run("serve", "--port", "0", "--save", str(spelled))
+            assert second.exit_code == 1
+            (line,) = second.output.splitlines()
+            assert f"{file}: another mock-central (process {process.pid}) saves there" in line
+        os.kill(int(children(process)[0]), signal.SIGKILL)
+        assert run("serve", "--port", "0", "--save", str(file)).exit_code == 1
+        healthy(url_in(banner))
+        assert "mine" in names(url_in(banner))
+    with serving("--save", str(file)) as (_, banner):
+        assert "mine" in names(url_in(banner))
+
+
+def test_a_link_is_followed(tmp_path):
+    target, link = tmp_path / "real" / "state.json", tmp_path / "link.json"
+    target.parent.mkdir()
+    link.symlink_to(target)
+    with serving("--save", str(link)) as (_, banner):
+        create(url_in(banner), "mine")
+    assert link.is_symlink()
+    assert json.loads(target.read_text())["integrations"][-1]["name"] == "mine"
+
+
+def test_what_a_killed_writer_left_is_removed_at_the_start(tmp_path):
+    file = tmp_path / "state.json"
+    (tmp_path / ".state.json.abcd1234.tmp").write_text("credentials")
+    (tmp_path / ".other.json.abcd1234.tmp").write_text("of another server")
+    with locked(file):
+        pass
+    assert sorted(each.name for each in tmp_path.iterdir()) == [".other.json.abcd1234.tmp", ".state.json.lock"]
+
+
+def test_a_killed_writer_leaves_nothing_that_a_start_does_not_find(tmp_path, monkeypatch):
+    file = tmp_path / "state.json"
+
+    class Killed(BaseException):
+        pass
+
+    def die(*_):
+        raise Killed
+
+    monkeypatch.setattr(os, "fsync", die)
+    monkeypatch.setattr(Path, "unlink", die)
+    with pytest.raises(Killed):
+        write(file, document([]))
+    monkeypatch.undo()
+    assert [each for each in tmp_path.iterdir() if each != file]
+    with locked(file):
+        assert [each.name for each in tmp_path.iterdir()] == [".state.json.lock"]
+
+
+def test_an_integration_is_written_as_it_was_loaded_or_changed(tmp_path):
+    file = tmp_path / "state.json"
+    api = Api(scenario="one-of-each")
+    saver = Saver(file, lambda: api.central.store)
+    id = api.created(docker(name='quotes " and \n lines'))
+    saver.save()
+    api.put(id, {**docker(name="é\u2028"), "id": id})
+    api.delete(api.list()[0]["id"])
+    saver.save()
+    assert read(file, api.central.contract, api.central.validator) == api.central.store.integrations()
+    assert (
+        file.read_text("utf-8") == json.dumps(json.loads(file.read_text("utf-8")), ensure_ascii=False, indent=2) + "\n"
+    )
+
+
+def test_a_full_disk_is_told_once_and_by_health_until_there_is_space(tmp_path, monkeypatch, caplog):
+    def full(_number):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(states, "INTERVAL", 0.02)
+    api = Api()
+    saver = Saver(tmp_path / "state.json", lambda: api.central.store)
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", full)
+    for number in range(5):
+        api.created(docker(name=f"n{number}"))
+        saver.save()
+        time.sleep(0.03)
+    shown = ask(api.app, "GET", "/__admin/health").json
+    assert shown["status"] == "degraded"
+    assert "state.json: cannot be written: No space left on device" in shown["problem"]
+    assert ask(api.app, "GET", "/__sandbox/a/__admin/health").json["status"] == "ok"
+    assert caplog.text.count("No space left on device") == 1
+    monkeypatch.setattr(os, "fsync", fsync)
+    until = time.monotonic() + 5
+    while ask(api.app, "GET", "/__admin/health").json["status"] != "ok":
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    assert "the state is saved again" in caplog.text
+    assert len(json.loads((tmp_path / "state.json").read_text())["integrations"]) == 17
+    assert [each.name for each in tmp_path.iterdir()] == ["state.json"]
