@@ -3,21 +3,17 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-ROOT = Path(__file__).parents[2]
+from contract_tests.meta_tests.project_copy import ROOT, ProjectCopy
+
 SEEDS = int(os.environ.get("MOCK_CENTRAL_SEEDS", "1"))
-COPIED = ("mock_server", "contract_tests", "docs", "fixtures")
 RULE, OLD, NEW = "category-required", "integrations require a category", "an integration needs a category"
 
 
-def with_release_5_1(document: dict[str, Any]) -> dict[str, Any]:
+def add_release_5_1(document: dict[str, Any]) -> None:
     """Add a release with a field, a type, a text and one category less."""
     document["x-releases"]["5.1"] = "5.1.0"
     schemas, examples = document["components"]["schemas"], document["components"]["examples"]
@@ -42,35 +38,14 @@ def with_release_5_1(document: dict[str, Any]) -> dict[str, Any]:
     schemas["StorageImageIntegrationCategory"]["x-enum-releases"] = {"NODE_SCANNER": {"until": "5.0"}}
     for id in ("node-scanner-type-known", "clairify-node-config-required", "scanner-v4-node-config-required"):
         document["x-rules"][id]["until"] = "5.0"
-    return document
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def copy(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
     """Copy the project and add the release to the document of the copy, and nothing else."""
-    there = tmp_path_factory.mktemp("project")
-    for name in COPIED:
-        shutil.copytree(ROOT / name, there / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
-    for page in ("README.md", "pyproject.toml"):
-        shutil.copy(ROOT / page, there)
-    document = with_release_5_1(yaml.safe_load((ROOT / "openapi.yaml").read_text("utf-8")))
-    (there / "openapi.yaml").write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), "utf-8")
-    return there
-
-
-def run(copy: Path, *words: str, status: int = 0) -> str:
-    """Run Python in the copy, with the copy's packages."""
-    done = subprocess.run(
-        [sys.executable, *words],
-        cwd=copy,
-        env={**os.environ, "PYTHONPATH": str(copy)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == status, done.stdout[-5000:] + done.stderr[-5000:]
-    return done.stdout
+    found = ProjectCopy(tmp_path_factory.mktemp("project"))
+    found.change_document(add_release_5_1)
+    return found
 
 
 _ANSWERS = """
@@ -92,8 +67,8 @@ print(json.dumps({
 
 
 @pytest.mark.parametrize("release", ["4.8", "4.11", "5.0", "5.1"])
-def test_the_mock_answers_what_the_release_has(copy: Path, release: str) -> None:
-    found = json.loads(run(copy, "-c", _ANSWERS, release))
+def test_the_mock_answers_what_the_release_has(copy: ProjectCopy, release: str) -> None:
+    found = json.loads(copy.run("-c", _ANSWERS, release))
     is_new = release == "5.1"
     assert found["read"].get("proxy") == ("p" if is_new else None)
     assert found["type"] == (200 if is_new else 500)
@@ -102,22 +77,18 @@ def test_the_mock_answers_what_the_release_has(copy: Path, release: str) -> None
     assert found["document"] == is_new
 
 
-def test_older_releases_answer_as_they_are_recorded(copy: Path) -> None:
-    run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "mock_server/tests/test_frozen_answers.py")
-
-
-def check(copy: Path, *words: str, status: int = 0) -> str:
-    return run(copy, "-m", "contract_tests", "check", *words, "--seed", "7", status=status)
+def test_older_releases_answer_as_they_are_recorded(copy: ProjectCopy) -> None:
+    copy.test("mock_server/tests/test_frozen_answers.py")
 
 
 @pytest.mark.parametrize("release", ["4.8", "5.0", "5.1"])
-def test_the_harness_has_no_false_alarm(copy: Path, release: str) -> None:
-    assert f"plays Central {release}" in check(copy, "--quick", "--central-version", release)
+def test_the_harness_has_no_false_alarm(copy: ProjectCopy, release: str) -> None:
+    assert f"plays Central {release}" in copy.check("--central-version", release)
 
 
 @pytest.mark.skipif(SEEDS == 1, reason="takes half a minute; MOCK_CENTRAL_SEEDS=2 or more runs it")
-def test_the_harness_goes_through_the_new_release_in_its_usual_profile(copy: Path) -> None:
-    check(copy, "--central-version", "5.1")
+def test_the_harness_goes_through_the_new_release_in_its_usual_profile(copy: ProjectCopy) -> None:
+    copy.run("-m", "contract_tests", "check", "--seed", "7", "--central-version", "5.1")
 
 
 _MOCK = """
@@ -134,14 +105,16 @@ with running(Settings(version=sys.argv[1])) as mock:
     ("plays", "expected", "named"),
     [("5.0", "5.1", ["creating type harbor-proxy", "proxy"]), ("5.1", "5.0", [f"FAILED {RULE}", "proxy"])],
 )
-def test_the_harness_tells_one_release_from_the_other(copy: Path, plays: str, expected: str, named: list[str]) -> None:
-    told = run(copy, "-c", _MOCK, plays, expected, status=1)
+def test_the_harness_tells_one_release_from_the_other(
+    copy: ProjectCopy, plays: str, expected: str, named: list[str]
+) -> None:
+    told = copy.run("-c", _MOCK, plays, expected, status=1)
     assert [each for each in named if each not in told] == []
 
 
-def test_fixtures_follow_and_older_files_hold_only_what_differs(copy: Path) -> None:
-    run(copy, "-m", "contract_tests", "fixtures", "--all", "-o", "made")
-    made = {path.name: path.read_text("utf-8").splitlines() for path in (copy / "made").rglob("*.jsonl")}
+def test_fixtures_follow_and_older_files_hold_only_what_differs(copy: ProjectCopy) -> None:
+    copy.run("-m", "contract_tests", "fixtures", "--all", "-o", "made")
+    made = {path.name: path.read_text("utf-8").splitlines() for path in (copy.folder / "made").rglob("*.jsonl")}
     taken = {line["id"]: line for line in map(json.loads, made["taken.jsonl"])}
     assert {"type/harbor-proxy/full-registry", "field/docker.proxy/beyond-ascii"} <= taken.keys()
     assert taken["type/docker/read"]["expect"][-1]["json"]["docker"]["proxy"] == "proxy.example.com:3128"
@@ -153,13 +126,13 @@ def test_fixtures_follow_and_older_files_hold_only_what_differs(copy: Path) -> N
     }
     again = {line["id"]: line for line in map(json.loads, made["4.8.jsonl"])}
     assert {id: again[id] for id in shipped} == shipped
-    shutil.rmtree(copy / "fixtures")
-    (copy / "made").rename(copy / "fixtures")
-    run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "mock_server/tests/test_fixtures.py", "-k", "every_line")
+    shutil.rmtree(copy.folder / "fixtures")
+    (copy.folder / "made").rename(copy.folder / "fixtures")
+    copy.test("mock_server/tests/test_fixtures.py", "-k", "every_line")
 
 
-def test_the_tables_of_the_docs_follow(copy: Path) -> None:
-    run(copy, "docs/generate.py")
-    rules = (copy / "docs/rules.md").read_text("utf-8")
+def test_the_tables_of_the_docs_follow(copy: ProjectCopy) -> None:
+    copy.run("docs/generate.py")
+    rules = (copy.folder / "docs/rules.md").read_text("utf-8")
     assert "| 5.0 | 5.0.0 | `harbor-proxy`, `docker.proxy` | `NODE_SCANNER`, `node-scanner-type-known`" in rules
     assert f"`{OLD}`; `{NEW}` (since 5.1)" in rules

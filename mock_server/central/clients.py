@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mock_server.central.errors import Problem, Refusal, listed, problem, problem_if
+from mock_server.central.errors import Problem, Refusal, listed, problem
 from mock_server.central.registry_tests import scanner_target
 from mock_server.central.releases import Build
 from mock_server.central.validation import Integration
@@ -34,7 +34,7 @@ class Clients:
         self.contract = contract
         self.rules = contract.rules
         self.build = build
-        docker_family = dict.fromkeys(contract.types_of("docker"), self.docker)
+        docker_family = dict.fromkeys(contract.types_of("docker"), self.docker_config_required)
         self.registries: Mapping[str, Builder] = docker_family | {
             "quay": self.quay,
             "ecr": self.ecr,
@@ -57,8 +57,8 @@ class Clients:
         }
 
     def problem_if(self, wrong: bool, rule: str, **values: object) -> Problem | None:
-        """Return the problem that a rule names if `wrong`, else None."""
-        return problem_if(wrong, self.rules, rule, **values)
+        """Return the problem that a rule names if `wrong` and the release has the rule, else None."""
+        return problem(self.rules[rule], **values) if wrong and rule in self.rules else None
 
     def _listed(self, start: str, *found: Problem | None) -> Problem | None:
         return listed(start, [each for each in found if each])
@@ -95,13 +95,9 @@ class Clients:
 
     # -- registries -------------------------------------------------------------------------
 
-    def docker(self, integration: Integration) -> Problem | None:
-        """pkg/registries/docker/docker.go; no field is required."""
-        return self.docker_config_required(integration)
-
     def docker_config_required(self, integration: Integration) -> Problem | None:
-        """pkg/registries/docker/docker.go."""
-        return self.problem_if("docker" not in integration, "docker-config-required")
+        """pkg/registries/docker/docker.go; no field is required."""
+        return None if "docker" in integration else self.problem_if(True, "docker-config-required")
 
     def quay(self, integration: Integration) -> Problem | None:
         """pkg/registries/quay/quay.go; the scanner builds the same client first."""
@@ -336,20 +332,20 @@ class Clients:
 
     def type_defined(self, integration: Integration) -> Problem | None:
         """pkg/images/integration/set_impl.go."""
-        return self.problem_if(integration["type"] == "", "type-defined")
+        return None if integration["type"] else self.problem_if(True, "type-defined")
 
     def activation(self, integration: Integration) -> Problem | None:
         """Return what keeps an integration from being put to use, in the words of its 500."""
         if found := self.type_defined(integration):
             return found
         builders: Mapping[object, Builder] = {"REGISTRY": self.registry, "SCANNER": self.scanner}
-        failures = self._listed(
-            "updating integration",
-            *(
-                builders[category](integration) if category in builders else self.category_implemented(category)
-                for category in integration["categories"]
-            ),
-        )
-        if failures or "NODE_SCANNER" not in integration["categories"]:
-            return failures
+        failures = []
+        for category in integration["categories"]:
+            build = builders.get(category)
+            if failure := build(integration) if build else self.category_implemented(category):
+                failures.append(failure)
+        if failures:
+            return listed("updating integration", failures)
+        if "NODE_SCANNER" not in integration["categories"]:
+            return None
         return self.node_scanner_type_known(integration) or self.node_scanner(integration)

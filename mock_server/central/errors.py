@@ -6,7 +6,6 @@ Texts come from the rules of the contract. How Central wraps them is its error l
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -50,21 +49,6 @@ def refuse(rule: Rule, **values: object) -> Refusal:
     """Make the refusal of a rule that answers alone, its placeholders filled from `values`."""
     text = rule.message.format(**values) + _SUFFIX.get(rule.kind, "")
     return Refusal(rule.id, rule.status, rule.code, text)
-
-
-def refuse_if(wrong: bool, rules: Mapping[str, Rule], id: str, **values: object) -> None:
-    """Refuse what breaks a rule, if the release has the rule.
-
-    Raises:
-        Refusal: that of the rule.
-    """
-    if wrong and id in rules:
-        raise refuse(rules[id], **values)
-
-
-def problem_if(wrong: bool, rules: Mapping[str, Rule], id: str, **values: object) -> Problem | None:
-    """Return the problem that a rule names if `wrong` and the release has the rule, else None."""
-    return problem(rules[id], **values) if wrong and id in rules else None
 
 
 def problem(rule: Rule, **values: object) -> Problem:

@@ -57,7 +57,7 @@ def complete(message: Message, sent: Mapping[str, Any]) -> dict[str, Any]:
         value = sent.get(field.name)
         if value is None:
             if not field.oneof:
-                whole[field.name] = field.default
+                whole[field.name] = [] if field.repeated else field.default
         elif field.message is not None and not field.repeated:
             whole[field.name] = complete(field.message, value)
         elif field.kind == "timestamp":
@@ -80,7 +80,7 @@ def size(message: Message, value: Mapping[str, Any], numbers: Mapping[str, int])
     total = 0
     for field in message.fields:
         found = value.get(field.name)
-        if found is None or found == field.default:
+        if found is None or found in (field.default, []):
             continue
         tag = 1 if field.number < 16 else 2
         if field.repeated:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mock_server.central.errors import refuse, refuse_if
+from mock_server.central.errors import Refusal, refuse
 from mock_server.central.validation import Integration, config_member
 from mock_server.contract.tables import MASK, Contract, Field, Message
 
@@ -38,7 +38,8 @@ class Reconcile:
 
     def reconcile_needs_id(self, sent: Integration) -> None:
         """central/imageintegration/service/service_impl.go."""
-        refuse_if(sent["id"] == "", self.rules, "reconcile-needs-id")
+        if sent["id"] == "":
+            raise refuse(self.rules["reconcile-needs-id"])
 
     def reconcile_needs_config(self, sent: Integration) -> None:
         """central/imageintegration/service/service_impl.go."""
@@ -85,29 +86,31 @@ class Reconcile:
 
     def reconcile_same_member(self, sent: Field, stored: Field) -> None:
         """pkg/secrets/reconcile.go: the wrappers of the two members are of one Go type."""
-        refuse_if(sent != stored, self.rules, "reconcile-same-member", sent=sent.go_name, stored=stored.go_name)
+        if sent != stored:
+            raise refuse(self.rules["reconcile-same-member"], sent=sent.go_name, stored=stored.go_name)
 
     def reconcile_message_kept(self, field: Field, sent: Any, stored: Any, path: tuple[str, ...]) -> None:
         """pkg/secrets/reconcile.go: a stored sub-message may not be left out."""
-        self._refuse_if(sent is None and stored is not None, "reconcile-message-kept", path, field)
+        if sent is None and stored is not None:
+            raise self._field("reconcile-message-kept", path, field)
 
     def reconcile_message_not_added(self, sent: Any, stored: Any) -> None:
         """pkg/secrets/reconcile.go: nothing is stored that could be reconciled with it."""
-        refuse_if(sent is not None and stored is None, self.rules, "reconcile-message-not-added")
+        if sent is not None and stored is None:
+            raise refuse(self.rules["reconcile-message-not-added"])
 
     def reconcile_credential_masked(self, field: Field, sent: Any, path: tuple[str, ...]) -> None:
         """pkg/secrets/reconcile.go: even the right credential is refused."""
-        wrong = field.scrub == "always" and sent not in ("", MASK)
-        self._refuse_if(wrong, "reconcile-credential-masked", path, field)
+        if field.scrub == "always" and sent not in ("", MASK):
+            raise self._field("reconcile-credential-masked", path, field)
 
     def reconcile_dependent_unchanged(self, field: Field, sent: Any, stored: Any, path: tuple[str, ...]) -> None:
         """pkg/secrets/reconcile.go: compared as they stand, also where no credential is stored."""
-        wrong = field.scrub == "dependent" and sent != stored
-        self._refuse_if(wrong, "reconcile-dependent-unchanged", path, field)
+        if field.scrub == "dependent" and sent != stored:
+            raise self._field("reconcile-dependent-unchanged", path, field)
 
-    def _refuse_if(self, wrong: bool, rule: str, path: tuple[str, ...], field: Field) -> None:
-        if wrong:  # the path is not worth making otherwise
-            refuse_if(wrong, self.rules, rule, field=".".join((*path, field.go_name)))
+    def _field(self, rule: str, path: tuple[str, ...], field: Field) -> Refusal:
+        return refuse(self.rules[rule], field=".".join((*path, field.go_name)))
 
     def stored_credentials_kept(
         self, message: Message, sent: Mapping[str, Any], stored: Mapping[str, Any]

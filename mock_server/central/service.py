@@ -11,7 +11,7 @@ from typing import Any
 
 from mock_server.central import database
 from mock_server.central.clients import Builder, Clients
-from mock_server.central.errors import INVALID, Problem, Refusal, internal, invalid_arguments, refuse, refuse_if
+from mock_server.central.errors import INVALID, Problem, Refusal, internal, invalid_arguments, refuse
 from mock_server.central.reconcile import Reconcile
 from mock_server.central.registry_tests import RegistryTests
 from mock_server.central.releases import Build
@@ -79,7 +79,8 @@ class Service:
 
     def id_required(self, id: str) -> None:
         """GET and DELETE ask for an id; PUT and PATCH do not."""
-        refuse_if(id == "", self.rules, "id-required")
+        if id == "":
+            raise refuse(self.rules["id-required"])
 
     def get_missing(self, id: str) -> Stored:
         """Refuse a GET with the id as it stands."""
@@ -112,15 +113,18 @@ class Service:
 
     def id_empty_on_create(self, integration: Integration) -> None:
         """The caller does not choose the id."""
-        refuse_if(integration["id"] != "", self.rules, "id-empty-on-create")
+        if integration["id"] != "":
+            raise refuse(self.rules["id-empty-on-create"])
 
     def scanner_v4_not_created(self, integration: Integration) -> None:
         """Central makes its Scanner V4 integration itself."""
-        refuse_if(integration["type"] == "scannerv4", self.rules, "scanner-v4-not-created")
+        if integration["type"] == "scannerv4":
+            raise refuse(self.rules["scanner-v4-not-created"])
 
     def google_not_created(self, integration: Integration) -> None:
         """Google's Container Registry is gone; what is stored of it stays."""
-        refuse_if(integration["type"] == "google", self.rules, "google-not-created")
+        if integration["type"] == "google" and "google-not-created" in self.rules:
+            raise refuse(self.rules["google-not-created"])
 
     def create_assigns_id(self) -> str:
         """central/imageintegration/datastore/datastore_impl.go."""
@@ -191,6 +195,8 @@ class Service:
 
     def categories_sorted(self, integration: Integration) -> Integration:
         """Categories are stored by their number; doubles stay."""
+        if len(integration["categories"]) < 2:
+            return integration
         numbers: Mapping[Any, int] = self.contract.categories
         order = sorted(integration["categories"], key=lambda category: numbers.get(category, category))
         return {**integration, "categories": order}
@@ -214,8 +220,8 @@ class Service:
 
     def scanner_v4_type_fixed(self, sent: Integration, stored: Integration) -> None:
         """No other integration becomes Scanner V4, nor the other way."""
-        changed = sent["type"] != stored["type"]
-        refuse_if(changed and "scannerv4" in (sent["type"], stored["type"]), self.rules, "scanner-v4-type-fixed")
+        if sent["type"] != stored["type"] and "scannerv4" in (sent["type"], stored["type"]):
+            raise refuse(self.rules["scanner-v4-type-fixed"])
 
     def azure_member_converted(self, sent: Integration, stored: Integration) -> Integration:
         """Read a stored docker member as an azure one, whatever the stored type is."""
@@ -276,4 +282,5 @@ class Service:
 
     def scanner_v4_not_deleted(self, stored: Integration) -> None:
         """Central's Scanner V4 integration stays."""
-        refuse_if(stored["type"] == "scannerv4", self.rules, "scanner-v4-not-deleted")
+        if stored["type"] == "scannerv4":
+            raise refuse(self.rules["scanner-v4-not-deleted"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mock_server.central.errors import Problem, listed, problem_if
+from mock_server.central.errors import Problem, listed, problem
 from mock_server.central.releases import Build
 from mock_server.central.store import Store
 from mock_server.contract.tables import Contract, Message
@@ -21,7 +21,10 @@ Integration = Mapping[str, Any]
 
 def config_member(message: Message, integration: Integration) -> str | None:
     """Name the config member that is set, or give None."""
-    return next((field.name for field in message.members if field.name in integration), None)
+    for field in message.members:
+        if field.name in integration:
+            return field.name
+    return None
 
 
 class Validation:
@@ -34,29 +37,31 @@ class Validation:
         self.store = store
         self.build = build
         self.managed = managed
+        self._endpoints = {
+            member.name: [field.name for field in member.message.fields if field.validate == "nolocalendpoint"]
+            for member in contract.integration.members
+            if member.message is not None
+        }
 
     def problems(self, integration: Integration) -> Problem | None:
         """Return the list of problems as one, or None."""
-        found: list[Problem | None] = [
+        found = (
             self.endpoint(integration),
             self.category_required(integration),
-            self.ecr_iam_managed(integration),
+            self.ecr_iam_managed(integration) if self.managed else None,
             # Central stops at an empty name: the look-up of the name is left out.
             self.name_required(integration) or self.name_unique(integration),
-        ]
-        return listed("Validation", [each for each in found if each])
+        )
+        problems = list(filter(None, found))
+        return listed("Validation", problems) if problems else None
 
     def endpoint(self, integration: Integration) -> Problem | None:
         """Check the endpoints of the member that is set, whatever the type; the first bad one counts."""
-        message = self.contract.integration
-        member = config_member(message, integration)
-        if member is None:
-            return None
-        config = message.by_name[member].message
-        assert config is not None  # a config member is a message
-        for field in config.fields:
-            if field.validate == "nolocalendpoint" and (found := self._endpoint(integration[member][field.name])):
-                return found
+        for member, endpoints in self._endpoints.items():
+            if member in integration:
+                for endpoint in endpoints:
+                    if found := self._endpoint(integration[member][endpoint]):
+                        return found
         return None
 
     def _endpoint(self, endpoint: str) -> Problem | None:
@@ -73,32 +78,33 @@ class Validation:
 
     def endpoint_parses(self, url: str, reason: str) -> Problem | None:
         """pkg/endpoints/validate.go: what stands behind ``http://`` is no URL."""
-        return problem_if(True, self.rules, "endpoint-parses", url=url, reason=reason)
+        return problem(self.rules["endpoint-parses"], url=url, reason=reason)
 
     def endpoint_not_local(self) -> Problem | None:
         """pkg/endpoints/validate.go: the host leads back to Central."""
-        return problem_if(True, self.rules, "endpoint-not-local")
+        return problem(self.rules["endpoint-not-local"])
 
     def endpoint_not_metadata(self) -> Problem | None:
         """pkg/endpoints/validate.go: the host hands out the cluster's credentials."""
-        return problem_if(True, self.rules, "endpoint-not-metadata")
+        return problem(self.rules["endpoint-not-metadata"])
 
     def category_required(self, integration: Integration) -> Problem | None:
         """central/imageintegration/service/service_impl.go."""
-        return problem_if(not integration["categories"], self.rules, "category-required")
+        return None if integration["categories"] else problem(self.rules["category-required"])
 
     def ecr_iam_managed(self, integration: Integration) -> Problem | None:
         """central/imageintegration/service/service_impl.go, validateIAMRoleCapability."""
         uses_iam = "ecr" in integration and integration["ecr"]["useIam"]
-        return problem_if(self.managed and uses_iam, self.rules, "ecr-iam-managed")
+        refused = self.managed and uses_iam and "ecr-iam-managed" in self.rules
+        return problem(self.rules["ecr-iam-managed"]) if refused else None
 
     def name_required(self, integration: Integration) -> Problem | None:
         """central/imageintegration/service/service_impl.go."""
-        return problem_if(not integration["name"], self.rules, "name-required")
+        return None if integration["name"] else problem(self.rules["name-required"])
 
     def name_unique(self, integration: Integration) -> Problem | None:
         """central/imageintegration/service/service_impl.go: compared exactly, not trimmed."""
         owner = self.store.id_of_name(integration["name"])
         if owner is None or owner == integration["id"]:
             return None
-        return problem_if(True, self.rules, "name-unique", name=quote(integration["name"]))
+        return problem(self.rules["name-unique"], name=quote(integration["name"]))

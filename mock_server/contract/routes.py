@@ -18,7 +18,7 @@ class Match(NamedTuple):
 
 
 class _Item(NamedTuple):
-    """A path with an id in it, as what stands before and after the id."""
+    """A path with an id in the middle, as what stands before and after the id."""
 
     before: str
     after: str
@@ -39,14 +39,18 @@ class Routes:
     def __init__(self, contract: Contract) -> None:
         self.collection = contract.operations["GetImageIntegrations"].path
         self._below = f"{self.collection}/"
+        self._methods = {each.method for each in contract.operations.values()}
         self._whole: dict[tuple[str, str], Match] = {}
-        self._items: defaultdict[str, list[_Item]] = defaultdict(list)
+        self._items: dict[tuple[str, str], Operation] = {}
+        self._below_items: defaultdict[str, list[_Item]] = defaultdict(list)
         for each in contract.operations.values():
             before, found, after = each.path.partition(ID)
-            if found:
-                self._items[each.method].append(_Item(before, after, each))
-            else:
+            if not found:
                 self._whole[each.method, each.path] = Match(each, "")
+            elif not after:
+                self._items[each.method, before.removesuffix("/")] = each
+            else:
+                self._below_items[each.method].append(_Item(before, after, each))
 
     def match(self, method: str, path: str) -> Match | None:
         """Return the operation that a request names; `path` is decoded and without its query.
@@ -56,16 +60,18 @@ class Routes:
         found = self._whole.get((method, path))
         if found is not None:
             return found
-        for item in self._items.get(method, ()):
-            id = item.id_in(path)
-            if id is not None:
-                return Match(item.operation, id)
+        parent, _, id = path.rpartition("/")
+        operation = self._items.get((method, parent))
+        if operation is not None:
+            return Match(operation, id)
+        for item in self._below_items.get(method, ()):
+            if (id_in := item.id_in(path)) is not None:
+                return Match(item.operation, id_in)
         return None
 
     def has_path(self, path: str) -> bool:
         """Return whether some method of a path is an operation."""
-        methods = {method for method, _ in self._whole} | self._items.keys()
-        return any(self.match(method, path) for method in methods)
+        return any(self.match(method, path) for method in self._methods)
 
     def is_below(self, path: str) -> bool:
         """Return whether a path is the collection or below it."""

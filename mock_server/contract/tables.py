@@ -7,7 +7,7 @@ credentials, differences) is read from the document here, and nowhere written a 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -34,18 +34,18 @@ class Field:
     scrub: str | None
     """"always" for a credential, "dependent" for what a credential is sent to."""
     validate: str | None
+    default: Any = field(init=False)
+    """What Central answers for the field when it is not set; for a repeated one a new list each time."""
+
+    def __post_init__(self) -> None:
+        """Derive the default once: it is asked for with every message."""
+        defaults = {"string": "", "enum": "", "bool": False, "int32": 0}
+        object.__setattr__(self, "default", None if self.repeated else defaults.get(self.kind))
 
     @property
     def go_name(self) -> str:
         """The name of the field in Central's Go struct."""
         return self.name[0].upper() + self.name[1:]
-
-    @property
-    def default(self) -> Any:
-        """What Central answers for the field when it is not set."""
-        if self.repeated:
-            return []
-        return {"string": "", "enum": "", "bool": False, "int32": 0}.get(self.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +57,17 @@ class Message:
     fields: tuple[Field, ...]
     by_name: Mapping[str, Field]
     """Both spellings of each field."""
+    members: tuple[Field, ...] = field(init=False)
+    """The fields of which at most one is set: the config members of an integration."""
+
+    def __post_init__(self) -> None:
+        """Pick the members once: rules ask for them with every integration."""
+        object.__setattr__(self, "members", tuple(each for each in self.fields if each.oneof))
 
     @property
     def go_name(self) -> str:
         """The name of the message's struct in Central's Go code."""
         return self.proto.partition(".")[2].replace(".", "_")
-
-    @property
-    def members(self) -> tuple[Field, ...]:
-        """The fields of which at most one is set: the config members of an integration."""
-        return tuple(field for field in self.fields if field.oneof)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,9 +297,9 @@ class Contract:
         return frozenset(
             name.lower()
             for message in messages
-            for field in message.fields
-            if field.scrub == "always"
-            for name in (field.name, field.proto_name)
+            for each in message.fields
+            if each.scrub == "always"
+            for name in (each.name, each.proto_name)
         )
 
     @cached_property
@@ -330,7 +331,7 @@ class Contract:
     def _read_message(self, schema: str) -> Message:
         node = self._schemas[schema]
         fields = tuple(self._read_field(name, entry) for name, entry in node.get("properties", {}).items())
-        by_name = {name: field for field in fields for name in (field.proto_name, field.name)}
+        by_name = {name: each for each in fields for name in (each.proto_name, each.name)}
         return Message(schema, node["x-proto-message"], fields, by_name)
 
     def _read_field(self, name: str, entry: Mapping[str, Any]) -> Field:

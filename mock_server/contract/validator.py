@@ -68,7 +68,8 @@ class Validator:
     def accepts(self, schema: str, value: Any, *, answer: bool = False) -> bool:
         """Return whether the compiled validator takes `value`; no is not a verdict."""
         try:
-            return self._compiled(schema, answer)(value)
+            compiled = self._accepts.get((schema, answer)) or self._compiled(schema, answer)
+            return compiled(value)
         except (ValueError, TypeError, OverflowError, UnicodeError):
             return False  # a value that the validator cannot even read, such as half a surrogate pair
 

@@ -18,6 +18,7 @@ _HOST_BYTES = re.compile(rb"[A-Za-z0-9\-._~!$&'()*+,;=:\[\]<>\"\x80-\xff]")
 _PLAIN_NAME = re.compile(rb"[A-Za-z0-9.-]*")
 MOST_PARAMETERS = 10_000
 """Fields of a query that Go reads, since there is a bound (``urlmaxqueryparams``)."""
+_PLAIN_URL = re.compile(r"http://([A-Za-z0-9.-]*)(?::[0-9]*)?(?:/[A-Za-z0-9./_-]*)?")
 _USERINFO = re.compile(rb"[A-Za-z0-9\-._:~!$&'()*+,;=%@]*")
 _PORT = re.compile(rb"(?::[0-9]*)?")
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
@@ -146,6 +147,8 @@ def host_name(url: str, ways: Ways = NEWEST) -> str:
     Raises:
         UrlError: as `parse` does.
     """
+    if plain := _PLAIN_URL.fullmatch(url):  # nothing in it is escaped, and nothing can be wrong
+        return plain[1]
     return parse(url, ways).host_name.decode("utf-8", "replace")
 
 

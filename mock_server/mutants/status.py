@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flask import Response, request
-
+from mock_server.gateway.messages import Response
+from mock_server.gateway.paths import clean_path
 from mock_server.mutants import Mutate, mutant
 from mock_server.mutants.tools import (
     CREATE,
@@ -23,13 +23,12 @@ from mock_server.mutants.tools import (
     refusals,
     refused,
     responses,
+    wrapped,
 )
 
 if TYPE_CHECKING:
-    from mock_server.central.errors import Refusal
-    from mock_server.gateway.operations import Call, Handler
-    from mock_server.sandboxes.central import Central
-    from mock_server.web.app import MockCentral
+    from mock_server.gateway.exchange import Exchange, Proceed
+    from mock_server.gateway.instance import Instance
 
 
 def _status(name: str, summary: str, check: str, **settings: Any) -> Callable[[Mutate], Mutate]:
@@ -39,16 +38,13 @@ def _status(name: str, summary: str, check: str, **settings: Any) -> Callable[[M
 # -- of what went well -----------------------------------------------------------------------------------
 
 
-def _succeeds_with(status: int, operations: tuple[str, ...], app: MockCentral) -> None:
-    def changed(view: Callable[[], Response]) -> Response:
-        response = view()
-        if response.status_code == 200:
-            response.status_code = status
-            if status == 204:
-                response.set_data(b"")
-        return response
+def _succeeds_with(status: int, operations: tuple[str, ...], mock: Instance) -> None:
+    def changed(response: Response) -> Response:
+        if response.status != 200:
+            return response
+        return Response(204) if status == 204 else response._replace(status=status)
 
-    responses(app, operations, changed)
+    responses(mock, changed, operations)
 
 
 _status("create-201", "A create answers 201", "create")(partial(_succeeds_with, 201, (CREATE,)))
@@ -59,34 +55,29 @@ _status("patch-202", "PATCH answers 202", "update-read-back")(partial(_succeeds_
 
 
 @_status("list-nothing-404", "A list of nothing answers 404", "list-by-name")
-def list_nothing_404(app: MockCentral) -> None:
+def list_nothing_404(mock: Instance) -> None:
     """Take an empty list for something missing."""
 
-    def found(handler: Handler, central: Central, call: Call) -> bytes:
-        answer = handler(central, call)
-        if b"{" not in answer[1:]:
+    def found(proceed: Proceed, exchange: Exchange) -> Response:
+        response = proceed(exchange)
+        if b"{" not in response.bytes[1:]:
             raise refused(404, "no image integrations found", 5)
-        return answer
+        return response
 
-    handled(app, (LIST,), found)
+    handled(mock, (LIST,), found)
 
 
 @_status("errors-200", "Errors answer status 200", "answer-schema")
-def errors_200(app: MockCentral) -> None:
+def errors_200(mock: Instance) -> None:
     """Let the body tell."""
-
-    def ok(original: Callable[..., Any], refusal: Refusal) -> Any:
-        body, _, headers = original(refusal)
-        return body, 200, headers
-
-    around(app, "_refused", ok)
+    around(mock.errors, "answer", lambda original, refusal: original(refusal)._replace(status=200))
 
 
 # -- of refusals -----------------------------------------------------------------------------------------
 
 
-def _refuses_with(rule: str, changes: dict[str, Any], app: MockCentral) -> None:
-    refusals(app, rule, **changes)
+def _refuses_with(rule: str, changes: dict[str, Any], mock: Instance) -> None:
+    refusals(mock, rule, **changes)
 
 
 for _name, _rule, _summary, _changes in (
@@ -123,46 +114,36 @@ for _name, _rule, _summary, _changes in (
 
 
 @_status("test-fails-200", "A test that fails answers 200 with an error", "docker-config-required")
-def test_fails_200(app: MockCentral) -> None:
+def test_fails_200(mock: Instance) -> None:
     """Let the body tell."""
-
-    def ok(view: Callable[[], Response]) -> Response:
-        response = view()
-        response.status_code = 200
-        return response
-
-    responses(app, (TEST, TEST_UPDATED), ok)
+    responses(mock, lambda response: response._replace(status=200), (TEST, TEST_UPDATED))
 
 
 @_status("redirect-trailing-slash", "A trailing slash is redirected", "id-required")
-def redirect_trailing_slash(app: MockCentral) -> None:
+def redirect_trailing_slash(mock: Instance) -> None:
     """Redirect as frameworks do."""
 
-    def redirected(view: Callable[[], Response]) -> Response:
-        if request.path.endswith("/"):
-            return Response(b"", 308, {"Location": request.path.rstrip("/")})
-        return view()
+    def redirected(proceed: Proceed, exchange: Exchange) -> Response:
+        path = exchange.request.path
+        return Response(308, (("Location", path.rstrip("/")),)) if path.endswith("/") else proceed(exchange)
 
-    responses(app, EVERY, redirected)
+    handled(mock, EVERY, redirected)
 
 
 @_status("head-200", "HEAD answers 200", "method-not-allowed")
-def head_200(app: MockCentral) -> None:
+def head_200(mock: Instance) -> None:
     """Answer HEAD as frameworks do."""
-
-    def head(original: Callable[[], Any], *arguments: Any) -> Any:
-        return Response(b"", 200) if request.method == "HEAD" else original(*arguments)
-
-    around(app, "dispatch_request", head)
+    _answered(mock, "HEAD", Response(200))
 
 
 @_status("options-204", "OPTIONS answers 204 with the methods that are allowed", "method-not-allowed")
-def options_204(app: MockCentral) -> None:
+def options_204(mock: Instance) -> None:
     """Answer OPTIONS as frameworks do."""
+    _answered(mock, "OPTIONS", Response(204, (("Allow", "GET, POST, OPTIONS"),)))
 
-    def options(original: Callable[[], Any], *arguments: Any) -> Any:
-        if request.method == "OPTIONS":
-            return Response(b"", 204, {"Allow": "GET, POST, OPTIONS"})
-        return original(*arguments)
 
-    around(app, "dispatch_request", options)
+def _answered(mock: Instance, method: str, response: Response) -> None:
+    def layer(proceed: Proceed, exchange: Exchange) -> Response:
+        return response if exchange.request.method == method else proceed(exchange)
+
+    wrapped(mock, layer, behind=clean_path)

@@ -17,6 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from mock_server.gateway.faults import Cut
+
 _LINGER = struct.pack("ii", 1, 0)
 """Close at once: what is not sent is dropped, and the peer gets a reset."""
 _NO_LINGER = struct.pack("ii", 0, 0)
@@ -28,14 +30,6 @@ _TOLD = struct.Struct("=44xI80xQ")
 """What Linux tells of a connection, in its ``struct tcp_info``: milliseconds since it sent data, bytes received."""
 _TICK = 0.02
 """Seconds by which that may be wrong."""
-
-
-class Cut(ConnectionError):  # noqa: N818 (nothing is in error: it was asked for)
-    """The connection ends here, as was asked; `reset` tells how."""
-
-    def __init__(self, *, reset: bool) -> None:
-        super().__init__("the connection is cut, as a fault asks; a test client without sockets meets this error")
-        self.reset = reset
 
 
 def cut(environ: Mapping[str, Any], *, reset: bool, after: bytes = b"") -> Iterator[bytes]:

@@ -66,13 +66,13 @@ class Watcher:
     def _take_up(self, changed: list[str]) -> None:
         from mock_server.web.app import create_app
 
-        contract = self._app.gateway.app.central.contract
+        contract = self._app.gateway.home.central.contract
         if "document" in changed:
             contract = read_document(self._files["document"])
         if "scenarios" in changed:
             scenarios.read_again()
         app = create_app(self._settings(), contract)
-        self._app.gateway.renew(app, keep_state=not {"state", "scenarios"} & set(changed))
+        self._app.gateway.renew(app.gateway, keep_state=not {"state", "scenarios"} & set(changed))
 
 
 def _mark(path: Path) -> tuple[int, int] | None:

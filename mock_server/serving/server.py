@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from mock_server.central.errors import Refusal
+from mock_server.gateway.faults import Cut
 from mock_server.serving.body_timeouts import TIMEOUT, Bodies
-from mock_server.serving.connection_faults import Cut, reset_now
+from mock_server.serving.connection_faults import cut, reset_now
 from mock_server.settings import Settings
 from mock_server.simulation.faults import Faults, from_strings, parse
 from mock_server.simulation.request_journal import Filter, Journal
@@ -32,6 +33,7 @@ from mock_server.web import access_log as logs
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from mock_server.gateway.instance import Instance
     from mock_server.sandboxes.sandboxes import Sandbox
     from mock_server.web.app import MockCentral
 
@@ -209,10 +211,8 @@ class _Worker:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if _HANGUP is not None:
             signal.signal(_HANGUP, signal.SIG_IGN)  # the supervisor's matter
-        from mock_server.web.app import create_app
-
         self._configure_log()
-        app = create_app(self._settings)
+        app = make_app(self._settings)
         saver = self._saver(app) if self._save is not None else None
         self._on_start(app)
         if not self._has_served.is_set():
@@ -241,6 +241,13 @@ def _save_and_answer(
     answer = app(environ, start_response)
     saver.save()
     return answer
+def make_app(settings: Settings | None = None) -> MockCentral:
+    """Make an app whose connection faults reach the sockets of the server."""
+    from mock_server.web.app import create_app
+
+    app = create_app(settings)
+    app.gateway.faults.cut = cut
+    return app
 
 
 def _end_with_supervisor() -> None:
@@ -270,7 +277,7 @@ class MockServer:
         """Where it listens, such as ``http://127.0.0.1:40123``."""
 
     @property
-    def _sandbox(self) -> Sandbox:
+    def _sandbox(self) -> Sandbox[Instance]:
         return self.app.gateway.sandboxes.default
 
     def reset(self) -> None:
@@ -293,7 +300,7 @@ class MockServer:
             ValueError: it makes no sense.
         """
         fault = parse(text) if text else from_strings({name: str(value) for name, value in fields.items()})
-        self.app.gateway.see_to_operation(fault)
+        self.app.gateway.require_endpoint(fault)
         return self._sandbox.faults.add(fault).id
 
     @property
@@ -339,7 +346,7 @@ class _InWorld(MockServer):
             raise ValueError(refusal.message) from None
 
     @property
-    def _sandbox(self) -> Sandbox:
+    def _sandbox(self) -> Sandbox[Instance]:
         return self.app.gateway.sandboxes.get(self._name)
 
     def reset(self) -> None:
@@ -386,8 +393,6 @@ def running(settings: Settings | None = None, *, host: str = "127.0.0.1", port: 
     """Serve on a free loopback port while the block runs."""
     from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
-    from mock_server.web.app import create_app
-
     class Handler(WSGIRequestHandler):
         protocol_version = "HTTP/1.1"  # keeps connections open
 
@@ -400,7 +405,7 @@ def running(settings: Settings | None = None, *, host: str = "127.0.0.1", port: 
             if isinstance(error, Cut) and error.reset:
                 reset_now(self.connection)
 
-    app = create_app(settings)
+    app = make_app(settings)
     server = ThreadedWSGIServer(host, port, app, Handler)
     # The default poll makes every stop last half a second.
     thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.01), daemon=True)

@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -24,8 +24,6 @@ LONGEST_BODY = 16 * 1024
 """Bytes up to which a body is kept; of a longer one only the size is told."""
 
 _SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie")
-_BEFORE_HEADERS = ("wsgi.input", "REQUEST_METHOD")
-"""One of these precedes the headers in the environment of every server."""
 _GZIP = b"\x1f\x8b"
 _STATUS = re.compile(r"[1-5](?:[0-9]{2}|xx)")
 
@@ -33,8 +31,8 @@ _STATUS = re.compile(r"[1-5](?:[0-9]{2}|xx)")
 class Entry(NamedTuple):
     """One request and its answer, as they came.
 
-    `seconds` is how long the answer took; `headers` are names and values of the request in turn, the names as WSGI
-    spells them; `body` and `answer` are None where they are too long to be kept.
+    `seconds` is how long the answer took; `headers` are those of the request; `body` and `answer` are None where they
+    are too long to be kept.
     """
 
     number: int
@@ -44,7 +42,7 @@ class Entry(NamedTuple):
     path: str
     query: str
     operation: str
-    headers: tuple[str, ...]
+    headers: Mapping[str, str]
     body: bytes | None
     size: int
     violations: Collection[object]
@@ -127,15 +125,24 @@ class Journal:
         self._arrived = threading.Condition()
         self._waiting = 0
 
-    def keep(self, environ: dict[str, Any], status: int, answer: bytes, seconds: float, fault: str = "") -> None:
-        """Keep a request that was answered."""
-        call = environ.get("mock_central.call")
-        if call is not None:
-            operation, body, violations = call.operation.id, call.body, call.violations
-        else:  # routed to no operation of Central's, or to nothing
-            operation, body, violations = getattr(environ.get("werkzeug.request"), "endpoint", None) or "", b"", ()
+    def keep(
+        self,
+        *,
+        method: str,
+        path: str,
+        query: str,
+        operation: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        violations: Collection[object],
+        fault: str,
+        status: int,
+        rule: str,
+        answer: bytes,
+        seconds: float,
+    ) -> None:
+        """Keep a request that was answered; the fields are those of `Entry`."""
         size, answer_size = len(body), len(answer)
-        headers = _headers(environ)
         with self._lock:  # who follows by number would miss one that comes after the next
             self.last += 1
             # A plain tuple of texts and numbers: the garbage collector soon leaves it alone.
@@ -144,17 +151,17 @@ class Journal:
                     self.last,
                     time.time(),
                     seconds,
-                    environ["REQUEST_METHOD"],
-                    environ["PATH_INFO"],
-                    environ["QUERY_STRING"],
+                    method,
+                    path,
+                    query,
                     operation,
                     headers,
                     body if size <= LONGEST_BODY else None,
                     size,
-                    violations or (),
+                    violations,
                     fault,
                     status,
-                    environ.get("mock_central.rule", ""),
+                    rule,
                     answer if answer_size <= LONGEST_BODY else None,
                     answer_size,
                 )
@@ -196,7 +203,7 @@ class Journal:
             "path": entry.path,
             "query": self._masked_query(entry.query),
             "operation": entry.operation,
-            "headers": dict(map(_shown_header, entry.headers[::2], entry.headers[1::2])),
+            "headers": dict(map(_shown_header, entry.headers.keys(), entry.headers.values())),
             "body": body,
             "status": entry.status,
             "rule": entry.rule,
@@ -244,24 +251,11 @@ class Journal:
         )
 
 
-def _headers(environ: dict[str, Any]) -> tuple[str, ...]:
-    """Take the headers of a request: what a server adds to an environment, it adds at the end."""
-    found: list[str] = []
-    for key in reversed(environ):
-        if key.startswith("HTTP_") or key == "CONTENT_TYPE":
-            found.append(key)
-            found.append(environ[key])
-        elif key in _BEFORE_HEADERS:
-            break
-    return tuple(found)
-
-
 def _shown_header(name: str, value: str) -> tuple[str, str]:
-    plain = name.removeprefix("HTTP_").replace("_", "-").lower()
-    if plain not in _SECRET_HEADERS:
-        return plain, value
+    if name not in _SECRET_HEADERS:
+        return name, value
     scheme, blank, _ = value.partition(" ")
-    return plain, f"{scheme} {MASK}" if blank else MASK
+    return name, f"{scheme} {MASK}" if blank else MASK
 
 
 def _omitted(size: int) -> str | None:

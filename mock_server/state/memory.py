@@ -110,7 +110,8 @@ class MemoryStore:
         """Store an integration under its id, in the place of the one that has it."""
         stored = Stored(integration, self._answer(integration))
         with self.lock:
-            self._forget_name(integration["id"])
+            if integration["id"] in self._by_id:
+                self._forget_name(integration["id"])
             self._by_id[integration["id"]] = stored
             self._ids_by_name[integration["name"]] = integration["id"]
             self._joined = None

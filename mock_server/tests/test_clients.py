@@ -9,6 +9,7 @@ from mock_server.tests.conftest import Api, docker, example
 from mock_server.tests.google_accounts import service_account
 
 CONTRACT = contracts.load()
+DOCKER_FAMILY = CONTRACT.types_of("docker")
 IA = ": invalid arguments"
 LABELS = {
     "REGISTRY": "registry integration",
@@ -38,7 +39,7 @@ BROKEN = [
     ("registry-type-known", "clair", "REGISTRY", {"clair": {}}, "registry with type 'clair' does not exist"),
     ("scanner-type-known", "docker", "SCANNER", {"docker": {}}, 'scanner with type "docker" does not exist'),
     *(("docker-config-required", type, "REGISTRY", {}, "Docker configuration required")
-      for type in ("docker", "artifactory", "nexus", "rhel", "ghcr")),
+      for type in DOCKER_FAMILY),
     ("docker-config-required", "docker", "REGISTRY", {"quay": {"endpoint": "q"}}, "Docker configuration required"),
     ("quay-config-required", "quay", "REGISTRY", {}, "Quay config must be specified"),
     ("quay-endpoint-required", "quay", "SCANNER", {"quay": {"oauthToken": "t"}}, "Quay endpoint must be specified"),
@@ -183,7 +184,6 @@ def test_every_rule_of_a_type_has_a_broken_example_here():
     assert rules - {each[0] for each in BROKEN} == elsewhere
 
 
-DOCKER_FAMILY = ("docker", "artifactory", "nexus", "rhel", "ghcr")
 WORKING: list[tuple[str, str, dict[str, Any]]] = [
     *((type, "REGISTRY", {"docker": {"endpoint": "d"}}) for type in DOCKER_FAMILY),
     ("quay", BOTH, {"quay": {"endpoint": "q"}}),

@@ -17,6 +17,8 @@ from mock_server.tests.conftest import Answer, Api, ask, fields
 from mock_server.tests.google_accounts import private_key
 
 DATA = Path(__file__).parent / "data"
+GOLDEN = "5.0"
+"""The release that the golden data were taken from."""
 TOKENS = {
     "{{ADMIN}}": "mock-admin-token",
     "{{ADMIN_BASIC}}": base64.b64encode(b"admin:mock-password").decode(),
@@ -36,6 +38,7 @@ def lines(name: str) -> list[Any]:
 def deployed(validation: str, switches: frozenset[str], **more: Any) -> Api:
     return Api(
         as_deployed=True,
+        version=GOLDEN,
         validation=validation,
         auth="auth" in switches,
         managed="managed_central" in switches,
@@ -162,7 +165,7 @@ def test_by_default_only_the_documented_differences_show(vector, default_api):
 
 @pytest.fixture(scope="module")
 def default_api() -> Api:
-    return Api()
+    return Api(version=GOLDEN)
 
 
 # -- payloads ----------------------------------------------------------------------------------------
@@ -188,7 +191,7 @@ def with_whole_key(body: Any) -> Any:
 @pytest.mark.parametrize("payload", lines("payloads"))
 def test_every_payload_gets_the_answer_it_names(payload):
     expected = payload["expected_by_real_server"]
-    api = Api(as_deployed=True)
+    api = Api(as_deployed=True, version=GOLDEN)
     answer = send(payload, api)
     assert answer.status == expected["status"], answer.body
     if expected["status"] == 200:
@@ -208,7 +211,9 @@ def payloads_with(key: str) -> list[Any]:
 
 @pytest.mark.parametrize("payload", payloads_with("condition"))
 def test_a_payload_that_needs_a_reachable_registry_is_refused_without_one(payload):
-    answer = send(payload, Api(as_deployed=True, registry_tests=(RegistryTestRule("*", "unreachable"),)))
+    answer = send(
+        payload, Api(as_deployed=True, version=GOLDEN, registry_tests=(RegistryTestRule("*", "unreachable"),))
+    )
     assert answer.status == 400
     start = re.search(r'starts "(.*)"', payload["expected_by_real_server"]["condition"])
     assert answer.message.startswith(start[1] if start else "registry integration: ")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_server.serving.connection_faults import Cut
+from mock_server.gateway.faults import Cut
 from mock_server.serving.server import running
 from mock_server.simulation.faults import ANSWER_FAULTS, Fault, FaultError, drawn, from_strings, parse, preferences
 from mock_server.tests.conftest import PATH, Api, ask, docker

@@ -215,11 +215,12 @@ def restless():
 
 def test_no_request_is_missed_or_told_twice_to_who_follows(restless):
     kept = Journal(100_000, ())
-    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "QUERY_STRING": ""}
+    texts = dict.fromkeys(("method", "path", "query", "operation", "fault", "rule"), "")
+    nothing = {"body": b"", "answer": b"", "headers": {}, "violations": ()}
 
     def keep():
         for _ in range(2000):
-            kept.keep(environ, 200, b"", 0.0)
+            kept.keep(**texts, **nothing, status=200, seconds=0.0)
 
     threads = [threading.Thread(target=keep) for _ in range(4)]
     for each in threads:

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mock_server.central.masking import Masking
+from mock_server.central.rendering import AnswerContractError
 from mock_server.contract import tables as contracts
 from mock_server.contract import validator as validators
 from mock_server.contract.tables import Contract
 from mock_server.contract.validator import Validator, Violation
-from mock_server.sandboxes.central import AnswerContractError
 from mock_server.tests.conftest import Api, changed, docker, example, fields, integrations, names, updates
 
 CONTRACT = contracts.load()

@@ -12,16 +12,21 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
+from flask import Blueprint, Response
+
 from mock_server.central import protojson
 from mock_server.central.auth import NOTHING, READ, WRITE
-from mock_server.central.errors import INVALID, MISSING, Refusal
-from mock_server.contract.tables import Field, Message
+from mock_server.central.errors import INVALID, MISSING, Refusal, refuse
+from mock_server.contract.tables import Contract, Field, Message
+from mock_server.gateway.encoding import GATEWAY_HEADERS, JSON_HEADERS
 from mock_server.golang.text import quote
 from mock_server.sandboxes.central import Central
 from mock_server.web import crash_report
+from mock_server.web.edge import current, json_answer
 
 log = logging.getLogger("mock_central")
 
@@ -203,7 +208,7 @@ def login_providers(_central: Central, _visit: Visit) -> Any:
 @companion("POST /v1/authProviders/exchangeToken", UI_LOGIN, ANYONE)
 def exchange_token(central: Central, visit: Visit) -> Any:
     """A token for the basic credentials of the settings (for all where nobody is asked for any), else 403."""
-    sent = central.decoder.decode(EXCHANGE, visit.body)
+    sent = central.decoding.decoder.decode(EXCHANGE, visit.body)
     if sent["type"] != "basic":
         raise _invalid(f"invalid auth provider type {quote(sent['type'])}")
     provider, _, client_state = sent["state"].partition(":")
@@ -221,7 +226,7 @@ def exchange_token(central: Central, visit: Visit) -> Any:
 @companion("POST /v1/apitokens/generate", SCRIPTS, WRITER)
 def generate_token(central: Central, visit: Visit) -> Any:
     """The token of the settings that may do what the strongest of the roles may; it does not expire."""
-    sent = central.decoder.decode(GENERATE, visit.body)
+    sent = central.decoding.decoder.decode(GENERATE, visit.body)
     if not sent["name"]:
         raise _invalid("token name cannot be empty")
     if sent["role"] and sent["roles"]:
@@ -402,3 +407,30 @@ fixed("GET /v1/notifiers", UI_TABS, READER, {"notifiers": []})
 fixed("GET /v1/externalbackups", UI_TABS, READER, {"externalBackups": []})
 fixed("GET /v1/cloud-sources", UI_TABS, READER, {"cloudSources": []})
 fixed("GET /v1/auth/m2m", UI_TABS, ACCESS_READER, {"configs": []})
+
+ENDPOINTS: Mapping[tuple[str, str], str] = {(each.method, each.path): each.id for each in COMPANIONS}
+"""The names of the companions, by method and path."""
+
+
+# -- serving them ------------------------------------------------------------------------------------
+
+
+def blueprint(contract: Contract) -> Blueprint:
+    """Make the blueprint of the companions."""
+    made = Blueprint("companions", __name__)
+    for each in COMPANIONS:
+        view = partial(_serve, each, contract)
+        made.add_url_rule(each.path, each.id, view, methods=[each.method], provide_automatic_options=False)
+    return made
+
+
+def _serve(companion: Companion, contract: Contract) -> Response:
+    exchange = current()
+    request = exchange.request
+    if request.method != companion.method:  # Flask takes HEAD for GET, and small letters for capitals
+        raise refuse(contract.rules["method-not-allowed"])
+    exchange.is_logged = True
+    body = request.body.read()
+    found = companion.answered(exchange.sandbox.central, request.headers.get("authorization"), request.query, body)
+    headers = GATEWAY_HEADERS if companion.gateway else JSON_HEADERS
+    return json_answer(b"" if found is None else protojson.render(found), companion.status, headers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -10,14 +10,12 @@ from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flask import Response, redirect, request
+from flask import Blueprint, Response, redirect, request
 
 from mock_server.web.control import PREFIX, refuse
 
 if TYPE_CHECKING:
     from werkzeug import Response as AnyResponse
-
-    from mock_server.web.app import MockCentral
 
 VIEWER = "flask-openapi3-swagger"
 """The package whose static files show the API reference. It is never imported: that would load pydantic."""
@@ -37,17 +35,18 @@ _HEADERS = {
 View = Callable[..., "AnyResponse"]
 
 
-def routes(app: MockCentral) -> Iterator[tuple[str, str, str, View]]:
-    """Return path, method, endpoint and view of each part of the console, unless the settings close it."""
-    if not app.settings.control:
-        return
-    for path, view in (
-        (PREFIX, lambda: redirect(f"{PREFIX.lstrip('/')}/", 308)),  # relative: stays in the sandbox
-        (f"{PREFIX}/", partial(_own, "index.html")),
-        (f"{PREFIX}/console/<name>", _own),
-        (f"{PREFIX}/viewer/<name>", _of_the_viewer),
-    ):
-        yield path, "GET", f"{PREFIX}/console {path}", view
+def blueprint() -> Blueprint:
+    """Make the blueprint of the console."""
+    made = Blueprint("console", __name__, url_prefix=PREFIX)
+    views: dict[str, View] = {
+        "": lambda: redirect(f"{PREFIX.lstrip('/')}/", 308),  # relative: stays in the sandbox
+        "/": partial(_own, "index.html"),
+        "/console/<name>": _own,
+        "/viewer/<name>": _of_the_viewer,
+    }
+    for path, view in views.items():
+        made.add_url_rule(path, f"console {path}", view, methods=["GET"], provide_automatic_options=False)
+    return made
 
 
 def _own(name: str) -> Response:

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 import urllib3
-from flask import Response, request
+from flask import Blueprint, Response, request
 from urllib3.exceptions import HTTPError, InsecureRequestWarning, SSLError
 from urllib3.util import SKIP_HEADER, Timeout
 
 from mock_server.central.errors import Refusal
+from mock_server.contract.routes import Routes
+from mock_server.gateway.sandbox import CONTROL
 from mock_server.settings import Settings
+from mock_server.web.edge import current
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
@@ -49,6 +52,13 @@ _HOP_BY_HOP = frozenset(
 """What concerns one connection only (RFC 9110, 7.6.1), as does what `Connection` names."""
 
 _SAFE = "/:@!$&'()*+,;=-._~"
+
+
+def blueprint(settings: Settings, routes: Routes) -> Blueprint:
+    """Make the blueprint that passes on what the mock does not answer itself."""
+    made = Blueprint("upstream", __name__)
+    made.before_app_request(Upstream(settings, ours=(routes.collection, CONTROL.rstrip("/"))).answer)
+    return made
 
 
 class Upstream:
@@ -86,6 +96,7 @@ class Upstream:
         if self.is_ours(path):
             return None
         started = time.perf_counter()
+        current().is_streamed = True  # piece by piece, as it comes
         try:
             answer = self._asked()
         except HTTPError as error:

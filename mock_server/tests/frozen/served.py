@@ -46,9 +46,9 @@ class Switchboard:
 
     def _switch(self, name: str) -> None:
         from mock_server.serving.body_timeouts import TIMEOUT, Bodies
-        from mock_server.web.app import create_app
+        from mock_server.serving.server import make_app
 
-        self._app = Bodies(create_app(self._groups[name].settings), TIMEOUT)
+        self._app = Bodies(make_app(self._groups[name].settings), TIMEOUT)
 
 
 def _load() -> Switchboard:
