@@ -60,9 +60,7 @@ class Decoding:
         self._messages = {
             each.id: contract.message(each.request) for each in contract.operations.values() if each.request
         }
-        self.decoder = protojson.Decoder(
-            contract, show_credentials=show_credentials, whole_numbers=build.whole_numbers
-        )
+        self.decoder = protojson.Decoder(contract, show_credentials=show_credentials, whole_numbers=build.whole_numbers)
         self._most_parameters = gourl.MOST_PARAMETERS if build.bounded_query else None
 
     def body(self, operation: Operation, body: bytes, content_type: str, id: str = "") -> Decoded:

@@ -48,6 +48,9 @@ def disagreement(right: dict[str, Any], answer: Answer, count: int) -> str | Non
     """Say what of an answer is not as it was observed."""
     if answer.status != right["status"]:
         return f"{answer.status}, not {right['status']}: {answer.body[:600]!r}"
+    wrong = {key: value for key, value in right.get("headers", {}).items() if answer.headers.get(key) != value}
+    if wrong:
+        return f"{answer.headers}, not {wrong}"
     if "message" in right and answer.message != right["message"]:
         return f"{answer.message!r}, not {right['message']!r}"
     if "starts" in right and not answer.message.startswith(right["starts"]):
