@@ -192,6 +192,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "check-options": partial(contract_options, "check"),
     "replay-options": partial(contract_options, "replay"),
     "compare-options": partial(contract_options, "compare"),
+    "clean-options": partial(contract_options, "clean"),
     "fixtures-options": partial(contract_options, "fixtures"),
     "checks": checks,
     "mutants": mutants,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from contract_tests.checks.registry import check
-from contract_tests.engine.central import Central, shown
+from contract_tests.engine.central import Central, created_id, shown
 from contract_tests.engine.failures import CheckFailed
 from contract_tests.engine.integrations import read_answer
+from contract_tests.engine.ownership import ITS_OWN, NOT_ITS_OWN
 
 
 @check("list", "base", title="The list answers 200 with `integrations`, a list", writes=False)
@@ -40,7 +41,37 @@ def create(central: Central) -> None:
                 central.keep(reply.object["id"], body)
 
 
-@check("read-after-create", "base", title="What was created is read back, field by field", needs=("create",))
+@check(
+    ITS_OWN,
+    "base",
+    title="The answer to a create has the id of the new integration, not one that was there or was given before",
+    source="central/imageintegration/datastore/datastore_impl.go",
+    needs=("create",),
+)
+def create_answers_its_own(central: Central) -> None:
+    """Nothing is written before it holds: an id is all that says what a run may change and delete."""
+    there = {str(item.get("id")): item for item in central.list().object.get("integrations") or []}
+    with central.case():
+        made: dict[str, str] = {}
+        for _ in range(2):
+            body = central.integration()
+            id = created_id(central.create(body))
+            name = there[id].get("name") if id in there else made.get(id)
+            central.true(
+                name is None,
+                NOT_ITS_OWN,
+                expected={"name": body["name"]},
+                got={"id": id, "name": name},
+            )
+            made[id] = body["name"]
+        found = central.list().object.get("integrations") or []
+        names = {str(item.get("id")): item.get("name") for item in found if str(item.get("id")) in made}
+        if names != made:  # else there may be a fault of the list
+            names = {id: central.get(id).object.get("name") for id in made}
+        central.same(names, made, "the names under the ids that creates were answered with")
+
+
+@check("read-after-create", "base", title="What was created is read back, field by field", needs=("create", ITS_OWN))
 def read_after_create(central: Central) -> None:
     for type in central.some(central.creatable_types, 2):
         with central.case():

@@ -59,6 +59,7 @@ class Clients:
 
         `watch` is sent again and again meanwhile, its answers are `watched`.
         """
+        self.central.transport.prove_all()  # or the first writes would wait for it
         barrier = threading.Barrier(len(sends) + (watch is not None))
         done = threading.Event()
 

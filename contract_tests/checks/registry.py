@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
+from contract_tests.engine.ownership import ITS_OWN
 from mock_server.contract import tables as contracts
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ GROUPS = (
 LONGER = ("default", "deep")
 """Profiles that have the requests for more than every rule once and a short lifecycle."""
 
-FOUNDATION = ("create", "answer-complete", "read-after-create")
+FOUNDATION = ("create", ITS_OWN, "answer-complete", "read-after-create")
 """Checks that every other one that writes stands on."""
 
 
@@ -113,6 +114,7 @@ def _place(each: Check) -> tuple[int, int, str]:
 
 def _with_base_needs(each: Check) -> Check:
     """Let a check wait for what all of them stand on, so that one fault is told once."""
-    if each.group in ("base", "schema") or not each.writes:
+    if each.group == "base" or not each.writes:
         return each
-    return replace(each, needs=tuple(dict.fromkeys((*each.needs, *FOUNDATION))))
+    needs = (ITS_OWN,) if each.group == "schema" else FOUNDATION
+    return replace(each, needs=tuple(dict.fromkeys((*each.needs, *needs))))

@@ -259,19 +259,28 @@ def options_of(url: str, **chosen: Any) -> Options:
 
 
 def _see_to_url(url: str) -> None:
+    """Refuse what is no URL of a server; what may be a secret in it (a user, a query) is not repeated."""
+    shown = _without_secrets(url)
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in url
     except ValueError:
         usable = False
-    if usable and "@" in parts.netloc:  # not shown: it holds a password
+    if usable and "@" in parts.netloc:
         raise click.UsageError("the URL holds credentials; give them with --basic-file FILE or in CENTRAL_BASIC")
     if not usable:
-        raise click.UsageError(f"{url!r} is not a URL such as https://central.example.com")
+        raise click.UsageError(f"{shown!r} is not a URL such as https://central.example.com")
     before, version, _ = f"{parts.path}/".partition("/v1/")
     if version or parts.query or parts.fragment:
         base = f"{parts.scheme}://{parts.netloc}{before.rstrip('/')}"
-        raise click.UsageError(f"{url!r} is more than the URL of a server, which ends before /v1: try {base}")
+        raise click.UsageError(f"{shown!r} is more than the URL of a server, which ends before /v1: try {base}")
+
+
+def _without_secrets(url: str) -> str:
+    """Return a text that was given as a URL without what may be a secret: before an @, after a ? or #."""
+    address, mark, _ = re.sub(r"^([^/]*//)?[^/?#]*@", r"\1…@", url).partition("?")
+    address, other_mark, _ = address.partition("#")
+    return address + (f"{mark or other_mark}…" if mark or other_mark else "")
 
 
 def _see_to_checks(profile: str, only: Sequence[str], skip: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ import click
 
 from contract_tests.cli.arguments import FILE, certificates, options_of, seconds
 from contract_tests.engine.failures import HarnessError
+from contract_tests.engine.text import printable
 from mock_server.cli.release import RELEASE, newest
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _FORMATS = ("jsonl", "json", "typescript", "msw", "postman", "curl")
 _THIS_RUN = "-"
+_MOST = 5000
+"""Integrations that a list may have."""
 _LONG = 2000
 """Fixtures from which on the work is shown."""
 
@@ -81,9 +84,13 @@ def fixtures(**chosen: Any) -> None:
 
 
 class _Unable(click.ClickException):
-    """The fixtures cannot be made."""
+    """The fixtures cannot be made; the text may quote a server."""
 
     exit_code = 2
+
+    def format_message(self) -> str:
+        """Return the text as it may be shown."""
+        return printable(self.message)
 
 
 def _run(
@@ -179,11 +186,10 @@ def _wish(**chosen: Any) -> Wish:
 
 
 def _session(url: str, reach: dict[str, Any]) -> tuple[Any, str, float]:
-    import requests
+    from contract_tests.engine.http import BoundedSession
 
     options = options_of(url, **reach)
-    session = requests.Session()
-    session.trust_env = False
+    session = BoundedSession()
     session.verify = str(options.ca_file) if options.ca_file else not options.insecure
     return session, options.credentials.admin or "", options.timeout
 
@@ -205,6 +211,7 @@ def _at(wish: Wish, url: str, reach: dict[str, Any], *, allow_writes: bool) -> I
 def _from_url(wish: Wish, url: str, reach: dict[str, Any]) -> Iterator[Fixture]:
     import requests
 
+    from contract_tests.engine.redaction import Redaction
     from contract_tests.engine.transport import COLLECTION, credentials_refused, reason
     from contract_tests.fixtures.generate import drawn
     from contract_tests.fixtures.record import mocks
@@ -216,19 +223,32 @@ def _from_url(wish: Wish, url: str, reach: dict[str, Any]) -> Iterator[Fixture]:
     try:
         reply = session.get(url.rstrip("/") + COLLECTION, headers=headers, timeout=timeout, allow_redirects=False)
     except requests.RequestException as error:
-        raise HarnessError(f"{url} does not answer: {reason(error)}") from None
+        raise HarnessError(f"{url} does not answer: {Redaction([authorization]).text(reason(error))}") from None
     if reply.status_code in (401, 403):
         raise HarnessError(f"{url} {credentials_refused(given=bool(authorization))}: {reply.status_code}")
-    try:
-        read = [dict(each) for each in reply.json()["integrations"]]
-    except (KeyError, TypeError, ValueError):
-        raise HarnessError(f"{url} answered {reply.status_code}, not with a list of integrations") from None
+    read = _integrations(reply.content)
+    if read is None:
+        raise HarnessError(f"{url} answered {reply.status_code}, not with a list of integrations")
     targets = mocks(wish.version, as_deployed=wish.as_deployed)
     for case, note in cases(read, wish.seed, contracts.load().at(wish.version)):
         if not wish.types or case.type in wish.types:
             fixture = replace(drawn(case, wish, targets), note=note)
             if wish.fits(fixture):
                 yield fixture
+
+
+def _integrations(content: bytes) -> list[dict[str, Any]] | None:
+    """Return the integrations of a list, None where it is none."""
+    from contract_tests.engine.transport import read_json
+    from mock_server.contract import validator as validators
+
+    value = read_json(content)
+    items = value.get("integrations") if isinstance(value, dict) else None
+    if not isinstance(items, list) or len(items) > _MOST:
+        return None
+    accepts = validators.shared().accepts  # a newer Central may have more fields
+    is_one = all(accepts("StorageImageIntegration", each) and isinstance(each.get("type"), str) for each in items)
+    return items if is_one else None
 
 
 # -- what becomes of them -----------------------------------------------------------------------------------

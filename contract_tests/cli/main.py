@@ -22,12 +22,14 @@ from contract_tests.cli.arguments import (
     per_second,
     run_id,
     run_options,
+    seconds,
     target_options,
     unknown_check,
 )
 from contract_tests.cli.fixtures import fixtures
-from contract_tests.engine.failures import BudgetSpent, HarnessError
+from contract_tests.engine.failures import BudgetSpent, Busy, HarnessError, OwnershipError
 from contract_tests.engine.options import Credentials
+from contract_tests.engine.text import printable
 from mock_server.cli.release import RELEASE, newest
 from mock_server.contract import tables as contracts
 
@@ -42,6 +44,10 @@ class _Interruptible(click.Group):
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             sys.exit(130)
+        except BudgetSpent as error:
+            raise _Unable(f"the budget of {error} was used up") from None
+        except (Busy, OwnershipError) as error:
+            raise _Unable(str(error)) from None
 
 
 @click.group(
@@ -151,9 +157,13 @@ def _own_mock(**settings: Any) -> Any:
 
 
 class _Unable(click.ClickException):
-    """The harness cannot do its work."""
+    """The harness cannot do its work; the text may quote a target."""
 
     exit_code = 2
+
+    def format_message(self) -> str:
+        """Return the text as it may be shown."""
+        return printable(self.message)
 
 
 @main.command("list")
@@ -290,23 +300,71 @@ def compare(
     sys.exit(bool(found.differences))
 
 
-@main.command(short_help="Delete what killed runs have left on a server.")
+@main.command(
+    short_help="Delete what killed runs have left on a server.",
+    epilog="""\b
+Examples:
+  central-contract clean https://central.example.com --token-file token --allow-writes
+  central-contract clean https://central.example.com --token-file token --allow-writes --orphans --older-than 24h
+""",
+)
 @click.argument("url")
 @target_options
-def clean(url: str, **chosen: Any) -> None:
+@click.option("--orphans", is_flag=True, help="Also delete what runs without a ledger in --state-dir have left.")
+@click.option(
+    "--older-than",
+    default="1h",
+    show_default=True,
+    callback=seconds,
+    metavar="TIME",
+    help="With --orphans: only of runs that began so long ago; younger ones may still go on.",
+)
+@click.option("--yes", is_flag=True, help="With --orphans: do not ask.")
+def clean(url: str, *, orphans: bool, older_than: float, yes: bool, **chosen: Any) -> None:
     """Delete what earlier runs against URL have left, by their ledgers in --state-dir.
 
-    Exit status: 0 when nothing is left, 1 when something is, 2 when the target could not be asked.
+    An integration is deleted only if it still carries the name of the run. What runs have left whose ledger is
+    elsewhere is recognised by name and listed. Exit status: 0 when nothing of a ledger is left, 1 when something is,
+    2 when the target could not be asked.
     """
-    from contract_tests.runner.run import clean_leftovers
+    from contract_tests.runner.leftovers import clean_leftovers, find_orphans, is_over, remove_orphans
 
+    options = options_of(url, **chosen)
     try:
-        left = clean_leftovers(options_of(url, **chosen))
+        cleaned = clean_leftovers(options)
+        for name in cleaned.not_ours:
+            click.echo(f"Left alone, as it no longer carries the name of the run: {name}")
+        if cleaned.left:
+            raise click.ClickException(f"still there: {', '.join(cleaned.left)}")
+        found = find_orphans(options)
+        if found is None:
+            raise _Unable(f"{options.url} does not let us list its integrations")
+        old = [each for each in found if is_over(each, older_than)]
+        for each in old if orphans else found:
+            click.echo(f"  {each}")
+        if not orphans:
+            click.echo(_told_orphans(len(found), options.url))
+            return
+        if not old:
+            young = f" ({len(found)} of younger or unknown runs)" if found else ""
+            click.echo(f"Nothing is left of runs that began {older_than / 60:g} minutes ago or earlier{young}.")
+            return
+        if not yes:
+            click.confirm(f"Delete these {len(old)}?", abort=True)
+        if left := remove_orphans(options, old):
+            raise click.ClickException(f"still there: {', '.join(left)}")
+        click.echo(f"Deleted {len(old)}.")
     except HarnessError as error:
         raise _Unable(str(error)) from None
-    if left:
-        raise click.ClickException(f"still there: {', '.join(left)}")
-    click.echo("Nothing of earlier runs is left.")
+
+
+def _told_orphans(count: int, url: str) -> str:
+    if not count:
+        return "Nothing of earlier runs is left."
+    return (
+        f"Nothing of the runs in --state-dir is left. The {count} above carry names of runs without a ledger there; "
+        f"`central-contract clean {url} --orphans` deletes those whose runs are over."
+    )
 
 
 main.add_command(fixtures)

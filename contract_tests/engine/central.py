@@ -151,8 +151,8 @@ class Central:
     def create(self, value: Any = None, **request: Any) -> Reply:
         """POST the collection."""
         reply = self.send("POST", COLLECTION, value=value, **request)
-        if reply.status < 300 and isinstance(reply.object.get("id"), str):
-            self._mine.append(reply.object["id"])
+        if reply.status < 300 and self.transport.ownership.owns(id := str(reply.object.get("id"))):
+            self._mine.append(id)
         return reply
 
     def get(self, id: str, **request: Any) -> Reply:
@@ -235,7 +235,8 @@ class Central:
 
     def keep(self, id: str, sent: Body) -> None:
         """Let what was just created stand for later checks; the end of the run deletes it."""
-        self._mine.remove(id)
+        if id in self._mine:
+            self._mine.remove(id)
         self.shared.standing[sent["type"]] = id, sent, self.history[-1]
 
     def standing(self, type: str) -> tuple[str, Body]:
@@ -257,10 +258,20 @@ class Central:
         return id, sent
 
     def clean(self) -> None:
-        """Delete what the check has left, quietly."""
+        """Delete what the check has left, quietly.
+
+        Raises:
+            CheckFailed: something cannot be deleted, because the target does not answer or does not show it.
+        """
+        failure: CheckFailed | None = None
         for id in self._mine:
-            self.transport.send("DELETE", f"{COLLECTION}/{id}", check="clean-up")
+            try:
+                self.transport.send("DELETE", f"{COLLECTION}/{id}", check="clean-up")
+            except CheckFailed as error:
+                failure = failure or error
         self._mine.clear()
+        if failure is not None:
+            raise failure
 
     # -- expectations -----------------------------------------------------------------------------
 

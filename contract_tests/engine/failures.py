@@ -40,6 +40,10 @@ class Skip(Exception):  # noqa: N818
     """The check does not apply to this run; the text is the reason."""
 
 
+class Busy(Skip):
+    """The target limits requests, and answers so also when asked again."""
+
+
 class OwnershipError(Exception):
     """A request would have changed something that this run did not create. It was not sent."""
 

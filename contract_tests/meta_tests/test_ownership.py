@@ -17,7 +17,8 @@ from contract_tests.engine.failures import OwnershipError
 from contract_tests.engine.ledger import Ledger
 from contract_tests.engine.options import Options
 from contract_tests.engine.transport import COLLECTION, Transport
-from contract_tests.runner.run import PASSED, SKIPPED, Run, clean_leftovers, remove_owned
+from contract_tests.runner.leftovers import Cleaned, clean_leftovers, remove_owned
+from contract_tests.runner.run import PASSED, SKIPPED, Run
 from mock_server.contract import tables as contracts
 from mock_server.serving.server import MockServer, running
 
@@ -64,8 +65,8 @@ def test_what_cannot_be_looked_for_is_named_as_left(mock: MockServer, transport:
     id = transport.send("POST", COLLECTION, value={**body, "skipTestIntegration": True}).object["id"]
     mock.fault("GetImageIntegrations code=503 times=1")
     mock.fault("DeleteImageIntegration fault=reset times=3")
-    assert remove_owned(transport, transport.ledger.ids) == [id, "what requests may have created that got no answer"]
-    assert remove_owned(transport, transport.ledger.ids) == []
+    assert remove_owned(transport) == [id, "what requests may have created that got no answer"]
+    assert remove_owned(transport) == []
 
 
 def test_where_the_list_is_broken_what_was_created_is_deleted_all_the_same(mock: MockServer, tmp_path: Path) -> None:
@@ -108,7 +109,7 @@ def test_a_run_is_on_disk_before_it_sends_anything_and_its_name_finds_what_it_cr
     ).created()
     ledger.close(keep=True)
     ledger.path.write_text(synced[0].replace(str(os.getpid()), "0"), "utf-8")
-    assert clean_leftovers(Options(url=mock.url, state_dir=tmp_path)) == []
+    assert clean_leftovers(Options(url=mock.url, state_dir=tmp_path)) == Cleaned()
     assert requests.get(f"{mock.url}{COLLECTION}", timeout=5).json() == before
 
 
@@ -199,6 +200,7 @@ def test_what_central_deletes_early_and_answers_404_leaves_room(transport: Trans
     central = Central(transport, "create", Shared("run", "5.0"))
     for _ in range(3 * room):
         id, _ = central.created()
+        central.get(id)
         requests.delete(f"{mock.url}{COLLECTION}/{id}", timeout=10).raise_for_status()
         assert central.delete(id).status == 404
     for _ in range(room):

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from contract_tests.engine.central import Shared
 from contract_tests.engine.failures import Failure
+from contract_tests.engine.redaction import REDACTED
 from contract_tests.engine.transport import Exchange, Reply
 from mock_server.contract import tables as contracts
 from mock_server.contract import validator as validators
@@ -38,6 +39,8 @@ UNMASKED = "a credential is not masked in a read"
 
 
 _TYPE = re.compile(rb'"type": ?"([^"\\]+)"')
+_NOT_ASCII = "header key .* contains value with non-printable ASCII characters"
+"""What Central's gRPC client says of credentials beyond ASCII, with 500."""
 
 
 class Findings:
@@ -159,6 +162,15 @@ class Observers:
                 self.findings.add(
                     "credential-leak", f"a credential stands in the header {name}", exchange, got=f"{name}: {value}"
                 )
+        if reply.redacted:
+            whole = "\n".join([*(f"{name}: {value}" for name, value in reply.headers.items()), reply.text])
+            start = max(whole.find(REDACTED) - 200, 0)
+            self.findings.add(
+                "credential-leak",
+                "credentials of the run stand in an answer",
+                exchange,
+                got=whole[start : start + 500],
+            )
         credentials = [each for one in integrations for each in credentials_of(self.contract.integration, one)]
         for path, value in credentials:
             if value == MASK:
@@ -195,7 +207,7 @@ def own_failures(contract: Contract) -> re.Pattern[str]:
         if (rule.kind == "build" or rule.status >= 500) and rule.code in (0, 13)
         if any(parts := re.split(r"\{[a-z]+\}", rule.message))
     ]
-    return re.compile("|".join(texts), re.DOTALL)
+    return re.compile("|".join([*texts, _NOT_ASCII]), re.DOTALL)
 
 
 def operation_of(exchange: Exchange, contract: Contract | None = None) -> Operation | None:

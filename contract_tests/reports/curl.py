@@ -18,6 +18,7 @@ from typing import Any
 import requests
 
 from contract_tests.engine.options import Options
+from contract_tests.engine.text import without_commands
 from contract_tests.engine.transport import COLLECTION, Exchange
 
 VARIABLES = {
@@ -164,9 +165,10 @@ def _quoted(text: str, known: Mapping[str, str], encoding: str = "utf-8") -> str
 
 
 def _word(text: str, encoding: str) -> str:
-    if all(each in "\n\t" or each.isprintable() for each in text) and (encoding == "utf-8" or text.isascii()):
+    is_plain = all(each in "\n\t" or each.isprintable() for each in text) and without_commands(text) == text
+    if is_plain and (encoding == "utf-8" or text.isascii()):
         return shlex.quote(text)
-    return _escaped(text.encode(encoding))
+    return without_commands(_escaped(text.encode(encoding)))
 
 
 def _escaped(content: bytes) -> str:

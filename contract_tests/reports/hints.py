@@ -29,6 +29,7 @@ def hints(report: Report) -> Iterator[str]:
     ]
     if given_up:
         yield f"The target no longer answered, so {len(given_up)} checks were given up."
+    yield from report.notes
 
 
 def _last(exchanges: list[Exchange]) -> Exchange | None:

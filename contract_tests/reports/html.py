@@ -7,6 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from contract_tests.engine.options import Options
+from contract_tests.engine.text import clean, printable
 from contract_tests.reports.hints import hints
 from contract_tests.reports.json_report import document
 from contract_tests.runner.run import OUTCOMES, Report
@@ -17,12 +18,12 @@ def render(report: Report, options: Options) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    value = document(report, options)
+    value = clean(document(report, options))
     groups = list(dict.fromkeys(result["group"] for result in value["results"]))
     return environment.get_template("report.html.jinja").render(
         report=value,
         outcomes=OUTCOMES,
         groups=groups,
-        hints=list(hints(report)),
+        hints=[printable(hint) for hint in hints(report)],
         coverage={"Operation": report.answers_by(0), "Type": report.answers_by(1)},
     )

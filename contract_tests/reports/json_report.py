@@ -9,7 +9,7 @@ from typing import Any
 
 from contract_tests.engine.failures import Failure
 from contract_tests.engine.options import Options
-from contract_tests.engine.text import diff, plain
+from contract_tests.engine.text import diff, harmless_json, plain
 from contract_tests.engine.transport import Exchange
 from contract_tests.reports.curl import Access, access, sequence
 from contract_tests.runner.run import OUTCOMES, Report, Result
@@ -32,6 +32,7 @@ def document(report: Report, options: Options) -> dict[str, Any]:
         "results": [_result(result, way) for result in report.results],
         "knownDifferencesGone": [each.check for each in report.gone],
         "leftBehind": report.left_behind,
+        "notes": report.notes,
         "covered": [
             {"operation": operation, "type": type, "status": status, "requests": count}
             for (operation, type, status), count in sorted(report.covered.items())
@@ -42,7 +43,7 @@ def document(report: Report, options: Options) -> dict[str, Any]:
 
 def render(report: Report, options: Options) -> str:
     """Write the report as JSON text."""
-    return json.dumps(document(report, options), indent=2, ensure_ascii=False) + "\n"
+    return harmless_json(json.dumps(document(report, options), indent=2, ensure_ascii=False)) + "\n"
 
 
 def _result(result: Result, way: Access) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from contract_tests.engine.options import Options
-from contract_tests.engine.text import diff, printable
+from contract_tests.engine.text import diff, markdown, printable
 from contract_tests.reports.curl import access, sequence
 from contract_tests.reports.hints import hints
 from contract_tests.runner.run import FAILED, KNOWN, OUTCOMES, Report
@@ -26,7 +26,8 @@ def render(report: Report, options: Options) -> str:
         "|" + " ---: |" * len(OUTCOMES),
         "| " + " | ".join(str(report.count(outcome)) for outcome in OUTCOMES) + " |",
     ]
-    lines += [line for hint in hints(report) for line in ("", f"> {hint}")]
+    if told := [printable(hint) for hint in hints(report)]:
+        lines += ["", *_fenced("text", told)]
     lines += ["", *_coverage("operation", report.answers_by(0)), "", *_coverage("type", report.answers_by(1))]
     for result in report.results:
         if result.outcome != FAILED:
@@ -37,7 +38,7 @@ def render(report: Report, options: Options) -> str:
             continue
         lines += ["", f"### {result.check}", "", f"{result.title}. Source: {result.source or 'the contract'}"]
         for failure in result.failures:
-            lines += ["", printable(failure.what) + (" (now and then)" if failure.intermittent else "")]
+            lines += ["", markdown(failure.what) + (" (now and then)" if failure.intermittent else "")]
             lines += ["", *_fenced("diff", diff(failure.expected, failure.got))]
             lines += ["", *_fenced("sh", sequence(failure.exchanges, way))]
     known = [result for result in report.results if result.outcome == KNOWN]
@@ -46,7 +47,7 @@ def render(report: Report, options: Options) -> str:
     if report.gone:
         lines += ["", "### Known differences that no longer occur", "", *(f"- {each.check}" for each in report.gone)]
     if report.left_behind:
-        lines += ["", "### Left behind", "", *(f"- {each}" for each in report.left_behind)]
+        lines += ["", "### Left behind", "", *(f"- {markdown(each)}" for each in report.left_behind)]
     return "\n".join(lines) + "\n"
 
 

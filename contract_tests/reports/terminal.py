@@ -83,15 +83,15 @@ def summary(report: Report, options: Options, console: Console | None = None) ->
         gone = ", ".join(each.check for each in report.gone)
         console.print(Text(f"FIXED   known differences of deployed Central that do not show here: {gone}", "dim"))
     for reason, checks in _skipped(report).items():
-        console.print(Text(f"SKIP   {reason}: {_some(checks)}", _STYLES[SKIPPED]))
+        console.print(Text(printable(f"SKIP   {reason}: {_some(checks)}"), _STYLES[SKIPPED]))
     console.print(Text(coverage(report), "dim"))
     if report.not_covered:
         console.print(Text(f"NOT COVERED  {_some(report.not_covered)}", "yellow"))
     if report.left_behind:
-        console.print(Text(f"LEFT BEHIND  {', '.join(report.left_behind)}", "bold red"))
+        console.print(Text(printable(f"LEFT BEHIND  {', '.join(report.left_behind)}"), "bold red"))
         console.print(Text(f"             `central-contract clean {report.target}` tries again", "bold red"))
     for hint in hints(report):
-        console.print(Text(f"HINT   {hint}", "bold yellow"))
+        console.print(Text(printable(f"HINT   {hint}"), "bold yellow"))
     counts = ", ".join(f"{report.count(outcome)} {outcome}" for outcome in OUTCOMES if report.count(outcome))
     console.print(
         Text(

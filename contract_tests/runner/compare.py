@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 import re
-import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from contract_tests.checks.registry import all_checks
 from contract_tests.engine.options import Options
+from contract_tests.engine.ownership import new_run_id
 from contract_tests.engine.text import changed, diff
-from contract_tests.engine.transport import Exchange, read_json
+from contract_tests.engine.transport import PROOF, Exchange, read_json
 from contract_tests.oracle.observers import operation_of
 from contract_tests.runner.run import Progress, Run
 
@@ -62,7 +62,7 @@ def compare(one: Options, two: Options, progress: Progress = lambda *_: None) ->
     repeatable = tuple(each.id for each in all_checks().values() if each.group not in _NOT_REPEATABLE)
     # One check after the other: ids are told apart by the order in which they are given out.
     chosen = [replace(each, only=each.only or repeatable, workers=1) for each in (one, two)]
-    run_id = uuid.uuid4().hex[:8]
+    run_id = new_run_id()
     reports = [Run(each, progress, run_id)() for each in chosen]
     found = Comparison()
     mine, theirs = (_by_check(report.exchanges) for report in reports)
@@ -75,7 +75,7 @@ def compare(one: Options, two: Options, progress: Progress = lambda *_: None) ->
 def _by_check(exchanges: Iterable[Exchange]) -> dict[str, list[Exchange]]:
     found: dict[str, list[Exchange]] = {}
     for each in exchanges:
-        if each.check not in ("set-up", "clean-up"):
+        if each.check not in ("set-up", "clean-up", PROOF):
             found.setdefault(each.check, []).append(each)
     return found
 

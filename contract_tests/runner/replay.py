@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,13 +14,12 @@ from urllib.parse import unquote, urlsplit
 from contract_tests.engine.failures import CheckFailed, HarnessError, OwnershipError
 from contract_tests.engine.ledger import Ledger
 from contract_tests.engine.options import Options
+from contract_tests.engine.ownership import new_run_id
+from contract_tests.engine.redaction import REDACTED
 from contract_tests.engine.text import diff
 from contract_tests.engine.transport import COLLECTION, Exchange, Transport, read_json
 from contract_tests.reports.curl import created_id
-from contract_tests.runner.run import remove_owned
-
-REDACTED = "[credential]"
-"""What stands in a report for a credential of the user."""
+from contract_tests.runner.leftovers import remove_owned
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +111,16 @@ def play(recorded: Recorded, options: Options) -> Iterator[Played]:
     Raises:
         HarnessError: the target does not answer, or a request would change what is not this run's.
     """
-    run = uuid.uuid4().hex[:8]
+    run = new_run_id()
     ledger = Ledger(options.state_dir, run, options.url.rstrip("/"))
     transport = Transport(options, run, ledger)
     left: list[str] = []
     try:
         yield from _Replay(transport, recorded)()
     finally:
-        transport.closing = True
+        transport.pace.close()
         with suppress(HarnessError):
-            left = remove_owned(transport, ledger.ids)
+            left = remove_owned(transport)
         ledger.close(keep=bool(left))
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import time
 import traceback
-import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from contract_tests.engine import examples
 from contract_tests.engine.central import Central, Shared
 from contract_tests.engine.failures import (
     BudgetSpent,
+    Busy,
     CheckFailed,
     Failure,
     HarnessError,
@@ -25,12 +26,15 @@ from contract_tests.engine.failures import (
     PreconditionFailed,
     Skip,
 )
-from contract_tests.engine.ledger import Ledger, leftovers
+from contract_tests.engine.ledger import Ledger
 from contract_tests.engine.options import Options
+from contract_tests.engine.ownership import ITS_OWN, NOT_ITS_OWN, new_run_id, run_of
+from contract_tests.engine.text import one_line
 from contract_tests.engine.transport import COLLECTION, Exchange, Transport, credentials_refused
 from contract_tests.oracle.observers import OBSERVED, UNTOUCHED, Observers
 from contract_tests.runner import known
 from contract_tests.runner.known import KnownDifference
+from contract_tests.runner.leftovers import clean_leftovers, is_over, orphans, remove_owned, told_age
 from contract_tests.runner.symptoms import group_by_symptom
 from mock_server.contract import tables as contracts
 
@@ -82,6 +86,8 @@ class Report:
     covered: Mapping[tuple[str, str, int], int]
     """Answers by operation, type that was sent and status."""
     exchanges: list[Exchange]
+    notes: list[str] = field(default_factory=list)
+    """What a person should know beside the verdict, in sentences."""
 
     def count(self, outcome: str) -> int:
         """Count the checks that ended so."""
@@ -131,11 +137,12 @@ class Run:
         self.known = known.read((known.SHIPPED, *options.known))
         self.options = options
         self.progress = progress
-        self.id = run_id or uuid.uuid4().hex[:8]
+        self.id = run_id or new_run_id()
         self.ledger = Ledger(options.state_dir, self.id, options.url.rstrip("/"))
         self.transport = Transport(options, self.id, self.ledger)
         self.set_up: list[Failure] = []
         """What went wrong outside of checks."""
+        self.notes: list[str] = []
         self._are_many = False
         """Several checks run at this moment."""
         self.over = False
@@ -147,8 +154,14 @@ class Run:
         Raises:
             HarnessError: the target is not reachable or refuses the credentials.
         """
+        try:
+            return self._whole()
+        except Busy as error:
+            raise HarnessError(str(error)) from None
+
+    def _whole(self) -> Report:
         started = dt.datetime.now(dt.UTC)
-        clean_leftovers(self.options)
+        self._clean_leftovers()
         left: list[str] = []
         results: list[Result] = []
         cleaned = True  # nothing was written until now
@@ -162,11 +175,12 @@ class Run:
             try:
                 results = self._checks()
             finally:
-                self.transport.closing = True
+                self.transport.pace.close()
                 self.transport.observers.clear()
-                left = self._clean_up()
+                left = remove_owned(self.transport)
                 cleaned = True
             results += self._observed()
+            self._see_to_refused(results)
             results.append(self._untouched(before))
         finally:
             self.ledger.close(keep=bool(left) or not cleaned)
@@ -185,9 +199,27 @@ class Run:
             left_behind=left,
             covered=self.observers.covered,
             exchanges=self.transport.exchanges,
+            notes=[*self.notes, *self._limits()],
         )
 
     # -- before -----------------------------------------------------------------------------------
+
+    def _clean_leftovers(self) -> None:
+        cleaned = clean_leftovers(self.options)
+        self.notes += [f"An earlier run has left {each}." for each in cleaned.left]
+        self.notes += [
+            f"Left alone, as it does not carry the name of the run that the ledger says: {each}."
+            for each in cleaned.not_ours
+        ]
+
+    def _limits(self) -> Iterable[str]:
+        """Say that the target limits requests, where it does."""
+        pace = self.transport.pace
+        if pace.limited:
+            yield (
+                f"The target answered {pace.limited} requests with 429, that there are too many: the run slowed down. "
+                f"`--rate {pace.rate}/s` stays below its limit from the start."
+            )
 
     def _version(self) -> str:
         """Ask the target which Central it is; what it does not tell is taken for the newest."""
@@ -208,16 +240,39 @@ class Run:
         except CheckFailed as error:
             self.set_up.append(Failure(error.check or "list", error.what, error.expected, error.got))
             return None
+        except (BudgetSpent, Busy):
+            if when == "clean-up":
+                return None
+            raise
         if reply.status in (401, 403) and not self.transport.observers:
             what = credentials_refused(given=self.options.credentials.admin is not None)
-            raise HarnessError(f"{self.transport.base} {what}: {reply.message or reply.status}")
+            raise HarnessError(f"{self.transport.base} {what}: {one_line(reply.message) or reply.status}")
         items = reply.object.get("integrations")
         if not isinstance(items, list):
             return None
-        return {str(item.get("id")): item for item in items if isinstance(item, dict) and not self._is_ours(item)}
+        found = [item for item in items if isinstance(item, dict)]
+        if when == "set-up":
+            self._look_for_orphans(found)
+        return {str(item.get("id")): item for item in found}
 
-    def _is_ours(self, item: dict[str, Any]) -> bool:
-        return _is_of_run(item, self.transport, self.ledger.ids)
+    def _look_for_orphans(self, items: Iterable[Mapping[str, Any]]) -> None:
+        found = [each for each in orphans(items, self.options) if is_over(each) or each.age is None]
+        if found:
+            runs = {each.run for each in found}
+            oldest = max((each.age for each in found if each.age is not None), default=None)
+            self.notes.append(
+                f"{len(found)} integrations carry the names of {len(runs)} runs that have no ledger in "
+                f"{self.options.state_dir}; the oldest run is {told_age(oldest)}. "
+                f"`central-contract clean {self.transport.base} --orphans` lists and deletes them."
+            )
+
+    def _is_of_a_run(self, item: Mapping[str, Any] | None) -> bool:
+        """Return whether an integration is of this run, or of another one that goes on beside it."""
+        if item is None:
+            return True
+        name, id = item.get("name"), str(item.get("id"))
+        own = self.transport.ownership
+        return run_of(name) is not None or (own.owns(id) and not own.is_foreign(id)) or own.is_named(name)
 
     # -- the checks -------------------------------------------------------------------------------
 
@@ -323,10 +378,14 @@ class Run:
         central = Central(self.transport, check.id, self.shared, profile)
         started, count = time.monotonic(), self.transport.count
         try:
+            self.transport.pace.see_to_budget()  # some checks take long to prepare
             try:
                 check.run(central)
-            finally:
-                central.clean()
+            except BaseException:
+                with suppress(CheckFailed, Skip):  # what the check has found comes first
+                    central.clean()
+                raise
+            central.clean()
         except CheckFailed as error:
             result.outcome = FAILED
             result.failures = [
@@ -385,9 +444,27 @@ class Run:
             if id not in self.options.skip
         ]
 
-    def _clean_up(self) -> list[str]:
-        """Delete what the run created and name what could not be deleted."""
-        return remove_owned(self.transport, self.ledger.ids)
+    def _see_to_refused(self, results: list[Result]) -> None:
+        """Report an id that a create was answered with and that is not the run's, where no check has come to it."""
+        refused = self.transport.ownership.refused
+        told = any(failure.check == ITS_OWN for result in results for failure in result.failures)
+        if not refused or told:
+            return
+        id, name = next(iter(refused.items()))
+        creation = self.transport.creations.get(id)
+        failure = Failure(
+            ITS_OWN,
+            NOT_ITS_OWN,
+            expected={"name": f"{self.transport.name_prefix}…"},
+            got={"id": id, "name": name},
+            exchanges=[creation] if creation else [],
+            also=len(refused) - 1,
+        )
+        own = next((each for each in results if each.check == ITS_OWN), None)
+        if own is None:
+            check = all_checks()[ITS_OWN]
+            results.append(own := Result(check.id, check.title, check.group, check.source, PASSED))
+        own.outcome, own.reason, own.failures = FAILED, "", [failure]
 
     def _untouched(self, before: dict[str, Any] | None) -> Result:
         """Compare what the run does not own with what it was before."""
@@ -400,6 +477,7 @@ class Run:
             id: {"before": before.get(id), "after": after.get(id)}
             for id in before.keys() | after.keys()
             if before.get(id) != after.get(id)
+            and not (self._is_of_a_run(before.get(id)) and self._is_of_a_run(after.get(id)))
         }
         if changed:
             result.outcome = FAILED
@@ -492,75 +570,3 @@ def _batches(checks: Iterable[Check], workers: int) -> Iterable[list[Check]]:
             batch.append(each)
     if batch:
         yield batch
-
-
-def remove_owned(transport: Transport, ids: Iterable[str]) -> list[str]:
-    """Delete integrations by id, and those that are named after the run; name what could not be deleted.
-
-    Where the target does not give its list, what is known by its id is deleted.
-    """
-    ids = set(ids)
-    owned: list[dict[str, Any]] = []
-    for _ in range(2):
-        items = _listed(transport)
-        if items is None:
-            return _remove_unlisted(transport)
-        owned = [item for item in items if isinstance(item, dict) and _is_of_run(item, transport, ids)]
-        if not owned:
-            return []
-        for item in owned:
-            _remove(transport, item)
-    return sorted(f"{item.get('name')} ({item.get('id')})" for item in owned)
-
-
-def _is_of_run(item: dict[str, Any], transport: Transport, ids: Collection[str]) -> bool:
-    return item.get("id") in ids or str(item.get("name", "")).startswith(transport.name_prefix)
-
-
-def _remove_unlisted(transport: Transport) -> list[str]:
-    for id in sorted(transport.live):
-        _remove(transport, {"id": id})
-    unknown = ["what requests may have created that got no answer"] if transport.unanswered else []
-    return [*sorted(transport.live), *unknown]
-
-
-def _listed(transport: Transport) -> list[Any] | None:
-    """Read what the target holds, None where it does not tell."""
-    try:
-        items = transport.send("GET", COLLECTION, check="clean-up").object.get("integrations")
-    except CheckFailed:
-        return None
-    return items if isinstance(items, list) else None
-
-
-def _remove(transport: Transport, item: dict[str, Any]) -> None:
-    id = str(item.get("id"))
-    transport.ledger.created(id)
-    try:
-        reply = transport.send("DELETE", f"{COLLECTION}/{id}", check="clean-up")
-        if reply.status == 400 and item.get("type") == "scannerv4":
-            # A target that let one of ours become Scanner V4 does not let it go as that.
-            body = {"name": item.get("name"), "type": "docker", "categories": ["REGISTRY"],
-                    "docker": {"endpoint": "registry.example.com"}, "skipTestIntegration": True}  # fmt: skip
-            transport.send("PUT", f"{COLLECTION}/{id}", value=body, check="clean-up")
-            transport.send("DELETE", f"{COLLECTION}/{id}", check="clean-up")
-    except CheckFailed:
-        return  # it stays in the list, and is named as left behind
-
-
-def clean_leftovers(options: Options) -> list[str]:
-    """Remove what runs against this target have left that were killed; name what is still there."""
-    left: list[str] = []
-    for old in leftovers(options.state_dir, options.url.rstrip("/")):
-        ledger = Ledger(options.state_dir, f"{old.run}-clean", options.url.rstrip("/"))
-        transport = Transport(options, old.run, ledger)
-        transport.closing = True
-        if _listed(transport) is None:
-            remaining = [f"what run {old.run} left, which the target does not let us look for"]
-        else:
-            remaining = remove_owned(transport, old.ids)
-        ledger.close(keep=False)
-        if not remaining:
-            old.path.unlink(missing_ok=True)
-        left += remaining
-    return left

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mock_server.central.errors import Problem, Refusal, listed, problem
+from mock_server.central.integration import Integration
 from mock_server.central.registry_tests import scanner_target
 from mock_server.central.releases import Build
-from mock_server.central.validation import Integration
 from mock_server.contract.tables import Contract
 from mock_server.golang import addr as goaddr
 from mock_server.golang import google_credentials, grpc

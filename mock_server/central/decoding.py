@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal, refuse
+from mock_server.central.integration import Integration, UpdateRequest
 from mock_server.central.releases import Build
 from mock_server.contract.tables import Contract, Message, Operation
 from mock_server.contract.validator import Validator, Violation
@@ -33,7 +34,7 @@ _LONGEST_EXPLAINED = 16 * 1024
 class Decoded(NamedTuple):
     """A body as Central understands it, and where it left the contract."""
 
-    message: dict[str, Any]
+    message: Integration | UpdateRequest
     violations: Sequence[Violation] = ()
 
 
@@ -96,7 +97,7 @@ class Decoding:
             return None
         return sent if self.validator.accepts(str(operation.request), sent) else None
 
-    def empty_integration(self) -> dict[str, Any]:
+    def empty_integration(self) -> Integration:
         """Return an integration of which nothing is set."""
         return protojson.complete(self.contract.integration, {})
 

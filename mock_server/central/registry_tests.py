@@ -14,8 +14,9 @@ from http import HTTPStatus
 from typing import Any
 
 from mock_server.central.errors import Problem, problem
+from mock_server.central.integration import Integration
 from mock_server.central.releases import Build
-from mock_server.central.validation import Integration, config_member
+from mock_server.central.validation import config_member
 from mock_server.contract.tables import Contract
 from mock_server.golang import google_credentials, grpc
 from mock_server.golang import http as gohttp

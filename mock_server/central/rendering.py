@@ -6,8 +6,8 @@ import logging
 
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal
+from mock_server.central.integration import Integration
 from mock_server.central.masking import Masking
-from mock_server.central.store import Integration
 from mock_server.contract.tables import Contract
 from mock_server.contract.validator import Validator, Violation
 

@@ -12,11 +12,12 @@ from typing import Any
 from mock_server.central import database
 from mock_server.central.clients import Builder, Clients
 from mock_server.central.errors import INVALID, Problem, Refusal, internal, invalid_arguments, refuse
+from mock_server.central.integration import Integration
 from mock_server.central.reconcile import Reconcile
 from mock_server.central.registry_tests import RegistryTests
 from mock_server.central.releases import Build
 from mock_server.central.store import Store, Stored
-from mock_server.central.validation import Integration, Validation
+from mock_server.central.validation import Validation
 from mock_server.contract.tables import Contract
 from mock_server.golang.text import quote
 

@@ -6,17 +6,13 @@ central/imageintegration/service/service_impl.go). One method a rule, named by t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from mock_server.central.errors import Problem, listed, problem
+from mock_server.central.integration import Integration
 from mock_server.central.releases import Build
 from mock_server.central.store import Store
 from mock_server.contract.tables import Contract, Message
 from mock_server.golang import url as gourl
 from mock_server.golang.text import quote
-
-Integration = Mapping[str, Any]
 
 
 def config_member(message: Message, integration: Integration) -> str | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mock_server.central.decoding import Filters
 from mock_server.central.errors import Refusal
+from mock_server.central.integration import Integration, UpdateRequest
 from mock_server.contract.tables import Operation
 from mock_server.contract.validator import Violation
 from mock_server.gateway.messages import Request, Response
@@ -64,7 +65,7 @@ class Exchange:
         self.id = ""
         self.body = b""
         self.deadline: float | None = None
-        self.message: dict[str, Any] = {}
+        self.message: Integration | UpdateRequest = {}
         self.filters = NO_FILTERS
         self.violations: Sequence[Violation] = ()
         self.refusal: Refusal | None = None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mock_server.central.auth import READ, WRITE
 from mock_server.central.errors import Problem, Refusal
+from mock_server.central.integration import Integration
 from mock_server.contract import tables as contracts
 from mock_server.contract.tables import MASK, Field, Message
 from mock_server.mutants import Mutate, mutant
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from mock_server.gateway.exchange import Exchange, Proceed
     from mock_server.gateway.instance import Instance
     from mock_server.gateway.messages import Response
-
-Integration = Mapping[str, Any]
 
 
 def _security(

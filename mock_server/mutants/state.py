@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from mock_server.central.errors import Refusal, invalid_arguments
+from mock_server.central.integration import Integration
 from mock_server.central.store import Stored
 from mock_server.gateway.messages import Response
 from mock_server.mutants import Mutate, memory, mutant
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from mock_server.central.decoding import Decoded
     from mock_server.contract.tables import Operation
     from mock_server.gateway.instance import Instance
-
-Integration = Mapping[str, Any]
 
 
 def _state(name: str, summary: str, check: str, also: tuple[str, ...] = ()) -> Callable[[Mutate], Mutate]:
@@ -127,6 +126,17 @@ def id_reused(mock: Instance) -> None:
 def answer_not_stored(mock: Instance) -> None:
     """Answer an id of its own."""
     shown(mock, lambda each: each | {"id": mock.central.store.new_id()}, (CREATE,))
+
+
+@_state(
+    "create-answers-its-own",
+    "The answer to a create shows the id of an integration that was there before",
+    "create-answers-its-own",
+    also=("read-after-create",),
+)
+def create_answers_its_own(mock: Instance) -> None:
+    """Answer the id of the first integration of the list."""
+    shown(mock, lambda each: each | {"id": memory(mock).integrations()[0]["id"]}, (CREATE,))
 
 
 # -- what is stored of a create or an update -------------------------------------------------------------
@@ -590,7 +600,7 @@ def update_password_default(mock: Instance) -> None:
     ) -> Decoded:
         decoded = original(operation, body, content_type, id)
         if "updatePassword" in decoded.message and b"updatePassword" not in body:
-            decoded.message["updatePassword"] = True
+            return decoded._replace(message={**decoded.message, "updatePassword": True})
         return decoded
 
     around(mock.central.decoding, "body", decode)

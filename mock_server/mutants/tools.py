@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal
-from mock_server.contract import tables as contracts
 from mock_server.contract.tables import Message
 from mock_server.gateway.exchange import Exchange, Layer, Proceed
 from mock_server.gateway.messages import Request, Response
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 LIST, GET = "GetImageIntegrations", "GetImageIntegration"
 CREATE, PUT, PATCH = "PostImageIntegration", "PutImageIntegration", "UpdateImageIntegration"
 DELETE, TEST, TEST_UPDATED = "DeleteImageIntegration", "TestImageIntegration", "TestUpdatedImageIntegration"
-EVERY = tuple(contracts.load().operations)
+EVERY = (LIST, GET, CREATE, PUT, PATCH, DELETE, TEST, TEST_UPDATED)
 
 Json = dict[str, Any]
 

@@ -13,12 +13,13 @@ from mock_server.central import protojson, releases
 from mock_server.central.auth import Auth
 from mock_server.central.clients import Clients
 from mock_server.central.decoding import Decoding
+from mock_server.central.integration import Integration
 from mock_server.central.reconcile import Reconcile
 from mock_server.central.registry_tests import RegistryTestRule, RegistryTests
 from mock_server.central.rendering import Rendering
 from mock_server.central.service import Service
 from mock_server.central.store import Store
-from mock_server.central.validation import Integration, Validation
+from mock_server.central.validation import Validation
 from mock_server.contract import tables as contracts
 from mock_server.contract import validator as validators
 from mock_server.settings import Settings

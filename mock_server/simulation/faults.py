@@ -43,10 +43,6 @@ _UNKNOWN = 2
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
 
 
-def _lognormal(median: str, sigma: str) -> float:
-    return float(median) * random.lognormvariate(0, float(sigma))
-
-
 _DISTRIBUTIONS: Mapping[str, Callable[..., float]] = {
     _NUMBER: float,
     rf"{_NUMBER}\.\.{_NUMBER}": lambda low, high: random.uniform(float(low), float(high)),

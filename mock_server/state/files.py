@@ -17,7 +17,8 @@ from typing import Any
 
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal
-from mock_server.central.store import Integration, Store
+from mock_server.central.integration import Integration
+from mock_server.central.store import Store
 from mock_server.contract.tables import Contract
 from mock_server.contract.validator import Validator
 

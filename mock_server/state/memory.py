@@ -9,7 +9,8 @@ import uuid
 from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
-from mock_server.central.store import Integration, Store, Stored
+from mock_server.central.integration import Integration
+from mock_server.central.store import Store, Stored
 
 MEMORY = "memory"
 """The name of the store that has no URL."""

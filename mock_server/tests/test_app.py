@@ -14,6 +14,8 @@ from mock_server.central import decoding
 from mock_server.central.decoding import MAX_MESSAGE
 from mock_server.contract import tables as contracts
 from mock_server.tests.conftest import PATH, Answer, Api, ask, changed, docker, example, fields
+from mock_server.web import wsgi
+from mock_server.web.edge import request_of
 
 CONTRACT = contracts.load()
 ID = "10d3b4dc-8295-41bc-bb50-6da5484cdb1a"
@@ -628,3 +630,40 @@ def test_a_header_holds_any_violation(name):
 
 
 API = Api()
+
+
+# -- embedding ---------------------------------------------------------------------------------------
+
+
+def test_a_layer_of_who_embeds_the_app_sees_every_request(api):
+    seen = []
+
+    def layer(proceed):
+        def answer(exchange):
+            seen.append(exchange.request.path)
+            return proceed(exchange).with_header("X-Stamp", "1")
+
+        return answer
+
+    api.app.add_layer(layer)
+    targets = [PATH, f"{PATH}/x", "/v1/ping", "/v1/nothing", "/__admin/health", "/v1//x"]
+    assert [ask(api.app, "GET", each).headers["x-stamp"] for each in targets] == ["1"] * len(targets)
+    assert seen == targets
+
+
+def test_flask_answers_the_routes_of_who_embeds_the_app(api):
+    api.app.add_url_rule("/hello", view_func=lambda: "hello")
+    assert ask(api.app, "GET", "/hello").body == b"hello"
+    assert api.app.test_client().get(PATH).status_code == 200
+
+
+def test_a_variable_of_the_process_is_no_header():
+    """granian puts the environment of its process in front of each request's."""
+    environ = {"HTTP_PROXY": "http://user:secret@proxy"} | wsgi.environ("GET", PATH, headers={"Host": "x", "X-A": "1"})
+    assert request_of(environ).headers == {"x-a": "1", "host": "x"}
+
+
+def test_headers_are_found_wherever_a_server_puts_them():
+    whole = wsgi.environ("GET", PATH, headers={"Host": "x", "Content-Type": "a/b", "X-A": "1"})
+    turned = dict(reversed(whole.items()))
+    assert request_of(turned).headers == request_of(whole).headers == {"host": "x", "content-type": "a/b", "x-a": "1"}

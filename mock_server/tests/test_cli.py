@@ -302,8 +302,8 @@ def test_log_lines_can_be_json():
 
 
 def test_a_log_line_stays_one_line():
-    line = Line("GET", "/a\nb\x1b[31m", 404, "unknown-route", None, (), "", "")
-    assert str(line) == "GET /a?b?[31m 404 rule=unknown-route"
+    line = Line("GET", "/a\nb\x1b[31m", 404, "unknown-route", 0.0, (), "", "")
+    assert str(line) == "GET /a?b?[31m 404 0.0ms rule=unknown-route"
 
 
 def test_scenarios_are_listed():

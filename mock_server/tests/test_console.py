@@ -3,12 +3,10 @@
 import json
 import re
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -19,7 +17,6 @@ from mock_server.settings import Settings
 from mock_server.tests.chromium import CHROMIUM, in_chromium
 from mock_server.tests.conftest import PATH, Api, ask, docker
 from mock_server.tests.test_cli import serving
-from mock_server.web import console
 from mock_server.web.control import document
 
 expect.set_options(timeout=20_000)  # milliseconds; the tests share the machine with others
@@ -67,11 +64,6 @@ def test_a_file_comes_with_its_type_and_is_sent_once(api, path, type):
     assert (again.status, again.body) == (304, b"")
 
 
-def test_the_viewer_is_served_without_being_imported(api):
-    assert ask(api.app, "GET", f"{PAGE}viewer/swagger-ui-bundle.js").status == 200
-    assert "flask_openapi3_swagger" not in sys.modules
-
-
 @pytest.mark.parametrize("prefix", ["", "/__sandbox/team-1"])
 def test_the_address_without_its_last_slash_leads_there(api, prefix):
     answer = ask(api.app, "GET", f"{prefix}/__admin")
@@ -102,14 +94,6 @@ def test_a_start_says_where_it_is(closed):
         if found:
             with urllib.request.urlopen(found[1]) as answer:
                 assert answer.read().startswith(b"<!doctype html>")
-
-
-def test_an_absent_viewer_is_told_with_the_way_to_get_it(api, monkeypatch):
-    monkeypatch.setattr(console, "find_spec", lambda _name: None)
-    answer = ask(api.app, "GET", f"{PAGE}viewer/swagger-ui-bundle.js")
-    assert answer.status == 404
-    assert "pip install flask-openapi3-swagger" in answer.message
-    assert find_spec(console.VIEWER.replace("-", "_")) is not None
 
 
 # -- in a browser ------------------------------------------------------------------------------------
@@ -503,13 +487,6 @@ def test_the_reference_tries_out_this_mock_in_this_sandbox(mock, opened):
     page.locator("#operations-default-health .opblock-summary-control").click()
     page.get_by_role("button", name="Execute").click()
     expect(page.locator(".live-responses-table")).to_contain_text('"integrations": 1')
-
-
-@in_chromium
-def test_the_reference_says_what_is_missing(mock, opened, monkeypatch):
-    monkeypatch.setattr(console, "find_spec", lambda _name: None)
-    page = opened(mock, "reference", refused=(404,))
-    expect(part(page).get_by_role("alert")).to_contain_text("pip install flask-openapi3-swagger")
 
 
 @in_chromium

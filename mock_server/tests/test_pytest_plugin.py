@@ -51,6 +51,27 @@ def test_seed(mock_central):
     pytester.runpytest_subprocess(*PLUGIN, "--strict-markers").assert_outcomes(passed=2)
 
 
+def test_the_marker_chooses_full_validation(pytester):
+    pytester.makepyfile(
+        ASK
+        + """
+import pytest
+@pytest.mark.mock_central(validation="full", empty=True)
+def test_full(mock_central):
+    seen = []
+    validator = mock_central.app.central.validator
+    violations = validator.request_violations
+    validator.request_violations = lambda *values: seen.append(values) or violations(*values)
+    try:
+        create(mock_central.url, "a")
+    finally:
+        validator.request_violations = violations
+    assert len(seen) == 1
+"""
+    )
+    pytester.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=1)
+
+
 def test_an_unused_plugin_imports_nothing_of_the_mock(pytester):
     pytester.makepyfile(
         """

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,11 +16,8 @@ from mock_server.web.control import PREFIX, refuse
 if TYPE_CHECKING:
     from werkzeug import Response as AnyResponse
 
-VIEWER = "flask-openapi3-swagger"
-"""The package whose static files show the API reference. It is never imported: that would load pydantic."""
-
 _FOLDER = Path(__file__).with_name("console_pages")
-_VIEWER_FILES = {"swagger-ui.css": "templates/swagger/css", "swagger-ui-bundle.js": "templates/swagger/js"}
+_VIEWER_FILES = ("swagger-ui.css", "swagger-ui-bundle.js")
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 _HEADERS = {
     # Pictures of the viewer's style sheet are data in it.
@@ -55,12 +51,8 @@ def _own(name: str) -> Response:
 
 
 def _of_the_viewer(name: str) -> Response:
-    """Answer with a file of Swagger UI, where its package is installed."""
-    spec = find_spec(VIEWER.replace("-", "_"))
-    if spec is None:
-        raise refuse(404, f"the viewer of the API reference is not installed: pip install {VIEWER}")
-    folder = _VIEWER_FILES.get(name)
-    return _answer(name, files(module_from_spec(spec)).joinpath(folder, name) if folder else None)
+    """Answer with a file of Swagger UI."""
+    return _answer(name, files("flask_swagger_ui").joinpath("dist", name) if name in _VIEWER_FILES else None)
 
 
 def _answer(name: str, file: Traversable | None) -> Response:
