@@ -1,4 +1,4 @@
-"""A run that is killed leaves at most what `clean` removes. `MOCK_CENTRAL_KILLS=50` kills more often than CI."""
+"""A run that is killed leaves at most what `clean` removes. `TEST_KILLS=50` kills more often than CI."""
 
 import os
 import random
@@ -12,9 +12,9 @@ import requests
 from contract_tests.engine.options import Options
 from contract_tests.engine.transport import COLLECTION
 from contract_tests.runner.leftovers import Cleaned, clean_leftovers
-from mock_server.serving.server import running
+from mock_server.serving.server import serving
 
-KILLS = int(os.environ.get("MOCK_CENTRAL_KILLS", "4"))
+KILLS = int(os.environ.get("TEST_KILLS", "4"))
 
 
 def listed(url: str) -> Any:
@@ -23,7 +23,7 @@ def listed(url: str) -> Any:
 
 def test_after_kills_at_random_moments_clean_leaves_the_list_as_it_was(tmp_path: Path) -> None:
     draw = random.Random(20261125)
-    with running() as mock:
+    with serving() as mock:
         before = listed(mock.url)
         touched = False
         for _ in range(KILLS):

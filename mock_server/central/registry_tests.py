@@ -68,6 +68,18 @@ Client = Callable[[Mapping[str, Any]], str | None]
 """Tests with the config of an integration and returns the error, or None."""
 
 
+def parse(text: str) -> RegistryTestRule:
+    """Read ``HOST=OUTCOME``, as options give it.
+
+    Raises:
+        ValueError: the text is no rule.
+    """
+    host, _, outcome = text.rpartition("=")
+    if not host or outcome not in OUTCOMES:
+        raise ValueError(f"{text!r} is not HOST=OUTCOME; the outcome is one of {', '.join(OUTCOMES)}")
+    return RegistryTestRule(host, outcome)
+
+
 class RegistryTests:
     """Answers what ``Test()`` of a registry or scanner client would."""
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mock_server import create_app
 from mock_server.central import decoding
 from mock_server.central.decoding import MAX_MESSAGE
 from mock_server.contract import tables as contracts
@@ -538,7 +539,7 @@ def test_a_reset_brings_the_first_state_back(api):
 
 
 def test_health_tells_what_is_played():
-    api = Api(version="4.9", as_deployed=True, empty=True)
+    api = Api(central_version="4.9", as_deployed=True, empty=True)
     assert ask(api.app, "GET", "/__admin/health").json == {
         "status": "ok",
         "centralVersion": "4.9",
@@ -633,6 +634,17 @@ API = Api()
 
 
 # -- embedding ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_several_processes_with_a_state_in_memory_are_refused(method, caplog):
+    """As `gunicorn -w 2` would run them."""
+    environ = wsgi.environ(method, PATH)
+    answer = wsgi.ask(create_app(), {**environ, "wsgi.multiprocess": True})
+    assert answer.status == 500
+    assert answer.headers["mock-central-rule"] == "several-processes"
+    assert "gunicorn --workers 1 --threads 32" in json.loads(answer.body)["message"]
+    assert len([each for each in caplog.records if "wsgi.multiprocess" in each.getMessage()]) <= 1
 
 
 def test_a_layer_of_who_embeds_the_app_sees_every_request(api):

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_server.gateway.faults import Cut
-from mock_server.serving.server import running
+from mock_server.serving.server import serving
 from mock_server.simulation.faults import ANSWER_FAULTS, Fault, FaultError, drawn, from_strings, parse, preferences
 from mock_server.tests.conftest import PATH, Api, ask, docker
-from mock_server.tests.test_cli import serving, url_in
+from mock_server.tests.test_cli import serve_command, url_in
 
 
 def preferring(api, preference, method="GET", rest="", body=None):
@@ -213,13 +213,13 @@ def test_a_fault_is_written_as_it_is_read(fault):
 
 @contextmanager
 def over_granian():
-    with serving() as (_, banner):
+    with serve_command() as (_, banner):
         yield url_in(banner)
 
 
 @contextmanager
 def over_a_thread():
-    with running() as mock:
+    with serving() as mock:
         yield mock.url
 
 
