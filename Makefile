@@ -52,6 +52,10 @@ fixtures: $(FULL) ## Make the shipped fixtures again
 bench: $(FULL) ## Measure the mock beside other servers (ARGS=--write rewrites the page; minutes)
 	$(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: differential
+differential: $(FULL) ## Print where the mock and the Central at URL=… answer differently (minutes)
+	$(BIN)/python -m contract_tests.differential $(URL) $(ARGS)
+
 .PHONY: bench-guard
 bench-guard: $(FULL) ## Fail if the mock became much slower beside a bare Flask app
 	$(BIN)/python -m benchmarks --guard
