@@ -39,14 +39,15 @@ def test_after_kills_at_random_moments_clean_leaves_the_list_as_it_was(tmp_path:
                 str(tmp_path),
             ]
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while not list(tmp_path.glob("*.ledger")) and process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.01)
             time.sleep(draw.uniform(0.1, 1.0))
+            while not touched and process.poll() is None:  # one kill comes for sure when something is there
+                touched = listed(mock.url) != before
             process.kill()
             process.wait()
-            touched = touched or listed(mock.url) != before
             assert clean_leftovers(Options(url=mock.url, state_dir=tmp_path)) == Cleaned()
             assert listed(mock.url) == before
-        assert touched or KILLS < 4, "no kill came at a moment when something was there"
+    assert touched
     assert not list(tmp_path.glob("*.ledger"))

@@ -26,8 +26,7 @@ IMPATIENT_SECONDS = 0.5
 """How long a test waits for the answer of a server that gives none."""
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: takes more than five seconds")
+def pytest_configure() -> None:
     # The first example pays for imports and compiled validators, so time is no measure here.
     hypothesis.settings.register_profile("mock-central", deadline=None)
     hypothesis.settings.load_profile("mock-central")

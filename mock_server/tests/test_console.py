@@ -186,6 +186,7 @@ def test_looking_at_what_is_stored_meets_no_fault(mock, opened):
     assert [(each.matched, each.met) for each in mock.faults.listed] == [(0, 0)]
 
 
+@pytest.mark.timing
 @in_chromium
 def test_a_request_appears_within_a_second(mock, opened):
     page = opened(mock)

@@ -215,7 +215,7 @@ def test_a_stream_does_not_wake_for_each_request_of_many(monkeypatch):
 
 def test_no_more_calls_wait_than_may(api):
     waiting = [
-        threading.Thread(target=control, args=(api, "GET", "/requests/wait?timeout=2")) for _ in range(MOST_WAITING)
+        threading.Thread(target=control, args=(api, "GET", "/requests/wait?timeout=60")) for _ in range(MOST_WAITING)
     ]
     for each in waiting:
         each.start()

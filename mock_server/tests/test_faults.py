@@ -97,7 +97,7 @@ def test_any_header_is_read_or_refused(header):
 def test_a_delay_delays(api):
     started = time.monotonic()
     assert preferring(api, "delay=0.2").headers["preference-applied"] == "delay=0.2"
-    assert 0.2 <= time.monotonic() - started < 2
+    assert 0.2 <= time.monotonic() - started
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ def test_a_slow_answer_is_whole_in_the_end(url):
     started = time.monotonic()
     got, end = received(url, "fault=slow")
     assert end == "whole"
-    assert 1.5 < time.monotonic() - started < 8
+    assert 1.5 < time.monotonic() - started
     assert json.loads(got.partition(b"\r\n\r\n")[2])["integrations"]
 
 

@@ -220,6 +220,7 @@ with api.central.store.lock:
 """
 
 
+@pytest.mark.timing
 def test_a_holder_of_the_lock_that_is_killed_blocks_no_longer_than_its_lock_lasts(replica):
     api = replica()
     settings = api.app.settings
@@ -234,6 +235,7 @@ def test_a_holder_of_the_lock_that_is_killed_blocks_no_longer_than_its_lock_last
         assert 0.5 < time.monotonic() - started < 3.5
 
 
+@pytest.mark.timing
 def test_a_replica_that_was_held_up_stores_nothing(replica, monkeypatch):
     slow, quick = replica(), replica()
     quick.list()

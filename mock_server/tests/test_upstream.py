@@ -231,7 +231,7 @@ def test_an_upstream_that_says_nothing_is_a_502_in_time(monkeypatch):
         front = Api(upstream=f"http://127.0.0.1:{server.getsockname()[1]}")
         started = time.monotonic()
         assert is_bad_gateway(asked(front, "GET", "/v1/ping"), "does not answer: .*timed out")
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 20  # the usual time-out is three minutes
 
 
 # -- trust --------------------------------------------------------------------------------------------------------
