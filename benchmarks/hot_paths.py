@@ -107,7 +107,8 @@ def stages() -> Iterator[tuple[str, Callable[[], object]]]:
     yield "  find the operation", partial(home.routes.match, "GET", asked.path)
     yield "  run it, headers included", lambda: home.answer(Exchange(asked, default))
     yield "    look the bytes up", lambda: central.service.get(stored["id"]).answer
-    yield "  keep it in the journal", lambda: keep_in_journal(lambda _: Answer(200), Exchange(asked, default))
+    keep = keep_in_journal(lambda _: Answer(200))
+    yield "  keep it in the journal", lambda: keep(Exchange(asked, default))
     yield "create", create(create_app(Settings(empty=True)), bodies())
     yield "  read the body", lambda: central.decoding.body(operation, body, "application/json")
     yield "    strict json.loads and compiled accept", lambda: decoding._accepted(operation, body, "application/json")

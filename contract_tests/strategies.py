@@ -290,7 +290,7 @@ class _Breach:
     categories: tuple[str, ...] | None = None
 
 
-_LOCAL = ("localhost", "localhost:5000", "https://localhost", "127.0.0.1", "http://127.1.2.3:80/v2", "[::1]:5000")
+_LOCAL = ("localhost", "localhost:5000", "https://localhost", "127.0.0.1", "http://127.0.0.1:80/v2")
 _METADATA = ("169.254.169.254", "http://metadata.google.internal/computeMetadata", "https://169.254.169.254:80")
 _NO_URL = ("a b.example.com", "a.example.com:port", "https://a.example.com/%zz")
 _WITH_ENDPOINT = tuple(type for type in CREATABLE if type != "scannerv4")

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from contract_tests.cli.environment import refuse_misspelt
 from contract_tests.engine.options import PROFILES, Credentials, Options
 from mock_server.cli.release import RELEASE
 
@@ -233,6 +234,7 @@ def options_of(url: str, **chosen: Any) -> Options:
     Raises:
         click.UsageError: the URL is none, a secret cannot be one, options do not go together, or no check is left.
     """
+    refuse_misspelt(os.environ)
     _see_to_url(url)
     if chosen.get("ca_file") and chosen.get("insecure"):
         raise click.UsageError("--ca-file and --insecure: give one of them")
@@ -253,9 +255,8 @@ def options_of(url: str, **chosen: Any) -> Options:
     assert profile in PROFILES
     if chosen.get("time_budget") is None and profile == "default":
         chosen["time_budget"] = DEFAULT_BUDGET
-    version = chosen.pop("central_version", None)
     _see_to_checks(profile, chosen.get("only", ()), chosen.get("skip", ()))
-    return Options(url=url, profile=profile, credentials=credentials, version=version, **chosen)
+    return Options(url=url, profile=profile, credentials=credentials, **chosen)
 
 
 def _see_to_url(url: str) -> None:

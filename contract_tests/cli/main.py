@@ -122,7 +122,7 @@ def _checked(url: str | None, *, as_deployed: bool, run_id: str | None, **chosen
     with ExitStack() as stack:
         if url is None:
             version = chosen["central_version"] or newest()
-            url = stack.enter_context(_own_mock(as_deployed=as_deployed, version=version)).url
+            url = stack.enter_context(_own_mock(as_deployed=as_deployed, central_version=version)).url
         elif as_deployed:
             raise click.UsageError("--as-deployed is for our own mock; leave URL out or --as-deployed")
         options = options_of(url, **chosen)
@@ -150,10 +150,10 @@ def _interrupted(url: str | None, state_dir: Path) -> str:
 
 
 def _own_mock(**settings: Any) -> Any:
-    from mock_server.serving.server import running
+    from mock_server.serving.server import serving
     from mock_server.settings import Settings
 
-    return running(Settings(**settings))
+    return serving(Settings(**settings))
 
 
 class _Unable(click.ClickException):
@@ -282,7 +282,7 @@ def compare(
     version = central_version or newest()
     with ExitStack() as stack:
         urls = [
-            stack.enter_context(_own_mock(as_deployed=each != "mock", version=version)).url
+            stack.enter_context(_own_mock(as_deployed=each != "mock", central_version=version)).url
             if each in ("mock", "mock-as-deployed")
             else each
             for each in (url_a, url_b)

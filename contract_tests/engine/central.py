@@ -47,6 +47,8 @@ class Central:
         self._from = len(transport.exchanges)
         self._noting = threading.Lock()
         self.history: list[Exchange] = []
+        self.notes: list[str] = []
+        """What the target does that is worth knowing and no fault."""
         self._attempts: list[tuple[int, int]] = []
 
     # -- names and credentials --------------------------------------------------------------------
@@ -181,9 +183,9 @@ class Central:
         """PATCH one integration; `update_password` None leaves the flag out."""
         return self.send("PATCH", f"{COLLECTION}/{id}", value=_update(config, update_password), **request)
 
-    def delete(self, id: str, **request: Any) -> Reply:
+    def delete(self, id: str, query: str = "", **request: Any) -> Reply:
         """DELETE one integration."""
-        reply = self.send("DELETE", f"{COLLECTION}/{id}", **request)
+        reply = self.send("DELETE", f"{COLLECTION}/{id}{query}", **request)
         if reply.status == 200 and id in self._mine:
             self._mine.remove(id)
         return reply
@@ -272,6 +274,11 @@ class Central:
         self._mine.clear()
         if failure is not None:
             raise failure
+
+    def note(self, text: str) -> None:
+        """Tell what the target does that is no fault, such as what Central does with PostgreSQL under it."""
+        if text not in self.notes:
+            self.notes.append(text)
 
     # -- expectations -----------------------------------------------------------------------------
 
@@ -363,6 +370,8 @@ class Shared:
         """The last number that each check has put into a name or a credential."""
         self.standing: dict[str, tuple[str, Body, Exchange]] = {}
         """By type what a quick run has kept: the id, what was sent, and how."""
+        self.oldest: tuple[str, Body, float] | None = None
+        """What the run has created early, to be read when it is older: the id, what was sent, and when."""
 
     def canary(self, check: str, serial: int) -> str:
         """Make a credential to be recognised."""

@@ -36,7 +36,7 @@ class Options:
     """The options of one run.
 
     `rate` is requests a second, `time_budget` and the timeouts are seconds, `max_live` is how many
-    integrations of the run may exist at once. `version` None means: ask the target.
+    integrations of the run may exist at once. `central_version` None means: ask the target.
     `managed`: the target is the managed service.
     """
 
@@ -56,11 +56,13 @@ class Options:
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     fail_fast: bool = False
-    version: str | None = None
+    central_version: str | None = None
     managed: bool = False
     allow_writes: bool = False
     allow_registry_tests: bool = False
     allow_load: bool = False
+    disposable: bool = False
+    """The target may be ruined: nobody needs it after the run."""
     state_dir: Path = Path(".central-contract")
     known: tuple[Path, ...] = ()
     examples: str | None = field(default=None, repr=False)

@@ -123,6 +123,8 @@ class Transport:
         self.exchanges: list[Exchange] = []
         self.invented: set[str] = set()
         """Ids made up by the run, which no integration has."""
+        self.expendable: set[str] = set()
+        """Ids of the target's own that a run may write to, because the target is disposable."""
         self._roles = options.credentials.by_role | {"nobody": None}
         self._redaction = Redaction(self._roles.values())
         self._proxies = {} if is_loopback(self.base) else requests.utils.get_environ_proxies(self.base)
@@ -342,12 +344,12 @@ class Transport:
             "test/updated",
         )
         written = set() if is_test else {_id_in(route), _id_in(_plain(route))} - {""}
-        for id in written - self.invented:
+        for id in written - self.invented - self.expendable:
             if not self.ownership.owns(id):
                 self._refuse(id, f"{method} {path}")
         value = read_json(body) if len(body) < _LONG_BODY else None
         named = texts_in(value, "id")
-        for id in (*written, *named):
+        for id in {*written, *named} - self.expendable:
             if self.ownership.is_foreign(id):
                 self._refuse(id, f"{method} {path}")
         for name in texts_in(value, "name") if not is_test else ():

@@ -302,7 +302,7 @@ def target_of(name: str, seed: int) -> Target:
 
 
 @contextmanager
-def serving(target: Target) -> Iterator[str]:
+def answering(target: Target) -> Iterator[str]:
     """Serve a target on a free port while the block runs."""
 
     class Handler(WSGIRequestHandler):

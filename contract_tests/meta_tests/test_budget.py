@@ -1,5 +1,7 @@
 """A budget is spent on the likeliest mutants first: every class of mutant is covered by a small one."""
 
+from typing import Any
+
 import pytest
 
 from contract_tests.meta_tests.mutant_runs import report_on
@@ -7,7 +9,7 @@ from contract_tests.runner.run import Report
 from mock_server.settings import Settings
 
 
-def spent(*mutants: str, **budget: float) -> Report:
+def spent(*mutants: str, **budget: Any) -> Report:
     return report_on(Settings(mutants=mutants), profile="default", seed=1, **budget)
 
 

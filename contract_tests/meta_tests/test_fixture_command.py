@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from contract_tests.cli.main import main
-from mock_server.serving.server import running
+from mock_server.serving.server import serving
 from mock_server.settings import Settings
 
 
@@ -68,7 +68,7 @@ def test_what_cannot_be_made_is_one_clear_line(words: tuple[str, ...], named: st
 
 
 def test_missing_credentials_are_asked_for() -> None:
-    with running(Settings(auth=True)) as mock:
+    with serving(Settings(auth=True)) as mock:
         result = fixtures("--from-url", mock.url)
     assert result.exit_code == 2
     assert "asks for credentials (--token-file" in result.output

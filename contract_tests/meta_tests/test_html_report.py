@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from contract_tests.cli.main import main
-from mock_server.serving.server import running
+from mock_server.serving.server import serving
 from mock_server.settings import Settings
 from mock_server.tests.chromium import CHROMIUM, in_chromium
 
@@ -27,7 +27,7 @@ def browser() -> Iterator[Browser]:
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     path = folder / "report.html"
-    with running(Settings(mutants=("name-unique",), as_deployed=True)) as mock:
+    with serving(Settings(mutants=("name-unique",), as_deployed=True)) as mock:
         words = ("check", mock.url, "--quick", "--seed", "1", "--state-dir", str(folder), "--report-html", str(path))
         assert CliRunner().invoke(main, words).exit_code == 1
     return path

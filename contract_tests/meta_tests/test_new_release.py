@@ -9,7 +9,7 @@ import pytest
 
 from contract_tests.meta_tests.project_copy import ROOT, ProjectCopy
 
-SEEDS = int(os.environ.get("MOCK_CENTRAL_SEEDS", "1"))
+SEEDS = int(os.environ.get("TEST_SEEDS", "1"))
 RULE, OLD, NEW = "category-required", "integrations require a category", "an integration needs a category"
 
 
@@ -52,7 +52,7 @@ _ANSWERS = """
 import json, sys
 from mock_server.settings import Settings
 from mock_server.tests.conftest import Api, docker
-api = Api(version=sys.argv[1])
+api = Api(central_version=sys.argv[1])
 body = docker(docker={"endpoint": "registry.example.com", "proxy": "p"}, name="one")
 id = api.created(body)
 clairify = {"name": "c", "type": "clairify", "categories": ["SCANNER", "NODE_SCANNER"], "skipTestIntegration": True}
@@ -86,7 +86,7 @@ def test_the_harness_has_no_false_alarm(copy: ProjectCopy, release: str) -> None
     assert f"plays Central {release}" in copy.check("--central-version", release)
 
 
-@pytest.mark.skipif(SEEDS == 1, reason="takes half a minute; MOCK_CENTRAL_SEEDS=2 or more runs it")
+@pytest.mark.skipif(SEEDS == 1, reason="takes half a minute; TEST_SEEDS=2 or more runs it")
 def test_the_harness_goes_through_the_new_release_in_its_usual_profile(copy: ProjectCopy) -> None:
     copy.run("-m", "contract_tests", "check", "--seed", "7", "--central-version", "5.1")
 
@@ -94,9 +94,9 @@ def test_the_harness_goes_through_the_new_release_in_its_usual_profile(copy: Pro
 _MOCK = """
 import sys
 from contract_tests.cli.main import main
-from mock_server.serving.server import running
+from mock_server.serving.server import serving
 from mock_server.settings import Settings
-with running(Settings(version=sys.argv[1])) as mock:
+with serving(Settings(central_version=sys.argv[1])) as mock:
     main(["check", mock.url, "--quick", "--seed", "7", "--central-version", sys.argv[2]])
 """
 

@@ -20,7 +20,7 @@ from contract_tests.engine.transport import COLLECTION, Transport
 from contract_tests.runner.leftovers import Cleaned, clean_leftovers, remove_owned
 from contract_tests.runner.run import PASSED, SKIPPED, Run
 from mock_server.contract import tables as contracts
-from mock_server.serving.server import MockServer, running
+from mock_server.serving.server import MockServer, serving
 
 FOREIGN = {each["id"] for each in contracts.load().defaults}
 DEFAULT = "10d3b4dc-8295-41bc-bb50-6da5484cdb1a"
@@ -28,7 +28,7 @@ DEFAULT = "10d3b4dc-8295-41bc-bb50-6da5484cdb1a"
 
 @pytest.fixture
 def mock() -> Iterator[MockServer]:
-    with running() as server:
+    with serving() as server:
         yield server
 
 

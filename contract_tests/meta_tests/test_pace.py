@@ -9,7 +9,7 @@ import pytest
 from contract_tests.engine.failures import BudgetSpent, Busy
 from contract_tests.engine.options import Options
 from contract_tests.engine.pace import Pace
-from contract_tests.meta_tests.lying_targets import Asked, Target, honest, serving
+from contract_tests.meta_tests.lying_targets import Asked, Target, answering, honest
 from contract_tests.runner.run import Run
 from mock_server.web import wsgi
 
@@ -38,7 +38,7 @@ class Limited(Target):
 @pytest.mark.parametrize("headers", [{}, {"retry-after": "0"}, {"retry-after": "0.2"}], ids=str)
 def test_a_target_that_limits_requests_is_green_and_the_rate_is_told(headers: dict[str, str], tmp_path: Path) -> None:
     target = Limited(100, **headers)
-    with serving(target) as url:
+    with answering(target) as url:
         only = ("create", "update-read-back", "name-unique", "reads-repeat", "list-by-name")
         report = Run(Options(url=url, profile="quick", state_dir=tmp_path, only=only))()
     assert target.refused > 0

@@ -9,11 +9,11 @@ from contract_tests.engine.options import Options
 from contract_tests.engine.transport import Transport
 from contract_tests.oracle.observers import operation_of
 from mock_server.contract import tables as contracts
-from mock_server.serving.server import running
+from mock_server.serving.server import serving
 
 
 def test_every_operation_is_called_with_and_without_a_permission(tmp_path: Path) -> None:
-    with running() as mock:
+    with serving() as mock:
         ledger = Ledger(tmp_path, "run", mock.url)
         transport = Transport(Options(url=mock.url, state_dir=tmp_path), "run", ledger)
         central = Central(transport, "permissions", Shared("run", str(contracts.load().release)))

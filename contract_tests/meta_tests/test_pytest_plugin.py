@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mock_server.serving.server import running
+from mock_server.serving.server import serving
 from mock_server.settings import Settings
 
 CHOSEN = "name-unique or name-required or create-answer"
@@ -23,7 +23,7 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("words", [(), ("-n", "2")], ids=["one process", "two workers"])
 def test_each_check_is_a_test(tmp_path: Path, words: tuple[str, ...]) -> None:
-    with running(Settings(mutants=("name-unique",))) as mock:
+    with serving(Settings(mutants=("name-unique",))) as mock:
         done = run(
             tmp_path, "--pyargs", "contract_tests", "--central-url", mock.url,
             "--central-options=--quick --seed 5", "-k", CHOSEN, *words,
@@ -37,7 +37,7 @@ def test_each_check_is_a_test(tmp_path: Path, words: tuple[str, ...]) -> None:
 
 
 def test_a_known_difference_is_an_expected_failure(tmp_path: Path) -> None:
-    with running(Settings(as_deployed=True)) as mock:
+    with serving(Settings(as_deployed=True)) as mock:
         done = run(
             tmp_path, "--pyargs", "contract_tests", "--central-url", mock.url,
             "--central-options=--quick", "-k", "create-answer-in-clear or name-required",

@@ -9,7 +9,7 @@ import requests
 from click.testing import CliRunner, Result
 
 from contract_tests.cli.main import main
-from mock_server.serving.server import MockServer, running
+from mock_server.serving.server import MockServer, serving
 from mock_server.settings import Settings
 
 
@@ -24,7 +24,7 @@ def names_at(mock: MockServer) -> list[str]:
 
 @pytest.fixture
 def mutated() -> Iterator[MockServer]:
-    with running(Settings(mutants=("name-unique",))) as mock:
+    with serving(Settings(mutants=("name-unique",))) as mock:
         yield mock
 
 
@@ -51,7 +51,7 @@ def test_a_failure_that_still_shows_is_told_and_leaves_nothing_behind(report: Pa
 
 
 def test_a_failure_that_was_mended_no_longer_shows(report: Path) -> None:
-    with running() as healthy:
+    with serving() as healthy:
         result = replay(report, "name-unique", "--url", healthy.url)
         assert result.exit_code == 0, result.output
         assert "400" in result.output
@@ -101,7 +101,7 @@ def test_generated_requests_are_the_same_at_two_servers(tmp_path: Path) -> None:
 
 
 def test_where_two_servers_differ_is_told_once(tmp_path: Path) -> None:
-    with running(Settings(mutants=("get-missing-400",))) as other:
+    with serving(Settings(mutants=("get-missing-400",))) as other:
         result = run("compare", "mock", other.url, "--state-dir", str(tmp_path))
     assert result.exit_code == 1, result.output
     told = [line for line in result.output.splitlines() if line.startswith("DIFFERS")]

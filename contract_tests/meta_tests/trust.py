@@ -19,7 +19,7 @@ import click
 
 from contract_tests.engine.failures import HarnessError
 from contract_tests.engine.options import Options
-from contract_tests.meta_tests.lying_targets import LIES, Target, honest, serving, target_of
+from contract_tests.meta_tests.lying_targets import LIES, Target, answering, honest, target_of
 from contract_tests.runner.leftovers import clean_leftovers
 from contract_tests.runner.run import Run
 
@@ -46,7 +46,7 @@ def runs(number: int, seed: int, first: int = 0) -> Iterator[Outcome]:
     for index in range(first, first + number):
         what = names[index % len(names)]
         target = target_of(what, seed + index)
-        with serving(target) as url, tempfile.TemporaryDirectory() as state:
+        with answering(target) as url, tempfile.TemporaryDirectory() as state:
             options = Options(url=url, profile="quick", seed=seed + index, state_dir=Path(state))
             try:
                 red = bool([each for each in Run(options)().failures if each.check != "others-untouched"])
@@ -62,13 +62,12 @@ def kills(number: int, seed: int) -> Iterator[Outcome]:
     for index in range(number):
         again = draw.random() < 0.5
         target = Target(honest, seed=seed + index)
-        with serving(target) as url, tempfile.TemporaryDirectory() as state:
+        with answering(target) as url, tempfile.TemporaryDirectory() as state:
             command = [sys.executable, "-m", "contract_tests", "check", url, "--quick", "--state-dir", state]
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 (this project)
-            deadline = time.monotonic() + 30
-            while target.requests < 2 and process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.005)
-            time.sleep(draw.uniform(0.0, 1.5))
+            deadline, moment = time.monotonic() + 60, draw.randrange(2, 400)
+            while target.requests < moment and process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.001)
             process.kill()
             process.wait()
             had = bool(target.left())

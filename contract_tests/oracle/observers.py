@@ -21,15 +21,18 @@ from mock_server.contract.routes import Routes
 from mock_server.contract.tables import MASK, Contract, Message, Operation
 
 OBSERVED = {
-    "answer-schema": "Every answer keeps the schema of the contract: status, media type, body, no other field",
-    "answer-media-type": "Every answer is JSON in Central's shape, never HTML or plain text",
-    "every-request-answered": "Every request gets an answer; the connection is not dropped",
-    "no-server-error": "No request makes the server fail where no rule of Central says so",
-    "credentials-masked": "Credentials read as six asterisks, empty ones too",
-    "credential-leak": "A credential that was sent is in no other answer, header or error",
-    "create-answer-in-clear": "The answer to a create shows each credential as six asterisks",
+    "answer-schema": "An answer breaks the schema of the contract: its status, a field or a value",
+    "answer-media-type": "An answer is not JSON in Central's shape, but HTML or plain text",
+    "every-request-answered": "A request gets no answer: the connection is dropped",
+    "no-server-error": "A request makes the server fail where no rule of Central says so",
+    "credentials-masked": "A read shows a credential as something else than six asterisks",
+    "credential-leak": "A credential that was sent is in another answer, a header or an error",
+    "create-answer-in-clear": "The answer to a create shows a credential in clear",
 }
 """The checks that observers report: id and title."""
+
+_TELLING = ("answer-media-type", "answer-schema", "credentials-masked")
+"""Observed checks that say what is wrong with an answer: another check that fails by it shows nothing new."""
 
 UNTOUCHED = "others-untouched"
 """The check that compares what a run does not own with what it was before."""
@@ -49,10 +52,14 @@ class Findings:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._found: dict[tuple[str, str], Failure] = {}
+        self.shown_by: dict[int, str] = {}
+        """By number of an exchange the check that its answer fails by itself, whoever asked."""
 
     def add(self, check: str, what: str, exchange: Exchange, *, expected: Any = None, got: Any = None) -> None:
         """Report a fault that an answer shows."""
         with self._lock:
+            if check in _TELLING:
+                self.shown_by.setdefault(exchange.number, check)
             key = (check, what)
             if key in self._found:
                 self._found[key].also += 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +46,22 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if ours and config.option.pyargs else None
 
 
+@contextmanager
+def _harness_required(fixture: str) -> Iterator[None]:
+    """Fail a test with one clear line if only the stub is installed."""
+    missing = ""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = str(error.name)
+    if missing:  # outside, where pytest does not show the errors beneath
+        pytest.fail(
+            f"{fixture} needs the harness, but {missing} is not installed; "
+            f"install it from a checkout: pip install '.[contract]'",
+            pytrace=False,
+        )
+
+
 @pytest.fixture
 def check_central(tmp_path: Path) -> Callable[..., Report]:
     """Run the checks against a URL with options of `central-contract check`; the test fails when a check does.
@@ -54,11 +70,12 @@ def check_central(tmp_path: Path) -> Callable[..., Report]:
     """
 
     def run(url: str, *words: str) -> Report:
-        from rich.console import Console
+        with _harness_required("check_central"):
+            from rich.console import Console
 
-        from contract_tests.engine.failures import BudgetSpent, HarnessError
-        from contract_tests.reports import terminal
-        from contract_tests.runner.run import Run
+            from contract_tests.engine.failures import BudgetSpent, HarnessError
+            from contract_tests.reports import terminal
+            from contract_tests.runner.run import Run
 
         options = _options(url, ["--state-dir", str(tmp_path), *words])
         unable = ""
@@ -84,13 +101,14 @@ def central_result(request: pytest.FixtureRequest) -> Iterator[Callable[[str], t
 
     One run makes all that were selected; a worker of xdist makes each one alone.
     """
-    from contract_tests.engine.failures import HarnessError
-    from contract_tests.runner.run import Run
-    from mock_server.serving.server import running
+    with _harness_required("central_result"):
+        from contract_tests.engine.failures import HarnessError
+        from contract_tests.runner.run import Run
+    from mock_server.serving.server import serving
 
     config = request.config
     with ExitStack() as stack:
-        url = config.getoption("central_url") or stack.enter_context(running()).url
+        url = config.getoption("central_url") or stack.enter_context(serving()).url
         options = _options(url, shlex.split(config.getoption("central_options")))
         results: dict[str, Result | None] = {}
 

@@ -17,7 +17,7 @@ from contract_tests.reports.curl import Access, access, sequence
 from contract_tests.reports.hints import hints
 from contract_tests.runner.compare import Comparison
 from contract_tests.runner.replay import Played
-from contract_tests.runner.run import ERROR, FAILED, KNOWN, OUTCOMES, SKIPPED, Report, Result
+from contract_tests.runner.run import ERROR, FAILED, KNOWN, OUTCOMES, PASSED, SKIPPED, Report, Result
 from contract_tests.runner.run import Progress as Watcher
 from mock_server.contract import tables as contracts
 
@@ -82,6 +82,9 @@ def summary(report: Report, options: Options, console: Console | None = None) ->
     if report.gone:
         gone = ", ".join(each.check for each in report.gone)
         console.print(Text(f"FIXED   known differences of deployed Central that do not show here: {gone}", "dim"))
+    for result in report.results:
+        if result.outcome == PASSED and result.reason:
+            console.print(Text(f"NOTE   {result.check}: {printable(result.reason)}", "dim"))
     for reason, checks in _skipped(report).items():
         console.print(Text(printable(f"SKIP   {reason}: {_some(checks)}"), _STYLES[SKIPPED]))
     console.print(Text(coverage(report), "dim"))

@@ -35,7 +35,7 @@ from contract_tests.oracle.observers import OBSERVED, UNTOUCHED, Observers
 from contract_tests.runner import known
 from contract_tests.runner.known import KnownDifference
 from contract_tests.runner.leftovers import clean_leftovers, is_over, orphans, remove_owned, told_age
-from contract_tests.runner.symptoms import group_by_symptom
+from contract_tests.runner.symptoms import group_by_observed, group_by_symptom
 from mock_server.contract import tables as contracts
 
 PASSED, FAILED, KNOWN, SKIPPED, ERROR = "passed", "failed", "known difference", "skipped", "error"
@@ -224,8 +224,8 @@ class Run:
     def _version(self) -> str:
         """Ask the target which Central it is; what it does not tell is taken for the newest."""
         releases = contracts.load().releases
-        if self.options.version:
-            return str(releases.find(self.options.version))
+        if self.options.central_version:
+            return str(releases.find(self.options.central_version))
         try:
             reply = self.transport.send("GET", "/v1/metadata", check="set-up")
         except CheckFailed as error:
@@ -360,25 +360,27 @@ class Run:
         after.seconds += before.seconds
         return after
 
-    def _one(self, check: Check, results: dict[str, Result], profile: str) -> Result:
-        result = Result(check.id, check.title, check.group, check.source, PASSED)
+    def _reason_to_skip(self, check: Check, results: Mapping[str, Result]) -> str:
+        """Return why a check is not to run, "" where nothing keeps it."""
         failed = [need for need in check.needs if need in results and results[need].outcome == FAILED]
         if failed:
-            result.outcome, result.reason = SKIPPED, f"needs {failed[0]}, which failed"
-            return result
+            return f"needs {failed[0]}, which failed"
         if check.writes and not self.transport.may_write:
-            result.outcome, result.reason = SKIPPED, "would write; give --allow-writes to let it"
-            return result
+            return "would write; give --allow-writes to let it"
         if check.is_of_rule and check.id not in self.shared.contract.rules:
-            result.outcome, result.reason = SKIPPED, f"Central {self.shared.version} does not have this rule"
-            return result
-        if self.over:
-            result.outcome, result.reason = SKIPPED, "a check before has failed (--fail-fast)"
+            return f"Central {self.shared.version} does not have this rule"
+        return "a check before has failed (--fail-fast)" if self.over else ""
+
+    def _one(self, check: Check, results: dict[str, Result], profile: str) -> Result:
+        result = Result(check.id, check.title, check.group, check.source, PASSED)
+        if reason := self._reason_to_skip(check, results):
+            result.outcome, result.reason = SKIPPED, reason
             return result
         central = Central(self.transport, check.id, self.shared, profile)
         started, count = time.monotonic(), self.transport.count
         try:
-            self.transport.pace.see_to_budget()  # some checks take long to prepare
+            if check.group != "latency":  # they judge what there is
+                self.transport.pace.see_to_budget()  # some checks take long to prepare
             try:
                 check.run(central)
             except BaseException:
@@ -386,6 +388,7 @@ class Run:
                     central.clean()
                 raise
             central.clean()
+            result.reason = " ".join(central.notes)
         except CheckFailed as error:
             result.outcome = FAILED
             result.failures = [
@@ -468,7 +471,7 @@ class Run:
 
     def _untouched(self, before: dict[str, Any] | None) -> Result:
         """Compare what the run does not own with what it was before."""
-        result = Result(UNTOUCHED, "What the run did not create is as it was before", "observed", "", PASSED)
+        result = Result(UNTOUCHED, "What the run did not create is not as it was before", "observed", "", PASSED)
         after = self._snapshot("clean-up")
         if before is None or after is None:
             result.outcome, result.reason = SKIPPED, "the target did not give its list"
@@ -513,6 +516,9 @@ class Run:
                 failure.known = difference.reason if difference else None
             if all(failure.known is not None for failure in result.failures):
                 result.outcome, result.reason = KNOWN, result.failures[0].known or ""
+        failed = [failure for result in results if result.outcome == FAILED for failure in result.failures]
+        group_by_observed(failed, self.observers.findings.shown_by)
+        results = sorted(results, key=_by_cause)
         group_by_symptom(failure for result in results if result.outcome == FAILED for failure in result.failures)
         return results
 
@@ -541,6 +547,13 @@ class Run:
     def _gone(self, results: list[Result], version: str) -> list[KnownDifference]:
         ran = {result.check for result in results if result.outcome == PASSED}
         return [each for each in self.known if each.check in ran and each.is_of(version)]
+
+
+def _by_cause(result: Result) -> int:
+    """Order results: what everything stands on, what answers show by themselves, and the other checks."""
+    if result.group == "base" and not result.like:
+        return 0
+    return 1 if result.group == "observed" and result.outcome == FAILED and result.check != UNTOUCHED else 2
 
 
 def _leave_untold(observed: Result, results: Iterable[Result]) -> None:

@@ -52,6 +52,18 @@ DEFAULT_RULES = (
 )
 
 
+def parse(text: str) -> RegistryTestRule:
+    """Read ``HOST=OUTCOME``, as options give it.
+
+    Raises:
+        ValueError: the text is no rule.
+    """
+    host, _, outcome = text.rpartition("=")
+    if not host or outcome not in OUTCOMES:
+        raise ValueError(f"{text!r} is not HOST=OUTCOME; the outcome is one of {', '.join(OUTCOMES)}")
+    return RegistryTestRule(host, outcome)
+
+
 class RegistryTests:
     """Answers what ``Test()`` of a registry or scanner client would."""
 

@@ -1,4 +1,4 @@
-"""Making a state from what a live Central lists. No answer shows a credential, so credentials are invented."""
+"""Make a state from the list of a live Central. Its answers show no credentials, so these are invented."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ Place = tuple[str, ...]
 
 
 class RecordError(Exception):
-    """The list cannot be had; the text says why."""
+    """The list cannot be read; the text says why."""
 
 
 def fetched(url: str, *, token: str = "", ca: Path | None = None, insecure: bool = False) -> Any:
-    """Get the list of a Central.
+    """Return the list of a Central.
 
     Raises:
-        RecordError: it does not answer, or not with a list.
+        RecordError: it does not answer with a list.
     """
-    _see_to_url(url)
+    _require_url(url)
     headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
@@ -70,8 +70,11 @@ def fetched(url: str, *, token: str = "", ca: Path | None = None, insecure: bool
     return found["integrations"]
 
 
-def _see_to_url(url: str) -> None:
-    """Refuse what is no URL of a Central; what may be a secret in it (a user, a query) is not repeated."""
+def _require_url(url: str) -> None:
+    """Raise RecordError unless this is the URL of a Central.
+
+    The text does not repeat what may be a secret: a user, a query.
+    """
     shown = f"…@{url.rpartition('@')[2]}" if "@" in url else url
     for mark in "?#":
         shown = f"{shown.partition(mark)[0]}{mark}…" if mark in shown else shown
@@ -115,7 +118,7 @@ def _hint(status: int) -> str:
 
 
 def recorded(listed: list[Any], contract: Contract, validator: Validator) -> dict[str, Any]:
-    """Make a state of a list; its `invented` tells, by id, the places of credentials that are not Central's.
+    """Make a state from a list. `invented` lists, by id, the places of credentials that are not Central's.
 
     Raises:
         states.StateError: an entry is no integration.

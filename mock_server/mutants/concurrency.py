@@ -170,16 +170,10 @@ def ids_doubled(mock: Instance) -> None:
     replace_method(mock.central.store, "new_id", new_id)
 
 
-@_concurrency("delete-twice", "Two deletes at once both succeed", "deletes-at-once")
-def delete_twice(mock: Instance) -> None:
-    """Check, then act."""
-    _unlocked(mock)
-
-    def remove(original: Callable[[str], None], id: str) -> None:
-        time.sleep(_MEETING)
-        original(id)
-
-    around(mock.central.store, "remove", remove)
+@_concurrency("deletes-500", "Two deletes at once: one answers 500", "deletes-at-once", also=("no-server-error",))
+def deletes_500(mock: Instance) -> None:
+    """Fail to lock a row."""
+    _collide(mock, (DELETE,), 500, "could not obtain lock on row", 13)
 
 
 @_concurrency("answers-swapped", "Two GETs at once get each other's answer", "reads-at-once")

@@ -346,14 +346,10 @@ def unexpected_token(mock: Instance) -> None:
     readings(mock, Reading)
 
 
-@_rule("extension-name")
+@_rule("extension-name", "A field name in brackets that names a type answers 500")
 def extension_name(mock: Instance) -> None:
-    """Drop such a name as any other that is not known."""
-
-    class Reading(protojson.Reading):
-        def extension_name(self, *_: Any) -> None: ...
-
-    readings(mock, Reading)
+    """Fail to look it up. Dropped as any other unknown name it would be no fault."""
+    refusals(mock, "extension-name", status=500, code=13, message="extension registry is nil")
 
 
 @_rule("duplicate-field", "Of a field that stands twice the last one counts")

@@ -62,7 +62,7 @@ def _config(value: Json, change: Callable[[Json], Any]) -> Json:
 # -- integrations ----------------------------------------------------------------------------------------
 
 
-@_schema("get-without-source", "GET leaves `source` out", check="zero-values-emitted")
+@_schema("get-without-source", "GET leaves `source` out", check="read-after-create")
 def get_without_source(mock: Instance) -> None:
     """Leave out what is null."""
     shown(mock, lambda each: _without(each, "source"), (GET,))
@@ -199,13 +199,13 @@ def get_wrapped(mock: Instance) -> None:
     answers(mock, (GET,), lambda answer: {"integration": answer})
 
 
-@_schema("list-wrapped", "The list stands under `data`", also=("list",))
+@_schema("list-wrapped", "The list stands under `data`")
 def list_wrapped(mock: Instance) -> None:
     """Wrap the answer."""
     answers(mock, (LIST,), lambda answer: {"data": answer})
 
 
-@_schema("list-bare", "The list is a bare array", also=("list",))
+@_schema("list-bare", "The list is a bare array")
 def list_bare(mock: Instance) -> None:
     """Unwrap the answer."""
     answers(mock, (LIST,), lambda answer: answer["integrations"])
@@ -235,7 +235,7 @@ def put_answers_integration(mock: Instance) -> None:
     handled(mock, (PUT, PATCH), put)
 
 
-@_schema("delete-answers-null", "DELETE answers null", check="delete-answer")
+@_schema("delete-answers-null", "DELETE answers null", check="answer-media-type")
 def delete_answers_null(mock: Instance) -> None:
     """Answer the other nothing."""
     answers(mock, (DELETE,), lambda _: None)
@@ -284,7 +284,7 @@ def error_extra_key(mock: Instance) -> None:
     errors(mock, lambda body: body | {"stack": "service.py:42"})
 
 
-@_schema("error-code-text", "`code` of an error is a name")
+@_schema("error-code-text", "`code` of an error is a name", check="error-shape")
 def error_code_text(mock: Instance) -> None:
     """Write the name of the code."""
     errors(mock, lambda body: body | {"code": "INVALID_ARGUMENT"})

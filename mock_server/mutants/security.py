@@ -282,7 +282,7 @@ def change_endpoint_case(mock: Instance) -> None:
     )
 
 
-@_security("change-when-masked", "A masked credential goes with any endpoint", "reconcile-dependent-unchanged")
+@_security("change-when-masked", "A masked credential goes with any endpoint", "reconcile-credential-masked")
 def change_when_masked(mock: Instance) -> None:
     """Check only what comes with an empty credential."""
     message = mock.central.contract.integration

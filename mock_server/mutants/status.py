@@ -50,8 +50,8 @@ def _succeeds_with(status: int, operations: tuple[str, ...], mock: Instance) -> 
 _status("create-201", "A create answers 201", "create")(partial(_succeeds_with, 201, (CREATE,)))
 _status("create-202", "A create answers 202", "create")(partial(_succeeds_with, 202, (CREATE,)))
 _status("delete-204", "DELETE answers 204 without a body", "delete-answer")(partial(_succeeds_with, 204, (DELETE,)))
-_status("put-204", "PUT answers 204 without a body", "update-read-back")(partial(_succeeds_with, 204, (PUT,)))
-_status("patch-202", "PATCH answers 202", "update-read-back")(partial(_succeeds_with, 202, (PATCH,)))
+_status("put-204", "PUT answers 204 without a body", "update")(partial(_succeeds_with, 204, (PUT,)))
+_status("patch-202", "PATCH answers 202", "update")(partial(_succeeds_with, 202, (PATCH,)))
 
 
 @_status("list-nothing-404", "A list of nothing answers 404", "list-by-name")
@@ -67,7 +67,7 @@ def list_nothing_404(mock: Instance) -> None:
     handled(mock, (LIST,), found)
 
 
-@_status("errors-200", "Errors answer status 200", "answer-schema")
+@_status("errors-200", "Errors answer status 200", "error-shape")
 def errors_200(mock: Instance) -> None:
     """Let the body tell."""
     around(mock.errors, "answer", lambda original, refusal: original(refusal)._replace(status=200))
@@ -81,6 +81,7 @@ def _refuses_with(rule: str, changes: dict[str, Any], mock: Instance) -> None:
 
 
 for _name, _rule, _summary, _changes in (
+    ("get-missing-500", "get-missing", "GET of a missing id answers 500", {"status": 500, "code": 13}),
     ("get-missing-400", "get-missing", "GET of a missing id answers 400", {"status": 400, "code": 3}),
     ("get-missing-204", "get-missing", "GET of a missing id answers 204", {"status": 204, "body": b""}),
     ("get-missing-null", "get-missing", "GET of a missing id answers null", {"status": 200, "body": b"null"}),
@@ -95,14 +96,17 @@ for _name, _rule, _summary, _changes in (
     ("wrong-method-405", "method-not-allowed", "A wrong method answers 405", {"status": 405}),
     ("wrong-method-404", "method-not-allowed", "A wrong method answers 404", {"status": 404, "code": 5}),
     ("not-built-400", "docker-config-required", "A docker client that cannot be built answers 400", {"status": 400}),
-    ("not-built-200", "registry-type-known", "An unknown type answers 200 with an error", {"status": 200}),
     ("endpoint-403", "endpoint-not-local", "A loopback endpoint answers 403", {"status": 403, "code": 7}),
-    ("code-is-status", "get-missing", "The code of a missing id is 404", {"code": 404}),
     ("code-zero", "name-required", "The code of a missing name is 0", {"code": 0}),
     ("code-unknown", "reconcile-needs-config", "The code of a refused update is 2", {"code": 2}),
     ("text-other", "delete-missing", "DELETE of a missing id tells another text", {"message": "not found"}),
 ):  # fmt: skip
     _status(_name, _summary, _rule)(partial(_refuses_with, _rule, _changes))
+
+_CODE_IS_STATUS = partial(_refuses_with, "get-missing", {"code": 404})
+_status("code-is-status", "The code of a missing id is 404", "error-shape")(_CODE_IS_STATUS)
+_NOT_BUILT_200 = partial(_refuses_with, "registry-type-known", {"status": 200})
+_status("not-built-200", "An unknown type answers 200 with an error", "answer-schema")(_NOT_BUILT_200)
 
 for _name, _rule, _summary, _changes in (
     ("read-401", "read-permission", "Reading without credentials answers 401", {"status": 401, "code": 16}),
@@ -113,7 +117,7 @@ for _name, _rule, _summary, _changes in (
     _status(_name, _summary, _rule, auth=True)(partial(_refuses_with, _rule, _changes))
 
 
-@_status("test-fails-200", "A test that fails answers 200 with an error", "docker-config-required")
+@_status("test-fails-200", "A test that fails answers 200 with an error", "test")
 def test_fails_200(mock: Instance) -> None:
     """Let the body tell."""
     responses(mock, lambda response: response._replace(status=200), (TEST, TEST_UPDATED))

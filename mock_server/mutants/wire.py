@@ -318,7 +318,7 @@ def nesting_100(mock: Instance) -> None:
     bodies(mock, looked_at)
 
 
-@_wire("accept-406", "Accept without JSON answers 406", "odd-headers")
+@_wire("accept-406", "Accept without JSON answers 406", "answer-headers")
 def accept_406(mock: Instance) -> None:
     """Negotiate."""
     _before(mock, lambda request: request.headers.get("accept", "").startswith("text/"), 406, "Not Acceptable")
@@ -403,7 +403,7 @@ def override_always(mock: Instance) -> None:
     requests(mock, overridden)
 
 
-@_wire("plus-kept", "A plus sign in the query stands for itself", "list-by-name")
+@_wire("plus-kept", "A plus sign in the query stands for itself", "list-by-odd-name")
 def plus_kept(mock: Instance) -> None:
     """Decode as a path."""
     requests(mock, lambda request: request._replace(query=request.query.replace("+", "%2B")))
@@ -420,7 +420,7 @@ def pretty_wrong_type(mock: Instance) -> None:
     wrapped(mock, layer, behind=clean_path)
 
 
-@_wire("empty-object-refused", "An empty config member is refused", "zero-values-emitted")
+@_wire("empty-object-refused", "An empty config member is refused", "update-replaces")
 def empty_object_refused(mock: Instance) -> None:
     """Take empty for absent."""
 

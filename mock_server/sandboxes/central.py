@@ -34,7 +34,7 @@ class Central:
     def __init__(self, settings: Settings, contract: contracts.Contract | None = None) -> None:
         """`contract`: another one than the shipped one; of either, what the release of the settings has."""
         self.settings = settings
-        self.contract = (contract or contracts.load()).at(settings.version)
+        self.contract = (contract or contracts.load()).at(settings.central_version)
         self.validator = validators.of(self.contract)
         self.decoding = Decoding(
             self.contract, self.validator, strict=settings.strict, show_credentials=settings.as_deployed

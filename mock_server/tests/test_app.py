@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mock_server import create_app
 from mock_server.central import decoding
 from mock_server.central.decoding import MAX_MESSAGE
 from mock_server.contract import tables as contracts
 from mock_server.tests.conftest import PATH, Answer, Api, ask, changed, docker, example, fields
+from mock_server.web import wsgi
+from mock_server.web.edge import request_of
 
 CONTRACT = contracts.load()
 ID = "10d3b4dc-8295-41bc-bb50-6da5484cdb1a"
@@ -520,7 +523,7 @@ def test_a_reset_brings_the_first_state_back(api):
 
 
 def test_health_tells_what_is_played():
-    api = Api(version="4.9", as_deployed=True, empty=True)
+    api = Api(central_version="4.9", as_deployed=True, empty=True)
     assert ask(api.app, "GET", "/__admin/health").json == {
         "status": "ok",
         "centralVersion": "4.9",
@@ -612,3 +615,51 @@ def test_a_header_holds_any_violation(name):
 
 
 API = Api()
+
+
+# -- embedding ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_several_processes_with_a_state_in_memory_are_refused(method, caplog):
+    """As `gunicorn -w 2` would run them."""
+    environ = wsgi.environ(method, PATH)
+    answer = wsgi.ask(create_app(), {**environ, "wsgi.multiprocess": True})
+    assert answer.status == 500
+    assert answer.headers["mock-central-rule"] == "several-processes"
+    assert "gunicorn --workers 1 --threads 32" in json.loads(answer.body)["message"]
+    assert len([each for each in caplog.records if "wsgi.multiprocess" in each.getMessage()]) <= 1
+
+
+def test_a_layer_of_who_embeds_the_app_sees_every_request(api):
+    seen = []
+
+    def layer(proceed):
+        def answer(exchange):
+            seen.append(exchange.request.path)
+            return proceed(exchange).with_header("X-Stamp", "1")
+
+        return answer
+
+    api.app.add_layer(layer)
+    targets = [PATH, f"{PATH}/x", "/v1/ping", "/v1/nothing", "/__admin/health", "/v1//x"]
+    assert [ask(api.app, "GET", each).headers["x-stamp"] for each in targets] == ["1"] * len(targets)
+    assert seen == targets
+
+
+def test_flask_answers_the_routes_of_who_embeds_the_app(api):
+    api.app.add_url_rule("/hello", view_func=lambda: "hello")
+    assert ask(api.app, "GET", "/hello").body == b"hello"
+    assert api.app.test_client().get(PATH).status_code == 200
+
+
+def test_a_variable_of_the_process_is_no_header():
+    """granian puts the environment of its process in front of each request's."""
+    environ = {"HTTP_PROXY": "http://user:secret@proxy"} | wsgi.environ("GET", PATH, headers={"Host": "x", "X-A": "1"})
+    assert request_of(environ).headers == {"x-a": "1", "host": "x"}
+
+
+def test_headers_are_found_wherever_a_server_puts_them():
+    whole = wsgi.environ("GET", PATH, headers={"Host": "x", "Content-Type": "a/b", "X-A": "1"})
+    turned = dict(reversed(whole.items()))
+    assert request_of(turned).headers == request_of(whole).headers == {"host": "x", "content-type": "a/b", "x-a": "1"}

@@ -246,7 +246,7 @@ def test_every_type_and_category_of_the_contract_works():
     "type", [each.type for each in CONTRACT.types.values() if "NODE_SCANNER" not in each.categories]
 )
 def test_a_type_without_a_node_scanner_is_told_with_one_wrap_less(type):
-    api = Api(version="4.11")
+    api = Api(central_version="4.11")
     sent = example(type, categories=["NODE_SCANNER"], skipTestIntegration=False)
     text = f'unsupported integration type: "{type}".'
     label = LABELS["NODE_SCANNER"]

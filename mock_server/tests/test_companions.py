@@ -125,7 +125,7 @@ def test_an_unknown_path_is_a_json_404(api, path):
 
 @pytest.mark.parametrize("version", ["4.11.0", *contracts.load().releases.lines])
 def test_the_version_is_the_one_played(version):
-    told = get(Api(version=version), "/v1/metadata").json["version"]
+    told = get(Api(central_version=version), "/v1/metadata").json["version"]
     assert told == str(contracts.load().releases.find(version))
 
 

@@ -37,7 +37,7 @@ def lines(name: str) -> list[Any]:
 def deployed(validation: str, switches: frozenset[str], **more: Any) -> Api:
     return Api(
         as_deployed=True,
-        version=GOLDEN,
+        central_version=GOLDEN,
         validation=validation,
         auth="auth" in switches,
         managed="managed_central" in switches,
@@ -164,7 +164,7 @@ def test_by_default_only_the_documented_differences_show(vector, default_api):
 
 @pytest.fixture(scope="module")
 def default_api() -> Api:
-    return Api(version=GOLDEN)
+    return Api(central_version=GOLDEN)
 
 
 # -- payloads ----------------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ def send(payload: dict[str, Any], api: Api) -> Answer:
 @pytest.mark.parametrize("payload", lines("payloads"))
 def test_every_payload_gets_the_answer_it_names(payload):
     expected = payload["expected_by_real_server"]
-    api = Api(as_deployed=True, version=GOLDEN)
+    api = Api(as_deployed=True, central_version=GOLDEN)
     answer = send(payload, api)
     assert answer.status == expected["status"], answer.body
     if expected["status"] == 200:
@@ -204,7 +204,7 @@ def test_a_payload_that_needs_a_reachable_registry_is_refused_without_one(payloa
     if payload["body"].get("ecr", {}).get("endpoint") == "":
         pytest.skip("names no host, and the mock's tests go by the host")
     answer = send(
-        payload, Api(as_deployed=True, version=GOLDEN, registry_tests=(RegistryTestRule("*", "unreachable"),))
+        payload, Api(as_deployed=True, central_version=GOLDEN, registry_tests=(RegistryTestRule("*", "unreachable"),))
     )
     assert answer.status == 400
     start = re.search(r'starts "(.*)"', payload["expected_by_real_server"]["condition"])
@@ -213,7 +213,7 @@ def test_a_payload_that_needs_a_reachable_registry_is_refused_without_one(payloa
 
 @pytest.mark.parametrize("payload", payloads_with("versions"))
 def test_a_payload_that_a_release_began_to_refuse_is_taken_by_the_one_before(payload):
-    assert send(payload, Api(as_deployed=True, version="4.11")).status == 200
+    assert send(payload, Api(as_deployed=True, central_version="4.11")).status == 200
 
 
 @pytest.mark.parametrize("payload", payloads_with("managed_service"))

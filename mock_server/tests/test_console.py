@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-from mock_server.serving.server import MockServer, running
+from mock_server.serving.server import MockServer, serving
 from mock_server.settings import Settings
 from mock_server.tests.chromium import CHROMIUM, in_chromium
 from mock_server.tests.conftest import PATH, Api, ask, docker
-from mock_server.tests.test_cli import serving
+from mock_server.tests.test_cli import serve_command
 from mock_server.web.control import document
 
 expect.set_options(timeout=20_000)  # milliseconds; the tests share the machine with others
@@ -88,8 +88,8 @@ def test_without_control_there_is_no_console():
 
 @pytest.mark.parametrize("closed", [False, True], ids=["open", "closed"])
 def test_a_start_says_where_it_is(closed):
-    with serving(*(["--no-control"] if closed else [])) as (_, banner):
-        found = re.search(r"look +(.*)", banner)
+    with serve_command(*(["--no-control"] if closed else [])) as (_, banner):
+        found = re.search(r"console +(.*)", banner)
         assert (found is None) == closed
         if found:
             with urllib.request.urlopen(found[1]) as answer:
@@ -112,7 +112,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def mock() -> Iterator[MockServer]:
-    with running() as mock:
+    with serving() as mock:
         yield mock
 
 
@@ -265,7 +265,7 @@ def test_requests_are_filtered_held_back_and_cleared(mock, opened):
 
 @in_chromium
 def test_five_thousand_requests_are_there_and_few_of_them_rows(opened):
-    with running(Settings(journal=5000)) as mock:
+    with serving(Settings(journal=5000)) as mock:
         for _ in range(5000):
             ask(mock.app, "GET", f"{PATH}/nope")
         page = opened(mock)
@@ -302,7 +302,7 @@ def test_the_stream_is_taken_up_again(mock, opened):
 
 @in_chromium
 def test_a_mock_without_a_journal_says_so(opened):
-    with running(Settings(journal=0)) as mock:
+    with serving(Settings(journal=0)) as mock:
         page = opened(mock, refused=(409,))
         expect(page.get_by_text("the mock keeps no journal")).to_be_visible()
 
@@ -492,7 +492,7 @@ def test_the_reference_tries_out_this_mock_in_this_sandbox(mock, opened):
 
 @in_chromium
 def test_the_token_is_asked_for_once_and_opens_everything(opened):
-    with running(Settings(control_token="open-sesame")) as mock:
+    with serving(Settings(control_token="open-sesame")) as mock:
         page = opened(mock, refused=(401,))
         page.get_by_label("Token", exact=True).fill("wrong")
         page.keyboard.press("Enter")
@@ -517,7 +517,7 @@ def test_the_token_is_asked_for_once_and_opens_everything(opened):
 
 @in_chromium
 def test_whoever_has_no_token_is_told(opened):
-    with running(Settings(control_token="open-sesame")) as mock:
+    with serving(Settings(control_token="open-sesame")) as mock:
         page = opened(mock, refused=(401,))
         page.get_by_role("button", name="Go on without").click()
         expect(page.get_by_text("not live: control calls ask for the control token")).to_be_visible()

@@ -23,7 +23,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 def switches(line: dict[str, Any]) -> dict[str, Any]:
     found = {setting: True for name, setting in SWITCHES.items() if line.get("env", {}).get(name)}
-    return {"version": line["central"], **found}
+    return {"central_version": line["central"], **found}
 
 
 def replayed(line: dict[str, Any], api: Api) -> list[str]:

@@ -15,7 +15,7 @@ from .frozen import names
 from .frozen.conversation import Group, Json, play_at
 from .frozen.record import recorded
 from .frozen.requests import GROUPS
-from .frozen.served import granian, serving
+from .frozen.served import granian, serving_group
 
 _MOST_SHOWN = 5
 
@@ -33,7 +33,7 @@ def answers() -> dict[str, list[Json]]:
 
 @pytest.mark.parametrize("group", GROUPS.values(), ids=GROUPS.keys())
 def test_every_answer_is_the_one_that_is_recorded(group: Group, switch, answers):
-    with serving(group, switch) as port:
+    with serving_group(group, switch) as port:
         played = [*play_at(port, group)]
     pairs = zip_longest(answers[group.name], played, fillvalue={})
     different = [told(expected, actual) for expected, actual in pairs if expected != actual]

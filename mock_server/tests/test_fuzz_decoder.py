@@ -44,7 +44,7 @@ def test_every_seed_is_decoded_as_it_may_be():
     check(SEEDS)
 
 
-@settings(max_examples=int(os.environ.get("MOCK_CENTRAL_FUZZ", "1500")))
+@settings(max_examples=int(os.environ.get("TEST_FUZZ", "1500")))
 @given(inputs())
 def test_what_is_made_of_the_seeds_is_decoded_as_it_may_be(data):
     FUZZED.check(data)

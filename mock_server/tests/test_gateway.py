@@ -517,7 +517,7 @@ def test_what_was_refused_before_is_refused_when_the_operation_is_known():
 
 def with_health():
     """Copy the contract with an operation below an item."""
-    document = deepcopy(dict(CONTRACT.document))
+    document = deepcopy(dict(CONTRACT.source))
     get = document["paths"][f"{PATH}/{{id}}"]["get"]
     document["paths"][f"{PATH}/{{id}}/health"] = {"get": {**get, "operationId": "GetHealth"}}
     return Contract(document)
@@ -657,7 +657,7 @@ def test_a_layer_of_an_instance_stands_where_it_is_put(gateway):
 
 def test_a_gateway_goes_on_as_another_with_the_state_or_without(gateway):
     gateway(Request("POST", PATH, "", JSON, sent(docker())))
-    other = Gateway(instance(empty=True, version="4.8"), made)
+    other = Gateway(instance(empty=True, central_version="4.8"), made)
     gateway.renew(other, keep_state=True)
     assert (gateway.home, len(gateway.sandboxes.default.central.store)) == (other.home, 1)
     gateway.renew(Gateway(instance(empty=True), made), keep_state=False)

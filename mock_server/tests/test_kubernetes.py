@@ -16,7 +16,7 @@ from mock_server.cli.main import main
 from mock_server.state import redis_connection
 from mock_server.tests.conftest import PATH, docker
 from mock_server.tests.redis_server import PROGRAMS, RedisServer
-from mock_server.tests.test_cli import serving, url_in
+from mock_server.tests.test_cli import serve_command, url_in
 from mock_server.web import control
 
 MANIFEST = Path(__file__).parents[2] / "deploy/kubernetes.yaml"
@@ -106,7 +106,7 @@ def test_what_the_manifest_starts_answers_as_one_and_keeps_its_secrets(tmp_path)
             )
         }
         started = [
-            stack.enter_context(serving(*words, env=env)) for _ in range(DEPLOYMENTS["mock-central"]["replicas"])
+            stack.enter_context(serve_command(*words, env=env)) for _ in range(DEPLOYMENTS["mock-central"]["replicas"])
         ]
         one, two = (url_in(banner) for _, banner in started)
         body = json.dumps(docker(name="mine")).encode()

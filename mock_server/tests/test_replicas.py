@@ -20,7 +20,7 @@ import pytest
 from mock_server.state import redis_store
 from mock_server.tests.conftest import PATH, docker
 from mock_server.tests.histories import IMPOSSIBLE, Operation, linearizable
-from mock_server.tests.test_cli import serving, url_in
+from mock_server.tests.test_cli import serve_command, url_in
 
 
 class Client:
@@ -42,7 +42,7 @@ def clients_of_two_replicas(url, *words):
     """Start two servers of one deployment and give eight clients, each other one of the same server."""
     words = ("--store", url, "--store-prefix", f"test-{uuid.uuid4()}", "--log-level", "error", *words)
     with ExitStack() as stack:
-        urls = [url_in(stack.enter_context(serving(*words))[1]) for _ in range(2)]
+        urls = [url_in(stack.enter_context(serve_command(*words))[1]) for _ in range(2)]
         yield [stack.enter_context(closing(Client(url))) for url in urls * 4]
 
 

@@ -17,11 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_server.cli.main import main
-from mock_server.serving.server import ServeError, check_upstream, running
+from mock_server.serving.server import ServeError, check_upstream, serving
 from mock_server.settings import Settings
 from mock_server.tests.conftest import PATH, Api, ask, docker
 from mock_server.tests.echo import ZIPPED, address, echoing
-from mock_server.tests.test_cli import serving, url_in
+from mock_server.tests.test_cli import serve_command, url_in
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +58,8 @@ def test_everything_else_is_passed_on_the_companions_too(front, target):
 
 
 def test_the_mock_answers_for_another_mock():
-    with running(Settings(version="4.9")) as there:
-        front = Api(upstream=there.url, version="4.11")
+    with serving(Settings(central_version="4.9")) as there:
+        front = Api(upstream=there.url, central_version="4.11")
         assert asked(front, "GET", "/v1/metadata").json["version"] == "4.9.10"
         front.created(docker(name="here"))
         assert "here" in [each["name"] for each in front.list()]
@@ -114,7 +114,7 @@ def test_what_concerns_one_connection_stays_there(front):
 
 
 def test_every_cookie_comes_back(there):
-    with running(Settings(upstream=address(there))) as front:
+    with serving(Settings(upstream=address(there))) as front:
         connection = http.client.HTTPConnection(front.url.removeprefix("http://"), timeout=10)
         connection.request("GET", "/v1/x")
         assert connection.getresponse().headers.get_all("Set-Cookie") == ["a=1; Path=/sso", "b=2"]
@@ -153,7 +153,7 @@ def test_a_page_of_another_origin_may_read_what_is_passed_on(there):
 
 
 def test_bodies_go_through_piece_by_piece(there):
-    with serving("--upstream", address(there)) as (_, banner):
+    with serve_command("--upstream", address(there)) as (_, banner):
         connection = http.client.HTTPConnection(url_in(banner).removeprefix("http://"), timeout=10)
         there.may_go_on.clear()
         connection.request("GET", "/v1/slow")
@@ -169,7 +169,7 @@ def test_bodies_go_through_piece_by_piece(there):
 
 
 def test_an_answer_that_breaks_off_is_told_in_the_log_and_is_not_whole(there):
-    with serving("--upstream", address(there)) as (process, banner):
+    with serve_command("--upstream", address(there)) as (process, banner):
         connection = http.client.HTTPConnection(url_in(banner).removeprefix("http://"), timeout=10)
         connection.request("GET", "/v1/cut")
         with pytest.raises((http.client.IncompleteRead, http.client.RemoteDisconnected)):
@@ -272,8 +272,8 @@ def test_a_circle_of_mocks_is_told_and_does_not_go_round():
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with (
-        running(Settings(upstream=f"http://127.0.0.1:{port}")) as first,
-        running(Settings(upstream=first.url), port=port),
+        serving(Settings(upstream=f"http://127.0.0.1:{port}")) as first,
+        serving(Settings(upstream=first.url), port=port),
     ):
         with pytest.raises(urllib.error.HTTPError) as caught:
             urllib.request.urlopen(f"{first.url}/v1/ping", timeout=10)

@@ -36,7 +36,7 @@ def test_texts_differ_by_release_where_the_document_says_so(contract):
 
 @pytest.mark.parametrize(("version", "refused"), since("5.0").items())
 def test_type_google_is_created_before_5_0(version, refused):
-    assert Api(version=version).create(example("google")).status == (400 if refused else 200)
+    assert Api(central_version=version).create(example("google")).status == (400 if refused else 200)
 
 
 @pytest.mark.parametrize(("version", "creatable"), since("5.0").items())
@@ -46,18 +46,20 @@ def test_types_that_the_contract_calls_creatable_are_created(version, creatable)
         {"scannerv4", "google"} if creatable else {"scannerv4"}
     )
     for type in contract.types:
-        assert Api(version=version).create(example(type)).status == (200 if type in contract.creatable_types else 400)
+        assert Api(central_version=version).create(example(type)).status == (
+            200 if type in contract.creatable_types else 400
+        )
 
 
 @pytest.mark.parametrize(("version", "refused"), since("4.10").items())
 def test_the_managed_service_refuses_the_iam_role_since_4_10(version, refused):
     sent = example("ecr", ecr={"registryId": "1", "region": "r", "useIam": True})
-    assert Api(version=version, managed=True).create(sent).status == (400 if refused else 200)
+    assert Api(central_version=version, managed=True).create(sent).status == (400 if refused else 200)
 
 
 @pytest.mark.parametrize(("version", "hidden"), since("4.11").items())
 def test_the_words_of_the_database_are_hidden_since_4_11(version, hidden):
-    answer = Api(version=version).put("", docker())
+    answer = Api(central_version=version).put("", docker())
     assert (answer.status, answer.message) == (500, "Database operation failed" if hidden else RAW)
 
 
@@ -71,18 +73,18 @@ def test_the_words_of_the_database_are_hidden_since_4_11(version, hidden):
 )
 def test_artifactory_is_asked_for_its_catalog_since_a_patch_of_each_minor(version, path):
     sent = example("artifactory", docker={"endpoint": "r.invalid"})
-    assert f'Get "https://r.invalid{path}": ' in Api(version=version).test(sent).message
+    assert f'Get "https://r.invalid{path}": ' in Api(central_version=version).test(sent).message
 
 
 @pytest.mark.parametrize(
     ("version", "told"), [("4.8", "4.8.11"), ("4.11", "4.11.2"), ("4.11.0", "4.11.0"), ("5.0", "5.0.0")]
 )
 def test_a_minor_plays_its_newest_patch_and_says_so(version, told):
-    assert Api(version=version).central.contract.release.is_named(told)
+    assert Api(central_version=version).central.contract.release.is_named(told)
 
 
 def test_the_newest_release_is_played_by_default():
-    assert Settings().version == RELEASES[-1]
+    assert Settings().central_version == RELEASES[-1]
 
 
 def test_every_release_has_a_sound_document(contract):
@@ -95,7 +97,7 @@ def test_every_release_has_a_sound_document(contract):
 @pytest.mark.parametrize(
     ("release", "told"),
     [
-        ("3.74", r"version: '3\.74' is not a release of Central; did you mean 4\.8\? known: 4\.8, "),
+        ("3.74", r"central_version: '3\.74' is not a release of Central; did you mean 4\.8\? known: 4\.8, "),
         ("4.12", r"did you mean 5\.0\?"),
         ("4.11.3", r"the newest patch of 4\.11 is 4\.11\.2"),
         ("newest", r"'newest' is not a release of Central; known: "),
@@ -103,9 +105,9 @@ def test_every_release_has_a_sound_document(contract):
 )
 def test_an_unknown_release_is_refused_with_a_suggestion(release, told):
     with pytest.raises(ValueError, match=told):
-        Settings(version=release)
+        Settings(central_version=release)
 
 
 def test_an_unknown_value_of_a_setting_is_refused():
-    with pytest.raises(ValueError, match="validation: unknown value 'lax'; known: "):
+    with pytest.raises(ValueError, match="validation: 'lax' is unknown; use one of "):
         Settings(validation="lax")

@@ -20,9 +20,11 @@ from mock_server.gateway.instance import Instance
 from mock_server.gateway.messages import LONGEST_BODY, BodyTooLongError
 from mock_server.sandboxes.central import Central
 from mock_server.settings import Settings
+from mock_server.state.memory import MEMORY
 from mock_server.web import companions, console, control
 from mock_server.web.access_log import log_access
 from mock_server.web.edge import Edge, answered_by
+from mock_server.web.processes import refuse_divided_state
 
 
 def create_app(settings: Settings | None = None, contract: Contract | None = None) -> MockCentral:
@@ -56,6 +58,8 @@ class MockCentral(Flask):
         home = make(settings, contract)
         self.central = home.central
         self.gateway = Gateway(home, make)
+        if settings.store == MEMORY:
+            self.gateway.add_layer(refuse_divided_state)
         self.gateway.add_layer(log_access)
         for fault in settings.faults:
             self.gateway.require_endpoint(fault)

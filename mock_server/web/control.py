@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 PREFIX = "/__admin"
 RULE = "control"
+_FOR_ANYBODY = ("health", "certificateAuthority")
+"""Calls that ask for no token: probes have none, and who trusts nobody yet should not send one."""
 LONGEST_WAIT = 60.0
 """Seconds."""
 MOST_WAITING = 16
@@ -100,7 +102,7 @@ class Control:
     def _called(self, id: str, entry: Mapping[str, Any], call: Callable[..., Any], **values: Any) -> Response:
         if not current().request.path.startswith(f"{PREFIX}/"):  # Flask reads //__admin as /__admin
             raise unrouted(self.app.central.contract.rules["unknown-route"])
-        if id != "health":
+        if id not in _FOR_ANYBODY:
             self._check_origin()
             self._check_token()
         this = current().sandbox
@@ -139,7 +141,7 @@ class Control:
         problem = sandbox.central.store.problem
         return {
             **({"status": "degraded", "problem": problem} if problem else {"status": "ok"}),
-            "centralVersion": settings.version,
+            "centralVersion": settings.central_version,
             "asDeployed": settings.as_deployed,
             "integrations": len(sandbox.central.store),
         }
@@ -152,14 +154,21 @@ class Control:
     def settings(self, _sandbox: AnySandbox) -> Json:
         """Show the settings; what lets somebody in is left out."""
         settings = self.app.gateway.home.settings
-        shown = {each.name: getattr(settings, each.name) for each in fields(settings)}
-        del shown["credentials"]
+        values = {each.name: getattr(settings, each.name) for each in fields(settings)}
+        shown = {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+        del shown["credentials"], shown["tls_ca"]
         shown["control_token"] = settings.control_token is not None
         shown["store"] = address(settings.store)
-        shown["load"] = str(settings.load) if settings.load else None
         shown["registry_tests"] = [asdict(each) for each in settings.registry_tests]
         shown["faults"] = [each.json() for each in settings.faults]
         return shown
+
+    def certificate_authority(self, _sandbox: AnySandbox) -> Response:
+        """Show the certificate authority of `serve --tls`."""
+        found = self.app.gateway.home.settings.tls_ca
+        if found is None:
+            raise refuse(404, "the mock has no certificate authority; serve --tls makes one")
+        return Response(found, mimetype="application/x-pem-file")
 
     def document(self, _sandbox: AnySandbox) -> Json:
         """Show the description of these calls."""

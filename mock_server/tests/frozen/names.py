@@ -31,7 +31,7 @@ RELEASE = "5.0"
 """The release that is played where a group does not name one."""
 
 _KEYWORDS = {
-    "release": "version",
+    "release": "central_version",
     "deployed": "as_deployed",
     "auth": "auth",
     "managed": "managed",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from mock_server.serving.server import THREADS, free_port, running
+from mock_server.serving.server import THREADS, free_port, serving
 
 from .conversation import Group
 
@@ -113,12 +113,12 @@ def _switched(port: int, group: Group) -> int:
 
 
 @contextmanager
-def serving(group: Group, switch: Switch) -> Iterator[int]:
+def serving_group(group: Group, switch: Switch) -> Iterator[int]:
     """Serve a group afresh while the block runs; give the port."""
     if group.server == "granian":
         yield switch(group)
         return
-    with running(group.settings) as server:
+    with serving(group.settings) as server:
         yield int(server.url.rpartition(":")[2])
 
 
