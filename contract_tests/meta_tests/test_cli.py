@@ -26,6 +26,8 @@ from contract_tests.reports import json_report, terminal
 from mock_server.serving.server import serving
 from mock_server.settings import Settings
 
+pytestmark = pytest.mark.served
+
 CHECKS = ("--only", "create", "--only", "name-unique", "--only", "name-required")
 
 

@@ -22,6 +22,8 @@ from mock_server.web import control as control_calls
 from .conftest import PATH, Api, ask, docker
 from .hostile import CONTROL_PATHS, HALF, HOST, NAMES, SHAPES, SMUGGLED, VALID, complete, get, post, send, statuses
 
+pytestmark = pytest.mark.served
+
 PAGE = (Path(__file__).parents[2] / "docs/hostile.md").read_text("utf-8")
 ROWS = dict(re.findall(r"^\| (.+?) \| (.+?) \|$", PAGE, re.MULTILINE))
 TOKEN = "not-a-real-token"

@@ -13,6 +13,8 @@ from mock_server.tests.conftest import IMPATIENT_SECONDS, PATH, Api, ask, docker
 from mock_server.tests.redis_server import free_port
 from mock_server.tests.test_redis_store import names
 
+pytestmark = pytest.mark.served
+
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
 
 

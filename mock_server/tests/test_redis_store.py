@@ -14,7 +14,7 @@ from mock_server.tests.test_cli import run
 
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
 
-pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
+pytestmark = [pytest.mark.served, pytest.mark.skipif(bool(missing()), reason=missing())]
 
 
 def names(api):

@@ -143,6 +143,7 @@ def test_an_option_is_taken_up_or_told_to_need_a_restart():
             assert (each.field in taken_up) ^ (each.name in options.AT_START) or each.name in options.KEPT, each.name
 
 
+@pytest.mark.served
 def test_a_changed_option_that_needs_a_restart_is_named(tmp_path, caplog):
     file = tmp_path / "mock.toml"
     file.write_text('host = "127.0.0.1"\nstrict = false\n')
@@ -166,6 +167,7 @@ def see_logged(process, pattern, patience=60):
     deadline.cancel()
 
 
+@pytest.mark.served
 def test_a_served_mock_takes_up_its_settings(tmp_path):
     file = tmp_path / "mock.toml"
     file.write_text("strict = false\n")

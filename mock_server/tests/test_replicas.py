@@ -22,6 +22,8 @@ from mock_server.tests.conftest import PATH, docker
 from mock_server.tests.histories import IMPOSSIBLE, Operation, linearizable
 from mock_server.tests.test_cli import serve_command, url_in
 
+pytestmark = pytest.mark.served
+
 
 class Client:
     """One connection to a server."""
