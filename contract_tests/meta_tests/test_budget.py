@@ -8,6 +8,8 @@ from contract_tests.meta_tests.mutant_runs import report_on
 from contract_tests.runner.report import Report
 from mock_server.settings import Settings
 
+pytestmark = pytest.mark.served
+
 
 def spent(*mutants: str, **budget: Any) -> Report:
     return report_on(Settings(mutants=mutants), profile="default", seed=1, **budget)

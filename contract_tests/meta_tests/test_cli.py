@@ -28,6 +28,8 @@ from contract_tests.runner.environment import VARIABLES
 from mock_server.serving.server import serving
 from mock_server.settings import Settings
 
+pytestmark = pytest.mark.served
+
 CHECKS = ("--only", "create", "--only", "name-unique", "--only", "name-required")
 
 
@@ -322,13 +324,13 @@ def test_an_interrupted_run_cleans_up_and_says_so(tmp_path: Path, sent: signal.S
         kinds = {"json": "r.json", "junit": "r.xml", "markdown": "r.md", "html": "r.html"}
         reports = [word for kind, name in kinds.items() for word in (f"--report-{kind}", str(tmp_path / name))]
         only = ("--only", "name-unique", "--only", "many-kept")
-        words = ("check", mock.url, *only, "--rate", "50/s", "--state-dir", str(tmp_path), *reports)
+        words = ("check", mock.url, *only, "--rate", "10/s", "--state-dir", str(tmp_path), *reports)
         process = subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.PIPE, text=True)
         while b"-many-kept-" not in listed(mock.url):
             assert process.poll() is None
             time.sleep(0.02)
         process.send_signal(sent)
-        told = process.communicate(timeout=30)[0]
+        told = process.communicate(timeout=120)[0]
         assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[sent]
         assert f"Incomplete: the run was ended by {sent.name}." in told
         texts = {each: (tmp_path / each).read_text("utf-8") for each in ("r.json", "r.xml", "r.md", "r.html")}

@@ -22,7 +22,7 @@ from mock_server.serving.server import serving
 from mock_server.settings import Settings
 from mock_server.tests.redis_server import RedisServer, missing
 
-pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
+pytestmark = [pytest.mark.served, pytest.mark.skipif(bool(missing()), reason=missing())]
 
 FOUND_LATE = [("lifecycle-machine", "name-unique"), ("generated-refused", "category-required")]
 """Checks, and mutants that they find after a while with the seed 2."""

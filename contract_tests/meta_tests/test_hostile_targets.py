@@ -15,6 +15,8 @@ from contract_tests.engine.redaction import REDACTED, Redaction
 from contract_tests.meta_tests.evil_server import EVILS, PASSWORD, SECRETS, TOKEN, USER, serving
 from contract_tests.runner.run import Run
 
+pytestmark = pytest.mark.served
+
 BUDGET = 2
 LONGER = 10
 """Seconds that a run may take beyond its budget; on a busy machine its start takes some more."""

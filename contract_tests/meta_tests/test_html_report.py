@@ -12,7 +12,7 @@ from mock_server.serving.server import serving
 from mock_server.settings import Settings
 from mock_server.tests.chromium import CHROMIUM, in_chromium
 
-pytestmark = in_chromium
+pytestmark = [pytest.mark.served, in_chromium]
 
 
 @pytest.fixture(scope="module")

@@ -34,6 +34,7 @@ def test_an_unknown_mutant_is_refused_with_names_that_are_close() -> None:
         find("name-uniq")
 
 
+@pytest.mark.served
 @pytest.mark.parametrize("name", all_mutants())
 def test_a_mutant_is_found_by_its_check(name: str) -> None:
     mutant = find(name)
@@ -44,6 +45,7 @@ def test_a_mutant_is_found_by_its_check(name: str) -> None:
     assert verdict.others == () or mutant.check in ALWAYS_THERE, verdict
 
 
+@pytest.mark.served
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("manner", ["documented", "deployed"])
 @pytest.mark.parametrize("seed", range(SEEDS))
@@ -56,6 +58,7 @@ def test_a_healthy_mock_is_green(profile: str, manner: str, seed: int) -> None:
     assert not alarms(report, manner)
 
 
+@pytest.mark.served
 @pytest.mark.parametrize("version", [*contracts.load().releases.lines[:-1], "4.9.8", "4.11.0"])
 def test_a_healthy_mock_of_another_release_is_green(version: str) -> None:
     report = report_on(Settings(central_version=version, auth=True), profile="quick")

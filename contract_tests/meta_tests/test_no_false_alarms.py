@@ -21,6 +21,8 @@ from mock_server.gateway.messages import Request, Response
 from mock_server.mutants.tools import CREATE, GET, LIST, around, handled, readings, refused, requests
 from mock_server.settings import Settings
 
+pytestmark = pytest.mark.served
+
 DUPLICATE = (
     "found non-retryable error: closing batch: ERROR: duplicate key value violates unique constraint "
     '"uni_image_integrations_name" (SQLSTATE 23505): already exists'

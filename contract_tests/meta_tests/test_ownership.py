@@ -23,6 +23,8 @@ from contract_tests.runner.run import Run
 from mock_server.contract import tables as contracts
 from mock_server.serving.server import MockServer, serving
 
+pytestmark = pytest.mark.served
+
 FOREIGN = {each["id"] for each in contracts.load().defaults}
 DEFAULT = "10d3b4dc-8295-41bc-bb50-6da5484cdb1a"
 

@@ -12,6 +12,8 @@ import pytest
 from mock_server.serving.server import serving
 from mock_server.settings import Settings
 
+pytestmark = pytest.mark.served
+
 CHOSEN = "name-unique or name-required or create-answer"
 
 

@@ -11,6 +11,8 @@ from contract_tests.cli.main import main
 from mock_server.serving.server import MockServer, serving
 from mock_server.settings import Settings
 
+pytestmark = pytest.mark.served
+
 
 def run(*words: str) -> Result:
     return CliRunner().invoke(main, words, prog_name="central-contract")

@@ -94,7 +94,7 @@ def test_what_did_not_look_is_incomplete(tmp_path: Path, words: tuple[str, ...],
 
 
 def test_a_slow_target_is_left_in_time_and_incomplete(tmp_path: Path) -> None:
-    with running() as mock, behind(mock.url, seconds=0.2) as url:
+    with serving() as mock, behind(mock.url, seconds=0.2) as url:
         started = time.monotonic()
         done = Checked(tmp_path, url, "--time-budget", "3s")
         seconds = time.monotonic() - started

@@ -5,8 +5,12 @@ import unittest
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 from mock_server import Settings
 from mock_server.serving import serving
+
+pytestmark = pytest.mark.served
 
 pytest_plugins = ["pytester"]
 
