@@ -44,12 +44,18 @@ format: $(FULL) ## Format the code and rewrite the generated tables of the docs
 
 .PHONY: fixtures
 fixtures: $(FULL) ## Make the shipped fixtures again
-	find fixtures -type f ! -name README.md -delete
-	$(BIN)/central-contract fixtures --all -o fixtures
+	rm -rf build/fixtures
+	$(BIN)/central-contract fixtures --all -o build/fixtures
+	cp fixtures/README.md build/fixtures
+	rm -rf fixtures && mv build/fixtures fixtures
 
 .PHONY: bench
 bench: $(FULL) ## Measure the mock beside other servers (ARGS=--write rewrites the page; minutes)
 	$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: differential
+differential: $(FULL) ## Print where the mock and the Central at URL=… answer differently (minutes)
+	$(BIN)/python -m contract_tests.differential $(URL) $(ARGS)
 
 .PHONY: bench-guard
 bench-guard: $(FULL) ## Fail if the mock became much slower beside a bare Flask app
@@ -63,8 +69,8 @@ fuzz: $(VENV)/.installed-fuzz ## Fuzz the decoder, guided by coverage (Linux on 
 lock: $(VENV)/.installed-tools ## Lock the requirements again (ARGS=--upgrade for newer releases)
 	$(LOCK) pyproject.toml --extra contract --extra redis --group dev -o requirements/dev.txt $(ARGS)
 	printf 'editables\nhatchling\n' | $(LOCK) pyproject.toml - --extra redis -c requirements/dev.txt -o requirements/serve.txt $(ARGS)
-	printf 'hatchling\n' | $(LOCK) pyproject.toml - --extra contract -c requirements/dev.txt -o requirements/contract.txt $(ARGS)
 	$(LOCK) requirements/tools.in -o requirements/tools.txt $(ARGS)
+	printf 'editables\nhatchling\n' | $(LOCK) pyproject.toml - --extra contract -c requirements/dev.txt -o requirements/contract.txt $(ARGS)
 	@# The release of atheris after this one has no wheel for Python 3.11.
 	printf 'atheris==3.0.0\ncoverage\n' | $(LOCK) - -o requirements/fuzz.txt $(ARGS)
 

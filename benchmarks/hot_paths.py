@@ -21,8 +21,11 @@ from benchmarks.bare import PATH, bare
 from benchmarks.load import integration
 from benchmarks.page import table, write
 from mock_server import Settings, create_app
-from mock_server.gateway.operations import HANDLERS
-from mock_server.sandboxes.central import _plain_json, protojson
+from mock_server.central import protojson
+from mock_server.gateway.exchange import Exchange
+from mock_server.gateway.journal import keep_in_journal
+from mock_server.gateway.messages import Response as Answer
+from mock_server.web.edge import request_of
 
 LOOPS, REPEATS = 2000, 7
 
@@ -84,43 +87,45 @@ def bodies() -> Iterator[bytes]:
 def stages() -> Iterator[tuple[str, Callable[[], object]]]:
     """Return the stages by name; indented ones are parts of the one above."""
     app = create_app(Settings(empty=True))
-    central = app.central
+    central, decoding = app.central, app.central.decoding
     operation = central.contract.operations["PostImageIntegration"]
     message = central.contract.integration
     names = itertools.count()
     body = next(bodies())
     sent: Any = json.loads(body)
-    decoded = central.decode(operation, body, "application/json").message
+    decoded = central.decoding.body(operation, body, "application/json").message
     stored = {**decoded, "id": central.store.new_id()}
-    shown = central.masking.credentials_masked(stored)
+    shown = central.rendering.masking.credentials_masked(stored)
     getting = environ("GET", f"{PATH}/{stored['id']}")
-    get = central.contract.operations["GetImageIntegration"]
-    journal = app.gateway.sandboxes.default.journal
-    assert journal is not None
-    assert app._shortcut is not None
+    asked, home, default = request_of(getting), app.gateway.home, app.gateway.sandboxes.default
     central.store.put(stored)
 
     ten = create_app(Settings())
     yield "list of 12", read(ten, PATH)
     yield "get", read(app, f"{PATH}/{stored['id']}")
-    yield "  find the operation", partial(app._shortcut, getting)
-    yield "  run it, headers included", partial(app._run, getting, get, HANDLERS[get.id], stored["id"])
+    yield "  make a request of it", lambda: request_of(getting)
+    yield "  find the operation", partial(home.routes.match, "GET", asked.path)
+    yield "  run it, headers included", lambda: home.answer(Exchange(asked, default))
     yield "    look the bytes up", lambda: central.service.get(stored["id"]).answer
-    yield "  keep it in the journal", lambda: journal.keep(getting, 200, b"{}", 0.0)
+    keep = keep_in_journal(lambda _: Answer(200))
+    yield "  keep it in the journal", lambda: keep(Exchange(asked, default))
     yield "create", create(create_app(Settings(empty=True)), bodies())
-    yield "  read the body", lambda: central.decode(operation, body, "application/json")
-    yield "    strict json.loads", lambda: _plain_json(body)
+    yield "  read the body", lambda: central.decoding.body(operation, body, "application/json")
+    yield "    strict json.loads and compiled accept", lambda: decoding._accepted(operation, body, "application/json")
     yield "    compiled accept of the request", lambda: central.validator.accepts("StorageImageIntegration", sent)
     yield "    fill the gaps", lambda: protojson.complete(message, sent)
-    yield "    (instead, the exact decoder)", lambda: central.decoder.decode(message, body)
+    yield "    (instead, the exact decoder)", lambda: decoding.decoder.decode(message, body)
     yield "  run the service", lambda: central.service.create({**decoded, "name": str(next(names))})
     yield "    common rules", lambda: central.validation.problems(decoded)
     yield "      of it the endpoint", lambda: central.validation.endpoint(decoded)
     yield "    new id", central.store.new_id
     yield "    client rules", lambda: central.clients.activation(decoded)
     yield "    store and render", lambda: central.store.put(stored)
-    yield "      mask", lambda: central.masking.credentials_masked(stored)
-    yield "      compiled accept of the answer", lambda: central.check_answer("StorageImageIntegration", shown)
+    yield "      mask", lambda: central.rendering.masking.credentials_masked(stored)
+    yield (
+        "      compiled accept of the answer",
+        lambda: central.validator.accepts("StorageImageIntegration", shown, answer=True),
+    )
     yield "      render", lambda: protojson.render(shown)
     refused = json.dumps({**sent, "name": ""}).encode()
     unknown = json.dumps({**sent, "made_up": 1}).encode()

@@ -6,16 +6,17 @@ A table stands between ``<!-- begin: NAME -->`` and ``<!-- end -->``. A test see
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 import click
 
 from mock_server.central.auth import NOTHING, READ, WRITE
-from mock_server.cli.main import ENVIRONMENT, main
+from mock_server.cli.main import main
+from mock_server.cli.options import OPTIONS
 from mock_server.contract import tables as contracts
-from mock_server.contract.tables import VERSIONS
 from mock_server.mutants import all_mutants
 from mock_server.state import scenarios
 from mock_server.web import control
@@ -61,36 +62,77 @@ def differences() -> str:
 def rules() -> str:
     """Every rule of Central."""
     rows = []
-    for rule in contracts.load().rules.values():
-        releases = "all" if (rule.since, rule.until) == (VERSIONS[0], VERSIONS[-1]) else f"{rule.since} to {rule.until}"
+    for rule in contracts.load().history.values():
         status = str(rule.status) if rule.status else "400, 500" if rule.kind == "build" else ""
-        rows.append((_code(rule.id), rule.title, status, _code(rule.message), releases, rule.source))
+        rows.append((_code(rule.id), rule.title, status, _texts(rule), str(rule.releases), rule.source))
     return table(("rule", "what", "status", "text", "releases", "source"), rows)
 
 
-def options(command: click.Command, prefix: str = "") -> str:
-    """Every option of a command; with `prefix` also its variable and its key in a TOML file."""
+def _texts(rule: contracts.RuleHistory) -> str:
+    told = (_code(each.text) + ("" if each.releases.everywhere else f" ({each.releases})") for each in rule.texts)
+    return "; ".join(told)
+
+
+def releases() -> str:
+    """Every release that can be played, and what sets it apart from the newest."""
+    contract = contracts.load()
+    newest = _parts(contract)
     rows = []
-    for parameter in command.params:
-        if not isinstance(parameter, click.Option):
-            continue
-        name = ", ".join((*parameter.opts, *parameter.secondary_opts))
-        context = click.Context(command)
-        default = parameter.get_default(context)
-        shown = "" if default in (None, False, (), "") or str(default).startswith("Sentinel") else str(default)
-        row: tuple[str, ...] = (_code(name), parameter.help or "", _code(shown))
-        if prefix:
-            settable = parameter.name != "config"
-            variable = f"{prefix}_{str(parameter.name).upper()}"
-            row += (_code(variable) if settable else "", _code(str(parameter.name)) if settable else "")
-        rows.append(row)
-    header = ("option", "what", "default", *(("variable", "TOML key") if prefix else ()))
-    return table(header, rows)
+    for each in contract.every_release:
+        parts = _parts(each)
+        lacks, more = ([name for name in one if name not in other] for one, other in ((newest, parts), (parts, newest)))
+        rows.append((each.release.line, str(each.release), ", ".join(map(_code, lacks)), ", ".join(map(_code, more))))
+    return table(("release", "newest patch", "lacks of the newest", "has besides"), rows)
+
+
+def _parts(contract: contracts.Contract) -> list[str]:
+    """Name the operations, types, fields, categories and rules that a release has."""
+    return [
+        *contract.operations,
+        *contract.types,
+        *_fields(contract.integration),
+        *contract.categories,
+        *contract.rules,
+    ]
+
+
+def _fields(message: contracts.Message, path: str = "") -> Iterator[str]:
+    for field in message.fields:
+        yield f"{path}{field.name}"
+        if field.message is not None:
+            yield from _fields(field.message, f"{path}{field.name}.")
+
+
+def options(command: click.Command) -> str:
+    """Every option of a command."""
+    rows = [
+        (_code(_names(each)), each.help or "", _default(command, each))
+        for each in command.params
+        if isinstance(each, click.Option)
+    ]
+    return table(("option", "what", "default"), rows)
+
+
+def _names(option: click.Option) -> str:
+    return ", ".join((*option.opts, *option.secondary_opts))
+
+
+def _default(command: click.Command, option: click.Option) -> str:
+    default = option.get_default(click.Context(command))
+    return _code("" if default in (None, False, (), "") or str(default).startswith("Sentinel") else str(default))
 
 
 def serve_options() -> str:
-    """The options of `mock-central serve`."""
-    return options(main.commands["serve"], ENVIRONMENT)
+    """The options of `mock-central serve`, by their groups."""
+    serve = main.commands["serve"]
+    text = ""
+    for group, members in groupby(OPTIONS, lambda each: each.group):
+        rows = []
+        for each in members:
+            unit = "" if each.is_flag or isinstance(each.type, click.Choice) else f" {each.metavar}"
+            rows.append((_code(_names(each) + unit), each.help or "", _default(serve, each), _code(each.variable)))
+        text += f"\n## {group}\n\n{table(('option', 'what', 'default', 'variable'), rows)}"
+    return f"{text}\n"
 
 
 def contract_options(command: str) -> str:
@@ -107,7 +149,7 @@ def checks() -> str:
 
     rows = [(_code(each.id), each.group, each.title) for each in all_checks().values()]
     rows += [(_code(id), "observed", title) for id, title in OBSERVED.items()]
-    return table(("check", "group", "what it sees to"), rows)
+    return table(("check", "group", "what it is about"), rows)
 
 
 def mutants() -> str:
@@ -153,11 +195,13 @@ def roles() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "differences": differences,
+    "releases": releases,
     "rules": rules,
     "serve-options": serve_options,
     "check-options": partial(contract_options, "check"),
     "replay-options": partial(contract_options, "replay"),
     "compare-options": partial(contract_options, "compare"),
+    "clean-options": partial(contract_options, "clean"),
     "fixtures-options": partial(contract_options, "fixtures"),
     "checks": checks,
     "mutants": mutants,

@@ -1,6 +1,7 @@
-"""A stand-in for the image-integration API of StackRox Central.
+"""A mock of the image-integration API of StackRox Central.
 
-``create_app(Settings(...))`` gives a WSGI app; ``mock-central serve`` serves one.
+``create_app(Settings(...))`` returns a WSGI app, ``serving(Settings(...))`` of ``mock_server.serving`` serves one while
+a block runs, and ``mock-central serve`` serves one until Ctrl-C.
 """
 
 from __future__ import annotations

@@ -1,12 +1,11 @@
-"""The pytest fixture `mock_central`: a fresh Central on a loopback port for each test.
+"""The pytest fixtures: a mock on a loopback port for each test, each module or the whole session.
 
-``@pytest.mark.mock_central(as_deployed=True, auth=True)`` chooses its settings; faults are texts there.
 Loaded in every pytest run of its environment, so nothing of ours is imported up here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -14,36 +13,51 @@ import pytest
 
 if TYPE_CHECKING:
     from mock_server.serving.server import MockServer
+    from mock_server.settings import Settings
+
+_ALL = "all"
+_IN_USE = pytest.StashKey[tuple["MockServer", Sequence[str]]]()
+"""The mock of a test, and what fails the test."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option and the ini value that make misuse of the mock fail a test."""
+    what = (
+        "Fail a test whose mock saw unmatched-requests (that met no operation) or contract-warnings, "
+        "or holds unmet-faults (that no request met); or all of them"
+    )
+    parser.getgroup("mock-central", "a mock of StackRox Central").addoption(
+        "--mock-central-fail-on", metavar="WHAT,…", help=f"{what}. Overrides the ini value mock_central_fail_on."
+    )
+    parser.addini("mock_central_fail_on", f"{what}.", type="args", default=[])
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker."""
     config.addinivalue_line(
-        "markers", "mock_central(**settings): settings of the mock that the fixture `mock_central` gives"
+        "markers",
+        "mock_central(scenario, /, *, fail_on, **settings): scenario and settings of the fixture `mock_central`, and "
+        "what fails the test (see --mock-central-fail-on)",
     )
+
+
+@pytest.fixture(scope="session")
+def mock_central_settings() -> Mapping[str, Any]:
+    """Settings of every mock. Override this fixture to change them; a marker adds to them."""
+    return {}
 
 
 @pytest.fixture(scope="session")
 def _mock_central_servers() -> Iterator[Any]:
     """Keep one running mock for each set of settings; a test gets it reset."""
-    import dataclasses
-
-    from mock_server.serving.server import running
-    from mock_server.settings import Settings
-    from mock_server.simulation.faults import parse
+    from mock_server.serving.server import serving
 
     servers: dict[Settings, MockServer] = {}
     with ExitStack() as stack:
 
-        def server(**chosen: Any) -> MockServer:
-            known = [each.name for each in dataclasses.fields(Settings)]
-            if unknown := [name for name in chosen if name not in known]:
-                raise ValueError(f"unknown setting {unknown[0]!r}; known: {', '.join(known)}")
-            if "faults" in chosen:
-                chosen["faults"] = tuple(map(parse, chosen["faults"]))
-            settings = Settings(**{"fatal_answers": True} | chosen)
+        def server(settings: Settings) -> MockServer:
             if settings not in servers:
-                servers[settings] = stack.enter_context(running(settings))
+                servers[settings] = stack.enter_context(serving(settings))
             servers[settings].reset()
             return servers[settings]
 
@@ -51,14 +65,108 @@ def _mock_central_servers() -> Iterator[Any]:
 
 
 @pytest.fixture
-def mock_central(request: pytest.FixtureRequest, _mock_central_servers: Any) -> MockServer:
-    """A running mock in its first state, `url` telling where."""
+def mock_central(
+    request: pytest.FixtureRequest, mock_central_settings: Mapping[str, Any], _mock_central_servers: Any
+) -> MockServer:
+    """A running mock in its first state; `url` is its address."""
+    settings, fail_on = _chosen(request, mock_central_settings)
+    server: MockServer = _started(lambda: _mock_central_servers(settings))
+    request.node.stash[_IN_USE] = server, fail_on
+    return server
+
+
+@pytest.fixture(scope="module")
+def mock_central_module(
+    request: pytest.FixtureRequest, mock_central_settings: Mapping[str, Any]
+) -> Iterator[MockServer]:
+    """A running mock that the tests of a module share; `pytestmark` chooses its settings."""
+    yield from _shared(request, mock_central_settings)
+
+
+@pytest.fixture(scope="session")
+def mock_central_session(
+    request: pytest.FixtureRequest, mock_central_settings: Mapping[str, Any]
+) -> Iterator[MockServer]:
+    """A running mock that all tests share; the fixture `mock_central_settings` chooses its settings."""
+    yield from _shared(request, mock_central_settings)
+
+
+def _shared(request: pytest.FixtureRequest, common: Mapping[str, Any]) -> Iterator[MockServer]:
+    from mock_server.serving.server import serving
+
+    settings, fail_on = _chosen(request, common)
+    with ExitStack() as stack:
+        server: MockServer = _started(lambda: stack.enter_context(serving(settings)))
+        yield server
+        _verify(server, fail_on)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Fail a test that passed, but used the mock in a way that the options do not allow."""
+    yield
+    if found := item.stash.get(_IN_USE, None):
+        _verify(*found)
+
+
+def _verify(server: MockServer, fail_on: Sequence[str]) -> None:
+    problem = ""
+    try:
+        if fail_on:
+            server.verify(*fail_on)
+    except AssertionError as error:
+        problem = str(error)
+    if problem:  # outside, where pytest does not show the errors beneath
+        pytest.fail(problem, pytrace=False)
+
+
+# -- what was chosen ---------------------------------------------------------------------------------
+
+
+def _chosen(request: pytest.FixtureRequest, common: Mapping[str, Any]) -> tuple[Settings, Sequence[str]]:
+    """Return the settings of a mock and what fails a test, or fail with one clear line."""
+    from mock_server.settings import from_names
+
     marker = request.node.get_closest_marker("mock_central")
     problem = ""
     try:
-        server: MockServer = _mock_central_servers(**(marker.kwargs if marker else {}))
-    except ValueError as error:
-        problem = str(error)  # told outside, where pytest does not show the errors beneath
-    if problem:
-        pytest.fail(f"pytest.mark.mock_central: {problem}", pytrace=False)
-    return server
+        named = _named(marker.args, marker.kwargs) if marker else {}
+        fail_on = _fail_on(request.config, named.pop("fail_on", None))
+        return from_names(**{"fatal_answers": True} | dict(common) | named), fail_on
+    except (ValueError, TypeError) as error:
+        problem = str(error)
+    pytest.fail(f"{'pytest.mark.mock_central' if marker else 'mock_central'}: {problem}", pytrace=False)
+
+
+def _started(start: Any) -> Any:
+    problem = ""
+    try:
+        return start()
+    except ValueError as error:  # what only an app can know: a mutant, an operation, a state
+        problem = str(error)
+    return pytest.fail(f"mock_central: {problem}", pytrace=False)
+
+
+def _named(args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    if not args:
+        return dict(kwargs)
+    if len(args) > 1 or not isinstance(args[0], str) or "scenario" in kwargs:
+        raise ValueError(
+            f"{', '.join(map(repr, args))}: give one scenario, such as mock_central('one-of-each'); "
+            f"everything else has a name, such as mock_central(auth=True)"
+        )
+    return {"scenario": args[0], **kwargs}
+
+
+def _fail_on(config: pytest.Config, marked: Any) -> Sequence[str]:
+    from mock_server.serving.server import MISUSES
+    from mock_server.settings import suggestion
+
+    option: str | None = config.getoption("mock_central_fail_on")
+    chosen = config.getini("mock_central_fail_on") if option is None else option.split(",")
+    if marked is not None:
+        chosen = [marked] if isinstance(marked, str) else marked
+    names = [each for name in chosen for each in (MISUSES if name == _ALL else [name]) if each]
+    if unknown := [name for name in names if name not in MISUSES]:
+        raise ValueError(f"fail_on: unknown name {unknown[0]!r}; {suggestion(unknown[0], [*MISUSES, _ALL])}")
+    return names

@@ -1,16 +1,26 @@
-"""What can be chosen about one mock. `cli` is the only reader of the environment."""
+"""The settings of one mock. Only `cli` reads the environment and files of settings.
+
+The text below a field is its documentation everywhere: in Python, in `serve --help` and in docs/options.md.
+"""
 
 from __future__ import annotations
 
+import ast
+import difflib
+import inspect
 import re
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from mock_server.central.auth import Credentials
 from mock_server.central.registry_tests import DEFAULT_RULES, RegistryTestRule
-from mock_server.contract.tables import VERSIONS
+from mock_server.central.registry_tests import parse as parse_registry_test
+from mock_server.contract import tables as contracts
 from mock_server.simulation.faults import Fault
+from mock_server.simulation.faults import parse as parse_fault
 from mock_server.simulation.redaction import without_userinfo
 from mock_server.state import scenarios
 from mock_server.state.memory import MEMORY
@@ -22,77 +32,164 @@ VALIDATION_MODES = ("fast", "full")
 class Settings:
     """The settings of one app.
 
-    `version`: the release of Central to play. `as_deployed`: where the published document and
-    deployed Central disagree, follow Central. `auth`: ask for credentials. `managed`: play the
-    managed service. `empty`: start without the integrations of a fresh Central. `strict`: refuse
-    what the contract does not promise. `validation`: "full" lets openapi-core validate every request
-    and answer, "fast" only those that a compiled validator does not accept. `seed`: the same ids
-    at each start. `cors`: the origin that browsers may call from. `namespace`: where Central runs.
-    `registry_tests`: how registry tests end, by host. `fatal_answers`: raise when an answer breaks
-    the contract, instead of logging it. `mutants`: names of mutants to apply. `companions`: answer
-    the paths beside the image integrations that the web UI and scripts ask for. `ui`: folder of a
-    production build of the web UI to serve. `upstream`: a Central that everything else is passed
-    to; `upstream_ca`: file of the certificates to trust there, `upstream_insecure`: trust any.
+    Files can be given as texts, and lists of faults, registry tests and mutants as the texts that the options take:
+    ``Settings(load="state.json", faults=["PostImageIntegration code=503 times=2"])``.
 
-    `scenario`: the named state to start with; `load`: a file to start from instead. `faults`: what
-    requests meet from the start. `journal`: how many requests each sandbox remembers. `sandbox_ttl`: seconds
-    after which a sandbox that nobody uses is freed; `max_sandboxes`: how many there can be. `control`: offer
-    the control calls; `control_token`: the bearer token that they ask for.
-
-    `store`: where integrations are kept, "memory" or the URL of a Redis or Valkey that replicas share;
-    `store_prefix`: what its keys begin with, another for each deployment.
+    Raises:
+        ValueError: a value cannot be used. The text begins with the name of the field.
     """
 
-    version: str = VERSIONS[-1]
+    central_version: str = field(default_factory=lambda: contracts.load().releases.newest.line)
+    """Release of Central to play, such as 4.11 (its newest patch) or 4.11.0."""
     as_deployed: bool = False
-    auth: bool = False
-    credentials: Credentials = field(default_factory=Credentials)
+    """Follow deployed Central where it differs from the published document (see `differences`)."""
     managed: bool = False
-    empty: bool = False
-    strict: bool = False
-    validation: str = "fast"
-    seed: int | None = None
-    cors: str | None = None
+    """Play the managed service, which refuses IAM for ECR."""
     namespace: str = "stackrox"
-    registry_tests: tuple[RegistryTestRule, ...] = DEFAULT_RULES
+    """Namespace that Central runs in."""
+    strict: bool = False
+    """Refuse requests that leave the contract. By default they are answered as Central does, with a warning."""
+    validation: str = VALIDATION_MODES[0]
+    """Let openapi-core validate every request and answer (full), or only what a compiled validator rejects (fast)."""
     fatal_answers: bool = False
-    mutants: tuple[str, ...] = ()
+    """Raise an error when an answer of the mock breaks the contract. By default it is logged."""
+
     scenario: str = scenarios.DEFAULT
+    """Start with a named state (see `scenarios`), such as one-of-each or many:1000."""
+    empty: bool = False
+    """Start without the integrations of a fresh Central."""
+    seed: int | None = None
+    """Create the same ids at each start."""
     load: Path | None = None
-    faults: tuple[Fault, ...] = ()
-    journal: int = 1000
-    sandbox_ttl: float = 600.0
-    max_sandboxes: int = 10_000
-    control: bool = True
-    control_token: str | None = None
+    """Start with the state in this file, which --save or `record` wrote."""
     store: str = field(default=MEMORY, repr=False)  # the URL may hold a password
+    """Keep integrations in memory, or in a Redis or Valkey that several replicas share."""
     store_prefix: str = "mock-central"
+    """Prefix of the keys in the Redis. Each deployment needs its own."""
+
+    auth: bool = False
+    """Require credentials, as Central does."""
+    credentials: Credentials = field(default_factory=Credentials)
+    """Tokens and basic credentials that `auth` accepts."""
+
+    faults: tuple[Fault, ...] = ()
+    """Inject a fault, such as 'PostImageIntegration code=503 times=2' or 'delay=1..3'."""
+    mutants: tuple[str, ...] = ()
+    """Apply a mutant (see `mutants`): break one of Central's rules, to test a tester."""
+
+    registry_tests: tuple[RegistryTestRule, ...] = DEFAULT_RULES
+    """Let registry tests of a host (a shell pattern) end with this outcome. The first rule that matches decides.
+
+    The option adds rules before the built-in ones (`DEFAULT_RULES`); the field replaces them.
+    """
+
+    sandbox_ttl: float = 600.0
+    """Delete a sandbox after it has been idle for this many seconds."""
+    max_sandboxes: int = 10_000
+    """Allow this many sandboxes at once."""
+
+    control: bool = True
+    """Offer the control calls under /__admin. The health check is always offered."""
+    control_token: str | None = field(default=None, repr=False)
+    """Require this bearer token for control calls."""
+    journal: int = 1000
+    """Keep this many requests in the request journal of each sandbox. 0 turns it off."""
+    tls_ca: str | None = field(default=None, repr=False)
+    """Certificate authority (PEM) that /__admin/ca.pem offers to clients. `serve --tls` sets it."""
+
+    cors: str | None = None
+    """Allow cross-origin requests from pages of this origin (* allows any)."""
     companions: bool = True
+    """Answer the other paths that the web UI and scripts need, such as login and version (see `companions`)."""
     ui: Path | None = None
+    """Serve the production build of the web UI in this folder."""
     upstream: str | None = None
+    """Pass everything but the image integrations to the Central at this URL."""
     upstream_ca: Path | None = None
+    """Trust the certificates in this file (PEM) for --upstream."""
     upstream_insecure: bool = False
+    """Trust any certificate of --upstream."""
 
     def __post_init__(self) -> None:
-        """Refuse values that no mock can be made of."""
-        _one_of("version", self.version, VERSIONS)
+        """Read texts, and refuse values that no mock can be made of."""
+        for name in ("load", "ui", "upstream_ca"):
+            if isinstance(path := getattr(self, name), str):
+                object.__setattr__(self, name, Path(path))
+        self._read_list("faults", parse_fault)
+        self._read_list("registry_tests", parse_registry_test)
+        self._read_list("mutants", str)
+        _check_release("central_version", self.central_version)
         _one_of("validation", self.validation, VALIDATION_MODES)
-        scenarios.parse(self.scenario)
-        if self.empty and self.scenario not in (scenarios.DEFAULT, "empty"):
-            raise ValueError(f"empty and the scenario {self.scenario!r} do not go together")
+        _check_scenario(self)
         _check_store(self)
         if self.cors is not None:
             _check_origin(self.cors)
         if not self.sandbox_ttl > 0:  # a NaN is not, either
-            raise ValueError(f"sandbox_ttl: {self.sandbox_ttl} is not a time above 0")
+            raise ValueError(f"sandbox_ttl: {self.sandbox_ttl} is not above 0; give seconds, such as 600")
+        for name in ("journal", "max_sandboxes"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}: {getattr(self, name)} is below 0; give 0 or more")
         if self.ui is not None:
             _check_build(self.ui)
         if self.upstream is not None:
             _check_address("upstream", self.upstream)
-        elif self.upstream_ca is not None or self.upstream_insecure:
-            raise ValueError("upstream: there is none whose certificate could be trusted; give its URL")
+        elif self.upstream_ca is not None:
+            raise ValueError(f"upstream_ca: {self.upstream_ca} is used with upstream only; give its URL, too")
+        elif self.upstream_insecure:
+            raise ValueError("upstream_insecure: is used with upstream only; give its URL, too")
         if self.upstream_ca is not None:
             _check_certificates("upstream_ca", self.upstream_ca)
+
+    def _read_list(self, name: str, parse: Callable[[str], Any]) -> None:
+        values: Iterable[Any] = getattr(self, name)
+        if isinstance(values, str):
+            raise ValueError(f"{name}: {values!r} is one text; give a list, such as [{values!r}]")  # noqa: TRY004 (all errors of settings are ValueError)
+        object.__setattr__(self, name, tuple(_read(name, each, parse) for each in values))
+
+
+def _read(name: str, value: Any, parse: Callable[[str], Any]) -> Any:
+    try:
+        return parse(value) if isinstance(value, str) else value
+    except ValueError as error:
+        shown = "" if str(error).startswith(repr(value)) else f"{value!r}: "
+        raise ValueError(f"{name}: {shown}{error}") from None
+
+
+def names(of: type[Any] = Settings) -> list[str]:
+    """List the names of the fields."""
+    return [each.name for each in fields(of)]
+
+
+def documentation(of: type[Any] = Settings) -> dict[str, str]:
+    """Return the first paragraph of what stands below each field in the source."""
+    found: dict[str, str] = {}
+    (defined,) = ast.parse(inspect.getsource(of)).body
+    assert isinstance(defined, ast.ClassDef)
+    for statement, following in zip(defined.body, defined.body[1:], strict=False):
+        match statement, following:
+            case ast.AnnAssign(target=ast.Name(name)), ast.Expr(value=ast.Constant(value=str(text))):
+                found[name] = " ".join(text.partition("\n\n")[0].split())
+            case _:
+                pass
+    return found
+
+
+def from_names(**chosen: Any) -> Settings:
+    """Make settings from names that a person wrote, such as those of a pytest marker.
+
+    Raises:
+        ValueError: a name is unknown, or a value cannot be used.
+    """
+    if unknown := [name for name in chosen if name not in names()]:
+        raise ValueError(f"unknown setting {unknown[0]!r}; {suggestion(unknown[0], names())}")
+    return Settings(**chosen)
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Ask for the name that is close to a wrong one, or list all of them."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
 
 
 _SCRIPT = re.compile(r"""<script\b[^>]*\bsrc\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
@@ -133,13 +230,11 @@ def _check_store(settings: Settings) -> None:
     if not re.fullmatch(r"[A-Za-z0-9._~-]{1,100}", settings.store_prefix):
         raise ValueError(f"store_prefix: {settings.store_prefix!r} is not 1 to 100 letters, digits or any of . _ ~ -")
     if settings.mutants:
-        raise ValueError(
-            "mutants are applied in a store in memory: mutants and a store that is shared do not go together"
-        )
+        raise ValueError("mutants: need a store in memory; leave out mutants or the store")
 
 
 def _check_origin(origin: str) -> None:
-    """See that a browser may send this origin, which it does as scheme, host and perhaps port."""
+    """Raise ValueError unless browsers send an origin like this: scheme, host and perhaps port."""
     if origin in ("*", "null"):
         return
     try:
@@ -178,6 +273,22 @@ def _check_certificates(name: str, file: Path) -> None:
         raise ValueError(f"{name}: {file} holds no certificates that can be read: {error}") from None
 
 
+def _check_release(name: str, release: str) -> None:
+    try:
+        contracts.load().releases.find(release)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _check_scenario(settings: Settings) -> None:
+    try:
+        scenarios.parse(settings.scenario)
+    except ValueError as error:
+        raise ValueError(f"scenario: {error}") from None
+    if settings.empty and settings.scenario not in (scenarios.DEFAULT, "empty"):
+        raise ValueError(f"empty: does not go together with the scenario {settings.scenario!r}; choose one of them")
+
+
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise ValueError(f"{name}: unknown value {value!r}; known: {', '.join(known)}")
+        raise ValueError(f"{name}: {value!r} is unknown; use one of {', '.join(known)}")

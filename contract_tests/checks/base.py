@@ -1,58 +1,445 @@
-"""What every other check stands on: creating, reading, the shape of an error."""
+"""What every other check stands on: creating, reading, updating, deleting, filtering, the shape of an error.
+
+They come first, and what relies on them waits for them: a fault that shows in a hundred checks is told by its cause.
+"""
 
 from __future__ import annotations
 
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from contract_tests.checks.registry import check
-from contract_tests.engine.central import Central, shown
-from contract_tests.engine.failures import CheckFailed
-from contract_tests.engine.integrations import read_answer
+from contract_tests.checks.validation import fresh
+from contract_tests.engine.central import Central, created_id, shown
+from contract_tests.engine.failures import CheckFailed, PreconditionFailed
+from contract_tests.engine.integrations import NEEDED, Body, hidden, read_answer
+from contract_tests.engine.ownership import ITS_OWN, NOT_ITS_OWN
+from contract_tests.engine.transport import Exchange, Reply, read_json
+from contract_tests.oracle.steps import deleted, filtered, updated
+from contract_tests.oracle.variants import FRESH, SOURCE
+
+STATUS_OF_CODE: Mapping[int, int] = {
+    1: 499, 2: 500, 3: 400, 4: 504, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 10: 409, 11: 400, 12: 501, 13: 500,
+    14: 503, 15: 500, 16: 401,
+}  # fmt: skip
+"""What grpc-gateway makes of the codes of gRPC."""
 
 
-@check("list", "base", title="The list answers 200 with `integrations`, a list", writes=False)
+@check("list", "base", title="The list does not answer 200 with `integrations`, a list", writes=False)
 def list_answers(central: Central) -> None:
     reply = central.list()
     central.taken(reply, "GET of the collection")
     items = reply.object.get("integrations")
     central.true(isinstance(items, list), "the list has no `integrations`", expected="a list", got=shown(reply))
+    ids = [str(item.get("id")) for item in items or () if isinstance(item, dict)]
+    twice = sorted({id for id in ids if ids.count(id) > 1})
+    central.true(not twice, "the list shows an integration twice", expected=[], got=twice)
 
 
-@check("error-shape", "base", writes=False)
+@check(
+    "error-shape",
+    "base",
+    title="An error does not have Central's four keys, or its code does not fit its status",
+    writes=False,
+)
 def error_shape(central: Central) -> None:
-    reply = central.get(central.unknown_id())
+    for what, reply in (
+        ("GET of an unknown id", central.get(central.unknown_id())),
+        ("GET of an unknown path", central.send("GET", "/v1/nothing")),
+    ):
+        if not reply.object or (reply.status < 400 and "message" not in reply.object):
+            continue  # it is no error, which other checks tell
+        _is_an_error(central, reply, f"the error of a {what}")
+
+
+def _is_an_error(central: Central, reply: Reply, what: str) -> None:
     body = reply.object
-    central.same(sorted(body), ["code", "details", "error", "message"], "the keys of an error")
-    central.same(body["error"], body["message"], "error repeats message")
-    central.same(body["details"], [], "image integrations attach no details")
+    central.same(sorted(body), ["code", "details", "error", "message"], f"the keys of {what}")
+    central.same(body["error"], body["message"], f"`error` repeats `message` in {what}")
+    central.true(isinstance(body["message"], str) and bool(body["message"]), f"{what} has no message", got=shown(reply))
+    central.same(body["details"], [], f"`details` of {what}: image integrations attach none")
+    code = body["code"]
+    status = STATUS_OF_CODE.get(code) if isinstance(code, int) and not isinstance(code, bool) else None
+    if status != reply.status:
+        expected = {
+            "status": reply.status,
+            "code": [key for key, each in STATUS_OF_CODE.items() if each == reply.status],
+        }
+        raise CheckFailed(
+            f"the code of {what} does not fit its status", expected=expected, got={"status": reply.status, "code": code}
+        )
 
 
-@check("create", "base", title="An integration of every type that can be created is created (200), with an id")
-def create(central: Central) -> None:
-    for type in central.creatable_types:
+@check(
+    "get-missing",
+    "base",
+    title="GET of an unknown id is not answered 404 with Central's text",
+    writes=False,
+    needs=("error-shape",),
+)
+def get_missing(central: Central) -> None:
+    for id in central.some((central.unknown_id(), "not-a-uuid"), 1):
         with central.case():
-            body = central.integration(type)
+            central.refused_by(central.get(id), "get-missing", f"GET of {id}", id=id)
+
+
+# -- creating -------------------------------------------------------------------------------------
+
+
+@check("create", "base", title="A create of some type is not answered 200 with an id")
+def create(central: Central) -> None:
+    for number, type in enumerate(central.creatable_types):
+        with central.case():
+            body = with_every_field(central, type, number)
             reply = central.create(body)
             if reply.status != 200 or not reply.object.get("id"):
                 raise CheckFailed(f"creating type {type}", expected={"status": 200}, got=shown(reply))
             central.shared.controls.add(type)
-            if central.keeps:  # `update-read-back` goes on with them
+            if central.keeps:  # other checks go on with them
                 central.keep(reply.object["id"], body)
+    keep_one(central)
 
 
-@check("read-after-create", "base", title="What was created is read back, field by field", needs=("create",))
+def keep_one(central: Central) -> None:
+    """Create what `unchanged-over-time` reads late in the run; the end of the run deletes it."""
+    keeper = Central(central.transport, "unchanged-over-time", central.shared)
+    body = with_every_field(keeper, "docker", 0)
+    id, _ = keeper.created_from(body)
+    central.shared.oldest = id, body, time.monotonic()
+
+
+def with_every_field(central: Central, type: str, number: int) -> Body:
+    """Return an integration with no field left out; flags are set in every second one."""
+    cluster = str(uuid.UUID(int=central.random.getrandbits(128), version=4))
+    source = {"clusterId": cluster, "namespace": "payments", "imagePullSecretName": "pull-secret"}
+    categories = list(central.contract.types[type].categories)
+    return central.integration(
+        type, autogenerated=number % 2 == 0, categories=categories, clusterId=cluster, source=source
+    )
+
+
+@check(
+    ITS_OWN,
+    "base",
+    title="The answer to a create has the id of the new integration, not one that was there or was given before",
+    source="central/imageintegration/datastore/datastore_impl.go",
+    needs=("create",),
+)
+def create_answers_its_own(central: Central) -> None:
+    """Nothing is written before it holds: an id is all that says what a run may change and delete.
+
+    A quick run looks at what it has created already.
+    """
+    refused = central.transport.ownership.refused
+    with central.case():
+        made: dict[str, str] = {}
+        for body, creation in _creations(central):
+            central.history = [*central.history[-1:], creation]
+            id = created_id_of(creation)
+            name = refused.get(id, made.get(id))
+            central.true(name is None, NOT_ITS_OWN, expected={"name": body["name"]}, got={"id": id, "name": name})
+            made[id] = body["name"]
+        found = _whole_list(central)
+        names = {id: found[id].get("name") for id in made if id in found}
+        if names != made:  # else there may be a fault of the list
+            shown = {id: central.get(id) for id in made}
+            names = {id: reply.object.get("name") for id, reply in shown.items() if reply.status == 200}
+        expected = {id: name for id, name in made.items() if id in names}  # what is not there is not stored
+        central.same(names, expected, "the names under the ids that creates were answered with")
+
+
+def _creations(central: Central) -> Iterator[tuple[Body, Exchange]]:
+    """Return what was sent and how, of some creates."""
+    if central.keeps and central.shared.standing:
+        yield from ((sent, creation) for _, sent, creation in central.shared.standing.values())
+        return
+    for _ in range(2):
+        body = central.integration()
+        created_id(central.create(body))
+        yield body, central.history[-1]
+
+
+def created_id_of(creation: Exchange) -> str:
+    """Return the id that a create was answered with."""
+    answer = read_json(creation.reply)
+    return str(answer.get("id")) if isinstance(answer, dict) else ""
+
+
+@check("read-after-create", "base", title="A create did not store what was sent", needs=("create", "list", ITS_OWN))
 def read_after_create(central: Central) -> None:
-    for type in central.some(central.creatable_types, 2):
-        with central.case():
-            id, sent = central.standing(type)
+    """One list shows all of them. What is not there as it was sent is read by its id: is it the create or the list?"""
+    with central.case():
+        sent: dict[str, Body] = {}
+        creations: dict[str, Exchange] = {}
+        for type in central.creatable_types:
+            id, body = central.standing(type)
+            sent[id], creations[id] = body, central.history[-1]
+        found, listing = _whole_list(central), central.history[-1]
+        doubtful = [id for id, body in sent.items() if not _shows(central, id, found.get(id), body)]
+        for id in dict.fromkeys([*doubtful, *central.some(sent, 2)]):
             reply = central.get(id)
-            central.taken(reply, f"reading a new integration of type {type}")
-            expected = read_answer(central.contract, sent, id)
-            central.same(_sent_part(reply.json, sent), _sent_part(expected, sent), f"reading type {type} back")
+            central.history = [creations[id], central.history[-1]]
+            what = f"reading a new integration of type {sent[id]['type']}"
+            central.taken(reply, what)
+            _see_sent(central, id, reply.json, sent[id], what)
+        for id in doubtful:
+            central.history = [creations[id], listing]
+            what = f"GET shows a new integration of type {sent[id]['type']} as it was sent, the list does not"
+            raise CheckFailed(what, expected=sent[id], got=found.get(id), check="list-item-equals-read")
+        own = central.transport.name_prefix
+        names = [str(item.get("name")) for item in found.values()]
+        central.history = [*list(creations.values())[-1:], listing]
+        double = sorted({name for name in names if name.startswith(own) and names.count(name) > 1})
+        central.true(not double, "a create stored more than one integration", expected=[], got=double)
+
+
+def _whole_list(central: Central) -> dict[str, Any]:
+    items = central.list().object.get("integrations")
+    if not isinstance(items, list):
+        raise PreconditionFailed("list", "the list has no `integrations`")
+    return {str(item.get("id")): item for item in items if isinstance(item, dict)}
+
+
+def _shows(central: Central, id: str, item: Any, sent: Body) -> bool:
+    """Return whether an answer shows what was sent; zero values and masks are other checks' matter."""
+    expected = read_answer(central.contract, sent, id)
+    return bool(_sent_part(hidden(central.contract, item), sent) == _sent_part(expected, sent))
+
+
+def _see_sent(central: Central, id: str, answer: Any, sent: Body, what: str) -> None:
+    expected = read_answer(central.contract, sent, id)
+    central.same(_sent_part(hidden(central.contract, answer), sent), _sent_part(expected, sent), what)
 
 
 def _sent_part(value: Any, sent: Any) -> Any:
-    """Return the part of an answer that was sent; zero values and the rest are other checks' matter."""
+    """Return the part of an answer that was sent."""
     if not isinstance(value, dict) or not isinstance(sent, dict):
         return value
     return {key: _sent_part(value.get(key), each) for key, each in sent.items() if each}
+
+
+# -- deleting -------------------------------------------------------------------------------------
+
+
+@check(
+    "delete-answer",
+    "base",
+    title="DELETE did not delete, or deleted more than one, or is not answered {}",
+    source="central/imageintegration/service/service_impl.go",
+    needs=("create", "read-after-create"),
+)
+def delete_answer(central: Central) -> None:
+    for type in central.some(central.creatable_types, 1, 6):
+        with central.case():
+            others = _bystanders(central)
+            id, _ = central.created(type)
+            deleted(central, id)
+            reply = central.get(id)
+            if reply.status == 200:
+                raise CheckFailed("DELETE did not delete: a read still answers", expected=404, got=shown(reply))
+            found = _whole_list(central)
+            central.true(id not in found, "what was deleted is still in the list", expected=None, got=found.get(id))
+            _see_others(central, found, others, "a DELETE of another")
+
+
+# -- filtering ------------------------------------------------------------------------------------
+
+
+@check(
+    "list-by-name",
+    "base",
+    title="The list by name does not hold exactly the one of that name",
+    needs=("create", "read-after-create"),
+)
+def list_by_name(central: Central) -> None:
+    with central.case():
+        id, sent = central.created()
+        longer, _ = central.created(name=sent["name"] + "-More")
+        name = sent["name"]
+        central.same(filtered(central, f"?name={name}"), [id], "the list by name")
+        central.same(filtered(central, f"?name={name}-More"), [longer], "the list by a longer name")
+        others = [f"{name}-more", f"{name[:-1]}%25", f"%20{name}%20"]
+        if not central.quick:
+            others += [
+                f"%20{name}",
+                name[:-1],
+                name[1:],
+                name.upper(),
+                f"{name}%20",
+                f"{name}*",
+                f"{name[:-1]}_",
+                "no-such-name",
+            ]
+        for other in others:
+            central.same(filtered(central, f"?name={other}"), [], f"the list by the name {other!r}")
+        central.true({id, longer} <= set(filtered(central, "?name=")), "an empty name does not filter")
+
+
+# -- updating -------------------------------------------------------------------------------------
+
+
+@check(
+    "update",
+    "base",
+    title="PUT or PATCH did not store what was sent, or changed another integration",
+    source="central/imageintegration/service/service_impl.go",
+    needs=("create", "read-after-create", "list-by-name", "delete-answer"),
+)
+def update(central: Central) -> None:
+    with central.case():
+        others = _bystanders(central)
+        id, old = central.created()
+        _whole_list(central)  # the list after the updates may not be this one
+        for way in ("PUT", "PATCH"):
+            config = {"endpoint": f"{way.lower()}.example.com", "username": f"user-of-{way}"}
+            new = central.integration(docker=config) | ({"name": old["name"]} if way == "PATCH" else {})
+            updated(central, way, id, new)
+            reply = central.get(id)
+            central.taken(reply, f"reading after {way}")
+            if not _shows(central, id, reply.json, new):
+                _not_updated(central, way, (id, old, new), reply)
+            old = new
+        found = _whole_list(central)
+        if not _shows(central, id, found.get(id), old):
+            expected = read_answer(central.contract, old, id)
+            raise CheckFailed("after an update the list does not show it", expected=expected, got=found.get(id))
+        _see_others(central, found, others, "an update of another")
+        own = f"{central.transport.name_prefix}{central.check}-"
+        mine = {each: str(item.get("name")) for each, item in found.items() if each not in others}
+        copies = [name for name in mine.values() if name.startswith(own)]
+        central.same(copies, [old["name"]], "the names of what was updated, once")
+        reply = central.put(id, central.integration(categories=[]))
+        if reply.status >= 400:
+            kept = central.get(id)
+            what = "an update that was refused is stored"
+            central.true(_shows(central, id, kept.json, old), what, expected=old, got=shown(kept))
+
+
+def _not_updated(central: Central, way: str, states: tuple[str, Body, Body], reply: Reply) -> None:
+    """Raise what is wrong with a read after an update: the update, or the read."""
+    id, old, new = states
+    read, history = reply.json, list(central.history)
+    if _shows(central, id, _whole_list(central).get(id), new):
+        what = f"GET after {way} shows an old state; the list shows the new one"
+    elif _shows(central, id, read, old):
+        what, central.history = f"{way} did not store the change: nothing of it is read", history
+    else:
+        what, central.history = f"{way} did not store what was sent", history
+    expected = read_answer(central.contract, new, id)
+    raise CheckFailed(what, expected=expected, got=hidden(central.contract, read))
+
+
+def _bystanders(central: Central) -> dict[str, Body]:
+    """Return integrations that nothing may touch: those that stand already, or two new ones."""
+    standing = {id: sent for id, sent, _ in central.shared.standing.values()}
+    if central.shared.oldest is not None:
+        id, sent, _ = central.shared.oldest
+        standing[id] = sent
+    if central.keeps:
+        return standing
+    new = (with_every_field(central, type, number) for number, type in enumerate(("docker", "quay")))
+    return standing | dict(map(central.created_from, new))
+
+
+def _see_others(central: Central, found: Mapping[str, Any], others: Mapping[str, Body], what: str) -> None:
+    for id, sent in others.items():
+        if not _shows(central, id, found.get(id), sent):
+            expected = read_answer(central.contract, sent, id)
+            raise CheckFailed(f"{what} changed or removed an integration", expected=expected, got=found.get(id))
+
+
+# Fields beyond those that a usual config sets.
+MORE: Mapping[str, Body] = {
+    "quay": {"registryRobotCredentials": {"username": "org+robot", "password": FRESH}},
+    "ecr": {
+        "useAssumeRole": True,
+        "endpoint": "",
+        "authorizationData": {"username": "AWS", "password": FRESH, "expiresAt": "2030-01-02T03:04:05Z"},
+    },
+    "azure": {"wifEnabled": True},
+    "artifactregistry": {"wifEnabled": True},
+}
+
+
+def _full_and_least(central: Central, like: str) -> tuple[Body, Body]:
+    """Return an integration with every field set, and one with the fewest and all of them changed."""
+    known = central.contract.types[like]
+    full = central.integration(
+        like,
+        **{known.member: fresh(central, MORE.get(like, {}))},
+        categories=list(known.categories),
+        autogenerated=True,
+        clusterId="8e6a4f0c-0000-4000-8000-000000000001",
+        source=SOURCE,
+    )
+    least: Body = {
+        "name": central.name(),
+        "type": "nexus" if like == "docker" else like,
+        "categories": list(known.categories[-1:]),
+        known.member: {name: full[known.member][name] for name in NEEDED[like]},
+        "skipTestIntegration": True,
+    }
+    return full, least
+
+
+@check(
+    "update-replaces",
+    "base",
+    title="PUT or PATCH keeps something of the integration that it replaces",
+    needs=("create", "read-after-create", "update"),
+)
+def update_replaces(central: Central) -> None:
+    """Fields that are not sent, the type, the categories: nothing of the old stays."""
+    with central.case():
+        (full, least), (other, nexus) = (_full_and_least(central, like) for like in ("quay", "docker"))
+        id, _ = central.created_from(full)
+        for way, sent in (("PUT", least), ("PATCH", other), ("PUT", nexus), ("PUT", full), ("PATCH", least))[
+            : 3 if central.quick else 5
+        ]:
+            _replaced(central, way, id, sent)
+    likes = [like for like in NEEDED if like in central.creatable_types and like not in ("docker", "quay")]
+    for like in central.some(likes, 0, 4):
+        with central.case():
+            full, least = _full_and_least(central, like)
+            id, _ = central.created_from(full)
+            for way in ("PATCH", "PUT"):
+                _replaced(central, way, id, least)
+                _replaced(central, way, id, full)
+
+
+def _replaced(central: Central, way: str, id: str, sent: Body) -> None:
+    updated(central, way, id, sent)
+    what = f"{way} of {sent['type']} over an integration with other fields"
+    expected = read_answer(central.contract, sent, id)
+    answer = hidden(central.contract, central.get(id).json)
+    central.same(_without_zeros(answer), _without_zeros(expected), what)
+
+
+def _without_zeros(value: Any) -> Any:
+    """Return what is set of an answer: whether zero values are shown is another check's matter."""
+    if not isinstance(value, dict):
+        return value
+    return {name: _without_zeros(each) for name, each in value.items() if each}
+
+
+# -- testing --------------------------------------------------------------------------------------
+
+
+@check("test", "base", title="A test takes what is no integration, or refuses Scanner V4, which contacts nothing")
+def test(central: Central) -> None:
+    ways: list[tuple[str, Callable[[Body], Reply]]] = [
+        ("/test", central.test),
+        ("/test/updated", partial(central.test_updated, update_password=True)),
+    ]
+    for where, send in ways:
+        with central.case():
+            reply = send({"skipTestIntegration": True})
+            if reply.status < 400:
+                raise CheckFailed(f"{where} of nothing at all passes", expected={"status": 400}, got=shown(reply))
+    with central.case():
+        reply = central.test(central.integration("scannerv4"))
+        central.taken(reply, "/test of type scannerv4, which contacts nothing")
+        central.same(reply.json, {}, "the answer to a test")

@@ -2,7 +2,7 @@
 
 A check repeats its round so often that a race which shows with a chance of one in five a round is
 missed by the default profile with less than 1 % (0.8 ** 21 = 0.9 %), and one that shows every other
-round with 0.00005 %. The quick profile creates at once only, one round: it misses these with 80 % and 50 %.
+round with 0.00005 %. The quick profile has one round: it misses these with 80 % and 50 %.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Self
 
-from contract_tests.checks.lifecycle import deleted
 from contract_tests.checks.registry import LONGER, check
 from contract_tests.engine.central import Central, shown
 from contract_tests.engine.failures import CheckFailed, Skip
 from contract_tests.engine.integrations import Body, hidden, read_answer
 from contract_tests.engine.transport import Reply
 from contract_tests.oracle.model import any_text, expected, listed, see_listed, see_same
+from contract_tests.oracle.steps import HEALTH_IS_WRITTEN, deleted
 
 CLIENTS = 4
 MOST_WATCHED = 8
@@ -29,7 +29,6 @@ MOST_WATCHED = 8
 ROUNDS = {"quick": 1, "default": 21, "deep": 60}
 _FEWEST_A_SECOND = 100
 """With a lower `--rate` requests do not meet."""
-_HEALTH_IS_WRITTEN = 0.5
 
 Send = Callable[[], Reply]
 
@@ -59,6 +58,7 @@ class Clients:
 
         `watch` is sent again and again meanwhile, its answers are `watched`.
         """
+        self.central.transport.prove_all()  # or the first writes would wait for it
         barrier = threading.Barrier(len(sends) + (watch is not None))
         done = threading.Event()
 
@@ -104,9 +104,9 @@ def all_taken(central: Central, replies: Sequence[Reply], what: str) -> None:
 @check(
     "same-name-at-once",
     "concurrency",
-    needs=("name-unique",),
+    needs=("name-unique", "creates-at-once"),
     alone=True,
-    title="Of creates of one name at the same moment one wins",
+    title="Of creates of one name at the same moment none or several succeed",
 )
 def same_name_at_once(central: Central) -> None:
     types = central.creatable_types
@@ -137,8 +137,18 @@ def _one_wins(central: Central, replies: Sequence[Reply], name: str) -> None:
     central.same(statuses.count(200), 1, f"requests for one name that were taken, of {statuses}")
     text = any_text(central.rules["name-unique"].message)
     for reply in replies:
-        if reply.status != 200:
+        if reply.status == 200:
+            continue
+        if (reply.status, reply.object.get("code")) in _LOST and _UNIQUE in reply.message:
+            central.note(_OF_THE_DATABASE)
+        else:
             central.refused(reply, "a request for a name that lost", text=[*text, name])
+
+
+_LOST = ((400, 3), (409, 6))
+"""Status and code of a create, and of a rename, that a database has refused."""
+_UNIQUE = "duplicate key value violates unique constraint"
+_OF_THE_DATABASE = "Who loses a race of names is answered in the database's words, as by deployed Central."
 
 
 @check(
@@ -146,7 +156,7 @@ def _one_wins(central: Central, replies: Sequence[Reply], name: str) -> None:
     "concurrency",
     needs=("create",),
     alone=True,
-    title="Creates at the same moment are all kept, under different ids",
+    title="Of creates at the same moment one is lost, or two get one id",
 )
 def creates_at_once(central: Central) -> None:
     types = central.creatable_types
@@ -168,14 +178,13 @@ def creates_at_once(central: Central) -> None:
     "concurrency",
     needs=("update-read-back",),
     alone=True,
-    profiles=LONGER,
-    title="Updates at the same moment are whole, and none is lost",
+    title="Updates at the same moment are mixed, lost or refused",
 )
 def updates_at_once(central: Central) -> None:
-    """Three updates of one integration, one of another, and reads."""
+    """Three updates of one integration, one of another, and reads; a quick run leaves the other and the reads out."""
     with Clients(central) as clients, central.case():
         id, sent = central.created()
-        others = dict([central.created("clairify")])
+        others = {} if central.quick else dict([central.created("clairify")])
         states = [read_answer(central.contract, sent, id)]
         for each in clients.rounds():
             with each as number:
@@ -187,7 +196,7 @@ def updates_at_once(central: Central) -> None:
                     partial(central.put, id, versions[2]),
                     *(partial(central.put, other, body) for other, body in others.items()),
                 ]
-                replies = clients.at_once(sends, watch=partial(central.get, id))
+                replies = clients.at_once(sends, watch=None if central.quick else partial(central.get, id))
                 all_taken(central, replies, "an update beside others")
                 new = [read_answer(central.contract, body, id) for body in versions]
                 for reply in clients.watched:
@@ -220,10 +229,10 @@ def _among(central: Central, reply: Reply, states: Sequence[Body], what: str) ->
     "concurrency",
     needs=("delete-answer",),
     alone=True,
-    profiles=LONGER,
-    title="Of deletes at the same moment one succeeds; reads see the whole or nothing",
+    title="Of deletes at the same moment none succeeds, one fails, or a read sees a part",
 )
 def deletes_at_once(central: Central) -> None:
+    """Each is answered 200 or 404, at least one of them 200: Central looks and deletes without a lock between."""
     pause = 0.0
     with Clients(central) as clients:
         for each in clients.rounds():
@@ -231,15 +240,20 @@ def deletes_at_once(central: Central) -> None:
                 id, sent = central.created()
                 time.sleep(pause)
                 whole = read_answer(central.contract, sent, id)
-                one, two = clients.at_once([partial(central.delete, id)] * 2, watch=partial(central.get, id))
+                watch = None if central.quick else partial(central.get, id)
+                replies = clients.at_once([partial(central.delete, id)] * 2, watch=watch)
                 for reply in clients.watched:
                     if reply.status != 404 and hidden(central.contract, reply.json) != whole:
                         raise CheckFailed("a read during a delete", expected=[404, whole], got=shown(reply))
-                statuses = sorted((one.status, two.status))
+                statuses = sorted(reply.status for reply in replies)
                 if statuses == [404, 404] and not pause and central.get(id).status == 404:
-                    pause = _HEALTH_IS_WRITTEN  # too early for Central, see `deleted`
+                    pause = HEALTH_IS_WRITTEN  # too early for Central, see `deleted`
                     continue
-                central.same(statuses, [200, 404], "deletes of one integration")
+                allowed = ([200, 404], [200, 200])
+                central.true(statuses in allowed, "deletes of one integration", expected=list(allowed), got=statuses)
+                central.same(central.get(id).status, 404, "the status of what two deletes have deleted")
+                if statuses == [200, 200]:
+                    central.note("Of two DELETEs at once both may answer 200, as by deployed Central.")
 
 
 @check(
@@ -248,7 +262,7 @@ def deletes_at_once(central: Central) -> None:
     needs=("list-holds-what-was-created",),
     alone=True,
     profiles=LONGER,
-    title="Lists during writes are whole and hold what nobody touches",
+    title="A list during writes is not whole, or lacks what nobody touches",
 )
 def lists_during_writes(central: Central) -> None:
     """Each round one integration comes and the one before the last goes, and lists are read meanwhile."""
@@ -298,12 +312,11 @@ def _own_items(central: Central, reply: Reply) -> dict[str, Body]:
     "concurrency",
     needs=("read-after-create",),
     alone=True,
-    profiles=LONGER,
-    title="Reads at the same moment each get their own answer",
+    title="Of reads at the same moment one gets the answer of another",
 )
 def reads_at_once(central: Central) -> None:
     with Clients(central) as clients, central.case():
-        made = [central.created(type) for type in ("docker", "quay", "clair")]
+        made = [central.created(type) for type in ("docker", "quay", "clair")[: 1 if central.quick else 3]]
         unknown = central.unknown_id()
         for each in clients.rounds():
             with each:

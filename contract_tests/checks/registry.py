@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
+from contract_tests.engine.ownership import ITS_OWN
 from mock_server.contract import tables as contracts
 
 if TYPE_CHECKING:
@@ -32,8 +33,26 @@ GROUPS = (
 LONGER = ("default", "deep")
 """Profiles that have the requests for more than every rule once and a short lifecycle."""
 
-FOUNDATION = ("create", "answer-complete", "read-after-create")
+STRUCTURE = ("list", "error-shape", "get-missing")
+"""Checks that every other one stands on."""
+
+FOUNDATION = (
+    *STRUCTURE,
+    "create",
+    ITS_OWN,
+    "read-after-create",
+    "list-by-name",
+    "update",
+    "update-replaces",
+    "test",
+    "delete-answer",
+    "zero-values-emitted",
+    "answer-complete",
+)
 """Checks that every other one that writes stands on."""
+
+_ORDER = ("base", "routing", "wire", "values", "validation", "types", "reconcile")
+"""Modules whose checks come first within a group: a request is routed, read, validated, and only then stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +71,9 @@ class Check:
     worth: int = 0
 
     @property
-    def rule(self) -> contracts.Rule | None:
-        """The rule of the contract with this id, if the check is one of a rule."""
-        return contracts.load().rules.get(self.id)
+    def is_of_rule(self) -> bool:
+        """Whether the check is one of a rule, in whatever releases."""
+        return self.id in contracts.load().history
 
 
 _CHECKS: dict[str, Check] = {}
@@ -83,7 +102,7 @@ def check(
     """
 
     def register(function: Callable[[Central], None]) -> Callable[[Central], None]:
-        rule = contracts.load().rules.get(id)
+        rule = contracts.load().history.get(id)
         what = title or (rule.title if rule else "")
         if id in _CHECKS or not what or group not in GROUPS:
             raise ValueError(f"check {id!r} is registered twice, has no title or no known group")
@@ -101,18 +120,37 @@ def all_checks() -> dict[str, Check]:
     from contract_tests import checks
 
     for module in pkgutil.iter_modules(checks.__path__):
+        if module.name.startswith("_"):
+            continue  # it imports hypothesis, and registers nothing
         importlib.import_module(f"{checks.__name__}.{module.name}")
-    order = sorted(_CHECKS.values(), key=_place)
-    return {each.id: _with_base_needs(each) for each in order}
+    known = {each.id: _with_base_needs(each) for each in sorted(_CHECKS.values(), key=_place)}
+    ordered: dict[str, Check] = {}
+    for each in known.values():
+        _add_after_its_needs(each, known, ordered)
+    return ordered
 
 
-def _place(each: Check) -> tuple[int, int, str]:
+def _add_after_its_needs(each: Check, known: Mapping[str, Check], ordered: dict[str, Check]) -> None:
+    for need in each.needs:
+        if need not in ordered:
+            _add_after_its_needs(known[need], known, ordered)
+    ordered.setdefault(each.id, each)
+
+
+def _place(each: Check) -> tuple[int, int, int, str]:
     """Order by group and worth; the module makes the order the same whichever was imported first."""
-    return GROUPS.index(each.group), -each.worth, each.run.__module__
+    module = each.run.__module__
+    name = module.rpartition(".")[2]
+    step = _ORDER.index(name) if name in _ORDER else len(_ORDER)
+    return GROUPS.index(each.group), -each.worth, step, module
 
 
 def _with_base_needs(each: Check) -> Check:
     """Let a check wait for what all of them stand on, so that one fault is told once."""
-    if each.group in ("base", "schema") or not each.writes:
-        return each
-    return replace(each, needs=tuple(dict.fromkeys((*each.needs, *FOUNDATION))))
+    if each.group == "base":
+        writes = each.writes and each.id not in ("create", ITS_OWN)
+        return replace(each, needs=tuple(dict.fromkeys((*each.needs, ITS_OWN)))) if writes else each
+    needs: tuple[str, ...] = FOUNDATION if each.writes else STRUCTURE
+    if each.group == "schema":
+        needs = tuple(need for need in needs if need not in ("zero-values-emitted", "answer-complete"))
+    return replace(each, needs=tuple(dict.fromkeys((*each.needs, *needs))))

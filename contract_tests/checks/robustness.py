@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from contract_tests.checks.registry import check
+from contract_tests.checks.registry import LONGER, check
 from contract_tests.engine.central import Central, created_id, shown
 from contract_tests.engine.failures import CheckFailed
 from contract_tests.engine.integrations import Body, read_answer
@@ -77,7 +77,7 @@ def client_error(reply: Reply, what: str) -> None:
     if 400 <= reply.status < 500 and reply.message:
         return
     got = {"status": reply.status, "body": reply.text[:300]}
-    if not reply.object:
+    if reply.json is None:
         check, what = "answer-media-type", f"an answer {reply.status} is not JSON"
     elif reply.status >= 500:
         check, what = "no-server-error", f"{what} answers {reply.status}"
@@ -102,8 +102,8 @@ def lives(central: Central) -> None:
 @check(
     "garbage-refused",
     "robustness",
-    title="A body that is no integration is refused as the client's error, by every operation that reads one",
-    needs=("create",),
+    title="A body that is no integration is not refused as the client's error",
+    needs=("create", "body-syntax", "unexpected-token", "field-value"),
 )
 def garbage_refused(central: Central) -> None:
     id = central.unknown_id()
@@ -120,11 +120,11 @@ def garbage_refused(central: Central) -> None:
     "odd-paths",
     "robustness",
     writes=False,
-    title="Odd paths are answered 404 or 400 in Central's shape",
-    needs=("list",),
+    title="An odd path is not answered 404 or 400 in Central's shape",
+    needs=("list", "unknown-route"),
 )
 def odd_paths(central: Central) -> None:
-    some = list(central.some(PATHS, 3))
+    some = list(central.some(PATHS, 2))
     if is_loopback(central.transport.base):
         some.append("/v1/imageintegrations/%00")  # proxies have their own answer to this one
     for path in some:
@@ -136,7 +136,7 @@ def odd_paths(central: Central) -> None:
 @check(
     "odd-ids-written",
     "robustness",
-    title="PUT, PATCH and DELETE of an odd id are answered 404 in Central's shape",
+    title="PUT, PATCH or DELETE of an odd id is not answered 404 in Central's shape",
     needs=("create",),
 )
 def odd_ids_written(central: Central) -> None:
@@ -156,7 +156,7 @@ def odd_ids_written(central: Central) -> None:
     "odd-queries",
     "robustness",
     writes=False,
-    title="Odd queries that can be decoded do not change the list",
+    title="An odd query that can be decoded changes the list",
     needs=("list",),
 )
 def odd_queries(central: Central) -> None:
@@ -168,7 +168,13 @@ def odd_queries(central: Central) -> None:
             central.true(isinstance(items, list), f"the list with the query {query[:40]} is no list", got=shown(reply))
 
 
-@check("odd-headers", "robustness", writes=False, title="Odd headers do not change an answer", needs=("list",))
+@check(
+    "odd-headers",
+    "robustness",
+    writes=False,
+    title="An odd header changes an answer",
+    needs=("list", "list-by-name"),
+)
 def odd_headers(central: Central) -> None:
     for headers in [*HEADERS[:2], *central.some(HEADERS[2:], 2)]:
         with central.case():
@@ -181,8 +187,9 @@ def odd_headers(central: Central) -> None:
 @check(
     "much-of-everything",
     "robustness",
+    profiles=LONGER,
     needs=("create",),
-    title="Many unknown fields, many categories and long texts are taken or refused, never a failure",
+    title="Many unknown fields, many categories or a long text make the server fail",
 )
 def much_of_everything(central: Central) -> None:
     forms: list[tuple[str, Body]] = [
@@ -205,8 +212,9 @@ def much_of_everything(central: Central) -> None:
 @check(
     "empty-texts",
     "robustness",
+    profiles=LONGER,
     needs=("create",),
-    title="Empty texts in the place of all texts are taken, or refused with a reason",
+    title="Empty texts in the place of all texts make the server fail",
 )
 def empty_texts(central: Central) -> None:
     with central.case():
@@ -225,12 +233,10 @@ def empty_texts(central: Central) -> None:
     "control-characters",
     "robustness",
     needs=("create",),
-    title="NUL in a text is kept or refused, never a failure without a reason",
+    title="NUL in a text makes the server fail, or is lost",
 )
 def control_characters(central: Central) -> None:
-    fields = ["clusterId", "type", "username"]
-    if central.rules["database-error"].in_force(central.version):
-        fields.append("name")  # the database refuses it, and older releases show its words
+    fields = ["clusterId", "type", "username", "name"]
     for field in central.some(fields, 1):
         with central.case():
             text = "a\x00b"

@@ -8,8 +8,8 @@ from urllib.parse import quote
 from contract_tests.checks.registry import check
 from contract_tests.engine.central import Central, created_id
 from contract_tests.engine.transport import COLLECTION, Reply, is_loopback
-
-FORM = "application/x-www-form-urlencoded"
+from contract_tests.oracle.steps import deleted
+from contract_tests.oracle.variants import FORM
 
 _NO_ROUTE = (
     f"{COLLECTION}/a/b",
@@ -42,7 +42,7 @@ def unknown_route(central: Central) -> None:
 @check(
     "test-path-is-an-id",
     "rules",
-    title="GET of /test reads the id `test`",
+    title="GET of /test does not read the id `test`",
     source="grpc-gateway runtime/mux.go",
     needs=("list",),
     writes=False,
@@ -87,15 +87,15 @@ def method_override(central: Central) -> None:
         central.taken(reply, "a form POST that is a GET by its header")
         found = [item.get("id") for item in reply.object.get("integrations", [])]
         central.same(found, [id], "the fields of the form are the query of the GET")
-    reply = central.send("POST", path, body=b"", headers={**delete, "Content-Type": FORM})
-    central.taken(reply, "a form POST that is a DELETE by its header")
-    central.same(central.get(id).status, 404, "the integration is deleted")
+    form = {**delete, "Content-Type": FORM}
+    deleted(central, id, lambda id: central.send("POST", f"{COLLECTION}/{id}", body=b"", headers=form))
+    central.same(central.get(id).status, 404, "what a form POST has deleted that is a DELETE by its header")
 
 
 # -- what an answer carries ---------------------------------------------------------------------------
 
 
-@check("pretty-answer", "rules", needs=("list",), writes=False)
+@check("pretty-answer", "rules", needs=("list", "list-by-name"), writes=False)
 def pretty_answer(central: Central) -> None:
     _is_indented(central, _list_of_nothing(central), {"integrations": []}, '\n  "integrations":')
     if central.transport.may_write and not central.quick:
@@ -146,7 +146,7 @@ def _has_its_length(central: Central, reply: Reply, what: str) -> None:
         central.same(length, str(len(reply.content)), f"Content-Length of {what}")
 
 
-@check("answer-headers", "rules", needs=("list",), writes=False)
+@check("answer-headers", "rules", needs=("list", "list-by-name"), writes=False)
 def answer_headers(central: Central) -> None:
     reply = central.send(
         "GET", _list_of_nothing(central), headers={"Accept": "text/html", "Origin": "https://pages.example.com"}
@@ -170,13 +170,13 @@ def answer_headers(central: Central) -> None:
         _as_every_answer(central, central.patch(id, body, update_password=True), "the answer to a PATCH")
         _as_every_answer(central, central.test({}), "the answer to a test")
         _as_every_answer(central, central.send("PUT", COLLECTION, value=body), "an error 501")
-    _as_every_answer(central, central.delete(id), "the answer to a DELETE")
+    _as_every_answer(central, central.delete(id), "the answer to a DELETE")  # 404 where it came too early
 
 
 @check(
     "gzip",
     "rules",
-    title="An answer that was asked for in gzip decodes to the plain one; without asking none is compressed",
+    title="An answer in gzip is not the plain one, or one is compressed that was not asked for so",
     source="pkg/grpc/server.go",
     needs=("list",),
     writes=False,
@@ -196,7 +196,7 @@ def gzip(central: Central) -> None:
 @check(
     "path-escapes",
     "rules",
-    title="Escapes in the id of a path are decoded, and a colon is part of the id",
+    title="Escapes in the id of a path are not decoded, or a colon ends the id",
     source="grpc-gateway runtime/mux.go",
     needs=("list",),
     writes=False,
@@ -210,13 +210,51 @@ def path_escapes(central: Central) -> None:
             central.refused_by(central.get(path), "get-missing", f"GET of the id {path}", id=id)
 
 
+_ODD = "<a>&'\"\u00e9"
+_ODD_QUOTED = "<a>&'\\\"\u00e9"
+"""The same as Go quotes it."""
+_CONTROL, _CONTROL_QUOTED = "\x01", "\\x01"
+
+
+@check(
+    "texts-in-refusals",
+    "rules",
+    title="A refusal that repeats a text changes its signs, or does not quote what Central quotes",
+    source="central/imageintegration/service/service_impl.go",
+    needs=("create", "update-missing", "registry-type-known", "name-unique"),
+)
+def texts_in_refusals(central: Central) -> None:
+    odd, quoted = _ODD, _ODD_QUOTED
+    if is_loopback(central.transport.base):  # proxies have their own answer to a control character in a path
+        odd, quoted = odd + _CONTROL, quoted + _CONTROL_QUOTED
+    unknown = central.unknown_id()
+    id = unknown + odd
+    central.transport.invented.add(id)
+    path = quote(id, safe="")
+    with central.case():
+        central.refused_by(central.get(path), "get-missing", "GET of an id with signs and a control character", id=id)
+    with central.case():
+        shown = f'"{unknown}{quoted}"'
+        central.refused_by(central.put(path, central.integration()), "update-missing", "PUT of such an id", id=shown)
+    with central.case():
+        text = central.text("registry-type-known", type=odd)
+        central.refused(central.test(central.integration(type=odd)), "a test of a type with signs", text=text)
+    if central.quick:
+        return
+    with central.case():
+        _, sent = central.created(name=central.name(odd))
+        text = central.text("name-unique", name=f'"{sent["name"].removesuffix(odd)}{quoted}"')
+        reply = central.create(central.integration(name=sent["name"]))
+        central.refused(reply, "a create under a name with signs that is taken", text=text)
+
+
 @check(
     "unknown-query-ignored",
     "rules",
     writes=False,
-    title="A query key that Central does not know is ignored, in the wrong case too",
+    title="A query key that Central does not know changes the list",
     source="grpc-gateway runtime/query.go",
-    needs=("list",),
+    needs=("list", "list-by-name"),
 )
 def unknown_query_ignored(central: Central) -> None:
     reply = central.list(f"?bogus=1&bogus=2&limit=1&Name=other&name={central.name()}")

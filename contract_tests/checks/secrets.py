@@ -10,14 +10,15 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from contract_tests.checks.reconcile import AUTHORIZED, PLAIN, ROBOTIC, VARIANTS, Variant, keeping
-from contract_tests.checks.registry import check
-from contract_tests.checks.validation import made
+from contract_tests.checks.reconcile import keeping
+from contract_tests.checks.registry import LONGER, check
+from contract_tests.checks.validation import made, untestable
 from contract_tests.engine.central import Central, shown
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
 from contract_tests.engine.integrations import Body, read_answer
 from contract_tests.engine.transport import COLLECTION, Reply
 from contract_tests.oracle.observers import UNMASKED, credentials_of
+from contract_tests.oracle.variants import AUTHORIZED, PLAIN, ROBOTIC, VARIANTS, Variant
 from mock_server.contract.tables import MASK, Message
 
 # Credentials that are empty or were never sent, as far as Central takes such integrations.
@@ -45,6 +46,10 @@ def masked_in(central: Central, integration: Body | None, sent: Body) -> None:
         raise PreconditionFailed("list-holds-what-was-created", "an integration that was created is not in the list")
     expected = dict(credentials_of(central.contract.integration, read_answer(central.contract, sent, "")))
     found = dict(credentials_of(central.contract.integration, integration))
+    if found.keys() != expected.keys():
+        raise PreconditionFailed(
+            "answer-complete", f"credentials are shown at {sorted(found)}, not at {sorted(expected)}"
+        )
     if found != expected:
         raise CheckFailed(UNMASKED, expected=expected, got=found, check="credentials-masked")
 
@@ -62,7 +67,7 @@ def by_name(central: Central, body: Body) -> Body | None:
     "masks-everywhere",
     "secrets",
     needs=("create",),
-    title="The mask stands for each credential in every read: set, empty, changed or never set",
+    title="A read shows something else than the mask for a credential that is set, empty, changed or never set",
 )
 def masks_everywhere(central: Central) -> None:
     variants = every_type(central)
@@ -101,7 +106,7 @@ def _masked_after_writes(central: Central, like: str, changes: Mapping[str, Any]
     masked_in(central, central.listed().get(id), sent)
 
 
-@check("masks-empty", "secrets", needs=("create",), title="Credentials that are empty read as the mask, too")
+@check("masks-empty", "secrets", needs=("create",), title="A credential that is empty does not read as the mask")
 def masks_empty(central: Central) -> None:
     for like, changes in central.some(WITHOUT, 1):
         with central.case():
@@ -121,8 +126,9 @@ def masks_empty(central: Central) -> None:
 @check(
     "mask-tells-nothing",
     "secrets",
+    profiles=LONGER,
     needs=("create",),
-    title="The mask is the same whatever the credential: short, long, of asterisks, of other letters",
+    title="The mask tells something of the credential, such as its length",
 )
 def mask_tells_nothing(central: Central) -> None:
     secrets = ("x", "6chars", "*", MASK, MASK * 2, " ", "\u00e9\u65e5\U0001f680", central.secret() * 100)
@@ -138,7 +144,7 @@ def mask_tells_nothing(central: Central) -> None:
     "others-not-masked",
     "secrets",
     needs=("read-after-create",),
-    title="What is no credential is shown as it is, also beside a credential",
+    title="The mask hides what is no credential",
 )
 def others_not_masked(central: Central) -> None:
     for like, changes in central.some([VARIANTS[1], VARIANTS[2], ROBOTIC, AUTHORIZED], 1):
@@ -160,8 +166,8 @@ def others_not_masked(central: Central) -> None:
 @check(
     "masking-stores-nothing",
     "secrets",
-    needs=("create",),
-    title="Reading masks the answer, not what is stored: a stored credential still builds its client",
+    needs=("create", "credentials-replaced"),
+    title="Reading replaces the stored credential with the mask",
 )
 def masking_stores_nothing(central: Central) -> None:
     # The mask is no service account, so that one is the first to tell; the others tell an empty credential.
@@ -225,9 +231,7 @@ REFUSED: dict[str, Refused] = {
     "an endpoint that is no URL": lambda central, id, _, new: central.put(id, _with_config(new, endpoint="a b")),
     "an unknown type": lambda central, _, __, new: central.create(new | {"type": "harbor"}),
     "an unknown type, tested": lambda central, _, __, new: central.test(new | {"type": "harbor"}),
-    "a category that the type has not": lambda central, _, __, new: central.create(
-        new | {"categories": ["NODE_SCANNER"]}
-    ),
+    "a category that the type has not": lambda central, _, __, new: central.create(untestable(central, new)),
     "the member of another type": lambda central, _, __, new: central.create(
         new | {"type": "clair", "categories": ["SCANNER"]}
     ),
@@ -257,13 +261,13 @@ REFUSED: dict[str, Refused] = {
 }
 
 
-@check("refusals-silent", "secrets", needs=("create",), title="Refusals of every kind show no credential that was sent")
+@check("refusals-silent", "secrets", needs=("create",), title="A refusal shows a credential that was sent")
 def refusals_silent(central: Central) -> None:
     variants = every_type(central)[: len(PLAIN) + 2]
     for like, changes in central.some(variants, 1, 2):
         with central.case():
             id, sent = central.created_from(made(central, like, changes))
-            for send in central.some(REFUSED.values(), 8):
+            for send in central.some(REFUSED.values(), 4):
                 send(central, id, sent, made(central, like, changes))
 
 
@@ -287,7 +291,7 @@ def _wrong(place: Iterable[str], value: Any) -> Body:
 @check(
     "credential-in-error",
     "secrets",
-    title="A credential of the wrong JSON type is not shown in the refusal",
+    title="The refusal of a credential of the wrong JSON type shows it",
     source="protobuf-go encoding/protojson/decode.go",
 )
 def credential_in_error(central: Central) -> None:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from contract_tests.cli.arguments import FILE, certificates, options_of, seconds
 from contract_tests.engine.failures import HarnessError
-from mock_server.contract.tables import VERSIONS
+from contract_tests.engine.text import printable
+from contract_tests.runner.arguments import FILE, certificates, options_of, seconds
+from mock_server.cli.release import RELEASE, newest
 
 if TYPE_CHECKING:
     from contract_tests.fixtures.generate import Wish
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _FORMATS = ("jsonl", "json", "typescript", "msw", "postman", "curl")
 _THIS_RUN = "-"
+_MOST = 5000
+"""Integrations that a list may have."""
 _LONG = 2000
 """Fixtures from which on the work is shown."""
 
@@ -58,7 +61,7 @@ Examples:
 @click.option("--format", "formats", type=click.Choice(_FORMATS), multiple=True,
               help="Form to write; can be repeated  [default: jsonl]")  # fmt: skip
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File or folder  [default: standard output]")
-@click.option("--central-version", "version", type=click.Choice(VERSIONS), default=VERSIONS[-1],
+@click.option("--central-version", "version", type=RELEASE, default=newest, show_default="the newest",
               help="Release of Central to ask.")  # fmt: skip
 @click.option("--as-deployed", is_flag=True, help="Answers of the deployed Central where the document differs.")
 @click.option("--coverage", is_flag=False, flag_value=_THIS_RUN, metavar="[DIR]",
@@ -81,9 +84,13 @@ def fixtures(**chosen: Any) -> None:
 
 
 class _Unable(click.ClickException):
-    """The fixtures cannot be made."""
+    """The fixtures cannot be made; the text may quote a server."""
 
     exit_code = 2
+
+    def format_message(self) -> str:
+        """Return the text as it may be shown."""
+        return printable(self.message)
 
 
 def _run(
@@ -158,8 +165,8 @@ def _wish(**chosen: Any) -> Wish:
 
     contract = contracts.load()
     for option, names, known in (
-        ("--type", chosen["types"], contract.types),
-        ("--rule", chosen["rules"], contract.rules),
+        ("--type", chosen["types"], contract.at(chosen["version"]).types),
+        ("--rule", chosen["rules"], contract.history),
     ):
         for name in names:
             if name not in known:
@@ -167,11 +174,10 @@ def _wish(**chosen: Any) -> Wish:
                 hint = f"; did you mean {' or '.join(close)}?" if close else f"; known: {', '.join(known)}"
                 raise click.UsageError(f"{option}: there is no {option[2:]} {name!r}{hint}")
     for name in chosen["rules"]:
-        rule = contract.rules[name]
-        if not rule.in_force(chosen["version"]):
+        if name not in contract.at(chosen["version"]).rules:
             raise click.UsageError(
                 f"--rule: Central {chosen['version']} does not have {name!r}; "
-                f"it is one of {rule.since} to {rule.until} (--central-version)"
+                f"releases have it {contract.history[name].releases} (--central-version)"
             )
     return Wish(**chosen)
 
@@ -180,11 +186,10 @@ def _wish(**chosen: Any) -> Wish:
 
 
 def _session(url: str, reach: dict[str, Any]) -> tuple[Any, str, float]:
-    import requests
+    from contract_tests.engine.http import BoundedSession
 
     options = options_of(url, **reach)
-    session = requests.Session()
-    session.trust_env = False
+    session = BoundedSession()
     session.verify = str(options.ca_file) if options.ca_file else not options.insecure
     return session, options.credentials.admin or "", options.timeout
 
@@ -206,29 +211,44 @@ def _at(wish: Wish, url: str, reach: dict[str, Any], *, allow_writes: bool) -> I
 def _from_url(wish: Wish, url: str, reach: dict[str, Any]) -> Iterator[Fixture]:
     import requests
 
+    from contract_tests.engine.redaction import Redaction
     from contract_tests.engine.transport import COLLECTION, credentials_refused, reason
     from contract_tests.fixtures.generate import drawn
     from contract_tests.fixtures.record import mocks
     from contract_tests.fixtures.sanitise import cases
+    from mock_server.contract import tables as contracts
 
     session, authorization, timeout = _session(url, reach)
     headers = {"Authorization": authorization} if authorization else {}
     try:
         reply = session.get(url.rstrip("/") + COLLECTION, headers=headers, timeout=timeout, allow_redirects=False)
     except requests.RequestException as error:
-        raise HarnessError(f"{url} does not answer: {reason(error)}") from None
+        raise HarnessError(f"{url} does not answer: {Redaction([authorization]).text(reason(error))}") from None
     if reply.status_code in (401, 403):
         raise HarnessError(f"{url} {credentials_refused(given=bool(authorization))}: {reply.status_code}")
-    try:
-        read = [dict(each) for each in reply.json()["integrations"]]
-    except (KeyError, TypeError, ValueError):
-        raise HarnessError(f"{url} answered {reply.status_code}, not with a list of integrations") from None
+    read = _integrations(reply.content)
+    if read is None:
+        raise HarnessError(f"{url} answered {reply.status_code}, not with a list of integrations")
     targets = mocks(wish.version, as_deployed=wish.as_deployed)
-    for case, note in cases(read, wish.seed):
+    for case, note in cases(read, wish.seed, contracts.load().at(wish.version)):
         if not wish.types or case.type in wish.types:
             fixture = replace(drawn(case, wish, targets), note=note)
             if wish.fits(fixture):
                 yield fixture
+
+
+def _integrations(content: bytes) -> list[dict[str, Any]] | None:
+    """Return the integrations of a list, None where it is none."""
+    from contract_tests.engine.transport import read_json
+    from mock_server.contract import validator as validators
+
+    value = read_json(content)
+    items = value.get("integrations") if isinstance(value, dict) else None
+    if not isinstance(items, list) or len(items) > _MOST:
+        return None
+    accepts = validators.shared().accepts  # a newer Central may have more fields
+    is_one = all(accepts("StorageImageIntegration", each) and isinstance(each.get("type"), str) for each in items)
+    return items if is_one else None
 
 
 # -- what becomes of them -----------------------------------------------------------------------------------

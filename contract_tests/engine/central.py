@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from contract_tests.engine import integrations
-from contract_tests.engine.failures import CheckFailed, PreconditionFailed, Skip
+from contract_tests.engine.failures import CheckFailed, NotApplicable, PreconditionFailed
 from contract_tests.engine.integrations import Body
 from contract_tests.engine.options import Options
 from contract_tests.engine.transport import COLLECTION, Exchange, Reply, Transport
@@ -37,7 +37,7 @@ class Central:
         self.transport = transport
         self.check = check
         self.shared = shared
-        self.contract: Contract = contracts.load()
+        self.contract: Contract = shared.contract
         self.rules = self.contract.rules
         options = transport.options
         self.options: Options = replace(options, profile=profile) if profile else options
@@ -47,6 +47,8 @@ class Central:
         self._from = len(transport.exchanges)
         self._noting = threading.Lock()
         self.history: list[Exchange] = []
+        self.notes: list[str] = []
+        """What the target does that is worth knowing and no fault."""
         self._attempts: list[tuple[int, int]] = []
 
     # -- names and credentials --------------------------------------------------------------------
@@ -79,6 +81,11 @@ class Central:
         """
         member, config = integrations.config_for(like, self.secret)
         known = self.contract.types[like]
+        message = self.contract.integration.by_name[member].message
+        assert message is not None  # a config member is a message
+        for field in self.contract.later_fields(message):
+            example = self.contract.example_of(message, field)
+            config[field.name] = self.secret() if field.scrub == "always" else example
         body: Body = {
             "name": self.name(),
             "type": like,
@@ -116,10 +123,12 @@ class Central:
     @property
     def creatable_types(self) -> list[str]:
         """The types that this release of Central lets anyone create."""
-        kept = {"scannerv4"}
-        if self.rules["google-not-created"].in_force(self.version):
-            kept.add("google")
-        return [type for type in self.contract.types if type not in kept]
+        return self.contract.creatable_types
+
+    def has(self, type: str, changes: Mapping[str, Any]) -> bool:
+        """Return whether the release has a type and the categories that `changes` ask for by name."""
+        names = [each for each in changes.get("categories") or () if isinstance(each, str)]
+        return type in self.contract.types and self.contract.categories.keys() >= {*names}
 
     @property
     def version(self) -> str:
@@ -144,8 +153,8 @@ class Central:
     def create(self, value: Any = None, **request: Any) -> Reply:
         """POST the collection."""
         reply = self.send("POST", COLLECTION, value=value, **request)
-        if reply.status < 300 and isinstance(reply.object.get("id"), str):
-            self._mine.append(reply.object["id"])
+        if reply.status < 300 and self.transport.ownership.owns(id := str(reply.object.get("id"))):
+            self._mine.append(id)
         return reply
 
     def get(self, id: str, **request: Any) -> Reply:
@@ -174,9 +183,9 @@ class Central:
         """PATCH one integration; `update_password` None leaves the flag out."""
         return self.send("PATCH", f"{COLLECTION}/{id}", value=_update(config, update_password), **request)
 
-    def delete(self, id: str, **request: Any) -> Reply:
+    def delete(self, id: str, query: str = "", **request: Any) -> Reply:
         """DELETE one integration."""
-        reply = self.send("DELETE", f"{COLLECTION}/{id}", **request)
+        reply = self.send("DELETE", f"{COLLECTION}/{id}{query}", **request)
         if reply.status == 200 and id in self._mine:
             self._mine.remove(id)
         return reply
@@ -228,7 +237,8 @@ class Central:
 
     def keep(self, id: str, sent: Body) -> None:
         """Let what was just created stand for later checks; the end of the run deletes it."""
-        self._mine.remove(id)
+        if id in self._mine:
+            self._mine.remove(id)
         self.shared.standing[sent["type"]] = id, sent, self.history[-1]
 
     def standing(self, type: str) -> tuple[str, Body]:
@@ -250,10 +260,25 @@ class Central:
         return id, sent
 
     def clean(self) -> None:
-        """Delete what the check has left, quietly."""
+        """Delete what the check has left, quietly.
+
+        Raises:
+            CheckFailed: something cannot be deleted, because the target does not answer or does not show it.
+        """
+        failure: CheckFailed | None = None
         for id in self._mine:
-            self.transport.send("DELETE", f"{COLLECTION}/{id}", check="clean-up")
+            try:
+                self.transport.send("DELETE", f"{COLLECTION}/{id}", check="clean-up")
+            except CheckFailed as error:
+                failure = failure or error
         self._mine.clear()
+        if failure is not None:
+            raise failure
+
+    def note(self, text: str) -> None:
+        """Tell what the target does that is no fault, such as what Central does with PostgreSQL under it."""
+        if text not in self.notes:
+            self.notes.append(text)
 
     # -- expectations -----------------------------------------------------------------------------
 
@@ -261,16 +286,15 @@ class Central:
         """Return a rule of the contract.
 
         Raises:
-            Skip: the release of Central that the target plays does not have it.
+            NotApplicable: the release of Central that the target plays does not have it.
         """
-        rule = self.rules[id]
-        if not rule.in_force(self.version):
-            raise Skip(f"Central {self.version} does not have this rule")
-        return rule
+        if id not in self.rules:
+            raise NotApplicable(f"Central {self.version} does not have the rule {id}")
+        return self.rules[id]
 
     def text(self, rule: str, **values: object) -> str:
         """Return the text of a rule as it stands in a message, without what surrounds it."""
-        found = self.rules[rule]
+        found = self.rule(rule)
         return found.message.format(**values) + _SUFFIXES.get(found.kind, "")
 
     def refused(
@@ -287,7 +311,7 @@ class Central:
 
     def refused_by(self, reply: Reply, rule: str, what: str, **values: object) -> None:
         """See that a request was refused by a rule that answers alone or in the list of problems."""
-        found = self.rules[rule]
+        found = self.rule(rule)
         self.refused(reply, what, status=found.status, code=found.code, text=self.text(rule, **values))
 
     def taken(self, reply: Reply, what: str, *, need: str | None = None) -> None:
@@ -339,11 +363,15 @@ class Shared:
     def __init__(self, run: str, version: str) -> None:
         self.run = run
         self.version = version
+        self.contract: Contract = contracts.load().at(version)
+        """What the release has that the target plays."""
         self.controls: set[str] = set()
         self.serials: dict[str, int] = {}
         """The last number that each check has put into a name or a credential."""
         self.standing: dict[str, tuple[str, Body, Exchange]] = {}
         """By type what a quick run has kept: the id, what was sent, and how."""
+        self.oldest: tuple[str, Body, float] | None = None
+        """What the run has created early, to be read when it is older: the id, what was sent, and when."""
 
     def canary(self, check: str, serial: int) -> str:
         """Make a credential to be recognised."""

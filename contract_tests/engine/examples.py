@@ -24,7 +24,9 @@ def see_to(url: str) -> None:
     try:
         import redis
     except ImportError:
-        raise HarnessError("--examples: the client library is missing: pip install 'mock-central[redis]'") from None
+        raise HarnessError(
+            "--examples: the client library is missing; install it from a checkout: pip install '.[redis]'"
+        ) from None
     try:
         with redis.Redis.from_url(url, socket_timeout=_SECONDS, socket_connect_timeout=_SECONDS) as client:
             client.ping()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 PROFILES = ("quick", "default", "deep")
 
@@ -31,12 +34,17 @@ class Credentials:
         }
 
 
+def is_secret_header(name: str) -> bool:
+    """Return whether a header may hold a secret, by its name."""
+    return bool(re.search("auth|cookie|key|pass|secret|session|signature|token", name, re.IGNORECASE))
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """The options of one run.
 
     `rate` is requests a second, `time_budget` and the timeouts are seconds, `max_live` is how many
-    integrations of the run may exist at once. `version` None means: ask the target.
+    integrations of the run may exist at once. `central_version` None means: ask the target.
     `managed`: the target is the managed service.
     """
 
@@ -53,15 +61,31 @@ class Options:
     max_response_time: float = 5.0
     max_live: int = 150
     workers: int = 1
+    strict: bool = False
+    """A check that is skipped is a failure, unless the release does not have what it looks at."""
+    require_rules: float = 0.0
+    """Per cent of the rules that have to be looked at."""
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     fail_fast: bool = False
-    version: str | None = None
+    central_version: str | None = None
     managed: bool = False
     allow_writes: bool = False
     allow_registry_tests: bool = False
     allow_load: bool = False
+    disposable: bool = False
+    """The target may be ruined: what is Central's own may be deleted there, too."""
     state_dir: Path = Path(".central-contract")
     known: tuple[Path, ...] = ()
+    no_known: tuple[str, ...] = ()
+    """Checks whose shipped known differences count as failures; "all" stands for each."""
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Headers of every request."""
+    client_cert: Path | None = None
+    client_key: Path | None = None
+    target_words: tuple[str, ...] = ()
+    """Words of a command line that reach the same target in the same way; no secret is among them."""
+    own_mock: Mapping[str, Any] | None = None
+    """Settings of the mock that the run has started for itself, None where the target is another's."""
     examples: str | None = field(default=None, repr=False)
     """URL of the Redis that keeps what hypothesis finds; it may hold a password."""

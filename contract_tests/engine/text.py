@@ -37,11 +37,51 @@ def middle_out(text: str, limit: int) -> str:
 
 
 def printable(text: str) -> str:
-    """Escape what a terminal or an XML document cannot hold: control characters and half surrogates."""
-    return "".join(
+    r"""Escape in a text of the target what could act on whoever shows it.
+
+    These are control characters and terminal escapes, invisible characters, half surrogates (`\x1b`, `\u202e`), and
+    what a CI service takes for a command: `::` at the start of a line, also after blanks, and `##[` anywhere.
+    """
+    escaped = "".join(
         each if each in "\n\t" or (each.isprintable() and not 0xFFFE <= ord(each) <= 0xFFFF) else _escaped(each)
         for each in text
     )
+    return without_commands(escaped)
+
+
+def without_commands(text: str) -> str:
+    r"""Escape what GitHub, Azure or TeamCity takes for a command in a log, as `\x3a:` and `\x23#[`."""
+    return _ANYWHERE.sub(r"\\x23", _AT_LINE_START.sub(r"\1\\x3a", text))
+
+
+def one_line(text: str, limit: int = 500) -> str:
+    """Return a text of the target as it may stand in a line of a message."""
+    return printable(middle_out(text, limit).replace("\n", "\\n").replace("\t", " "))
+
+
+def markdown(text: str) -> str:
+    """Return a text of the target for a paragraph of Markdown: nothing in it is markup, HTML, a link or a mention."""
+    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", one_line(text, 2_000))
+
+
+def clean(value: Any) -> Any:
+    """Escape every text in a value that JSON can hold, keys too."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, dict):
+        return {clean(key): clean(each) for key, each in value.items()}
+    return [clean(each) for each in value] if isinstance(value, list) else value
+
+
+def harmless_json(json_text: str) -> str:
+    r"""Escape in JSON text what acts on whoever shows it (`\u009b`, `\u0023#[`); its value stays."""
+    shown = "".join(each if each == "\n" or each.isprintable() else json.dumps(each)[1:-1] for each in json_text)
+    return _ANYWHERE.sub(r"\\u0023", shown)
+
+
+_AT_LINE_START = re.compile(r"(?:(?<=\n)|^)([^\S\n]*):(?=:)")
+_ANYWHERE = re.compile(r"#(?=#(?:\[|vso\[|teamcity\[))")
+_MARKUP = re.compile(r"[!#$%&*+\-./:<=>?@\[\\\]^_`{|}~]")
 
 
 def _escaped(character: str) -> str:

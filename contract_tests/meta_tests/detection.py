@@ -25,16 +25,18 @@ import click
 
 from contract_tests.engine.options import PROFILES
 from contract_tests.meta_tests.mutant_runs import hurried, verdict_on
-from mock_server.central.auth import Credentials
 from mock_server.contract import tables as contracts
 from mock_server.mutants import KINDS, Mutant, all_mutants, find
-from mock_server.serving.server import running
+from mock_server.serving.server import serving
 from mock_server.settings import Settings
 
 HARNESS, SCHEMATHESIS = "harness", "schemathesis"
 
 _SECONDS = 60
 """What schemathesis is given for one mutant."""
+
+MOST_TOLD = 3
+"""Failures that a report of one mutant may tell at length."""
 
 _SHARES = (50, 90)
 """Per cent of the mutants that a profile names, to tell how soon they are found."""
@@ -57,7 +59,7 @@ def by_harness(name: str, profile: str) -> dict[str, Any]:
 def by_schemathesis(name: str, baseline: str) -> dict[str, Any]:
     """Run schemathesis against one mutant; red is what it does not say of a healthy mock."""
     mutant = find(name)
-    with running(Settings(seed=1, mutants=(name,), **{**mutant.settings, "auth": True})) as mock:
+    with serving(Settings(seed=1, mutants=(name,), **{**mutant.settings, "auth": True})) as mock:
         return _schemathesis(mock.url, Path(baseline))
 
 
@@ -65,7 +67,7 @@ def _schemathesis(url: str, baseline: Path, *more: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         command = (
             *(sys.executable, "-m", "schemathesis.cli", "run", str(contracts.find())),
-            *("--url", url, "-H", f"Authorization: Bearer {Credentials().admin_token}"),
+            *("--url", url, "-H", f"Authorization: Bearer {Settings().credentials.admin_token}"),
             *("--checks", "all", "--exclude-checks", ",".join(_EXCLUDED), "--baseline", str(baseline)),
             *("--max-response-time", "5", "--max-examples", "30", "--seed", "1", "--generation-database", "none"),
             *("--max-time", str(_SECONDS), "--no-color", *(more or ("--max-failures", "1"))),
@@ -87,7 +89,7 @@ def _schemathesis(url: str, baseline: Path, *more: str) -> dict[str, Any]:
 
 def _baseline(path: Path) -> None:
     """Let schemathesis write down what it says of a healthy mock."""
-    with running(Settings(seed=1, auth=True)) as mock:
+    with serving(Settings(seed=1, auth=True)) as mock:
         _schemathesis(mock.url, path, "--baseline-update")
 
 
@@ -115,6 +117,13 @@ def table(mutants: Iterable[Mutant], results: dict[str, Any]) -> str:
         *_row("profile", *(f"{share} % of what it names shows within" for share in _SHARES)),
         *_row(*["---"] * (1 + len(_SHARES))),
         *(line for profile, run in runs.items() for line in _row(profile, *_within(run))),
+        "",
+        "*First* is the failure that a report tells first; it is right where it is of the check of the mutant.",
+        "Failures that show the same are told at length once.",
+        "",
+        *_row("profile", "first is right", "told at length: median", "most"),
+        *_row("---", "---", "---", "---"),
+        *(line for profile, run in runs.items() for line in _row(profile, *_first(run))),
         "",
         *_row("mutant", "kind", "check", *(f"{each}: requests, seconds" for each in runs), "also red", SCHEMATHESIS),
         *_row(*["---"] * (5 + len(runs))),
@@ -168,6 +177,23 @@ def _within(run: dict[str, Any]) -> list[str]:
     return [f"{requests[at]} requests, {seconds[at]:.1f} s" for at in places]
 
 
+def _first(run: dict[str, Any]) -> list[str]:
+    known = all_mutants()
+    told = {name: each["told"] for name, each in run.items() if each.get("told") and name in known}
+    right = sum(each[0] == known[name].check for name, each in told.items())
+    counts = sorted(len(each) for each in told.values()) or [0]
+    share = f"{right} of {len(told)} ({100 * right / len(told):.1f} %)" if told else ""
+    return [share, str(counts[len(counts) // 2]), str(counts[-1])]
+
+
+def wrong_first(run: dict[str, Any]) -> Iterable[str]:
+    """Tell of each mutant whose first failure is another check's, or of which more than three are told."""
+    for name, mutant in all_mutants().items():
+        told = run.get(name, {}).get("told", ())
+        if told and (told[0] != mutant.check or len(told) > MOST_TOLD):
+            yield f"{name}: wanted {mutant.check}, told {', '.join(told)}"
+
+
 def _share(seen: list[dict[str, Any]]) -> str:
     if not seen:
         return ""
@@ -218,6 +244,8 @@ def main(
         if not baseline.exists():
             _baseline(baseline)
         fill(SCHEMATHESIS, mutants[::every], partial(by_schemathesis, baseline=str(baseline)), again=False)
+    for line in wrong_first(results.get(f"{HARNESS} {profile}", {})):
+        click.echo(line, err=True)
     text = table(all_mutants().values(), results)
     if output:
         output.write_text(text, "utf-8")

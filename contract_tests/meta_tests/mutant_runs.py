@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -14,18 +14,23 @@ from contract_tests.checks import latency
 from contract_tests.checks.registry import all_checks
 from contract_tests.engine.options import Credentials, Options
 from contract_tests.oracle.observers import OBSERVED, UNTOUCHED
-from contract_tests.runner.run import Report, Run
+from contract_tests.runner.report import Report
+from contract_tests.runner.run import Run
+from mock_server import mutants
 from mock_server.central.auth import Credentials as Known
+from mock_server.gateway.instance import Instance
 from mock_server.mutants import Mutant, tools
-from mock_server.serving.server import running
+from mock_server.serving.server import serving
 from mock_server.settings import Settings
 
 ALWAYS_THERE = (*OBSERVED, UNTOUCHED)
 """Checks that every run reports, whichever were chosen."""
 
-_RUN_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+RUN_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "registry-reachable": {"allow_registry_tests": True},
     "message-size": {"allow_load": True},
+    "scanner-v4-not-deleted": {"disposable": True},
+    "scanner-v4-stays": {"disposable": True},
 }
 """What a run has to be allowed for a check to be made."""
 
@@ -46,6 +51,13 @@ class Verdict:
     """How long it had taken by then."""
     errors: tuple[str, ...] = ()
     """Checks that ended in an error of the harness."""
+    told: tuple[str, ...] = ()
+    """Checks whose failures a report tells at length, in its order."""
+
+    @property
+    def first(self) -> str:
+        """The check that a report names first, "" where the run is green."""
+        return self.told[0] if self.told else ""
 
     @property
     def found(self) -> bool:
@@ -53,23 +65,60 @@ class Verdict:
         return bool(self.named or self.others or self.touched)
 
 
-def report_on(settings: Settings, **options: Any) -> Report:
-    """Run the harness against a mock of its own."""
-    known = Known()
-    credentials = Credentials(
-        admin=f"Bearer {known.admin_token}",
-        read_only=f"Bearer {known.read_only_token}",
-        no_access=f"Bearer {known.no_access_token}",
-        no_role=f"Bearer {known.no_role_token}",
+def credentials_of(settings: Settings) -> Credentials:
+    """Return credentials of every kind for a mock that asks for them, none for another."""
+    known = settings.credentials
+    return (
+        Credentials(
+            admin=f"Bearer {known.admin_token}",
+            read_only=f"Bearer {known.read_only_token}",
+            no_access=f"Bearer {known.no_access_token}",
+            no_role=f"Bearer {known.no_role_token}",
+        )
+        if settings.auth
+        else Credentials()
     )
-    with running(settings) as mock, tempfile.TemporaryDirectory() as state:
+
+
+_CHANGE = "a-change-of-a-test"
+
+
+@contextmanager
+def _changed(settings: Settings, change: Callable[[Instance], None] | None) -> Iterator[Settings]:
+    """Let a change be made to the mock as if it were a mutant, with the settings that come with one."""
+    if change is None:
+        yield settings
+        return
+    mutant = Mutant(_CHANGE, "state", "", "", change)
+    find = mutants.find
+    with patch.object(mutants, "find", lambda name: mutant if name == _CHANGE else find(name)):
+        yield replace(settings, mutants=(*settings.mutants, _CHANGE))
+
+
+ROLES = ("admin", "read_only", "no_access", "no_role")
+
+
+def report_on(
+    settings: Settings,
+    change: Callable[[Instance], None] | None = None,
+    *,
+    roles: Sequence[str] = ROLES,
+    **options: Any,
+) -> Report:
+    """Run the harness against a mock of its own, to which a change is made before.
+
+    `roles` are those that the harness has a token of.
+    """
+    known = Known()
+    tokens = {role: f"Bearer {getattr(known, f'{role}_token')}" for role in roles}
+    with _changed(settings, change) as changed, serving(changed) as mock, tempfile.TemporaryDirectory() as state:
         return Run(
             Options(
                 url=mock.url,
                 managed=settings.managed,
                 state_dir=Path(state),
-                version=settings.version,
-                credentials=credentials if settings.auth else Credentials(),
+                central_version=settings.central_version,
+                credentials=Credentials(**tokens) if settings.auth else Credentials(),
                 **options,
             )
         )()
@@ -80,7 +129,7 @@ def verdict_on(
 ) -> Verdict:
     """Run the harness against a mock with the mutant applied."""
     settings = Settings(seed=seed, mutants=(mutant.name,), **mutant.settings)
-    options = {"timeout": 15, **_RUN_OPTIONS.get(mutant.check, {}), **options}
+    options = {"timeout": 15, **RUN_OPTIONS.get(mutant.check, {}), **options}
     report = report_on(settings, only=tuple(only), profile=profile, seed=seed, **options)
     failed = dict.fromkeys(failure.check for failure in report.failures)
     telling = [each for each in report.failures if each.check == mutant.check] or report.failures
@@ -93,10 +142,11 @@ def verdict_on(
         shown.number if shown else report.requests,
         round(shown.at if shown else report.seconds, 2),
         tuple(result.check for result in report.results if result.outcome == "error"),
+        tuple(result.check for result in report.results if result.outcome == "failed" and not result.like),
     )
 
 
-_TIMED = ("list", "update-read-back", "test-stores-nothing", "name-unique", "long-values-kept")
+TIMED = ("list", "update-read-back", "test-stores-nothing", "name-unique", "long-values-kept")
 """Checks whose requests are enough to find out what is slow."""
 
 _HURRY = 1 / 30
@@ -109,7 +159,7 @@ def tried(mutant: Mutant) -> Verdict:
         return verdict_on(mutant, profile="quick")
     check = all_checks()[mutant.check]
     profile = "default" if "default" in check.profiles else check.profiles[-1]
-    more = (*_TIMED, *mutant.also) if mutant.check == "response-time" else ()
+    more = (*TIMED, *mutant.also) if mutant.check == "response-time" else ()
     with hurried(mutant) as options:
         return verdict_on(mutant, only=(*check.needs, *more, mutant.check), profile=profile, **options)
 

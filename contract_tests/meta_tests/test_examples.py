@@ -13,16 +13,16 @@ import pytest
 import redis
 from click.testing import CliRunner
 
+from contract_tests.checks._machine import TO_SHRINK
 from contract_tests.cli.main import main
 from contract_tests.meta_tests.mutant_runs import report_on
 from contract_tests.meta_tests.test_pytest_plugin import run
-from contract_tests.oracle.machine import TO_SHRINK
-from contract_tests.runner.run import FAILED, PASSED
-from mock_server.serving.server import running
+from contract_tests.runner.report import FAILED, PASSED
+from mock_server.serving.server import serving
 from mock_server.settings import Settings
 from mock_server.tests.redis_server import RedisServer, missing
 
-pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
+pytestmark = [pytest.mark.served, pytest.mark.skipif(bool(missing()), reason=missing())]
 
 FOUND_LATE = [("lifecycle-machine", "name-unique"), ("generated-refused", "category-required")]
 """Checks, and mutants that they find after a while with the seed 2."""
@@ -50,7 +50,7 @@ def test_what_one_run_found_another_process_replays_first(
     assert first.requests > 50
     assert checks_with_examples(kept) == {check}
     report = tmp_path / "report.json"
-    with running(settings) as mock:
+    with serving(settings) as mock:
         words = ("check", mock.url, "--only", check, "--seed", "1", "--report-json", str(report))
         subprocess.run(
             (sys.executable, "-m", "contract_tests", *words, "--state-dir", str(tmp_path)),
@@ -74,7 +74,7 @@ def test_an_example_that_passes_is_forgotten(kept: RedisServer) -> None:
 
 def test_workers_of_xdist_keep_them_too(tmp_path: Path, kept: RedisServer) -> None:
     check, mutant = FOUND_LATE[1]
-    with running(Settings(mutants=(mutant,))) as mock:
+    with serving(Settings(mutants=(mutant,))) as mock:
         done = run(
             tmp_path, "--pyargs", "contract_tests", "--central-url", mock.url, "-n", "2",
             f"--central-options=--seed 2 --examples {kept.url}", "-k", f"{check} or generated-valid",
@@ -95,7 +95,7 @@ def test_workers_of_xdist_keep_them_too(tmp_path: Path, kept: RedisServer) -> No
     ],
 )
 def test_where_no_examples_can_be_kept_it_is_told_at_once(tmp_path: Path, url: str) -> None:
-    with running() as mock:
+    with serving() as mock:
         done = CliRunner().invoke(main, ["check", mock.url, "--examples", url, "--state-dir", str(tmp_path)])
         assert mock.journal.count() == 0
     assert done.exit_code == 2
@@ -105,8 +105,8 @@ def test_where_no_examples_can_be_kept_it_is_told_at_once(tmp_path: Path, url: s
 
 def test_a_missing_client_library_is_told_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)
-    with running() as mock:
+    with serving() as mock:
         words = ["check", mock.url, "--examples", "redis://127.0.0.1:1/0", "--state-dir", str(tmp_path)]
         done = CliRunner().invoke(main, words)
     assert done.exit_code == 2
-    assert "pip install 'mock-central[redis]'" in done.output
+    assert "pip install '.[redis]'" in done.output

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from contract_tests.cli.main import main
-from mock_server.serving.server import running
+from mock_server.serving.server import serving
 from mock_server.settings import Settings
 
 
@@ -43,7 +43,7 @@ def test_a_list_can_be_kept(tmp_path: Path) -> None:
     [
         (("--type", "Quay"), "there is no type 'Quay'; did you mean quay?"),
         (("--rule", "name-uniqe"), "there is no rule 'name-uniqe'; did you mean name-unique?"),
-        (("--rule", "google-not-created", "--central-version", "4.11"), "it is one of 4.12 to 4.12"),
+        (("--rule", "google-not-created", "--central-version", "4.11"), "releases have it since 5.0"),
         (("--name", "nope"), "`central-contract fixtures --list`"),
         (("--name", "nope", "--count", "3"), "`central-contract fixtures --list`"),
         (("--all", "--name", "nope"), "--all makes everything"),
@@ -67,8 +67,9 @@ def test_what_cannot_be_made_is_one_clear_line(words: tuple[str, ...], named: st
     assert "Traceback" not in result.output
 
 
+@pytest.mark.served
 def test_missing_credentials_are_asked_for() -> None:
-    with running(Settings(auth=True)) as mock:
+    with serving(Settings(auth=True)) as mock:
         result = fixtures("--from-url", mock.url)
     assert result.exit_code == 2
     assert "asks for credentials (--token-file" in result.output

@@ -11,9 +11,11 @@ import pytest
 
 from contract_tests.fixtures.formats import FILES, write
 from contract_tests.fixtures.generate import Wish, generate
-from mock_server.serving.server import MockServer, running
+from mock_server.serving.server import MockServer, serving
 from mock_server.settings import Settings
 from mock_server.tests.npm import installed
+
+pytestmark = pytest.mark.served
 
 TOOLS = Path(__file__).parent / "fixture_tools"
 SHIPPED = Path(__file__).parents[2] / "fixtures"
@@ -21,7 +23,7 @@ SHIPPED = Path(__file__).parents[2] / "fixtures"
 
 @pytest.fixture(scope="module")
 def mock() -> Iterator[MockServer]:
-    with running() as server:
+    with serving() as server:
         yield server
 
 
@@ -85,7 +87,7 @@ def test_newman_runs_the_collection_and_every_assertion_holds(folder: Path, mock
 
 
 def test_newman_sees_a_mutant(folder: Path) -> None:
-    with running(Settings(mutants=("name-unique",))) as broken:
+    with serving(Settings(mutants=("name-unique",))) as broken:
         assert newman(folder, broken.url, of_one_rule("postman", folder), expected=1)["failed"] > 0
 
 
@@ -102,5 +104,5 @@ def test_bash_runs_the_script_and_every_answer_is_the_one_expected(mock: MockSer
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not here")
 def test_the_script_sees_a_mutant(tmp_path: Path) -> None:
-    with running(Settings(mutants=("name-unique",))) as broken:
+    with serving(Settings(mutants=("name-unique",))) as broken:
         assert "name-unique/create: POST" in curl(broken.url, of_one_rule("curl", tmp_path), expected=1)

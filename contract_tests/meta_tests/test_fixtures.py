@@ -26,20 +26,23 @@ from contract_tests.engine.integrations import NEEDED, Body
 from contract_tests.fixtures import values
 from contract_tests.fixtures.bodies import config_message
 from contract_tests.fixtures.cases import Case, catalogue
+from contract_tests.fixtures.choices import Seeded
 from contract_tests.fixtures.coverage import lines_of, of_line
 from contract_tests.fixtures.formats import jsonl
 from contract_tests.fixtures.generate import Wish, generate
 from contract_tests.fixtures.record import ClaimError, Mock, record
 from contract_tests.fixtures.scene import Step
 from contract_tests.fixtures.shipped import whole_set
+from contract_tests.fixtures.values import Values
 from mock_server.contract import tables as contracts
-from mock_server.contract.tables import MASK, VERSIONS, Message
-from mock_server.serving.server import running
+from mock_server.contract.tables import MASK, Message
+from mock_server.serving.server import serving
 from mock_server.settings import Settings
 
 SHIPPED = Path(__file__).parents[2] / "fixtures"
 PATH = "/v1/imageintegrations"
 CONTRACT = contracts.load()
+NEWEST = CONTRACT.releases.newest.line
 
 
 def run(*words: str, **environment: str) -> Result:
@@ -103,21 +106,21 @@ def test_every_fixture_would_leave_a_hole() -> None:
 def test_a_case_that_names_another_rule_than_the_server_is_not_recorded() -> None:
     case = Case("wrong", lambda scene: scene.refused({}), "", rule="name-unique")
     with pytest.raises(ClaimError, match="category-required decided, not name-unique"):
-        record(case, [Step("POST", PATH, {})], Mock(), version=VERSIONS[-1])
+        record(case, [Step("POST", PATH, {})], Mock(), version=NEWEST)
 
 
 def test_a_case_may_not_create_what_nothing_names() -> None:
     body = {"name": "a", "type": "docker", "categories": ["REGISTRY"], "docker": {}, "skipTestIntegration": True}
     with pytest.raises(ClaimError, match="to be refused was taken"):
-        record(Case("wrong", lambda _: None, ""), [Step("POST", PATH, body)], Mock(), version=VERSIONS[-1])
+        record(Case("wrong", lambda _: None, ""), [Step("POST", PATH, body)], Mock(), version=NEWEST)
 
 
 @pytest.mark.parametrize("type", [type for type in CONTRACT.types if type != "scannerv4"])
 def test_a_minimal_integration_has_nothing_to_spare(type: str) -> None:
-    target = Mock(version="4.11")  # which lets anyone create type google
+    target = Mock(central_version="4.11")  # which lets anyone create type google
     (body,) = (step.body for step in steps_of(f"type/{type}/minimal-{categories(type)[-1]}", version="4.11"))
     assert target.ask("POST", PATH, json.dumps(body).encode(), {}).status == 200
-    member, _ = config_message(type)
+    member = CONTRACT.types[type].member
     for name in NEEDED.get(type, ()):
         target.fresh()
         less = body | {member: {key: value for key, value in body[member].items() if key != name}}
@@ -128,7 +131,7 @@ def categories(type: str) -> list[str]:
     return [each.lower().replace("_", "") for each in CONTRACT.types[type].categories]
 
 
-def steps_of(id: str, version: str = VERSIONS[-1]) -> list[Step]:
+def steps_of(id: str, version: str = NEWEST) -> list[Step]:
     from contract_tests.fixtures.generate import steps
 
     return steps(catalogue()[id], Wish(version=version))
@@ -138,7 +141,7 @@ def steps_of(id: str, version: str = VERSIONS[-1]) -> list[Step]:
 def test_a_full_integration_sets_every_field_that_can_stand_beside_the_others(type: str) -> None:
     forms = "-".join(categories(type))
     body = steps_of(f"type/{type}/full-{forms}")[-1].body
-    member, message = config_message(type)
+    member, message = CONTRACT.types[type].member, config_message(Values(Seeded(), CONTRACT), type)
     assert {field.name for field in message.fields} - set(body[member]) <= {"authorizationData"}
 
 
@@ -221,9 +224,10 @@ _DRAW = """
 import hashlib, json
 from contract_tests.fixtures.choices import Seeded
 from contract_tests.fixtures.values import Values
+from mock_server.contract import tables as contracts
 found = []
 for seed in range(200):
-    values = Values(Seeded(seed, "case"))
+    values = Values(Seeded(seed, "case"), contracts.load())
     found += [values.name("quay", seed), values.secret("key"), values.endpoint("ecr"), values.service_account("")]
     found += [values.uuid(""), values.role(""), values.expires_at(""), values.choices.below(seed + 1)]
 print(hashlib.sha256(json.dumps(found).encode()).hexdigest())
@@ -258,6 +262,7 @@ def other_pythons() -> list[str]:
     return list(found.values())
 
 
+@pytest.mark.served
 def test_other_pythons_and_hash_seeds_draw_the_same() -> None:
     expected = drawn(sys.executable, PYTHONHASHSEED="1")
     assert drawn(sys.executable, PYTHONHASHSEED="2") == expected
@@ -267,6 +272,7 @@ def test_other_pythons_and_hash_seeds_draw_the_same() -> None:
     assert {python: drawn(python, PYTHONHASHSEED="3") for python in others} == dict.fromkeys(others, expected)
 
 
+@pytest.mark.served
 def test_two_processes_make_the_same_bytes_of_one_seed() -> None:
     def output(hash_seed: str) -> bytes:
         command = [sys.executable, "-m", "contract_tests", "fixtures", "--count", "100", "--seed", "7"]
@@ -309,7 +315,7 @@ def test_minimal_and_full_say_what_bodies_hold() -> None:
 def test_few_fixtures_cover_more_than_as_many_taken_blindly() -> None:
     lines = [jsonl.line(each) for each in generate(Wish(count=60))]
     driven = set().union(*(of_line(line) for line in lines))
-    every = [line for line in lines_of(SHIPPED) if line["central"] == VERSIONS[-1]]
+    every = [line for line in lines_of(SHIPPED) if line["central"] == NEWEST]
     blind = set().union(*(of_line(every[place]) for place in range(0, len(every), len(every) // 60)))
     assert len(driven) > len(blind)
 
@@ -348,14 +354,16 @@ def test_forms_go_to_files_of_their_own(tmp_path: Path) -> None:
 # -- other servers ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.served
 def test_a_running_mock_answers_as_the_one_in_the_process() -> None:
     words = ("--type", "ibm", "--seed", "3")
-    with running() as mock:
+    with serving() as mock:
         assert made(*words, "--at", mock.url) == made(*words)
 
 
+@pytest.mark.served
 def test_a_server_that_breaks_a_rule_gets_no_fixture_of_it() -> None:
-    with running(Settings(mutants=("name-unique",))) as broken:
+    with serving(Settings(mutants=("name-unique",))) as broken:
         result = run("--rule", "name-unique", "--at", broken.url)
     assert result.exit_code == 2
     assert "a create that was to be refused was taken" in result.output
@@ -404,8 +412,9 @@ SECRETS: Body = {
 }
 
 
+@pytest.mark.served
 def test_integrations_of_a_running_central_lose_what_is_their_own() -> None:
-    with running(Settings(empty=True)) as mock:
+    with serving(Settings(empty=True)) as mock:
         found = {"name": "Autogenerated https://registry.acme.test for cluster acme", "autogenerated": True}
         source = {"clusterId": "acme-cluster", "namespace": "acme-ns", "imagePullSecretName": "acme-pull"}
         for body in (SECRETS, SECRETS | found | {"source": source, "clusterId": "acme-cluster"}):
@@ -424,8 +433,9 @@ def test_integrations_of_a_running_central_lose_what_is_their_own() -> None:
     assert all(status(line) == 200 for line in lines)
 
 
+@pytest.mark.served
 def test_every_type_of_a_running_central_is_made_a_fixture_that_is_taken() -> None:
-    with running(Settings(version="4.11")) as mock:
+    with serving(Settings(central_version="4.11")) as mock:
         for line in made("--valid", "--central-version", "4.11"):
             if line["id"].startswith("odd/") or re.fullmatch(r"type/[^/]+/full-.*", line["id"]):
                 for body in bodies(line):
@@ -441,10 +451,11 @@ def create(url: str, body: Body) -> None:
     requests.post(url + PATH, json=body, timeout=10)
 
 
+@pytest.mark.served
 def test_a_token_goes_to_the_server_and_nowhere_else(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("mock-admin-token\n", "utf-8")
-    with running(Settings(auth=True)) as mock:
+    with serving(Settings(auth=True)) as mock:
         assert "asks for credentials (--token-file" in run("--from-url", mock.url).output
         result = run("--from-url", mock.url, "--token-file", str(token))
     assert result.exit_code == 0

@@ -8,11 +8,11 @@ from click.testing import CliRunner
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from contract_tests.cli.main import main
-from mock_server.serving.server import running
+from mock_server.serving.server import serving
 from mock_server.settings import Settings
 from mock_server.tests.chromium import CHROMIUM, in_chromium
 
-pytestmark = in_chromium
+pytestmark = [pytest.mark.served, in_chromium]
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def browser() -> Iterator[Browser]:
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     path = folder / "report.html"
-    with running(Settings(mutants=("name-unique",), as_deployed=True)) as mock:
+    with serving(Settings(mutants=("name-unique",), as_deployed=True)) as mock:
         words = ("check", mock.url, "--quick", "--seed", "1", "--state-dir", str(folder), "--report-html", str(path))
         assert CliRunner().invoke(main, words).exit_code == 1
     return path
@@ -53,11 +53,13 @@ def shown(page: Page) -> int:
 
 
 def test_what_failed_stands_first_and_open(page: Page) -> None:
-    assert "does not keep the contract" in page.locator("h1").inner_text()
+    assert " failed: " in page.locator("h1").inner_text()
     first = page.locator("#results tbody tr").first
     assert first.locator("td").first.inner_text() == "failed"
     assert "name-unique" in first.inner_text()
-    assert "curl" in first.locator("pre").last.inner_text()
+    script, again = first.locator("pre").all()[-2:]
+    assert "curl" in script.inner_text()
+    assert "central-contract replay" in again.inner_text()
     assert first.locator("pre").first.is_visible()
 
 

@@ -1,21 +1,23 @@
-"""A run that is killed leaves at most what `clean` removes. `MOCK_CENTRAL_KILLS=50` kills more often than CI."""
+"""A run that is killed leaves at most what `clean` removes. `TEST_KILLS=50` kills more often than CI."""
 
 import os
 import random
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 
 from contract_tests.engine.options import Options
 from contract_tests.engine.transport import COLLECTION
-from contract_tests.runner.run import clean_leftovers
-from mock_server.serving.server import running
+from contract_tests.runner.leftovers import Cleaned, clean_leftovers
+from mock_server.serving.server import serving
 
-KILLS = int(os.environ.get("MOCK_CENTRAL_KILLS", "4"))
+pytestmark = pytest.mark.served
+
+KILLS = int(os.environ.get("TEST_KILLS", "4"))
 
 
 def listed(url: str) -> Any:
@@ -24,7 +26,7 @@ def listed(url: str) -> Any:
 
 def test_after_kills_at_random_moments_clean_leaves_the_list_as_it_was(tmp_path: Path) -> None:
     draw = random.Random(20261125)
-    with running() as mock:
+    with serving() as mock:
         before = listed(mock.url)
         touched = False
         for _ in range(KILLS):
@@ -38,15 +40,13 @@ def test_after_kills_at_random_moments_clean_leaves_the_list_as_it_was(tmp_path:
                 "--state-dir",
                 str(tmp_path),
             ]
+            mock.journal.clear()
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            deadline = time.monotonic() + 20
-            while not list(tmp_path.glob("*.ledger")) and process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.01)
-            time.sleep(draw.uniform(0.1, 1.0))
+            mock.journal.wait(draw.randrange(2, 400), timeout=60)
             process.kill()
             process.wait()
             touched = touched or listed(mock.url) != before
-            assert clean_leftovers(Options(url=mock.url, state_dir=tmp_path)) == []
+            assert clean_leftovers(Options(url=mock.url, state_dir=tmp_path)) == Cleaned()
             assert listed(mock.url) == before
         assert touched or KILLS < 4, "no kill came at a moment when something was there"
     assert not list(tmp_path.glob("*.ledger"))

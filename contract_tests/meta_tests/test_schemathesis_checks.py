@@ -11,8 +11,10 @@ import requests
 from contract_tests.oracle.observers import OBSERVED
 from contract_tests.plugins.schemathesis_checks import NEEDS_A_RUN
 from mock_server.contract import tables as contract
-from mock_server.serving.server import running
+from mock_server.serving.server import serving
 from mock_server.settings import Settings
+
+pytestmark = pytest.mark.served
 
 CHECKS = ",".join(id.replace("-", "_") for id in OBSERVED if id not in NEEDS_A_RUN)
 
@@ -30,7 +32,7 @@ def schemathesis(url: str, folder: Path, *words: str) -> subprocess.CompletedPro
 
 
 def test_a_healthy_mock_passes_and_is_left_as_it_was(tmp_path: Path) -> None:
-    with running() as mock:
+    with serving() as mock:
         before = requests.get(f"{mock.url}/v1/imageintegrations", timeout=10).json()
         done = schemathesis(mock.url, tmp_path, "--phases", "fuzzing,stateful")
         after = requests.get(f"{mock.url}/v1/imageintegrations", timeout=10).json()
@@ -47,7 +49,7 @@ def test_a_healthy_mock_passes_and_is_left_as_it_was(tmp_path: Path) -> None:
     ],
 )
 def test_a_mutant_is_told_under_the_name_of_its_check(tmp_path: Path, mutant: str, check: str) -> None:
-    with running(Settings(mutants=(mutant,))) as mock:
+    with serving(Settings(mutants=(mutant,))) as mock:
         done = schemathesis(mock.url, tmp_path, "--phases", "fuzzing", "--max-failures", "1", "--include-method", "GET")
     assert done.returncode == 1, done.stdout + done.stderr
     assert check in done.stdout

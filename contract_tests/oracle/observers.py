@@ -7,26 +7,32 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
 from contract_tests.engine.central import Shared
 from contract_tests.engine.failures import Failure
+from contract_tests.engine.redaction import REDACTED
 from contract_tests.engine.transport import Exchange, Reply
 from mock_server.contract import tables as contracts
 from mock_server.contract import validator as validators
+from mock_server.contract.routes import Routes
 from mock_server.contract.tables import MASK, Contract, Message, Operation
 
 OBSERVED = {
-    "answer-schema": "Every answer keeps the schema of the contract: status, media type, body, no other field",
-    "answer-media-type": "Every answer is JSON in Central's shape, never HTML or plain text",
-    "every-request-answered": "Every request gets an answer; the connection is not dropped",
-    "no-server-error": "No request makes the server fail where no rule of Central says so",
-    "credentials-masked": "Credentials read as six asterisks, empty ones too",
-    "credential-leak": "A credential that was sent is in no other answer, header or error",
-    "create-answer-in-clear": "The answer to a create shows each credential as six asterisks",
+    "answer-schema": "An answer breaks the schema of the contract: its status, a field or a value",
+    "answer-media-type": "An answer is not JSON in Central's shape, but HTML or plain text",
+    "every-request-answered": "A request gets no answer: the connection is dropped",
+    "no-server-error": "A request makes the server fail where no rule of Central says so",
+    "credentials-masked": "A read shows a credential as something else than six asterisks",
+    "credential-leak": "A credential that was sent is in another answer, a header or an error",
+    "create-answer-in-clear": "The answer to a create shows a credential in clear",
 }
 """The checks that observers report: id and title."""
+
+_TELLING = ("answer-media-type", "answer-schema", "credentials-masked")
+"""Observed checks that say what is wrong with an answer: another check that fails by it shows nothing new."""
 
 UNTOUCHED = "others-untouched"
 """The check that compares what a run does not own with what it was before."""
@@ -35,7 +41,9 @@ UNMASKED = "a credential is not masked in a read"
 """What is told of it, also by checks that see it themselves: the same fault is told once."""
 
 
-_TYPE = re.compile(rb'"type": ?"([A-Za-z0-9]+)"')
+_TYPE = re.compile(rb'"type": ?"([^"\\]+)"')
+_NOT_ASCII = "header key .* contains value with non-printable ASCII characters"
+"""What Central's gRPC client says of credentials beyond ASCII, with 500."""
 
 
 class Findings:
@@ -44,15 +52,28 @@ class Findings:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._found: dict[tuple[str, str], Failure] = {}
+        self.shown_by: dict[int, str] = {}
+        """By number of an exchange the check that its answer fails by itself, whoever asked."""
 
-    def add(self, check: str, what: str, exchange: Exchange, *, expected: Any = None, got: Any = None) -> None:
-        """Report a fault that an answer shows."""
+    def add(
+        self,
+        check: str,
+        what: str,
+        exchange: Exchange,
+        *,
+        expected: Any = None,
+        got: Any = None,
+        about: tuple[str, ...] = (),
+    ) -> None:
+        """Report a fault that an answer shows; `about` are ids of a list that show it."""
         with self._lock:
+            if check in _TELLING:
+                self.shown_by.setdefault(exchange.number, check)
             key = (check, what)
             if key in self._found:
                 self._found[key].also += 1
             else:
-                self._found[key] = Failure(check, what, expected, got, [exchange])
+                self._found[key] = Failure(check, what, expected, got, [exchange], about=about)
 
     @property
     def failures(self) -> list[Failure]:
@@ -66,24 +87,28 @@ class Observers:
     def __init__(self, shared: Shared) -> None:
         self.shared = shared
         self.findings = Findings()
-        self.contract = contracts.load()
-        self.validator = validators.shared()
+        self.contract = shared.contract
+        self.validator = validators.of(self.contract)
         self.covered: Counter[tuple[str, str, int]] = Counter()
         """Answers by operation, by the type that was sent ("" for none or an unknown one) and by status."""
+        self.seen: set[str] = set()
+        """The checks of `OBSERVED` whose matter some answer has shown, well or badly."""
         # Also the first part of a credential tells.
         self._canary = re.compile(rf"canary-{re.escape(shared.run)}[a-z0-9-]*")
         self._disguised = disguises(f"canary-{shared.run}-")
-        self._own_failures = own_failures(self.contract, shared.version)
+        self._own_failures = own_failures(self.contract)
 
     def __call__(self, exchange: Exchange, reply: Reply) -> None:
         """Look at one answer."""
-        operation = operation_of(exchange)
+        operation = operation_of(exchange, self.contract)
         if operation is not None:
             sent = _TYPE.search(exchange.body)
             type = sent[1].decode() if sent else ""
             self.covered[operation.id, type if type in self.contract.types else "", reply.status] += 1
+        self.seen |= {"every-request-answered", "no-server-error"}
         if exchange.method == "HEAD":
             return
+        self.seen.add("answer-media-type")
         value = reply.json
         self._is_json(exchange, reply, value)
         self._is_no_server_error(operation, exchange, reply)
@@ -133,6 +158,7 @@ class Observers:
             return
         if operation is None and reply.status < 300:
             return  # a path that is not the contract's
+        self.seen.add("answer-schema")
         if self.validator.accepts(schema, value, answer=True):
             return
         described = operation or self.contract.operations["GetImageIntegrations"]
@@ -140,7 +166,8 @@ class Observers:
         violations = self.validator.answer_violations(described, described.path, status, reply.content)
         for violation in violations:
             what = f"{re.sub(r'[0-9]+', 'n', violation.path)} {violation.reason} ({schema})"
-            self.findings.add("answer-schema", what, exchange, expected=schema, got=str(violation))
+            about = _ids_at(value, violation.path)
+            self.findings.add("answer-schema", what, exchange, expected=schema, got=str(violation), about=about)
 
     # -- credentials ------------------------------------------------------------------------------
 
@@ -151,19 +178,37 @@ class Observers:
         reply: Reply,
         integrations: Sequence[Mapping[str, Any]],
     ) -> None:
+        if self._canary.search(exchange.body.decode("utf-8", "replace")):
+            self.seen.add("credential-leak")
         is_create = operation is not None and operation.id == "PostImageIntegration" and reply.status == 200
         for name, value in reply.headers.items():
             if self._canary.search(value) or self._disguised.search(value):
                 self.findings.add(
                     "credential-leak", f"a credential stands in the header {name}", exchange, got=f"{name}: {value}"
                 )
-        credentials = [each for one in integrations for each in credentials_of(self.contract.integration, one)]
-        for path, value in credentials:
+        if reply.redacted:
+            whole = "\n".join([*(f"{name}: {value}" for name, value in reply.headers.items()), reply.text])
+            start = max(whole.find(REDACTED) - 200, 0)
+            self.findings.add(
+                "credential-leak",
+                "credentials of the run stand in an answer",
+                exchange,
+                got=whole[start : start + 500],
+            )
+        by_id = [
+            (str(one.get("id")), *each)
+            for one in integrations
+            for each in credentials_of(self.contract.integration, one)
+        ]
+        credentials = [(path, value) for _, path, value in by_id]
+        if credentials:
+            self.seen.add("create-answer-in-clear" if is_create else "credentials-masked")
+        for id, path, value in by_id:
             if value == MASK:
                 continue
             check = "create-answer-in-clear" if is_create else "credentials-masked"
             what = "a credential is not masked in the answer to a create" if is_create else UNMASKED
-            self.findings.add(check, what, exchange, expected={path: MASK}, got={path: value})
+            self.findings.add(check, what, exchange, expected={path: MASK}, got={path: value}, about=(id,))
         # What stands in a field of a credential is told as not masked.
         allowed = {found for _, value in credentials if isinstance(value, str) for found in self._canary.findall(value)}
         leaked = set(self._canary.findall(reply.text)) - allowed
@@ -185,30 +230,36 @@ def disguises(text: str) -> re.Pattern[str]:
     return re.compile("|".join(map(re.escape, sorted(forms))))
 
 
-def own_failures(contract: Contract, version: str) -> re.Pattern[str]:
+def own_failures(contract: Contract) -> re.Pattern[str]:
     """Find the reasons for which Central itself answers 500: the constant parts of the texts of its rules."""
     texts = [
         ".*".join(map(re.escape, parts))
         for rule in contract.rules.values()
-        if (rule.kind == "build" or rule.status >= 500) and rule.code in (0, 13) and rule.in_force(version)
+        if (rule.kind == "build" or rule.status >= 500) and rule.code in (0, 13)
         if any(parts := re.split(r"\{[a-z]+\}", rule.message))
     ]
-    return re.compile("|".join(texts), re.DOTALL)
+    return re.compile("|".join([*texts, _NOT_ASCII]), re.DOTALL)
 
 
-def operation_of(exchange: Exchange) -> Operation | None:
-    """Return the operation of the contract that a request is of."""
-    path = urlsplit(exchange.path).path
+def operation_of(exchange: Exchange, contract: Contract | None = None) -> Operation | None:
+    """Return the operation that a request is of; without a `contract`, of the newest release."""
     method = exchange.headers.get("X-HTTP-Method-Override", exchange.method).upper()
-    for operation in contracts.load().operations.values():
-        if operation.method != method:
-            continue
-        if operation.path == path:
-            return operation
-        prefix = operation.path.removesuffix("{id}")
-        if prefix != operation.path and path.startswith(prefix) and "/" not in path.removeprefix(prefix):
-            return operation
-    return None
+    found = _routes(contract or contracts.load()).match(method, urlsplit(exchange.path).path)
+    return found.operation if found is not None else None
+
+
+@lru_cache(maxsize=8)
+def _routes(contract: Contract) -> Routes:
+    return Routes(contract)
+
+
+def _ids_at(value: Any, path: str) -> tuple[str, ...]:
+    """Return the id of the item of a list that a path such as `$.integrations[3].type` leads to."""
+    found = re.search(r"integrations\[(\d+)\]", path)
+    try:
+        return (str(value["integrations"][int(found[1])]["id"]),) if found else ()
+    except (LookupError, TypeError):
+        return ()
 
 
 def _integrations_of(value: Any) -> list[Mapping[str, Any]]:

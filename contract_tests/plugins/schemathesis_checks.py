@@ -14,8 +14,9 @@ import threading
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import requests
 import schemathesis
@@ -25,15 +26,33 @@ from contract_tests.engine.failures import Failure
 from contract_tests.engine.text import diff
 from contract_tests.engine.transport import COLLECTION, Exchange, Reply
 from contract_tests.oracle.observers import OBSERVED, Observers
-from mock_server.contract.tables import VERSIONS
+from mock_server.contract import tables as contracts
 
 Case = schemathesis.Case[Any]
 
+_TIMEOUT = 10
 NEEDS_A_RUN = ("every-request-answered", "credential-leak")
 """Observed checks that need the harness's own requests."""
 
-_created: dict[str, tuple[str, Mapping[str, str]]] = {}
-"""By the id of what was created, the URL that deletes it and the headers that created it."""
+
+@dataclass(slots=True)
+class _Created:
+    """What was created: the URL that deletes it, the headers of its create, and the names that it was given."""
+
+    url: str
+    headers: Mapping[str, str]
+    names: set[str]
+
+    def is_shown(self) -> bool:
+        """Return whether a read shows it under one of its names; what an answer told as its id may be somebody's."""
+        with suppress(requests.RequestException, ValueError, AttributeError):
+            answer = requests.get(self.url, headers=self.headers, timeout=_TIMEOUT, allow_redirects=False)
+            return answer.status_code == 200 and answer.json().get("name") in self.names
+        return False
+
+
+_created: dict[str, _Created] = {}
+"""What was created, by its id; only what a read has shown under the name that was sent."""
 
 
 _looked_at = threading.local()
@@ -57,7 +76,7 @@ def _observed(response: schemathesis.Response) -> list[Failure]:
     exchange = Exchange(0, "", str(request.method), path.path + (f"?{path.query}" if path.query else ""), "admin")
     exchange.headers, exchange.body = dict(request.headers), body
     reply = Reply(response.status_code, requests.structures.CaseInsensitiveDict(headers), response.content, 0.0)
-    observers = Observers(Shared("schemathesis", VERSIONS[-1]))
+    observers = Observers(Shared("schemathesis", str(contracts.load().release)))
     observers(exchange, reply)
     return observers.findings.failures
 
@@ -94,19 +113,29 @@ def before_call(_context: schemathesis.HookContext, case: Case, _kwargs: dict[st
 
 @schemathesis.hook
 def after_call(_context: schemathesis.HookContext, case: Case, response: schemathesis.Response) -> None:
-    """Remember what was created, to delete it at the end."""
+    """Remember what was created, to delete it at the end, and how it is named since."""
+    body = case.body if isinstance(case.body, dict) else {}
+    sent = body.get("config", body)
+    name = sent.get("name") if isinstance(sent, dict) else None
+    known = _created.get((case.path_parameters or {}).get("id", ""))
+    if known is not None and case.method.upper() in ("PUT", "PATCH") and isinstance(name, str):
+        known.names.add(name)
     if case.method.upper() != "POST" or case.path != COLLECTION or response.status_code != 200:
         return
-    with suppress(ValueError, AttributeError):
+    with suppress(ValueError, AttributeError, KeyError):
         id = response.json()["id"]
-        _created[id] = f"{str(response.request.url).partition('?')[0]}/{id}", dict(response.request.headers)
+        kept = {each: value for each, value in response.request.headers.items() if each.lower() == "authorization"}
+        collection = str(response.request.url).partition("?")[0]
+        made = _Created(f"{collection}/{quote(str(id), safe='')}", kept, {str(name)})
+        if made.is_shown():
+            _created[str(id)] = made
 
 
 @atexit.register
 def delete_created() -> None:
-    """Delete what schemathesis has created."""
-    for url, headers in _created.values():
-        kept = {name: value for name, value in headers.items() if name.lower() == "authorization"}
-        with suppress(requests.RequestException):
-            requests.delete(url, headers=kept, timeout=10)
+    """Delete what schemathesis has created and what still carries its name."""
+    for each in _created.values():
+        if each.is_shown():
+            with suppress(requests.RequestException):
+                requests.delete(each.url, headers=each.headers, timeout=_TIMEOUT)
     _created.clear()

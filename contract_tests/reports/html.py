@@ -7,9 +7,11 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from contract_tests.engine.options import Options
+from contract_tests.engine.text import clean, printable
+from contract_tests.reports.failures import at_length
 from contract_tests.reports.hints import hints
 from contract_tests.reports.json_report import document
-from contract_tests.runner.run import OUTCOMES, Report
+from contract_tests.runner.report import OUTCOMES, Report
 
 
 def render(report: Report, options: Options) -> str:
@@ -17,12 +19,14 @@ def render(report: Report, options: Options) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    value = document(report, options)
+    value = clean(document(report, options))
     groups = list(dict.fromkeys(result["group"] for result in value["results"]))
     return environment.get_template("report.html.jinja").render(
         report=value,
+        verdict=[printable(line) for line in report.verdict_lines],
+        at_length=[result.check for result in at_length(report)],
         outcomes=OUTCOMES,
         groups=groups,
-        hints=list(hints(report)),
+        hints=[printable(hint) for hint in hints(report)],
         coverage={"Operation": report.answers_by(0), "Type": report.answers_by(1)},
     )

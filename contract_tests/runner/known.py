@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from contract_tests.engine.failures import Failure, HarnessError
-from mock_server.contract.tables import VERSIONS
+from mock_server.contract import tables as contracts
 
 SHIPPED = Path(__file__).with_name("known_differences.toml")
 
@@ -20,13 +20,14 @@ SHIPPED = Path(__file__).with_name("known_differences.toml")
 class KnownDifference:
     """A failure of `check` that is no news on these releases of Central, until `expires`.
 
+    `versions` are releases, or minors for all of their patches; without them: every release.
     With `contains` only failures whose text contains it.
     """
 
     check: str
     reason: str
     link: str = ""
-    versions: tuple[str, ...] = VERSIONS
+    versions: tuple[str, ...] = ()
     contains: str = ""
     expires: dt.date | None = None
 
@@ -34,10 +35,30 @@ class KnownDifference:
         """Return whether a failure is this difference."""
         return (
             failure.check == self.check
-            and version in self.versions
+            and self.is_of(version)
             and self.contains in failure.what
             and (self.expires is None or today <= self.expires)
         )
+
+    def is_of(self, version: str) -> bool:
+        """Return whether the difference is one of a release."""
+        release = contracts.load().releases.find(version)
+        return not self.versions or any(map(release.is_named, self.versions))
+
+
+def in_force(paths: Iterable[Path], without: Collection[str] = ()) -> list[KnownDifference]:
+    """Read the shipped differences, except those of the checks in `without` ("all": none of them), and those of files.
+
+    Raises:
+        HarnessError: `without` names a check that has no shipped difference, or a file is wrong; see `read`.
+    """
+    shipped = read([SHIPPED])
+    names = [each.check for each in shipped]
+    for name in without:
+        if name not in (*names, "all"):
+            raise HarnessError(f"--no-known {name}: there is no such known difference; all, {', '.join(names)}")
+    kept = [each for each in shipped if not {each.check, "all"} & set(without)]
+    return [*kept, *read(paths)]
 
 
 def read(paths: Iterable[Path]) -> list[KnownDifference]:
@@ -58,7 +79,7 @@ def read(paths: Iterable[Path]) -> list[KnownDifference]:
             for number, entry in enumerate(entries, 1):
                 if problem := _problem(entry):
                     raise HarnessError(f"{path}: difference {number}: {problem}")
-                found.append(KnownDifference(**entry | {"versions": tuple(entry.get("versions", VERSIONS))}))
+                found.append(KnownDifference(**entry | {"versions": tuple(entry.get("versions", ()))}))
     return found
 
 
@@ -75,8 +96,13 @@ def _problem(entry: Any) -> str:
     if not all(isinstance(entry.get(key, ""), str) for key in ("check", "reason", "link", "contains")):
         return "check, reason, link and contains are texts"
     versions = entry.get("versions", [])
-    if not isinstance(versions, list) or not all(each in VERSIONS for each in versions):
-        return f"versions: {versions!r} is not a list of {', '.join(VERSIONS)}"
+    if not isinstance(versions, list) or not all(isinstance(each, str) for each in versions):
+        return f"versions: {versions!r} is not a list of releases"
+    for each in versions:
+        try:
+            contracts.load().releases.find(each)
+        except ValueError as error:
+            return f"versions: {error}"
     expires = entry.get("expires", dt.date.max)
     if not isinstance(expires, dt.date) or isinstance(expires, dt.datetime):
         return f"expires: {str(expires)!r} is not a date such as 2027-06-30, without quotes"

@@ -6,10 +6,9 @@ import datetime as dt
 import re
 import time
 import traceback
-import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -18,103 +17,52 @@ from contract_tests.engine import examples
 from contract_tests.engine.central import Central, Shared
 from contract_tests.engine.failures import (
     BudgetSpent,
+    Busy,
     CheckFailed,
     Failure,
     HarnessError,
     NoRoomError,
+    NotApplicable,
     OwnershipError,
     PreconditionFailed,
     Skip,
 )
-from contract_tests.engine.ledger import Ledger, leftovers
+from contract_tests.engine.ledger import Ledger
 from contract_tests.engine.options import Options
+from contract_tests.engine.ownership import ITS_OWN, NOT_ITS_OWN, new_run_id, run_of
+from contract_tests.engine.text import one_line
 from contract_tests.engine.transport import COLLECTION, Exchange, Transport, credentials_refused
 from contract_tests.oracle.observers import OBSERVED, UNTOUCHED, Observers
 from contract_tests.runner import known
+from contract_tests.runner.history import Log
 from contract_tests.runner.known import KnownDifference
-from contract_tests.runner.symptoms import group_by_symptom
+from contract_tests.runner.leftovers import clean_leftovers, is_over, orphans, remove_owned, told_age
+from contract_tests.runner.report import (
+    ASSUMED,
+    BLOCKED,
+    CUT_OFF,
+    ERROR,
+    FAILED,
+    GIVEN,
+    KNOWN,
+    NOT_APPLICABLE,
+    NOT_CHOSEN,
+    PASSED,
+    SKIPPED,
+    TOLD,
+    WAITING,
+    Report,
+    Result,
+)
+from contract_tests.runner.symptoms import group_by_observed, group_by_symptom
 from mock_server.contract import tables as contracts
-from mock_server.contract.tables import VERSIONS
 
-PASSED, FAILED, KNOWN, SKIPPED, ERROR = "passed", "failed", "known difference", "skipped", "error"
 USUAL_REQUESTS = 5_000
 """About what a run of the default profile sends."""
+_WOULD_WRITE = "would write; give --allow-writes to let it"
 _IN_ORDER = ("base", "generated")
 """Groups of checks that never run at the same time. What generates parses source, which Python 3.11 (gh-106905)
 can fail to do in several threads."""
-OUTCOMES = (PASSED, FAILED, KNOWN, SKIPPED, ERROR)
-
-
-@dataclass(slots=True)
-class Result:
-    """How one check ended."""
-
-    check: str
-    title: str
-    group: str
-    source: str
-    outcome: str
-    reason: str = ""
-    failures: list[Failure] = field(default_factory=list)
-    requests: int = 0
-    seconds: float = 0.0
-
-    @property
-    def like(self) -> str:
-        """The check whose failure shows the same as all of these, "" where there is something of its own."""
-        return self.failures[0].like if self.failures and all(each.like for each in self.failures) else ""
-
-
-@dataclass(slots=True)
-class Report:
-    """How a run ended."""
-
-    target: str
-    version: str
-    profile: str
-    seed: int
-    run: str
-    started: dt.datetime
-    seconds: float
-    requests: int
-    results: list[Result]
-    gone: list[KnownDifference]
-    """Known differences of the release that were looked for and no longer occur."""
-    left_behind: list[str]
-    covered: Mapping[tuple[str, str, int], int]
-    """Answers by operation, type that was sent and status."""
-    exchanges: list[Exchange]
-
-    def count(self, outcome: str) -> int:
-        """Count the checks that ended so."""
-        return sum(result.outcome == outcome for result in self.results)
-
-    @property
-    def failures(self) -> list[Failure]:
-        """The failures that are news."""
-        return [failure for result in self.results for failure in result.failures if failure.known is None]
-
-    def answers_by(self, part: int) -> dict[str, dict[int, int]]:
-        """Count the answers by operation (part 0) or type (part 1), each by status."""
-        counts: dict[str, dict[int, int]] = {}
-        for key, count in sorted(self.covered.items()):
-            by_status = counts.setdefault(str(key[part]), {})
-            by_status[key[2]] = by_status.get(key[2], 0) + count
-        return counts
-
-    @property
-    def not_covered(self) -> list[str]:
-        """Rules in force that no check came to see to."""
-        ran = {result.check for result in self.results if result.outcome in (PASSED, FAILED, KNOWN)}
-        rules = contracts.load().rules.values()
-        return [rule.id for rule in rules if rule.in_force(self.version) and rule.id not in ran]
-
-    @property
-    def exit_code(self) -> int:
-        """0: nothing is wrong; 1: the target failed; 2: the harness could not do its work."""
-        if self.count(FAILED):
-            return 1
-        return 2 if self.count(ERROR) else 0
 
 
 Progress = Callable[[Result, int, int], None]
@@ -131,32 +79,46 @@ class Run:
         """
         if options.examples is not None:
             examples.see_to(options.examples)
-        self.known = known.read((known.SHIPPED, *options.known))
+        self.known = known.in_force(options.known, options.no_known)
         self.options = options
         self.progress = progress
-        self.id = run_id or uuid.uuid4().hex[:8]
+        self.id = run_id or new_run_id()
         self.ledger = Ledger(options.state_dir, self.id, options.url.rstrip("/"))
         self.transport = Transport(options, self.id, self.ledger)
         self.set_up: list[Failure] = []
         """What went wrong outside of checks."""
+        self.notes: list[str] = []
         self._are_many = False
         """Several checks run at this moment."""
+        self.waits = True
+        """A check waits for those that it stands on: one fault is told once."""
         self.over = False
         """True once the run has failed and is to stop at that."""
+        self.interrupted = ""
+        """The signal that ended the run early."""
+        self.cannot_write = ""
+        """Why the credentials of the run cannot write, once that is known."""
 
     def __call__(self) -> Report:
-        """Run the checks and clean up, also after Ctrl-C.
+        """Run the checks and clean up, also after Ctrl-C: what was found until then is reported.
 
         Raises:
             HarnessError: the target is not reachable or refuses the credentials.
+            KeyboardInterrupt: it was interrupted before the first check, or again while it cleaned up.
         """
+        try:
+            return self._whole()
+        except Busy as error:
+            raise HarnessError(str(error)) from None
+
+    def _whole(self) -> Report:
         started = dt.datetime.now(dt.UTC)
-        clean_leftovers(self.options)
+        self._clean_leftovers()
         left: list[str] = []
         results: list[Result] = []
         cleaned = True  # nothing was written until now
         try:
-            version = self._version()
+            version, version_from = self._version()
             self.shared = Shared(self.id, version)
             self.observers = Observers(self.shared)
             before = self._snapshot("set-up")
@@ -165,18 +127,23 @@ class Run:
             try:
                 results = self._checks()
             finally:
-                self.transport.closing = True
+                self.transport.pace.close()
                 self.transport.observers.clear()
-                left = self._clean_up()
+                left = remove_owned(self.transport)
                 cleaned = True
             results += self._observed()
+            self._see_to_refused(results)
             results.append(self._untouched(before))
         finally:
             self.ledger.close(keep=bool(left) or not cleaned)
         results = self._verdict_on(results, version)
+        log = Log(self.transport.exchanges, self.id)
+        for failure in (each for result in results for each in result.failures):
+            failure.exchanges = log.complete(failure)
         return Report(
             target=self.transport.base,
             version=version,
+            version_from=version_from,
             profile=self.options.profile,
             seed=self.options.seed,
             run=self.id,
@@ -188,21 +155,44 @@ class Run:
             left_behind=left,
             covered=self.observers.covered,
             exchanges=self.transport.exchanges,
+            only=self.options.only,
+            require_rules=self.options.require_rules,
+            interrupted=self.interrupted,
+            notes=[*self.notes, *self._limits()],
         )
 
     # -- before -----------------------------------------------------------------------------------
 
-    def _version(self) -> str:
-        """Ask the target which Central it is; what it does not tell is taken for the newest."""
-        if self.options.version:
-            return self.options.version
+    def _clean_leftovers(self) -> None:
+        cleaned = clean_leftovers(self.options)
+        self.notes += [f"An earlier run has left {each}." for each in cleaned.left]
+        self.notes += [
+            f"Left alone, as it does not carry the name of the run that the ledger says: {each}."
+            for each in cleaned.not_ours
+        ]
+
+    def _limits(self) -> Iterable[str]:
+        """Say that the target limits requests, where it does."""
+        pace = self.transport.pace
+        if pace.limited:
+            yield (
+                f"The target answered {pace.limited} requests with 429, that there are too many: the run slowed down. "
+                f"`--rate {pace.rate}/s` stays below its limit from the start."
+            )
+
+    def _version(self) -> tuple[str, str]:
+        """Ask the target which Central it is, and say who told; what it does not tell is taken for the newest."""
+        releases = contracts.load().releases
+        if self.options.central_version:
+            return str(releases.find(self.options.central_version)), GIVEN
         try:
             reply = self.transport.send("GET", "/v1/metadata", check="set-up")
         except CheckFailed as error:
             self.set_up.append(Failure(error.check or "list", error.what, error.expected, error.got))
-            return VERSIONS[-1]
-        found = re.match(r"[0-9]+\.[0-9]+", str(reply.object.get("version", "")))
-        return found[0] if found and found[0] in VERSIONS else VERSIONS[-1]
+            return str(releases.newest), ASSUMED
+        release = releases.nearest(reported := str(reply.object.get("version", "")))
+        told = re.match(rf"{re.escape(release.line)}(?![0-9])", reported)
+        return str(release), TOLD if told else ASSUMED
 
     def _snapshot(self, when: str) -> dict[str, Any] | None:
         """Read everything that the target holds and the run does not own; None where it does not list it."""
@@ -211,16 +201,39 @@ class Run:
         except CheckFailed as error:
             self.set_up.append(Failure(error.check or "list", error.what, error.expected, error.got))
             return None
+        except (BudgetSpent, Busy):
+            if when == "clean-up":
+                return None
+            raise
         if reply.status in (401, 403) and not self.transport.observers:
             what = credentials_refused(given=self.options.credentials.admin is not None)
-            raise HarnessError(f"{self.transport.base} {what}: {reply.message or reply.status}")
+            raise HarnessError(f"{self.transport.base} {what}: {one_line(reply.message) or reply.status}")
         items = reply.object.get("integrations")
         if not isinstance(items, list):
             return None
-        return {str(item.get("id")): item for item in items if isinstance(item, dict) and not self._is_ours(item)}
+        found = [item for item in items if isinstance(item, dict)]
+        if when == "set-up":
+            self._look_for_orphans(found)
+        return {str(item.get("id")): item for item in found}
 
-    def _is_ours(self, item: dict[str, Any]) -> bool:
-        return _is_of_run(item, self.transport, self.ledger.ids)
+    def _look_for_orphans(self, items: Iterable[Mapping[str, Any]]) -> None:
+        found = [each for each in orphans(items, self.options) if is_over(each) or each.age is None]
+        if found:
+            runs = {each.run for each in found}
+            oldest = max((each.age for each in found if each.age is not None), default=None)
+            self.notes.append(
+                f"{len(found)} integrations carry the names of {len(runs)} runs that have no ledger in "
+                f"{self.options.state_dir}; the oldest run is {told_age(oldest)}. "
+                f"`central-contract clean {self.transport.base} --orphans` lists and deletes them."
+            )
+
+    def _is_of_a_run(self, item: Mapping[str, Any] | None) -> bool:
+        """Return whether an integration is of this run, or of another one that goes on beside it."""
+        if item is None:
+            return True
+        name, id = item.get("name"), str(item.get("id"))
+        own = self.transport.ownership
+        return run_of(name) is not None or (own.owns(id) and not own.is_foreign(id)) or own.is_named(name)
 
     # -- the checks -------------------------------------------------------------------------------
 
@@ -252,6 +265,8 @@ class Run:
     def _checks(self) -> list[Result]:
         passes = [(profile, self.chosen(profile)) for profile in self.passes()]
         results: dict[str, Result] = {}
+        whole: set[str] = set()
+        """Checks that were come to in the form of the chosen profile."""
         done, total = 0, sum(len(checks) for _, checks in passes)
 
         def one(each: Check, profile: str) -> None:
@@ -259,16 +274,29 @@ class Run:
             run = self._more if each.id in results else self._one
             results[each.id] = run(each, results, profile)
             self.over = self.over or (self.options.fail_fast and self._has_news(results[each.id]))
+            whole.update([each.id] if profile == passes[-1][0] else [])
             done += 1
             self.progress(results[each.id], done, total)
 
-        for profile, checks in passes:
-            for group in _batches(checks, self.options.workers):
-                if len(group) == 1:
-                    one(group[0], profile)
-                else:
-                    self._at_once(group, partial(one, profile=profile))
+        try:
+            for profile, checks in passes:
+                for group in _batches(checks, self.options.workers):
+                    if len(group) == 1:
+                        one(group[0], profile)
+                    else:
+                        self._at_once(group, partial(one, profile=profile))
+        except KeyboardInterrupt as stop:
+            self.interrupted = getattr(stop, "signal", "SIGINT")
+        for each in passes[-1][1]:
+            if each.id not in results:
+                results[each.id] = _skipped(each, CUT_OFF, self._stopped)
+            elif each.id not in whole:
+                results[each.id].cut = self._stopped
         return [results[each.id] for each in passes[-1][1]]
+
+    @property
+    def _stopped(self) -> str:
+        return f"the run was ended by {self.interrupted}"
 
     def _at_once(self, checks: Iterable[Check], one: Callable[[Check], None]) -> None:
         """Run checks beside each other, and afterwards, alone, those that found no room there."""
@@ -282,7 +310,13 @@ class Run:
 
         self._are_many = True
         with ThreadPoolExecutor(self.options.workers) as pool:
-            list(pool.map(beside, checks))
+            try:
+                list(pool.map(beside, checks))
+            except KeyboardInterrupt as stop:
+                self.interrupted = getattr(stop, "signal", "SIGINT")
+                self.transport.pace.stopped = True  # the other threads send nothing more
+                pool.shutdown(cancel_futures=True)
+                raise
         self._are_many = False
         for each in put_off:
             one(each)
@@ -303,30 +337,44 @@ class Run:
             return before
         after = self._one(check, results, profile)
         if after.outcome == SKIPPED and not after.failures:
+            before.cut = after.reason if after.skip in (CUT_OFF, BLOCKED) else ""
             return before
         after.requests += before.requests
         after.seconds += before.seconds
         return after
 
-    def _one(self, check: Check, results: dict[str, Result], profile: str) -> Result:
-        result = Result(check.id, check.title, check.group, check.source, PASSED)
+    def _left_out(self, check: Check, results: dict[str, Result]) -> Result | None:
+        """Return how a check is skipped that is not to be run, None where it is."""
         failed = [need for need in check.needs if need in results and results[need].outcome == FAILED]
-        if failed:
-            result.outcome, result.reason = SKIPPED, f"needs {failed[0]}, which failed"
-            return result
+        if failed and self.waits:
+            return _skipped(check, WAITING, f"needs {failed[0]}, which failed")
         if check.writes and not self.transport.may_write:
-            result.outcome, result.reason = SKIPPED, "would write; give --allow-writes to let it"
-            return result
+            return _skipped(check, BLOCKED, _WOULD_WRITE)
+        if check.writes and self.cannot_write:
+            return _skipped(check, BLOCKED, self.cannot_write)
+        if check.is_of_rule and check.id not in self.shared.contract.rules:
+            return _skipped(check, NOT_APPLICABLE, f"Central {self.shared.version} does not have this rule")
         if self.over:
-            result.outcome, result.reason = SKIPPED, "a check before has failed (--fail-fast)"
-            return result
+            return _skipped(check, CUT_OFF, "a check before has failed (--fail-fast)")
+        return None
+
+    def _one(self, check: Check, results: dict[str, Result], profile: str) -> Result:
+        if left_out := self._left_out(check, results):
+            return left_out
+        result = Result(check.id, check.title, check.group, check.source, PASSED, profile=profile)
         central = Central(self.transport, check.id, self.shared, profile)
         started, count = time.monotonic(), self.transport.count
         try:
+            if check.group != "latency":  # they judge what there is
+                self.transport.pace.see_to_budget()  # some checks take long to prepare
             try:
                 check.run(central)
-            finally:
-                central.clean()
+            except BaseException:
+                with suppress(CheckFailed, Skip):  # what the check has found comes first
+                    central.clean()
+                raise
+            central.clean()
+            result.reason = " ".join(central.notes)
         except CheckFailed as error:
             result.outcome = FAILED
             result.failures = [
@@ -339,26 +387,50 @@ class Run:
                     error.intermittent,
                 )
             ]
+            for failure in result.failures:
+                failure.known = self._why_known(failure, self.shared.version)
         except PreconditionFailed as error:
-            result.outcome, result.reason = SKIPPED, f"needs {error.need}: {error.what}"
+            result.skipped(WAITING, f"needs {error.need}: {error.what}")
             result.failures = [Failure(error.need, error.what, exchanges=list(central.history))]
         except Skip as error:
-            result.outcome, result.reason = SKIPPED, str(error)
+            result.skipped(NOT_APPLICABLE if isinstance(error, NotApplicable) else NOT_CHOSEN, str(error))
         except BudgetSpent as error:
-            result.outcome, result.reason = SKIPPED, f"the budget of {error} was used up"
+            result.skipped(*self._why_spent(error))
         except NoRoomError as error:
             if self._are_many:
                 raise
-            result.outcome, result.reason = SKIPPED, f"{error}; give a larger --max-live to let it"
+            result.skipped(BLOCKED, f"{error}; give a larger --max-live to let it")
         except OwnershipError as error:
-            result.outcome, result.reason = ERROR, str(error)
+            allowed = self.transport.may_write
+            result.skipped(BLOCKED, _WOULD_WRITE)
+            result.outcome, result.reason = (ERROR, str(error)) if allowed else (SKIPPED, _WOULD_WRITE)
         except HarnessError:
             raise
         except Exception:  # noqa: BLE001 (a bug of the harness must not hide as one of the target)
             result.outcome, result.reason = ERROR, traceback.format_exc(limit=-4)
+        if result.failures and (reason := self._may_not_write(central.history)):
+            self.cannot_write, result.failures = reason, []
+            result.skipped(BLOCKED, reason)
         result.seconds = time.monotonic() - started
         result.requests = self.transport.count - count
         return result
+
+    def _why_spent(self, error: BudgetSpent) -> tuple[str, str]:
+        """Return the kind of the skip, and the reason, of a check that was cut off."""
+        if self.interrupted:
+            return CUT_OFF, self._stopped
+        if "without an answer" in str(error):
+            return BLOCKED, f"the target no longer answered ({error})"
+        return CUT_OFF, f"the budget of {error} was used up"
+
+    def _may_not_write(self, history: Sequence[Exchange]) -> str:
+        """Say that the credentials may only read, "" where nothing speaks for it: then no write was ever let in."""
+        if not history or not _is_write_of_run(history[-1]) or history[-1].status not in (401, 403):
+            return ""
+        if any(each.status == 200 and _is_write_of_run(each) for each in self.transport.exchanges):
+            return ""
+        refused = history[-1]
+        return f"the credentials may not write ({refused.method} {refused.path} was answered {refused.status})"
 
     # -- after ------------------------------------------------------------------------------------
 
@@ -379,27 +451,48 @@ class Run:
                     intermittent=True,
                 )
             )
-        return [
-            Result(id, OBSERVED[id], "observed", "", FAILED if failures else PASSED, failures=failures)
-            for id, failures in found.items()
-            if id not in self.options.skip
-        ]
+        results = []
+        for id, failures in found.items():
+            result = Result(id, OBSERVED[id], "observed", "", FAILED if failures else PASSED, failures=failures)
+            if not failures and id not in self.observers.seen:
+                result.skipped(NOT_APPLICABLE if self.options.only else BLOCKED, "no answer could have shown it")
+            results.append(result)
+        return [each for each in results if each.check not in self.options.skip]
 
-    def _clean_up(self) -> list[str]:
-        """Delete what the run created and name what could not be deleted."""
-        return remove_owned(self.transport, self.ledger.ids)
+    def _see_to_refused(self, results: list[Result]) -> None:
+        """Report an id that a create was answered with and that is not the run's, where no check has come to it."""
+        refused = self.transport.ownership.refused
+        told = any(failure.check == ITS_OWN for result in results for failure in result.failures)
+        if not refused or told:
+            return
+        id, name = next(iter(refused.items()))
+        creation = self.transport.creations.get(id)
+        failure = Failure(
+            ITS_OWN,
+            NOT_ITS_OWN,
+            expected={"name": f"{self.transport.name_prefix}…"},
+            got={"id": id, "name": name},
+            exchanges=[creation] if creation else [],
+            also=len(refused) - 1,
+        )
+        own = next((each for each in results if each.check == ITS_OWN), None)
+        if own is None:
+            check = all_checks()[ITS_OWN]
+            results.append(own := Result(check.id, check.title, check.group, check.source, PASSED))
+        own.outcome, own.reason, own.failures = FAILED, "", [failure]
 
     def _untouched(self, before: dict[str, Any] | None) -> Result:
         """Compare what the run does not own with what it was before."""
-        result = Result(UNTOUCHED, "What the run did not create is as it was before", "observed", "", PASSED)
+        result = Result(UNTOUCHED, "What the run did not create is not as it was before", "observed", "", PASSED)
         after = self._snapshot("clean-up")
         if before is None or after is None:
-            result.outcome, result.reason = SKIPPED, "the target did not give its list"
+            result.skipped(BLOCKED, "the target did not give its list")
             return result
         changed = {
             id: {"before": before.get(id), "after": after.get(id)}
             for id in before.keys() | after.keys()
             if before.get(id) != after.get(id)
+            and not (self._is_of_a_run(before.get(id)) and self._is_of_a_run(after.get(id)))
         }
         if changed:
             result.outcome = FAILED
@@ -431,12 +524,28 @@ class Run:
             if result.outcome != FAILED:
                 continue
             for failure in result.failures:
-                difference = self._known(failure, version)
-                failure.known = difference.reason if difference else None
+                failure.known = self._why_known(failure, version)
             if all(failure.known is not None for failure in result.failures):
                 result.outcome, result.reason = KNOWN, result.failures[0].known or ""
+        failed = [failure for result in results if result.outcome == FAILED for failure in result.failures]
+        group_by_observed(failed, self.observers.findings.shown_by)
+        results = sorted(results, key=_by_cause)
         group_by_symptom(failure for result in results if result.outcome == FAILED for failure in result.failures)
+        if self.options.strict:
+            for result in results:
+                if self._has_to_be_looked_at(result):
+                    result.outcome = FAILED
+                    result.failures = [Failure(result.check, f"skipped: {result.reason}")]
         return results
+
+    def _has_to_be_looked_at(self, result: Result) -> bool:
+        """Return whether --strict holds a skip against the target: neither contract nor user says why it may be."""
+        asked = not self.options.only or result.check in self.options.only
+        return result.outcome == SKIPPED and asked and result.skip not in (NOT_APPLICABLE, WAITING)
+
+    def _why_known(self, failure: Failure, version: str) -> str | None:
+        difference = self._known(failure, version)
+        return difference.reason if difference else None
 
     def _attribute(self, results: list[Result]) -> None:
         """Return a failure that showed in one check to the check whose matter it is, once."""
@@ -458,11 +567,26 @@ class Run:
                 else:
                     same.also += 1
                 if not result.failures:
-                    result.outcome, result.reason = SKIPPED, f"needs {failure.check}: {failure.what}"
+                    result.skipped(WAITING, f"needs {failure.check}: {failure.what}")
 
     def _gone(self, results: list[Result], version: str) -> list[KnownDifference]:
         ran = {result.check for result in results if result.outcome == PASSED}
-        return [each for each in self.known if each.check in ran and version in each.versions]
+        return [each for each in self.known if each.check in ran and each.is_of(version)]
+
+
+def _by_cause(result: Result) -> int:
+    """Order results: what everything stands on, what answers show by themselves, and the other checks.
+
+    At the end come checks whose failures showed in others only, on the way to something else.
+    """
+    if result.outcome != FAILED or result.check == UNTOUCHED:
+        return 2
+    if result.group == "observed":
+        return 1
+    shown = [failure.exchanges[-1].check for failure in result.failures if failure.exchanges]
+    if shown and result.check not in shown:
+        return 3
+    return 0 if result.group == "base" and not result.like else 2
 
 
 def _leave_untold(observed: Result, results: Iterable[Result]) -> None:
@@ -479,6 +603,16 @@ def _leave_untold(observed: Result, results: Iterable[Result]) -> None:
         observed.outcome = PASSED
 
 
+def _skipped(check: Check, kind: str, reason: str) -> Result:
+    return Result(check.id, check.title, check.group, check.source, SKIPPED, reason, skip=kind)
+
+
+def _is_write_of_run(exchange: Exchange) -> bool:
+    """Return whether a request would write, with the credentials of the run."""
+    of_run = exchange.role == "admin" and "Authorization" not in exchange.headers
+    return of_run and exchange.method in ("POST", "PUT", "PATCH", "DELETE")
+
+
 def _batches(checks: Iterable[Check], workers: int) -> Iterable[list[Check]]:
     """Cut the checks into parts that may run at the same time."""
     batch: list[Check] = []
@@ -492,75 +626,3 @@ def _batches(checks: Iterable[Check], workers: int) -> Iterable[list[Check]]:
             batch.append(each)
     if batch:
         yield batch
-
-
-def remove_owned(transport: Transport, ids: Iterable[str]) -> list[str]:
-    """Delete integrations by id, and those that are named after the run; name what could not be deleted.
-
-    Where the target does not give its list, what is known by its id is deleted.
-    """
-    ids = set(ids)
-    owned: list[dict[str, Any]] = []
-    for _ in range(2):
-        items = _listed(transport)
-        if items is None:
-            return _remove_unlisted(transport)
-        owned = [item for item in items if isinstance(item, dict) and _is_of_run(item, transport, ids)]
-        if not owned:
-            return []
-        for item in owned:
-            _remove(transport, item)
-    return sorted(f"{item.get('name')} ({item.get('id')})" for item in owned)
-
-
-def _is_of_run(item: dict[str, Any], transport: Transport, ids: Collection[str]) -> bool:
-    return item.get("id") in ids or str(item.get("name", "")).startswith(transport.name_prefix)
-
-
-def _remove_unlisted(transport: Transport) -> list[str]:
-    for id in sorted(transport.live):
-        _remove(transport, {"id": id})
-    unknown = ["what requests may have created that got no answer"] if transport.unanswered else []
-    return [*sorted(transport.live), *unknown]
-
-
-def _listed(transport: Transport) -> list[Any] | None:
-    """Read what the target holds, None where it does not tell."""
-    try:
-        items = transport.send("GET", COLLECTION, check="clean-up").object.get("integrations")
-    except CheckFailed:
-        return None
-    return items if isinstance(items, list) else None
-
-
-def _remove(transport: Transport, item: dict[str, Any]) -> None:
-    id = str(item.get("id"))
-    transport.ledger.created(id)
-    try:
-        reply = transport.send("DELETE", f"{COLLECTION}/{id}", check="clean-up")
-        if reply.status == 400 and item.get("type") == "scannerv4":
-            # A target that let one of ours become Scanner V4 does not let it go as that.
-            body = {"name": item.get("name"), "type": "docker", "categories": ["REGISTRY"],
-                    "docker": {"endpoint": "registry.example.com"}, "skipTestIntegration": True}  # fmt: skip
-            transport.send("PUT", f"{COLLECTION}/{id}", value=body, check="clean-up")
-            transport.send("DELETE", f"{COLLECTION}/{id}", check="clean-up")
-    except CheckFailed:
-        return  # it stays in the list, and is named as left behind
-
-
-def clean_leftovers(options: Options) -> list[str]:
-    """Remove what runs against this target have left that were killed; name what is still there."""
-    left: list[str] = []
-    for old in leftovers(options.state_dir, options.url.rstrip("/")):
-        ledger = Ledger(options.state_dir, f"{old.run}-clean", options.url.rstrip("/"))
-        transport = Transport(options, old.run, ledger)
-        transport.closing = True
-        if _listed(transport) is None:
-            remaining = [f"what run {old.run} left, which the target does not let us look for"]
-        else:
-            remaining = remove_owned(transport, old.ids)
-        ledger.close(keep=False)
-        if not remaining:
-            old.path.unlink(missing_ok=True)
-        left += remaining
-    return left

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from mock_server.central.errors import Refusal, refuse
 from mock_server.contract.tables import Contract, Operation
@@ -18,14 +18,41 @@ READ, WRITE, NOTHING = "read", "write", "nothing"
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What the mock lets in when authentication is enforced."""
+    """What the mock lets in when authentication is enforced.
+
+    Raises:
+        ValueError: a token cannot be sent in a header, or two tokens are the same.
+    """
 
     admin_token: str = "mock-admin-token"  # noqa: S105 (a mock's)
+    """Token that may read and write."""
     read_only_token: str = "mock-read-only-token"  # noqa: S105
+    """Token that may read."""
     no_access_token: str = "mock-no-access-token"  # noqa: S105
+    """Token without the Integration permission."""
     no_role_token: str = "mock-no-role-token"  # noqa: S105
+    """Token without a role."""
     username: str = "admin"
+    """Name for basic authentication."""
     password: str = "mock-password"  # noqa: S105
+    """Password for basic authentication."""
+
+    def __post_init__(self) -> None:
+        """Refuse tokens that cannot be sent or told apart."""
+        tokens = {each.name: getattr(self, each.name) for each in fields(self) if each.name.endswith("_token")}
+        for name, token in tokens.items():
+            if not is_token(token):
+                raise ValueError(f"{name}: is not a token; give one line of ASCII without blanks")
+        by_token: dict[str, str] = {}
+        for name, token in tokens.items():
+            if other := by_token.get(token):
+                raise ValueError(f"{name}: is the same as {other}; give each token a value of its own")
+            by_token[token] = name
+
+
+def is_token(text: str) -> bool:
+    """Return whether a text can be a bearer token in a header."""
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text
 
 
 class Auth:

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from mock_server.central.errors import Refusal, refuse
-from mock_server.central.validation import Integration, config_member
+from mock_server.central.integration import Integration
+from mock_server.central.validation import config_member
 from mock_server.contract.tables import MASK, Contract, Field, Message
 
 

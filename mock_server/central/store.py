@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
-Integration = Mapping[str, Any]
+from mock_server.central.integration import Integration
 
 
 class Stored(NamedTuple):

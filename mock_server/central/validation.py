@@ -6,65 +6,68 @@ central/imageintegration/service/service_impl.go). One method a rule, named by t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from mock_server.central.errors import Problem, listed, problem
+from mock_server.central.integration import Integration
+from mock_server.central.releases import Build
 from mock_server.central.store import Store
 from mock_server.contract.tables import Contract, Message
 from mock_server.golang import url as gourl
 from mock_server.golang.text import quote
 
-Integration = Mapping[str, Any]
-
 
 def config_member(message: Message, integration: Integration) -> str | None:
     """Name the config member that is set, or give None."""
-    return next((field.name for field in message.members if field.name in integration), None)
+    for field in message.members:
+        if field.name in integration:
+            return field.name
+    return None
 
 
 class Validation:
     """The common rules of one Central."""
 
-    def __init__(self, contract: Contract, store: Store, *, managed: bool) -> None:
+    def __init__(self, contract: Contract, store: Store, build: Build, *, managed: bool) -> None:
         """`managed`: play the managed service, where ECR cannot use the container's IAM role."""
         self.contract = contract
         self.rules = contract.rules
         self.store = store
+        self.build = build
         self.managed = managed
+        self._endpoints = {
+            member.name: [field.name for field in member.message.fields if field.validate == "nolocalendpoint"]
+            for member in contract.integration.members
+            if member.message is not None
+        }
 
     def problems(self, integration: Integration) -> Problem | None:
         """Return the list of problems as one, or None."""
-        found: list[Problem | None] = [
+        found = (
             self.endpoint(integration),
             self.category_required(integration),
-            self.ecr_iam_managed(integration),
+            self.ecr_iam_managed(integration) if self.managed else None,
             # Central stops at an empty name: the look-up of the name is left out.
             self.name_required(integration) or self.name_unique(integration),
-        ]
-        return listed("Validation", [each for each in found if each])
+        )
+        problems = list(filter(None, found))
+        return listed("Validation", problems) if problems else None
 
     def endpoint(self, integration: Integration) -> Problem | None:
         """Check the endpoints of the member that is set, whatever the type; the first bad one counts."""
-        message = self.contract.integration
-        member = config_member(message, integration)
-        if member is None:
-            return None
-        config = message.by_name[member].message
-        assert config is not None  # a config member is a message
-        for field in config.fields:
-            if field.validate == "nolocalendpoint" and (found := self._endpoint(integration[member][field.name])):
-                return found
+        for member, endpoints in self._endpoints.items():
+            if member in integration:
+                for endpoint in endpoints:
+                    if found := self._endpoint(integration[member][endpoint]):
+                        return found
         return None
 
     def _endpoint(self, endpoint: str) -> Problem | None:
         # Central takes off one "http://" and then one "https://", in this order.
         bare = endpoint.removeprefix("http://").removeprefix("https://")
         try:
-            host = gourl.host_name("http://" + bare)
+            host = gourl.host_name("http://" + bare, self.build.urls)
         except gourl.UrlError as error:
             return self.endpoint_parses(*error.args)
-        kind = gourl.forbidden_host(host)
+        kind = gourl.forbidden_host(host, wide=self.build.wide_endpoint_check)
         if endpoint == "" or kind is None:
             return None
         return self.endpoint_not_local() if kind == "loopback" else self.endpoint_not_metadata()
@@ -88,7 +91,8 @@ class Validation:
     def ecr_iam_managed(self, integration: Integration) -> Problem | None:
         """central/imageintegration/service/service_impl.go, validateIAMRoleCapability."""
         uses_iam = "ecr" in integration and integration["ecr"]["useIam"]
-        return problem(self.rules["ecr-iam-managed"]) if self.managed and uses_iam else None
+        refused = self.managed and uses_iam and "ecr-iam-managed" in self.rules
+        return problem(self.rules["ecr-iam-managed"]) if refused else None
 
     def name_required(self, integration: Integration) -> Problem | None:
         """central/imageintegration/service/service_impl.go."""

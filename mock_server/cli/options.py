@@ -1,71 +1,109 @@
-"""Options of `serve` for states, faults, sandboxes, journal and control, and what they set in motion."""
+"""The options of `serve`: one name each on the command line, in the environment and in a TOML file.
+
+`--central-version` is `MOCK_CENTRAL_CENTRAL_VERSION` and `central_version`. Options that are settings take their names,
+defaults and texts from `Settings`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import logging
-import tempfile
-from collections.abc import Callable, Mapping
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from mock_server.central.auth import Credentials, is_token
+from mock_server.central.registry_tests import DEFAULT_RULES, OUTCOMES
+from mock_server.cli.release import RELEASE, ReleaseType
 from mock_server.serving.body_timeouts import TIMEOUT
-from mock_server.simulation.faults import Fault, FaultError, parse
+from mock_server.settings import VALIDATION_MODES, Settings, documentation, suggestion
 from mock_server.state import scenarios
-from mock_server.state.memory import MEMORY
 from mock_server.web.access_log import FORMATS
 
-if TYPE_CHECKING:
-    from mock_server.settings import Settings
-    from mock_server.web.app import MockCentral
+ENVIRONMENT = "MOCK_CENTRAL"
 
-log = logging.getLogger("mock_central")
-
-KEPT = ("load", "store", "store_prefix", "journal")
+AT_START = (
+    *("host", "port", "tls", "tls_ca_out", "cert", "key", "log_level", "log_format", "body_timeout", "save", "reload"),
+)
+"""Options that are no settings of an app. They are read once."""
+KEPT = ("load", "store", "store_prefix", "journal", "tls_ca")
 """Settings that stay as they are from the start: what holds the state goes on."""
-AT_START = ("host", "port", "tls", "cert", "key", "log_level", "log_format", "body_timeout", "save", "reload")
-"""Options that are no settings of an app: they are looked at once."""
 
-_READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_LOOPBACK = ("127.", "localhost", "::1")
+READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
+WRITABLE = click.Path(dir_okay=False, path_type=Path)
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
-
-class _Faults(click.types.StringParamType):
-    """A text with blanks, of which a variable holds several with semicolons between."""
-
-    envvar_list_splitter = ";"
+SERVER, CENTRAL, STATE = "Server", "Central", "State"
+AUTHENTICATION, FAULTS, REGISTRY_TESTS = "Authentication", "Faults and mutants", "Registry tests"
+SANDBOXES, CONTROL = "Sandboxes", "Control and request journal"
+PROXY, LOGGING = "Proxy and UI", "Logging"
 
 
-def _scenario(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    try:
-        scenarios.parse(value)
-    except ValueError as error:
-        raise click.BadParameter(f"{error}; `mock-central scenarios` tells what they hold") from None
-    return value
+class Option(click.Option):
+    """An option in a group of the help, which shows its variable."""
+
+    def __init__(self, words: list[str], group: str, **more: Any) -> None:
+        super().__init__(words, show_envvar=True, **more)
+        self.group = group
+
+    @property
+    def field(self) -> str:
+        """The field of `Settings` or `Credentials` that this option sets: a list has a plural."""
+        return f"{self.name}s" if self.multiple else str(self.name)
+
+    @property
+    def variable(self) -> str:
+        """The environment variable of this option."""
+        return f"{ENVIRONMENT}_{str(self.name).upper()}"
 
 
-def _faults(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Fault, ...]:
-    found = []
-    for value in values:
-        try:
-            found.append(parse(value))
-        except FaultError as error:
-            shown = "" if ":" in str(error) else f"{value!r}: "
-            raise click.BadParameter(f"{shown}{error}") from None
-    return tuple(found)
+class _Several(click.types.StringParamType):
+    """A text, of which a variable holds several with semicolons between."""
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """Split at semicolons outside of quotes."""
+        found = re.split(r""";(?=(?:[^"']|"[^"]*"|'[^']*')*$)""", rv)
+        return [each.strip() for each in found if each.strip()]
 
 
-def is_token(text: str) -> bool:
-    """Return whether a text can be a bearer token in a header."""
-    return bool(text) and text.isascii() and text.isprintable() and " " not in text
+_DEFAULTS = {
+    each.name: each.default if each.default_factory is dataclasses.MISSING else each.default_factory
+    for of in (Credentials, Settings)
+    for each in dataclasses.fields(of)
+}
+_TEXTS = {**documentation(Credentials), **documentation(Settings)}
 
 
-def token(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> str | None:
-    """Read a token from a file."""
-    if path is None:
-        return None
+def _setting(name: str, group: str, *, also: str = "", **more: Any) -> Option:
+    """Make the option of a setting or a credential; `also` follows its text."""
+    default, word = _DEFAULTS[name], f"--{name.replace('_', '-')}"
+    if isinstance(default, tuple):
+        word, default = word.removesuffix("s"), ()
+        more |= {"multiple": True, "type": _Several()}
+    elif default is True:
+        word += f"/--no-{word.removeprefix('--')}"
+    elif default is False:
+        more["is_flag"] = True
+    return Option([word], group, default=default, help=f"{_TEXTS[name]} {also}".strip(), **more)
+
+
+def _basic(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[str, str]:
+    user, colon, password = value.partition(":")
+    if not colon or not user or not value.isprintable():
+        raise click.BadParameter("is not USER:PASSWORD")
+    return user, password
+
+
+def token_in(path: Path) -> str:
+    """Read a token from a file.
+
+    Raises:
+        click.BadParameter: the file cannot be read, or does not hold one.
+    """
     try:
         found = path.read_text("utf-8").strip()
     except (OSError, UnicodeError) as error:
@@ -75,8 +113,13 @@ def token(_context: click.Context, _parameter: click.Parameter, path: Path | Non
     return found
 
 
-def known_mutants(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    """See that there are mutants of these names."""
+def _holds_token(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> Path | None:
+    if path is not None:
+        token_in(path)
+    return path
+
+
+def _known_mutants(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     if values:
         from mock_server import mutants
 
@@ -89,265 +132,215 @@ def known_mutants(_context: click.Context, _parameter: click.Parameter, values: 
     return values
 
 
-def complete_mutant(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
-    """Return a shell the mutants that begin so."""
+def _complete_mutant(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
     from mock_server.mutants import all_mutants
 
     return [name for name in all_mutants() if name.startswith(begun)]
-
-
-def see_to_certificate(cert: Path, key: Path) -> None:
-    """See that two files are a certificate and its key.
-
-    Raises:
-        click.UsageError: they are not.
-    """
-    import ssl
-
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password="")
-    except OSError as error:
-        raise click.UsageError(
-            f"--cert {cert} and --key {key}: are not a certificate and its key without a password (PEM): {error}"
-        ) from None
 
 
 def _complete_scenario(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
     return [name for name in scenarios.known() if name.startswith(begun)]
 
 
-_OPTIONS = (
-    click.option(
-        "--scenario",
-        default=scenarios.DEFAULT,
-        metavar="NAME[:NUMBER]",
-        callback=_scenario,
-        shell_complete=_complete_scenario,
-        help="Named state to start with (see `scenarios`), such as one-of-each or many:1000.",
-    ),
-    click.option("--load", type=_READABLE, help="Start with the state in this file, as --save or `record` wrote it."),
-    click.option(
-        "--save",
-        type=click.Path(dir_okay=False, path_type=Path),
-        help="Keep the state in this file, CREDENTIALS IN CLEAR, and go on from it at the next start.",
-    ),
-    click.option(
-        "--store",
-        default=MEMORY,
-        metavar="memory|redis://…",
-        help="Keep integrations in memory, or in a Redis or Valkey that several replicas share.",
-    ),
-    click.option(
-        "--store-prefix",
-        default="mock-central",
-        metavar="NAME",
-        help="What the keys there begin with; another for each deployment.",
-    ),
-    click.option(
-        "--fault",
-        "faults",
-        multiple=True,
-        type=_Faults(),
-        metavar="'[OPERATION] KEY=VALUE …'",
-        callback=_faults,
-        help="Fault that requests meet, such as 'PostImageIntegration code=503 times=2' or 'delay=1..3'.",
-    ),
-    click.option(
-        "--journal",
-        default=1000,
-        type=click.IntRange(0),
-        help="Requests that each sandbox remembers; 0 remembers none.",
-    ),
-    click.option(
-        "--sandbox-ttl",
-        default=600.0,
-        type=click.FloatRange(0.1),
-        help="Seconds until a sandbox that nobody uses is freed.",
-    ),
-    click.option(
-        "--max-sandboxes", default=10_000, type=click.IntRange(0), help="Sandboxes that there can be at once."
-    ),
-    click.option(
-        "--control/--no-control", default=True, help="Offer the control calls under /__admin (the health always is)."
-    ),
-    click.option(
-        "--control-token-file",
-        type=_READABLE,
-        callback=token,
-        help="Ask control calls for the bearer token in this file.",
-    ),
-    click.option(
-        "--body-timeout",
-        default=TIMEOUT,
-        type=click.FloatRange(1.0),
-        help="Seconds that the body of a request has to come whole.",
-    ),
-    click.option("--reload", is_flag=True, help="Take up changes of the files that were read, while running."),
-    click.option("--log-format", default=FORMATS[0], type=click.Choice(FORMATS), help="How log lines look."),
-)
+# -- environment and file ----------------------------------------------------------------------------
 
 
-def states_and_faults(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a command these options."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+def _read_config(context: click.Context, _parameter: click.Parameter, path: Path | None) -> Path | None:
+    """Take the values of a TOML file as defaults of the options."""
+    if path is None:
+        return None
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise click.BadParameter(f"{path}: {error}") from None
+    known = {str(each.name): each for each in _options(context.command) if each.name != "config"}
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        name = key.replace("-", "_")
+        if name not in known:
+            raise click.BadParameter(f"{path}: unknown key {key!r}; {_did_you_mean(name, known)}")
+        found[name] = _from_toml(path, known[name], value)
+    context.default_map = {**(context.default_map or {}), **found}
+    context.meta["mock_central.config"] = path
+    return path
+
+
+def _from_toml(path: Path, option: Option, value: Any) -> Any:
+    """Return the value of a key as the option takes it.
+
+    Raises:
+        click.BadParameter: it is of another type, which TOML tells apart and a command line does not.
+    """
+    if option.multiple:
+        values = value if isinstance(value, list) else [value]
+        if not all(isinstance(each, str) for each in values):
+            raise click.BadParameter(f'{path}: {option.name}: give a list of texts, such as {option.name} = ["..."]')
+        return values
+    takes_text = isinstance(option.type, click.Choice | click.types.StringParamType | click.Path | ReleaseType)
+    problem = ""
+    if isinstance(value, bool) != option.is_flag:
+        problem = "is not true or false" if option.is_flag else "is not a value"
+    elif takes_text and not isinstance(value, str):
+        problem = "is not a text; put it in quotes"
+    elif isinstance(value, list | dict):
+        problem = "is not one value"
+    if problem:
+        shown = "the value" if option.group == AUTHENTICATION else repr(value)
+        raise click.BadParameter(f"{path}: {option.name}: {shown} {problem}")
+    return value
+
+
+def _refuse_unknown_variables(command: click.Command, environment: Mapping[str, str]) -> None:
+    known = {each.variable.removeprefix(f"{ENVIRONMENT}_") for each in _options(command)}
+    for name in sorted(environment):
+        prefix, _, rest = name.partition(f"{ENVIRONMENT}_")
+        if prefix or not rest or rest in known:
+            continue
+        if environment[name].startswith("tcp://") or re.search(r"_(SERVICE_(HOST|PORT)|PORT_[0-9]+_[A-Z]+)", name):
+            hint = "Kubernetes sets it for a service of that name; `enableServiceLinks: false` in the pod turns it off"
+        else:
+            hint = _did_you_mean(rest, known).replace("mean '", f"mean '{ENVIRONMENT}_")
+        raise click.UsageError(f"unknown environment variable {name}; {hint}")
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    asked = suggestion(name, known)
+    return asked if asked.endswith("?") else "`mock-central serve --help` lists all of them"
+
+
+def _options(command: click.Command) -> list[Option]:
+    return [each for each in command.params if isinstance(each, Option)]
 
 
 class Serve(click.Command):
-    """A command that remembers its words, to read them again when a file that they name has changed.
-
-    A wrong value that is no word of the command line is told with the variable or the file that it comes from.
-    """
+    """A command with grouped options. It remembers its words, to read them again when a file has changed."""
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        """Read the words."""
+        """Read the words, and name the variable or the file that a wrong value comes from."""
         words = list(args)
         try:
             context = super().make_context(info_name, args, parent, **extra)
         except click.BadParameter as error:
+            place = place_of(error.ctx, error.param) if error.ctx and isinstance(error.param, Option) else ""
             raise click.BadParameter(
-                f"{error.message.rstrip('.')}{_where(error)}", error.ctx, error.param, error.param_hint
+                f"{error.message.rstrip('.')}{place}", error.ctx, error.param, error.param_hint
             ) from None
+        if not context.resilient_parsing:
+            _refuse_unknown_variables(self, os.environ)
         context.meta["mock_central.words"] = words
         return context
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each group under its name."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for each in self.get_params(ctx):
+            if record := each.get_help_record(ctx):
+                groups.setdefault(getattr(each, "group", "Help"), []).append(record)
+        for name, records in groups.items():
+            with formatter.section(name):
+                formatter.write_dl(records)
 
-def _where(error: click.BadParameter) -> str:
-    """Return where a wrong value stands, if not on the command line."""
-    if error.ctx is None or error.param is None or error.param.name is None:
-        return ""
-    source = error.ctx.get_parameter_source(error.param.name)
+
+def place_of(context: click.Context, option: Option) -> str:
+    """Return where a value stands, if not on the command line."""
+    source = context.get_parameter_source(str(option.name))
     if source is click.core.ParameterSource.ENVIRONMENT:
-        return f" (the variable {error.ctx.auto_envvar_prefix}_{error.param.name.upper()})"
+        return f" (the variable {option.variable})"
     if source is click.core.ParameterSource.DEFAULT_MAP:
-        return f" (in {error.ctx.meta['mock_central.config']})"
+        return f" (in {context.meta['mock_central.config']})"
     return ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Running:
-    """What goes on beside the requests of a server."""
+# -- the options -------------------------------------------------------------------------------------
 
-    save: Path | None
-    reload: bool
-    files: Mapping[str, Path]
-    """The files that the options read, by what they are."""
-    again: Callable[[], Settings]
-    """Reads the options again.
+OPTIONS: tuple[Option, ...] = (
+    Option(["--host"], SERVER, default="127.0.0.1", metavar="NAME", help="Listen on this address; 0.0.0.0 is all."),
+    Option(["--port"], SERVER, default=8080, type=click.IntRange(0, 65535), metavar="PORT",
+           help="Listen on this port. 0 takes a free one."),
+    Option(["--tls"], SERVER, is_flag=True, default=False, help="Serve HTTPS with a certificate made at the start."),
+    Option(["--tls-ca-out"], SERVER, type=WRITABLE, metavar="FILE",
+           help="Write the certificate authority of --tls to this file (PEM), for clients to trust."),
+    Option(["--cert"], SERVER, type=READABLE, metavar="FILE",
+           help="Serve HTTPS with this certificate (PEM). Needs --key."),
+    Option(["--key"], SERVER, type=READABLE, metavar="FILE", help="Key of --cert (PEM, without a password)."),
+    Option(["--body-timeout"], SERVER, default=TIMEOUT, type=click.FloatRange(1.0), metavar="SECONDS",
+           help="Refuse a request whose body takes longer than this."),
+    Option(["--config"], SERVER, type=READABLE, callback=_read_config, is_eager=True, expose_value=False,
+           metavar="FILE", help="Read options from this TOML file."),
+    Option(["--reload"], SERVER, is_flag=True, default=False,
+           help="Apply changes of the files that were read, while running."),
+    _setting("central_version", CENTRAL, type=RELEASE, metavar="RELEASE", show_default="the newest"),
+    _setting("as_deployed", CENTRAL),
+    _setting("managed", CENTRAL),
+    _setting("namespace", CENTRAL, metavar="NAME"),
+    _setting("strict", CENTRAL),
+    _setting("validation", CENTRAL, type=click.Choice(VALIDATION_MODES)),
+    _setting("scenario", STATE, metavar="NAME[:NUMBER]", shell_complete=_complete_scenario),
+    _setting("empty", STATE),
+    _setting("seed", STATE, type=int, metavar="NUMBER"),
+    _setting("load", STATE, type=READABLE, metavar="FILE"),
+    Option(["--save"], STATE, type=WRITABLE, metavar="FILE",
+           help="Keep the state in this file, CREDENTIALS IN CLEAR, and continue from it at the next start."),
+    _setting("store", STATE, metavar="memory|redis://…"),
+    _setting("store_prefix", STATE, metavar="NAME"),
+    _setting("auth", AUTHENTICATION),
+    _setting("admin_token", AUTHENTICATION, metavar="TOKEN"),
+    _setting("read_only_token", AUTHENTICATION, metavar="TOKEN"),
+    _setting("no_access_token", AUTHENTICATION, metavar="TOKEN"),
+    _setting("no_role_token", AUTHENTICATION, metavar="TOKEN"),
+    Option(["--basic"], AUTHENTICATION, default=f"{_DEFAULTS['username']}:{_DEFAULTS['password']}", callback=_basic,
+           metavar="USER:PASSWORD", help="Name and password for basic authentication and the login form."),
+    _setting("faults", FAULTS, metavar="'[OPERATION] KEY=VALUE …'"),
+    _setting("mutants", FAULTS, metavar="NAME", callback=_known_mutants, shell_complete=_complete_mutant),
+    _setting("registry_tests", REGISTRY_TESTS, metavar="HOST=OUTCOME", also=f"Outcomes: {', '.join(OUTCOMES)}."),
+    _setting("sandbox_ttl", SANDBOXES, type=click.FloatRange(0.1), metavar="SECONDS"),
+    _setting("max_sandboxes", SANDBOXES, type=click.IntRange(0), metavar="NUMBER"),
+    _setting("control", CONTROL),
+    Option(["--control-token-file"], CONTROL, type=READABLE, callback=_holds_token, metavar="FILE",
+           help="Require the bearer token in this file for control calls."),
+    _setting("journal", CONTROL, type=click.IntRange(0), metavar="NUMBER"),
+    _setting("cors", PROXY, metavar="ORIGIN"),
+    _setting("companions", PROXY),
+    _setting("ui", PROXY, type=_FOLDER, metavar="FOLDER"),
+    _setting("upstream", PROXY, metavar="URL"),
+    _setting("upstream_ca", PROXY, type=READABLE, metavar="FILE"),
+    _setting("upstream_insecure", PROXY),
+    Option(["--log-level"], LOGGING, default="info", type=click.Choice(["debug", "info", "warning", "error"]),
+           help="Log messages of this level and above."),
+    Option(["--log-format"], LOGGING, default=FORMATS[0], type=click.Choice(FORMATS), help="Format of the log lines."),
+)  # fmt: skip
+"""In the order of the help."""
+
+
+def settings_of(context: click.Context) -> Settings:
+    """Make settings of the options.
 
     Raises:
-        click.ClickException: what they say cannot be used any more.
+        click.UsageError: a value cannot be used. The text names the option and where its value stands.
     """
-
-    def start(self, app: MockCentral) -> None:
-        """Start watching, in the process that serves."""
-        if self.reload:
-            from mock_server.serving.reload import Watcher
-
-            Watcher(app, self.files, self.again).start()
-
-
-def running(context: click.Context, settings: Settings, again: Callable[[click.Context], Settings]) -> Running:
-    """Return what the options set in motion; `again` makes settings of a context.
-
-    Raises:
-        click.ClickException: the first state cannot be read, or the state cannot be saved.
-    """
-    save: Path | None = context.params["save"]
-    if save is not None:
-        see_to_folder("--save", save)
-    _see_to_first_state(settings, "--load" if context.params["load"] else "--save")
-    _see_to_store(settings)
-    _see_to_operations(settings)
-    watched = {"settings": context.meta.get("mock_central.config"), "state": settings.load}
-    if settings.load is not None and save is not None and settings.load.resolve() == save.resolve():
-        del watched["state"]  # we change it ourselves
-    return Running(
-        save,
-        context.params["reload"],
-        {what: path for what, path in watched.items() if path is not None},
-        lambda: dataclasses.replace(again(_read_again(context)), **{name: getattr(settings, name) for name in KEPT}),
-    )
-
-
-def _read_again(context: click.Context) -> click.Context:
-    """Read the words of the command again, and say what of it changes nothing."""
-    now = context.command.make_context(context.info_name, list(context.meta["mock_central.words"]))
-    needs_restart = [
-        each.opts[0]
-        for each in context.command.params
-        if each.name in (*AT_START, *KEPT) and now.params[each.name] != context.params[each.name]
-    ]
-    if needs_restart:
-        log.warning("taken up only by a restart: %s", ", ".join(needs_restart))
-    return now
-
-
-def see_to_folder(option: str, file: Path) -> None:
-    """See that a file can be written where an option says.
-
-    Raises:
-        click.BadParameter: it cannot.
-    """
+    options = {each.field: each for each in _options(context.command)}
+    chosen = {each.field: context.params[str(each.name)] for each in options.values() if each.name in context.params}
+    load, save, token_file = chosen["load"], chosen["save"], chosen["control_token_file"]
+    username, password = chosen["basic"]
     try:
-        with tempfile.TemporaryFile(dir=file.parent):
-            return
-    except OSError as error:
-        raise click.BadParameter(f"{file}: cannot be written: {error.strerror or error}", param_hint=option) from None
+        return Settings(
+            **_fields(Settings, chosen)
+            | {
+                "credentials": Credentials(**_fields(Credentials, chosen), username=username, password=password),
+                "registry_tests": (*chosen["registry_tests"], *DEFAULT_RULES),
+                "control_token": token_in(token_file) if token_file else None,
+                "load": load or (save if save is not None and save.exists() else None),
+            }
+        )
+    except ValueError as error:
+        name, colon, rest = str(error).partition(": ")
+        option = options.get(name)
+        if option is None or not colon:
+            raise click.UsageError(str(error)) from None
+        raise click.UsageError(f"{option.opts[0]}: {rest}{place_of(context, option)}") from None
 
 
-def _see_to_first_state(settings: Settings, option: str) -> None:
-    if settings.load is None:
-        return
-    from mock_server.contract import tables as contract
-    from mock_server.contract import validator
-    from mock_server.state import files as states
-
-    try:
-        states.read(settings.load, contract.load(), validator.shared())
-    except states.StateError as error:
-        raise click.BadParameter(str(error), param_hint=option) from None
-
-
-def _see_to_operations(settings: Settings) -> None:
-    if not any(fault.operation for fault in settings.faults):
-        return
-    from mock_server.web.app import create_app  # which alone knows every operation
-
-    try:
-        create_app(settings)
-    except FaultError as error:
-        raise click.BadParameter(str(error), param_hint="--fault") from None
-
-
-def _see_to_store(settings: Settings) -> None:
-    if settings.store == MEMORY:
-        return
-    try:
-        from mock_server.state import redis_connection
-
-        redis_connection.check(settings.store, settings.store_prefix)
-    except ImportError:
-        raise click.ClickException(
-            "--store: the client library is missing: pip install 'mock-central[redis]'"
-        ) from None
-    except redis_connection.StoreError as error:
-        raise click.ClickException(f"--store {error}") from None
-
-
-def loaded(load: Path | None, save: Path | None) -> Path | None:
-    """Return the file to start from: the one that is named, or the one that was saved before."""
-    return load or (save if save is not None and save.exists() else None)
-
-
-def warning_of_open_control(settings: Settings, host: str) -> str:
-    """Say that anybody can control the mock, where that is so."""
-    if not settings.control or settings.control_token is not None or host.startswith(_LOOPBACK):
-        return ""
-    return (
-        f"  NOTE   everybody who reaches {host or 'this machine'} can control the mock and read what it stores: "
-        f"--control-token-file FILE asks for a token, --no-control closes the calls"
-    )
+def _fields(of: type[Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
+    return {each.name: chosen[each.name] for each in dataclasses.fields(of) if each.name in chosen}

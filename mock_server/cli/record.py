@@ -1,52 +1,52 @@
-"""Making a state from what a live Central lists. No answer shows a credential, so credentials are invented."""
+"""Make a state from the list of a live Central. Its answers show no credentials, so these are invented."""
 
 from __future__ import annotations
 
-import http.client
 import json
 import ssl
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from mock_server.central import protojson
+import urllib3
+
+from mock_server import bounded_http
+from mock_server.central import protojson, releases
 from mock_server.central.clients import Clients
 from mock_server.contract.tables import MASK, Contract, Message
 from mock_server.contract.validator import Validator
-from mock_server.simulation.redaction import without_userinfo
 from mock_server.state import files as states
 
 PATH = "/v1/imageintegrations"
 _TIMEOUT = 30.0
 _TEXT = "invented-by-mock-central"
-_JSON_TEXT = '{"type":"service_account","project_id":"invented-by-mock-central"}'
+_JSON_TEXT = json.dumps(
+    {"type": "authorized_user", **dict.fromkeys(("client_id", "client_secret", "refresh_token"), _TEXT)},
+    separators=(",", ":"),
+)
+"""Needs no private key, which would have to be a whole one for a scanner."""
 
 Place = tuple[str, ...]
 """The path of a field in an integration."""
 
 
 class RecordError(Exception):
-    """The list cannot be had; the text says why."""
+    """The list cannot be read; the text says why."""
 
 
 def fetched(url: str, *, token: str = "", ca: Path | None = None, insecure: bool = False) -> Any:
-    """Get the list of a Central.
+    """Return the list of a Central.
 
     Raises:
-        RecordError: it does not answer, or not with a list.
+        RecordError: it does not answer with a list.
     """
-    shown = without_userinfo(url)
-    if not url.startswith(("http://", "https://")):
-        raise RecordError(f"{shown}: is no URL of a Central, such as https://central.example.com")
-    try:
-        request = urllib.request.Request(url.rstrip("/") + PATH)  # noqa: S310 (http or https, as seen above)
-    except ValueError:
-        raise RecordError(f"{shown}: is no URL of a Central, such as https://central.example.com") from None
+    _require_url(url)
+    headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
     if token:
-        request.add_header("Authorization", f"Bearer {token}")
+        headers["Authorization"] = f"Bearer {token}"
     try:
         context = ssl.create_default_context(cafile=str(ca) if ca else None)
     except OSError as error:
@@ -54,29 +54,67 @@ def fetched(url: str, *, token: str = "", ca: Path | None = None, insecure: bool
     if insecure:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
-        with urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _Stay()).open(
-            request, timeout=_TIMEOUT
-        ) as answer:
-            found = json.load(answer)
-    except urllib.error.HTTPError as error:
-        error.close()
-        raise RecordError(f"{shown}: answered {error.code}{_hint(error.code)}") from None
-    except http.client.InvalidURL:  # its text is a part of the URL
-        raise RecordError(f"{shown}: is no URL of a Central, such as https://central.example.com") from None
-    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
-        raise RecordError(f"{shown}: {getattr(error, 'reason', None) or error}") from None
+        with bounded_http.deadline(_TIMEOUT):
+            # No redirect is followed: the token is for one host.
+            answer = _connections(url, context).request(
+                "GET", url.rstrip("/") + PATH, headers=headers, preload_content=False, redirect=False, retries=False,
+                timeout=_TIMEOUT,
+            )  # fmt: skip
+            content = bounded_http.read(answer)
+    except (urllib3.exceptions.HTTPError, OSError, bounded_http.BodyTooLongError) as error:
+        raise RecordError(f"{url}: {_harmless(_reason(error), token)}") from None
+    if answer.status != 200:
+        raise RecordError(f"{url}: answered {answer.status}{_hint(answer.status)}")
+    try:
+        found = None if bounded_http.is_expensive(content) else json.loads(content)
     except (ValueError, RecursionError):
-        raise RecordError(f"{shown}: did not answer JSON; is it a Central?") from None
+        raise RecordError(f"{url}: did not answer JSON; is it a Central?") from None
     if not isinstance(found, dict) or not isinstance(found.get("integrations"), list):
-        raise RecordError(f"{shown}: did not answer a list of integrations; is it a Central?")
+        raise RecordError(f"{url}: did not answer a list of integrations; is it a Central?")
     return found["integrations"]
 
 
-class _Stay(urllib.request.HTTPRedirectHandler):
-    """Follow no redirect: the token is for one host."""
+def _require_url(url: str) -> None:
+    """Raise RecordError unless this is the URL of a Central.
 
-    def redirect_request(self, *_: Any) -> None:
-        """Answer the redirect itself."""
+    The text does not repeat what may be a secret: a user, a query.
+    """
+    shown = f"…@{url.rpartition('@')[2]}" if "@" in url else url
+    for mark in "?#":
+        shown = f"{shown.partition(mark)[0]}{mark}…" if mark in shown else shown
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or shown != url:
+        hint = "; give credentials with --token-file" if shown != url else ""
+        raise RecordError(f"{shown}: is no URL of a Central, such as https://central.example.com{hint}")
+
+
+def _connections(url: str, context: ssl.SSLContext) -> urllib3.PoolManager:
+    """Return the connections to a server, through a proxy where the environment names one."""
+    parts = urlsplit(url)
+    proxy = urllib.request.getproxies().get(parts.scheme)
+    if proxy is None or urllib.request.proxy_bypass(parts.hostname or ""):
+        return bounded_http.bounded(urllib3.PoolManager(ssl_context=context))
+    return bounded_http.bounded(urllib3.ProxyManager(proxy, ssl_context=context))
+
+
+def _reason(error: BaseException) -> str:
+    """Return what went wrong at the bottom."""
+    while (cause := error.__cause__ or error.__context__ or getattr(error, "reason", None)) is not None:
+        if not isinstance(cause, BaseException):
+            break
+        error = cause
+    return str(error) or type(error).__name__
+
+
+def _harmless(text: str, token: str) -> str:
+    """Return what a server may have made as it may stand in a message: without the token and controls, and short."""
+    text = text.replace(token, "[credential]") if token else text
+    shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text[:300])
+    return shown.replace("##[", r"\x23#[")
 
 
 def _hint(status: int) -> str:
@@ -84,13 +122,13 @@ def _hint(status: int) -> str:
 
 
 def recorded(listed: list[Any], contract: Contract, validator: Validator) -> dict[str, Any]:
-    """Make a state of a list; its `invented` tells, by id, the places of credentials that are not Central's.
+    """Make a state from a list. `invented` lists, by id, the places of credentials that are not Central's.
 
     Raises:
         states.StateError: an entry is no integration.
     """
     found = states.checked(states.document(listed), contract, validator)
-    clients = Clients(contract)
+    clients = Clients(contract, releases.of(contract.release))
     invented: dict[str, list[str]] = {}
     integrations = []
     for each in found:

@@ -1,22 +1,22 @@
-"""The contract: `openapi.yaml`, read once and offered as tables.
+"""The contract: `openapi.yaml`, read once and offered as tables, one set for each release of Central.
 
-Everything that is a *list* of something (operations, messages and their fields, types, rules,
+Everything that is a *list* of something (releases, operations, messages and their fields, types, rules,
 credentials, differences) is read from the document here, and nowhere written a second time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from mock_server.contract.releases import Release, Releases, Span
+from mock_server.contract.view import Values, span_of, view
+
 MASK = "******"
 """What Central writes in the place of a credential (pkg/secrets/scrub.go)."""
-
-VERSIONS = ("4.8", "4.9", "4.10", "4.11", "4.12")
-"""The releases of Central that can be played, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +34,18 @@ class Field:
     scrub: str | None
     """"always" for a credential, "dependent" for what a credential is sent to."""
     validate: str | None
+    default: Any = field(init=False)
+    """What Central answers for the field when it is not set; for a repeated one a new list each time."""
+
+    def __post_init__(self) -> None:
+        """Derive the default once: it is asked for with every message."""
+        defaults = {"string": "", "enum": "", "bool": False, "int32": 0}
+        object.__setattr__(self, "default", None if self.repeated else defaults.get(self.kind))
 
     @property
     def go_name(self) -> str:
         """The name of the field in Central's Go struct."""
         return self.name[0].upper() + self.name[1:]
-
-    @property
-    def default(self) -> Any:
-        """What Central answers for the field when it is not set."""
-        if self.repeated:
-            return []
-        return {"string": "", "enum": "", "bool": False, "int32": 0}.get(self.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +57,17 @@ class Message:
     fields: tuple[Field, ...]
     by_name: Mapping[str, Field]
     """Both spellings of each field."""
+    members: tuple[Field, ...] = field(init=False)
+    """The fields of which at most one is set: the config members of an integration."""
+
+    def __post_init__(self) -> None:
+        """Pick the members once: rules ask for them with every integration."""
+        object.__setattr__(self, "members", tuple(each for each in self.fields if each.oneof))
 
     @property
     def go_name(self) -> str:
         """The name of the message's struct in Central's Go code."""
         return self.proto.partition(".")[2].replace(".", "_")
-
-    @property
-    def members(self) -> tuple[Field, ...]:
-        """The fields of which at most one is set: the config members of an integration."""
-        return tuple(field for field in self.fields if field.oneof)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +96,34 @@ class Rule:
     status: int = 0
     code: int = 0
     message: str = ""
-    since: str = VERSIONS[0]
-    until: str = VERSIONS[-1]
 
-    def in_force(self, version: str) -> bool:
-        """Return whether Central of that version has the rule."""
-        return VERSIONS.index(self.since) <= VERSIONS.index(version) <= VERSIONS.index(self.until)
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One text of a rule, and the releases from which on it is said."""
+
+    text: str
+    releases: Span
+
+
+@dataclass(frozen=True, slots=True)
+class RuleHistory:
+    """A rule through all releases: those that have it, and its texts in their order."""
+
+    id: str
+    title: str
+    kind: str
+    source: str
+    status: int
+    code: int
+    texts: tuple[Text, ...]
+    releases: Span
+
+    @property
+    def message(self) -> str:
+        """All texts in a line, those that not every release says with the releases that do."""
+        told = (each.text if each.releases.everywhere else f"{each.releases}: {each.text}" for each in self.texts)
+        return " / ".join(told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,22 +138,59 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class IntegrationType:
-    """One type of integration: its config member, the categories it can have, and whether it can be created."""
+    """One type of integration.
+
+    `member`: its config member. `categories`: those it can have. `refused_by`: the rule that refuses to create one,
+    if the release has such a rule. `test_path`: what its client asks for in a registry test.
+    """
 
     type: str
     member: str
     categories: tuple[str, ...]
-    legacy_member: str | None = None
-    creatable: bool = True
+    refused_by: str | None
+    test_path: str | None
+
+    @property
+    def creatable(self) -> bool:
+        """Whether the release lets anyone create one."""
+        return self.refused_by is None
 
 
 class Contract:
-    """The tables of one document."""
+    """The tables of one document as one release of Central has it."""
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
-        self.document = document
-        self._schemas: Mapping[str, Any] = document["components"]["schemas"]
+    def __init__(self, source: Mapping[str, Any], release: Release | None = None) -> None:
+        """`source`: the document of all releases; without `release` its newest one is meant.
+
+        Raises:
+            ValueError: a release in the document is none.
+        """
+        self.source = source
+        self.releases = Releases(source["x-releases"])
+        self.release = release or self.releases.newest
+        self.document: Mapping[str, Any] = view(source, self.release)
+        self._schemas: Mapping[str, Any] = self.document["components"]["schemas"]
         self._messages: dict[str, Message] = {}
+        self._later_fields: dict[str, tuple[Field, ...]] = {}
+        self._views: dict[Release, Contract] = {self.release: self}
+
+    def at(self, release: str | Release) -> Contract:
+        """Return the contract of another release; each is made once.
+
+        Raises:
+            ValueError: there is no such release.
+        """
+        found = self.releases.find(str(release))
+        if found not in self._views:
+            other = Contract(self.source, found)
+            other._views = self._views
+            self._views[found] = other
+        return self._views[found]
+
+    @property
+    def every_release(self) -> Sequence[Contract]:
+        """The contract of the newest patch of each minor, oldest first."""
+        return [self.at(release) for release in self.releases.known]
 
     @cached_property
     def operations(self) -> Mapping[str, Operation]:
@@ -163,8 +223,13 @@ class Contract:
 
     @cached_property
     def rules(self) -> Mapping[str, Rule]:
-        """The rules by their id, in Central's order."""
-        return {entry["id"]: Rule(**entry) for entry in self.document["x-rules"]}
+        """The rules that the release has by their id, in Central's order."""
+        return {id: Rule(id, **entry) for id, entry in self.document["x-rules"].items()}
+
+    @cached_property
+    def history(self) -> Mapping[str, RuleHistory]:
+        """The rules of all releases by their id, in Central's order."""
+        return {id: _history(id, entry) for id, entry in self.source["x-rules"].items()}
 
     @cached_property
     def differences(self) -> Mapping[str, Difference]:
@@ -174,21 +239,48 @@ class Contract:
     @cached_property
     def types(self) -> Mapping[str, IntegrationType]:
         """The types of integration by their name."""
-        return {
-            entry["type"]: IntegrationType(
-                entry["type"],
-                entry["member"],
-                tuple(entry["categories"]),
-                entry.get("legacyMember"),
-                entry["creatable"],
-            )
-            for entry in self.document["x-types"]
-        }
+        return {type: self._read_type(type, entry) for type, entry in self.document["x-types"].items()}
+
+    def _read_type(self, type: str, entry: Mapping[str, Any]) -> IntegrationType:
+        refused_by = entry.get("createRefusedBy")
+        paths = [each["path"] for each in entry.get("testPaths", ())]
+        return IntegrationType(
+            type,
+            entry["member"],
+            tuple(entry["categories"]),
+            refused_by if refused_by in self.rules else None,
+            paths[-1] if paths else None,
+        )
+
+    def types_of(self, member: str) -> tuple[str, ...]:
+        """Return the types whose settings are in a config member."""
+        return tuple(each.type for each in self.types.values() if each.member == member)
+
+    @property
+    def creatable_types(self) -> list[str]:
+        """The types that the release lets anyone create."""
+        return [each.type for each in self.types.values() if each.creatable]
 
     @property
     def defaults(self) -> list[dict[str, Any]]:
         """The integrations of a fresh Central, with the fields that are set."""
         return list(self.document["x-defaults"])
+
+    def later_fields(self, message: Message) -> tuple[Field, ...]:
+        """Return the fields of a message that the oldest release does not have."""
+        if message.name not in self._later_fields:
+            oldest = self.every_release[0].message(message.name).by_name
+            self._later_fields[message.name] = tuple(each for each in message.fields if each.name not in oldest)
+        return self._later_fields[message.name]
+
+    def example_of(self, message: Message, field: Field) -> Any:
+        """Return the example that stands beside a field, or else what Central answers where it is not set."""
+        examples = self._schemas[message.name]["properties"][field.name].get("examples")
+        return examples[0] if examples else field.default
+
+    def fitting(self, message: Message, value: Any) -> Any:
+        """Return a JSON value of a message without the fields and enum values that only other releases have."""
+        return Values(self.source["components"]["schemas"], self._schemas).of_schema(message.name, value)
 
     def example(self, type: str) -> dict[str, Any]:
         """Return the document's example of a request that creates an integration of a type."""
@@ -205,9 +297,9 @@ class Contract:
         return frozenset(
             name.lower()
             for message in messages
-            for field in message.fields
-            if field.scrub == "always"
-            for name in (field.name, field.proto_name)
+            for each in message.fields
+            if each.scrub == "always"
+            for name in (each.name, each.proto_name)
         )
 
     @cached_property
@@ -239,7 +331,7 @@ class Contract:
     def _read_message(self, schema: str) -> Message:
         node = self._schemas[schema]
         fields = tuple(self._read_field(name, entry) for name, entry in node.get("properties", {}).items())
-        by_name = {name: field for field in fields for name in (field.proto_name, field.name)}
+        by_name = {name: each for each in fields for name in (each.proto_name, each.name)}
         return Message(schema, node["x-proto-message"], fields, by_name)
 
     def _read_field(self, name: str, entry: Mapping[str, Any]) -> Field:
@@ -266,6 +358,20 @@ class Contract:
         )
 
 
+def _history(id: str, entry: Mapping[str, Any]) -> RuleHistory:
+    texts = entry.get("messages") or [{"text": entry["message"]}] if entry["kind"] != "behaviour" else []
+    return RuleHistory(
+        id,
+        entry["title"],
+        entry["kind"],
+        entry["source"],
+        entry.get("status", 0),
+        entry.get("code", 0),
+        tuple(Text(each["text"], span_of(each, table=True)) for each in texts),
+        span_of(entry, table=True),
+    )
+
+
 def _scalar_kind(shape: Mapping[str, Any]) -> str:
     if shape.get("format") == "date-time":
         return "timestamp"
@@ -285,7 +391,7 @@ def find() -> Path:
 
 @cache
 def load() -> Contract:
-    """Read the document that comes with the package; every call gives the same contract."""
+    """Read the document that comes with the package; every call gives the same contract, of the newest release."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

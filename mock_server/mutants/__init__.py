@@ -1,7 +1,6 @@
-"""Mutants: what a server of this API can get wrong, one at a time.
+"""Mutants: what a server of this API can get wrong, one at a time, to test testers.
 
-They are for trying out testers. A mutant is a small override of one function of one app; the code
-of the mock knows nothing of them, and other apps of the process stay healthy.
+Each is a small override of a part or a layer of one instance. The rest of the mock knows nothing of them.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 from mock_server.state.memory import MemoryStore
 
 if TYPE_CHECKING:
-    from mock_server.web.app import MockCentral
+    from mock_server.gateway.instance import Instance
 
 KINDS = ("rule", "schema", "status", "state", "security", "wire", "concurrency", "latency")
 
-Mutate = Callable[["MockCentral"], None]
+Mutate = Callable[["Instance"], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +69,9 @@ def all_mutants() -> Mapping[str, Mutant]:
     return {each.name: each for each in sorted(_MUTANTS.values(), key=lambda each: KINDS.index(each.kind))}
 
 
-def memory(app: MockCentral) -> MemoryStore:
-    """Return the store of an app, for mutants that reach into it; settings see to its being in memory."""
-    store = app.central.store
+def memory(mock: Instance) -> MemoryStore:
+    """Return the store of an instance, for mutants that reach into it; settings keep it in memory."""
+    store = mock.central.store
     assert isinstance(store, MemoryStore)
     return store
 
@@ -91,13 +90,13 @@ def find(name: str) -> Mutant:
     return known[name]
 
 
-def mutate(app: MockCentral, names: Iterable[str]) -> None:
-    """Apply mutants in an app.
+def mutate(mock: Instance, names: Iterable[str]) -> None:
+    """Apply mutants in an mock.
 
     Raises:
         ValueError: a name is unknown.
     """
-    # Such an app breaks the contract on purpose, which must not stop it.
-    setattr(app.central, "answer_broken", lambda _violations: None)  # noqa: B010 (a method, for mypy)
+    # It breaks the contract on purpose, which must not stop it.
+    setattr(mock.central.rendering, "answer_broken", lambda _violations: None)  # noqa: B010 (a method, for mypy)
     for each in [find(name) for name in names]:
-        each.mutate(app)
+        each.mutate(mock)

@@ -27,9 +27,9 @@ from mock_server.mutants.tools import (
 )
 
 if TYPE_CHECKING:
-    from mock_server.gateway.operations import Call, Handler
-    from mock_server.sandboxes.central import Central
-    from mock_server.web.app import MockCentral
+    from mock_server.gateway.exchange import Exchange, Proceed
+    from mock_server.gateway.instance import Instance
+    from mock_server.gateway.messages import Response
 
 _MEETING = 0.004
 """Seconds that a window stays open for another request."""
@@ -39,8 +39,8 @@ def _concurrency(name: str, summary: str, check: str, also: tuple[str, ...] = ()
     return mutant(name, kind="concurrency", check=check, summary=summary, also=also)
 
 
-def _unlocked(app: MockCentral) -> None:
-    memory(app).lock = nullcontext()  # type: ignore[assignment]
+def _unlocked(mock: Instance) -> None:
+    memory(mock).lock = nullcontext()  # type: ignore[assignment]
 
 
 class _Present:
@@ -63,23 +63,23 @@ class _Present:
 
 
 @_concurrency("name-race", "Two creates of one name at once both succeed", "same-name-at-once")
-def name_race(app: MockCentral) -> None:
+def name_race(mock: Instance) -> None:
     """Check, then act."""
-    _unlocked(app)
+    _unlocked(mock)
 
     def check(original: Callable[..., Any], sent: Mapping[str, Any]) -> Any:
         found = original(sent)
         time.sleep(_MEETING)
         return found
 
-    around(app.central.validation, "name_unique", check)
+    around(mock.central.validation, "name_unique", check)
 
 
 @_concurrency("creates-lost", "Of two creates at once one is lost", "creates-at-once")
-def creates_lost(app: MockCentral) -> None:
+def creates_lost(mock: Instance) -> None:
     """Write back a copy of all."""
-    _unlocked(app)
-    store = memory(app)
+    _unlocked(mock)
+    store = memory(mock)
 
     def put(original: Callable[..., Any], integration: Mapping[str, Any]) -> Any:
         before = dict(store._by_id)
@@ -92,10 +92,10 @@ def creates_lost(app: MockCentral) -> None:
 
 
 @_concurrency("updates-mixed", "Two updates at once leave a mix of both", "updates-at-once")
-def updates_mixed(app: MockCentral) -> None:
+def updates_mixed(mock: Instance) -> None:
     """Write field by field."""
-    _unlocked(app)
-    store = app.central.store
+    _unlocked(mock)
+    store = mock.central.store
 
     def update(original: Callable[..., None], sent: Mapping[str, Any], *, update_password: bool) -> None:
         original(sent, update_password=update_password)
@@ -106,59 +106,59 @@ def updates_mixed(app: MockCentral) -> None:
             endpoint = mine.integration["docker"]["endpoint"]
             store.put({**now.integration, "docker": {**now.integration["docker"], "endpoint": endpoint}})
 
-    around(app.central.service, "update", update)
+    around(mock.central.service, "update", update)
 
 
 @_concurrency("updates-500", "Two updates at once: one answers 500", "updates-at-once", also=("no-server-error",))
-def updates_500(app: MockCentral) -> None:
+def updates_500(mock: Instance) -> None:
     """Fail to serialise."""
-    _collide(app, (PUT, PATCH), 500, "could not serialize access due to concurrent update", 13)
+    _collide(mock, (PUT, PATCH), 500, "could not serialize access due to concurrent update", 13)
 
 
 @_concurrency("creates-500", "Two creates at once: one answers 500", "creates-at-once", also=("no-server-error",))
-def creates_500(app: MockCentral) -> None:
+def creates_500(mock: Instance) -> None:
     """Fail to get a lock."""
-    _collide(app, (CREATE,), 500, "database is locked", 13)
+    _collide(mock, (CREATE,), 500, "database is locked", 13)
 
 
 @_concurrency(
     "list-during-write", "A list during a create answers 500", "lists-during-writes", also=("no-server-error",)
 )
-def list_during_write(app: MockCentral) -> None:
+def list_during_write(mock: Instance) -> None:
     """Walk a map that changes."""
     writers = _Present()
 
-    def write(handler: Handler, central: Central, call: Call) -> bytes:
+    def write(proceed: Proceed, exchange: Exchange) -> Response:
         with writers:
             time.sleep(_MEETING)
-            return handler(central, call)
+            return proceed(exchange)
 
-    def listed(handler: Handler, central: Central, call: Call) -> bytes:
+    def listed(proceed: Proceed, exchange: Exchange) -> Response:
         if writers.count:
             raise refused(500, "dictionary changed size during iteration", 13)
-        return handler(central, call)
+        return proceed(exchange)
 
-    handled(app, (CREATE, PUT, DELETE), write)
-    handled(app, (LIST,), listed)
+    handled(mock, (CREATE, PUT, DELETE), write)
+    handled(mock, (LIST,), listed)
 
 
-def _collide(app: MockCentral, operations: tuple[str, ...], status: int, text: str, code: int) -> None:
+def _collide(mock: Instance, operations: tuple[str, ...], status: int, text: str, code: int) -> None:
     inside = _Present()
 
-    def one(handler: Handler, central: Central, call: Call) -> bytes:
+    def one(proceed: Proceed, exchange: Exchange) -> Response:
         with inside as now:
             if now > 1:
                 raise refused(status, text, code)
             time.sleep(_MEETING)
-            return handler(central, call)
+            return proceed(exchange)
 
-    handled(app, operations, one)
+    handled(mock, operations, one)
 
 
 @_concurrency("ids-doubled", "Creates at once get one id", "creates-at-once")
-def ids_doubled(app: MockCentral) -> None:
+def ids_doubled(mock: Instance) -> None:
     """Count without a lock."""
-    _unlocked(app)
+    _unlocked(mock)
     serial = [0]
 
     def new_id() -> str:
@@ -167,58 +167,52 @@ def ids_doubled(app: MockCentral) -> None:
         serial[0] = now + 1
         return str(uuid.UUID(int=random.Random(now).getrandbits(128), version=4))
 
-    replace_method(app.central.store, "new_id", new_id)
+    replace_method(mock.central.store, "new_id", new_id)
 
 
-@_concurrency("delete-twice", "Two deletes at once both succeed", "deletes-at-once")
-def delete_twice(app: MockCentral) -> None:
-    """Check, then act."""
-    _unlocked(app)
-
-    def remove(original: Callable[[str], None], id: str) -> None:
-        time.sleep(_MEETING)
-        original(id)
-
-    around(app.central.store, "remove", remove)
+@_concurrency("deletes-500", "Two deletes at once: one answers 500", "deletes-at-once", also=("no-server-error",))
+def deletes_500(mock: Instance) -> None:
+    """Fail to lock a row."""
+    _collide(mock, (DELETE,), 500, "could not obtain lock on row", 13)
 
 
 @_concurrency("answers-swapped", "Two GETs at once get each other's answer", "reads-at-once")
-def answers_swapped(app: MockCentral) -> None:
+def answers_swapped(mock: Instance) -> None:
     """Keep a request in a variable of all."""
     last = [""]
 
-    def get(handler: Handler, central: Central, call: Call) -> bytes:
-        last[0] = call.id
+    def get(proceed: Proceed, exchange: Exchange) -> Response:
+        last[0] = exchange.id
         time.sleep(_MEETING)
-        call.id = last[0]
-        return handler(central, call)
+        exchange.id = last[0]
+        return proceed(exchange)
 
-    handled(app, (GET,), get)
+    handled(mock, (GET,), get)
 
 
 @_concurrency("writes-wait", "A write that meets another waits six seconds", "response-time", also=("deletes-at-once",))
-def writes_wait(app: MockCentral) -> None:
+def writes_wait(mock: Instance) -> None:
     """Retry after a deadlock."""
     inside = _Present()
 
-    def one(handler: Handler, central: Central, call: Call) -> bytes:
+    def one(proceed: Proceed, exchange: Exchange) -> Response:
         with inside as now:
             wait(6 if now > 1 else _MEETING)
-            return handler(central, call)
+            return proceed(exchange)
 
-    handled(app, (CREATE, PUT, PATCH, DELETE), one)
+    handled(mock, (CREATE, PUT, PATCH, DELETE), one)
 
 
 @_concurrency("busy-503", "More than three requests at once answer 503", "creates-at-once", also=("no-server-error",))
-def busy_503(app: MockCentral) -> None:
+def busy_503(mock: Instance) -> None:
     """Have too few workers."""
     inside = _Present()
 
-    def one(handler: Handler, central: Central, call: Call) -> bytes:
+    def one(proceed: Proceed, exchange: Exchange) -> Response:
         with inside as now:
             if now > 3:
                 raise refused(503, "no worker is free", 14)
             time.sleep(_MEETING)
-            return handler(central, call)
+            return proceed(exchange)
 
-    handled(app, EVERY, one)
+    handled(mock, EVERY, one)

@@ -14,6 +14,7 @@ import yaml
 
 from mock_server.central import protojson
 from mock_server.central.auth import WRITE
+from mock_server.central.decoding import Filters
 from mock_server.central.errors import Refusal
 from mock_server.central.store import Stored
 from mock_server.central.validation import config_member
@@ -24,11 +25,9 @@ from mock_server.mutants import Mutate, mutant
 from mock_server.mutants.tools import (
     PATCH,
     PUT,
-    after,
     around,
     bodies,
     credentials,
-    environs,
     errors,
     handled,
     never,
@@ -36,16 +35,19 @@ from mock_server.mutants.tools import (
     refusals,
     refused,
     replace_method,
+    requests,
+    responses,
     shown,
     suppress_rule,
+    without,
 )
 
 if TYPE_CHECKING:
-    from mock_server.gateway.operations import Call, Handler
-    from mock_server.sandboxes.central import Central
-    from mock_server.web.app import MockCentral
+    from mock_server.gateway.exchange import Exchange, Proceed
+    from mock_server.gateway.instance import Instance
+    from mock_server.gateway.messages import Request, Response
 
-_RULES = contracts.load().rules
+_RULES = contracts.load().history
 
 
 def _rule(id: str, summary: str = "", also: tuple[str, ...] = (), **settings: Any) -> Callable[[Mutate], Mutate]:
@@ -95,8 +97,8 @@ _METHODS = {
 }
 
 
-def _never(part: str, rule: str, app: MockCentral) -> None:
-    never(getattr(app.central, part), rule.replace("-", "_"))
+def _never(part: str, rule: str, mock: Instance) -> None:
+    never(getattr(mock.central, part), rule.replace("-", "_"))
 
 
 for _part, _ids in _METHODS.items():
@@ -116,9 +118,9 @@ _CLIENT_RULES = [
 ]
 
 
-def _not_asked(rule: str, app: MockCentral) -> None:
+def _not_asked(rule: str, mock: Instance) -> None:
     around(
-        app.central.clients,
+        mock.central.clients,
         "problem_if",
         lambda original, wrong, id, **values: original(wrong and id != rule, id, **values),
     )
@@ -129,22 +131,22 @@ for _id in _CLIENT_RULES:
 
 
 @_rule("type-defined")
-def type_defined(app: MockCentral) -> None:
+def type_defined(mock: Instance) -> None:
     """Put an integration without a type to use."""
-    around(app.central.clients, "activation", lambda original, sent: original(sent) if sent["type"] else None)
+    around(mock.central.clients, "activation", lambda original, sent: original(sent) if sent["type"] else None)
 
 
 @_rule("ecr-authorization-erased")
-def ecr_authorization_erased(app: MockCentral) -> None:
+def ecr_authorization_erased(mock: Instance) -> None:
     """Keep authorization data beside a key."""
-    replace_method(app.central.clients, "ecr_authorization_erased", lambda integration: integration)
+    replace_method(mock.central.clients, "ecr_authorization_erased", lambda integration: integration)
 
 
 # -- credentials of the caller ---------------------------------------------------------------------------
 
 
-def _let_in(rule: str, app: MockCentral) -> None:
-    suppress_rule(app.central.auth, "permission", rule, answer=WRITE)
+def _let_in(rule: str, mock: Instance) -> None:
+    suppress_rule(mock.central.auth, "permission", rule, answer=WRITE)
 
 
 for _id in ("credentials-missing", "token-invalid", "basic-invalid", "basic-malformed", "role-missing"):
@@ -152,11 +154,11 @@ for _id in ("credentials-missing", "token-invalid", "basic-invalid", "basic-malf
 
 
 @_rule("read-permission", auth=True)
-def read_permission(app: MockCentral) -> None:
+def read_permission(mock: Instance) -> None:
     """Let anyone read."""
-    check = app.central.auth.check
+    check = mock.central.auth.check
     replace_method(
-        app.central.auth,
+        mock.central.auth,
         "check",
         lambda operation, header: check(operation, header) if operation.permission == WRITE else None,
     )
@@ -166,71 +168,70 @@ def read_permission(app: MockCentral) -> None:
 
 
 @_rule("unknown-route", "An unknown path answers 200 with an empty object")
-def unknown_route(app: MockCentral) -> None:
+def unknown_route(mock: Instance) -> None:
     """Answer what is not there."""
-    refusals(app, "unknown-route", status=200, body=b"{}")
+    refusals(mock, "unknown-route", status=200, body=b"{}")
 
 
 @_rule("method-not-allowed", "A method that a path does not have answers 200 with an empty object")
-def method_not_allowed(app: MockCentral) -> None:
+def method_not_allowed(mock: Instance) -> None:
     """Answer every method."""
-    refusals(app, "method-not-allowed", status=200, body=b"{}")
+    refusals(mock, "method-not-allowed", status=200, body=b"{}")
 
 
 @_rule("method-override")
-def method_override(app: MockCentral) -> None:
+def method_override(mock: Instance) -> None:
     """Run the POST itself."""
-    environs(app, lambda environ: environ.pop("HTTP_X_HTTP_METHOD_OVERRIDE", None))
+    requests(mock, lambda request: without(request, "x-http-method-override"))
 
 
 @_rule("pretty-answer")
-def pretty_answer(app: MockCentral) -> None:
+def pretty_answer(mock: Instance) -> None:
     """Leave out what asks for an indent."""
 
-    def plain(environ: dict[str, Any]) -> None:
-        environ.pop("HTTP_ACCEPT", None)
-        environ["QUERY_STRING"] = re.sub("(^|&)pretty(=[^&]*)?", "", environ["QUERY_STRING"])
+    def plain(request: Request) -> Request:
+        return without(request, "accept")._replace(query=re.sub("(^|&)pretty(=[^&]*)?", "", request.query))
 
-    environs(app, plain)
+    requests(mock, plain)
 
 
 @_rule("answer-headers", "Answers may be cached")
-def answer_headers(app: MockCentral) -> None:
+def answer_headers(mock: Instance) -> None:
     """Leave the header out."""
-    after(app, lambda response: response.headers.remove("Cache-Control"))
+    responses(mock, lambda response: response.without_header("Cache-Control"))
 
 
 @_rule("error-shape", "An error has no `error`")
-def error_shape(app: MockCentral) -> None:
+def error_shape(mock: Instance) -> None:
     """Send three of the four keys."""
-    errors(app, lambda body: {key: value for key, value in body.items() if key != "error"})
+    errors(mock, lambda body: {key: value for key, value in body.items() if key != "error"})
 
 
 # -- the query -------------------------------------------------------------------------------------------
 
 
 @_rule("query-value-once", "Of a query key that stands twice the last one counts")
-def query_value_once(app: MockCentral) -> None:
+def query_value_once(mock: Instance) -> None:
     """Keep the last of each key."""
 
     def last(original: Callable[..., Any], operation: Any, query: str) -> Any:
         return original(operation, "&".join({part.partition("=")[0]: part for part in query.split("&")}.values()))
 
-    around(app.central, "query", last)
+    around(mock.central.decoding, "query", last)
 
 
 @_rule("query-encoding", "A query that cannot be decoded is ignored")
-def query_encoding(app: MockCentral) -> None:
+def query_encoding(mock: Instance) -> None:
     """Filter by nothing."""
-    suppress_rule(app.central, "query", "query-encoding", answer=({}, []))
+    suppress_rule(mock.central.decoding, "query", "query-encoding", answer=Filters())
 
 
 # -- the body: JSON --------------------------------------------------------------------------------------
 
 
-def _read_as(app: MockCentral, rule: str, other: Callable[[bytes], bytes]) -> None:
+def _read_as(mock: Instance, rule: str, other: Callable[[bytes], bytes]) -> None:
     """Read `other` of a body in the place of one that is refused by this rule."""
-    first_value = app.central.decoder.first_value
+    first_value = mock.central.decoding.decoder.first_value
 
     def changed(body: bytes) -> bytes:
         try:
@@ -239,11 +240,11 @@ def _read_as(app: MockCentral, rule: str, other: Callable[[bytes], bytes]) -> No
             return other(body) if refusal.rule == rule else body
         return body
 
-    bodies(app, changed)
+    bodies(mock, changed)
 
 
 @_rule("body-truncated", "A body that ends inside its JSON value is closed")
-def body_truncated(app: MockCentral) -> None:
+def body_truncated(mock: Instance) -> None:
     """Try the endings that a body of this API can lack."""
 
     def closed(body: bytes) -> bytes:
@@ -253,11 +254,11 @@ def body_truncated(app: MockCentral) -> None:
                 return body + ending
         return b""
 
-    _read_as(app, "body-truncated", closed)
+    _read_as(mock, "body-truncated", closed)
 
 
 @_rule("body-syntax", "A body that is no JSON is read as YAML")
-def body_syntax(app: MockCentral) -> None:
+def body_syntax(mock: Instance) -> None:
     """Take trailing commas, single quotes, comments."""
 
     def as_yaml(body: bytes) -> bytes:
@@ -267,30 +268,30 @@ def body_syntax(app: MockCentral) -> None:
             return b""
         return json.dumps(value).encode() if isinstance(value, dict) else b""
 
-    _read_as(app, "body-syntax", as_yaml)
+    _read_as(mock, "body-syntax", as_yaml)
 
 
 @_rule("string-encoding", "Bytes that are not UTF-8 and half surrogate pairs become question marks")
-def string_encoding(app: MockCentral) -> None:
+def string_encoding(mock: Instance) -> None:
     """Replace what cannot be read."""
     half = re.compile(rb"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]..")
-    bodies(app, lambda body: half.sub(b"?", body.decode("utf-8", "replace").encode()))
+    bodies(mock, lambda body: half.sub(b"?", body.decode("utf-8", "replace").encode()))
 
 
 @_rule("nesting-depth", "Deep nesting overflows the stack: 500")
-def nesting_depth(app: MockCentral) -> None:
+def nesting_depth(mock: Instance) -> None:
     """Fail as a recursive reader does."""
-    refusals(app, "nesting-depth", status=500, code=13, message="maximum recursion depth exceeded")
+    refusals(mock, "nesting-depth", status=500, code=13, message="maximum recursion depth exceeded")
 
 
 @_rule("message-size")
-def message_size(app: MockCentral) -> None:
+def message_size(mock: Instance) -> None:
     """Take a message of any size."""
-    never(app.central, "_check_size")
+    never(mock.central.decoding, "message_size")
 
 
 @_rule("trailing-data-ignored", "What follows the first JSON value is refused")
-def trailing_data_ignored(app: MockCentral) -> None:
+def trailing_data_ignored(mock: Instance) -> None:
     """Ask for one value and nothing else."""
 
     def first_value(original: Callable[[bytes], bytes], data: bytes) -> bytes:
@@ -299,11 +300,11 @@ def trailing_data_ignored(app: MockCentral) -> None:
             raise refused(400, "invalid character after top-level value")
         return value
 
-    around(app.central.decoder, "first_value", first_value)
+    around(mock.central.decoding.decoder, "first_value", first_value)
 
 
 @_rule("empty-body", "An empty body is refused as JSON that ends too early")
-def empty_body(app: MockCentral) -> None:
+def empty_body(mock: Instance) -> None:
     """Ask for a value."""
 
     def first_value(original: Callable[[bytes], bytes], data: bytes) -> bytes:
@@ -311,11 +312,11 @@ def empty_body(app: MockCentral) -> None:
             raise refused(400, "EOF")
         return original(data)
 
-    around(app.central.decoder, "first_value", first_value)
+    around(mock.central.decoding.decoder, "first_value", first_value)
 
 
 @_rule("content-type-ignored", "A body that is not sent as application/json is refused with 415")
-def content_type_ignored(app: MockCentral) -> None:
+def content_type_ignored(mock: Instance) -> None:
     """Ask for the content type."""
 
     def decode(original: Callable[..., Any], operation: Any, body: bytes, content_type: str, id: str) -> Any:
@@ -323,14 +324,14 @@ def content_type_ignored(app: MockCentral) -> None:
             raise refused(415, "Unsupported Media Type")
         return original(operation, body, content_type, id)
 
-    around(app.central, "decode", decode)
+    around(mock.central.decoding, "body", decode)
 
 
 # -- the body: fields ------------------------------------------------------------------------------------
 
 
 @_rule("unexpected-token", "A value of the wrong kind is taken: one for a list of one, others for none")
-def unexpected_token(app: MockCentral) -> None:
+def unexpected_token(mock: Instance) -> None:
     """Be lenient about lists and objects."""
 
     class Reading(protojson.Reading):
@@ -342,31 +343,27 @@ def unexpected_token(app: MockCentral) -> None:
                 return self.skip()
             return super().value(field)
 
-    readings(app, Reading)
+    readings(mock, Reading)
 
 
-@_rule("extension-name")
-def extension_name(app: MockCentral) -> None:
-    """Drop such a name as any other that is not known."""
-
-    class Reading(protojson.Reading):
-        def extension_name(self, *_: Any) -> None: ...
-
-    readings(app, Reading)
+@_rule("extension-name", "A field name in brackets that names a type answers 500")
+def extension_name(mock: Instance) -> None:
+    """Fail to look it up. Dropped as any other unknown name it would be no fault."""
+    refusals(mock, "extension-name", status=500, code=13, message="extension registry is nil")
 
 
 @_rule("duplicate-field", "Of a field that stands twice the last one counts")
-def duplicate_field(app: MockCentral) -> None:
+def duplicate_field(mock: Instance) -> None:
     """Let fields come twice."""
 
     class Reading(protojson.Reading):
         def duplicate_field(self, *_: Any) -> None: ...
 
-    readings(app, Reading)
+    readings(mock, Reading)
 
 
 @_rule("one-config-member", "Of two config members the last one counts")
-def one_config_member(app: MockCentral) -> None:
+def one_config_member(mock: Instance) -> None:
     """Let members follow each other."""
 
     class Reading(protojson.Reading):
@@ -377,11 +374,11 @@ def one_config_member(app: MockCentral) -> None:
             members = [name for name in values if message.by_name[name].oneof]
             return {name: value for name, value in values.items() if name not in members[:-1]}
 
-    readings(app, Reading)
+    readings(mock, Reading)
 
 
 @_rule("field-value", "A value that a field does not take is converted")
-def field_value(app: MockCentral) -> None:
+def field_value(mock: Instance) -> None:
     """Convert as scripting languages do."""
 
     class Reading(protojson.Reading):
@@ -395,10 +392,10 @@ def field_value(app: MockCentral) -> None:
                 text = token.raw.decode("utf-8", "replace").strip('"')
                 return {"string": text, "bool": text not in ("", "0", "false"), "int32": 0}.get(field.kind)
 
-    readings(app, Reading)
+    readings(mock, Reading)
 
 
-def _time_instead(rule: str, time: str, app: MockCentral) -> None:
+def _time_instead(rule: str, time: str, mock: Instance) -> None:
     class Reading(protojson.Reading):
         def timestamp(self) -> str:
             try:
@@ -408,7 +405,7 @@ def _time_instead(rule: str, time: str, app: MockCentral) -> None:
                     raise
                 return time
 
-    readings(app, Reading)
+    readings(mock, Reading)
 
 
 _rule("timestamp-format", "A time that is none is taken for another")(
@@ -420,7 +417,7 @@ _rule("timestamp-range", "A time out of range is taken for the last one")(
 
 
 @_rule("timestamp-normalised", "The offset of a time is dropped, not applied")
-def timestamp_normalised(app: MockCentral) -> None:
+def timestamp_normalised(mock: Instance) -> None:
     """Read the local time as UTC."""
 
     class Reading(protojson.Reading):
@@ -429,22 +426,22 @@ def timestamp_normalised(app: MockCentral) -> None:
             super().timestamp()
             return timestamps.normalise(re.sub(r"[+-]\d\d:\d\d$", "Z", text))
 
-    readings(app, Reading)
+    readings(mock, Reading)
 
 
 @_rule("unknown-field-dropped", "A field that is not known is refused")
-def unknown_field_dropped(app: MockCentral) -> None:
+def unknown_field_dropped(mock: Instance) -> None:
     """Refuse as strict readers do."""
 
     class Reading(protojson.Reading):
         def skip(self) -> None:
             raise refused(400, f"proto: ({self.position(self.peek())}): unknown field")
 
-    readings(app, Reading)
+    readings(mock, Reading)
 
 
 @_rule("both-spellings", "Only the JSON name of a field is read")
-def both_spellings(app: MockCentral) -> None:
+def both_spellings(mock: Instance) -> None:
     """Know one name."""
 
     class Reading(protojson.Reading):
@@ -452,11 +449,11 @@ def both_spellings(app: MockCentral) -> None:
             text = super().text(token)
             return f"({text})" if re.fullmatch("[a-z0-9]+(_[a-z0-9]+)+", text) else text
 
-    readings(app, Reading)
+    readings(mock, Reading)
 
 
 @_rule("null-is-absent", "null is refused")
-def null_is_absent(app: MockCentral) -> None:
+def null_is_absent(mock: Instance) -> None:
     """Refuse the word wherever it stands for a value."""
 
     class Reading(protojson.Reading):
@@ -466,11 +463,11 @@ def null_is_absent(app: MockCentral) -> None:
                 raise self.unexpected(token)
             return token
 
-    readings(app, Reading)
+    readings(mock, Reading)
 
 
 @_rule("unknown-category-dropped", "A category name that is not known is refused")
-def unknown_category_dropped(app: MockCentral) -> None:
+def unknown_category_dropped(mock: Instance) -> None:
     """Refuse it as a value of the wrong type."""
 
     class Reading(protojson.Reading):
@@ -481,11 +478,11 @@ def unknown_category_dropped(app: MockCentral) -> None:
                 raise self.unexpected(token)
             return item
 
-    readings(app, Reading)
+    readings(mock, Reading)
 
 
 @_rule("category-by-number", "A category has to be a name")
-def category_by_number(app: MockCentral) -> None:
+def category_by_number(mock: Instance) -> None:
     """Refuse numbers."""
 
     class Reading(protojson.Reading):
@@ -494,11 +491,11 @@ def category_by_number(app: MockCentral) -> None:
                 raise self.unexpected(self.peek())
             return super().scalar(field)
 
-    readings(app, Reading)
+    readings(mock, Reading)
 
 
 @_rule("number-forms", "A number has to be written in digits")
-def number_forms(app: MockCentral) -> None:
+def number_forms(mock: Instance) -> None:
     """Refuse quotes, points and exponents."""
 
     class Reading(protojson.Reading):
@@ -507,35 +504,35 @@ def number_forms(app: MockCentral) -> None:
                 raise self.unexpected(self.peek())
             return super().scalar(field)
 
-    readings(app, Reading)
+    readings(mock, Reading)
 
 
 @_rule("zero-values-emitted", "Fields that are not set are left out of answers")
-def zero_values_emitted(app: MockCentral) -> None:
+def zero_values_emitted(mock: Instance) -> None:
     """Answer what is set."""
     kept = ("name", "type", "categories")
-    shown(app, lambda each: {name: value for name, value in each.items() if value or name in kept})
+    shown(mock, lambda each: {name: value for name, value in each.items() if value or name in kept})
 
 
 # -- creating --------------------------------------------------------------------------------------------
 
 
 @_rule("create-assigns-id", "Ids are UUIDs of version 1: time and machine")
-def create_assigns_id(app: MockCentral) -> None:
+def create_assigns_id(mock: Instance) -> None:
     """Take the clock's."""
-    replace_method(app.central.store, "new_id", lambda: str(uuid.uuid1()))
+    replace_method(mock.central.store, "new_id", lambda: str(uuid.uuid1()))
 
 
 @_rule("integration-required", "A test without a config passes")
-def integration_required(app: MockCentral) -> None:
+def integration_required(mock: Instance) -> None:
     """Test nothing."""
-    suppress_rule(app.central.service, "test", "integration-required")
+    suppress_rule(mock.central.service, "test", "integration-required")
 
 
 @_rule("mask-taken-literally", "A create or a PUT that sends the mask as a credential is refused")
-def mask_taken_literally(app: MockCentral) -> None:
+def mask_taken_literally(mock: Instance) -> None:
     """Refuse what reads like an answer."""
-    message = app.central.contract.integration
+    message = mock.central.contract.integration
 
     def seen(credential: str) -> str:
         if credential == MASK:
@@ -551,72 +548,68 @@ def mask_taken_literally(app: MockCentral) -> None:
             credentials(message, integration, seen)
         original(integration, update_password=update_password)
 
-    around(app.central.service, "create", create)
-    around(app.central.service, "update", update)
+    around(mock.central.service, "create", create)
+    around(mock.central.service, "update", update)
 
 
 # -- reading ---------------------------------------------------------------------------------------------
 
 
 @_rule("get-missing", "GET of an id that is not there answers an empty integration")
-def get_missing(app: MockCentral) -> None:
+def get_missing(mock: Instance) -> None:
     """Answer the zero value."""
-    suppress_rule(app.central.service, "get", "get-missing", answer=_empty(app))
+    suppress_rule(mock.central.service, "get", "get-missing", answer=_empty(mock))
 
 
-def _empty(app: MockCentral) -> Any:
-    integration = app.central.empty_integration()
+def _empty(mock: Instance) -> Any:
+    integration = mock.central.decoding.empty_integration()
     return Stored(integration, protojson.render(integration))
 
 
 @_rule("list-by-name", "The filter by name is ignored")
-def list_by_name(app: MockCentral) -> None:
+def list_by_name(mock: Instance) -> None:
     """List all."""
-    replace_method(app.central.service, "list_by_name", lambda _name: app.central.store.list_answer())
+    replace_method(mock.central.service, "list_by_name", lambda _name: mock.central.store.list_answer())
 
 
 @_rule("list-by-cluster", "The filter by cluster is ignored")
-def list_by_cluster(app: MockCentral) -> None:
+def list_by_cluster(mock: Instance) -> None:
     """List all."""
-    replace_method(app.central.service, "list_by_cluster", lambda _cluster: app.central.store.list_answer())
+    replace_method(mock.central.service, "list_by_cluster", lambda _cluster: mock.central.store.list_answer())
 
 
 @_rule("credentials-masked", "Reads show the credentials", also=("credential-leak",))
-def credentials_masked(app: MockCentral) -> None:
+def credentials_masked(mock: Instance) -> None:
     """Hide nothing."""
-    replace_method(app.central.masking, "credentials_masked", dict)
+    replace_method(mock.central.rendering.masking, "credentials_masked", dict)
 
 
 # -- updating --------------------------------------------------------------------------------------------
 
 
-def _database_takes(rule: str, app: MockCentral) -> None:
-    suppress_rule(app.central.service, "update", rule)
-
-
-_rule("database-error", "PUT and PATCH with an empty id answer 200")(partial(_database_takes, "database-error"))
-_rule("database-error-raw", "PUT and PATCH with an empty id answer 200", version="4.10")(
-    partial(_database_takes, "database-error-raw")
-)
+@_rule("database-error", "PUT and PATCH with an empty id answer 200")
+def database_error(mock: Instance) -> None:
+    """Take what has no id."""
+    suppress_rule(mock.central.service, "update", "database-error")
 
 
 @_rule("path-id-wins", "The id of the body wins")
-def path_id_wins(app: MockCentral) -> None:
+def path_id_wins(mock: Instance) -> None:
     """Read the body's id into the path."""
 
-    def by_body(handler: Handler, central: Central, call: Call) -> bytes:
+    def by_body(proceed: Proceed, exchange: Exchange) -> Response:
         with suppress(ValueError, AttributeError):
-            sent = json.loads(call.body)
-            call.id = (sent.get("config") or sent).get("id") or call.id
-        return handler(central, call)
+            sent = json.loads(exchange.request.body.read())
+            exchange.id = (sent.get("config") or sent).get("id") or exchange.id
+        return proceed(exchange)
 
-    handled(app, (PUT, PATCH), by_body)
+    handled(mock, (PUT, PATCH), by_body)
 
 
 @_rule("update-replaces", "PUT and PATCH keep what is not sent")
-def update_replaces(app: MockCentral) -> None:
+def update_replaces(mock: Instance) -> None:
     """Merge into what is stored."""
-    central = app.central
+    central = mock.central
 
     def update(original: Callable[..., Any], sent: Mapping[str, Any], *, update_password: bool) -> None:
         found = central.store.get(sent["id"])
@@ -631,22 +624,22 @@ def update_replaces(app: MockCentral) -> None:
 
 
 @_rule("update-not-rolled-back", "An update whose client cannot be built is rolled back")
-def update_not_rolled_back(app: MockCentral) -> None:
+def update_not_rolled_back(mock: Instance) -> None:
     """Bring back what was."""
-    store = app.central.store
-    replace_method(app.central.service, "update_not_rolled_back", lambda previous: store.put(previous.integration))
+    store = mock.central.store
+    replace_method(mock.central.service, "update_not_rolled_back", lambda previous: store.put(previous.integration))
 
 
 @_rule("categories-sorted", "Categories keep the order in which they were sent")
-def categories_sorted(app: MockCentral) -> None:
+def categories_sorted(mock: Instance) -> None:
     """Sort nothing."""
-    replace_method(app.central.service, "categories_sorted", lambda integration: integration)
+    replace_method(mock.central.service, "categories_sorted", lambda integration: integration)
 
 
 @_rule("test-stores-nothing", "A test of a new integration stores it")
-def test_stores_nothing(app: MockCentral) -> None:
+def test_stores_nothing(mock: Instance) -> None:
     """Keep what passed."""
-    central = app.central
+    central = mock.central
 
     def test(original: Callable[..., Any], integration: Mapping[str, Any], *, update_password: bool) -> None:
         original(integration, update_password=update_password)
@@ -656,28 +649,28 @@ def test_stores_nothing(app: MockCentral) -> None:
 
 
 @_rule("stored-credentials-kept", "An update without credentials empties them")
-def stored_credentials_kept(app: MockCentral) -> None:
+def stored_credentials_kept(mock: Instance) -> None:
     """Take what was sent, empty or not."""
     replace_method(
-        app.central.reconcile,
+        mock.central.reconcile,
         "stored_credentials_kept",
         lambda message, sent, _stored: credentials(message, sent, lambda _: ""),
     )
 
 
 @_rule("reconcile-needs-config")
-def reconcile_needs_config(app: MockCentral) -> None:
+def reconcile_needs_config(mock: Instance) -> None:
     """Reconcile nothing where there is nothing."""
 
     def with_stored(original: Callable[..., Any], sent: Mapping[str, Any], stored: Mapping[str, Any] | None) -> Any:
-        if sent["id"] and config_member(app.central.contract.integration, sent) is None:
+        if sent["id"] and config_member(mock.central.contract.integration, sent) is None:
             return dict(sent)
         return original(sent, stored)
 
-    around(app.central.reconcile, "with_stored", with_stored)
+    around(mock.central.reconcile, "with_stored", with_stored)
 
 
 @_rule("azure-member-converted", "A stored docker member stays one when type azure is sent")
-def azure_member_converted(app: MockCentral) -> None:
+def azure_member_converted(mock: Instance) -> None:
     """Convert nothing."""
-    replace_method(app.central.service, "azure_member_converted", lambda _sent, stored: stored)
+    replace_method(mock.central.service, "azure_member_converted", lambda _sent, stored: stored)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flask import g, request
-
 from mock_server.central.auth import READ, WRITE
 from mock_server.central.errors import Problem, Refusal
+from mock_server.central.integration import Integration
 from mock_server.contract import tables as contracts
 from mock_server.contract.tables import MASK, Field, Message
 from mock_server.mutants import Mutate, mutant
@@ -27,9 +26,9 @@ from mock_server.mutants.tools import (
     TEST,
     TEST_UPDATED,
     Json,
-    after,
     around,
     credentials,
+    during,
     handled,
     never,
     replace_method,
@@ -37,11 +36,9 @@ from mock_server.mutants.tools import (
 )
 
 if TYPE_CHECKING:
-    from mock_server.gateway.operations import Call, Handler
-    from mock_server.sandboxes.central import Central
-    from mock_server.web.app import MockCentral
-
-Integration = Mapping[str, Any]
+    from mock_server.gateway.exchange import Exchange, Proceed
+    from mock_server.gateway.instance import Instance
+    from mock_server.gateway.messages import Response
 
 
 def _security(
@@ -73,9 +70,9 @@ def _copied(path: tuple[str, ...], source: Json, target: Json) -> Json:
 # -- masking ---------------------------------------------------------------------------------------------
 
 
-def _unmasked(path: tuple[str, ...], app: MockCentral) -> None:
+def _unmasked(path: tuple[str, ...], mock: Instance) -> None:
     around(
-        app.central.masking,
+        mock.central.rendering.masking,
         "credentials_masked",
         lambda masked, integration: _copied(path, dict(integration), masked(integration)),
     )
@@ -85,67 +82,69 @@ for _path in _tagged(contracts.load().integration, "always"):
     _masking(f"shown-{'-'.join(_path)}", f"Reads show {'.'.join(_path)}")(partial(_unmasked, _path))
 
 
-def _in_clear(app: MockCentral, operation: str) -> None:
-    store = app.central.store
+def _in_clear(mock: Instance, operation: str) -> None:
+    store = mock.central.store
 
     def unmasked(each: Json) -> Json:
         found = store.get(each["id"])
         return dict(found.integration) if found else each
 
-    shown(app, unmasked, (operation,))
+    shown(mock, unmasked, (operation,))
 
 
 @_masking("list-in-clear", "Only the list shows credentials")
-def list_in_clear(app: MockCentral) -> None:
+def list_in_clear(mock: Instance) -> None:
     """Mask one read of two."""
-    _in_clear(app, LIST)
+    _in_clear(mock, LIST)
 
 
 @_masking("get-in-clear", "Only GET shows credentials")
-def get_in_clear(app: MockCentral) -> None:
+def get_in_clear(mock: Instance) -> None:
     """Mask one read of two."""
-    _in_clear(app, GET)
+    _in_clear(mock, GET)
 
 
-def _masked_as(app: MockCentral, mask: Callable[[str], Any]) -> None:
-    message = app.central.contract.integration
+def _masked_as(mock: Instance, mask: Callable[[str], Any]) -> None:
+    message = mock.central.contract.integration
     replace_method(
-        app.central.masking, "credentials_masked", lambda integration: credentials(message, integration, mask)
+        mock.central.rendering.masking,
+        "credentials_masked",
+        lambda integration: credentials(message, integration, mask),
     )
 
 
 @_masking("mask-when-set", "An empty credential reads as an empty text")
-def mask_when_set(app: MockCentral) -> None:
+def mask_when_set(mock: Instance) -> None:
     """Tell set from unset."""
-    _masked_as(app, lambda credential: MASK if credential else "")
+    _masked_as(mock, lambda credential: MASK if credential else "")
 
 
 @_masking("mask-length", "The mask is as long as the credential")
-def mask_length(app: MockCentral) -> None:
+def mask_length(mock: Instance) -> None:
     """Tell the length."""
-    _masked_as(app, lambda credential: "*" * len(credential))
+    _masked_as(mock, lambda credential: "*" * len(credential))
 
 
 @_masking("mask-eight", "The mask is of eight asterisks")
-def mask_eight(app: MockCentral) -> None:
+def mask_eight(mock: Instance) -> None:
     """Write another mask."""
-    _masked_as(app, lambda _: "********")
+    _masked_as(mock, lambda _: "********")
 
 
 @_masking("mask-last-four", "The mask shows the last four characters")
-def mask_last_four(app: MockCentral) -> None:
+def mask_last_four(mock: Instance) -> None:
     """Tell the end."""
-    _masked_as(app, lambda credential: MASK + credential[-4:])
+    _masked_as(mock, lambda credential: MASK + credential[-4:])
 
 
 @_masking("mask-empty", "Credentials read as empty")
-def mask_empty(app: MockCentral) -> None:
+def mask_empty(mock: Instance) -> None:
     """Write no mask."""
-    _masked_as(app, lambda _: "")
+    _masked_as(mock, lambda _: "")
 
 
 @_masking("mask-forgotten-after-update", "A read shows credentials after an update")
-def mask_forgotten_after_update(app: MockCentral) -> None:
+def mask_forgotten_after_update(mock: Instance) -> None:
     """Mask what was created, not what was updated."""
     updated = set[str]()
 
@@ -153,19 +152,19 @@ def mask_forgotten_after_update(app: MockCentral) -> None:
         updated.add(sent["id"])
         original(sent, update_password=update_password)
 
-    around(app.central.service, "update", update)
+    around(mock.central.service, "update", update)
     around(
-        app.central.masking,
+        mock.central.rendering.masking,
         "credentials_masked",
         lambda masked, sent: dict(sent) if sent["id"] in updated else masked(sent),
     )
 
 
 @_security("username-masked", "The user name of docker is masked too", "read-after-create")
-def username_masked(app: MockCentral) -> None:
+def username_masked(mock: Instance) -> None:
     """Hide what is no credential."""
     shown(
-        app,
+        mock,
         lambda each: each | {"docker": each["docker"] | {"username": MASK}} if "docker" in each else each,
     )
 
@@ -182,7 +181,7 @@ def _found(value: Any, message: Message) -> list[str]:
 
 
 @_leak("leak-in-validation", "The text of a validation error shows the request")
-def leak_in_validation(app: MockCentral) -> None:
+def leak_in_validation(mock: Instance) -> None:
     """Tell too much."""
 
     def validate(original: Callable[[Integration], None], sent: Integration) -> None:
@@ -191,11 +190,11 @@ def leak_in_validation(app: MockCentral) -> None:
         except Refusal as refusal:
             raise replace(refusal, message=f"{refusal.message}: {json.dumps(sent)}") from None
 
-    around(app.central.service, "_validate", validate)
+    around(mock.central.service, "_validate", validate)
 
 
 @_leak("leak-in-reconcile", "A refused credential stands in the text")
-def leak_in_reconcile(app: MockCentral) -> None:
+def leak_in_reconcile(mock: Instance) -> None:
     """Tell the value with the field."""
 
     def check(original: Callable[..., None], field: Field, sent: Any, path: tuple[str, ...]) -> None:
@@ -204,35 +203,34 @@ def leak_in_reconcile(app: MockCentral) -> None:
         except Refusal as refusal:
             raise replace(refusal, message=f"{refusal.message} ({sent})") from None
 
-    around(app.central.reconcile, "reconcile_credential_masked", check)
+    around(mock.central.reconcile, "reconcile_credential_masked", check)
 
 
 @_leak("leak-in-header", "The credential of a new integration stands in a header")
-def leak_in_header(app: MockCentral) -> None:
+def leak_in_header(mock: Instance) -> None:
     """Log into the answer."""
-    message = app.central.contract.integration
+    message = mock.central.contract.integration
 
-    def create(original: Callable[..., Any], sent: Integration) -> Any:
-        g.credentials = _found(sent, message)
-        return original(sent)
+    def leaking(proceed: Proceed, exchange: Exchange) -> Response:
+        response = proceed(exchange)
+        return response.with_header("X-Debug", ",".join(_found(exchange.message, message)))
 
-    around(app.central.service, "create", create)
-    after(app, lambda response: response.headers.set("X-Debug", ",".join(g.get("credentials", ()))))
+    handled(mock, (CREATE,), leaking)
 
 
 @_leak("leak-in-build-error", "An error of a client that cannot be built shows the config")
-def leak_in_build_error(app: MockCentral) -> None:
+def leak_in_build_error(mock: Instance) -> None:
     """Tell too much."""
 
     def activation(original: Callable[[Integration], Problem | None], sent: Integration) -> Problem | None:
         found = original(sent)
         return found and Problem(found.rule, f"{found.text}: {json.dumps(sent)}")
 
-    around(app.central.clients, "activation", activation)
+    around(mock.central.clients, "activation", activation)
 
 
 @_leak("leak-in-not-found", "The text of a missing integration shows the request", also=("update-missing",))
-def leak_in_not_found(app: MockCentral) -> None:
+def leak_in_not_found(mock: Instance) -> None:
     """Tell too much."""
 
     def reconciled(original: Callable[..., Any], sent: Integration, **named: Any) -> Any:
@@ -243,19 +241,19 @@ def leak_in_not_found(app: MockCentral) -> None:
                 raise
             raise replace(refusal, message=f"{refusal.message} {json.dumps(sent)}") from None
 
-    around(app.central.service, "_reconciled", reconciled)
+    around(mock.central.service, "_reconciled", reconciled)
 
 
 # -- reconcile -------------------------------------------------------------------------------------------
 
 
-def _may_change(path: tuple[str, ...], app: MockCentral) -> None:
+def _may_change(path: tuple[str, ...], mock: Instance) -> None:
     def check(original: Callable[..., None], field: Field, sent: Any, stored: Any, at: tuple[str, ...]) -> None:
-        member = app.central.contract.integration.by_name[path[0]].go_name
+        member = mock.central.contract.integration.by_name[path[0]].go_name
         if not (field.name == path[-1] and any(step.endswith(f"_{member}") for step in at)):
             original(field, sent, stored, at)
 
-    around(app.central.reconcile, "reconcile_dependent_unchanged", check)
+    around(mock.central.reconcile, "reconcile_dependent_unchanged", check)
 
 
 for _path in _tagged(contracts.load().integration, "dependent"):
@@ -271,52 +269,49 @@ for _path in _tagged(contracts.load().integration, "dependent"):
     "A stored credential stays when an endpoint changes in case, slash or scheme",
     "reconcile-dependent-unchanged",
 )
-def change_endpoint_case(app: MockCentral) -> None:
+def change_endpoint_case(mock: Instance) -> None:
     """Compare what is normalised."""
 
     def plain(value: Any) -> Any:
         return re.sub("^https?://|/$", "", value.lower()) if isinstance(value, str) else value
 
     around(
-        app.central.reconcile,
+        mock.central.reconcile,
         "reconcile_dependent_unchanged",
         lambda check, field, sent, stored, path: check(field, plain(sent), plain(stored), path),
     )
 
 
-@_security("change-when-masked", "A masked credential goes with any endpoint", "reconcile-dependent-unchanged")
-def change_when_masked(app: MockCentral) -> None:
+@_security("change-when-masked", "A masked credential goes with any endpoint", "reconcile-credential-masked")
+def change_when_masked(mock: Instance) -> None:
     """Check only what comes with an empty credential."""
-    message = app.central.contract.integration
+    message = mock.central.contract.integration
 
     def with_stored(original: Callable[..., Json], sent: Integration, stored: Integration | None) -> Json:
         if stored is not None and MASK in _found(sent, message):
-            return app.central.reconcile.stored_credentials_kept(message, sent, stored)
+            return mock.central.reconcile.stored_credentials_kept(message, sent, stored)
         return original(sent, stored)
 
-    around(app.central.reconcile, "with_stored", with_stored)
+    around(mock.central.reconcile, "with_stored", with_stored)
 
 
 @_security("test-not-reconciled", "test/updated sends a stored credential anywhere", "reconcile-on-test")
-def test_not_reconciled(app: MockCentral) -> None:
+def test_not_reconciled(mock: Instance) -> None:
     """Reconcile updates only."""
-    _unless(TEST_UPDATED, app.central.reconcile, "reconcile_dependent_unchanged", "reconcile_same_member")
+    _unless(mock, TEST_UPDATED, mock.central.reconcile, "reconcile_dependent_unchanged", "reconcile_same_member")
 
 
 @_security("update-not-reconciled", "PATCH sends a stored credential anywhere", "reconcile-dependent-unchanged")
-def update_not_reconciled(app: MockCentral) -> None:
+def update_not_reconciled(mock: Instance) -> None:
     """Reconcile tests only."""
-    _unless(PATCH, app.central.reconcile, "reconcile_dependent_unchanged", "reconcile_same_member")
+    _unless(mock, PATCH, mock.central.reconcile, "reconcile_dependent_unchanged", "reconcile_same_member")
 
 
-def _unless(operation: str, part: object, *methods: str) -> None:
+def _unless(mock: Instance, operation: str, part: object, *methods: str) -> None:
     """Let rules refuse nothing in one operation."""
+    is_running = during(mock, operation)
     for method in methods:
-        around(
-            part,
-            method,
-            lambda original, *arguments: None if request.endpoint == operation else original(*arguments),
-        )
+        around(part, method, lambda original, *arguments: None if is_running() else original(*arguments))
 
 
 # -- endpoints -------------------------------------------------------------------------------------------
@@ -325,16 +320,16 @@ _endpoint = partial(_security, check="endpoint-not-local")
 
 for _name, _operation in (("put", PUT), ("patch", PATCH), ("test", TEST), ("test-updated", TEST_UPDATED)):
 
-    def _not_checked(operation: str, app: MockCentral) -> None:
-        _unless(operation, app.central.validation, "endpoint")
+    def _not_checked(operation: str, mock: Instance) -> None:
+        _unless(mock, operation, mock.central.validation, "endpoint")
 
     _endpoint(f"endpoint-{_name}", f"Endpoints are not checked by {_operation}")(partial(_not_checked, _operation))
 
 for _member, _field in (("clairify", "grpcEndpoint"), ("quay", "endpoint"), ("azure", "endpoint"), ("ecr", "endpoint")):
 
-    def _not_looked_at(member: str, field: str, app: MockCentral) -> None:
+    def _not_looked_at(member: str, field: str, mock: Instance) -> None:
         around(
-            app.central.validation,
+            mock.central.validation,
             "endpoint",
             lambda check, sent: check({**sent, member: {**sent[member], field: ""}} if member in sent else sent),
         )
@@ -355,9 +350,9 @@ for _name, _summary, _pattern, _check in (
     ("metadata", "The metadata address is taken", r"169\.254\.169\.254", "endpoint-not-metadata"),
 ):
 
-    def _form_taken(pattern: str, app: MockCentral) -> None:
+    def _form_taken(pattern: str, mock: Instance) -> None:
         around(
-            app.central.validation,
+            mock.central.validation,
             "_endpoint",
             lambda check, endpoint: None if re.search(pattern, endpoint) else check(endpoint),
         )
@@ -366,46 +361,47 @@ for _name, _summary, _pattern, _check in (
 
 
 @_endpoint("endpoint-when-skipped", "Endpoints are checked only when the integration is tested")
-def endpoint_when_skipped(app: MockCentral) -> None:
+def endpoint_when_skipped(mock: Instance) -> None:
     """Check what is contacted."""
     around(
-        app.central.validation,
+        mock.central.validation,
         "endpoint",
         lambda check, sent: None if sent["skipTestIntegration"] else check(sent),
     )
 
 
 @_endpoint("endpoint-by-type", "Only the member that goes with the type is checked")
-def endpoint_by_type(app: MockCentral) -> None:
+def endpoint_by_type(mock: Instance) -> None:
     """Check what is used."""
-    types = app.central.contract.types
+    types = mock.central.contract.types
 
     def check(original: Callable[[Integration], Any], sent: Integration) -> Any:
         known = types.get(sent["type"])
         return original(sent) if known is None or known.member in sent else None
 
-    around(app.central.validation, "endpoint", check)
+    around(mock.central.validation, "endpoint", check)
 
 
 # -- callers ---------------------------------------------------------------------------------------------
 
 for _operation in EVERY:
 
-    def _open(operation: str, app: MockCentral) -> None:
+    def _open(operation: str, mock: Instance) -> None:
         around(
-            app.central.auth,
+            mock.central.auth,
             "check",
             lambda check, known, header: None if known.id == operation else check(known, header),
         )
 
-    _rule = "read-permission" if _operation in (GET, LIST) else "credentials-missing"
+    _reads = contracts.load().operations[_operation].permission == READ
+    _rule = "read-permission" if _reads else "credentials-missing"
     _security(f"open-{_operation}", f"{_operation} asks for no credentials", _rule, auth=True)(
         partial(_open, _operation)
     )
 
 for _operation in (CREATE, PUT, DELETE, TEST):
 
-    def _read_is_enough(operation: str, app: MockCentral) -> None:
+    def _read_is_enough(operation: str, mock: Instance) -> None:
         def check(original: Callable[..., None], known: Any, header: str | None) -> None:
             try:
                 original(known, header)
@@ -413,7 +409,7 @@ for _operation in (CREATE, PUT, DELETE, TEST):
                 if known.id != operation or refusal.rule != "write-permission":
                     raise
 
-        around(app.central.auth, "check", check)
+        around(mock.central.auth, "check", check)
 
     _security(f"read-only-{_operation}", f"A read-only token may call {_operation}", "write-permission", auth=True)(
         partial(_read_is_enough, _operation)
@@ -421,13 +417,13 @@ for _operation in (CREATE, PUT, DELETE, TEST):
 
 
 @_security("no-access-reads", "A token without the permission may read", "read-permission", auth=True)
-def no_access_reads(app: MockCentral) -> None:
+def no_access_reads(mock: Instance) -> None:
     """Take every identity for a reader."""
-    around(app.central.auth, "token_permission", lambda original, token: {WRITE: WRITE}.get(original(token), READ))
+    around(mock.central.auth, "token_permission", lambda original, token: {WRITE: WRITE}.get(original(token), READ))
 
 
 @_security("any-bearer", "Any bearer token is let in", "token-invalid", auth=True)
-def any_bearer(app: MockCentral) -> None:
+def any_bearer(mock: Instance) -> None:
     """Look at the scheme only."""
 
     def permission(original: Callable[[str], str], token: str) -> str:
@@ -436,42 +432,46 @@ def any_bearer(app: MockCentral) -> None:
         except Refusal:
             return WRITE
 
-    around(app.central.auth, "token_permission", permission)
+    around(mock.central.auth, "token_permission", permission)
 
 
 @_security("any-password", "Any password is let in", "basic-invalid", auth=True)
-def any_password(app: MockCentral) -> None:
+def any_password(mock: Instance) -> None:
     """Look at the form only."""
-    never(app.central.auth, "check_basic")
+    never(mock.central.auth, "check_basic")
 
 
 @_security(
     "missing-before-credentials", "A missing id is told before the caller is known", "identity-before-lookup", auth=True
 )
-def missing_before_credentials(app: MockCentral) -> None:
+def missing_before_credentials(mock: Instance) -> None:
     """Tell anybody what exists."""
 
-    def first(handler: Handler, central: Central, call: Call) -> bytes:
-        if call.id and central.store.get(call.id) is None:
-            (central.service.delete_missing if call.operation.id == DELETE else central.service.get_missing)(call.id)
-        return handler(central, call)
+    def first(proceed: Proceed, exchange: Exchange) -> Response:
+        central, id = exchange.sandbox.central, exchange.id
+        if id and central.store.get(id) is None:
+            service = central.service
+            (service.delete_missing if exchange.request.method == "DELETE" else service.get_missing)(id)
+        return proceed(exchange)
 
-    handled(app, (GET, DELETE), first)
+    handled(mock, (GET, DELETE), first)
 
 
 @_security("credentials-before-body", "The caller is looked at before the body", "decoded-before-identity", auth=True)
-def credentials_before_body(app: MockCentral) -> None:
+def credentials_before_body(mock: Instance) -> None:
     """Turn the order."""
 
-    def first(handler: Handler, central: Central, call: Call) -> bytes:
-        central.auth.check(call.operation, call.authorization)
-        return handler(central, call)
+    def first(proceed: Proceed, exchange: Exchange) -> Response:
+        operation, request = exchange.operation, exchange.request
+        assert operation is not None
+        mock.central.auth.check(operation, request.headers.get("authorization"))
+        return proceed(exchange)
 
-    handled(app, (CREATE, PUT, PATCH, TEST, TEST_UPDATED), first)
+    handled(mock, (CREATE, PUT, PATCH, TEST, TEST_UPDATED), first)
 
 
-@_security("token-in-refusal", "The refusal of a token shows it", "token-silent", auth=True)
-def token_in_refusal(app: MockCentral) -> None:
+@_security("token-in-refusal", "The refusal of a token shows it", "credential-leak", also=("token-silent",), auth=True)
+def token_in_refusal(mock: Instance) -> None:
     """Return what was sent."""
 
     def permission(original: Callable[[str], str], token: str) -> str:
@@ -480,14 +480,14 @@ def token_in_refusal(app: MockCentral) -> None:
         except Refusal as refusal:
             raise replace(refusal, message=f"{refusal.message}: {token}") from None
 
-    around(app.central.auth, "token_permission", permission)
+    around(mock.central.auth, "token_permission", permission)
 
 
 @_security("scheme-case", "Only `Bearer` in this case is known", "scheme-case", auth=True)
-def scheme_case(app: MockCentral) -> None:
+def scheme_case(mock: Instance) -> None:
     """Compare the scheme exactly."""
     around(
-        app.central.auth,
+        mock.central.auth,
         "permission",
         lambda original, header: original("" if header[:6] == header[:6].lower() else header),
     )

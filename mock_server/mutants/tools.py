@@ -1,24 +1,24 @@
-"""The ways in which mutants are applied: each changes one app, and nothing beyond it."""
+"""The ways in which mutants are applied: each changes one instance, and nothing beyond it."""
 
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flask import Response, request
-
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal
 from mock_server.contract.tables import Message
+from mock_server.gateway.exchange import Exchange, Layer, Proceed
+from mock_server.gateway.messages import Request, Response
+from mock_server.gateway.paths import clean_path
 
 if TYPE_CHECKING:
-    from mock_server.gateway.operations import Call, Handler
-    from mock_server.sandboxes.central import Central
-    from mock_server.web.app import MockCentral
+    from mock_server.gateway.instance import Instance
 
 LIST, GET = "GetImageIntegrations", "GetImageIntegration"
 CREATE, PUT, PATCH = "PostImageIntegration", "PutImageIntegration", "UpdateImageIntegration"
@@ -72,39 +72,96 @@ def suppress_rule(part: object, method: str, rule: str, answer: Any = None) -> N
     around(part, method, swallow)
 
 
-def stored(app: MockCentral, change: Callable[[Json], Mapping[str, Any]]) -> None:
+def stored(mock: Instance, change: Callable[[Json], Mapping[str, Any]]) -> None:
     """Change what is stored of an integration."""
-    store = app.central.store
+    store = mock.central.store
     around(store, "put", lambda put, integration: put({**integration, **change(dict(integration))}))
 
 
-def stored_config(app: MockCentral, change: Callable[[Json], Mapping[str, Any]]) -> None:
+def stored_config(mock: Instance, change: Callable[[Json], Mapping[str, Any]]) -> None:
     """Change what is stored of a config member."""
-    members = [field.name for field in app.central.contract.integration.members]
-    stored(app, lambda sent: {name: {**sent[name], **change(sent[name])} for name in members if name in sent})
+    members = [field.name for field in mock.central.contract.integration.members]
+    stored(mock, lambda sent: {name: {**sent[name], **change(sent[name])} for name in members if name in sent})
 
 
-# -- answers -----------------------------------------------------------------------------------------
+# -- layers ------------------------------------------------------------------------------------------
 
 
-def handled(app: MockCentral, operations: tuple[str, ...], wrapper: Callable[[Handler, Central, Call], bytes]) -> None:
-    """Let `wrapper(handler, central, call)` answer for operations."""
-    for operation in operations:
-        view: Any = app.view_functions[operation]
-        known, handler = view.args
-        app.view_functions[operation] = partial(app.answer, known, partial(wrapper, handler))
+Wrapper = Callable[[Proceed, Exchange], Response]
+"""Answers a request, given what is below."""
 
 
-def answers(app: MockCentral, operations: tuple[str, ...], change: Callable[[Json], Any]) -> None:
+def wrapped(mock: Instance, wrapper: Wrapper, *, behind: Layer | None) -> None:
+    """Let `wrapper` answer as a layer of its own."""
+    mock.insert(lambda proceed: partial(wrapper, proceed), behind=behind)
+
+
+def handled(mock: Instance, operations: tuple[str, ...], wrapper: Wrapper) -> None:
+    """Let `wrapper` answer for operations, before anything but the path of the request is read."""
+
+    def limited(proceed: Proceed, exchange: Exchange) -> Response:
+        is_limited_to = exchange.operation is not None and exchange.operation.id in operations
+        return wrapper(proceed, exchange) if is_limited_to else proceed(exchange)
+
+    wrapped(mock, limited, behind=mock.route)
+
+
+def during(mock: Instance, operation: str) -> Callable[[], bool]:
+    """Return a function that tells whether this thread is running an operation."""
+    here = threading.local()
+
+    def noted(proceed: Proceed, exchange: Exchange) -> Response:
+        here.is_running = True
+        try:
+            return proceed(exchange)
+        finally:
+            here.is_running = False
+
+    handled(mock, (operation,), noted)
+    return lambda: getattr(here, "is_running", False)
+
+
+def requests(mock: Instance, change: Callable[[Request], Request]) -> None:
+    """Change every request before anything looks at it."""
+
+    def changed(proceed: Proceed, exchange: Exchange) -> Response:
+        exchange.request = change(exchange.request)
+        return proceed(exchange)
+
+    wrapped(mock, changed, behind=None)
+
+
+def without(request: Request, header: str) -> Request:
+    """Return a request without a header."""
+    return request._replace(headers={name: value for name, value in request.headers.items() if name != header})
+
+
+def responses(
+    mock: Instance, change: Callable[[Response], Response], operations: tuple[str, ...] | None = None
+) -> None:
+    """Change every answer as it goes out, or those of operations, refusals too."""
+
+    def changed(proceed: Proceed, exchange: Exchange) -> Response:
+        before = proceed(exchange)
+        if operations is not None and (exchange.operation is None or exchange.operation.id not in operations):
+            return before
+        after = change(before)
+        return after.sized() if isinstance(after.body, bytes) and after.body != before.body else after
+
+    wrapped(mock, changed, behind=clean_path)
+
+
+def answers(mock: Instance, operations: tuple[str, ...], change: Callable[[Json], Any]) -> None:
     """Change the JSON of successful answers."""
-    handled(
-        app,
-        operations,
-        lambda handler, central, call: protojson.render(change(json.loads(handler(central, call)))),
-    )
+
+    def changed(proceed: Proceed, exchange: Exchange) -> Response:
+        response = proceed(exchange)
+        return response._replace(body=protojson.render(change(json.loads(response.bytes))))
+
+    handled(mock, operations, changed)
 
 
-def shown(app: MockCentral, change: Callable[[Json], Any], operations: tuple[str, ...] = (LIST, GET, CREATE)) -> None:
+def shown(mock: Instance, change: Callable[[Json], Any], operations: tuple[str, ...] = (LIST, GET, CREATE)) -> None:
     """Change how each integration is shown; the contract is no longer looked at then."""
 
     def changed(answer: Json) -> Any:
@@ -112,77 +169,46 @@ def shown(app: MockCentral, change: Callable[[Json], Any], operations: tuple[str
             return {"integrations": [change(each) for each in answer["integrations"]]}
         return change(answer)
 
-    answers(app, operations, changed)
+    answers(mock, operations, changed)
 
 
-def responses(
-    app: MockCentral, operations: tuple[str, ...], wrapper: Callable[[Callable[[], Response]], Response]
-) -> None:
-    """Let `wrapper(view)` give the HTTP response of operations."""
-
-    def dispatched(original: Callable[..., Response], *arguments: Any) -> Response:
-        view = partial(original, *arguments)
-        return wrapper(view) if request.endpoint in operations else view()
-
-    around(app, "dispatch_request", dispatched)
-
-
-def errors(app: MockCentral, change: Callable[[Json], Any]) -> None:
+def errors(mock: Instance, change: Callable[[Json], Any]) -> None:
     """Change the JSON of errors."""
     around(
-        app.central,
+        mock.central.rendering,
         "error_answer",
         lambda original, refusal: protojson.render(change(json.loads(original(refusal)))),
     )
 
 
-def refusals(app: MockCentral, rule: str, **changes: Any) -> None:
+def refusals(mock: Instance, rule: str, **changes: Any) -> None:
     """Change the refusals of a rule: `status`, `code` or `message`; `body` is sent as it is."""
     body = changes.pop("body", None)
 
-    def refused(original: Callable[..., Any], refusal: Refusal) -> Any:
+    def answered(original: Callable[[Refusal], Response], refusal: Refusal) -> Response:
         if refusal.rule != rule:
             return original(refusal)
-        told, status, headers = original(replace(refusal, **changes))
-        return told if body is None else body, status, headers
+        response = original(replace(refusal, **changes))
+        return response if body is None else response._replace(body=body)
 
-    around(app, "_refused", refused)
-
-
-def after(app: MockCentral, change: Callable[[Response], Any]) -> None:
-    """Change every HTTP response."""
-
-    @app.after_request
-    def changed(response: Response) -> Response:
-        change(response)
-        return response
-
-
-def environs(app: MockCentral, change: Callable[[dict[str, Any]], Any]) -> None:
-    """Change every request before the app sees it."""
-
-    def asked(original: Callable[..., Any], environ: dict[str, Any], start_response: Any) -> Any:
-        change(environ)
-        return original(environ, start_response)
-
-    around(app, "wsgi_app", asked)
+    around(mock.errors, "answer", answered)
 
 
 # -- bodies ------------------------------------------------------------------------------------------
 
 
-def readings(app: MockCentral, reading: type[protojson.Reading]) -> None:
+def readings(mock: Instance, reading: type[protojson.Reading]) -> None:
     """Read every body with `reading`, also those that the contract promises."""
-    decoder = app.central.decoder
-    replace_method(app.central, "completed", lambda *_: None)
+    decoder = mock.central.decoding.decoder
+    mock.central.decoding.is_exact = True
     replace_method(decoder, "reading", partial(reading, decoder))
 
 
-def bodies(app: MockCentral, change: Callable[[bytes], bytes]) -> None:
+def bodies(mock: Instance, change: Callable[[bytes], bytes]) -> None:
     """Change the bytes of every body before they are read."""
     around(
-        app.central,
-        "decode",
+        mock.central.decoding,
+        "body",
         lambda original, operation, body, *more: original(operation, change(body), *more),
     )
 

@@ -9,29 +9,31 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-
-from flask import Response, request
+from urllib.parse import parse_qsl
 
 from mock_server.central import protojson
 from mock_server.contract.tables import Field
+from mock_server.gateway.messages import Request, Response
+from mock_server.gateway.paths import clean_path
 from mock_server.mutants import Mutate, mutant
 from mock_server.mutants.tools import (
     CREATE,
     GET,
     LIST,
-    after,
     around,
     bodies,
-    environs,
     handled,
     readings,
     refused,
+    requests,
+    responses,
+    without,
+    wrapped,
 )
 
 if TYPE_CHECKING:
-    from mock_server.gateway.operations import Call, Handler
-    from mock_server.sandboxes.central import Central
-    from mock_server.web.app import MockCentral
+    from mock_server.gateway.exchange import Exchange, Proceed
+    from mock_server.gateway.instance import Instance
 
 HTML = b"<!doctype html><html><title>Error</title><h1>Something went wrong</h1></html>"
 
@@ -45,180 +47,175 @@ def _wire(
 # -- answers ---------------------------------------------------------------------------------------------
 
 
-def _as_html(response: Response) -> None:
-    response.set_data(HTML)
-    response.headers["Content-Type"] = "text/html; charset=utf-8"
-    response.headers.pop("Content-Encoding", None)
+def _typed(response: Response, content_type: str) -> Response:
+    return response.without_header("Content-Type").with_header("Content-Type", content_type)
 
 
-def _html_where(app: MockCentral, matches: Callable[[Response], bool]) -> None:
-    after(app, lambda response: _as_html(response) if matches(response) else None)
+def _html_where(mock: Instance, matches: Callable[[Response], bool]) -> None:
+    def changed(response: Response) -> Response:
+        if not matches(response):
+            return response
+        return _typed(response, "text/html; charset=utf-8").without_header("Content-Encoding")._replace(body=HTML)
+
+    responses(mock, changed)
 
 
 @_wire("html-404", "An unknown path answers an HTML page", "answer-media-type", also=("unknown-route",))
-def html_404(app: MockCentral) -> None:
+def html_404(mock: Instance) -> None:
     """Answer as frameworks do."""
-    _html_where(app, lambda response: response.headers.get("Mock-Central-Rule") == "unknown-route")
+    _html_where(mock, lambda response: response.header("Mock-Central-Rule") == "unknown-route")
 
 
 @_wire("html-501", "A wrong method answers an HTML page", "answer-media-type", also=("method-not-allowed",))
-def html_501(app: MockCentral) -> None:
+def html_501(mock: Instance) -> None:
     """Answer as frameworks do."""
-    _html_where(app, lambda response: response.status_code == 501)
+    _html_where(mock, lambda response: response.status == 501)
 
 
 @_wire("html-400", "A body that is no JSON answers an HTML page", "answer-media-type", also=("body-syntax",))
-def html_400(app: MockCentral) -> None:
+def html_400(mock: Instance) -> None:
     """Answer as frameworks do."""
-    _html_where(app, lambda response: response.headers.get("Mock-Central-Rule") == "body-syntax")
+    _html_where(mock, lambda response: response.header("Mock-Central-Rule") == "body-syntax")
 
 
 @_wire("html-500", "A failure answers an HTML page", "answer-media-type")
-def html_500(app: MockCentral) -> None:
+def html_500(mock: Instance) -> None:
     """Answer as frameworks do."""
-    _html_where(app, lambda response: response.status_code == 500)
+    _html_where(mock, lambda response: response.status == 500)
 
 
 @_wire("text-plain", "Answers are called text/plain", "answer-media-type")
-def text_plain(app: MockCentral) -> None:
+def text_plain(mock: Instance) -> None:
     """Forget the content type."""
-    after(app, lambda response: response.headers.set("Content-Type", "text/plain; charset=utf-8"))
+    responses(mock, lambda response: _typed(response, "text/plain; charset=utf-8"))
 
 
 @_wire("problem-json", "Errors are called application/problem+json", "answer-media-type")
-def problem_json(app: MockCentral) -> None:
+def problem_json(mock: Instance) -> None:
     """Name another shape."""
-
-    def changed(response: Response) -> None:
-        if response.status_code >= 400:
-            response.headers["Content-Type"] = "application/problem+json"
-
-    after(app, changed)
+    responses(
+        mock, lambda response: _typed(response, "application/problem+json") if response.status >= 400 else response
+    )
 
 
 @_wire("latin-1", "Answers are written in latin-1", "answer-media-type", also=("read-after-create",))
-def latin_1(app: MockCentral) -> None:
+def latin_1(mock: Instance) -> None:
     """Write the wrong bytes."""
-    after(app, lambda response: response.set_data(_latin(response)))
-
-
-def _latin(response: Response) -> bytes:
-    if "Content-Encoding" in response.headers:
-        return response.get_data()
-    return response.get_data().decode("utf-8", "replace").encode("latin-1", "replace")
+    _plain_bodies(mock, lambda body: body.decode("utf-8", "replace").encode("latin-1", "replace"))
 
 
 @_wire("gzip-broken", "Compressed answers are not compressed", "every-request-answered", also=("gzip",))
-def gzip_broken(app: MockCentral) -> None:
+def gzip_broken(mock: Instance) -> None:
     """Send the header without the bytes."""
 
-    def changed(response: Response) -> None:
-        if response.headers.get("Content-Encoding") == "gzip":
-            response.set_data(gzip.decompress(response.get_data()))
+    def changed(response: Response) -> Response:
+        if response.header("Content-Encoding") != "gzip":
+            return response
+        return response._replace(body=gzip.decompress(response.bytes))
 
-    after(app, changed)
+    responses(mock, changed)
 
 
 @_wire("gzip-always", "Answers are compressed whether asked for or not", "gzip")
-def gzip_always(app: MockCentral) -> None:
+def gzip_always(mock: Instance) -> None:
     """Compress all that is long."""
-    environs(app, lambda environ: environ.update(HTTP_ACCEPT_ENCODING="gzip"))
+    requests(mock, lambda request: request._replace(headers={**request.headers, "accept-encoding": "gzip"}))
 
 
 @_wire("length-missing", "Answers have no Content-Length", "answer-headers")
-def length_missing(app: MockCentral) -> None:
+def length_missing(mock: Instance) -> None:
     """End answers by closing the connection."""
 
-    def changed(response: Response) -> None:
-        response.headers.pop("Content-Length", None)
-        response.automatically_set_content_length = False
-        response.headers["Connection"] = "close"
+    def changed(response: Response) -> Response:
+        unsized = response.without_header("Content-Length").with_header("Connection", "close")
+        return unsized._replace(body=iter([response.bytes]))
 
-    after(app, changed)
+    responses(mock, changed)
 
 
 @_wire("end-cut", "Answers lack their last two bytes", "answer-media-type")
-def end_cut(app: MockCentral) -> None:
+def end_cut(mock: Instance) -> None:
     """Lose the end."""
-    after(app, lambda response: response.set_data(response.get_data()[:-2]))
+    responses(mock, lambda response: response._replace(body=response.bytes[:-2]))
 
 
 @_wire("long-cut", "Answers are cut after 4 kB", "answer-media-type")
-def long_cut(app: MockCentral) -> None:
+def long_cut(mock: Instance) -> None:
     """Send what fits a buffer."""
-
-    def changed(response: Response) -> None:
-        if "Content-Encoding" not in response.headers:
-            response.set_data(response.get_data()[:4096])
-
-    environs(app, lambda environ: environ.pop("HTTP_ACCEPT_ENCODING", None))
-    after(app, changed)
+    _body(mock, lambda body: body[:4096])
 
 
 @_wire("connection-dropped", "Every tenth connection is closed without an answer", "every-request-answered")
-def connection_dropped(app: MockCentral) -> None:
+def connection_dropped(mock: Instance) -> None:
     """Promise a length and send nothing."""
     serial = itertools.count(1)
 
-    def changed(response: Response) -> None:
-        if next(serial) % 10 == 0:
-            length = len(response.get_data())
-            response.automatically_set_content_length = False
-            response.response = [b""]
-            response.headers["Content-Length"] = str(length + 1)
-            response.headers["Connection"] = "close"
+    def changed(response: Response) -> Response:
+        if next(serial) % 10:
+            return response
+        promised = response.without_header("Content-Length").with_header("Content-Length", str(len(response.bytes) + 1))
+        return promised.with_header("Connection", "close")._replace(body=iter([b""]))
 
-    after(app, changed)
+    responses(mock, changed)
 
 
 @_wire("prefix", "Answers begin with )]}',", "answer-media-type")
-def prefix(app: MockCentral) -> None:
+def prefix(mock: Instance) -> None:
     """Keep scripts from reading the answer."""
-    _body(app, lambda body: b")]}',\n" + body)
+    _body(mock, lambda body: b")]}',\n" + body)
 
 
 @_wire("byte-order-mark", "Answers begin with a byte order mark", "answer-media-type")
-def byte_order_mark(app: MockCentral) -> None:
+def byte_order_mark(mock: Instance) -> None:
     """Write what some libraries write."""
-    _body(app, lambda body: b"\xef\xbb\xbf" + body)
+    _body(mock, lambda body: b"\xef\xbb\xbf" + body)
 
 
 @_wire("trailing-text", "Answers end with a comment", "answer-media-type")
-def trailing_text(app: MockCentral) -> None:
+def trailing_text(mock: Instance) -> None:
     """Write behind the end."""
-    _body(app, lambda body: body + b"\n<!-- 3 ms -->")
+    _body(mock, lambda body: body + b"\n<!-- 3 ms -->")
 
 
 @_wire("not-a-number", "numConcurrentScans 0 reads as NaN", "answer-media-type", also=("answer-schema",))
-def not_a_number(app: MockCentral) -> None:
+def not_a_number(mock: Instance) -> None:
     """Write what JSON does not have."""
-    _body(app, lambda body: body.replace(b'"numConcurrentScans":0', b'"numConcurrentScans":NaN'))
+    _body(mock, lambda body: body.replace(b'"numConcurrentScans":0', b'"numConcurrentScans":NaN'))
 
 
-def _body(app: MockCentral, change: Callable[[bytes], bytes]) -> None:
-    environs(app, lambda environ: environ.pop("HTTP_ACCEPT_ENCODING", None))
-    after(app, lambda response: response.set_data(change(response.get_data())))
+def _body(mock: Instance, change: Callable[[bytes], bytes]) -> None:
+    requests(mock, lambda request: without(request, "accept-encoding"))
+    responses(mock, lambda response: response._replace(body=change(response.bytes)))
+
+
+def _plain_bodies(mock: Instance, change: Callable[[bytes], bytes]) -> None:
+    def changed(response: Response) -> Response:
+        return response if response.header("Content-Encoding") else response._replace(body=change(response.bytes))
+
+    responses(mock, changed)
 
 
 @_wire("cached", "Answers may be cached for a minute", "answer-headers")
-def cached(app: MockCentral) -> None:
+def cached(mock: Instance) -> None:
     """Allow caches."""
-    after(app, lambda response: response.headers.set("Cache-Control", "max-age=60"))
+    responses(
+        mock, lambda response: response.without_header("Cache-Control").with_header("Cache-Control", "max-age=60")
+    )
 
 
 @_wire("vary-missing", "Answers do not vary by Accept-Encoding", "answer-headers")
-def vary_missing(app: MockCentral) -> None:
+def vary_missing(mock: Instance) -> None:
     """Forget a header."""
-    after(app, lambda response: response.headers.pop("Vary", None))
+    responses(mock, lambda response: response.without_header("Vary"))
 
 
 # -- requests --------------------------------------------------------------------------------------------
 
 
 @_wire("case-insensitive-fields", "Field names are read in any case", "unknown-field-dropped")
-def case_insensitive_fields(app: MockCentral) -> None:
+def case_insensitive_fields(mock: Instance) -> None:
     """Fold names."""
-    names = {field.name.lower(): field.name for field in app.central.contract.integration.fields}
+    names = {field.name.lower(): field.name for field in mock.central.contract.integration.fields}
 
     class Reading(protojson.Reading):
         def text(self, token: Any) -> str:
@@ -226,11 +223,11 @@ def case_insensitive_fields(app: MockCentral) -> None:
             key = self.data[token.start + len(token.raw) :].lstrip()[:1] == b":"
             return names.get(text.lower(), text) if key else text
 
-    readings(app, Reading)
+    readings(mock, Reading)
 
 
 @_wire("case-insensitive-categories", "Category names are read in any case", "unknown-category-dropped")
-def case_insensitive_categories(app: MockCentral) -> None:
+def case_insensitive_categories(mock: Instance) -> None:
     """Fold names."""
 
     class Reading(protojson.Reading):
@@ -240,11 +237,11 @@ def case_insensitive_categories(app: MockCentral) -> None:
             name = token.raw.strip(b'"').decode().upper()
             return name if item is None and name in self.decoder.contract.categories else item
 
-    readings(app, Reading)
+    readings(mock, Reading)
 
 
 @_wire("number-refused", "A category number that is not known is refused", "category-implemented")
-def number_refused(app: MockCentral) -> None:
+def number_refused(mock: Instance) -> None:
     """Know three numbers."""
 
     class Reading(protojson.Reading):
@@ -255,11 +252,11 @@ def number_refused(app: MockCentral) -> None:
                 raise self.unexpected(token)
             return item
 
-    readings(app, Reading)
+    readings(mock, Reading)
 
 
 @_wire("nested-unknown-refused", "A field that is not known inside a config is refused", "unknown-field-dropped")
-def nested_unknown_refused(app: MockCentral) -> None:
+def nested_unknown_refused(mock: Instance) -> None:
     """Be strict inside."""
 
     class Reading(protojson.Reading):
@@ -268,11 +265,11 @@ def nested_unknown_refused(app: MockCentral) -> None:
                 raise refused(400, "unknown field")
             super().skip()
 
-    readings(app, Reading)
+    readings(mock, Reading)
 
 
 @_wire("null-message-refused", "null for `source` is refused", "null-is-absent")
-def null_message_refused(app: MockCentral) -> None:
+def null_message_refused(mock: Instance) -> None:
     """Refuse what reads answer."""
 
     def looked_at(body: bytes) -> bytes:
@@ -280,13 +277,13 @@ def null_message_refused(app: MockCentral) -> None:
             raise refused(400, "source must be an object")
         return body
 
-    bodies(app, looked_at)
+    bodies(mock, looked_at)
 
 
 @_wire(
     "unicode-500", "Characters beyond 16 bits answer 500", "unicode-kept", also=("read-after-create", "no-server-error")
 )
-def unicode_500(app: MockCentral) -> None:
+def unicode_500(mock: Instance) -> None:
     """Fail as an old database does."""
 
     def put(original: Callable[..., Any], integration: Any) -> Any:
@@ -294,11 +291,11 @@ def unicode_500(app: MockCentral) -> None:
             raise refused(500, "Incorrect string value", 13)
         return original(integration)
 
-    around(app.central.store, "put", put)
+    around(mock.central.store, "put", put)
 
 
 @_wire("body-64k", "Bodies of more than 64 kB are refused with 413", "long-values-kept")
-def body_64k(app: MockCentral) -> None:
+def body_64k(mock: Instance) -> None:
     """Refuse what is long."""
 
     def looked_at(body: bytes) -> bytes:
@@ -306,11 +303,11 @@ def body_64k(app: MockCentral) -> None:
             raise refused(413, "Request Entity Too Large")
         return body
 
-    bodies(app, looked_at)
+    bodies(mock, looked_at)
 
 
 @_wire("nesting-100", "Bodies that nest deeper than 100 are refused", "nesting-depth")
-def nesting_100(app: MockCentral) -> None:
+def nesting_100(mock: Instance) -> None:
     """Refuse what is deep."""
 
     def looked_at(body: bytes) -> bytes:
@@ -318,106 +315,113 @@ def nesting_100(app: MockCentral) -> None:
             raise refused(400, "too deep")
         return body
 
-    bodies(app, looked_at)
+    bodies(mock, looked_at)
 
 
-@_wire("accept-406", "Accept without JSON answers 406", "odd-headers")
-def accept_406(app: MockCentral) -> None:
+@_wire("accept-406", "Accept without JSON answers 406", "answer-headers")
+def accept_406(mock: Instance) -> None:
     """Negotiate."""
-    _before(app, lambda: request.headers.get("Accept", "*/*").startswith("text/"), 406, "Not Acceptable")
+    _before(mock, lambda request: request.headers.get("accept", "").startswith("text/"), 406, "Not Acceptable")
 
 
 @_wire("query-unknown-refused", "A query key that is not known is refused", "unknown-query-ignored")
-def query_unknown_refused(app: MockCentral) -> None:
+def query_unknown_refused(mock: Instance) -> None:
     """Be strict."""
-    _before(app, lambda: bool(set(request.args) - {"name", "cluster", "pretty"}), 400, "unknown parameter")
+    known = {"name", "cluster", "pretty"}
+    _before(mock, lambda request: bool(_fields(request).keys() - known), 400, "unknown parameter")
 
 
-def _before(app: MockCentral, wrong: Callable[[], bool], status: int, text: str) -> None:
-    def looked_at(handler: Handler, central: Central, call: Call) -> bytes:
-        if wrong():
+def _fields(request: Request) -> dict[str, str]:
+    return dict(parse_qsl(request.query, keep_blank_values=True))
+
+
+def _before(mock: Instance, wrong: Callable[[Request], bool], status: int, text: str) -> None:
+    def looked_at(proceed: Proceed, exchange: Exchange) -> Response:
+        if wrong(exchange.request):
             raise refused(status, text)
-        return handler(central, call)
+        return proceed(exchange)
 
-    handled(app, (LIST, GET, CREATE), looked_at)
+    handled(mock, (LIST, GET, CREATE), looked_at)
 
 
 @_wire("query-as-body", "Query parameters of a create count as fields", "query-on-write-ignored")
-def query_as_body(app: MockCentral) -> None:
+def query_as_body(mock: Instance) -> None:
     """Merge what was sent."""
 
-    def merged(handler: Handler, central: Central, call: Call) -> bytes:
+    def merged(proceed: Proceed, exchange: Exchange) -> Response:
+        request = exchange.request
         with suppress(ValueError, TypeError):
-            call.body = json.dumps(json.loads(call.body) | request.args.to_dict()).encode()
-        return handler(central, call)
+            merged = json.dumps(json.loads(request.body.read()) | _fields(request)).encode()
+            exchange.body = merged
+        return proceed(exchange)
 
-    handled(app, (CREATE,), merged)
+    handled(mock, (CREATE,), merged)
 
 
 @_wire("escape-kept", "Escapes in the id of a path are not decoded", "path-escapes")
-def escape_kept(app: MockCentral) -> None:
+def escape_kept(mock: Instance) -> None:
     """Take the path as it is sent."""
 
-    def kept(handler: Handler, central: Central, call: Call) -> bytes:
-        raw = str(request.environ.get("REQUEST_URI") or request.environ.get("RAW_URI") or request.path)
-        call.id = raw.partition("?")[0].rpartition("/")[2]
-        return handler(central, call)
+    def kept(proceed: Proceed, exchange: Exchange) -> Response:
+        request = exchange.request
+        exchange.id = (request.target or request.path).partition("?")[0].rpartition("/")[2]
+        return proceed(exchange)
 
-    handled(app, (GET,), kept)
+    handled(mock, (GET,), kept)
 
 
 @_wire("verb-cut", "A colon ends the id of a path", "path-escapes")
-def verb_cut(app: MockCentral) -> None:
+def verb_cut(mock: Instance) -> None:
     """Read custom verbs."""
 
-    def cut(handler: Handler, central: Central, call: Call) -> bytes:
-        call.id = call.id.partition(":")[0]
-        return handler(central, call)
+    def cut(proceed: Proceed, exchange: Exchange) -> Response:
+        exchange.id = exchange.id.partition(":")[0]
+        return proceed(exchange)
 
-    handled(app, (GET,), cut)
+    handled(mock, (GET,), cut)
 
 
 @_wire("path-any-case", "Paths are matched in any case", "unknown-route")
-def path_any_case(app: MockCentral) -> None:
+def path_any_case(mock: Instance) -> None:
     """Fold the path."""
+    collection = mock.routes.collection
 
-    def fold(environ: dict[str, Any]) -> None:
-        if environ["PATH_INFO"].lower() == "/v1/imageintegrations":
-            environ["PATH_INFO"] = "/v1/imageintegrations"
+    def folded(request: Request) -> Request:
+        return request._replace(path=collection) if request.path.lower() == collection else request
 
-    environs(app, fold)
+    requests(mock, folded)
 
 
 @_wire("override-always", "X-HTTP-Method-Override counts with any content type", "method-override")
-def override_always(app: MockCentral) -> None:
+def override_always(mock: Instance) -> None:
     """Trust a header."""
 
-    def override(environ: dict[str, Any]) -> None:
-        if method := environ.pop("HTTP_X_HTTP_METHOD_OVERRIDE", None):
-            environ["REQUEST_METHOD"] = method
+    def overridden(request: Request) -> Request:
+        method = request.headers.get("x-http-method-override")
+        return without(request, "x-http-method-override")._replace(method=method) if method else request
 
-    environs(app, override)
+    requests(mock, overridden)
 
 
-@_wire("plus-kept", "A plus sign in the query stands for itself", "list-by-name")
-def plus_kept(app: MockCentral) -> None:
+@_wire("plus-kept", "A plus sign in the query stands for itself", "list-by-odd-name")
+def plus_kept(mock: Instance) -> None:
     """Decode as a path."""
-    environs(app, lambda environ: environ.update(QUERY_STRING=environ["QUERY_STRING"].replace("+", "%2B")))
+    requests(mock, lambda request: request._replace(query=request.query.replace("+", "%2B")))
 
 
 @_wire("pretty-wrong-type", "Indented answers are called text/plain", "answer-media-type", also=("answer-media-type",))
-def pretty_wrong_type(app: MockCentral) -> None:
+def pretty_wrong_type(mock: Instance) -> None:
     """Take them for people's."""
 
-    def changed(response: Response) -> None:
-        if "pretty" in request.args:
-            response.headers["Content-Type"] = "text/plain"
+    def layer(proceed: Proceed, exchange: Exchange) -> Response:
+        response = proceed(exchange)
+        return _typed(response, "text/plain") if "pretty" in _fields(exchange.request) else response
 
-    after(app, changed)
+    wrapped(mock, layer, behind=clean_path)
 
 
-@_wire("empty-object-refused", "An empty config member is refused", "zero-values-emitted")
-def empty_object_refused(app: MockCentral) -> None:
+@_wire("empty-object-refused", "An empty config member is refused", "update-replaces")
+def empty_object_refused(mock: Instance) -> None:
     """Take empty for absent."""
 
     def looked_at(body: bytes) -> bytes:
@@ -425,4 +429,4 @@ def empty_object_refused(app: MockCentral) -> None:
             raise refused(400, "docker must not be empty")
         return body
 
-    bodies(app, looked_at)
+    bodies(mock, looked_at)

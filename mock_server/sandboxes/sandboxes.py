@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from mock_server.central.errors import Refusal
 from mock_server.contract.tables import Contract
@@ -20,40 +20,38 @@ from mock_server.settings import Settings
 from mock_server.simulation.faults import Faults
 from mock_server.simulation.request_journal import Journal
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
-
 NAME = re.compile(r"[A-Za-z0-9._~-]{1,100}")
 DEFAULT = ""
 PREFIX = "/__sandbox/"
 """Of paths: what follows the name is the path in that sandbox."""
 
 
-class App(Protocol):
-    """What answers for a sandbox: a WSGI app around a Central."""
+class Instance(Protocol):
+    """What answers for a sandbox: a Central, and whatever a request passes on its way there."""
 
-    central: Central
-    settings: Settings
+    @property
+    def central(self) -> Central:
+        """The parts that answer."""
 
-    def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request."""
-
-
-MakeApp = Callable[[Settings, Contract], App]
-"""Makes an app with its own Central, mutants of the settings applied."""
+    @property
+    def settings(self) -> Settings:
+        """What the parts are made of."""
 
 
-class Sandbox:
-    """One sandbox. `central` is in `app`, unless the app serves several sandboxes."""
+InstanceT = TypeVar("InstanceT", bound=Instance)
+MakeInstance = Callable[[Settings, Contract], InstanceT]
+"""Makes an instance with its own Central, mutants of the settings applied."""
 
-    __slots__ = ("_home", "_make_app", "app", "central", "faults", "journal", "mutants", "name", "scenario", "used")
 
-    def __init__(self, name: str, home: App, central: Central, make_app: MakeApp) -> None:
-        """`home` is the app that answers while no other mutants are applied than those of its settings."""
+class Sandbox(Generic[InstanceT]):
+    """One sandbox. Its `central` is that of its `instance`, unless the instance serves several sandboxes."""
+
+    __slots__ = ("_home", "_make", "central", "faults", "instance", "journal", "mutants", "name", "scenario", "used")
+
+    def __init__(self, name: str, home: InstanceT, central: Central, make: MakeInstance[InstanceT]) -> None:
+        """`home` answers while no other mutants are applied than those of its settings."""
         self.name = name
-        self.app = self._home = home
+        self.instance = self._home = home
         self.central = central
         central.store.bind(name)
         self.mutants = home.settings.mutants
@@ -61,7 +59,7 @@ class Sandbox:
         self.faults = Faults(home.settings.faults)
         self.journal = _journal(central)
         self.used = time.monotonic()
-        self._make_app = make_app
+        self._make = make
 
     def reset(self) -> None:
         """Make everything as it was at the start."""
@@ -94,24 +92,24 @@ class Sandbox:
         if mutants == self._home.settings.mutants:
             self._move(self._home, self.home_central())
         else:
-            app = self._make_app(replace(self._home.settings, mutants=mutants), self.central.contract)
-            self._move(app, app.central)
+            mutated = self._make(replace(self._home.settings, mutants=mutants), self.central.contract)
+            self._move(mutated, mutated.central)
         self.mutants = mutants
 
     def home_central(self) -> Central:
-        """Return the Central of the home app, or one apart from it where sandboxes share the app."""
+        """Return the Central of the home instance, or one apart from it where sandboxes share the instance."""
         shared = self.name != DEFAULT and not self._home.settings.mutants
         return self._home.central.fork() if shared else self._home.central
 
-    def _move(self, app: App, central: Central) -> None:
-        """Go on in another app, with the state and the registries of this one."""
+    def _move(self, instance: InstanceT, central: Central) -> None:
+        """Go on in another instance, with the state and the registries of this one."""
         central.store.adopt(self.central.store)
         central.registry_tests.rules = self.central.registry_tests.rules
-        self.app, self.central = app, central
+        self.instance, self.central = instance, central
 
-    def renew(self, home: App, *, keep_state: bool) -> None:
-        """Go on in an app of other settings, or of another document."""
-        old, self._home = self._home.settings, home
+    def renew(self, home: InstanceT, make: MakeInstance[InstanceT], *, keep_state: bool) -> None:
+        """Go on in an instance of other settings, or of another document."""
+        old, self._home, self._make = self._home.settings, home, make
         registry_tests = self.central.registry_tests.rules
         self._move(home, self.home_central())
         if home.settings.registry_tests != old.registry_tests:
@@ -137,17 +135,17 @@ def _journal(central: Central) -> Journal | None:
     return Journal(settings.journal, names, texts_show_credentials=settings.as_deployed)
 
 
-class Sandboxes:
-    """The sandboxes of one server."""
+class Sandboxes(Generic[InstanceT]):
+    """The sandboxes of one server; `home` answers for those that have no instance of their own."""
 
-    def __init__(self, app: App, make_app: MakeApp) -> None:
-        self._app = app
-        self._make_app = make_app
+    def __init__(self, home: InstanceT, make: MakeInstance[InstanceT]) -> None:
+        self.home = home
+        self.make = make
         self._lock = threading.Lock()
-        self._sandboxes: dict[str, Sandbox] = {}
-        self.default = Sandbox(DEFAULT, app, app.central, make_app)
+        self._sandboxes: dict[str, Sandbox[InstanceT]] = {}
+        self.default = Sandbox(DEFAULT, home, home.central, make)
 
-    def get(self, name: str) -> Sandbox:
+    def get(self, name: str) -> Sandbox[InstanceT]:
         """Return the sandbox of that name, made now if there is none.
 
         Raises:
@@ -159,12 +157,12 @@ class Sandboxes:
         sandbox.used = time.monotonic()
         return sandbox
 
-    def _made(self, name: str) -> Sandbox:
+    def _made(self, name: str) -> Sandbox[InstanceT]:
         if not NAME.fullmatch(name):
             raise Refusal(
                 "sandbox", 400, 3, f"{name!r} is not the name of a sandbox: 1 to 100 letters, digits or any of . _ ~ -"
             )
-        settings = self._app.settings
+        settings = self.home.settings
         with self._lock:
             if name in self._sandboxes:
                 return self._sandboxes[name]
@@ -183,20 +181,20 @@ class Sandboxes:
                 threading.Thread(target=self._free_at_times, daemon=True).start()
             return sandbox
 
-    def _new(self, name: str) -> Sandbox:
+    def _new(self, name: str) -> Sandbox[InstanceT]:
         home = self._home_of_a_sandbox()
-        return Sandbox(name, home, home.central if home is not self._app else home.central.fork(), self._make_app)
+        return Sandbox(name, home, home.central if home is not self.home else home.central.fork(), self.make)
 
     def _free_at_times(self) -> None:
         while True:
-            time.sleep(max(self._app.settings.sandbox_ttl / 10, 0.01))
+            time.sleep(max(self.home.settings.sandbox_ttl / 10, 0.01))
             with self._lock:
                 self._free_unused()
                 if not self._sandboxes:
                     return
 
     def _free_unused(self) -> None:
-        oldest = time.monotonic() - self._app.settings.sandbox_ttl
+        oldest = time.monotonic() - self.home.settings.sandbox_ttl
         for name in [name for name, sandbox in self._sandboxes.items() if sandbox.used < oldest]:
             del self._sandboxes[name]
 
@@ -219,16 +217,16 @@ class Sandboxes:
             for each in sandboxes
         ]
 
-    def renew(self, app: App, *, keep_state: bool) -> None:
-        """Let every sandbox go on in another app: other settings, or another document."""
+    def renew(self, home: InstanceT, make: MakeInstance[InstanceT], *, keep_state: bool) -> None:
+        """Let every sandbox go on in another instance: other settings, or another document."""
         with self._lock:
-            self._app = app
-            self.default.renew(app, keep_state=keep_state)
+            self.home, self.make = home, make
+            self.default.renew(home, make, keep_state=keep_state)
             for sandbox in self._sandboxes.values():
-                sandbox.renew(self._home_of_a_sandbox(), keep_state=keep_state)
+                sandbox.renew(self._home_of_a_sandbox(), make, keep_state=keep_state)
 
-    def _home_of_a_sandbox(self) -> App:
-        if not self._app.settings.mutants:
-            return self._app
+    def _home_of_a_sandbox(self) -> InstanceT:
+        if not self.home.settings.mutants:
+            return self.home
         # They are applied in the parts that sandboxes would share.
-        return self._make_app(self._app.settings, self._app.central.contract)
+        return self.make(self.home.settings, self.home.central.contract)

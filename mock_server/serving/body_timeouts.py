@@ -6,12 +6,11 @@ of the threads may wait for bodies, and a body that is overdue is ended by its c
 
 from __future__ import annotations
 
-import io
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from mock_server.central.errors import Refusal
 from mock_server.serving.connection_faults import stop_reading
@@ -45,7 +44,7 @@ class Bodies:
             if len(self._waiting) < MOST_WAITING or self._is_room():
                 environ["wsgi.input"] = _Body(environ, self._waiting)
             else:
-                self._refuse(environ)
+                environ["wsgi.input"] = self._no_room()
         return self._app(environ, start_response)
 
     def _is_room(self) -> bool:
@@ -58,16 +57,12 @@ class Bodies:
             time.sleep(_PAUSE)
         return True
 
-    def _refuse(self, environ: WSGIEnvironment) -> None:
-        """Let a request be refused without its body, which ends the connection."""
-        environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(), "0"
-        environ["mock_central.refusal"] = Refusal(
-            "http",
-            503,
-            14,
+    def _no_room(self) -> _NoRoom:
+        text = (
             f"{MOST_WAITING} requests wait for bodies that do not come, as many as may; "
-            f"they have {self._seconds:g} seconds, and requests without a body are answered meanwhile",
+            f"they have {self._seconds:g} seconds, and requests without a body are answered meanwhile"
         )
+        return _NoRoom(Refusal("http", 503, 14, text))
 
     def _look_at_times(self) -> None:
         while True:
@@ -87,12 +82,6 @@ class Bodies:
             stop_reading(address, int(port), min(now - each.since for each in bodies), most=len(bodies))
 
 
-def overdue(environ: Mapping[str, Any]) -> Refusal | None:
-    """Return the refusal of a request whose body did not come in time."""
-    refusal: Refusal | None = getattr(environ["wsgi.input"], "refusal", None)
-    return refusal
-
-
 class _Body:
     """The body of one request."""
 
@@ -107,11 +96,28 @@ class _Body:
         self.refusal: Refusal | None = None
 
     def read(self, *size: int) -> bytes:
-        """Read so many bytes, or all there are."""
+        """Read so many bytes, or all there are.
+
+        Raises:
+            Refusal: they did not come in time.
+        """
         self.since = self.since or time.monotonic()
         self._waiting.add(self)
         try:
             found: bytes = self._read(*size)
-            return found
         finally:
             self._waiting.discard(self)
+        if self.refusal is not None:
+            raise self.refusal
+        return found
+
+
+class _NoRoom:
+    """The body of a request that may not wait for one; left unread it ends the connection."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        self._refusal = refusal
+
+    def read(self, *_size: int) -> bytes:
+        """Raise the refusal of the request."""
+        raise self._refusal

@@ -1,8 +1,4 @@
-"""Ending a connection on purpose, which WSGI has no word for.
-
-How an answer is cut or reset depends on the server below: granian, or a server that hands the app the socket of the
-request. Under any other one a reset is refused at once.
-"""
+"""Ending a connection of granian on purpose, which WSGI has no word for."""
 
 from __future__ import annotations
 
@@ -19,86 +15,51 @@ from pathlib import Path
 from typing import Any
 
 from mock_server.central.errors import Refusal
+from mock_server.gateway.messages import Response
+from mock_server.web.connections import CLOSE_WITH_RESET, WsgiConnections
 
-_CLOSE_WITH_RESET = struct.pack("ii", 1, 0)
 _CORK = getattr(socket, "TCP_CORK", None)
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
-_SOCKETS = ("werkzeug.socket", "gunicorn.socket")
-"""Where servers put the socket of a request."""
-_SECONDS_TO_CLOSE = 5.0
-"""How long granian may take to close the connection of an answer that failed."""
-_SECONDS_TO_SEND = 0.05
-"""How long a server has to send a piece of a body; one that hears of the end too early does not send it."""
+_SECONDS_TO_FAIL = 5.0
+"""How long granian may take to ask for the body that breaks off."""
+_SECONDS_TO_CLOSE = 0.3
+"""How long it may take to close the connection then; it takes less than a millisecond, if the client is still there."""
+_SECONDS_TO_WAIT = 1.0
+"""How long a request waits for its turn to end its connection."""
 _POLL = 0.0005
 _TCP_INFO = struct.Struct("=B43xI80xQ")
 """Of Linux' ``struct tcp_info``: state, milliseconds since data was sent, bytes received."""
-_ESTABLISHED = 1
+_NOT_ENDED = (1, 8)
+"""The states in which this side has not ended a connection: established, and ended by the client."""
 _TICK = 0.02
 """Seconds by which the times of ``struct tcp_info`` may be wrong."""
 
 
-class Cut(ConnectionError):  # noqa: N818 (nothing went wrong: somebody asked for it)
-    """The connection ends here, because a fault says so."""
+class GranianConnections(WsgiConnections):
+    """Ends connections under granian too, and as any WSGI app where another server is in front."""
 
-    def __init__(self) -> None:
-        super().__init__("the connection is cut, as a fault asks; a test client without sockets meets this error")
+    def refusal_of_reset(self, origin: Mapping[str, Any]) -> Refusal | None:
+        """Return why the server of a request cannot reset its connection, or None if it can."""
+        return None if _is_granian(origin) else super().refusal_of_reset(origin)
 
+    def reset(self, origin: Mapping[str, Any]) -> Response:
+        """Return an answer that resets the connection before a byte of it."""
+        if _is_granian(origin):
+            if origin["REQUEST_METHOD"] == "HEAD":
+                # No body is asked for, so none can fail. Granian rather closes a connection than send such headers:
+                # the client gets no byte, though an end instead of a reset.
+                return Response(200, (("Content-Length", "1"), ("Content-Length", "2")), iter([b"x"]))
+            _ENDS.expect(origin, reset=True)
+        return super().reset(origin)
 
-def refusal_of_reset(environ: Mapping[str, Any]) -> Refusal | None:
-    """Return why the server of a request cannot reset its connection, or None if it can."""
-    server = str(environ.get("SERVER_SOFTWARE", ""))
-    if not server or server == "Granian" or any(each in environ for each in _SOCKETS):
-        return None  # a test client has no server: it meets `Cut`
-    return Refusal(
-        "fault",
-        501,
-        12,
-        f"fault=reset: the server {server.partition('/')[0]} gives no way to reset a connection; "
-        f"`mock-central serve` and the pytest fixture do",
-    )
-
-
-def reset(environ: Mapping[str, Any]) -> tuple[list[tuple[str, str]], Iterator[bytes]]:
-    """Return headers and a body that reset the connection before a byte of the answer."""
-    if _is_granian(environ):
-        if environ["REQUEST_METHOD"] == "HEAD":
-            # No body is asked for, so none can fail. Granian rather closes a connection than send such headers: the
-            # client gets no byte, though an end instead of a reset.
-            return [("Content-Length", "1"), ("Content-Length", "2")], iter([b"x"])
-        _ENDS.expect(environ, reset=True)
-    connection = next((environ[each] for each in _SOCKETS if each in environ), None)
-    return [("Content-Length", "1")], _cut(connection)
+    def before_end(self, origin: Mapping[str, Any]) -> None:
+        """Let granian's connection end with the answer that breaks off."""
+        if _is_granian(origin):
+            _ENDS.expect(origin, reset=False)
 
 
-def _cut(connection: socket.socket | None) -> Iterator[bytes]:
-    if connection is not None:
-        _reset_now(connection)
-    raise Cut
-    yield b""  # type: ignore[unreachable]  # which makes it a generator
-
-
-def truncated(environ: Mapping[str, Any], whole: bytes) -> Iterator[bytes]:
-    """Return a body that ends the connection after half of itself."""
-    if not whole or environ["REQUEST_METHOD"] == "HEAD":
-        return  # there is nothing to cut
-    yield whole[: len(whole) // 2]
-    time.sleep(_SECONDS_TO_SEND)
-    if _is_granian(environ):
-        _ENDS.expect(environ, reset=False)
-    raise Cut
-
-
-def _is_granian(environ: Mapping[str, Any]) -> bool:
-    return bool(environ.get("SERVER_SOFTWARE") == "Granian")
-
-
-def _reset_now(connection: socket.socket) -> None:
-    """Reset a connection that others still hold: they find a socket that has ended in its place."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _CLOSE_WITH_RESET)
-    ended, other = socket.socketpair()
-    other.close()
-    with ended:
-        os.dup2(ended.fileno(), connection.fileno())
+def _is_granian(origin: Mapping[str, Any]) -> bool:
+    return bool(origin.get("SERVER_SOFTWARE") == "Granian")
 
 
 class _Ends:
@@ -114,18 +75,25 @@ class _Ends:
     def __init__(self) -> None:
         self._one_at_a_time = threading.Lock()
 
-    def expect(self, environ: Mapping[str, Any], *, reset: bool) -> None:
-        """End the connection of a request, whose answer breaks off next."""
-        self._one_at_a_time.acquire()
+    def expect(self, environ: Mapping[str, Any], *, reset: bool) -> threading.Event:
+        """End the connection of a request whose answer breaks off next, which the event tells.
+
+        Where others took too long, because their clients left, the connection ends without our help.
+        """
+        fails = threading.Event()
+        if not self._one_at_a_time.acquire(timeout=_SECONDS_TO_WAIT):
+            return fails
         try:
             connections = _connections(environ["REMOTE_ADDR"], int(environ["SERVER_PORT"]))
-            threading.Thread(target=self._wait, args=(connections, reset), daemon=True).start()
+            threading.Thread(target=self._wait, args=(connections, fails, reset), daemon=True).start()
         except BaseException:
             self._one_at_a_time.release()
             raise
+        return fails
 
-    def _wait(self, connections: list[_Connection], reset: bool) -> None:
+    def _wait(self, connections: list[_Connection], fails: threading.Event, reset: bool) -> None:
         try:
+            fails.wait(_SECONDS_TO_FAIL)
             until = time.monotonic() + _SECONDS_TO_CLOSE
             while not _ended(connections, reset=reset) and time.monotonic() < until:
                 time.sleep(_POLL)
@@ -164,9 +132,9 @@ def _ended(connections: list[_Connection], *, reset: bool) -> bool:
         if each.is_closed():
             connections.remove(each)
             with each.copy as copy:
-                is_the_one = _info(copy)[0] == _ESTABLISHED
+                is_the_one = _info(copy)[0] in _NOT_ENDED
                 if is_the_one and reset:
-                    copy.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _CLOSE_WITH_RESET)
+                    copy.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, CLOSE_WITH_RESET)
             return is_the_one
     return False
 
@@ -243,7 +211,7 @@ def _is_between(connection: socket.socket, address: str, port: int) -> bool:
 def _info(connection: socket.socket) -> tuple[int, int, int]:
     """Return state, milliseconds since it sent data, and bytes received, as far as the system tells."""
     if sys.platform != "linux":
-        return _ESTABLISHED, 0, 0
+        return _NOT_ENDED[0], 0, 0
     state, milliseconds, received = _TCP_INFO.unpack(
         connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
     )

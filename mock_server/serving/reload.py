@@ -66,13 +66,13 @@ class Watcher:
     def _take_up(self, changed: list[str]) -> None:
         from mock_server.web.app import create_app
 
-        contract = self._app.gateway.app.central.contract
+        contract = self._app.gateway.home.central.contract
         if "document" in changed:
             contract = read_document(self._files["document"])
         if "scenarios" in changed:
             scenarios.read_again()
         app = create_app(self._settings(), contract)
-        self._app.gateway.renew(app, keep_state=not {"state", "scenarios"} & set(changed))
+        self._app.gateway.renew(app.gateway, keep_state=not {"state", "scenarios"} & set(changed))
 
 
 def _mark(path: Path) -> tuple[int, int] | None:
@@ -106,11 +106,12 @@ def read_document(path: Path) -> Contract:
     broken: Any = next(iter(OpenAPIV31SpecValidator(document).iter_errors()), None)
     if broken is not None:
         raise ValueError(f"{path}: at {'/'.join(map(str, broken.absolute_path)) or 'the top'}: {broken.message}")
-    contract = Contract(document)
     try:
+        contract = Contract(document)
         # Each table is read now, so that none fails in the middle of a request.
-        _ = contract.operations, contract.rules, contract.types, contract.differences, contract.defaults
-        _ = contract.integration, contract.categories, contract.credential_names
-    except (KeyError, TypeError, AttributeError) as error:
+        for each in contract.every_release:
+            _ = each.operations, each.rules, each.types, each.differences, each.defaults
+            _ = each.integration, each.categories, each.credential_names
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{path}: lacks what the mock reads: {error}") from None
     return contract

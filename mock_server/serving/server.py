@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import multiprocessing
 import os
@@ -21,6 +22,7 @@ from urllib.parse import urlsplit
 
 from mock_server.central.errors import Refusal
 from mock_server.serving.body_timeouts import TIMEOUT, Bodies
+from mock_server.serving.connection_faults import GranianConnections
 from mock_server.settings import Settings
 from mock_server.simulation.faults import Faults, from_strings, parse
 from mock_server.simulation.request_journal import Filter, Journal
@@ -32,6 +34,7 @@ from mock_server.web import threads
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from mock_server.gateway.instance import Instance
     from mock_server.sandboxes.sandboxes import Sandbox
     from mock_server.web.app import MockCentral
 
@@ -43,6 +46,8 @@ _OTHER_FILES = 256
 """Files for everything else: the state, the upstream, copies of descriptors."""
 SECONDS_FOR_HEAD = 10
 """How long a client has for the head of a request, and how long a connection may be idle between two."""
+LONGEST_HEAD = (1 << 20) + 4096
+"""Bytes of a request before its body; Go's HTTP server takes as many."""
 SECONDS_TO_STOP = 2
 """How long requests that are under way may take once the server is told to stop."""
 
@@ -74,34 +79,59 @@ class Tls:
 
     cert: Path
     key: Path
+    ca: str | None = None
+    """The certificate authority that clients have to trust (PEM), of a certificate of ours."""
 
 
-def free_port(host: str, port: int) -> int:
+def resolve(host: str) -> str:
+    """Return the address of this machine that a name means, an IPv4 one if it has both; brackets may enclose IPv6.
+
+    Raises:
+        ServeError: the name cannot be resolved.
+    """
+    name = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    try:
+        # An empty name is every address.
+        found = socket.getaddrinfo(name or None, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        raise ServeError(
+            f"--host: {host!r} cannot be resolved; use an address of this machine such as 127.0.0.1 or ::1, "
+            f"or a name from its hosts file such as localhost"
+        ) from None
+    addresses = sorted(found, key=lambda each: each[0] != socket.AF_INET)
+    return str(addresses[0][4][0])
+
+
+def free_port(address: str, port: int) -> int:
     """Return `port` if nobody listens there, or any free one for 0.
 
     Raises:
-        ServeError: the port is taken, or the address is not one of this machine.
+        ServeError: the port is taken or not allowed, or the address is not one of this machine.
     """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
-        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        with socket.socket(addresses[0][0], socket.SOCK_STREAM) as registry_tests:
-            registry_tests.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            registry_tests.bind(addresses[0][4])
-            found: int = registry_tests.getsockname()[1]
+        with socket.socket(family, socket.SOCK_STREAM) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind((address, port))
+            found: int = tried.getsockname()[1]
             return found
     except OSError as error:
-        raise ServeError(
-            f"cannot listen on {host} port {port}: {error.strerror or error}; "
-            f"choose another with --port (0 takes a free one) or --host"
-        ) from None
+        raise ServeError(_why_not(address, port, error)) from None
+
+
+def _why_not(address: str, port: int, error: OSError) -> str:
+    """Say why nobody can listen there, and what to do."""
+    if error.errno == errno.EADDRINUSE:
+        return f"--port: port {port} of {address} is taken; choose another one, or 0 for a free one"
+    if error.errno == errno.EACCES:
+        return f"--port: port {port} is not allowed for this user; choose one from 1024 on, or 0 for a free one"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"--host: {address} is not an address of this machine; choose one that is, such as 127.0.0.1"
+    return f"--host: cannot listen on {address} port {port}: {error.strerror or error}; choose another --host or --port"
 
 
 def check_upstream(url: str, host: str, port: int) -> None:
-    """See that requests are not passed to the server itself, which is about to listen there.
-
-    Raises:
-        ServeError: they would be.
-    """
+    """Raise ServeError if requests would be passed to the server itself, which is about to listen there."""
     parts = urlsplit(url)
     there = parts.port or {"http": 80, "https": 443}[parts.scheme]
     if there == port and parts.hostname in (host, "localhost", "127.0.0.1", "::1"):
@@ -109,14 +139,15 @@ def check_upstream(url: str, host: str, port: int) -> None:
 
 
 @contextmanager
-def self_signed(host: str) -> Iterator[Tls]:
-    """Make a certificate for `host` and the loopback names, in files that go away afterwards."""
+def self_signed(*names: str) -> Iterator[Tls]:
+    """Make a certificate for hosts and the loopback names, in files that go away afterwards."""
     import trustme
 
+    known = dict.fromkeys((*(name.strip("[]") for name in names), "localhost", "127.0.0.1", "::1"))
     with tempfile.TemporaryDirectory(prefix="mock-central-") as folder:
-        names = dict.fromkeys((host, "localhost", "127.0.0.1", "::1"))
-        certificate = trustme.CA().issue_cert(*(name for name in names if name not in ("0.0.0.0", "::")))  # noqa: S104
-        tls = Tls(Path(folder, "cert.pem"), Path(folder, "key.pem"))
+        ca = trustme.CA()
+        certificate = ca.issue_cert(*(name for name in known if name not in ("0.0.0.0", "::", "")))  # noqa: S104
+        tls = Tls(Path(folder, "cert.pem"), Path(folder, "key.pem"), ca.cert_pem.bytes().decode())
         tls.cert.write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
         certificate.private_key_pem.write_to_path(tls.key)
         yield tls
@@ -155,8 +186,8 @@ def serve(
         interface=Interfaces.WSGI,
         # Over HTTP/2 granian (2.8.7) never ends to read the body of a client that left: a thread and a core are lost.
         http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(max_buffer_size=LONGEST_HEAD, header_read_timeout=SECONDS_FOR_HEAD * 1000),
         workers=1,
-        http1_settings=HTTP1Settings(header_read_timeout=SECONDS_FOR_HEAD * 1000),
         backlog=CONNECTIONS,
         backpressure=_connections(),
         blocking_threads=threads.number(upstream=settings.upstream is not None),
@@ -232,17 +263,19 @@ class _Worker:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if _HANGUP is not None:
             signal.signal(_HANGUP, signal.SIG_IGN)  # the supervisor's matter
-        from mock_server.web.app import create_app
-
         self._configure_log()
-        app = create_app(self._settings)
+        app = make_app(self._settings)
         saver = self._saver(app) if self._save is not None else None
         self._on_start(app)
-        if not self._has_served.is_set():
-            self._has_served.set()
-            threading.Thread(target=self._announce, daemon=True).start()
+        threading.Thread(target=self._after_start, args=(app, self._has_served.is_set()), daemon=True).start()
+        self._has_served.set()
         bodies = Bodies(app, self._body_timeout)
         return partial(_save_and_answer, saver, bodies) if saver and self._settings.store == MEMORY else bodies
+
+    def _after_start(self, app: MockCentral, has_served: bool) -> None:
+        if not has_served:
+            self._announce()
+        app.central.validator.prepare()
 
     def _saver(self, app: MockCentral) -> states.Saver:
         assert self._save is not None
@@ -266,6 +299,15 @@ def _save_and_answer(
     return answer
 
 
+def make_app(settings: Settings | None = None) -> MockCentral:
+    """Make an app whose connection faults reach the sockets of the server."""
+    from mock_server.web.app import create_app
+
+    app = create_app(settings)
+    app.gateway.faults.connections = GranianConnections()
+    return app
+
+
 def _end_with_supervisor() -> None:
     supervisor = multiprocessing.parent_process()
     if supervisor is not None:
@@ -284,6 +326,14 @@ def _when_listening(host: str, port: int, call: Callable[[], None]) -> None:
             return
 
 
+MISUSES = {
+    "unmatched-requests": "requests that met no operation",
+    "contract-warnings": "requests that left the contract",
+    "unmet-faults": "faults that no request met",
+}
+"""What `MockServer.verify` looks for."""
+
+
 class MockServer:
     """A mock that serves from a thread of this process."""
 
@@ -293,7 +343,7 @@ class MockServer:
         """Where it listens, such as ``http://127.0.0.1:40123``."""
 
     @property
-    def _sandbox(self) -> Sandbox:
+    def _sandbox(self) -> Sandbox[Instance]:
         return self.app.gateway.sandboxes.default
 
     def reset(self) -> None:
@@ -316,7 +366,7 @@ class MockServer:
             ValueError: it makes no sense.
         """
         fault = parse(text) if text else from_strings({name: str(value) for name, value in fields.items()})
-        self.app.gateway.see_to_operation(fault)
+        self.app.gateway.require_endpoint(fault)
         return self._sandbox.faults.add(fault).id
 
     @property
@@ -326,8 +376,13 @@ class MockServer:
 
     @property
     def journal(self) -> Requests:
-        """What was asked."""
-        assert self._sandbox.journal is not None, "the mock keeps no journal: journal=0"
+        """The request journal.
+
+        Raises:
+            ValueError: the mock keeps none.
+        """
+        if self._sandbox.journal is None:
+            raise ValueError("journal: the mock keeps no request journal; start it with journal=1000")
         return Requests(self._sandbox.journal)
 
     def mutate(self, *mutants: str) -> None:
@@ -338,16 +393,51 @@ class MockServer:
         """
         self._sandbox.mutate(mutants)
 
+    def verify(self, *misuses: str) -> None:
+        """Raise AssertionError if the mock was used in one of these ways (`MISUSES`; without names: in any).
+
+        All sandboxes count.
+        """
+        self._verify([each["name"] for each in self.app.gateway.sandboxes.listed()], misuses)
+
+    def _verify(self, sandboxes: Iterable[str], misuses: Iterable[str]) -> None:
+        found: list[str] = []
+        every = self.app.gateway.sandboxes
+        for name in sandboxes:
+            found += _misused(every.get(name) if name else every.default, tuple(misuses) or tuple(MISUSES))
+        if found:
+            raise AssertionError("\n".join(("the mock was not used as it should be:", *found)))
+
     def sandbox(self, name: str) -> MockServer:
-        """Return a sandbox of that name: the same server, its state apart.
+        """Return a sandbox of that name: the same server with a state of its own.
 
         Raises:
             ValueError: the text is no name of a sandbox, or there can be no more sandboxes.
         """
-        return _InWorld(self.app, self.url, name)
+        return _InSandbox(self.app, self.url, name)
 
 
-class _InWorld(MockServer):
+def _misused(sandbox: Sandbox[Instance], misuses: Iterable[str]) -> Iterator[str]:
+    """Describe what happened in one sandbox, one line each."""
+    where = f" (sandbox {sandbox.name})" if sandbox.name else ""
+    requests = sandbox.journal.found() if sandbox.journal is not None else None
+    for misuse in misuses:
+        if misuse == "unmet-faults":
+            lines = [str(each.fault) for each in sandbox.faults.listed if not each.met]
+        elif requests is None:
+            lines = ["cannot be known: the mock keeps no request journal (journal=0)"]
+        elif misuse == "unmatched-requests":
+            lines = [f"{each.method} {each.path} ({each.status})" for each in requests if not each.operation]
+        else:
+            lines = [
+                f"{each.method} {each.path}: {'; '.join(map(str, each.violations))}"
+                for each in requests
+                if each.violations
+            ]
+        yield from (f"  {MISUSES[misuse]}: {line}{where}" for line in lines)
+
+
+class _InSandbox(MockServer):
     """One sandbox of a server, under a URL of its own."""
 
     def __init__(self, app: MockCentral, url: str, name: str) -> None:
@@ -362,16 +452,20 @@ class _InWorld(MockServer):
             raise ValueError(refusal.message) from None
 
     @property
-    def _sandbox(self) -> Sandbox:
+    def _sandbox(self) -> Sandbox[Instance]:
         return self.app.gateway.sandboxes.get(self._name)
 
     def reset(self) -> None:
         """Make everything of this sandbox as it was at the start."""
         self._sandbox.reset()
 
+    def verify(self, *misuses: str) -> None:
+        """Raise AssertionError if this sandbox was used in one of these ways (`MISUSES`; without names: in any)."""
+        self._verify([self._name], misuses)
+
     def sandbox(self, name: str) -> MockServer:
         """Return another sandbox of the server."""
-        return _InWorld(self.app, self._server_url, name)
+        return _InSandbox(self.app, self._server_url, name)
 
 
 class Requests:
@@ -405,11 +499,12 @@ class Requests:
 
 
 @contextmanager
-def running(settings: Settings | None = None, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[MockServer]:
-    """Serve on a free loopback port while the block runs."""
-    from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
+def serving(settings: Settings | None = None, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[MockServer]:
+    """Serve from a thread of this process while the block runs, by default on a free loopback port.
 
-    from mock_server.web.app import create_app
+    `with serving(Settings(scenario="one-of-each")) as mock:` fits any test framework; `mock.url` is the address.
+    """
+    from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
     class Handler(WSGIRequestHandler):
         protocol_version = "HTTP/1.1"  # keeps connections open
@@ -421,7 +516,7 @@ def running(settings: Settings | None = None, *, host: str = "127.0.0.1", port: 
             """End the connection of a request that is cut."""
             self.close_connection = True
 
-    app = create_app(settings)
+    app = make_app(settings)
     server = ThreadedWSGIServer(host, port, app, Handler)
     # The default poll makes every stop last half a second.
     thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.01), daemon=True)

@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -29,9 +29,6 @@ MOST_BYTES = 32 * 1024 * 1024
 """Of all requests together; the oldest make room for new ones."""
 _OVERHEAD = 1024
 """Bytes of an entry, roughly, beside what was sent and answered."""
-
-_BEFORE_HEADERS = ("wsgi.input", "REQUEST_METHOD")
-"""One of these precedes the headers in the environment of every server."""
 _GZIP = b"\x1f\x8b"
 _STATUS = re.compile(r"[1-5](?:[0-9]{2}|xx)")
 
@@ -39,8 +36,8 @@ _STATUS = re.compile(r"[1-5](?:[0-9]{2}|xx)")
 class Entry(NamedTuple):
     """One request and its answer, as they came.
 
-    `seconds` is how long the answer took; `headers` are names and values of the request in turn, the names as WSGI
-    spells them; `body` and `answer` are None where they are too long to be kept.
+    `seconds` is how long the answer took; `headers` are those of the request; `body` and `answer` are None where they
+    are too long to be kept.
     """
 
     number: int
@@ -50,7 +47,7 @@ class Entry(NamedTuple):
     path: str
     query: str
     operation: str
-    headers: tuple[str, ...]
+    headers: Mapping[str, str]
     body: bytes | None
     size: int
     violations: Collection[object]
@@ -130,17 +127,25 @@ class Journal:
         self._arrived = threading.Condition()
         self._waiting = 0
 
-    def keep(self, environ: dict[str, Any], status: int, answer: bytes, seconds: float, fault: str = "") -> None:
-        """Keep a request that was answered."""
-        call = environ.get("mock_central.call")
-        if call is not None:
-            operation, body, violations = call.operation.id, call.body, call.violations
-        else:  # routed to no operation of Central's, or to nothing
-            operation, body, violations = getattr(environ.get("werkzeug.request"), "endpoint", None) or "", b"", ()
+    def keep(
+        self,
+        *,
+        method: str,
+        path: str,
+        query: str,
+        operation: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        violations: Collection[object],
+        fault: str,
+        status: int,
+        rule: str,
+        answer: bytes,
+        seconds: float,
+    ) -> None:
+        """Keep a request that was answered; the fields are those of `Entry`."""
         size, answer_size = len(body), len(answer)
-        headers = _headers(environ)
-        path, query = environ["PATH_INFO"], environ["QUERY_STRING"]
-        head = len(path) + len(query) + sum(map(len, headers))
+        head = len(path) + len(query) + sum(len(name) + len(value) for name, value in headers.items())
         if head > LONGEST_HEAD:
             path, query, headers = _shortened(path), _shortened(query), _without_values(headers)
             head = LONGEST_HEAD
@@ -153,17 +158,17 @@ class Journal:
                     self.last,
                     time.time(),
                     seconds,
-                    environ["REQUEST_METHOD"],
+                    method,
                     path,
                     query,
                     operation,
                     headers,
                     body if size <= LONGEST_BODY else None,
                     size,
-                    violations or (),
+                    violations,
                     fault,
                     status,
-                    environ.get("mock_central.rule", ""),
+                    rule,
                     answer if answer_size <= LONGEST_BODY else None,
                     answer_size,
                 )
@@ -212,10 +217,7 @@ class Journal:
             "path": shown.text(entry.path),
             "query": shown.query(entry.query),
             "operation": entry.operation,
-            "headers": {
-                (plain := _plain_name(name)): shown.header(plain, value)
-                for name, value in zip(entry.headers[::2], entry.headers[1::2], strict=True)
-            },
+            "headers": {name: shown.header(name, value) for name, value in entry.headers.items()},
             "body": self._shown_value(sent, entry.size) if readable else _omitted(entry.size),
             "status": entry.status,
             "rule": entry.rule,
@@ -249,30 +251,14 @@ class Journal:
         }
 
 
-def _headers(environ: dict[str, Any]) -> tuple[str, ...]:
-    """Take the headers of a request: what a server adds to an environment, it adds at the end."""
-    found: list[str] = []
-    for key in reversed(environ):
-        if key.startswith("HTTP_") or key == "CONTENT_TYPE":
-            found.append(key)
-            found.append(environ[key])
-        elif key in _BEFORE_HEADERS:
-            break
-    return tuple(found)
-
-
-def _plain_name(name: str) -> str:
-    return name.removeprefix("HTTP_").replace("_", "-").lower()
-
-
 def _shortened(text: str) -> str:
     return text if len(text) <= LONGEST_HEAD // 4 else f"({len(text)} characters, not shown)"
 
 
-def _without_values(headers: tuple[str, ...]) -> tuple[str, ...]:
+def _without_values(headers: Mapping[str, str]) -> dict[str, str]:
     """Keep the names of headers that are too long together, as many as there is room for."""
-    names = [name for name in headers[::2] if len(name) <= 100][: LONGEST_HEAD // 200]
-    return tuple(text for name in names for text in (name, "(not shown)"))
+    names = [name for name in headers if len(name) <= 100][: LONGEST_HEAD // 200]
+    return dict.fromkeys(names, "(not shown)")
 
 
 def _omitted(size: int) -> str | None:

@@ -17,7 +17,8 @@ from typing import Any
 
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal
-from mock_server.central.store import Integration, Store
+from mock_server.central.integration import Integration
+from mock_server.central.store import Store
 from mock_server.contract.tables import Contract
 from mock_server.contract.validator import Validator
 
@@ -128,6 +129,7 @@ def checked(value: Any, contract: Contract, validator: Validator) -> list[Integr
 
 
 def _integration(place: str, entry: Any, contract: Contract, validator: Validator) -> Integration:
+    entry = contract.fitting(contract.integration, entry)  # a state may come from another release
     if not validator.accepts(contract.integration.name, entry, answer=True):
         operation = contract.operations["PostImageIntegration"]
         found = validator.request_violations(operation, operation.path, {}, protojson.render(entry), "application/json")

@@ -9,7 +9,8 @@ import uuid
 from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
-from mock_server.central.store import Integration, Store, Stored
+from mock_server.central.integration import Integration
+from mock_server.central.store import Store, Stored
 
 MEMORY = "memory"
 """The name of the store that has no URL."""
@@ -110,7 +111,8 @@ class MemoryStore:
         """Store an integration under its id, in the place of the one that has it."""
         stored = Stored(integration, self._answer(integration))
         with self.lock:
-            self._forget_name(integration["id"])
+            if integration["id"] in self._by_id:
+                self._forget_name(integration["id"])
             self._by_id[integration["id"]] = stored
             self._ids_by_name[integration["name"]] = integration["id"]
             self._joined = None

@@ -21,7 +21,8 @@ from typing import Any
 import redis
 
 from mock_server.central.errors import Refusal
-from mock_server.central.store import Integration, Store, Stored
+from mock_server.central.integration import Integration
+from mock_server.central.store import Store, Stored
 from mock_server.state.memory import joined
 from mock_server.state.redis_connection import ENCODING_ERRORS, Connection, unavailable
 

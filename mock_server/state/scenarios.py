@@ -105,7 +105,7 @@ def _made(contract: Contract, holds: str, number: int, namespace: str) -> Iterat
     elif holds == "each-type":
         yield from (contract.example(type) for type in contract.types)
     elif holds == "numbered":
-        examples = [contract.example(each.type) for each in contract.types.values() if each.creatable]
+        examples = [contract.example(type) for type in contract.creatable_types]
         for at, example in enumerate(islice(cycle(examples), number)):
             yield {**example, "name": f"{example['name']} {at + 1:0{len(str(number))}}"}
 

@@ -16,11 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mock_server.central import decoding, protojson
 from mock_server.central.errors import Refusal
 from mock_server.contract import tables as contracts
 from mock_server.golang import json as gojson
-from mock_server.sandboxes import central
-from mock_server.sandboxes.central import Central, protojson
+from mock_server.sandboxes.central import Central
 from mock_server.settings import Settings
 
 FUZZED = ("protojson", "gojson", "timestamps", "gotext")
@@ -52,9 +52,9 @@ class Fuzzed:
         operation, body = OPERATIONS[data[0] % len(OPERATIONS)] if data else OPERATIONS[0], data[1:]
         message = CONTRACT.message(operation.request)
         self.check_scanner(body)
-        exact = outcome(self.central.decoder.decode, message, body)
+        exact = outcome(self.central.decoding.decoder.decode, message, body)
         see("both ways agree", outcome(self.fast, operation, body), exact)
-        shown = outcome(self.showing.decoder.decode, message, body)
+        shown = outcome(self.showing.decoding.decoder.decode, message, body)
         if isinstance(exact, Refusal):
             assert isinstance(shown, Refusal)
             see("what is shown changes no rule", shown.rule, exact.rule)
@@ -66,13 +66,13 @@ class Fuzzed:
             return
         see("what is shown changes no value", shown, exact)
         rendered = protojson.render(exact)
-        see("what is rendered decodes to the same", self.central.decoder.decode(message, rendered), exact)
+        see("what is rendered decodes to the same", self.central.decoding.decoder.decode(message, rendered), exact)
         size = protojson.size(message, exact, CONTRACT.categories)
-        if size > central.LARGEST_GROWTH * len(body):
+        if size > decoding.LARGEST_GROWTH * len(body):
             raise WrongError(f"{len(body)} bytes of JSON are {size} of protobuf")
 
     def fast(self, operation: contracts.Operation, body: bytes) -> dict[str, Any]:
-        return self.central.decode(operation, body, "application/json").message
+        return self.central.decoding.body(operation, body, "application/json").message
 
     def check_scanner(self, body: bytes) -> None:
         """See that the scanner takes the JSON that Python takes, which says less of what is wrong."""
@@ -99,7 +99,7 @@ class Fuzzed:
 def _decoding(settings: Settings) -> Central:
     """Make a Central that does not ask the slow validator what a body violates."""
     made = Central(settings)
-    made._violations = lambda *_: []
+    made.decoding.violations = lambda *_: []
     return made
 
 

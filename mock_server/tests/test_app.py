@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mock_server import create_app
+from mock_server.central import decoding
+from mock_server.central.decoding import MAX_MESSAGE
 from mock_server.contract import tables as contracts
-from mock_server.sandboxes import central
-from mock_server.sandboxes.central import MAX_MESSAGE
 from mock_server.tests.conftest import PATH, Answer, Api, ask, changed, docker, example, fields
+from mock_server.web import wsgi
+from mock_server.web.edge import request_of
 
 CONTRACT = contracts.load()
 ID = "10d3b4dc-8295-41bc-bb50-6da5484cdb1a"
@@ -29,7 +32,9 @@ def is_error(answer: Answer, status: int, code: int, message: str) -> bool:
 
 ROUTES = [
     ("GET", "/v1/nothing", 404),
-    ("GET", "/v1", 404),
+    ("GET", "/v1", 307),
+    ("OPTIONS", "*", 200),
+    ("GET", "*", 400),
     ("GET", "/", 404),
     ("GET", "/v1/ImageIntegrations", 404),
     ("GET", f"{PATH}/a/b", 404),
@@ -55,7 +60,11 @@ def test_a_request_is_routed_as_the_gateway_routes_it(api, method, target, statu
     if method == "HEAD":
         assert answer.body == b""
     elif answer.rule == "unknown-route":
-        assert is_error(answer, 404, 5, "Not Found")
+        if target.startswith("/v1/"):
+            assert is_error(answer, 404, 5, "Not Found")
+        else:  # Go's mux, before the gateway
+            assert answer.body == b"404 page not found\n"
+            assert answer.headers["x-content-type-options"] == "nosniff"
     elif status == 501:
         assert is_error(answer, 501, 12, "Method Not Allowed")
 
@@ -68,6 +77,11 @@ CLEANED = [
     (f"{PATH}/../../v1/imageintegrations/", f"{PATH}/"),
     (f"{PATH}/.", PATH),
     (f"{PATH}//", f"{PATH}/"),
+    (f"{PATH}/..", "/v1/"),
+    ("/v1", "/v1/"),
+    ("//", "/"),
+    ("/x//y", "/x/y"),
+    ("/v1/../x", "/x"),
     (f"{PATH}//{ID}", f"{PATH}/{ID}"),
     (f"{PATH}//a%20b%3F?name=x&pretty", f"{PATH}/a%20b%3F?name=x&pretty"),
 ]
@@ -77,10 +91,14 @@ CLEANED = [
 def test_a_path_with_doubled_slashes_or_dots_leads_to_the_clean_one(api, target, clean):
     for method in ("GET", "POST", "PUT", "BREW"):
         answer = ask(api.app, method, target, {})
-        assert (answer.status, answer.headers["location"], answer.body) == (307, clean, b"")
+        shown = f'<a href="{clean.replace("&", "&amp;")}">Temporary Redirect</a>.\n\n' if method == "GET" else ""
+        assert (answer.status, answer.headers["location"], answer.body.decode()) == (307, clean, shown)
+        assert ("content-type" in answer.headers) == (method == "GET")
 
 
-@pytest.mark.parametrize("target", ["/v1/imageintegrations/...", f"{PATH}/a..b", "//", "/x//y", "/v1/../x"])
+@pytest.mark.parametrize(
+    "target", ["/v1/imageintegrations/...", f"{PATH}/a..b", "//__admin/state", "/v1/../__admin/state"]
+)
 def test_any_other_path_leads_nowhere(api, target):
     assert ask(api.app, "GET", target).status == 404
 
@@ -89,9 +107,10 @@ def test_any_other_path_leads_nowhere(api, target):
     "content_type", ["application/grpc", "application/grpc-web", "application/grpc+proto", "application/grpc-web+json"]
 )
 def test_grpc_is_not_for_the_gateway(api, content_type):
-    for method, rest in (("GET", ""), ("POST", ""), ("DELETE", f"/{ID}")):
+    for method, rest in (("GET", ""), ("POST", ""), ("DELETE", f"/{ID}"), ("BREW", "/a/b")):
         answer = api.ask(method, rest, docker() if method == "POST" else None, {"Content-Type": content_type})
-        assert is_error(answer, 500, 13, "Method cannot be downgraded")
+        assert (answer.status, answer.body) == (500, b"Method cannot be downgraded\n")
+        assert answer.headers["content-type"] == "text/plain; charset=utf-8"
     assert len(api.list()) == 12
     assert api.ask("POST", "", docker(), {"Content-Type": "application/grpcs"}).status == 200
 
@@ -271,7 +290,7 @@ def test_a_body_is_read_as_the_gateway_reads_it(api, sent, place, stored):
     value: Any = api.stored(api.created(sent))
     for name in place:
         value = value[name]
-    assert value == stored
+    assert (type(value), value) == (type(stored), stored)
 
 
 def test_what_a_body_does_not_set_is_answered_too(api):
@@ -335,7 +354,7 @@ def test_a_message_of_more_than_24_mebibytes_is_too_large(api):
 
 def test_a_short_body_can_be_a_large_message(monkeypatch, api):
     """A negative number of a category has two digits in JSON, and ten bytes in binary form."""
-    monkeypatch.setattr(central, "MAX_MESSAGE", 1000)
+    monkeypatch.setattr(decoding, "MAX_MESSAGE", 1000)
     sent = docker(categories=[-1] * 100)
     assert len(json.dumps(sent)) < 1000
     assert api.ask("POST", "", sent).rule == "message-size"
@@ -362,9 +381,9 @@ def test_a_request_that_keeps_the_contract_has_no_warning(api, caplog):
     with caplog.at_level(logging.INFO, "mock_central.access"):
         answer = api.create(docker())
     assert "mock-central-warning" not in answer.headers
-    assert [(each.levelname, each.message.partition(".")[0][:-1].strip()) for each in caplog.records] == [
-        ("INFO", f"POST {PATH} 200")
-    ]
+    (record,) = caplog.records
+    assert record.levelname == "INFO"
+    assert re.fullmatch(rf"POST {PATH} 200 \d+\.\dms", record.message)
 
 
 def test_a_request_that_leaves_the_contract_is_answered_with_a_warning(api, caplog):
@@ -520,7 +539,7 @@ def test_a_reset_brings_the_first_state_back(api):
 
 
 def test_health_tells_what_is_played():
-    api = Api(version="4.9", as_deployed=True, empty=True)
+    api = Api(central_version="4.9", as_deployed=True, empty=True)
     assert ask(api.app, "GET", "/__admin/health").json == {
         "status": "ok",
         "centralVersion": "4.9",
@@ -535,8 +554,8 @@ def test_control_asks_for_no_credentials():
 
 def test_nothing_under_v1_but_the_contract_is_routed_without_companions():
     api = Api(companions=False)
-    paths = {rule.rule.replace("<id>", "{id}") for rule in api.app.url_map.iter_rules() if rule.rule.startswith("/v1")}
-    assert paths == {each.path for each in CONTRACT.operations.values()} | {f"{PATH}/"}
+    assert [rule.rule for rule in api.app.url_map.iter_rules() if not rule.rule.startswith("/__admin")] == []
+    assert set(api.app.gateway.home.known_endpoints) == CONTRACT.operations.keys()
 
 
 # -- when the mock fails -----------------------------------------------------------------------------
@@ -612,3 +631,51 @@ def test_a_header_holds_any_violation(name):
 
 
 API = Api()
+
+
+# -- embedding ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_several_processes_with_a_state_in_memory_are_refused(method, caplog):
+    """As `gunicorn -w 2` would run them."""
+    environ = wsgi.environ(method, PATH)
+    answer = wsgi.ask(create_app(), {**environ, "wsgi.multiprocess": True})
+    assert answer.status == 500
+    assert answer.headers["mock-central-rule"] == "several-processes"
+    assert "gunicorn --workers 1 --threads 32" in json.loads(answer.body)["message"]
+    assert len([each for each in caplog.records if "wsgi.multiprocess" in each.getMessage()]) <= 1
+
+
+def test_a_layer_of_who_embeds_the_app_sees_every_request(api):
+    seen = []
+
+    def layer(proceed):
+        def answer(exchange):
+            seen.append(exchange.request.path)
+            return proceed(exchange).with_header("X-Stamp", "1")
+
+        return answer
+
+    api.app.add_layer(layer)
+    targets = [PATH, f"{PATH}/x", "/v1/ping", "/v1/nothing", "/__admin/health", "/v1//x"]
+    assert [ask(api.app, "GET", each).headers["x-stamp"] for each in targets] == ["1"] * len(targets)
+    assert seen == targets
+
+
+def test_flask_answers_the_routes_of_who_embeds_the_app(api):
+    api.app.add_url_rule("/hello", view_func=lambda: "hello")
+    assert ask(api.app, "GET", "/hello").body == b"hello"
+    assert api.app.test_client().get(PATH).status_code == 200
+
+
+def test_a_variable_of_the_process_is_no_header():
+    """granian puts the environment of its process in front of each request's."""
+    environ = {"HTTP_PROXY": "http://user:secret@proxy"} | wsgi.environ("GET", PATH, headers={"Host": "x", "X-A": "1"})
+    assert request_of(environ).headers == {"x-a": "1", "host": "x"}
+
+
+def test_headers_are_found_wherever_a_server_puts_them():
+    whole = wsgi.environ("GET", PATH, headers={"Host": "x", "Content-Type": "a/b", "X-A": "1"})
+    turned = dict(reversed(whole.items()))
+    assert request_of(turned).headers == request_of(whole).headers == {"host": "x", "content-type": "a/b", "x-a": "1"}

@@ -6,8 +6,10 @@ import pytest
 
 from mock_server.contract import tables as contracts
 from mock_server.tests.conftest import Api, docker, example
+from mock_server.tests.google_accounts import service_account
 
 CONTRACT = contracts.load()
+DOCKER_FAMILY = CONTRACT.types_of("docker")
 IA = ": invalid arguments"
 LABELS = {
     "REGISTRY": "registry integration",
@@ -37,7 +39,7 @@ BROKEN = [
     ("registry-type-known", "clair", "REGISTRY", {"clair": {}}, "registry with type 'clair' does not exist"),
     ("scanner-type-known", "docker", "SCANNER", {"docker": {}}, 'scanner with type "docker" does not exist'),
     *(("docker-config-required", type, "REGISTRY", {}, "Docker configuration required")
-      for type in ("docker", "artifactory", "nexus", "rhel", "ghcr")),
+      for type in DOCKER_FAMILY),
     ("docker-config-required", "docker", "REGISTRY", {"quay": {"endpoint": "q"}}, "Docker configuration required"),
     ("quay-config-required", "quay", "REGISTRY", {}, "Quay config must be specified"),
     ("quay-endpoint-required", "quay", "SCANNER", {"quay": {"oauthToken": "t"}}, "Quay endpoint must be specified"),
@@ -182,7 +184,6 @@ def test_every_rule_of_a_type_has_a_broken_example_here():
     assert rules - {each[0] for each in BROKEN} == elsewhere
 
 
-DOCKER_FAMILY = ("docker", "artifactory", "nexus", "rhel", "ghcr")
 WORKING: list[tuple[str, str, dict[str, Any]]] = [
     *((type, "REGISTRY", {"docker": {"endpoint": "d"}}) for type in DOCKER_FAMILY),
     ("quay", BOTH, {"quay": {"endpoint": "q"}}),
@@ -203,9 +204,9 @@ WORKING: list[tuple[str, str, dict[str, Any]]] = [
             }
         },
     ),
-    ("artifactregistry", "REGISTRY", {"google": {"endpoint": "g", "serviceAccount": KEY}}),
+    ("artifactregistry", "REGISTRY", {"google": {"endpoint": "g", "serviceAccount": service_account()}}),
     ("artifactregistry", "REGISTRY", {"google": {"endpoint": "g", "wifEnabled": True}}),
-    ("google", BOTH, {"google": {"endpoint": "g", "serviceAccount": KEY, "project": "p"}}),
+    ("google", BOTH, {"google": {"endpoint": "g", "serviceAccount": service_account(), "project": "p"}}),
     ("azure", "REGISTRY", {"azure": {"endpoint": "a", "password": "p"}}),
     ("azure", "REGISTRY", {"azure": {"endpoint": "a", "wifEnabled": True}}),
     ("azure", "REGISTRY", {"docker": {"endpoint": "a", "password": "p"}}),
@@ -246,7 +247,7 @@ def test_every_type_and_category_of_the_contract_works():
     "type", [each.type for each in CONTRACT.types.values() if "NODE_SCANNER" not in each.categories]
 )
 def test_a_type_without_a_node_scanner_is_told_with_one_wrap_less(type):
-    api = Api(version="4.11")
+    api = Api(central_version="4.11")
     sent = example(type, categories=["NODE_SCANNER"], skipTestIntegration=False)
     text = f'unsupported integration type: "{type}".'
     label = LABELS["NODE_SCANNER"]
@@ -324,3 +325,12 @@ def test_another_type_keeps_the_authorization_data_of_its_ecr_member(api):
     ecr = example("ecr")["ecr"] | {"authorizationData": DATA}
     api.put(OTHER, {"name": "n", "type": "docker", "categories": ["REGISTRY"], "ecr": ecr, "skipTestIntegration": True})
     assert api.stored(OTHER)["ecr"]["authorizationData"] == DATA
+
+
+@pytest.mark.parametrize(
+    ("categories", "kept"), [(["REGISTRY"], False), (["NODE_SCANNER", "SCANNER"], True), ([], True)]
+)
+def test_only_building_a_registry_client_erases_the_authorization_data(api, categories, kept):
+    sent = {**ecr(authorizationData={"username": "AWS"}, useIam=True, useAssumeRole=False), "type": "ecr"}
+    built = api.central.clients.ecr_authorization_erased({**sent, "categories": categories})
+    assert (built["ecr"]["authorizationData"] is not None) == kept

@@ -3,24 +3,23 @@
 import json
 import re
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-from mock_server.serving.server import MockServer, running
+from mock_server.serving.server import MockServer, serving
 from mock_server.settings import Settings
 from mock_server.tests.chromium import CHROMIUM, in_chromium
 from mock_server.tests.conftest import PATH, Api, ask, docker
-from mock_server.tests.test_cli import serving
-from mock_server.web import console
+from mock_server.tests.test_cli import serve_command
 from mock_server.web.control import document
+
+pytestmark = pytest.mark.served
 
 expect.set_options(timeout=20_000)  # milliseconds; the tests share the machine with others
 
@@ -67,11 +66,6 @@ def test_a_file_comes_with_its_type_and_is_sent_once(api, path, type):
     assert (again.status, again.body) == (304, b"")
 
 
-def test_the_viewer_is_served_without_being_imported(api):
-    assert ask(api.app, "GET", f"{PAGE}viewer/swagger-ui-bundle.js").status == 200
-    assert "flask_openapi3_swagger" not in sys.modules
-
-
 @pytest.mark.parametrize("prefix", ["", "/__sandbox/team-1"])
 def test_the_address_without_its_last_slash_leads_there(api, prefix):
     answer = ask(api.app, "GET", f"{prefix}/__admin")
@@ -96,20 +90,12 @@ def test_without_control_there_is_no_console():
 
 @pytest.mark.parametrize("closed", [False, True], ids=["open", "closed"])
 def test_a_start_says_where_it_is(closed):
-    with serving(*(["--no-control"] if closed else [])) as (_, banner):
-        found = re.search(r"look +(.*)", banner)
+    with serve_command(*(["--no-control"] if closed else [])) as (_, banner):
+        found = re.search(r"console +(.*)", banner)
         assert (found is None) == closed
         if found:
             with urllib.request.urlopen(found[1]) as answer:
                 assert answer.read().startswith(b"<!doctype html>")
-
-
-def test_an_absent_viewer_is_told_with_the_way_to_get_it(api, monkeypatch):
-    monkeypatch.setattr(console, "find_spec", lambda _name: None)
-    answer = ask(api.app, "GET", f"{PAGE}viewer/swagger-ui-bundle.js")
-    assert answer.status == 404
-    assert "pip install flask-openapi3-swagger" in answer.message
-    assert find_spec(console.VIEWER.replace("-", "_")) is not None
 
 
 # -- in a browser ------------------------------------------------------------------------------------
@@ -128,7 +114,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def mock() -> Iterator[MockServer]:
-    with running() as mock:
+    with serving() as mock:
         yield mock
 
 
@@ -202,6 +188,7 @@ def test_looking_at_what_is_stored_meets_no_fault(mock, opened):
     assert [(each.matched, each.met) for each in mock.faults.listed] == [(0, 0)]
 
 
+@pytest.mark.timing
 @in_chromium
 def test_a_request_appears_within_a_second(mock, opened):
     page = opened(mock)
@@ -280,7 +267,7 @@ def test_requests_are_filtered_held_back_and_cleared(mock, opened):
 
 @in_chromium
 def test_five_thousand_requests_are_there_and_few_of_them_rows(opened):
-    with running(Settings(journal=5000)) as mock:
+    with serving(Settings(journal=5000)) as mock:
         for _ in range(5000):
             ask(mock.app, "GET", f"{PATH}/nope")
         page = opened(mock)
@@ -317,7 +304,7 @@ def test_the_stream_is_taken_up_again(mock, opened):
 
 @in_chromium
 def test_a_mock_without_a_journal_says_so(opened):
-    with running(Settings(journal=0)) as mock:
+    with serving(Settings(journal=0)) as mock:
         page = opened(mock, refused=(409,))
         expect(page.get_by_text("the mock keeps no journal")).to_be_visible()
 
@@ -469,7 +456,7 @@ def test_sandboxes_are_opened_shown_apart_and_freed(mock, opened):
     page = opened(mock, "sandboxes")
     expect(rows(page)).to_have_count(2)
     page.get_by_role("link", name="team-1").click()
-    expect(page.locator("#health")).to_contain_text("Sandbox team-1: Central 4.12 as documented, 0 integrations")
+    expect(page.locator("#health")).to_contain_text("Sandbox team-1: Central 5.0 as documented, 0 integrations")
     expect(page.get_by_text("No request yet")).to_be_visible()
     assert page.url.startswith(f"{mock.url}/__sandbox/team-1/__admin/")
     asked(mock, "GET", f"/__sandbox/team-1{PATH}/nope")
@@ -506,15 +493,8 @@ def test_the_reference_tries_out_this_mock_in_this_sandbox(mock, opened):
 
 
 @in_chromium
-def test_the_reference_says_what_is_missing(mock, opened, monkeypatch):
-    monkeypatch.setattr(console, "find_spec", lambda _name: None)
-    page = opened(mock, "reference", refused=(404,))
-    expect(part(page).get_by_role("alert")).to_contain_text("pip install flask-openapi3-swagger")
-
-
-@in_chromium
 def test_the_token_is_asked_for_once_and_opens_everything(opened):
-    with running(Settings(control_token="open-sesame")) as mock:
+    with serving(Settings(control_token="open-sesame")) as mock:
         page = opened(mock, refused=(401,))
         page.get_by_label("Token", exact=True).fill("wrong")
         page.keyboard.press("Enter")
@@ -539,7 +519,7 @@ def test_the_token_is_asked_for_once_and_opens_everything(opened):
 
 @in_chromium
 def test_whoever_has_no_token_is_told(opened):
-    with running(Settings(control_token="open-sesame")) as mock:
+    with serving(Settings(control_token="open-sesame")) as mock:
         page = opened(mock, refused=(401,))
         page.get_by_role("button", name="Go on without").click()
         expect(page.get_by_text("not live: control calls ask for the control token")).to_be_visible()

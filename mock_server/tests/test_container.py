@@ -17,9 +17,11 @@ import pytest
 import yaml
 
 from mock_server.cli.main import main
-from mock_server.serving.server import running
+from mock_server.serving.server import serving
 from mock_server.tests.npm import installed
 from mock_server.tests.redis_server import RedisServer, missing
+
+pytestmark = pytest.mark.served
 
 ROOT = Path(__file__).parents[2]
 TOOLS = Path(__file__).parent / "javascript"
@@ -143,7 +145,7 @@ def health(url):
 
 
 def test_the_health_check_tells_a_mock_that_serves_from_one_that_does_not():
-    with running() as mock:
+    with serving() as mock:
         assert health(mock.url) == 0
         url = mock.url
     assert health(url) == 1

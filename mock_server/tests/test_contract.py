@@ -8,18 +8,20 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
+import yaml
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 import mock_server
 from mock_server.contract import tables as contracts
 from mock_server.contract import validator as validators
-from mock_server.contract.tables import VERSIONS, Rule
+from mock_server.contract.tables import RuleHistory
 from mock_server.gateway.operations import HANDLERS, check_complete
 from mock_server.tests.conftest import PATH, Api, fields, names
 
 CONTRACT = contracts.load()
 DOCUMENT = CONTRACT.document
-RULES: list[Any] = [pytest.param(rule, id=rule.id) for rule in CONTRACT.rules.values()]
+VIEWS: list[Any] = [pytest.param(view, id=view.release.line) for view in CONTRACT.every_release]
+RULES: list[Any] = [pytest.param(rule, id=rule.id) for rule in CONTRACT.history.values()]
 
 
 def nodes(node: Any, path: str = "#") -> Any:
@@ -40,8 +42,23 @@ def media_types() -> dict[str, Any]:
 
 
 def test_the_document_is_openapi_3_1():
-    errors = OpenAPIV31SpecValidator(DOCUMENT).iter_errors()
+    errors = OpenAPIV31SpecValidator(dict(CONTRACT.source)).iter_errors()
     assert [error.message for error in errors] == []
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_what_a_release_has_is_openapi_3_1(view):
+    errors = OpenAPIV31SpecValidator(view.document).iter_errors()
+    assert [error.message for error in errors] == []
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_type_of_a_release_has_an_example_that_fits(view):
+    for type, known in view.types.items():
+        example = view.example(type)
+        assert example["type"] == type
+        assert set(example["categories"]) <= set(known.categories)
+        assert validators.of(view).accepts("StorageImageIntegration", example)
 
 
 @pytest.mark.parametrize("path", media_types())
@@ -120,30 +137,43 @@ CODE = sources(path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAG
 TESTS = sources(Path(__file__).parent.glob("*.py"))
 
 
-def test_rule_ids_are_unique():
-    ids = Counter(entry["id"] for entry in DOCUMENT["x-rules"])
-    assert [id for id, count in ids.items() if count > 1] == []
+def test_no_key_of_the_document_is_given_twice():
+    class Loader(yaml.SafeLoader):
+        """Refuses what YAML lets pass: of a key that stands twice the last value counts."""
+
+        def construct_mapping(self, node, deep=False):
+            keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+            assert [key for key, count in Counter(map(str, keys)).items() if count > 1] == [], node.start_mark
+            return super().construct_mapping(node, deep)
+
+    yaml.load(contracts.find().read_bytes(), Loader)
+
+
+def test_every_rule_that_the_document_names_is_there():
+    assert {
+        each["createRefusedBy"] for each in CONTRACT.source["x-types"].values() if "createRefusedBy" in each
+    } <= set(CONTRACT.history)
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_every_rule_is_well_formed(rule: Rule):
+def test_every_rule_is_well_formed(rule: RuleHistory):
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", rule.id)
     assert rule.title
     assert rule.source
-    assert VERSIONS.index(rule.since) <= VERSIONS.index(rule.until)
     refuses = rule.kind in ("plain", "invalid", "missing", "problem")
     assert rule.kind in ("build", "behaviour") or refuses
-    assert bool(rule.message) == (rule.kind != "behaviour")
+    assert bool(rule.texts) == (rule.kind != "behaviour")
+    assert all(each.text for each in rule.texts)
     assert (rule.status >= 400 and rule.code > 0) == refuses
 
 
 def test_every_gateway_code_goes_with_its_status():
-    pairs = {(rule.code, rule.status) for rule in CONTRACT.rules.values() if rule.code}
+    pairs = {(rule.code, rule.status) for rule in CONTRACT.history.values() if rule.code}
     assert pairs == {(3, 400), (5, 404), (7, 403), (8, 429), (12, 501), (13, 500), (16, 401)}
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_every_rule_is_named_where_it_is_kept(rule: Rule):
+def test_every_rule_is_named_where_it_is_kept(rule: RuleHistory):
     """As a method or in a look-up; a behaviour without a place of its own at least in a test."""
     in_code = f'"{rule.id}"' in CODE or f"def {rule.id.replace('-', '_')}(" in CODE
     assert in_code or (rule.kind == "behaviour" and re.search(f'[`"]{rule.id}[`"]', TESTS))

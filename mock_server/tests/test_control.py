@@ -10,10 +10,11 @@ from itertools import pairwise
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from mock_server.serving.server import running
+from mock_server.contract import tables as contracts
+from mock_server.serving.server import serving
 from mock_server.simulation.request_journal import Journal
 from mock_server.tests.conftest import Answer, Api, ask, docker
-from mock_server.tests.test_cli import serving, url_in
+from mock_server.tests.test_cli import serve_command, url_in
 from mock_server.web.control import MOST_WAITING, PREFIX, document
 
 
@@ -43,7 +44,7 @@ def test_a_reset_makes_everything_as_it_was():
     control(api, "POST", "/faults", {"code": 503, "operation": "GetImageIntegration"})
     control(api, "PUT", "/registry-tests", {"rules": [{"host": "*", "outcome": "unauthorized"}]})
     control(api, "PUT", "/mutants", {"mutants": ["name-unique"]})
-    assert control(api, "POST", "/reset").json["integrations"] == 15
+    assert control(api, "POST", "/reset").json["integrations"] == len(contracts.load().types)
     assert api.ask("GET").body == before
     assert control(api, "GET", "/scenario").json["scenario"] == "one-of-each"
     assert control(api, "GET", "/faults").json == {"faults": []}
@@ -193,8 +194,9 @@ def test_waiting_for_requests_ends_with_them_or_with_its_time(api):
     assert answer.message == "1 of 2 requests came within 0.1 seconds"
 
 
+@pytest.mark.served
 def test_requests_are_streamed_as_they_come():
-    with running() as mock:
+    with serving() as mock:
         stream = urllib.request.urlopen(f"{mock.url}{PREFIX}/requests/stream", timeout=10)
         assert stream.headers["Content-Type"].startswith("text/event-stream")
         urllib.request.urlopen(f"{mock.url}/v1/imageintegrations?name=x", timeout=10).read()
@@ -206,21 +208,23 @@ def test_requests_are_streamed_as_they_come():
         stream.close()
 
 
+@pytest.mark.served
 @pytest.mark.parametrize("again", [("?since=500", {}), ("", {"Last-Event-ID": "500"})], ids=["since", "Last-Event-ID"])
 def test_who_followed_a_server_that_began_anew_misses_nothing(again):
     query, headers = again
-    with running() as mock:
+    with serving() as mock:
         urllib.request.urlopen(f"{mock.url}/v1/imageintegrations", timeout=10).close()
         request = urllib.request.Request(f"{mock.url}{PREFIX}/requests/stream{query}", headers=headers)
         with urllib.request.urlopen(request, timeout=10) as stream:
             assert [stream.readline() for _ in range(3)][2] == b"id: 1\n"
 
 
+@pytest.mark.served
 def test_a_stream_does_not_wake_for_each_request_of_many(monkeypatch):
     woken: list[tuple[Journal, float]] = []  # streams of other tests may still wait
     wait = Journal.wait
     monkeypatch.setattr(Journal, "wait", lambda *asked: woken.append((asked[0], time.monotonic())) or wait(*asked))
-    with running() as mock, urllib.request.urlopen(f"{mock.url}{PREFIX}/requests/stream", timeout=10) as stream:
+    with serving() as mock, urllib.request.urlopen(f"{mock.url}{PREFIX}/requests/stream", timeout=10) as stream:
         for _ in range(500):
             ask(mock.app, "GET", "/v1/imageintegrations/nope")
         for line in stream:
@@ -234,7 +238,7 @@ def test_a_stream_does_not_wake_for_each_request_of_many(monkeypatch):
 
 def test_no_more_calls_wait_than_may(api):
     waiting = [
-        threading.Thread(target=control, args=(api, "GET", "/requests/wait?timeout=2")) for _ in range(MOST_WAITING)
+        threading.Thread(target=control, args=(api, "GET", "/requests/wait?timeout=60")) for _ in range(MOST_WAITING)
     ]
     for each in waiting:
         each.start()
@@ -254,8 +258,9 @@ def test_a_stream_that_is_never_read_holds_nothing(api):
         answer.close()
 
 
+@pytest.mark.served
 def test_a_client_that_leaves_lets_go_of_its_stream():
-    with serving() as (_, banner):
+    with serve_command() as (_, banner):
         url = url_in(banner)
         for _ in range(MOST_WAITING * 2):
             for _ in range(20):  # the server hears of the end when it sends something
@@ -337,3 +342,16 @@ def test_a_page_of_another_origin_changes_nothing(origin, cors):
 def test_the_mock_s_own_page_and_the_chosen_origin_may_call(api):
     assert control(api, "POST", "/reset", Origin="http://localhost").status == 200
     assert control(Api(cors="http://page"), "POST", "/reset", Origin="http://page").status == 200
+
+
+def test_settings_that_are_files_are_shown(tmp_path):
+    (tmp_path / "index.html").touch()
+    api = Api(ui=tmp_path)
+    assert ask(api.app, "GET", "/__admin/settings").json["ui"] == str(tmp_path)
+
+
+def test_the_certificate_authority_asks_for_no_token():
+    api = Api(tls_ca="-----BEGIN CERTIFICATE-----", control_token="secret")
+    answer = ask(api.app, "GET", "/__admin/ca.pem")
+    assert (answer.status, answer.body) == (200, b"-----BEGIN CERTIFICATE-----")
+    assert ask(api.app, "GET", "/__admin/settings").status == 401

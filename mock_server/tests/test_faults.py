@@ -19,11 +19,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.serving import make_server
 
-from mock_server.serving.connection_faults import Cut
-from mock_server.serving.server import running
+from mock_server.gateway.faults import Cut
+from mock_server.serving.server import serving
 from mock_server.simulation.faults import ANSWER_FAULTS, Fault, FaultError, drawn, from_strings, parse, preferences
 from mock_server.tests.conftest import PATH, Api, ask, docker
-from mock_server.tests.test_cli import serving, url_in
+from mock_server.tests.test_cli import serve_command, url_in
 from mock_server.web import wsgi
 
 
@@ -105,7 +105,7 @@ def test_any_header_is_read_or_refused(header):
 def test_a_delay_delays(api):
     started = time.monotonic()
     assert preferring(api, "delay=0.2").headers["preference-applied"] == "delay=0.2"
-    assert 0.2 <= time.monotonic() - started < 2
+    assert time.monotonic() - started >= 0.2
 
 
 @pytest.mark.parametrize(
@@ -137,6 +137,10 @@ def test_a_number_that_is_too_large_is_refused_by_name(api, delay):
 @pytest.mark.parametrize("delay", ["lognormal(999999999,20)", "exponential(999999999)", "0..999999999"])
 def test_the_largest_numbers_draw_a_delay(delay):
     assert all(0 <= drawn(delay) <= 300 for _ in range(1000))
+
+
+def test_no_delay_is_negative():
+    assert min(drawn("normal(0.1,10)") for _ in range(200)) == 0.0
 
 
 def test_no_delay_lasts_for_ever():
@@ -231,13 +235,13 @@ def test_a_fault_is_written_as_it_is_read(fault):
 
 @contextmanager
 def over_granian():
-    with serving() as (_, banner):
+    with serve_command() as (_, banner):
         yield url_in(banner)
 
 
 @contextmanager
 def over_a_thread():
-    with running() as mock:
+    with serving() as mock:
         yield mock.url
 
 
@@ -271,6 +275,7 @@ def length(head):
     return int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
 
 
+@pytest.mark.served
 def test_a_reset_comes_before_a_byte_of_the_answer(url):
     assert [received(url, "fault=reset") for _ in range(20)] == [(b"", "reset")] * 20
 
@@ -306,7 +311,7 @@ def ask_for_a_reset_over_tls(host, port):
 
 
 def test_a_reset_comes_over_tls_too():
-    with serving("--tls") as (_, banner):
+    with serve_command("--tls") as (_, banner):
         parts = urlsplit(url_in(banner))
         for _ in range(10):
             with pytest.raises(ConnectionResetError):
@@ -324,7 +329,7 @@ def test_every_reset_under_load_is_one_and_no_other_answer_suffers():
             others.append((answer.status, len(json.loads(answer.read())["integrations"])))
         connection.close()
 
-    with serving("--log-level", "error") as (_, banner), ThreadPoolExecutor(22) as pool:
+    with serve_command("--log-level", "error") as (_, banner), ThreadPoolExecutor(22) as pool:
         url = url_in(banner)
         waiting = [pool.submit(bystander, url) for _ in range(12)]
         ends = list(pool.map(lambda _: received(url, "fault=reset"), range(600)))
@@ -337,7 +342,7 @@ def test_every_reset_under_load_is_one_and_no_other_answer_suffers():
 
 def test_truncated_answers_and_resets_at_once_end_as_each_should():
     kinds = ["reset", "truncated"] * 40
-    with serving("--log-level", "error") as (_, banner), ThreadPoolExecutor(10) as pool:
+    with serve_command("--log-level", "error") as (_, banner), ThreadPoolExecutor(10) as pool:
         found = list(pool.map(lambda kind: received(url_in(banner), f"fault={kind}"), kinds))
     for kind, (got, end) in zip(kinds, found, strict=True):
         assert (end, bool(got)) == (("reset", False) if kind == "reset" else ("end", True))
@@ -386,12 +391,14 @@ def test_a_reset_leaves_other_connections_of_the_client_alone(url):
     other.close()
 
 
+@pytest.mark.served
 def test_an_empty_answer_has_no_body(url):
     got, end = received(url, "fault=empty")
     assert got.startswith(b"HTTP/1.1 200")
     assert (length(got), got.partition(b"\r\n\r\n")[2], end) == (0, b"", "whole")
 
 
+@pytest.mark.served
 def test_a_truncated_answer_ends_in_the_middle(url):
     got, end = received(url, "fault=truncated")
     head, _, body = got.partition(b"\r\n\r\n")
@@ -400,6 +407,7 @@ def test_a_truncated_answer_ends_in_the_middle(url):
     assert body.startswith(b'{"integrations":')
 
 
+@pytest.mark.served
 def test_garbage_is_no_json(url):
     got, end = received(url, "fault=garbage")
     assert end == "whole"
@@ -408,14 +416,16 @@ def test_garbage_is_no_json(url):
         json.loads(got.partition(b"\r\n\r\n")[2])
 
 
+@pytest.mark.served
 def test_a_slow_answer_is_whole_in_the_end(url):
     started = time.monotonic()
     got, end = received(url, "fault=slow")
     assert end == "whole"
-    assert 1.5 < time.monotonic() - started < 8
+    assert time.monotonic() - started > 1.5
     assert json.loads(got.partition(b"\r\n\r\n")[2])["integrations"]
 
 
+@pytest.mark.served
 def test_what_a_spoilt_answer_answered_is_done(url):
     body = json.dumps(docker(name="lost answer")).encode()
     assert received(url, "fault=reset", "POST", body)[1] == "reset"

@@ -15,7 +15,9 @@ from .frozen import names
 from .frozen.conversation import Group, Json, play_at
 from .frozen.record import recorded
 from .frozen.requests import GROUPS
-from .frozen.served import granian, serving
+from .frozen.served import granian, serving_group
+
+pytestmark = pytest.mark.served
 
 _MOST_SHOWN = 5
 
@@ -33,7 +35,7 @@ def answers() -> dict[str, list[Json]]:
 
 @pytest.mark.parametrize("group", GROUPS.values(), ids=GROUPS.keys())
 def test_every_answer_is_the_one_that_is_recorded(group: Group, switch, answers):
-    with serving(group, switch) as port:
+    with serving_group(group, switch) as port:
         played = [*play_at(port, group)]
     pairs = zip_longest(answers[group.name], played, fillvalue={})
     different = [told(expected, actual) for expected, actual in pairs if expected != actual]
@@ -55,7 +57,7 @@ def test_nothing_is_recorded_that_is_not_asked(answers):
 
 
 def test_every_rule_that_refuses_is_recorded(answers):
-    refusing = {rule.id for rule in contracts.load().rules.values() if rule.kind != "behaviour"}
+    refusing = {rule.id for rule in contracts.load().history.values() if rule.kind != "behaviour"}
     seen = {
         header.partition(": ")[2]
         for group in answers.values()

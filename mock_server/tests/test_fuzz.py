@@ -1,4 +1,4 @@
-"""Whatever is sent is answered in Central's shape. `MOCK_CENTRAL_FUZZ=100000` sends more than CI does."""
+"""Whatever is sent is answered in Central's shape. `TEST_FUZZ=100000` sends more than CI does."""
 
 import gc
 import json
@@ -12,7 +12,7 @@ from mock_server import Settings, create_app
 from mock_server.contract import tables as contracts
 from mock_server.web import wsgi
 
-REQUESTS = int(os.environ.get("MOCK_CENTRAL_FUZZ", "4000"))
+REQUESTS = int(os.environ.get("TEST_FUZZ", "4000"))
 CONTRACT = contracts.load()
 EXAMPLES = [
     example["value"]

@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock_server.central import protojson
+from mock_server.central import decoding, protojson
 from mock_server.golang import json as gojson
 from mock_server.golang import timestamps
-from mock_server.sandboxes import central
 from mock_server.tests import fuzz_decoder
 from mock_server.tests.fuzz_decoder import Fuzzed, WrongError, seeds, words
 
@@ -45,7 +44,7 @@ def test_every_seed_is_decoded_as_it_may_be():
     check(SEEDS)
 
 
-@settings(max_examples=int(os.environ.get("MOCK_CENTRAL_FUZZ", "1500")))
+@settings(max_examples=int(os.environ.get("TEST_FUZZ", "1500")))
 @given(inputs())
 def test_what_is_made_of_the_seeds_is_decoded_as_it_may_be(data):
     FUZZED.check(data)
@@ -57,14 +56,19 @@ def raises(*_):
 
 WRONG = {
     "an exception that is no refusal": (protojson.Reading, "timestamp", raises, KeyError),
-    "the ways differ": (central.Central, "completed", lambda self, message, sent: dict(sent), WrongError),
+    "the ways differ": (
+        decoding.Decoding,
+        "_accepted",
+        lambda self, operation, body, content_type: {"name": "n"},
+        WrongError,
+    ),
     "a refusal of two lines": (protojson.Reading, "shown", lambda self, token: "a\nb", WrongError),
     "half a character": (protojson.Reading, "shown", lambda self, token: "\ud800", UnicodeEncodeError),
     "a place beyond the body": (protojson.Reading, "position", lambda self, token: "(line 99:1)", WrongError),
     "what is rendered is another": (timestamps, "normalise", lambda text: f"{text}0", WrongError),
     "the scanner takes all": (gojson, "check_document", lambda body: None, WrongError),
     "the scanner takes nothing": (gojson._Scanner, "number_end", lambda self, at, first: at, WrongError),
-    "protobuf is longer than was thought": (central, "LARGEST_GROWTH", 0.1, WrongError),
+    "protobuf is longer than was thought": (decoding, "LARGEST_GROWTH", 0.1, WrongError),
 }
 
 
@@ -75,6 +79,7 @@ def test_a_decoder_that_is_wrong_is_noticed(monkeypatch, where, name, wrong, err
         check(SEEDS)
 
 
+@pytest.mark.served
 @pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="make fuzz installs atheris")
 @pytest.mark.slow
 def test_the_guided_fuzz_runs_and_says_what_it_reached():

@@ -1,5 +1,6 @@
 import importlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,20 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mock_server.contract.tables import find
+from mock_server.contract.tables import find, load
 from mock_server.tests.npm import installed
 
+pytestmark = pytest.mark.served
+
 TYPESCRIPT = Path(__file__).parent / "typescript"
-OPERATIONS = (
-    "GetImageIntegrations",
-    "GetImageIntegration",
-    "PostImageIntegration",
-    "PutImageIntegration",
-    "UpdateImageIntegration",
-    "DeleteImageIntegration",
-    "TestImageIntegration",
-    "TestUpdatedImageIntegration",
-)
+OPERATIONS = tuple(load().operations)
 
 
 def test_openapi_typescript_finds_every_operation(tmp_path):
@@ -57,21 +51,10 @@ def client_package(tmp_path_factory):
 
 def test_a_generated_python_client_lives_a_life(client_package, mock_central):
     api = {
-        name: importlib.import_module(f"central_client.api.image_integration_service.{module}")
-        for name, module in zip(
-            OPERATIONS,
-            (
-                "get_image_integrations",
-                "get_image_integration",
-                "post_image_integration",
-                "put_image_integration",
-                "update_image_integration",
-                "delete_image_integration",
-                "test_image_integration",
-                "test_updated_image_integration",
-            ),
-            strict=True,
+        name: importlib.import_module(
+            f"central_client.api.image_integration_service.{re.sub('(?<!^)(?=[A-Z])', '_', name).lower()}"
         )
+        for name in OPERATIONS
     }
     models = importlib.import_module("central_client.models")
     client = client_package.Client(base_url=mock_central.url)

@@ -15,9 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from mock_server.serving.server import free_port, running
+from mock_server.serving.server import free_port, serving
 from mock_server.tests.chromium import CHROMIUM, in_chromium
 from mock_server.tests.npm import installed
+
+pytestmark = pytest.mark.served
 
 ROOT = Path(__file__).parents[2]
 TOOLS = Path(__file__).parent / "javascript"
@@ -95,7 +97,7 @@ def project(tmp_path):
 
 
 @contextmanager
-def serving(project, words):
+def serving_page(project, words):
     """Run a server of the page until the block ends."""
     process = subprocess.Popen(
         ["/bin/sh", "-ec", f"exec {words}"],
@@ -132,11 +134,11 @@ def test_each_block_of_code_names_its_file_once():
 
 
 def test_vite_passes_the_api_on_and_serves_the_page_itself(tmp_path):
-    with running() as mock:
+    with serving() as mock:
         project = Project(tmp_path, int(mock.url.rpartition(":")[2]), free_port("127.0.0.1", 0))
         sandbox = mock.sandbox("mine")
         sandbox.scenario("many:3")
-        with serving(project, "npm exec vite"):
+        with serving_page(project, "npm exec vite"):
             assert b"main.mjs" in answered(project.page)
             listed = json.loads(answered(f"{project.page}/v1/imageintegrations", **{"Mock-Central-Sandbox": "mine"}))
         assert len(listed["integrations"]) == 3

@@ -16,7 +16,7 @@ from mock_server.cli.main import main
 from mock_server.state import redis_connection
 from mock_server.tests.conftest import PATH, docker
 from mock_server.tests.redis_server import PROGRAMS, RedisServer
-from mock_server.tests.test_cli import serving, url_in
+from mock_server.tests.test_cli import serve_command, url_in
 from mock_server.web import control
 
 MANIFEST = Path(__file__).parents[2] / "deploy/kubernetes.yaml"
@@ -44,6 +44,7 @@ def test_kubernetes_takes_each_object(each, version):
     kubernetes_validate.validate(each, version, strict=True)
 
 
+@pytest.mark.served
 def test_the_validator_refuses_what_is_wrong():
     wrong = {**OBJECTS[0], "spec": {**OBJECTS[0]["spec"], "replica": 2}}
     with pytest.raises(kubernetes_validate.ValidationError, match="replica"):
@@ -91,6 +92,7 @@ def test_the_variables_of_services_are_kept_from_the_options():
     assert all(pod(name)["enableServiceLinks"] is False for name in DEPLOYMENTS)
 
 
+@pytest.mark.served
 @pytest.mark.skipif("valkey" not in PROGRAMS, reason="there is no Valkey here")
 def test_what_the_manifest_starts_answers_as_one_and_keeps_its_secrets(tmp_path):
     listening = ("--host=", "--port=")
@@ -106,7 +108,7 @@ def test_what_the_manifest_starts_answers_as_one_and_keeps_its_secrets(tmp_path)
             )
         }
         started = [
-            stack.enter_context(serving(*words, env=env)) for _ in range(DEPLOYMENTS["mock-central"]["replicas"])
+            stack.enter_context(serve_command(*words, env=env)) for _ in range(DEPLOYMENTS["mock-central"]["replicas"])
         ]
         one, two = (url_in(banner) for _, banner in started)
         body = json.dumps(docker(name="mine")).encode()

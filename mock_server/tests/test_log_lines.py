@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mock_server.tests.conftest import Api, ask
 from mock_server.tests.echo import address, echoing
 from mock_server.tests.hostile import HOST, get, send
-from mock_server.tests.test_cli import serving, url_in
+from mock_server.tests.test_cli import url_in
 from mock_server.web.access_log import _Json, _Text, one_line
 
 FORGED = "2026-01-01 00:00:00,000 ERROR   FORGED"
@@ -56,7 +56,7 @@ def test_no_request_writes_a_line_of_its_own(tmp_path, form, options):
     with echoing() as there:
         words = {"--upstream": address(there), "--ui": str(tmp_path)}
         chosen = [word for option in options for word in (option, words[option])]
-        with serving("--log-format", form, *chosen) as (process, banner):
+        with serve_command("--log-format", form, *chosen) as (process, banner):
             port = int(url_in(banner).rpartition(":")[2])
             for target in (forged, f"v1/imageintegrations/{forged}", f"v1/imageintegrations?{forged}=1", long):
                 assert send(port, get(f"/{target}")).statuses[0] not in (0, 500)

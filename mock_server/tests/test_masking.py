@@ -13,7 +13,7 @@ from mock_server.contract.tables import MASK
 from mock_server.tests.conftest import Api, docker, example, fields, integrations
 
 CONTRACT = contracts.load()
-CREATABLE = [each["type"] for each in CONTRACT.document["x-types"] if each["creatable"]]
+CREATABLE = CONTRACT.creatable_types
 
 
 def leaves(value: dict[str, Any]) -> dict[tuple[str, ...], Any]:

@@ -1,5 +1,16 @@
+import io
+import json
 import re
+import unittest
+import urllib.request
 from pathlib import Path
+
+import pytest
+
+from mock_server import Settings
+from mock_server.serving import serving
+
+pytestmark = pytest.mark.served
 
 pytest_plugins = ["pytester"]
 
@@ -49,6 +60,27 @@ def test_seed(mock_central):
 """
     )
     pytester.runpytest_subprocess(*PLUGIN, "--strict-markers").assert_outcomes(passed=2)
+
+
+def test_the_marker_chooses_full_validation(pytester):
+    pytester.makepyfile(
+        ASK
+        + """
+import pytest
+@pytest.mark.mock_central(validation="full", empty=True)
+def test_full(mock_central):
+    seen = []
+    validator = mock_central.app.central.validator
+    violations = validator.request_violations
+    validator.request_violations = lambda *values: seen.append(values) or violations(*values)
+    try:
+        create(mock_central.url, "a")
+    finally:
+        validator.request_violations = violations
+    assert len(seen) == 1
+"""
+    )
+    pytester.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=1)
 
 
 def test_an_unused_plugin_imports_nothing_of_the_mock(pytester):
@@ -114,10 +146,12 @@ def test_nothing_is_left(mock_central):
     pytester.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=7)
 
 
-def test_the_tests_of_the_docs_pass(pytester):
-    page = (Path(__file__).parents[2] / "docs/stub.md").read_text("utf-8")
-    pytester.makepyfile(*re.findall(r"```python\n(.*?)```", page, re.DOTALL))
-    pytester.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=2)
+def test_the_python_of_the_docs_works(pytester):
+    root = Path(__file__).parents[2]
+    text = "".join((root / page).read_text("utf-8") for page in ("README.md", "docs/stub.md"))
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    pytester.makepyfile(**{f"test_{number}": block for number, block in enumerate(blocks)})
+    pytester.runpytest_subprocess(*PLUGIN, "--import-mode=importlib").assert_outcomes(passed=5)
 
 
 def test_what_cannot_be_chosen_is_one_clear_line(pytester):
@@ -127,11 +161,23 @@ import pytest
 @pytest.mark.mock_central(scenario="fresch")
 def test_a_scenario(mock_central):
     pass
+@pytest.mark.mock_central("one-of-each", "empty")
+def test_two_scenarios(mock_central):
+    pass
+@pytest.mark.mock_central({"auth": True})
+def test_a_dictionary(mock_central):
+    pass
 @pytest.mark.mock_central(as_deploy=True)
 def test_a_setting(mock_central):
     pass
 @pytest.mark.mock_central(faults=["code=200"])
 def test_a_fault(mock_central):
+    pass
+@pytest.mark.mock_central(faults=["PostImageIntegratoin code=503"])
+def test_an_operation(mock_central):
+    pass
+@pytest.mark.mock_central(fail_on=["unmet-fault"])
+def test_a_misuse(mock_central):
     pass
 def test_a_sandbox(mock_central):
     with pytest.raises(ValueError, match="'a b' is not the name of a sandbox"):
@@ -139,12 +185,183 @@ def test_a_sandbox(mock_central):
 """
     )
     found = pytester.runpytest_subprocess(*PLUGIN)
-    found.assert_outcomes(passed=1, errors=3)
+    found.assert_outcomes(passed=1, errors=7)
     found.stdout.fnmatch_lines_random(
         [
-            "pytest.mark.mock_central: unknown scenario 'fresch'; known: fresh, *",
-            "pytest.mark.mock_central: unknown setting 'as_deploy'; known: version, as_deployed, *",
-            "pytest.mark.mock_central: code=200: is not a status between 400 and 599",
+            "pytest.mark.mock_central: scenario: *'fresch'*fresh*",
+            "pytest.mark.mock_central: 'one-of-each', 'empty': give one scenario, such as *;*",
+            "pytest.mark.mock_central: {'auth': True}: give one scenario, *; everything else has a name,*",
+            "pytest.mark.mock_central: unknown setting 'as_deploy'; did you mean 'as_deployed'?",
+            "pytest.mark.mock_central: faults: 'code=200': code=200: is not a status between 400 and 599",
+            "mock_central: operation=PostImageIntegratoin: is no operation; did you mean PostImageIntegration*",
+            "pytest.mark.mock_central: fail_on: unknown name 'unmet-fault'; did you mean 'unmet-faults'?",
         ]
     )
     found.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_a_scenario_needs_no_name(pytester):
+    pytester.makepyfile(
+        ASK
+        + """
+import pytest
+@pytest.mark.mock_central("many:3", as_deployed=True)
+def test_three(mock_central):
+    assert len(names(mock_central.url)) == 3
+    assert mock_central.app.settings.as_deployed
+"""
+    )
+    pytester.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=1)
+
+
+def test_openapi_core_can_validate_everything(pytester):
+    pytester.makepyfile(
+        ASK
+        + """
+import sys
+import pytest
+@pytest.mark.mock_central(validation="full")
+def test_full(mock_central):
+    create(mock_central.url, "mine")
+    assert "openapi_core" in sys.modules
+"""
+    )
+    pytester.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=1)
+
+
+def test_a_module_and_a_session_can_share_a_mock(pytester):
+    pytester.makeconftest(
+        """
+import pytest
+@pytest.fixture(scope="session")
+def mock_central_settings():
+    return {"scenario": "many:2"}
+@pytest.fixture(scope="session")
+def filled(mock_central_session):
+    mock_central_session.scenario("many:5")
+    return mock_central_session
+"""
+    )
+    shared = """
+import pytest
+pytestmark = pytest.mark.mock_central("many:3")
+def test_first(mock_central_module):
+    assert len(names(mock_central_module.url)) == 3
+    create(mock_central_module.url, "mine")
+def test_second(mock_central_module, mock_central, filled):
+    assert "mine" in names(mock_central_module.url)
+    assert len(names(mock_central.url)) == 3
+    assert len(names(filled.url)) == 5
+"""
+    other = """
+def test_of_another_module(mock_central_module, mock_central, filled):
+    assert len(names(mock_central_module.url)) == 2
+    assert len(names(mock_central.url)) == 2
+    assert len(names(filled.url)) == 5
+"""
+    pytester.makepyfile(test_a=ASK + shared, test_b=ASK + other)
+    pytester.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=3)
+
+
+MISUSED = """
+import pytest, urllib.error, urllib.request
+def test_unmatched(mock_central):
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(mock_central.url + "/v1/imageintegration")
+def test_warning(mock_central):
+    body = b'{"name":"a","type":"docker","categories":["REGISTRY"],"docker":{},"skipTestIntegration":true}'
+    urllib.request.urlopen(mock_central.url + "/v1/imageintegrations", body).close()
+def test_unmet(mock_central):
+    mock_central.sandbox("one").fault("GetImageIntegrations code=503 times=1")
+def test_used_well(mock_central):
+    mock_central.fault("GetImageIntegrations code=503 times=1")
+    with pytest.raises(urllib.error.HTTPError):
+        names(mock_central.url)
+    create(mock_central.url, "mine")
+@pytest.mark.mock_central(fail_on=())
+def test_allowed(mock_central):
+    mock_central.fault("GetImageIntegrations code=503 times=1")
+@pytest.mark.xfail(strict=True)
+def test_failed_anyway(mock_central):
+    mock_central.fault("GetImageIntegrations code=503 times=1")
+    assert False
+"""
+
+
+def test_a_misused_mock_fails_the_test_where_that_was_asked_for(pytester):
+    pytester.makepyfile(ASK + MISUSED)
+    asked = ("-o", "mock_central_fail_on=all")
+    found = pytester.runpytest_subprocess(*PLUGIN, *asked)
+    found.assert_outcomes(passed=2, failed=3, xfailed=1)
+    found.stdout.fnmatch_lines_random(
+        [
+            "  requests that met no operation: GET /v1/imageintegration (404)",
+            "  requests that left the contract: POST /v1/imageintegrations: *content type is not application/json",
+            "  faults that no request met: GetImageIntegrations code=503 times=1 (sandbox one)",
+        ]
+    )
+    pytester.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=5, xfailed=1)
+    one = pytester.runpytest_subprocess(*PLUGIN, *asked, "--mock-central-fail-on=unmet-faults,contract-warnings")
+    one.assert_outcomes(passed=3, failed=2, xfailed=1)
+
+
+def test_a_misused_mock_of_a_module_fails_at_its_end(pytester):
+    pytester.makepyfile(
+        """
+import pytest
+pytestmark = pytest.mark.mock_central(fail_on="unmet-faults")
+def test_first(mock_central_module):
+    mock_central_module.fault("GetImageIntegrations code=503 times=1")
+def test_second(mock_central_module):
+    pass
+"""
+    )
+    found = pytester.runpytest_subprocess(*PLUGIN)
+    found.assert_outcomes(passed=2, errors=1)
+    found.stdout.fnmatch_lines_random(["  faults that no request met: GetImageIntegrations code=503 times=1"])
+
+
+def test_without_a_journal_misuse_cannot_be_known(pytester):
+    pytester.makepyfile(
+        """
+import pytest
+@pytest.mark.mock_central(journal=0, fail_on="contract-warnings")
+def test_one(mock_central):
+    with pytest.raises(ValueError, match="journal=1000"):
+        mock_central.journal
+"""
+    )
+    found = pytester.runpytest_subprocess(*PLUGIN)
+    found.assert_outcomes(failed=1)
+    found.stdout.fnmatch_lines_random(["*cannot be known: the mock keeps no request journal (journal=0)"])
+
+
+def test_the_fixtures_and_options_are_listed(pytester):
+    listed = pytester.runpytest_subprocess(*PLUGIN, "--fixtures", "--help").stdout.str()
+    assert "--mock-central-fail-on=" in listed
+    assert "mock_central_fail_on (args):" in listed
+
+
+def test_check_central_says_what_is_missing(pytester):
+    pytester.makeconftest("import sys\nsys.modules['requests'] = None")
+    pytester.makepyfile("def test_one(check_central):\n    check_central('http://127.0.0.1:1')")
+    found = pytester.runpytest_subprocess(*PLUGIN)
+    found.assert_outcomes(failed=1)
+    found.stdout.fnmatch_lines(
+        ["check_central needs the harness, but requests is not installed; *: pip install '.[[]contract]'"]
+    )
+
+
+def test_other_frameworks_serve_it_with_a_context_manager():
+    class Tests(unittest.TestCase):
+        @classmethod
+        def setUpClass(cls):
+            cls.mock = cls.enterClassContext(serving(Settings(scenario="many:3")))
+
+        def test_list(self):
+            with urllib.request.urlopen(f"{self.mock.url}/v1/imageintegrations") as answer:
+                assert len(json.load(answer)["integrations"]) == 3
+            self.mock.verify()
+
+    suite = unittest.defaultTestLoader.loadTestsFromTestCase(Tests)
+    assert unittest.TextTestRunner(stream=io.StringIO()).run(suite).wasSuccessful()

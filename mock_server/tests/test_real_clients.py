@@ -14,7 +14,9 @@ import urllib.request
 import pytest
 
 from mock_server.tests.conftest import PATH, docker
-from mock_server.tests.test_cli import serving, url_in
+from mock_server.tests.test_cli import serve_command, url_in
+
+pytestmark = pytest.mark.served
 
 BEARER = ("-H", "Authorization: Bearer mock-admin-token")
 BASIC = ("-u", "admin:mock-password")
@@ -23,7 +25,7 @@ JSON = ("-H", "Content-Type: application/json")
 
 @pytest.fixture(scope="module")
 def server():
-    with serving("--tls", "--auth", "--log-level", "warning") as (_, banner):
+    with serve_command("--tls", "--auth", "--log-level", "warning") as (_, banner):
         yield url_in(banner)
 
 

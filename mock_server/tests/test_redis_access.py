@@ -17,7 +17,9 @@ from mock_server.state import redis_connection
 from mock_server.state.memory import address
 from mock_server.tests.conftest import PATH, Api, ask, docker
 from mock_server.tests.redis_server import PROGRAMS, RedisServer, free_port
-from mock_server.tests.test_cli import run, serving, url_in
+from mock_server.tests.test_cli import run, serve_command, url_in
+
+pytestmark = pytest.mark.served
 
 USER, PASSWORD = "team-1", "s3cr3t/?#@:% é"
 SECRETS = (USER, PASSWORD, quote(PASSWORD, safe=""), "s3cr3t")
@@ -220,8 +222,8 @@ def test_credentials_that_come_by_a_variable_or_a_file_are_shown_nowhere(own_ser
         settings.write_text(f'store = "{url}"\n', "utf-8")
         way = {"env": {"MOCK_CENTRAL_STORE": url}} if given == "variable" else {}
         words = () if way else ("--config", str(settings))
-        with serving("--log-level", "debug", *words, **way) as (process, banner):
-            assert f"store  {server.url}, shared by all" in banner
+        with serve_command("--log-level", "debug", *words, **way) as (process, banner):
+            assert f"store    {server.url}, shared by all" in banner
             told = [banner, command_line(process), *texts_of(url_in(banner))]
             assert f'"store":"{server.url}"' in told[2].replace(" ", "")
             let_in(server, "-@all")
@@ -336,4 +338,4 @@ def test_a_missing_client_library_is_told_with_the_way_out(monkeypatch):
     monkeypatch.setitem(sys.modules, "redis", None)
     result = run("serve", "--store", "redis://127.0.0.1:1/0")
     assert result.exit_code == 1
-    assert "pip install 'mock-central[redis]'" in result.output
+    assert "pip install '.[redis]'" in result.output

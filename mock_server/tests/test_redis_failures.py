@@ -13,6 +13,8 @@ from mock_server.tests.conftest import IMPATIENT_SECONDS, PATH, Api, ask, docker
 from mock_server.tests.redis_server import free_port
 from mock_server.tests.test_redis_store import names
 
+pytestmark = pytest.mark.served
+
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
 
 
@@ -166,6 +168,7 @@ def test_a_state_that_no_mock_wrote_is_a_503_until_a_reset(replica, redis_server
 # -- silent ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.timing
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("which", ["list", "named", "create", "update", "health"])
 def test_a_server_that_does_not_answer_is_waited_for_once(own_server, which):
@@ -181,6 +184,7 @@ def test_a_server_that_does_not_answer_is_waited_for_once(own_server, which):
         works_again(lambda: api.delete(id))
 
 
+@pytest.mark.timing
 @pytest.mark.usefixtures("impatient")
 def test_many_clients_of_a_server_that_does_not_answer_do_not_wait_in_a_row(own_server, quiet):
     with own_server() as server:
@@ -200,6 +204,7 @@ def test_many_clients_of_a_server_that_does_not_answer_do_not_wait_in_a_row(own_
         assert [each.endswith("works again") for each in quiet()] == [False, True]
 
 
+@pytest.mark.timing
 @pytest.mark.usefixtures("impatient")
 def test_a_server_that_stops_under_a_write_does_not_keep_the_others_waiting(own_server, monkeypatch):
     with own_server() as server:
@@ -226,6 +231,7 @@ def test_a_server_that_stops_under_a_write_does_not_keep_the_others_waiting(own_
         server.go_on()
 
 
+@pytest.mark.timing
 @pytest.mark.usefixtures("impatient")
 def test_a_write_waits_no_longer_for_another_of_its_replica_than_for_one_elsewhere(replica, monkeypatch):
     monkeypatch.setattr(redis_store, "WAIT_SECONDS", 0.2)

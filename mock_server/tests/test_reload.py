@@ -3,7 +3,9 @@
 import dataclasses
 import json
 import logging
+import re
 import shutil
+import threading
 import time
 import urllib.request
 
@@ -11,14 +13,14 @@ import pytest
 
 from mock_server.central.auth import Credentials
 from mock_server.cli import main as cli
-from mock_server.cli import options
+from mock_server.cli import options, startup
 from mock_server.contract import tables as contracts
 from mock_server.serving.reload import Watcher
 from mock_server.settings import Settings
 from mock_server.state import scenarios
 from mock_server.state.files import document, write
 from mock_server.tests.conftest import PATH, Api, ask, docker
-from mock_server.tests.test_cli import serving, url_in
+from mock_server.tests.test_cli import serve_command, url_in
 
 
 @pytest.fixture
@@ -136,18 +138,19 @@ FIELDS_BY_OTHER_NAMES = {"basic", "control_token_file"}
 
 def test_an_option_is_taken_up_or_told_to_need_a_restart():
     taken_up = {each.name for made in (Settings, Credentials) for each in dataclasses.fields(made)}
-    for each in cli.serve.params:
+    for each in options.OPTIONS:
         if each.name not in ("config", *FIELDS_BY_OTHER_NAMES):
-            assert (each.name in taken_up) ^ (each.name in options.AT_START) or each.name in options.KEPT, each.name
+            assert (each.field in taken_up) ^ (each.name in options.AT_START) or each.name in options.KEPT, each.name
 
 
+@pytest.mark.served
 def test_a_changed_option_that_needs_a_restart_is_named(tmp_path, caplog):
     file = tmp_path / "mock.toml"
     file.write_text('host = "127.0.0.1"\nstrict = false\n')
     words = ["--config", str(file), "--log-level", "info"]
     context = cli.serve.make_context("serve", words)
-    beside = options.running(context, cli._settings(context), cli._settings)
-    assert beside.again() == cli._settings(context)
+    beside = startup.running(context, options.settings_of(context))
+    assert beside.again() == options.settings_of(context)
     assert not caplog.records
     file.write_text('host = "127.0.0.2"\nlog-level = "debug"\njournal = 5\ntls = true\nstrict = true\n')
     assert beside.again().strict
@@ -156,6 +159,15 @@ def test_a_changed_option_that_needs_a_restart_is_named(tmp_path, caplog):
     ]
 
 
+def see_logged(process, pattern, patience=60):
+    """Read the log as far as a line that fits."""
+    deadline = threading.Timer(patience, process.kill)
+    deadline.start()
+    assert any(re.search(pattern, line) for line in process.stderr), pattern
+    deadline.cancel()
+
+
+@pytest.mark.served
 def test_a_served_mock_takes_up_its_settings(tmp_path):
     file = tmp_path / "mock.toml"
     file.write_text("strict = false\n")
@@ -169,15 +181,9 @@ def test_a_served_mock_takes_up_its_settings(tmp_path):
         except urllib.error.HTTPError as error:
             return error.code
 
-    with serving("--reload", "--config", str(file)) as (process, banner):
+    with serve_command("--reload", "--config", str(file)) as (process, banner):
         assert status(url_in(banner)) == 200
-        for text in ("strict = tru", "strict = true\n"):
+        for text, logged in (("strict = tru", rf"{file}: Invalid.*line 1"), ("strict = true\n", f"taken up: {file}")):
             file.write_text(text)
-            time.sleep(1.2)
+            see_logged(process, logged)
         assert status(url_in(banner)) == 400
-        process.terminate()
-        process.wait(10)
-        log = process.stderr.read()
-        assert f"{file}: Invalid" in log
-        assert "line 1" in log
-        assert f"taken up: {file}" in log

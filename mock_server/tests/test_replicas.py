@@ -20,7 +20,9 @@ import pytest
 from mock_server.state import redis_store
 from mock_server.tests.conftest import PATH, docker
 from mock_server.tests.histories import IMPOSSIBLE, Operation, linearizable
-from mock_server.tests.test_cli import serving, url_in
+from mock_server.tests.test_cli import serve_command, url_in
+
+pytestmark = pytest.mark.served
 
 
 class Client:
@@ -42,7 +44,7 @@ def clients_of_two_replicas(url, *words):
     """Start two servers of one deployment and give eight clients, each other one of the same server."""
     words = ("--store", url, "--store-prefix", f"test-{uuid.uuid4()}", "--log-level", "error", *words)
     with ExitStack() as stack:
-        urls = [url_in(stack.enter_context(serving(*words))[1]) for _ in range(2)]
+        urls = [url_in(stack.enter_context(serve_command(*words))[1]) for _ in range(2)]
         yield [stack.enter_context(closing(Client(url))) for url in urls * 4]
 
 
@@ -220,6 +222,7 @@ with api.central.store.lock:
 """
 
 
+@pytest.mark.timing
 def test_a_holder_of_the_lock_that_is_killed_blocks_no_longer_than_its_lock_lasts(replica):
     api = replica()
     settings = api.app.settings
@@ -234,6 +237,7 @@ def test_a_holder_of_the_lock_that_is_killed_blocks_no_longer_than_its_lock_last
         assert 0.5 < time.monotonic() - started < 3.5
 
 
+@pytest.mark.timing
 def test_a_replica_that_was_held_up_stores_nothing(replica, monkeypatch):
     slow, quick = replica(), replica()
     quick.list()

@@ -15,8 +15,10 @@ import pytest
 from mock_server.state import files as states
 from mock_server.state.files import Saver, document, locked, read, write
 from mock_server.tests.conftest import Api, ask, docker
-from mock_server.tests.test_cli import children, run, serving, url_in
+from mock_server.tests.test_cli import children, run, serve_command, url_in
 from mock_server.tests.test_states import create, names
+
+pytestmark = pytest.mark.served
 
 
 def healthy(url):
@@ -37,7 +39,7 @@ def healthy(url):
 @pytest.mark.parametrize("saved", [False, True], ids=["in memory", "--save"])
 def test_a_hangup_ends_the_server_as_a_termination_does(tmp_path, saved):
     file = tmp_path / "state.json"
-    with serving(*(["--save", str(file)] if saved else [])) as (process, banner):
+    with serve_command(*(["--save", str(file)] if saved else [])) as (process, banner):
         create(url_in(banner), "mine")
         process.send_signal(signal.SIGHUP)
         assert process.wait(10) == 0
@@ -45,7 +47,7 @@ def test_a_hangup_ends_the_server_as_a_termination_does(tmp_path, saved):
 
 
 def test_a_hangup_of_the_worker_alone_changes_nothing():
-    with serving() as (process, banner):
+    with serve_command() as (process, banner):
         create(url_in(banner), "mine")
         os.kill(int(children(process)[0]), signal.SIGHUP)
         time.sleep(0.3)
@@ -72,7 +74,7 @@ def test_who_asked_for_no_hangups_gets_none():
 def test_a_killed_worker_loses_nothing_that_was_acknowledged(tmp_path, load):
     file, first = tmp_path / "state.json", tmp_path / "first.json"
     write(first, document([{"id": "a", "name": "first", "type": "docker", "categories": ["REGISTRY"]}]))
-    with serving("--save", str(file), *(["--load", str(first)] if load else [])) as (process, banner):
+    with serve_command("--save", str(file), *(["--load", str(first)] if load else [])) as (process, banner):
         url = url_in(banner)
         before = names(url)
         for number in range(30):
@@ -88,7 +90,7 @@ def test_a_killed_worker_loses_nothing_that_was_acknowledged(tmp_path, load):
 
 
 def test_a_reset_after_a_killed_worker_goes_back_to_the_first_state(tmp_path):
-    with serving("--save", str(tmp_path / "state.json"), "--scenario", "many:3") as (process, banner):
+    with serve_command("--save", str(tmp_path / "state.json"), "--scenario", "many:3") as (process, banner):
         url = url_in(banner)
         create(url, "mine")
         os.kill(int(children(process)[0]), signal.SIGKILL)
@@ -98,7 +100,7 @@ def test_a_reset_after_a_killed_worker_goes_back_to_the_first_state(tmp_path):
 
 
 def test_a_killed_worker_whose_state_is_in_memory_ends_the_server_with_one_clear_line():
-    with serving() as (process, _):
+    with serve_command() as (process, _):
         os.kill(int(children(process)[0]), signal.SIGKILL)
         assert process.wait(10) == 1
         assert process.stderr.read().splitlines() == [
@@ -112,7 +114,7 @@ def test_a_killed_worker_whose_state_is_in_memory_ends_the_server_with_one_clear
 def test_a_second_server_does_not_save_to_the_same_file(tmp_path):
     file, link = tmp_path / "state.json", tmp_path / "link.json"
     link.symlink_to(file)
-    with serving("--save", str(file)) as (process, banner):
+    with serve_command("--save", str(file)) as (process, banner):
         create(url_in(banner), "mine")
         for spelled in (file, link):
             second = run("serve", "--port", "0", "--save", str(spelled))
@@ -123,7 +125,7 @@ def test_a_second_server_does_not_save_to_the_same_file(tmp_path):
         assert run("serve", "--port", "0", "--save", str(file)).exit_code == 1
         healthy(url_in(banner))
         assert "mine" in names(url_in(banner))
-    with serving("--save", str(file)) as (_, banner):
+    with serve_command("--save", str(file)) as (_, banner):
         assert "mine" in names(url_in(banner))
 
 
@@ -131,7 +133,7 @@ def test_a_link_is_followed(tmp_path):
     target, link = tmp_path / "real" / "state.json", tmp_path / "link.json"
     target.parent.mkdir()
     link.symlink_to(target)
-    with serving("--save", str(link)) as (_, banner):
+    with serve_command("--save", str(link)) as (_, banner):
         create(url_in(banner), "mine")
     assert link.is_symlink()
     assert json.loads(target.read_text())["integrations"][-1]["name"] == "mine"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mock_server.state import files as states
 from mock_server.state.files import StateError, checked, document, read, write
 from mock_server.tests.conftest import Api, docker, integrations
-from mock_server.tests.test_cli import run, serving, url_in
+from mock_server.tests.test_cli import run, serve_command, url_in
 
 
 def create(url, name):
@@ -119,15 +119,16 @@ def test_a_category_without_a_name_survives():
     assert checked(state, api.central.contract, api.central.validator)[0]["categories"] == [7]
 
 
+@pytest.mark.served
 def test_a_restart_goes_on_where_it_stopped(tmp_path):
     file = tmp_path / "state.json"
-    with serving("--save", str(file)) as (_, banner):
+    with serve_command("--save", str(file)) as (_, banner):
         create(url_in(banner), "mine")
     assert json.loads(file.read_text())["integrations"][-1]["name"] == "mine"
-    with serving("--save", str(file)) as (_, banner):
+    with serve_command("--save", str(file)) as (_, banner):
         assert "mine" in names(url_in(banner))
         create(url_in(banner), "second")
-    with serving("--load", str(file)) as (_, banner):
+    with serve_command("--load", str(file)) as (_, banner):
         assert names(url_in(banner))[-2:] == ["mine", "second"]
 
 
@@ -143,6 +144,7 @@ while True:
 """
 
 
+@pytest.mark.served
 def test_a_kill_at_any_moment_leaves_the_old_state_or_the_new_one(tmp_path):
     file = tmp_path / "state.json"
     for seed in range(12):
@@ -156,9 +158,10 @@ def test_a_kill_at_any_moment_leaves_the_old_state_or_the_new_one(tmp_path):
         assert int(state["scenario"]) >= int(told[-1] if told else 1)
 
 
+@pytest.mark.served
 def test_a_killed_server_leaves_a_whole_state(tmp_path):
     file = tmp_path / "state.json"
-    with serving("--save", str(file)) as (process, banner):
+    with serve_command("--save", str(file)) as (process, banner):
         kept = [create(url_in(banner), f"n{number}") for number in range(20)]
         os.killpg(process.pid, signal.SIGKILL)
         process.wait(10)

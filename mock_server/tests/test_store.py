@@ -84,3 +84,12 @@ def test_what_a_reader_got_is_not_changed_by_a_later_write(api):
     api.put(id, docker(name="renamed"))
     assert before is not None
     assert before.integration["name"] == "Example Docker registry"
+
+
+@pytest.mark.parametrize("change", ["put", "remove", "replace", "reset"])
+def test_every_change_is_counted_so_that_a_saver_sees_it(api, change):
+    store = api.central.store
+    id = api.created(docker())
+    before = store.changes
+    getattr(store, change)(*{"put": [api.stored(id)], "remove": [id], "replace": [[]], "reset": []}[change])
+    assert store.changes > before

@@ -21,12 +21,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_server.cli.main import main
-from mock_server.serving.server import ServeError, check_upstream, running
+from mock_server.serving.server import ServeError, check_upstream, serving
 from mock_server.settings import Settings
 from mock_server.tests.conftest import PATH, Api, ask, docker
 from mock_server.tests.echo import ZIPPED, address, echoing
 from mock_server.tests.hostile import get, send
-from mock_server.tests.test_cli import serving, url_in
+from mock_server.tests.test_cli import serve_command, url_in
 from mock_server.web import threads
 
 
@@ -63,10 +63,11 @@ def test_everything_else_is_passed_on_the_companions_too(front, target):
     assert (answer.status, answer.json["target"]) == (418, target)
 
 
+@pytest.mark.served
 def test_the_mock_answers_for_another_mock():
-    with running(Settings(version="4.9")) as there:
-        front = Api(upstream=there.url, version="4.11")
-        assert asked(front, "GET", "/v1/metadata").json["version"] == "4.9.0"
+    with serving(Settings(central_version="4.9")) as there:
+        front = Api(upstream=there.url, central_version="4.11")
+        assert asked(front, "GET", "/v1/metadata").json["version"] == "4.9.10"
         front.created(docker(name="here"))
         assert "here" in [each["name"] for each in front.list()]
         with urllib.request.urlopen(there.url + PATH) as answer:
@@ -119,8 +120,9 @@ def test_what_concerns_one_connection_stays_there(front):
     assert not {"connection", "x-hop", "keep-alive", "transfer-encoding"} & answer.headers.keys()
 
 
+@pytest.mark.served
 def test_every_cookie_comes_back(there):
-    with running(Settings(upstream=address(there))) as front:
+    with serving(Settings(upstream=address(there))) as front:
         connection = http.client.HTTPConnection(front.url.removeprefix("http://"), timeout=10)
         connection.request("GET", "/v1/x")
         assert connection.getresponse().headers.get_all("Set-Cookie") == ["a=1; Path=/sso", "b=2"]
@@ -229,7 +231,7 @@ def test_a_length_beside_chunks_is_not_passed_back(front):
 
 def test_headers_that_an_upstream_may_trust_are_not_passed_on():
     """Granian takes X_Forwarded_For for X-Forwarded-For, so a client could get by a proxy that drops the latter."""
-    with echoing() as there, serving("--upstream", address(there)) as (_, banner):
+    with echoing() as there, serve_command("--upstream", address(there)) as (_, banner):
         connection = http.client.HTTPConnection(url_in(banner).removeprefix("http://"), timeout=10)
         names = ["X_Forwarded_For", "X-Forwarded-Host", "X_Real_Ip", "Forwarded"]
         connection.request("GET", "/v1/x", headers={**dict.fromkeys(names, "spoofed"), "X-Other": "kept"})
@@ -241,7 +243,7 @@ def test_headers_that_an_upstream_may_trust_are_not_passed_on():
 
 def test_utf_8_in_headers_comes_back_as_it_was(there):
     raw = quote("HTTP/1.1 200 OK\r\nX-Name: Zoë\r\nContent-Length: 0\r\n\r\n".encode())
-    with serving("--upstream", address(there)) as (_, banner):
+    with serve_command("--upstream", address(there)) as (_, banner):
         connection = http.client.HTTPConnection(url_in(banner).removeprefix("http://"), timeout=10)
         connection.request("GET", f"/v1/raw?{raw}")
         assert connection.getresponse().headers["X-Name"].encode("latin-1").decode() == "Zoë"
@@ -265,8 +267,9 @@ def test_a_page_of_another_origin_may_read_what_is_passed_on(there):
 # -- piece by piece, over the server that people use ----------------------------------------------------------
 
 
+@pytest.mark.served
 def test_bodies_go_through_piece_by_piece(there):
-    with serving("--upstream", address(there)) as (_, banner):
+    with serve_command("--upstream", address(there)) as (_, banner):
         connection = http.client.HTTPConnection(url_in(banner).removeprefix("http://"), timeout=10)
         there.may_go_on.clear()
         connection.request("GET", "/v1/slow")
@@ -282,7 +285,7 @@ def test_bodies_go_through_piece_by_piece(there):
 
 
 def test_a_stream_that_has_no_chunks_is_passed_at_once(there):
-    with serving("--upstream", address(there)) as (_, banner):
+    with serve_command("--upstream", address(there)) as (_, banner):
         connection = http.client.HTTPConnection(url_in(banner).removeprefix("http://"), timeout=10)
         there.may_go_on.clear()
         connection.request("GET", "/v1/unchunked")
@@ -295,7 +298,7 @@ def test_a_stream_that_has_no_chunks_is_passed_at_once(there):
 
 def test_an_upstream_that_hangs_leaves_the_mock_s_own_calls_alone(there):
     there.may_go_on.clear()
-    with serving("--upstream", address(there)) as (_, banner), ThreadPoolExecutor(80) as pool:
+    with serve_command("--upstream", address(there)) as (_, banner), ThreadPoolExecutor(80) as pool:
         port = int(url_in(banner).rpartition(":")[2])
         hanging = [pool.submit(send, port, get("/v1/hang"), wait=30) for _ in range(80)]
         time.sleep(1.5)
@@ -341,8 +344,9 @@ def test_a_secure_upstream_is_reached_through_a_proxy_by_a_tunnel(monkeypatch, p
     assert is_bad_gateway(answer, "Tunnel connection failed: 418")
 
 
+@pytest.mark.served
 def test_an_answer_that_breaks_off_is_told_in_the_log_and_is_not_whole(there):
-    with serving("--upstream", address(there)) as (process, banner):
+    with serve_command("--upstream", address(there)) as (process, banner):
         connection = http.client.HTTPConnection(url_in(banner).removeprefix("http://"), timeout=10)
         connection.request("GET", "/v1/cut")
         with pytest.raises((http.client.IncompleteRead, http.client.RemoteDisconnected)):
@@ -353,11 +357,13 @@ def test_an_answer_that_breaks_off_is_told_in_the_log_and_is_not_whole(there):
         assert re.search(r"WARNING the answer of the upstream \S+ broke off", process.stderr.read())
 
 
-def test_a_connection_serves_many_requests(there):
+def test_a_connection_serves_many_requests(there, monkeypatch):
+    opened, accept = [], there.get_request
+    monkeypatch.setattr(there, "get_request", lambda: opened.append(1) or accept())
     front = Api(upstream=address(there))
     for _ in range(5):
         assert asked(front, "GET", "/v1/x").status == 418
-    assert front.app.upstream._pool.num_connections == 1
+    assert len(opened) == 1
 
 
 # -- when there is no answer ------------------------------------------------------------------------------------
@@ -385,6 +391,7 @@ def test_a_name_that_is_not_known_is_a_502():
     assert is_bad_gateway(asked(front, "GET", "/v1/ping"), "^the upstream http://central.invalid does not answer: ")
 
 
+@pytest.mark.served
 def test_an_upstream_that_hangs_up_is_a_502():
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -396,13 +403,14 @@ def test_an_upstream_that_hangs_up_is_a_502():
         assert is_bad_gateway(asked(front, "GET", "/v1/ping"), "does not answer: ")
 
 
+@pytest.mark.served
 def test_an_upstream_that_says_nothing_is_a_502_in_time(monkeypatch):
     monkeypatch.setattr("mock_server.web.upstream.TIMEOUT", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         front = Api(upstream=f"http://127.0.0.1:{server.getsockname()[1]}")
         started = time.monotonic()
         assert is_bad_gateway(asked(front, "GET", "/v1/ping"), "does not answer: .*timed out")
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 20  # the usual time-out is three minutes
 
 
 # -- trust --------------------------------------------------------------------------------------------------------
@@ -438,13 +446,14 @@ def test_any_certificate_can_be_trusted(secure):
 # -- never to itself ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.served
 def test_a_circle_of_mocks_is_told_and_does_not_go_round():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with (
-        running(Settings(upstream=f"http://127.0.0.1:{port}")) as first,
-        running(Settings(upstream=first.url), port=port),
+        serving(Settings(upstream=f"http://127.0.0.1:{port}")) as first,
+        serving(Settings(upstream=first.url), port=port),
     ):
         with pytest.raises(urllib.error.HTTPError) as caught:
             urllib.request.urlopen(f"{first.url}/v1/ping", timeout=10)

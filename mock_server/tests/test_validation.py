@@ -1,10 +1,14 @@
 """What create, update and test ask of every integration, whatever its type."""
 
+import re
+from unittest.mock import patch
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_server.contract import tables as contracts
+from mock_server.golang import url as gourl
 from mock_server.tests.conftest import Api, docker, example
 
 CONTRACT = contracts.load()
@@ -168,3 +172,17 @@ def test_the_managed_service_refuses_the_iam_role():
 def test_the_iam_problem_stands_between_category_and_name():
     answer = Api(managed=True).create({"ecr": {"useIam": True}})
     assert answer.message == f"Validation errors: [{CATEGORY}, {IAM}, {NAME}]: invalid arguments"
+
+
+def parsed(url):
+    try:
+        return gourl.host_name(url)
+    except gourl.UrlError as error:
+        return error.args
+
+
+@given(st.from_regex(r"http://[A-Za-z0-9.:/_%@?#\[\]\n-]{0,16}", fullmatch=True))
+def test_a_plain_url_has_the_host_that_parsing_it_finds(url):
+    with patch.object(gourl, "_PLAIN_URL", re.compile("(?!)")):
+        whole = parsed(url)
+    assert parsed(url) == whole

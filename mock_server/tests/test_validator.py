@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mock_server.central.masking import Masking
+from mock_server.central.rendering import AnswerContractError
 from mock_server.contract import tables as contracts
 from mock_server.contract import validator as validators
 from mock_server.contract.tables import Contract
 from mock_server.contract.validator import Validator, Violation
-from mock_server.sandboxes.central import AnswerContractError
 from mock_server.tests.conftest import Api, changed, docker, example, fields, integrations, names, updates
 
 CONTRACT = contracts.load()
@@ -85,7 +85,7 @@ def test_an_answer_that_the_compiled_validator_accepts_the_explaining_one_accept
 
 def test_a_validator_that_says_yes_to_everything_is_noticed():
     """The property above can fail: here one validator reads a laxer document than the other."""
-    lax = copy.deepcopy(dict(CONTRACT.document))
+    lax = copy.deepcopy(dict(CONTRACT.source))
     lax["components"]["schemas"]["StorageDockerConfig"]["additionalProperties"] = True
     value = docker(docker={"made_up": 1})
     assert Validator(Contract(lax)).accepts("StorageImageIntegration", value)
@@ -112,6 +112,8 @@ def test_an_answer_may_hold_a_category_without_a_name_and_a_request_may_not():
         ),
         pytest.param(docker(made_up=1), ["$.made_up: is not a field of the contract"], id="unknown"),
         pytest.param(docker(**{"a b": 1}), ['$["a b"]: is not a field of the contract'], id="unknown, odd name"),
+        pytest.param(docker(**{"n" * 65: 1}), [f"$.{'n' * 64}: is not a field of the contract"], id="long name"),
+        pytest.param(docker(**{"a " * 40: 1}), [f'$["{"a " * 32}"]: is not a field of the contract'], id="long, odd"),
         pytest.param(docker(docker={"x": 1}), ["$.docker.x: is not a field of the contract"], id="unknown, deep"),
         pytest.param(docker(name=5), ["$.name: is a number, not of type string"], id="number"),
         pytest.param(docker(name=None), ["$.name: is null, not of type string"], id="null"),

@@ -1,59 +1,114 @@
 """What a release of Central has that another has not."""
 
+import re
+
 import pytest
 
-from mock_server.contract.tables import VERSIONS
+from mock_server.contract import tables as contracts
 from mock_server.settings import Settings
 from mock_server.tests.conftest import Api, docker, example
 
-RAW = 'ERROR: null value in column "id" of relation "image_integrations" violates not-null constraint (SQLSTATE 23502)'
+RAW = "found non-retryable error: closing batch: "
+RAW += 'ERROR: null value in column "id" of relation "image_integrations" violates not-null constraint (SQLSTATE 23502)'
+RELEASES = contracts.load().releases.lines
+
+
+def since(first: str) -> dict[str, bool]:
+    """Return for each release whether it is `first` or came later."""
+    return {release: RELEASES.index(release) >= RELEASES.index(first) for release in RELEASES}
 
 
 def test_rules_without_releases_hold_in_every_one(contract):
+    views = {release: contract.at(release).rules for release in RELEASES}
     with_releases = {
-        rule.id: [version for version in VERSIONS if rule.in_force(version)]
-        for rule in contract.rules.values()
-        if not all(map(rule.in_force, VERSIONS))
+        id: [release for release, rules in views.items() if id in rules]
+        for id in contract.history
+        if not all(id in rules for rules in views.values())
     }
-    assert with_releases == {
-        "google-not-created": ["4.12"],
-        "ecr-iam-managed": ["4.10", "4.11", "4.12"],
-        "database-error": ["4.11", "4.12"],
-        "database-error-raw": ["4.8", "4.9", "4.10"],
+    assert with_releases == {"google-not-created": ["5.0"], "ecr-iam-managed": ["4.10", "4.11", "5.0"]}
+
+
+def test_texts_differ_by_release_where_the_document_says_so(contract):
+    texts = {
+        id: {each.rules[id].message for each in contract.every_release if id in each.rules} for id in contract.history
     }
+    assert {id: len(found) for id, found in texts.items() if len(found) > 1} == {"database-error": 2}
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_type_google_is_created_before_4_12(version):
-    assert Api(version=version).create(example("google")).status == (400 if version == "4.12" else 200)
+@pytest.mark.parametrize(("version", "refused"), since("5.0").items())
+def test_type_google_is_created_before_5_0(version, refused):
+    assert Api(central_version=version).create(example("google")).status == (400 if refused else 200)
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_the_managed_service_refuses_the_iam_role_since_4_10(version):
+@pytest.mark.parametrize(("version", "creatable"), since("5.0").items())
+def test_types_that_the_contract_calls_creatable_are_created(version, creatable):
+    contract = contracts.load().at(version)
+    assert set(contract.types) - set(contract.creatable_types) == (
+        {"scannerv4", "google"} if creatable else {"scannerv4"}
+    )
+    for type in contract.types:
+        assert Api(central_version=version).create(example(type)).status == (
+            200 if type in contract.creatable_types else 400
+        )
+
+
+@pytest.mark.parametrize(("version", "refused"), since("4.10").items())
+def test_the_managed_service_refuses_the_iam_role_since_4_10(version, refused):
     sent = example("ecr", ecr={"registryId": "1", "region": "r", "useIam": True})
-    refused = VERSIONS.index(version) >= VERSIONS.index("4.10")
-    assert Api(version=version, managed=True).create(sent).status == (400 if refused else 200)
+    assert Api(central_version=version, managed=True).create(sent).status == (400 if refused else 200)
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_the_words_of_the_database_are_hidden_since_4_11(version):
-    hidden = VERSIONS.index(version) >= VERSIONS.index("4.11")
-    answer = Api(version=version).put("", docker())
+@pytest.mark.parametrize(("version", "hidden"), since("4.11").items())
+def test_the_words_of_the_database_are_hidden_since_4_11(version, hidden):
+    answer = Api(central_version=version).put("", docker())
     assert (answer.status, answer.message) == (500, "Database operation failed" if hidden else RAW)
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_artifactory_is_asked_for_its_catalog_since_4_11(version):
+@pytest.mark.parametrize(
+    ("version", "path"),
+    [
+        *(("4.8", "/v2/"), ("4.9", "/v2/_catalog"), ("4.9.8", "/v2/"), ("4.9.9", "/v2/_catalog")),
+        *(("4.10.4", "/v2/"), ("4.10.5", "/v2/_catalog"), ("4.10", "/v2/_catalog")),
+        *(("4.11.0", "/v2/"), ("4.11.1", "/v2/_catalog"), ("4.11", "/v2/_catalog"), ("5.0", "/v2/_catalog")),
+    ],
+)
+def test_artifactory_is_asked_for_its_catalog_since_a_patch_of_each_minor(version, path):
     sent = example("artifactory", docker={"endpoint": "r.invalid"})
-    path = "/v2/_catalog" if VERSIONS.index(version) >= VERSIONS.index("4.11") else "/v2/"
-    assert f'Get "https://r.invalid{path}": ' in Api(version=version).test(sent).message
+    assert f'Get "https://r.invalid{path}": ' in Api(central_version=version).test(sent).message
+
+
+@pytest.mark.parametrize(
+    ("version", "told"), [("4.8", "4.8.11"), ("4.11", "4.11.2"), ("4.11.0", "4.11.0"), ("5.0", "5.0.0")]
+)
+def test_a_minor_plays_its_newest_patch_and_says_so(version, told):
+    assert Api(central_version=version).central.contract.release.is_named(told)
 
 
 def test_the_newest_release_is_played_by_default():
-    assert Settings().version == VERSIONS[-1]
+    assert Settings().central_version == RELEASES[-1]
 
 
-@pytest.mark.parametrize(("name", "value"), [("version", "3.74"), ("validation", "lax")])
-def test_an_unknown_value_of_a_setting_is_refused(name, value):
-    with pytest.raises(ValueError, match=f"{name}: unknown value '{value}'; known: "):
-        Settings(**{name: value})
+def test_every_release_has_a_sound_document(contract):
+    for each in contract.every_release:
+        text = str(each.document)
+        assert each.document["info"]["version"] == str(each.release)
+        assert not re.search(r"'(x-)?(since|until|messages|enum-releases)'", text)
+
+
+@pytest.mark.parametrize(
+    ("release", "told"),
+    [
+        ("3.74", r"central_version: '3\.74' is not a release of Central; did you mean 4\.8\? known: 4\.8, "),
+        ("4.12", r"did you mean 5\.0\?"),
+        ("4.11.3", r"the newest patch of 4\.11 is 4\.11\.2"),
+        ("newest", r"'newest' is not a release of Central; known: "),
+    ],
+)
+def test_an_unknown_release_is_refused_with_a_suggestion(release, told):
+    with pytest.raises(ValueError, match=told):
+        Settings(central_version=release)
+
+
+def test_an_unknown_value_of_a_setting_is_refused():
+    with pytest.raises(ValueError, match="validation: 'lax' is unknown; use one of "):
+        Settings(validation="lax")

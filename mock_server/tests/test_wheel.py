@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.served
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -33,8 +35,8 @@ def test_a_mock_installed_from_the_wheel_serves(wheel, tmp_path):
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     code = (
         "import mock_server, urllib.request\n"
-        "from mock_server.serving.server import running\n"
-        "with running() as mock:\n"
+        "from mock_server.serving.server import serving\n"
+        "with serving() as mock:\n"
         "    print(mock_server.__file__)\n"
         "    print(urllib.request.urlopen(mock.url + '/v1/imageintegrations').read().count(b'\"id\"'))\n"
     )

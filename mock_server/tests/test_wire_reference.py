@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock_server.central import protojson
+from mock_server.central import protojson, releases
 from mock_server.central.errors import Refusal
 from mock_server.central.validation import Validation
 from mock_server.contract import tables as contracts
@@ -61,7 +61,7 @@ def endpoint_checked(question: dict[str, Any]) -> dict[str, Any]:
         def id_of_name(self, name: str) -> None:
             return None
 
-    validation = Validation(CONTRACT, NoNames(), managed=False)
+    validation = Validation(CONTRACT, NoNames(), releases.of(contracts.load().release), managed=False)
     integration = protojson.complete(CONTRACT.integration, {"clair": {"endpoint": question["value"]}})
     found = validation.endpoint(integration)
     return {"error": found.text.removeprefix("invalid endpoint: ")} if found else {"ok": True}
@@ -175,7 +175,7 @@ def test_any_bytes_are_read_as_the_exact_decoder_reads_them_or_refused(data, val
     body = body[:at] + data.draw(FRAGMENTS) + body[end:]
     create = CONTRACT.operations["PostImageIntegration"]
     exact = outcome(lambda: DECODER.decode(CONTRACT.integration, body))
-    assert outcome(lambda: DEPLOYED.central.decode(create, body, "application/json").message) == exact
+    assert outcome(lambda: DEPLOYED.central.decoding.body(create, body, "application/json").message) == exact
     if isinstance(exact, Refusal):
         assert (exact.status, exact.code) == (400, 3)
     else:
@@ -193,6 +193,6 @@ def test_half_a_surrogate_pair_is_refused_where_a_whole_one_is_read():
     """Python's JSON reader takes both."""
     whole, half = (b'{"name":"\\ud83d%s","type":"","categories":[]}' % rest for rest in (b"\\ude00", b""))
     create = CONTRACT.operations["PostImageIntegration"]
-    assert DEPLOYED.central.decode(create, whole, "application/json").message["name"] == "\U0001f600"
+    assert DEPLOYED.central.decoding.body(create, whole, "application/json").message["name"] == "\U0001f600"
     with pytest.raises(Refusal, match="invalid escape code"):
-        DEPLOYED.central.decode(create, half, "application/json")
+        DEPLOYED.central.decoding.body(create, half, "application/json")

@@ -12,9 +12,14 @@ import multiprocessing.util
 import sys
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
+
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.messages import Response
+
+access_log = logging.getLogger("mock_central.access")
 
 FORMAT = "%(asctime)s %(levelname)-7s %(message)s"
 FORMATS = ("text", "json")
@@ -31,31 +36,13 @@ class Line(NamedTuple):
     path: str
     status: int
     rule: str
-    seconds: float | None
+    seconds: float
     violations: Collection[object]
     fault: str
     sandbox: str
 
-    @classmethod
-    def of(
-        cls,
-        environ: Mapping[str, Any],
-        method: str,
-        path: str,
-        status: int,
-        rule: str,
-        seconds: float | None = None,
-        violations: Collection[object] = (),
-    ) -> Line:
-        """Make the line of a request; the sandbox and the fault stand in its environment."""
-        sandbox = environ.get("mock_central.sandbox")
-        fault = environ.get("mock_central.fault", "")
-        return cls(method, path, status, rule, seconds, violations, fault, sandbox.name if sandbox else "")
-
     def __str__(self) -> str:
-        text = f"{_plain(self.method)} {_plain(self.path)} {self.status}"
-        if self.seconds is not None:
-            text += f" {self.seconds * 1000:.1f}ms"
+        text = f"{_plain(self.method)} {_plain(self.path)} {self.status} {self.seconds * 1000:.1f}ms"
         if self.sandbox:
             text += f" sandbox={self.sandbox}"
         if self.fault:
@@ -70,9 +57,27 @@ class Line(NamedTuple):
         """Return the fields that are set."""
         found = self._asdict() | {"warnings": [str(each) for each in self.violations]}
         del found["violations"]
-        if (seconds := found.pop("seconds")) is not None:
-            found["ms"] = round(seconds * 1000, 2)
+        found["ms"] = round(found.pop("seconds") * 1000, 2)
         return {key: value for key, value in found.items() if value not in ("", [])}
+
+
+def log_access(proceed: Proceed) -> Proceed:
+    """Answer, and log a line of it; one with warnings stands out."""
+
+    def answer(exchange: Exchange) -> Response:
+        response = proceed(exchange)
+        if exchange.is_logged and access_log.isEnabledFor(logging.INFO):
+            request, violations = exchange.request, exchange.violations
+            fault = str(exchange.fault) if exchange.fault is not None else ""
+            seconds = time.perf_counter() - exchange.started
+            sandbox = exchange.sandbox.name
+            line = Line(
+                request.method, request.text, response.status, exchange.rule, seconds, violations, fault, sandbox
+            )
+            access_log.log(logging.WARNING if violations else logging.INFO, "%s", line)
+        return response
+
+    return answer
 
 
 def _plain(path: str) -> str:

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flask import Response, redirect, request
+from flask import Blueprint, Response, redirect, request
 
 from mock_server.web.control import PREFIX, refuse
 
 if TYPE_CHECKING:
     from werkzeug import Response as AnyResponse
 
-    from mock_server.web.app import MockCentral
-
-VIEWER = "flask-openapi3-swagger"
-"""The package whose static files show the API reference. It is never imported: that would load pydantic."""
-
 _FOLDER = Path(__file__).with_name("console_pages")
-_VIEWER_FILES = {"swagger-ui.css": "templates/swagger/css", "swagger-ui-bundle.js": "templates/swagger/js"}
+_VIEWER_FILES = ("swagger-ui.css", "swagger-ui-bundle.js")
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 _HEADERS = {
     # Pictures of the viewer's style sheet are data in it.
@@ -37,17 +31,18 @@ _HEADERS = {
 View = Callable[..., "AnyResponse"]
 
 
-def routes(app: MockCentral) -> Iterator[tuple[str, str, str, View]]:
-    """Return path, method, endpoint and view of each part of the console, unless the settings close it."""
-    if not app.settings.control:
-        return
-    for path, view in (
-        (PREFIX, lambda: redirect(f"{PREFIX.lstrip('/')}/", 308)),  # relative: stays in the sandbox
-        (f"{PREFIX}/", partial(_own, "index.html")),
-        (f"{PREFIX}/console/<name>", _own),
-        (f"{PREFIX}/viewer/<name>", _of_the_viewer),
-    ):
-        yield path, "GET", f"{PREFIX}/console {path}", view
+def blueprint() -> Blueprint:
+    """Make the blueprint of the console."""
+    made = Blueprint("console", __name__, url_prefix=PREFIX)
+    views: dict[str, View] = {
+        "": lambda: redirect(f"{PREFIX.lstrip('/')}/", 308),  # relative: stays in the sandbox
+        "/": partial(_own, "index.html"),
+        "/console/<name>": _own,
+        "/viewer/<name>": _of_the_viewer,
+    }
+    for path, view in views.items():
+        made.add_url_rule(path, f"console {path}", view, methods=["GET"], provide_automatic_options=False)
+    return made
 
 
 def _own(name: str) -> Response:
@@ -56,12 +51,8 @@ def _own(name: str) -> Response:
 
 
 def _of_the_viewer(name: str) -> Response:
-    """Answer with a file of Swagger UI, where its package is installed."""
-    spec = find_spec(VIEWER.replace("-", "_"))
-    if spec is None:
-        raise refuse(404, f"the viewer of the API reference is not installed: pip install {VIEWER}")
-    folder = _VIEWER_FILES.get(name)
-    return _answer(name, files(module_from_spec(spec)).joinpath(folder, name) if folder else None)
+    """Answer with a file of Swagger UI."""
+    return _answer(name, files("flask_swagger_ui").joinpath("dist", name) if name in _VIEWER_FILES else None)
 
 
 def _answer(name: str, file: Traversable | None) -> Response:

@@ -16,18 +16,20 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import jsonschema_rs
-from flask import Response, request
+from flask import Blueprint, Response, request
 
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal
 from mock_server.central.errors import refuse as unrouted
 from mock_server.central.registry_tests import OUTCOMES, RegistryTestRule
+from mock_server.gateway.instance import Instance
 from mock_server.sandboxes.sandboxes import Sandbox
 from mock_server.simulation.faults import from_strings
 from mock_server.simulation.request_journal import Entry, Filter, Journal
 from mock_server.state import files as states
 from mock_server.state import scenarios
 from mock_server.state.memory import address
+from mock_server.web.edge import current, json_answer
 from mock_server.web.threads import CONTROL_CALLS as MOST_WAITING
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 PREFIX = "/__admin"
 RULE = "control"
+_FOR_ANYBODY = ("health", "certificateAuthority")
+"""Calls that ask for no token: probes have none, and who trusts nobody yet should not send one."""
 LONGEST_WAIT = 60.0
 """Seconds."""
 _SECONDS_BETWEEN_BATCHES = 0.05
@@ -43,6 +47,7 @@ _SECONDS_ALIVE = 15.0
 """After which a stream without news says that it is still there."""
 
 Json = dict[str, Any]
+AnySandbox = Sandbox[Instance]
 Routed = tuple[str, str, str, Callable[..., Response]]
 
 
@@ -69,6 +74,14 @@ def refuse(status: int, text: str) -> Refusal:
     return Refusal(RULE, status, codes[status], text)
 
 
+def blueprint(app: MockCentral) -> Blueprint:
+    """Make the blueprint of the calls that the settings of an app offer."""
+    made = Blueprint("control", __name__, url_prefix=PREFIX)
+    for path, method, id, view in Control(app).routes():
+        made.add_url_rule(path, id, view, methods=[method], provide_automatic_options=False)
+    return made
+
+
 class Control:
     """The calls of one app; each is a method of the name that `control.yaml` gives it, in Python's spelling."""
 
@@ -83,15 +96,15 @@ class Control:
                 id = entry["operationId"]
                 if self.app.settings.control or id == "health":
                     view = partial(self._called, id, entry, getattr(self, re.sub("([A-Z])", r"_\1", id).lower()))
-                    yield PREFIX + path.replace("{", "<").replace("}", ">"), method.upper(), f"{PREFIX}/{id}", view
+                    yield path.replace("{", "<").replace("}", ">"), method.upper(), id, view
 
     def _called(self, id: str, entry: Mapping[str, Any], call: Callable[..., Any], **values: Any) -> Response:
-        if not request.environ["PATH_INFO"].startswith(f"{PREFIX}/"):  # Flask reads //__admin as /__admin
+        if not current().request.path.startswith(f"{PREFIX}/"):  # Flask reads //__admin as /__admin
             raise unrouted(self.app.central.contract.rules["unknown-route"])
-        if id != "health":
+        if id not in _FOR_ANYBODY:
             self._check_origin()
             self._check_token()
-        this: Sandbox = request.environ["mock_central.sandbox"]
+        this = current().sandbox
         known = query_parameters(entry)
         for name in request.args:
             if name not in known:
@@ -102,7 +115,7 @@ class Control:
             answer = call(this, **values)
         except ValueError as error:  # settings, scenarios, states, faults and mutants tell what is wrong by it
             raise refuse(400, str(error)) from None
-        return answer if isinstance(answer, Response) else self.app.answer_json(answer)
+        return answer if isinstance(answer, Response) else json_answer(protojson.render(answer))
 
     def _check_origin(self) -> None:
         """Refuse pages of other origins, whose simple requests a browser sends without asking."""
@@ -121,61 +134,68 @@ class Control:
 
     # -- the mock ---------------------------------------------------------------------------------
 
-    def health(self, sandbox: Sandbox) -> Json:
+    def health(self, sandbox: AnySandbox) -> Json:
         """Say that the mock is up, and whether what it stores is kept as it should be."""
-        settings = self.app.gateway.app.settings
+        settings = self.app.gateway.home.settings
         problem = sandbox.central.store.problem
         return {
             **({"status": "degraded", "problem": problem} if problem else {"status": "ok"}),
-            "centralVersion": settings.version,
+            "centralVersion": settings.central_version,
             "asDeployed": settings.as_deployed,
             "integrations": len(sandbox.central.store),
         }
 
-    def reset(self, sandbox: Sandbox) -> Json:
+    def reset(self, sandbox: AnySandbox) -> Json:
         """Make everything as it was at the start."""
         sandbox.reset()
         return self.health(sandbox)
 
-    def settings(self, _sandbox: Sandbox) -> Json:
+    def settings(self, _sandbox: AnySandbox) -> Json:
         """Show the settings; what lets somebody in is left out."""
-        settings = self.app.gateway.app.settings
-        shown = {each.name: getattr(settings, each.name) for each in fields(settings)}
-        del shown["credentials"]
+        settings = self.app.gateway.home.settings
+        values = {each.name: getattr(settings, each.name) for each in fields(settings)}
+        shown = {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+        del shown["credentials"], shown["tls_ca"]
         shown["control_token"] = settings.control_token is not None
         shown["store"] = address(settings.store)
-        shown["load"] = str(settings.load) if settings.load else None
         shown["registry_tests"] = [asdict(each) for each in settings.registry_tests]
         shown["faults"] = [each.json() for each in settings.faults]
         return shown
 
-    def document(self, _sandbox: Sandbox) -> Json:
+    def certificate_authority(self, _sandbox: AnySandbox) -> Response:
+        """Show the certificate authority of `serve --tls`."""
+        found = self.app.gateway.home.settings.tls_ca
+        if found is None:
+            raise refuse(404, "the mock has no certificate authority; serve --tls makes one")
+        return Response(found, mimetype="application/x-pem-file")
+
+    def document(self, _sandbox: AnySandbox) -> Json:
         """Show the description of these calls."""
         return document()
 
-    def contract(self, sandbox: Sandbox) -> Json:
+    def contract(self, sandbox: AnySandbox) -> Json:
         """Show the contract."""
         return dict(sandbox.central.contract.document)
 
     # -- the journal ------------------------------------------------------------------------------
 
-    def requests(self, sandbox: Sandbox) -> Json:
+    def requests(self, sandbox: AnySandbox) -> Json:
         """List requests."""
         journal = _journal(sandbox)
         limit = int(_number("limit", 0))
         found = journal.found(_filter())
         return {"requests": [journal.shown(each) for each in (found[-limit:] if limit else found)]}
 
-    def forget_requests(self, sandbox: Sandbox) -> Json:
+    def forget_requests(self, sandbox: AnySandbox) -> Json:
         """Empty the journal."""
         _journal(sandbox).clear()
         return {}
 
-    def count_requests(self, sandbox: Sandbox) -> Json:
+    def count_requests(self, sandbox: AnySandbox) -> Json:
         """Count requests."""
         return {"count": len(_journal(sandbox).found(_filter()))}
 
-    def wait_for_requests(self, sandbox: Sandbox) -> Json:
+    def wait_for_requests(self, sandbox: AnySandbox) -> Json:
         """Wait for requests."""
         journal, wanted = _journal(sandbox), int(_number("count", 1))
         timeout = _number("timeout", 5, most=LONGEST_WAIT)
@@ -185,7 +205,7 @@ class Control:
             raise refuse(408, f"{len(found)} of {wanted} requests came within {timeout:g} seconds")
         return {"count": len(found), "requests": [journal.shown(each) for each in found]}
 
-    def stream_requests(self, sandbox: Sandbox) -> Response:
+    def stream_requests(self, sandbox: AnySandbox) -> Response:
         """Send requests as they are answered."""
         journal = _journal(sandbox)
         since = int(_number("since", 0))
@@ -196,7 +216,7 @@ class Control:
             since = 0
         if not self._waiting.acquire(blocking=False):
             raise _too_many_waiting()
-        request.environ["mock_central.stream"] = True
+        current().is_streamed = True
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         answer = Response(_events(sandbox, journal, since), mimetype="text/event-stream", headers=headers)
         answer.call_on_close(self._waiting.release)  # a generator that was never begun has no end either
@@ -213,7 +233,7 @@ class Control:
 
     # -- the state --------------------------------------------------------------------------------
 
-    def scenarios(self, _sandbox: Sandbox) -> Json:
+    def scenarios(self, _sandbox: AnySandbox) -> Json:
         """List the named starting states."""
         shown = ("name", "title", "number", "broken")
         return {
@@ -223,30 +243,30 @@ class Control:
             ]
         }
 
-    def scenario(self, sandbox: Sandbox) -> Json:
+    def scenario(self, sandbox: AnySandbox) -> Json:
         """Say in which scenario the sandbox is."""
         return {"scenario": sandbox.scenario, "integrations": len(sandbox.central.store)}
 
-    def switch_scenario(self, sandbox: Sandbox, sent: Json) -> Json:
+    def switch_scenario(self, sandbox: AnySandbox, sent: Json) -> Json:
         """Hold what a scenario holds."""
         sandbox.switch(sent["scenario"])
         return self.scenario(sandbox)
 
-    def state(self, sandbox: Sandbox) -> Json:
+    def state(self, sandbox: AnySandbox) -> Json:
         """Show what is stored."""
         return states.document(sandbox.central.store.integrations(), scenario=sandbox.scenario)
 
-    def replace_state(self, sandbox: Sandbox, sent: Json) -> Json:
+    def replace_state(self, sandbox: AnySandbox, sent: Json) -> Json:
         """Hold other integrations."""
         central = sandbox.central
         central.store.replace(states.checked(sent, central.contract, central.validator))
         return self.scenario(sandbox)
 
-    def integrations(self, sandbox: Sandbox) -> Json:
+    def integrations(self, sandbox: AnySandbox) -> Json:
         """List what is stored, as the API shows it."""
         return dict(json.loads(sandbox.central.store.list_answer()))
 
-    def remove_integration(self, sandbox: Sandbox, integration: str) -> Json:
+    def remove_integration(self, sandbox: AnySandbox, integration: str) -> Json:
         """Take one integration out."""
         store = sandbox.central.store
         with store.lock:
@@ -257,43 +277,43 @@ class Control:
 
     # -- fault, mutants, registries --------------------------------------------------------------
 
-    def faults(self, sandbox: Sandbox) -> Json:
+    def faults(self, sandbox: AnySandbox) -> Json:
         """List the faults."""
         return {"faults": [each.json() for each in sandbox.faults.listed]}
 
-    def add_fault(self, sandbox: Sandbox, sent: Json) -> Json:
+    def add_fault(self, sandbox: AnySandbox, sent: Json) -> Json:
         """Add a fault."""
         fault = from_strings({key: str(value) for key, value in sent.items()})
-        self.app.gateway.see_to_operation(fault)
+        self.app.gateway.require_endpoint(fault)
         return sandbox.faults.add(fault).json()
 
-    def remove_faults(self, sandbox: Sandbox) -> Json:
+    def remove_faults(self, sandbox: AnySandbox) -> Json:
         """Remove every fault."""
         return {"removed": sandbox.faults.remove()}
 
-    def remove_fault(self, sandbox: Sandbox, number: str) -> Json:
+    def remove_fault(self, sandbox: AnySandbox, number: str) -> Json:
         """Remove one fault."""
         if not number.isdecimal() or not sandbox.faults.remove(int(number)):
             raise refuse(404, f"there is no fault {number!r}; GET {PREFIX}/faults lists them")
         return {"removed": 1}
 
-    def mutants(self, sandbox: Sandbox) -> Json:
+    def mutants(self, sandbox: AnySandbox) -> Json:
         """List the mutants, and those that can be."""
         from mock_server.mutants import all_mutants
 
         known = [{"name": each.name, "kind": each.kind, "summary": each.summary} for each in all_mutants().values()]
         return {"mutants": list(sandbox.mutants), "known": known}
 
-    def plant_mutants(self, sandbox: Sandbox, sent: Json) -> Json:
+    def plant_mutants(self, sandbox: AnySandbox, sent: Json) -> Json:
         """Apply mutants, and no others."""
         sandbox.mutate(tuple(sent["mutants"]))
         return {"mutants": list(sandbox.mutants)}
 
-    def registry_tests(self, sandbox: Sandbox) -> Json:
+    def registry_tests(self, sandbox: AnySandbox) -> Json:
         """List how registry tests end."""
         return {"rules": [asdict(each) for each in sandbox.central.registry_tests.rules], "outcomes": list(OUTCOMES)}
 
-    def replace_registry_tests(self, sandbox: Sandbox, sent: Json) -> Json:
+    def replace_registry_tests(self, sandbox: AnySandbox, sent: Json) -> Json:
         """Let registry tests end otherwise."""
         sandbox.central.registry_tests.rules = tuple(
             RegistryTestRule(each["host"], each["outcome"]) for each in sent["rules"]
@@ -302,15 +322,15 @@ class Control:
 
     # -- sandboxes -----------------------------------------------------------------------------------
 
-    def sandboxes(self, _sandbox: Sandbox) -> Json:
+    def sandboxes(self, _sandbox: AnySandbox) -> Json:
         """List the sandboxes."""
         return {"sandboxes": self.app.gateway.sandboxes.listed()}
 
-    def free_sandboxes(self, _sandbox: Sandbox) -> Json:
+    def free_sandboxes(self, _sandbox: AnySandbox) -> Json:
         """Free every sandbox but the default one."""
         return {"removed": self.app.gateway.sandboxes.remove()}
 
-    def free_sandbox(self, _sandbox: Sandbox, sandbox: str) -> Json:
+    def free_sandbox(self, _sandbox: AnySandbox, sandbox: str) -> Json:
         """Free one sandbox."""
         if not self.app.gateway.sandboxes.remove(sandbox):
             raise refuse(404, f"there is no sandbox {sandbox!r}; GET {PREFIX}/sandboxes lists them")
@@ -340,7 +360,7 @@ def _validator(reference: str) -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator(schema, mask="the value")
 
 
-def _journal(sandbox: Sandbox) -> Journal:
+def _journal(sandbox: AnySandbox) -> Journal:
     if sandbox.journal is None:
         raise refuse(409, "the mock keeps no journal: it was started with --journal 0")
     return sandbox.journal
@@ -365,7 +385,7 @@ def _too_many_waiting() -> Refusal:
     return refuse(429, f"{MOST_WAITING} calls wait or stream already, as many as may")
 
 
-def _events(sandbox: Sandbox, journal: Journal, since: int) -> Iterator[bytes]:
+def _events(sandbox: AnySandbox, journal: Journal, since: int) -> Iterator[bytes]:
     yield b"retry: 1000\n\n"
     while True:
         found = journal.wait(Filter(since=since), 1, _SECONDS_ALIVE)

@@ -6,7 +6,7 @@ import mimetypes
 import re
 from pathlib import Path
 
-from flask import Response, request, send_from_directory
+from flask import Blueprint, Response, request, send_from_directory
 from werkzeug.security import safe_join
 
 NOT_PAGES = {"v1", "v2", "api", "sso", "docs", "__admin"}
@@ -16,6 +16,13 @@ _ASSETS = "static"
 _HASHED = re.compile(rf"^{_ASSETS}/.*-[\w-]{{8}}\.\w+$")
 _FOR_EVER = 365 * 24 * 3600
 _TYPES = mimetypes.MimeTypes()  # as built in: those of the machine may call a script a text
+
+
+def blueprint(folder: Path) -> Blueprint:
+    """Make the blueprint that answers before the API does."""
+    made = Blueprint("ui", __name__)
+    made.before_app_request(Ui(folder).answer)
+    return made
 
 
 class Ui:

@@ -16,15 +16,18 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import urllib3
-from flask import Response, request
+from flask import Blueprint, Response, request
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, InsecureRequestWarning, SSLError
 from urllib3.util import SKIP_HEADER, Timeout, make_headers
 
 from mock_server.central.errors import Refusal
+from mock_server.contract.routes import Routes
+from mock_server.gateway.sandbox import CONTROL
 from mock_server.settings import Settings
 from mock_server.web import threads
+from mock_server.web.edge import current
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -96,6 +99,13 @@ class _Passed(Response):
         return self.headers
 
 
+def blueprint(settings: Settings, routes: Routes) -> Blueprint:
+    """Make the blueprint that passes on what the mock does not answer itself."""
+    made = Blueprint("upstream", __name__)
+    made.before_app_request(Upstream(settings, ours=(routes.collection, CONTROL.rstrip("/"))).answer)
+    return made
+
+
 class Upstream:
     """The server that everything goes to whose path is not one of ours."""
 
@@ -151,6 +161,7 @@ class Upstream:
 
     def _answer(self, path: str) -> Response:
         started = time.perf_counter()
+        current().is_streamed = True  # piece by piece, as it comes
         try:
             answer = self._asked()
         except HTTPError as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mock_server.tests.test_cli import serving, url_in
+from mock_server.tests.test_cli import serve_command, url_in
 
 HERE = Path(__file__).parent
 UI = os.environ.get("MOCK_CENTRAL_UI")
@@ -61,22 +61,22 @@ def is_sound(report):
 
 
 def test_every_form_does_all_it_offers(driver, tmp_path):
-    with serving("--auth", "--ui", UI, *QUIET) as (_, banner):
+    with serve_command("--auth", "--ui", UI, *QUIET) as (_, banner):
         report = walk(driver, url_in(banner), tmp_path)
     assert is_sound(report)
     assert len(report["steps"]) > 140
 
 
 def test_the_form_of_a_type_that_is_gone_works_with_an_older_central(driver, tmp_path):
-    with serving("--auth", "--ui", UI, "--central-version", "4.11", *QUIET) as (_, banner):
+    with serve_command("--auth", "--ui", UI, "--central-version", "4.11", *QUIET) as (_, banner):
         assert is_sound(walk(driver, url_in(banner), tmp_path, "--types", "google", "--gone", ""))
 
 
 def test_only_the_image_integrations_need_to_be_mocked(driver, tmp_path):
     """The rest of the UI is another server's: here a second mock, whose integrations nobody asks for."""
     with ExitStack() as stack:
-        _, there = stack.enter_context(serving("--auth", "--ui", UI, *QUIET))
-        process, here = stack.enter_context(serving("--upstream", url_in(there), env={"MOCK_CENTRAL_UI": ""}))
+        _, there = stack.enter_context(serve_command("--auth", "--ui", UI, *QUIET))
+        process, here = stack.enter_context(serve_command("--upstream", url_in(there), env={"MOCK_CENTRAL_UI": ""}))
         assert is_sound(walk(driver, url_in(here), tmp_path, "--types", "docker"))
         process.terminate()
         process.wait(10)

@@ -10,7 +10,7 @@ from .conversation import Ask, Group, Json, ask
 from .examples import KNOWN, KNOWN_NAME, NOBODY, configured, integration, tested
 
 C = names.COLLECTION
-RELEASES = ("4.8", "4.9", "4.10", "4.11", "4.12")
+RELEASES = ("4.8", "4.9", "4.10", "4.11", "5.0")
 _PROVIDER = "4df1b98c-24ed-4073-a9ad-356aec6bb62d"
 _IAM = integration("ecr", name="iam", ecr={"registryId": "1", "region": "r", "useIam": True})
 

@@ -27,9 +27,11 @@ REGISTRY_TESTS = f"{CONTROL}/registry-tests"
 SANDBOXES = f"{CONTROL}/sandboxes"
 
 SEED = 20240229
+RELEASE = "5.0"
+"""The release that is played where a group does not name one."""
 
 _KEYWORDS = {
-    "release": "version",
+    "release": "central_version",
     "deployed": "as_deployed",
     "auth": "auth",
     "managed": "managed",
@@ -53,7 +55,7 @@ _KEYWORDS = {
 
 def settings(*, registry_tests: dict[str, str] | None = None, faults: tuple[str, ...] = (), **more: Any) -> Settings:
     """Make the settings of a group; `registry_tests` are outcomes by host, `faults` are written as options are."""
-    words: dict[str, Any] = {"seed": SEED, "faults": tuple(map(parse, faults)), **more}
+    words: dict[str, Any] = {"seed": SEED, "release": RELEASE, "faults": tuple(map(parse, faults)), **more}
     if registry_tests is not None:
         words["registry_tests"] = tuple(RegistryTestRule(host, outcome) for host, outcome in registry_tests.items())
     return Settings(**{_KEYWORDS[word]: value for word, value in words.items()})

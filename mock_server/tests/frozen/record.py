@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .conversation import Json, play_at
 from .requests import GROUPS
-from .served import granian, serving
+from .served import granian, serving_group
 
 FILE = Path(__file__).with_name("answers.jsonl")
 
@@ -25,7 +25,7 @@ def record() -> Iterable[Json]:
     """Play every group."""
     with granian() as switch:
         for group in GROUPS.values():
-            with serving(group, switch) as port:
+            with serving_group(group, switch) as port:
                 yield from play_at(port, group)
 
 

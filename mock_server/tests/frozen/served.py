@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from mock_server.serving.server import free_port, running
+from mock_server.serving.server import free_port, serving
 from mock_server.web import threads
 
 from .conversation import Group
@@ -47,9 +47,9 @@ class Switchboard:
 
     def _switch(self, name: str) -> None:
         from mock_server.serving.body_timeouts import TIMEOUT, Bodies
-        from mock_server.web.app import create_app
+        from mock_server.serving.server import make_app
 
-        self._app = Bodies(create_app(self._groups[name].settings), TIMEOUT)
+        self._app = Bodies(make_app(self._groups[name].settings), TIMEOUT)
 
 
 def _load() -> Switchboard:
@@ -114,12 +114,12 @@ def _switched(port: int, group: Group) -> int:
 
 
 @contextmanager
-def serving(group: Group, switch: Switch) -> Iterator[int]:
+def serving_group(group: Group, switch: Switch) -> Iterator[int]:
     """Serve a group afresh while the block runs; give the port."""
     if group.server == "granian":
         yield switch(group)
         return
-    with running(group.settings) as server:
+    with serving(group.settings) as server:
         yield int(server.url.rpartition(":")[2])
 
 

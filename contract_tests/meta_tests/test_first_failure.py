@@ -1,0 +1,55 @@
+"""The first failure that a report tells is the one that a person would name."""
+
+import pytest
+
+from contract_tests.checks.registry import all_checks
+from contract_tests.meta_tests.detection import MOST_TOLD
+from contract_tests.meta_tests.mutant_runs import hurried, verdict_on
+from mock_server.mutants import all_mutants, find
+
+pytestmark = pytest.mark.served
+
+SAMPLE = list(all_mutants())[::29]
+
+FIRST = {
+    "put-ignored": "update",
+    "delete-nothing": "delete-answer",
+    "get-deleted": "delete-answer",
+    "list-by-name": "list-by-name",
+    "get-missing-500": "get-missing",
+    "delete-another": "delete-answer",
+    "create-every-third-lost": "read-after-create",
+    "code-is-status": "error-shape",
+    "error-code-text": "error-shape",
+    "error-shape": "error-shape",
+    "errors-one-key": "error-shape",
+    "errors-code-http": "error-shape",
+    "errors-code-unknown": "error-shape",
+    "errors-without-text": "error-shape",
+    "update-replaces": "update-replaces",
+    "test-always-passes": "test",
+}
+
+
+@pytest.mark.parametrize(("name", "check"), FIRST.items())
+def test_a_fault_in_what_all_stands_on_is_told_by_its_own_check(name: str, check: str) -> None:
+    verdict = verdict_on(find(name), profile="quick", seed=1)
+    assert verdict.first == check, verdict
+    assert len(verdict.told) <= MOST_TOLD, verdict
+
+
+@pytest.mark.parametrize("name", SAMPLE)
+def test_the_first_failure_of_a_mutant_is_that_of_its_check(name: str) -> None:
+    """A sample; `python -m contract_tests.meta_tests.detection` tries them all."""
+    mutant = find(name)
+    with hurried(mutant) as options:
+        verdict = verdict_on(mutant, profile="quick", seed=1, **options)
+    assert verdict.first in (mutant.check, ""), verdict
+    assert len(verdict.told) <= MOST_TOLD, verdict
+
+
+def test_what_a_check_needs_runs_before_it() -> None:
+    seen: set[str] = set()
+    for check in all_checks().values():
+        assert set(check.needs) <= seen, check.id
+        seen.add(check.id)

@@ -1,0 +1,194 @@
+"""At a server that means harm: no secret in any report, nothing that acts on a terminal or a CI service, and an end."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from contract_tests.engine.options import Credentials, Options
+from contract_tests.engine.redaction import REDACTED, Redaction
+from contract_tests.meta_tests.evil_server import EVILS, PASSWORD, SECRETS, TOKEN, USER, serving
+from contract_tests.runner.run import Run
+
+pytestmark = pytest.mark.served
+
+BUDGET = 2
+LONGER = 10
+"""Seconds that a run may take beyond its budget; on a busy machine its start takes some more."""
+START = 6
+MOST_MEMORY = 200
+REPORTS = ("json", "junit", "markdown", "html")
+
+
+@dataclass
+class Done:
+    status: int
+    output: str
+    seconds: float
+    megabytes: float
+
+
+def run(folder: Path, *words: str) -> Done:
+    """Run a command of ours in a process of its own, and see how much memory it took."""
+    out = folder / "output"
+    started = time.monotonic()
+    with out.open("wb") as file:
+        process = subprocess.Popen([sys.executable, "-m", *words], stdout=file, stderr=subprocess.STDOUT, cwd=folder)
+        most = 0.0
+        while process.poll() is None:
+            most = max(most, peak(process.pid))
+            time.sleep(0.01)
+    output = out.read_bytes().decode("utf-8", "replace")
+    return Done(process.returncode, output, time.monotonic() - started, most)
+
+
+def peak(pid: int) -> float:
+    """Read the most megabytes that a process has held; what the system tells at its end includes its parent's."""
+    try:
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text("ascii"))
+    except OSError:
+        return 0.0
+    return int(found[1]) / 1024 if found else 0.0
+
+
+def see_harmless(text: str, what: str) -> None:
+    for secret in SECRETS:
+        assert secret.lower() not in text.lower(), f"{what} holds {secret}"
+    acting = re.findall(r"[^\n\t\x20-\x7e\xa1-\u2027\u202f-\ud7ff\ue000-\U0010ffff]|[\u202a-\u202e]", text)
+    assert not acting, f"{what} holds {acting[:5]!r}"
+    commands = re.findall(r"(?m)^\s*::.*|.*##(?:\[|vso\[).*", text)
+    assert not commands, f"{what} holds {commands[:3]}"
+    assert "Traceback" not in text
+
+
+def check(evil: str, folder: Path, *words: str) -> Done:
+    reports = [word for kind in REPORTS for word in (f"--report-{kind}", str(folder / f"report.{kind}"))]
+    bounds = ["--time-budget", f"{BUDGET}s", "--timeout", "1s", "--seed", "1", "--state-dir", str(folder / "state")]
+    with serving(EVILS[evil]) as url:
+        return run(folder, "contract_tests", "check", url, *bounds, *reports, *words)
+
+
+@pytest.mark.parametrize("credentials", ["token", "basic"])
+@pytest.mark.parametrize("evil", EVILS)
+def test_a_check_ends_in_time_shows_no_secret_and_takes_little_memory(
+    evil: str, credentials: str, tmp_path: Path
+) -> None:
+    if credentials == "basic" and "echo" not in evil:
+        pytest.skip("only what echoes differs")
+    secret = tmp_path / "secret"
+    secret.write_text(TOKEN if credentials == "token" else f"{USER}:{PASSWORD}")
+    done = check(evil, tmp_path, f"--{credentials}-file", str(secret))
+    assert done.status >= 0, done.output  # no signal ended it
+    assert done.seconds < BUDGET + LONGER + START, done
+    assert done.megabytes < MOST_MEMORY
+    see_harmless(done.output, "the terminal")
+    for kind in REPORTS:
+        path = tmp_path / f"report.{kind}"
+        if path.exists():
+            see_harmless(path.read_text("utf-8"), kind)
+    if (tmp_path / "report.markdown").exists():
+        told = re.sub(r"(?ms)^(`{3,})\w*$.*?^\1$", "", (tmp_path / "report.markdown").read_text("utf-8"))
+        assert not re.search(r"<script|<img|\]\(https|\*\*bold", told)
+    if (tmp_path / "report.html").exists():
+        assert not re.search(r"<script>alert|<img src", (tmp_path / "report.html").read_text("utf-8"))
+
+
+@pytest.mark.parametrize(
+    "evil",
+    [
+        "errors that echo",
+        "lists that echo",
+        "broken status line",
+        "gzip bomb",
+        "body a byte at a time",
+        "expensive JSON",
+        "wide lists and headers",
+        "too many requests",
+    ],
+)
+def test_every_other_command_ends_in_time_and_shows_no_secret(evil: str, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text(TOKEN)
+    token = ("--token-file", str(secret))
+    (tmp_path / "0badc0de.ledger").write_text("")
+    (tmp_path / "report.json").write_text(json.dumps(recorded()))
+    with serving(EVILS[evil]) as url:
+        ledger = json.dumps({"run": "0badc0de", "target": url, "pid": 1})
+        (tmp_path / "0badc0de.ledger").write_text(ledger + "\n")
+        bounds = ("--timeout", "1s", "--state-dir", str(tmp_path))
+        commands = [
+            ("contract_tests", "clean", url, *bounds, *token),
+            ("contract_tests", "replay", str(tmp_path / "report.json"), "create", "--url", url, *bounds, *token),
+            ("contract_tests", "fixtures", "--from-url", url, "--timeout", "1s", *token),
+            ("contract_tests", "compare", url, url, "--only", "list", *bounds, *token),
+            ("contract_tests.meta_tests.hurried_record", "record", url, "-o", str(tmp_path / "state.json"), *token),
+        ]
+        for words in commands:
+            done = run(tmp_path, *words)
+            assert done.seconds < 25, (words, done)
+            assert done.megabytes < MOST_MEMORY, (words, done.megabytes)
+            see_harmless(done.output, f"{words[1]} {done.output}")
+
+
+def recorded() -> dict[str, object]:
+    exchange = {"method": "GET", "path": "/v1/imageintegrations", "role": "admin", "headers": {}, "body": "",
+                "status": 200, "replyHeaders": {}, "reply": "{}"}  # fmt: skip
+    failure = {"check": "create", "what": "x", "exchanges": [exchange]}
+    return {"target": "http://127.0.0.1:9", "run": "0badc0de", "results": [{"check": "create", "failures": [failure]}]}
+
+
+def test_credentials_of_the_run_in_an_answer_are_a_leak(tmp_path: Path) -> None:
+    with serving(EVILS["lists that echo"]) as url:
+        options = Options(
+            url=url, profile="quick", state_dir=tmp_path, credentials=Credentials(admin=f"Bearer {TOKEN}")
+        )
+        report = Run(options)()
+    leaks = [each for each in report.failures if each.check == "credential-leak"]
+    assert [each.what for each in leaks] == ["credentials of the run stand in an answer"]
+    assert "[credential]" in str(leaks[0].got)
+
+
+@pytest.mark.parametrize(
+    ("header", "found", "kept"),
+    [
+        ("Bearer abcdef123", ["abcdef123", "ABCDEF123", "YWJjZGVmMTIz"], ["abcdef12"]),
+        ("Bearer abc", ["Bearer abc"], ["abc", "abcd-abc"]),  # too short to be told from chance
+        ("Basic dXNlcjpwYXNzd29yZA==", ["dXNlcjpwYXNzd29yZA==", "user:password"], ["password", "user"]),
+        ("Basic dXNlcjpzM2NyZXQtcHc=", ["s3cret-pw", "user:s3cret-pw"], ["user"]),
+        (None, [], ["anything"]),
+    ],
+)
+def test_credentials_are_found_in_every_form_and_words_of_the_contract_stay(
+    header: str | None, found: list[str], kept: list[str]
+) -> None:
+    redaction = Redaction([header])
+    for text in found:
+        assert REDACTED in redaction.text(f"x{text}x"), text
+        assert text not in redaction.text(f"x{text}x")
+    for text in kept:
+        assert redaction.text(f"x {text} x") == f"x {text} x"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("contract_tests", "check", "http://127.0.0.1:9/?token=topsecret"),
+        ("contract_tests", "check", "ftp://user:topsecret@127.0.0.1:9/"),
+        ("contract_tests", "check", "http://user:topsecret@127.0.0.1:99999/"),
+        ("contract_tests", "clean", "http://127.0.0.1:9/#topsecret"),
+        ("contract_tests", "fixtures", "--from-url", "http://127.0.0.1:9/?token=topsecret"),
+        ("contract_tests", "fixtures", "--at", "http://topsecret@127.0.0.1:9/"),
+        ("mock_server", "record", "http://127.0.0.1:9/?token=topsecret", "-o", "state.json"),
+        ("mock_server", "record", "http://topsecret@127.0.0.1:9/", "-o", "state.json"),
+        ("mock_server", "record", "topsecret@127.0.0.1:9", "-o", "state.json"),
+    ],
+)
+def test_a_secret_in_a_url_is_not_repeated(words: tuple[str, ...], tmp_path: Path) -> None:
+    done = run(tmp_path, *words)
+    assert done.status in (1, 2), done
+    assert "topsecret" not in done.output

@@ -1,0 +1,244 @@
+"""At a target that lies the run writes to nothing that is not its own. `trust` does the same a thousand times."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import requests
+from click.testing import CliRunner
+
+from contract_tests.cli.main import main
+from contract_tests.engine.failures import CheckFailed, OwnershipError
+from contract_tests.engine.ledger import Ledger
+from contract_tests.engine.options import Options
+from contract_tests.engine.ownership import ITS_OWN, age_of, new_run_id, run_of
+from contract_tests.engine.transport import COLLECTION, Transport
+from contract_tests.meta_tests import trust
+from contract_tests.meta_tests.lying_targets import LIES, Target, answering, honest
+from contract_tests.runner.leftovers import clean_leftovers
+from contract_tests.runner.run import Run
+from mock_server.serving.server import MockServer, serving
+from mock_server.settings import Settings
+
+pytestmark = pytest.mark.served
+
+
+@pytest.mark.parametrize("outcome", [pytest.param(n, id=name) for n, name in enumerate(LIES)])
+def test_nothing_of_others_is_written_to(outcome: int) -> None:
+    (found,) = list(trust.runs(1, seed=20, first=outcome))
+    assert found.violations == ()
+    assert found.left == ()
+    assert found.red == (found.what not in trust.TRUTHFUL), found
+    assert found.writes > 0
+    assert found.lies > 0 or found.what in trust.TRUTHFUL
+
+
+def test_the_targets_would_see_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Transport, "_prove", lambda *_: None)
+    names = list(LIES)
+    (found,) = trust.runs(1, seed=20, first=names.index("ids of new ones of a user, now and then"))
+    assert found.violations
+
+
+def test_a_few_kills_leave_nothing_and_take_nothing() -> None:
+    for each in trust.kills(5, seed=3):
+        assert each.violations == ()
+        assert each.left == ()
+
+
+def body_of(name: str) -> dict[str, object]:
+    return {"name": name, "type": "docker", "categories": ["REGISTRY"], "docker": {}, "skipTestIntegration": True}
+
+
+def created(url: str, *names: str) -> list[str]:
+    return [requests.post(url + COLLECTION, json=body_of(name), timeout=5).json()["id"] for name in names]
+
+
+def names_at(url: str) -> set[str]:
+    return {each["name"] for each in requests.get(url + COLLECTION, timeout=5).json()["integrations"]}
+
+
+def test_a_foreign_id_in_the_answer_to_a_create_is_a_failure_of_its_own(tmp_path: Path) -> None:
+    with serving(Settings(mutants=(ITS_OWN,))) as mock:
+        report = Run(Options(url=mock.url, profile="quick", state_dir=tmp_path))()
+    assert {each.check for each in report.failures} == {ITS_OWN}
+    (failure,) = report.failures
+    assert failure.exchanges[-1].method == "POST"
+    assert report.requests < 120  # nothing more is created where nothing can be told apart
+
+
+@pytest.fixture
+def mock() -> Iterator[MockServer]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def transport(mock: MockServer, tmp_path: Path) -> Iterator[Transport]:
+    ledger = Ledger(tmp_path, "run", mock.url)
+    yield Transport(Options(url=mock.url, state_dir=tmp_path), "run", ledger)
+    ledger.close(keep=False)
+
+
+def test_ids_in_bodies_are_guarded_too(mock: MockServer, transport: Transport) -> None:
+    (foreign,) = created(mock.url, "somebody's")
+    requests_of = [
+        ("POST", f"{COLLECTION}/test/updated", {"config": {**body_of("x"), "id": foreign}}),
+        ("POST", COLLECTION, {**body_of(f"{transport.name_prefix}1"), "id": foreign}),
+        ("DELETE", f"{COLLECTION}//{foreign}", {}),
+        ("DELETE", f"/v1/ImageIntegrations/{foreign}", {}),
+        ("DELETE", f"{COLLECTION}/x/../{foreign}", {}),
+    ]
+    transport.send("GET", COLLECTION)
+    for method, path, value in requests_of:
+        with pytest.raises(OwnershipError):
+            transport.send(method, path, value=value)
+    assert transport.count == 1
+
+
+def test_what_was_renamed_by_somebody_is_no_longer_the_runs(mock: MockServer, transport: Transport) -> None:
+    id = transport.send("POST", COLLECTION, value=body_of(f"{transport.name_prefix}1")).object["id"]
+    requests.put(f"{mock.url}{COLLECTION}/{id}", json=body_of("taken over"), timeout=5).raise_for_status()
+    with pytest.raises(CheckFailed) as failure:
+        transport.send("DELETE", f"{COLLECTION}/{id}")
+    assert failure.value.check == ITS_OWN
+    assert failure.value.got == {"id": id, "name": "taken over"}
+    assert "taken over" in names_at(mock.url)
+
+
+def test_a_leftover_is_deleted_only_under_the_name_of_its_run(tmp_path: Path) -> None:
+    """The server starts again, gives the ids again, and a user gets them."""
+    target = Target(honest, seed=5, user=False)
+    with answering(target) as url:
+        ledger = Ledger(tmp_path, "gone", url)
+        transport = Transport(Options(url=url, state_dir=tmp_path), "gone", ledger)
+        for number in range(6):
+            transport.send("POST", COLLECTION, value=body_of(f"{transport.name_prefix}{number}"))
+        ledger.close(keep=True)
+        target.restart_for_user()
+        cleaned = clean_leftovers(Options(url=url, state_dir=tmp_path))
+    assert target.damage() == []
+    assert cleaned.left == []
+    assert len(cleaned.not_ours) == 6
+    assert not list(tmp_path.glob("*.ledger"))
+
+
+def test_a_clean_up_that_fails_leaves_one_ledger(mock: MockServer, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, "gone", mock.url)
+    Transport(Options(url=mock.url, state_dir=tmp_path), "gone", ledger).send(
+        "POST", COLLECTION, value=body_of("central-contract-gone-create-1")
+    )
+    ledger.close(keep=True)
+    mock.fault("DeleteImageIntegration code=503")
+    for _ in range(3):
+        assert clean_leftovers(Options(url=mock.url, state_dir=tmp_path)).left
+        assert [path.name for path in tmp_path.glob("*.ledger")] == ["gone.ledger"]
+
+
+def test_runs_beside_each_other_are_green(mock: MockServer, tmp_path: Path) -> None:
+    options = [Options(url=mock.url, profile="quick", seed=seed, state_dir=tmp_path) for seed in range(2)]
+    before = names_at(mock.url)
+    with ThreadPoolExecutor() as pool:
+        reports = list(pool.map(lambda each: Run(each)(), options))
+    assert [report.failures for report in reports] == [[], []]
+    assert names_at(mock.url) == before
+    assert not list(tmp_path.glob("*.ledger"))
+
+
+def test_a_run_that_goes_on_is_no_leftover(mock: MockServer, tmp_path: Path) -> None:
+    """Another container has other process ids; the lock of the ledger tells."""
+    ledger = Ledger(tmp_path, "going", mock.url)
+    ledger.path.write_text(ledger.path.read_text("utf-8").replace('"pid": ', '"pid": 9'), "utf-8")
+    created(mock.url, "central-contract-going-create-1")
+    assert clean_leftovers(Options(url=mock.url, state_dir=tmp_path)).left == []
+    assert "central-contract-going-create-1" in names_at(mock.url)
+    ledger.close(keep=False)
+
+
+# -- leftovers without a ledger -----------------------------------------------------------------------
+
+OLD, YOUNG = "20260101000000abcdef", new_run_id()
+
+
+def clean(url: str, tmp_path: Path, *words: str, answer: str = "") -> tuple[int, str]:
+    result = CliRunner().invoke(main, ["clean", url, "--state-dir", str(tmp_path), *words], input=answer)
+    return result.exit_code, result.output
+
+
+def test_leftovers_without_a_ledger_are_listed_and_deleted_on_request(mock: MockServer, tmp_path: Path) -> None:
+    mine = "central-contract-mine"  # a user's, of no run
+    names = [f"central-contract-{run}-create-1" for run in (OLD, YOUNG, "ci7")]
+    created(mock.url, *names, mine)
+    code, told = clean(mock.url, tmp_path)
+    assert code == 0
+    assert all(name in told for name in names)
+    assert "days old" in told
+    assert " min old" in told
+    assert "unknown age" in told
+    assert mine not in told
+    assert "--orphans" in told
+    assert clean(mock.url, tmp_path, "--orphans", answer="n\n")[0] == 1
+    assert names_at(mock.url) >= {*names, mine}
+    code, told = clean(mock.url, tmp_path, "--orphans", answer="y\n")
+    assert (code, "Deleted 1." in told) == (0, True), told
+    assert names_at(mock.url) >= {*names[1:], mine}
+    assert names[0] not in names_at(mock.url)
+    assert clean(mock.url, tmp_path, "--orphans", "--yes")[0] == 0
+    assert names_at(mock.url) >= {*names[1:], mine}
+    assert not list(tmp_path.glob("*.ledger"))
+
+
+def test_check_mentions_leftovers_without_a_ledger(mock: MockServer, tmp_path: Path) -> None:
+    created(mock.url, f"central-contract-{OLD}-create-1", f"central-contract-{OLD}-create-2")
+    report = Run(Options(url=mock.url, profile="quick", state_dir=tmp_path, only=("list",)))()
+    assert report.exit_code == 0
+    (note,) = report.notes
+    assert note.startswith("2 integrations carry the names of 1 runs")
+    assert "clean" in note
+
+
+def test_a_run_id_tells_its_age() -> None:
+    assert run_of(f"central-contract-{YOUNG}-create-1") == YOUNG
+    age = age_of(YOUNG)
+    assert age is not None
+    assert age.total_seconds() < 3600
+    assert age_of("ci7") is None
+    assert age_of("20269999999999abcdef") is None
+    assert run_of("central-contract-mine") is None
+
+
+def test_a_lost_answer_is_found_by_the_name_that_was_sent(mock: MockServer, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, "gone", mock.url)
+    # The create is done, and its answer never seen.
+    ledger.naming("central-contract-gone-create-1")
+    created(mock.url, "central-contract-gone-create-1", "central-contract-gone-create-2")
+    ledger.close(keep=True)
+    cleaned = clean_leftovers(Options(url=mock.url, state_dir=tmp_path))
+    assert "central-contract-gone-create-1" not in names_at(mock.url)
+    # A name that was never sent is not the run's, whatever it looks like: it is named and stays.
+    assert "central-contract-gone-create-2" in names_at(mock.url)
+    assert len(cleaned.left) == 1
+
+
+def test_threads_create_at_once_and_own_what_they_created(transport: Transport) -> None:
+    barrier = threading.Barrier(8)
+
+    def one(number: int) -> int:
+        barrier.wait()
+        id = transport.send("POST", COLLECTION, value=body_of(f"{transport.name_prefix}{number}")).object["id"]
+        return transport.send("DELETE", f"{COLLECTION}/{id}").status
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(one, range(8))) == [200] * 8
+
+
+def test_recording_fixtures_writes_to_nothing_of_others(tmp_path: Path) -> None:
+    target = Target(LIES["ids of new ones of a user"][0], user=False)
+    words = ["--allow-writes", "--name", "conversation/life-quay", "-o", str(tmp_path / "made.jsonl")]
+    with answering(target) as url:
+        result = CliRunner().invoke(main, ["fixtures", "--at", url, *words])
+    assert result.exit_code == 2, result.output
+    assert "as somebody's" in result.output
+    assert target.damage() == []

@@ -1,0 +1,92 @@
+"""How fast a run asks, and when it gives up."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contract_tests.engine.failures import BudgetSpent, Busy
+from contract_tests.engine.options import Options
+from contract_tests.engine.pace import Pace
+from contract_tests.meta_tests.lying_targets import Asked, Target, answering, honest
+from contract_tests.runner.run import Run
+from mock_server.web import wsgi
+
+
+class Limited(Target):
+    """A target that takes a number of requests a second, and answers others 429."""
+
+    def __init__(self, rate: float, **headers: str) -> None:
+        super().__init__(honest, user=False)
+        self.rate, self.headers = rate, headers
+        self.tokens, self.at = 10.0, time.monotonic()
+        self.refused = 0
+
+    def _answer(self, asked: Asked) -> wsgi.Answer:
+        now = time.monotonic()
+        self.tokens = min(10.0, self.tokens + (now - self.at) * self.rate)
+        self.at = now
+        if self.tokens < 1:
+            self.refused += 1
+            body = b'{"code":8,"message":"too many requests","details":[],"error":"too many requests"}'
+            return wsgi.Answer(429, {"content-type": "application/json", **self.headers}, body)
+        self.tokens -= 1
+        return super()._answer(asked)
+
+
+@pytest.mark.parametrize("headers", [{}, {"retry-after": "0"}, {"retry-after": "0.2"}], ids=str)
+def test_a_target_that_limits_requests_is_green_and_the_rate_is_told(headers: dict[str, str], tmp_path: Path) -> None:
+    target = Limited(100, **headers)
+    with answering(target) as url:
+        only = ("create", "update-read-back", "name-unique", "reads-repeat", "list-by-name")
+        report = Run(Options(url=url, profile="quick", state_dir=tmp_path, only=only))()
+    assert target.refused > 0
+    assert report.failures == []
+    assert report.count("passed") >= len(only) - 1
+    assert target.left() == []
+    assert any("`--rate " in note for note in report.notes), report.notes
+
+
+def paced(**options: Any) -> Pace:
+    return Pace(Options(url="http://127.0.0.1:9", **options))
+
+
+@pytest.fixture
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    found: list[float] = []
+    monkeypatch.setattr("time.sleep", found.append)
+    return found
+
+
+def test_a_wait_that_is_longer_than_the_budget_ends_the_run(slept: list[float]) -> None:
+    with pytest.raises(BudgetSpent):
+        paced(time_budget=15.0).is_to_wait(429, {"Retry-After": "86400"}, "", 0)
+    assert slept == []
+
+
+@pytest.mark.parametrize("asked", ["86400", "inf", "1e300"])
+def test_without_a_budget_a_long_wait_is_not_waited(asked: str, slept: list[float]) -> None:
+    with pytest.raises(Busy, match="--rate"):
+        paced().is_to_wait(429, {"Retry-After": asked}, "", 0)
+    assert slept == []
+
+
+@pytest.mark.parametrize("asked", ["-1", "nan", "Fri, 27 Nov 2026 10:00:00 GMT"])
+def test_a_wait_that_is_none_is_a_second(asked: str, slept: list[float]) -> None:
+    assert paced().is_to_wait(429, {"Retry-After": asked}, "", 0)
+    assert slept == [1.0]
+
+
+def test_a_message_that_is_too_large_is_no_limit(slept: list[float]) -> None:
+    assert not paced().is_to_wait(429, {}, "grpc: received message larger than max (2 vs. 1)", 0)
+
+
+def test_the_clean_up_has_a_time_of_its_own() -> None:
+    found = paced(time_budget=0.01)
+    time.sleep(0.02)
+    with pytest.raises(BudgetSpent):
+        found.spend()
+    found.close()
+    found.spend()
+    assert 5 < found.seconds() <= 8

@@ -1,0 +1,52 @@
+"""No text of a target acts on whoever shows it: a terminal, a CI log, a page, a summary."""
+
+import json
+
+import pytest
+
+from contract_tests.engine.text import clean, harmless_json, markdown, one_line, printable
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31mred\x07", r"\x1b[31mred\x07"),
+        ("a\r\nb", "a\\x0d\nb"),
+        ("\x9b31m", r"\x9b31m"),
+        ("\u202eabc\u200b", r"\u202eabc\u200b"),
+        ("\ud800", r"\ud800"),
+        ("::error::x", r"\x3a:error::x"),
+        ("a\n \t ::stop-commands::x", "a\n \t \\x3a:stop-commands::x"),
+        ("a ::error::x", "a ::error::x"),
+        ("a ##[error]x ##vso[task]y ##teamcity[z]", r"a \x23#[error]x \x23#vso[task]y \x23#teamcity[z]"),
+        ("## heading", "## heading"),
+    ],
+)
+def test_what_acts_is_escaped_and_what_does_not_stays(text: str, shown: str) -> None:
+    assert printable(text) == shown
+    assert printable(shown) == shown
+
+
+def test_a_message_stays_one_line() -> None:
+    assert one_line("a\n::error::b\tc") == "a\\n::error::b c"
+    assert len(one_line("x" * 10_000)) < 600
+
+
+@pytest.mark.parametrize(
+    "text", ["<img src=x>", "[a](http://b)", "**b**", "@all", "`x`", "# h", "| a |", "~~~", "&lt;"]
+)
+def test_markdown_takes_nothing_for_markup(text: str) -> None:
+    import html
+
+    shown = markdown(text)
+    assert not set(shown) & set("<>[]*@`|~_")
+    assert html.unescape(shown) == text
+
+
+def test_json_keeps_its_value_and_holds_no_control_character() -> None:
+    value = {"a\x1b\u202e": ["\x9b31m\n", "日本", "\ud800"], "b": ["##[x]"]}
+    text = harmless_json(json.dumps(value, indent=2, ensure_ascii=False))
+    assert text.replace("\n", "").isprintable()
+    assert json.loads(text) == value
+    assert "##[" not in text
+    assert clean(value) == {r"a\x1b\u202e": ["\\x9b31m\n", "日本", r"\ud800"], "b": [r"\x23#[x]"]}

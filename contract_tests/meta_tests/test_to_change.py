@@ -1,0 +1,200 @@
+"""The page "To change …" of CONTRIBUTING, gone through for a rule and an operation; `test_new_release` has the rest.
+
+What the page asks for by hand is done in a copy; then every test and command that demands something of it is content.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from contract_tests.meta_tests.project_copy import ROOT, ProjectCopy
+
+COLLECTION = "/v1/imageintegrations"
+
+
+def complete_fixtures(copy: ProjectCopy) -> None:
+    """See that the fixtures that would be made cover what there is."""
+    copy.run("-m", "contract_tests", "fixtures", "--all", "-o", "made")
+    told = copy.run("-m", "contract_tests", "fixtures", "--coverage", "made")
+    assert "not covered" not in told
+
+
+@pytest.fixture(scope="module")
+def with_rule(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
+    copy = ProjectCopy(tmp_path_factory.mktemp("rule"))
+
+    def add(document: dict[str, Any]) -> None:
+        document["x-rules"]["name-forbidden"] = {
+            "title": "A name that nobody may have",
+            "kind": "problem",
+            "status": 400,
+            "code": 3,
+            "since": "5.0",
+            "message": "name {name} is forbidden",
+            "source": "central/imageintegration/service/service_impl.go",
+        }
+
+    copy.change_document(add)
+    copy.replace(
+        "mock_server/central/validation.py",
+        "            self.category_required(integration),\n",
+        "            self.category_required(integration),\n            self.name_forbidden(integration),\n",
+    )
+    copy.append(
+        "mock_server/central/validation.py",
+        '''
+
+    def name_forbidden(self, integration: Integration) -> Problem | None:
+        """Refuse one name, if the release has the rule."""
+        if integration["name"] == "forbidden" and "name-forbidden" in self.rules:
+            return problem(self.rules["name-forbidden"], name=quote(integration["name"]))
+        return None
+''',
+    )
+    copy.append(
+        "contract_tests/checks/validation.py",
+        """
+
+@check("name-forbidden", "rules", needs=("create",))
+def name_forbidden(central: Central) -> None:
+    with central.case():
+        reply = central.create(central.integration(name="forbidden"))
+        central.refused_by(reply, "name-forbidden", "a create of that name", name='"forbidden"')
+""",
+    )
+    copy.append(
+        "mock_server/mutants/rules.py",
+        '\n_rule("name-forbidden")(partial(_never, "validation", "name-forbidden"))\n',
+    )
+    copy.append(
+        "contract_tests/fixtures/catalogue/service.py",
+        """
+
+@about("name-forbidden", "create", "Nobody may have the name.")
+def _forbidden(scene: Scene) -> None:
+    scene.refused(scene.complete(name="forbidden"))
+""",
+    )
+    return copy
+
+
+@pytest.mark.parametrize(("release", "number"), [("4.11", 124), ("5.0", 126)])
+def test_a_rule_is_checked_in_the_releases_that_have_it(with_rule: ProjectCopy, release: str, number: int) -> None:
+    told = with_rule.check("--central-version", release)
+    assert f"of {number} rules" in told
+    assert ("does not have this rule: google-not-created, name-forbidden" in told) == (release == "4.11")
+
+
+def test_what_demands_something_of_a_rule_is_content(with_rule: ProjectCopy) -> None:
+    with_rule.test("contract_tests/meta_tests/test_mutants.py", "-k", "name-forbidden or each_rule")
+    with_rule.test("mock_server/tests/test_contract.py", "-k", "rule or name-forbidden")
+    complete_fixtures(with_rule)
+    with_rule.run("docs/generate.py")
+    for page in ("rules", "harness", "mutants"):
+        assert "`name-forbidden`" in (with_rule.folder / f"docs/{page}.md").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def with_operation(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
+    copy = ProjectCopy(tmp_path_factory.mktemp("operation"))
+
+    def add(document: dict[str, Any]) -> None:
+        responses = {"200": "Done", "403": "ReadForbidden", "404": "NotFound", "default": "OtherError"}
+        document["paths"][f"{COLLECTION}/{{id}}/health"] = {
+            "parameters": [{"$ref": "#/components/parameters/IntegrationId"}],
+            "get": {
+                "operationId": "GetImageIntegrationHealth",
+                "tags": ["ImageIntegrationService"],
+                "summary": "Ask for the health of one image integration",
+                "x-permission": "read",
+                "x-since": "5.0",
+                "responses": {status: {"$ref": f"#/components/responses/{name}"} for status, name in responses.items()},
+            },
+        }
+
+    copy.change_document(add)
+    copy.append(
+        "mock_server/gateway/operations.py",
+        '''
+
+def get_health(central: Central, call: Call) -> bytes:
+    """GetImageIntegrationHealth."""
+    central.auth.check(call.operation, call.authorization)
+    central.service.get(call.id)
+    return EMPTY
+
+
+HANDLERS["GetImageIntegrationHealth"] = get_health
+''',
+    )
+    copy.replace(
+        "contract_tests/checks/permissions.py",
+        '        ("GET of the list by name",',
+        f"""        *(
+            ("GET of the health", lambda **how: central.send("GET", f"{COLLECTION}/{{ids[0]}}/health", **how))
+            for _ in ids
+            if "GetImageIntegrationHealth" in central.contract.operations
+        ),
+        ("GET of the list by name",""",
+    )
+    copy.append(
+        "contract_tests/checks/lifecycle.py",
+        f"""
+
+@check("health", "lifecycle", title="An integration has a health", needs=("create",))
+def health(central: Central) -> None:
+    if "GetImageIntegrationHealth" not in central.contract.operations:
+        return
+    with central.case():
+        id, _ = central.created()
+        reply = central.send("GET", f"{COLLECTION}/{{id}}/health")
+        central.taken(reply, "GET of the health")
+""",
+    )
+    copy.append(
+        "contract_tests/fixtures/catalogue/lists.py",
+        f"""
+
+def _health(scene: Scene) -> None:
+    scene.send("GET", f"{COLLECTION}/{{scene.create(scene.complete())}}/health")
+
+
+add(
+    Case(
+        "health/one",
+        _health,
+        "The health of one.",
+        type="docker",
+        needs=lambda contract: "GetImageIntegrationHealth" in contract.operations,
+    )
+)
+""",
+    )
+    return copy
+
+
+@pytest.mark.parametrize(("release", "number"), [("4.11", 8), ("5.0", 9)])
+def test_an_operation_is_covered_in_the_releases_that_have_it(
+    with_operation: ProjectCopy, release: str, number: int
+) -> None:
+    assert f"COVERED  {number} of {number} operations" in with_operation.check("--central-version", release)
+
+
+def test_an_operation_is_guarded_and_its_mutant_is_found(with_operation: ProjectCopy) -> None:
+    with_operation.test("contract_tests/meta_tests/test_mutants.py", "-k", "open-GetImageIntegrationHealth")
+
+
+def test_fixtures_cover_an_operation(with_operation: ProjectCopy) -> None:
+    complete_fixtures(with_operation)
+
+
+def test_the_page_names_files_that_there_are() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("## To change")[2]
+    named = {each for each in re.findall(r"`([\w./-]+\.(?:py|yaml|md))`", page) if "TYPE" not in each}
+    folders = [ROOT, *(ROOT / each for each in ("mock_server", "mock_server/tests", "contract_tests/fixtures"))]
+    folders.append(ROOT / "contract_tests/meta_tests")
+    assert len(named) > 20
+    assert [each for each in sorted(named) if not any((folder / each).exists() for folder in folders)] == []

@@ -1,0 +1,154 @@
+"""Answers of servers that nobody vouches for: one deadline for each request, and a most of bytes for each body.
+
+The timeouts of http.client, urllib3 and requests are for each read, so a server that sends a byte a second holds
+them for ever; and they unpack whatever comes.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import logging
+import socket
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+MOST = 8 * 2**20
+"""Bytes that a body may have once it is unpacked: about ten thousand integrations."""
+MOST_PARTS = 300_000
+"""Objects and lists that a JSON text may have: small ones take forty times the memory of their text."""
+_PIECE = 2**16
+_local = threading.local()
+
+
+class BodyTooLongError(Exception):
+    """A body has more bytes than are read."""
+
+
+def _is_of_others(_record: logging.LogRecord) -> bool:
+    """Return whether a message of urllib3 is about another request: it quotes headers that may hold credentials."""
+    return getattr(_local, "deadline", None) is None
+
+
+logging.getLogger("urllib3.connection").addFilter(_is_of_others)
+
+
+@contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """Let every answer that this thread reads in here be whole after so many seconds, or fail with TimeoutError."""
+    before = getattr(_local, "deadline", None)
+    _local.deadline = time.monotonic() + seconds
+    try:
+        yield
+    finally:
+        _local.deadline = before
+
+
+class _TimedSocket(io.RawIOBase):
+    """The reading end of a socket, which waits no longer than until the deadline of the thread."""
+
+    def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
+        self._sock = sock
+        self._raw = raw
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        """Read what has come, or wait for it."""
+        until = getattr(_local, "deadline", None)
+        if until is not None:
+            left = until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("the answer was not whole in time")
+            self._sock.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        if not self.closed:
+            self._raw.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer whose status line, headers and body are read from a timed socket."""
+
+    def __init__(self, sock: socket.socket, *arguments: Any, **named: Any) -> None:
+        super().__init__(sock, *arguments, **named)
+        self.fp = io.BufferedReader(_TimedSocket(sock, self.fp.detach()))
+
+
+class _Connection(HTTPConnection):
+    response_class = _Response
+
+
+class _TlsConnection(HTTPSConnection):
+    response_class = _Response
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+def bounded(manager: urllib3.PoolManager) -> urllib3.PoolManager:
+    """Let the connections of a manager keep to `deadline`; give the manager back."""
+    manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+    return manager
+
+
+def read(response: urllib3.BaseHTTPResponse, most: int = MOST) -> bytes:
+    """Return the body of an answer whose content was not read yet, unpacked if it is gzip.
+
+    Raises:
+        BodyTooLongError: it has more than `most` bytes; the connection is closed then.
+        TimeoutError: it was not whole at the deadline.
+        urllib3.exceptions.HTTPError: it cannot be read, or is no gzip though it says so.
+    """
+    packed = response.headers.get("Content-Encoding", "").strip().lower() in ("gzip", "x-gzip")
+    unpacker = zlib.decompressobj(31) if packed else None
+    found = bytearray()
+    while piece := response.read1(_PIECE, decode_content=False):
+        _see_to_time()
+        while piece:
+            if unpacker is None:
+                found += piece
+                break
+            try:
+                found += unpacker.decompress(piece, most + 1 - len(found))
+            except zlib.error as error:
+                response.close()
+                raise urllib3.exceptions.DecodeError(f"the body is no gzip: {error}") from None
+            piece = unpacker.unconsumed_tail or unpacker.unused_data
+            if len(found) > most:
+                break
+            if unpacker.eof:  # gzip may consist of several members
+                unpacker = zlib.decompressobj(31)
+        if len(found) > most:
+            response.close()
+            raise BodyTooLongError(f"the body of an answer has more than {most:,} bytes")
+    response.release_conn()
+    return bytes(found)
+
+
+def is_expensive(json_text: bytes) -> bool:
+    """Return whether a JSON text has more objects and lists than are read."""
+    return json_text.count(b"{") + json_text.count(b"[") > MOST_PARTS
+
+
+def _see_to_time() -> None:
+    until = getattr(_local, "deadline", None)
+    if until is not None and time.monotonic() > until:
+        raise TimeoutError("the answer was not whole in time")

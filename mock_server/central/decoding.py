@@ -1,0 +1,214 @@
+"""From the bytes of a request to what Central understands: bodies and queries (grpc-gateway runtime).
+
+Two readings of a body, one result. A body that the contract promises needs no more than its gaps filled; any other
+goes through the exact decoder. What a request says beyond the contract is not an error but a list of violations.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from mock_server.central import protojson
+from mock_server.central.errors import Refusal, refuse
+from mock_server.central.integration import Integration, UpdateRequest
+from mock_server.central.releases import Build
+from mock_server.contract.tables import Contract, Message, Operation
+from mock_server.contract.validator import Validator, Violation
+from mock_server.golang import url as gourl
+
+MAX_MESSAGE = 24 * 1024 * 1024
+"""Bytes of the largest message Central receives (pkg/env/grpc_max_message_size.go)."""
+
+LARGEST_GROWTH = 4
+"""How much longer than its JSON the binary form can be: ``-1,`` in a list of categories takes ten bytes."""
+_BOUND = 16
+"""Bytes around the id of the path at most, in protobuf's binary form."""
+_LONGEST_EXPLAINED = 16 * 1024
+"""Bytes of a body whose violations are listed one by one: a long list of them takes seconds to find."""
+
+
+class Decoded(NamedTuple):
+    """A body as Central understands it, and where it left the contract."""
+
+    message: Integration | UpdateRequest
+    violations: Sequence[Violation] = ()
+
+
+class Filters(NamedTuple):
+    """The filters of a list, empty where they are not set, and where the query left the contract."""
+
+    name: str = ""
+    cluster: str = ""
+    violations: Sequence[Violation] = ()
+
+
+class Decoding:
+    """Reads requests for one contract."""
+
+    def __init__(
+        self, contract: Contract, validator: Validator, build: Build, *, strict: bool, show_credentials: bool
+    ) -> None:
+        """`strict`: refuse what the contract does not promise. `show_credentials`: as of `protojson.Decoder`."""
+        self.contract = contract
+        self.validator = validator
+        self.strict = strict
+        self.is_exact = False
+        """Read every body with the exact decoder."""
+        self._messages = {
+            each.id: contract.message(each.request) for each in contract.operations.values() if each.request
+        }
+        self.decoder = protojson.Decoder(contract, show_credentials=show_credentials, whole_numbers=build.whole_numbers)
+        self._most_parameters = gourl.MOST_PARAMETERS if build.bounded_query else None
+
+    def body(self, operation: Operation, body: bytes, content_type: str, id: str = "") -> Decoded:
+        """Decode the body of an operation as Central does; the `id` of the path counts for the size of the message.
+
+        Raises:
+            Refusal: Central cannot read it, or (only with `strict`) the contract does not promise it.
+        """
+        assert operation.request is not None  # operations without a body do not decode
+        message = self._messages[operation.id]
+        # To count costs more than the rest, and hardly any body is long enough to need it.
+        is_long = LARGEST_GROWTH * len(body) + 4 * len(id) + _BOUND > MAX_MESSAGE
+        if (sent := self._accepted(operation, body, content_type)) is not None:
+            with suppress(ValueError):  # a time that only looks like one
+                decoded = protojson.complete(message, sent)
+                if is_long:
+                    self.message_size(message, decoded, id)
+                return Decoded(decoded)
+        decoded = self.decoder.decode(message, body)
+        if is_long:
+            self.message_size(message, decoded, id)
+        return Decoded(decoded, self.violations(operation, body, content_type))
+
+    def _accepted(self, operation: Operation, body: bytes, content_type: str) -> Any:
+        """Return a body that every reader reads alike and the contract accepts, else None."""
+        if self.is_exact or not (content_type == "application/json" or _is_json(content_type)):
+            return None
+        if _SURROGATE.search(body):  # half a pair is text for Python and a fault for Go
+            return None
+        try:
+            sent = _PLAIN.decode(body.decode())
+        except (ValueError, RecursionError):
+            return None
+        return sent if self.validator.accepts(str(operation.request), sent) else None
+
+    def empty_integration(self) -> Integration:
+        """Return an integration of which nothing is set."""
+        return protojson.complete(self.contract.integration, {})
+
+    def message_size(self, message: Message, decoded: Mapping[str, Any], id: str) -> None:
+        """Refuse a message whose binary form is too long."""
+        if id and "config" in message.by_name:
+            decoded = {**decoded, "config": {**(decoded["config"] or {}), "id": id}}
+        elif id:
+            decoded = {**decoded, "id": id}
+        size = protojson.size(message, decoded, self.contract.categories)
+        if size > MAX_MESSAGE:
+            raise refuse(self.contract.rules["message-size"], size=size)
+
+    def violations(self, operation: Operation, body: bytes, content_type: str) -> list[Violation]:
+        """List where a body leaves the contract, in the words of openapi-core's validator.
+
+        Raises:
+            Refusal: there is such a place, and `strict` refuses it.
+        """
+        found: list[Violation] = []
+        value = body.strip(b" \t\r\n")
+        if not _is_json(content_type):
+            found.append(Violation("$", "the content type is not application/json"))
+        end = protojson.value_end(value)
+        if end < len(value):
+            found.append(Violation("$", "something follows the JSON value"))
+        try:
+            if end <= _LONGEST_EXPLAINED:
+                found += self.validator.request_violations(
+                    operation, operation.path, {}, value[:end], "application/json"
+                )
+            elif self._accepted(operation, value[:end], "application/json") is None:
+                found.append(Violation("$", f"leaves the contract; with {end} bytes it is too long to say where"))
+        except (RecursionError, UnicodeError):
+            found.append(Violation("$", "nests too deep or is not UTF-8"))
+        return self._unless_strict(found)
+
+    def query(self, operation: Operation, query: str) -> Filters:
+        """Decode the query of the list; it holds one character a byte (latin-1).
+
+        Raises:
+            Refusal: a filter twice, or a query that cannot be decoded.
+        """
+        if not query:
+            return Filters()
+        known = self._parameters(operation)
+        try:
+            parsed = gourl.parse_query(query, self._most_parameters)
+            values = dict(_query_field(key, values, known) for key, values in parsed.items())
+        except gourl.UrlError as error:
+            raise refuse(self.contract.rules["query-encoding"], reason=error) from None
+        for name in known:
+            if len(values.get(name, ())) > 1:
+                raise self.query_value_once(name, values[name])
+        found = [
+            Violation(f"?{name}", "is not a parameter of the contract")
+            for name in values
+            if name not in (*known, "pretty")
+        ]
+        self._unless_strict(found)
+        name, cluster = (values.get(each, [""])[0] for each in ("name", "cluster"))
+        return Filters(name, cluster, found)
+
+    def query_value_once(self, name: str, values: list[str]) -> Refusal:
+        """grpc-gateway runtime/query.go."""
+        return refuse(self.contract.rules["query-value-once"], field=name, values=", ".join(values))
+
+    def _parameters(self, operation: Operation) -> list[str]:
+        entry = self.contract.document["paths"][operation.path][operation.method.lower()]
+        return [each["name"] for each in entry.get("parameters", []) if each["in"] == "query"]
+
+    def _unless_strict(self, found: list[Violation]) -> list[Violation]:
+        if found and self.strict:
+            text = "; ".join(map(str, found))
+            raise Refusal("strict", 400, 3, f"the request leaves the contract: {text}")
+        return found
+
+
+_KEYED = re.compile(r"(.*)\[(.*)\]")
+
+
+def _query_field(key: str, values: list[str], known: list[str]) -> tuple[str, list[str]]:
+    """Return the field that a key names and its values; brackets hold one more (grpc-gateway runtime/query.go).
+
+    Raises:
+        UrlError: a path leads into a field of `known`, none of which is a message.
+    """
+    match = _KEYED.fullmatch(key)
+    name, values = (match[1], [match[2], *values]) if match else (key, values)
+    field, dot, _ = name.partition(".")
+    if field not in known:
+        return key, values
+    if dot:
+        raise gourl.UrlError(f'invalid path: "{field}" is not a message')
+    return field, values
+
+
+def _is_json(content_type: str) -> bool:
+    return content_type.partition(";")[0].strip().lower() == "application/json"
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_PLAIN = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)

@@ -1,0 +1,68 @@
+"""From what Central holds to the bytes of an answer, each checked against the contract once."""
+
+from __future__ import annotations
+
+import logging
+
+from mock_server.central import protojson
+from mock_server.central.errors import Refusal
+from mock_server.central.integration import Integration
+from mock_server.central.masking import Masking
+from mock_server.contract.tables import Contract
+from mock_server.contract.validator import Validator, Violation
+
+log = logging.getLogger("mock_central")
+
+
+class AnswerContractError(AssertionError):
+    """The mock gave an answer that breaks the contract: a bug of the mock."""
+
+
+class Rendering:
+    """Writes the answers of one contract."""
+
+    def __init__(self, contract: Contract, validator: Validator, *, in_clear: bool, fatal: bool) -> None:
+        """`in_clear`: a create shows credentials, as deployed. `fatal`: raise when an answer breaks the contract."""
+        self.integration = contract.integration.name
+        self.validator = validator
+        self.masking = Masking(contract)
+        self.in_clear = in_clear
+        self.fatal = fatal
+
+    def read_answer(self, integration: Integration) -> bytes:
+        """Render what reads show of an integration."""
+        shown = self.masking.credentials_masked(integration)
+        if not self.validator.accepts(self.integration, shown, answer=True):
+            self._is_no(self.integration)
+        return protojson.render(shown)
+
+    def create_answer(self, created: Integration, stored_answer: bytes, stored: Integration) -> bytes:
+        """Render the answer to a create: in clear as deployed, else masked as the document says."""
+        if not self.in_clear:
+            return stored_answer if created is stored else self.read_answer(created)
+        if not self.validator.accepts(self.integration, created, answer=True):
+            self._is_no(self.integration)
+        return protojson.render(created)
+
+    def error_answer(self, refusal: Refusal) -> bytes:
+        """Render a refusal."""
+        if refusal.form == "text":
+            return f"{refusal.message}\n".encode()
+        body = refusal.body()
+        if refusal.form == "status" and not self.validator.accepts("GooglerpcStatus", body, answer=True):
+            self._is_no("GooglerpcStatus")
+        return protojson.render(body)
+
+    def _is_no(self, schema: str) -> None:
+        self.answer_broken([Violation("$", f"is no {schema}")])
+
+    def answer_broken(self, violations: list[Violation]) -> None:
+        """Report an answer of ours that breaks the contract.
+
+        Raises:
+            AnswerContractError: only where it is `fatal`.
+        """
+        text = "the mock's answer breaks the contract: " + "; ".join(map(str, violations))
+        log.error(text)
+        if self.fatal:
+            raise AnswerContractError(text)

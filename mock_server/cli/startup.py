@@ -1,0 +1,221 @@
+"""What `serve` does around the server: checks before the start, saving and watching beside it, its first lines."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mock_server.cli.options import AT_START, KEPT, settings_of
+from mock_server.simulation.faults import FaultError
+from mock_server.state.memory import MEMORY, address
+
+if TYPE_CHECKING:
+    from mock_server.settings import Settings
+    from mock_server.web.app import MockCentral
+
+log = logging.getLogger("mock_central")
+
+_LOOPBACK = ("127.", "localhost", "::1", "[::1]")
+_EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 (to compare with)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Running:
+    """What goes on beside the requests of a server: saving and watching."""
+
+    save: Path | None
+    reload: bool
+    files: Mapping[str, Path]
+    """The files that the options read, by what they are."""
+    again: Callable[[], Settings]
+    """Reads the options again.
+
+    Raises:
+        click.ClickException: a value cannot be used any more.
+    """
+
+    def start(self, app: MockCentral) -> None:
+        """Start watching, in the process that serves."""
+        if self.reload:
+            from mock_server.serving.reload import Watcher
+
+            Watcher(app, self.files, self.again).start()
+
+
+def running(context: click.Context, settings: Settings) -> Running:
+    """Return what the options start beside the server.
+
+    Raises:
+        click.ClickException: the first state cannot be read, or the state cannot be saved.
+    """
+    save: Path | None = context.params["save"]
+    if save is not None:
+        require_writable("--save", save)
+    _require_first_state(settings, "--load" if context.params["load"] else "--save")
+    _require_store(settings)
+    _require_operations(settings)
+    watched = {"settings": context.meta.get("mock_central.config"), "state": settings.load}
+    if settings.load is not None and save is not None and settings.load.resolve() == save.resolve():
+        del watched["state"]  # we change it ourselves
+    return Running(
+        save,
+        context.params["reload"],
+        {what: path for what, path in watched.items() if path is not None},
+        lambda: dataclasses.replace(
+            settings_of(_read_again(context)), **{name: getattr(settings, name) for name in KEPT}
+        ),
+    )
+
+
+def _read_again(context: click.Context) -> click.Context:
+    """Read the words of the command again, and log what changes nothing before a restart."""
+    now = context.command.make_context(context.info_name, list(context.meta["mock_central.words"]))
+    needs_restart = [
+        each.opts[0]
+        for each in context.command.params
+        if each.name in (*AT_START, *KEPT) and now.params[each.name] != context.params[each.name]
+    ]
+    if needs_restart:
+        log.warning("taken up only by a restart: %s", ", ".join(needs_restart))
+    return now
+
+
+# -- checks before the start -------------------------------------------------------------------------
+
+
+def require_certificate(cert: Path, key: Path) -> None:
+    """Raise click.UsageError unless two files are a certificate and its key."""
+    import ssl
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password="")
+    except OSError as error:
+        raise click.UsageError(
+            f"--cert {cert} and --key {key}: are not a certificate and its key without a password (PEM): {error}"
+        ) from None
+
+
+def require_writable(option: str, file: Path) -> None:
+    """Raise click.BadParameter unless a file can be written where an option says."""
+    try:
+        with tempfile.TemporaryFile(dir=file.parent):
+            return
+    except OSError as error:
+        raise click.BadParameter(f"{file}: cannot be written: {error.strerror or error}", param_hint=option) from None
+
+
+def _require_first_state(settings: Settings, option: str) -> None:
+    if settings.load is None:
+        return
+    from mock_server.contract import tables as contract
+    from mock_server.contract import validator
+    from mock_server.state import files as states
+
+    try:
+        states.read(settings.load, contract.load(), validator.shared())
+    except states.StateError as error:
+        raise click.BadParameter(str(error), param_hint=option) from None
+
+
+def _require_operations(settings: Settings) -> None:
+    if not any(fault.operation for fault in settings.faults):
+        return
+    from mock_server.web.app import create_app  # which alone knows every operation
+
+    try:
+        create_app(settings)
+    except FaultError as error:
+        raise click.BadParameter(str(error), param_hint="--fault") from None
+
+
+def _require_store(settings: Settings) -> None:
+    if settings.store == MEMORY:
+        return
+    try:
+        from mock_server.state import redis_connection
+
+        redis_connection.check(settings.store, settings.store_prefix)
+    except ImportError:
+        raise click.ClickException(
+            "--store: the client library is missing; install it from a checkout: pip install '.[redis]'"
+        ) from None
+    except redis_connection.StoreError as error:
+        raise click.ClickException(f"--store {error}") from None
+
+
+# -- the first lines ---------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Banner:
+    """Where the mock is, and commands that work when pasted."""
+
+    settings: Settings
+    host: str
+    """As it was given."""
+    port: int
+    secure: bool = False
+    ca: Path | None = None
+    """Where clients find the certificate authority."""
+    control_token_file: Path | None = None
+
+    def show(self) -> None:
+        """Warn of open control calls, and print the lines. They come last: who has read them knows all."""
+        if warning := self.warning():
+            click.echo(warning, err=True)
+        click.echo(self.text())
+
+    @property
+    def url(self) -> str:
+        """The address of the server."""
+        name = self.host.strip("[]")
+        name = "127.0.0.1" if name in _EVERY_ADDRESS else f"[{name}]" if ":" in name else name
+        return f"{'https' if self.secure else 'http'}://{name}:{self.port}"
+
+    def text(self) -> str:
+        """Return the lines."""
+        settings, url = self.settings, self.url
+        manner = "as deployed" if settings.as_deployed else "as documented"
+        curl = ("curl -k" if self.ca is None else f"curl --cacert {self.ca}") if self.secure else "curl"
+        token = f" -H 'Authorization: Bearer {settings.credentials.admin_token}'" if settings.auth else ""
+        lines = [
+            f"mock-central listens on {url} and plays Central {settings.central_version} {manner}.",
+            f"  try      {curl}{token} {url}/v1/imageintegrations",
+        ]
+        if settings.control:
+            file = self.control_token_file
+            control = f' -H "Authorization: Bearer $(cat {file})"' if file else ""
+            lines += [f"  reset    {curl}{control} -X POST {url}/__admin/reset", f"  console  {url}/__admin/"]
+        return "\n".join([*lines, *self._places(), "  stop     Ctrl-C"])
+
+    def _places(self) -> list[str]:
+        settings, lines = self.settings, []
+        if settings.ui is not None:
+            login = (
+                f"{settings.credentials.username} / {settings.credentials.password}" if settings.auth else "any name"
+            )
+            if settings.upstream is not None:
+                login = "as there"
+            lines.append(f"  ui       {self.url}/main/integrations (log in: {login})")
+        if settings.store != MEMORY:
+            lines.append(f"  store    {address(settings.store)}, shared by all with the prefix {settings.store_prefix}")
+        if settings.upstream is not None:
+            lines.append(f"  rest     passed to {settings.upstream}")
+        if self.ca is not None:
+            lines.append(f"  trust    {self.ca} is the certificate authority")
+        return lines
+
+    def warning(self) -> str:
+        """Return a warning if anybody can control the mock, else an empty text."""
+        if not self.settings.control or self.settings.control_token is not None or self.host.startswith(_LOOPBACK):
+            return ""
+        return (
+            f"NOTE: everybody who reaches {self.host or 'this machine'} can control the mock and read what it stores; "
+            f"--control-token-file FILE requires a token, --no-control closes the calls"
+        )

@@ -1,0 +1,56 @@
+"""Cross-origin requests, which Central itself never allows."""
+
+from __future__ import annotations
+
+import logging
+
+from mock_server.gateway.encoding import RULE_HEADER, WARNING_HEADER, header_text
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.messages import Request, Response
+from mock_server.gateway.sandbox import CONTROL
+
+log = logging.getLogger("mock_central")
+
+_EXPOSED = f"{RULE_HEADER}, {WARNING_HEADER}, Preference-Applied"
+
+
+class Cors:
+    """Lets browser pages of one origin call (`*` for any)."""
+
+    def __init__(self, origin: str) -> None:
+        self.origin = origin
+
+    def __call__(self, proceed: Proceed) -> Proceed:
+        """Answer a preflight; let the page read any other answer."""
+
+        def answer(exchange: Exchange) -> Response:
+            request = exchange.request
+            if not self._is_open(request):
+                return proceed(exchange)
+            response = _preflight(request) if request.is_preflight else proceed(exchange)
+            response = response.with_header("Access-Control-Allow-Origin", self.origin)
+            response = response.with_header("Access-Control-Expose-Headers", _EXPOSED)
+            return response if self.origin == "*" else response.with_header("Vary", "Origin")
+
+        return answer
+
+    def _is_open(self, request: Request) -> bool:
+        """Return whether pages may ask for this path: control calls show what is stored, not for every page."""
+        return self.origin != "*" or not request.path.startswith(CONTROL)
+
+
+def _preflight(request: Request) -> Response:
+    asked = request.headers.get("access-control-request-headers", "")
+    headers = (
+        ("Content-Type", "text/html; charset=utf-8"),
+        ("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE"),
+        ("Access-Control-Allow-Headers", header_text(asked)),
+        ("Access-Control-Max-Age", "600"),
+    )
+    return Response(204, headers, is_final=True)
+
+
+def explain_preflight(request: Request) -> None:
+    """Log how the page of a refused preflight could be let in."""
+    origin = header_text(request.headers.get("origin", "another origin"))
+    log.warning("a browser asked whether a page of %s may call, and was told no; --cors %s lets it in", origin, origin)

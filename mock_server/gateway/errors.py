@@ -1,0 +1,57 @@
+"""Refusals and failures become answers in Central's error shape (pkg/grpc/recovery.go)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from mock_server.central.errors import Refusal, refuse
+from mock_server.central.rendering import AnswerContractError, Rendering
+from mock_server.contract.tables import Rule
+from mock_server.gateway.cors import explain_preflight
+from mock_server.gateway.encoding import JSON_HEADERS, RULE_HEADER, TEXT_HEADERS, header_text
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.messages import BodyTooLongError, Response
+
+log = logging.getLogger("mock_central")
+
+
+class AnswerErrors:
+    """Answers for whatever is raised below, but for an answer of ours that breaks the contract."""
+
+    def __init__(self, rendering: Rendering, rules: Mapping[str, Rule], *, explain_preflights: bool) -> None:
+        """`explain_preflights`: say in the log how the page of a refused preflight could be let in."""
+        self.rendering = rendering
+        self.rules = rules
+        self.explain_preflights = explain_preflights
+
+    def __call__(self, proceed: Proceed) -> Proceed:
+        """Answer; a refusal is an answer too."""
+
+        def answer(exchange: Exchange) -> Response:
+            try:
+                return proceed(exchange)
+            except AnswerContractError:
+                raise
+            except Refusal as found:
+                refusal = found
+            except BodyTooLongError as error:
+                refusal = refuse(self.rules["message-size"], size=error.size)
+            except Exception:
+                request = exchange.request
+                log.exception("the mock failed on %s %s", request.method, request.path)
+                refusal = Refusal("panic", 500, 13, "the mock failed; its log says why")
+            if self.explain_preflights and exchange.request.is_preflight:
+                explain_preflight(exchange.request)
+            exchange.rule = refusal.rule
+            exchange.is_logged = True
+            return self.answer(refusal)
+
+        return answer
+
+    def answer(self, refusal: Refusal) -> Response:
+        """Return the answer to what is refused."""
+        headers = (*(TEXT_HEADERS if refusal.form == "text" else JSON_HEADERS), (RULE_HEADER, refusal.rule))
+        if refusal.status == 401:
+            headers += (("WWW-Authenticate", header_text(refusal.message)),)
+        return Response(refusal.status, headers, self.rendering.error_answer(refusal))

@@ -1,0 +1,148 @@
+"""Injected faults: refuse, delay or spoil the answer to a request that a fault of its sandbox is for."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import time
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qs
+
+from mock_server.central.decoding import MAX_MESSAGE
+from mock_server.central.errors import Refusal
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.messages import BodyTooLongError, Response
+from mock_server.simulation.faults import Fault, FaultError, RequestFacts, applied, drawn, preferences
+
+log = logging.getLogger("mock_central")
+
+_PIECES = 20
+_SECONDS_SLOW = 2.0
+
+
+class Cut(ConnectionError):  # noqa: N818 (not an error: a fault asks for it)
+    """The connection ends here, as a fault asks."""
+
+    def __init__(self) -> None:
+        super().__init__("the connection is cut, as a fault asks; a test client without sockets meets this error")
+
+
+class Connections:
+    """Ends connections by bodies that fail, which is enough without sockets. `origin` is that of the request."""
+
+    def refusal_of_reset(self, _origin: Any) -> Refusal | None:
+        """Return why the connection of a request cannot be reset, or None if it can."""
+        return None
+
+    def reset(self, _origin: Any) -> Response:
+        """Return an answer that resets the connection before a byte of it."""
+        return Response(200, (("Content-Length", "1"),), _cut_after(b""))
+
+    def truncated(self, _origin: Any, whole: bytes) -> Iterator[bytes]:
+        """Return a body that ends the connection after half of itself."""
+        return _cut_after(whole[: len(whole) // 2])
+
+
+def _cut_after(sent: bytes) -> Iterator[bytes]:
+    if sent:
+        yield sent
+    raise Cut
+
+
+class InjectFaults:
+    """Lets requests meet the faults of their sandbox, or the one that they ask for with `Prefer`.
+
+    `connections` ends connections; the server in front replaces it by what its sockets need.
+    """
+
+    def __init__(self, connections: Connections | None = None) -> None:
+        self.connections = connections or Connections()
+
+    def __call__(self, proceed: Proceed) -> Proceed:
+        """Answer, with the fault that the request meets."""
+
+        def answer(exchange: Exchange) -> Response:
+            prefer = exchange.request.headers.get("prefer")
+            if not prefer and not exchange.sandbox.faults.listed:
+                return proceed(exchange)
+            preferred = _preferred(exchange, prefer)
+            fault = exchange.fault = preferred or _met(exchange)
+            if fault is None:
+                return proceed(exchange)
+            if fault.delay:
+                time.sleep(drawn(fault.delay))
+            origin = exchange.request.origin
+            unable = self.connections.refusal_of_reset(origin) if fault.fault == "reset" else None
+            exchange.refusal = fault.refusal() or unable or exchange.refusal
+            response = proceed(exchange)
+            if preferred is not None:
+                response = response.with_header("Preference-Applied", applied(preferred))
+            return self._spoilt(response, fault.fault, origin) if fault.fault and unable is None else response
+
+        return answer
+
+    def _spoilt(self, response: Response, fault: str, origin: Any) -> Response:
+        """Return the answer in one of the forms of `ANSWER_FAULTS`."""
+        whole = response.bytes
+        if fault == "reset":
+            return self.connections.reset(origin)
+        if fault == "empty":
+            whole = b""
+        elif fault == "garbage":
+            whole = b"\xff" + random.randbytes(max(len(whole) - 1, 15))
+            response = response.without_header("content-encoding")  # rubbish has to reach the client's JSON parser
+        response = response._replace(body=whole).sized()
+        if fault == "truncated":
+            return response._replace(body=self.connections.truncated(origin, whole))
+        return response._replace(body=_slowly(whole)) if fault == "slow" else response
+
+
+def _preferred(exchange: Exchange, header: str | None) -> Fault | None:
+    if not header:
+        return None
+    try:
+        fault, unknown = preferences(header)
+    except FaultError as error:
+        exchange.refusal = Refusal("prefer", 400, 3, f"Prefer: {error}")
+        return None
+    if unknown:
+        log.info("ignored what the mock does not know of Prefer: %s", ", ".join(unknown))
+    return fault
+
+
+def _met(exchange: Exchange) -> Fault | None:
+    if exchange.refusal is not None or exchange.request.is_preflight:
+        return None
+    request = exchange.request
+    endpoint, id = exchange.sandbox.instance.endpoint(request)
+    try:
+        return exchange.sandbox.faults.match(RequestFacts(endpoint, request.path, partial(_name, exchange, id)))
+    except Refusal as unanswered:  # the name is looked up in a store that may fail, or in a body that does not come
+        exchange.refusal = unanswered
+        return None
+
+
+def _name(exchange: Exchange, id: str) -> str:
+    """Return the name of the integration that a request is about: the stored one, the sent one, the one looked for."""
+    stored = exchange.sandbox.central.store.get(id)
+    if stored is not None:
+        return str(stored.integration["name"])
+    body = exchange.request.body
+    if body.size is not None and body.size > MAX_MESSAGE:
+        return ""  # no integration that Central takes is so long
+    try:
+        sent = json.loads(body.read())
+        found = sent.get("name") or sent["config"]["name"]
+    except (ValueError, RecursionError, AttributeError, TypeError, KeyError, BodyTooLongError):
+        found = parse_qs(exchange.request.query).get("name", [""])[0]
+    return str(found)
+
+
+def _slowly(body: bytes) -> Iterator[bytes]:
+    step = max(-(-len(body) // _PIECES), 1)
+    for at in range(0, len(body), step):
+        yield body[at : at + step]
+        time.sleep(_SECONDS_SLOW / _PIECES)

@@ -1,0 +1,82 @@
+"""One mock of a Central: its parts, and the layers that a request passes on the way to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from mock_server.contract.routes import Routes
+from mock_server.gateway.cors import Cors
+from mock_server.gateway.encoding import encode
+from mock_server.gateway.errors import AnswerErrors
+from mock_server.gateway.exchange import Layer, Proceed, stacked
+from mock_server.gateway.http_rules import refuse_grpc
+from mock_server.gateway.messages import Request
+from mock_server.gateway.metadata import annotate
+from mock_server.gateway.operations import HANDLERS, check_complete, decode, serve
+from mock_server.gateway.paths import clean_path
+from mock_server.gateway.routing import Route
+from mock_server.gateway.validation import ValidateFully
+from mock_server.sandboxes.central import Central
+from mock_server.settings import Settings
+
+
+class Endpoint(NamedTuple):
+    """The name of what answers a request, "" where nothing does, and the id of the path."""
+
+    name: str
+    id: str = ""
+
+
+class Instance:
+    """Answers as one Central. Layers and parts may be replaced; other instances stay as they are.
+
+    Attributes:
+        layers: From the outside in.
+        answer: Answers a request whose sandbox is known, with all of them.
+        endpoints: Names of what answers beside the operations of the contract, by method and path.
+    """
+
+    def __init__(self, central: Central, elsewhere: Proceed, endpoints: Mapping[tuple[str, str], str]) -> None:
+        """`elsewhere` answers every path that is not below the collection."""
+        check_complete(central.contract, HANDLERS)
+        self.central = central
+        self.settings: Settings = central.settings
+        self.endpoints = endpoints
+        self.routes = Routes(central.contract)
+        rules = central.contract.rules
+        self.errors = AnswerErrors(central.rendering, rules, explain_preflights=self.settings.cors is None)
+        full = ValidateFully(central) if self.settings.validation == "full" else None
+        self.route = Route(self.routes, rules, elsewhere)
+        self.layers: list[Layer] = [
+            clean_path,
+            *([Cors(self.settings.cors)] if self.settings.cors is not None else ()),
+            encode,
+            *([full.answers] if full else ()),
+            self.errors,
+            refuse_grpc,
+            self.route,
+            annotate,
+            decode,
+            *([full.requests] if full else ()),
+        ]
+        self._stack()
+
+    def _stack(self) -> None:
+        self.answer: Proceed = stacked(self.layers, serve)
+
+    def insert(self, layer: Layer, *, behind: Layer | None = None) -> None:
+        """Add a layer right behind another one, or outside of all."""
+        self.layers.insert(0 if behind is None else self.layers.index(behind) + 1, layer)
+        self._stack()
+
+    def endpoint(self, request: Request) -> Endpoint:
+        """Name what answers a request."""
+        if found := self.routes.match(request.method, request.path):
+            return Endpoint(found.operation.id, found.id)
+        return Endpoint(self.endpoints.get((request.method, request.path), ""))
+
+    @property
+    def known_endpoints(self) -> list[str]:
+        """The names of all that answers."""
+        return [*self.central.contract.operations, *self.endpoints.values()]

@@ -1,0 +1,73 @@
+"""What happens to method and path before they are routed (Go net/http ServeMux, grpc-gateway)."""
+
+from __future__ import annotations
+
+import html
+import posixpath
+import re
+from urllib.parse import quote as percent_encoded
+
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.messages import NO_BODY, Response
+
+OVERRIDE = "x-http-method-override"
+FORM = "application/x-www-form-urlencoded"
+
+_OWN = "/__"
+_UNCLEAN = re.compile(r"//|/\.\.?(?:/|$)")
+_SAFE = "/$&+,:;=@!'()*~"
+
+
+ROOT = "/v1"
+"""Where the API begins; without a slash behind it, it is sent to the path with one."""
+
+
+def clean_path(proceed: Proceed) -> Proceed:
+    """Send a client to the path as Go's mux writes it; the method stays what it is, since a release."""
+
+    def answer(exchange: Exchange) -> Response:
+        request = exchange.request
+        path = request.path
+        if path != ROOT:
+            if ("//" not in path and "/." not in path) or _UNCLEAN.search(path) is None:
+                return proceed(exchange)
+            sent = request.target.partition("?")[0]
+            if sent.startswith("/") and _UNCLEAN.search(sent) is None:  # an escaped dot or slash is left alone
+                return proceed(exchange)
+            path = _clean(path)
+        if path.startswith(_OWN):  # of the mock, and not to be found by ways around
+            return proceed(exchange)
+        target = percent_encoded((request.prefix + path + ("/" if path == ROOT else "")).encode("latin-1"), safe=_SAFE)
+        target = f"{target}?{request.query}" if request.query else target
+        return _redirect(target, request.method, keeps_method=exchange.sandbox.central.build.keeps_method)
+
+    return answer
+
+
+def _redirect(target: str, method: str, *, keeps_method: bool) -> Response:
+    """Answer as Go's http.Redirect, which writes a body for a GET alone."""
+    status, text = (307, "Temporary Redirect") if keeps_method else (301, "Moved Permanently")
+    headers: tuple[tuple[str, str], ...] = (("Location", target),)
+    if method in ("GET", "HEAD"):
+        headers = (("Content-Type", "text/html; charset=utf-8"), *headers)
+    body = f'<a href="{html.escape(target)}">{text}</a>.\n\n' if method == "GET" else ""
+    return Response(status, headers, body.encode("latin-1"), is_final=True)
+
+
+def _clean(path: str) -> str:
+    """Return a path without its doubled slashes and dots."""
+    clean = posixpath.normpath("/" + path.lstrip("/"))
+    if path.endswith("/") and clean != "/":
+        clean += "/"
+    return clean
+
+
+def override_method(exchange: Exchange) -> None:
+    """Give a form POST the method that it names in a header; its fields become the query."""
+    request = exchange.request
+    override = request.headers.get(OVERRIDE)
+    if not override or request.method != "POST" or request.headers.get("content-type") != FORM:
+        return
+    query = "&".join(part for part in (request.body.read().decode("latin-1"), request.query) if part)
+    exchange.request = request._replace(method=override.upper(), query=query, body=NO_BODY)
+    exchange.body = b""

@@ -1,0 +1,44 @@
+"""Which operation a request is for. Every path and method at and below the collection ends here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mock_server.central.errors import refuse
+from mock_server.contract.routes import Routes
+from mock_server.contract.tables import Rule
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.messages import Response, utf8
+from mock_server.gateway.paths import OVERRIDE, override_method
+
+
+class Route:
+    """Finds the operation; what is not below the collection goes `elsewhere`."""
+
+    def __init__(self, routes: Routes, rules: Mapping[str, Rule], elsewhere: Proceed) -> None:
+        self.routes = routes
+        self.rules = rules
+        self.elsewhere = elsewhere
+
+    def __call__(self, proceed: Proceed) -> Proceed:
+        """Answer, or refuse what is no operation or was refused before it was known which."""
+
+        def answer(exchange: Exchange) -> Response:
+            if OVERRIDE in exchange.request.headers:
+                override_method(exchange)
+            request = exchange.request
+            found = self.routes.match(request.method, request.path)
+            if found is not None:
+                exchange.operation = found.operation
+                exchange.id = utf8(found.id) if found.id else ""
+            if exchange.refusal is not None:
+                if found is not None and found.operation.request is not None:
+                    exchange.body = exchange.body or request.body.read()  # for the request journal
+                raise exchange.refusal
+            if found is not None:
+                return proceed(exchange)
+            if not self.routes.is_below(request.path):
+                return self.elsewhere(exchange)
+            raise refuse(self.rules["method-not-allowed" if self.routes.has_path(request.path) else "unknown-route"])
+
+        return answer

@@ -1,0 +1,50 @@
+"""Full validation (`--validation full`): openapi-core on every request and on every answer.
+
+Without it openapi-core sees only what the compiled validator does not accept (`contract.validator`), and answers are
+checked by the compiled one alone (`central.rendering`).
+"""
+
+from __future__ import annotations
+
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.messages import Response
+from mock_server.sandboxes.central import Central
+
+
+class ValidateFully:
+    """Two layers of one Central: around its answers, and behind the decoding of its requests."""
+
+    def __init__(self, central: Central) -> None:
+        self.central = central
+
+    def requests(self, proceed: Proceed) -> Proceed:
+        """Have openapi-core look at what the compiled validator accepted."""
+
+        def answer(exchange: Exchange) -> Response:
+            operation = exchange.operation
+            assert operation is not None  # only operations come here
+            if operation.request is not None and not exchange.violations:
+                content_type = exchange.request.headers.get("content-type", "")
+                exchange.violations = self.central.decoding.violations(operation, exchange.body, content_type)
+            elif operation.request is None:
+                filters = {"name": exchange.filters.name, "cluster": exchange.filters.cluster}
+                query = {name: [value] for name, value in filters.items() if value}
+                found = self.central.validator.request_violations(operation, operation.path, query, b"", "")
+                exchange.violations = (*exchange.violations, *found)
+            return proceed(exchange)
+
+        return answer
+
+    def answers(self, proceed: Proceed) -> Proceed:
+        """Have openapi-core look at an operation's answer, a refusal too, before it is written another way."""
+
+        def answer(exchange: Exchange) -> Response:
+            response = proceed(exchange)
+            operation = exchange.operation
+            if operation is not None:
+                validator = self.central.validator
+                if found := validator.answer_violations(operation, operation.path, response.status, response.bytes):
+                    self.central.rendering.answer_broken(found)
+            return response
+
+        return answer

@@ -1,0 +1,421 @@
+"""Faults that testers of this API tend to overlook, each named as the check that looks there or after what is wrong."""
+
+from __future__ import annotations
+
+import html
+import json
+import unicodedata
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from mock_server.central import protojson
+from mock_server.central.errors import Problem, Refusal
+from mock_server.contract.tables import MASK
+from mock_server.mutants import Mutate, mutant
+from mock_server.mutants.tools import (
+    CREATE,
+    GET,
+    LIST,
+    Json,
+    answers,
+    around,
+    credentials,
+    errors,
+    handled,
+    never,
+    refused,
+    replace_method,
+    shown,
+    stored,
+    stored_config,
+)
+
+if TYPE_CHECKING:
+    from mock_server.gateway.exchange import Exchange, Proceed
+    from mock_server.gateway.instance import Instance
+    from mock_server.gateway.messages import Response
+
+Integration = Mapping[str, Any]
+
+
+def _blind(
+    name: str, summary: str, check: str = "", *, kind: str = "state", also: tuple[str, ...] = ()
+) -> Callable[[Mutate], Mutate]:
+    """Register a mutant for the check of its own name, or for another one."""
+    return mutant(name, kind=kind, check=check or name, summary=summary, also=also)
+
+
+# -- answers --------------------------------------------------------------------------------------------
+
+
+@_blind("create-answer", "A create answers the cluster id in capitals, and stores it as it was sent", kind="schema")
+def create_answer(mock: Instance) -> None:
+    """Write UUIDs in the other case."""
+    shown(mock, lambda each: each | {"clusterId": each["clusterId"].upper()}, (CREATE,))
+
+
+@_blind("create-answer-unsorted", "A create answers the categories as they were sent", "create-answer", kind="schema")
+def create_answer_unsorted(mock: Instance) -> None:
+    """Answer what came in."""
+
+    def create(original: Callable[..., Any], sent: Integration) -> Any:
+        made, kept = original(sent)
+        return {**made, "categories": sent["categories"]}, kept
+
+    around(mock.central.service, "create", create)
+
+
+@_blind("create-answer-source", "A create does not answer the source", "create-answer", kind="schema")
+def create_answer_source(mock: Instance) -> None:
+    """Answer a message that was set as if it were not."""
+    shown(mock, lambda each: each | {"source": None}, (CREATE,))
+
+
+@_blind("read-without-gzip", "A read that is not asked for in gzip does not show the source", kind="schema")
+def read_without_gzip(mock: Instance) -> None:
+    """Render twice, and once otherwise."""
+
+    def plain(proceed: Proceed, exchange: Exchange) -> Response:
+        response = proceed(exchange)
+        if "gzip" in exchange.request.headers.get("accept-encoding", ""):
+            return response
+        return response._replace(body=protojson.render(_without_source(json.loads(response.bytes))))
+
+    handled(mock, (GET, LIST), plain)
+
+
+def _without_source(answer: Json) -> Json:
+    if "integrations" in answer:
+        return {"integrations": [_without_source(each) for each in answer["integrations"]]}
+    return answer | {"source": None}
+
+
+@_blind("list-first-30", "The list ends after 30 integrations", "many-kept")
+def list_first_30(mock: Instance) -> None:
+    """Page without pages."""
+    answers(mock, (LIST,), lambda answer: {"integrations": answer["integrations"][:30]})
+
+
+@_blind("unchanged-over-time", "An integration loses its source in reads after 80 other writes")
+def unchanged_over_time(mock: Instance) -> None:
+    """Keep part of it in a cache that forgets."""
+    born: dict[str, int] = {}
+    store = mock.central.store
+
+    def put(original: Callable[..., Any], integration: Integration) -> Any:
+        made = original(integration)
+        born[integration["id"]] = store.changes
+        return made
+
+    def aged(each: Json) -> Json:
+        old = store.changes - born.get(each["id"], store.changes) > _OLD
+        return each | {"source": None} if old else each
+
+    around(store, "put", put)
+    shown(mock, aged, (GET,))
+
+
+_OLD = 80
+
+
+def _errors(mock: Instance, change: Callable[[Json], Json]) -> None:
+    errors(mock, change)
+
+
+_HTTP_STATUS = {3: 400, 5: 404, 6: 409, 7: 403, 8: 429, 12: 501, 13: 500, 16: 401}
+
+_blind("errors-one-key", "Errors have no key but `message`", "error-shape", kind="schema")(
+    partial(_errors, change=lambda body: {"message": body["message"]})
+)
+_blind("errors-code-http", "The code of every error is the HTTP status", "error-shape", kind="status")(
+    partial(_errors, change=lambda body: body | {"code": _HTTP_STATUS.get(body["code"], body["code"])})
+)
+_blind("errors-code-unknown", "The code of every error is 2", "error-shape", kind="status")(
+    partial(_errors, change=lambda body: body | {"code": 2})
+)
+_blind("errors-without-text", "The message of every error is empty", "error-shape", kind="schema")(
+    partial(_errors, change=lambda body: body | {"message": "", "error": ""})
+)
+
+
+# -- texts ----------------------------------------------------------------------------------------------
+
+
+@_blind("texts-in-refusals", "Refusals are escaped for HTML", kind="wire", also=("azure-endpoint-required",))
+def texts_in_refusals(mock: Instance) -> None:
+    """Escape what a page shows. Quotation marks stay."""
+
+    def escaped(body: Json) -> Json:
+        text = html.escape(body["message"], quote=False)
+        return body | {"message": text, "error": text}
+
+    errors(mock, escaped)
+
+
+@_blind("refusals-unquoted", "Refusals repeat quoted texts without escapes", "texts-in-refusals", kind="wire")
+def refusals_unquoted(mock: Instance) -> None:
+    """Write quotation marks around a text as it is."""
+
+    def plain(body: Json) -> Json:
+        text = body["message"].replace('\\"', '"').replace("\\x01", "\x01")
+        return body | {"message": text, "error": text}
+
+    errors(mock, plain)
+
+
+@_blind("texts-kept", "The user name of a robot account is escaped for HTML")
+def texts_kept(mock: Instance) -> None:
+    """Escape one text of one type."""
+
+    def escaped(config: Json) -> Json:
+        robot = config.get("registryRobotCredentials")
+        if not robot:
+            return {}
+        return {"registryRobotCredentials": {**robot, "username": html.escape(robot["username"], quote=False)}}
+
+    stored_config(mock, escaped)
+
+
+@_blind("long-credentials-kept", "Credentials are cut after 2,048 characters")
+def long_credentials_kept(mock: Instance) -> None:
+    """Store what fits a column."""
+    message = mock.central.contract.integration
+    around(
+        mock.central.store,
+        "put",
+        lambda put, integration: put(credentials(message, integration, lambda text: text[:2048])),
+    )
+
+
+@_blind("long-credential-refused", "A credential of more than 2,048 characters is refused", "long-credentials-kept")
+def long_credential_refused(mock: Instance) -> None:
+    """Refuse what does not fit a column."""
+    message = mock.central.contract.integration
+
+    def problems(original: Callable[[Integration], Any], sent: Integration) -> Any:
+        if credentials(message, sent, lambda text: text[:2048]) != sent:
+            raise refused(400, "value too long for type character varying(2048)")
+        return original(sent)
+
+    around(mock.central.validation, "problems", problems)
+
+
+def _one_name(mock: Instance, fold: Callable[[str], str]) -> None:
+    """Refuse a name that is another one once both are folded."""
+
+    def check(original: Callable[[Integration], Any], sent: Integration) -> Any:
+        names = {each["name"] for each in mock.central.store.integrations() if each["id"] != sent["id"]}
+        taken = next((name for name in names if fold(name) == fold(sent["name"])), sent["name"])
+        return original({**sent, "name": taken})
+
+    around(mock.central.validation, "name_unique", check)
+
+
+_blind("names-exact", "Names in the composed and the combined form of Unicode count as one")(
+    partial(_one_name, fold=partial(unicodedata.normalize, "NFC"))
+)
+_blind("names-trimmed", "Names with and without a blank at the end count as one", "names-exact")(
+    partial(_one_name, fold=str.strip)
+)
+
+
+@_blind("filter-trims", "The filter by name takes blanks off its text", "list-by-name")
+def filter_trims(mock: Instance) -> None:
+    """Correct what was asked for."""
+    around(mock.central.service, "list_by_name", lambda original, name: original(name.strip()))
+
+
+# -- tests of registries --------------------------------------------------------------------------------
+
+
+@_blind("registry-tests-pass", "A test passes whatever host it is to ask", "registry-reachable")
+def registry_tests_pass(mock: Instance) -> None:
+    """Ask nobody."""
+    never(mock.central.registry_tests, "registry_reachable")
+
+
+@_blind("registry-not-contacted", "The test of an ibm registry asks nobody", "registry-reachable")
+def registry_not_contacted(mock: Instance) -> None:
+    """Forget one type."""
+    around(
+        mock.central.registry_tests,
+        "registry_reachable",
+        lambda original, integration: None if integration["type"] == "ibm" else original(integration),
+    )
+
+
+def _suffix_lacks(mock: Instance, label: str) -> None:
+    """Tell a failed test of one category with one suffix less."""
+
+    def tested(original: Callable[[Integration], Problem | None], sent: Integration) -> Problem | None:
+        found = original(sent)
+        if found is None or not found.text.startswith(label):
+            return found
+        return Problem(found.rule, found.text.removesuffix(": invalid arguments"))
+
+    around(mock.central.service, "_failed_test", tested)
+
+
+_blind("test-text", "The text of a failed scanner test lacks a suffix", kind="status")(
+    partial(_suffix_lacks, label="image scanner integration")
+)
+_blind("test-text-registry", "The text of a failed registry test lacks a suffix", "test-text", kind="status")(
+    partial(_suffix_lacks, label="registry integration")
+)
+
+
+# -- updates --------------------------------------------------------------------------------------------
+
+
+@_blind("type-change-refused", "A PUT of another type is refused", "update-replaces")
+def type_change_refused(mock: Instance) -> None:
+    """Hold the type."""
+
+    def update(original: Callable[..., None], sent: Integration, *, update_password: bool) -> None:
+        kept = mock.central.store.get(sent["id"])
+        if kept and kept.integration["type"] != sent["type"]:
+            raise refused(400, "the type of an integration cannot be changed")
+        original(sent, update_password=update_password)
+
+    around(mock.central.service, "update", update)
+
+
+@_blind("third-category-lost", "Only the first two categories are stored", "categories-sorted")
+def third_category_lost(mock: Instance) -> None:
+    """Keep two."""
+    stored(mock, lambda sent: {"categories": sent["categories"][:2]})
+
+
+@_blind("name-with-nul", "A name with NUL is refused by an update, and shown all the same")
+def name_with_nul(mock: Instance) -> None:
+    """Write to the cache before the database."""
+
+    def update(original: Callable[..., None], sent: Integration, *, update_password: bool) -> None:
+        original(sent, update_password=update_password)
+        if "\0" in sent["name"]:
+            raise refused(500, "Database operation failed", 13)
+
+    around(mock.central.service, "update", update)
+
+
+@_blind("refused-write-visible", "What the database refuses for its empty id is stored", "database-error")
+def refused_write_visible(mock: Instance) -> None:
+    """Write to the cache before the database."""
+
+    def update(original: Callable[..., None], sent: Integration, *, update_password: bool) -> None:
+        try:
+            original(sent, update_password=update_password)
+        except Refusal:
+            if sent["id"] == "" and sent["name"]:
+                mock.central.store.put({**sent, "id": mock.central.store.new_id()})
+            raise
+
+    around(mock.central.service, "update", update)
+
+
+@_blind("database-text-shown", "What the database says is shown", "database-error", kind="security")
+def database_text_shown(mock: Instance) -> None:
+    """Wrap the error."""
+    text = 'Database operation failed: ERROR: null value in column "id" (SQLSTATE 23502)'
+    replace_method(mock.central.service, "database_error", lambda: Refusal("database-error", 500, 13, text))
+
+
+# -- credentials ----------------------------------------------------------------------------------------
+
+
+@_blind("any-stars-masked", "Any row of stars counts as the mask", "reconcile-credential-masked", kind="security")
+def any_stars_masked(mock: Instance) -> None:
+    """Look at the first character."""
+
+    def check(original: Callable[..., None], field: Any, sent: Any, path: Any) -> None:
+        stars = isinstance(sent, str) and sent != "" and not sent.strip("*")
+        original(field, MASK if stars else sent, path)
+
+    around(mock.central.reconcile, "reconcile_credential_masked", check)
+
+
+@_blind("robot-credential-lost", "The stored password of a robot account is not put back", "stored-credentials-kept")
+def robot_credential_lost(mock: Instance) -> None:
+    """Fill the outer fields only."""
+
+    def kept(original: Callable[..., Json], message: Any, sent: Integration, old: Integration) -> Json:
+        found = original(message, sent, old)
+        robot = found.get("registryRobotCredentials")
+        return {**found, "registryRobotCredentials": {**robot, "password": ""}} if robot else found
+
+    around(mock.central.reconcile, "stored_credentials_kept", kept)
+
+
+@_blind("azure-converts-any", "A stored docker member counts as azure for any type", "azure-member-converted")
+def azure_converts_any(mock: Instance) -> None:
+    """Look at the members only."""
+
+    def converted(original: Callable[..., Integration], sent: Integration, kept: Integration) -> Integration:
+        return original({**sent, "type": "azure"} if "azure" in sent else sent, kept)
+
+    around(mock.central.service, "azure_member_converted", converted)
+
+
+def _without_identity(mock: Instance, builder: str, member: str) -> None:
+    """Build a client as if workload identity were off."""
+
+    def build(original: Callable[[Integration], Problem | None], sent: Integration) -> Problem | None:
+        config = sent.get(member)
+        return original({**sent, member: {**config, "wifEnabled": False}} if config else sent)
+
+    clients = mock.central.clients
+    wrapped = partial(build, getattr(clients, builder))
+    types = {type for type, each in clients.registries.items() if each == getattr(clients, builder)}
+    setattr(clients, "registries", dict(clients.registries) | dict.fromkeys(types, wrapped))  # noqa: B010 (for mypy)
+
+
+_blind("azure-identity-ignored", "Workload identity does not replace the password of azure", "odd-combinations")(
+    partial(_without_identity, builder="azure", member="azure")
+)
+_blind("google-identity-ignored", "Workload identity does not replace the service account", "odd-combinations")(
+    partial(_without_identity, builder="google", member="google")
+)
+
+
+@_blind("robot-scans-both", "quay takes a robot account alone for both categories", "quay-scanner-without-robot")
+def robot_scans_both(mock: Instance) -> None:
+    """Look at the scanner alone."""
+
+    def check(original: Callable[..., Problem | None], quay: Json, categories: list[str]) -> Problem | None:
+        return original(quay, categories) if categories == ["SCANNER"] else None
+
+    around(mock.central.clients, "quay_scanner_without_robot", check)
+
+
+@_blind("role-keeps-authorization", "A role alone does not erase authorization data", "ecr-authorization-erased")
+def role_keeps_authorization(mock: Instance) -> None:
+    """Look at keys and IAM only."""
+
+    def erased(original: Callable[[Integration], Integration], sent: Integration) -> Integration:
+        ecr = sent.get("ecr")
+        alone = ecr and not (ecr["useIam"] or ecr["accessKeyId"] or ecr["secretAccessKey"])
+        return sent if alone else original(sent)
+
+    around(mock.central.clients, "ecr_authorization_erased", erased)
+
+
+@_blind("erased-without-registry", "Authorization data is erased of any ecr integration", "ecr-authorization-erased")
+def erased_without_registry(mock: Instance) -> None:
+    """Do not look at the categories."""
+
+    def erased(original: Callable[[Integration], Integration], sent: Integration) -> Integration:
+        return {**original({**sent, "categories": ["REGISTRY"]}), "categories": sent["categories"]}
+
+    around(mock.central.clients, "ecr_authorization_erased", erased)
+
+
+@_blind("scanner-v4-stays", "Scanner V4 becomes an integration of another type")
+def scanner_v4_stays(mock: Instance) -> None:
+    """Look at the new type only."""
+
+    def check(original: Callable[..., None], sent: Integration, kept: Integration) -> None:
+        if kept["type"] != "scannerv4":
+            original(sent, kept)
+
+    around(mock.central.service, "scanner_v4_type_fixed", check)

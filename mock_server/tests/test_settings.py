@@ -1,0 +1,90 @@
+"""Settings in Python: what they take, and what an error says."""
+
+from pathlib import Path
+
+import pytest
+
+from mock_server import create_app
+from mock_server.central.auth import Credentials
+from mock_server.central.registry_tests import RegistryTestRule
+from mock_server.settings import VALIDATION_MODES, Settings, from_names
+from mock_server.simulation.faults import Fault
+from mock_server.state.files import document, write
+
+
+def test_a_file_can_be_a_text(tmp_path):
+    write(tmp_path / "state.json", document([]))
+    settings = Settings(load=str(tmp_path / "state.json"))
+    assert settings.load == tmp_path / "state.json"
+    assert len(create_app(settings).central.store) == 0
+
+
+def test_a_folder_of_the_ui_can_be_a_text(tmp_path):
+    (tmp_path / "index.html").touch()
+    assert Settings(ui=str(tmp_path)).ui == Path(tmp_path)
+
+
+def test_lists_can_hold_the_texts_of_options():
+    settings = Settings(
+        faults=["PostImageIntegration code=503 times=2", Fault(delay="1")],
+        registry_tests=["*.example.com=timeout"],
+        mutants=["name-unique"],
+    )
+    assert settings.faults == (Fault(code=503, operation="PostImageIntegration", times=2), Fault(delay="1"))
+    assert settings.registry_tests == (RegistryTestRule("*.example.com", "timeout"),)
+    assert settings.mutants == ("name-unique",)
+    assert hash(settings)
+
+
+WRONG = {
+    "central_version": ("3.74", r"central_version: '3\.74' is not a release of Central; did you mean 4\.8"),
+    "validation": ("lax", f"validation: 'lax' is unknown; use one of {', '.join(VALIDATION_MODES)}"),
+    "scenario": ("fresch", "scenario: .*'fresch'.*fresh"),
+    "empty": (True, "empty: .*'many:3'; choose one"),
+    "faults": (["code=200"], "faults: 'code=200': .*between 400 and 599"),
+    "mutants": ("name-unique", r"mutants: 'name-unique' is one text; give a list, such as \['name-unique'\]"),
+    "registry_tests": (["x=y"], "registry_tests: 'x=y' is not HOST=OUTCOME; the outcome is one of pass, "),
+    "sandbox_ttl": (0, "sandbox_ttl: 0 is not above 0; give seconds"),
+    "journal": (-1, "journal: -1 is below 0; give 0 or more"),
+    "max_sandboxes": (-1, "max_sandboxes: -1 is below 0; give 0 or more"),
+    "store": ("memry", "store: is neither memory nor a URL such as redis://"),
+    "cors": ("localhost", "cors: 'localhost' is not an origin .*; give one such as http://localhost"),
+    "ui": (".", r"ui: \. has no index\.html; give the folder of a production build"),
+    "upstream": ("x", "upstream: 'x' is not the URL of a server; give one such as https://"),
+    "upstream_ca": ("ca.pem", "upstream_ca: ca.pem is used with upstream only; give its URL"),
+    "upstream_insecure": (True, "upstream_insecure: is used with upstream only; give its URL"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_an_error_names_the_value_the_place_and_the_way_out(name):
+    value, told = WRONG[name]
+    others = {"scenario": "many:3"} if name == "empty" else {}
+    with pytest.raises(ValueError, match=f"^{told}"):
+        Settings(**{name: value}, **others)
+
+
+def test_an_error_of_a_store_shows_no_password():
+    with pytest.raises(ValueError, match=r"^store: ") as error:
+        Settings(store="redis://:secret@host:port/0")
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("admin_token", "two words", "is not a token"),
+        ("no_role_token", "mock-admin-token", "is the same as admin_token"),
+    ],
+)
+def test_an_error_of_a_token_does_not_show_it(name, value, told):
+    with pytest.raises(ValueError, match=f"^{name}: {told}") as error:
+        Credentials(**{name: value})
+    assert value not in str(error.value)
+
+
+def test_an_unknown_name_is_refused_with_a_suggestion():
+    with pytest.raises(ValueError, match=r"unknown setting 'fault'; did you mean 'faults'\?"):
+        from_names(fault=["code=503"])
+    with pytest.raises(ValueError, match="unknown setting 'zzz'; known: central_version, as_deployed, "):
+        from_names(zzz=1)

@@ -1,0 +1,77 @@
+"""How an injected fault ends a connection under a WSGI server.
+
+A server that hands over the socket of a request can reset it; under any other a reset is refused at once.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mock_server.central.errors import Refusal
+from mock_server.gateway.faults import Connections, Cut
+from mock_server.gateway.messages import Response
+
+CLOSE_WITH_RESET = struct.pack("ii", 1, 0)
+"""The value of `SO_LINGER` that drops what is not sent and resets."""
+_SOCKETS = ("werkzeug.socket", "gunicorn.socket")
+"""Where servers put the socket of a request."""
+_SECONDS_TO_SEND = 0.05
+"""How long a server has to send a piece of a body; one that hears of the end too early does not send it."""
+
+
+class WsgiConnections(Connections):
+    """Ends connections with what a WSGI server tells of them; a test client tells of none and meets `Cut`."""
+
+    def refusal_of_reset(self, origin: Mapping[str, Any]) -> Refusal | None:
+        """Return why the server of a request cannot reset its connection, or None if it can."""
+        server = str(origin.get("SERVER_SOFTWARE", ""))
+        if not server or _socket_of(origin) is not None:
+            return None
+        return Refusal(
+            "fault",
+            501,
+            12,
+            f"fault=reset: the server {server.partition('/')[0]} gives no way to reset a connection; "
+            f"`mock-central serve` and the pytest fixture do",
+        )
+
+    def reset(self, origin: Mapping[str, Any]) -> Response:
+        """Return an answer that resets the connection before a byte of it."""
+        return super().reset(origin)._replace(body=_reset_body(_socket_of(origin)))
+
+    def truncated(self, origin: Mapping[str, Any], whole: bytes) -> Iterator[bytes]:
+        """Return a body that ends the connection after half of itself."""
+        if not whole or origin["REQUEST_METHOD"] == "HEAD":
+            return  # there is nothing to cut
+        yield whole[: len(whole) // 2]
+        time.sleep(_SECONDS_TO_SEND)
+        self.before_end(origin)
+        raise Cut
+
+    def before_end(self, origin: Mapping[str, Any]) -> None:
+        """Do what a server needs before an answer breaks off."""
+
+
+def _socket_of(origin: Mapping[str, Any]) -> socket.socket | None:
+    return next((origin[each] for each in _SOCKETS if each in origin), None)
+
+
+def _reset_body(connection: socket.socket | None) -> Iterator[bytes]:
+    if connection is not None:
+        _reset_now(connection)
+    raise Cut
+    yield b""  # type: ignore[unreachable]  # which makes it a generator
+
+
+def _reset_now(connection: socket.socket) -> None:
+    """Reset a connection that others still hold: they find a socket that has ended in its place."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, CLOSE_WITH_RESET)
+    ended, other = socket.socketpair()
+    other.close()
+    with ended:
+        os.dup2(ended.fileno(), connection.fileno())

@@ -1,0 +1,40 @@
+"""Several processes, as of `gunicorn -w 2`: each would answer from a state of its own."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+
+from mock_server.central import protojson
+from mock_server.central.errors import Refusal
+from mock_server.gateway.encoding import JSON_HEADERS, RULE_HEADER
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.messages import Response
+
+log = logging.getLogger("mock_central")
+
+RULE = "several-processes"
+_TEXT = (
+    "the server runs several processes (wsgi.multiprocess), and each would keep a state of its own in memory; run one "
+    "process with threads, such as `gunicorn --workers 1 --threads 32`, or share the state: "
+    "Settings(store='redis://...')"
+)
+
+
+def refuse_divided_state(proceed: Proceed) -> Proceed:
+    """Answer 500, in Central's error shape, where the server runs several processes, and log why."""
+
+    def answer(exchange: Exchange) -> Response:
+        if not exchange.request.origin.get("wsgi.multiprocess"):
+            return proceed(exchange)
+        _log_once()
+        exchange.rule = RULE
+        body = protojson.render(Refusal(RULE, 500, 13, _TEXT).body())
+        return Response(500, (*JSON_HEADERS, (RULE_HEADER, RULE)), body)
+
+    return answer
+
+
+@cache
+def _log_once() -> None:
+    log.error("every request is refused: %s", _TEXT)
