@@ -16,7 +16,7 @@ from typing import Any
 
 from mock_server.central.errors import Refusal
 from mock_server.gateway.messages import Response
-from mock_server.web.connections import CLOSE_WITH_RESET, WsgiConnections
+from mock_server.web.connections import CLOSE_WITH_RESET, WsgiConnections, cut_body
 
 _CORK = getattr(socket, "TCP_CORK", None)
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
@@ -49,13 +49,13 @@ class GranianConnections(WsgiConnections):
                 # No body is asked for, so none can fail. Granian rather closes a connection than send such headers:
                 # the client gets no byte, though an end instead of a reset.
                 return Response(200, (("Content-Length", "1"), ("Content-Length", "2")), iter([b"x"]))
-            _ENDS.expect(origin, reset=True)
+            return Response(200, (("Content-Length", "1"),), cut_body(_ENDS.expect(origin, reset=True).set))
         return super().reset(origin)
 
     def before_end(self, origin: Mapping[str, Any]) -> None:
         """Let granian's connection end with the answer that breaks off."""
         if _is_granian(origin):
-            _ENDS.expect(origin, reset=False)
+            _ENDS.expect(origin, reset=False).set()
 
 
 def _is_granian(origin: Mapping[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mock_server.tests.conftest import Api, ask
 from mock_server.tests.echo import address, echoing
 from mock_server.tests.hostile import HOST, get, send
-from mock_server.tests.test_cli import url_in
+from mock_server.tests.test_cli import serve_command, url_in
 from mock_server.web.access_log import _Json, _Text, one_line
 
 FORGED = "2026-01-01 00:00:00,000 ERROR   FORGED"

@@ -9,7 +9,8 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from mock_server.central.errors import Refusal
@@ -42,7 +43,9 @@ class WsgiConnections(Connections):
 
     def reset(self, origin: Mapping[str, Any]) -> Response:
         """Return an answer that resets the connection before a byte of it."""
-        return super().reset(origin)._replace(body=_reset_body(_socket_of(origin)))
+        connection = _socket_of(origin)
+        body = cut_body(partial(_reset_now, connection) if connection is not None else lambda: None)
+        return super().reset(origin)._replace(body=body)
 
     def truncated(self, origin: Mapping[str, Any], whole: bytes) -> Iterator[bytes]:
         """Return a body that ends the connection after half of itself."""
@@ -61,9 +64,9 @@ def _socket_of(origin: Mapping[str, Any]) -> socket.socket | None:
     return next((origin[each] for each in _SOCKETS if each in origin), None)
 
 
-def _reset_body(connection: socket.socket | None) -> Iterator[bytes]:
-    if connection is not None:
-        _reset_now(connection)
+def cut_body(before: Callable[[], None]) -> Iterator[bytes]:
+    """Return a body that breaks off without a byte, after a call."""
+    before()
     raise Cut
     yield b""  # type: ignore[unreachable]  # which makes it a generator
 
