@@ -13,8 +13,9 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,19 @@ _CORK = getattr(socket, "TCP_CORK", None)
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 _SOCKETS = ("werkzeug.socket", "gunicorn.socket")
 """Where servers put the socket of a request."""
-_SECONDS_TO_CLOSE = 5.0
-"""How long granian may take to close the connection of an answer that failed."""
+_SECONDS_TO_FAIL = 5.0
+"""How long granian may take to ask for the body that breaks off."""
+_SECONDS_TO_CLOSE = 0.3
+"""How long it may take to close the connection then; it takes less than a millisecond, if the client is still there."""
+_SECONDS_TO_WAIT = 1.0
+"""How long a request waits for its turn to end its connection."""
 _SECONDS_TO_SEND = 0.05
 """How long a server has to send a piece of a body; one that hears of the end too early does not send it."""
 _POLL = 0.0005
 _TCP_INFO = struct.Struct("=B43xI80xQ")
 """Of Linux' ``struct tcp_info``: state, milliseconds since data was sent, bytes received."""
-_ESTABLISHED = 1
+_NOT_ENDED = (1, 8)
+"""The states in which this side has not ended a connection: established, and ended by the client."""
 _TICK = 0.02
 """Seconds by which the times of ``struct tcp_info`` may be wrong."""
 
@@ -65,14 +71,13 @@ def reset(environ: Mapping[str, Any]) -> tuple[list[tuple[str, str]], Iterator[b
             # No body is asked for, so none can fail. Granian rather closes a connection than send such headers: the
             # client gets no byte, though an end instead of a reset.
             return [("Content-Length", "1"), ("Content-Length", "2")], iter([b"x"])
-        _ENDS.expect(environ, reset=True)
+        return [("Content-Length", "1")], _cut(_ENDS.expect(environ, reset=True).set)
     connection = next((environ[each] for each in _SOCKETS if each in environ), None)
-    return [("Content-Length", "1")], _cut(connection)
+    return [("Content-Length", "1")], _cut(partial(_reset_now, connection) if connection else lambda: None)
 
 
-def _cut(connection: socket.socket | None) -> Iterator[bytes]:
-    if connection is not None:
-        _reset_now(connection)
+def _cut(before: Callable[[], None]) -> Iterator[bytes]:
+    before()
     raise Cut
     yield b""  # type: ignore[unreachable]  # which makes it a generator
 
@@ -84,7 +89,7 @@ def truncated(environ: Mapping[str, Any], whole: bytes) -> Iterator[bytes]:
     yield whole[: len(whole) // 2]
     time.sleep(_SECONDS_TO_SEND)
     if _is_granian(environ):
-        _ENDS.expect(environ, reset=False)
+        _ENDS.expect(environ, reset=False).set()
     raise Cut
 
 
@@ -114,18 +119,25 @@ class _Ends:
     def __init__(self) -> None:
         self._one_at_a_time = threading.Lock()
 
-    def expect(self, environ: Mapping[str, Any], *, reset: bool) -> None:
-        """End the connection of a request, whose answer breaks off next."""
-        self._one_at_a_time.acquire()
+    def expect(self, environ: Mapping[str, Any], *, reset: bool) -> threading.Event:
+        """End the connection of a request whose answer breaks off next, which the event tells.
+
+        Where others took too long, because their clients left, the connection ends without our help.
+        """
+        fails = threading.Event()
+        if not self._one_at_a_time.acquire(timeout=_SECONDS_TO_WAIT):
+            return fails
         try:
             connections = _connections(environ["REMOTE_ADDR"], int(environ["SERVER_PORT"]))
-            threading.Thread(target=self._wait, args=(connections, reset), daemon=True).start()
+            threading.Thread(target=self._wait, args=(connections, fails, reset), daemon=True).start()
         except BaseException:
             self._one_at_a_time.release()
             raise
+        return fails
 
-    def _wait(self, connections: list[_Connection], reset: bool) -> None:
+    def _wait(self, connections: list[_Connection], fails: threading.Event, reset: bool) -> None:
         try:
+            fails.wait(_SECONDS_TO_FAIL)
             until = time.monotonic() + _SECONDS_TO_CLOSE
             while not _ended(connections, reset=reset) and time.monotonic() < until:
                 time.sleep(_POLL)
@@ -164,7 +176,7 @@ def _ended(connections: list[_Connection], *, reset: bool) -> bool:
         if each.is_closed():
             connections.remove(each)
             with each.copy as copy:
-                is_the_one = _info(copy)[0] == _ESTABLISHED
+                is_the_one = _info(copy)[0] in _NOT_ENDED
                 if is_the_one and reset:
                     copy.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _CLOSE_WITH_RESET)
             return is_the_one
@@ -243,7 +255,7 @@ def _is_between(connection: socket.socket, address: str, port: int) -> bool:
 def _info(connection: socket.socket) -> tuple[int, int, int]:
     """Return state, milliseconds since it sent data, and bytes received, as far as the system tells."""
     if sys.platform != "linux":
-        return _ESTABLISHED, 0, 0
+        return _NOT_ENDED[0], 0, 0
     state, milliseconds, received = _TCP_INFO.unpack(
         connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
     )
