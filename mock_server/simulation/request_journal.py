@@ -40,7 +40,7 @@ class Entry(NamedTuple):
     """One request and its answer, as they came.
 
     `seconds` is how long the answer took; `headers` are names and values of the request in turn, the names as WSGI
-    spells them; `body` and `answer` are None where they are too long to be kept.
+    spells them; `body` and `answer` are None where they are too long to be kept; `weight` is the bytes of all of it.
     """
 
     number: int
@@ -59,6 +59,7 @@ class Entry(NamedTuple):
     rule: str
     answer: bytes | None
     answer_size: int
+    weight: int
 
     @property
     def name(self) -> str:
@@ -119,8 +120,6 @@ class Journal:
         """`texts_show_credentials`: refusals may show what was sent, as deployed Central's do."""
         self._size = size
         self._entries: deque[tuple[Any, ...]] = deque()
-        self._weights: deque[int] = deque()
-        """The bytes of each entry."""
         self._weight = 0
         self.last = 0
         """The number of the last request that was kept."""
@@ -140,11 +139,13 @@ class Journal:
         size, answer_size = len(body), len(answer)
         headers = _headers(environ)
         path, query = environ["PATH_INFO"], environ["QUERY_STRING"]
-        head = len(path) + len(query) + sum(map(len, headers))
+        head = len(path) + len(query) + len("".join(headers))
         if head > LONGEST_HEAD:
             path, query, headers = _shortened(path), _shortened(query), _without_values(headers)
             head = LONGEST_HEAD
-        weight = _OVERHEAD + head + min(size, LONGEST_BODY) + min(answer_size, LONGEST_BODY)
+        kept_body = body if size <= LONGEST_BODY else None
+        kept_answer = answer if answer_size <= LONGEST_BODY else None
+        weight = _OVERHEAD + head + (size if kept_body else 0) + (answer_size if kept_answer else 0)
         with self._lock:  # who follows by number would miss one that comes after the next
             self.last += 1
             # A plain tuple of texts and numbers: the garbage collector soon leaves it alone.
@@ -158,21 +159,20 @@ class Journal:
                     query,
                     operation,
                     headers,
-                    body if size <= LONGEST_BODY else None,
+                    kept_body,
                     size,
                     violations or (),
                     fault,
                     status,
                     environ.get("mock_central.rule", ""),
-                    answer if answer_size <= LONGEST_BODY else None,
+                    kept_answer,
                     answer_size,
+                    weight,
                 )
             )
-            self._weights.append(weight)
             self._weight += weight
-            while len(self._entries) > self._size or self._weight > MOST_BYTES:
-                self._entries.popleft()
-                self._weight -= self._weights.popleft()
+            while self._weight > MOST_BYTES or len(self._entries) > self._size:
+                self._weight -= self._entries.popleft()[-1]
         if self._waiting:
             with self._arrived:
                 self._arrived.notify_all()
@@ -181,7 +181,6 @@ class Journal:
         """Forget every request; numbers go on, so that `since` stays true."""
         with self._lock:
             self._entries.clear()
-            self._weights.clear()
             self._weight = 0
 
     def found(self, wanted: Filter | None = None) -> list[Entry]:
