@@ -37,7 +37,7 @@ class Entry(NamedTuple):
     """One request and its answer, as they came.
 
     `seconds` is how long the answer took; `headers` are those of the request; `body` and `answer` are None where they
-    are too long to be kept.
+    are too long to be kept; `weight` is the bytes of all of it.
     """
 
     number: int
@@ -56,6 +56,7 @@ class Entry(NamedTuple):
     rule: str
     answer: bytes | None
     answer_size: int
+    weight: int
 
     @property
     def name(self) -> str:
@@ -116,8 +117,6 @@ class Journal:
         """`texts_show_credentials`: refusals may show what was sent, as deployed Central's do."""
         self._size = size
         self._entries: deque[tuple[Any, ...]] = deque()
-        self._weights: deque[int] = deque()
-        """The bytes of each entry."""
         self._weight = 0
         self.last = 0
         """The number of the last request that was kept."""
@@ -145,11 +144,13 @@ class Journal:
     ) -> None:
         """Keep a request that was answered; the fields are those of `Entry`."""
         size, answer_size = len(body), len(answer)
-        head = len(path) + len(query) + sum(len(name) + len(value) for name, value in headers.items())
+        head = len(path) + len(query) + len("".join(headers)) + len("".join(headers.values()))
         if head > LONGEST_HEAD:
             path, query, headers = _shortened(path), _shortened(query), _without_values(headers)
             head = LONGEST_HEAD
-        weight = _OVERHEAD + head + min(size, LONGEST_BODY) + min(answer_size, LONGEST_BODY)
+        kept_body = body if size <= LONGEST_BODY else None
+        kept_answer = answer if answer_size <= LONGEST_BODY else None
+        weight = _OVERHEAD + head + (size if kept_body else 0) + (answer_size if kept_answer else 0)
         with self._lock:  # who follows by number would miss one that comes after the next
             self.last += 1
             # A plain tuple of texts and numbers: the garbage collector soon leaves it alone.
@@ -163,21 +164,20 @@ class Journal:
                     query,
                     operation,
                     headers,
-                    body if size <= LONGEST_BODY else None,
+                    kept_body,
                     size,
                     violations,
                     fault,
                     status,
                     rule,
-                    answer if answer_size <= LONGEST_BODY else None,
+                    kept_answer,
                     answer_size,
+                    weight,
                 )
             )
-            self._weights.append(weight)
             self._weight += weight
-            while len(self._entries) > self._size or self._weight > MOST_BYTES:
-                self._entries.popleft()
-                self._weight -= self._weights.popleft()
+            while self._weight > MOST_BYTES or len(self._entries) > self._size:
+                self._weight -= self._entries.popleft()[-1]
         if self._waiting:
             with self._arrived:
                 self._arrived.notify_all()
@@ -186,7 +186,6 @@ class Journal:
         """Forget every request; numbers go on, so that `since` stays true."""
         with self._lock:
             self._entries.clear()
-            self._weights.clear()
             self._weight = 0
 
     def found(self, wanted: Filter | None = None) -> list[Entry]:

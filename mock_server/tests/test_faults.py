@@ -6,6 +6,7 @@ import re
 import socket
 import ssl
 import statistics
+import struct
 import threading
 import time
 import urllib.request
@@ -338,6 +339,24 @@ def test_every_reset_under_load_is_one_and_no_other_answer_suffers():
             each.result()
     assert Counter(ends) == {(b"", "reset"): 600}
     assert set(others) == {(200, 12)}
+
+
+def test_clients_that_reset_first_hold_up_nobody():
+    with serving("--log-level", "error") as (_, banner):
+        host, port = url_in(banner).removeprefix("http://").split(":")
+        other = http.client.HTTPConnection(host, int(port), timeout=20)
+        other.connect()
+        for _ in range(100):
+            with socket.create_connection((host, int(port)), timeout=10) as connection:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.sendall(f"GET {PATH} HTTP/1.1\r\nHost: x\r\nPrefer: fault=reset\r\n\r\n".encode())
+        began = time.monotonic()
+        other.request("GET", PATH)
+        assert other.getresponse().status == 200
+        assert time.monotonic() - began < 5
+        time.sleep(5)
+        assert [received(url_in(banner), "fault=reset") for _ in range(5)] == [(b"", "reset")] * 5
+        other.close()
 
 
 def test_truncated_answers_and_resets_at_once_end_as_each_should():
