@@ -1,6 +1,6 @@
 """What every other check stands on: creating, reading, updating, deleting, filtering, the shape of an error.
 
-They come first, and what relies on them waits for them: a fault that shows in a hundred checks is told by its cause.
+They come first, and what relies on them waits for them: a fault that shows in a hundred checks is reported once.
 """
 
 from __future__ import annotations
