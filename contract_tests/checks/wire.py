@@ -636,7 +636,7 @@ def unknown_category_dropped(central: Central) -> None:
         Stored(central).becomes(sent, meant, "categories that Central does not know")
 
 
-@check("category-by-number", "rules", needs=("read-after-create",))
+@check("category-by-number", "rules", needs=("read-after-create", "categories-sorted"))
 def category_by_number(central: Central) -> None:
     names = list(central.contract.types["clairify"].categories)
     stored, meant = Stored(central), central.integration("clairify", categories=names)
