@@ -65,6 +65,10 @@ fixtures: $(FULL) ## Make the shipped fixtures again
 bench: $(FULL) ## Measure the mock beside other servers (ARGS=--write rewrites the page; minutes)
 	$(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: differential
+differential: $(FULL) ## Print where the mock and the Central at URL=… answer differently (minutes)
+	$(BIN)/python -m contract_tests.differential $(URL) $(ARGS)
+
 .PHONY: bench-guard
 bench-guard: $(FULL) ## Fail if the mock became much slower beside a bare Flask app
 	$(BIN)/python -m benchmarks --guard
@@ -81,6 +85,7 @@ mutation: $(VENV)/.installed-mutation ## Count the mutants that the tests kill (
 lock: $(VENV)/.installed-uv ## Lock the requirements again (ARGS=--upgrade for newer releases)
 	$(LOCK) pyproject.toml --extra contract --extra redis --group dev -o requirements/dev.txt $(ARGS)
 	printf 'editables\nhatchling\n' | $(LOCK) pyproject.toml - --extra redis -c requirements/dev.txt -o requirements/serve.txt $(ARGS)
+	printf 'editables\nhatchling\n' | $(LOCK) pyproject.toml - --extra contract -c requirements/dev.txt -o requirements/contract.txt $(ARGS)
 	@# The release of atheris after this one has no wheel for Python 3.11.
 	printf 'atheris==3.0.0\ncoverage\n' | $(LOCK) - -o requirements/fuzz.txt $(ARGS)
 	printf 'mutmut>=3.8\n' | $(LOCK) - -c requirements/dev.txt -o requirements/mutation.txt $(ARGS)

@@ -514,7 +514,16 @@ def _nothing_kept_as_nothing(central: Central) -> None:
     "credentials-replaced",
     "rules",
     source="central/imageintegration/service/service_impl.go",
-    needs=("create", "quay-robot-complete"),
+    needs=(
+        "create",
+        "quay-robot-complete",
+        "ibm-api-key-required",
+        "azure-password-required",
+        "ecr-access-key-required",
+        "ecr-secret-key-required",
+        "google-service-account-required",
+        "quay-scanner-without-robot",
+    ),
     title="With updatePassword true, or PUT, something of the stored credentials stays",
 )
 def credentials_replaced(central: Central) -> None:

@@ -404,7 +404,7 @@ def registry_reachable(central: Central) -> None:
     "test-text",
     "rules",
     source="central/imageintegration/service/service_impl.go",
-    needs=("first-category-tested", "node-scanner-type-known"),
+    needs=("first-category-tested", "node-scanner-type-known", "scanner-type-known", "registry-type-known"),
     title="The text of a failed test does not have the label and the suffixes of its category",
 )
 def test_text(central: Central) -> None:

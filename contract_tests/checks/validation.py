@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from contract_tests.checks.registry import LONGER, check
 from contract_tests.engine.central import Central, created_id, shown
-from contract_tests.engine.failures import PreconditionFailed, Skip
+from contract_tests.engine.failures import NotApplicable, PreconditionFailed, Skip
 from contract_tests.engine.integrations import Body, read_answer
 from contract_tests.engine.transport import Reply, is_loopback
 from contract_tests.oracle.steps import HEALTH_IS_WRITTEN, filtered
@@ -249,7 +249,7 @@ def endpoints_refused(central: Central, forms: Sequence[str], text: str) -> None
         id, sent = central.standing("docker")
         for _ in rounds(central):
             for form, place, way in paired(
-                central, central.some(forms, 5), central.some(guarded(central), len(forms)), ways_in(central, id)
+                central, forms, central.some(guarded(central), len(forms)), ways_in(central, id)
             ):
                 _endpoint_refused(central, form, place, way, text)
         if not central.quick:
@@ -361,7 +361,7 @@ def name_required(central: Central) -> None:
     "problems-listed",
     "rules",
     source="pkg/errorhelpers/format.go",
-    needs=("create", "endpoint-not-local"),
+    needs=("create", "endpoint-not-local", "name-required", "category-required"),
     title="The problems of common validation are not told in one list, in Central's order",
 )
 def problems_listed(central: Central) -> None:
@@ -483,7 +483,7 @@ def ecr_iam_managed(central: Central) -> None:
         found = [("create", first)]
         found += [(where, send(central.integration("ecr", ecr={"useIam": True}))) for where, send in ways]
         if not managed and not any(is_managed(central, reply) for _, reply in found):
-            raise Skip("the target takes the container's IAM role; with --managed that is a failure")
+            raise NotApplicable("the target takes the container's IAM role; with --managed that is a failure")
         for where, reply in found:
             central.refused_by(reply, "ecr-iam-managed", f"{where} of an ecr integration that uses IAM")
 

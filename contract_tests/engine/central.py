@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from contract_tests.engine import integrations
-from contract_tests.engine.failures import CheckFailed, PreconditionFailed, Skip
+from contract_tests.engine.failures import CheckFailed, NotApplicable, PreconditionFailed
 from contract_tests.engine.integrations import Body
 from contract_tests.engine.options import Options
 from contract_tests.engine.transport import COLLECTION, Exchange, Reply, Transport
@@ -286,10 +286,10 @@ class Central:
         """Return a rule of the contract.
 
         Raises:
-            Skip: the release of Central that the target plays does not have it.
+            NotApplicable: the release of Central that the target plays does not have it.
         """
         if id not in self.rules:
-            raise Skip(f"Central {self.version} does not have the rule {id}")
+            raise NotApplicable(f"Central {self.version} does not have the rule {id}")
         return self.rules[id]
 
     def text(self, rule: str, **values: object) -> str:

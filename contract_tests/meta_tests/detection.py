@@ -25,7 +25,6 @@ import click
 
 from contract_tests.engine.options import PROFILES
 from contract_tests.meta_tests.mutant_runs import hurried, verdict_on
-from mock_server.central.auth import Credentials
 from mock_server.contract import tables as contracts
 from mock_server.mutants import KINDS, Mutant, all_mutants, find
 from mock_server.serving.server import serving
@@ -68,7 +67,7 @@ def _schemathesis(url: str, baseline: Path, *more: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         command = (
             *(sys.executable, "-m", "schemathesis.cli", "run", str(contracts.find())),
-            *("--url", url, "-H", f"Authorization: Bearer {Credentials().admin_token}"),
+            *("--url", url, "-H", f"Authorization: Bearer {Settings().credentials.admin_token}"),
             *("--checks", "all", "--exclude-checks", ",".join(_EXCLUDED), "--baseline", str(baseline)),
             *("--max-response-time", "5", "--max-examples", "30", "--seed", "1", "--generation-database", "none"),
             *("--max-time", str(_SECONDS), "--no-color", *(more or ("--max-failures", "1"))),

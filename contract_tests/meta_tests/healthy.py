@@ -20,7 +20,7 @@ import click
 from contract_tests.engine.options import PROFILES
 from contract_tests.meta_tests.mutant_runs import ROLES, report_on
 from contract_tests.runner import known
-from contract_tests.runner.run import Report
+from contract_tests.runner.report import Report
 from mock_server.settings import Settings
 
 MANNERS = ("documented", "deployed")

@@ -12,7 +12,7 @@ import pytest
 from contract_tests.checks import latency
 from contract_tests.meta_tests.mutant_runs import report_on
 from contract_tests.oracle.variants import WIDELY
-from contract_tests.runner.run import Report
+from contract_tests.runner.report import Report
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal
 from mock_server.gateway.exchange import Exchange, Proceed

@@ -11,23 +11,29 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mock_server.central.errors import Problem, listed, problem
+from mock_server.central.errors import Problem, Refusal, listed, problem
 from mock_server.central.integration import Integration
+from mock_server.central.registry_tests import scanner_target
+from mock_server.central.releases import Build
 from mock_server.contract.tables import Contract
 from mock_server.golang import addr as goaddr
-from mock_server.golang import google_credentials
+from mock_server.golang import google_credentials, grpc
 from mock_server.golang import json as gojson
 from mock_server.golang.text import quote
 
 Builder = Callable[[Integration], Problem | None]
 
+_NIL_POINTER = "runtime error: invalid memory address or nil pointer dereference"
+"""The text of a panic, which Central answers (pkg/grpc/recovery.go)."""
+
 
 class Clients:
     """The factories of one Central."""
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: Contract, build: Build) -> None:
         self.contract = contract
         self.rules = contract.rules
+        self.build = build
         docker_family = dict.fromkeys(contract.types_of("docker"), self.docker_config_required)
         self.registries: Mapping[str, Builder] = docker_family | {
             "quay": self.quay,
@@ -187,9 +193,17 @@ class Clients:
         return self.google_service_account_json(google["serviceAccount"])
 
     def google_service_account_json(self, account: str) -> Problem | None:
-        """golang.org/x/oauth2 google: what keeps the text from being credentials; keys are not looked at."""
+        """golang.org/x/oauth2 google: what keeps the text from being credentials; keys are not looked at.
+
+        Raises:
+            Refusal: the client-id file of Google's console is taken, and asking it for a token is a nil pointer;
+                what was stored before stays stored.
+        """
+        text = account.encode("utf-8", "surrogatepass")
         try:
-            reason = google_credentials.error(account.encode("utf-8", "surrogatepass"))
+            reason = google_credentials.error(text)
+            if reason is None and google_credentials.is_client_file(text):
+                raise Refusal("google-client-file", 500, 13, _NIL_POINTER)
         except gojson.JsonSyntaxError as error:
             reason = str(error)
         return self.problem_if(reason is not None, "google-service-account-json", reason=reason)
@@ -228,13 +242,25 @@ class Clients:
         google = integration.get("google")
         if google is None:
             return self.problem_if(True, "google-scanner-config-required")
-        return self._listed(
+        missing = self._listed(
             "Google Validation",
             self.problem_if(google["endpoint"] == "", "google-scanner-endpoint-required"),
             self.problem_if(google["serviceAccount"] == "", "google-scanner-service-account-required"),
             self.problem_if(google["project"] == "", "google-scanner-project-required"),
             self.problem_if(google["wifEnabled"], "google-scanner-no-workload-identity"),
         )
+        if missing or google["serviceAccount"] == "":
+            return missing
+        return self.google_scanner_account(google["serviceAccount"])
+
+    def google_scanner_account(self, account: str) -> Problem | None:
+        """cloud.google.com/go/auth: the account is read whole, its key included, and told without a prefix."""
+        try:
+            text = account.encode("utf-8", "surrogatepass")
+            reason = google_credentials.scanner_error(text, any_signer=self.build.any_signer)
+        except gojson.JsonSyntaxError as error:
+            reason = str(error)
+        return None if reason is None else Problem("google-service-account-json", reason)
 
     def clair(self, integration: Integration) -> Problem | None:
         """pkg/scanners/clair/clair.go."""
@@ -264,7 +290,17 @@ class Clients:
         clairify = integration.get("clairify")
         if clairify is None:
             return self.problem_if(True, member_rule)
-        return self.problem_if(clairify["endpoint"] == "", "clairify-endpoint-required")
+        return self.problem_if(clairify["endpoint"] == "", "clairify-endpoint-required") or self.clairify_target(
+            clairify
+        )
+
+    def clairify_target(self, clairify: Mapping[str, Any]) -> Problem | None:
+        """google.golang.org/grpc Dial: a target that no connection can be made for."""
+        try:
+            grpc.target(scanner_target(clairify, ""), self.build.urls)
+        except grpc.TargetError as error:
+            return Problem("clairify-grpc-target", f"failed to make gRPC connection to Scanner: {error}")
+        return None
 
     def scanner_v4(self, integration: Integration) -> Problem | None:
         """pkg/scanners/scannerv4/scannerv4.go."""

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal, refuse
 from mock_server.central.integration import Integration, UpdateRequest
+from mock_server.central.releases import Build
 from mock_server.contract.tables import Contract, Message, Operation
 from mock_server.contract.validator import Validator, Violation
 from mock_server.golang import url as gourl
@@ -48,7 +49,9 @@ class Filters(NamedTuple):
 class Decoding:
     """Reads requests for one contract."""
 
-    def __init__(self, contract: Contract, validator: Validator, *, strict: bool, show_credentials: bool) -> None:
+    def __init__(
+        self, contract: Contract, validator: Validator, build: Build, *, strict: bool, show_credentials: bool
+    ) -> None:
         """`strict`: refuse what the contract does not promise. `show_credentials`: as of `protojson.Decoder`."""
         self.contract = contract
         self.validator = validator
@@ -58,7 +61,8 @@ class Decoding:
         self._messages = {
             each.id: contract.message(each.request) for each in contract.operations.values() if each.request
         }
-        self.decoder = protojson.Decoder(contract, show_credentials=show_credentials)
+        self.decoder = protojson.Decoder(contract, show_credentials=show_credentials, whole_numbers=build.whole_numbers)
+        self._most_parameters = gourl.MOST_PARAMETERS if build.bounded_query else None
 
     def body(self, operation: Operation, body: bytes, content_type: str, id: str = "") -> Decoded:
         """Decode the body of an operation as Central does; the `id` of the path counts for the size of the message.
@@ -141,7 +145,8 @@ class Decoding:
             return Filters()
         known = self._parameters(operation)
         try:
-            values = dict(_query_field(key, values, known) for key, values in gourl.parse_query(query).items())
+            parsed = gourl.parse_query(query, self._most_parameters)
+            values = dict(_query_field(key, values, known) for key, values in parsed.items())
         except gourl.UrlError as error:
             raise refuse(self.contract.rules["query-encoding"], reason=error) from None
         for name in known:

@@ -35,9 +35,13 @@ class Refusal(Exception):  # noqa: N818 (Central refuses; nothing is in error)
     status: int
     code: int
     message: str
+    form: str = "status"
+    """`status` for errors of the gateway, `pair` for those of pkg/httputil/error.go, `text` for plain text."""
 
     def body(self) -> dict[str, object]:
         """Return the body that Central answers with (pkg/grpc/server_error_handler.go)."""
+        if self.form == "pair":
+            return {"code": self.code, "message": self.message}
         return {"code": self.code, "message": self.message, "details": [], "error": self.message}
 
 

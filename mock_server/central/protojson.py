@@ -28,6 +28,8 @@ _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _SIMPLE = {b'"': '"', b"\\": "\\", b"/": "/", b"b": "\b", b"f": "\f", b"n": "\n", b"r": "\r", b"t": "\t"}
 _NUMBER = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?")
+_UNDELIMITED = re.compile(r"[-+._0-9A-Za-z]")
+"""What does not end a number."""
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _INT32 = range(-(2**31), 2**31)
 _LONGEST_NUMBER = 20
@@ -126,9 +128,13 @@ class _Token(NamedTuple):
 class Decoder:
     """Reads bodies, in the two steps in which Central does; each refuses in words of its own."""
 
-    def __init__(self, contract: Contract, *, show_credentials: bool) -> None:
-        """`show_credentials`: let a refused credential stand in the refusal, as Central does."""
+    def __init__(self, contract: Contract, *, show_credentials: bool, whole_numbers: bool = True) -> None:
+        """`show_credentials`: let a refused credential stand in the refusal, as Central does.
+
+        Without `whole_numbers` what follows a number in quotes does not count, as in older releases of protobuf-go.
+        """
         self.contract = contract
+        self.whole_numbers = whole_numbers
         self.show_credentials = show_credentials
 
     def decode(self, message: Message, data: bytes) -> dict[str, Any]:
@@ -360,7 +366,7 @@ class Reading:
                 names = {value: name for name, value in self.decoder.contract.categories.items()}
                 return names.get(number, number)
         else:
-            text = self.text(token) if token.is_string else token.raw.decode() if token.is_number else ""
+            text = self.quoted_number(token) if token.is_string else token.raw.decode() if token.is_number else ""
             number = _int32(text)
             if number is not None:
                 return number
@@ -371,6 +377,15 @@ class Reading:
             field=field.name,
             token=self.shown(token),
         )
+
+    def quoted_number(self, token: _Token) -> str:
+        """Return what a string holds in the place of a number."""
+        text = self.text(token)
+        if self.decoder.whole_numbers or text != text.strip():
+            return text
+        match = _NUMBER.match(text)
+        tail = text[match.end() :] if match else ""
+        return text[: match.end()] if match and not _UNDELIMITED.match(tail) else text
 
     def timestamp(self) -> str:
         """Read a time, as it is answered."""

@@ -46,8 +46,10 @@ class Rendering:
 
     def error_answer(self, refusal: Refusal) -> bytes:
         """Render a refusal."""
+        if refusal.form == "text":
+            return f"{refusal.message}\n".encode()
         body = refusal.body()
-        if not self.validator.accepts("GooglerpcStatus", body, answer=True):
+        if refusal.form == "status" and not self.validator.accepts("GooglerpcStatus", body, answer=True):
             self._is_no("GooglerpcStatus")
         return protojson.render(body)
 

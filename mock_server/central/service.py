@@ -5,18 +5,28 @@ Everything here works on decoded integrations; HTTP is `app`, JSON is `protojson
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from mock_server.central import database
 from mock_server.central.clients import Builder, Clients
-from mock_server.central.errors import Problem, Refusal, internal, invalid_arguments, refuse
+from mock_server.central.errors import INVALID, Problem, Refusal, internal, invalid_arguments, refuse
 from mock_server.central.integration import Integration
 from mock_server.central.reconcile import Reconcile
 from mock_server.central.registry_tests import RegistryTests
+from mock_server.central.releases import Build
 from mock_server.central.store import Store, Stored
 from mock_server.central.validation import Validation
 from mock_server.contract.tables import Contract
 from mock_server.golang.text import quote
+
+_UNKNOWN_TO_DATABASE = re.compile("[\0\udc80-\udcff]")
+"""NUL, and bytes that are no UTF-8, as "surrogateescape" keeps them."""
+
+
+def _shown(id: str) -> str:
+    return id.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 class Service:
@@ -30,7 +40,11 @@ class Service:
         reconcile: Reconcile,
         clients: Clients,
         registry_tests: RegistryTests,
+        build: Build,
+        *,
+        as_deployed: bool = False,
     ) -> None:
+        """`as_deployed`: who loses a race for a name is told so in the words of the database."""
         self.contract = contract
         self.rules = contract.rules
         self.store = store
@@ -38,6 +52,8 @@ class Service:
         self.reconcile = reconcile
         self.clients = clients
         self.registry_tests = registry_tests
+        self.build = build
+        self.as_deployed = as_deployed
 
     # -- reading ----------------------------------------------------------------------------
 
@@ -82,8 +98,13 @@ class Service:
         self.id_empty_on_create(integration)
         self.scanner_v4_not_created(integration)
         self.google_not_created(integration)
+        was_free = self._is_free(integration["name"])
         with self.store.lock:
+            if was_free and self._is_race_lost(integration):
+                raise Refusal("name-unique", 400, 3, f"{database.START}{database.DUPLICATE_NAME}{INVALID}")
             integration = self._valid_tested_sorted(integration)
+            if wrong := database.name_error(integration["name"]):
+                raise Refusal("database-text", 400, 3, f"{database.START}{wrong}{INVALID}")
             integration = {**integration, "id": self.create_assigns_id()}
             stored = self.store.put(integration)
             if found := self.clients.activation(integration):
@@ -118,12 +139,17 @@ class Service:
 
     def update(self, integration: Integration, *, update_password: bool) -> None:
         """UpdateImageIntegration (PATCH), and PutImageIntegration with `update_password` true."""
+        was_free = self._is_free(integration["name"])
         with self.store.lock:
+            if was_free and self._is_race_lost(integration):
+                raise Refusal("name-unique", 409, 6, database.START + database.DUPLICATE_NAME)
             self._validate(integration)
             integration = self._reconciled(integration, update_password=update_password)
             integration = self._valid_tested_sorted(integration)
             if integration["id"] == "":
-                raise self.database_error()
+                raise self.database_error(database.NO_KEY)
+            if wrong := database.name_error(integration["name"]):
+                raise self.database_error(wrong)
             previous = self.store.get(integration["id"])
             self.store.put(integration)
             if found := self.clients.activation(integration):
@@ -143,9 +169,18 @@ class Service:
     def update_not_rolled_back(self, previous: Stored | None) -> None:
         """An update that fails at its last step stays stored: `previous` does not come back."""
 
-    def database_error(self) -> Refusal:
-        """pkg/grpc/errors/interceptor.go: the row has no key; old releases show the database's words."""
-        return refuse(self.rules["database-error"])
+    def database_error(self, reason: str) -> Refusal:
+        """pkg/grpc/errors/interceptor.go: what the database refuses; old releases show its words."""
+        return refuse(self.rules["database-error"], reason=reason)
+
+    def _is_free(self, name: str) -> bool:
+        """Return whether nobody has a name, where that tells a race from a second create."""
+        return self.as_deployed and self.store.id_of_name(name) is None
+
+    def _is_race_lost(self, integration: Integration) -> bool:
+        """Return whether somebody took a name while this waited: Central checks it and then stores, without a lock."""
+        found = self.validation.problems(integration)
+        return found is not None and found.rule == "name-unique"
 
     def _validate(self, integration: Integration) -> None:
         if found := self.validation.problems(integration):
@@ -204,20 +239,20 @@ class Service:
         for category in integration["categories"]:
             found: Problem | None = None
             if category == "REGISTRY":
-                found = self._tested(self.clients.registry, integration, "registry integration")
+                found = self._tested(self.clients.registry, integration, category, "registry integration")
             elif category == "SCANNER":
-                found = self._tested(self.clients.scanner, integration, "image scanner integration")
+                found = self._tested(self.clients.scanner, integration, category, "image scanner integration")
             elif category == "NODE_SCANNER":
                 label = "node scanner integration"
                 if unknown := self.clients.node_scanner_type_known(integration):
                     return Problem(unknown.rule, f"{label}: {unknown.text}")
-                found = self._tested(self.clients.node_scanner, integration, label)
+                found = self._tested(self.clients.node_scanner, integration, category, label)
             if found:
                 return found
         return None
 
-    def _tested(self, build: Builder, integration: Integration, label: str) -> Problem | None:
-        found = build(integration) or self.registry_tests.registry_reachable(integration)
+    def _tested(self, build: Builder, integration: Integration, category: str, label: str) -> Problem | None:
+        found = build(integration) or self.registry_tests.registry_reachable(integration, category)
         # The client's error is wrapped once more than that of a type without a node scanner.
         return Problem(found.rule, f"{label}: {found.text}: invalid arguments") if found else None
 
@@ -235,7 +270,15 @@ class Service:
             self.store.remove(id)
 
     def delete_missing(self, id: str) -> None:
-        """central/integrationhealth/datastore/datastore_impl.go: the missing health record shows, its id quoted."""
+        """central/integrationhealth/datastore/datastore_impl.go: the missing health record shows, its id quoted.
+
+        The record is looked for in the database, which knows no NUL and nothing but UTF-8.
+        """
+        if _UNKNOWN_TO_DATABASE.search(id):
+            text = (
+                f"Error removing health for integration {_shown(id)}: failed to retrieve integration health {quote(id)}"
+            )
+            raise Refusal("delete-missing", 500, 13, text)
         raise refuse(self.rules["delete-missing"], id=id, quoted=quote(id))
 
     def scanner_v4_not_deleted(self, stored: Integration) -> None:

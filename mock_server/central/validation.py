@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mock_server.central.errors import Problem, listed, problem
 from mock_server.central.integration import Integration
+from mock_server.central.releases import Build
 from mock_server.central.store import Store
 from mock_server.contract.tables import Contract, Message
 from mock_server.golang import url as gourl
@@ -25,11 +26,12 @@ def config_member(message: Message, integration: Integration) -> str | None:
 class Validation:
     """The common rules of one Central."""
 
-    def __init__(self, contract: Contract, store: Store, *, managed: bool) -> None:
+    def __init__(self, contract: Contract, store: Store, build: Build, *, managed: bool) -> None:
         """`managed`: play the managed service, where ECR cannot use the container's IAM role."""
         self.contract = contract
         self.rules = contract.rules
         self.store = store
+        self.build = build
         self.managed = managed
         self._endpoints = {
             member.name: [field.name for field in member.message.fields if field.validate == "nolocalendpoint"]
@@ -62,10 +64,10 @@ class Validation:
         # Central takes off one "http://" and then one "https://", in this order.
         bare = endpoint.removeprefix("http://").removeprefix("https://")
         try:
-            host = gourl.host_name("http://" + bare)
+            host = gourl.host_name("http://" + bare, self.build.urls)
         except gourl.UrlError as error:
             return self.endpoint_parses(*error.args)
-        kind = gourl.forbidden_host(host)
+        kind = gourl.forbidden_host(host, wide=self.build.wide_endpoint_check)
         if endpoint == "" or kind is None:
             return None
         return self.endpoint_not_local() if kind == "loopback" else self.endpoint_not_metadata()

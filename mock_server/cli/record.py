@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import urllib3
 
 from mock_server import bounded_http
-from mock_server.central import protojson
+from mock_server.central import protojson, releases
 from mock_server.central.clients import Clients
 from mock_server.contract.tables import MASK, Contract, Message
 from mock_server.contract.validator import Validator
@@ -23,7 +23,11 @@ from mock_server.state import files as states
 PATH = "/v1/imageintegrations"
 _TIMEOUT = 30.0
 _TEXT = "invented-by-mock-central"
-_JSON_TEXT = '{"type":"service_account","project_id":"invented-by-mock-central"}'
+_JSON_TEXT = json.dumps(
+    {"type": "authorized_user", **dict.fromkeys(("client_id", "client_secret", "refresh_token"), _TEXT)},
+    separators=(",", ":"),
+)
+"""Needs no private key, which would have to be a whole one for a scanner."""
 
 Place = tuple[str, ...]
 """The path of a field in an integration."""
@@ -124,7 +128,7 @@ def recorded(listed: list[Any], contract: Contract, validator: Validator) -> dic
         states.StateError: an entry is no integration.
     """
     found = states.checked(states.document(listed), contract, validator)
-    clients = Clients(contract)
+    clients = Clients(contract, releases.of(contract.release))
     invented: dict[str, list[str]] = {}
     integrations = []
     for each in found:

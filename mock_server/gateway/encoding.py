@@ -22,6 +22,8 @@ JSON_HEADERS: Headers = (
     ("Cache-Control", "no-store, no-cache"),
     ("Vary", "Accept-Encoding"),
 )
+TEXT_HEADERS: Headers = (("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff"))
+"""Of Go's http.Error, for what is refused before the gateway."""
 GATEWAY_HEADERS: Headers = (*JSON_HEADERS, ("Grpc-Metadata-Content-Type", "application/grpc"))
 """Of what Central's gRPC gateway answers when all went well."""
 
@@ -40,8 +42,9 @@ def encode(proceed: Proceed) -> Proceed:
         assert isinstance(body, bytes)  # only what is final comes in pieces
         if exchange.violations:
             headers += ((WARNING_HEADER, header_text("; ".join(map(str, exchange.violations)))),)
-        is_pretty = request.query and _PRETTY_KEY.search(request.query)
-        if body and (is_pretty or request.headers.get("accept") == "application/json+pretty"):
+        is_json = headers[:1] == JSON_HEADERS[:1]
+        is_pretty = is_json and request.query and _PRETTY_KEY.search(request.query)
+        if body and is_json and (is_pretty or request.headers.get("accept") == "application/json+pretty"):
             body = protojson.indented(body)
         size = len(body)
         if size >= GZIP_FROM and _accepts_gzip(request.headers.get("accept-encoding", "")):

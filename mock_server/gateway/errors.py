@@ -9,7 +9,7 @@ from mock_server.central.errors import Refusal, refuse
 from mock_server.central.rendering import AnswerContractError, Rendering
 from mock_server.contract.tables import Rule
 from mock_server.gateway.cors import explain_preflight
-from mock_server.gateway.encoding import JSON_HEADERS, RULE_HEADER, header_text
+from mock_server.gateway.encoding import JSON_HEADERS, RULE_HEADER, TEXT_HEADERS, header_text
 from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.messages import BodyTooLongError, Response
 
@@ -51,7 +51,7 @@ class AnswerErrors:
 
     def answer(self, refusal: Refusal) -> Response:
         """Return the answer to what is refused."""
-        headers = (*JSON_HEADERS, (RULE_HEADER, refusal.rule))
+        headers = (*(TEXT_HEADERS if refusal.form == "text" else JSON_HEADERS), (RULE_HEADER, refusal.rule))
         if refusal.status == 401:
             headers += (("WWW-Authenticate", header_text(refusal.message)),)
         return Response(refusal.status, headers, self.rendering.error_answer(refusal))

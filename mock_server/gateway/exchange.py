@@ -28,6 +28,7 @@ class Exchange:
         operation: The operation of the contract, None for any other path.
         id: The id of the path.
         body: The bytes of the body, empty until they are read.
+        deadline: When the caller's time is up, by `time.perf_counter`.
         message: What the body means, decoded.
         filters: What the query of a list means.
         violations: Where the request leaves the contract.
@@ -41,6 +42,7 @@ class Exchange:
 
     __slots__ = (
         "body",
+        "deadline",
         "fault",
         "filters",
         "id",
@@ -62,6 +64,7 @@ class Exchange:
         self.operation: Operation | None = None
         self.id = ""
         self.body = b""
+        self.deadline: float | None = None
         self.message: Integration | UpdateRequest = {}
         self.filters = NO_FILTERS
         self.violations: Sequence[Violation] = ()

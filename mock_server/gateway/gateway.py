@@ -6,6 +6,7 @@ import difflib
 
 from mock_server.gateway.exchange import Exchange, Layer, stacked
 from mock_server.gateway.faults import InjectFaults
+from mock_server.gateway.http_rules import refuse_malformed
 from mock_server.gateway.instance import Instance
 from mock_server.gateway.journal import keep_in_journal
 from mock_server.gateway.limits import limit_body
@@ -28,6 +29,7 @@ class Gateway:
         self.sandboxes = Sandboxes(home, make)
         self.faults = InjectFaults()
         self.layers: list[Layer] = [
+            refuse_malformed,
             limit_body,
             ChooseSandbox(self.sandboxes),
             self.faults,

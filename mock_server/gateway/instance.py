@@ -10,7 +10,9 @@ from mock_server.gateway.cors import Cors
 from mock_server.gateway.encoding import encode
 from mock_server.gateway.errors import AnswerErrors
 from mock_server.gateway.exchange import Layer, Proceed, stacked
+from mock_server.gateway.http_rules import refuse_grpc
 from mock_server.gateway.messages import Request
+from mock_server.gateway.metadata import annotate
 from mock_server.gateway.operations import HANDLERS, check_complete, decode, serve
 from mock_server.gateway.paths import clean_path
 from mock_server.gateway.routing import Route
@@ -52,7 +54,9 @@ class Instance:
             encode,
             *([full.answers] if full else ()),
             self.errors,
+            refuse_grpc,
             self.route,
+            annotate,
             decode,
             *([full.requests] if full else ()),
         ]

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import cast
 
-from mock_server.central.errors import Refusal
 from mock_server.central.integration import Integration, UpdateRequest
 from mock_server.contract.tables import Contract
 from mock_server.gateway.encoding import GATEWAY_HEADERS
 from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.messages import Response
+from mock_server.gateway.metadata import check_deadline, credentials
 
 EMPTY = b"{}"
-
-_GRPC = "application/grpc"
-_GRPC_TYPE = re.compile(r"application/grpc(?:-web)?(?:\+.*)?")
-"""Central hands these content types to gRPC, which over HTTP/1 has nothing for them (go-grpc-http1)."""
 
 
 def decode(proceed: Proceed) -> Proceed:
@@ -27,8 +22,6 @@ def decode(proceed: Proceed) -> Proceed:
         operation, request = exchange.operation, exchange.request
         assert operation is not None  # only operations come here
         content_type = request.headers.get("content-type", "")
-        if content_type.startswith(_GRPC) and _GRPC_TYPE.fullmatch(content_type):
-            raise Refusal("no-grpc", 500, 13, "Method cannot be downgraded")
         decoding = exchange.sandbox.instance.central.decoding
         if operation.request is not None:
             exchange.body = exchange.body or request.body.read()
@@ -46,7 +39,9 @@ def serve(exchange: Exchange) -> Response:
     operation = exchange.operation
     assert operation is not None  # only operations come here
     auth = exchange.sandbox.instance.central.auth
-    auth.check(operation, exchange.request.headers.get("authorization"))
+    if exchange.deadline is not None:
+        check_deadline(exchange)
+    auth.check(operation, credentials(exchange.request.headers))
     return Response(200, GATEWAY_HEADERS, HANDLERS[operation.id](exchange))
 
 
@@ -88,7 +83,11 @@ def update_integration(exchange: Exchange) -> bytes:
 
 def delete_integration(exchange: Exchange) -> bytes:
     """DeleteImageIntegration."""
-    exchange.sandbox.central.service.delete(exchange.id)
+    # The database shows bytes that are no UTF-8; any other operation only looks for the id.
+    id = exchange.id
+    if "\ufffd" in id:
+        id = exchange.request.path.rpartition("/")[2].encode("latin-1").decode("utf-8", "surrogateescape")
+    exchange.sandbox.central.service.delete(id)
     return EMPTY
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import posixpath
 import re
 from urllib.parse import quote as percent_encoded
@@ -12,30 +13,53 @@ from mock_server.gateway.messages import NO_BODY, Response
 OVERRIDE = "x-http-method-override"
 FORM = "application/x-www-form-urlencoded"
 
+_OWN = "/__"
 _UNCLEAN = re.compile(r"//|/\.\.?(?:/|$)")
 _SAFE = "/$&+,:;=@!'()*~"
 
 
+ROOT = "/v1"
+"""Where the API begins; without a slash behind it, it is sent to the path with one."""
+
+
 def clean_path(proceed: Proceed) -> Proceed:
-    """Send a client to the path as Go's mux writes it; the method stays what it is."""
+    """Send a client to the path as Go's mux writes it; the method stays what it is, since a release."""
 
     def answer(exchange: Exchange) -> Response:
         request = exchange.request
         path = request.path
-        if ("//" not in path and "/." not in path) or _UNCLEAN.search(path) is None or (clean := _clean(path)) is None:
+        if path != ROOT:
+            if ("//" not in path and "/." not in path) or _UNCLEAN.search(path) is None:
+                return proceed(exchange)
+            sent = request.target.partition("?")[0]
+            if sent.startswith("/") and _UNCLEAN.search(sent) is None:  # an escaped dot or slash is left alone
+                return proceed(exchange)
+            path = _clean(path)
+        if path.startswith(_OWN):  # of the mock, and not to be found by ways around
             return proceed(exchange)
-        target = percent_encoded((request.prefix + clean).encode("latin-1"), safe=_SAFE)
-        return Response(307, (("Location", f"{target}?{request.query}" if request.query else target),), is_final=True)
+        target = percent_encoded((request.prefix + path + ("/" if path == ROOT else "")).encode("latin-1"), safe=_SAFE)
+        target = f"{target}?{request.query}" if request.query else target
+        return _redirect(target, request.method, keeps_method=exchange.sandbox.central.build.keeps_method)
 
     return answer
 
 
-def _clean(path: str) -> str | None:
-    """Return a path without its doubled slashes and dots, or None where that does not lead below /v1/."""
+def _redirect(target: str, method: str, *, keeps_method: bool) -> Response:
+    """Answer as Go's http.Redirect, which writes a body for a GET alone."""
+    status, text = (307, "Temporary Redirect") if keeps_method else (301, "Moved Permanently")
+    headers: tuple[tuple[str, str], ...] = (("Location", target),)
+    if method in ("GET", "HEAD"):
+        headers = (("Content-Type", "text/html; charset=utf-8"), *headers)
+    body = f'<a href="{html.escape(target)}">{text}</a>.\n\n' if method == "GET" else ""
+    return Response(status, headers, body.encode("latin-1"), is_final=True)
+
+
+def _clean(path: str) -> str:
+    """Return a path without its doubled slashes and dots."""
     clean = posixpath.normpath("/" + path.lstrip("/"))
     if path.endswith("/") and clean != "/":
         clean += "/"
-    return clean if clean.startswith("/v1/") else None
+    return clean
 
 
 def override_method(exchange: Exchange) -> None:

@@ -1,97 +1,444 @@
-"""Why Google's library does not take a text for credentials (golang.org/x/oauth2 ``google``).
+"""Credentials of Google as two libraries read them.
 
-The text is read into a Go struct: names count in either case, null changes nothing, and the first value of
-a wrong JSON type is told. Keys are not looked at, nor is what stands inside of `credential_source` and
-`source_credentials`.
+For registries that is golang.org/x/oauth2 ``google``, which looks at a key when it needs a token; for scanners
+cloud.google.com/go/auth ``credentials``, which looks at it at once. Nobody is asked here: `Ask` says what a server
+answers. And nothing outside of the text is read: a token that stands in a file is never found, and no program is run.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any, NamedTuple
 
-from mock_server.golang import json as gojson
+from mock_server.golang import private_key
+from mock_server.golang.struct import Struct, Values, unmarshal
 from mock_server.golang.text import quote
+from mock_server.golang.url import parse
 
-_FIELDS: Mapping[str, tuple[str, str]] = dict.fromkeys(
-    (
+TOKEN_URL = "https://oauth2.googleapis.com/token"  # noqa: S105 (an address)
+EXCHANGE_URL = "https://sts.googleapis.com/v1/token"
+
+
+class Reply(NamedTuple):
+    """What comes of a request: the text of Go's client, or a status."""
+
+    error: str | None = None
+    status: int = 200
+
+
+Ask = Callable[[str, str], Reply]
+"""Sends a request of a method, written as Go does (``Post``), to a URL."""
+
+
+def _strings(*names: str) -> dict[str, str | Struct]:
+    return dict.fromkeys(names, "string")
+
+
+_CLIENT_FILE = ("client_id", "client_secret", "auth_uri", "token_uri")
+_SOURCE = _strings(
+    *("file", "url", "environment_id", "region_url", "regional_cred_verification_url", "imdsv2_session_token_url")
+)
+_FORMAT = _strings("type", "subject_token_field_name")
+_EXECUTABLE: dict[str, str | Struct] = {"command": "string", "timeout_millis": "int", "output_file": "string"}
+
+
+def _client_file(package: str, *more: str) -> Struct:
+    """Return the file of a client id that the console of Google hands out."""
+    name = "google.cred" if package == "google" else "credsfile.Config3LO"
+    fields = Struct(name, _strings(*_CLIENT_FILE) | {"redirect_uris": "[]string"})
+    return Struct("", {"web": fields, "installed": fields, **_strings(*more)})
+
+
+_CONSOLE = _client_file("google")
+_FILE = Struct(
+    "google.credentialsFile",
+    _strings(
         *("type", "client_email", "private_key_id", "private_key", "auth_uri", "token_uri", "project_id"),
         *("universe_domain", "client_secret", "client_id", "refresh_token", "audience", "subject_token_type"),
         *("token_url", "token_info_url", "service_account_impersonation_url", "quota_project_id"),
         *("workforce_pool_user_project", "revoke_url"),
-    ),
-    ("string", "string"),
-) | {
-    "service_account_impersonation": ("object", "google.serviceAccountImpersonationInfo"),
-    "delegates": ("array", "[]string"),
-    "credential_source": ("object", "externalaccount.CredentialSource"),
-    "source_credentials": ("object", "google.credentialsFile"),
-}
-"""The fields of the struct: the JSON type each asks for and the name of its type in Go."""
-_KINDS = {ord('"'): "string", ord("{"): "object", ord("["): "array", ord("t"): "bool", ord("f"): "bool"}
+    )
+    | {
+        "service_account_impersonation": Struct(
+            "google.serviceAccountImpersonationInfo", {"token_lifetime_seconds": "int"}
+        ),
+        "delegates": "[]string",
+        "credential_source": Struct(
+            "externalaccount.CredentialSource",
+            _SOURCE
+            | {
+                "headers": "map[string]string",
+                "executable": Struct("externalaccount.ExecutableConfig", _EXECUTABLE),
+                "format": Struct("externalaccount.Format", _FORMAT),
+            },
+        ),
+    },
+)
+_FILE.fields["source_credentials"] = _FILE  # type: ignore[index]  # a file in a file, at any depth
 _WORKFORCE = re.compile(r"//iam\.googleapis\.com/locations/[^/]+/workforcePools/")
+_AWS = re.compile(r"aws([+-]?[0-9]+)")
+_EXTERNAL = "oauth2/google/externalaccount: "
+
+
+# -- registries: golang.org/x/oauth2 google ---------------------------------------------------------
+
+
+def is_client_file(text: bytes) -> bool:
+    """Return whether a text is the client-id file of Google's console, for which Central's token source panics."""
+    return _is_client_file(text, _CONSOLE)
+
+
+def _is_client_file(text: bytes, struct: Struct) -> bool:
+    values, error = unmarshal(text, struct)
+    found = values.get("web", values.get("installed"))
+    return error is None and found is not None and len(found.get("redirect_uris", ())) > 0
 
 
 def error(text: bytes) -> str | None:
-    """Return the library's reason to refuse `text`, or None for credentials.
+    """Return why no source of tokens can be made of a text, or None.
 
     Raises:
         JsonSyntaxError: it is not JSON.
     """
-    gojson.check_document(text)
-    document = text.strip(b" \t\r\n")
-    if document == b"null":
-        document = b"{}"
-    if not document.startswith(b"{"):
-        return f"json: cannot unmarshal {_kind(document)} into Go value of type google.credentialsFile"
-    values: dict[str, bytes] = {}
-    wrong = None
-    for key, value in gojson.members(document):
-        name = key.casefold()
-        if name not in _FIELDS or value == b"null":
-            continue
-        asked, go_type = _FIELDS[name]
-        if _kind(value) == asked:
-            values[name] = value
-        elif wrong is None:
-            wrong = f"{_kind(value)} into Go struct field credentialsFile.{name} of type {go_type}"
-    return f"json: cannot unmarshal {wrong}" if wrong else _source_error(values)
+    if is_client_file(text):
+        return None
+    values, wrong = unmarshal(text, _FILE)
+    return wrong or _source_error(values)
 
 
-def _kind(value: bytes) -> str:
-    return _KINDS.get(value[0], "number")
-
-
-def _source_error(values: Mapping[str, bytes]) -> str | None:
-    """Return what keeps the library from making a source of tokens out of the fields that are set."""
-    texts = {name: json.loads(value) for name, value in values.items() if _FIELDS[name][0] == "string"}
-    kind = texts.get("type", "")
+def _source_error(values: Values) -> str | None:
+    kind = values.get("type", "")
     if kind == "":
         return "missing 'type' field in credentials"
     if kind == "external_account":
-        return _external_error(texts)
+        return _external_error(values, _EXTERNAL, "Workforce pool user project")
     if kind == "external_account_authorized_user":
-        if all(map(texts.get, ("refresh_token", "token_url", "client_id", "client_secret"))):
+        if _can_refresh(values):
             return None
         return (
             "oauth2/google: Token should be created with fields to make it valid (`token` and `expiry`), or fields "
             "to allow it to refresh (`refresh_token`, `token_url`, `client_id`, `client_secret`)."
         )
     if kind == "impersonated_service_account":
-        if texts.get("service_account_impersonation_url") and "source_credentials" in values:
-            return None
+        if values.get("service_account_impersonation_url") and "source_credentials" in values:
+            return _source_error(values["source_credentials"])
         return "missing 'source_credentials' field or 'service_account_impersonation_url' in credentials"
     return None if kind in ("service_account", "authorized_user") else f"unknown credential type: {quote(kind)}"
 
 
-def _external_error(texts: Mapping[str, str]) -> str | None:
-    audience = texts.get("audience", "")
-    reason = None
+def _can_refresh(values: Values) -> bool:
+    return all(map(values.get, ("refresh_token", "token_url", "client_id", "client_secret")))
+
+
+def _external_error(values: Values, start: str, project: str) -> str | None:
+    audience = values.get("audience", "")
     if audience == "":
-        reason = "Audience must be set"
-    elif texts.get("subject_token_type", "") == "":
-        reason = "Subject token type must be set"
-    elif texts.get("workforce_pool_user_project", "") and not _WORKFORCE.search(audience):
-        reason = "Workforce pool user project should not be set for non-workforce pool credentials"
-    return reason and f"oauth2/google/externalaccount: {reason}"
+        return f"{start}Audience must be set"
+    if values.get("subject_token_type", "") == "":
+        return f"{start}Subject token type must be set"
+    if values.get("workforce_pool_user_project", "") and not _WORKFORCE.search(audience):
+        return f"{start}{project} should not be set for non-workforce pool credentials"
+    return None
+
+
+def token_error(text: bytes, ask: Ask) -> str | None:
+    """Return why a text without `error` brings no token, or None."""
+    return _token_error(unmarshal(text, _FILE).values, ask)
+
+
+def _token_error(values: Values, ask: Ask) -> str | None:
+    kind = values["type"]
+    if kind == "service_account":
+        if reason := private_key.rsa_error(values.get("private_key", "").encode("utf-8", "surrogatepass")):
+            return reason
+        return _fetched(ask("Post", values.get("token_uri") or TOKEN_URL), "oauth2: cannot fetch token: ")
+    if kind == "authorized_user":
+        if not values.get("refresh_token"):
+            return "oauth2: token expired and refresh token is not set"
+        return _fetched(ask("Post", values.get("token_uri") or TOKEN_URL), "")
+    if kind == "external_account_authorized_user":
+        return _exchanged(values["token_url"], ask)
+    if kind == "impersonated_service_account":
+        return _impersonated(values, _token_error(values["source_credentials"], ask), ask)
+    found = _subject_error(values.get("credential_source", {}), ask) or _exchanged(
+        values.get("token_url") or EXCHANGE_URL, ask
+    )
+    return _impersonated(values, found, ask) if values.get("service_account_impersonation_url") else found
+
+
+def _fetched(reply: Reply, start: str) -> str | None:
+    if reply.error is not None:
+        return start + reply.error
+    if reply.status < 300:
+        return None
+    return f"oauth2: cannot fetch token: {reply.status} {HTTPStatus(reply.status).phrase}\nResponse: "
+
+
+def _exchanged(url: str, ask: Ask) -> str | None:
+    reply = ask("Post", url)
+    if reply.error is not None and reply.error.startswith("parse "):
+        return f"oauth2/google: failed to properly build http request: {reply.error}"
+    if reply.error is not None:
+        return f"oauth2/google: invalid response from Secure Token Server: {reply.error}"
+    return f"oauth2/google: status code {reply.status}: " if reply.status >= 300 else None
+
+
+def _impersonated(values: Values, source_error: str | None, ask: Ask) -> str | None:
+    """Ask for the token of another account; the token that this needs is asked for on the way."""
+    url = values["service_account_impersonation_url"]
+    reply = ask("Post", url)
+    if reply.error is not None and reply.error.startswith("parse "):
+        return f"oauth2/google: unable to create impersonation request: {reply.error}"
+    if source_error is not None:
+        return f"oauth2/google: unable to generate access token: Post {quote(str(parse(url)))}: {source_error}"
+    if reply.error is not None:
+        return f"oauth2/google: unable to generate access token: {reply.error}"
+    return f"oauth2/google: status code {reply.status}: " if reply.status >= 300 else None
+
+
+def _subject_error(source: Mapping[str, Any], ask: Ask) -> str | None:
+    """Return why the token of the other identity provider cannot be had."""
+    environment = source.get("environment_id", "")
+    if environment.startswith("aws") and len(environment) > 3:
+        match = _AWS.fullmatch(environment)
+        if match is None:
+            return f"{_EXTERNAL}unable to parse credential source"
+        if int(match[1]) != 1:
+            return f"{_EXTERNAL}aws version '{int(match[1])}' is not supported in the current build"
+        if not source.get("url"):
+            return f"{_EXTERNAL}unable to determine the AWS metadata server security credentials endpoint"
+        return None
+    if source.get("file"):
+        return f"{_EXTERNAL}failed to open credential file {quote(source['file'])}"
+    if source.get("url"):
+        return _subject_at_url_error(source, ask)
+    if "executable" in source:
+        return _executable_error(source["executable"])
+    return f"{_EXTERNAL}unable to parse credential source"
+
+
+def _subject_at_url_error(source: Mapping[str, Any], ask: Ask) -> str | None:
+    reply = ask("Get", source["url"])
+    if reply.error is not None and reply.error.startswith("parse "):
+        return f"{_EXTERNAL}HTTP request for URL-sourced credential failed: {reply.error}"
+    if reply.error is not None:
+        return f"{_EXTERNAL}invalid response when retrieving subject token: {reply.error}"
+    if reply.status >= 300:
+        return f"{_EXTERNAL}status code {reply.status}: "
+    if source.get("format", {}).get("type", "") not in ("", "text", "json"):
+        return f"{_EXTERNAL}invalid credential_source file format type"
+    return None
+
+
+_EXECUTABLE_SECONDS = (5, 120)
+
+
+def _executable_error(executable: Mapping[str, Any]) -> str:
+    if not executable.get("command"):
+        return f"{_EXTERNAL}missing `command` field — executable command must be provided"
+    least, most = _EXECUTABLE_SECONDS
+    if not least * 1000 <= executable.get("timeout_millis", least * 1000) <= most * 1000:
+        return (
+            f"{_EXTERNAL}invalid `timeout_millis` field — executable timeout must be between {least} and {most} seconds"
+        )
+    return (
+        f"{_EXTERNAL}executables need to be explicitly allowed "
+        "(set GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES to '1') to run"
+    )
+
+
+# -- scanners: cloud.google.com/go/auth credentials ----------------------------------------------------
+
+_SCANNER_CONSOLE = _client_file("credsfile", "universe_domain")
+_CHECKED = Struct("credsfile.fileTypeChecker", {"type": "string"})
+_ACCOUNT = Struct(
+    "credsfile.ServiceAccountFile",
+    _strings(
+        *("type", "project_id", "private_key_id", "private_key", "client_email", "client_id", "auth_uri"),
+        *("token_uri", "universe_domain"),
+    ),
+)
+_USER = Struct(
+    "credsfile.UserCredentialsFile",
+    _strings("type", "client_id", "client_secret", "quota_project_id", "refresh_token", "universe_domain"),
+)
+_EXTERNAL_USER = Struct(
+    "credsfile.ExternalAccountAuthorizedUserFile",
+    _strings(
+        *("type", "audience", "client_id", "client_secret", "refresh_token", "token_url", "token_info_url"),
+        *("revoke_url", "quota_project_id", "universe_domain"),
+    ),
+)
+_EXTERNAL_ACCOUNT = Struct(
+    "credsfile.ExternalAccountFile",
+    _strings(
+        *("type", "client_id", "client_secret", "audience", "subject_token_type"),
+        *("service_account_impersonation_url", "token_url", "token_info_url", "quota_project_id"),
+        *("workforce_pool_user_project", "universe_domain"),
+    )
+    | {
+        "service_account_impersonation": Struct(
+            "credsfile.ServiceAccountImpersonationInfo", {"token_lifetime_seconds": "int"}
+        ),
+        "credential_source": Struct(
+            "credsfile.CredentialSource",
+            _SOURCE
+            | _strings("cred_verification_url")
+            | {
+                "headers": "map[string]string",
+                "executable": Struct("credsfile.ExecutableConfig", _EXECUTABLE),
+                "certificate": Struct(
+                    "credsfile.CertificateConfig",
+                    {"use_default_certificate_config": "bool"}
+                    | _strings("certificate_config_location", "trust_chain_path"),
+                ),
+                "format": Struct("credsfile.Format", _FORMAT),
+            },
+        ),
+    },
+)
+_IMPERSONATED = Struct(
+    "credsfile.ImpersonatedServiceAccountFile",
+    _strings("type", "service_account_impersonation_url", "universe_domain")
+    | {"delegates": "[]string", "scopes": "[]string", "source_credentials": "raw"},
+)
+_GDCH = Struct(
+    "credsfile.GDCHServiceAccountFile",
+    _strings(
+        *("type", "format_version", "project", "name", "ca_cert_path", "private_key_id", "private_key"),
+        *("token_uri", "universe_domain"),
+    ),
+)
+_KINDS = {
+    "service_account": _ACCOUNT,
+    "authorized_user": _USER,
+    "external_account": _EXTERNAL_ACCOUNT,
+    "external_account_authorized_user": _EXTERNAL_USER,
+    "impersonated_service_account": _IMPERSONATED,
+    "gdch_service_account": _GDCH,
+}
+
+
+def scanner_error(text: bytes, *, any_signer: bool = True) -> str | None:
+    """Return why the client of Google's image scanner cannot be made with a text, or None.
+
+    Without `any_signer` only RSA keys are taken, as older releases of the library do.
+
+    Raises:
+        JsonSyntaxError: it is not JSON.
+    """
+    if _is_client_file(text, _SCANNER_CONSOLE):
+        return "credentials: auth handler must be specified for this credential filetype"
+    return _credentials_error(text, any_signer=any_signer)
+
+
+def _credentials_error(text: bytes, *, any_signer: bool) -> str | None:
+    checked, wrong = unmarshal(text, _CHECKED)
+    if wrong is not None:
+        return wrong
+    kind = checked.get("type", "")
+    if kind == "":
+        return "credentials: unsupported unidentified file type"
+    if kind not in _KINDS:
+        return f"credentials: unsupported filetype {quote(kind)}"
+    values, wrong = unmarshal(text, _KINDS[kind])
+    if wrong is not None:
+        return wrong
+    if kind == "service_account":
+        return _account_error(values, any_signer=any_signer)
+    if kind == "impersonated_service_account":
+        return _impersonated_error(values, any_signer=any_signer)
+    return _CHECKS[kind](values)
+
+
+def _account_error(values: Values, *, any_signer: bool) -> str | None:
+    key = values.get("private_key", "").encode("utf-8", "surrogatepass")
+    reason = private_key.signer_error(key) if any_signer else private_key.old_signer_error(key)
+    return reason and f"credentials: could not parse key: {reason}"
+
+
+def _user_error(values: Values) -> str | None:
+    asked = (("client_id", "client ID"), ("client_secret", "client secret"), ("refresh_token", "refresh token"))
+    return next((f"auth: {text} must be provided" for name, text in asked if not values.get(name)), None)
+
+
+def _external_user_error(values: Values) -> str | None:
+    return None if _can_refresh(values) else "credentials: invalid external_account_authorized_user configuration"
+
+
+def _impersonated_error(values: Values, *, any_signer: bool) -> str | None:
+    if not values.get("service_account_impersonation_url") or "source_credentials" not in values:
+        return "missing 'source_credentials' field or 'service_account_impersonation_url' in credentials"
+    return _credentials_error(values["source_credentials"], any_signer=any_signer)
+
+
+def _gdch_error(values: Values) -> str | None:
+    version = values.get("format_version", "")
+    if version != "1":
+        return f"credentials: unsupported gdch_service_account format {quote(version)}"
+    return "credentials: STSAudience must be set for the GDCH auth flows"
+
+
+def _external_account_error(values: Values) -> str | None:
+    if found := _external_error(values, "externalaccount: ", "workforce_pool_user_project"):
+        return found
+    source = values.get("credential_source")
+    if source is None:
+        known = "CredentialSource, SubjectTokenProvider, or AwsSecurityCredentialsProvider"
+        return f"externalaccount: one of {known} must be set"
+    return _scanner_source_error(source) or _certificate_error(source.get("certificate"))
+
+
+def _scanner_source_error(source: Mapping[str, Any]) -> str | None:
+    environment = source.get("environment_id", "")
+    unusable = "credentials: unable to parse credential source"
+    if environment.startswith("aws") and len(environment) > 3:
+        match = _AWS.fullmatch(environment)
+        if match is None:
+            return unusable
+        version = int(match[1])
+        return None if version == 1 else f"credentials: aws version '{version}' is not supported in the current build"
+    if source.get("file") or source.get("url"):
+        return None
+    executable = source.get("executable")
+    if executable is None:
+        return None if "certificate" in source else unusable
+    if not executable.get("command"):
+        return "credentials: missing `command` field — executable command must be provided"
+    least, most = _EXECUTABLE_SECONDS
+    milliseconds = executable.get("timeout_millis", 0)
+    if milliseconds and not least * 1000 <= milliseconds <= most * 1000:
+        wrong = "invalid `timeout_millis` field — executable timeout"
+        return f"credentials: {wrong} must be between {least} and {most} seconds"
+    return None
+
+
+def _certificate_error(certificate: Mapping[str, Any] | None) -> str | None:
+    """Return what is wrong with a certificate; none is ever found, for no file is read."""
+    if certificate is None:
+        return None
+    usual, place = (
+        certificate.get("use_default_certificate_config", False),
+        certificate.get("certificate_config_location"),
+    )
+    if not usual and not place:
+        return (
+            'credentials: "certificate" object must either specify a certificate_config_location or '
+            "use_default_certificate_config should be true"
+        )
+    if usual and place:
+        return (
+            'credentials: "certificate" object cannot specify both a certificate_config_location and '
+            "use_default_certificate_config=true"
+        )
+    return "certificate source is unavailable"
+
+
+_CHECKS: Mapping[str, Callable[[Values], str | None]] = {
+    "authorized_user": _user_error,
+    "external_account": _external_account_error,
+    "external_account_authorized_user": _external_user_error,
+    "gdch_service_account": _gdch_error,
+}

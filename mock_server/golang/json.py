@@ -77,6 +77,21 @@ def members(document: bytes) -> Iterator[tuple[str, bytes]]:
         at = _skip_space(document, end)
 
 
+def items(document: bytes) -> Iterator[bytes]:
+    """Return the values of a list or an object that was checked, as they stand."""
+    if document.startswith(b"{"):
+        yield from (value for _, value in members(document))
+        return
+    scanner = _Scanner(document)
+    at = _skip_space(document, 1)
+    while document[at] != ord("]"):
+        if document[at] == ord(","):
+            at = _skip_space(document, at + 1)
+        end = scanner.value_end(at)
+        yield document[at:end]
+        at = _skip_space(document, end)
+
+
 def _skip_space(data: bytes, at: int) -> int:
     match = _SPACE.match(data, at)
     assert match is not None  # the pattern matches the empty string

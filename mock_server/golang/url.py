@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
 from mock_server.golang import addr as goaddr
 from mock_server.golang.text import quote
@@ -15,10 +16,20 @@ from mock_server.golang.text import quote
 _ESCAPED = re.compile(rb"%([0-9a-fA-F]{2})")
 _HOST_BYTES = re.compile(rb"[A-Za-z0-9\-._~!$&'()*+,;=:\[\]<>\"\x80-\xff]")
 _PLAIN_NAME = re.compile(rb"[A-Za-z0-9.-]*")
+MOST_PARAMETERS = 10_000
+"""Fields of a query that Go reads, since there is a bound (``urlmaxqueryparams``)."""
 _PLAIN_URL = re.compile(r"http://([A-Za-z0-9.-]*)(?::[0-9]*)?(?:/[A-Za-z0-9./_-]*)?")
 _USERINFO = re.compile(rb"[A-Za-z0-9\-._:~!$&'()*+,;=%@]*")
 _PORT = re.compile(rb"(?::[0-9]*)?")
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+_SCHEME = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*):")
+_ENCODED = re.compile(rb"(?:[A-Za-z0-9\-_.~!$&'()*+,;=:@/?\[\]]|%[0-9A-Fa-f]{2})*")
+"""A path or fragment that Go leaves as it is; a path holds no question mark."""
+_PATH_PLAIN = re.compile(rb"[^A-Za-z0-9\-_.~$&+,/:;=@]")
+_FRAGMENT_PLAIN = re.compile(rb"[^A-Za-z0-9\-_.~$&+,/:;=?@!()*]")
+_USER_BYTES = re.compile(rb"[^A-Za-z0-9\-_.~$&+,;=]")
+_HOST_PLAIN = re.compile(rb"[^A-Za-z0-9\-_.~!$&'()*+,;=:\[\]<>\"]")
+"""What Go escapes in a path, a fragment, a user name and a host."""
 
 
 class UrlError(ValueError):
@@ -47,22 +58,104 @@ def _bad_escape(escape: bytes) -> UrlError:
     return UrlError(f"invalid URL escape {quote(escape)}")
 
 
-def host_name(url: str) -> str:
+class Ways(NamedTuple):
+    """How a build of Go reads hosts; each of the two has come with a release of Go (see ``urlstrictcolons``)."""
+
+    strict_colons: bool = True
+    """More than one colon in a host is refused."""
+    checked_brackets: bool = True
+    """What stands in brackets has to be an IPv6 address."""
+
+
+NEWEST = Ways()
+
+
+class Url(NamedTuple):
+    """A URL as Go keeps it; path and fragment in the form that Go writes."""
+
+    scheme: str = ""
+    opaque: bytes = b""
+    user: tuple[bytes, bytes | None] | None = None
+    """A user name and, if there is a colon behind it, a password, both decoded."""
+    host: bytes = b""
+    path: bytes = b""
+    omit_host: bool = False
+    query: bytes | None = None
+    fragment: bytes = b""
+
+    def __str__(self) -> str:
+        """Write the URL with ``***`` for a password (Go ``net/http``: ``stripPassword``)."""
+        written = f"{self.scheme}:".encode() if self.scheme else b""
+        if self.opaque:
+            written += self.opaque
+        else:
+            written += self._authority()
+            if self.path and not self.path.startswith(b"/") and self.host:
+                written += b"/"
+            if not written and b":" in self.path.partition(b"/")[0]:
+                written += b"./"
+            written += self.path
+        if self.query is not None:
+            written += b"?" + self.query
+        if self.fragment:
+            written += b"#" + self.fragment
+        return written.decode("utf-8", "replace")
+
+    def _authority(self) -> bytes:
+        if not (self.scheme or self.host or self.user) or (self.omit_host and not self.host and self.user is None):
+            return b""
+        if not self.host and not self.path and self.user is None:
+            return b""
+        user = b""
+        if self.user is not None:
+            name, password = self.user
+            user = (_escaped(name, _USER_BYTES) if password is None else name + b":***") + b"@"
+        return b"//" + user + _escaped(self.host, _HOST_PLAIN)
+
+    @property
+    def decoded_path(self) -> bytes:
+        """The path without its escapes."""
+        return unescape(self.path)
+
+    @property
+    def host_name(self) -> bytes:
+        """The host without port and brackets."""
+        return _without_port(self.host)
+
+    @property
+    def port(self) -> str:
+        """The digits behind the colon, or nothing."""
+        _, colon, port = self.host.rpartition(b":")
+        return port.decode() if colon and _PORT.fullmatch(colon + port) else ""
+
+
+def parse(url: str, ways: Ways = NEWEST) -> Url:
+    """Read a URL (Go ``url.Parse``).
+
+    Raises:
+        UrlError: with Go's reason; its `args` are the URL that Go names, quoted, and that reason.
+    """
+    whole = url.encode("utf-8", "surrogatepass")
+    bare, _, fragment = whole.partition(b"#")
+    found = _named(bare, lambda text: _parsed(text, ways))
+    return found._replace(fragment=_named(whole, lambda _: _written(fragment, _FRAGMENT_PLAIN)))
+
+
+def host_name(url: str, ways: Ways = NEWEST) -> str:
     """Return the host of an ``http://`` URL, without port and brackets.
 
     Raises:
-        UrlError: with Go's reason; its `args` are the URL that Go names and that reason.
+        UrlError: as `parse` does.
     """
     if plain := _PLAIN_URL.fullmatch(url):  # nothing in it is escaped, and nothing can be wrong
         return plain[1]
-    whole = url.encode("utf-8", "surrogatepass")
-    bare, _, fragment = whole.partition(b"#")
-    host = _named(bare, _host)
-    _named(whole, lambda _: unescape(fragment))
-    return host.decode("utf-8", "replace")
+    return parse(url, ways).host_name.decode("utf-8", "replace")
 
 
-def _named(url: bytes, step: Callable[[bytes], bytes]) -> bytes:
+_Step = TypeVar("_Step")
+
+
+def _named(url: bytes, step: Callable[[bytes], _Step]) -> _Step:
     """Run a step; its error names the URL as Go's ``url.Error`` does."""
     try:
         return step(url)
@@ -70,35 +163,74 @@ def _named(url: bytes, step: Callable[[bytes], bytes]) -> bytes:
         raise UrlError(quote(url), str(error)) from None
 
 
-def _host(url: bytes) -> bytes:
+def _parsed(url: bytes, ways: Ways) -> Url:
     if _CONTROL.search(url):
         raise UrlError("net/url: invalid control character in URL")
-    rest = url.removeprefix(b"http://").partition(b"?")[0]
-    authority, slash, path = rest.partition(b"/")
+    if url == b"*":
+        return Url(path=url)
+    scheme, rest = _scheme(url)
+    rest, mark, query = rest.partition(b"?")
+    found = Url(scheme, query=query if mark else None)
+    if not rest.startswith(b"/"):
+        if scheme:
+            return found._replace(opaque=rest)
+        if b":" in rest.partition(b"/")[0]:
+            raise UrlError("first path segment in URL cannot contain colon")
+    if rest.startswith(b"//") and (scheme or not rest.startswith(b"///")):
+        authority, slash, path = rest[2:].partition(b"/")
+        user, host = _read_authority(authority, scheme, ways)
+        return found._replace(user=user, host=host, path=_written(slash + path, _PATH_PLAIN))
+    return found._replace(omit_host=bool(scheme) and rest.startswith(b"/"), path=_written(rest, _PATH_PLAIN))
+
+
+def _scheme(url: bytes) -> tuple[str, bytes]:
+    match = _SCHEME.match(url)
+    if match is not None:
+        return match[1].decode().lower(), url[match.end() :]
+    if url.startswith(b":"):
+        raise UrlError("missing protocol scheme")
+    return "", url
+
+
+def _read_authority(authority: bytes, scheme: str, ways: Ways) -> tuple[tuple[bytes, bytes | None] | None, bytes]:
     userinfo, at, host = authority.rpartition(b"@")
-    host = _parsed_host(host)
-    if at:
-        if not _USERINFO.fullmatch(userinfo):
-            raise UrlError("net/url: invalid userinfo")
-        unescape(userinfo.partition(b":")[0])
-        unescape(userinfo.partition(b":")[2])
-    unescape(slash + path)
-    return _without_port(host)
+    host = _parsed_host(host, ways, strict=ways.strict_colons and scheme in ("http", "https"))
+    if not at:
+        return None, host
+    if not _USERINFO.fullmatch(userinfo):
+        raise UrlError("net/url: invalid userinfo")
+    name, colon, password = userinfo.partition(b":")
+    return (unescape(name), unescape(password) if colon else None), host
 
 
-def _parsed_host(host: bytes) -> bytes:
+def _written(text: bytes, plain: re.Pattern[bytes]) -> bytes:
+    """Write a path or a fragment as Go does: as it stands where that is well encoded."""
+    decoded = unescape(text)
+    return text if _ENCODED.fullmatch(text) else _escaped(decoded, plain)
+
+
+def _escaped(text: bytes, plain: re.Pattern[bytes]) -> bytes:
+    return plain.sub(lambda match: b"%%%02X" % match[0][0], text)
+
+
+def escaped_host(host: str) -> str:
+    """Write a host, with its port, as it stands in a URL."""
+    return _escaped(host.encode("utf-8", "surrogatepass"), _HOST_PLAIN).decode()
+
+
+def _parsed_host(host: bytes, ways: Ways, *, strict: bool) -> bytes:
     bracket = host.rfind(b"[")
-    if bracket > 0:
+    if ways.checked_brackets and bracket > 0:
         raise UrlError("invalid IP-literal")
-    if bracket == 0:
-        return _ip_literal(host)
-    colon = host.find(b":")
+    if host.startswith(b"["):
+        return _ip_literal(host, ways)
+    colon = host.find(b":") if strict else host.rfind(b":")
     if colon >= 0:
         _check_port(host[colon:])
     return _unescaped_host(host)
 
 
-def _ip_literal(host: bytes) -> bytes:
+def _ip_literal(host: bytes, ways: Ways) -> bytes:
     close = host.rfind(b"]")
     if close < 0:
         raise UrlError("missing ']' in host")
@@ -107,10 +239,11 @@ def _ip_literal(host: bytes) -> bytes:
     name = host[1:close]
     zone = name.find(b"%25")
     name = _unescaped_host(name) if zone < 0 else _unescaped_host(name[:zone]) + _unescaped_zone(name[zone:])
-    if (reason := goaddr.error(name)) is not None:
-        raise UrlError(f"invalid host: ParseAddr({quote(name)}): {reason}")
-    if b":" not in name:
-        raise UrlError("invalid IP-literal")  # IPv4 in brackets
+    if ways.checked_brackets:
+        if (reason := goaddr.error(name)) is not None:
+            raise UrlError(f"invalid host: ParseAddr({quote(name)}): {reason}")
+        if b":" not in name:
+            raise UrlError("invalid IP-literal")  # IPv4 in brackets
     return b"[" + name + b"]" + port
 
 
@@ -164,13 +297,15 @@ def _without_port(host: bytes) -> bytes:
     return host
 
 
-def parse_query(query: str) -> dict[str, list[str]]:
-    """Read a query string; `query` holds one character a byte (latin-1), as WSGI gives it.
+def parse_query(query: str, most: int | None = MOST_PARAMETERS) -> dict[str, list[str]]:
+    """Read a query string; `query` holds one character a byte (latin-1), as WSGI gives it. `most`: how many fields.
 
     Raises:
         UrlError: with the first reason, as Go's ``url.ParseQuery``.
     """
     pairs = query.encode("latin-1").split(b"&")
+    if most is not None and len(pairs) > most:
+        raise UrlError("number of URL query parameters exceeded limit")
     if any(b";" in pair for pair in pairs):  # told before any bad escape
         raise UrlError("invalid semicolon separator in query")
     values: dict[str, list[str]] = {}
@@ -186,8 +321,21 @@ def _unescaped_query(text: bytes) -> str:
     return unescape(text.replace(b"+", b" ")).decode("utf-8", "replace")
 
 
-def forbidden_host(host: str) -> str | None:
-    """Name what Central refuses to contact: "loopback", "metadata" or, for any other host, None."""
+_FORBIDDEN = {
+    "localhost": "loopback",
+    "127.0.0.1": "loopback",
+    "169.254.169.254": "metadata",
+    "metadata.google.internal": "metadata",
+}
+
+
+def forbidden_host(host: str, *, wide: bool = True) -> str | None:
+    """Name what Central refuses to contact: "loopback", "metadata" or, for any other host, None.
+
+    Without `wide` hosts are compared as they are written, as releases before 5.0 do.
+    """
+    if not wide:
+        return _FORBIDDEN.get(host)
     if host == "localhost":
         return "loopback"
     if host == "metadata.google.internal":

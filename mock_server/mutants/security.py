@@ -470,7 +470,7 @@ def credentials_before_body(mock: Instance) -> None:
     handled(mock, (CREATE, PUT, PATCH, TEST, TEST_UPDATED), first)
 
 
-@_security("token-in-refusal", "The refusal of a token shows it", "token-silent", auth=True)
+@_security("token-in-refusal", "The refusal of a token shows it", "credential-leak", also=("token-silent",), auth=True)
 def token_in_refusal(mock: Instance) -> None:
     """Return what was sent."""
 

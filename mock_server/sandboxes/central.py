@@ -9,7 +9,7 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-from mock_server.central import protojson
+from mock_server.central import protojson, releases
 from mock_server.central.auth import Auth
 from mock_server.central.clients import Clients
 from mock_server.central.decoding import Decoding
@@ -35,16 +35,21 @@ class Central:
         """`contract`: another one than the shipped one; of either, what the release of the settings has."""
         self.settings = settings
         self.contract = (contract or contracts.load()).at(settings.central_version)
+        self.build = releases.of(self.contract.release)
         self.validator = validators.of(self.contract)
         self.decoding = Decoding(
-            self.contract, self.validator, strict=settings.strict, show_credentials=settings.as_deployed
+            self.contract,
+            self.validator,
+            self.build,
+            strict=settings.strict,
+            show_credentials=settings.as_deployed,
         )
         self.rendering = Rendering(
             self.contract, self.validator, in_clear=settings.as_deployed, fatal=settings.fatal_answers
         )
         self.auth = Auth(self.contract, settings.credentials, enforced=settings.auth)
         self.reconcile = Reconcile(self.contract)
-        self.clients = Clients(self.contract)
+        self.clients = Clients(self.contract, self.build)
         self.store = self._store()
         self._bind_to_store(settings.registry_tests)
 
@@ -62,8 +67,8 @@ class Central:
 
     def _bind_to_store(self, registry_tests: Sequence[RegistryTestRule]) -> None:
         """Make the parts that know the store, or that differ from sandbox to sandbox."""
-        self.validation = Validation(self.contract, self.store, managed=self.settings.managed)
-        self.registry_tests = RegistryTests(self.contract, registry_tests)
+        self.validation = Validation(self.contract, self.store, self.build, managed=self.settings.managed)
+        self.registry_tests = RegistryTests(self.contract, self.build, registry_tests, self.settings.namespace)
         self.service = Service(
             self.contract,
             self.store,
@@ -71,6 +76,8 @@ class Central:
             self.reconcile,
             self.clients,
             self.registry_tests,
+            self.build,
+            as_deployed=self.settings.as_deployed,
         )
 
     def fork(self) -> Central:

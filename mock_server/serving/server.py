@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mock_central")
 
+LONGEST_HEAD = (1 << 20) + 4096
+"""Bytes of a request before its body; Go's HTTP server takes as many."""
 THREADS = 32
 """Requests answered at once; Python runs one at a time, so more of them only wait."""
 THREADS_WITH_UPSTREAM = 32
@@ -154,6 +156,7 @@ def serve(
         ServeError: the port is taken, or the worker process died.
     """
     from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
     from granian.server import Server
 
     port = free_port(host, port)
@@ -164,6 +167,7 @@ def serve(
         interface=Interfaces.WSGI,
         # Over HTTP/2 granian (2.8.7) never ends to read the body of a client that left: a thread and a core are lost.
         http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(max_buffer_size=LONGEST_HEAD),
         workers=1,
         blocking_threads=THREADS if settings.upstream is None else THREADS_WITH_UPSTREAM,
         workers_kill_timeout=SECONDS_TO_STOP,

@@ -41,7 +41,8 @@ VALID = json.dumps(docker(name="hostile")).encode()
 _CHUNKED = b"Transfer-Encoding: chunked\r\n"
 
 SHAPES: dict[str, bytes] = {
-    "a header of 1 MB": b"GET / HTTP/1.1\r\n" + HOST + b"X-Long: " + b"x" * 1_000_000 + b"\r\n\r\n",
+    "a header of 900 kB": b"GET / HTTP/1.1\r\n" + HOST + b"X-Long: " + b"x" * 900_000 + b"\r\n\r\n",
+    "a header of 4 MB": b"GET / HTTP/1.1\r\n" + HOST + b"X-Long: " + b"x" * 4_000_000 + b"\r\n\r\n",
     "1,000 headers": b"GET / HTTP/1.1\r\n" + HOST + b"".join(b"X-%d: x\r\n" % n for n in range(1000)) + b"\r\n",
     "a path of 100 kB": get("/" + "a" * 100_000),
     "no HTTP at all": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",

@@ -6,6 +6,7 @@ import pytest
 
 from mock_server.contract import tables as contracts
 from mock_server.tests.conftest import Api, docker, example
+from mock_server.tests.google_accounts import service_account
 
 CONTRACT = contracts.load()
 DOCKER_FAMILY = CONTRACT.types_of("docker")
@@ -203,9 +204,9 @@ WORKING: list[tuple[str, str, dict[str, Any]]] = [
             }
         },
     ),
-    ("artifactregistry", "REGISTRY", {"google": {"endpoint": "g", "serviceAccount": KEY}}),
+    ("artifactregistry", "REGISTRY", {"google": {"endpoint": "g", "serviceAccount": service_account()}}),
     ("artifactregistry", "REGISTRY", {"google": {"endpoint": "g", "wifEnabled": True}}),
-    ("google", BOTH, {"google": {"endpoint": "g", "serviceAccount": KEY, "project": "p"}}),
+    ("google", BOTH, {"google": {"endpoint": "g", "serviceAccount": service_account(), "project": "p"}}),
     ("azure", "REGISTRY", {"azure": {"endpoint": "a", "password": "p"}}),
     ("azure", "REGISTRY", {"azure": {"endpoint": "a", "wifEnabled": True}}),
     ("azure", "REGISTRY", {"docker": {"endpoint": "a", "password": "p"}}),

@@ -12,7 +12,16 @@ from mock_server.central.auth import NOTHING, READ, WRITE, Credentials
 from mock_server.contract import tables as contracts
 from mock_server.tests.conftest import PATH, Answer, Api, ask, docker
 from mock_server.web import crash_report
-from mock_server.web.companions import ANYONE, COMPANIONS, KNOWN_OR_SENSOR, PROVIDER, READER, ROLES, WRITER
+from mock_server.web.companions import (
+    ACCESS_READER,
+    ANYONE,
+    COMPANIONS,
+    KNOWN_OR_SENSOR,
+    PROVIDER,
+    READER,
+    ROLES,
+    WRITER,
+)
 
 ADMIN, READS_ONLY, NO_ACCESS = "Bearer mock-admin-token", "Bearer mock-read-only-token", "Bearer mock-no-access-token"
 MISSING = "credentials not found"
@@ -25,6 +34,7 @@ BODIES = {
     },
     "POST /v1/apitokens/generate": {"name": "mine", "roles": ["Admin"]},
 }
+QUERIES = {"/api/graphql": "?opname=healths", "/v1/credentialexpiry": "?component=CENTRAL"}
 REFUSES = {"POST /sso/session/tokenrefresh", "POST /sso/session/logout"}
 
 
@@ -34,7 +44,7 @@ def guarded():
 
 
 def visit(api: Api, companion, authorization: str | None = ADMIN) -> Answer:
-    path = companion.path + ("?opname=healths" if companion.path == "/api/graphql" else "")
+    path = companion.path + QUERIES.get(companion.path, "")
     headers = {} if authorization is None else {"Authorization": authorization}
     return ask(api.app, companion.method, path, BODIES.get(companion.id), headers)
 
@@ -65,17 +75,21 @@ def test_a_companion_lets_in_whom_central_lets_in(guarded, companion):
         text = f"not authorized: no authorizer could authorize this request: errors: [{MISSING}, {MISSING}]"
         assert (nobody.status, nobody.message) == (403, text)
     else:
-        assert (nobody.status, nobody.message) == (401, MISSING)
+        text = nobody.message if companion.gateway else nobody.body.decode().rstrip("\n")
+        assert (nobody.status, text) == (401, MISSING)
+        form = "application/json" if companion.gateway else "text/plain; charset=utf-8"
+        assert nobody.headers["content-type"] == form
         assert nobody.headers["www-authenticate"] == MISSING
     refused = {
         READER: 'not authorized: "READ_ACCESS" for "Integration"',
+        ACCESS_READER: 'not authorized: "READ_ACCESS" for "Access"',
         WRITER: 'not authorized: "READ_ACCESS" for "Access"',
     }
     if text := refused.get(companion.access):
         assert (unable.status, unable.json["code"], unable.message) == (403, 7, text)
     else:
         assert unable.status not in (401, 403)
-    assert (visit(guarded, companion, READS_ONLY).status == 403) == (companion.access == WRITER)
+    assert (visit(guarded, companion, READS_ONLY).status == 403) == (companion.access in (WRITER, ACCESS_READER))
 
 
 @each_companion
@@ -94,7 +108,8 @@ def test_a_companion_has_no_other_method(api, companion):
 @each_companion
 def test_the_bare_api_has_no_companions(companion):
     answer = visit(Api(companions=False), companion)
-    assert (answer.status, answer.message) == (404, "Not Found")
+    text = answer.message if companion.gateway else answer.body.decode()
+    assert (answer.status, text) == (404, "Not Found" if companion.gateway else "404 page not found\n")
 
 
 def test_companions_are_told_apart_and_say_what_they_give():
@@ -118,7 +133,7 @@ def test_the_clusters_are_unknown_rather_than_none(api):
     assert (answer.status, answer.message) == (404, "Not Found")
 
 
-@pytest.mark.parametrize("path", ["/v1/nothing", "/v2/x", "/api/x", "/sso/x", "/docs/x", "/v1/mypermissions/"])
+@pytest.mark.parametrize("path", ["/v1/nothing", "/v2/x", "/v1/mypermissions/"])
 def test_an_unknown_path_is_a_json_404(api, path):
     assert get(api, path).json == {"code": 5, "message": "Not Found", "details": [], "error": "Not Found"}
 
@@ -129,9 +144,43 @@ def test_the_version_is_the_one_played(version):
     assert told == str(contracts.load().releases.find(version))
 
 
+@pytest.mark.parametrize("path", ["/api/x", "/sso/x", "/docs/x"])
+def test_an_unknown_path_beside_the_gateway_is_a_404_of_go(api, path):
+    assert (get(api, path).status, get(api, path).body) == (404, b"404 page not found\n")
+
+
 def test_telemetry_has_no_key(api):
     assert not any(get(api, "/v1/telemetry/config").json.values())
-    assert get(api, "/v1/config/public").json["telemetry"]["enabled"] is False
+    assert get(api, "/v1/config/public").json["telemetry"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("", "invalid component: UNKNOWN: invalid arguments"),
+        ("?component=UNKNOWN", "invalid component: UNKNOWN: invalid arguments"),
+        ("?component=x", 'parsing field "component": "x" is not a valid value'),
+    ],
+)
+def test_the_expiry_is_that_of_a_component(api, query, text):
+    answer = get(api, f"/v1/credentialexpiry{query}")
+    assert (answer.status, answer.message) == (400, text)
+
+
+def test_a_session_that_is_none_is_told_with_two_keys(api):
+    answer = ask(api.app, "POST", "/sso/session/tokenrefresh")
+    text = "could not obtain refresh token cookie: http: named cookie not present"
+    assert (answer.status, answer.json) == (400, {"code": 13, "message": text})
+
+
+def test_an_admin_of_a_deployed_central_may_do_everything():
+    found = get(Api(as_deployed=True), "/v1/mypermissions").json["resourceToAccess"]
+    assert (len(found), set(found.values())) == (24, {"READ_WRITE_ACCESS"})
+
+
+def test_a_login_without_a_state_is_an_error_of_the_server(api):
+    answer = ask(api.app, "POST", "/v1/authProviders/exchangeToken", {"type": "basic", "state": ""})
+    assert (answer.status, answer.json["code"], answer.message) == (500, 13, "empty state")
 
 
 def test_the_session_of_the_ui_never_ends(api):

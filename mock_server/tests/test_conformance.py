@@ -14,6 +14,7 @@ from mock_server.contract import tables as contracts
 from mock_server.contract.tables import MASK
 from mock_server.settings import VALIDATION_MODES
 from mock_server.tests.conftest import Answer, Api, ask, fields
+from mock_server.tests.google_accounts import private_key
 
 DATA = Path(__file__).parent / "data"
 GOLDEN = "5.0"
@@ -175,7 +176,16 @@ def send(payload: dict[str, Any], api: Api) -> Answer:
     if "setup" in expected:
         id = api.created(expected["setup"]["create_first"])
     method, path = expected["request"].replace("{id}", id).split(" ")
-    return ask(api.app, method, path, payload["body"])
+    return ask(api.app, method, path, with_whole_key(payload["body"]))
+
+
+def with_whole_key(body: Any) -> Any:
+    """Give an account that has no private key one: those who published it left it out."""
+    account = body.get("google", {}).get("serviceAccount", "") if isinstance(body, dict) else ""
+    if '"service_account"' not in account or 'private_key"' in account:
+        return body
+    text = json.dumps(json.loads(account) | {"private_key": private_key()})
+    return {**body, "google": {**body["google"], "serviceAccount": text}}
 
 
 @pytest.mark.parametrize("payload", lines("payloads"))
@@ -186,7 +196,7 @@ def test_every_payload_gets_the_answer_it_names(payload):
     assert answer.status == expected["status"], answer.body
     if expected["status"] == 200:
         response = expected.get("response", {})
-        wanted = {key: value for key, value in response.items() if key != "id"}
+        wanted = with_whole_key({key: value for key, value in response.items() if key != "id"})
         assert subset(wanted, answer.json) is None
         assert response.get("id") in (None, "<uuid v4>")
     else:
@@ -201,8 +211,6 @@ def payloads_with(key: str) -> list[Any]:
 
 @pytest.mark.parametrize("payload", payloads_with("condition"))
 def test_a_payload_that_needs_a_reachable_registry_is_refused_without_one(payload):
-    if payload["body"].get("ecr", {}).get("endpoint") == "":
-        pytest.skip("names no host, and the mock's tests go by the host")
     answer = send(
         payload, Api(as_deployed=True, central_version=GOLDEN, registry_tests=(RegistryTestRule("*", "unreachable"),))
     )

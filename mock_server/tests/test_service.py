@@ -253,7 +253,7 @@ def test_the_text_of_a_missing_delete_speaks_of_the_health_record(api):
 
 @pytest.mark.parametrize(
     ("id", "quoted"),
-    [("%22", r'"\""'), ("a%5Cb", r'"a\\b"'), ("%E2%80%8B", r'"\u200b"'), ("%00", r'"\x00"'), ("%C3%A9", '"é"')],
+    [("%22", r'"\""'), ("a%5Cb", r'"a\\b"'), ("%E2%80%8B", r'"\u200b"'), ("%01", r'"\x01"'), ("%C3%A9", '"é"')],
     ids=["quote", "backslash", "invisible", "control", "letter"],
 )
 def test_the_second_id_of_a_missing_delete_is_quoted_as_go_does(api, id, quoted):

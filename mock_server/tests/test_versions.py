@@ -8,7 +8,8 @@ from mock_server.contract import tables as contracts
 from mock_server.settings import Settings
 from mock_server.tests.conftest import Api, docker, example
 
-RAW = 'ERROR: null value in column "id" of relation "image_integrations" violates not-null constraint (SQLSTATE 23502)'
+RAW = "found non-retryable error: closing batch: "
+RAW += 'ERROR: null value in column "id" of relation "image_integrations" violates not-null constraint (SQLSTATE 23502)'
 RELEASES = contracts.load().releases.lines
 
 

@@ -10,7 +10,7 @@ import logging
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
@@ -34,6 +34,7 @@ ANYONE = "anyone"
 KNOWN = "a known caller"
 KNOWN_OR_SENSOR = "a known caller or Sensor"
 READER = "a reader of integrations"
+ACCESS_READER = "a reader of Access, which is an admin"
 WRITER = "a writer of integrations"
 """Whom Central lets in. `KNOWN_OR_SENSOR` refuses as reads do, because Central tries two ways in."""
 
@@ -96,7 +97,7 @@ class Companion:
 
     @property
     def gateway(self) -> bool:
-        """Whether Central's gRPC gateway answers, which adds a header of its own."""
+        """Whether Central's gRPC gateway answers, with a header of its own; other handlers refuse in plain text."""
         return self.path.startswith("/v1/")
 
     def answered(self, central: Central, authorization: str | None, query: str, body: bytes) -> Any:
@@ -105,7 +106,11 @@ class Companion:
         Raises:
             Refusal: the caller may not, or asks for what there is not.
         """
-        return self.answer(central, Visit(self._let_in(central, authorization or ""), query, body))
+        try:
+            permission = self._let_in(central, authorization or "")
+        except Refusal as refusal:
+            raise refusal if self.gateway else replace(refusal, form="text") from None
+        return self.answer(central, Visit(permission, query, body))
 
     def _let_in(self, central: Central, authorization: str) -> str:
         auth = central.auth
@@ -121,6 +126,8 @@ class Companion:
             raise
         if permission == NOTHING and self.access in (READER, WRITER):
             raise _forbidden("READ_ACCESS", "Integration" if self.access == READER else "Access")
+        if self.access == ACCESS_READER and permission != WRITE:
+            raise _forbidden("READ_ACCESS", "Access")
         if self.access == WRITER:
             auth.write_permission(permission)
         return permission
@@ -205,6 +212,8 @@ def exchange_token(central: Central, visit: Visit) -> Any:
     if sent["type"] != "basic":
         raise _invalid(f"invalid auth provider type {quote(sent['type'])}")
     provider, _, client_state = sent["state"].partition(":")
+    if not provider:
+        raise Refusal("companion-request", 500, 13, "empty state")
     if provider != PROVIDER:
         raise Refusal("companion-request", 404, 5, f"could not locate auth provider {quote(provider)}{MISSING}")
     form = {name: values[0] for name, values in parse_qs(sent["externalToken"]).items()}
@@ -253,11 +262,20 @@ def _text(moment: datetime) -> str:
 
 _ACCESS = {WRITE: {"Integration": "READ_WRITE_ACCESS"}, READ: {"Integration": "READ_ACCESS"}, NOTHING: {}}
 """No other permission: the UI then asks for nothing that is not here, and offers nothing it cannot show."""
+_RESOURCES = (
+    *("Access", "Administration", "Alert", "CVE", "Cluster", "Compliance", "Deployment", "DeploymentExtension"),
+    *("Detection", "Image", "Integration", "K8sRole", "K8sRoleBinding", "K8sSubject", "Namespace", "NetworkGraph"),
+    *("NetworkPolicy", "Node", "Secret", "ServiceAccount", "VulnerabilityManagementApprovals"),
+    *("VulnerabilityManagementRequests", "WatchedImage", "WorkflowAdministration"),
+)
+"""What Central gives permissions for (pkg/sac/resources/list.go)."""
 
 
 @companion("GET /v1/mypermissions", UI, KNOWN)
-def permissions(_central: Central, visit: Visit) -> Any:
-    """What the caller may do with integrations, and no other permission."""
+def permissions(central: Central, visit: Visit) -> Any:
+    """What the caller may do with integrations; as deployed an admin may do everything, and the UI asks for more."""
+    if central.settings.as_deployed and visit.permission == WRITE:
+        return {"resourceToAccess": dict.fromkeys(_RESOURCES, "READ_WRITE_ACCESS")}
     return {"resourceToAccess": _ACCESS[visit.permission]}
 
 
@@ -287,13 +305,13 @@ def auth_status(central: Central, visit: Visit) -> Any:
 def no_refresh(_central: Central, _visit: Visit) -> Any:
     """400, as Central does without its cookie; with 401 the UI would wait for itself for ever."""
     text = "could not obtain refresh token cookie: http: named cookie not present"
-    raise Refusal("companion-session", 400, 2, text)
+    raise Refusal("companion-session", 400, 13, text, "pair")
 
 
 @companion("POST /sso/session/logout", UI_LOGIN, ANYONE)
 def no_session(_central: Central, _visit: Visit) -> Any:
     """400, as Central does without its cookie; with 401 the UI would log out again and again."""
-    raise Refusal("companion-session", 400, 2, "you are not currently logged in")
+    raise Refusal("companion-session", 400, 13, "you are not currently logged in", "pair")
 
 
 # -- what the UI shows around its pages --------------------------------------------------------------
@@ -357,13 +375,26 @@ fixed(
     "GET /v1/config/public",
     UI,
     ANYONE,
-    {"loginNotice": None, "header": None, "footer": None, "telemetry": {"enabled": False, "lastSetTime": None}},
+    {"loginNotice": None, "header": None, "footer": None, "telemetry": None},
 )
 fixed("GET /v1/availableAuthProviders", UI, ANYONE, {"authProviderTypes": []})
 # With a key, the UI would send what its user does to an analytics service.
 fixed("GET /v1/telemetry/config", UI, KNOWN, {"userId": "", "endpoint": "", "storageKeyV1": ""})
-# Without an answer, or with a time within two weeks, the UI shows a banner on every page.
-fixed("GET /v1/credentialexpiry", UI, KNOWN, {"expiry": "2099-12-31T00:00:00Z"})
+_COMPONENTS = ("CENTRAL", "SCANNER", "SCANNER_V4", "CENTRAL_DB")
+
+
+@companion("GET /v1/credentialexpiry", UI, KNOWN)
+def credential_expiry(_central: Central, visit: Visit) -> Any:
+    """For a component, a time far away: within two weeks, or without an answer, the UI shows a banner on every page."""
+    component = parse_qs(visit.query).get("component", ["UNKNOWN"])[0]
+    if component == "UNKNOWN":
+        raise _invalid("invalid component: UNKNOWN")
+    if component not in _COMPONENTS:
+        text = f'parsing field "component": {quote(component)} is not a valid value'
+        raise Refusal("companion-request", 400, 3, text)
+    return {"expiry": "2099-12-31T00:00:00Z"}
+
+
 fixed(
     "GET /v1/database/status",
     UI_POLLS,
@@ -375,7 +406,7 @@ fixed("GET /v1/signatureintegrations", UI_TABS, READER, {"integrations": []})
 fixed("GET /v1/notifiers", UI_TABS, READER, {"notifiers": []})
 fixed("GET /v1/externalbackups", UI_TABS, READER, {"externalBackups": []})
 fixed("GET /v1/cloud-sources", UI_TABS, READER, {"cloudSources": []})
-fixed("GET /v1/auth/m2m", UI_TABS, READER, {"configs": []})
+fixed("GET /v1/auth/m2m", UI_TABS, ACCESS_READER, {"configs": []})
 
 ENDPOINTS: Mapping[tuple[str, str], str] = {(each.method, each.path): each.id for each in COMPANIONS}
 """The names of the companions, by method and path."""

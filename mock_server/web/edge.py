@@ -59,6 +59,8 @@ def request_of(environ: WSGIEnvironment) -> Request:
             headers[key[5:].replace("_", "-").lower()] = environ[key]
         elif key == "REQUEST_METHOD" and "host" in headers:
             break
+    if headers.get("host") == "" and environ.get("SERVER_PROTOCOL") != "HTTP/1.1":
+        del headers["host"]  # granian makes one up for HTTP/1.0, which needs none
     body, length = NO_BODY, environ.get("CONTENT_LENGTH", "")
     if length.isdecimal():
         if length != "0":

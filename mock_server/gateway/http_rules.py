@@ -1,0 +1,69 @@
+"""What Go's HTTP server and the layers before the API refuse (Go net/http, golang.stackrox.io/grpc-http1).
+
+Only what the HTTP server below passes on can be seen here; docs/hostile.md lists the rest.
+"""
+
+from __future__ import annotations
+
+import re
+
+from mock_server.central.errors import Refusal
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.messages import Response
+
+_BAD_ESCAPE = re.compile("%(?![0-9a-fA-F]{2})")
+_HOST = re.compile(r"[A-Za-z0-9!$%&'()*+.:;=\[\]_~-]*", re.ASCII)
+_GRPC = "application/grpc"
+_GRPC_TYPE = re.compile(r"application/grpc(?:-web)?(?:\+.*)?")
+"""Central hands these content types to gRPC, which over HTTP/1 has nothing for them."""
+_PLAIN = ("Content-Type", "text/plain; charset=utf-8")
+_CLOSE = ("Connection", "close")
+
+
+def refuse_malformed(proceed: Proceed) -> Proceed:
+    """Answer what Go does not hand on: a host that is none, an expectation or a coding that it does not know."""
+
+    def answer(exchange: Exchange) -> Response:
+        headers = exchange.request.headers
+        target = exchange.request.target  # granian does not tell it
+        if "%" in target and _BAD_ESCAPE.search(target.partition("?")[0]):
+            return _refused(400, "400 Bad Request")
+        host = headers.get("host")
+        if host is not None and (not host or _HOST.fullmatch(host) is None):
+            return _refused(400, _host_fault(host))
+        coding = headers.get("transfer-encoding")
+        if coding is not None and coding.lower() != "chunked":
+            return _refused(501, "Unsupported transfer encoding")
+        expected = headers.get("expect")
+        if expected and "100-continue" not in re.split(r"[\s,]+", expected.lower()):
+            return Response(417, (_CLOSE,), is_final=True)
+        if exchange.request.path == "*":
+            is_known = exchange.request.method == "OPTIONS"
+            return Response(200) if is_known else Response(400, (_CLOSE,), is_final=True)
+        return proceed(exchange)
+
+    return answer
+
+
+def _host_fault(host: str) -> str:
+    if not host:  # granian tells no missing Host from an empty one
+        return "400 Bad Request: missing required Host header"
+    if "," in host:  # a header that stands twice comes joined
+        return "400 Bad Request"
+    return "400 Bad Request: malformed Host header"
+
+
+def _refused(status: int, text: str) -> Response:
+    return Response(status, (_PLAIN, _CLOSE), text.encode(), is_final=True)
+
+
+def refuse_grpc(proceed: Proceed) -> Proceed:
+    """Refuse gRPC's content types, whatever is asked for."""
+
+    def answer(exchange: Exchange) -> Response:
+        content_type = exchange.request.headers.get("content-type", "")
+        if content_type.startswith(_GRPC) and _GRPC_TYPE.fullmatch(content_type):
+            raise Refusal("no-grpc", 500, 13, "Method cannot be downgraded", "text")
+        return proceed(exchange)
+
+    return answer

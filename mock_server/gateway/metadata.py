@@ -1,0 +1,78 @@
+"""The headers that grpc-gateway makes gRPC's metadata of, and the time that a caller gives (runtime/context.go)."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+
+from mock_server.central.errors import Refusal
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.messages import Response
+
+_PREFIX = "grpc-metadata-"
+_TIMEOUT = re.compile(r"([+-]?[0-9]+)([HMSmun])", re.ASCII)
+_SECONDS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
+_LARGEST = 2**63 - 1
+_ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+
+
+def annotate(proceed: Proceed) -> Proceed:
+    """Refuse metadata that cannot be decoded, before the body is; a caller whose time is up gets no answer."""
+
+    def answer(exchange: Exchange) -> Response:
+        headers = exchange.request.headers
+        timeout = headers.get("grpc-timeout")
+        seconds = None if timeout is None else _seconds(timeout)
+        for name in [each for each in headers if each.startswith(_PREFIX) and each.endswith("-bin")]:
+            _check_binary(name, headers[name])
+        if seconds is None:
+            return proceed(exchange)
+        # What is done within a microsecond is not done on the way through Central's own gRPC.
+        exchange.deadline = exchange.started + seconds
+        return proceed(exchange)
+
+    return answer
+
+
+def check_deadline(exchange: Exchange) -> None:
+    """Raise the refusal of a call whose time is up, as for gRPC's client: nothing is done."""
+    if exchange.deadline is not None and time.perf_counter() >= exchange.deadline:
+        raise Refusal("deadline", 504, 4, "context deadline exceeded")
+
+
+def _seconds(timeout: str) -> float:
+    match = _TIMEOUT.fullmatch(timeout)
+    if match is None or abs(int(match[1][:22])) > _LARGEST:
+        raise Refusal("grpc-timeout", 400, 3, f"invalid grpc-timeout: {timeout}")
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+def _check_binary(name: str, value: str) -> None:
+    at = _base64_fault(value)
+    if at is not None:
+        shown = "-".join(part.capitalize() for part in name.split("-"))
+        text = f"invalid binary header {shown}: illegal base64 data at input byte {at}"
+        raise Refusal("grpc-metadata", 400, 3, text)
+
+
+def _base64_fault(value: str) -> int | None:
+    """Return the place where Go's encoding/base64 gives up; with a length that is a multiple of four it pads."""
+    if len(value) % 4:
+        fault = next((at for at, character in enumerate(value) if character not in _ALPHABET), None)
+        return len(value) - 1 if fault is None and len(value) % 4 == 1 else fault
+    for at, character in enumerate(value):
+        if character in _ALPHABET:
+            continue
+        if character == "=" and at % 4 == 2 and value[at + 1] == "=":
+            return None if at + 2 == len(value) else at + 2
+        if character == "=" and at % 4 == 3:
+            return None if at + 1 == len(value) else at + 1
+        return at
+    return None
+
+
+def credentials(headers: Mapping[str, str]) -> str | None:
+    """Return the credentials of a request: they may come as metadata too, and two are none."""
+    found = [value for name in ("authorization", f"{_PREFIX}authorization") if (value := headers.get(name)) is not None]
+    return found[0] if len(found) == 1 and "," not in found[0] else None

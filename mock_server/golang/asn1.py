@@ -1,0 +1,242 @@
+"""Read DER as Go's ``encoding/asn1`` does, with its words for what it does not take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+_PARAMETERS = (
+    "{optional:false explicit:false application:false private:false defaultValue:<nil> tag:<nil> "
+    "stringType:0 timeType:0 set:false omitEmpty:false}"
+)
+"""How Go prints the parameters of a field that has none."""
+_LONGEST = 1 << 23
+_TAGS = {"int": 2, "big": 2, "bits": 3, "octets": 4, "oid": 6, "sequence": 16, "list": 16}
+_GO_NAMES = {"int": "int", "bits": "BitString", "oid": "ObjectIdentifier"}
+
+
+class Asn1Error(ValueError):
+    """The bytes are not what was asked for; the text is Go's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One type of value: ``raw`` takes anything."""
+
+    name: str
+    fields: tuple[Field, ...] = ()
+    go_name: str = ""
+    """The name of the struct that a sequence is read into."""
+
+
+class Field(NamedTuple):
+    """One field of a sequence; `explicit` is the number of the tag around it."""
+
+    kind: Kind
+    optional: bool = False
+    explicit: int | None = None
+
+
+INT, BIG, BITS, OCTETS, OID, RAW = (Kind(name) for name in ("int", "big", "bits", "octets", "oid", "raw"))
+
+
+def sequence(go_name: str, *fields: Field | Kind) -> Kind:
+    """Describe a sequence."""
+    return Kind("sequence", tuple(each if isinstance(each, Field) else Field(each) for each in fields), go_name)
+
+
+def list_of(kind: Kind) -> Kind:
+    """Describe a sequence of any number of values of one kind."""
+    return Kind("list", (Field(kind),))
+
+
+class Read(NamedTuple):
+    """What was read: a value, and the offset behind it. Optional fields that are not there are None."""
+
+    value: Any
+    end: int
+
+
+class _Head(NamedTuple):
+    group: int
+    tag: int
+    length: int
+    compound: bool
+
+    def __str__(self) -> str:
+        compound = "true" if self.compound else "false"
+        return f"{{class:{self.group} tag:{self.tag} length:{self.length} isCompound:{compound}}}"
+
+
+def _syntax(reason: str) -> Asn1Error:
+    return Asn1Error(f"asn1: syntax error: {reason}")
+
+
+def _structure(reason: str) -> Asn1Error:
+    return Asn1Error(f"asn1: structure error: {reason}")
+
+
+def read(data: bytes, kind: Kind) -> Read:
+    """Read the value that `data` begins with.
+
+    Raises:
+        Asn1Error: it is not of that kind.
+    """
+    return _field(data, 0, Field(kind))
+
+
+def _field(data: bytes, start: int, field: Field) -> Read:
+    if start == len(data):
+        if field.optional:
+            return Read(None, start)
+        raise _syntax("sequence truncated")
+    head, at = _head(data, start)
+    kind = field.kind
+    if field.explicit is not None:
+        if (head.group, head.tag) != (2, field.explicit) or not (head.compound or head.length == 0):
+            return Read(None, start)  # each field with such a tag is optional
+        if at == len(data):
+            raise _structure("explicit tag has no child")
+        if head.length == 0:
+            raise _structure("zero length explicit tag was not an asn1.Flag")
+        head, at = _head(data, at)
+    elif kind.name == "raw":
+        return Read(data[start : _end(data, at, head.length)], at + head.length)
+    compound = kind.name in ("sequence", "list")
+    if (head.group, head.tag, head.compound) != (0, _TAGS[kind.name], compound):
+        if field.optional:
+            return Read(None, start)
+        name = kind.go_name or _GO_NAMES.get(kind.name, "")
+        raise _structure(f"tags don't match ({_TAGS[kind.name]} vs {head}) {_PARAMETERS} {name} @{at}")
+    end = _end(data, at, head.length)
+    return Read(_value(data[at:end], kind), end)
+
+
+def _end(data: bytes, at: int, length: int) -> int:
+    if at + length > len(data):
+        raise _syntax("data truncated")
+    return at + length
+
+
+def _value(inner: bytes, kind: Kind) -> Any:
+    if kind.name in ("int", "big"):
+        return _integer(inner, bounded=kind.name == "int")
+    if kind.name == "oid":
+        return _object_identifier(inner)
+    if kind.name == "bits":
+        _check_bits(inner)
+    elif kind.name == "sequence":
+        return _members(inner, kind.fields)
+    elif kind.name == "list":
+        return _elements(inner, kind.fields[0])
+    return inner
+
+
+def _members(inner: bytes, fields: Sequence[Field]) -> list[Any]:
+    values, at = [], 0
+    for field in fields:  # more may follow the last one
+        value, at = _field(inner, at, field)
+        values.append(value)
+    return values
+
+
+def _elements(inner: bytes, field: Field) -> list[Any]:
+    at = 0
+    while at < len(inner):
+        head, at = _head(inner, at)
+        if (head.group, head.tag, head.compound) != (0, _TAGS[field.kind.name], True):
+            raise _structure("sequence tag mismatch")
+        if at + head.length > len(inner):
+            raise _syntax("truncated sequence")
+        at += head.length
+    values, at = [], 0
+    while at < len(inner):
+        value, at = _field(inner, at, field)
+        values.append(value)
+    return values
+
+
+def _head(data: bytes, at: int) -> tuple[_Head, int]:
+    if at >= len(data):
+        raise Asn1Error("asn1: internal error in parseTagAndLength")
+    first = data[at]
+    tag, at = first & 0x1F, at + 1
+    if tag == 0x1F:
+        tag, at = _base_128(data, at)
+        if tag < 0x1F:
+            raise _syntax("non-minimal tag")
+    length, at = _length(data, at)
+    return _Head(first >> 6, tag, length, bool(first & 0x20)), at
+
+
+def _byte(data: bytes, at: int) -> int:
+    if at >= len(data):
+        raise _syntax("truncated tag or length")
+    return data[at]
+
+
+def _length(data: bytes, at: int) -> tuple[int, int]:
+    first = _byte(data, at)
+    at += 1
+    if first < 0x80:
+        return first, at
+    if first == 0x80:
+        raise _syntax("indefinite length found (not DER)")
+    length = 0
+    for _ in range(first & 0x7F):
+        byte = _byte(data, at)
+        at += 1
+        if length >= _LONGEST:
+            raise _structure("length too large")
+        length = length << 8 | byte
+        if length == 0:
+            raise _structure("superfluous leading zeros in length")
+    if length < 0x80:
+        raise _structure("non-minimal length")
+    return length, at
+
+
+def _base_128(data: bytes, at: int) -> tuple[int, int]:
+    value = 0
+    for position in range(len(data) - at):
+        if position == 5:
+            raise _structure("base 128 integer too large")
+        byte = data[at + position]
+        if position == 0 and byte == 0x80:
+            raise _syntax("integer is not minimally encoded")
+        value = value << 7 | byte & 0x7F
+        if byte < 0x80:
+            if value >= 1 << 31:
+                raise _structure("base 128 integer too large")
+            return value, at + position + 1
+    raise _syntax("truncated base 128 integer")
+
+
+def _integer(inner: bytes, *, bounded: bool) -> int:
+    if not inner:
+        raise _structure("empty integer")
+    if len(inner) > 1 and ((inner[0] == 0 and inner[1] < 0x80) or (inner[0] == 0xFF and inner[1] >= 0x80)):
+        raise _structure("integer not minimally-encoded")
+    if bounded and len(inner) > 8:
+        raise _structure("integer too large")
+    return int.from_bytes(inner, "big", signed=True)
+
+
+def _object_identifier(inner: bytes) -> str:
+    if not inner:
+        raise _syntax("zero length OBJECT IDENTIFIER")
+    first, at = _base_128(inner, 0)
+    numbers = [*divmod(first, 40)] if first < 80 else [2, first - 80]
+    while at < len(inner):
+        number, at = _base_128(inner, at)
+        numbers.append(number)
+    return ".".join(map(str, numbers))
+
+
+def _check_bits(inner: bytes) -> None:
+    if not inner:
+        raise _syntax("zero length BIT STRING")
+    padding = inner[0]
+    if padding > 7 or (len(inner) == 1 and padding > 0) or inner[-1] & ((1 << padding) - 1):
+        raise _syntax("invalid padding bits in BIT STRING")

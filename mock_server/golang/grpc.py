@@ -1,0 +1,146 @@
+"""What grpc-go makes of a target: why it cannot be dialled, and what dialling it ends with (``grpc.Dial``)."""
+
+from __future__ import annotations
+
+import ipaddress
+from http import HTTPStatus
+from typing import NamedTuple
+
+from mock_server.golang import addr as goaddr
+from mock_server.golang.text import quote
+from mock_server.golang.url import UrlError, Ways, parse
+
+_RESOLVERS = ("passthrough", "dns", "unix", "unix-abstract")
+_LARGEST_PORT = 65535
+_CODES = {401: "Unauthenticated", 403: "PermissionDenied", 404: "Unimplemented"}
+
+
+class TargetError(ValueError):
+    """A target that no connection can be made for; the text is grpc-go's."""
+
+
+class Target(NamedTuple):
+    """Whom a connection leads to."""
+
+    scheme: str
+    endpoint: str
+
+    @property
+    def host(self) -> str:
+        """The host that is looked up, or nothing."""
+        if self.scheme.startswith("unix") or (self.scheme != "dns" and _port_error(self.address) is not None):
+            return ""
+        return _split(self.address)[0]
+
+    @property
+    def address(self) -> str:
+        """Host and port as they are dialled."""
+        if self.scheme != "dns" or goaddr.host_port_error(self.endpoint) is None:
+            return self.endpoint
+        bare = self.endpoint.removeprefix("[").removesuffix("]")
+        return f"[{bare}]:443" if ":" in bare else f"{self.endpoint}:443"
+
+
+def target(text: str, ways: Ways) -> Target:
+    """Read a target; the scheme is passthrough where none that is known is named.
+
+    Raises:
+        TargetError: no connection can be made for it.
+    """
+    try:
+        url = parse(text, ways)
+        known = url.scheme in _RESOLVERS
+    except UrlError:
+        known = False
+    if not known:
+        try:
+            url = parse(f"passthrough:///{text}", ways)
+        except UrlError as error:
+            raise TargetError(f"parse {error.args[0]}: {error.args[1]}") from None
+    endpoint = (url.decoded_path or url.opaque).decode("utf-8", "replace")
+    if not url.scheme.startswith("unix"):
+        endpoint = endpoint.removeprefix("/")
+    authority = url.host.decode("utf-8", "replace")
+    reason = None
+    if url.scheme == "passthrough" and not endpoint:
+        reason = "passthrough: received empty target in Build()"
+    elif url.scheme == "dns":
+        reason = _dns_error(endpoint, 443) or (_dns_error(authority, 53) if authority else None)
+    elif url.scheme.startswith("unix") and authority:
+        reason = f"invalid (non-empty) authority: {authority}"
+    if reason is not None:
+        raise TargetError(f"failed to exit idle mode: failed to start resolver: {reason}")
+    return Target(url.scheme, endpoint)
+
+
+def _dns_error(endpoint: str, port: int) -> str | None:
+    """Return why the resolver of DNS does not take a host with or without a port; `port` is the usual one."""
+    if not endpoint:
+        return "dns resolver: missing address"
+    if _is_address(endpoint):
+        return None
+    if goaddr.host_port_error(endpoint) is None:
+        return "dns resolver: missing port after port-separator colon" if endpoint.endswith(":") else None
+    reason = goaddr.host_port_error(f"{endpoint}:{port}")
+    if reason is None:
+        return None
+    return f"invalid target address {endpoint}, error info: address {endpoint}:{port}: {reason}"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _split(address: str) -> tuple[str, str]:
+    host, _, port = address.rpartition(":")
+    return host.removeprefix("[").removesuffix("]"), port
+
+
+def _port_error(address: str) -> str | None:
+    if (reason := goaddr.host_port_error(address)) is not None:
+        return f"address {address}: {reason}"
+    _, port = _split(address)
+    if port and not (port.isascii() and port.isdigit()):
+        return f"lookup tcp/{port}: unknown port"
+    return f"address {port}: invalid port" if port and int(port[:20]) > _LARGEST_PORT else None
+
+
+def unreachable(asked: Target, outcome: str) -> str | None:
+    """Return what a call ends with where nobody is reached: by the target itself, or by `outcome` for its host.
+
+    `outcome` is what the dialler or the handshake says, or nothing where somebody answers.
+    """
+    if asked.scheme.startswith("unix"):
+        reason = _no_socket(asked)
+    elif asked.scheme == "dns" and ": no such host" in outcome:
+        return "rpc error: code = Unavailable desc = name resolver error: produced zero addresses"
+    elif (wrong := _port_error(asked.address)) is not None:
+        reason = f"dial tcp: {wrong}"
+    elif outcome:
+        reason = outcome
+    else:
+        return None
+    start = "" if reason.startswith("tls: ") else "Error while dialing: "
+    text = f"authentication handshake failed: {reason}" if not start else f"{start}{reason}"
+    return f"rpc error: code = Unavailable desc = connection error: desc = {quote(f'transport: {text}')}"
+
+
+def _no_socket(asked: Target) -> str:
+    if asked.scheme == "unix-abstract":
+        return f"dial unix @{asked.endpoint}: connect: connection refused"
+    if not asked.endpoint:
+        return "dial unix: missing address"
+    return f"dial unix {asked.endpoint}: connect: no such file or directory"
+
+
+def answered(status: int) -> str:
+    """Return what a call ends with where an HTTP server answers that is no gRPC server."""
+    code = _CODES.get(status, "Unknown")
+    return (
+        f"rpc error: code = {code} desc = unexpected HTTP status code received from server: "
+        f"{status} ({HTTPStatus(status).phrase}); malformed header: missing HTTP content-type"
+    )

@@ -1,0 +1,76 @@
+"""What Go's HTTP client asks for a URL: whom it dials, and what it calls the URL when it fails (Go ``net/http``)."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from mock_server.golang import addr as goaddr
+from mock_server.golang.url import Url, Ways, parse
+
+_LARGEST_PORT = 65535
+
+
+class Asked(NamedTuple):
+    """A request that the client is about to send."""
+
+    url: Url
+    host: str
+    """The host as it is looked up: other than ASCII in Punycode."""
+    failure: str | None
+    """Why the client asks nobody."""
+
+    @property
+    def address(self) -> str:
+        """Host and port as they are dialled."""
+        port = self.url.port or ("443" if self.url.scheme == "https" else "80")
+        return f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
+
+
+def asked(url: str, ways: Ways) -> Asked:
+    """Read a URL as ``http.NewRequest`` and the transport do.
+
+    Raises:
+        UrlError: Go does not parse it.
+    """
+    return of(parse(url, ways))
+
+
+def of(found: Url) -> Asked:
+    """Make the request of a URL that is read already."""
+    if found.host.endswith(b":") and found.host.rfind(b":") > found.host.rfind(b"]"):
+        found = found._replace(host=found.host[:-1])
+    request = Asked(found, punycode(found.host_name.decode("utf-8", "replace")), None)
+    return request._replace(failure=_failure(request))
+
+
+def _failure(asked: Asked) -> str | None:
+    url = asked.url
+    if url.scheme not in ("http", "https"):
+        return f'unsupported protocol scheme "{url.scheme}"'
+    if not url.host:
+        return "http: no Host in request URL"
+    if (reason := goaddr.host_port_error(asked.address)) is not None:
+        return f"dial tcp: address {asked.address}: {reason}"
+    if url.port and int(url.port[:20]) > _LARGEST_PORT:
+        return f"dial tcp: address {url.port}: invalid port"
+    return None
+
+
+_STRICT = re.compile(r"-.*|.*-|xn--.*", re.DOTALL)
+_JOINERS = frozenset("\u200c\u200d")
+
+
+def punycode(host: str) -> str:
+    """Return the host in ASCII; one that has no such form stays as it is (golang.org/x/net/idna, Lookup)."""
+    if host.isascii():
+        return host
+    import idna  # little used, and slow to import
+
+    try:
+        labels = idna.uts46_remap(host, std3_rules=True, transitional=False).split(".")
+    except idna.IDNAError:
+        return host
+    if any(_STRICT.fullmatch(label) or _JOINERS & set(label) for label in labels):
+        return host
+    return ".".join(label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in labels)

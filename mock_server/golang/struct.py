@@ -1,0 +1,115 @@
+"""Read JSON into the fields of a Go struct (Go ``encoding/json``: ``Unmarshal``).
+
+Names count in either case, unknown ones are passed over, null changes nothing. The first value of a wrong JSON
+type is told; the fields around it are filled all the same.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from mock_server.golang import json as gojson
+
+Values = dict[str, Any]
+"""What the fields were set to, by their JSON names; a field that was not set is not there."""
+
+
+class Struct(NamedTuple):
+    """A struct: the name of its type in Go with and without its package, and what each field is."""
+
+    go_type: str
+    fields: Mapping[str, str | Struct]
+    """``string``, ``bool``, ``int``, ``[]string``, ``map[string]string``, ``raw`` or a struct."""
+
+    @property
+    def name(self) -> str:
+        """The name without its package."""
+        return self.go_type.rpartition(".")[2]
+
+
+_KINDS = {ord('"'): "string", ord("{"): "object", ord("["): "array", ord("t"): "bool", ord("f"): "bool"}
+_ASKED = {"string": "string", "bool": "bool", "int": "number", "[]string": "array", "map[string]string": "object"}
+_INTEGER = re.compile(rb"-?[0-9]{1,19}")
+
+
+class Unmarshalled(NamedTuple):
+    """The values of a document, and what is wrong with the first one that is."""
+
+    values: Values
+    error: str | None
+
+
+def unmarshal(text: bytes, struct: Struct) -> Unmarshalled:
+    """Read a document.
+
+    Raises:
+        JsonSyntaxError: it is not JSON.
+    """
+    gojson.check_document(text)
+    reader = _Reader(struct)
+    values = reader.read(text.strip(b" \t\r\n"))
+    return Unmarshalled(values, reader.error)
+
+
+class _Reader:
+    def __init__(self, struct: Struct) -> None:
+        self.struct = struct
+        self.error: str | None = None
+
+    def read(self, document: bytes) -> Values:
+        if document == b"null":
+            return {}
+        if not document.startswith(b"{"):
+            self._wrong(f"{_kind(document)} into Go value of type {self.struct.go_type}")
+            return {}
+        return self._object(document, self.struct, ())
+
+    def _wrong(self, what: str) -> None:
+        self.error = self.error or f"json: cannot unmarshal {what}"
+
+    def _object(self, document: bytes, struct: Struct, path: tuple[str, ...]) -> Values:
+        values: Values = {}
+        for key, value in gojson.members(document):
+            name = key.casefold()
+            asked = struct.fields.get(name)
+            if asked is None:
+                continue
+            if asked == "raw":
+                values[name] = value
+            elif value == b"null":
+                if not isinstance(asked, str) or (asked.endswith("string") and asked != "string"):
+                    values.pop(name, None)  # a pointer, a list or a map
+            else:
+                self._field(values, name, value, asked, struct, (*path, name))
+        return values
+
+    def _field(
+        self, values: Values, name: str, value: bytes, asked: str | Struct, struct: Struct, path: tuple[str, ...]
+    ) -> None:
+        kind = _kind(value)
+        place = f"into Go struct field {struct.name}.{'.'.join(path)} of type"
+        if isinstance(asked, Struct):
+            if kind == "object":
+                values[name] = {**values.get(name, {}), **self._object(value, asked, path)}
+            else:
+                self._wrong(f"{kind} {place} {asked.go_type}")
+        elif kind != _ASKED[asked]:
+            self._wrong(f"{kind} {place} {asked}")
+        elif asked == "int" and not _INTEGER.fullmatch(value):
+            self._wrong(f"number {value.decode()} {place} int")
+        else:
+            values[name] = json.loads(value)
+            if asked in ("[]string", "map[string]string"):
+                self._texts(value, place)
+
+    def _texts(self, value: bytes, place: str) -> None:
+        for item in gojson.items(value):
+            if _kind(item) != "string" and item != b"null":
+                self._wrong(f"{_kind(item)} {place} string")
+
+
+def _kind(value: bytes) -> str:
+    return _KINDS.get(value[0], "number")

@@ -1,0 +1,80 @@
+"""The headers that grpc-gateway makes metadata and deadlines of."""
+
+import base64
+
+import pytest
+
+from mock_server.tests.conftest import Api, docker
+
+ADMIN = "Bearer mock-admin-token"
+
+
+@pytest.mark.parametrize("timeout", ["1n", "0S", "-5S", "0n"])
+def test_a_caller_whose_time_is_up_gets_no_answer_and_nothing_is_done(api, timeout):
+    answer = api.ask("POST", "", docker(), {"Grpc-Timeout": timeout})
+    assert (answer.status, answer.json["code"], answer.message) == (504, 4, "context deadline exceeded")
+    assert len(api.list()) == 12
+
+
+@pytest.mark.parametrize("timeout", ["30S", "1H", "99999999m", "+5S", "1M"])
+def test_a_caller_with_time_is_answered(api, timeout):
+    assert api.ask("GET", "", headers={"Grpc-Timeout": timeout}).status == 200
+
+
+def test_a_delay_counts_against_the_time():
+    answer = Api().ask("GET", "", headers={"Grpc-Timeout": "20m", "Prefer": "delay=0.1"})
+    assert answer.status == 504
+
+
+@pytest.mark.parametrize("timeout", ["abc", "5", "S", "", "5s", "5.0S", "99999999999999999999S", " 5S", "5 S"])
+def test_a_time_that_is_none_is_refused_before_the_body(api, timeout):
+    answer = api.ask("POST", "", b"{", {"Grpc-Timeout": timeout})
+    assert (answer.status, answer.message) == (400, f"invalid grpc-timeout: {timeout}")
+
+
+@pytest.mark.parametrize(
+    ("value", "at"), [("!!", 0), ("A", 0), ("AA=A", 2), ("QUI=", None), ("QUI", None), ("=", 0), ("QQ==", None)]
+)
+def test_binary_metadata_is_base64(api, value, at):
+    answer = api.ask("GET", "", headers={"Grpc-Metadata-Foo-Bin": value})
+    text = f"invalid binary header Grpc-Metadata-Foo-Bin: illegal base64 data at input byte {at}"
+    assert answer.status == (200 if at is None else 400)
+    assert at is None or answer.message == text
+
+
+def test_credentials_may_come_as_metadata():
+    api = Api(auth=True)
+    assert api.ask("GET", "", headers={"Grpc-Metadata-Authorization": ADMIN}).status == 200
+    encoded = base64.b64encode(b"admin:mock-password").decode()
+    assert api.ask("GET", "", headers={"Grpc-Metadata-Authorization": f"Basic {encoded}"}).status == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Authorization": ADMIN, "Grpc-Metadata-Authorization": ADMIN}, {"Authorization": f"{ADMIN},{ADMIN}"}],
+    ids=["header and metadata", "two headers"],
+)
+def test_two_credentials_are_none(headers):
+    answer = Api(auth=True).ask("POST", "/test", docker(), headers)
+    assert (answer.status, answer.message) == (401, "credentials not found")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "text"),
+    [
+        ({"Host": "a b"}, 400, "400 Bad Request: malformed Host header"),
+        ({"Host": ""}, 400, "400 Bad Request: missing required Host header"),
+        ({"Host": "a,b"}, 400, "400 Bad Request"),
+        ({"Host": "[::1]:8080"}, 200, None),
+        ({"Expect": "foo"}, 417, ""),
+        ({"Expect": "200-maybe"}, 417, ""),
+        ({"Expect": "100-continue"}, 200, None),
+        ({"Transfer-Encoding": "gzip, chunked"}, 501, "Unsupported transfer encoding"),
+    ],
+)
+def test_what_go_does_not_hand_on_is_refused_in_its_words(api, headers, status, text):
+    answer = api.ask("GET", "", headers=headers)
+    assert answer.status == status
+    if text is not None:
+        assert answer.body.decode() == text
+        assert answer.headers["connection"] == "close"
