@@ -12,6 +12,8 @@ import pytest
 
 from contract_tests.meta_tests.project_copy import ROOT, ProjectCopy
 
+pytestmark = pytest.mark.served
+
 COLLECTION = "/v1/imageintegrations"
 
 
