@@ -13,6 +13,8 @@ import yaml
 from mock_server.serving.server import serving
 from mock_server.settings import Settings
 
+pytestmark = pytest.mark.served
+
 ROOT = Path(__file__).parents[2]
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
 STEPS: dict[str, Any] = {step["name"]: step for step in ACTION["runs"]["steps"]}

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import pytest
 from click.testing import CliRunner, Result
 
 from contract_tests.cli.main import main
@@ -19,6 +20,8 @@ from contract_tests.engine.transport import Exchange
 from contract_tests.runner.compare import compared
 from mock_server.serving.server import serving
 from mock_server.settings import Settings
+
+pytestmark = pytest.mark.served
 
 NEVER = "00000000-0000-4000-8000-000000000000"
 

@@ -121,6 +121,7 @@ def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path)
 
 
+@pytest.mark.served
 def test_a_client_certificate_is_presented_also_by_the_script(tmp_path: Path, authority: Authority) -> None:
     context = authority.server()
     authority.ca.configure_trust(context)
@@ -221,6 +222,7 @@ def test_every_option_of_check_can_stand_in_a_file() -> None:
         assert parameter.nargs == 1, parameter.name
 
 
+@pytest.mark.served
 def test_the_url_and_reports_stand_in_a_file_too(tmp_path: Path) -> None:
     with serving() as mock:
         file = config(tmp_path, f'url = "{mock.url}"\nquick = true\nonly = ["list"]\nreport-json = "r.json"\n')
@@ -256,6 +258,7 @@ def test_a_wrong_file_is_told_by_its_key(tmp_path: Path, text: str, told: str) -
 # -- a server that dies ------------------------------------------------------------------------------
 
 
+@pytest.mark.served
 def test_a_server_that_dies_is_one_message(tmp_path: Path) -> None:
     words = ("check", "--quick", "--seed", "1", "--state-dir", str(tmp_path / "state"))
     with serving(Settings()) as mock, dying(mock.url, after=80) as url:

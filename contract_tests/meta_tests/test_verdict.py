@@ -93,6 +93,7 @@ def test_what_did_not_look_is_incomplete(tmp_path: Path, words: tuple[str, ...],
     assert error.get("type") == "incomplete"
 
 
+@pytest.mark.served
 def test_a_slow_target_is_left_in_time_and_incomplete(tmp_path: Path) -> None:
     with serving() as mock, behind(mock.url, seconds=0.2) as url:
         started = time.monotonic()
@@ -107,6 +108,7 @@ def test_rules_that_were_asked_for_are_enough(tmp_path: Path) -> None:
     assert Checked(tmp_path, "--quick", "--require-rules", "90").status == 0
 
 
+@pytest.mark.served
 def test_a_target_that_may_not_be_written_to_is_incomplete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Transport, "may_write", False)  # as of a host that is not loopback
     with serving() as mock:
@@ -115,6 +117,7 @@ def test_a_target_that_may_not_be_written_to_is_incomplete(tmp_path: Path, monke
     assert any("would write; give --allow-writes to let it" in line for line in done.verdict)
 
 
+@pytest.mark.served
 @pytest.mark.parametrize("only", [(), A_FEW, ("--only", "name-unique")], ids=["all", "some", "without create"])
 def test_credentials_that_may_only_read_are_incomplete(tmp_path: Path, only: tuple[str, ...]) -> None:
     with serving(Settings(auth=True)) as mock:
@@ -124,12 +127,14 @@ def test_credentials_that_may_only_read_are_incomplete(tmp_path: Path, only: tup
     assert any("the credentials may not write" in line for line in done.verdict)
 
 
+@pytest.mark.served
 def test_a_mock_that_refuses_creates_of_those_who_may_write_fails(tmp_path: Path) -> None:
     """Another write was taken, so it is not the credentials."""
     report = report_on(Settings(auth=True, mutants=("errors-200",)), profile="quick", seed=1)
     assert report.exit_code == 1
 
 
+@pytest.mark.served
 def test_what_stands_on_a_known_difference_is_incomplete(tmp_path: Path) -> None:
     """A known difference of what everything stands on must not turn a run green that saw nothing."""
     # These say the same of the same answers.
@@ -172,6 +177,7 @@ def test_a_disposable_target_is_looked_at_closer(tmp_path: Path) -> None:
 # -- known differences -------------------------------------------------------------------------------
 
 
+@pytest.mark.served
 @pytest.mark.parametrize(
     ("words", "status", "failed"),
     [
@@ -210,6 +216,7 @@ def test_a_static_site_is_no_central_that_passed(tmp_path: Path) -> None:
     assert outcomes["answer-schema"] == "skipped"
 
 
+@pytest.mark.served
 @pytest.mark.parametrize(
     ("words", "told"),
     [((), "Central 4.11.2, told by the target"), (("--central-version", "4.10.0"), "Central 4.10.0, given")],
@@ -220,6 +227,7 @@ def test_a_release_is_told_or_given(tmp_path: Path, words: tuple[str, ...], told
     assert told in done.verdict[-1]
 
 
+@pytest.mark.served
 def test_a_known_difference_is_gone_only_where_it_was_looked_for(tmp_path: Path) -> None:
     with serving() as mock:
         read = Run(Options(url=mock.url, profile="quick", only=("list",), state_dir=tmp_path))()
@@ -258,6 +266,7 @@ SEVERAL = (
 )
 
 
+@pytest.mark.served
 def test_at_most_three_failures_are_told_at_length_and_the_rest_by_what_they_show(tmp_path: Path) -> None:
     with serving(Settings(mutants=SEVERAL)) as mock:
         done = Checked(tmp_path, mock.url, "--quick")
@@ -271,6 +280,7 @@ def test_at_most_three_failures_are_told_at_length_and_the_rest_by_what_they_sho
     assert done.texts["markdown"].count("\n### ") <= 3 + 4
 
 
+@pytest.mark.served
 def test_failures_have_a_title_a_legend_a_link_and_a_command(tmp_path: Path) -> None:
     with serving(Settings(mutants=("name-unique",))) as mock:
         done = Checked(tmp_path, mock.url, "--quick", *A_FEW)
@@ -329,6 +339,7 @@ def test_a_source_is_a_link(source: str, version: str, urls: list[str]) -> None:
     assert links(source, version) == urls
 
 
+@pytest.mark.served
 def test_annotations_in_a_github_job_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(Settings(mutants=("name-unique",))) as mock:
         done = Checked(tmp_path, mock.url, "--quick", *A_FEW, GITHUB_ACTIONS="true")

@@ -69,7 +69,7 @@ class Entry(NamedTuple):
 
 
 def _read(body: bytes | None) -> tuple[Any, bool]:
-    """Read a body that is one JSON value; tell whether it is."""
+    """Read a body that is one JSON value; return whether it is."""
     try:
         return read(body or b""), True
     except (ValueError, RecursionError):
