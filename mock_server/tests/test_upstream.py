@@ -28,6 +28,7 @@ from mock_server.tests.echo import ZIPPED, address, echoing
 from mock_server.tests.hostile import get, send
 from mock_server.tests.test_cli import serve_command, url_in
 from mock_server.web import threads
+from mock_server.web.upstream import Upstream
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +194,7 @@ def test_a_redirect_leads_where_the_upstream_meant(front, there, location, here)
 )
 def test_a_redirect_below_the_path_of_the_upstream_leads_here(there, location, here):
     up = address(there).removeprefix("http://")
-    upstream = Api(upstream=f"{address(there)}/deep", fatal_answers=False).app.upstream
+    upstream = Upstream(Settings(upstream=f"{address(there)}/deep"), ours=())
     assert upstream._here(location.replace("UP", up)) == here.replace("UP", up)
 
 
