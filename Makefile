@@ -23,8 +23,21 @@ serve: $(LIGHT) ## Serve the mock until Ctrl-C
 	@$(BIN)/mock-central serve $(if $(PORT),--port $(PORT)) $(ARGS)
 
 .PHONY: test
-test: $(FULL) ## Run the tests
-	$(BIN)/pytest -n auto $(ARGS)
+test: $(FULL) ## Run the tests (of many cases of a kind a sample)
+	$(BIN)/pytest -n auto -m "not slow and not timing" $(ARGS)
+
+.PHONY: test-fast
+test-fast: $(FULL) ## Run the tests that start no server (a minute of CPU)
+	$(BIN)/pytest -m "not served and not slow and not timing" $(ARGS)
+
+.PHONY: test-timing
+test-timing: $(FULL) ## Run the tests that measure time, one after the other
+	$(BIN)/pytest -m "timing and not slow" $(ARGS)
+
+.PHONY: test-all
+test-all: $(FULL) ## Run every test (a quarter of an hour and more)
+	$(BIN)/pytest -n auto -m "not timing" $(ARGS)
+	$(BIN)/pytest -m timing $(ARGS)
 
 .PHONY: check
 check: $(FULL) ## Lint, check types, import rules, YAML and the Dockerfile
@@ -64,12 +77,18 @@ bench-guard: $(FULL) ## Fail if the mock became much slower beside a bare Flask 
 fuzz: $(VENV)/.installed-fuzz ## Fuzz the decoder, guided by coverage (Linux on x86-64; ARGS='--inputs 1000000')
 	$(BIN)/python -m mock_server.tests.fuzz_decoder $(ARGS)
 
+.PHONY: mutation
+mutation: $(VENV)/.installed-mutation ## Count the mutants that the tests kill (half an hour of CPU; ARGS='--workers 2')
+	$(BIN)/python -m benchmarks.mutation $(ARGS)
+
 .PHONY: lock
 lock: $(VENV)/.installed-uv ## Lock the requirements again (ARGS=--upgrade for newer releases)
 	$(LOCK) pyproject.toml --extra contract --extra redis --group dev -o requirements/dev.txt $(ARGS)
 	printf 'editables\nhatchling\n' | $(LOCK) pyproject.toml - --extra redis -c requirements/dev.txt -o requirements/serve.txt $(ARGS)
+	printf 'editables\nhatchling\n' | $(LOCK) pyproject.toml - --extra contract -c requirements/dev.txt -o requirements/contract.txt $(ARGS)
 	@# The release of atheris after this one has no wheel for Python 3.11.
 	printf 'atheris==3.0.0\ncoverage\n' | $(LOCK) - -o requirements/fuzz.txt $(ARGS)
+	printf 'mutmut>=3.8\n' | $(LOCK) - -c requirements/dev.txt -o requirements/mutation.txt $(ARGS)
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate
@@ -82,7 +101,7 @@ sbom: $(VENV)/.installed-uv ## List what serving needs, for supply-chain tools (
 .PHONY: clean
 clean: ## Remove the virtual environment and everything that tools left
 	rm -rf $(VENV) build dist sbom.cdx.json *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
-		.hypothesis .schemathesis
+		.hypothesis .schemathesis mutants
 	find . \( -name __pycache__ -o -name node_modules \) -type d -prune -exec rm -rf {} +
 
 # -- set-up: once, and again when the requirements change ------------------------------------------
@@ -111,6 +130,10 @@ $(FULL): requirements/dev.txt requirements/serve.txt pyproject.toml | $(BIN)/pyt
 # Beside the full set: there are no wheels for most platforms.
 $(VENV)/.installed-fuzz: requirements/fuzz.txt $(FULL)
 	@$(INSTALL) --require-hashes -r requirements/fuzz.txt
+	@touch $@
+
+$(VENV)/.installed-mutation: requirements/mutation.txt $(FULL)
+	@$(INSTALL) --require-hashes -r requirements/mutation.txt
 	@touch $@
 
 $(VENV)/.installed-uv: | $(BIN)/python

@@ -25,7 +25,20 @@ _PROFILES = ("default", "deep")
     "lifecycle-machine",
     "generated",
     title="Some order of creates, updates, tests, deletes and reads leaves something else than a model of the store",
-    needs=("create", "list"),
+    needs=(
+        "create",
+        "list",
+        "name-unique",
+        "update-missing",
+        "delete-missing",
+        "reconcile-dependent-unchanged",
+        "reconcile-credential-masked",
+        "reconcile-same-member",
+        "reconcile-message-kept",
+        "reconcile-message-not-added",
+        "stored-credentials-kept",
+        "update-read-back",
+    ),
     profiles=_PROFILES,
 )
 def lifecycle_machine(central: Central) -> None:
@@ -39,7 +52,7 @@ def lifecycle_machine(central: Central) -> None:
     "generated-valid",
     "generated",
     title="A generated integration that Central takes is refused, or not read back as it was sent",
-    needs=("create",),
+    needs=("create", "unicode-kept", "long-values-kept", "timestamp-normalised", "values-kept-exactly"),
     profiles=_PROFILES,
 )
 def generated_valid(central: Central) -> None:

@@ -221,7 +221,7 @@ _CONTROL, _CONTROL_QUOTED = "\x01", "\\x01"
     "rules",
     title="A refusal that repeats a text changes its signs, or does not quote what Central quotes",
     source="central/imageintegration/service/service_impl.go",
-    needs=("create", "update-missing", "registry-type-known"),
+    needs=("create", "update-missing", "registry-type-known", "name-unique"),
 )
 def texts_in_refusals(central: Central) -> None:
     odd, quoted = _ODD, _ODD_QUOTED

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from contract_tests.checks.registry import LONGER, check
 from contract_tests.engine.central import Central, created_id, shown
-from contract_tests.engine.failures import PreconditionFailed, Skip
+from contract_tests.engine.failures import NotApplicable, PreconditionFailed, Skip
 from contract_tests.engine.integrations import Body, read_answer
 from contract_tests.engine.transport import Reply, is_loopback
 from contract_tests.oracle.steps import HEALTH_IS_WRITTEN, filtered
@@ -97,13 +97,13 @@ def updates(central: Central) -> list[Callable[[str, Body], Reply]]:
 
 
 def left_alone(central: Central, stored: Mapping[str, Body], what: str) -> None:
-    """See that the check's integrations are these and no other, each as it was sent."""
+    """Check that the check's integrations are these and no other, each as it was sent."""
     expected = {id: read_answer(central.contract, sent, id) for id, sent in stored.items()}
     central.same(central.listed(), expected, f"the integrations of this check after {what}")
 
 
 def reads_as(central: Central, id: str, sent: Body, what: str) -> None:
-    """See that a read shows what was sent."""
+    """Check that a read shows what was sent."""
     central.same(central.get(id).json, read_answer(central.contract, sent, id), what)
 
 
@@ -243,13 +243,13 @@ def guarded(central: Central) -> list[Place]:
 
 
 def endpoints_refused(central: Central, forms: Sequence[str], text: str) -> None:
-    """See that endpoints are refused: each form, in each guarded place, by each way in."""
+    """Check that endpoints are refused: each form, in each guarded place, by each way in."""
     central.control_of("docker")
     with central.case():
         id, sent = central.standing("docker")
         for _ in rounds(central):
             for form, place, way in paired(
-                central, central.some(forms, 5), central.some(guarded(central), len(forms)), ways_in(central, id)
+                central, forms, central.some(guarded(central), len(forms)), ways_in(central, id)
             ):
                 _endpoint_refused(central, form, place, way, text)
         if not central.quick:
@@ -332,7 +332,7 @@ def endpoint_as_sent(central: Central) -> None:
 
 
 def refused_by_every_way(central: Central, rule: str, forms: Sequence[Mapping[str, Any]]) -> None:
-    """See that each way in refuses by this rule what is changed so, and that nothing is stored by it."""
+    """Check that each way in refuses by this rule what is changed so, and that nothing is stored by it."""
     central.control_of("docker")
     with central.case():
         id, sent = central.standing("docker")
@@ -361,7 +361,7 @@ def name_required(central: Central) -> None:
     "problems-listed",
     "rules",
     source="pkg/errorhelpers/format.go",
-    needs=("create", "endpoint-not-local"),
+    needs=("create", "endpoint-not-local", "name-required", "category-required"),
     title="The problems of common validation are not told in one list, in Central's order",
 )
 def problems_listed(central: Central) -> None:
@@ -483,7 +483,7 @@ def ecr_iam_managed(central: Central) -> None:
         found = [("create", first)]
         found += [(where, send(central.integration("ecr", ecr={"useIam": True}))) for where, send in ways]
         if not managed and not any(is_managed(central, reply) for _, reply in found):
-            raise Skip("the target takes the container's IAM role; with --managed that is a failure")
+            raise NotApplicable("the target takes the container's IAM role; with --managed that is a failure")
         for where, reply in found:
             central.refused_by(reply, "ecr-iam-managed", f"{where} of an ecr integration that uses IAM")
 
@@ -657,7 +657,7 @@ def delete_missing(central: Central) -> None:
 
 
 def not_deleted(central: Central, missing: str) -> None:
-    """See that an id that is not there cannot be deleted."""
+    """Check that an id that is not there cannot be deleted."""
     reply = central.delete(missing)
     central.refused_by(reply, "delete-missing", f"DELETE of {missing}", id=missing, quoted=f'"{missing}"')
 

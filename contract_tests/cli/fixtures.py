@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from contract_tests.cli.arguments import FILE, certificates, options_of, seconds
 from contract_tests.engine.failures import HarnessError
 from contract_tests.engine.text import printable
+from contract_tests.runner.arguments import FILE, certificates, options_of, seconds
 from mock_server.cli.release import RELEASE, newest
 
 if TYPE_CHECKING:

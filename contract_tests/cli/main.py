@@ -5,19 +5,26 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from contract_tests.cli.arguments import (
+from contract_tests.cli.fixtures import fixtures
+from contract_tests.engine.failures import BudgetSpent, Busy, HarnessError, Interrupted, OwnershipError
+from contract_tests.engine.options import Credentials, Options
+from contract_tests.engine.text import printable
+from contract_tests.runner.arguments import (
+    CREDENTIAL_FILES,
     FILE,
     NEW_FILE,
     bearer,
     checks,
     complete_check,
+    credential_options,
     options_of,
     per_second,
     run_id,
@@ -26,12 +33,16 @@ from contract_tests.cli.arguments import (
     target_options,
     unknown_check,
 )
-from contract_tests.cli.fixtures import fixtures
-from contract_tests.engine.failures import BudgetSpent, Busy, HarnessError, OwnershipError
-from contract_tests.engine.options import Credentials
-from contract_tests.engine.text import printable
+from contract_tests.runner.own_mock import open_mock, own_mock
 from mock_server.cli.release import RELEASE, newest
 from mock_server.contract import tables as contracts
+
+if TYPE_CHECKING:
+    from contract_tests.runner.report import Report
+
+INTERRUPTED = {"SIGINT": 130, "SIGTERM": 143}
+LAST_REPORT = "last-report.json"
+"""The report of a run with failures that no `--report-json` names, in --state-dir: `replay` needs one."""
 
 
 class _Interruptible(click.Group):
@@ -41,9 +52,9 @@ class _Interruptible(click.Group):
         """Run a command."""
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             click.echo("Interrupted.", err=True)
-            sys.exit(130)
+            sys.exit(INTERRUPTED[getattr(stop, "signal", "SIGINT")])
         except BudgetSpent as error:
             raise _Unable(f"the budget of {error} was used up") from None
         except (Busy, OwnershipError) as error:
@@ -74,8 +85,9 @@ def main() -> None:
     context_settings={"show_default": True},
     short_help="Check the server at a URL, or our own mock.",
     epilog="""\b
-Exit status: 0 nothing is wrong, 1 the target failed a check,
-2 the harness could not do its work, 130 it was interrupted.
+Exit status: 0 passed, 1 the target failed a check, 2 it could not be
+checked, 3 incomplete: nothing failed, but not all was looked at;
+130 and 143: SIGINT or SIGTERM ended the run.
 \b
 Examples:
   central-contract check --quick --seed 7
@@ -99,46 +111,98 @@ Examples:
 @click.option("--report-markdown", type=NEW_FILE, help="Write a Markdown summary.")
 @click.option("--report-html", type=NEW_FILE, help="Write one self-contained HTML page.")
 def check(url: str | None, **chosen: Any) -> None:
-    """Check the server at URL; without URL start our mock and check that."""
-    # A CI service ends a job by SIGTERM; what was created is to be deleted then, too.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Check the server at URL; without URL start our mock and check that.
+
+    The mock asks for tokens and has its own, whatever the environment holds; --central-version and --managed are its
+    settings, too.
+    """
     state_dir = chosen["state_dir"]
     try:
-        sys.exit(_checked(url, **chosen))
-    except KeyboardInterrupt:
+        with _signals():
+            sys.exit(_checked(url, **chosen))
+    except KeyboardInterrupt as stop:
         click.echo(_interrupted(url, state_dir), err=True)
-        sys.exit(130)
+        sys.exit(INTERRUPTED[getattr(stop, "signal", "SIGINT")])
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM, by which a CI service ends a job, end a run that then cleans up and reports."""
+
+    def stop(number: int, _frame: object) -> None:
+        raise Interrupted(signal.Signals(number).name)
+
+    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _checked(url: str | None, *, as_deployed: bool, run_id: str | None, **chosen: Any) -> int:
     """Run the checks, tell and write how they ended, and give the exit status."""
-    from contract_tests.reports import see_to, terminal, write
+    from contract_tests.reports import see_to, terminal
+    from contract_tests.runner.report import unable
     from contract_tests.runner.run import Run
 
     kinds = {kind: chosen.pop(f"report_{kind}") for kind in ("json", "junit", "markdown", "html")}
     reports = {kind: path for kind, path in kinds.items() if path is not None}
     with ExitStack() as stack:
+        mock = None
         if url is None:
+            _see_to_no_credentials(chosen)
             version = chosen["central_version"] or newest()
-            url = stack.enter_context(_own_mock(as_deployed=as_deployed, central_version=version)).url
+            settings = {"as_deployed": as_deployed, "central_version": version, "managed": chosen["managed"]}
+            mock = stack.enter_context(own_mock(**settings))
+            url = mock.url
         elif as_deployed:
             raise click.UsageError("--as-deployed is for our own mock; leave URL out or --as-deployed")
-        options = options_of(url, **chosen)
+        options = options_of(url, mock, **chosen)
+        problem = ""
         try:
             for path in reports.values():
                 see_to(path)
-            with terminal.progress(options) as progress:
-                report = Run(options, progress, run_id)()
-            terminal.summary(report, options)
-            for kind, path in reports.items():
-                write(kind, report, options, path)
         except HarnessError as error:
             raise _Unable(str(error)) from None
+        try:
+            with terminal.progress(options) as progress:
+                report = Run(options, progress, run_id)()
+        except HarnessError as error:
+            problem = str(error)
         except BudgetSpent as error:
-            raise _Unable(f"the budget of {error} was used up before the first check") from None
+            problem = f"the budget of {error} was used up before the first check"
+        except KeyboardInterrupt as stop:
+            report = unable(options, run_id or "", f"{stop or 'SIGINT'} ended the run before its end")
+            report.interrupted = getattr(stop, "signal", "SIGINT")
+            _write(report, options, reports)
+            raise
+        if problem:
+            _write(unable(options, run_id or "", problem), options, reports)
+            raise _Unable(problem)
+        if report.failures:
+            reports.setdefault("json", options.state_dir / LAST_REPORT)
+        report.kept = reports.get("json")
+        _write(report, options, reports)
+        terminal.summary(report, options)
     return report.exit_code
+
+
+def _see_to_no_credentials(chosen: dict[str, Any]) -> None:
+    """Refuse files of credentials where a mock of ours is to be checked, which has its own."""
+    given = [key for key in CREDENTIAL_FILES if chosen.get(key)]
+    if given:
+        raise click.UsageError(f"--{given[0].replace('_', '-')}: our own mock has tokens of its own; give a URL")
+
+
+def _write(report: Report, options: Options, reports: Mapping[str, Path]) -> None:
+    from contract_tests.reports import write
+
+    try:
+        for kind, path in reports.items():
+            write(kind, report, options, path)
+    except HarnessError as error:
+        raise _Unable(str(error)) from None
 
 
 def _interrupted(url: str | None, state_dir: Path) -> str:
@@ -147,13 +211,6 @@ def _interrupted(url: str | None, state_dir: Path) -> str:
     if any(ours in ledger.read_text("utf-8") for ledger in state_dir.glob("*.ledger")):
         return f"Interrupted; `central-contract clean {url}` deletes what the run may have left."
     return "Interrupted; what the run created was deleted."
-
-
-def _own_mock(**settings: Any) -> Any:
-    from mock_server.serving.server import serving
-    from mock_server.settings import Settings
-
-    return serving(Settings(**settings))
 
 
 class _Unable(click.ClickException):
@@ -205,37 +262,52 @@ def explain(check_id: str) -> None:
 
 
 @main.command(
-    short_help="Send the requests of a reported failure again.",
+    short_help="Judge a reported failure again.",
     epilog="""\b
+Exit status: 1 the failure still shows, 0 it is gone, 2 there is no such
+failure, 125 it could not be judged (`git bisect run` then tries another commit).
+\b
 Examples:
   central-contract replay report.json name-unique
   central-contract replay report.json name-unique/2 --url http://127.0.0.1:8080
+  central-contract replay report.json name-unique --script
 """,
 )
 @click.argument("report", type=FILE)
 @click.argument("failure")
 @click.option("--url", metavar="URL", help="Another target  [default: the one of the report]")
+@click.option("--script", is_flag=True, help="Only print the requests that lead to the failure, as lines of curl.")
 @target_options
-def replay(report: Path, failure: str, url: str | None, **chosen: Any) -> None:
-    """Send the requests of a FAILURE of a JSON REPORT again.
+@credential_options
+def replay(report: Path, failure: str, url: str | None, *, script: bool, **chosen: Any) -> None:
+    """Run the check of a FAILURE of a JSON REPORT again, with the same inputs, and judge its answers anew.
 
-    FAILURE is the check that failed, or CHECK/2 for its second failure. Exit status: 1 when the target answers as it
-    did then, 0 when it answers otherwise, 2 when the requests could not be sent.
+    FAILURE is the check that failed, or CHECK/2 for its second failure. The check runs first with what it stands on,
+    then, where it passes, after all that ran before it. A mock that the run had started for itself is started again.
     """
-    from contract_tests.reports import terminal
+    from contract_tests.reports import curl, terminal
     from contract_tests.runner import replay
 
     try:
         recorded = replay.read(report, failure)
-        click.echo(f"{recorded.check}: {recorded.what}")
-        options = options_of(url or recorded.target, **chosen)
-        same = [terminal.played(each).same for each in replay.play(recorded, options)]
     except HarnessError as error:
         raise _Unable(str(error)) from None
-    if all(same):
-        click.echo("The target answers as it did then: the failure still shows.")
-        sys.exit(1)
-    click.echo(f"The target answers otherwise than it did then: {same.count(False)} of {len(same)} answers differ.")
+    with ExitStack() as stack, _signals():
+        mock = None
+        if url is None and recorded.own_mock is not None and not script:
+            _see_to_no_credentials(chosen)
+            mock = stack.enter_context(own_mock(**recorded.own_mock))
+        options = options_of(mock.url if mock else url or recorded.target, mock, **chosen)
+        if script:
+            click.echo("\n".join(curl.sequence(recorded.exchanges, curl.access(options))))
+            return
+        click.echo(f"{recorded.check}: {printable(recorded.what)}")
+        try:
+            judgement = replay.judge(recorded, options)
+        except HarnessError as error:
+            judgement = replay.Judgement(replay.UNKNOWN, str(error))
+        terminal.judged(judgement, recorded)
+        sys.exit(replay.STATUS[judgement.verdict])
 
 
 @main.command(
@@ -282,7 +354,7 @@ def compare(
     version = central_version or newest()
     with ExitStack() as stack:
         urls = [
-            stack.enter_context(_own_mock(as_deployed=each != "mock", central_version=version)).url
+            stack.enter_context(open_mock(as_deployed=each != "mock", central_version=version))
             if each in ("mock", "mock-as-deployed")
             else each
             for each in (url_a, url_b)

@@ -40,6 +40,10 @@ class Skip(Exception):  # noqa: N818
     """The check does not apply to this run; the text is the reason."""
 
 
+class NotApplicable(Skip):
+    """The release or the kind of the target does not have what the check looks at: nobody could look at it there."""
+
+
 class Busy(Skip):
     """The target limits requests, and answers so also when asked again."""
 
@@ -54,6 +58,14 @@ class NoRoomError(OwnershipError):
 
 class BudgetSpent(Exception):  # noqa: N818
     """The time or the number of requests given to the run is used up."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal is to end the run."""
+
+    def __init__(self, signal: str) -> None:
+        super().__init__(signal)
+        self.signal = signal
 
 
 class HarnessError(Exception):
@@ -74,5 +86,7 @@ class Failure:
     """Why it is known, when it is a known difference."""
     also: int = 0
     """How many more times the same fault showed."""
+    about: tuple[str, ...] = ()
+    """Ids of integrations in a list that it is about."""
     like: str = ""
     """The check whose failure shows the same, when many do."""

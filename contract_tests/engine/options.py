@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 PROFILES = ("quick", "default", "deep")
 
@@ -31,6 +34,11 @@ class Credentials:
         }
 
 
+def is_secret_header(name: str) -> bool:
+    """Return whether a header may hold a secret, by its name."""
+    return bool(re.search("auth|cookie|key|pass|secret|session|signature|token", name, re.IGNORECASE))
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """The options of one run.
@@ -53,6 +61,10 @@ class Options:
     max_response_time: float = 5.0
     max_live: int = 150
     workers: int = 1
+    strict: bool = False
+    """A check that is skipped is a failure, unless the release does not have what it looks at."""
+    require_rules: float = 0.0
+    """Per cent of the rules that have to be looked at."""
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     fail_fast: bool = False
@@ -62,8 +74,18 @@ class Options:
     allow_registry_tests: bool = False
     allow_load: bool = False
     disposable: bool = False
-    """The target may be ruined: nobody needs it after the run."""
+    """The target may be ruined: what is Central's own may be deleted there, too."""
     state_dir: Path = Path(".central-contract")
     known: tuple[Path, ...] = ()
+    no_known: tuple[str, ...] = ()
+    """Checks whose shipped known differences count as failures; "all" stands for each."""
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Headers of every request."""
+    client_cert: Path | None = None
+    client_key: Path | None = None
+    target_words: tuple[str, ...] = ()
+    """Words of a command line that reach the same target in the same way; no secret is among them."""
+    own_mock: Mapping[str, Any] | None = None
+    """Settings of the mock that the run has started for itself, None where the target is another's."""
     examples: str | None = field(default=None, repr=False)
     """URL of the Redis that keeps what hypothesis finds; it may hold a password."""

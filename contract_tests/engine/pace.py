@@ -30,6 +30,8 @@ class Pace:
         self.options = options
         self.count = 0
         self.unanswered = 0
+        self.stopped = False
+        """The run was interrupted: until it cleans up, what still runs sends no more."""
         self.limited = 0
         """Answers that there were too many requests."""
         self._started = time.monotonic()
@@ -84,7 +86,7 @@ class Pace:
             time.sleep(slot - now)
 
     def see_to_budget(self) -> None:
-        """See that a request may be sent.
+        """Check that a request may be sent.
 
         Raises:
             BudgetSpent: none may.
@@ -96,6 +98,8 @@ class Pace:
             if self._unanswered_in_closing >= _PATIENCE:
                 raise BudgetSpent(f"{_PATIENCE} requests without an answer")
             return
+        if self.stopped:
+            raise BudgetSpent("a run that was interrupted")
         if most is not None and self.count >= most:
             raise BudgetSpent(f"{most} requests")
         if self.unanswered >= _PATIENCE:
@@ -147,7 +151,7 @@ class Pace:
         self._unanswered_in_closing += 1
 
     def was_cleaned(self) -> None:
-        """Give the clean-up some more time: it gets on."""
+        """Return the clean-up some more time: it gets on."""
         if self._closing_until is not None:
             self._closing_until += _A_DELETE
 

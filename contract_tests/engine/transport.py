@@ -1,6 +1,6 @@
 """The one way to the target: everything that a run sends passes `Transport.send`.
 
-Here, and nowhere else, it is seen to that a run changes only what it created, keeps its budget
+Here, and nowhere else, the harness ensures that a run changes only what it created, keeps its budget
 and its rate, waits where the target asks it to, and records what it did.
 """
 
@@ -24,7 +24,7 @@ from requests.structures import CaseInsensitiveDict
 from contract_tests.engine.failures import CheckFailed, HarnessError, NoRoomError, OwnershipError
 from contract_tests.engine.http import BoundedSession
 from contract_tests.engine.ledger import Ledger
-from contract_tests.engine.options import Options
+from contract_tests.engine.options import Options, is_secret_header
 from contract_tests.engine.ownership import ITS_OWN, NOT_ITS_OWN, Ownership, texts_in
 from contract_tests.engine.pace import ATTEMPTS, Pace
 from contract_tests.engine.redaction import REDACTED, Redaction
@@ -126,8 +126,14 @@ class Transport:
         self.expendable: set[str] = set()
         """Ids of the target's own that a run may write to, because the target is disposable."""
         self._roles = options.credentials.by_role | {"nobody": None}
-        self._redaction = Redaction(self._roles.values())
+        secret = [f"{name}: {value}" for name, value in options.headers if is_secret_header(name)]
+        self._redaction = Redaction([*self._roles.values(), *secret])
         self._proxies = {} if is_loopback(self.base) else requests.utils.get_environ_proxies(self.base)
+        self._headers = dict(options.headers)
+        certificate = str(options.client_cert) if options.client_cert else None
+        self._certificate = (
+            (certificate, str(options.client_key)) if certificate and options.client_key else certificate
+        )
         self._verify: bool | str = str(options.ca_file) if options.ca_file else not options.insecure
         self._local = threading.local()
         self._lock = threading.Lock()
@@ -195,8 +201,10 @@ class Transport:
         sent = {name: text for name, text in wanted.items() if text is not None}
         ids = self._guard(method, path, sent, body or b"")
         exchange = Exchange(0, check, method, path, role, sent, body or b"")
-        reply = self._answered(exchange, ids)
-        exchange.headers = {name: self._without_secret(value) for name, value in sent.items()}
+        try:
+            reply = self._answered(exchange, ids)
+        finally:
+            exchange.headers = {name: self._without_secret(value) for name, value in sent.items()}
         self._learn(exchange, reply)
         for observe in self.observers:
             observe(exchange, reply)
@@ -239,6 +247,7 @@ class Transport:
                     allow_redirects=False,
                     proxies=self._proxies,
                     verify=self._verify,
+                    cert=self._certificate,
                 )
             except requests.RequestException as error:
                 failure = error
@@ -256,8 +265,11 @@ class Transport:
             self.pace.was_answered()
             return reply
         if self.count <= 1 and isinstance(failure, (requests.ConnectionError, requests.Timeout)):
-            raise HarnessError(f"{self.base} does not answer: {self._reason(failure)}{_way_out(failure)}")
+            raise HarnessError(f"{self.base} does not answer: {self._why(failure)}")
         self.pace.was_not_answered(timed_out=isinstance(failure, requests.Timeout))
+        with self._lock:
+            exchange.number, exchange.at = len(self.exchanges) + 1, self.elapsed
+            self.exchanges.append(exchange)
         raise CheckFailed(
             "a request got no whole answer",
             expected="an answer",
@@ -289,7 +301,7 @@ class Transport:
         request = requests.PreparedRequest()
         request.method = exchange.method
         request.url = self._root + exchange.path
-        request.headers = CaseInsensitiveDict({**_ALWAYS, **headers})
+        request.headers = CaseInsensitiveDict({**_ALWAYS, **self._headers, **headers})
         request.body = exchange.body or None
         request.prepare_content_length(request.body)
         request.prepare_cookies(session.cookies)
@@ -304,6 +316,18 @@ class Transport:
             requests.RequestException: it is none.
         """
         return str(requests.Request("GET", self.base).prepare().url).rstrip("/")
+
+    def _why(self, failure: Exception) -> str:
+        """Say why there is no answer, and what can be done about it."""
+        if isinstance(failure, requests.exceptions.ProxyError):
+            proxy = requests.utils.select_proxy(self.base, self._proxies) or ""
+            host = proxy.rpartition("@")[2].rpartition("//")[2]  # what stands before may be a password
+            scheme = urlsplit(self.base).scheme
+            return (
+                f"its proxy {host} does not let it be reached ({self._reason(failure)}); "
+                f"{scheme.upper()}_PROXY chooses another, NO_PROXY={urlsplit(self.base).hostname} none"
+            )
+        return f"{self._reason(failure)}{_way_out(failure)}"
 
     def _dropped(self, exchange: Exchange, failure: Exception, idle: float) -> None:
         # A server may close a connection that nobody used; one that was just used it may not.
@@ -376,7 +400,7 @@ class Transport:
             self.send("GET", COLLECTION, check=PROOF)
 
     def _prove(self, ids: Iterable[str], check: str) -> None:
-        """See that the target shows ids under the run's name; one list may prove many."""
+        """Check that the target shows ids under the run's name; one list may prove many."""
         for id in ids:
             if not self.ownership.is_proven(id):
                 self._prove_one(id, check)
@@ -511,6 +535,10 @@ def reason(failure: Exception | None) -> str:
 def _way_out(failure: Exception) -> str:
     """Return what a user can do about a target that cannot be reached, where something can be done here."""
     text = str(failure)
+    if "certificate has expired" in text:
+        return "; its certificate has to be renewed, --insecure goes on without looking at it"
+    if "Hostname mismatch" in text or "IP address mismatch" in text:
+        return "; its certificate is of another host: give the URL with that one"
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return "; --ca-file FILE trusts an authority of yours, --insecure any certificate"
     if "WRONG_VERSION_NUMBER" in text or "RECORD_LAYER_FAILURE" in text:

@@ -25,7 +25,6 @@ import click
 
 from contract_tests.engine.options import PROFILES
 from contract_tests.meta_tests.mutant_runs import hurried, verdict_on
-from mock_server.central.auth import Credentials
 from mock_server.contract import tables as contracts
 from mock_server.mutants import KINDS, Mutant, all_mutants, find
 from mock_server.serving.server import serving
@@ -68,7 +67,7 @@ def _schemathesis(url: str, baseline: Path, *more: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         command = (
             *(sys.executable, "-m", "schemathesis.cli", "run", str(contracts.find())),
-            *("--url", url, "-H", f"Authorization: Bearer {Credentials().admin_token}"),
+            *("--url", url, "-H", f"Authorization: Bearer {Settings().credentials.admin_token}"),
             *("--checks", "all", "--exclude-checks", ",".join(_EXCLUDED), "--baseline", str(baseline)),
             *("--max-response-time", "5", "--max-examples", "30", "--seed", "1", "--generation-database", "none"),
             *("--max-time", str(_SECONDS), "--no-color", *(more or ("--max-failures", "1"))),
@@ -120,7 +119,7 @@ def table(mutants: Iterable[Mutant], results: dict[str, Any]) -> str:
         *(line for profile, run in runs.items() for line in _row(profile, *_within(run))),
         "",
         "*First* is the failure that a report tells first; it is right where it is of the check of the mutant.",
-        "Failures that show the same are told at length once.",
+        "Failures that show the same are reported at length once.",
         "",
         *_row("profile", "first is right", "told at length: median", "most"),
         *_row("---", "---", "---", "---"),
@@ -188,7 +187,7 @@ def _first(run: dict[str, Any]) -> list[str]:
 
 
 def wrong_first(run: dict[str, Any]) -> Iterable[str]:
-    """Tell of each mutant whose first failure is another check's, or of which more than three are told."""
+    """List each mutant whose first failure is another check's, or that has more than three failures at length."""
     for name, mutant in all_mutants().items():
         told = run.get(name, {}).get("told", ())
         if told and (told[0] != mutant.check or len(told) > MOST_TOLD):

@@ -1,4 +1,4 @@
-"""Run the harness against healthy mocks and see that it never raises a false alarm.
+"""Run the harness against healthy mocks and check that it never raises a false alarm.
 
     python -m contract_tests.meta_tests.healthy --quick 50 --default 20 --deep 5 --busy 2
 
@@ -20,7 +20,7 @@ import click
 from contract_tests.engine.options import PROFILES
 from contract_tests.meta_tests.mutant_runs import ROLES, report_on
 from contract_tests.runner import known
-from contract_tests.runner.run import Report
+from contract_tests.runner.report import Report
 from mock_server.settings import Settings
 
 MANNERS = ("documented", "deployed")

@@ -14,7 +14,8 @@ from contract_tests.checks import latency
 from contract_tests.checks.registry import all_checks
 from contract_tests.engine.options import Credentials, Options
 from contract_tests.oracle.observers import OBSERVED, UNTOUCHED
-from contract_tests.runner.run import Report, Run
+from contract_tests.runner.report import Report
+from contract_tests.runner.run import Run
 from mock_server import mutants
 from mock_server.central.auth import Credentials as Known
 from mock_server.gateway.instance import Instance
@@ -25,7 +26,8 @@ from mock_server.settings import Settings
 ALWAYS_THERE = (*OBSERVED, UNTOUCHED)
 """Checks that every run reports, whichever were chosen."""
 
-_RUN_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+RUN_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "registry-reachable": {"allow_registry_tests": True},
     "message-size": {"allow_load": True},
     "scanner-v4-not-deleted": {"disposable": True},
     "scanner-v4-stays": {"disposable": True},
@@ -61,6 +63,21 @@ class Verdict:
     def found(self) -> bool:
         """The run is red."""
         return bool(self.named or self.others or self.touched)
+
+
+def credentials_of(settings: Settings) -> Credentials:
+    """Return credentials of every kind for a mock that asks for them, none for another."""
+    known = settings.credentials
+    return (
+        Credentials(
+            admin=f"Bearer {known.admin_token}",
+            read_only=f"Bearer {known.read_only_token}",
+            no_access=f"Bearer {known.no_access_token}",
+            no_role=f"Bearer {known.no_role_token}",
+        )
+        if settings.auth
+        else Credentials()
+    )
 
 
 _CHANGE = "a-change-of-a-test"
@@ -112,7 +129,7 @@ def verdict_on(
 ) -> Verdict:
     """Run the harness against a mock with the mutant applied."""
     settings = Settings(seed=seed, mutants=(mutant.name,), **mutant.settings)
-    options = {"timeout": 15, **_RUN_OPTIONS.get(mutant.check, {}), **options}
+    options = {"timeout": 15, **RUN_OPTIONS.get(mutant.check, {}), **options}
     report = report_on(settings, only=tuple(only), profile=profile, seed=seed, **options)
     failed = dict.fromkeys(failure.check for failure in report.failures)
     telling = [each for each in report.failures if each.check == mutant.check] or report.failures
@@ -129,7 +146,7 @@ def verdict_on(
     )
 
 
-_TIMED = ("list", "update-read-back", "test-stores-nothing", "name-unique", "long-values-kept")
+TIMED = ("list", "update-read-back", "test-stores-nothing", "name-unique", "long-values-kept")
 """Checks whose requests are enough to find out what is slow."""
 
 _HURRY = 1 / 30
@@ -142,7 +159,7 @@ def tried(mutant: Mutant) -> Verdict:
         return verdict_on(mutant, profile="quick")
     check = all_checks()[mutant.check]
     profile = "default" if "default" in check.profiles else check.profiles[-1]
-    more = (*_TIMED, *mutant.also) if mutant.check == "response-time" else ()
+    more = (*TIMED, *mutant.also) if mutant.check == "response-time" else ()
     with hurried(mutant) as options:
         return verdict_on(mutant, only=(*check.needs, *more, mutant.check), profile=profile, **options)
 

@@ -20,11 +20,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from contract_tests.checks.registry import all_checks
-from contract_tests.cli.environment import VARIABLES
 from contract_tests.cli.main import main
+from contract_tests.engine.failures import Failure
 from contract_tests.reports import json_report, terminal
+from contract_tests.reports.failures import what
+from contract_tests.runner.environment import VARIABLES
 from mock_server.serving.server import serving
 from mock_server.settings import Settings
+
+pytestmark = pytest.mark.served
 
 CHECKS = ("--only", "create", "--only", "name-unique", "--only", "name-required")
 
@@ -52,7 +56,7 @@ def test_a_healthy_mock_is_green_and_the_reports_are_complete(tmp_path: Path, re
     schema = json.loads(Path(json_report.__file__).with_name("report.schema.json").read_text("utf-8"))
     jsonschema_rs.validate(schema, value)
     cases = ET.parse(reports["junit"]).getroot().iter("testcase")
-    assert {each["check"] for each in value["results"]} == {case.attrib["name"] for case in cases}
+    assert {each["check"] for each in value["results"]} | {"verdict"} == {case.attrib["name"] for case in cases}
 
 
 def test_a_mutant_is_told_with_its_rule_a_diff_and_lines_to_run(tmp_path: Path, reports: dict[str, Path]) -> None:
@@ -77,7 +81,7 @@ def test_a_mutant_is_told_with_its_rule_a_diff_and_lines_to_run(tmp_path: Path, 
     assert "curl -sS" in result.output
     assert ET.parse(reports["junit"]).getroot().find(".//failure") is not None
     assert "### name-unique" in reports["markdown"].read_text("utf-8")
-    assert "does not keep the contract" in reports["html"].read_text("utf-8")
+    assert f"The check of {mock.url} failed" in reports["html"].read_text("utf-8")
 
 
 def test_no_secret_of_the_user_reaches_a_report(tmp_path: Path, reports: dict[str, Path]) -> None:
@@ -117,9 +121,10 @@ def check_with_token(url: str, tmp_path: Path, reports: dict[str, Path]) -> Resu
         (("--max-requests", "1"), "before the first check"),
         (("--run-id", "../elsewhere"), "../elsewhere"),
         (("--ca-file", __file__), "no certificates"),
-        (("--token-file", os.devnull), "is empty"),
-        (("--token-file", __file__), "does not hold a token"),
-        (("--token-file", sys.executable), "not a text"),
+        (("http://127.0.0.1:9", "--token-file", os.devnull), "is empty"),
+        (("http://127.0.0.1:9", "--token-file", __file__), "does not hold a token"),
+        (("http://127.0.0.1:9", "--token-file", sys.executable), "not a text"),
+        (("--token-file", __file__), "our own mock has tokens of its own"),
         (("--report-json", "/proc/nowhere/report.json"), "/proc/nowhere/report.json"),
         (("--state-dir", "/proc/nowhere"), "--state-dir"),
         (("--rate", "fast"), "fast"),
@@ -153,7 +158,7 @@ def test_a_run_that_is_to_fail_fast_sends_little_more_than_shows_the_failure(
     report = json.loads(reports["json"].read_text("utf-8"))
     failed = [each["check"] for each in report["results"] if each["outcome"] == "failed"]
     assert "name-unique" in failed
-    assert report["requests"] < 400
+    assert report["requests"] < 500
     skipped = [each for each in report["results"] if each["reason"] == "a check before has failed (--fail-fast)"]
     assert len(skipped) > 20
 
@@ -255,6 +260,24 @@ def test_a_log_is_told_now_and_then_how_far_the_run_is(
     assert re.findall(r"^([0-9]) of 3 checks, 0 failed\.$", result.stderr, re.MULTILINE) == ["1", "2", "3"]
 
 
+def test_a_log_does_not_count_known_differences_as_failed(
+    tmp_path: Path, reports: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terminal, "_SILENCE", 0.0)
+    with serving(Settings(as_deployed=True)) as mock:
+        only = ("--only", "create", "--only", "list-order", "--only", "create-answer")
+        result = check(mock.url, tmp_path, reports, *only)
+    assert json.loads(reports["json"].read_text("utf-8"))["counts"]["known difference"] == 2
+    assert re.findall(r" of 3 checks, ([0-9]+) failed\.$", result.stderr, re.MULTILINE) == ["0", "0", "0"]
+
+
+@pytest.mark.parametrize(
+    ("also", "told"), [(0, "it is"), (1, "it is (and 1 more time)"), (9, "it is (and 9 more times)")]
+)
+def test_how_often_a_failure_showed_is_told_in_english(also: int, told: str) -> None:
+    assert what(Failure("list", "it is", also=also)) == told
+
+
 def test_known_differences_that_do_not_show_are_one_line(tmp_path: Path, reports: dict[str, Path]) -> None:
     with serving() as mock:
         result = check(mock.url, tmp_path, reports, *CHECKS, "--only", "list-order")
@@ -266,8 +289,10 @@ def test_credentials_that_may_not_write_are_named(tmp_path: Path, reports: dict[
     with serving(Settings(auth=True)) as mock:
         (tmp_path / "token").write_text("mock-read-only-token")
         result = check(mock.url, tmp_path, reports, *CHECKS, "--token-file", str(tmp_path / "token"))
-    assert result.exit_code == 1
-    assert "may not write" in result.output
+    assert result.exit_code == 3
+    assert "the credentials may not write (POST /v1/imageintegrations was answered 403)" in result.output
+    assert "0 failed" not in result.output
+    assert " failed" not in result.output.splitlines()[-2]
 
 
 def test_nothing_is_forgotten_that_could_not_be_looked_for(tmp_path: Path) -> None:
@@ -295,16 +320,25 @@ def test_an_interrupted_run_cleans_up_and_says_so(tmp_path: Path, sent: signal.S
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "from contract_tests.cli.main import main; main()"
     )
-    with serving() as mock:
-        words = ("check", mock.url, "--only", "many-kept", "--rate", "50/s", "--state-dir", str(tmp_path))
-        process = subprocess.Popen([sys.executable, "-c", code, *words], stderr=subprocess.PIPE, text=True)
-        while b'"name":"central-contract-' not in listed(mock.url):
+    with serving(Settings(mutants=("name-unique",))) as mock:
+        kinds = {"json": "r.json", "junit": "r.xml", "markdown": "r.md", "html": "r.html"}
+        reports = [word for kind, name in kinds.items() for word in (f"--report-{kind}", str(tmp_path / name))]
+        only = ("--only", "name-unique", "--only", "many-kept")
+        words = ("check", mock.url, *only, "--rate", "10/s", "--state-dir", str(tmp_path), *reports)
+        process = subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.PIPE, text=True)
+        while b"-many-kept-" not in listed(mock.url):
             assert process.poll() is None
             time.sleep(0.02)
         process.send_signal(sent)
-        told = process.communicate(timeout=30)[1]
-        assert process.returncode == 130
-        assert "Interrupted; what the run created was deleted." in told
+        told = process.communicate(timeout=120)[0]
+        assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[sent]
+        assert f"Incomplete: the run was ended by {sent.name}." in told
+        texts = {each: (tmp_path / each).read_text("utf-8") for each in ("r.json", "r.xml", "r.md", "r.html")}
+        assert all(f"the run was ended by {sent.name}" in text for text in texts.values())
+        value = json.loads(texts["r.json"])
+        assert (value["interrupted"], value["exitCode"]) == (sent.name, process.returncode)
+        failed = [each["check"] for each in value["results"] if each["outcome"] == "failed"]
+        assert failed == ["name-unique"]  # what was found until then
         assert b'"name":"central-contract-' not in listed(mock.url)
     assert not list(tmp_path.glob("*.ledger"))
 

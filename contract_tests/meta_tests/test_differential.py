@@ -60,6 +60,7 @@ def is_up(url: str) -> bool:
         return False
 
 
+@pytest.mark.served
 def test_two_mocks_do_not_differ(mocks: dict[str, str]) -> None:
     options = ["--conversations", "60", "--raw", "200", "--races", "3"]
     result = CliRunner().invoke(main, [mocks["one"], mocks["other"], *options])
@@ -69,6 +70,7 @@ def test_two_mocks_do_not_differ(mocks: dict[str, str]) -> None:
     assert [each["name"] for each in left if each["name"].startswith("differential-")] == []
 
 
+@pytest.mark.served
 def test_what_a_release_changed_is_found_with_a_short_example(mocks: dict[str, str]) -> None:
     options = ["--conversations", "200", "--raw", "100", "--races", "0"]
     result = CliRunner().invoke(main, [mocks["old"], mocks["one"], *options])

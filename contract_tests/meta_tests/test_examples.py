@@ -17,12 +17,12 @@ from contract_tests.checks._machine import TO_SHRINK
 from contract_tests.cli.main import main
 from contract_tests.meta_tests.mutant_runs import report_on
 from contract_tests.meta_tests.test_pytest_plugin import run
-from contract_tests.runner.run import FAILED, PASSED
+from contract_tests.runner.report import FAILED, PASSED
 from mock_server.serving.server import serving
 from mock_server.settings import Settings
 from mock_server.tests.redis_server import RedisServer, missing
 
-pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
+pytestmark = [pytest.mark.served, pytest.mark.skipif(bool(missing()), reason=missing())]
 
 FOUND_LATE = [("lifecycle-machine", "name-unique"), ("generated-refused", "category-required")]
 """Checks, and mutants that they find after a while with the seed 2."""

@@ -7,6 +7,8 @@ from contract_tests.meta_tests.detection import MOST_TOLD
 from contract_tests.meta_tests.mutant_runs import hurried, verdict_on
 from mock_server.mutants import all_mutants, find
 
+pytestmark = pytest.mark.served
+
 SAMPLE = list(all_mutants())[::29]
 
 FIRST = {

@@ -67,6 +67,7 @@ def test_what_cannot_be_made_is_one_clear_line(words: tuple[str, ...], named: st
     assert "Traceback" not in result.output
 
 
+@pytest.mark.served
 def test_missing_credentials_are_asked_for() -> None:
     with serving(Settings(auth=True)) as mock:
         result = fixtures("--from-url", mock.url)

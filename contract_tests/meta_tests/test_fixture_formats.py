@@ -15,6 +15,8 @@ from mock_server.serving.server import MockServer, serving
 from mock_server.settings import Settings
 from mock_server.tests.npm import installed
 
+pytestmark = pytest.mark.served
+
 TOOLS = Path(__file__).parent / "fixture_tools"
 SHIPPED = Path(__file__).parents[2] / "fixtures"
 

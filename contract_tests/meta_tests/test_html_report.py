@@ -12,7 +12,7 @@ from mock_server.serving.server import serving
 from mock_server.settings import Settings
 from mock_server.tests.chromium import CHROMIUM, in_chromium
 
-pytestmark = in_chromium
+pytestmark = [pytest.mark.served, in_chromium]
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +53,13 @@ def shown(page: Page) -> int:
 
 
 def test_what_failed_stands_first_and_open(page: Page) -> None:
-    assert "does not keep the contract" in page.locator("h1").inner_text()
+    assert " failed: " in page.locator("h1").inner_text()
     first = page.locator("#results tbody tr").first
     assert first.locator("td").first.inner_text() == "failed"
     assert "name-unique" in first.inner_text()
-    assert "curl" in first.locator("pre").last.inner_text()
+    script, again = first.locator("pre").all()[-2:]
+    assert "curl" in script.inner_text()
+    assert "central-contract replay" in again.inner_text()
     assert first.locator("pre").first.is_visible()
 
 

@@ -7,12 +7,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 
 from contract_tests.engine.options import Options
 from contract_tests.engine.transport import COLLECTION
 from contract_tests.runner.leftovers import Cleaned, clean_leftovers
 from mock_server.serving.server import serving
+
+pytestmark = pytest.mark.served
 
 KILLS = int(os.environ.get("TEST_KILLS", "4"))
 

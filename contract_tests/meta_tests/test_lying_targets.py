@@ -22,6 +22,8 @@ from contract_tests.runner.run import Run
 from mock_server.serving.server import MockServer, serving
 from mock_server.settings import Settings
 
+pytestmark = pytest.mark.served
+
 
 @pytest.mark.parametrize("outcome", [pytest.param(n, id=name) for n, name in enumerate(LIES)])
 def test_nothing_of_others_is_written_to(outcome: int) -> None:

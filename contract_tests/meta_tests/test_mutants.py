@@ -11,6 +11,7 @@ from contract_tests.meta_tests.mutant_runs import ALWAYS_THERE, report_on, tried
 from mock_server.contract import tables as contracts
 from mock_server.mutants import KINDS, all_mutants, find
 from mock_server.settings import Settings
+from mock_server.tests.sampling import one_in
 
 SEEDS = int(os.environ.get("TEST_SEEDS", "1"))
 
@@ -34,7 +35,8 @@ def test_an_unknown_mutant_is_refused_with_names_that_are_close() -> None:
         find("name-uniq")
 
 
-@pytest.mark.parametrize("name", all_mutants())
+@pytest.mark.served
+@pytest.mark.parametrize("name", one_in(8, all_mutants()))
 def test_a_mutant_is_found_by_its_check(name: str) -> None:
     mutant = find(name)
     verdict = tried(mutant)
@@ -44,6 +46,7 @@ def test_a_mutant_is_found_by_its_check(name: str) -> None:
     assert verdict.others == () or mutant.check in ALWAYS_THERE, verdict
 
 
+@pytest.mark.served
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("manner", ["documented", "deployed"])
 @pytest.mark.parametrize("seed", range(SEEDS))
@@ -56,6 +59,7 @@ def test_a_healthy_mock_is_green(profile: str, manner: str, seed: int) -> None:
     assert not alarms(report, manner)
 
 
+@pytest.mark.served
 @pytest.mark.parametrize("version", [*contracts.load().releases.lines[:-1], "4.9.8", "4.11.0"])
 def test_a_healthy_mock_of_another_release_is_green(version: str) -> None:
     report = report_on(Settings(central_version=version, auth=True), profile="quick")

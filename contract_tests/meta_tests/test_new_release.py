@@ -9,6 +9,8 @@ import pytest
 
 from contract_tests.meta_tests.project_copy import ROOT, ProjectCopy
 
+pytestmark = pytest.mark.served
+
 SEEDS = int(os.environ.get("TEST_SEEDS", "1"))
 RULE, OLD, NEW = "category-required", "integrations require a category", "an integration needs a category"
 

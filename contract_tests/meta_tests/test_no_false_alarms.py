@@ -12,7 +12,7 @@ import pytest
 from contract_tests.checks import latency
 from contract_tests.meta_tests.mutant_runs import report_on
 from contract_tests.oracle.variants import WIDELY
-from contract_tests.runner.run import Report
+from contract_tests.runner.report import Report
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal
 from mock_server.gateway.exchange import Exchange, Proceed
@@ -20,6 +20,8 @@ from mock_server.gateway.instance import Instance
 from mock_server.gateway.messages import Request, Response
 from mock_server.mutants.tools import CREATE, GET, LIST, around, handled, readings, refused, requests
 from mock_server.settings import Settings
+
+pytestmark = pytest.mark.served
 
 DUPLICATE = (
     "found non-retryable error: closing batch: ERROR: duplicate key value violates unique constraint "

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from contract_tests.checks.permissions import reads, writes
 from contract_tests.engine.central import Central, Shared
 from contract_tests.engine.ledger import Ledger
@@ -10,6 +12,8 @@ from contract_tests.engine.transport import Transport
 from contract_tests.oracle.observers import operation_of
 from mock_server.contract import tables as contracts
 from mock_server.serving.server import serving
+
+pytestmark = pytest.mark.served
 
 
 def test_every_operation_is_called_with_and_without_a_permission(tmp_path: Path) -> None:

@@ -1,14 +1,18 @@
 """The harness as a plugin of pytest, in a run of its own: a project that is not ours."""
 
+import json
 import os
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 from mock_server.serving.server import serving
 from mock_server.settings import Settings
+
+pytestmark = pytest.mark.served
 
 CHOSEN = "name-unique or name-required or create-answer"
 
@@ -34,6 +38,30 @@ def test_each_check_is_a_test(tmp_path: Path, words: tuple[str, ...]) -> None:
     assert len(failed) == 1, done.stdout
     assert "test_check[name-unique]" in failed[0]
     assert "curl" in done.stdout  # the failure says how to see it
+
+
+def requests_of(folder: Path, *words: str) -> int:
+    with serving() as mock:
+        chosen = ("--central-url", mock.url, "--central-options=--quick --seed 5")
+        done = run(folder, "--pyargs", "contract_tests", *chosen, "-k", "create or name or docker", *words)
+        with urllib.request.urlopen(f"{mock.url}/__admin/requests/count", timeout=10) as answer:
+            count = json.load(answer)["count"]
+    assert done.returncode == 0, done.stdout + done.stderr
+    return int(count)
+
+
+def test_workers_of_xdist_repeat_no_work(tmp_path: Path) -> None:
+    assert requests_of(tmp_path, "-n", "2") == requests_of(tmp_path)
+
+
+@pytest.mark.parametrize("words", [(), ("-n", "2")], ids=["one process", "two workers"])
+def test_a_token_in_the_environment_is_not_for_our_own_mock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("CENTRAL_TOKEN", "abc")
+    done = run(tmp_path, "--pyargs", "contract_tests", "--central-options=--quick", "-k", "permission", *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "PASSED" in done.stdout
 
 
 def test_a_known_difference_is_an_expected_failure(tmp_path: Path) -> None:

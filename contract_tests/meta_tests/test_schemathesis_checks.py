@@ -14,6 +14,8 @@ from mock_server.contract import tables as contract
 from mock_server.serving.server import serving
 from mock_server.settings import Settings
 
+pytestmark = pytest.mark.served
+
 CHECKS = ",".join(id.replace("-", "_") for id in OBSERVED if id not in NEEDS_A_RUN)
 
 

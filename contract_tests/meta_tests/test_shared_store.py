@@ -10,6 +10,8 @@ from contract_tests.meta_tests.mutant_runs import report_on
 from mock_server.settings import Settings
 from mock_server.tests.redis_server import RedisServer, missing
 
+pytestmark = pytest.mark.served
+
 
 @pytest.mark.skipif(bool(missing()), reason=missing())
 @pytest.mark.parametrize("as_deployed", [False, True], ids=["documented", "deployed"])

@@ -1,4 +1,6 @@
-"""One mutant that shows in many checks is told at length once; two mutants are never told as one."""
+"""One mutant that shows in many checks is reported at length once; two mutants are never told as one."""
+
+import pytest
 
 from contract_tests.engine.failures import Failure
 from contract_tests.engine.transport import Exchange
@@ -66,6 +68,7 @@ def test_a_failure_by_another_answer_is_told_beside_the_rule() -> None:
     assert (rule.like, check.like) == ("", "")
 
 
+@pytest.mark.served
 def test_a_broken_error_body_is_told_once() -> None:
     report = report_on(Settings(mutants=("error-nested",)), profile="quick")
     failed = [result for result in report.results if result.outcome == "failed"]

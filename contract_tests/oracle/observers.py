@@ -1,4 +1,4 @@
-"""What is seen to on every answer of a run, whichever check asked for it."""
+"""What is checked on every answer of a run, whichever check asked for it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ UNTOUCHED = "others-untouched"
 """The check that compares what a run does not own with what it was before."""
 
 UNMASKED = "a credential is not masked in a read"
-"""What is told of it, also by checks that see it themselves: the same fault is told once."""
+"""What is reported of it, also by checks that see it themselves: the same fault is reported once."""
 
 
 _TYPE = re.compile(rb'"type": ?"([^"\\]+)"')
@@ -55,8 +55,17 @@ class Findings:
         self.shown_by: dict[int, str] = {}
         """By number of an exchange the check that its answer fails by itself, whoever asked."""
 
-    def add(self, check: str, what: str, exchange: Exchange, *, expected: Any = None, got: Any = None) -> None:
-        """Report a fault that an answer shows."""
+    def add(
+        self,
+        check: str,
+        what: str,
+        exchange: Exchange,
+        *,
+        expected: Any = None,
+        got: Any = None,
+        about: tuple[str, ...] = (),
+    ) -> None:
+        """Report a fault that an answer shows; `about` are ids of a list that show it."""
         with self._lock:
             if check in _TELLING:
                 self.shown_by.setdefault(exchange.number, check)
@@ -64,7 +73,7 @@ class Findings:
             if key in self._found:
                 self._found[key].also += 1
             else:
-                self._found[key] = Failure(check, what, expected, got, [exchange])
+                self._found[key] = Failure(check, what, expected, got, [exchange], about=about)
 
     @property
     def failures(self) -> list[Failure]:
@@ -82,6 +91,8 @@ class Observers:
         self.validator = validators.of(self.contract)
         self.covered: Counter[tuple[str, str, int]] = Counter()
         """Answers by operation, by the type that was sent ("" for none or an unknown one) and by status."""
+        self.seen: set[str] = set()
+        """The checks of `OBSERVED` whose matter some answer has shown, well or badly."""
         # Also the first part of a credential tells.
         self._canary = re.compile(rf"canary-{re.escape(shared.run)}[a-z0-9-]*")
         self._disguised = disguises(f"canary-{shared.run}-")
@@ -94,8 +105,10 @@ class Observers:
             sent = _TYPE.search(exchange.body)
             type = sent[1].decode() if sent else ""
             self.covered[operation.id, type if type in self.contract.types else "", reply.status] += 1
+        self.seen |= {"every-request-answered", "no-server-error"}
         if exchange.method == "HEAD":
             return
+        self.seen.add("answer-media-type")
         value = reply.json
         self._is_json(exchange, reply, value)
         self._is_no_server_error(operation, exchange, reply)
@@ -119,7 +132,7 @@ class Observers:
     def _is_no_server_error(self, operation: Operation | None, exchange: Exchange, reply: Reply) -> None:
         """Central fails where it cannot build a client or its database says no, and then says so."""
         if reply.status < 500 or reply.status == 501 or not reply.message:
-            return  # what has no message is told as not being in Central's shape
+            return  # what has no message is reported as not being in Central's shape
         if reply.object.get("code") == 13 and self._own_failures.search(reply.message):
             return
         where = operation.id if operation is not None else "a request that is of no operation"
@@ -145,6 +158,7 @@ class Observers:
             return
         if operation is None and reply.status < 300:
             return  # a path that is not the contract's
+        self.seen.add("answer-schema")
         if self.validator.accepts(schema, value, answer=True):
             return
         described = operation or self.contract.operations["GetImageIntegrations"]
@@ -152,7 +166,8 @@ class Observers:
         violations = self.validator.answer_violations(described, described.path, status, reply.content)
         for violation in violations:
             what = f"{re.sub(r'[0-9]+', 'n', violation.path)} {violation.reason} ({schema})"
-            self.findings.add("answer-schema", what, exchange, expected=schema, got=str(violation))
+            about = _ids_at(value, violation.path)
+            self.findings.add("answer-schema", what, exchange, expected=schema, got=str(violation), about=about)
 
     # -- credentials ------------------------------------------------------------------------------
 
@@ -163,6 +178,8 @@ class Observers:
         reply: Reply,
         integrations: Sequence[Mapping[str, Any]],
     ) -> None:
+        if self._canary.search(exchange.body.decode("utf-8", "replace")):
+            self.seen.add("credential-leak")
         is_create = operation is not None and operation.id == "PostImageIntegration" and reply.status == 200
         for name, value in reply.headers.items():
             if self._canary.search(value) or self._disguised.search(value):
@@ -178,14 +195,21 @@ class Observers:
                 exchange,
                 got=whole[start : start + 500],
             )
-        credentials = [each for one in integrations for each in credentials_of(self.contract.integration, one)]
-        for path, value in credentials:
+        by_id = [
+            (str(one.get("id")), *each)
+            for one in integrations
+            for each in credentials_of(self.contract.integration, one)
+        ]
+        credentials = [(path, value) for _, path, value in by_id]
+        if credentials:
+            self.seen.add("create-answer-in-clear" if is_create else "credentials-masked")
+        for id, path, value in by_id:
             if value == MASK:
                 continue
             check = "create-answer-in-clear" if is_create else "credentials-masked"
             what = "a credential is not masked in the answer to a create" if is_create else UNMASKED
-            self.findings.add(check, what, exchange, expected={path: MASK}, got={path: value})
-        # What stands in a field of a credential is told as not masked.
+            self.findings.add(check, what, exchange, expected={path: MASK}, got={path: value}, about=(id,))
+        # What stands in a field of a credential is reported as not masked.
         allowed = {found for _, value in credentials if isinstance(value, str) for found in self._canary.findall(value)}
         leaked = set(self._canary.findall(reply.text)) - allowed
         if leaked or self._disguised.search(reply.text):
@@ -227,6 +251,15 @@ def operation_of(exchange: Exchange, contract: Contract | None = None) -> Operat
 @lru_cache(maxsize=8)
 def _routes(contract: Contract) -> Routes:
     return Routes(contract)
+
+
+def _ids_at(value: Any, path: str) -> tuple[str, ...]:
+    """Return the id of the item of a list that a path such as `$.integrations[3].type` leads to."""
+    found = re.search(r"integrations\[(\d+)\]", path)
+    try:
+        return (str(value["integrations"][int(found[1])]["id"]),) if found else ()
+    except (LookupError, TypeError):
+        return ()
 
 
 def _integrations_of(value: Any) -> list[Mapping[str, Any]]:

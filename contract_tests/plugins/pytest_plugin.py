@@ -7,17 +7,21 @@ imported up here.
 
 from __future__ import annotations
 
+import json
+import os
 import shlex
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 if TYPE_CHECKING:
     from contract_tests.engine.options import Options
-    from contract_tests.runner.run import Report, Result
+    from contract_tests.runner.own_mock import OwnMock
+    from contract_tests.runner.report import Report
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -85,6 +89,8 @@ def check_central(tmp_path: Path) -> Callable[..., Report]:
             unable = str(error)  # told outside, where pytest does not show the errors beneath
         if unable:
             pytest.fail(f"the harness cannot do its work: {unable}", pytrace=False)
+        if report.interrupted:
+            raise KeyboardInterrupt
         if report.exit_code:
             console = Console(highlight=False, soft_wrap=True)
             with console.capture() as told:
@@ -95,35 +101,93 @@ def check_central(tmp_path: Path) -> Callable[..., Report]:
     return run
 
 
+class Told(NamedTuple):
+    """How a check ended, and what is reported of it."""
+
+    outcome: str
+    text: str
+
+
 @pytest.fixture(scope="session")
-def central_result(request: pytest.FixtureRequest) -> Iterator[Callable[[str], tuple[Result | None, Options]]]:
+def central_result(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Told | None]:
     """Return how a check ended, None where the profile leaves it out.
 
-    One run makes all that were selected; a worker of xdist makes each one alone.
+    One run makes all that were selected. With xdist the first worker that asks makes it, and the others read
+    how it ended.
     """
-    with _harness_required("central_result"):
-        from contract_tests.engine.failures import HarnessError
-        from contract_tests.runner.run import Run
-    from mock_server.serving.server import serving
-
     config = request.config
+    results: dict[str, Told] = {}
+
+    def result(check: str) -> Told | None:
+        if not results:
+            if hasattr(config, "workerinput"):
+                folder = tmp_path_factory.getbasetemp().parent
+                results.update(_shared(folder, lambda: _run(request.session)))
+            else:
+                results.update(_run(request.session))
+        return results.get(check)
+
+    return result
+
+
+def _run(session: pytest.Session) -> dict[str, Told]:
+    """Run the checks whose tests were selected."""
+    from contract_tests.engine.failures import HarnessError
+    from contract_tests.reports import terminal
+    from contract_tests.runner import report as ends
+    from contract_tests.runner.own_mock import own_mock
+    from contract_tests.runner.run import Run
+
+    config = session.config
     with ExitStack() as stack:
-        url = config.getoption("central_url") or stack.enter_context(serving()).url
-        options = _options(url, shlex.split(config.getoption("central_options")))
-        results: dict[str, Result | None] = {}
+        mock = None if config.getoption("central_url") else stack.enter_context(own_mock())
+        url = mock.url if mock else config.getoption("central_url")
+        options = _options(url, shlex.split(config.getoption("central_options")), mock)
+        try:
+            report = Run(_only(options, _selected(session)))()
+        except HarnessError as error:
+            return {_UNABLE: Told(ends.ERROR, f"the harness cannot do its work: {error}")}
+        if report.interrupted:
+            raise KeyboardInterrupt
+        return {
+            each.check: Told(
+                each.outcome,
+                terminal.text_of(each, report, options) if each.outcome == ends.FAILED else each.reason,
+            )
+            for each in report.results
+        }
 
-        def result(check: str) -> tuple[Result | None, Options]:
-            if check not in results:
-                selected = [check] if hasattr(config, "workerinput") else _selected(request.session)
-                results.update(dict.fromkeys(selected))
-                try:
-                    report = Run(_only(options, selected))()
-                except HarnessError as error:
-                    pytest.exit(f"the harness cannot do its work: {error}", returncode=2)
-                results.update({each.check: each for each in report.results})
-            return results[check], options
 
-        yield result
+_UNABLE = ""
+"""In the place of a check: the run could not be made."""
+
+
+def _shared(folder: Path, run: Callable[[], dict[str, Told]]) -> dict[str, Told]:
+    """Make a run once for all workers of xdist: the first one makes it, and keeps how it ended in a file."""
+    results = folder / "central-contract.json"
+    try:
+        claim = os.open(folder / "central-contract.pid", os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+    except FileExistsError:
+        return _awaited(results, folder / "central-contract.pid")
+    with os.fdopen(claim, "w") as file:
+        file.write(str(os.getpid()))
+    found = run()
+    kept = results.with_suffix(".tmp")
+    kept.write_text(json.dumps(found), "utf-8")
+    kept.replace(results)
+    return found
+
+
+def _awaited(results: Path, claim: Path) -> dict[str, Told]:
+    """Wait for what another worker runs; an error where that one has died."""
+    while not results.exists():
+        time.sleep(0.1)
+        pid = claim.read_text("utf-8")
+        if pid and not results.exists() and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
+            return {_UNABLE: Told("error", "the worker that ran the checks has died")}
+    return {check: Told(*told) for check, told in json.loads(results.read_text("utf-8")).items()}
 
 
 def _selected(session: pytest.Session) -> list[str]:
@@ -142,30 +206,31 @@ def _only(options: Options, checks: list[str]) -> Options:
     return replace(options, only=tuple(dict.fromkeys((*needed, *checks))))
 
 
-def _options(url: str, words: list[str]) -> Options:
+def _options(url: str, words: list[str], mock: OwnMock | None = None) -> Options:
     import click
 
-    from contract_tests.cli.arguments import parsed
+    from contract_tests.runner.arguments import parsed
 
     try:
-        return parsed(url, words)
+        return parsed(url, words, mock)
     except click.UsageError as error:
         raise pytest.UsageError(f"options of the harness: {error.format_message()}") from None
 
 
-def told(outcome: tuple[Result | None, Options]) -> None:
+def told(results: Callable[[str], Told | None], check: str) -> None:
     """End a test as the check of its name ended."""
-    from contract_tests.reports import terminal
-    from contract_tests.runner import run
+    from contract_tests.runner import report as ends
 
-    result, options = outcome
-    if result is None:
-        pytest.skip(f"the profile {options.profile} leaves it out")
-    if result.outcome == run.FAILED:
-        pytest.fail(terminal.text_of(result, options), pytrace=False)
-    if result.outcome == run.ERROR:
-        pytest.fail(f"the harness failed: {result.reason}", pytrace=False)
-    if result.outcome == run.KNOWN:
-        pytest.xfail(result.reason)
-    if result.outcome == run.SKIPPED:
-        pytest.skip(result.reason)
+    if unable := results(_UNABLE):
+        pytest.exit(unable.text, returncode=2)
+    found = results(check)
+    if found is None:
+        pytest.skip("the profile leaves it out")
+    if found.outcome == ends.FAILED:
+        pytest.fail(found.text, pytrace=False)
+    if found.outcome == ends.ERROR:
+        pytest.fail(f"the harness failed: {found.text}", pytrace=False)
+    if found.outcome == ends.KNOWN:
+        pytest.xfail(found.text)
+    if found.outcome == ends.SKIPPED:
+        pytest.skip(found.text)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from contract_tests.engine.failures import HarnessError
 from contract_tests.engine.options import Options
-from contract_tests.runner.run import Report
+from contract_tests.runner.report import Report
 
 
 def see_to(path: Path) -> None:

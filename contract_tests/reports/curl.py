@@ -17,9 +17,10 @@ from typing import Any
 
 import requests
 
-from contract_tests.engine.options import Options
+from contract_tests.engine.options import Options, is_secret_header
 from contract_tests.engine.text import without_commands
 from contract_tests.engine.transport import COLLECTION, Exchange
+from contract_tests.runner.history import at_once, created_id
 
 VARIABLES = {
     "admin": "CENTRAL_TOKEN",
@@ -30,6 +31,7 @@ VARIABLES = {
 """Variables of the environment that hold the tokens, by the part a token plays."""
 BASIC_VARIABLE = "CENTRAL_BASIC"
 
+_VARIABLE = re.compile(r'"[^"$]*\$((?:CENTRAL|HEADER)_[A-Z0-9_]+)"')
 _LONGEST_ARGUMENT = 100_000
 """Linux takes 128 KiB in one argument."""
 _READ_ID = """ | tee /dev/stderr | grep -o '"id": *"[^"]*"' | head -n 1 | cut -d '"' -f 4)"""
@@ -62,7 +64,12 @@ def access(options: Options) -> Access:
         else:
             words[role] = f'-H "Authorization: {scheme} ${VARIABLES[role]}"'
             secrets[secret] = VARIABLES[role]
-    flags = " -k" if options.insecure else f" --cacert {shlex.quote(str(options.ca_file))}" if options.ca_file else ""
+    files = (("--cacert", options.ca_file), ("--cert", options.client_cert), ("--key", options.client_key))
+    flags = " -k" if options.insecure else ""
+    flags += "".join(f" {flag} {shlex.quote(str(file))}" for flag, file in files if file)
+    for name, value in options.headers:
+        variable = f"HEADER_{re.sub('[^A-Z0-9]', '_', name.upper())}"
+        flags += f' -H "{name}: ${variable}"' if is_secret_header(name) else f" -H {_header(name, value, {})}"
     return Access(options.url.rstrip("/"), words, flags, secrets)
 
 
@@ -95,9 +102,14 @@ def line(exchange: Exchange, access: Access, ids: Mapping[str, str] | None = Non
 
 
 def sequence(exchanges: Sequence[Exchange], access: Access) -> list[str]:
-    """Return the lines that send some requests in their order, and that delete what they created."""
+    """Return the lines that send some requests in their order, and that delete what they created.
+
+    Pasted into a shell they begin with nothing but the variables that they ask for.
+    """
     ids: dict[str, str] = {}
     lines = []
+    if at_once(exchanges):
+        lines.append("# Some of these were under way at the same moment; one after the other they may go well.")
     for exchange in exchanges:
         made = created_id(exchange)
         text = line(exchange, access, ids)
@@ -106,18 +118,11 @@ def sequence(exchanges: Sequence[Exchange], access: Access) -> list[str]:
             text = f"{ids[made]}=$({text}{_READ_ID}"
         lines.append(text)
     left = _left(exchanges, ids)
-    lines += [
-        line(Exchange(0, "", "DELETE", f"{COLLECTION}/{id}", "admin"), access, ids) + "  # tidy up" for id in left
-    ]
-    return lines
-
-
-def created_id(exchange: Exchange) -> str | None:
-    """Return the id of what a request created."""
-    if exchange.method != "POST" or exchange.path.partition("?")[0] != COLLECTION or exchange.status >= 300:
-        return None
-    found = re.search(rb'"id": *"([^"\\]+)"', exchange.reply)
-    return found[1].decode("utf-8", "replace") if found else None
+    for id in left:
+        delete = line(Exchange(0, "", "DELETE", f"{COLLECTION}/{id}", "admin"), access, ids)
+        lines.append(f'[ -z "${ids[id]}" ] || {delete}  # tidy up')
+    used = sorted({name for each in lines for name in _VARIABLE.findall(each)})
+    return [*(f': "${{{name}:?}}"' for name in used), *lines]
 
 
 def sent_url(url: str) -> str:

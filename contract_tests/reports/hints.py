@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from contract_tests.engine.text import middle_out, printable
 from contract_tests.engine.transport import COLLECTION, Exchange, read_json
-from contract_tests.runner.run import FAILED, SKIPPED, Report
+from contract_tests.runner.report import FAILED, Report
 
 
 def hints(report: Report) -> Iterator[str]:
@@ -18,17 +18,6 @@ def hints(report: Report) -> Iterator[str]:
             f"Is {report.target} a Central? GET {COLLECTION} answered {_told(listed)}. "
             f"The URL is what stands before /v1, without a login page in front."
         )
-    made = _last(failed["create"].failures[0].exchanges) if "create" in failed else None
-    if made is not None and made.status in (401, 403):
-        yield (
-            f"The credentials of this run may not write (a create was answered {made.status}): "
-            f"give those of a role that may, or leave --allow-writes away where the target is not loopback."
-        )
-    given_up = [
-        result for result in report.results if result.outcome == SKIPPED and "without an answer" in result.reason
-    ]
-    if given_up:
-        yield f"The target no longer answered, so {len(given_up)} checks were given up."
     yield from report.notes
 
 

@@ -8,9 +8,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from contract_tests.engine.options import Options
 from contract_tests.engine.text import clean, printable
+from contract_tests.reports.failures import at_length
 from contract_tests.reports.hints import hints
 from contract_tests.reports.json_report import document
-from contract_tests.runner.run import OUTCOMES, Report
+from contract_tests.runner.report import OUTCOMES, Report
 
 
 def render(report: Report, options: Options) -> str:
@@ -22,6 +23,8 @@ def render(report: Report, options: Options) -> str:
     groups = list(dict.fromkeys(result["group"] for result in value["results"]))
     return environment.get_template("report.html.jinja").render(
         report=value,
+        verdict=[printable(line) for line in report.verdict_lines],
+        at_length=[result.check for result in at_length(report)],
         outcomes=OUTCOMES,
         groups=groups,
         hints=[printable(hint) for hint in hints(report)],

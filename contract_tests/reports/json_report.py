@@ -12,7 +12,10 @@ from contract_tests.engine.options import Options
 from contract_tests.engine.text import diff, harmless_json, plain
 from contract_tests.engine.transport import Exchange
 from contract_tests.reports.curl import Access, access, sequence
-from contract_tests.runner.run import OUTCOMES, Report, Result
+from contract_tests.reports.failures import replays
+from contract_tests.reports.sources import links
+from contract_tests.runner.replay import request_options
+from contract_tests.runner.report import OUTCOMES, Report, Result
 
 
 def document(report: Report, options: Options) -> dict[str, Any]:
@@ -20,7 +23,17 @@ def document(report: Report, options: Options) -> dict[str, Any]:
     way = access(options)
     return {
         "target": report.target,
+        "verdict": report.verdict,
+        "headline": report.headline,
+        "incomplete": report.incomplete,
+        "lookedAt": {
+            "rules": len(report.rules) - len(report.not_covered),
+            "ofRules": len(report.rules),
+            "checks": report.looked,
+            "ofChecks": len(report.results),
+        },
         "centralVersion": report.version,
+        "centralVersionFrom": report.version_from,
         "profile": report.profile,
         "seed": report.seed,
         "run": report.run,
@@ -28,8 +41,12 @@ def document(report: Report, options: Options) -> dict[str, Any]:
         "seconds": round(report.seconds, 3),
         "requests": report.requests,
         "exitCode": report.exit_code,
+        "interrupted": report.interrupted or None,
+        "error": report.error or None,
+        "options": request_options(options),
         "counts": {outcome: report.count(outcome) for outcome in OUTCOMES},
-        "results": [_result(result, way) for result in report.results],
+        "groups": report.by_group(),
+        "results": [_result(result, report, options, way) for result in report.results],
         "knownDifferencesGone": [each.check for each in report.gone],
         "leftBehind": report.left_behind,
         "notes": report.notes,
@@ -46,18 +63,23 @@ def render(report: Report, options: Options) -> str:
     return harmless_json(json.dumps(document(report, options), indent=2, ensure_ascii=False)) + "\n"
 
 
-def _result(result: Result, way: Access) -> dict[str, Any]:
+def _result(result: Result, report: Report, options: Options, way: Access) -> dict[str, Any]:
     return {
         "check": result.check,
         "title": result.title,
         "group": result.group,
         "source": result.source,
+        "sourceLinks": links(result.source, report.version),
         "outcome": result.outcome,
         "reason": result.reason,
+        "skip": result.skip,
+        "profile": result.profile,
+        "cut": result.cut,
         "like": result.like,
         "requests": result.requests,
         "seconds": round(result.seconds, 3),
         "failures": [_failure(failure, way) for failure in result.failures],
+        "replay": list(replays(report, options, result)),
     }
 
 
@@ -79,6 +101,7 @@ def _failure(failure: Failure, way: Access) -> dict[str, Any]:
 def exchange_value(exchange: Exchange) -> dict[str, Any]:
     """Return a request and its answer as a JSON value; bodies that are not text are in base64."""
     return {
+        "check": exchange.check,
         "method": exchange.method,
         "path": exchange.path,
         "role": exchange.role,

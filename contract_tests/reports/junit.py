@@ -1,50 +1,73 @@
-"""The report as JUnit XML: a test case a check, its name the id of the check."""
+"""The report as JUnit XML: a test case a check, its name the id of the check.
+
+The first case, `verdict`, is an error where the run is incomplete: no check of its own says so.
+"""
 
 from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
 from contract_tests.engine.options import Options
-from contract_tests.engine.text import diff, printable
-from contract_tests.reports.curl import access, sequence
-from contract_tests.runner.run import ERROR, FAILED, KNOWN, SKIPPED, Report
+from contract_tests.engine.text import printable
+from contract_tests.reports.curl import Access, access, sequence
+from contract_tests.reports.failures import differences, replays, title, what
+from contract_tests.reports.sources import links
+from contract_tests.runner.report import ERROR, FAILED, INCOMPLETE, KNOWN, SKIPPED, UNABLE, Report, Result
 
 
 def render(report: Report, options: Options) -> str:
     """Write the report as XML text."""
+    suites = ET.Element("testsuites", name="central-contract")
+    _verdict(suites, report)
     way = access(options)
-    suites = ET.Element("testsuites", name="central-contract", time=f"{report.seconds:.3f}")
-    groups = dict.fromkeys(result.group for result in report.results)
-    for group in groups:
+    for group in dict.fromkeys(result.group for result in report.results):
         results = [result for result in report.results if result.group == group]
-        suite = ET.SubElement(
-            suites,
-            "testsuite",
-            name=f"central-contract.{group}",
-            tests=str(len(results)),
-            failures=str(sum(result.outcome == FAILED for result in results)),
-            errors=str(sum(result.outcome == ERROR for result in results)),
-            skipped=str(sum(result.outcome in (SKIPPED, KNOWN) for result in results)),
-            time=f"{sum(result.seconds for result in results):.3f}",
-            timestamp=report.started.isoformat(timespec="seconds"),
-        )
+        suite = ET.SubElement(suites, "testsuite", name=f"central-contract.{group}")
         for result in results:
-            case = ET.SubElement(
-                suite,
-                "testcase",
-                classname=f"central-contract.{group}",
-                name=result.check,
-                time=f"{result.seconds:.3f}",
-            )
-            if result.outcome == FAILED:
-                text = [f"Its answers show the same as that of {result.like}.", ""] if result.like else []
-                for failure in result.failures:
-                    text += [failure.what, *diff(failure.expected, failure.got), *sequence(failure.exchanges, way), ""]
-                element = ET.SubElement(case, "failure", message=printable(result.failures[0].what), type=result.check)
-                element.text = printable("\n".join([*text, f"seed {report.seed}", result.source]))
-            elif result.outcome == ERROR:
-                ET.SubElement(case, "error", message="the harness failed", type="error").text = printable(result.reason)
-            elif result.outcome in (SKIPPED, KNOWN):
-                ET.SubElement(case, "skipped", message=printable(f"{result.outcome}: {result.reason}"))
+            _case(suite, result, report, options, way)
+        suite.set("time", f"{sum(result.seconds for result in results):.3f}")
+    _count(suites)
+    for suite in suites:
+        suite.set("timestamp", report.started.isoformat(timespec="seconds"))
+    suites.set("time", f"{report.seconds:.3f}")
     ET.indent(suites)
     return ET.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _verdict(suites: ET.Element, report: Report) -> None:
+    suite = ET.SubElement(suites, "testsuite", name="central-contract.verdict", time="0.000")
+    case = ET.SubElement(suite, "testcase", classname="central-contract", name="verdict", time="0.000")
+    text = printable("\n".join(report.verdict_lines))
+    if report.verdict in (INCOMPLETE, UNABLE):
+        ET.SubElement(case, "error", message=printable(report.headline), type=report.verdict).text = text
+    else:
+        ET.SubElement(case, "system-out").text = text
+
+
+def _case(suite: ET.Element, result: Result, report: Report, options: Options, way: Access) -> None:
+    case = ET.SubElement(
+        suite,
+        "testcase",
+        classname=f"central-contract.{result.group}",
+        name=result.check,
+        time=f"{result.seconds:.3f}",
+    )
+    if result.outcome == FAILED:
+        text = [f"Its answers show the same as that of {result.like}.", ""] if result.like else []
+        for failure in result.failures:
+            text += [what(failure), *differences(failure), *sequence(failure.exchanges, way), ""]
+        text += [*replays(report, options, result), f"seed {report.seed}"]
+        text += [result.source, *links(result.source, report.version)]
+        element = ET.SubElement(case, "failure", message=title(result), type=result.check)
+        element.text = printable("\n".join(text))
+    elif result.outcome == ERROR:
+        ET.SubElement(case, "error", message="the harness failed", type="error").text = printable(result.reason)
+    elif result.outcome in (SKIPPED, KNOWN):
+        ET.SubElement(case, "skipped", message=printable(f"{result.outcome}: {result.reason}"))
+
+
+def _count(suites: ET.Element) -> None:
+    """Return each suite, and the whole, its totals."""
+    for element in (suites, *suites):
+        for name, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+            element.set(name, str(sum(1 for _ in element.iter(tag))))

@@ -5,42 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from contract_tests.engine.options import Options
-from contract_tests.engine.text import diff, markdown, printable
+from contract_tests.engine.text import markdown, printable
 from contract_tests.reports.curl import access, sequence
+from contract_tests.reports.failures import at_length, differences, groups, replays, what
 from contract_tests.reports.hints import hints
-from contract_tests.runner.run import FAILED, KNOWN, OUTCOMES, Report
+from contract_tests.reports.sources import links
+from contract_tests.runner.report import KNOWN, OUTCOMES, Report
 
 
 def render(report: Report, options: Options) -> str:
     """Write the report as Markdown text."""
-    way = access(options)
-    verdict = {0: "keeps the contract", 1: "does not keep the contract", 2: "could not be checked"}[report.exit_code]
-    lines = [
-        f"## {report.target} {verdict}",
-        "",
-        f"Central {report.version}, profile {report.profile}, seed {report.seed}.",
-        "",
-        f"{report.requests} requests in {report.seconds:.1f} s.",
-        "",
-        "| " + " | ".join(OUTCOMES) + " |",
-        "|" + " ---: |" * len(OUTCOMES),
-        "| " + " | ".join(str(report.count(outcome)) for outcome in OUTCOMES) + " |",
-    ]
+    headline, *more = report.verdict_lines
+    head = markdown(headline) if report.error else printable(headline)  # an error may quote the target
+    lines = [f"## {head}", *(part for line in more for part in ("", markdown(line)))]
     if told := [printable(hint) for hint in hints(report)]:
         lines += ["", *_fenced("text", told)]
-    lines += ["", *_coverage("operation", report.answers_by(0)), "", *_coverage("type", report.answers_by(1))]
-    for result in report.results:
-        if result.outcome != FAILED:
-            continue
-        if result.like:
-            like = f"Its answers show the same as that of {result.like}."
-            lines += ["", f"### {result.check}", "", f"{result.title}. {like}"]
-            continue
-        lines += ["", f"### {result.check}", "", f"{result.title}. Source: {result.source or 'the contract'}"]
-        for failure in result.failures:
-            lines += ["", markdown(failure.what) + (" (now and then)" if failure.intermittent else "")]
-            lines += ["", *_fenced("diff", diff(failure.expected, failure.got))]
-            lines += ["", *_fenced("sh", sequence(failure.exchanges, way))]
+    if report.error:
+        return "\n".join(lines) + "\n"
+    lines += _failures(report, options)
     known = [result for result in report.results if result.outcome == KNOWN]
     if known:
         lines += ["", "### Known differences", "", *(f"- {result.check}: {result.reason}" for result in known)]
@@ -48,7 +30,38 @@ def render(report: Report, options: Options) -> str:
         lines += ["", "### Known differences that no longer occur", "", *(f"- {each.check}" for each in report.gone)]
     if report.left_behind:
         lines += ["", "### Left behind", "", *(f"- {markdown(each)}" for each in report.left_behind)]
+    lines += ["", "### What was looked at", "", *_by_group(report)]
+    lines += ["", *_coverage("operation", report.answers_by(0)), "", *_coverage("type", report.answers_by(1))]
     return "\n".join(lines) + "\n"
+
+
+def _failures(report: Report, options: Options) -> list[str]:
+    way = access(options)
+    lines: list[str] = []
+    for result in at_length(report):
+        urls = [f"<{url}>" for url in links(result.source, report.version)]
+        source = ", ".join([result.source or "the contract", *urls])
+        lines += ["", f"### {result.check}", "", f"{result.title}. Rule of {source}."]
+        for failure in result.failures:
+            lines += ["", markdown(what(failure))]
+            lines += ["", *_fenced("diff", differences(failure))]
+            lines += ["", *_fenced("sh", sequence(failure.exchanges, way))]
+        lines += ["", "Judge it again:", "", *_fenced("sh", list(replays(report, options, result)))]
+    found = groups(report)
+    if found:
+        lines += [
+            "",
+            "### More failures",
+            "",
+            *(f"- {markdown(each.shows)}: {', '.join(each.checks)}" for each in found),
+        ]
+    return lines
+
+
+def _by_group(report: Report) -> list[str]:
+    rows = [[group, *(str(count or "") for count in counts.values())] for group, counts in report.by_group().items()]
+    totals = ["all", *(str(report.count(outcome) or "") for outcome in OUTCOMES)]
+    return _table(["kind", *OUTCOMES], [*rows, totals])
 
 
 def _coverage(what: str, counts: Mapping[str, Mapping[int, int]]) -> list[str]:
@@ -57,8 +70,12 @@ def _coverage(what: str, counts: Mapping[str, Mapping[int, int]]) -> list[str]:
     rows = [
         [name or "none", *(str(by_status.get(status, "")) for status in statuses)] for name, by_status in counts.items()
     ]
-    head = [[what, *map(str, statuses)], ["---", *["---:"] * len(statuses)]]
-    return [f"| {' | '.join(row)} |" for row in (*head, *rows)]
+    return _table([what, *map(str, statuses)], rows)
+
+
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return [f"| {' | '.join(line)} |" for line in lines]
 
 
 def _fenced(language: str, text: list[str]) -> list[str]:

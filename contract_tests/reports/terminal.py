@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,23 +10,29 @@ from io import StringIO
 
 from rich.console import Console, Group
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
 
 from contract_tests.engine.options import Options
-from contract_tests.engine.text import diff, middle_out, printable
-from contract_tests.reports.curl import Access, access, sequence
+from contract_tests.engine.text import middle_out, printable
+from contract_tests.reports.annotations import commands
+from contract_tests.reports.curl import access, sequence
+from contract_tests.reports.failures import at_length, differences, groups, replays, what
 from contract_tests.reports.hints import hints
+from contract_tests.reports.sources import links
 from contract_tests.runner.compare import Comparison
-from contract_tests.runner.replay import Played
-from contract_tests.runner.run import ERROR, FAILED, KNOWN, OUTCOMES, PASSED, SKIPPED, Report, Result
+from contract_tests.runner.replay import Judgement, Recorded
+from contract_tests.runner.report import ERROR, FAILED, KNOWN, OUTCOMES, PASSED, SKIPPED, Report, Result
 from contract_tests.runner.run import Progress as Watcher
 from mock_server.contract import tables as contracts
 
 _STYLES = {"passed": "green", FAILED: "bold red", KNOWN: "yellow", SKIPPED: "dim", ERROR: "bold magenta"}
 _MOST_LINES = 40
 _MOST_NAMES = 12
+_MOST_REQUESTS = 40
+"""Lines of a script that a terminal shows whole; a part of one could not be run."""
 _SILENCE = 10.0
-"""Seconds after which a log, which has no bar, is told how far the run is."""
+"""Seconds between progress lines in a log, which has no bar."""
 
 
 @contextmanager
@@ -46,7 +53,7 @@ def progress(options: Options) -> Iterator[Watcher]:
 
         def watch(result: Result, number: int, total: int) -> None:
             nonlocal failed, told
-            failed += result.outcome == FAILED
+            failed += result.is_news
             if bar.disable and time.monotonic() - told > _SILENCE:
                 told = time.monotonic()
                 console.print(f"{number} of {total} checks, {failed} failed.", highlight=False)
@@ -55,36 +62,36 @@ def progress(options: Options) -> Iterator[Watcher]:
         yield watch
 
 
-def text_of(result: Result, options: Options) -> str:
-    """Return what is told of a check that failed, as plain text."""
+def text_of(result: Result, report: Report, options: Options) -> str:
+    """Return what is reported of a check that failed, as plain text."""
     console = Console(file=StringIO(), highlight=False, soft_wrap=True)
     with console.capture() as captured:
-        console.print(_failed(result, access(options)))
+        console.print(_failed(result, report, options))
     return captured.get().rstrip()
 
 
 def summary(report: Report, options: Options, console: Console | None = None) -> None:
-    """Print the verdict."""
+    """Print what was found, and at the end, alone, the verdict."""
     console = console or Console(highlight=False, soft_wrap=True)
-    way = access(options)
+    for result in at_length(report):
+        console.print(_failed(result, report, options))
     for result in report.results:
-        if result.outcome == FAILED and not result.like:
-            console.print(_failed(result, way))
-        elif result.outcome == ERROR:
+        if result.outcome == ERROR:
             console.print(Text(f"ERROR  {result.check}: the harness failed", _STYLES[ERROR]))
             console.print(_indented(f"{printable(result.reason)}\n", 7))
-    for like, checks in _alike(report).items():
-        told = f"FAILED {len(checks)} more checks, whose answers show the same as that of {like}: {', '.join(checks)}"
-        console.print(Text(f"{told}\n", _STYLES[FAILED]))
+    for group in groups(report):
+        console.print(Text(f"FAILED {group.text}\n", _STYLES[FAILED]))
     for result in report.results:
         if result.outcome == KNOWN:
             console.print(Text(f"KNOWN  {result.check}: {result.reason}", _STYLES[KNOWN]))
     if report.gone:
         gone = ", ".join(each.check for each in report.gone)
-        console.print(Text(f"FIXED   known differences of deployed Central that do not show here: {gone}", "dim"))
-    for result in report.results:
-        if result.outcome == PASSED and result.reason:
-            console.print(Text(f"NOTE   {result.check}: {printable(result.reason)}", "dim"))
+        console.print(
+            Text(f"FIXED  known differences of deployed Central that were looked for and not seen: {gone}", "dim")
+        )
+    notes = [f"{each.check}: {each.reason}" for each in report.results if each.outcome == PASSED and each.reason]
+    for note in notes:
+        console.print(Text(f"NOTE   {printable(note)}", "dim"))
     for reason, checks in _skipped(report).items():
         console.print(Text(printable(f"SKIP   {reason}: {_some(checks)}"), _STYLES[SKIPPED]))
     console.print(Text(coverage(report), "dim"))
@@ -95,25 +102,45 @@ def summary(report: Report, options: Options, console: Console | None = None) ->
         console.print(Text(f"             `central-contract clean {report.target}` tries again", "bold red"))
     for hint in hints(report):
         console.print(Text(printable(f"HINT   {hint}"), "bold yellow"))
-    counts = ", ".join(f"{report.count(outcome)} {outcome}" for outcome in OUTCOMES if report.count(outcome))
-    console.print(
-        Text(
-            f"\n{report.target} plays Central {report.version}: {counts}; {report.requests} requests "
-            f"in {report.seconds:.1f} s; seed {report.seed}, run {report.run}.",
-            _STYLES[FAILED] if report.exit_code == 1 else "bold",
-        )
-    )
+    console.print(_by_group(report))
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in commands(report):
+            console.out(line, highlight=False)
+    verdict(report, console)
 
 
-def played(each: Played) -> Played:
-    """Print a request that was sent again, and how its answer differs; give it back."""
+def verdict(report: Report, console: Console) -> None:
+    """Print the verdict alone."""
+    style = {PASSED: "bold green", FAILED: "bold red"}.get(report.verdict, "bold yellow")
+    headline, *more = (printable(line) for line in report.verdict_lines)
+    console.print(Text(f"\n{headline}", style))
+    for line in more:
+        console.print(Text(line))
+
+
+def _by_group(report: Report) -> Table:
+    """Return how the checks of each kind ended."""
+    outcomes = [outcome for outcome in OUTCOMES if report.count(outcome)]
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("KIND")
+    for outcome in outcomes:
+        table.add_column(outcome, justify="right")
+    for group, counts in report.by_group().items():
+        table.add_row(group, *(Text(str(counts[each] or ""), _STYLES[each]) for each in outcomes))
+    return table
+
+
+def judged(judgement: Judgement, recorded: Recorded) -> None:
+    """Print what was found of a failure that was judged again."""
     console = Console(highlight=False, soft_wrap=True)
-    told = f"recorded {each.recorded}" if each.recorded != each.status else "as recorded" if each.same else "other body"
-    request = f"{each.status or 'no answer'}  {printable(each.request)}  ({told})"
-    console.print(Text(request, "" if each.same else "yellow"))
-    for line in [] if each.same else _lines(each.differences):
-        console.print(line)
-    return each
+    if judgement.result is not None:
+        for failure in judgement.result.failures:
+            console.print(_indented(what(failure), 7))
+            for line in _lines(differences(failure)):
+                console.print(line)
+    told = f"{recorded.check} {judgement.verdict}" + (f": {judgement.reason}" if judgement.reason else "")
+    style = {"still shows": "bold red", "is gone": "bold green"}.get(judgement.verdict, "bold yellow")
+    console.print(Text(printable(f"{told}."), style))
 
 
 def comparison(found: Comparison, one: str, two: str) -> None:
@@ -128,8 +155,8 @@ def comparison(found: Comparison, one: str, two: str) -> None:
         for line in _lines(each.lines):
             console.print(line)
     if found.apart:
-        checks = ", ".join(dict.fromkeys(found.apart))
-        console.print(Text(f"APART    an answer made the requests differ from there on: {checks}", "yellow"))
+        checks = ", ".join(f"{check} ({count})" for check, count in found.apart.items())
+        console.print(Text(f"APART    requests that only one was sent, for an answer before: {checks}", "yellow"))
     console.print(
         Text(f"\n- {one}\n+ {two}\n{found.compared} requests compared, {len(found.differences)} differences.", "bold")
     )
@@ -146,16 +173,23 @@ def _lines(lines: Iterable[str]) -> Iterator[Text]:
         yield _indented(line, 9, {"-": "green", "+": "red"}.get(line[:1], "dim"))
 
 
-def _failed(result: Result, way: Access) -> Group:
+def _failed(result: Result, report: Report, options: Options) -> Group:
     parts: list[Text] = [Text(f"FAILED {result.check}: {result.title}", _STYLES[FAILED])]
     if result.source:
         parts.append(_indented(f"rule of {result.source}", 7, "dim"))
-    for failure in result.failures:
-        what = failure.what + (" (now and then)" if failure.intermittent else "")
-        what += f" (and {failure.also} times more)" if failure.also else ""
-        parts.append(_indented(printable(what), 7))
-        parts += _lines(diff(failure.expected, failure.got))
-        parts += [_indented(line, 9, "cyan") for line in sequence(failure.exchanges[-8:], way)]
+        parts += [_indented(url, 7, "dim") for url in links(result.source, report.version)]
+    way = access(options)
+    again = list(replays(report, options, result))
+    for number, failure in enumerate(result.failures):
+        parts.append(_indented(what(failure), 7))
+        parts += _lines(differences(failure))
+        lines = sequence(failure.exchanges, way)
+        if len(lines) > _MOST_REQUESTS and again:
+            kept = f"{len(failure.exchanges)} requests lead to it; {again[number]} --script prints them"
+            parts.append(_indented(kept, 9, "cyan"))
+        else:
+            parts += [_indented(line, 9, "cyan") for line in lines]
+    parts += [_indented(f"again: {line}", 7) for line in again]
     parts.append(Text(""))
     return Group(*parts)
 
@@ -177,14 +211,6 @@ def _some(names: Sequence[str]) -> str:
     """Name the first of many; the JSON report has them all."""
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES + 1 else ""
     return ", ".join(names[:_MOST_NAMES] if more else names) + more
-
-
-def _alike(report: Report) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for result in report.results:
-        if result.outcome == FAILED and result.like:
-            found.setdefault(result.like, []).append(result.check)
-    return found
 
 
 def _skipped(report: Report) -> dict[str, list[str]]:

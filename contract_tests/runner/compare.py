@@ -6,10 +6,11 @@ finds is of no matter here: a fault that both have is no difference.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import SequenceMatcher
 from typing import Any
 
 from contract_tests.checks.registry import all_checks
@@ -18,10 +19,13 @@ from contract_tests.engine.ownership import new_run_id
 from contract_tests.engine.text import changed, diff
 from contract_tests.engine.transport import PROOF, Exchange, read_json
 from contract_tests.oracle.observers import operation_of
+from contract_tests.runner.history import created_id
 from contract_tests.runner.run import Progress, Run
 
 _NOT_REPEATABLE = ("concurrency", "latency")
 """Groups of checks whose requests depend on the moment."""
+_HEADERS = ("content-type", "location", "www-authenticate")
+"""Headers whose values say something of the server rather than of what stands before it."""
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{11,12}", re.IGNORECASE)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
 
@@ -49,8 +53,8 @@ class Comparison:
     compared: int = 0
     """Requests that both were sent."""
     differences: list[Difference] = field(default_factory=list)
-    apart: list[str] = field(default_factory=list)
-    """Checks that went on with other requests at one of the two, because an answer differed."""
+    apart: dict[str, int] = field(default_factory=dict)
+    """By check the requests that only one of the two was sent, because an answer before differed."""
 
 
 def compare(one: Options, two: Options, progress: Progress = lambda *_: None) -> Comparison:
@@ -60,15 +64,26 @@ def compare(one: Options, two: Options, progress: Progress = lambda *_: None) ->
         HarnessError: a target does not answer, or refuses the credentials.
     """
     repeatable = tuple(each.id for each in all_checks().values() if each.group not in _NOT_REPEATABLE)
-    # One check after the other: ids are told apart by the order in which they are given out.
+    # One check after the other: what a check keeps stands for those after it.
     chosen = [replace(each, only=each.only or repeatable, workers=1) for each in (one, two)]
     run_id = new_run_id()
-    reports = [Run(each, progress, run_id)() for each in chosen]
+    reports = []
+    for each in chosen:
+        run = Run(each, progress, run_id)
+        run.waits = False  # what a check finds is of no matter here
+        reports.append(run())
+        if reports[-1].interrupted:
+            raise KeyboardInterrupt
+    return compared(*(report.exchanges for report in reports))
+
+
+def compared(one: Sequence[Exchange], two: Sequence[Exchange]) -> Comparison:
+    """Compare what two servers answered to the requests of the same run."""
     found = Comparison()
-    mine, theirs = (_by_check(report.exchanges) for report in reports)
-    names = _Names(), _Names()
-    for check, sent in mine.items():
-        _compare_check(found, check, sent, theirs.get(check, []), names)
+    names = _Names(one), _Names(two)
+    mine, theirs = _by_check(one), _by_check(two)
+    for check in dict.fromkeys((*mine, *theirs)):
+        _compare_check(found, check, mine.get(check, []), theirs.get(check, []), names)
     return found
 
 
@@ -84,16 +99,18 @@ def _compare_check(
     found: Comparison, check: str, mine: list[Exchange], theirs: list[Exchange], names: tuple[_Names, _Names]
 ) -> None:
     one, two = names
-    for left, right in zip(mine, theirs, strict=False):
-        if _request(left, one) != _request(right, two):
-            found.apart.append(check)
-            return
-        found.compared += 1
-        expected, got = one.answer(left), two.answer(right)
-        if expected != got:
-            _note(found, Difference(check, left, right, diff(expected, got)))
-    if len(mine) != len(theirs):
-        found.apart.append(check)
+    left, right = [one.request(each) for each in mine], [two.request(each) for each in theirs]
+    matcher = SequenceMatcher(None, left, right, autojunk=False)
+    matched = 0
+    for start, other, size in matcher.get_matching_blocks():
+        matched += size
+        for each, its in zip(mine[start : start + size], theirs[other : other + size], strict=True):
+            found.compared += 1
+            expected, got = one.answer(each), two.answer(its)
+            if expected != got:
+                _note(found, Difference(check, each, its, diff(expected, got)))
+    if apart := len(mine) + len(theirs) - 2 * matched:
+        found.apart[check] = apart
 
 
 def _note(found: Comparison, new: Difference) -> None:
@@ -111,11 +128,31 @@ def _kind(each: Difference) -> tuple[Any, ...]:
 
 
 class _Names:
-    """Names for what a server gives out: ids by the order in which they first show, times, and its own items."""
+    """Names for what a server gives out, which are the same at another: times, and ids by whose they are.
 
-    def __init__(self) -> None:
-        self.ids: dict[str, str] = {}
-        self.sent: set[str] = set()
+    An id is named after the integration that has it, whose name the run has given, or after the create that was
+    answered with it.
+    """
+
+    def __init__(self, exchanges: Iterable[Exchange]) -> None:
+        self._sent: set[str] = set()
+        """Ids that the run has made up."""
+        self._ids: dict[str, str] = {}
+        creates: Counter[str] = Counter()
+        for each in exchanges:
+            self._sent |= {_key(id) for id in _UUID.findall(_sent(each)) if _key(id) not in self._ids}
+            answer = read_json(each.reply)
+            if id := created_id(each):
+                creates[each.check] += 1
+                name = read_json(each.body)
+                of = name.get("name") if isinstance(name, Mapping) else None
+                self._learn(id, of or f"create {creates[each.check]} of {each.check}")
+            for item in _items(answer):
+                self._learn(item.get("id"), item.get("name"))
+
+    def _learn(self, id: Any, name: Any) -> None:
+        if isinstance(id, str) and _UUID.fullmatch(id) and isinstance(name, str) and _key(id) not in self._sent:
+            self._ids.setdefault(_key(id), f"id of {name}")
 
     def text(self, text: str) -> str:
         """Put a name in the place of each id that was not sent first."""
@@ -124,32 +161,55 @@ class _Names:
     def _named(self, match: re.Match[str]) -> str:
         """Name an id, also one that a check has sent in capitals or cut short."""
         id = match[0]
-        name = self.ids.get(_key(id))
-        return id if name is None else f"{name.upper() if id.isupper() else name}, {len(id)} characters"
+        if _key(id) in self._sent:
+            return id
+        name = self._ids.get(_key(id), "an id")
+        return f"{name.upper() if id.isupper() else name}, {len(id)} characters"
+
+    def request(self, exchange: Exchange) -> Hashable:
+        """Return what has to be the same for two requests to be one."""
+        body = exchange.body.decode("utf-8", "backslashreplace")
+        headers = tuple(sorted(exchange.headers.items()))
+        return exchange.method, self.text(exchange.path), self.text(body), headers, exchange.role
 
     def answer(self, exchange: Exchange) -> dict[str, Any]:
         """Return the part of an answer that has to be the same."""
-        for id in _UUID.findall(exchange.path + exchange.body.decode("utf-8", "replace")):
-            if _key(id) not in self.ids:
-                self.sent.add(_key(id))
         value = read_json(exchange.reply)
         body = exchange.reply.decode("utf-8", "backslashreplace") if value is None else _own_items(value, exchange)
-        whole = json.dumps(body, sort_keys=True)
-        for id in _UUID.findall(whole):
-            if _key(id) not in self.sent and _key(id) not in self.ids:
-                self.ids[_key(id)] = f"id {len(self.ids) + 1}"
-        named = _TIME.sub(lambda match: match[0] if match[0].encode() in exchange.body else "a time", self.text(whole))
-        media_type = exchange.reply_headers.get("Content-Type", "")
-        return {"status": exchange.status, "content type": media_type, "body": json.loads(named)}
+
+        def named(text: str) -> str:
+            return _TIME.sub(
+                lambda match: match[0] if match[0].encode() in exchange.body else "a time", self.text(text)
+            )
+
+        headers = {name.lower(): value for name, value in exchange.reply_headers.items()}
+        kept = {name: self.text(headers[name]) for name in _HEADERS if name in headers}
+        return {"status": exchange.status, "headers": kept, "body": _mapped(body, named)}
+
+
+def _mapped(value: Any, change: Callable[[str], str]) -> Any:
+    """Change every text in a JSON value."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {change(key): _mapped(each, change) for key, each in value.items()}
+    return [_mapped(each, change) for each in value] if isinstance(value, list) else value
 
 
 def _key(id: str) -> str:
     return id.lower()[:35]
 
 
-def _request(exchange: Exchange, names: _Names) -> tuple[Any, ...]:
-    body = exchange.body.decode("utf-8", "backslashreplace")
-    return exchange.method, names.text(exchange.path), names.text(body), exchange.headers, exchange.role
+def _sent(exchange: Exchange) -> str:
+    return exchange.path + exchange.body.decode("utf-8", "replace")
+
+
+def _items(answer: Any) -> list[Mapping[str, Any]]:
+    """Return the integrations of an answer."""
+    if not isinstance(answer, Mapping):
+        return []
+    items = answer.get("integrations", [answer])
+    return [each for each in items if isinstance(each, Mapping)] if isinstance(items, list) else []
 
 
 def _own_items(body: Any, exchange: Exchange) -> Any:

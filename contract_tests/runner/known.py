@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,21 @@ class KnownDifference:
         """Return whether the difference is one of a release."""
         release = contracts.load().releases.find(version)
         return not self.versions or any(map(release.is_named, self.versions))
+
+
+def in_force(paths: Iterable[Path], without: Collection[str] = ()) -> list[KnownDifference]:
+    """Read the shipped differences, except those of the checks in `without` ("all": none of them), and those of files.
+
+    Raises:
+        HarnessError: `without` names a check that has no shipped difference, or a file is wrong; see `read`.
+    """
+    shipped = read([SHIPPED])
+    names = [each.check for each in shipped]
+    for name in without:
+        if name not in (*names, "all"):
+            raise HarnessError(f"--no-known {name}: there is no such known difference; all, {', '.join(names)}")
+    kept = [each for each in shipped if not {each.check, "all"} & set(without)]
+    return [*kept, *read(paths)]
 
 
 def read(paths: Iterable[Path]) -> list[KnownDifference]:

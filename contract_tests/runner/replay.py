@@ -1,90 +1,133 @@
-"""The requests of a reported failure, sent again: do they get the answers that were recorded?"""
+"""A reported failure, judged again: does the target do now what the check asks?
+
+The check is run again with the inputs that it had, first alone with what it stands on, then after all that ran before
+it: a fault may need what other checks have left, or show only now and then.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-from contract_tests.engine.failures import CheckFailed, HarnessError, OwnershipError
-from contract_tests.engine.ledger import Ledger
+from contract_tests.checks.registry import all_checks
+from contract_tests.engine.failures import BudgetSpent, Failure, HarnessError
 from contract_tests.engine.options import Options
-from contract_tests.engine.ownership import new_run_id
-from contract_tests.engine.redaction import REDACTED
-from contract_tests.engine.text import diff
-from contract_tests.engine.transport import COLLECTION, Exchange, Transport, read_json
-from contract_tests.reports.curl import created_id
-from contract_tests.runner.leftovers import remove_owned
+from contract_tests.engine.text import without_values
+from contract_tests.engine.transport import Exchange
+from contract_tests.runner.report import FAILED, KNOWN, PASSED, Report, Result
+from contract_tests.runner.run import Progress, Run
+
+SHOWS, GONE, UNKNOWN = "still shows", "is gone", "could not be judged"
+STATUS = {SHOWS: 1, GONE: 0, UNKNOWN: 125}
+"""Exit statuses, fit for `git bisect run`: 125 lets it try another commit."""
+
+_REQUEST_OPTIONS = (
+    "managed",
+    "max_live",
+    "max_response_time",
+    "workers",
+    "allow_registry_tests",
+    "allow_load",
+    "disposable",
+)
+"""What of a run's options decides on its requests, besides target, seed, profile and release."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A failure as a report holds it: its check, what it says, its requests with their answers."""
+    """A failure as a report holds it: what it says, what leads to it, and how its run was made."""
 
     check: str
     what: str
     target: str
     run: str
+    version: str
+    seed: int
+    profile: str
+    options: Mapping[str, Any]
+    unsteady: bool
+    """It shows only now and then, or depends on the moment: every failure of the check counts as the same."""
+    checks: tuple[str, ...]
+    """The checks of the run, in their order."""
     exchanges: tuple[Exchange, ...]
+
+    @property
+    def own_mock(self) -> Mapping[str, Any] | None:
+        """Settings of the mock that the run had started for itself."""
+        settings: Mapping[str, Any] | None = self.options.get("own_mock")
+        return settings
+
+    def applied(self, options: Options) -> Options:
+        """Return options that draw the same requests."""
+        kept = {key: self.options[key] for key in _REQUEST_OPTIONS}
+        return replace(options, central_version=self.version, seed=self.seed, profile=self.profile, **kept)
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
-    """One request sent again; `differences` are lines of a diff, recorded (-) against now (+)."""
+class Judgement:
+    """What was found of a failure: SHOWS, GONE or UNKNOWN, why, and the failure where it shows."""
 
-    request: str
-    recorded: int
-    status: int
-    differences: list[str] = field(default_factory=list)
+    verdict: str
+    reason: str = ""
+    result: Result | None = None
 
-    @property
-    def same(self) -> bool:
-        """The answer is the one that was recorded, ids and names of the run aside."""
-        return self.recorded == self.status and not self.differences
+
+def request_options(options: Options) -> dict[str, Any]:
+    """Return what a report keeps of a run's options, so that the same requests can be drawn again."""
+    return {**{key: getattr(options, key) for key in _REQUEST_OPTIONS}, "own_mock": options.own_mock}
+
+
+def name_of(check: str, number: int) -> str:
+    """Name a failure: `CHECK`, or `CHECK/2` for the second one of that check."""
+    return check if number == 1 else f"{check}/{number}"
 
 
 def read(report: Path, name: str) -> Recorded:
-    """Find a failure in a JSON report: `CHECK`, or `CHECK/2` for the second one of that check.
+    """Find a failure in a JSON report by its name.
 
     Raises:
         HarnessError: the file is no report, or has no such failure.
     """
     try:
         value = json.loads(report.read_text("utf-8"))
-        target, run, results = str(value["target"]), str(value["run"]), value["results"]
         failures = {
-            _name(result["check"], number): failure
-            for result in results
+            name_of(result["check"], number): (result, failure)
+            for result in value["results"]
             for number, failure in enumerate(result["failures"], 1)
         }
         if name not in failures:
             known = ", ".join(failures) or "none"
             raise HarnessError(f"{report} has no failure {name!r}; it has: {known}")
-        found = failures[name]
-        exchanges = tuple(_exchange(found["check"], each) for each in found["exchanges"])
+        result, found = failures[name]
+        return Recorded(
+            check=found["check"],
+            what=found["what"],
+            target=value["target"],
+            run=value["run"],
+            version=value["centralVersion"],
+            seed=value["seed"],
+            profile=result["profile"] or value["profile"],
+            options=value["options"],
+            unsteady=found["intermittent"] or result["group"] in ("concurrency", "latency"),
+            checks=tuple(each["check"] for each in value["results"] if each["outcome"] != "skipped"),
+            exchanges=tuple(_exchange(each) for each in found["exchanges"]),
+        )
     except OSError as error:
         raise HarnessError(f"{report}: {error.strerror}") from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         why = f"it has no {error}" if isinstance(error, KeyError) else f"{error}"
         raise HarnessError(f"{report} is no JSON report of a run (--report-json): {why}") from None
-    if not exchanges:
-        raise HarnessError(f"{name}: no requests of it were recorded")
-    return Recorded(found["check"], found["what"], target, run, exchanges)
 
 
-def _name(check: str, number: int) -> str:
-    return check if number == 1 else f"{check}/{number}"
-
-
-def _exchange(check: str, value: Mapping[str, Any]) -> Exchange:
+def _exchange(value: Mapping[str, Any]) -> Exchange:
     return Exchange(
         0,
-        check,
+        value["check"],
         value["method"],
         value["path"],
         value["role"],
@@ -93,6 +136,8 @@ def _exchange(check: str, value: Mapping[str, Any]) -> Exchange:
         value["status"],
         dict(value["replyHeaders"]),
         _content(value, "reply"),
+        value["seconds"],
+        value["at"],
     )
 
 
@@ -102,92 +147,64 @@ def _content(value: Mapping[str, Any], name: str) -> bytes:
     return base64.b64decode(value[f"{name}Base64"])
 
 
-def play(recorded: Recorded, options: Options) -> Iterator[Played]:
-    """Send the requests of a failure in their order, and delete what they created.
-
-    Names and credentials get the id of this run in place of the recorded one; ids that the target
-    gives out replace the recorded ones.
+def judge(recorded: Recorded, options: Options, progress: Progress = lambda *_: None) -> Judgement:
+    """Run the check of a failure again, and say whether it still shows.
 
     Raises:
-        HarnessError: the target does not answer, or a request would change what is not this run's.
+        HarnessError: the target does not answer, or refuses the credentials.
     """
-    run = new_run_id()
-    ledger = Ledger(options.state_dir, run, options.url.rstrip("/"))
-    transport = Transport(options, run, ledger)
-    left: list[str] = []
-    try:
-        yield from _Replay(transport, recorded)()
-    finally:
-        transport.pace.close()
-        with suppress(HarnessError):
-            left = remove_owned(transport)
-        ledger.close(keep=bool(left))
-
-
-class _Replay:
-    def __init__(self, transport: Transport, recorded: Recorded) -> None:
-        self.transport = transport
-        self.recorded = recorded
-        self.now = {recorded.run: transport.run}
-        """What stands now for what was recorded: the run, and ids that the target gave out."""
-
-    def __call__(self) -> Iterator[Played]:
-        for exchange in self.recorded.exchanges:
-            yield self._again(exchange)
-
-    def _again(self, then: Exchange) -> Played:
-        path, body = _replaced(then.path, self.now), _replaced_bytes(then.body, self.now)
-        # A header whose credential was taken out of the report is sent as the role has it.
-        headers = {name: text for name, text in then.headers.items() if REDACTED not in text}
-        self._may_write(then.method, path)
-        request = f"{then.method} {then.path}"
+    options = recorded.applied(options)
+    found = Judgement(UNKNOWN, f"the profile {recorded.profile} does not have {recorded.check}")
+    for only in _selections(recorded):
         try:
-            reply = self.transport.send(
-                then.method,
-                path,
-                body=body or None,
-                headers={"Accept": None, "Content-Type": None, **headers},
-                role=then.role,
-                check=then.check,
-            )
-        except CheckFailed as error:
-            return Played(request, then.status, 0, [f"+ {error.got}"])
-        except OwnershipError as error:
-            raise HarnessError(f"not sent: {error}") from None
-        made, before = reply.object.get("id"), created_id(then)
-        if before and isinstance(made, str) and reply.status < 300:
-            self.now[before] = made
-        came = self.transport.exchanges[-1].reply
-        back = {new: old for old, new in self.now.items()}
-        return Played(request, then.status, reply.status, _differences(then.reply, _replaced_bytes(came, back)))
-
-    def _may_write(self, method: str, path: str) -> None:
-        """Let the transport write to an id that the target does not have, and to no other."""
-        route = unquote(urlsplit(path).path)
-        id = route.removeprefix(f"{COLLECTION}/")
-        if method in ("GET", "HEAD", "OPTIONS") or id in (route, "test", "test/updated") or id in self.now.values():
-            return
-        with suppress(CheckFailed):
-            if self.transport.send("GET", path).status == 404:
-                self.transport.invented.add(id)
+            report = Run(replace(options, only=only), progress)()
+        except BudgetSpent as error:
+            return Judgement(UNKNOWN, f"the budget of {error} was used up")
+        if report.interrupted:
+            raise KeyboardInterrupt
+        found = _judged(recorded, report)
+        if found.verdict == SHOWS:
+            break
+    return found
 
 
-def _differences(then: bytes, now: bytes) -> list[str]:
-    if then == now:
-        return []
-    expected, got = read_json(then), read_json(now)
-    if expected is None or got is None:
-        expected, got = then.decode("utf-8", "backslashreplace"), now.decode("utf-8", "backslashreplace")
-    return [] if expected == got else diff(expected, got)
+def _selections(recorded: Recorded) -> Iterator[tuple[str, ...]]:
+    """Return the checks to run: what shows the failure and what that stands on, then all that came before, too."""
+    known = all_checks()
+    order = [each for each in recorded.checks if each in known]
+    last = recorded.exchanges[-1].check if recorded.exchanges else ""
+    shows = recorded.check if recorded.check in known else last
+    if shows in known:
+        needs = [each for each in known[shows].needs if each in known]
+        yield tuple(dict.fromkeys((*needs, shows)))
+        before = order[: order.index(shows)] if shows in order else order
+        yield tuple(dict.fromkeys((*before, shows)))
+    elif order:
+        yield tuple(order)
 
 
-def _replaced(text: str, values: Mapping[str, str]) -> str:
-    for old, new in values.items():
-        text = text.replace(old, new)
-    return text
+def _judged(recorded: Recorded, report: Report) -> Judgement:
+    result = next((each for each in report.results if each.check == recorded.check), None)
+    if result is None:
+        return Judgement(UNKNOWN, f"{recorded.check} did not run")
+    if result.outcome in (FAILED, KNOWN):
+        if recorded.unsteady or any(_expectation(each.what) == _expectation(recorded.what) for each in result.failures):
+            return Judgement(SHOWS, result=result)
+        return Judgement(UNKNOWN, f"{recorded.check} fails otherwise now: {_first(result.failures)}", result)
+    if result.outcome == PASSED:
+        return Judgement(GONE)
+    return Judgement(UNKNOWN, f"{recorded.check} was not come to: {result.reason}")
 
 
-def _replaced_bytes(content: bytes, values: Mapping[str, str]) -> bytes:
-    for old, new in values.items():
-        content = content.replace(old.encode(), new.encode())
-    return content
+def _first(failures: list[Failure]) -> str:
+    return failures[0].what if failures else "no word of it"
+
+
+_SHOWN = re.compile(
+    r"[{\[(].*|'[^']*'|(?:canary|central-contract)-[a-z0-9-]+|[0-9a-f]{8}-[0-9a-f-]{27}", re.DOTALL | re.IGNORECASE
+)
+
+
+def _expectation(what: str) -> str:
+    """Return what a failure says, without what was drawn or answered."""
+    return without_values(_SHOWN.sub("…", what))

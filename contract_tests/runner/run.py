@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from contract_tests.engine.failures import (
     Failure,
     HarnessError,
     NoRoomError,
+    NotApplicable,
     OwnershipError,
     PreconditionFailed,
     Skip,
@@ -33,91 +34,35 @@ from contract_tests.engine.text import one_line
 from contract_tests.engine.transport import COLLECTION, Exchange, Transport, credentials_refused
 from contract_tests.oracle.observers import OBSERVED, UNTOUCHED, Observers
 from contract_tests.runner import known
+from contract_tests.runner.history import Log
 from contract_tests.runner.known import KnownDifference
 from contract_tests.runner.leftovers import clean_leftovers, is_over, orphans, remove_owned, told_age
+from contract_tests.runner.report import (
+    ASSUMED,
+    BLOCKED,
+    CUT_OFF,
+    ERROR,
+    FAILED,
+    GIVEN,
+    KNOWN,
+    NOT_APPLICABLE,
+    NOT_CHOSEN,
+    PASSED,
+    SKIPPED,
+    TOLD,
+    WAITING,
+    Report,
+    Result,
+)
 from contract_tests.runner.symptoms import group_by_observed, group_by_symptom
 from mock_server.contract import tables as contracts
 
-PASSED, FAILED, KNOWN, SKIPPED, ERROR = "passed", "failed", "known difference", "skipped", "error"
 USUAL_REQUESTS = 5_000
 """About what a run of the default profile sends."""
+_WOULD_WRITE = "would write; give --allow-writes to let it"
 _IN_ORDER = ("base", "generated")
 """Groups of checks that never run at the same time. What generates parses source, which Python 3.11 (gh-106905)
 can fail to do in several threads."""
-OUTCOMES = (PASSED, FAILED, KNOWN, SKIPPED, ERROR)
-
-
-@dataclass(slots=True)
-class Result:
-    """How one check ended."""
-
-    check: str
-    title: str
-    group: str
-    source: str
-    outcome: str
-    reason: str = ""
-    failures: list[Failure] = field(default_factory=list)
-    requests: int = 0
-    seconds: float = 0.0
-
-    @property
-    def like(self) -> str:
-        """The check whose failure shows the same as all of these, "" where there is something of its own."""
-        return self.failures[0].like if self.failures and all(each.like for each in self.failures) else ""
-
-
-@dataclass(slots=True)
-class Report:
-    """How a run ended."""
-
-    target: str
-    version: str
-    profile: str
-    seed: int
-    run: str
-    started: dt.datetime
-    seconds: float
-    requests: int
-    results: list[Result]
-    gone: list[KnownDifference]
-    """Known differences of the release that were looked for and no longer occur."""
-    left_behind: list[str]
-    covered: Mapping[tuple[str, str, int], int]
-    """Answers by operation, type that was sent and status."""
-    exchanges: list[Exchange]
-    notes: list[str] = field(default_factory=list)
-    """What a person should know beside the verdict, in sentences."""
-
-    def count(self, outcome: str) -> int:
-        """Count the checks that ended so."""
-        return sum(result.outcome == outcome for result in self.results)
-
-    @property
-    def failures(self) -> list[Failure]:
-        """The failures that are news."""
-        return [failure for result in self.results for failure in result.failures if failure.known is None]
-
-    def answers_by(self, part: int) -> dict[str, dict[int, int]]:
-        """Count the answers by operation (part 0) or type (part 1), each by status."""
-        counts: dict[str, dict[int, int]] = {}
-        for key, count in sorted(self.covered.items()):
-            by_status = counts.setdefault(str(key[part]), {})
-            by_status[key[2]] = by_status.get(key[2], 0) + count
-        return counts
-
-    @property
-    def not_covered(self) -> list[str]:
-        """Rules in force that no check came to see to."""
-        ran = {result.check for result in self.results if result.outcome in (PASSED, FAILED, KNOWN)}
-        return [id for id in contracts.load().at(self.version).rules if id not in ran]
-
-    @property
-    def exit_code(self) -> int:
-        """0: nothing is wrong; 1: the target failed; 2: the harness could not do its work."""
-        if self.count(FAILED):
-            return 1
-        return 2 if self.count(ERROR) else 0
 
 
 Progress = Callable[[Result, int, int], None]
@@ -134,7 +79,7 @@ class Run:
         """
         if options.examples is not None:
             examples.see_to(options.examples)
-        self.known = known.read((known.SHIPPED, *options.known))
+        self.known = known.in_force(options.known, options.no_known)
         self.options = options
         self.progress = progress
         self.id = run_id or new_run_id()
@@ -145,14 +90,21 @@ class Run:
         self.notes: list[str] = []
         self._are_many = False
         """Several checks run at this moment."""
+        self.waits = True
+        """A check waits for those that it stands on: one fault is reported once."""
         self.over = False
         """True once the run has failed and is to stop at that."""
+        self.interrupted = ""
+        """The signal that ended the run early."""
+        self.cannot_write = ""
+        """Why the credentials of the run cannot write, once that is known."""
 
     def __call__(self) -> Report:
-        """Run the checks and clean up, also after Ctrl-C.
+        """Run the checks and clean up, also after Ctrl-C: what was found until then is reported.
 
         Raises:
             HarnessError: the target is not reachable or refuses the credentials.
+            KeyboardInterrupt: it was interrupted before the first check, or again while it cleaned up.
         """
         try:
             return self._whole()
@@ -166,7 +118,7 @@ class Run:
         results: list[Result] = []
         cleaned = True  # nothing was written until now
         try:
-            version = self._version()
+            version, version_from = self._version()
             self.shared = Shared(self.id, version)
             self.observers = Observers(self.shared)
             before = self._snapshot("set-up")
@@ -185,9 +137,13 @@ class Run:
         finally:
             self.ledger.close(keep=bool(left) or not cleaned)
         results = self._verdict_on(results, version)
+        log = Log(self.transport.exchanges, self.id)
+        for failure in (each for result in results for each in result.failures):
+            failure.exchanges = log.complete(failure)
         return Report(
             target=self.transport.base,
             version=version,
+            version_from=version_from,
             profile=self.options.profile,
             seed=self.options.seed,
             run=self.id,
@@ -199,6 +155,9 @@ class Run:
             left_behind=left,
             covered=self.observers.covered,
             exchanges=self.transport.exchanges,
+            only=self.options.only,
+            require_rules=self.options.require_rules,
+            interrupted=self.interrupted,
             notes=[*self.notes, *self._limits()],
         )
 
@@ -221,17 +180,19 @@ class Run:
                 f"`--rate {pace.rate}/s` stays below its limit from the start."
             )
 
-    def _version(self) -> str:
-        """Ask the target which Central it is; what it does not tell is taken for the newest."""
+    def _version(self) -> tuple[str, str]:
+        """Ask the target which Central it is, and say who told; what it does not tell is taken for the newest."""
         releases = contracts.load().releases
         if self.options.central_version:
-            return str(releases.find(self.options.central_version))
+            return str(releases.find(self.options.central_version)), GIVEN
         try:
             reply = self.transport.send("GET", "/v1/metadata", check="set-up")
         except CheckFailed as error:
             self.set_up.append(Failure(error.check or "list", error.what, error.expected, error.got))
-            return str(releases.newest)
-        return str(releases.nearest(str(reply.object.get("version", ""))))
+            return str(releases.newest), ASSUMED
+        release = releases.nearest(reported := str(reply.object.get("version", "")))
+        told = re.match(rf"{re.escape(release.line)}(?![0-9])", reported)
+        return str(release), TOLD if told else ASSUMED
 
     def _snapshot(self, when: str) -> dict[str, Any] | None:
         """Read everything that the target holds and the run does not own; None where it does not list it."""
@@ -304,6 +265,8 @@ class Run:
     def _checks(self) -> list[Result]:
         passes = [(profile, self.chosen(profile)) for profile in self.passes()]
         results: dict[str, Result] = {}
+        whole: set[str] = set()
+        """Checks that were come to in the form of the chosen profile."""
         done, total = 0, sum(len(checks) for _, checks in passes)
 
         def one(each: Check, profile: str) -> None:
@@ -311,16 +274,29 @@ class Run:
             run = self._more if each.id in results else self._one
             results[each.id] = run(each, results, profile)
             self.over = self.over or (self.options.fail_fast and self._has_news(results[each.id]))
+            whole.update([each.id] if profile == passes[-1][0] else [])
             done += 1
             self.progress(results[each.id], done, total)
 
-        for profile, checks in passes:
-            for group in _batches(checks, self.options.workers):
-                if len(group) == 1:
-                    one(group[0], profile)
-                else:
-                    self._at_once(group, partial(one, profile=profile))
+        try:
+            for profile, checks in passes:
+                for group in _batches(checks, self.options.workers):
+                    if len(group) == 1:
+                        one(group[0], profile)
+                    else:
+                        self._at_once(group, partial(one, profile=profile))
+        except KeyboardInterrupt as stop:
+            self.interrupted = getattr(stop, "signal", "SIGINT")
+        for each in passes[-1][1]:
+            if each.id not in results:
+                results[each.id] = _skipped(each, CUT_OFF, self._stopped)
+            elif each.id not in whole:
+                results[each.id].cut = self._stopped
         return [results[each.id] for each in passes[-1][1]]
+
+    @property
+    def _stopped(self) -> str:
+        return f"the run was ended by {self.interrupted}"
 
     def _at_once(self, checks: Iterable[Check], one: Callable[[Check], None]) -> None:
         """Run checks beside each other, and afterwards, alone, those that found no room there."""
@@ -334,7 +310,13 @@ class Run:
 
         self._are_many = True
         with ThreadPoolExecutor(self.options.workers) as pool:
-            list(pool.map(beside, checks))
+            try:
+                list(pool.map(beside, checks))
+            except KeyboardInterrupt as stop:
+                self.interrupted = getattr(stop, "signal", "SIGINT")
+                self.transport.pace.stopped = True  # the other threads send nothing more
+                pool.shutdown(cancel_futures=True)
+                raise
         self._are_many = False
         for each in put_off:
             one(each)
@@ -355,27 +337,31 @@ class Run:
             return before
         after = self._one(check, results, profile)
         if after.outcome == SKIPPED and not after.failures:
+            before.cut = after.reason if after.skip in (CUT_OFF, BLOCKED) else ""
             return before
         after.requests += before.requests
         after.seconds += before.seconds
         return after
 
-    def _reason_to_skip(self, check: Check, results: Mapping[str, Result]) -> str:
-        """Return why a check is not to run, "" where nothing keeps it."""
+    def _left_out(self, check: Check, results: dict[str, Result]) -> Result | None:
+        """Return how a check is skipped that is not to be run, None where it is."""
         failed = [need for need in check.needs if need in results and results[need].outcome == FAILED]
-        if failed:
-            return f"needs {failed[0]}, which failed"
+        if failed and self.waits:
+            return _skipped(check, WAITING, f"needs {failed[0]}, which failed")
         if check.writes and not self.transport.may_write:
-            return "would write; give --allow-writes to let it"
+            return _skipped(check, BLOCKED, _WOULD_WRITE)
+        if check.writes and self.cannot_write:
+            return _skipped(check, BLOCKED, self.cannot_write)
         if check.is_of_rule and check.id not in self.shared.contract.rules:
-            return f"Central {self.shared.version} does not have this rule"
-        return "a check before has failed (--fail-fast)" if self.over else ""
+            return _skipped(check, NOT_APPLICABLE, f"Central {self.shared.version} does not have this rule")
+        if self.over:
+            return _skipped(check, CUT_OFF, "a check before has failed (--fail-fast)")
+        return None
 
     def _one(self, check: Check, results: dict[str, Result], profile: str) -> Result:
-        result = Result(check.id, check.title, check.group, check.source, PASSED)
-        if reason := self._reason_to_skip(check, results):
-            result.outcome, result.reason = SKIPPED, reason
-            return result
+        if left_out := self._left_out(check, results):
+            return left_out
+        result = Result(check.id, check.title, check.group, check.source, PASSED, profile=profile)
         central = Central(self.transport, check.id, self.shared, profile)
         started, count = time.monotonic(), self.transport.count
         try:
@@ -401,26 +387,50 @@ class Run:
                     error.intermittent,
                 )
             ]
+            for failure in result.failures:
+                failure.known = self._why_known(failure, self.shared.version)
         except PreconditionFailed as error:
-            result.outcome, result.reason = SKIPPED, f"needs {error.need}: {error.what}"
+            result.skipped(WAITING, f"needs {error.need}: {error.what}")
             result.failures = [Failure(error.need, error.what, exchanges=list(central.history))]
         except Skip as error:
-            result.outcome, result.reason = SKIPPED, str(error)
+            result.skipped(NOT_APPLICABLE if isinstance(error, NotApplicable) else NOT_CHOSEN, str(error))
         except BudgetSpent as error:
-            result.outcome, result.reason = SKIPPED, f"the budget of {error} was used up"
+            result.skipped(*self._why_spent(error))
         except NoRoomError as error:
             if self._are_many:
                 raise
-            result.outcome, result.reason = SKIPPED, f"{error}; give a larger --max-live to let it"
+            result.skipped(BLOCKED, f"{error}; give a larger --max-live to let it")
         except OwnershipError as error:
-            result.outcome, result.reason = ERROR, str(error)
+            allowed = self.transport.may_write
+            result.skipped(BLOCKED, _WOULD_WRITE)
+            result.outcome, result.reason = (ERROR, str(error)) if allowed else (SKIPPED, _WOULD_WRITE)
         except HarnessError:
             raise
         except Exception:  # noqa: BLE001 (a bug of the harness must not hide as one of the target)
             result.outcome, result.reason = ERROR, traceback.format_exc(limit=-4)
+        if result.failures and (reason := self._may_not_write(central.history)):
+            self.cannot_write, result.failures = reason, []
+            result.skipped(BLOCKED, reason)
         result.seconds = time.monotonic() - started
         result.requests = self.transport.count - count
         return result
+
+    def _why_spent(self, error: BudgetSpent) -> tuple[str, str]:
+        """Return the kind of the skip, and the reason, of a check that was cut off."""
+        if self.interrupted:
+            return CUT_OFF, self._stopped
+        if "without an answer" in str(error):
+            return BLOCKED, f"the target no longer answered ({error})"
+        return CUT_OFF, f"the budget of {error} was used up"
+
+    def _may_not_write(self, history: Sequence[Exchange]) -> str:
+        """Say that the credentials may only read, "" where nothing speaks for it: then no write was ever let in."""
+        if not history or not _is_write_of_run(history[-1]) or history[-1].status not in (401, 403):
+            return ""
+        if any(each.status == 200 and _is_write_of_run(each) for each in self.transport.exchanges):
+            return ""
+        refused = history[-1]
+        return f"the credentials may not write ({refused.method} {refused.path} was answered {refused.status})"
 
     # -- after ------------------------------------------------------------------------------------
 
@@ -441,11 +451,13 @@ class Run:
                     intermittent=True,
                 )
             )
-        return [
-            Result(id, OBSERVED[id], "observed", "", FAILED if failures else PASSED, failures=failures)
-            for id, failures in found.items()
-            if id not in self.options.skip
-        ]
+        results = []
+        for id, failures in found.items():
+            result = Result(id, OBSERVED[id], "observed", "", FAILED if failures else PASSED, failures=failures)
+            if not failures and id not in self.observers.seen:
+                result.skipped(NOT_APPLICABLE if self.options.only else BLOCKED, "no answer could have shown it")
+            results.append(result)
+        return [each for each in results if each.check not in self.options.skip]
 
     def _see_to_refused(self, results: list[Result]) -> None:
         """Report an id that a create was answered with and that is not the run's, where no check has come to it."""
@@ -474,7 +486,7 @@ class Run:
         result = Result(UNTOUCHED, "What the run did not create is not as it was before", "observed", "", PASSED)
         after = self._snapshot("clean-up")
         if before is None or after is None:
-            result.outcome, result.reason = SKIPPED, "the target did not give its list"
+            result.skipped(BLOCKED, "the target did not give its list")
             return result
         changed = {
             id: {"before": before.get(id), "after": after.get(id)}
@@ -512,15 +524,28 @@ class Run:
             if result.outcome != FAILED:
                 continue
             for failure in result.failures:
-                difference = self._known(failure, version)
-                failure.known = difference.reason if difference else None
+                failure.known = self._why_known(failure, version)
             if all(failure.known is not None for failure in result.failures):
                 result.outcome, result.reason = KNOWN, result.failures[0].known or ""
         failed = [failure for result in results if result.outcome == FAILED for failure in result.failures]
         group_by_observed(failed, self.observers.findings.shown_by)
         results = sorted(results, key=_by_cause)
         group_by_symptom(failure for result in results if result.outcome == FAILED for failure in result.failures)
+        if self.options.strict:
+            for result in results:
+                if self._has_to_be_looked_at(result):
+                    result.outcome = FAILED
+                    result.failures = [Failure(result.check, f"skipped: {result.reason}")]
         return results
+
+    def _has_to_be_looked_at(self, result: Result) -> bool:
+        """Return whether --strict holds a skip against the target: neither contract nor user says why it may be."""
+        asked = not self.options.only or result.check in self.options.only
+        return result.outcome == SKIPPED and asked and result.skip not in (NOT_APPLICABLE, WAITING)
+
+    def _why_known(self, failure: Failure, version: str) -> str | None:
+        difference = self._known(failure, version)
+        return difference.reason if difference else None
 
     def _attribute(self, results: list[Result]) -> None:
         """Return a failure that showed in one check to the check whose matter it is, once."""
@@ -542,7 +567,7 @@ class Run:
                 else:
                     same.also += 1
                 if not result.failures:
-                    result.outcome, result.reason = SKIPPED, f"needs {failure.check}: {failure.what}"
+                    result.skipped(WAITING, f"needs {failure.check}: {failure.what}")
 
     def _gone(self, results: list[Result], version: str) -> list[KnownDifference]:
         ran = {result.check for result in results if result.outcome == PASSED}
@@ -550,10 +575,18 @@ class Run:
 
 
 def _by_cause(result: Result) -> int:
-    """Order results: what everything stands on, what answers show by themselves, and the other checks."""
-    if result.group == "base" and not result.like:
-        return 0
-    return 1 if result.group == "observed" and result.outcome == FAILED and result.check != UNTOUCHED else 2
+    """Order results: what everything stands on, what answers show by themselves, and the other checks.
+
+    At the end come checks whose failures showed in others only, on the way to something else.
+    """
+    if result.outcome != FAILED or result.check == UNTOUCHED:
+        return 2
+    if result.group == "observed":
+        return 1
+    shown = [failure.exchanges[-1].check for failure in result.failures if failure.exchanges]
+    if shown and result.check not in shown:
+        return 3
+    return 0 if result.group == "base" and not result.like else 2
 
 
 def _leave_untold(observed: Result, results: Iterable[Result]) -> None:
@@ -568,6 +601,16 @@ def _leave_untold(observed: Result, results: Iterable[Result]) -> None:
     observed.failures = [each for each in observed.failures if not all(id(one) in shown for one in each.exchanges)]
     if not observed.failures:
         observed.outcome = PASSED
+
+
+def _skipped(check: Check, kind: str, reason: str) -> Result:
+    return Result(check.id, check.title, check.group, check.source, SKIPPED, reason, skip=kind)
+
+
+def _is_write_of_run(exchange: Exchange) -> bool:
+    """Return whether a request would write, with the credentials of the run."""
+    of_run = exchange.role == "admin" and "Authorization" not in exchange.headers
+    return of_run and exchange.method in ("POST", "PUT", "PATCH", "DELETE")
 
 
 def _batches(checks: Iterable[Check], workers: int) -> Iterable[list[Check]]:

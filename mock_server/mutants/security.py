@@ -442,7 +442,10 @@ def any_password(mock: Instance) -> None:
 
 
 @_security(
-    "missing-before-credentials", "A missing id is told before the caller is known", "identity-before-lookup", auth=True
+    "missing-before-credentials",
+    "A missing id is reported before authentication",
+    "identity-before-lookup",
+    auth=True,
 )
 def missing_before_credentials(mock: Instance) -> None:
     """Tell anybody what exists."""
@@ -470,7 +473,7 @@ def credentials_before_body(mock: Instance) -> None:
     handled(mock, (CREATE, PUT, PATCH, TEST, TEST_UPDATED), first)
 
 
-@_security("token-in-refusal", "The refusal of a token shows it", "token-silent", auth=True)
+@_security("token-in-refusal", "The refusal of a token shows it", "credential-leak", also=("token-silent",), auth=True)
 def token_in_refusal(mock: Instance) -> None:
     """Return what was sent."""
 

@@ -26,8 +26,7 @@ IMPATIENT_SECONDS = 0.5
 """How long a test waits for the answer of a server that gives none."""
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: takes more than five seconds")
+def pytest_configure() -> None:
     # The first example pays for imports and compiled validators, so time is no measure here.
     hypothesis.settings.register_profile("mock-central", deadline=None)
     hypothesis.settings.load_profile("mock-central")
@@ -142,7 +141,12 @@ def servers() -> Iterator[Callable[[str], RedisServer]]:
         yield cache(lambda kind: stack.enter_context(RedisServer(kind=kind)))
 
 
-@pytest.fixture(params=PROGRAMS or [pytest.param("redis", marks=pytest.mark.skip(missing()))])
+def served(*params: str) -> list[Any]:
+    """Return parameters of which each starts a server."""
+    return [pytest.param(each, marks=pytest.mark.served) for each in params]
+
+
+@pytest.fixture(params=served(*PROGRAMS) or [pytest.param("redis", marks=pytest.mark.skip(missing()))])
 def kind(request: pytest.FixtureRequest) -> str:
     """Run a test with each kind of server that is here."""
     return request.param
@@ -167,7 +171,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mock_server.state.redis_store.LOCK_SECONDS", 0.5)
 
 
-@pytest.fixture(params=[MEMORY, *PROGRAMS])
+@pytest.fixture(params=[MEMORY, *served(*PROGRAMS)])
 def every_store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run a test with each kind of store."""
     if request.param != MEMORY:

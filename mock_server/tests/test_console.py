@@ -19,6 +19,8 @@ from mock_server.tests.conftest import PATH, Api, ask, docker
 from mock_server.tests.test_cli import serve_command
 from mock_server.web.control import document
 
+pytestmark = pytest.mark.served
+
 expect.set_options(timeout=20_000)  # milliseconds; the tests share the machine with others
 
 PAGE = "/__admin/"
@@ -186,6 +188,7 @@ def test_looking_at_what_is_stored_meets_no_fault(mock, opened):
     assert [(each.matched, each.met) for each in mock.faults.listed] == [(0, 0)]
 
 
+@pytest.mark.timing
 @in_chromium
 def test_a_request_appears_within_a_second(mock, opened):
     page = opened(mock)

@@ -21,6 +21,8 @@ from mock_server.serving.server import serving
 from mock_server.tests.npm import installed
 from mock_server.tests.redis_server import RedisServer, missing
 
+pytestmark = pytest.mark.served
+
 ROOT = Path(__file__).parents[2]
 TOOLS = Path(__file__).parent / "javascript"
 COMPOSE = ROOT / "compose.yaml"

@@ -174,6 +174,7 @@ def test_waiting_for_requests_ends_with_them_or_with_its_time(api):
     assert answer.message == "1 of 2 requests came within 0.1 seconds"
 
 
+@pytest.mark.served
 def test_requests_are_streamed_as_they_come():
     with serving() as mock:
         stream = urllib.request.urlopen(f"{mock.url}{PREFIX}/requests/stream", timeout=10)
@@ -187,6 +188,7 @@ def test_requests_are_streamed_as_they_come():
         stream.close()
 
 
+@pytest.mark.served
 @pytest.mark.parametrize("again", [("?since=500", {}), ("", {"Last-Event-ID": "500"})], ids=["since", "Last-Event-ID"])
 def test_who_followed_a_server_that_began_anew_misses_nothing(again):
     query, headers = again
@@ -197,6 +199,7 @@ def test_who_followed_a_server_that_began_anew_misses_nothing(again):
             assert [stream.readline() for _ in range(3)][2] == b"id: 1\n"
 
 
+@pytest.mark.served
 def test_a_stream_does_not_wake_for_each_request_of_many(monkeypatch):
     woken: list[tuple[Journal, float]] = []  # streams of other tests may still wait
     wait = Journal.wait
@@ -215,7 +218,7 @@ def test_a_stream_does_not_wake_for_each_request_of_many(monkeypatch):
 
 def test_no_more_calls_wait_than_may(api):
     waiting = [
-        threading.Thread(target=control, args=(api, "GET", "/requests/wait?timeout=2")) for _ in range(MOST_WAITING)
+        threading.Thread(target=control, args=(api, "GET", "/requests/wait?timeout=60")) for _ in range(MOST_WAITING)
     ]
     for each in waiting:
         each.start()
@@ -235,6 +238,7 @@ def test_a_stream_that_is_never_read_holds_nothing(api):
         answer.close()
 
 
+@pytest.mark.served
 def test_a_client_that_leaves_lets_go_of_its_stream():
     with serve_command() as (_, banner):
         url = url_in(banner)

@@ -49,6 +49,7 @@ def compared(text):
     return re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID", text).strip().lower()
 
 
+@pytest.mark.served
 def test_the_tour_of_the_readme_works_when_pasted():
     """All blocks run in one shell, in order, as a person pastes them."""
     text = (ROOT / "README.md").read_text("utf-8")
@@ -72,6 +73,7 @@ def console(page):
         yield from re.findall(r"\$ (.*)\n((?:(?!\$ ).*\n)*)", block)
 
 
+@pytest.mark.served
 def test_the_commands_of_a_page_show_what_the_mock_answers():
     with serving() as mock:
         commands = list(console("docs/stub.md"))

@@ -97,7 +97,7 @@ def test_any_header_is_read_or_refused(header):
 def test_a_delay_delays(api):
     started = time.monotonic()
     assert preferring(api, "delay=0.2").headers["preference-applied"] == "delay=0.2"
-    assert 0.2 <= time.monotonic() - started < 2
+    assert time.monotonic() - started >= 0.2
 
 
 @pytest.mark.parametrize(
@@ -253,10 +253,12 @@ def length(head):
     return int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
 
 
+@pytest.mark.served
 def test_a_reset_comes_before_a_byte_of_the_answer(url):
     assert [received(url, "fault=reset") for _ in range(20)] == [(b"", "reset")] * 20
 
 
+@pytest.mark.served
 def test_a_reset_leaves_other_connections_of_the_client_alone(url):
     other = http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
     other.connect()
@@ -271,12 +273,14 @@ def test_a_reset_leaves_other_connections_of_the_client_alone(url):
     other.close()
 
 
+@pytest.mark.served
 def test_an_empty_answer_has_no_body(url):
     got, end = received(url, "fault=empty")
     assert got.startswith(b"HTTP/1.1 200")
     assert (length(got), got.partition(b"\r\n\r\n")[2], end) == (0, b"", "whole")
 
 
+@pytest.mark.served
 def test_a_truncated_answer_ends_in_the_middle(url):
     got, end = received(url, "fault=truncated")
     head, _, body = got.partition(b"\r\n\r\n")
@@ -285,6 +289,7 @@ def test_a_truncated_answer_ends_in_the_middle(url):
     assert body.startswith(b'{"integrations":')
 
 
+@pytest.mark.served
 def test_garbage_is_no_json(url):
     got, end = received(url, "fault=garbage")
     assert end == "whole"
@@ -293,14 +298,16 @@ def test_garbage_is_no_json(url):
         json.loads(got.partition(b"\r\n\r\n")[2])
 
 
+@pytest.mark.served
 def test_a_slow_answer_is_whole_in_the_end(url):
     started = time.monotonic()
     got, end = received(url, "fault=slow")
     assert end == "whole"
-    assert 1.5 < time.monotonic() - started < 8
+    assert time.monotonic() - started > 1.5
     assert json.loads(got.partition(b"\r\n\r\n")[2])["integrations"]
 
 
+@pytest.mark.served
 def test_what_a_spoilt_answer_answered_is_done(url):
     body = json.dumps(docker(name="lost answer")).encode()
     assert received(url, "fault=reset", "POST", body)[1] == "reset"

@@ -17,6 +17,8 @@ from .frozen.record import recorded
 from .frozen.requests import GROUPS
 from .frozen.served import granian, serving_group
 
+pytestmark = pytest.mark.served
+
 _MOST_SHOWN = 5
 
 

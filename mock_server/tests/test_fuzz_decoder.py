@@ -79,6 +79,7 @@ def test_a_decoder_that_is_wrong_is_noticed(monkeypatch, where, name, wrong, err
         check(SEEDS)
 
 
+@pytest.mark.served
 @pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="make fuzz installs atheris")
 @pytest.mark.slow
 def test_the_guided_fuzz_runs_and_says_what_it_reached():

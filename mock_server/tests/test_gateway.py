@@ -673,6 +673,7 @@ def test_a_fault_names_what_is_close_to_an_operation_that_is_not_there(gateway):
         gateway.require_endpoint(replace(parse("code=503"), operation="GetImageIntegratio"))
 
 
+@pytest.mark.served
 def test_nothing_behind_the_edge_imports_a_framework_or_a_server():
     code = (
         "import sys, mock_server.gateway.gateway, mock_server.gateway.instance; "

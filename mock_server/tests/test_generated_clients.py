@@ -11,6 +11,8 @@ import yaml
 
 from mock_server.contract.tables import find, load
 
+pytestmark = pytest.mark.served
+
 TYPESCRIPT = "openapi-typescript@7.13.0"
 OPERATIONS = tuple(load().operations)
 

@@ -22,6 +22,8 @@ from mock_server.web import control as control_calls
 from .conftest import PATH, Api, ask, docker
 from .hostile import CONTROL_PATHS, HALF, HOST, NAMES, SHAPES, SMUGGLED, VALID, complete, get, post, send, statuses
 
+pytestmark = pytest.mark.served
+
 PAGE = (Path(__file__).parents[2] / "docs/hostile.md").read_text("utf-8")
 ROWS = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", PAGE, re.MULTILINE))
 TOKEN = "not-a-real-token"
@@ -62,7 +64,7 @@ def control(port, path, method="GET"):
 
 
 def see(port: int, sent: bytes, told: str) -> None:
-    """See that an answer is what the page tells: statuses, and whether the server closes."""
+    """Check that an answer is what the page tells: statuses, and whether the server closes."""
     seen = send(port, sent, closing=told.endswith("closed"))
     statuses = ", then ".join(map(str, seen.statuses))
     assert (statuses or "no answer") == told.removesuffix(", closed")
@@ -157,6 +159,7 @@ def answered(connections: list[socket.socket], until: float) -> list[list[int]]:
     return found
 
 
+@pytest.mark.timing
 def test_slow_and_half_open_clients_keep_nobody_waiting(port):
     """More of them than the mock has threads: one byte of a header each, or half of a body that never ends."""
     with opened(port, *[b"G", f"GET {PATH} HTTP/1.1\r\nHo".encode(), b"", HALF] * 40):
@@ -168,6 +171,7 @@ def test_slow_and_half_open_clients_keep_nobody_waiting(port):
     assert send(port, get(PATH)).statuses == [200]
 
 
+@pytest.mark.timing
 def test_bodies_that_do_not_come_are_waited_for_by_some_threads_and_for_some_time(port):
     control(port, "/requests", "DELETE")
     with opened(port, *[HALF] * 40) as connections:
@@ -195,6 +199,7 @@ NEVER_WHOLE = {
 }
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("sent", NEVER_WHOLE.values(), ids=NEVER_WHOLE.keys())
 def test_a_body_that_is_never_whole_ends_in_time_and_stores_nothing(port, sent):
     before = control(port, "/health")["integrations"]
@@ -206,6 +211,7 @@ def test_a_body_that_is_never_whole_ends_in_time_and_stores_nothing(port, sent):
     assert control(port, "/health")["integrations"] == before
 
 
+@pytest.mark.timing
 def test_a_body_that_comes_slowly_but_in_time_is_taken(port):
     with opened(port, post(VALID)[:-40]) as (connection,):
         for byte in post(VALID)[-40:]:
@@ -218,6 +224,7 @@ def test_no_body_that_comes_is_refused_however_many_come_at_once(port):
     load.run(port, load.creates(2000), connections=100)  # raises for any status but 200
 
 
+@pytest.mark.timing
 def test_nothing_is_ended_where_another_request_of_the_client_could_be_meant(port):
     """The server knows the address of a request but not its connection."""
     delay = BODY_TIMEOUT + 2
@@ -227,6 +234,7 @@ def test_nothing_is_ended_where_another_request_of_the_client_could_be_meant(por
         assert answered([half_one], time.monotonic() + 2) == [[408]]
 
 
+@pytest.mark.timing
 @pytest.mark.skipif(sys.platform != "linux", reason="no other system tells when a connection last sent something")
 def test_only_a_connection_to_the_port_on_which_nothing_was_answered_is_ended():
     with ExitStack() as stack:

@@ -19,6 +19,8 @@ from mock_server.serving.server import free_port, serving
 from mock_server.tests.chromium import CHROMIUM, in_chromium
 from mock_server.tests.npm import installed
 
+pytestmark = pytest.mark.served
+
 ROOT = Path(__file__).parents[2]
 TOOLS = Path(__file__).parent / "javascript"
 PAGE = (ROOT / "docs/javascript.md").read_text("utf-8")

@@ -44,6 +44,7 @@ def test_kubernetes_takes_each_object(each, version):
     kubernetes_validate.validate(each, version, strict=True)
 
 
+@pytest.mark.served
 def test_the_validator_refuses_what_is_wrong():
     wrong = {**OBJECTS[0], "spec": {**OBJECTS[0]["spec"], "replica": 2}}
     with pytest.raises(kubernetes_validate.ValidationError, match="replica"):
@@ -91,6 +92,7 @@ def test_the_variables_of_services_are_kept_from_the_options():
     assert all(pod(name)["enableServiceLinks"] is False for name in DEPLOYMENTS)
 
 
+@pytest.mark.served
 @pytest.mark.skipif("valkey" not in PROGRAMS, reason="there is no Valkey here")
 def test_what_the_manifest_starts_answers_as_one_and_keeps_its_secrets(tmp_path):
     listening = ("--host=", "--port=")

@@ -59,6 +59,7 @@ def answer_of(raw: bytes) -> Answer:
     return Answer(int(status.split()[1]), headers, body)
 
 
+@pytest.mark.served
 @pytest.mark.parametrize("fact", of_kind("wire"))
 def test_the_served_mock_answers_what_was_observed(fact, ports):
     auth = fact.get("server", {}).get("auth", False)

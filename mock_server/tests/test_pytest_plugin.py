@@ -5,12 +5,17 @@ import unittest
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 from mock_server import Settings
 from mock_server.serving import serving
 
+pytestmark = pytest.mark.served
+
 pytest_plugins = ["pytester"]
 
-PLUGIN = ("-p", "no:cacheprovider")
+PLUGIN = ("-p", "no:cacheprovider", "-p", "no:schemathesis", "-p", "no:hypothesispytest", "-p", "no:xdist")
+"""Options of an inner run; the plugins that it leaves out take two seconds to import."""
 
 ASK = """
 import json, urllib.request

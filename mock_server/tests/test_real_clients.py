@@ -16,6 +16,8 @@ import pytest
 from mock_server.tests.conftest import PATH, docker
 from mock_server.tests.test_cli import serve_command, url_in
 
+pytestmark = pytest.mark.served
+
 BEARER = ("-H", "Authorization: Bearer mock-admin-token")
 BASIC = ("-u", "admin:mock-password")
 JSON = ("-H", "Content-Type: application/json")

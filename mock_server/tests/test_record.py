@@ -10,6 +10,8 @@ from mock_server.settings import Settings
 from mock_server.tests.conftest import Api
 from mock_server.tests.test_cli import run
 
+pytestmark = pytest.mark.served
+
 
 def test_what_is_recorded_is_served_again_alike(tmp_path):
     file = tmp_path / "state.json"

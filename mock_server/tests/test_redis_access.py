@@ -19,6 +19,8 @@ from mock_server.tests.conftest import PATH, Api, ask, docker
 from mock_server.tests.redis_server import PROGRAMS, RedisServer, free_port
 from mock_server.tests.test_cli import run, serve_command, url_in
 
+pytestmark = pytest.mark.served
+
 USER, PASSWORD = "team-1", "s3cr3t/?#@:% é"
 SECRETS = (USER, PASSWORD, quote(PASSWORD, safe=""), "s3cr3t")
 RIGHTS = "+get +set +del +pexpire +hget +hmget +hgetall +hset +hdel +hexists +hincrby +evalsha +script|load"

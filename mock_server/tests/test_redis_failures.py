@@ -13,6 +13,8 @@ from mock_server.tests.conftest import IMPATIENT_SECONDS, PATH, Api, ask, docker
 from mock_server.tests.redis_server import free_port
 from mock_server.tests.test_redis_store import names
 
+pytestmark = pytest.mark.served
+
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
 
 
@@ -136,6 +138,7 @@ def test_saving_goes_on_when_the_server_is_back(tmp_path, monkeypatch, own_serve
 # -- silent ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.timing
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("which", ["list", "named", "create", "update", "health"])
 def test_a_server_that_does_not_answer_is_waited_for_once(own_server, which):
@@ -151,6 +154,7 @@ def test_a_server_that_does_not_answer_is_waited_for_once(own_server, which):
         works_again(lambda: api.delete(id))
 
 
+@pytest.mark.timing
 @pytest.mark.usefixtures("impatient")
 def test_many_clients_of_a_server_that_does_not_answer_do_not_wait_in_a_row(own_server, quiet):
     with own_server() as server:
@@ -170,6 +174,7 @@ def test_many_clients_of_a_server_that_does_not_answer_do_not_wait_in_a_row(own_
         assert [each.endswith("works again") for each in quiet()] == [False, True]
 
 
+@pytest.mark.timing
 @pytest.mark.usefixtures("impatient")
 def test_a_server_that_stops_under_a_write_does_not_keep_the_others_waiting(own_server, monkeypatch):
     with own_server() as server:
@@ -196,6 +201,7 @@ def test_a_server_that_stops_under_a_write_does_not_keep_the_others_waiting(own_
         server.go_on()
 
 
+@pytest.mark.timing
 @pytest.mark.usefixtures("impatient")
 def test_a_write_waits_no_longer_for_another_of_its_replica_than_for_one_elsewhere(replica, monkeypatch):
     monkeypatch.setattr(redis_store, "WAIT_SECONDS", 0.2)

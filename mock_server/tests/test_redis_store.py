@@ -14,7 +14,7 @@ from mock_server.tests.test_cli import run
 
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
 
-pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
+pytestmark = [pytest.mark.served, pytest.mark.skipif(bool(missing()), reason=missing())]
 
 
 def names(api):
@@ -156,6 +156,7 @@ def test_a_sandbox_that_one_replica_frees_begins_anew_on_every_other(replica):
     assert len(in_sandbox(two, "a").json["integrations"]) == 12
 
 
+@pytest.mark.timing
 def test_a_sandbox_that_nobody_uses_goes_and_one_that_is_read_stays(replica, redis_server):
     one, two = replica(sandbox_ttl=1), replica(sandbox_ttl=1)
     for name in ("read", "left"):

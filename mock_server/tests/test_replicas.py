@@ -22,6 +22,8 @@ from mock_server.tests.conftest import PATH, docker
 from mock_server.tests.histories import IMPOSSIBLE, Operation, linearizable
 from mock_server.tests.test_cli import serve_command, url_in
 
+pytestmark = pytest.mark.served
+
 
 class Client:
     """One connection to a server."""
@@ -220,6 +222,7 @@ with api.central.store.lock:
 """
 
 
+@pytest.mark.timing
 def test_a_holder_of_the_lock_that_is_killed_blocks_no_longer_than_its_lock_lasts(replica):
     api = replica()
     settings = api.app.settings
@@ -234,6 +237,7 @@ def test_a_holder_of_the_lock_that_is_killed_blocks_no_longer_than_its_lock_last
         assert 0.5 < time.monotonic() - started < 3.5
 
 
+@pytest.mark.timing
 def test_a_replica_that_was_held_up_stores_nothing(replica, monkeypatch):
     slow, quick = replica(), replica()
     quick.list()

@@ -18,6 +18,8 @@ from mock_server.tests.conftest import Api, ask, docker
 from mock_server.tests.test_cli import children, run, serve_command, url_in
 from mock_server.tests.test_states import create, names
 
+pytestmark = pytest.mark.served
+
 
 def healthy(url):
     """Wait until the server answers, and return its health."""

@@ -117,6 +117,7 @@ def test_a_category_without_a_name_survives():
     assert checked(state, api.central.contract, api.central.validator)[0]["categories"] == [7]
 
 
+@pytest.mark.served
 def test_a_restart_goes_on_where_it_stopped(tmp_path):
     file = tmp_path / "state.json"
     with serve_command("--save", str(file)) as (_, banner):
@@ -141,6 +142,7 @@ while True:
 """
 
 
+@pytest.mark.served
 def test_a_kill_at_any_moment_leaves_the_old_state_or_the_new_one(tmp_path):
     file = tmp_path / "state.json"
     for seed in range(12):
@@ -154,6 +156,7 @@ def test_a_kill_at_any_moment_leaves_the_old_state_or_the_new_one(tmp_path):
         assert int(state["scenario"]) >= int(told[-1] if told else 1)
 
 
+@pytest.mark.served
 def test_a_killed_server_leaves_a_whole_state(tmp_path):
     file = tmp_path / "state.json"
     with serve_command("--save", str(file)) as (process, banner):

@@ -23,6 +23,7 @@ def run(*arguments):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
 
+@pytest.mark.served
 @pytest.mark.slow
 def test_a_mixed_load_of_twenty_seconds_leaves_the_mock_as_it_was():
     done = run("--minutes", "0.33")
@@ -30,6 +31,7 @@ def test_a_mixed_load_of_twenty_seconds_leaves_the_mock_as_it_was():
     assert "WRONG" not in done.stdout
 
 
+@pytest.mark.served
 @pytest.mark.parametrize("mutant", ["name-unique", "create-every-third-lost", "list-first-20"])
 def test_a_mutant_that_nobody_asked_for_is_noticed(mutant):
     done = run("--minutes", "0.1", "--mutant", mutant)

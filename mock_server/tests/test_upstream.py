@@ -57,6 +57,7 @@ def test_everything_else_is_passed_on_the_companions_too(front, target):
     assert (answer.status, answer.json["target"]) == (418, target)
 
 
+@pytest.mark.served
 def test_the_mock_answers_for_another_mock():
     with serving(Settings(central_version="4.9")) as there:
         front = Api(upstream=there.url, central_version="4.11")
@@ -113,6 +114,7 @@ def test_what_concerns_one_connection_stays_there(front):
     assert not {"connection", "x-hop", "keep-alive", "transfer-encoding"} & answer.headers.keys()
 
 
+@pytest.mark.served
 def test_every_cookie_comes_back(there):
     with serving(Settings(upstream=address(there))) as front:
         connection = http.client.HTTPConnection(front.url.removeprefix("http://"), timeout=10)
@@ -152,6 +154,7 @@ def test_a_page_of_another_origin_may_read_what_is_passed_on(there):
 # -- piece by piece, over the server that people use ----------------------------------------------------------
 
 
+@pytest.mark.served
 def test_bodies_go_through_piece_by_piece(there):
     with serve_command("--upstream", address(there)) as (_, banner):
         connection = http.client.HTTPConnection(url_in(banner).removeprefix("http://"), timeout=10)
@@ -168,6 +171,7 @@ def test_bodies_go_through_piece_by_piece(there):
         connection.close()
 
 
+@pytest.mark.served
 def test_an_answer_that_breaks_off_is_told_in_the_log_and_is_not_whole(there):
     with serve_command("--upstream", address(there)) as (process, banner):
         connection = http.client.HTTPConnection(url_in(banner).removeprefix("http://"), timeout=10)
@@ -214,6 +218,7 @@ def test_a_name_that_is_not_known_is_a_502():
     assert is_bad_gateway(asked(front, "GET", "/v1/ping"), "^the upstream http://central.invalid does not answer: ")
 
 
+@pytest.mark.served
 def test_an_upstream_that_hangs_up_is_a_502():
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -225,13 +230,14 @@ def test_an_upstream_that_hangs_up_is_a_502():
         assert is_bad_gateway(asked(front, "GET", "/v1/ping"), "does not answer: ")
 
 
+@pytest.mark.served
 def test_an_upstream_that_says_nothing_is_a_502_in_time(monkeypatch):
     monkeypatch.setattr("mock_server.web.upstream.TIMEOUT", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         front = Api(upstream=f"http://127.0.0.1:{server.getsockname()[1]}")
         started = time.monotonic()
         assert is_bad_gateway(asked(front, "GET", "/v1/ping"), "does not answer: .*timed out")
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 20  # the usual time-out is three minutes
 
 
 # -- trust --------------------------------------------------------------------------------------------------------
@@ -267,6 +273,7 @@ def test_any_certificate_can_be_trusted(secure):
 # -- never to itself ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.served
 def test_a_circle_of_mocks_is_told_and_does_not_go_round():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -8,15 +8,17 @@ import os
 import random
 import re
 import ssl
-from collections.abc import Callable, Sequence
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import click
 
-from contract_tests.cli.environment import refuse_misspelt
-from contract_tests.engine.options import PROFILES, Credentials, Options
+from contract_tests.engine.options import PROFILES, Credentials, Options, is_secret_header
+from contract_tests.runner.environment import refuse_misspelt
+from contract_tests.runner.own_mock import OwnMock
 from mock_server.cli.release import RELEASE
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -51,7 +53,7 @@ def seconds(_context: click.Context, _parameter: click.Parameter, value: str | N
 
 
 def certificates(_context: click.Context, _parameter: click.Parameter, file: Path | None) -> Path | None:
-    """See that a file holds certificates that can be trusted."""
+    """Check that a file holds certificates that can be trusted."""
     if file is not None:
         try:
             ssl.create_default_context(cafile=file)
@@ -61,14 +63,14 @@ def certificates(_context: click.Context, _parameter: click.Parameter, file: Pat
 
 
 def run_id(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-    """See that a name can be one of a run. Without a hyphen no run owns what is named like another's."""
+    """Check that a name can be one of a run. Without a hyphen no run owns what is named like another's."""
     if value is not None and not re.fullmatch(r"[a-z0-9]{1,40}", value):
         raise click.BadParameter(f"{value!r} is not 1 to 40 small letters and digits")
     return value
 
 
 def checks(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    """See that there are checks of these names."""
+    """Check that there are checks of these names."""
     for value in values:
         if problem := unknown_check(value):
             raise click.BadParameter(problem)
@@ -108,11 +110,106 @@ def _examples(_context: click.Context, _parameter: click.Parameter, value: str |
     return value
 
 
+def _header(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Any, ...]:
+    """Read headers such as `X-Route: blue`; a value is not shown, it may be a secret."""
+    found = []
+    for value in values:
+        name, colon, text = value.partition(":")
+        if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not _is_header_value(text.strip()):
+            raise click.BadParameter(f"{name!r} is not the name of a header with a value, such as 'X-Route: blue'")
+        if name.lower() == "authorization":
+            raise click.BadParameter("credentials are given with --token-file or --basic-file")
+        found.append((name, text.strip()))
+    return tuple(found)
+
+
+def _is_header_value(text: str) -> bool:
+    return bool(text) and text.isascii() and text.isprintable()
+
+
+def _shipped_difference(
+    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Check that there are shipped known differences of these names."""
+    from contract_tests.runner import known
+
+    names = ["all", *(each.check for each in known.read([known.SHIPPED]))]
+    for value in values:
+        if value not in names:
+            raise click.BadParameter(f"{value!r} is none of {', '.join(names)}{_close(value, names)}")
+    return values
+
+
+def _close(value: str, names: Iterable[str]) -> str:
+    close = difflib.get_close_matches(value, list(names), n=2)
+    return f"; did you mean {' or '.join(close)}?" if close else ""
+
+
+def _config(context: click.Context, _parameter: click.Parameter, file: Path | None) -> Path | None:
+    """Let a TOML file give what the command line does not. Paths in it begin at its folder."""
+    if file is None:
+        return None
+    try:
+        content = tomllib.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise click.BadParameter(f"{file}: {error}") from None
+    known = {_key(name): each for each in context.command.params for name in _names(each) if name != "config"}
+    context.default_map = {}
+    for key, value in content.items():
+        parameter = known.get(key.replace("_", "-"))
+        if parameter is None:
+            raise click.BadParameter(f"{file}: unknown key {key!r}{_close(key.replace('_', '-'), known)}")
+        assert parameter.name is not None
+        context.default_map[parameter.name] = _from_file(file, key, value, parameter)
+    return file
+
+
+def _names(parameter: click.Parameter) -> list[str]:
+    """Return the names of a parameter: those of its options, and that under which the command gets it."""
+    options = [each.removeprefix("--") for each in parameter.opts] if isinstance(parameter, click.Option) else []
+    return [*options, str(parameter.name)]
+
+
+def _key(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _from_file(file: Path, key: str, value: Any, parameter: click.Parameter) -> Any:
+    """Return a value of a TOML file as the command line would have it."""
+    if key == parameter.name == "profile":
+        if value not in PROFILES:
+            raise click.BadParameter(f"{file}: {key}: {value!r} is none of {', '.join(PROFILES)}")
+        return value
+    switch = isinstance(parameter, click.Option) and parameter.is_flag
+    if switch and isinstance(value, bool):
+        chosen = parameter.flag_value if isinstance(parameter, click.Option) else None
+        if not isinstance(chosen, str):
+            return value
+        return chosen if value else None
+    if isinstance(value, list) != parameter.multiple or isinstance(value, (bool, dict)) or switch:
+        kind = "a list" if parameter.multiple else "true or false" if switch else "a text or a number"
+        raise click.BadParameter(f"{file}: {key}: {value!r} is not {kind}")
+    values = [str(each) for each in (value if isinstance(value, list) else [value])]
+    if isinstance(parameter.type, click.Path):
+        values = [str(file.parent / each) for each in values]
+    return values if parameter.multiple else values[0]
+
+
 _TARGET = (
     click.option("--token-file", type=FILE, help="File with a bearer token [env: CENTRAL_TOKEN]."),
     click.option("--basic-file", type=FILE, help="File with USER:PASSWORD [env: CENTRAL_BASIC]."),
     click.option("--ca-file", type=FILE, callback=certificates, help="Certificate authority to trust (PEM)."),
     click.option("--insecure", is_flag=True, help="Do not check the certificate."),
+    click.option("--client-cert", type=FILE, help="Certificate to present to the target (PEM)."),
+    click.option("--client-key", type=FILE, help="Private key of --client-cert, where that file does not hold it."),
+    click.option(
+        "--header",
+        "headers",
+        multiple=True,
+        metavar="NAME:VALUE",
+        callback=_header,
+        help="Header of every request; can be repeated.",
+    ),
     click.option(
         "--timeout",
         default="30s",
@@ -131,9 +228,7 @@ _TARGET = (
     ),
 )
 
-_RUN = (
-    click.option("--quick", "profile", flag_value="quick", help="Every rule once, a short lifecycle."),
-    click.option("--deep", "profile", flag_value="deep", help="Many more inputs, as long as the budget lets it."),
+_CREDENTIALS = (
     click.option(
         "--read-only-token-file", type=FILE, help="File with a token that may only read [env: CENTRAL_READ_ONLY_TOKEN]."
     ),
@@ -145,6 +240,20 @@ _RUN = (
     click.option(
         "--no-role-token-file", type=FILE, help="File with a token that has no role [env: CENTRAL_NO_ROLE_TOKEN]."
     ),
+)
+
+_RUN = (
+    *_CREDENTIALS,
+    click.option(
+        "--config",
+        type=FILE,
+        is_eager=True,
+        expose_value=False,
+        callback=_config,
+        help="TOML file with options, such as `quick = true`; those of the command line win.",
+    ),
+    click.option("--quick", "profile", flag_value="quick", help="Every rule once, a short lifecycle."),
+    click.option("--deep", "profile", flag_value="deep", help="Many more inputs, as long as the budget lets it."),
     click.option("--managed", is_flag=True, help="The target is the managed service, whose ECR cannot use IAM."),
     click.option(
         "--central-version", type=RELEASE, help="Release of Central, such as 4.11 or 4.11.0  [default: ask the target]"
@@ -165,6 +274,17 @@ _RUN = (
         callback=checks,
         shell_complete=complete_check,
         help="Not this check; can be repeated.",
+    ),
+    click.option(
+        "--strict", is_flag=True, help="A check that is skipped fails, unless Central does not have its matter."
+    ),
+    click.option(
+        "--require-rules",
+        type=click.FloatRange(0, 100),
+        default=0.0,
+        show_default=False,
+        metavar="PERCENT",
+        help="Share of the rules that has to be looked at; the run is incomplete otherwise.",
     ),
     click.option("--fail-fast", is_flag=True, help="Stop at the first failure that is not known."),
     click.option("--rate", callback=per_second, metavar="N/s", help="Requests a second at the most."),
@@ -191,6 +311,11 @@ _RUN = (
     ),
     click.option("--allow-load", is_flag=True, help="Send a message of 25 MiB, too."),
     click.option(
+        "--disposable",
+        is_flag=True,
+        help="The target may be ruined: try to delete what is Central's own; with the two options before.",
+    ),
+    click.option(
         "--examples",
         envvar="CENTRAL_EXAMPLES",
         metavar="redis://…",
@@ -198,12 +323,24 @@ _RUN = (
         help="Begin with the failing inputs that other runs found, and keep those of this run [env: CENTRAL_EXAMPLES].",
     ),
     click.option("--known", type=FILE, multiple=True, help="TOML file of known differences of yours; can be repeated."),
+    click.option(
+        "--no-known",
+        multiple=True,
+        metavar="CHECK",
+        callback=_shipped_difference,
+        help="Count a shipped known difference as a failure (all: each of them); can be repeated.",
+    ),
 )
 
 
 def target_options(command: Any) -> Any:
     """Add the options that say how to reach a target."""
     return _with(_TARGET, command)
+
+
+def credential_options(command: Any) -> Any:
+    """Add the options that give credentials besides those of the run."""
+    return _with(_CREDENTIALS, command)
 
 
 def run_options(command: Any) -> Any:
@@ -217,7 +354,7 @@ def _with(options: Sequence[Callable[[Any], Any]], command: Any) -> Any:
     return command
 
 
-def parsed(url: str, words: Sequence[str]) -> Options:
+def parsed(url: str, words: Sequence[str], mock: OwnMock | None = None) -> Options:
     """Return the options of a run against `url` that words of a command line choose.
 
     Raises:
@@ -225,11 +362,11 @@ def parsed(url: str, words: Sequence[str]) -> Options:
     """
     command = run_options(target_options(click.command("check")(lambda **_: None)))
     with command.make_context("check", list(words)) as context:
-        return options_of(url, **context.params)
+        return options_of(url, mock, **context.params)
 
 
-def options_of(url: str, **chosen: Any) -> Options:
-    """Make the options of a run; secrets come from files and the environment only.
+def options_of(url: str, mock: OwnMock | None = None, **chosen: Any) -> Options:
+    """Make the options of a run; secrets come from files and the environment only, those of a mock of ours from it.
 
     Raises:
         click.UsageError: the URL is none, a secret cannot be one, options do not go together, or no check is left.
@@ -238,25 +375,70 @@ def options_of(url: str, **chosen: Any) -> Options:
     _see_to_url(url)
     if chosen.get("ca_file") and chosen.get("insecure"):
         raise click.UsageError("--ca-file and --insecure: give one of them")
-    token_file, basic_file = chosen.pop("token_file"), chosen.pop("basic_file")
-    if token_file and basic_file:
-        raise click.UsageError("--token-file and --basic-file: give one of them")
-    admin = None if basic_file else bearer(token_file, "CENTRAL_TOKEN")
-    admin = admin or _basic(basic_file)
+    _see_to_client_certificate(chosen.get("client_cert"), chosen.get("client_key"))
+    chosen["target_words"] = _target_words(chosen)
+    credentials = _credentials(chosen)
+    if mock is not None:
+        credentials = mock.credentials
+        chosen["own_mock"] = mock.settings
+    if chosen.get("disposable"):
+        chosen["allow_registry_tests"] = chosen["allow_load"] = True
     if chosen.get("seed") is None:
         chosen["seed"] = random.randrange(10**6)
-    credentials = Credentials(
-        admin=admin,
-        read_only=bearer(chosen.pop("read_only_token_file", None), "CENTRAL_READ_ONLY_TOKEN"),
-        no_access=bearer(chosen.pop("no_access_token_file", None), "CENTRAL_NO_ACCESS_TOKEN"),
-        no_role=bearer(chosen.pop("no_role_token_file", None), "CENTRAL_NO_ROLE_TOKEN"),
-    )
     profile = chosen.pop("profile", None) or "default"
     assert profile in PROFILES
     if chosen.get("time_budget") is None and profile == "default":
         chosen["time_budget"] = DEFAULT_BUDGET
     _see_to_checks(profile, chosen.get("only", ()), chosen.get("skip", ()))
     return Options(url=url, profile=profile, credentials=credentials, **chosen)
+
+
+def _credentials(chosen: dict[str, Any]) -> Credentials:
+    """Take the files of the credentials out of the options, and read them or the environment."""
+    token_file, basic_file = chosen.pop("token_file"), chosen.pop("basic_file")
+    if token_file and basic_file:
+        raise click.UsageError("--token-file and --basic-file: give one of them")
+    admin = None if basic_file else bearer(token_file, "CENTRAL_TOKEN")
+    return Credentials(
+        admin=admin or _basic(basic_file),
+        read_only=bearer(chosen.pop("read_only_token_file", None), "CENTRAL_READ_ONLY_TOKEN"),
+        no_access=bearer(chosen.pop("no_access_token_file", None), "CENTRAL_NO_ACCESS_TOKEN"),
+        no_role=bearer(chosen.pop("no_role_token_file", None), "CENTRAL_NO_ROLE_TOKEN"),
+    )
+
+
+CREDENTIAL_FILES = ("token_file", "basic_file", "read_only_token_file", "no_access_token_file", "no_role_token_file")
+
+
+def _target_words(chosen: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the words that reach the same target again, headers aside that may hold secrets."""
+    files = [*CREDENTIAL_FILES, "ca_file", "client_cert", "client_key"]
+    words = [word for key in files if chosen.get(key) for word in (_option(key), str(chosen[key]))]
+    words += [_option(key) for key in ("insecure", "allow_writes") if chosen.get(key)]
+    for name, value in chosen.get("headers", ()):
+        words += [] if is_secret_header(name) else ["--header", f"{name}: {value}"]
+    return tuple(words)
+
+
+def _option(key: str) -> str:
+    return f"--{_key(key)}"
+
+
+def _see_to_client_certificate(certificate: Path | None, key: Path | None) -> None:
+    if key and not certificate:
+        raise click.UsageError("--client-key: give --client-cert, too")
+    if certificate is None:
+        return
+
+    def no_password() -> str:
+        raise ValueError("the key asks for a password; give one that does not")
+
+    try:
+        ssl.create_default_context().load_cert_chain(certificate, key, no_password)
+    except (OSError, ValueError) as error:
+        raise click.UsageError(
+            f"--client-cert {certificate}: cannot be used{f' with {key}' if key else ''}: {error}"
+        ) from None
 
 
 def _see_to_url(url: str) -> None:

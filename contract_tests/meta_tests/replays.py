@@ -1,0 +1,204 @@
+"""Replay a failure of every mutant: against the mutated mock it has to show, against the healthy one to be gone.
+
+    python -m contract_tests.meta_tests.replays              # all of them, minutes
+    python -m contract_tests.meta_tests.replays name-unique get-in-clear
+
+The script of curl of each failure is run, too: its last answer has to be the one that was recorded, and nothing may
+be left on the mock.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+import requests
+
+from contract_tests.checks.registry import all_checks
+from contract_tests.engine.options import Options
+from contract_tests.meta_tests.mutant_runs import (
+    ALWAYS_THERE,
+    RUN_OPTIONS,
+    TIMED,
+    credentials_of,
+    hurried,
+)
+from contract_tests.reports import curl, json_report
+from contract_tests.runner import replay
+from contract_tests.runner.replay import Recorded
+from contract_tests.runner.report import FAILED, Report
+from contract_tests.runner.run import Run
+from mock_server.mutants import Mutant, all_mutants, find
+from mock_server.serving.server import serving
+from mock_server.settings import Settings
+
+UNTIDY = (
+    "answer-not-stored",
+    "create-rolled-back",
+    "create-stores-twice",
+    "create-without-id",
+    "delete-late",
+    "delete-nothing",
+    "ids-as-numbers",
+    "refused-create-stored",
+    "scanner-v4-not-created",
+    "update-duplicates",
+    "update-new-id",
+)
+"""Mutants that store what they give no id for, or do not delete: no script can tidy up there."""
+COUNTING = ("create-every-third-lost",)
+"""Mutants that count requests, besides those named `every-…`: a script alone does not come to the right one."""
+OUT_OF_REACH = ("database-error", "database-error-raw", "scanner-v4-not-deleted")
+"""Mutants that no check finds; see test_mutants.py."""
+VARIABLES = ("CENTRAL_TOKEN", "CENTRAL_READ_ONLY_TOKEN", "CENTRAL_NO_ACCESS_TOKEN", "CENTRAL_NO_ROLE_TOKEN")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the replay of a mutant's failure said of the mutated and of the healthy mock."""
+
+    mutant: str
+    mutated: str
+    healthy: str
+    script: str = ""
+    """What is wrong with the script of curl, "" for nothing."""
+
+    @property
+    def good(self) -> bool:
+        """Return whether the replay told one from the other, and the script did its part."""
+        return (self.mutated, self.healthy, self.script) == (replay.SHOWS, replay.GONE, "")
+
+
+def replayed(name: str) -> Outcome:
+    """Run the harness against a mutant, and replay the failure of its check."""
+    mutant = find(name)
+    settings = Settings(seed=1, mutants=(name,), **mutant.settings)
+    with tempfile.TemporaryDirectory() as folder:
+        chosen = {"timeout": 15, "state_dir": Path(folder), **RUN_OPTIONS.get(mutant.check, {})}
+        with hurried(mutant) as more:
+            with _options(settings, **chosen, **more) as options:
+                report = Run(_chosen(options, mutant))()
+                recorded = _recorded(report, options, mutant.check, Path(folder))
+            if recorded is None:
+                return Outcome(name, "has no failure", "")
+            with _options(settings, **chosen) as options:  # a mutant may have ruined the first
+                mutated = replay.judge(recorded, options).verdict
+            with _options(settings, **chosen) as options:
+                script = _script(recorded, options, mutant=name)
+        # What is slow on a healthy mock is not told from a busy machine in a thirtieth of a second.
+        usual = {**recorded.options, "max_response_time": Options("").max_response_time}
+        with _options(replace(settings, mutants=()), **chosen) as options:
+            healthy = replay.judge(replace(recorded, options=usual), options).verdict
+    return Outcome(name, mutated, healthy, script)
+
+
+@contextmanager
+def _options(settings: Settings, **more: Any) -> Iterator[Options]:
+    with serving(settings) as mock:
+        yield Options(
+            url=mock.url,
+            seed=1,
+            managed=settings.managed,
+            central_version=settings.central_version,
+            credentials=credentials_of(settings),
+            **more,
+        )
+
+
+def _chosen(options: Options, mutant: Mutant) -> Options:
+    """Choose what finds a mutant: its check and what that stands on, or a short run of all."""
+    if mutant.check in ALWAYS_THERE:
+        return replace(options, profile="quick")
+    check = all_checks()[mutant.check]
+    profile = "default" if "default" in check.profiles else check.profiles[-1]
+    more = (*TIMED, *mutant.also) if mutant.check == "response-time" else ()
+    more = tuple(each for each in more if each in all_checks())
+    return replace(options, profile=profile, only=tuple(dict.fromkeys((*check.needs, *more, mutant.check))))
+
+
+def _recorded(report: Report, options: Options, check: str, folder: Path) -> Recorded | None:
+    failed = [result.check for result in report.results if result.outcome == FAILED]
+    if not failed:
+        return None
+    path = folder / "report.json"
+    path.write_text(json_report.render(report, options), "utf-8")
+    return replay.read(path, check if check in failed else failed[0])
+
+
+def _script(recorded: Recorded, options: Options, *, mutant: str) -> str:
+    """Run the script of a failure; return what is wrong with it."""
+    if not recorded.exchanges:
+        return ""
+    before = _listed(options)
+    tokens = options.credentials.by_role.values()
+    environment = {name: (token or "").partition(" ")[2] for name, token in zip(VARIABLES, tokens, strict=True)}
+    lines = curl.sequence(recorded.exchanges, curl.access(options))
+    done = subprocess.run(  # noqa: S603 (a script of ours)
+        ["bash", "-c", "\n".join(lines)],  # noqa: S607 (the bash of the PATH)
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=120,
+        check=False,
+        env={"PATH": "/usr/local/bin:/usr/bin:/bin", **{name: text for name, text in environment.items() if text}},
+    )
+    statuses = [line for line in (done.stdout + "\n" + done.stderr).splitlines() if line.isdecimal() and len(line) == 3]
+    last = str(recorded.exchanges[-1].status)
+    if recorded.unsteady or last == "0":
+        return ""
+    if last not in statuses and not mutant.startswith("every-") and mutant not in COUNTING:
+        return f"no answer {last} in {statuses}: {done.stderr[-500:]}"
+    return "" if mutant in UNTIDY or _listed(options) == before else "it left something"
+
+
+def _listed(options: Options) -> set[str]:
+    token = options.credentials.admin
+    headers = {"Authorization": token} if token else {}
+    try:
+        url = f"{options.url}/v1/imageintegrations"
+        items = requests.get(url, headers=headers, timeout=10).json()["integrations"]
+        ours = {each["id"]: each["name"] for each in items if each["name"].startswith("central-contract-")}
+        there = (id for id in ours if requests.get(f"{url}/{id}", headers=headers, timeout=10).ok)
+        return {ours[id] for id in there}
+    except (ValueError, KeyError, TypeError):
+        return set()  # the mutant is in the list itself
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@click.option("--workers", default=2, show_default=True, help="Mutants tried at the same time.")
+def main(names: Sequence[str], workers: int) -> None:
+    """Replay a failure of each mutant (all, if none is named); exit with 1 if a replay misjudges one."""
+    names = names or [name for name in all_mutants() if name not in OUT_OF_REACH]
+    wrong = 0
+    with multiprocessing.Pool(workers, maxtasksperchild=25) as pool:
+        for outcome in pool.imap_unordered(_tried, names):
+            wrong += not outcome.good
+            if not outcome.good:
+                click.echo(json.dumps(_shown(outcome)))
+    click.echo(f"{len(names) - wrong} of {len(names)} replays told the mutated mock from the healthy one.")
+    sys.exit(bool(wrong))
+
+
+def _tried(name: str) -> Outcome:
+    try:
+        return replayed(name)
+    except Exception as error:  # noqa: BLE001 (one that cannot be tried must not end the others)
+        return Outcome(name, repr(error), "")
+
+
+def _shown(outcome: Outcome) -> dict[str, str]:
+    return {"mutant": outcome.mutant, "mutated": outcome.mutated, "healthy": outcome.healthy, "script": outcome.script}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""Two servers are compared at any two URLs: what stands between, and the order of lists, are no difference."""
+
+import json
+import random
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+from click.testing import CliRunner, Result
+
+from contract_tests.cli.main import main
+from contract_tests.engine.transport import Exchange
+from contract_tests.runner.compare import compared
+from mock_server.serving.server import serving
+from mock_server.settings import Settings
+
+pytestmark = pytest.mark.served
+
+NEVER = "00000000-0000-4000-8000-000000000000"
+
+
+@contextmanager
+def behind(url: str, *, missing: int = 0, last: int = 0, seconds: float = 0.0) -> Iterator[str]:
+    """Serve what `url` answers, with headers in small letters and lists in any order.
+
+    The read of an integration of the number `missing` is answered 404, as it is on a server that forgot it. After as
+    many requests as `last` says it is dead. Each answer takes some `seconds` longer.
+    """
+    reads = count = 0
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def forward(self) -> None:
+            nonlocal reads, count
+            count += 1
+            if last and count > last:
+                self.connection.shutdown(socket.SHUT_RDWR)
+                self.close_connection = True
+                return
+            time.sleep(seconds)
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            path = self.path
+            if self.command == "GET" and "/v1/imageintegrations/" in path:
+                reads += 1
+                path = f"/v1/imageintegrations/{NEVER}" if reads == missing else path
+            headers = {name: value for name, value in self.headers.items() if name not in ("Host", "Accept-Encoding")}
+            asked = Request(url + path, body or None, headers, method=self.command)
+            try:
+                answer = urlopen(asked, timeout=10)
+            except HTTPError as error:
+                answer = error
+            content = answer.read()
+            if self.command == "GET" and answer.status == 200 and content.startswith(b'{"integrations"'):
+                value = json.loads(content)
+                random.shuffle(value["integrations"])
+                content = json.dumps(value, separators=(",", ":")).encode()
+            self.send_response(answer.status)
+            for name, value in answer.headers.items():
+                if name.lower() not in ("content-length", "transfer-encoding", "connection", "server", "date"):
+                    self.send_header(name.lower(), value)
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(b"" if self.command == "HEAD" else content)
+
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = forward
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *_: object) -> None:
+            pass  # a client that does not wait goes
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def compare(tmp_path: Path, one: str, two: str) -> Result:
+    only = (
+        "create",
+        "read-after-create",
+        "list-holds-what-was-created",
+        "list-by-name",
+        "update-read-back",
+        "name-unique",
+    )
+    words = [word for check in only for word in ("--only", check)]
+    return CliRunner().invoke(main, ["compare", one, two, "--state-dir", str(tmp_path), *words])
+
+
+def test_a_mock_at_a_url_is_like_the_mock(tmp_path: Path) -> None:
+    with serving() as mock, behind(mock.url) as url:
+        result = compare(tmp_path, "mock", url)
+    assert result.exit_code == 0, result.output
+    assert " 0 differences" in result.output
+    assert "APART" not in result.output
+
+
+def test_one_404_is_one_difference_and_sets_nothing_else_apart(tmp_path: Path) -> None:
+    with serving() as mock, behind(mock.url, missing=1) as url:
+        result = compare(tmp_path, "mock", url)
+    assert result.exit_code == 1, result.output
+    assert " 1 differences" in result.output
+    assert '+   "status": 404' in result.output
+    apart = [line for line in result.output.splitlines() if line.startswith("APART")]
+    assert all("read-after-create" in line and "," not in line.rpartition(": ")[2] for line in apart), apart
+
+
+def test_a_difference_in_many_checks_does_not_set_them_apart(tmp_path: Path) -> None:
+    with serving(Settings(mutants=("get-missing-400",))) as other:
+        result = CliRunner().invoke(main, ["compare", "mock", other.url, "--state-dir", str(tmp_path)])
+    told = [line for line in result.output.splitlines() if line.startswith(("DIFFERS", "APART"))]
+    assert result.exit_code == 1
+    assert len(told) <= 3, told
+
+
+def created(number: int, id: str, name: str) -> Exchange:
+    body = json.dumps({"name": name}).encode()
+    reply = json.dumps({"id": id, "name": name}).encode()
+    return Exchange(number, "c", "POST", "/v1/imageintegrations", "admin", {}, body, 200, {"Content-Type": "x"}, reply)
+
+
+def read(number: int, id: str, name: str, headers: dict[str, str]) -> Exchange:
+    reply = json.dumps({"id": id, "name": name}).encode()
+    return Exchange(number, "c", "GET", f"/v1/imageintegrations/{id}", "admin", {}, b"", 200, headers, reply)
+
+
+def test_an_id_is_that_of_the_integration_whatever_the_order() -> None:
+    """Two integrations whose ids are swapped are no difference; one that reads as the other is."""
+    a, b = (f"{number}" * 8 + "-1111-4111-8111-111111111111" for number in (1, 2))
+    one = [created(1, a, "first"), created(2, b, "second"), read(3, b, "second", {"Content-Type": "x"})]
+    two = [created(1, b, "first"), created(2, a, "second"), read(3, a, "second", {"content-type": "x"})]
+    assert not compared(one, two).differences
+    wrong = [*two[:2], read(3, a, "first", {"content-type": "x"})]
+    (difference,) = compared(one, wrong).differences
+    assert difference.check == "c"

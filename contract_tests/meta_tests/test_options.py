@@ -1,0 +1,282 @@
+"""Ways to reach a target: headers, client certificates, proxies, a file of options; and targets that cannot be."""
+
+import datetime as dt
+import http.server
+import re
+import shlex
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from click.testing import CliRunner, Result
+
+from contract_tests.cli.main import main
+from contract_tests.reports import curl
+from contract_tests.runner.arguments import parsed
+from mock_server.serving.server import serving
+from mock_server.settings import Settings
+
+
+def check(tmp_path: Path, *words: str, **environment: str) -> Result:
+    words = ("check", *words, "--quick", "--only", "list", "--state-dir", str(tmp_path / "state"))
+    return CliRunner().invoke(main, words, env=environment, prog_name="central-contract")
+
+
+@contextmanager
+def before(url: str, context: ssl.SSLContext | None = None) -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """Serve a list, over TLS with a context; give what headers the requests had."""
+    seen: list[dict[str, str]] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            seen.append(dict(self.headers))
+            body = b'{"integrations":[]}'
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    class Server(http.server.ThreadingHTTPServer):
+        def handle_error(self, *_: object) -> None:
+            pass  # a client that does not take the certificate goes
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        if context is not None:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield url.format(port=server.server_port), seen
+        server.shutdown()
+
+
+# -- headers -----------------------------------------------------------------------------------------
+
+
+def test_a_header_is_sent_with_every_request_and_a_secret_one_is_shown_nowhere(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    with before("http://127.0.0.1:{port}") as (url, seen):
+        headers = ("--header", "X-Route: blue", "--header", "X-Api-Key: not-a-real-secret")
+        result = check(tmp_path, url, *headers, "--only", "error-shape", "--report-json", str(report))
+    assert result.exit_code == 1
+    assert seen
+    assert all((each["X-Route"], each["X-Api-Key"]) == ("blue", "not-a-real-secret") for each in seen)
+    for text in (result.output, report.read_text("utf-8")):
+        assert "not-a-real-secret" not in text
+        assert "$HEADER_X_API_KEY" in text
+        assert "X-Route: blue" in text
+
+
+@pytest.mark.parametrize("header", ["X-Route", "X Route: blue", ": blue", "X-Route:", "X-Route: bl\nue"])
+def test_what_is_no_header_is_refused_without_its_value(tmp_path: Path, header: str) -> None:
+    result = check(tmp_path, "http://127.0.0.1:9", "--header", header)
+    assert result.exit_code == 2
+    assert "is not the name of a header with a value" in result.output
+
+
+def test_credentials_are_no_header(tmp_path: Path) -> None:
+    result = check(tmp_path, "http://127.0.0.1:9", "--header", "Authorization: Bearer not-a-real-secret")
+    assert result.exit_code == 2
+    assert "--token-file" in result.output
+    assert "not-a-real-secret" not in result.output
+
+
+# -- certificates ------------------------------------------------------------------------------------
+
+
+class Authority:
+    """A certificate authority, and files of what it issues."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ca = trustme.CA()
+        self.file = folder / "ca.pem"
+        self.ca.cert_pem.write_to_path(str(self.file))
+
+    def server(self, name: str = "127.0.0.1", **more: Any) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.ca.issue_cert(name, **more).configure_cert(context)
+        return context
+
+    def client(self) -> tuple[str, str]:
+        issued = self.ca.issue_cert("client@example.com")
+        certificate, key = self.folder / "client.pem", self.folder / "client.key"
+        issued.cert_chain_pems[0].write_to_path(str(certificate))
+        issued.private_key_pem.write_to_path(str(key))
+        return str(certificate), str(key)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.mark.served
+def test_a_client_certificate_is_presented_also_by_the_script(tmp_path: Path, authority: Authority) -> None:
+    context = authority.server()
+    authority.ca.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    certificate, key = authority.client()
+    words = ("--ca-file", str(authority.file), "--client-cert", certificate, "--client-key", key)
+    with before("https://127.0.0.1:{port}", context) as (url, _):
+        assert check(tmp_path, url, *words).exit_code == 0
+        assert check(tmp_path, url, *words[:2]).exit_code == 2
+        flags = curl.access(parsed(url, words)).flags
+        command = ["curl", "-sS", *shlex.split(flags), f"{url}/v1/imageintegrations"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == '{"integrations":[]}', done.stderr
+
+
+def test_a_client_certificate_that_cannot_be_used_is_named(tmp_path: Path, authority: Authority) -> None:
+    certificate, _ = authority.client()
+    result = check(tmp_path, "https://127.0.0.1:9", "--client-cert", certificate)
+    assert result.exit_code == 2
+    assert "--client-cert" in result.output
+    result = check(tmp_path, "https://127.0.0.1:9", "--client-key", certificate)
+    assert "give --client-cert, too" in result.output
+
+
+@pytest.mark.parametrize(
+    ("name", "days", "told"),
+    [
+        ("127.0.0.1", -1, "has to be renewed"),
+        ("central.example.com", 30, "is of another host"),
+    ],
+)
+def test_a_certificate_that_is_wrong_is_not_answered_with_advice_to_trust_its_authority(
+    tmp_path: Path, authority: Authority, name: str, days: int, told: str
+) -> None:
+    until = dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
+    context = authority.server(name, not_before=until - dt.timedelta(days=60), not_after=until)
+    with before("https://127.0.0.1:{port}", context) as (url, _):
+        result = check(tmp_path, url, "--ca-file", str(authority.file))
+    assert result.exit_code == 2
+    assert told in result.output
+    assert "--ca-file" not in result.output.splitlines()[-1]
+
+
+def test_an_unknown_authority_is_answered_with_the_option_for_one(tmp_path: Path, authority: Authority) -> None:
+    with before("https://127.0.0.1:{port}", authority.server()) as (url, _):
+        result = check(tmp_path, url)
+    assert result.exit_code == 2
+    assert "--ca-file FILE trusts an authority of yours" in result.output
+
+
+def test_a_dead_proxy_is_named_without_its_password(tmp_path: Path) -> None:
+    proxy = "http://someone:not-a-real-secret@127.0.0.1:9"
+    result = check(tmp_path, "http://central.example.com", HTTP_PROXY=proxy, http_proxy=proxy, NO_PROXY="", no_proxy="")
+    assert result.exit_code == 2
+    assert "its proxy 127.0.0.1:9 does not let it be reached" in result.output
+    assert "NO_PROXY=central.example.com" in result.output
+    assert "not-a-real-secret" not in result.output
+
+
+# -- a file of options -------------------------------------------------------------------------------
+
+
+def config(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "contract.toml"
+    path.write_text(text, "utf-8")
+    return str(path)
+
+
+def test_a_file_gives_every_option_and_the_command_line_wins(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("mock-admin-token")
+    file = config(
+        tmp_path,
+        'profile = "deep"\nseed = 7\ntoken-file = "token"\nskip = ["list-order", "create"]\nallow_load = true\n'
+        'time-budget = "5m"\nheader = ["X-Route: blue"]\nmax-requests = 100\nrequire-rules = 90.5\ninsecure = false\n',
+    )
+    options = parsed("http://127.0.0.1:9", ["--config", file, "--seed", "8"])
+    assert options.seed == 8
+    assert options.profile == "deep"
+    assert options.credentials.admin == "Bearer mock-admin-token"
+    assert options.skip == ("list-order", "create")
+    assert options.allow_load
+    assert options.time_budget == 300
+    assert options.headers == (("X-Route", "blue"),)
+    assert options.max_requests == 100
+    assert options.require_rules == 90.5
+    assert not options.insecure
+
+
+@pytest.mark.parametrize("key", ["quick = true", 'profile = "quick"'])
+def test_a_profile_is_chosen_in_a_file(tmp_path: Path, key: str) -> None:
+    assert parsed("http://127.0.0.1:9", ["--config", config(tmp_path, key)]).profile == "quick"
+    assert parsed("http://127.0.0.1:9", ["--config", config(tmp_path, key), "--deep"]).profile == "deep"
+
+
+def test_every_option_of_check_can_stand_in_a_file() -> None:
+    """No option takes a form that a file cannot give."""
+    for parameter in main.commands["check"].params:
+        assert parameter.nargs == 1, parameter.name
+
+
+@pytest.mark.served
+def test_the_url_and_reports_stand_in_a_file_too(tmp_path: Path) -> None:
+    with serving() as mock:
+        file = config(tmp_path, f'url = "{mock.url}"\nquick = true\nonly = ["list"]\nreport-json = "r.json"\n')
+        result = CliRunner().invoke(main, ["check", "--config", file, "--state-dir", str(tmp_path / "state")])
+    assert result.exit_code == 0, result.output
+    assert f"The check of {mock.url} passed" in result.output
+    assert (tmp_path / "r.json").exists(), "a path in a file begins at its folder"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("quik = true", "unknown key 'quik'; did you mean quick?"),
+        ("time-buget = '5m'", "did you mean time-budget or"),
+        ("[check]\nquick = true", "unknown key 'check'"),
+        ("quick = 'yes'", "quick: 'yes' is not true or false"),
+        ("profile = 'quik'", "profile: 'quik' is none of quick, default, deep"),
+        ("seed = true", "seed: True is not a text or a number"),
+        ("skip = 'create'", "skip: 'create' is not a list"),
+        ("seed = [1]", "seed: [1] is not a text or a number"),
+        ("seed = 'x'", "'x' is not a valid integer"),
+        ("skip = ['creat']", "did you mean create"),
+        ("rate = 'fast'", "is not a rate"),
+        ("quick = ", "Invalid value"),
+    ],
+)
+def test_a_wrong_file_is_told_by_its_key(tmp_path: Path, text: str, told: str) -> None:
+    result = CliRunner().invoke(main, ["check", "--config", config(tmp_path, text)])
+    assert result.exit_code == 2
+    assert told in re.sub(r"\s+", " ", result.output), result.output
+
+
+# -- a server that dies ------------------------------------------------------------------------------
+
+
+@pytest.mark.served
+def test_a_server_that_dies_is_one_message(tmp_path: Path) -> None:
+    words = ("check", "--quick", "--seed", "1", "--state-dir", str(tmp_path / "state"))
+    with serving(Settings()) as mock, dying(mock.url, after=80) as url:
+        result = CliRunner().invoke(main, [words[0], url, *words[1:]])
+    assert result.exit_code == 1, result.output
+    told = [line for line in result.output.splitlines() if line.startswith("FAILED")]
+    assert len(told) == 1, told
+    assert told[0].startswith("FAILED every-request-answered")
+    assert re.search(r"a request got no whole answer \(and [3-5] more times\)", result.output)
+    assert "Incomplete: " in result.output
+    assert "the target no longer answered (6 requests without an answer)" in result.output
+    assert result.output.count("curl") <= 8, result.output
+
+
+@contextmanager
+def dying(url: str, after: int) -> Iterator[str]:
+    """Serve what `url` answers, until it is dead."""
+    from contract_tests.meta_tests.test_compare import behind
+
+    with behind(url, last=after) as front:
+        yield front

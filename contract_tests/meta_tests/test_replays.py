@@ -1,0 +1,27 @@
+"""A failure of a mutant is replayed: it shows on the mutated mock and is gone on the healthy one, its script works.
+
+A few here; `python -m contract_tests.meta_tests.replays` does so for all of them.
+"""
+
+import pytest
+
+from contract_tests.meta_tests.replays import Outcome, replayed
+from contract_tests.runner.replay import GONE, SHOWS
+
+SAMPLE = (
+    "name-unique",  # a rule
+    "get-in-clear",  # seen by an observer on what another check created
+    "list-extra-field",  # by an observer in a list
+    "html-404",
+    "test-stores-nothing",
+    "delete-all",  # on what was there before
+    "creates-lost",  # at the same moment
+    "every-20th-text",  # now and then
+    "write-403",  # with tokens
+    "slow-list",
+)
+
+
+@pytest.mark.parametrize("mutant", SAMPLE)
+def test_a_replay_tells_the_mutated_mock_from_the_healthy_one(mutant: str) -> None:
+    assert replayed(mutant) == Outcome(mutant, SHOWS, GONE, "")

@@ -1,0 +1,365 @@
+"""The verdict says what was looked at: green is green, and what could not look is incomplete."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from click.testing import CliRunner, Result
+
+from contract_tests.cli.main import main
+from contract_tests.engine.options import Options
+from contract_tests.engine.transport import Transport
+from contract_tests.meta_tests.mutant_runs import report_on
+from contract_tests.meta_tests.test_cli import answering
+from contract_tests.meta_tests.test_compare import behind
+from contract_tests.reports.sources import links
+from contract_tests.runner.run import Run
+from mock_server.serving.server import serving
+from mock_server.settings import Settings
+
+A_FEW = ("--only", "create", "--only", "name-unique", "--only", "name-required")
+
+
+class Checked:
+    """How a command ended, and its reports."""
+
+    def __init__(self, folder: Path, *words: str, **environment: str) -> None:
+        paths = {kind: folder / f"report.{kind}" for kind in ("json", "junit", "markdown", "html")}
+        options = [word for kind, path in paths.items() for word in (f"--report-{kind}", str(path))]
+        state = ("--state-dir", str(folder / "state"))
+        self.result: Result = CliRunner().invoke(
+            main, ("check", *words, *state, *options), env=environment, prog_name="central-contract"
+        )
+        self.status = self.result.exit_code
+        self.output = self.result.output
+        self.texts = {kind: path.read_text("utf-8") for kind, path in paths.items() if path.exists()}
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.texts["json"])
+
+    @property
+    def verdict(self) -> list[str]:
+        """The lines after the last empty one."""
+        return self.result.stdout.rstrip().rpartition("\n\n")[2].splitlines()
+
+
+# -- statuses ----------------------------------------------------------------------------------------
+
+
+def test_a_healthy_mock_passes_and_the_first_line_says_what_was_looked_at(tmp_path: Path) -> None:
+    done = Checked(tmp_path, "--quick")
+    assert done.status == 0, done.output
+    first = done.verdict[0]
+    found = re.fullmatch(
+        r"The check of http://\S+ passed: (\d+) of (\d+) rules, (\d+) of (\d+) checks were looked at\.", first
+    )
+    assert found, done.verdict
+    looked = done.json["lookedAt"]
+    assert [looked[each] for each in ("rules", "ofRules", "checks", "ofChecks")] == list(map(int, found.groups()))
+    assert looked["checks"] == sum(each["outcome"] == "passed" for each in done.json["results"])
+    # The same at the top of every report.
+    assert done.texts["markdown"].startswith(f"## {first}\n")
+    assert f">{first}</h1>" in done.texts["html"]
+    assert (done.json["headline"], done.json["verdict"]) == (first, "passed")
+    case = ET.fromstring(done.texts["junit"]).find("testsuite/testcase")
+    assert case is not None
+    assert (case.get("name"), (case.findtext("system-out") or "").splitlines()[0]) == ("verdict", first)
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--max-requests", "5"), "checks were skipped: the budget of 5 requests was used up"),
+        (("--time-budget", "0.3s", "--rate", "50/s"), "skipped: the budget of 0.3 seconds was used up"),
+        (("--only", "message-size"), "message-size was asked for and skipped: would send 25 MiB"),
+        (("--only", "create", "--require-rules", "95"), "% of the rules were looked at; --require-rules asks for 95 %"),
+        (("--max-live", "10"), "skipped: more than 10 integrations of this run would exist"),
+    ],
+)
+def test_what_did_not_look_is_incomplete(tmp_path: Path, words: tuple[str, ...], why: str) -> None:
+    done = Checked(tmp_path, "--quick", *words)
+    assert done.status == 3, done.output
+    assert " is incomplete: " in done.verdict[0]
+    assert any(line.startswith("Incomplete: ") and why in line for line in done.verdict), done.verdict
+    error = ET.fromstring(done.texts["junit"]).find(".//testcase[@name='verdict']/error")
+    assert error is not None, "a service that reads JUnit alone must not show green"
+    assert error.get("type") == "incomplete"
+
+
+@pytest.mark.served
+def test_a_slow_target_is_left_in_time_and_incomplete(tmp_path: Path) -> None:
+    with serving() as mock, behind(mock.url, seconds=0.2) as url:
+        started = time.monotonic()
+        done = Checked(tmp_path, url, "--time-budget", "3s")
+        seconds = time.monotonic() - started
+    assert done.status == 3, done.output
+    assert seconds < 3 + 10
+    assert any("the budget of 3 seconds was used up" in line for line in done.verdict)
+
+
+def test_rules_that_were_asked_for_are_enough(tmp_path: Path) -> None:
+    assert Checked(tmp_path, "--quick", "--require-rules", "90").status == 0
+
+
+@pytest.mark.served
+def test_a_target_that_may_not_be_written_to_is_incomplete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Transport, "may_write", False)  # as of a host that is not loopback
+    with serving() as mock:
+        done = Checked(tmp_path, mock.url, "--quick")
+    assert done.status == 3, done.output
+    assert any("would write; give --allow-writes to let it" in line for line in done.verdict)
+
+
+@pytest.mark.served
+@pytest.mark.parametrize("only", [(), A_FEW, ("--only", "name-unique")], ids=["all", "some", "without create"])
+def test_credentials_that_may_only_read_are_incomplete(tmp_path: Path, only: tuple[str, ...]) -> None:
+    with serving(Settings(auth=True)) as mock:
+        done = Checked(tmp_path, mock.url, "--quick", *only, CENTRAL_TOKEN=Settings().credentials.read_only_token)
+    assert done.status == 3, done.output
+    assert done.json["counts"]["failed"] == 0
+    assert any("the credentials may not write" in line for line in done.verdict)
+
+
+@pytest.mark.served
+def test_a_mock_that_refuses_creates_of_those_who_may_write_fails(tmp_path: Path) -> None:
+    """Another write was taken, so it is not the credentials."""
+    report = report_on(Settings(auth=True, mutants=("errors-200",)), profile="quick", seed=1)
+    assert report.exit_code == 1
+
+
+@pytest.mark.served
+def test_what_stands_on_a_known_difference_is_incomplete(tmp_path: Path) -> None:
+    """A known difference of what everything stands on must not turn a run green that saw nothing."""
+    # These say the same of the same answers.
+    skipped = ("--skip", "answer-schema", "--skip", "zero-values-emitted")
+    known = tmp_path / "known.toml"
+    known.write_text('[[difference]]\ncheck = "create"\nreason = "We know."\n')
+    with serving(Settings(mutants=("create-201",))) as mock:
+        done = Checked(tmp_path, mock.url, "--quick", "--known", str(known), *skipped)
+    assert done.json["counts"]["failed"] == 0, done.output
+    assert done.status == 3, done.output
+    assert any("needs create" in line for line in done.verdict)
+
+
+# -- strict ------------------------------------------------------------------------------------------
+
+
+def test_strict_fails_what_was_skipped_unless_the_user_says_so(tmp_path: Path) -> None:
+    done = Checked(tmp_path, "--quick", "--strict")
+    assert done.status == 1, done.output
+    failed = {each["check"] for each in done.json["results"] if each["outcome"] == "failed"}
+    assert {"message-size", "scanner-v4-not-deleted"} <= failed
+    assert "ecr-iam-managed" not in failed  # the target is not the managed service: nobody could look
+    assert "not looked at (--strict)" in done.output
+    again = Checked(tmp_path, "--quick", "--strict", *(word for each in sorted(failed) for word in ("--skip", each)))
+    assert again.status == 0, again.output
+
+
+def test_strict_holds_nothing_against_a_release_without_the_rule(tmp_path: Path) -> None:
+    strict = Checked(tmp_path, "--quick", "--strict", "--central-version", "4.9")
+    failed = [each for each in strict.json["results"] if each["outcome"] == "failed"]
+    assert not [each for each in failed if "does not have this rule" in each["reason"]]
+    assert [each for each in strict.json["results"] if "does not have this rule" in each["reason"]]
+
+
+def test_a_disposable_target_is_looked_at_closer(tmp_path: Path) -> None:
+    done = Checked(tmp_path, "--quick", "--disposable", "--only", "message-size", "--only", "registry-reachable")
+    assert done.status == 0, done.output
+
+
+# -- known differences -------------------------------------------------------------------------------
+
+
+@pytest.mark.served
+@pytest.mark.parametrize(
+    ("words", "status", "failed"),
+    [
+        ((), 0, []),
+        (("--no-known", "create-answer-in-clear"), 1, ["create-answer-in-clear"]),
+        (("--no-known", "all"), 1, ["create-answer-in-clear", "list-order"]),
+    ],
+)
+def test_a_shipped_known_difference_can_be_switched_off(
+    tmp_path: Path, words: tuple[str, ...], status: int, failed: list[str]
+) -> None:
+    with serving(Settings(as_deployed=True)) as mock:
+        done = Checked(tmp_path, mock.url, "--quick", *A_FEW, "--only", "list-order", *words)
+    assert done.status == status, done.output
+    assert sorted(each["check"] for each in done.json["results"] if each["outcome"] == "failed") == failed
+
+
+def test_an_unknown_known_difference_is_refused(tmp_path: Path) -> None:
+    done = Checked(tmp_path, "--no-known", "list-ordr")
+    assert done.status == 2
+    assert "did you mean list-order?" in done.output
+
+
+# -- only what was seen ------------------------------------------------------------------------------
+
+
+def test_a_static_site_is_no_central_that_passed(tmp_path: Path) -> None:
+    with answering(200, {"Content-Type": "text/html"}, b"<!doctype html>Welcome") as url:
+        done = Checked(tmp_path, url, "--quick", *A_FEW, "--only", "list")
+    assert done.status == 1
+    assert " assumed; profile quick" in done.verdict[-1]
+    assert "told by the target" not in done.output
+    assert not done.json["knownDifferencesGone"]
+    outcomes = {each["check"]: each["outcome"] for each in done.json["results"]}
+    assert outcomes["credentials-masked"] == outcomes["create-answer-in-clear"] == "skipped"
+    assert outcomes["answer-schema"] == "skipped"
+
+
+@pytest.mark.served
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [((), "Central 4.11.2, told by the target"), (("--central-version", "4.10.0"), "Central 4.10.0, given")],
+)
+def test_a_release_is_told_or_given(tmp_path: Path, words: tuple[str, ...], told: str) -> None:
+    with serving(Settings(central_version="4.11")) as mock:
+        done = Checked(tmp_path, mock.url, "--quick", "--only", "list", *words)
+    assert told in done.verdict[-1]
+
+
+@pytest.mark.served
+def test_a_known_difference_is_gone_only_where_it_was_looked_for(tmp_path: Path) -> None:
+    with serving() as mock:
+        read = Run(Options(url=mock.url, profile="quick", only=("list",), state_dir=tmp_path))()
+        written = Run(Options(url=mock.url, profile="quick", only=("create",), state_dir=tmp_path))()
+    assert [each.check for each in read.gone] == []
+    assert [each.check for each in written.gone] == ["create-answer-in-clear"]
+
+
+# -- our own mock ------------------------------------------------------------------------------------
+
+
+def test_a_token_in_the_environment_is_not_for_our_own_mock(tmp_path: Path) -> None:
+    done = Checked(tmp_path, "--quick", CENTRAL_TOKEN="abc", CENTRAL_READ_ONLY_TOKEN="def")
+    assert done.status == 0, done.output
+    outcomes = {each["check"]: each["outcome"] for each in done.json["results"]}
+    assert outcomes["write-permission"] == outcomes["role-missing"] == "passed"
+
+
+@pytest.mark.parametrize("version", ["4.8", "4.11"])
+def test_our_own_mock_plays_the_release_that_is_asked_for(tmp_path: Path, version: str) -> None:
+    done = Checked(tmp_path, "--quick", "--central-version", version)
+    assert done.status == 0, done.output
+    assert re.match(rf"Central {re.escape(version)}\.[0-9]+, given; ", done.verdict[-1])
+
+
+# -- reports -----------------------------------------------------------------------------------------
+
+
+SEVERAL = (
+    "name-unique",
+    "quay-endpoint-required",
+    "ibm-api-key-required",
+    "azure-endpoint-required",
+    "clair-endpoint-required",
+    "clairify-endpoint-required",
+)
+
+
+@pytest.mark.served
+def test_at_most_three_failures_are_told_at_length_and_the_rest_by_what_they_show(tmp_path: Path) -> None:
+    with serving(Settings(mutants=SEVERAL)) as mock:
+        done = Checked(tmp_path, mock.url, "--quick")
+    failed = [each["check"] for each in done.json["results"] if each["outcome"] == "failed"]
+    assert set(SEVERAL) <= set(failed)
+    told = re.findall(r"^FAILED ([a-z0-9-]+): ", done.output, re.MULTILINE)
+    groups = re.findall(r"^FAILED \d+ more checks?: .*: (.*)$", done.output, re.MULTILINE)
+    assert 1 <= len(told) <= 3
+    assert sorted([*told, *(check for group in groups for check in group.split(", "))]) == sorted(failed)
+    assert len(done.output) < 15_000
+    assert done.texts["markdown"].count("\n### ") <= 3 + 4
+
+
+@pytest.mark.served
+def test_failures_have_a_title_a_legend_a_link_and_a_command(tmp_path: Path) -> None:
+    with serving(Settings(mutants=("name-unique",))) as mock:
+        done = Checked(tmp_path, mock.url, "--quick", *A_FEW)
+    url = "https://github.com/stackrox/stackrox/blob/master/central/imageintegration/service/service_impl.go"
+    again = f"central-contract replay {tmp_path / 'report.json'} name-unique"
+    for kind, text in {"terminal": done.output, **done.texts}.items():
+        assert url in text, kind
+        assert again in text, kind
+        if kind not in ("json", "html"):
+            assert "- expected, + answered" in text, kind
+    suites = ET.fromstring(done.texts["junit"])
+    failure = suites.find(".//failure")
+    assert failure is not None
+    assert re.match(r"A name is given once, .*: .", failure.get("message") or "")
+    names = ("tests", "failures", "errors", "skipped")
+    for name in names:
+        assert int(suites.get(name, "-1")) == sum(int(suite.get(name, "-1")) for suite in suites), name
+    assert suites.get("failures") == "1"
+
+
+def test_the_kinds_of_checks_are_counted_at_the_end(tmp_path: Path) -> None:
+    done = Checked(tmp_path, "--quick")
+    rows = dict(re.findall(r"^(rules|permissions|observed) +(\d+)", done.output, re.MULTILINE))
+    groups = done.json["groups"]
+    assert {name: int(count) for name, count in rows.items()} == {
+        name: groups[name]["passed"] for name in ("rules", "permissions", "observed")
+    }
+
+
+@pytest.mark.parametrize(
+    ("source", "version", "urls"),
+    [
+        ("pkg/grpc/server.go", "4.11", ["https://github.com/stackrox/stackrox/blob/4.11.2/pkg/grpc/server.go"]),
+        ("pkg/grpc/server.go", "4.10.3", ["https://github.com/stackrox/stackrox/blob/4.10.3/pkg/grpc/server.go"]),
+        (
+            "Go net/url url.go, grpc-gateway runtime/query.go",
+            "5.0.0",
+            [
+                "https://github.com/golang/go/blob/master/src/net/url/url.go",
+                "https://github.com/grpc-ecosystem/grpc-gateway/blob/main/runtime/query.go",
+            ],
+        ),
+        (
+            "pkg/registries, pkg/scanners",
+            "4.8",
+            [
+                "https://github.com/stackrox/stackrox/tree/4.8.11/pkg/registries",
+                "https://github.com/stackrox/stackrox/tree/4.8.11/pkg/scanners",
+            ],
+        ),
+        ("grpc-gateway generated handlers", "4.11", []),
+        ("", "4.11", []),
+    ],
+)
+def test_a_source_is_a_link(source: str, version: str, urls: list[str]) -> None:
+    assert links(source, version) == urls
+
+
+@pytest.mark.served
+def test_annotations_in_a_github_job_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(Settings(mutants=("name-unique",))) as mock:
+        done = Checked(tmp_path, mock.url, "--quick", *A_FEW, GITHUB_ACTIONS="true")
+        plain = Checked(tmp_path, mock.url, "--quick", *A_FEW, GITHUB_ACTIONS="")
+    assert "::error" not in plain.output
+    (line,) = [line for line in done.output.splitlines() if line.startswith("::")]
+    assert line.startswith("::error title=central-contract%3A name-unique::")
+    assert done.verdict[0].startswith("The check of")
+
+
+def test_an_incomplete_run_is_annotated(tmp_path: Path) -> None:
+    done = Checked(tmp_path, "--quick", "--max-requests", "5", GITHUB_ACTIONS="true")
+    assert [line for line in done.output.splitlines() if line.startswith("::error title=central-contract::")]
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9"])
+def test_a_target_that_could_not_be_checked_has_reports(tmp_path: Path, url: str) -> None:
+    done = Checked(tmp_path, url, "--quick")
+    assert done.status == 2
+    assert done.json["verdict"] == "could not be checked"
+    for kind, text in done.texts.items():
+        assert "could not be checked" in text, kind
+        assert "does not answer" in text, kind

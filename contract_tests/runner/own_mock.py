@@ -1,0 +1,47 @@
+"""A mock that a run starts for itself, where it is given no server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from contract_tests.engine.options import Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class OwnMock:
+    """A mock that is being served: where, what it was started with, and who it lets in."""
+
+    url: str
+    settings: Mapping[str, Any]
+    credentials: Credentials = field(repr=False)
+
+
+@contextmanager
+def own_mock(**settings: Any) -> Iterator[OwnMock]:
+    """Serve a mock that asks for credentials, so that permissions can be checked, too."""
+    from mock_server.serving.server import serving
+    from mock_server.settings import Settings
+
+    chosen = Settings(auth=True, **settings)
+    tokens = chosen.credentials
+    credentials = Credentials(
+        admin=f"Bearer {tokens.admin_token}",
+        read_only=f"Bearer {tokens.read_only_token}",
+        no_access=f"Bearer {tokens.no_access_token}",
+        no_role=f"Bearer {tokens.no_role_token}",
+    )
+    with serving(chosen) as mock:
+        yield OwnMock(mock.url, settings, credentials)
+
+
+@contextmanager
+def open_mock(**settings: Any) -> Iterator[str]:
+    """Serve a mock that lets everybody in."""
+    from mock_server.serving.server import serving
+    from mock_server.settings import Settings
+
+    with serving(Settings(**settings)) as mock:
+        yield mock.url

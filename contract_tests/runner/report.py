@@ -1,0 +1,264 @@
+"""How a run ended: the result of each check, and the verdict that a pipeline can gate on."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from contract_tests.engine.failures import Failure
+from contract_tests.engine.options import Options
+from contract_tests.engine.transport import Exchange
+from contract_tests.runner.known import KnownDifference
+from mock_server.contract import tables as contracts
+
+PASSED, FAILED, KNOWN, SKIPPED, ERROR = "passed", "failed", "known difference", "skipped", "error"
+OUTCOMES = (PASSED, FAILED, KNOWN, SKIPPED, ERROR)
+INCOMPLETE, UNABLE = "incomplete", "could not be checked"
+"""Verdicts besides passed and failed."""
+LOOKED = (PASSED, FAILED, KNOWN)
+"""Outcomes of a check that came to its matter."""
+
+NOT_APPLICABLE = "not applicable"
+"""Skipped: the release or the kind of target does not have what the check looks at."""
+NOT_CHOSEN = "not chosen"
+"""Skipped: an option that was not given lets the check look."""
+CUT_OFF = "cut off"
+"""Skipped, or run in its short form only: the budget was used up, or the run was stopped."""
+BLOCKED = "blocked"
+"""Skipped: the run could not look, whatever it tried."""
+WAITING = "waiting"
+"""Skipped: a check that it stands on failed."""
+
+STATUS = {PASSED: 0, FAILED: 1, UNABLE: 2, INCOMPLETE: 3}
+"""Exit statuses by verdict."""
+INTERRUPTED = {"SIGINT": 130, "SIGTERM": 143}
+"""Exit statuses of a run that a signal ended."""
+
+GIVEN, TOLD, ASSUMED = "given", "told by the target", "assumed"
+"""Where the release comes from that a run checks against."""
+
+
+@dataclass(slots=True)
+class Result:
+    """How one check ended.
+
+    `profile` is the form in which it was run, `skip` the kind of a skip. `cut` says why only the short form of the
+    check ran, "" where all of it did.
+    """
+
+    check: str
+    title: str
+    group: str
+    source: str
+    outcome: str
+    reason: str = ""
+    failures: list[Failure] = field(default_factory=list)
+    requests: int = 0
+    seconds: float = 0.0
+    profile: str = ""
+    skip: str = ""
+    cut: str = ""
+
+    def skipped(self, kind: str, reason: str) -> None:
+        """Let the check be one that did not come to its matter."""
+        self.outcome, self.skip, self.reason = SKIPPED, kind, reason
+
+    @property
+    def like(self) -> str:
+        """The check whose failure shows the same as all of these, "" where there is something of its own."""
+        return self.failures[0].like if self.failures and all(each.like for each in self.failures) else ""
+
+    @property
+    def is_news(self) -> bool:
+        """The check has failed in a way that is not known."""
+        return self.outcome == FAILED and any(each.known is None for each in self.failures)
+
+    @property
+    def unseen(self) -> bool:
+        """The check fails for having been skipped (--strict)."""
+        return self.outcome == FAILED and bool(self.skip)
+
+
+@dataclass(slots=True)
+class Report:
+    """How a run ended."""
+
+    target: str
+    version: str
+    version_from: str
+    """GIVEN, TOLD or ASSUMED."""
+    profile: str
+    seed: int
+    run: str
+    started: dt.datetime
+    seconds: float
+    requests: int
+    results: list[Result]
+    gone: list[KnownDifference]
+    """Known differences of the release that were looked for and no longer occur."""
+    left_behind: list[str]
+    covered: Mapping[tuple[str, str, int], int]
+    """Answers by operation, type that was sent and status."""
+    exchanges: list[Exchange]
+    only: tuple[str, ...] = ()
+    """The checks that were asked for by name."""
+    require_rules: float = 0.0
+    """Per cent of the rules that have to be looked at."""
+    notes: list[str] = field(default_factory=list)
+    """What a person should know beside the verdict, in sentences."""
+    interrupted: str = ""
+    """The signal that ended the run early."""
+    error: str = ""
+    """Why the target could not be checked at all."""
+    kept: Path | None = None
+    """The JSON report of the run, for `replay`."""
+
+    def count(self, outcome: str) -> int:
+        """Count the checks that ended so."""
+        return sum(result.outcome == outcome for result in self.results)
+
+    @property
+    def failures(self) -> list[Failure]:
+        """The failures that are news."""
+        return [failure for result in self.results for failure in result.failures if failure.known is None]
+
+    def answers_by(self, part: int) -> dict[str, dict[int, int]]:
+        """Count the answers by operation (part 0) or type (part 1), each by status."""
+        counts: dict[str, dict[int, int]] = {}
+        for key, count in sorted(self.covered.items()):
+            by_status = counts.setdefault(str(key[part]), {})
+            by_status[key[2]] = by_status.get(key[2], 0) + count
+        return counts
+
+    def by_group(self) -> dict[str, dict[str, int]]:
+        """Count the outcomes of each kind of check."""
+        counts: dict[str, dict[str, int]] = {}
+        for result in self.results:
+            outcomes = counts.setdefault(result.group, dict.fromkeys(OUTCOMES, 0))
+            outcomes[result.outcome] += 1
+        return counts
+
+    # -- what was looked at -----------------------------------------------------------------------
+
+    @property
+    def rules(self) -> list[str]:
+        """The rules in force."""
+        return list(contracts.load().at(self.version).rules)
+
+    @property
+    def not_covered(self) -> list[str]:
+        """Rules in force that no check came to see to."""
+        ran = {result.check for result in self.results if result.outcome in LOOKED and not result.unseen}
+        return [rule for rule in self.rules if rule not in ran]
+
+    @property
+    def looked(self) -> int:
+        """The number of checks that came to their matter."""
+        return sum(result.outcome in LOOKED and not result.unseen for result in self.results)
+
+    @property
+    def looked_at(self) -> str:
+        """What was looked at, in words."""
+        rules = len(self.rules)
+        return f"{rules - len(self.not_covered)} of {rules} rules, {self.looked} of {len(self.results)} checks"
+
+    @property
+    def release(self) -> str:
+        """The release that the run checked against, and how it was come by."""
+        return f"Central {self.version}, {self.version_from}"
+
+    # -- the verdict ------------------------------------------------------------------------------
+
+    @property
+    def incomplete(self) -> list[str]:
+        """Why green would say more than was seen; empty where it would not."""
+        return list(self._incomplete())
+
+    def _incomplete(self) -> Iterator[str]:
+        if self.interrupted:
+            yield f"the run was ended by {self.interrupted}"
+        if not self.looked:
+            yield "no check came to its matter"
+        skipped = [each for each in self.results if each.outcome == SKIPPED]
+        for result in skipped:
+            if result.check in self.only and result.skip not in (CUT_OFF, BLOCKED, WAITING):
+                yield f"{result.check} was asked for and skipped: {result.reason}"
+        # What waits for a check that failed says no more than that failure.
+        for kind in (CUT_OFF, BLOCKED, *(() if self.count(FAILED) else (WAITING,))):
+            some = [each for each in skipped if each.skip == kind]
+            for reason in dict.fromkeys(each.reason for each in some):
+                yield f"{_checks(sum(each.reason == reason for each in some))} skipped: {reason}"
+        short = [each for each in self.results if each.cut and each.outcome in LOOKED]
+        for cut in dict.fromkeys(each.cut for each in short):
+            yield f"{_checks(sum(each.cut == cut for each in short))} run in the short form only: {cut}"
+        rules = len(self.rules)
+        share = 100 * (rules - len(self.not_covered)) / rules
+        if share < self.require_rules:
+            yield f"{share:.1f} % of the rules were looked at; --require-rules asks for {self.require_rules:g} %"
+
+    @property
+    def verdict(self) -> str:
+        """PASSED, FAILED, UNABLE or INCOMPLETE."""
+        if self.count(FAILED):
+            return FAILED
+        if self.error or self.count(ERROR):
+            return UNABLE
+        return INCOMPLETE if self.incomplete else PASSED
+
+    @property
+    def exit_code(self) -> int:
+        """The exit status, that of the signal where one ended the run."""
+        return INTERRUPTED.get(self.interrupted, STATUS[self.verdict])
+
+    @property
+    def headline(self) -> str:
+        """The first line of the verdict: what it is, and what was looked at."""
+        if self.error:
+            return f"{self.target} {UNABLE}: {self.error}"
+        ended = {
+            PASSED: "passed",
+            FAILED: "failed",
+            INCOMPLETE: "is incomplete",
+            UNABLE: "could not be made: the harness failed",
+        }[self.verdict]
+        return f"The check of {self.target} {ended}: {self.looked_at} were looked at."
+
+    @property
+    def verdict_lines(self) -> Sequence[str]:
+        """The verdict: its headline, why it is incomplete, and what was run."""
+        if self.error:
+            return (self.headline,)
+        counts = ", ".join(f"{self.count(outcome)} {outcome}" for outcome in OUTCOMES if self.count(outcome))
+        why = [f"Incomplete: {each}." for each in self.incomplete]
+        run = (
+            f"{self.release}; profile {self.profile}, seed {self.seed}, run {self.run}; "
+            f"{self.requests} requests in {self.seconds:.1f} s."
+        )
+        return (self.headline, *why, f"{counts}." if counts else "No check was run.", run)
+
+
+def _checks(count: int) -> str:
+    return "1 check was" if count == 1 else f"{count} checks were"
+
+
+def unable(options: Options, run: str, error: str) -> Report:
+    """Return the report of a run that could not begin."""
+    return Report(
+        target=options.url.rstrip("/"),
+        version=options.central_version or contracts.load().releases.newest.line,
+        version_from=GIVEN if options.central_version else ASSUMED,
+        profile=options.profile,
+        seed=options.seed,
+        run=run,
+        started=dt.datetime.now(dt.UTC),
+        seconds=0.0,
+        requests=0,
+        results=[],
+        gone=[],
+        left_behind=[],
+        covered={},
+        exchanges=[],
+        error=error,
+    )
