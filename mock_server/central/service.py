@@ -278,7 +278,7 @@ class Service:
             text = (
                 f"Error removing health for integration {_shown(id)}: failed to retrieve integration health {quote(id)}"
             )
-            raise Refusal("delete-missing", 500, 13, text)
+            raise Refusal("database-error", 500, 13, text)
         raise refuse(self.rules["delete-missing"], id=id, quoted=quote(id))
 
     def scanner_v4_not_deleted(self, stored: Integration) -> None:

@@ -21,6 +21,7 @@ from mock_server.gateway.errors import AnswerErrors
 from mock_server.gateway.exchange import Exchange, stacked
 from mock_server.gateway.faults import Connections, Cut, InjectFaults
 from mock_server.gateway.gateway import Gateway
+from mock_server.gateway.http_rules import refuse_grpc
 from mock_server.gateway.instance import Instance
 from mock_server.gateway.journal import keep_in_journal
 from mock_server.gateway.limits import SHORT_BODY, limit_body
@@ -371,10 +372,11 @@ def test_without_a_journal_nothing_is_kept():
         ("/v1/\xc3\xa9//x", "/s/v1/%C3%A9/x?q"),
         ("/v1/x", None),
         ("/v1/x..y/.z", None),
-        ("/x//y", None),
+        ("/x//y", "/s/x/y?q"),
+        ("/__admin//y", None),
     ],
 )
-def test_a_path_is_cleaned_below_v1_only(path, location):
+def test_a_path_of_central_is_cleaned(path, location):
     asked = exchange(path=path, query="q")
     asked.request = asked.request._replace(prefix="/s")
     response = clean_path(FINE)(asked)
@@ -593,7 +595,7 @@ def test_grpc_is_refused_before_the_body_is_read():
     asked = operation("PostImageIntegration", method="POST", headers={"content-type": "application/grpc+proto"})
     asked.request = asked.request._replace(body=Body(raising(AssertionError), 5))
     with pytest.raises(Refusal, match="downgraded"):
-        decode(FINE)(asked)
+        refuse_grpc(decode(FINE))(asked)
 
 
 def test_credentials_are_looked_at_behind_the_body():
