@@ -17,6 +17,7 @@ TYPESCRIPT = "openapi-typescript@7.13.0"
 OPERATIONS = tuple(load().operations)
 
 
+@pytest.mark.slow
 def test_openapi_typescript_finds_every_operation(tmp_path):
     if shutil.which("npx") is None:
         pytest.skip("npx is not here")
