@@ -1,4 +1,4 @@
-"""The page that the measurements are told on: docs/performance.md."""
+"""The page of the measurements: docs/performance.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Load a mock for long, and see that it stays as it was.
+"""Load a mock for long, and check that it stays as it was.
 
 Each client has a sandbox of its own and knows what the mock must answer: creates, reads, updates and deletes, refusals,
 faults, mutants and scenario switches that it asked for itself. An answer that differs is an error. Memory and
@@ -186,7 +186,7 @@ class Client:
         self.connection.close()
 
     def same(self, got: object, known: object) -> None:
-        """See that something is as it has to be.
+        """Check that something is as it has to be.
 
         Raises:
             WrongError: it is not.

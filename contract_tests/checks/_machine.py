@@ -293,7 +293,7 @@ class IntegrationMachine(RuleBasedStateMachine):
 
     @invariant()
     def all_there(self) -> None:
-        """See that the list holds what the model holds."""
+        """Check that the list holds what the model holds."""
         if self.model.names:
             see_same(listed(self.central), self.model.listed(), "the list")
 

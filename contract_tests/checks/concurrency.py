@@ -96,7 +96,7 @@ def creates(central: Central, bodies: Sequence[Body]) -> list[Send]:
 
 
 def all_taken(central: Central, replies: Sequence[Reply], what: str) -> None:
-    """See that every request was answered 200."""
+    """Check that every request was answered 200."""
     for reply in replies:
         central.taken(reply, what)
 

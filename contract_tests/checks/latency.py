@@ -142,7 +142,7 @@ def _type_of(exchange: Exchange) -> str | None:
 
 
 def _see_none_above(central: Central, recorded: Recorded, limit: float) -> None:
-    """See that no answer took longer than the limit while others were quick: often among its kind, or again."""
+    """Check that no answer took longer than the limit while others were quick: often among its kind, or again."""
     late: dict[str, list[Exchange]] = defaultdict(list)
     for each in recorded.exchanges:
         if each.elapsed > limit and recorded.stands_out(each):
@@ -166,7 +166,7 @@ def _see_none_above(central: Central, recorded: Recorded, limit: float) -> None:
 
 
 def _see_no_kind_slow(central: Central, recorded: Recorded) -> None:
-    """See that no operation, and no kind of request to one, is slow each time."""
+    """Check that no operation, and no kind of request to one, is slow each time."""
     started = time.monotonic()
     suspects = []
     for kind, group in _by_kind(recorded.one_by_one).items():
@@ -271,7 +271,7 @@ def _renamed(central: Central, exchange: Exchange) -> Any:
 
 
 def _see_none_regular(central: Central, recorded: Recorded) -> None:
-    """See that not every n-th request is slow: where two took alike long, as many are sent as lie between."""
+    """Check that not every n-th request is slow: where two took alike long, as many are sent as lie between."""
     slow = [each for each in recorded.one_by_one if each.elapsed > recorded.slow and recorded.stands_out(each)]
     alike = _alike(slow)
     if len(alike) < 2:

@@ -121,7 +121,7 @@ def many_kept(central: Central) -> None:
 
 
 def _see_all(central: Central, ids: Sequence[str], sent: Mapping[str, Body]) -> None:
-    """See that the list holds what was sent; show the first three that it does not hold so, and where they are."""
+    """Check that the list holds what was sent; show the first three that it does not hold so, and where they are."""
     found, whole = listed(central), expected(central, sent)
     wrong = differences(found, whole)
     if not wrong:

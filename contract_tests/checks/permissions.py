@@ -1,9 +1,9 @@
 """Who may do what: every operation with every kind of caller.
 
 Central looks at the route, then at the body, then at the caller, and only then at what it holds.
-A caller whom it does not know is told 401 by what writes and 403 by what reads.
+A caller whom it does not know gets 401 from what writes and 403 from what reads.
 
-A check needs those before it, so that a hole is told once: who calls, what is there, which way in.
+A check needs those before it, so that a hole is reported once: who calls, what is there, which way in.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def reads(central: Central) -> list[tuple[str, Call]]:
 
 
 def refused_all(central: Central, calls: Sequence[tuple[str, Call]], caller: Caller, rule: str, **values: str) -> None:
-    """See that what writes refuses a caller by the rule."""
+    """Check that what writes refuses a caller by the rule."""
     for operation, call in calls:
         central.refused_by(call(**caller), rule, f"{operation}: {central.rules[rule].title}", **values)
 
@@ -95,7 +95,7 @@ def refused_all(central: Central, calls: Sequence[tuple[str, Call]], caller: Cal
 def not_read(
     central: Central, calls: Sequence[tuple[str, Call]], caller: Caller, first: str, second: str | None = None
 ) -> None:
-    """See that what reads refuses a caller, and tells why each of the two ways in was closed."""
+    """Check that what reads refuses a caller, and tells why each of the two ways in was closed."""
     for operation, call in calls:
         with central.case():
             what = f"{operation} without the permission to read"
@@ -103,7 +103,7 @@ def not_read(
 
 
 def nothing_done(central: Central, caller: Caller, rule: str) -> None:
-    """See that each operation that writes refuses the caller and does nothing."""
+    """Check that each operation that writes refuses the caller and does nothing."""
     with central.case():
         id, _ = central.created()
         before = central.listed()

@@ -125,7 +125,7 @@ class Stored:
         return self.sent
 
     def refuses(self, body: Body, text: str, what: str) -> None:
-        """See that an update that keeps the credentials is refused; it would also give another name."""
+        """Check that an update that keeps the credentials is refused; it would also give another name."""
         flag = self.central.random.choice((False, None))
         with self.central.attempt():
             reply = self.central.patch(self.id, body | {"name": self.central.name()}, update_password=flag)
@@ -133,7 +133,7 @@ class Stored:
                 self.central.refused(reply, f"PATCH, updatePassword {_told(flag)}, {what}", text=text)
 
     def refuses_test(self, body: Body, text: str, what: str) -> None:
-        """See that a test with the stored credentials is refused; were it not, it would contact nothing."""
+        """Check that a test with the stored credentials is refused; were it not, it would contact nothing."""
         flag = self.central.random.choice((False, None))
         with self.central.attempt():
             body = untestable(self.central, body) | {"id": self.id}
@@ -142,7 +142,7 @@ class Stored:
                 self.central.refused(reply, f"/test/updated, updatePassword {_told(flag)}, {what}", text=text)
 
     def is_unchanged(self) -> None:
-        """See that nothing of what was refused is stored. Quick runs see to that in fewer places."""
+        """Check that nothing of what was refused is stored. Quick runs see to that in fewer places."""
         if not self.central.quick:
             reads_as(self.central, self.id, self.sent, "an integration after refused updates")
 
@@ -492,7 +492,7 @@ EMPTY: tuple[tuple[str, Variant], ...] = (
 
 
 def _nothing_kept_as_nothing(central: Central) -> None:
-    """See that a mask over an empty credential keeps it empty: a client that needs it is not built."""
+    """Check that a mask over an empty credential keeps it empty: a client that needs it is not built."""
     for rule, (like, changes) in central.some(EMPTY, 1, 3):
         with central.case():
             id, _ = central.created(like)

@@ -73,7 +73,7 @@ HEADERS: tuple[dict[str, str], ...] = (
 
 
 def client_error(reply: Reply, what: str) -> None:
-    """See that a request was answered as the client's error."""
+    """Check that a request was answered as the client's error."""
     if 400 <= reply.status < 500 and reply.message:
         return
     got = {"status": reply.status, "body": reply.text[:300]}
@@ -87,13 +87,13 @@ def client_error(reply: Reply, what: str) -> None:
 
 
 def has_an_answer(reply: Reply, what: str) -> None:
-    """See that a request was taken or refused; observers see to the reason of a 500."""
+    """Check that a request was taken or refused; observers see to the reason of a 500."""
     if reply.status not in (200, 500) and not 400 <= reply.status < 500:
         raise CheckFailed(what, expected="200, 4xx, or 500 for a reason of Central's", got=shown(reply))
 
 
 def lives(central: Central) -> None:
-    """See that the target still answers; in a quick run the next check does."""
+    """Check that the target still answers; in a quick run the next check does."""
     if central.quick:
         return
     central.taken(central.list(f"?name={central.name()}"), "the list afterwards")

@@ -41,7 +41,7 @@ def every_type(central: Central) -> list[Variant]:
 
 
 def masked_in(central: Central, integration: Body | None, sent: Body) -> None:
-    """See that the mask stands for each credential of what was sent, for those left out too."""
+    """Check that the mask stands for each credential of what was sent, for those left out too."""
     if integration is None:
         raise PreconditionFailed("list-holds-what-was-created", "an integration that was created is not in the list")
     expected = dict(credentials_of(central.contract.integration, read_answer(central.contract, sent, "")))
@@ -186,7 +186,7 @@ def masking_stores_nothing(central: Central) -> None:
 
 
 def _is_for_reading(central: Central, like: str, changes: Mapping[str, Any], refusal: Reply) -> None:
-    """See that an update of what nobody has read goes well, and name the reading as the reason."""
+    """Check that an update of what nobody has read goes well, and name the reading as the reason."""
     id, sent = central.created_from(made(central, like, changes))
     for credential in (MASK, ""):
         reply = central.patch(id, keeping(central, sent, credential))

@@ -35,14 +35,14 @@ def text_of(central: Central, rule: str, body: Body) -> str:
 
 
 def not_built(central: Central, reply: Reply, rule: str, body: Body, what: str) -> None:
-    """See that an integration whose test was skipped was refused while it was put to use."""
+    """Check that an integration whose test was skipped was refused while it was put to use."""
     # A node scanner's client says what is wrong without a word before.
     start = "" if body["categories"][0] == "NODE_SCANNER" else "updating integration error"
     central.refused(reply, what, status=500, code=13, text=(start, text_of(central, rule, body)))
 
 
 def not_tested(central: Central, reply: Reply, rule: str, body: Body, what: str) -> None:
-    """See that a test was refused because the client cannot be built."""
+    """Check that a test was refused because the client cannot be built."""
     label = LABELS[body["categories"][0]]
     central.refused(reply, what, text=(label, text_of(central, rule, body)))
 
@@ -191,7 +191,7 @@ def first_category_tested(central: Central) -> None:
     "rules",
     source="pkg/images/integration/set_impl.go",
     needs=("create", "registry-type-known", "scanner-type-known", "quay-endpoint-required"),
-    title="With the test skipped not every category that fails is told",
+    title="With the test skipped not every category that fails is reported",
 )
 def all_categories_activated(central: Central) -> None:
     if not central.quick:
@@ -408,7 +408,7 @@ def registry_reachable(central: Central) -> None:
     title="The text of a failed test does not have the label and the suffixes of its category",
 )
 def test_text(central: Central) -> None:
-    """A create wraps the error of a test three times, /test twice; a type without a node scanner is told once less."""
+    """A create wraps the error of a test three times, /test twice; a type without a node scanner once less."""
     forms: list[tuple[str, Body, str, int]] = [
         ("docker", {"categories": ["SCANNER"]}, central.text("scanner-type-known", type='"docker"'), 3),
         ("clair", {"categories": ["REGISTRY"]}, central.text("registry-type-known", type="clair"), 3),

@@ -97,13 +97,13 @@ def updates(central: Central) -> list[Callable[[str, Body], Reply]]:
 
 
 def left_alone(central: Central, stored: Mapping[str, Body], what: str) -> None:
-    """See that the check's integrations are these and no other, each as it was sent."""
+    """Check that the check's integrations are these and no other, each as it was sent."""
     expected = {id: read_answer(central.contract, sent, id) for id, sent in stored.items()}
     central.same(central.listed(), expected, f"the integrations of this check after {what}")
 
 
 def reads_as(central: Central, id: str, sent: Body, what: str) -> None:
-    """See that a read shows what was sent."""
+    """Check that a read shows what was sent."""
     central.same(central.get(id).json, read_answer(central.contract, sent, id), what)
 
 
@@ -243,7 +243,7 @@ def guarded(central: Central) -> list[Place]:
 
 
 def endpoints_refused(central: Central, forms: Sequence[str], text: str) -> None:
-    """See that endpoints are refused: each form, in each guarded place, by each way in."""
+    """Check that endpoints are refused: each form, in each guarded place, by each way in."""
     central.control_of("docker")
     with central.case():
         id, sent = central.standing("docker")
@@ -332,7 +332,7 @@ def endpoint_as_sent(central: Central) -> None:
 
 
 def refused_by_every_way(central: Central, rule: str, forms: Sequence[Mapping[str, Any]]) -> None:
-    """See that each way in refuses by this rule what is changed so, and that nothing is stored by it."""
+    """Check that each way in refuses by this rule what is changed so, and that nothing is stored by it."""
     central.control_of("docker")
     with central.case():
         id, sent = central.standing("docker")
@@ -657,7 +657,7 @@ def delete_missing(central: Central) -> None:
 
 
 def not_deleted(central: Central, missing: str) -> None:
-    """See that an id that is not there cannot be deleted."""
+    """Check that an id that is not there cannot be deleted."""
     reply = central.delete(missing)
     central.refused_by(reply, "delete-missing", f"DELETE of {missing}", id=missing, quoted=f'"{missing}"')
 

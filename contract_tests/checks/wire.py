@@ -84,7 +84,7 @@ def _refused_flaws(
     default: int | None = None,
     integration: Callable[[], Body] | None = None,
 ) -> None:
-    """See that `rule` refuses flaws in a create, and one of them in each other operation."""
+    """Check that `rule` refuses flaws in a create, and one of them in each other operation."""
     found, flaws, make = central.rules[rule], list(flaws), integration or central.integration
     central.control_of(make()["type"])
     for flaw in central.some(flaws, quick, default):
@@ -110,7 +110,7 @@ class Stored:
         self.creation: list[Exchange] = []
 
     def becomes(self, sent: bytes | Body, meant: Body, what: str, **request: Any) -> None:
-        """Send a body that Central must take, and see that `meant` is read back."""
+        """Send a body that Central must take, and check that `meant` is read back."""
         central, body = self.central, sent if isinstance(sent, bytes) else json.dumps(sent).encode()
         if self.id:
             central.history = list(self.creation)  # the updates before do not matter
@@ -124,7 +124,7 @@ class Stored:
         self.reads_as(meant, what)
 
     def reads_as(self, meant: Body, what: str) -> None:
-        """See that a read shows `meant`."""
+        """Check that a read shows `meant`."""
         central, before = self.central, self.shown
         reply = central.get(self.id)
         central.taken(reply, "reading an integration back", need="read-after-create")
@@ -135,7 +135,7 @@ class Stored:
 
 
 def is_read(central: Central, reply: Reply, what: str) -> None:
-    """See that a body without name and category was read: Central misses these, and nothing else."""
+    """Check that a body without name and category was read: Central misses these, and nothing else."""
     missing = (central.text("category-required"), central.text("name-required"))
     central.refused(reply, what, text=missing)
 
@@ -636,7 +636,7 @@ def unknown_category_dropped(central: Central) -> None:
         Stored(central).becomes(sent, meant, "categories that Central does not know")
 
 
-@check("category-by-number", "rules", needs=("read-after-create",))
+@check("category-by-number", "rules", needs=("read-after-create", "categories-sorted"))
 def category_by_number(central: Central) -> None:
     names = list(central.contract.types["clairify"].categories)
     stored, meant = Stored(central), central.integration("clairify", categories=names)

@@ -213,7 +213,7 @@ class Central:
         return created_id(self.create(body)), body
 
     def control(self, body: Body) -> None:
-        """See that the target takes `body`: a refusal of its neighbour then has one reason only."""
+        """Check that the target takes `body`: a refusal of its neighbour then has one reason only."""
         id, _ = self.created_from(body)
         self.remove(id)
 
@@ -224,7 +224,7 @@ class Central:
             self.shared.controls.add(type)
 
     def contactless_test(self, type: str) -> None:
-        """See that a test passes that contacts nothing."""
+        """Check that a test passes that contacts nothing."""
         reply = self.test(self.integration(type))
         self.taken(reply, f"a test of type {type}")
         self.same(reply.json, {}, "the answer to a test")
@@ -300,7 +300,7 @@ class Central:
     def refused(
         self, reply: Reply, what: str, *, status: int = 400, code: int = 3, text: str | Iterable[str] = ()
     ) -> None:
-        """See that a request was refused with this status and code, for the reason `text`."""
+        """Check that a request was refused with this status and code, for the reason `text`."""
         texts = [text] if isinstance(text, str) else list(text)
         got: dict[str, Any] = {"status": reply.status, "code": reply.object.get("code"), "message": reply.message}
         wrong = reply.status != status or got["code"] != code or not all(each in reply.message for each in texts)
@@ -310,26 +310,26 @@ class Central:
             )
 
     def refused_by(self, reply: Reply, rule: str, what: str, **values: object) -> None:
-        """See that a request was refused by a rule that answers alone or in the list of problems."""
+        """Check that a request was refused by a rule that answers alone or in the list of problems."""
         found = self.rule(rule)
         self.refused(reply, what, status=found.status, code=found.code, text=self.text(rule, **values))
 
     def taken(self, reply: Reply, what: str, *, need: str | None = None) -> None:
-        """See that a request was taken (200); with `need`, failing is the matter of that check."""
+        """Check that a request was taken (200); with `need`, failing is the matter of that check."""
         if reply.status != 200:
             if need:
                 raise PreconditionFailed(need, f"{what}: {shown(reply)}")
             raise CheckFailed(what, expected={"status": 200}, got=shown(reply))
 
     def same(self, got: Any, expected: Any, what: str, *, masks: bool = False) -> None:
-        """See that two values are equal; only with `masks` a credential in clear counts as different."""
+        """Check that two values are equal; only with `masks` a credential in clear counts as different."""
         if not masks:
             got, expected = (integrations.hidden(self.contract, each) for each in (got, expected))
         if got != expected:
             raise CheckFailed(what, expected=expected, got=got)
 
     def true(self, holds: bool, what: str, *, expected: Any = None, got: Any = None) -> None:
-        """See that something holds."""
+        """Check that something holds."""
         if not holds:
             raise CheckFailed(what, expected=expected, got=got)
 

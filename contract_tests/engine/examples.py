@@ -16,7 +16,7 @@ _SECONDS = 5.0
 
 
 def see_to(url: str) -> None:
-    """See that examples can be kept there.
+    """Check that examples can be kept there.
 
     Raises:
         HarnessError: the client library is missing, the URL is none, or the server does not answer.

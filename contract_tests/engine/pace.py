@@ -86,7 +86,7 @@ class Pace:
             time.sleep(slot - now)
 
     def see_to_budget(self) -> None:
-        """See that a request may be sent.
+        """Check that a request may be sent.
 
         Raises:
             BudgetSpent: none may.
@@ -151,7 +151,7 @@ class Pace:
         self._unanswered_in_closing += 1
 
     def was_cleaned(self) -> None:
-        """Give the clean-up some more time: it gets on."""
+        """Return the clean-up some more time: it gets on."""
         if self._closing_until is not None:
             self._closing_until += _A_DELETE
 

@@ -1,6 +1,6 @@
 """The one way to the target: everything that a run sends passes `Transport.send`.
 
-Here, and nowhere else, it is seen to that a run changes only what it created, keeps its budget
+Here, and nowhere else, the harness ensures that a run changes only what it created, keeps its budget
 and its rate, waits where the target asks it to, and records what it did.
 """
 
@@ -400,7 +400,7 @@ class Transport:
             self.send("GET", COLLECTION, check=PROOF)
 
     def _prove(self, ids: Iterable[str], check: str) -> None:
-        """See that the target shows ids under the run's name; one list may prove many."""
+        """Check that the target shows ids under the run's name; one list may prove many."""
         for id in ids:
             if not self.ownership.is_proven(id):
                 self._prove_one(id, check)

@@ -119,7 +119,7 @@ def table(mutants: Iterable[Mutant], results: dict[str, Any]) -> str:
         *(line for profile, run in runs.items() for line in _row(profile, *_within(run))),
         "",
         "*First* is the failure that a report tells first; it is right where it is of the check of the mutant.",
-        "Failures that show the same are told at length once.",
+        "Failures that show the same are reported at length once.",
         "",
         *_row("profile", "first is right", "told at length: median", "most"),
         *_row("---", "---", "---", "---"),
@@ -187,7 +187,7 @@ def _first(run: dict[str, Any]) -> list[str]:
 
 
 def wrong_first(run: dict[str, Any]) -> Iterable[str]:
-    """Tell of each mutant whose first failure is another check's, or of which more than three are told."""
+    """List each mutant whose first failure is another check's, or that has more than three failures at length."""
     for name, mutant in all_mutants().items():
         told = run.get(name, {}).get("told", ())
         if told and (told[0] != mutant.check or len(told) > MOST_TOLD):

@@ -1,4 +1,4 @@
-"""Run the harness against healthy mocks and see that it never raises a false alarm.
+"""Run the harness against healthy mocks and check that it never raises a false alarm.
 
     python -m contract_tests.meta_tests.healthy --quick 50 --default 20 --deep 5 --busy 2
 

@@ -291,7 +291,7 @@ LIES: dict[str, tuple[Lie, tuple[int, int]]] = {
     "hides what it answers": (hides_reads, (60, 5)),
     "starts again": (restarts, (200, 1)),
 }
-"""The lies by name, each with the request from which on it is told and how often."""
+"""The lies by name, each with the request that starts it and how often it is repeated."""
 
 
 def target_of(name: str, seed: int) -> Target:

@@ -48,7 +48,7 @@ class ProjectCopy:
         path.write_text(text.replace(old, new), "utf-8")
 
     def run(self, *words: str, status: int = 0) -> str:
-        """Run Python in the copy, see that it ends with `status`, and return what it prints."""
+        """Run Python in the copy, check that it ends with `status`, and return what it prints."""
         done = subprocess.run(  # noqa: S603 (our own Python)
             [sys.executable, *words],
             cwd=self.folder,

@@ -1,4 +1,4 @@
-"""One mutant that shows in many checks is told at length once; two mutants are never told as one."""
+"""One mutant that shows in many checks is reported at length once; two mutants are never told as one."""
 
 import pytest
 

@@ -18,7 +18,7 @@ COLLECTION = "/v1/imageintegrations"
 
 
 def complete_fixtures(copy: ProjectCopy) -> None:
-    """See that the fixtures that would be made cover what there is."""
+    """Check that the fixtures that would be made cover what there is."""
     copy.run("-m", "contract_tests", "fixtures", "--all", "-o", "made")
     told = copy.run("-m", "contract_tests", "fixtures", "--coverage", "made")
     assert "not covered" not in told

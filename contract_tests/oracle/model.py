@@ -179,7 +179,7 @@ def differences(got: Mapping[str, Body], expected: Mapping[str, Body]) -> dict[s
 
 
 def see_same(got: Mapping[str, Body], expected: Mapping[str, Body], what: str, *, check: str | None = None) -> None:
-    """See that two sets of integrations are the same; a failure shows only those that are not."""
+    """Check that two sets of integrations are the same; a failure shows only those that are not."""
     wrong = differences(got, expected)
     if wrong:
         names = (f"{(expected.get(id) or got[id]).get('name')} {how}" for id, how in wrong.items())
@@ -192,12 +192,12 @@ def see_same(got: Mapping[str, Body], expected: Mapping[str, Body], what: str, *
 
 
 def see_listed(central: Central, sent: Mapping[str, Body], what: str, query: str = "") -> None:
-    """See that the list shows exactly what this check has sent last, by id."""
+    """Check that the list shows exactly what this check has sent last, by id."""
     see_same(listed(central, query), expected(central, sent), what)
 
 
 def see_stored(central: Central, id: str, sent: Body, what: str) -> None:
-    """See that a GET shows what was sent last."""
+    """Check that a GET shows what was sent last."""
     reply = central.get(id)
     central.taken(reply, f"{what}: reading it")
     central.same(reply.json, read_answer(central.contract, sent, id), what)
@@ -209,7 +209,7 @@ def any_text(rule_message: str) -> list[str]:
 
 
 def see_refusal(central: Central, reply: Any, refusal: Refusal, what: str) -> None:
-    """See that a request was refused by the rule that the model names."""
+    """Check that a request was refused by the rule that the model names."""
     rule = central.rules[refusal.rule]
     pieces = any_text(rule.message) if not refusal.values else [central.text(rule.id, **refusal.values)]
     central.refused(reply, what, status=rule.status, code=rule.code, text=(*pieces, *refusal.pieces))

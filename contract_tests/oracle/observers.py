@@ -1,4 +1,4 @@
-"""What is seen to on every answer of a run, whichever check asked for it."""
+"""What is checked on every answer of a run, whichever check asked for it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ UNTOUCHED = "others-untouched"
 """The check that compares what a run does not own with what it was before."""
 
 UNMASKED = "a credential is not masked in a read"
-"""What is told of it, also by checks that see it themselves: the same fault is told once."""
+"""What is reported of it, also by checks that see it themselves: the same fault is reported once."""
 
 
 _TYPE = re.compile(rb'"type": ?"([^"\\]+)"')
@@ -132,7 +132,7 @@ class Observers:
     def _is_no_server_error(self, operation: Operation | None, exchange: Exchange, reply: Reply) -> None:
         """Central fails where it cannot build a client or its database says no, and then says so."""
         if reply.status < 500 or reply.status == 501 or not reply.message:
-            return  # what has no message is told as not being in Central's shape
+            return  # what has no message is reported as not being in Central's shape
         if reply.object.get("code") == 13 and self._own_failures.search(reply.message):
             return
         where = operation.id if operation is not None else "a request that is of no operation"
@@ -209,7 +209,7 @@ class Observers:
             check = "create-answer-in-clear" if is_create else "credentials-masked"
             what = "a credential is not masked in the answer to a create" if is_create else UNMASKED
             self.findings.add(check, what, exchange, expected={path: MASK}, got={path: value}, about=(id,))
-        # What stands in a field of a credential is told as not masked.
+        # What stands in a field of a credential is reported as not masked.
         allowed = {found for _, value in credentials if isinstance(value, str) for found in self._canary.findall(value)}
         leaked = set(self._canary.findall(reply.text)) - allowed
         if leaked or self._disguised.search(reply.text):

@@ -116,7 +116,7 @@ BROKEN: Mapping[str, list[Change]] = {
     "quay-endpoint-required": [
         ("quay", {"quay": {"endpoint": ""}}),
         ("quay", {"quay": {"endpoint": None}, "categories": ["SCANNER"]}),
-        # The first that is wrong is told, and nothing else.
+        # The first that is wrong is reported, and nothing else.
         ("quay", {"quay": {"endpoint": "", "registryRobotCredentials": ROBOT}}),
     ],
     "quay-scanner-without-robot": [

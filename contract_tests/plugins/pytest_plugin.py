@@ -102,7 +102,7 @@ def check_central(tmp_path: Path) -> Callable[..., Report]:
 
 
 class Told(NamedTuple):
-    """How a check ended, and what is told of it."""
+    """How a check ended, and what is reported of it."""
 
     outcome: str
     text: str

@@ -1,4 +1,4 @@
-"""What is told of failures: at most three at length, the rest by what they show."""
+"""What is reported of failures: at most three at length, the rest by what they show."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from contract_tests.runner.report import FAILED, Report, Result
 from contract_tests.runner.symptoms import symptom
 
 AT_LENGTH = 3
-"""Failures that are told with their requests; the JSON report has those of all."""
+"""Failures that are reported with their requests; the JSON report has those of all."""
 LEGEND = "- expected, + answered"
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Failed checks that are told in one line: what they show, and their ids."""
+    """Failed checks that are reported in one line: what they show, and their ids."""
 
     shows: str
     checks: tuple[str, ...]
@@ -35,7 +35,7 @@ class Group:
 
 
 def at_length(report: Report) -> list[Result]:
-    """Return the failed checks that are told at length: the first of those that show something of their own."""
+    """Return the failed checks that are reported at length: the first of those that show something of their own."""
     own = [each for each in report.results if each.outcome == FAILED and not each.like and not each.unseen]
     return own[:AT_LENGTH]
 

@@ -67,7 +67,7 @@ def _case(suite: ET.Element, result: Result, report: Report, options: Options, w
 
 
 def _count(suites: ET.Element) -> None:
-    """Give each suite, and the whole, its totals."""
+    """Return each suite, and the whole, its totals."""
     for element in (suites, *suites):
         for name, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
             element.set(name, str(sum(1 for _ in element.iter(tag))))

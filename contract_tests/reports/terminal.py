@@ -32,7 +32,7 @@ _MOST_NAMES = 12
 _MOST_REQUESTS = 40
 """Lines of a script that a terminal shows whole; a part of one could not be run."""
 _SILENCE = 10.0
-"""Seconds after which a log, which has no bar, is told how far the run is."""
+"""Seconds between progress lines in a log, which has no bar."""
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def progress(options: Options) -> Iterator[Watcher]:
 
 
 def text_of(result: Result, report: Report, options: Options) -> str:
-    """Return what is told of a check that failed, as plain text."""
+    """Return what is reported of a check that failed, as plain text."""
     console = Console(file=StringIO(), highlight=False, soft_wrap=True)
     with console.capture() as captured:
         console.print(_failed(result, report, options))

@@ -53,7 +53,7 @@ def seconds(_context: click.Context, _parameter: click.Parameter, value: str | N
 
 
 def certificates(_context: click.Context, _parameter: click.Parameter, file: Path | None) -> Path | None:
-    """See that a file holds certificates that can be trusted."""
+    """Check that a file holds certificates that can be trusted."""
     if file is not None:
         try:
             ssl.create_default_context(cafile=file)
@@ -63,14 +63,14 @@ def certificates(_context: click.Context, _parameter: click.Parameter, file: Pat
 
 
 def run_id(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-    """See that a name can be one of a run. Without a hyphen no run owns what is named like another's."""
+    """Check that a name can be one of a run. Without a hyphen no run owns what is named like another's."""
     if value is not None and not re.fullmatch(r"[a-z0-9]{1,40}", value):
         raise click.BadParameter(f"{value!r} is not 1 to 40 small letters and digits")
     return value
 
 
 def checks(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    """See that there are checks of these names."""
+    """Check that there are checks of these names."""
     for value in values:
         if problem := unknown_check(value):
             raise click.BadParameter(problem)
@@ -130,7 +130,7 @@ def _is_header_value(text: str) -> bool:
 def _shipped_difference(
     _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """See that there are shipped known differences of these names."""
+    """Check that there are shipped known differences of these names."""
     from contract_tests.runner import known
 
     names = ["all", *(each.check for each in known.read([known.SHIPPED]))]

@@ -91,7 +91,7 @@ class Run:
         self._are_many = False
         """Several checks run at this moment."""
         self.waits = True
-        """A check waits for those that it stands on: one fault is told once."""
+        """A check waits for those that it stands on: one fault is reported once."""
         self.over = False
         """True once the run has failed and is to stop at that."""
         self.interrupted = ""

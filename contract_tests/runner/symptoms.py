@@ -1,6 +1,6 @@
 """Failures that show the same: one fault in what many checks rely on turns many of them red.
 
-All of them are reported, but only the first is told at length.
+All of them are reported, but only the first is reported at length.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contract_tests.engine.transport import Exchange
 from contract_tests.oracle.observers import OBSERVED, operation_of
 
 MANY = 4
-"""Checks that show the same and are told as one; fewer may have faults of their own."""
+"""Checks that show the same and are reported as one; fewer may have faults of their own."""
 _BAD_GATEWAY = 502
 
 
@@ -39,7 +39,7 @@ def group_by_observed(failures: Iterable[Failure], shown_by: Mapping[int, str]) 
 
 
 def _status_is_wrong(failure: Failure) -> bool:
-    """Return whether a failure is one of the status. A proxy without a server is told by the form of its answer."""
+    """Return whether a failure is one of the status. A proxy without a server shows by the form of its answer."""
     expected, got = failure.expected, failure.got
     if not isinstance(expected, Mapping) or not isinstance(got, Mapping):
         return False

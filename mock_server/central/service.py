@@ -44,7 +44,7 @@ class Service:
         *,
         as_deployed: bool = False,
     ) -> None:
-        """`as_deployed`: who loses a race for a name is told so in the words of the database."""
+        """`as_deployed`: who loses a race for a name gets the database's own words."""
         self.contract = contract
         self.rules = contract.rules
         self.store = store

@@ -1,7 +1,7 @@
 """Find the first JSON value of a body, or say in Go's words why there is none.
 
 Central's gateway lets the JSON package of Go's standard library take one value from the
-stream before protojson looks at it, so what is wrong with the JSON itself is told in that
+stream before protojson looks at it, so what is wrong with the JSON itself is reported in that
 package's words (Go ``encoding/json``: ``scanner.go``, ``stream.go``).
 """
 

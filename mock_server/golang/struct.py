@@ -1,7 +1,7 @@
 """Read JSON into the fields of a Go struct (Go ``encoding/json``: ``Unmarshal``).
 
 Names count in either case, unknown ones are passed over, null changes nothing. The first value of a wrong JSON
-type is told; the fields around it are filled all the same.
+type is reported; the fields around it are filled all the same.
 """
 
 from __future__ import annotations

@@ -442,7 +442,10 @@ def any_password(mock: Instance) -> None:
 
 
 @_security(
-    "missing-before-credentials", "A missing id is told before the caller is known", "identity-before-lookup", auth=True
+    "missing-before-credentials",
+    "A missing id is reported before authentication",
+    "identity-before-lookup",
+    auth=True,
 )
 def missing_before_credentials(mock: Instance) -> None:
     """Tell anybody what exists."""

@@ -264,7 +264,7 @@ def categories_unique(mock: Instance) -> None:
     stored(mock, lambda sent: {"categories": list(dict.fromkeys(sent["categories"]))})
 
 
-@_state("second-category-lost", "Only the first category is stored", "read-after-create")
+@_state("second-category-lost", "Only the first category is stored", "categories-sorted")
 def second_category_lost(mock: Instance) -> None:
     """Keep one."""
     stored(mock, lambda sent: {"categories": sent["categories"][:1]})

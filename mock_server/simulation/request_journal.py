@@ -63,7 +63,7 @@ class Entry(NamedTuple):
 
 
 def _read(body: bytes | None) -> tuple[Any, bool]:
-    """Read a body that is one JSON value; tell whether it is."""
+    """Read a body that is one JSON value; return whether it is."""
     try:
         return json.loads(body or b"", object_pairs_hook=_unique), True
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The way to the Redis or Valkey that replicas share: how long it is waited for, and what is told when it fails."""
+"""The way to the Redis or Valkey that replicas share: how long it is waited for, and what is reported when it fails."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class Connection:
 
 
 def check(url: str, prefix: str) -> None:
-    """See that the server there can keep a state whose keys begin so.
+    """Check that the server there can keep a state whose keys begin so.
 
     Raises:
         StoreError: there is none, it lets us not in, does not let us write, or has only some of the keys.

@@ -44,7 +44,7 @@ class Fuzzed:
         self.showing = _decoding(Settings(as_deployed=True))
 
     def check(self, data: bytes) -> None:
-        """See that an input is decoded as it may be.
+        """Check that an input is decoded as it may be.
 
         Raises:
             WrongError: it is not; any other exception is an error of the decoder too.
@@ -75,7 +75,7 @@ class Fuzzed:
         return self.central.decoding.body(operation, body, "application/json").message
 
     def check_scanner(self, body: bytes) -> None:
-        """See that the scanner takes the JSON that Python takes, which says less of what is wrong."""
+        """Check that the scanner takes the JSON that Python takes, which says less of what is wrong."""
         try:
             text = body.decode()
         except UnicodeDecodeError:
@@ -120,7 +120,7 @@ def see(what: str, got: Any, known: Any) -> None:
 
 
 def check_text(refusal: Refusal, body: bytes) -> None:
-    """See that a text is one line of UTF-8, and that a place in it is one of the JSON value."""
+    """Check that a text is one line of UTF-8, and that a place in it is one of the JSON value."""
     text = refusal.message
     if "\n" in text or "\r" in text or "\0" in text:
         raise WrongError(f"more than a line: {text!r}")

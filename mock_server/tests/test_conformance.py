@@ -180,7 +180,7 @@ def send(payload: dict[str, Any], api: Api) -> Answer:
 
 
 def with_whole_key(body: Any) -> Any:
-    """Give an account that has no private key one: those who published it left it out."""
+    """Return an account that has no private key one: those who published it left it out."""
     account = body.get("google", {}).get("serviceAccount", "") if isinstance(body, dict) else ""
     if '"service_account"' not in account or 'private_key"' in account:
         return body

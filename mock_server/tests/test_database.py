@@ -1,4 +1,4 @@
-"""What Central's database refuses, and what who loses a race is told."""
+"""What Central's database refuses, and how the loser of a race is answered."""
 
 import random
 import string

@@ -64,7 +64,7 @@ def control(port, path, method="GET"):
 
 
 def see(port: int, sent: bytes, told: str) -> None:
-    """See that an answer is what the page tells: statuses, and whether the server closes."""
+    """Check that an answer is what the page tells: statuses, and whether the server closes."""
     seen = send(port, sent, closing=told.endswith("closed"))
     statuses = ", then ".join(map(str, seen.statuses))
     assert (statuses or "no answer") == told.removesuffix(", closed")

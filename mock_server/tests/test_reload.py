@@ -1,4 +1,4 @@
-"""Changed files are taken up while running; broken ones are told, and the last good state stays."""
+"""Changed files are taken up while running; broken ones are reported, and the last good state stays."""
 
 import dataclasses
 import json

@@ -339,7 +339,7 @@ class Control:
 
 
 def _body(entry: Mapping[str, Any]) -> Json:
-    """Read the body of a call and see that it is what the document says."""
+    """Read the body of a call and validate it against the document."""
     schema = entry["requestBody"]["content"]["application/json"]["schema"]["$ref"]
     try:
         sent = json.loads(request.get_data(cache=False))

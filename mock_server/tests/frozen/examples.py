@@ -43,14 +43,14 @@ _SCANNERS = ("clair", "clairV4", "clairify", "scannerv4")
 
 
 def integration(type: str = "docker", /, **changes: Any) -> Json:
-    """Give an integration whose registry is not asked, some fields changed; None takes a field away."""
+    """Return an integration whose registry is not asked, some fields changed; None takes a field away."""
     categories = ["SCANNER"] if type in _SCANNERS else ["REGISTRY"]
     whole = {"name": f"a {type}", "type": type, "categories": categories, "skipTestIntegration": True}
     return {key: value for key, value in (whole | MEMBERS[type] | changes).items() if value is not None}
 
 
 def configured(type: str, /, **changes: Any) -> Json:
-    """Give an integration with some fields of its config changed; None takes a field away."""
+    """Return an integration with some fields of its config changed; None takes a field away."""
     ((member, config),) = MEMBERS[type].items()
     return integration(type, **{member: {key: value for key, value in (config | changes).items() if value is not None}})
 

@@ -438,7 +438,7 @@ def _beyond_the_contract() -> Iterator[Ask]:
 
 
 def groups() -> Iterator[Group]:
-    """Give the groups."""
+    """Return the groups."""
     for release in RELEASES:
         yield Group(f"release {release}", tuple(_by_release()), {"release": release, "managed": True})
     kinds = tuple(CREDENTIALS)

@@ -266,7 +266,7 @@ def _reconciled() -> Iterator[Ask]:
 
 
 def groups() -> Iterator[Group]:
-    """Give the groups."""
+    """Return the groups."""
     yield Group("refusals", tuple(_refused()))
     yield Group("refusals as deployed", tuple(_refused())[1::6], {"deployed": True})
     yield Group("refusals in release 4.8", tuple(_refused())[::9], {"release": "4.8"})

@@ -27,7 +27,7 @@ Switch = Callable[[Group], int]
 
 
 class Switchboard:
-    """A WSGI app that answers as the app of one group, until it is told another."""
+    """A WSGI app that answers as the app of one group, until it is switched to another."""
 
     def __init__(self) -> None:
         from .requests import GROUPS

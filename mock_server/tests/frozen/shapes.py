@@ -428,7 +428,7 @@ def _broken() -> Iterator[Ask]:
 
 
 def groups() -> Iterator[Group]:
-    """Give the groups."""
+    """Return the groups."""
     parts: dict[str, list[Any]] = {
         "paths": [Ask("GET", path) for path in PATHS],
         "paths of a POST": [ask("POST", path, integration(name="posted")) for path in PATHS[::4]],

@@ -75,7 +75,7 @@ def _by_switches(title: str, lines: list[Json], asks: Callable[[Json], Iterator[
 
 
 def groups() -> Iterator[Group]:
-    """Give the groups."""
+    """Return the groups."""
     vectors, cases, payloads = _lines("vectors"), _lines("cases"), _lines("payloads")
     yield from _by_switches("vectors as deployed", vectors, _vector, deployed=True)
     yield from _by_switches("vectors", vectors[::4], _vector)

@@ -33,7 +33,7 @@ export function field(label, input, hint = "") {
   return h("label", { class: "field" }, h("span", {}, label), input, hint && h("small", {}, hint));
 }
 
-/** Run something; an error is told right behind the element that it belongs to. */
+/** Run something; an error is reported right behind the element that it belongs to. */
 export async function attempt(element, action) {
   tell(element, "");
   try {
@@ -43,7 +43,7 @@ export async function attempt(element, action) {
   }
 }
 
-/** Run what a control is for, once at a time; an error is told right behind the control. */
+/** Run what a control is for, once at a time; an error is reported right behind the control. */
 export async function act(element, action) {
   if (element.getAttribute("aria-busy") === "true") return;
   const section = element.closest("section");
@@ -71,7 +71,7 @@ export function code(text, label) {
 
 /**
  * Make a table of no more rows than are asked for. `columns` are the headings with their classes, `row` makes the
- * <tbody> of an entry, `none` is told where there is none. The widths of a `fixed` one do not depend on its rows, so
+ * <tbody> of an entry, `none` is reported where there is none. The widths of a `fixed` one do not depend on its rows, so
  * that rows can come often.
  */
 export function table({ label, columns, row, none, fixed = false }) {
@@ -143,7 +143,7 @@ export function expandable(name, cells, details, unfolded, key) {
   return body;
 }
 
-/** Tell whether every word of a search stands somewhere in a text of small letters. */
+/** Return whether every word of a search stands somewhere in a text of small letters. */
 export function has(text, search) {
   return search.toLowerCase().split(/\s+/).every((word) => text.includes(word));
 }
