@@ -29,7 +29,7 @@ test: $(FULL) ## Run the tests (of many cases of a kind a sample)
 
 .PHONY: test-fast
 test-fast: $(FULL) ## Run the tests that start no server (a minute of CPU)
-	$(BIN)/pytest -m "not served and not slow and not timing" $(ARGS)
+	$(BIN)/pytest --hypothesis-profile=fast -m "not served and not slow and not timing" $(ARGS)
 
 .PHONY: test-timing
 test-timing: $(FULL) ## Run the tests that measure time, one after the other

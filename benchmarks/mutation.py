@@ -66,7 +66,17 @@ def survives_every_test(mutant: str) -> bool:
     else:
         marks, names = IN_PROCESS, (f"{module}*", "*")
     files = [path for name in names for path in sorted(WORK.glob(f"mock_server/tests/test_{name}.py"))]
-    command = [BIN / "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", marks, *dict.fromkeys(files)]
+    command = [
+        BIN / "pytest",
+        "-x",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--hypothesis-profile=mutants",
+        "-m",
+        marks,
+        *dict.fromkeys(files),
+    ]
     done = subprocess.run(
         command,
         cwd=WORK,

@@ -31,6 +31,7 @@ def test_what_the_budget_leaves_out_is_skipped_and_said() -> None:
     assert "the budget of 700 requests was used up" in reasons
 
 
+@pytest.mark.slow
 def test_a_budget_that_is_enough_is_spent_in_one_pass() -> None:
     assert spent(time_budget=600).requests < 1.2 * spent().requests
 

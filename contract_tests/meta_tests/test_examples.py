@@ -72,6 +72,7 @@ def test_an_example_that_passes_is_forgotten(kept: RedisServer) -> None:
         assert [key for key in client.keys("*") if not key.endswith(b".secondary")] == []
 
 
+@pytest.mark.slow
 def test_workers_of_xdist_keep_them_too(tmp_path: Path, kept: RedisServer) -> None:
     check, mutant = FOUND_LATE[1]
     with serving(Settings(mutants=(mutant,))) as mock:

@@ -45,6 +45,7 @@ def run(folder: Path, *words: str, expected: int = 0) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_tsc_takes_the_module_and_its_types_refuse_what_is_wrong(folder: Path) -> None:
     shutil.copy(SHIPPED / "typescript/fixtures.ts", folder)
     shutil.copy(TOOLS / "use.ts", folder)
@@ -80,6 +81,7 @@ def newman(folder: Path, url: str, collection: Path, *, expected: int = 0) -> di
     return found
 
 
+@pytest.mark.slow
 def test_newman_runs_the_collection_and_every_assertion_holds(folder: Path, mock: MockServer) -> None:
     found = newman(folder, mock.url, SHIPPED / "postman/collection.json")
     assert found["failed"] == 0

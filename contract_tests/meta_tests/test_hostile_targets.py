@@ -19,8 +19,9 @@ pytestmark = pytest.mark.served
 
 BUDGET = 2
 LONGER = 10
-"""Seconds that a run may take beyond its budget; on a busy machine its start takes some more."""
-START = 6
+"""Seconds that a run may take beyond its budget."""
+START = 60
+"""Seconds that a busy machine may take to start it; a run that never ends takes longer."""
 MOST_MEMORY = 200
 REPORTS = ("json", "junit", "markdown", "html")
 
@@ -130,7 +131,7 @@ def test_every_other_command_ends_in_time_and_shows_no_secret(evil: str, tmp_pat
         ]
         for words in commands:
             done = run(tmp_path, *words)
-            assert done.seconds < 25, (words, done)
+            assert done.seconds < LONGER + START, (words, done)
             assert done.megabytes < MOST_MEMORY, (words, done.megabytes)
             see_harmless(done.output, f"{words[1]} {done.output}")
 

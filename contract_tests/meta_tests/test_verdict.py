@@ -93,6 +93,7 @@ def test_what_did_not_look_is_incomplete(tmp_path: Path, words: tuple[str, ...],
     assert error.get("type") == "incomplete"
 
 
+@pytest.mark.timing
 @pytest.mark.served
 def test_a_slow_target_is_left_in_time_and_incomplete(tmp_path: Path) -> None:
     with serving() as mock, behind(mock.url, seconds=0.2) as url:

@@ -26,10 +26,14 @@ IMPATIENT_SECONDS = 0.5
 """How long a test waits for the answer of a server that gives none."""
 
 
-def pytest_configure() -> None:
-    # The first example pays for imports and compiled validators, so time is no measure here.
-    hypothesis.settings.register_profile("mock-central", deadline=None)
-    hypothesis.settings.load_profile("mock-central")
+# The first example pays for imports and compiled validators, so time is no measure here.
+hypothesis.settings.register_profile("mock-central", deadline=None)
+hypothesis.settings.register_profile("fast", deadline=None, max_examples=20)
+# A mutant has to fail, always or never; how is nobody's question.
+hypothesis.settings.register_profile(
+    "mutants", deadline=None, derandomize=True, phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate]
+)
+hypothesis.settings.load_profile("mock-central")
 
 
 # -- asking ------------------------------------------------------------------------------------------

@@ -122,6 +122,7 @@ def dclint(path):
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
+@pytest.mark.slow
 def test_dclint_has_nothing_against_the_compose_file(tmp_path):
     done = dclint(COMPOSE)
     assert done.returncode == 0, done.stdout + done.stderr

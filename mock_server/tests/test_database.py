@@ -53,10 +53,10 @@ def test_a_name_has_to_fit_into_its_index(name, error):
 
 
 def test_a_name_of_a_million_equal_letters_does_not_fit():
-    started = time.perf_counter()
+    started = time.process_time()
     assert database.name_error("a" * 1_000_000).startswith("index row requires ")
     assert database.name_error(letters(1000) * 20_000).startswith("index row requires ")
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def together(api: Api, *asked: Callable[[], Answer]) -> list[Answer]:

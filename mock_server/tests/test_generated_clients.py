@@ -17,6 +17,7 @@ TYPESCRIPT = Path(__file__).parent / "typescript"
 OPERATIONS = tuple(load().operations)
 
 
+@pytest.mark.slow
 def test_openapi_typescript_finds_every_operation(tmp_path):
     program = installed(TYPESCRIPT) / ".bin" / "openapi-typescript"
     target = tmp_path / "schema.d.ts"

@@ -177,6 +177,7 @@ def test_msw_and_a_started_mock_answer_in_nodes_test_runner(project):
     assert re.findall(r"^# (pass|fail) (\d+)$", report, re.MULTILINE) == [("pass", str(tests)), ("fail", "0")]
 
 
+@pytest.mark.slow
 def test_the_cypress_blocks_keep_to_its_types_which_is_all_that_can_be_had_without_its_browser(project):
     options = "--noEmit --checkJs --target es2022 --module esnext --moduleResolution bundler --skipLibCheck"
     project.run(f"node_modules/.bin/tsc {options} --types cypress cypress.config.mjs cypress/e2e/integrations.cy.js")
