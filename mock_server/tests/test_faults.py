@@ -342,7 +342,7 @@ def test_every_reset_under_load_is_one_and_no_other_answer_suffers():
 
 
 def test_clients_that_reset_first_hold_up_nobody():
-    with serving("--log-level", "error") as (_, banner):
+    with serve_command("--log-level", "error") as (_, banner):
         host, port = url_in(banner).removeprefix("http://").split(":")
         other = http.client.HTTPConnection(host, int(port), timeout=20)
         other.connect()
