@@ -1,4 +1,4 @@
-"""Taking up changed files while running; what is broken is told, and the last good state stays."""
+"""Taking up changed files while running; a broken file is logged, and the last good state stays."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _mark(path: Path) -> tuple[int, int] | None:
 
 
 def read_document(path: Path) -> Contract:
-    """Read a document and see that it is one.
+    """Return the contract that a document holds.
 
     Raises:
         ValueError: with the file, the place and what is wrong there.

@@ -49,7 +49,7 @@ SECONDS_FOR_HEAD = 10
 LONGEST_HEAD = (1 << 20) + 4096
 """Bytes of a request before its body; Go's HTTP server takes as many."""
 SECONDS_TO_STOP = 2
-"""How long requests that are under way may take once the server is told to stop."""
+"""How long requests that are under way may take once the server has to stop."""
 
 
 def _connections() -> int:
@@ -255,7 +255,7 @@ class _Worker:
         """Make the app, in the worker process."""
         if sys.platform != "win32":
             # Ctrl-C reaches every process of a group. This one stops when the supervisor says so, and
-            # loses its way when it is told twice.
+            # loses its way when a second order follows.
             os.setpgrp()
         threading.Thread(target=_end_with_supervisor, daemon=True).start()
         # The handlers of the supervisor, which this process came from, would swallow an early signal.

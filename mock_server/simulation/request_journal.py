@@ -21,10 +21,10 @@ from mock_server.contract.tables import MASK
 from mock_server.simulation.redaction import Redaction, omitted, read
 
 LONGEST_BODY = 16 * 1024
-"""Bytes up to which a body is kept; of a longer one only the size is told."""
+"""Bytes up to which a body is kept; of a longer one the journal holds only the size."""
 
 LONGEST_HEAD = 16 * 1024
-"""Characters of path, query and headers up to which they are kept; of longer ones the sizes are told."""
+"""Characters of path, query and headers up to which they are kept; of longer ones the journal holds the sizes."""
 MOST_BYTES = 32 * 1024 * 1024
 """Of all requests together; the oldest make room for new ones."""
 _OVERHEAD = 1024

@@ -56,7 +56,7 @@ def test_a_changed_document_is_taken_up_and_the_state_stays(shipped, caplog):
 BROKEN = [
     ("paths:\n", "paths: [\n", r"openapi\.yaml:[0-9]+:[0-9]+: "),
     ("openapi: 3.1.0", "openapi: 3.1.0\nnonsense: 1", r"openapi\.yaml: at the top: .*nonsense"),
-    ("x-permission: read\n", "", "lacks what the mock reads: 'x-permission'"),
+    ("      x-permission: read\n", "", "lacks what the mock reads: 'x-permission'"),
     ("operationId: GetImageIntegrations\n", "operationId: ListThem\n", "ListThem"),
 ]
 

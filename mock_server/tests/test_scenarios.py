@@ -79,7 +79,7 @@ def test_what_is_no_scenario_is_told(text, named):
 
 
 def test_empty_and_another_scenario_are_refused():
-    with pytest.raises(ValueError, match="do not go together"):
+    with pytest.raises(ValueError, match="empty: does not go together with the scenario 'many:3'"):
         Api(empty=True, scenario="many:3")
 
 

@@ -52,6 +52,6 @@ class Places:
             time.sleep(_PAUSE)
 
     def release(self, holder: object) -> None:
-        """Give a place back, if it was not given back before."""
+        """Free the place of a holder, unless it is free already."""
         with self._lock:
             self._taken.pop(holder, None)

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, request, send_from_directory
 from werkzeug.security import safe_join
 
 NOT_PAGES = {"v1", "v2", "api", "sso", "docs", "__admin"}
-"""First parts of paths that are never a page: an unknown one of them is a JSON 404, which the UI needs."""
+"""First parts of paths that are never a page: an unknown one of them is a 404, which tells the UI of a failure."""
 
 _ASSETS = "static"
 _HASHED = re.compile(rf"^{_ASSETS}/.*-[\w-]{{8}}\.\w+$")

@@ -217,7 +217,7 @@ let titles = null; // a promise of what each rule says, for all rows
 /** Say what a rule is about, once the contract is read. */
 function explained(rule) {
   const line = h("p", { class: "dim" });
-  titles ??= call("GET", "contract.json").then((found) => new Map(found["x-rules"].map((each) => [each.id, each])));
+  titles ??= call("GET", "contract.json").then((found) => new Map(Object.entries(found["x-rules"])));
   titles
     .then((found) => {
       const { title, source } = found.get(rule) ?? {};
