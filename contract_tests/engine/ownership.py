@@ -89,6 +89,12 @@ class Ownership:
         """Return whether a create was answered with this id, and nothing speaks against it."""
         return id in self.ledger.ids
 
+    def read_as(self, id: str) -> list[str]:
+        """Return the run's ids that a server may take an id for: itself, or those in other capitals."""
+        if self.owns(id):
+            return [id]
+        return [own for own in list(self.ledger.ids) if own.casefold() == id.casefold()]
+
     def is_missed(self, name: Any) -> bool:
         """Return whether the run has sent a name, and does not know under which id it is stored."""
         if not isinstance(name, str) or not self.is_named(name):

@@ -51,6 +51,7 @@ UNTIDY = (
     "ids-as-numbers",
     "refused-create-stored",
     "scanner-v4-not-created",
+    "test-stores-nothing",
     "update-duplicates",
     "update-new-id",
 )

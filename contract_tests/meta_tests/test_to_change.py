@@ -30,7 +30,7 @@ def with_rule(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
 
     def add(document: dict[str, Any]) -> None:
         document["x-rules"]["name-forbidden"] = {
-            "title": "A name that nobody may have",
+            "title": "A name with an end that nobody may have",
             "kind": "problem",
             "status": 400,
             "code": 3,
@@ -50,8 +50,8 @@ def with_rule(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
         '''
 
     def name_forbidden(self, integration: Integration) -> Problem | None:
-        """Refuse one name, if the release has the rule."""
-        if integration["name"] == "forbidden" and "name-forbidden" in self.rules:
+        """Refuse such a name, if the release has the rule."""
+        if integration["name"].endswith("forbidden") and "name-forbidden" in self.rules:
             return problem(self.rules["name-forbidden"], name=quote(integration["name"]))
         return None
 ''',
@@ -63,8 +63,9 @@ def with_rule(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
 @check("name-forbidden", "rules", needs=("create",))
 def name_forbidden(central: Central) -> None:
     with central.case():
-        reply = central.create(central.integration(name="forbidden"))
-        central.refused_by(reply, "name-forbidden", "a create of that name", name='"forbidden"')
+        name = f"{central.name()} forbidden"  # of the run, which owns what a target stores all the same
+        reply = central.create(central.integration(name=name))
+        central.refused_by(reply, "name-forbidden", "a create of that name", name=f'"{name}"')
 """,
     )
     copy.append(
@@ -122,10 +123,9 @@ def with_operation(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
         "mock_server/gateway/operations.py",
         '''
 
-def get_health(central: Central, call: Call) -> bytes:
+def get_health(exchange: Exchange) -> bytes:
     """GetImageIntegrationHealth."""
-    central.auth.check(call.operation, call.authorization)
-    central.service.get(call.id)
+    exchange.sandbox.central.service.get(exchange.id)
     return EMPTY
 
 
