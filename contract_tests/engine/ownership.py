@@ -89,10 +89,10 @@ class Ownership:
         """Return whether a create was answered with this id, and nothing speaks against it."""
         return id in self.ledger.ids
 
-    def read_as(self, id: str) -> list[str]:
-        """Return the run's ids that a server may take an id for: itself, or those in other capitals."""
+    def alike(self, id: str) -> list[str]:
+        """Return the run's ids that differ from an id in capitals only: a server may take it for one of them."""
         if self.owns(id):
-            return [id]
+            return []
         return [own for own in list(self.ledger.ids) if own.casefold() == id.casefold()]
 
     def is_missed(self, name: Any) -> bool:
@@ -140,10 +140,10 @@ class Ownership:
             if not self.owns(id):
                 self._foreign.add(id.casefold())
 
-    def doubt(self) -> None:
-        """Let nothing be proven any more: a connection broke, and what answers now may be another server."""
+    def doubt(self, ids: Iterable[str] | None = None) -> None:
+        """Let these ids, or all, be proven no more: where a connection broke another server may answer now."""
         with self._lock:
-            self._proofs = dict.fromkeys(self._proofs, -PROOF_LASTS)
+            self._proofs |= dict.fromkeys(self._proofs if ids is None else self._proofs.keys() & set(ids), -PROOF_LASTS)
 
     def is_absent(self, id: str) -> None:
         """Note that a read did not find an id: once it was proven to be the run's, a write to it changes nothing."""

@@ -378,7 +378,9 @@ class Transport:
                 self._refuse(id, f"{method} {path}")
         for name in texts_in(value, "name") if not is_test else ():
             self.ledger.naming(name)
-        return sorted(own for id in {*written, *named} for own in self.ownership.read_as(id))
+        alike = {own for id in {*written, *named} for own in self.ownership.alike(id)}
+        self.ownership.doubt(alike)  # whoever has it now, a write under another spelling may reach it
+        return sorted(alike | {id for id in {*written, *named} if self.ownership.owns(id)})
 
     def _refuse(self, id: str, request: str) -> None:
         if id not in self.ownership.refused:

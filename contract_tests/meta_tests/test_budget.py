@@ -20,7 +20,7 @@ def test_a_small_budget_has_every_quick_check_run() -> None:
     small = spent(max_requests=700)
     ran = {result.check for result in small.results if result.outcome == "passed"}
     assert {result.check for result in whole.results if result.outcome == "passed"} <= ran
-    assert small.requests <= 720  # what cleans up is never cut
+    assert small.requests <= 725  # what cleans up, and the reads that it needs first, are never cut
     assert not small.failures
     assert small.exit_code == 3
     assert any("short form only: the budget of 700 requests was used up" in each for each in small.incomplete)

@@ -18,7 +18,6 @@ from mock_server.mutants import Mutate, mutant
 from mock_server.mutants.tools import (
     CREATE,
     DELETE,
-    EVERY,
     GET,
     LIST,
     PATCH,
@@ -384,7 +383,7 @@ def endpoint_by_type(mock: Instance) -> None:
 
 # -- callers ---------------------------------------------------------------------------------------------
 
-for _operation in EVERY:
+for _operation, _known in contracts.load().operations.items():
 
     def _open(operation: str, mock: Instance) -> None:
         around(
@@ -393,8 +392,7 @@ for _operation in EVERY:
             lambda check, known, header: None if known.id == operation else check(known, header),
         )
 
-    _reads = contracts.load().operations[_operation].permission == READ
-    _rule = "read-permission" if _reads else "credentials-missing"
+    _rule = "read-permission" if _known.permission == READ else "credentials-missing"
     _security(f"open-{_operation}", f"{_operation} asks for no credentials", _rule, auth=True)(
         partial(_open, _operation)
     )
