@@ -339,10 +339,7 @@ def refused_by_every_way(central: Central, rule: str, forms: Sequence[Mapping[st
 
 @check("category-required", "rules", needs=("create",))
 def category_required(central: Central) -> None:
-    # A name of a category that Central does not know leaves the list.
-    refused_by_every_way(
-        central, "category-required", ({"categories": []}, {"categories": None}, {"categories": ["BOGUS"]})
-    )
+    refused_by_every_way(central, "category-required", ({"categories": []}, {"categories": None}))
 
 
 @check("name-required", "rules", needs=("create",))

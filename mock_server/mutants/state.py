@@ -190,7 +190,7 @@ def external_id_lost(mock: Instance) -> None:
     stored_config(mock, lambda config: {"assumeRoleExternalId": ""} if "assumeRoleExternalId" in config else {})
 
 
-@_state("robot-lost", "registryRobotCredentials of quay is not stored", "answer-complete")
+@_state("robot-lost", "registryRobotCredentials of quay is not stored", "update-replaces")
 def robot_lost(mock: Instance) -> None:
     """Forget one message of one type."""
     stored_config(mock, lambda config: {"registryRobotCredentials": None} if "oauthToken" in config else {})
