@@ -6,6 +6,7 @@ defaults come from the contract.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -28,7 +29,31 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
 }
 """What a client of the type needs; every other field of the config may be left out."""
 
-SERVICE_ACCOUNT = '{"type":"service_account","project_id":"example-project","private_key_id":"%s"}'
+RSA_KEY = """\
+MIICdwIBADANBgkqhkiG9w0BAQEFAASCAmEwggJdAgEAAoGBALRY7yJ5DpDupJE7
+qm6svOT+x9eT4Nlsh1GSB7NX47ENpPflkcJGrV1FRuYXlGUNnVlI1i1fth0NvXZD
+F8UAT4iq+ZgHsw+CR4nW43FE5k1jDX6zDmpKHng3E1dZfwUR9hxjT7bg2IUro8IQ
+LSAkPTbwJr0Qxb9yaWL+FcoVGI45AgMBAAECgYBB1Fylpq6MdK+ZW8AgWekxZVao
++A+RDa5vNfCdpC02iZZ37lJAKfBKJWl1v5GpOUkAODgFo/Qjsso/isn4XN6qlIH8
+XrIZSEC/26Q0B+OmpJkJo2hVZ+vBYZNPS32F5GFxcpV51LMnTZzpd6mdfuAsTkT9
+yHSG5aDWnGIr9ep8AQJBAO+iIbdlvACgx6GtjEPtCGUpiykUgFGUrncG7KRs6UjM
+yypoEc1z3FqlCnk8dVW3FPNvnwnEphH8uH/hWwr0xfkCQQDAqje+6D2WDEryXl70
+3PKheeXAMKdiPBTnJOnwXpD3uETfXd62PL42CSZzUGlPAlI0Aam63vJxcU7Pstth
+TxpBAkEAkGae8qj3dVltctvlnjkDyhISrZqRCJgT2d3uU9bdbOUbuF4l/CxJKMYz
+XYM1IYXFtjwZFgXOHSCw/T6LYjrF4QJAMfby5guMjTE67ogS0CXMtpvKPYFgp1U1
+hoxILxIXPmcHVXYen9w46AKPejBMXzUW5G3Z+qB+93SPH8YepqnBAQJBAI4/L8LF
+04JyMe8zLcGzLWYZ2l5pgjU1khFrwWfTMRe5t4LK6e5kD5r6WfrCu/3YoYXm7Y2Z
+bQO19VlopTlUqrY="""
+"""An RSA key of the shortest length that Go signs with, in PKCS #8, made for the fixtures and used for nothing else."""
+
+_PEM = f"-----BEGIN not-a-real-key-----\n{RSA_KEY.strip()}\n-----END not-a-real-key-----\n"
+
+SERVICE_ACCOUNT = (
+    '{"type":"service_account","project_id":"example-project","private_key_id":"%s","private_key":'
+    + json.dumps(_PEM)
+    + "}"
+)
+"""An account of Google whose key parses, for clients that parse it before they ask anybody."""
 
 
 def member_of(contract: Contract, integration: Mapping[str, Any]) -> str | None:
