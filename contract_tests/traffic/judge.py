@@ -6,7 +6,7 @@ import heapq
 import math
 import re
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import count, takewhile
 from typing import Any
@@ -112,11 +112,13 @@ class Judge:
         self.follower = Follower(self.contract)
         self._writes.clear()
 
-    def judge(self, traffic: Iterable[Seen]) -> None:
-        """Judge recorded traffic."""
+    def judge(self, traffic: Iterable[Seen], keep: Callable[[Seen], object] | None = None) -> None:
+        """Judge recorded traffic; `keep` is given each exchange without its secrets."""
         for seen in sorted(traffic, key=lambda each: each.began):
             self.settle(seen.began)
-            self.add(seen)
+            safe = self.add(seen)
+            if keep is not None:
+                keep(safe)
         self.settle()
 
     def _at_once(self, seen: Seen) -> list[Seen]:

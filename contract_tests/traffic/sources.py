@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from contract_tests.engine.failures import HarnessError
 from contract_tests.engine.transport import COLLECTION
 from contract_tests.traffic import har
-from contract_tests.traffic.exchanges import Seen, headers_of
+from contract_tests.traffic.exchanges import Seen, headers_of, json_of
+from mock_server.contract import tables as contracts
 
+METADATA = "/v1/metadata"
+"""Where Central tells its release; the web UI asks every ten seconds."""
 _JSON = {"Content-Type": "application/json"}
 _NOT_SHOWN = re.compile(r"\([0-9]+ bytes, not shown\)")
 _ROUNDING = 0.002
@@ -23,11 +28,11 @@ _ROUNDING = 0.002
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Conversations with one Central each, and the release that it was, "" where nobody says."""
+    """Conversations with one Central each; its release and its address, where they are told."""
 
     conversations: list[list[Seen]]
     version: str = ""
-    form: str = ""
+    origin: str = "http://central.example.com"
 
 
 def read(path: Path) -> Recording:
@@ -37,7 +42,8 @@ def read(path: Path) -> Recording:
         HarnessError: it cannot be read, or is of no known form.
     """
     try:
-        text = path.read_text("utf-8-sig")
+        content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        text = content.decode("utf-8-sig")
     except (OSError, UnicodeError) as error:
         raise HarnessError(f"{path}: cannot be read: {error}") from None
     try:
@@ -54,19 +60,38 @@ def _read(text: str) -> Recording:
     except ValueError:
         value = None
     if isinstance(value, dict) and isinstance(value.get("log"), dict):
-        log = value["log"]
-        return Recording([list(har.read(log))], str(log.get("_centralVersion") or ""), "HAR")
+        return _of_har(value["log"])
     if isinstance(value, dict) and isinstance(value.get("requests"), list):
-        return Recording([journal(value["requests"])], form="request journal")
+        return Recording([journal(value["requests"])])
     if isinstance(value, list):
-        return Recording([journal(value)], form="request journal")
+        return Recording([journal(value)])
     lines = [json.loads(line) for line in text.splitlines() if line.strip()]
     if not lines:
         raise ValueError("it is empty")
     if "expect" in lines[0]:
         releases = {str(each["central"]) for each in lines}
-        return Recording([list(_fixture(each)) for each in lines], releases.pop() if len(releases) == 1 else "", "fixtures")
-    return Recording([journal(lines)], form="request journal")
+        return Recording([list(_fixture(each)) for each in lines], releases.pop() if len(releases) == 1 else "")
+    return Recording([journal(lines)])
+
+
+def _of_har(log: Mapping[str, Any]) -> Recording:
+    found = list(har.read(log))
+    version = str(log.get("_centralVersion") or "") or next(filter(None, map(told_version, found)), "")
+    urls = [urlsplit(entry["request"]["url"]) for entry in log["entries"] if COLLECTION in entry["request"]["url"]]
+    origins = [f"{each.scheme}://{each.netloc.rpartition('@')[2]}" for each in urls]
+    return Recording([found], version, *origins[:1])
+
+
+def told_version(seen: Seen) -> str:
+    """Return the release that Central tells in an answer, "" where it does not."""
+    if seen.target.partition("?")[0] != METADATA or seen.status != 200:
+        return ""
+    answer = json_of(seen.reply)
+    version = str(answer.get("version", "")) if isinstance(answer, dict) else ""
+    try:
+        return contracts.load().releases.find(version).line if version else ""
+    except ValueError:
+        return ""
 
 
 # -- the mock's request journal ------------------------------------------------------------------------
