@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from contract_tests.cli.fixtures import fixtures
-from contract_tests.cli.traffic import audit
+from contract_tests.cli.traffic import audit, proxy
 from contract_tests.engine.failures import BudgetSpent, Busy, HarnessError, Interrupted, OwnershipError
 from contract_tests.engine.options import Credentials, Options
 from contract_tests.engine.text import printable
@@ -439,3 +439,4 @@ def _told_orphans(count: int, url: str) -> str:
 
 main.add_command(fixtures)
 main.add_command(audit)
+main.add_command(proxy)

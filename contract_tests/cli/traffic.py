@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import datetime as dt
+import signal
+import ssl
 import sys
+import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import click
 
-from contract_tests.engine.failures import HarnessError
+from contract_tests.engine.failures import Failure, HarnessError
 from contract_tests.engine.options import Options
 from contract_tests.engine.text import printable
-from contract_tests.runner.arguments import FILE, NEW_FILE, traffic_options
+from contract_tests.runner.arguments import FILE, NEW_FILE, bearer, certificates, see_to_url, traffic_options
 from contract_tests.runner.report import ASSUMED, GIVEN, TOLD
 from mock_server.contract import tables as contracts
 
 if TYPE_CHECKING:
     from contract_tests.runner.report import Report
+    from contract_tests.traffic.exchanges import Seen
     from contract_tests.traffic.judge import Judge
 
 KINDS = ("json", "junit", "markdown", "html")
@@ -129,10 +132,138 @@ def audit(file: Path, *, redact: Path | None, **chosen: Any) -> None:
         with ExitStack() as stack:
             writer = None
             if redact is not None:
-                writer = stack.enter_context(har.Writer(redact, recording.origin, judge.version))
+                writer = stack.enter_context(har.Writer(redact, recording.origin))
+                writer.version = judge.version
             for conversation in recording.conversations:
                 judge.begin()
-                judge.judge((each for each in conversation if judge.concerns(each.target)), writer.add if writer else None)
+                judge.judge(
+                    (each for each in conversation if judge.concerns(each.target)), writer.add if writer else None
+                )
     except HarnessError as error:
         raise Unable(str(error)) from None
     sys.exit(verdict.give(judge))
+
+
+@click.command(
+    context_settings={"show_default": True},
+    short_help="Judge live traffic between clients and a Central.",
+    epilog="""\b
+Ctrl-C or SIGTERM ends it: it prints the verdict and writes the reports.
+Exit status: 0 nothing was wrong, 1 Central is not as the contract says,
+2 it could not start, 3 nothing came that could be judged.
+\b
+Examples:
+  central-contract proxy https://central.example.com --port 8443 --tls
+  central-contract proxy https://central.example.com --ca-file ca.pem \\
+    --har traffic.har --report-html report.html
+""",
+)
+@click.argument("url")
+@click.option("--host", default="127.0.0.1", help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8443, help="Port to listen on; 0 takes a free one.")
+@click.option("--tls", is_flag=True, help="Serve HTTPS with a certificate made at the start.")
+@click.option("--cert", type=FILE, help="Certificate to serve HTTPS with (PEM).")
+@click.option("--key", type=FILE, help="Private key of --cert, where that file does not hold it.")
+@click.option("--ca-file", type=FILE, callback=certificates, help="Certificate authority of URL to trust (PEM).")
+@click.option("--insecure", is_flag=True, help="Do not check the certificate of URL.")
+@click.option("--har", "archive", type=NEW_FILE, help="Write what was judged as a HAR, without credentials.")
+@click.option(
+    "--read-list",
+    is_flag=True,
+    help="Read the list once at the start, with the token of --token-file: the only request of its own.",
+)
+@click.option("--token-file", type=FILE, help="File with a bearer token for --read-list [env: CENTRAL_TOKEN].")
+@traffic_options
+def proxy(
+    url: str,
+    *,
+    host: str,
+    port: int,
+    tls: bool,
+    cert: Path | None,
+    key: Path | None,
+    ca_file: Path | None,
+    insecure: bool,
+    archive: Path | None,
+    read_list: bool,
+    token_file: Path | None,
+    **chosen: Any,
+) -> None:
+    """Pass requests on to the Central at URL, and judge those of the image-integration API on their way.
+
+    Everything is passed on unchanged, whatever the path: streams, redirects, credentials. Nothing of it is kept but what
+    --har writes, without credentials.
+    """
+    from contract_tests.traffic.har import Writer
+    from contract_tests.traffic.proxy import Bench, proxying
+    from mock_server.serving.server import ServeError, check_upstream, free_port, resolve, self_signed
+    from mock_server.settings import Settings
+
+    see_to_url(url)
+    verdict = Verdict(url, chosen)
+    with ExitStack() as stack:
+        try:
+            settings = Settings(upstream=url.rstrip("/"), upstream_ca=ca_file, upstream_insecure=insecure)
+            address = resolve(host)
+            port = free_port(address, port)
+            check_upstream(url, address, port)
+            files = stack.enter_context(self_signed(host)) if tls and cert is None else None
+            context = _tls(files.cert, files.key) if files else _tls(cert, key) if cert else None
+            writer = stack.enter_context(Writer(archive, url)) if archive else None
+        except (ServeError, HarnessError, ValueError) as error:
+            raise Unable(str(error)) from None
+        bench = Bench(verdict.judge, writer.add if writer else lambda _: None, _tell)
+        bench.start()
+        if read_list:
+            bench.take(*_list(url, bearer(token_file, "CENTRAL_TOKEN"), ca_file, insecure=insecure))
+        ended = _signalled()
+        with proxying(settings, bench.take, address, port, context) as here:
+            click.echo(f"Listening on {here}, in front of {url}. Ctrl-C ends it with the verdict.", err=True)
+            ended.wait()
+        judge = bench.close()
+        if writer is not None:
+            writer.version = judge.version
+    sys.exit(verdict.give(judge))
+
+
+def _tell(failure: Failure) -> None:
+    click.echo(printable(f"BROKEN {failure.check}: {failure.what}"), err=True)
+
+
+def _signalled() -> threading.Event:
+    """Return what is set when a signal asks for the end."""
+    ended = threading.Event()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: ended.set())
+    return ended
+
+
+def _tls(cert: Path, key: Path | None) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(cert, key)
+    except OSError as error:
+        raise Unable(f"--cert {cert}: cannot be used: {error}") from None
+    return context
+
+
+def _list(url: str, token: str | None, ca_file: Path | None, *, insecure: bool) -> tuple[Seen, float]:
+    """Read the list once."""
+    import requests
+
+    from contract_tests.engine.http import BoundedSession
+    from contract_tests.engine.transport import COLLECTION
+    from contract_tests.traffic.exchanges import Seen, headers_of
+
+    headers = {"Authorization": token} if token else {}
+    began = time.time()
+    try:
+        verify: bool | str = str(ca_file) if ca_file else not insecure
+        answer = BoundedSession().get(f"{url.rstrip('/')}{COLLECTION}", headers=headers, timeout=30, verify=verify)
+    except requests.RequestException as error:
+        raise Unable(f"--read-list: {url} does not answer: {error}") from None
+    if answer.status_code != 200:
+        raise Unable(f"--read-list: {url} answers {answer.status_code}; give a token with --token-file")
+    ended = time.time()
+    replied = headers_of(answer.headers.items())
+    return Seen("GET", COLLECTION, 200, began, ended, headers_of(headers.items()), b"", replied, answer.content), ended

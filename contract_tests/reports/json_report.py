@@ -14,8 +14,8 @@ from contract_tests.engine.transport import Exchange
 from contract_tests.reports.curl import Access, access, sequence
 from contract_tests.reports.failures import replays
 from contract_tests.reports.sources import links
-from contract_tests.runner.replay import request_options
 from contract_tests.runner.judgement import as_values
+from contract_tests.runner.replay import request_options
 from contract_tests.runner.report import OUTCOMES, TRAFFIC, Report, Result
 
 

@@ -261,7 +261,9 @@ _SKIP = click.option(
     shell_complete=complete_check,
     help="Not this check; can be repeated.",
 )
-_KNOWN = click.option("--known", type=FILE, multiple=True, help="TOML file of known differences of yours; can be repeated.")
+_KNOWN = click.option(
+    "--known", type=FILE, multiple=True, help="TOML file of known differences of yours; can be repeated."
+)
 _NO_KNOWN = click.option(
     "--no-known",
     multiple=True,
@@ -414,7 +416,7 @@ def options_of(url: str, mock: OwnMock | None = None, **chosen: Any) -> Options:
         click.UsageError: the URL is none, a secret cannot be one, options do not go together, or no check is left.
     """
     refuse_misspelt(os.environ)
-    _see_to_url(url)
+    see_to_url(url)
     if chosen.get("ca_file") and chosen.get("insecure"):
         raise click.UsageError("--ca-file and --insecure: give one of them")
     _see_to_client_certificate(chosen.get("client_cert"), chosen.get("client_key"))
@@ -483,7 +485,7 @@ def _see_to_client_certificate(certificate: Path | None, key: Path | None) -> No
         ) from None
 
 
-def _see_to_url(url: str) -> None:
+def see_to_url(url: str) -> None:
     """Refuse what is no URL of a server; what may be a secret in it (a user, a query) is not repeated."""
     shown = _without_secrets(url)
     try:

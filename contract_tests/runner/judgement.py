@@ -18,7 +18,6 @@ from contract_tests.runner.report import (
     NOT_APPLICABLE,
     NOT_CHOSEN,
     PASSED,
-    SKIPPED,
     TRAFFIC,
     Report,
     Result,

@@ -52,7 +52,7 @@ class Follower:
     def sure(self, id: str) -> Body | None:
         """Return what a read of an integration must show, None where that is not known."""
         known = self.known.get(id)
-        return self.model.read(id) if known is not None and not known.doubt else None
+        return self.model.stored[id] if known is not None and not known.doubt else None
 
     def is_absent(self, id: str) -> bool:
         """Return whether there can be no integration of that id."""
@@ -82,10 +82,14 @@ class Follower:
 
     def show(self, id: str, integration: Mapping[str, Any]) -> None:
         """Learn what a read shows."""
+        known = self.known.get(id)
+        if known is not None and not known.doubt and self.model.stored[id] == integration:
+            known.blame, known.at = READ, self._writes
+            return
         if not _is_whole(self.contract, integration):
             self.doubt(id, "the answer that showed it was not whole")
             return
-        created = self.known[id].created if id in self.known else None
+        created = known.created if known else None
         self._store(id, hidden(self.contract, dict(integration)))
         self.known[id] = Known(READ, self._writes, created)
         self._see_to_writers(id)

@@ -7,15 +7,13 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
 from contract_tests.engine.failures import HarnessError
 from contract_tests.traffic.exchanges import Seen, headers_of, plain
 
-_START = '{{"log": {{"version": "1.2", "creator": {creator}, "_centralVersion": {version}, "entries": [\n'
-_CREATOR = '{"name": "central-contract", "version": "1"}'
+_START = '{"log": {"version": "1.2", "creator": {"name": "central-contract", "version": "1"}, "entries": [\n'
 
 
 def read(log: Mapping[str, Any]) -> Iterator[Seen]:
@@ -51,6 +49,9 @@ def _seen(entry: Mapping[str, Any]) -> Seen:
         reply_headers=reply_headers,
         reply=_reply(content, reply_headers),
         dropped=bool(entry.get("_dropped")),
+        blind=bool(entry.get("_blind")),
+        whole=not entry.get("_partial"),
+        headers_kept=bool(response.get("headers")) and not entry.get("_blind"),
     )
 
 
@@ -78,7 +79,10 @@ def _reply(content: Mapping[str, Any], headers: Mapping[str, str]) -> bytes | No
 class Writer:
     """Writes an archive entry by entry, so that it may be longer than the memory."""
 
-    def __init__(self, path: Path, origin: str, version: str) -> None:
+    version = ""
+    """The release that the traffic was judged by."""
+
+    def __init__(self, path: Path, origin: str) -> None:
         """`origin`: the scheme and the host in front of every path.
 
         Raises:
@@ -90,13 +94,13 @@ class Writer:
             self._file = path.open("w", encoding="utf-8")
         except OSError as error:
             raise HarnessError(f"{path} cannot be written: {error.strerror}") from None
-        self._file.write(_START.format(creator=_CREATOR, version=json.dumps(version)))
+        self._file.write(_START)
 
     def __enter__(self) -> Writer:
         return self
 
-    def __exit__(self, *_error: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self._file.write("\n]}}\n")
+    def __exit__(self, *_error: object) -> None:
+        self._file.write(f'\n], "_centralVersion": {json.dumps(self.version)}}}}}\n')
         self._file.close()
 
     def add(self, seen: Seen) -> None:
@@ -119,7 +123,11 @@ def _entry(seen: Seen, origin: str) -> dict[str, Any]:
             "queryString": [],
             "headersSize": -1,
             "bodySize": -1 if seen.body is None else len(seen.body),
-            **({"postData": {"mimeType": seen.headers.get("Content-Type", ""), **_text(seen.body)}} if seen.body else {}),
+            **(
+                {"postData": {"mimeType": seen.headers.get("Content-Type", ""), **_text(seen.body)}}
+                if seen.body
+                else {}
+            ),
         },
         "response": {
             "status": seen.status,
@@ -140,6 +148,7 @@ def _entry(seen: Seen, origin: str) -> dict[str, Any]:
         "timings": {"send": 0, "wait": milliseconds, "receive": 0},
         **({"_dropped": True} if seen.dropped else {}),
         **({"_blind": True} if seen.blind else {}),
+        **({"_partial": True} if not seen.whole else {}),
     }
 
 

@@ -21,18 +21,18 @@ from contract_tests.oracle.steps import HEALTH_IS_WRITTEN
 from contract_tests.traffic.exchanges import Seen, json_of
 from contract_tests.traffic.follow import Follower
 from contract_tests.traffic.rules import (
-    CREDENTIAL_RULES,
     Refusals,
     Texts,
     broken,
+    broken_with_unknown,
     canonical,
     is_of_store,
     status_fits,
-    with_mask,
+    with_credentials,
 )
 from contract_tests.traffic.secrets import RUN, Secrets, path_of
 from mock_server.contract.routes import Match, Routes
-from mock_server.contract.tables import Operation
+from mock_server.contract.tables import MASK, Operation
 
 HELD, BROKEN, UNDECIDABLE = "held", "broken", "undecidable"
 NOT_CENTRALS = (429, 502, 503, 504)
@@ -88,7 +88,7 @@ class Judge:
         self._waiting: list[tuple[float, int, Seen]] = []
         self._arrivals = count()
         self._writes: deque[Seen] = deque(maxlen=_MOST_WRITES)
-        self._explained = 0
+        self._explained = self._dropped = 0
 
     # -- order --------------------------------------------------------------------------------------
 
@@ -145,9 +145,12 @@ class Judge:
         self._rivals = self._at_once(seen)
         if match is not None and match.operation.id in _WRITES:
             self._writes.append(seen)
-        if not seen.status:
-            if seen.dropped:
-                self.say("every-request-answered", BROKEN, "the server closed the connection without an answer")
+        if seen.dropped:
+            self._dropped += 1
+            again = self._dropped > 1  # once may be a kept connection that had come to its end
+            what = "the server closes the connection without a whole answer"
+            self.say("every-request-answered", BROKEN if again else UNDECIDABLE, what)
+        if not seen.status or seen.dropped:
             self._lost(match, "a request that was not answered")
         elif seen.status in NOT_CENTRALS and "code" not in (json_of(seen.reply) or {}):
             self._lost(match, f"{seen.status} of what stands before Central")
@@ -270,8 +273,13 @@ class Judge:
 
     # -- refusals -----------------------------------------------------------------------------------
 
-    def _refused(self, refusals: Refusals, *, of_access: bool = False, tested: bool = False) -> set[str]:
-        """Judge a refusal, and return the rules that it names. `tested`: a registry may be the reason."""
+    def _refused(
+        self, refusals: Refusals, check: str = "", *, of_access: bool = False, tested: bool = False
+    ) -> set[str]:
+        """Judge a refusal, and return the rules that it names.
+
+        `check` is broken where nothing speaks for a refusal. `tested`: a registry may be the reason.
+        """
         answer = json_of(self._seen.reply)
         if not isinstance(answer, dict):
             self.say("refusal", UNDECIDABLE)
@@ -298,6 +306,8 @@ class Judge:
             self.say(rule.id, BROKEN, "another refusal is due", expected=expected, got=answer)
         elif fitting:
             self.say(self._first(fitting), BROKEN, "a request is refused that does not break the rule", got=answer)
+        elif check and not tested and not refusals.may:
+            self.say(check, BROKEN, "what Central takes is refused", got={"status": self._seen.status, **answer})
         else:
             self.say("registry-reachable" if tested else "refusal", UNDECIDABLE)
         return fitting
@@ -321,8 +331,7 @@ class Judge:
         assert asked.whole is not None
         if asked.credentials_known:
             return broken(self.contract, asked.whole)
-        found = broken(self.contract, with_mask(self.contract.integration, asked.whole))
-        return Refusals(found.must - CREDENTIAL_RULES, found.may | CREDENTIAL_RULES)
+        return broken_with_unknown(self.contract, asked.whole)
 
     def _name_rule(self, asked: _Asked, refusals: Refusals) -> None:
         assert asked.whole is not None
@@ -355,7 +364,8 @@ class Judge:
     def _list(self, asked: _Asked) -> None:
         seen, follower = asked.seen, self.follower
         if seen.status != 200:
-            self._refused(Refusals(may={"query-value-once", "query-encoding"}))
+            query = seen.target.partition("?")[2]
+            self._refused(Refusals(may={"query-value-once", "query-encoding"} if query else set()), "list")
             return
         answer = json_of(seen.reply)
         items = answer.get("integrations") if isinstance(answer, dict) else None
@@ -398,7 +408,7 @@ class Judge:
 
     def _compare(self, id: str, expected: Body, got: Mapping[str, Any] | None, missing: str = "") -> None:
         """Compare what is shown of an integration with what the traffic says of it."""
-        shown = hidden(self.contract, dict(got)) if got is not None else None
+        shown = got if got is None or got == expected else hidden(self.contract, dict(got))
         check = self.follower.blame(id)
         if shown is None:
             check, what = missing or check, "an integration is missing"
@@ -430,7 +440,10 @@ class Judge:
             self._compare(id, expected, None)
             follower.remove(id, deleted=False)
             rules = set()
-        self._refused(Refusals(must={"get-missing"} if absent and id else set(), may=rules))
+        must = {"id-required"} if not id else {"get-missing"} if absent else set()
+        if expected is not None and seen.status != 404:
+            rules = set()
+        self._refused(Refusals(must, rules), "" if seen.status == 404 else "reads-steady")
 
     # -- writes -------------------------------------------------------------------------------------
 
@@ -452,7 +465,7 @@ class Judge:
             if asked.whole is None:
                 self.say("create", UNDECIDABLE)
                 return
-            self._refused(refusals, tested=tested)
+            self._refused(refusals, "create", tested=tested)
             return
         follower.wrote("read-after-create")
         if asked.whole is None:
@@ -499,7 +512,7 @@ class Judge:
                 self.hold("update", answer == {}, "the answer is not {}", expected={}, got=answer)
             self._store_update(asked, is_open=is_open)
             return
-        named = self._refused(refusals, tested=tested)
+        named = self._refused(refusals, "update", tested=tested)
         if seen.status >= 500 and not is_open:
             # An update whose client cannot be built stays stored.
             kinds = {self.contract.rules[each].kind for each in named}
@@ -528,8 +541,9 @@ class Judge:
         if stored is None:
             reconcile = [rule for rule in self.contract.rules if rule.startswith("reconcile-")]
             refusals.may |= {*_UPDATE_MAY, *(reconcile if not asked.update_password else ())}
-            if not id and not asked.update_password:
-                refusals.may.discard("update-missing")
+            if not id and asked.operation.id.startswith("Test"):
+                refusals.may -= {*_UPDATE_MAY, *reconcile}
+                refusals.must |= set() if asked.update_password else {"reconcile-needs-id"}
             elif id and self.follower.is_absent(id) and id not in self._touched():
                 refusals.must.add("update-missing")
         else:
@@ -545,8 +559,10 @@ class Judge:
         config = asked.whole
         if asked.seen.blind:
             refusals.may.add("reconcile-credential-masked")
-            config = with_mask(self.contract.integration, config)
-        refusal = self.follower.model.update_refusal(asked.id, {**config, "name": stored["name"]}, update_password=False)
+            config = with_credentials(self.contract.integration, config, MASK)
+        refusal = self.follower.model.update_refusal(
+            asked.id, {**config, "name": stored["name"]}, update_password=False
+        )
         if refusal is None:
             return
         rules = {rule for rule in self.contract.rules if rule.startswith("reconcile-")}
@@ -597,7 +613,15 @@ class Judge:
                 self.say("delete-answer", BROKEN, "what is there is not deleted", expected=200, got=404, stored=True)
             follower.doubt(id, "a DELETE was answered 404")
         may = {"delete-missing", "scanner-v4-not-deleted", "id-required", "database-error"}
-        must = {"scanner-v4-not-deleted"} if is_central else {"delete-missing"} if absent and id else set()
+        must = (
+            {"scanner-v4-not-deleted"}
+            if is_central
+            else {"delete-missing"}
+            if absent and id
+            else {"id-required"}
+            if not id
+            else set()
+        )
         self._refused(Refusals(must, may))
 
 

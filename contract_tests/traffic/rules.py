@@ -35,7 +35,11 @@ _STORED = (
 )
 _ENDPOINT_RULES = ("endpoint-not-local", "endpoint-not-metadata", "endpoint-parses")
 _PLAIN_ENDPOINT = re.compile(r"(?:https?://)?([a-zA-Z0-9._-]+)(?::[0-9]{1,5})?(?:/[a-zA-Z0-9._/-]*)?")
-_FLAWED = {"REGISTRY": "registry-type-known", "SCANNER": "scanner-type-known", "NODE_SCANNER": "node-scanner-type-known"}
+_FLAWED = {
+    "REGISTRY": "registry-type-known",
+    "SCANNER": "scanner-type-known",
+    "NODE_SCANNER": "node-scanner-type-known",
+}
 
 
 @dataclass(slots=True)
@@ -79,6 +83,13 @@ def broken(contract: Contract, integration: Body) -> Refusals:
 def is_of_store(rule: str) -> bool:
     """Return whether a rule depends on what is stored."""
     return rule in _STORED or rule.startswith("reconcile-")
+
+
+def broken_with_unknown(contract: Contract, integration: Body) -> Refusals:
+    """Return the rules that an integration breaks or may break whose credentials nobody knows."""
+    masked, empty = (broken(contract, with_credentials(contract.integration, integration, text)) for text in (MASK, ""))
+    unsure = {each for found in (masked, empty) for each in found.must | found.may} & CREDENTIAL_RULES
+    return Refusals(masked.must - CREDENTIAL_RULES, masked.may | unsure)
 
 
 def _endpoint(found: Refusals, endpoint: str) -> None:
@@ -202,14 +213,14 @@ def canonical(message: Message, value: Any) -> Any:
     return found
 
 
-def with_mask(message: Message, integration: Body) -> Body:
-    """Return an integration whose credentials are all set: those that are stored, or that nobody can see."""
+def with_credentials(message: Message, integration: Body, text: str) -> Body:
+    """Return an integration all of whose credentials are `text`."""
     filled = dict(integration)
     for each in message.fields:
         if each.scrub == "always" and each.name in filled:
-            filled[each.name] = MASK
+            filled[each.name] = text
         elif each.message is not None and not each.repeated and isinstance(filled.get(each.name), dict):
-            filled[each.name] = with_mask(each.message, filled[each.name])
+            filled[each.name] = with_credentials(each.message, filled[each.name], text)
     return filled
 
 

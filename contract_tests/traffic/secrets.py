@@ -113,7 +113,12 @@ class Secrets:
         return self._stand_ins.setdefault(secret, f"canary-{RUN}-{len(self._stand_ins) + 1}")
 
     def _seek(self, secret: str, stand_in: str) -> None:
-        if len(secret) < _SHORTEST or secret == stand_in or stand_in in self._sought or redaction.is_of_contract(secret):
+        if (
+            len(secret) < _SHORTEST
+            or secret == stand_in
+            or stand_in in self._sought
+            or redaction.is_of_contract(secret)
+        ):
             return
         forms = tuple({form.lower() for form in redaction.forms(secret)})
         self._sought[stand_in] = forms, redaction.Redaction([f"Bearer {secret}"])

@@ -144,7 +144,9 @@ def _fixture(line: Mapping[str, Any]) -> Iterator[Seen]:
     expect = [*({"status": 200} for _ in range(len(steps) - len(expect))), *expect]
     for number, (step, answer) in enumerate(zip(steps, expect, strict=True)):
         request = step["request"] if isinstance(step.get("request"), dict) else step
-        method, _, target = str(step["request"]).partition(" ") if isinstance(step.get("request"), str) else ("", "", "")
+        method, _, target = (
+            str(step["request"]).partition(" ") if isinstance(step.get("request"), str) else ("", "", "")
+        )
         yield Seen(
             method=method or request["method"],
             target=target or request["path"],
@@ -173,7 +175,9 @@ def _partial(method: str, target: str, step: Mapping[str, Any], answer: Mapping[
     if answer["status"] != 200:
         if not isinstance(value, dict):
             return None
-        return json.dumps(value | ({"error": value.get("message")} if answer.get("error_equals_message") else {})).encode()
+        return json.dumps(
+            value | ({"error": value.get("message")} if answer.get("error_equals_message") else {})
+        ).encode()
     if method == "POST" and target == COLLECTION:
         return json.dumps({"id": "{" + str(step.get("save_id_as", "A")) + "}"}).encode()
     return json.dumps(value).encode() if value == {} else None

@@ -102,14 +102,23 @@ class _Passed(Response):
 def blueprint(settings: Settings, routes: Routes) -> Blueprint:
     """Make the blueprint that passes on what the mock does not answer itself."""
     made = Blueprint("upstream", __name__)
-    made.before_app_request(Upstream(settings, ours=(routes.collection, CONTROL.rstrip("/"))).answer)
+    upstream = Upstream(settings, ours=(routes.collection, CONTROL.rstrip("/")))
+
+    def answer() -> Response | None:
+        if upstream.is_ours(request.path):
+            return None
+        current().is_streamed = True  # piece by piece, as it comes
+        return upstream.answer()
+
+    made.before_app_request(answer)
     return made
 
 
 class Upstream:
     """The server that everything goes to whose path is not one of ours."""
 
-    def __init__(self, settings: Settings, *, ours: tuple[str, ...]) -> None:
+    def __init__(self, settings: Settings, *, ours: tuple[str, ...], most: int = threads.UPSTREAM) -> None:
+        """`most`: requests that may wait for it at once."""
         assert settings.upstream is not None
         self.url = settings.upstream.rstrip("/")
         self.ours = ours
@@ -118,7 +127,7 @@ class Upstream:
         parts = urlsplit(self.url)
         self._prefix = parts.path
         self._origin = _origin(parts.scheme, parts.netloc)
-        self._places = threads.Places(threads.UPSTREAM)
+        self._places = threads.Places(most)
         if settings.upstream_insecure:
             urllib3.disable_warnings(InsecureRequestWarning)  # it was asked for
         proxy = _proxy(parts.scheme, parts.netloc)
@@ -161,7 +170,6 @@ class Upstream:
 
     def _answer(self, path: str) -> Response:
         started = time.perf_counter()
-        current().is_streamed = True  # piece by piece, as it comes
         try:
             answer = self._asked()
         except HTTPError as error:
@@ -177,16 +185,11 @@ class Upstream:
         if self.name in request.headers.get("Via", ""):
             text = f"the upstream {self.url} leads back to this mock; give --upstream the address of another server"
             raise Refusal("upstream-loop", 502, 14, text)
-        environ = request.environ
-        target = self._prefix + quote(environ["PATH_INFO"].encode("latin-1"), safe=_SAFE)
-        if environ["QUERY_STRING"]:
-            target += f"?{environ['QUERY_STRING']}"
         request.max_content_length = None
-        has_body = request.content_length or "Transfer-Encoding" in request.headers
         return self._pool.urlopen(
             request.method,
-            self._before_path + target,
-            body=request.stream if has_body else None,
+            self._before_path + self._prefix + self._target(),
+            body=self._body(),
             headers=self._request_headers(),
             retries=False,
             redirect=False,
@@ -194,6 +197,16 @@ class Upstream:
             preload_content=False,
             decode_content=False,
         )
+
+    def _target(self) -> str:
+        """Return the path and the query to ask for."""
+        environ = request.environ
+        path = quote(environ["PATH_INFO"].encode("latin-1"), safe=_SAFE)
+        return f"{path}?{environ['QUERY_STRING']}" if environ["QUERY_STRING"] else path
+
+    def _body(self) -> Any:
+        """Return the body to send, to be read piece by piece, None where there is none."""
+        return request.stream if request.content_length or "Transfer-Encoding" in request.headers else None
 
     def _request_headers(self) -> dict[str, str]:
         passed = {

@@ -1,0 +1,275 @@
+"""A reverse proxy in front of a Central: everything is passed on, and what is of the API is also seen.
+
+The mock's way to another server does the passing on (`mock_server.web.upstream`): bodies go through piece by piece and
+stay compressed, redirects stay redirects, TLS is checked. Here stands only what is kept beside.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from queue import SimpleQueue
+from ssl import SSLContext
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, Response, g, request
+from urllib3.exceptions import HTTPError, ProtocolError
+
+from contract_tests.engine.failures import Failure
+from contract_tests.traffic.exchanges import Seen, headers_of, plain
+from contract_tests.traffic.judge import Judge
+from contract_tests.traffic.sources import METADATA, told_version
+from mock_server.central.errors import Refusal
+from mock_server.contract import tables as contracts
+from mock_server.contract.routes import Routes
+from mock_server.settings import Settings
+from mock_server.web.upstream import Upstream
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+    from urllib3 import BaseHTTPResponse
+
+THREADS = 64
+"""Requests that may be under way at once, streams too."""
+_LONGEST_BODY = 4 * 2**20
+"""Bytes of a body that are kept to be judged; a longer one is passed on and nothing is said of it."""
+
+Give = Callable[[Seen, float], object]
+"""Takes an exchange that has ended, and when the oldest request began that is still under way."""
+
+
+class _Kept:
+    """What passes, as far as it is kept."""
+
+    def __init__(self, readable: Any = None) -> None:
+        self._readable = readable
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self.is_whole = readable is None
+
+    def read(self, size: int = -1) -> bytes:
+        """Read from what is passed on, as urllib3 does."""
+        piece: bytes = self._readable.read(size)
+        self.is_whole = not piece
+        self.add(piece)
+        return piece
+
+    def add(self, piece: bytes) -> None:
+        """Keep a piece, unless there is too much."""
+        self._size += len(piece)
+        if self._size <= _LONGEST_BODY:
+            self._pieces.append(piece)
+        else:
+            self._pieces.clear()
+
+    @property
+    def content(self) -> bytes | None:
+        """All of it, None where it is too long or has not ended."""
+        return b"".join(self._pieces) if self.is_whole and self._size <= _LONGEST_BODY else None
+
+
+class _Watch:
+    """One request of the API, while it is under way."""
+
+    def __init__(self, began: float) -> None:
+        self.began = began
+        self.body = _Kept()
+        self.reply = _Kept()
+        self.status = 0
+        self.reply_headers: list[tuple[str, str]] = []
+        self.dropped = False
+
+
+class Tap(Upstream):
+    """The server behind the proxy; tells `give` what it sees of the API."""
+
+    def __init__(self, settings: Settings, give: Give) -> None:
+        super().__init__(settings, ours=(), most=THREADS - 4)
+        self._give = give
+        self._routes = Routes(contracts.load())
+        self._lock = threading.Lock()
+        self._under_way: dict[int, float] = {}
+        self._start = time.time() - time.perf_counter()
+
+    def _now(self) -> float:
+        """Return the time by a clock that is never put back, to the microsecond that a HAR holds."""
+        return round(self._start + time.perf_counter(), 6)
+
+    def answer(self) -> Response | None:
+        """Pass the request on and its answer back."""
+        if not self._routes.is_below(request.path) and request.path != METADATA:
+            return super().answer()
+        with self._lock:
+            watch = g.watch = _Watch(self._now())
+            self._under_way[id(watch)] = watch.began
+        seen = Seen(request.method, self._target(), 0, 0.0, 0.0, headers_of(request.headers.items()))
+        try:
+            response = super().answer()
+        except BaseException:
+            self._end(watch, seen)
+            raise
+        assert response is not None  # nothing is ours
+        response.call_on_close(lambda: self._end(watch, seen))
+        return response
+
+    def _end(self, watch: _Watch, seen: Seen) -> None:
+        headers = headers_of(watch.reply_headers)
+        content = watch.reply.content
+        encoding = headers.get("Content-Encoding", "")
+        with self._lock:
+            if self._under_way.pop(id(watch), None) is None:
+                return  # closed twice
+            seen = dataclasses.replace(
+                seen,
+                status=watch.status,
+                began=watch.began,
+                ended=max(self._now(), round(watch.began + 1e-6, 6)),
+                body=watch.body.content,
+                reply_headers=headers,
+                reply=None if content is None else plain(content, encoding),
+                dropped=watch.dropped,
+            )
+            self._give(seen, min(self._under_way.values(), default=self._now()))
+
+    def _target(self) -> str:
+        """Return the path and the query as they were sent, escapes untouched."""
+        sent = request.environ.get("RAW_URI") or request.environ.get("REQUEST_URI") or ""
+        return sent if sent.startswith("/") else super()._target()
+
+    def _body(self) -> Any:
+        body = super()._body()
+        if body is not None and (watch := g.get("watch")):
+            body = watch.body = _Kept(body)
+        return body
+
+    def _passed_back(self, answer: BaseHTTPResponse) -> Response:
+        if watch := g.get("watch"):
+            watch.status = answer.status
+            watch.reply_headers = list(answer.headers.items())
+            watch.reply.is_whole = False
+        return super()._passed_back(answer)
+
+    def _pieces(self, answer: BaseHTTPResponse) -> Iterator[bytes]:
+        watch = g.get("watch")
+        pieces = super()._pieces(answer)
+        return pieces if watch is None else _teed(watch, pieces)
+
+    def _unreachable(self, reason: str, error: HTTPError | None = None) -> Refusal:
+        if watch := g.get("watch"):
+            watch.dropped = isinstance(error, ProtocolError)
+        return Refusal("upstream", 502, 14, f"{self.url} does not answer: {reason}")
+
+
+def _teed(watch: _Watch, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    try:
+        for piece in pieces:
+            watch.reply.add(piece)
+            yield piece
+    except HTTPError:
+        watch.dropped = True
+        raise
+    watch.reply.is_whole = True
+
+
+def make_app(settings: Settings, give: Give) -> WSGIApplication:
+    """Make the WSGI app that passes everything on to `settings.upstream`."""
+    app = Flask("contract_tests.traffic.proxy", static_folder=None)
+    app.before_request(Tap(settings, give).answer)
+
+    def refused(refusal: Refusal) -> Response:
+        text = json.dumps({"code": refusal.code, "message": refusal.message, "details": [], "error": refusal.message})
+        return Response(text, refusal.status, mimetype="application/json")
+
+    app.register_error_handler(Refusal, refused)
+    return app
+
+
+class Bench(threading.Thread):
+    """The thread that judges, so that no request waits for a verdict."""
+
+    def __init__(
+        self, convene: Callable[[str], Judge], keep: Callable[[Seen], object], tell: Callable[[Failure], object]
+    ):
+        """Begin when the first request of the API comes.
+
+        Args:
+            convene: Make the judge; it is given the release that Central told, "" where it did not.
+            keep: Take each exchange without its secrets.
+            tell: Take each fault when it shows first.
+        """
+        super().__init__(daemon=True)
+        self._queue: SimpleQueue[tuple[Seen, float] | None] = SimpleQueue()
+        self._convene = convene
+        self._keep = keep
+        self._tell = tell
+        self._told = ""
+        self._judge: Judge | None = None
+        self._reported = 0
+
+    def take(self, seen: Seen, oldest: float) -> None:
+        """Judge an exchange when its turn comes; fits `Give`."""
+        self._queue.put((seen, oldest))
+
+    def run(self) -> None:
+        """Judge until there is nothing more to come."""
+        while (taken := self._queue.get()) is not None:
+            seen, oldest = taken
+            if seen.target.partition("?")[0] == METADATA:
+                self._told = self._told or told_version(seen)
+                continue
+            self._keep(self.judge.add(seen))
+            self._settle(oldest)
+
+    def _settle(self, oldest: float) -> None:
+        self.judge.settle(oldest)
+        found = self.judge.findings.failures
+        for failure in found[self._reported :]:
+            self._tell(failure)
+        self._reported = len(found)
+
+    @property
+    def judge(self) -> Judge:
+        """The judge, from the first request on."""
+        if self._judge is None:
+            self._judge = self._convene(self._told)
+        return self._judge
+
+    def close(self) -> Judge:
+        """Judge all that has come, and return the judge."""
+        self._queue.put(None)
+        self.join()
+        self._settle(math.inf)
+        return self.judge
+
+
+@contextmanager
+def proxying(
+    settings: Settings, give: Give, host: str = "127.0.0.1", port: int = 0, tls: SSLContext | None = None
+) -> Iterator[str]:
+    """Serve the proxy from a thread of this process while the block runs; give its URL.
+
+    werkzeug's server says how a path was escaped, which granian does not; so it is passed on as it was sent.
+    """
+    from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
+
+    class Handler(WSGIRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log(self, type: str, message: str, *args: Any) -> None:
+            """Say nothing of a request."""
+
+    server = ThreadedWSGIServer(host, port, make_app(settings, give), Handler, ssl_context=tls)
+    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01), daemon=True)
+    thread.start()
+    try:
+        shown = f"[{host}]" if ":" in host else host
+        yield f"{'https' if tls else 'http'}://{shown}:{server.port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
