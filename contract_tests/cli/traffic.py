@@ -191,8 +191,8 @@ def proxy(
 ) -> None:
     """Pass requests on to the Central at URL, and judge those of the image-integration API on their way.
 
-    Everything is passed on unchanged, whatever the path: streams, redirects, credentials. Nothing of it is kept but what
-    --har writes, without credentials.
+    Everything is passed on unchanged, whatever the path: streams, redirects, credentials. Nothing of it is kept but
+    what --har writes, without credentials.
     """
     from contract_tests.traffic.har import Writer
     from contract_tests.traffic.proxy import Bench, proxying

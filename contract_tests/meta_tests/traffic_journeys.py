@@ -8,12 +8,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import requests
 
-from contract_tests.engine.central import COLLECTION
 from contract_tests.engine.integrations import Body, config_for
-from contract_tests.engine.redaction import REDACTED
+from contract_tests.engine.transport import COLLECTION
 from mock_server.contract import tables as contracts
 
 _CLUSTERS = ("docker", "ecr", "artifactregistry", "azure", "artifactory", "nexus", "ibm", "rhel", "ghcr", "clair")
@@ -78,7 +78,7 @@ class Client:
 
 def ui(client: Client, type: str) -> None:
     """Create, edit with and without credentials, test and delete, as a person does in the web UI."""
-    body = client.integration(type)
+    body = client.integration(type, skipTestIntegration=client.random.random() < 0.5)
     tests = type not in _UNTESTED
     client.listed()
     if tests:
@@ -97,13 +97,12 @@ def ui(client: Client, type: str) -> None:
         client.send("POST", "/test/updated", {"config": without, "updatePassword": False})
         client.send("PATCH", f"/{id}", {"config": without, "updatePassword": False})
         client.listed()
-        # The endpoint is changed and the box "Update stored credentials" forgotten, then ticked.
-        moved = without | {member: {**without[member], "endpoint": "elsewhere.example.com"}}
+        # What a credential is sent to is changed and the box "Update stored credentials" forgotten, then ticked.
+        field, value = _changed(client, type, without[member])
+        moved = without | {member: {**without[member], field: value}}
         client.send("PATCH", f"/{id}", {"config": moved, "updatePassword": False})
         client.listed()
-        again = moved | {member: {**body[member], "endpoint": "elsewhere.example.com"}}
-        if type == "ecr":
-            again[member]["endpoint"] = body[member]["endpoint"]
+        again = moved | {member: {**body[member], field: value}}
         client.send("PATCH", f"/{id}", {"config": again, "updatePassword": True})
     else:
         client.send("PUT", f"/{id}", edited | {member: {**body[member], "endpoint": "https://elsewhere.example.com"}})
@@ -168,20 +167,37 @@ def script(client: Client, type: str) -> None:
             id = str(shown.get("id"))
             client.send("PUT", f"/{id}", body | {"name": body["name"]})
         client.send("GET", f"/{id}")
-    client.send("GET", f"?name={requests.utils.quote(body['name'])}")
+    client.send("GET", f"?name={quote(body['name'])}")
     client.send("DELETE", f"/{id}")
     client.listed()
 
 
-JOURNEYS: tuple[Callable[[Client, str], None], ...] = (ui, mistakes, ansible, script)
+def expired(client: Client, type: str) -> None:
+    """Go on with a token that has run out, and with none."""
+    for token in ("Bearer an-old-token-that-ran-out", None):
+        client.session.headers["Authorization"] = token  # type: ignore[assignment] # None takes it out
+        client.listed()
+        client.send("POST", "", client.integration(type))
 
 
-def travel(url: str, number: int, token: str = REDACTED, seed: int = 1) -> None:
+JOURNEYS: tuple[Callable[[Client, str], None], ...] = (ui, mistakes, ansible, ui, script, expired)
+
+
+def travel(url: str, number: int, token: str, seed: int = 1) -> None:
     """Make so many journeys one after the other, each kind with each type in turn."""
     types = contracts.load().creatable_types
     for at in range(number):
         client = Client(url, seed * 1000 + at, token)
         JOURNEYS[at % len(JOURNEYS)](client, types[(at // len(JOURNEYS) * 5 + at) % len(types)])
+        client.session.close()
+
+
+def _changed(client: Client, type: str, config: Body) -> tuple[str, Any]:
+    """Return a field that a credential is sent to or used with, and another value for it."""
+    message = contracts.load().integration.by_name[contracts.load().types[type].member].message
+    assert message is not None  # a config member is a message
+    name = client.random.choice([each.name for each in message.fields if each.scrub == "dependent"])
+    return name, not config[name] if isinstance(config[name], bool) else "elsewhere.example.com"
 
 
 def _without_credentials(config: Body) -> Body:

@@ -101,10 +101,14 @@ def _results(judge: Judge, *, client_fails: bool) -> Iterator[Result]:
         found.setdefault(failure.check, []).append(failure)
     checks = all_checks()
     for id in dict.fromkeys((*OBSERVED, *judge.contract.rules, *(each for each in checks if each in by_rule))):
-        check, rule = checks.get(id), judge.contract.rules.get(id)
-        title = OBSERVED.get(id) or (check.title if check else rule.title if rule else id)
-        group = "observed" if id in OBSERVED else check.group if check else "rules"
-        result = Result(id, title, group, check.source if check else rule.source if rule else "", PASSED)
+        check = checks.get(id)
+        if check is not None:
+            result = Result(id, check.title, check.group, check.source, PASSED)
+        elif id in OBSERVED:
+            result = Result(id, OBSERVED[id], "observed", "", PASSED)
+        else:
+            known_rule = judge.contract.rules[id]
+            result = Result(id, known_rule.title, "rules", known_rule.source, PASSED)
         counts = by_rule.get(id, Counter())
         result.requests = counts.total()
         if id in found:

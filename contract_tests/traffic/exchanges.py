@@ -76,7 +76,7 @@ def headers_of(pairs: Iterable[tuple[str, str]]) -> Headers:
 
 
 def plain(body: bytes, encoding: str) -> bytes | None:
-    """Return a body without its compression, None where it cannot be unpacked."""
+    """Return a body without its compression, as it is where that is broken, None where it is another than gzip."""
     if encoding.strip().lower() in ("", "identity"):
         return body
     if encoding.strip().lower() not in ("gzip", "x-gzip"):
@@ -84,7 +84,7 @@ def plain(body: bytes, encoding: str) -> bytes | None:
     try:
         return gzip.decompress(body)
     except (OSError, EOFError, zlib.error):
-        return None
+        return body
 
 
 def json_of(body: bytes | None) -> Any:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from contract_tests.engine.failures import HarnessError
@@ -96,7 +96,7 @@ class Writer:
             raise HarnessError(f"{path} cannot be written: {error.strerror}") from None
         self._file.write(_START)
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:

@@ -285,15 +285,17 @@ class Judge:
             self.say("refusal", UNDECIDABLE)
             return set()
         message = str(answer.get("message", "")).replace("\u00a0", " ")
-        same = answer.get("error") == answer.get("message")
+        same = bool(message) and answer.get("error") == answer.get("message")
         self.hold("error-shape", same, "`error` does not repeat `message`", expected=message, got=answer)
+        if not message:
+            return set()
         named = self._texts.named(message)
         fitting = {rule.id for rule in named if status_fits(rule, self._seen.status, answer.get("code"))}
         if named and not fitting:
             rule = named[0]
             what = f"the refusal has the status {self._seen.status} and the code {answer.get('code')}"
-            expected = {"status": rule.status, "code": rule.code}
-            self.say(rule.id, BROKEN, what, expected=expected, got=answer)
+            fits = {"status": rule.status, "code": rule.code}
+            self.say(rule.id, BROKEN, what, expected=fits, got=answer)
         elif due := fitting & (refusals.must | refusals.may):
             for rule_id in due:
                 self.say(rule_id, HELD if rule_id in refusals.must else UNDECIDABLE)
@@ -364,8 +366,8 @@ class Judge:
     def _list(self, asked: _Asked) -> None:
         seen, follower = asked.seen, self.follower
         if seen.status != 200:
-            query = seen.target.partition("?")[2]
-            self._refused(Refusals(may={"query-value-once", "query-encoding"} if query else set()), "list")
+            may = {"query-value-once", "query-encoding"} if "?" in seen.target else set()
+            self._refused(Refusals(may=may), "list")
             return
         answer = json_of(seen.reply)
         items = answer.get("integrations") if isinstance(answer, dict) else None

@@ -194,7 +194,7 @@ class Bench(threading.Thread):
 
     def __init__(
         self, convene: Callable[[str], Judge], keep: Callable[[Seen], object], tell: Callable[[Failure], object]
-    ):
+    ) -> None:
         """Begin when the first request of the API comes.
 
         Args:
@@ -259,6 +259,7 @@ def proxying(
 
     class Handler(WSGIRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def log(self, type: str, message: str, *args: Any) -> None:
             """Say nothing of a request."""
