@@ -32,6 +32,7 @@ FILES = (
     "docs/stub.md",
     "docs/companions.md",
     "docs/fixtures.md",
+    "docs/judge-traffic.md",
 )
 
 _BLOCK = re.compile(r"(<!-- begin: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -203,6 +204,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "compare-options": partial(contract_options, "compare"),
     "clean-options": partial(contract_options, "clean"),
     "fixtures-options": partial(contract_options, "fixtures"),
+    "audit-options": partial(contract_options, "audit"),
+    "proxy-options": partial(contract_options, "proxy"),
     "checks": checks,
     "mutants": mutants,
     "scenarios": known_scenarios,

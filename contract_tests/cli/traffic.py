@@ -221,6 +221,8 @@ def proxy(
             click.echo(f"Listening on {here}, in front of {url}. Ctrl-C ends it with the verdict.", err=True)
             ended.wait()
         judge = bench.close()
+        if bench.trouble:
+            raise Unable(f"an exchange could not be judged: {bench.trouble}")
         if writer is not None:
             writer.version = judge.version
     sys.exit(verdict.give(judge))

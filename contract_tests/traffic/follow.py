@@ -8,7 +8,6 @@ from typing import Any
 
 from contract_tests.engine.integrations import Body, hidden, read_answer
 from contract_tests.oracle.model import Model
-from contract_tests.traffic.rules import erases
 from mock_server.contract.tables import Contract
 
 READ = "reads-repeat"
@@ -19,12 +18,14 @@ READ = "reads-repeat"
 class Known:
     """What is known of one integration besides its content.
 
-    `blame` is the check that a difference breaks, `at` the number of the last write that was known then. `created` is
-    when the create was answered, None where it was not seen. `doubt` says why its content is not known.
+    `blame` is the check that a difference breaks, `at` the number of the last write that was known then, `first` when
+    the answer came that showed it first. `created` is when the create was answered, None where it was not seen. `doubt`
+    says why its content is not known.
     """
 
     blame: str
     at: int
+    first: float
     created: float | None = None
     doubt: str = ""
 
@@ -40,6 +41,8 @@ class Follower:
     """Ids whose DELETE was answered 200."""
     complete: bool = False
     """A list has shown everything, and whatever came since is known."""
+    now: float = 0.0
+    """When the answer came that is looked at."""
     _writes: int = 0
     _last: str = READ
 
@@ -91,18 +94,19 @@ class Follower:
             return
         created = known.created if known else None
         self._store(id, hidden(self.contract, dict(integration)))
-        self.known[id] = Known(READ, self._writes, created)
+        self.known[id] = Known(READ, self._writes, known.first if known else self.now, created)
         self._see_to_writers(id)
 
     def write(self, id: str, integration: Body, blame: str, created: float | None = None) -> None:
         """Learn what a create or an update has stored, as it was sent."""
         before = self.known.get(id)
         self._store(id, read_answer(self.contract, integration, id))
-        self.known[id] = Known(blame, self._writes, before.created if before and created is None else created)
+        first = before.first if before else self.now
+        self.known[id] = Known(blame, self._writes, first, before.created if before and created is None else created)
         self._see_to_writers(id)
         ecr = integration.get("ecr")
-        if ecr and ecr["authorizationData"] and erases(ecr):
-            self.known[id].doubt = "whether Central keeps the authorization data depends on when it builds the client"
+        if ecr and ecr["authorizationData"]:
+            self.known[id].doubt = "Central writes its time anew, and may erase it when it builds the client"
 
     def _see_to_writers(self, id: str) -> None:
         integration = self.model.stored[id]
@@ -111,7 +115,7 @@ class Follower:
 
     def doubt(self, id: str, why: str) -> None:
         """Forget what an integration holds; that it exists is not known, either."""
-        known = self.known.setdefault(id, Known(READ, self._writes))
+        known = self.known.setdefault(id, Known(READ, self._writes, self.now))
         known.doubt = why
         self.gone.discard(id)
 

@@ -11,6 +11,7 @@ import json
 import math
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
@@ -83,6 +84,8 @@ class _Watch:
         self.status = 0
         self.reply_headers: list[tuple[str, str]] = []
         self.dropped = False
+        self.answered = 0.0
+        """When the last byte of the answer came: Central has done it by then, whenever the client reads it."""
 
 
 class Tap(Upstream):
@@ -128,7 +131,7 @@ class Tap(Upstream):
                 seen,
                 status=watch.status,
                 began=watch.began,
-                ended=max(self._now(), round(watch.began + 1e-6, 6)),
+                ended=max(watch.answered or self._now(), round(watch.began + 1e-6, 6)),
                 body=watch.body.content,
                 reply_headers=headers,
                 reply=None if content is None else plain(content, encoding),
@@ -152,28 +155,29 @@ class Tap(Upstream):
             watch.status = answer.status
             watch.reply_headers = list(answer.headers.items())
             watch.reply.is_whole = False
+            watch.answered = self._now()
         return super()._passed_back(answer)
 
     def _pieces(self, answer: BaseHTTPResponse) -> Iterator[bytes]:
         watch = g.get("watch")
         pieces = super()._pieces(answer)
-        return pieces if watch is None else _teed(watch, pieces)
+        return pieces if watch is None else self._teed(watch, pieces)
+
+    def _teed(self, watch: _Watch, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        try:
+            for piece in pieces:
+                watch.reply.add(piece)
+                watch.answered = self._now()
+                yield piece
+        except HTTPError:
+            watch.dropped = True
+            raise
+        watch.reply.is_whole = True
 
     def _unreachable(self, reason: str, error: HTTPError | None = None) -> Refusal:
         if watch := g.get("watch"):
             watch.dropped = isinstance(error, ProtocolError)
         return Refusal("upstream", 502, 14, f"{self.url} does not answer: {reason}")
-
-
-def _teed(watch: _Watch, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    try:
-        for piece in pieces:
-            watch.reply.add(piece)
-            yield piece
-    except HTTPError:
-        watch.dropped = True
-        raise
-    watch.reply.is_whole = True
 
 
 def make_app(settings: Settings, give: Give) -> WSGIApplication:
@@ -210,6 +214,8 @@ class Bench(threading.Thread):
         self._told = ""
         self._judge: Judge | None = None
         self._reported = 0
+        self.trouble = ""
+        """What kept an exchange from being judged: a fault of ours, which must not pass for a green verdict."""
 
     def take(self, seen: Seen, oldest: float) -> None:
         """Judge an exchange when its turn comes; fits `Give`."""
@@ -222,8 +228,11 @@ class Bench(threading.Thread):
             if seen.target.partition("?")[0] == METADATA:
                 self._told = self._told or told_version(seen)
                 continue
-            self._keep(self.judge.add(seen))
-            self._settle(oldest)
+            try:
+                self._keep(self.judge.add(seen))
+                self._settle(oldest)
+            except Exception:  # noqa: BLE001 (what comes next is passed on and judged all the same)
+                self.trouble = traceback.format_exc(limit=-4)
 
     def _settle(self, oldest: float) -> None:
         self.judge.settle(oldest)

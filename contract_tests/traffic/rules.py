@@ -161,7 +161,7 @@ def _ecr(config: Mapping[str, Any], _categories: list[str]) -> Iterator[str]:
     data = config["authorizationData"]
     needed = {"registryId": "ecr-registry-id-required", "region": "ecr-region-required"}
     yield from (rule for name, rule in needed.items() if not config[name])
-    if data is not None and not erases(config):
+    if data is not None and not _erases(config):
         needed = {"username": "username", "password": "password", "expiresAt": "expiry"}
         yield from (f"ecr-authorization-{rule}" for name, rule in needed.items() if not data[name])
         return
@@ -174,7 +174,7 @@ def _ecr(config: Mapping[str, Any], _categories: list[str]) -> Iterator[str]:
         yield "ecr-assume-role-id-required"
 
 
-def erases(ecr: Mapping[str, Any]) -> bool:
+def _erases(ecr: Mapping[str, Any]) -> bool:
     """Return whether Central erases the authorization data of an ecr config, having another way in."""
     return bool(ecr["useIam"] or ecr["accessKeyId"] or ecr["secretAccessKey"] or ecr["useAssumeRole"])
 
@@ -198,12 +198,14 @@ def canonical(message: Message, value: Any) -> Any:
     """Return a message without what Central drops: unknown fields and null; fields get their JSON names.
 
     Raises:
-        ValueError: a field stands twice, in two spellings.
+        ValueError: a field stands twice, in two spellings, or is one that Central may refuse.
     """
     if not isinstance(value, dict):
         return value
     found: Body = {}
     for key, each in value.items():
+        if key.startswith("["):
+            raise ValueError(f"{key} is an extension")
         known = message.by_name.get(key)
         if known is None or each is None:
             continue

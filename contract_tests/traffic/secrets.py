@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from contract_tests.engine import redaction
 from contract_tests.traffic.exchanges import Seen, headers_of, json_of
 from mock_server.contract.tables import MASK, Contract
-from mock_server.simulation.redaction import Redaction
+from mock_server.simulation.redaction import Redaction, omitted
 
 RUN = "credential"
 """Stand-ins look like the credentials of a run of this name, so that the observers of runs know them."""
@@ -70,10 +70,14 @@ class Secrets:
         if not content:
             return content
         value = json_of(content)
-        if value is None:
-            return self._redaction.text(content[:_LONGEST_TEXT].decode("utf-8", "replace")).encode()
         found: list[str] = []
-        hidden = self._hidden(value, found)
+        try:
+            hidden = self._hidden(value, found)
+        except RecursionError:
+            value = hidden = None
+        if value is None:
+            text = self._redaction.text(content[:_LONGEST_TEXT].decode("utf-8", "replace")).encode()
+            return omitted(len(content)).encode() if json_of(text) is not None else text  # what is no JSON stays none
         if learn:
             rest = json.dumps(hidden)
             for secret in found:
