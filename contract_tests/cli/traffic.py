@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import signal
 import ssl
@@ -61,6 +62,7 @@ class Verdict:
         )
         self._started = dt.datetime.now(dt.UTC), time.monotonic()
         self._version_from = GIVEN
+        self._target = target
         try:
             for path in self.reports.values():
                 see_to(path)
@@ -75,7 +77,7 @@ class Verdict:
         version = self.given or told or contracts.load().releases.newest.line
         return Judge(version, others_write=self.others_write)
 
-    def give(self, judge: Judge, interrupted: str = "") -> int:
+    def give(self, judge: Judge) -> int:
         """Print the verdict, write the reports and return the exit status."""
         from contract_tests.reports import terminal, write
         from contract_tests.runner.judgement import report_on
@@ -90,7 +92,7 @@ class Verdict:
                 seconds=time.monotonic() - clock,
                 client_fails=self.client_fails,
             )
-            report.interrupted = interrupted
+            report.target = self._target
             for kind, path in self.reports.items():
                 write(kind, report, self.options, path)
         except HarnessError as error:
@@ -129,6 +131,7 @@ def audit(file: Path, *, redact: Path | None, **chosen: Any) -> None:
     try:
         recording = sources.read(file)
         judge = verdict.judge(recording.version)
+        verdict.options = dataclasses.replace(verdict.options, url=recording.origin)
         with ExitStack() as stack:
             writer = None
             if redact is not None:

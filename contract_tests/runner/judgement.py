@@ -118,7 +118,11 @@ def _results(judge: Judge, *, client_fails: bool) -> Iterator[Result]:
             result.skipped(kind, reason)
         yield result
     client = Result(CLIENT, _CLIENT_TITLE, "client", "", PASSED, requests=judge.judged)
-    if judge.client and client_fails:
+    if not judge.judged:
+        client.skipped(NOT_APPLICABLE, NOT_SHOWN)
+    elif judge.client and not client_fails:
+        client.skipped(NOT_CHOSEN, "noted only; give --client-fails to let it fail")
+    elif judge.client:
         client.outcome = FAILED
         client.failures = [Failure(CLIENT, what, also=number - 1) for what, number in judge.client.most_common()]
     yield client

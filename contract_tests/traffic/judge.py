@@ -315,7 +315,7 @@ class Judge:
             self.say(rule.id, BROKEN, "another refusal is due", expected=expected, got=answer)
         elif fitting:
             self.say(self._first(fitting), BROKEN, "a request is refused that does not break the rule", got=answer)
-        elif check and not tested and not refusals.may:
+        elif check and not tested and not self._rivals and not refusals.may & self._texts.silent:
             self.say(check, BROKEN, "what Central takes is refused", got={"status": self._seen.status, **answer})
         else:
             self.say("registry-reachable" if tested else "refusal", UNDECIDABLE)

@@ -231,6 +231,8 @@ class Texts:
 
     def __init__(self, contract: Contract) -> None:
         self._pieces = [(rule, pieces) for rule in contract.rules.values() if (pieces := any_text(rule.message))]
+        self.silent = contract.rules.keys() - {rule.id for rule, _ in self._pieces}
+        """Rules whose refusals have no text of their own."""
 
     def named(self, message: str) -> list[Rule]:
         """Return every rule whose text a message may hold."""
