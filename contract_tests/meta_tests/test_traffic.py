@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import os
 import re
 import shlex
 import signal
@@ -10,8 +11,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any, Self
 
 import pytest
 import requests
@@ -24,7 +27,7 @@ from contract_tests.meta_tests.traffic_detection import main as detection
 from contract_tests.meta_tests.traffic_journeys import Client, travel, ui
 from contract_tests.traffic import har, sources
 from contract_tests.traffic.exchanges import Seen, headers_of
-from contract_tests.traffic.judge import BROKEN, HELD, UNDECIDABLE, Judge
+from contract_tests.traffic.judge import HELD, UNDECIDABLE, Judge
 from contract_tests.traffic.proxy import proxying
 from mock_server.contract import tables as contracts
 from mock_server.serving.server import serving
@@ -37,7 +40,7 @@ NEWEST = CONTRACT.releases.newest.line
 JSON = headers_of([("Content-Type", "application/json"), ("Cache-Control", "no-store, no-cache")])
 MORE = ("conversations", "lists", "taken", "versions/4.8", "versions/4.9", "versions/4.10", "versions/4.11")
 ID = "0b0c8d3e-4a2f-4c5e-9d1a-2f3e4d5c6b7a"
-DOCKER = {
+DOCKER: dict[str, Any] = {
     "id": "",
     "name": "one",
     "type": "docker",
@@ -47,41 +50,53 @@ DOCKER = {
 }
 
 
-def body_of(value):
+def body_of(value: Any) -> bytes:
     return b"" if value is None else json.dumps(value).encode()
 
 
 class Story:
     """Exchanges with a Central, one a second unless they say otherwise."""
 
-    def __init__(self, **options):
+    def __init__(self, **options: Any) -> None:
         self.judge = Judge(NEWEST, **options)
-        self.traffic = []
+        self.traffic: list[Seen] = []
 
-    def add(self, method, path="", sent=None, status=200, answer=None, **more):
+    def add(
+        self, method: str, path: str = "", sent: Any = None, status: int = 200, answer: Any = None, **more: Any
+    ) -> Self:
         at = float(len(self.traffic))
         times = {"began": at, "ended": at + 0.5} | more
         seen = Seen(method, PATH + path, status, body=body_of(sent), reply=body_of(answer), reply_headers=JSON, **times)
         self.traffic.append(seen)
         return self
 
-    def create(self, body=DOCKER, id=ID, **more):
+    def create(self, body: Any = DOCKER, id: str = ID, **more: Any) -> Self:
         return self.add("POST", "", body, 200, read_answer(CONTRACT, body, id), **more)
 
-    def list(self, *bodies, **more):
+    def listed(self, *bodies: Any, **more: Any) -> Self:
         items = [read_answer(CONTRACT, each, each["id"]) for each in bodies]
         return self.add("GET", "", None, 200, {"integrations": items}, **more)
 
-    def refused(self, method, path, sent, rule, status=400, code=3, text=None, **more):
+    def refused(
+        self,
+        method: str,
+        path: str,
+        sent: Any,
+        rule: str,
+        status: int = 400,
+        code: int = 3,
+        text: str | None = None,
+        **more: Any,
+    ) -> Self:
         message = text or f"Validation error: {CONTRACT.rules[rule].message}"
         answer = {"code": code, "message": message, "details": [], "error": message}
         return self.add(method, path, sent, status, answer, **more)
 
-    def broken(self):
+    def broken(self) -> set[str]:
         self.judge.judge(self.traffic)
         return {each.check for each in self.judge.findings.failures}
 
-    def outcomes(self, rule):
+    def outcomes(self, rule: str) -> set[str]:
         self.judge.judge(self.traffic)
         return {outcome for _, each, outcome in self.judge.tally if each == rule}
 
@@ -92,24 +107,24 @@ STORED = DOCKER | {"id": ID}
 # -- the model that follows along ----------------------------------------------------------------------
 
 
-def test_what_was_written_is_what_must_be_read():
-    assert Story().create().list(STORED).broken() == set()
-    assert Story().create().list().broken() == {"read-after-create"}
-    assert Story().create().list(STORED | {"name": "other"}).broken() == {"read-after-create"}
+def test_what_was_written_is_what_must_be_read() -> None:
+    assert Story().create().listed(STORED).broken() == set()
+    assert Story().create().listed().broken() == {"read-after-create"}
+    assert Story().create().listed(STORED | {"name": "other"}).broken() == {"read-after-create"}
     updated = Story().create().add("PUT", f"/{ID}", STORED | {"name": "two"}, 200, {})
-    assert updated.list(STORED).broken() == {"update"}
+    assert updated.listed(STORED).broken() == {"update"}
     deleted = Story().create().add("DELETE", f"/{ID}", None, 200, {})
-    assert deleted.list(STORED).broken() == {"delete-answer"}
+    assert deleted.listed(STORED).broken() == {"delete-answer"}
 
 
-def test_what_changes_with_another_write_is_laid_to_that():
+def test_what_changes_with_another_write_is_laid_to_that() -> None:
     other = DOCKER | {"name": "two"}
     second = ID.replace("0b", "1b")
-    story = Story().create().list(STORED).create(other, second).add("PUT", f"/{second}", other, 200, {})
-    assert story.list(STORED | {"clusterId": "c"}, other | {"id": second}).broken() == {"update-changes-one"}
+    story = Story().create().listed(STORED).create(other, second).add("PUT", f"/{second}", other, 200, {})
+    assert story.listed(STORED | {"clusterId": "c"}, other | {"id": second}).broken() == {"update-changes-one"}
 
 
-def test_the_state_before_the_traffic_is_undecidable():
+def test_the_state_before_the_traffic_is_undecidable() -> None:
     unknown = Story().add("GET", f"/{ID}", None, 200, read_answer(CONTRACT, STORED, ID))
     assert unknown.outcomes("read-after-create") == {UNDECIDABLE}
     taken = Story().refused("POST", "", DOCKER, "name-unique", text='integration with name "one" already exists')
@@ -117,41 +132,43 @@ def test_the_state_before_the_traffic_is_undecidable():
     assert taken.outcomes("name-unique") == {UNDECIDABLE}
 
 
-def test_a_name_that_nobody_has_is_refused_without_a_reason():
-    story = Story().list().refused("POST", "", DOCKER, "name-unique", text='integration with name "one" already exists')
+def test_a_name_that_nobody_has_is_refused_without_a_reason() -> None:
+    story = (
+        Story().listed().refused("POST", "", DOCKER, "name-unique", text='integration with name "one" already exists')
+    )
     assert story.broken() == {"name-unique"}
 
 
-def test_a_name_that_somebody_has_is_taken():
+def test_a_name_that_somebody_has_is_taken() -> None:
     assert Story().create().create(DOCKER, ID.replace("0b", "1b")).broken() == {"name-unique"}
 
 
-def test_requests_at_the_same_time_are_undecidable():
+def test_requests_at_the_same_time_are_undecidable() -> None:
     story = Story().create().add("DELETE", f"/{ID}", None, 200, {}, began=1.0, ended=3.0)
-    assert story.list(STORED, began=1.5, ended=2.0).broken() == set()
+    assert story.listed(STORED, began=1.5, ended=2.0).broken() == set()
     story = Story().create().add("PUT", f"/{ID}", STORED | {"name": "two"}, 200, {}, began=1.0, ended=3.0)
     story.add("PUT", f"/{ID}", STORED | {"name": "three"}, 200, {}, began=1.5, ended=2.0)
-    assert story.list(STORED | {"name": "three"}, began=4.0, ended=5.0).broken() == set()
+    assert story.listed(STORED | {"name": "three"}, began=4.0, ended=5.0).broken() == set()
 
 
-def test_where_others_write_nothing_stored_counts():
-    story = Story(others_write=True).create().list()
+def test_where_others_write_nothing_stored_counts() -> None:
+    story = Story(others_write=True).create().listed()
     assert story.broken() == set()
     assert story.outcomes("read-after-create") == {UNDECIDABLE}
 
 
-def test_what_secured_clusters_write_is_undecidable():
+def test_what_secured_clusters_write_is_undecidable() -> None:
     story = Story().create(DOCKER | {"autogenerated": True})
-    assert story.list().broken() == set()
+    assert story.listed().broken() == set()
 
 
-def test_an_unanswered_write_makes_its_integration_undecidable():
+def test_an_unanswered_write_makes_its_integration_undecidable() -> None:
     story = Story().create().add("PUT", f"/{ID}", STORED | {"name": "two"}, 0)
-    assert story.list(STORED | {"name": "two"}).broken() == set()
+    assert story.listed(STORED | {"name": "two"}).broken() == set()
 
 
-def test_a_delete_straight_after_the_create_may_say_404():
-    def deleted(after):
+def test_a_delete_straight_after_the_create_may_say_404() -> None:
+    def deleted(after: float) -> Story:
         story = Story().create()
         text = f'Error removing health for integration {ID}: unable to find integration health for integration "{ID}"'
         return story.refused("DELETE", f"/{ID}", None, "delete-missing", 404, 5, text, began=after, ended=after + 0.1)
@@ -160,7 +177,7 @@ def test_a_delete_straight_after_the_create_may_say_404():
     assert "delete-answer" in deleted(60.0).broken()
 
 
-def test_a_refusal_needs_a_reason_and_the_right_one():
+def test_a_refusal_needs_a_reason_and_the_right_one() -> None:
     local = DOCKER | {"docker": DOCKER["docker"] | {"endpoint": "localhost"}}
     assert Story().refused("POST", "", local, "endpoint-not-local").broken() == set()
     assert Story().refused("POST", "", DOCKER, "endpoint-not-local").broken() == {"endpoint-not-local"}
@@ -172,7 +189,7 @@ def test_a_refusal_needs_a_reason_and_the_right_one():
     assert Story().refused("POST", "", tested, "", text="no such host").broken() == set()
 
 
-def test_what_stands_before_central_is_not_held_against_it():
+def test_what_stands_before_central_is_not_held_against_it() -> None:
     story = Story()
     for status in (502, 503, 504, 429):
         story.add("GET", "", None, status, "<html>")
@@ -180,7 +197,7 @@ def test_what_stands_before_central_is_not_held_against_it():
     assert story.broken() == set()
 
 
-def test_fields_too_much_are_the_clients_fault():
+def test_fields_too_much_are_the_clients_fault() -> None:
     story = Story().create(DOCKER | {"clusters": []})
     assert story.broken() == set()
     assert list(story.judge.client) == ["PostImageIntegration: $.clusters: is not a field of the contract"]
@@ -189,7 +206,7 @@ def test_fields_too_much_are_the_clients_fault():
 # -- recorded traffic ----------------------------------------------------------------------------------
 
 
-def judge_of(path, **options):
+def judge_of(path: Path, **options: Any) -> Judge:
     recording = sources.read(path)
     judge = Judge(recording.version or NEWEST, **options)
     for conversation in recording.conversations:
@@ -201,7 +218,7 @@ def judge_of(path, **options):
 @pytest.mark.parametrize(
     "name", ["auth", "managed", "refused", "surprising", *(pytest.param(each, marks=pytest.mark.slow) for each in MORE)]
 )
-def test_the_fixtures_are_as_central_is(name):
+def test_the_fixtures_are_as_central_is(name: str) -> None:
     judge = judge_of(ROOT / f"fixtures/{name}.jsonl")
     assert judge.findings.failures == []
     assert judge.judged >= 1
@@ -210,7 +227,7 @@ def test_the_fixtures_are_as_central_is(name):
         assert len(held & CONTRACT.rules.keys()) >= 60
 
 
-def test_a_fixture_that_lies_is_found(tmp_path):
+def test_a_fixture_that_lies_is_found(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in (ROOT / "fixtures/refused.jsonl").read_text("utf-8").splitlines()]
     line = next(each for each in lines if each["rule"] == "ibm-api-key-required" and "request" in each)
     line["expect"] = {"status": 200}
@@ -220,8 +237,8 @@ def test_a_fixture_that_lies_is_found(tmp_path):
 
 
 @pytest.mark.served
-def test_the_request_journal_is_judged(tmp_path):
-    def journal(*mutants):
+def test_the_request_journal_is_judged(tmp_path: Path) -> None:
+    def journal(*mutants: str) -> Judge:
         settings = Settings(seed=1, mutants=mutants)
         with serving(settings) as mock:
             for at, type in enumerate(("docker", "quay")):
@@ -240,7 +257,9 @@ def test_the_request_journal_is_judged(tmp_path):
     }
 
 
-def entry(method, url, status, body=None, answer=None, at=0, **more):
+def entry(
+    method: str, url: str, status: int, body: Any = None, answer: Any = None, at: int = 0, **more: Any
+) -> dict[str, Any]:
     """Return an entry as a browser writes it."""
     content = {"size": len(answer or ""), "mimeType": "application/json"}
     if answer is not None:
@@ -264,7 +283,7 @@ def entry(method, url, status, body=None, answer=None, at=0, **more):
 
 
 @pytest.fixture
-def browsed(tmp_path):
+def browsed(tmp_path: Path) -> Path:
     """What a browser has recorded of a person who looks at the list, creates one and looks again."""
     url = f"https://central.example.com{PATH}"
     stored = json.dumps(read_answer(CONTRACT, DOCKER, ID))
@@ -281,18 +300,18 @@ def browsed(tmp_path):
     return file
 
 
-def audit(*words) -> Result:
+def audit(*words: object) -> Result:
     return CliRunner().invoke(main, ["audit", *map(str, words)])
 
 
-def test_the_har_of_a_browser_is_judged_by_the_release_that_it_tells(browsed):
+def test_the_har_of_a_browser_is_judged_by_the_release_that_it_tells(browsed: Path) -> None:
     done = audit(browsed)
     assert done.exit_code == 0, done.output
     assert "Central 4.9, told by the target; 4 requests" in done.output
     assert re.search(r"GetImageIntegrations +read-after-create +1 +1 ", done.output)
 
 
-def test_a_redacted_har_has_no_secret_and_the_same_verdict(browsed, tmp_path):
+def test_a_redacted_har_has_no_secret_and_the_same_verdict(browsed: Path, tmp_path: Path) -> None:
     handed_on = tmp_path / "out.har"
     reports = [f"--report-{kind}={tmp_path / kind}" for kind in ("json", "junit", "markdown", "html")]
     whole = audit(browsed, "--redact", handed_on, *reports)
@@ -308,15 +327,15 @@ def test_a_redacted_har_has_no_secret_and_the_same_verdict(browsed, tmp_path):
     assert one["results"] == two["results"]
 
 
-def test_a_leak_shows_and_is_not_repeated(tmp_path):
+def test_a_leak_shows_and_is_not_repeated(tmp_path: Path) -> None:
     secret = DOCKER["docker"]["password"]
-    story = Story().create().list(STORED | {"name": f"was {base64.b64encode(secret.encode()).decode()}"})
+    story = Story().create().listed(STORED | {"name": f"was {base64.b64encode(secret.encode()).decode()}"})
     assert "credential-leak" in story.broken()
     assert secret not in repr(story.judge.findings.failures)
     assert base64.b64encode(secret.encode()).decode() not in repr(story.judge.findings.failures)
 
 
-def test_the_exit_status_says_how_it_went(browsed, tmp_path):
+def test_the_exit_status_says_how_it_went(browsed: Path, tmp_path: Path) -> None:
     log = json.loads(browsed.read_text("utf-8"))
     log["log"]["entries"][4]["response"]["content"] = {"text": '{"integrations": []}'}
     wrong = tmp_path / "wrong.har"
@@ -341,7 +360,7 @@ def test_the_exit_status_says_how_it_went(browsed, tmp_path):
     assert audit(odd).exit_code == 2
 
 
-def test_a_client_that_leaves_the_contract_fails_only_if_it_is_to(browsed, tmp_path):
+def test_a_client_that_leaves_the_contract_fails_only_if_it_is_to(browsed: Path, tmp_path: Path) -> None:
     log = json.loads(browsed.read_text("utf-8"))
     log["log"]["entries"][3]["request"]["postData"]["text"] = json.dumps(DOCKER | {"clusters": []})
     browsed.write_text(json.dumps(log))
@@ -354,14 +373,14 @@ def test_a_client_that_leaves_the_contract_fails_only_if_it_is_to(browsed, tmp_p
 # -- the proxy -----------------------------------------------------------------------------------------
 
 
-def proxied(tmp_path, journeys=12, **settings):
+def proxied(tmp_path: Path, journeys: int = 12, **settings: Any) -> tuple[Judge, Path, Settings]:
     """Judge journeys live, and write what passed as a HAR."""
     chosen = Settings(seed=1, auth=True, **settings)
     judge = Judge(NEWEST)
     file = tmp_path / "proxied.har"
     with serving(chosen) as mock, har.Writer(file, mock.url) as writer:
 
-        def take(seen, oldest):
+        def take(seen: Seen, oldest: float) -> None:
             writer.add(judge.add(seen))
             judge.settle(oldest)
 
@@ -373,7 +392,7 @@ def proxied(tmp_path, journeys=12, **settings):
 
 @pytest.mark.served
 @pytest.mark.parametrize("mutant", ["", "update-password-ignored"])
-def test_the_har_of_the_proxy_is_judged_as_the_proxy_judged(tmp_path, mutant):
+def test_the_har_of_the_proxy_is_judged_as_the_proxy_judged(tmp_path: Path, mutant: str) -> None:
     live, file, settings = proxied(tmp_path, mutants=(mutant,) if mutant else ())
     later = judge_of(file)
     assert later.tally == live.tally
@@ -388,18 +407,18 @@ def test_the_har_of_the_proxy_is_judged_as_the_proxy_judged(tmp_path, mutant):
 @pytest.mark.served
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"central_version": "4.8"}, {"managed": True}])
-def test_a_healthy_mock_shows_nothing_in_fifty_journeys(settings):
+def test_a_healthy_mock_shows_nothing_in_fifty_journeys(settings: dict[str, Any]) -> None:
     judge = judged(Settings(seed=1, auth=True, **settings), 50)
     assert judge.judged > 400
     assert judge.findings.failures == []
 
 
 @pytest.mark.served
-def test_clients_at_the_same_time_raise_no_alarm():
+def test_clients_at_the_same_time_raise_no_alarm() -> None:
     settings = Settings(seed=1, auth=True)
     judge = Judge(NEWEST)
 
-    def take(seen, oldest):
+    def take(seen: Seen, oldest: float) -> None:
         judge.add(seen)
         judge.settle(oldest)
 
@@ -422,7 +441,7 @@ class _Upstream(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     go_on = threading.Event()
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         if self.path.startswith("/there"):
             self.send_response(302)
             self.send_header("Location", f"http://{self.headers['Host']}/here%2Fnow?a=%20b")
@@ -444,19 +463,19 @@ class _Upstream(BaseHTTPRequestHandler):
         self.go_on.wait(10)
         self.wfile.write(text[half:])
 
-    def do_POST(self):
+    def do_POST(self) -> None:
         found = self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(200)
         self.send_header("Content-Length", str(len(found)))
         self.end_headers()
         self.wfile.write(found)
 
-    def log_message(self, *_):
+    def log_message(self, *_: object) -> None:
         """Say nothing."""
 
 
 @pytest.fixture
-def upstream():
+def upstream() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Upstream)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -467,7 +486,7 @@ def upstream():
 
 
 @pytest.mark.served
-def test_everything_is_passed_on_as_it_is(upstream):
+def test_everything_is_passed_on_as_it_is(upstream: str) -> None:
     taken = []
     with proxying(Settings(upstream=upstream), lambda seen, _: taken.append(seen)) as url:
         answer = requests.get(f"{url}/a%2Fb/c?q=%20x", headers={"Authorization": "Basic abc"}, timeout=10)
@@ -494,7 +513,7 @@ def test_everything_is_passed_on_as_it_is(upstream):
 
 
 @pytest.mark.served
-def test_a_server_that_is_not_there_is_answered_502_and_is_no_fault_of_central():
+def test_a_server_that_is_not_there_is_answered_502_and_is_no_fault_of_central() -> None:
     taken = []
     with proxying(Settings(upstream="http://127.0.0.1:9"), lambda seen, _: taken.append(seen)) as url:
         answer = requests.get(f"{url}{PATH}", timeout=10)
@@ -509,13 +528,13 @@ def test_a_server_that_is_not_there_is_answered_502_and_is_no_fault_of_central()
 # -- the page ------------------------------------------------------------------------------------------
 
 
-def commands():
+def commands() -> list[str]:
     text = (ROOT / "docs/judge-traffic.md").read_text("utf-8")
     return [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
 
 
 @pytest.mark.served
-def test_the_commands_of_the_page_do_what_it_says(browsed, tmp_path):
+def test_the_commands_of_the_page_do_what_it_says(browsed: Path, tmp_path: Path) -> None:
     browsed.rename(tmp_path / "traffic.har")
     ran = 0
     settings = Settings(seed=1)
@@ -538,17 +557,17 @@ def test_the_commands_of_the_page_do_what_it_says(browsed, tmp_path):
     assert len(sources.read(tmp_path / "traffic.har").conversations[0]) == 1
 
 
-def _env():
-    import os
-
-    return os.environ | {"PYTHONPATH": str(ROOT)}
+def _env() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
-def _live(line, folder):
+def _live(line: str, folder: Path) -> None:
     """Run the proxy, ask it for the list, and end it as a CI service does."""
     process = subprocess.Popen(shlex.split(line), cwd=folder, env=_env(), stderr=subprocess.PIPE, text=True)
-    told = process.stderr.readline()
-    url = re.search(r"Listening on (\S+),", told)[1]
+    assert process.stderr is not None
+    told = re.search(r"Listening on (\S+),", process.stderr.readline())
+    assert told is not None
+    url = told[1]
     assert requests.get(url + PATH, timeout=10).status_code == 200
     time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
