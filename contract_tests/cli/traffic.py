@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import signal
-import ssl
 import sys
-import threading
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -166,7 +164,7 @@ Examples:
 @click.option("--port", type=click.IntRange(0, 65535), default=8443, help="Port to listen on; 0 takes a free one.")
 @click.option("--tls", is_flag=True, help="Serve HTTPS with a certificate made at the start.")
 @click.option("--cert", type=FILE, help="Certificate to serve HTTPS with (PEM).")
-@click.option("--key", type=FILE, help="Private key of --cert, where that file does not hold it.")
+@click.option("--key", type=FILE, help="Private key of --cert (PEM).")
 @click.option("--ca-file", type=FILE, callback=certificates, help="Certificate authority of URL to trust (PEM).")
 @click.option("--insecure", is_flag=True, help="Do not check the certificate of URL.")
 @click.option("--har", "archive", type=NEW_FILE, help="Write what was judged as a HAR, without credentials.")
@@ -198,11 +196,13 @@ def proxy(
     what --har writes, without credentials.
     """
     from contract_tests.traffic.har import Writer
-    from contract_tests.traffic.proxy import Bench, proxying
-    from mock_server.serving.server import ServeError, check_upstream, free_port, resolve, self_signed
+    from contract_tests.traffic.proxy import Bench, serve
+    from mock_server.serving.server import ServeError, Tls, check_upstream, free_port, resolve, self_signed
     from mock_server.settings import Settings
 
     see_to_url(url)
+    if bool(cert) != bool(key):
+        raise click.UsageError("--cert and --key: give both")
     verdict = Verdict(url, chosen)
     with ExitStack() as stack:
         try:
@@ -210,8 +210,7 @@ def proxy(
             address = resolve(host)
             port = free_port(address, port)
             check_upstream(url, address, port)
-            files = stack.enter_context(self_signed(host)) if tls and cert is None else None
-            context = _tls(files.cert, files.key) if files else _tls(cert, key) if cert else None
+            files = Tls(cert, key) if cert and key else stack.enter_context(self_signed(host)) if tls else None
             writer = stack.enter_context(Writer(archive, url)) if archive else None
         except (ServeError, HarnessError, ValueError) as error:
             raise Unable(str(error)) from None
@@ -219,10 +218,9 @@ def proxy(
         bench.start()
         if read_list:
             bench.take(*_list(url, bearer(token_file, "CENTRAL_TOKEN"), ca_file, insecure=insecure))
-        ended = _signalled()
-        with proxying(settings, bench.take, address, port, context) as here:
-            click.echo(f"Listening on {here}, in front of {url}. Ctrl-C ends it with the verdict.", err=True)
-            ended.wait()
+        shown = f"[{address}]" if ":" in address else address
+        here = f"{'https' if files else 'http'}://{shown}:{port}"
+        serve(settings, address, port, bench, tls=files, announce=partial(_announce, here, url))
         judge = bench.close()
         if bench.trouble:
             raise Unable(f"an exchange could not be judged: {bench.trouble}")
@@ -231,25 +229,12 @@ def proxy(
     sys.exit(verdict.give(judge))
 
 
+def _announce(here: str, url: str) -> None:
+    click.echo(f"Listening on {here}, in front of {url}. Ctrl-C ends it with the verdict.", err=True)
+
+
 def _tell(failure: Failure) -> None:
     click.echo(printable(f"BROKEN {failure.check}: {failure.what}"), err=True)
-
-
-def _signalled() -> threading.Event:
-    """Return what is set when a signal asks for the end."""
-    ended = threading.Event()
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, lambda *_: ended.set())
-    return ended
-
-
-def _tls(cert: Path, key: Path | None) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(cert, key)
-    except OSError as error:
-        raise Unable(f"--cert {cert}: cannot be used: {error}") from None
-    return context
 
 
 def _list(url: str, token: str | None, ca_file: Path | None, *, insecure: bool) -> tuple[Seen, float]:

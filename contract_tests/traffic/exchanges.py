@@ -21,8 +21,7 @@ class Seen:
     """One request and its answer, however they were come by.
 
     `target` is the path with its query. `body` and `reply` are plain, and None where they were not kept. `began` and
-    `ended` are seconds of one clock. `status` 0 is a request without an answer; `dropped` says that the server closed
-    the connection. `blind`: credentials were masked before this was read, so nothing can be said of them. `whole`: the
+    `ended` are seconds of one clock. `status` 0 is a request without an answer; `dropped`: there was no whole answer. `blind`: credentials were masked before this was read, so nothing can be said of them. `whole`: the
     answer is there as it was given. `headers_kept`: and so are its headers.
     """
 

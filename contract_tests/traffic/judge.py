@@ -150,7 +150,7 @@ class Judge:
         if seen.dropped:
             self._dropped += 1
             again = self._dropped > 1  # once may be a kept connection that had come to its end
-            what = "the server closes the connection without a whole answer"
+            what = "there is no whole answer: the connection ends before it, or it cannot be unpacked"
             self.say("every-request-answered", BROKEN if again else UNDECIDABLE, what)
         if not seen.status or seen.dropped:
             self._lost(match, "a request that was not answered")

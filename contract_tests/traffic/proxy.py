@@ -9,14 +9,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import multiprocessing
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
-from ssl import SSLContext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from flask import Flask, Response, g, request
 from urllib3.exceptions import HTTPError, ProtocolError
@@ -28,10 +28,13 @@ from contract_tests.traffic.sources import METADATA, told_version
 from mock_server.central.errors import Refusal
 from mock_server.contract import tables as contracts
 from mock_server.contract.routes import Routes
+from mock_server.serving.server import Tls, granian, leave_signals_to_supervisor, when_listening
 from mock_server.settings import Settings
 from mock_server.web.upstream import Upstream
 
 if TYPE_CHECKING:
+    from multiprocessing.queues import SimpleQueue as SharedQueue
+
     from _typeshed.wsgi import WSGIApplication
     from urllib3 import BaseHTTPResponse
 
@@ -40,6 +43,7 @@ THREADS = 64
 _LONGEST_BODY = 4 * 2**20
 """Bytes of a body that are kept to be judged; a longer one is passed on and nothing is said of it."""
 
+Pipe: TypeAlias = "SharedQueue[tuple[Seen, float] | None]"
 Give = Callable[[Seen, float], object]
 """Takes an exchange that has ended, and when the oldest request began that is still under way."""
 
@@ -135,14 +139,10 @@ class Tap(Upstream):
                 body=watch.body.content,
                 reply_headers=headers,
                 reply=None if content is None else plain(content, encoding),
-                dropped=watch.dropped,
+                # Nor can a client read what only says that it is packed.
+                dropped=watch.dropped or (encoding == "gzip" and bool(content) and content[:2] != b"\x1f\x8b"),
             )
             self._give(seen, min(self._under_way.values(), default=self._now()))
-
-    def _target(self) -> str:
-        """Return the path and the query as they were sent, escapes untouched."""
-        sent = request.environ.get("RAW_URI") or request.environ.get("REQUEST_URI") or ""
-        return sent if sent.startswith("/") else super()._target()
 
     def _body(self) -> Any:
         body = super()._body()
@@ -256,14 +256,44 @@ class Bench(threading.Thread):
         return self.judge
 
 
-@contextmanager
-def proxying(
-    settings: Settings, give: Give, host: str = "127.0.0.1", port: int = 0, tls: SSLContext | None = None
-) -> Iterator[str]:
-    """Serve the proxy from a thread of this process while the block runs; give its URL.
+class _Worker:
+    """What the worker process of the server runs."""
 
-    werkzeug's server says how a path was escaped, which granian does not; so it is passed on as it was sent.
-    """
+    def __init__(self, settings: Settings, host: str, port: int, announce: Callable[[], None], pipe: Pipe) -> None:
+        self._settings = settings
+        self._address = host, port
+        self._announce = announce
+        self._pipe = pipe
+
+    def load(self) -> WSGIApplication:
+        """Make the app, in the worker process."""
+        leave_signals_to_supervisor()
+        threading.Thread(target=when_listening, args=(*self._address, self._announce), daemon=True).start()
+        return make_app(self._settings, lambda seen, oldest: self._pipe.put((seen, oldest)))
+
+
+def serve(
+    settings: Settings, host: str, port: int, bench: Bench, *, tls: Tls | None, announce: Callable[[], None]
+) -> None:
+    """Pass requests on until a signal comes. A process of its own does it; the bench sits in this one."""
+    pipe: Pipe = multiprocessing.SimpleQueue()
+
+    def drain() -> None:
+        while (taken := pipe.get()) is not None:
+            bench.take(*taken)
+
+    draining = threading.Thread(target=drain, daemon=True)
+    draining.start()
+    server = granian(host, port, THREADS, tls=tls)
+    worker = _Worker(settings, host, port, announce, pipe)
+    server.serve(target_loader=worker.load, wrap_loader=False)
+    pipe.put(None)
+    draining.join()
+
+
+@contextmanager
+def proxying(settings: Settings, give: Give) -> Iterator[str]:
+    """Pass requests on from a thread of this process while the block runs, for tests; give the URL."""
     from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
     class Handler(WSGIRequestHandler):
@@ -273,12 +303,11 @@ def proxying(
         def log(self, type: str, message: str, *args: Any) -> None:
             """Say nothing of a request."""
 
-    server = ThreadedWSGIServer(host, port, make_app(settings, give), Handler, ssl_context=tls)
+    server = ThreadedWSGIServer("127.0.0.1", 0, make_app(settings, give), Handler)
     thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01), daemon=True)
     thread.start()
     try:
-        shown = f"[{host}]" if ":" in host else host
-        yield f"{'https' if tls else 'http'}://{shown}:{server.port}"
+        yield f"http://127.0.0.1:{server.port}"
     finally:
         server.shutdown()
         thread.join()

@@ -181,7 +181,7 @@ def serve(
         settings,
         partial(logs.configure, log_level, log_format),
         on_start,
-        partial(_when_listening, host, port, on_listening),
+        partial(when_listening, host, port, on_listening),
         body_timeout,
         save,
     )
@@ -327,7 +327,8 @@ def _end_with_supervisor() -> None:
         os._exit(1)
 
 
-def _when_listening(host: str, port: int, call: Callable[[], None]) -> None:
+def when_listening(host: str, port: int, call: Callable[[], None]) -> None:
+    """Call when requests are answered there."""
     while True:
         try:
             socket.create_connection((host, port), timeout=1).close()
