@@ -21,8 +21,9 @@ class Seen:
     """One request and its answer, however they were come by.
 
     `target` is the path with its query. `body` and `reply` are plain, and None where they were not kept. `began` and
-    `ended` are seconds of one clock. `status` 0 is a request without an answer; `dropped`: there was no whole answer. `blind`: credentials were masked before this was read, so nothing can be said of them. `whole`: the
-    answer is there as it was given. `headers_kept`: and so are its headers.
+    `ended` are seconds of one clock. `status` 0 is a request without an answer; `dropped`: there was no whole answer.
+    `blind`: credentials were masked before this was read, so nothing can be said of them. `whole`: the answer is there
+    as it was given. `headers_kept`: and so are its headers.
     """
 
     method: str
