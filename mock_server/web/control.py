@@ -24,7 +24,8 @@ from mock_server.central.errors import refuse as unrouted
 from mock_server.central.registry_tests import OUTCOMES, RegistryTestRule
 from mock_server.gateway.instance import Instance
 from mock_server.sandboxes.sandboxes import Sandbox
-from mock_server.simulation.faults import from_strings
+from mock_server.settings import suggestion
+from mock_server.simulation.fault_forms import from_values
 from mock_server.simulation.request_journal import Entry, Filter, Journal
 from mock_server.state import files as states
 from mock_server.state import scenarios
@@ -159,7 +160,7 @@ class Control:
         shown["control_token"] = settings.control_token is not None
         shown["store"] = address(settings.store)
         shown["registry_tests"] = [asdict(each) for each in settings.registry_tests]
-        shown["faults"] = [each.json() for each in settings.faults]
+        shown["faults"] = [each.shown() for each in settings.faults]
         return shown
 
     def certificate_authority(self, _sandbox: AnySandbox) -> Response:
@@ -283,7 +284,9 @@ class Control:
 
     def add_fault(self, sandbox: AnySandbox, sent: Json) -> Json:
         """Add a fault."""
-        fault = from_strings({key: str(value) for key, value in sent.items()})
+        if "json" in sent:
+            sent["json"] = json.dumps(sent["json"], separators=(",", ":"))  # a text of it would be read as JSON
+        fault = from_values(sent)
         self.app.gateway.require_endpoint(fault)
         return sandbox.faults.add(fault).json()
 
@@ -349,8 +352,19 @@ def _body(entry: Mapping[str, Any]) -> Json:
         raise refuse(400, f"the body is not JSON: {error}") from None
     if found := next(_validator(schema).iter_errors(sent), None):
         place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in found.instance_path)
-        raise refuse(400, f"${place}: {found.message}")
+        raise refuse(400, f"${place}: {found.message}{_hint(found)}")
     return dict(sent)
+
+
+def _hint(error: jsonschema_rs.ValidationError) -> str:
+    """Suggest the name that is close to an unknown one."""
+    unexpected = getattr(error.kind, "unexpected", None)
+    if not unexpected:
+        return ""
+    place: Any = document()
+    for step in error.schema_path[:-1]:
+        place = place[step]
+    return f"; {suggestion(unexpected[0], place['properties'])}"
 
 
 @cache
