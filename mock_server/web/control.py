@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import fields
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,8 @@ from flask import Blueprint, Response, request
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal
 from mock_server.central.errors import refuse as unrouted
-from mock_server.central.registry_tests import OUTCOMES, RegistryTestRule
+from mock_server.central.registry_tests import OUTCOMES
+from mock_server.central.registry_tests import of as registry_test_rule
 from mock_server.gateway.instance import Instance
 from mock_server.sandboxes.sandboxes import Sandbox
 from mock_server.settings import suggestion
@@ -159,7 +160,7 @@ class Control:
         del shown["credentials"], shown["tls_ca"]
         shown["control_token"] = settings.control_token is not None
         shown["store"] = address(settings.store)
-        shown["registry_tests"] = [asdict(each) for each in settings.registry_tests]
+        shown["registry_tests"] = [each.shown() for each in settings.registry_tests]
         shown["faults"] = [each.shown() for each in settings.faults]
         return shown
 
@@ -314,13 +315,11 @@ class Control:
 
     def registry_tests(self, sandbox: AnySandbox) -> Json:
         """List how registry tests end."""
-        return {"rules": [asdict(each) for each in sandbox.central.registry_tests.rules], "outcomes": list(OUTCOMES)}
+        return {"rules": [each.shown() for each in sandbox.central.registry_tests.rules], "outcomes": list(OUTCOMES)}
 
     def replace_registry_tests(self, sandbox: AnySandbox, sent: Json) -> Json:
         """Let registry tests end otherwise."""
-        sandbox.central.registry_tests.rules = tuple(
-            RegistryTestRule(each["host"], each["outcome"]) for each in sent["rules"]
-        )
+        sandbox.central.registry_tests.rules = [registry_test_rule(each) for each in sent["rules"]]
         return self.registry_tests(sandbox)
 
     # -- sandboxes -----------------------------------------------------------------------------------
