@@ -468,11 +468,19 @@ def test_registry_tests_end_as_the_rules_say(mock, opened):
     expect(page.get_by_label("Host").first).to_be_focused()
     page.keyboard.type("*.example.com")
     page.get_by_label("Outcome").first.select_option("unauthorized")
+    page.get_by_label("Reason").first.fill("not today")
+    page.get_by_label("Times").first.fill("1")
     turn_to(page, "Sandboxes")
     turn_to(page, "Registry tests")
     page.get_by_role("button", name="Apply").click()
     expect(page.get_by_text("applied: 6 rules")).to_be_visible()
-    assert asked(mock, "POST", f"{PATH}/test", tested) == 400
+    assert mock.app.central.registry_tests.rules[0].shown() == {
+        "host": "*.example.com",
+        "outcome": "unauthorized",
+        "reason": "not today",
+        "times": 1,
+    }
+    assert [asked(mock, "POST", f"{PATH}/test", tested) for _ in range(2)] == [400, 200]
     page.get_by_role("button", name="Remove").first.click()
     page.get_by_role("button", name="Up").nth(1).click()
     page.get_by_role("button", name="Apply").click()
