@@ -598,7 +598,7 @@ def test_everything_can_be_reached_by_keyboard(mock, opened):
         press("Enter")
         expect(page.get_by_role("heading", name="Faults")).to_be_focused()
     expect(page.get_by_role("button", name="Add")).to_be_visible()
-    for _ in range(2):
+    for _ in range(3):
         press("Tab")
     page.keyboard.type("503")
     press("Enter")
