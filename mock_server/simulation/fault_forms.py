@@ -90,7 +90,11 @@ def _steps(name: str, value: Any) -> tuple[str, ...]:
 
 def _pairs(name: str, value: Any) -> Pairs:
     if isinstance(value, Mapping):
-        return tuple((str(key), each if isinstance(each, str) else json.dumps(each)) for key, each in value.items())
+        return tuple(
+            (str(key), each if isinstance(each, str) else json.dumps(each))
+            for key, found in value.items()
+            for each in (found if isinstance(found, list | tuple) else [found])
+        )
     mark = PAIRS[name.replace("-", "_")]
     found = []
     for each in [value] if isinstance(value, str) else value:
@@ -179,7 +183,8 @@ def preferences(header: str) -> Preferences:
 def applied(fault: Fault) -> str:
     """Write the preferences of a fault for the header `Preference-Applied`."""
     shown = fault.shown()
-    found = [("header", f"{name}: {text}") for name, text in shown.pop("headers", {}).items()]
+    found = [("header", f"{name}: {text}") for name, text in fault.headers]
+    shown.pop("headers", None)
     if "json" in shown:
         shown["json"] = fault.json
     found = [(key, "true" if value is True else str(value)) for key, value in shown.items()] + found

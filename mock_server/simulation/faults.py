@@ -23,6 +23,7 @@ from urllib.parse import parse_qs
 
 from mock_server.central.delays import distribution
 from mock_server.central.errors import Refusal
+from mock_server.simulation.redaction import is_secret_header, masked_header
 
 RULE = "fault"
 """What `Mock-Central-Rule` says where a fault refuses."""
@@ -152,14 +153,16 @@ class Fault:
                 raise FaultError(f"match-json: {path!r} is not a path such as $.docker.endpoint or $.categories[0]")
 
     def __str__(self) -> str:
-        """Write it as `parse` reads it."""
+        """Write it as `parse` reads it, but for the credentials in headers: logs show it."""
         words = [] if not self.operation else [self.operation]
         for key, value in self.shown().items():
             if key == "json":
                 words.append(f"json={_quoted(self.json)}")
+            elif key.endswith("headers"):
+                pairs = ((name, _masked(name, text)) for name, text in getattr(self, key.replace("-", "_")))
+                words += [f"{key.removesuffix('s')}={_quoted(f'{name}: {text}')}" for name, text in pairs]
             elif isinstance(value, dict):
-                mark, one = (": ", key.removesuffix("s")) if key.endswith("headers") else ("=", key)
-                words += [f"{one}={_quoted(f'{name}{mark}{text}')}" for name, text in value.items()]
+                words += [f"{key}={_quoted(f'{name}={text}')}" for name, text in getattr(self, key.replace("-", "_"))]
             elif key != "operation":
                 text = ",".join(value) if isinstance(value, list) else "true" if value is True else str(value)
                 words.append(f"{key}={_quoted(text)}")
@@ -173,7 +176,7 @@ class Fault:
             if not each.init or value == each.default:
                 continue
             if each.name in PAIRS:
-                value = dict(value)
+                value = _by_name(value)
             elif isinstance(value, tuple):
                 value = list(value)
             found[each.name.replace("_", "-")] = json.loads(value) if each.name == "json" else value
@@ -224,6 +227,18 @@ class Fault:
 
 PAIRS = {"headers": ":", "match_headers": ":", "match_query": "=", "match_json": "="}
 """The fields of pairs, and what stands between name and value in a text."""
+
+
+def _by_name(pairs: Pairs) -> dict[str, str | list[str]]:
+    """Return values by name: a list where a name stands more than once."""
+    found: dict[str, list[str]] = {}
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
+    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+
+
+def _masked(name: str, value: str) -> str:
+    return masked_header(name.lower(), value) if is_secret_header(name.lower()) else value
 
 
 def _quoted(text: str) -> str:

@@ -23,6 +23,7 @@ from werkzeug.serving import make_server
 
 from mock_server.central.delays import drawn
 from mock_server.gateway.faults import Cut
+from mock_server.gateway.messages import Request
 from mock_server.serving.server import serving
 from mock_server.simulation import fault_forms
 from mock_server.simulation.fault_forms import from_values, parse, preferences
@@ -340,6 +341,26 @@ def test_headers_are_set_in_the_answer():
     assert answer.headers["www-authenticate"] == 'Basic realm="x y"'
     assert answered("header='Cache-Control: max-age=5'").headers["cache-control"] == "max-age=5"
     assert len(answered("header='X-Y: z'").json["integrations"]) == 12
+
+
+def test_a_header_may_stand_twice():
+    fault = parse("code=200 html=x header='Set-Cookie: a=1' header='Set-Cookie: b=2'")
+    assert fault.shown()["headers"] == {"Set-Cookie": ["a=1", "b=2"]}
+    assert from_values(fault.shown()) == fault
+    api = Api(faults=(fault,))
+    found = api.app.gateway(Request("GET", PATH, origin={})).headers
+    assert [value for name, value in found if name == "Set-Cookie"] == ["a=1", "b=2"]
+    added = ask(Api().app, "POST", "/__admin/faults", {"headers": {"Set-Cookie": ["a=1", "b=2"]}})
+    assert added.json["headers"] == {"Set-Cookie": ["a=1", "b=2"]}
+
+
+def test_no_log_shows_the_credentials_that_a_fault_is_limited_by(caplog):
+    api = Api(faults=(parse("code=503 match-header='Authorization: Bearer s3cret' header='Set-Cookie: sid=s3cret'"),))
+    with caplog.at_level("INFO"):
+        assert api.ask("GET", headers={"Authorization": "Bearer s3cret"}).status == 503
+    assert "Authorization: Bearer ******" in caplog.text
+    assert "s3cret" not in caplog.text
+    assert "s3cret" not in str(ask(api.app, "GET", "/__admin/requests").body)
 
 
 @pytest.mark.parametrize("code", [204, 205, 304, 301, 302])

@@ -118,7 +118,7 @@ function fill(form, value) {
 // Headers and the like stand one a line, as options have them.
 function lines(value) {
   return typeof value === "object" && !Array.isArray(value)
-    ? Object.entries(value).map(([name, text]) => `${name}: ${text}`).join("\n")
+    ? Object.entries(value).flatMap(([name, texts]) => [texts].flat().map((text) => `${name}: ${text}`)).join("\n")
     : String(value);
 }
 
@@ -153,13 +153,20 @@ function sent(data, properties) {
 function read(name, value, type) {
   if (type === "integer" || type === "number") return Number(value);
   if (type === "boolean") return value === "true";
-  if (type === "object") return Object.fromEntries(value.trim().split("\n").map(pair));
+  if (type === "object") return byName(value.trim().split("\n").map(pair));
   if (name !== "json") return value;
   try {
     return JSON.parse(value);
   } catch (error) {
     throw new Error(`json: ${error.message}`);
   }
+}
+
+// A header may stand more than once.
+function byName(pairs) {
+  const found = {};
+  for (const [name, text] of pairs) found[name] = name in found ? [found[name], text].flat() : text;
+  return found;
 }
 
 function pair(line) {
