@@ -29,6 +29,16 @@ def from_values(values: Mapping[str, Any]) -> Fault:
     return Fault(**{name: _READ[name](_shown(name), value) for name, value in _named(values).items()})
 
 
+def from_json(fault: Mapping[str, Any]) -> Fault:
+    """Make a fault of what a control call sends: a text as its `json` is a text, not JSON.
+
+    Raises:
+        FaultError: as `from_values`.
+    """
+    body = {"json": json.dumps(fault["json"], separators=(",", ":"))} if "json" in fault else {}
+    return from_values({**fault, **body})
+
+
 def _named(values: Mapping[str, Any]) -> dict[str, Any]:
     found = {}
     for key, value in values.items():
@@ -121,11 +131,16 @@ _READ: Mapping[str, Callable[[str, Any], Any]] = {
 
 
 def parse(text: str) -> Fault:
-    """Read ``[OPERATION] KEY=VALUE …``, as options give it; a value with blanks stands in quotes.
+    """Read ``[OPERATION] KEY=VALUE …``, as options give it; a value with blanks stands in quotes. Or read JSON.
 
     Raises:
         FaultError: what cannot be read.
     """
+    if text.startswith("{"):
+        try:
+            return from_json(json.loads(text))
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise FaultError(f"{text}: is not JSON: {error}") from None
     try:
         first, *rest = shlex.split(text) or [""]
     except ValueError as error:
@@ -134,7 +149,7 @@ def parse(text: str) -> Fault:
     for word in [first, *rest] if "=" in first else [f"operation={first}", *rest]:
         key, equals, value = word.partition("=")
         if not equals:
-            raise FaultError(f"{word!r}: is not KEY=VALUE")
+            raise FaultError(f"{word!r}: is not KEY=VALUE; a value with blanks stands in quotes")
         name = key.replace("-", "_")
         if _SINGULAR.get(name, name) in PAIRS:
             words[key] = [*words.get(key, ()), value]

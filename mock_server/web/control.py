@@ -26,7 +26,7 @@ from mock_server.central.registry_tests import of as registry_test_rule
 from mock_server.gateway.instance import Instance
 from mock_server.sandboxes.sandboxes import Sandbox
 from mock_server.settings import suggestion
-from mock_server.simulation.fault_forms import from_values
+from mock_server.simulation.fault_forms import from_json
 from mock_server.simulation.request_journal import Entry, Filter, Journal
 from mock_server.state import files as states
 from mock_server.state import scenarios
@@ -285,9 +285,7 @@ class Control:
 
     def add_fault(self, sandbox: AnySandbox, sent: Json) -> Json:
         """Add a fault."""
-        if "json" in sent:
-            sent["json"] = json.dumps(sent["json"], separators=(",", ":"))  # a text of it would be read as JSON
-        fault = from_values(sent)
+        fault = from_json(sent)
         self.app.gateway.require_endpoint(fault)
         return sandbox.faults.add(fault).json()
 
