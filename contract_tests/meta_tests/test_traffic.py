@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
+import jsonschema_rs
 import pytest
 import requests
 from click.testing import CliRunner, Result
@@ -323,6 +324,7 @@ def test_a_redacted_har_has_no_secret_and_the_same_verdict(browsed: Path, tmp_pa
         assert "a-token-of-somebody" not in text
         assert "tracking" not in text
     one, two = (json.loads((tmp_path / name).read_text("utf-8")) for name in ("json", "again"))
+    jsonschema_rs.validate(json.loads((ROOT / "contract_tests/reports/report.schema.json").read_text("utf-8")), one)
     assert one["traffic"] == two["traffic"]
     assert one["results"] == two["results"]
 
@@ -343,7 +345,7 @@ def test_the_exit_status_says_how_it_went(browsed: Path, tmp_path: Path) -> None
     done = audit(wrong)
     assert done.exit_code == 1
     assert "FAILED read-after-create" in done.output
-    assert "(likely: nobody else was seen to write)" in done.output
+    assert "(likely: no other writer was seen)" in done.output
     assert audit(wrong, "--others-write").exit_code == 0
     assert audit(wrong, "--skip", "read-after-create").exit_code == 0
     known = tmp_path / "known.toml"

@@ -182,7 +182,7 @@ class Judge:
             outcome = UNDECIDABLE
         self.tally[self._operation, rule, outcome] += 1
         if outcome == BROKEN:
-            likely = " (likely: nobody else was seen to write)" if stored else ""
+            likely = " (likely: no other writer was seen)" if stored else ""
             self.findings.add(rule, f"{self._operation}: {what}{likely}", self._exchange, expected=expected, got=got)
 
     def hold(self, rule: str, held: bool, what: str, **more: Any) -> bool:

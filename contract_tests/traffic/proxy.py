@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
     from urllib3 import BaseHTTPResponse
 
+_GZIP = b"\x1f\x8b"
 THREADS = 64
 """Requests that may be under way at once, streams too."""
 _LONGEST_BODY = 4 * 2**20
@@ -140,7 +141,7 @@ class Tap(Upstream):
                 reply_headers=headers,
                 reply=None if content is None else plain(content, encoding),
                 # Nor can a client read what only says that it is packed.
-                dropped=watch.dropped or (encoding == "gzip" and bool(content) and content[:2] != b"\x1f\x8b"),
+                dropped=watch.dropped or (encoding == "gzip" and not (content or _GZIP).startswith(_GZIP)),
             )
             self._give(seen, min(self._under_way.values(), default=self._now()))
 

@@ -28,7 +28,7 @@ _ROUNDING = 0.002
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Conversations with one Central each; its release and its address, where they are told."""
+    """Conversations with one Central each, its release and its address as far as they say."""
 
     conversations: list[list[Seen]]
     version: str = ""
