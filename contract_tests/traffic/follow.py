@@ -43,6 +43,8 @@ class Follower:
     """A list has shown everything, and whatever came since is known."""
     now: float = 0.0
     """When the answer came that is looked at."""
+    changes: int = 0
+    """How often something was learnt that was not known."""
     _writes: int = 0
     _last: str = READ
 
@@ -78,16 +80,24 @@ class Follower:
 
     # -- what is learnt -----------------------------------------------------------------------------
 
+    @property
+    def state(self) -> tuple[int, bool]:
+        """What is the same as long as nothing was learnt."""
+        return self.changes, self.complete
+
     def wrote(self, check: str) -> None:
         """Note that something was written; `check` is the one that this must not touch others."""
         self._writes += 1
+        self.changes += 1
         self._last = check
 
     def show(self, id: str, integration: Mapping[str, Any]) -> None:
         """Learn what a read shows."""
         known = self.known.get(id)
         if known is not None and not known.doubt and self.model.stored[id] == integration:
-            known.blame, known.at = READ, self._writes
+            if (known.blame, known.at) != (READ, self._writes):
+                known.blame, known.at = READ, self._writes
+                self.changes += 1
             return
         if not _is_whole(self.contract, integration):
             self.doubt(id, "the answer that showed it was not whole")
@@ -117,16 +127,19 @@ class Follower:
         """Forget what an integration holds; that it exists is not known, either."""
         known = self.known.setdefault(id, Known(READ, self._writes, self.now))
         known.doubt = why
+        self.changes += 1
         self.gone.discard(id)
 
     def remove(self, id: str, *, deleted: bool) -> None:
         """Learn that an integration is not there (any more)."""
+        self.changes += 1
         self.known.pop(id, None)
         self.model.stored.pop(id, None)
         if deleted:
             self.gone.add(id)
 
     def _store(self, id: str, integration: Body) -> None:
+        self.changes += 1
         self.model.stored[id] = integration
         self.gone.discard(id)
 

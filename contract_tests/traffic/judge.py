@@ -90,6 +90,9 @@ class Judge:
         self._arrivals = count()
         self._writes: deque[Seen] = deque(maxlen=_MOST_WRITES)
         self._explained = self._dropped = 0
+        self._last: tuple[tuple[int, bool], tuple[Any, ...]] | None = None
+        """The last read, and how much was learnt until then."""
+        self._last_outcomes: Counter[tuple[str, str, str]] = Counter()
 
     # -- order --------------------------------------------------------------------------------------
 
@@ -112,6 +115,7 @@ class Judge:
         """Forget what is stored: what comes now was asked of a Central of its own."""
         self.follower = Follower(self.contract)
         self._writes.clear()
+        self._last = None
 
     def judge(self, traffic: Iterable[Seen], keep: Callable[[Seen], object] | None = None) -> None:
         """Judge recorded traffic; `keep` is given each exchange without its secrets."""
@@ -156,7 +160,8 @@ class Judge:
             self._lost(match, "a request that was not answered")
         elif seen.status in NOT_CENTRALS and "code" not in (json_of(seen.reply) or {}):
             self._lost(match, f"{seen.status} of what stands before Central")
-        elif not 300 <= seen.status < 400:
+        elif not 300 <= seen.status < 400 and not self._was_seen(seen):
+            before = self.follower.state, Counter(self.tally)
             if "X-HTTP-Method-Override" in seen.headers:
                 self.begin()  # whatever it did is not followed
                 return
@@ -165,6 +170,23 @@ class Judge:
                 self._no_operation(seen)
             else:
                 self._of_operation(self._asked(seen, match))
+            self._remember(seen, *before)
+
+    def _was_seen(self, seen: Seen) -> bool:
+        """Count a read that is like the last one, with nothing learnt since: pages ask for their list all the time."""
+        if self._rivals or (self.follower.state, _shown(seen)) != self._last:
+            return False
+        self.tally.update(self._last_outcomes)
+        self.observers.covered[self._operation, "", seen.status] += 1
+        return True
+
+    def _remember(self, seen: Seen, state: tuple[int, bool], tally: Counter[tuple[str, str, str]]) -> None:
+        """Remember a read that was as it must be, and taught nothing."""
+        self._last = None
+        if seen.method == "GET" and seen.status == 200 and state == self.follower.state and not self._rivals:
+            outcomes = self.tally - tally
+            if all(outcome != BROKEN for _, _, outcome in outcomes):
+                self._last, self._last_outcomes = (state, _shown(seen)), outcomes
 
     def say(
         self,
@@ -630,6 +652,13 @@ class Judge:
             else set()
         )
         self._refused(Refusals(must, may))
+
+
+def _shown(seen: Seen) -> tuple[Any, ...]:
+    """Return what a read shows, and how, but for the time."""
+    headers = {name.lower(): value for name, value in seen.reply_headers.items()}
+    headers.pop("date", None)
+    return seen.method, seen.target, seen.body, seen.reply, seen.whole, seen.blind, headers
 
 
 def _is_strict(body: bytes) -> bool:
