@@ -30,6 +30,7 @@ class _Upstream(BaseHTTPRequestHandler):
     """A Central that costs nothing: one list, a stream in two pieces, and a place for long bodies."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     listed = b""
 
     def do_GET(self) -> None:
