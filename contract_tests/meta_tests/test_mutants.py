@@ -23,6 +23,14 @@ def test_each_rule_has_a_mutant_and_a_check_of_its_name() -> None:
     assert all(mutant.check == mutant.name for mutant in all_mutants().values() if mutant.kind == "rule")
 
 
+def test_each_check_has_a_mutant_of_its_name() -> None:
+    mutants = all_mutants()
+    checks = {*all_checks(), *ALWAYS_THERE}
+    assert checks <= set(mutants), sorted(checks - set(mutants))
+    # Some checks only make the situation; what is wrong with an answer is reported for every answer alike.
+    assert all(mutants[check].check in (check, *ALWAYS_THERE) for check in checks)
+
+
 def test_each_kind_has_mutants_and_each_mutant_a_check() -> None:
     assert {mutant.kind for mutant in all_mutants().values()} == set(KINDS)
     checks = {*all_checks(), *ALWAYS_THERE}

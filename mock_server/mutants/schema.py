@@ -74,7 +74,7 @@ def list_without_name(mock: Instance) -> None:
     shown(mock, lambda each: _without(each, "name"), (LIST,))
 
 
-@_schema("create-without-id", "The answer to a create has no id", check="create")
+@_schema("create", "The answer to a create has no id", check="create")
 def create_without_id(mock: Instance) -> None:
     """Leave out what the client needs most."""
     shown(mock, lambda each: _without(each, "id"), (CREATE,))
@@ -137,7 +137,7 @@ def member_by_type(mock: Instance) -> None:
     shown(mock, lambda each: _renamed(each, "docker", "artifactory") if each["type"] == "artifactory" else each)
 
 
-@_schema("number-as-text", "numConcurrentScans reads as a text")
+@_schema("answer-schema", "numConcurrentScans reads as a text")
 def number_as_text(mock: Instance) -> None:
     """Quote a number."""
 
