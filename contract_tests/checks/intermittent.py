@@ -53,7 +53,7 @@ def rounds(central: Central, default: int) -> int:
     "lifecycle",
     needs=("read-after-create",),
     profiles=LONGER,
-    title="A create does not store, now and then",
+    title="Now and then a create or a delete does nothing",
 )
 def creates_repeat(central: Central) -> None:
     """Creates and deletes; a quick run has `many-kept` for it."""
@@ -78,9 +78,7 @@ def creates_repeat(central: Central) -> None:
         repeated(central, "create, read, delete", rounds(central, 40), once)
 
 
-@check(
-    "updates-repeat", "lifecycle", needs=("update",), profiles=LONGER, title="An update does not store, now and then"
-)
+@check("updates-repeat", "lifecycle", needs=("update",), profiles=LONGER, title="Now and then an update does nothing")
 def updates_repeat(central: Central) -> None:
     """Updates by PUT, by PATCH and by PATCH without credentials."""
     with central.case():
@@ -107,7 +105,7 @@ def updates_repeat(central: Central) -> None:
     needs=("list",),
     writes=False,
     profiles=LONGER,
-    title="A read does not answer, now and then",
+    title="Now and then a read fails",
 )
 def reads_steady(central: Central) -> None:
     """The list, and of an integration that is there."""

@@ -110,7 +110,7 @@ for _rule in NOT_CREATED:
     source="central/imageintegration/service/service_impl.go",
     needs=("create", "update-not-rolled-back", *BROKEN, *NOT_CREATED),
     profiles=LONGER,
-    title="An update does not follow a rule of its type that a create follows",
+    title="An update takes what a create of the type refuses",
 )
 def build_rules_on_update(central: Central) -> None:
     kept = {rule: (like, {"categories": ["SCANNER"], **changes}) for rule, (like, changes) in NOT_CREATED.items()}
@@ -160,7 +160,7 @@ def category_implemented(central: Central) -> None:
     "rules",
     needs=("registry-type-known", "scanner-type-known", "quay-endpoint-required", "test-ignores-skip"),
     source="central/imageintegration/service/service_impl.go",
-    title="A test does not tell the first category that fails, in the order they were sent",
+    title="A failed test is not that of the first category that fails, in the order they were sent",
 )
 def first_category_tested(central: Central) -> None:
     for order in (BOTH[::-1],) if central.quick else (BOTH, BOTH[::-1]):
@@ -220,7 +220,7 @@ def all_categories_activated(central: Central) -> None:
         "ecr-region-required",
         "test-ignores-skip",
     ),
-    title="Fields that a client lacks are not told in one list, in Central's order",
+    title="The fields that a client lacks are not in one list, in Central's order",
 )
 def missing_fields_listed(central: Central) -> None:
     lists: list[tuple[str, Body, str, list[str]]] = [
@@ -259,7 +259,7 @@ _TELLING = ("artifactregistry by workload identity", "azure by workload identity
     "rules",
     source="pkg/registries, pkg/scanners",
     needs=("create",),
-    title="A combination is refused that looks wrong and that Central takes",
+    title="Refuses a combination that looks wrong and that Central takes",
 )
 def odd_combinations(central: Central) -> None:
     taken = [each for each in TAKEN if central.has(each.like, each.changes)]
@@ -410,7 +410,7 @@ def test_text(central: Central) -> None:
     "rules",
     source="pkg/scanners/scannerv4/scannerv4.go",
     profiles=LONGER,
-    title="A test of type scannerv4 is refused, which contacts nothing",
+    title="A test of type scannerv4, which contacts nothing, is refused",
 )
 def test_passes(central: Central) -> None:
     with central.case():

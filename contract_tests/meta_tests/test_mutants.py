@@ -31,6 +31,11 @@ def test_each_check_has_a_mutant_of_its_name() -> None:
     assert all(mutants[check].check in (check, *ALWAYS_THERE) for check in checks)
 
 
+def test_a_title_says_what_is_wrong() -> None:
+    rules = contracts.load().history
+    assert not [each.id for each in all_checks().values() if each.is_of_rule and each.title == rules[each.id].title]
+
+
 def test_each_kind_has_mutants_and_each_mutant_a_check() -> None:
     assert {mutant.kind for mutant in all_mutants().values()} == set(KINDS)
     checks = {*all_checks(), *ALWAYS_THERE}
