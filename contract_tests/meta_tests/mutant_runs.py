@@ -11,7 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 from contract_tests.checks import latency
-from contract_tests.checks.registry import all_checks
+from contract_tests.checks.registry import Check, all_checks
 from contract_tests.engine.options import Credentials, Options
 from contract_tests.oracle.observers import OBSERVED, UNTOUCHED
 from contract_tests.runner.report import Report
@@ -155,9 +155,14 @@ _HURRY = 1 / 30
 """What a second of a slow mutant takes: the sooner it is over, the more of them are tried."""
 
 
+def check_of(mutant: Mutant) -> Check | None:
+    """Return the check that shows a mutant, None where every answer may."""
+    return all_checks().get(mutant.name if mutant.check in ALWAYS_THERE else mutant.check)
+
+
 def tried(mutant: Mutant) -> Verdict:
     """Run what is enough to find a mutant: its check and what that one stands on, or a short run of all."""
-    check = all_checks().get(mutant.name if mutant.check in ALWAYS_THERE else mutant.check)
+    check = check_of(mutant)
     if check is None:
         return verdict_on(mutant, profile="quick")
     profile = "default" if "default" in check.profiles else check.profiles[-1]
