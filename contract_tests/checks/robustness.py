@@ -36,7 +36,6 @@ GARBAGE = (
 PATHS = (
     "/v1/imageintegrations/a%0Ab",
     "/v1/imageintegrations/a%2Fb",
-    "/v1/imageintegrations/..%2f..%2fetc",
     "/v1/imageintegrations/%22quoted%22",
     "/v1/imageintegrations/%27%20OR%201%3D1",
     "/v1/imageintegrations/%3Cscript%3E",
