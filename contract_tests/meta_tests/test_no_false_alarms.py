@@ -203,6 +203,18 @@ def test_what_is_slow_is_found_whatever_the_budget(operation: str, seconds: Call
     assert [each.check for each in report.failures] == ["response-time"], report.failures
 
 
+def test_what_is_slow_is_found_where_its_neighbours_are_slow_too() -> None:
+    """Reads and the list take turns, so neither has a quick one beside it."""
+
+    def change(mock: Instance) -> None:
+        slow(GET, lambda _: 0.6)(mock)
+        slow(LIST, lambda exchange: 0.02 * len(exchange.sandbox.central.store))(mock)
+
+    with patch.object(latency, "SLOW", 0.15):
+        report = run(change, time_budget=6.0)
+    assert [each.check for each in report.failures] == ["response-time"], report.failures
+
+
 def test_a_machine_that_is_busy_for_a_while_is_no_fault() -> None:
     """All that is asked in one second of three takes long."""
 
