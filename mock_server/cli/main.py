@@ -91,6 +91,7 @@ def serve(context: click.Context, /, **chosen: Any) -> None:
                 settings,
                 address,
                 port,
+                name=host,
                 tls=files,
                 log_level=chosen["log_level"],
                 log_format=chosen["log_format"],

@@ -259,6 +259,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(["--host"], SERVER, default="127.0.0.1", metavar="NAME", help="Listen on this address; 0.0.0.0 is all."),
     Option(["--port"], SERVER, default=8080, type=click.IntRange(0, 65535), metavar="PORT",
            help="Listen on this port. 0 takes a free one."),
+    _setting("allow_hosts", SERVER, metavar="NAME"),
     Option(["--tls"], SERVER, is_flag=True, default=False, help="Serve HTTPS with a certificate made at the start."),
     Option(["--tls-ca-out"], SERVER, type=WRITABLE, metavar="FILE",
            help="Write the certificate authority of --tls to this file (PEM), for clients to trust."),
