@@ -171,8 +171,8 @@ def serve(
     """Serve until interrupted. One worker process, because the state is in its memory.
 
     `host` is an address, and `name` what it was called. In the worker process `on_start` is called with the app, and
-    `on_listening` once requests are answered. With `save` the state is kept in that file; a worker that dies is replaced
-    by one that begins with it.
+    `on_listening` once requests are answered. With `save` the state is kept in that file; a worker that dies is
+    replaced by one that begins with it.
 
     Raises:
         ServeError: the port is taken, or the worker process died.
