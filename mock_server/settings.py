@@ -272,7 +272,8 @@ def _check_address(name: str, url: str) -> None:
         usable = False
     if not usable:
         raise ValueError(
-            f"{name}: {without_userinfo(url)!r} is not the URL of a server; give one such as https://central.example.com"
+            f"{name}: {without_userinfo(url.partition('?')[0])!r} is not the URL of a server; "
+            f"give one such as https://central.example.com"
         )
     if parts.username is not None or parts.query or parts.fragment:
         raise ValueError(f"{name}: the URL has credentials, a query or a fragment; clients send their own credentials")

@@ -102,13 +102,19 @@ def page_fault(host: str, origin: str | None, fetch_site: str | None, cors: str 
         cors: The origin that is let in.
     """
     if origin is None or origin == cors:
-        is_foreign = is_cross_site(origin, fetch_site, cors)
+        is_foreign = is_cross_site(host, origin, fetch_site, cors)
         return "control calls are not for pages of other sites; --cors ORIGIN lets one in" if is_foreign else ""
-    if host and origin.partition("://")[2] == host:
-        return ""
-    return f"control calls are not for pages of {origin}; --cors {origin} lets them in"
+    return "" if _is_of(origin, host) else f"control calls are not for pages of {origin}; --cors {origin} lets them in"
 
 
-def is_cross_site(origin: str | None, fetch_site: str | None, cors: str | None) -> bool:
+def is_cross_site(host: str, origin: str | None, fetch_site: str | None, cors: str | None) -> bool:
     """Return whether a page of another site asks that `cors` does not let in, such as by a picture or a link."""
-    return fetch_site == "cross-site" and (origin is None or cors not in ("*", origin))
+    if origin is not None and cors in ("*", origin):
+        return False
+    if fetch_site is not None:
+        return fetch_site == "cross-site"
+    return origin is not None and not _is_of(origin, host)
+
+
+def _is_of(origin: str, host: str) -> bool:
+    return bool(host) and origin.partition("://")[2] == host

@@ -103,11 +103,23 @@ def test_other_pages_may_not(host, origin, fetch_site, cors):
     assert "--cors" in page_fault(host, origin, fetch_site, cors)
 
 
-def test_a_page_of_another_site_is_told_by_its_browser():
-    assert is_cross_site(None, "cross-site", "*")
-    assert is_cross_site("http://a", "cross-site", "http://b")
-    assert not is_cross_site("http://a", "cross-site", "*")
-    assert not is_cross_site("http://a", "same-site", None)
+@pytest.mark.parametrize(
+    ("origin", "fetch_site", "cors", "is_foreign"),
+    [
+        (None, None, None, False),
+        (None, "cross-site", None, True),
+        (None, "cross-site", "*", True),
+        ("http://a", "cross-site", "http://b", True),
+        ("http://a", "cross-site", "*", False),
+        ("http://a", "cross-site", "http://a", False),
+        ("http://a", "same-origin", None, False),  # a development server passes it on
+        ("http://a", None, None, True),  # a browser that does not tell
+        ("null", None, None, True),
+        (f"http://{OURS}", None, None, False),
+    ],
+)
+def test_a_page_of_another_site_is_known(origin, fetch_site, cors, is_foreign):
+    assert is_cross_site(OURS, origin, fetch_site, cors) == is_foreign
 
 
 @pytest.mark.parametrize("origin", ["http://[", "null", "http://page.example", "\xff"])
@@ -119,7 +131,8 @@ def test_an_odd_origin_is_refused_and_no_failure(api, origin):
 def test_a_page_of_another_site_makes_no_sandbox(api):
     sandboxes = api.app.gateway.sandboxes
     for path in ("/__sandbox/a", f"/__sandbox/a{PATH}", "/__sandbox/a/__admin/state"):
-        assert ask(api.app, "GET", path, headers={"Sec-Fetch-Site": "cross-site"}).status == 403
+        for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}, {"Origin": "http://page.example"}):
+            assert ask(api.app, "GET", path, headers=headers).status == 403
     assert [each["name"] for each in sandboxes.listed()] == [""]
     assert ask(api.app, "GET", f"/__sandbox/a{PATH}", headers={"Sec-Fetch-Site": "same-origin"}).status == 200
 
