@@ -26,7 +26,7 @@ _SHOWN = ("updatepassword",)
 _USERINFO = re.compile(
     r"""(?<=//)(?:[^\s/?#"'<>]*|[^\s/@:]+:(?!\d+(?:/|$))[^\s@]*)@"""
     # Endpoints have no scheme. A digest behind an @ is that of an image.
-    r"""|[^\s/\\?#"'<>@:]+:[^\s/\\?#"'<>@]+@(?!sha\d+:)(?=[\w-]+\.[\w-]|localhost|\[|[\w-]+:\d)"""
+    r"""|[^\s/\\?#"'<>@:]+:(?!//|\d+(?:/|$))[^\s?#"'<>@]+@(?!sha\d+:)(?=[\w-]+\.[\w-]|localhost|\[|[\w-]+:\d)"""
 )
 _GIVEN_USERINFO = re.compile(r"""(?<=//)[^\s'"]+@|[^\s'"/=:]+:(?!//)[^\s'"]*@""")
 _SCHEME = re.compile(r"""\b(bearer|basic)\s+(?=[^\s"']*\d)[^\s"'\\,;]+""", re.IGNORECASE)
