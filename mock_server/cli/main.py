@@ -170,7 +170,7 @@ def record(url: str, token_file: Path | None, ca: Path | None, insecure: bool, o
     from mock_server.contract import validator
     from mock_server.state import files as states
 
-    startup.require_writable("--output", output)
+    startup.require_replaceable("--output", output)
     token = token_in(token_file) if token_file else ""
     try:
         listed = recording.fetched(url, token=token, ca=ca, insecure=insecure)
