@@ -46,7 +46,8 @@ class RequireHost:
             request = exchange.request
             names = (self.name, *allowed) if self.name else allowed
             fault = host_fault(request.path, request.headers.get("host", ""), names)
-            if not fault:
+            is_url = request.target[:1] not in ("", "/")  # as proxies are asked, and no server by a page
+            if not fault or (is_url and not request.path.startswith(OWN)):
                 return proceed(exchange)
             exchange.refusal = Refusal(RULE, 403, 7, fault)
             return self.sandboxes.home.answer(exchange)

@@ -18,6 +18,7 @@ from mock_server.tests.chromium import CHROMIUM, in_chromium
 from mock_server.tests.conftest import PATH, Api, ask, docker
 from mock_server.tests.hostile import send
 from mock_server.tests.test_cli import serve_command, url_in
+from mock_server.web import wsgi
 from mock_server.web.control import MOST_WAITING
 
 STATE, RESET = "/__admin/state", "/__admin/reset"
@@ -172,6 +173,13 @@ def test_a_refused_name_leaves_no_trace():
     assert evil(app, PATH).status == 403
     assert [each["name"] for each in app.gateway.sandboxes.listed()] == [""]
     assert app.gateway.sandboxes.default.journal.found() == []
+
+
+def test_a_whole_url_asks_for_what_central_has_and_no_more():
+    app = make_app(Settings(), "127.0.0.1")
+    for path, status in ((PATH, 200), (STATE, 403)):
+        environ = wsgi.environ("GET", path, headers={"Host": "other.example"})
+        assert wsgi.ask(app, environ | {"REQUEST_URI": f"http://other.example{path}"}).status == status
 
 
 # -- over sockets ------------------------------------------------------------------------------------
