@@ -118,8 +118,8 @@ def test_a_run_ends_in_time_where_the_target_turns_evil_on_the_way(evil: str, tm
         "broken status line",
         "gzip bomb",
         "body a byte at a time",
-        "expensive JSON",
-        "wide lists and headers",
+        pytest.param("expensive JSON", marks=pytest.mark.slow),
+        pytest.param("wide lists and headers", marks=pytest.mark.slow),
         "too many requests",
     ],
 )

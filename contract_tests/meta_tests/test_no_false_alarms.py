@@ -151,7 +151,7 @@ def test_a_race_of_names_may_be_lost_to_the_database() -> None:
     assert "in the database's words" in next(each.reason for each in report.results if each.reason)
 
 
-@pytest.mark.parametrize("profile", ["quick", "default"])
+@pytest.mark.parametrize("profile", ["quick", pytest.param("default", marks=pytest.mark.slow)])
 def test_a_delete_straight_after_the_create_may_be_answered_404(profile: str) -> None:
     assert_green(run(early_deletes, profile=profile), "delete-answer", "method-override")
 
