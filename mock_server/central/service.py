@@ -234,6 +234,10 @@ class Service:
 
     # -- the registry test --------------------------------------------------------------------
 
+    def health(self, integration: Integration) -> Problem | None:
+        """Return what is wrong with a stored integration: how its test ends now."""
+        return self._failed_test(integration)
+
     def _failed_test(self, integration: Integration) -> Problem | None:
         """testImageIntegration: the first category that fails, in the order they were sent."""
         for category in integration["categories"]:

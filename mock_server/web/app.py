@@ -82,7 +82,7 @@ class MockCentral(Flask):
         if settings.upstream is not None:
             from mock_server.web import upstream
 
-            self.register_blueprint(upstream.blueprint(settings, self.gateway.home.routes))
+            self.register_blueprint(upstream.blueprint(settings, self.gateway.home.routes, self.gateway.home.endpoints))
 
     def add_layer(self, layer: Layer) -> None:
         """Let ``layer(proceed, exchange)`` answer every request, with the response of ``proceed(exchange)`` or its own.
