@@ -479,6 +479,27 @@ def test_sandboxes_are_opened_shown_apart_and_freed(mock, opened):
 
 
 @in_chromium
+def test_a_link_opens_the_ui_of_a_sandbox(browser, tmp_path):
+    (tmp_path / "index.html").write_text("<title>UI</title><h1></h1><script src='/static/ui.js'></script>")
+    (tmp_path / "static").mkdir()
+    (tmp_path / "static" / "ui.js").write_text(
+        "fetch('/v1/imageintegrations').then(answer => answer.json()).then(found => {"
+        " document.querySelector('h1').textContent = `${location.pathname}: ${found.integrations.length}`; })"
+    )
+    with serving(Settings(ui=tmp_path)) as mock, browser.new_page() as page:
+        mock.sandbox("team-1").scenario("many:3")
+        heading = page.get_by_role("heading")
+        page.goto(f"{mock.url}/main/integrations")
+        expect(heading).to_have_text("/main/integrations: 12")
+        page.goto(f"{mock.url}/__sandbox/team-1/main/integrations")
+        expect(heading).to_have_text("/main/integrations: 3")
+        page.reload()
+        expect(heading).to_have_text("/main/integrations: 3")
+        page.goto(f"{mock.url}/__sandbox//main/integrations")
+        expect(heading).to_have_text("/main/integrations: 12")
+
+
+@in_chromium
 def test_the_reference_tries_out_this_mock_in_this_sandbox(mock, opened):
     sandbox = mock.sandbox("team-1")
     sandbox.scenario("many:1")
