@@ -7,7 +7,7 @@ all examples but the first and `deprecated` of a field in Swagger 2.0. Notes for
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mock_server.contract.tables import Contract
@@ -90,6 +90,14 @@ def swagger_2(contract: Contract) -> Node:
     """Return the contract as Swagger 2.0, the form in which Central publishes its API."""
     source = openapi_3_0(contract)
     return _Swagger(source["components"]).document(source)
+
+
+FORMS: Mapping[str, Callable[[Contract], Node]] = {
+    "openapi-3.1": openapi_3_1,
+    "openapi-3.0": openapi_3_0,
+    "swagger-2.0": swagger_2,
+}
+"""By the names that `mock-central export` takes."""
 
 
 class _Swagger:

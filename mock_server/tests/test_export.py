@@ -1,19 +1,24 @@
 """The older forms of the contract are valid documents, and say of requests and answers what the contract says."""
 
+import json
+
 import pytest
+import yaml
+from click.testing import CliRunner
 from openapi_schema_validator import OAS30Validator
 from openapi_spec_validator import OpenAPIV2SpecValidator, OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT4
 
+from mock_server.cli.main import main
 from mock_server.contract import export
 from mock_server.contract.tables import load
 
 CONTRACT = load()
 VALIDATORS = {
-    export.openapi_3_1: OpenAPIV31SpecValidator,
-    export.openapi_3_0: OpenAPIV30SpecValidator,
-    export.swagger_2: OpenAPIV2SpecValidator,
+    export.FORMS["openapi-3.1"]: OpenAPIV31SpecValidator,
+    export.FORMS["openapi-3.0"]: OpenAPIV30SpecValidator,
+    export.FORMS["swagger-2.0"]: OpenAPIV2SpecValidator,
 }
 
 
@@ -71,3 +76,26 @@ def test_swagger_2_has_the_fields_of_the_contract():
         name: list(schema.get("properties", {})) for name, schema in CONTRACT.document["components"]["schemas"].items()
     }
     assert made["StorageImageIntegration"]["properties"]["source"]["x-nullable"] is True
+
+
+def exported(*options):
+    result = CliRunner().invoke(main, ["export", *options])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_a_form_is_printed():
+    assert json.loads(exported()) == CONTRACT.document
+    assert json.loads(exported("--format", "swagger-2.0")) == export.swagger_2(CONTRACT)
+
+
+@pytest.mark.parametrize(("name", "read"), [("central.json", json.loads), ("central.yaml", yaml.safe_load)])
+def test_a_form_is_written_as_the_name_of_the_file_says(tmp_path, name, read):
+    exported("--format", "openapi-3.0", "--central-version", "4.11", "-o", str(tmp_path / name))
+    assert read((tmp_path / name).read_text()) == export.openapi_3_0(CONTRACT.at("4.11"))
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path):
+    result = CliRunner().invoke(main, ["export", "-o", str(tmp_path / "nowhere" / "central.json")])
+    assert result.exit_code != 0
+    assert "nowhere" in result.output

@@ -25,6 +25,7 @@ from mock_server.central.registry_tests import OUTCOMES, RegistryTestRule
 from mock_server.gateway.instance import Instance
 from mock_server.sandboxes.sandboxes import Sandbox
 from mock_server.simulation.faults import from_strings
+from mock_server.simulation.har import har
 from mock_server.simulation.request_journal import Entry, Filter, Journal
 from mock_server.state import files as states
 from mock_server.state import scenarios
@@ -70,7 +71,7 @@ def query_parameters(entry: Mapping[str, Any]) -> list[str]:
 
 def refuse(status: int, text: str) -> Refusal:
     """Refuse a control call, in the error shape of Central."""
-    codes = {400: 3, 401: 16, 403: 7, 404: 5, 408: 4, 409: 9, 429: 8}
+    codes = {400: 3, 401: 16, 403: 7, 404: 5, 408: 4, 409: 9, 429: 8, 501: 12}
     return Refusal(RULE, status, codes[status], text)
 
 
@@ -181,10 +182,11 @@ class Control:
 
     def requests(self, sandbox: AnySandbox) -> Json:
         """List requests."""
-        journal = _journal(sandbox)
-        limit = int(_number("limit", 0))
-        found = journal.found(_filter())
-        return {"requests": [journal.shown(each) for each in (found[-limit:] if limit else found)]}
+        return {"requests": _shown_requests(sandbox)}
+
+    def requests_as_har(self, sandbox: AnySandbox) -> Json:
+        """List requests as HAR."""
+        return har(_shown_requests(sandbox), f"{request.host_url.rstrip('/')}{current().request.prefix}")
 
     def forget_requests(self, sandbox: AnySandbox) -> Json:
         """Empty the journal."""
@@ -230,6 +232,14 @@ class Control:
             yield
         finally:
             self._waiting.release()
+
+    def metrics(self, _sandbox: AnySandbox) -> Response:
+        """Show counts of all requests."""
+        try:
+            text, mimetype = self.app.metrics.exposition()
+        except ModuleNotFoundError:
+            raise refuse(501, "metrics need the client library of Prometheus: pip install '.[metrics]'") from None
+        return Response(text, content_type=mimetype)
 
     # -- the state --------------------------------------------------------------------------------
 
@@ -364,6 +374,13 @@ def _journal(sandbox: AnySandbox) -> Journal:
     if sandbox.journal is None:
         raise refuse(409, "the mock keeps no journal: it was started with --journal 0")
     return sandbox.journal
+
+
+def _shown_requests(sandbox: AnySandbox) -> list[Json]:
+    journal = _journal(sandbox)
+    limit = int(_number("limit", 0))
+    found = journal.found(_filter())
+    return [journal.shown(each) for each in (found[-limit:] if limit else found)]
 
 
 def _filter() -> Filter:
