@@ -207,9 +207,9 @@ def from_names(**chosen: Any) -> Settings:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Ask for the name that is close to a wrong one, or list all of them."""
+    """Ask for the name that is close to a wrong one or has it for a word, or list all of them."""
     known = list(known)
-    close = difflib.get_close_matches(name, known, n=1)
+    close = [each for each in known if name in each.split("_")] or difflib.get_close_matches(name, known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
 
 
