@@ -21,8 +21,10 @@ from flask import Blueprint, Response, request
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal
 from mock_server.central.errors import refuse as unrouted
+from mock_server.central.integration import Integration
 from mock_server.central.registry_tests import OUTCOMES, RegistryTestRule
 from mock_server.gateway.instance import Instance
+from mock_server.sandboxes.central import Central
 from mock_server.sandboxes.sandboxes import Sandbox
 from mock_server.simulation.faults import from_strings
 from mock_server.simulation.har import har
@@ -276,6 +278,25 @@ class Control:
         """List what is stored, as the API shows it."""
         return dict(json.loads(sandbox.central.store.list_answer()))
 
+    def create_integration(self, sandbox: AnySandbox, sent: Json) -> Json:
+        """Create an integration as a client would."""
+        central = sandbox.central
+        message = central.decoding.decoder.decode(central.contract.integration, protojson.render(sent))
+        _, stored = central.service.create(message)
+        return dict(json.loads(stored.answer))
+
+    def update_integration(self, sandbox: AnySandbox, sent: Json, integration: str) -> Json:
+        """Replace an integration as a client would."""
+        config, update_password = _update(sandbox.central, sent)
+        sandbox.central.service.update({**config, "id": integration}, update_password=update_password)
+        return dict(json.loads(sandbox.central.service.get(integration).answer))
+
+    def test_integration(self, sandbox: AnySandbox, sent: Json) -> Json:
+        """Test an integration as a client would."""
+        config, update_password = _update(sandbox.central, sent)
+        sandbox.central.service.test(config, update_password=update_password)
+        return {}
+
     def remove_integration(self, sandbox: AnySandbox, integration: str) -> Json:
         """Take one integration out."""
         store = sandbox.central.store
@@ -374,6 +395,13 @@ def _journal(sandbox: AnySandbox) -> Journal:
     if sandbox.journal is None:
         raise refuse(409, "the mock keeps no journal: it was started with --journal 0")
     return sandbox.journal
+
+
+def _update(central: Central, sent: Json) -> tuple[Integration, bool]:
+    """Return the integration of an update, and whether its credentials replace the stored ones."""
+    message = central.contract.message("V1UpdateImageIntegrationRequest")
+    found = central.decoding.decoder.decode(message, protojson.render(sent))
+    return found["config"], found["updatePassword"]
 
 
 def _shown_requests(sandbox: AnySandbox) -> list[Json]:
