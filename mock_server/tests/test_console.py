@@ -787,6 +787,15 @@ CONTRASTS = """() => {
 }"""
 
 
+def stands_out(page: Page) -> int:
+    """Count the texts of a page, none of which may be hard to read or lead out of the window."""
+    found = page.evaluate(CONTRASTS)
+    assert [each for each in found if each[0] < 4.5] == []
+    for element in ("document.documentElement", "(document.querySelector('dialog[open]') ?? document.body)"):
+        assert page.evaluate(f"{element}.scrollWidth <= {element}.clientWidth"), element
+    return len(found)
+
+
 @in_chromium
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -810,8 +819,16 @@ def test_text_stands_out_from_its_ground_and_nothing_overflows(mock, opened, sch
         if name == "Faults":
             page.get_by_role("button", name="Add").click()
             expect(part(page).get_by_role("alert")).to_be_visible()
-        found = page.evaluate(CONTRASTS)
-        number += len(found)
-        assert [each for each in found if each[0] < 4.5] == []
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), name
+        number += stands_out(page)
+    turn_to(page, "Integrations")
+    page.get_by_role("button", name="Edit acme").click()
+    page.get_by_role("dialog").get_by_text("The request as curl").click()
+    expect(page.get_by_role("dialog").get_by_label("curl line")).to_be_visible()
+    number += stands_out(page)
+    page.get_by_role("button", name="JSON").click()
+    stands_out(page)
+    page.get_by_role("button", name="Close").click()
+    page.route("**/__admin/**", lambda route: route.abort("connectionrefused"))
+    expect(page.locator("#gone")).to_be_visible()
+    stands_out(page)
     assert number > 200
