@@ -19,8 +19,8 @@ from mock_server.central.auth import Credentials
 from mock_server.central.registry_tests import DEFAULT_RULES, RegistryTestRule
 from mock_server.central.registry_tests import parse as parse_registry_test
 from mock_server.contract import tables as contracts
+from mock_server.simulation.fault_forms import parse as parse_fault
 from mock_server.simulation.faults import Fault
-from mock_server.simulation.faults import parse as parse_fault
 from mock_server.simulation.redaction import without_userinfo
 from mock_server.state import scenarios
 from mock_server.state.memory import MEMORY
@@ -98,6 +98,13 @@ class Settings:
     max_sandboxes: int = 10_000
     """Allow this many sandboxes at once."""
 
+    allow_hosts: tuple[str, ...] = ()
+    """Take this Host, too: a name, or a pattern such as *.example.com.
+
+    A server that listens on loopback takes localhost, addresses and the name of --host, and for the API names without a
+    dot: so no page can point its own name at it (DNS rebinding). * takes every name. Another server takes every name
+    unless you give some.
+    """
     control: bool = True
     """Offer the control calls under /__admin. The health check is always offered."""
     control_token: str | None = field(default=None, repr=False)
@@ -137,6 +144,7 @@ class Settings:
         self._read_list("mutants", str)
         self._read_list("permissions", _permission)
         self._read_list("upstream_paths", _path_pattern)
+        self._read_list("allow_hosts", _host_name)
         _check_release("central_version", self.central_version)
         _one_of("validation", self.validation, VALIDATION_MODES)
         _check_scenario(self)
@@ -174,6 +182,12 @@ def _read(name: str, value: Any, parse: Callable[[str], Any]) -> Any:
     except ValueError as error:
         shown = "" if str(error).startswith(repr(value)) else f"{value!r}: "
         raise ValueError(f"{name}: {shown}{error}") from None
+
+
+def _host_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9*._-]+", text):
+        raise ValueError("is not the name of a host; give one such as central.example.com, without scheme and port")
+    return text
 
 
 def names(of: type[Any] = Settings) -> list[str]:
@@ -294,7 +308,8 @@ def _check_address(name: str, url: str) -> None:
         usable = False
     if not usable:
         raise ValueError(
-            f"{name}: {without_userinfo(url)!r} is not the URL of a server; give one such as https://central.example.com"
+            f"{name}: {without_userinfo(url.partition('?')[0])!r} is not the URL of a server; "
+            f"give one such as https://central.example.com"
         )
     if parts.username is not None or parts.query or parts.fragment:
         raise ValueError(f"{name}: the URL has credentials, a query or a fragment; clients send their own credentials")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 
 from mock_server.gateway.exchange import Exchange, Layer, stacked
-from mock_server.gateway.faults import InjectFaults
+from mock_server.gateway.faults import InjectFaults, shape_answer
+from mock_server.gateway.hosts import RequireHost
 from mock_server.gateway.http_rules import refuse_malformed
 from mock_server.gateway.instance import Instance
 from mock_server.gateway.journal import keep_in_journal
@@ -21,19 +22,23 @@ class Gateway:
 
     Attributes:
         layers: From the outside in.
+        hosts: The layer of names, which a server tells its own.
         faults: The layer of injected faults, whose `cut` a server may replace.
     """
 
     def __init__(self, home: Instance, make: MakeInstance[Instance]) -> None:
         """`home` answers control calls, and requests of sandboxes that have no instance of their own."""
         self.sandboxes = Sandboxes(home, make)
+        self.hosts = RequireHost(self.sandboxes)
         self.faults = InjectFaults()
         self.layers: list[Layer] = [
             refuse_malformed,
             limit_body,
+            self.hosts,
             ChooseSandbox(self.sandboxes),
             self.faults,
             keep_in_journal,
+            shape_answer,
         ]
         self._answer = stacked(self.layers, _answer_in_sandbox)
 

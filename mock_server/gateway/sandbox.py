@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from mock_server.central.errors import Refusal
 from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.hosts import is_cross_site
 from mock_server.gateway.messages import Request, Response
 from mock_server.sandboxes.sandboxes import NAME, PREFIX, Sandbox, Sandboxes
 
@@ -63,6 +64,9 @@ class ChooseSandbox:
     def _named(self, exchange: Exchange) -> Sandbox[Instance]:
         request = exchange.request
         if request.path.startswith(PREFIX):
+            headers, cors = request.headers, self.sandboxes.home.settings.cors
+            if is_cross_site(headers.get("host", ""), headers.get("origin"), headers.get("sec-fetch-site"), cors):
+                raise Refusal("sandbox", 403, 7, "a page of another site makes no sandbox; --cors ORIGIN lets one in")
             name, slash, rest = request.path.removeprefix(PREFIX).partition("/")
             exchange.request = request._replace(path=slash + rest, prefix=request.prefix + PREFIX + name)
             return self.sandboxes.get(name)

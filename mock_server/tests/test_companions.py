@@ -287,6 +287,16 @@ def test_the_health_of_integrations_follows_the_state_and_the_registry_tests(api
     assert id not in health(api)
 
 
+def test_to_look_at_the_health_uses_up_no_registry_test_rule():
+    rule = "host=registry.example.com outcome=failing times=1"
+    api = Api(registry_tests=[rule])
+    id = api.created(docker(docker={"endpoint": "registry.example.com"}))
+    assert [health(api)[id]["status"] for _ in range(2)] == ["UNHEALTHY"] * 2
+    tested = docker(name="other", docker={"endpoint": "registry.example.com"})
+    assert [ask(api.app, "POST", f"{PATH}/test", tested).status for _ in range(2)] == [400, 200]
+    assert health(api)[id]["status"] == "HEALTHY"
+
+
 @pytest.mark.parametrize("scenario", ["one-of-each", "odd-names", "expired-ecr", "broken-update", "legacy-azure"])
 def test_every_stored_integration_has_a_health(scenario):
     api = Api(scenario=scenario)

@@ -131,8 +131,10 @@ def test_faults_are_added_counted_and_removed(api):
 @pytest.mark.parametrize(
     ("path", "body", "named"),
     [
-        ("/faults", {"code": 200}, "$.code"),
-        ("/faults", {"cod": 503}, "cod"),
+        ("/faults", {"code": 199}, "$.code"),
+        ("/faults", {"cod": 503}, "did you mean 'code'"),
+        ("/faults", {"code": 503, "match_json": {}}, "did you mean 'match-json'"),
+        ("/faults", {"code": 503, "headers": {"a b": "x"}}, "name of a header"),
         ("/faults", {}, "a code, a delay or a fault"),
         ("/faults", {"delay": "soon"}, "LOW..HIGH"),
         ("/faults", {"code": 503, "operation": "PostImageIntegratoin"}, "did you mean PostImageIntegration"),
@@ -214,6 +216,13 @@ def test_a_query_that_makes_no_sense_is_refused(api, query):
     answer = control(api, "GET", f"/requests?{query}")
     assert answer.status == 400
     assert query.partition("=")[0] in answer.message
+
+
+@pytest.mark.parametrize("query", ["since=-1", "status=teapot", "timeout=61", "count=x"])
+def test_a_wait_that_makes_no_sense_is_refused_and_holds_no_place(query):
+    api = Api(fatal_answers=False)
+    for _ in range(MOST_WAITING + 1):
+        assert control(api, "GET", f"/requests/wait?{query}").status == 400
 
 
 def test_waiting_for_requests_ends_with_them_or_with_its_time(api):
