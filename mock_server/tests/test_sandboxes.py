@@ -146,6 +146,13 @@ def test_a_page_below_the_path_of_a_sandbox_sets_a_cookie_that_chooses_it(site):
     assert ask(site.app, "GET", "/v1/integrationhealth/imageintegrations", headers=headers).body.count(b'"mine"') == 1
 
 
+def test_a_link_on_another_site_opens_a_page_and_makes_no_sandbox(site):
+    headers = {"Accept": "text/html", "Host": "127.0.0.1:8080", "Sec-Fetch-Site": "cross-site"}
+    assert ask(site.app, "GET", "/__sandbox/team-1/main", headers=headers).status == 302
+    assert ask(site.app, "GET", f"/__sandbox/team-1{PATH}", headers=headers).status == 403
+    assert [each["name"] for each in site.app.gateway.sandboxes.listed()] == [""]
+
+
 def test_a_page_without_a_name_leaves_the_sandbox(site):
     answer = page(site, "/__sandbox//main/integrations", "mock-central-sandbox-8080=team-1")
     assert (answer.status, answer.headers["location"]) == (302, "/main/integrations")
