@@ -27,6 +27,16 @@ from mock_server.state.memory import MEMORY
 
 VALIDATION_MODES = ("fast", "full")
 
+RESOURCES = (
+    *("Access", "Administration", "Alert", "CVE", "Cluster", "Compliance", "Deployment", "DeploymentExtension"),
+    *("Detection", "Image", "Integration", "K8sRole", "K8sRoleBinding", "K8sSubject", "Namespace", "NetworkGraph"),
+    *("NetworkPolicy", "Node", "Secret", "ServiceAccount", "VulnerabilityManagementApprovals"),
+    *("VulnerabilityManagementRequests", "WatchedImage", "WorkflowAdministration"),
+)
+"""What Central gives permissions for (pkg/sac/resources/list.go)."""
+ACCESSES = ("NO_ACCESS", "READ_ACCESS", "READ_WRITE_ACCESS")
+EVERY_RESOURCE = "all"
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -108,10 +118,17 @@ class Settings:
     """Allow cross-origin requests from pages of this origin (* allows any)."""
     companions: bool = True
     """Answer the other paths that the web UI and scripts need, such as login and version (see `companions`)."""
+    permissions: tuple[str, ...] = ()
+    """Grant this to an admin in /v1/mypermissions, such as Cluster=READ_ACCESS or all=READ_WRITE_ACCESS."""
     ui: Path | None = None
     """Serve the production build of the web UI in this folder."""
     upstream: str | None = None
-    """Pass everything but the image integrations to the Central at this URL."""
+    """Pass everything but the image integrations to the Central at this URL.
+
+    Companions answer where it has a 404 or 501.
+    """
+    upstream_paths: tuple[str, ...] = ()
+    """Pass only these paths on (shell patterns), such as '/v1/clusters*'. The mock answers the others itself."""
     upstream_ca: Path | None = None
     """Trust the certificates in this file (PEM) for --upstream."""
     upstream_insecure: bool = False
@@ -125,6 +142,8 @@ class Settings:
         self._read_list("faults", parse_fault)
         self._read_list("registry_tests", parse_registry_test)
         self._read_list("mutants", str)
+        self._read_list("permissions", _permission)
+        self._read_list("upstream_paths", _path_pattern)
         self._read_list("allow_hosts", _host_name)
         _check_release("central_version", self.central_version)
         _one_of("validation", self.validation, VALIDATION_MODES)
@@ -141,6 +160,8 @@ class Settings:
             _check_build(self.ui)
         if self.upstream is not None:
             _check_address("upstream", self.upstream)
+        elif self.upstream_paths:
+            raise ValueError("upstream_paths: are used with upstream only; give its URL, too")
         elif self.upstream_ca is not None:
             raise ValueError(f"upstream_ca: {self.upstream_ca} is used with upstream only; give its URL, too")
         elif self.upstream_insecure:
@@ -200,10 +221,25 @@ def from_names(**chosen: Any) -> Settings:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Ask for the name that is close to a wrong one, or list all of them."""
+    """Ask for the name that is close to a wrong one or has it for a word, or list all of them."""
     known = list(known)
-    close = difflib.get_close_matches(name, known, n=1)
+    close = [each for each in known if name in each.split("_")] or difflib.get_close_matches(name, known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+
+
+def _permission(text: str) -> str:
+    resource, _, access = text.partition("=")
+    if resource not in (*RESOURCES, EVERY_RESOURCE):
+        raise ValueError(f"{resource!r} is no resource; {suggestion(resource, (*RESOURCES, EVERY_RESOURCE))}")
+    if access not in ACCESSES:
+        raise ValueError(f"{access!r} is no access to {resource}; use one of {', '.join(ACCESSES)}")
+    return text
+
+
+def _path_pattern(text: str) -> str:
+    if not text.startswith(("/", "*")):
+        raise ValueError("is no pattern of paths; it begins with a slash, such as '/v1/clusters*'")
+    return text
 
 
 _SCRIPT = re.compile(r"""<script\b[^>]*\bsrc\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)

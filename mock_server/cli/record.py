@@ -53,6 +53,7 @@ def fetched(url: str, *, token: str = "", ca: Path | None = None, insecure: bool
         raise RecordError(f"{ca}: holds no certificates that can be read (PEM): {error}") from None
     if insecure:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # it was asked for
     try:
         with bounded_http.deadline(_TIMEOUT):
             # No redirect is followed: the token is for one host.
@@ -62,7 +63,8 @@ def fetched(url: str, *, token: str = "", ca: Path | None = None, insecure: bool
             )  # fmt: skip
             content = bounded_http.read(answer)
     except (urllib3.exceptions.HTTPError, OSError, bounded_http.BodyTooLongError) as error:
-        raise RecordError(f"{url}: {_harmless(_reason(error), token)}") from None
+        hint = "; --ca-file trusts its certificate, --insecure any" if _has_certificate_failed(error) else ""
+        raise RecordError(f"{url}: {_harmless(_reason(error), token)}{hint}") from None
     if answer.status != 200:
         raise RecordError(f"{url}: answered {answer.status}{_hint(answer.status)}")
     try:
@@ -99,6 +101,10 @@ def _connections(url: str, context: ssl.SSLContext) -> urllib3.PoolManager:
     if proxy is None or urllib.request.proxy_bypass(parts.hostname or ""):
         return bounded_http.bounded(urllib3.PoolManager(ssl_context=context))
     return bounded_http.bounded(urllib3.ProxyManager(proxy, ssl_context=context))
+
+
+def _has_certificate_failed(error: BaseException) -> bool:
+    return "CERTIFICATE_VERIFY_FAILED" in f"{error} {_reason(error)}"
 
 
 def _reason(error: BaseException) -> str:

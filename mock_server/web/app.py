@@ -25,6 +25,7 @@ from mock_server.web import companions, console, control
 from mock_server.web.access_log import log_access
 from mock_server.web.connections import WsgiConnections
 from mock_server.web.edge import Edge, answered_by
+from mock_server.web.metrics import Metrics
 from mock_server.web.processes import refuse_divided_state
 
 
@@ -63,6 +64,9 @@ class MockCentral(Flask):
         if settings.store == MEMORY:
             self.gateway.add_layer(refuse_divided_state)
         self.gateway.add_layer(log_access)
+        self.metrics = Metrics(self.gateway.sandboxes, home.endpoints)
+        if settings.control:
+            self.gateway.add_layer(self.metrics.count)
         for fault in settings.faults:
             self.gateway.require_endpoint(fault)
         self._register()
@@ -82,7 +86,7 @@ class MockCentral(Flask):
         if settings.upstream is not None:
             from mock_server.web import upstream
 
-            self.register_blueprint(upstream.blueprint(settings, self.gateway.home.routes))
+            self.register_blueprint(upstream.blueprint(settings, self.gateway.home.routes, self.gateway.home.endpoints))
 
     def add_layer(self, layer: Layer) -> None:
         """Let ``layer(proceed, exchange)`` answer every request, with the response of ``proceed(exchange)`` or its own.
