@@ -12,10 +12,12 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from contract_tests.checks.document import published_document
 from contract_tests.cli.main import main
 from contract_tests.drift import comparison, documents, reports
 from contract_tests.drift.description import Description
-from contract_tests.engine.failures import HarnessError
+from contract_tests.engine.failures import CheckFailed, HarnessError, NotApplicable
+from contract_tests.engine.transport import Reply
 from mock_server.contract import export
 from mock_server.contract import tables as contracts
 
@@ -553,3 +555,50 @@ def test_a_server_without_a_document_cannot_be_compared() -> None:
 def test_not_a_document_raises() -> None:
     with pytest.raises(HarnessError, match="is no Swagger"):
         documents.parse(b"1", "one")
+
+
+# -- the check ----------------------------------------------------------------------------------------
+
+
+class Publishing:
+    """A target that publishes a document."""
+
+    contract = CONTRACT
+
+    def __init__(self, status: int, content: bytes) -> None:
+        self.reply = Reply(status, {}, content, 0.0)
+        self.notes: list[str] = []
+        self.note = self.notes.append
+
+    def send(self, method: str, path: str) -> Reply:
+        assert (method, path) == ("GET", "/api/docs/swagger")
+        return self.reply
+
+
+def checked(document: Node | None, content: bytes = b"", status: int = 200) -> list[str]:
+    target = Publishing(status, content if document is None else json.dumps(document).encode())
+    published_document(target)  # type: ignore[arg-type]
+    return target.notes
+
+
+def test_the_check_passes_a_document_that_does_not_break() -> None:
+    assert checked(published()) == []
+    document = published()
+    field_added(*edited(document))
+    (note,) = checked(document)
+    assert "0 breaking and 1 harmless" in note
+
+
+def test_the_check_fails_for_what_breaks_and_what_cannot_be_read() -> None:
+    document = published()
+    type_changed(*edited(document))
+    with pytest.raises(CheckFailed, match="breaks with the contract") as failed:
+        checked(document)
+    assert failed.value.got == ["StorageDockerConfig.insecure: is string, not boolean"]
+    with pytest.raises(CheckFailed, match="is no Swagger"):
+        checked(None, b"<p>Log in</p>")
+
+
+def test_the_check_does_not_apply_where_nothing_is_published() -> None:
+    with pytest.raises(NotApplicable, match="publishes no document"):
+        checked(None, status=404)
