@@ -231,6 +231,13 @@ class Control:
         finally:
             self._waiting.release()
 
+    def usage(self, _sandbox: AnySandbox) -> Json:
+        """Show what clients met."""
+        usage = self.app.gateway.usage
+        if usage is None:
+            raise refuse(404, "the mock does not count what clients meet; serve --usage FILE does")
+        return usage.document()
+
     # -- the state --------------------------------------------------------------------------------
 
     def scenarios(self, _sandbox: AnySandbox) -> Json:
