@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -555,6 +556,19 @@ def test_a_server_without_a_document_cannot_be_compared() -> None:
 def test_not_a_document_raises() -> None:
     with pytest.raises(HarnessError, match="is no Swagger"):
         documents.parse(b"1", "one")
+
+
+def test_the_commands_of_the_page_print_what_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    document = published()
+    for name in ("field_added", "field_removed", "format_changed", "field_made_optional"):
+        EDITS[name][-1](*edited(document))
+    Path("swagger.json").write_text(json.dumps(document))
+    page = (Path(__file__).parents[2] / "docs/drift.md").read_text("utf-8")
+    shown = re.findall(r"```console\n\$ central-contract (.*)\n((?:.*\n)*?)```", page)
+    assert len(shown) == 2
+    for command, output in shown:
+        assert CliRunner().invoke(main, shlex.split(command)).output == output
 
 
 # -- the check ----------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from mock_server.state import files as states
 FORMAT = "mock-central usage"
 VERSION = 1
 MOST_KINDS = 5000
-"""Kinds of requests that are told apart; of more, the fields are not kept."""
+"""Kinds of requests that are kept apart; of more, the fields are not kept."""
 _MOST_WARNINGS = 1000
 _MASK = MASK.encode()
 _LONGEST_ANSWER = 64 * 1024

@@ -21,6 +21,8 @@ from mock_server.serving.server import serving
 from mock_server.simulation import faults, usage
 from mock_server.simulation.usage import Kind, Usage
 
+pytest_plugins = ["pytester"]
+
 CONTRACT = contracts.load()
 PATH = "/v1/imageintegrations"
 DOCKER = {
@@ -363,6 +365,32 @@ def test_a_keeper_goes_on_from_its_file(tmp_path):
         client.get(PATH)
         keeper.write()
     assert [*usage.read(file).kinds.values()] == [2]
+
+
+def blocks(kind):
+    page = (Path(__file__).parents[2] / "docs/consumer-report.md").read_text("utf-8")
+    return re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL)
+
+
+@pytest.mark.served
+def test_the_report_of_the_page_is_what_its_test_gets(pytester):
+    (code,), (shown,) = blocks("python"), blocks("text")
+    pytester.makepyfile(code)
+    plugins = ("cacheprovider", "schemathesis", "hypothesispytest", "xdist")
+    ran = pytester.runpytest_subprocess(
+        *(word for each in plugins for word in ("-p", f"no:{each}")), "--mock-central-report"
+    )
+    ran.assert_outcomes(passed=1)
+    assert shown in ran.stdout.str()
+
+
+def test_the_commands_of_the_page_have_their_options():
+    lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("mock-central")]
+    assert len(lines) == 4
+    for line in lines:
+        _, command, *words = shlex.split(line)
+        known = {option for each in main.commands[command].params for option in each.opts}
+        assert {word for word in words if word.startswith("--")} <= known, line
 
 
 @pytest.mark.served
