@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +19,9 @@ _DEEPEST = 30
 
 _MISSING = "$missing"
 """Keyword of ours in the place of what a reference does not lead to."""
+
+_MOST_PARTS = 1000
+"""Schemas that one is put together from: those of `allOf` can double with each reference."""
 
 Route = tuple[str, str]
 """A method and a path whose parameters have no names."""
@@ -37,7 +41,7 @@ class Shape:
     @property
     def fields(self) -> Mapping[str, Node]:
         """The schemas of the fields of an object."""
-        return dict(self.node.get("properties") or {})
+        return {str(name): _map(each) for name, each in _map(self.node.get("properties")).items()}
 
     @property
     def is_missing(self) -> bool:
@@ -47,7 +51,7 @@ class Shape:
     @property
     def required(self) -> Collection[str]:
         """The names of the fields that are always there."""
-        return list(self.node.get("required") or ())
+        return _list(self.node.get("required"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,56 +111,58 @@ class Description:
     @cached_property
     def schemas(self) -> Mapping[str, Node]:
         """The schemas by their names."""
-        components = self.document.get("components") or {}
-        found: Mapping[str, Node] = self.document.get("definitions") or components.get("schemas") or {}
-        return found
+        components = _map(self.document.get("components"))
+        return _map(self.document.get("definitions")) or _map(components.get("schemas"))
 
     def operations(self, collection: str, tag: str) -> dict[Route, Operation]:
         """Return the operations at and below a path, and those with a tag."""
         found = {}
-        for path, item in (self.document.get("paths") or {}).items():
+        for path, each in _map(self.document.get("paths")).items():
             whole = f"{self._base}{path}"
             ours = whole == collection or whole.startswith(f"{collection}/")
-            for method, node in self._resolved(item).items():
-                if method in METHODS and (ours or tag in node.get("tags", ())):
-                    operation = self._operation(method, whole, node, item.get("parameters", ()))
+            item = self._resolved(each)
+            for method in METHODS:
+                node = _map(item.get(method))
+                if node and (ours or tag in _list(node.get("tags"))):
+                    operation = self._operation(method, whole, node, _list(item.get("parameters")))
                     found[operation.route] = operation
         return found
 
     @property
     def _base(self) -> str:
         """What all paths begin with."""
-        servers = self.document.get("servers") or [{}]
-        url = self.document.get("basePath") or servers[0].get("url") or ""
+        server = next(iter(_list(self.document.get("servers"))), None)
+        url = self.document.get("basePath") or _map(server).get("url") or ""
         return urlsplit(str(url)).path.rstrip("/")
 
-    def _operation(self, method: str, path: str, node: Node, shared: Any) -> Operation:
+    def _operation(self, method: str, path: str, node: Node, shared: list[Any]) -> Operation:
         parameters: dict[tuple[str, str], Parameter] = {}
         body: Content | None = None
-        for each in map(self._resolved, (*shared, *(node.get("parameters") or ()))):
+        for each in map(self._resolved, (*shared, *_list(node.get("parameters")))):
             place, name, required = str(each.get("in")), str(each.get("name")), bool(each.get("required"))
             if place == "body":
-                media = node.get("consumes") or self.document.get("consumes") or ["application/json"]
-                body = Content(each.get("schema"), media, required)
+                body = Content(_schema(each), self._media(node, "consumes"), required)
             else:
                 inline = {key: each[key] for key in _SHAPE_OF_A_PARAMETER if key in each}
-                parameters[place, name] = Parameter(name, place, required, inline.pop("schema", inline))
+                parameters[place, name] = Parameter(name, place, required, _map(inline.pop("schema", inline)))
         if "requestBody" in node:
             sent = self._resolved(node["requestBody"])
             body = self._content(sent, required=bool(sent.get("required")))
-        media = node.get("produces") or self.document.get("produces") or ["application/json"]
         responses = {}
-        for status, entry in (node.get("responses") or {}).items():
+        for status, entry in _map(node.get("responses")).items():
             answer = self._resolved(entry)
-            swagger = "swagger" in self.document
-            responses[str(status)] = Content(answer.get("schema"), media) if swagger else self._content(answer)
+            swagger = Content(_schema(answer), self._media(node, "produces"))
+            responses[str(status)] = swagger if "swagger" in self.document else self._content(answer)
         id = str(node.get("operationId", "")).rpartition("_")[2]
         return Operation(id, method, path, parameters, body, responses, bool(node.get("deprecated")), node)
 
+    def _media(self, operation: Node, key: str) -> list[str]:
+        return _list(operation.get(key)) or _list(self.document.get(key)) or ["application/json"]
+
     def _content(self, node: Node, *, required: bool = False) -> Content:
-        content = node.get("content") or {}
-        chosen: Node = content.get("application/json") or next(iter(content.values()), {})
-        return Content(chosen.get("schema"), list(content), required)
+        content = _map(node.get("content"))
+        chosen = _map(content.get("application/json") or next(iter(content.values()), None))
+        return Content(_schema(chosen), list(content), required)
 
     def _resolved(self, node: Any) -> Node:
         """Return what a node refers to; an empty one where that is not there."""
@@ -181,19 +187,19 @@ class Description:
         """Return what a schema says, with all that it refers to."""
         node: dict[str, Any] = {}
         names: list[str] = []
-        for name, part in self._parts(schema or {}, 0):
+        for name, part in islice(self._parts(schema or {}, 0), _MOST_PARTS):
             names += [name] if name else []
             own = {key: value for key, value in part.items() if key not in ("$ref", "allOf", "anyOf", "oneOf")}
             for key in ("properties", "required"):  # of all parts together
                 if key in node and key in own:
-                    own[key] = {**node[key], **own[key]} if key == "properties" else [*node[key], *own[key]]
+                    both = node[key], own[key]
+                    own[key] = _map(both[0]) | _map(both[1]) if key == "properties" else _list(both[0]) + _list(both[1])
             node |= own
-        types = node.get("type") or ()
-        types = [types] if isinstance(types, str) else list(types)
+        types = [node["type"]] if isinstance(node.get("type"), str) else _list(node.get("type"))
         nullable = "null" in types or bool((schema or {}).get("nullable") or (schema or {}).get("x-nullable"))
         nullable = nullable or any(each.get("type") == "null" for each in _choices(schema or {}))
         types = [str(each) for each in types if each != "null"]
-        values = [node["const"]] if "const" in node else node.get("enum") or ()
+        values = [node["const"]] if "const" in node else _list(node.get("enum"))
         return Shape(
             name=names[0] if names else "",
             type=" or ".join(types) or _implied(node),
@@ -213,13 +219,26 @@ class Description:
             if isinstance(target, Mapping):
                 yield from self._parts(target, depth + 1)
         choices = [each for each in _choices(schema) if each.get("type") != "null"]
-        for each in (*(schema.get("allOf") or ()), *(choices if len(choices) == 1 else ())):
-            yield from self._parts(each, depth + 1)
+        for each in (*_list(schema.get("allOf")), *(choices if len(choices) == 1 else ())):
+            yield from self._parts(_map(each), depth + 1)
         yield "", schema
 
 
 def _choices(schema: Node) -> list[Node]:
-    return [*(schema.get("anyOf") or ()), *(schema.get("oneOf") or ())]
+    return [_map(each) for key in ("anyOf", "oneOf") for each in _list(schema.get(key))]
+
+
+def _schema(node: Node) -> Node | None:
+    return _map(node["schema"]) if "schema" in node else None
+
+
+def _map(value: Any) -> dict[str, Any]:
+    """Return a value that should be an object; an empty one where it is none: nobody vouches for a document."""
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _implied(node: Node) -> str:

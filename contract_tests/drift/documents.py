@@ -81,6 +81,8 @@ def _of_data(text: str, name: str) -> Any:
 def merged(documents: Iterable[Node]) -> Node:
     """Put documents together, such as a page of operations and one of objects; the first one of a name counts."""
     first, *more = documents
+    if not more:
+        return first
     whole = json.loads(json.dumps(first, default=str))
     for each in more:
         for part in ("paths", "definitions", "components"):

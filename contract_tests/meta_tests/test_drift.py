@@ -2,6 +2,7 @@
 
 import copy
 import json
+import random
 import re
 import shlex
 from collections.abc import Callable, Iterator
@@ -497,6 +498,60 @@ def test_schemas_that_refer_to_themselves_end() -> None:
     document["definitions"]["loop"] = {"$ref": "#/definitions/loop"}
     schema(document, "storageQuayConfig")["endpoint"] = {"$ref": "#/definitions/storageQuayConfig"}
     assert {each.place for each in compared(document).breaking} == {"StorageQuayConfig.endpoint"}
+
+
+def test_schemas_that_double_end() -> None:
+    document = published()
+    for number in range(29):
+        more = {"$ref": f"#/definitions/d{number + 1}"}
+        document["definitions"][f"d{number}"] = {"allOf": [more, more]}
+    schema(document, "storageDockerConfig")["password"] = {"$ref": "#/definitions/d0"}
+    (found,) = compared(document).differences
+    assert str(found) == "StorageDockerConfig.password: is string; the document says no type"
+
+
+JUNK: tuple[Any, ...] = (
+    None,
+    1,
+    "x",
+    [],
+    {},
+    [None],
+    {"$ref": 1},
+    {"$ref": "#/"},
+    {"$ref": "http://x/y"},
+    {"type": 5},
+    {"a": None},
+)
+
+
+def places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Return the paths of a document, examples aside."""
+    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in items:
+        if not str(key).startswith(("example", "x-")):
+            yield (*path, key)
+            yield from places(value, (*path, key))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_document_that_is_malformed_somewhere_is_compared_or_refused(seed: int) -> None:
+    chosen = random.Random(seed)
+    whole = {key: published()[key] for key in ("swagger", "paths", "definitions", "parameters", "responses")}
+    every = list(places(whole))
+    for _ in range(15):
+        document = copy.deepcopy(whole)
+        *parents, last = chosen.choice(every)
+        node: Any = document
+        for each in parents:
+            node = node[each]
+        node[last] = chosen.choice(JUNK)
+        try:
+            drift = compared(document)
+        except HarnessError:
+            continue
+        assert reports.text(drift, everything=True)
+        assert reports.patch(drift)
 
 
 def test_a_base_path_belongs_to_the_paths() -> None:
