@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -219,11 +220,9 @@ def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
         for row in (header, *rows):
             click.echo("\t".join(row))
         return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from tabulate import tabulate
 
-    table = Table(*header)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    Console().print(table)
+    others = len(header) - 1
+    width = shutil.get_terminal_size().columns - max(len(row[0]) for row in rows)
+    limits = [None, *[max(width // others - 2, 8)] * others]
+    click.echo(tabulate(rows, header, "simple", disable_numparse=True, maxcolwidths=limits))

@@ -36,6 +36,14 @@ def healthy(url):
 # -- signals ----------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(autouse=True)
+def _hangups_are_heard():
+    """Children inherit what their parent ignores, and under nohup these tests would ignore hangups."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("saved", [False, True], ids=["in memory", "--save"])
 def test_a_hangup_ends_the_server_as_a_termination_does(tmp_path, saved):
     file = tmp_path / "state.json"
