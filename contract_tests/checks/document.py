@@ -18,8 +18,8 @@ from contract_tests.engine.failures import CheckFailed, HarnessError, NotApplica
 )
 def published_document(central: Central) -> None:
     reply = central.send("GET", documents.PUBLISHED)
-    if reply.status != 200:
-        raise NotApplicable(f"the target publishes no document of its API ({documents.PUBLISHED}: {reply.status})")
+    if reply.status != 200 or reply.content.lstrip().startswith(b"<"):  # a UI may answer whatever it does not know
+        raise NotApplicable(f"the target publishes no document of its API at {documents.PUBLISHED}")
     try:
         drift = compare(documents.parse(reply.content, "the published document"), central.contract)
     except HarnessError as error:

@@ -665,9 +665,10 @@ def test_the_check_fails_for_what_breaks_and_what_cannot_be_read() -> None:
         checked(document)
     assert failed.value.got == ["StorageDockerConfig.insecure: is string, not boolean"]
     with pytest.raises(CheckFailed, match="is no Swagger"):
-        checked(None, b"<p>Log in</p>")
+        checked(None, b"{}")
 
 
 def test_the_check_does_not_apply_where_nothing_is_published() -> None:
-    with pytest.raises(NotApplicable, match="publishes no document"):
-        checked(None, status=404)
+    for content, status in ((b"{}", 404), (b"<!doctype html><p>Log in</p>", 200)):
+        with pytest.raises(NotApplicable, match="publishes no document"):
+            checked(None, content, status)
