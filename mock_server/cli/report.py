@@ -10,10 +10,10 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
-from mock_server import bounded_http
 from mock_server.cli.options import READABLE, WRITABLE, token_in
 from mock_server.cli.release import RELEASE
 from mock_server.contract import tables as contracts
@@ -25,7 +25,6 @@ log = logging.getLogger("mock_central")
 
 _SECONDS = 1.0
 """After which what was counted is in the file."""
-_TIMEOUT = 30.0
 PATH = "/__admin/usage"
 
 
@@ -55,7 +54,7 @@ class Keeper:
     def write(self) -> None:
         """Write the file, if anything was counted since."""
         with self._lock:
-            number = sum(self._usage.kinds.values())
+            number = sum(self._usage.copied().values())
             if number == self._kept and self._path.exists():
                 return
             try:
@@ -84,6 +83,8 @@ Examples:
               help="Fail where less was met, such as rules=40%; can be repeated.")  # fmt: skip
 @click.option("--no-warnings", is_flag=True, help="Fail where requests left the contract.")
 @click.option("--token-file", type=READABLE, help="File with the control token of the mocks at URLs.")
+@click.option("--ca-file", "ca", type=READABLE, help="Certificates to trust (PEM).")
+@click.option("--insecure", is_flag=True, help="Trust any certificate.")
 @click.option("--report-json", type=WRITABLE, help="Write a JSON report.")
 @click.option("--report-junit", type=WRITABLE, help="Write a JUnit XML report.")
 @click.option("--report-markdown", type=WRITABLE, help="Write a Markdown report.")
@@ -96,29 +97,32 @@ def report(
     fail_under: tuple[str, ...],
     no_warnings: bool,
     token_file: Path | None,
+    ca: Path | None,
+    insecure: bool,
     **files: Path | None,
 ) -> None:
     """Tell what clients met of the API, and what they never did.
 
     A FILE is what `serve --usage` wrote, a URL a mock that runs with that option. Several are added up.
     """
+    from mock_server.cli.record import RecordError
     from mock_server.consumer import rendering
     from mock_server.consumer import report as consumer
 
-    token = token_in(token_file) if token_file else ""
+    reach = {"token": token_in(token_file) if token_file else "", "ca": ca, "insecure": insecure}
     try:
         wanted = consumer.thresholds(fail_under)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--fail-under") from None
     try:
-        usage = usages.merged(_fetched(each, token) if "://" in each else usages.read(Path(each)) for each in sources)
+        usage = usages.merged(_fetched(each, **reach) if "://" in each else usages.read(Path(each)) for each in sources)
         contract = contracts.load()
         found = consumer.report(usage, contract.at(central_version or usage.release or contract.release))
         found = dataclasses.replace(found, problems=consumer.problems(found, wanted, no_warnings=no_warnings))
         for kind, render in rendering.RENDERERS.items():
             if (path := files[f"report_{kind}"]) is not None:
                 path.write_text(render(found), "utf-8")
-    except (UsageError, ValueError, OSError) as error:
+    except (UsageError, RecordError, ValueError, OSError) as error:
         raise _Unable(str(error)) from None
     click.echo(rendering.text(found, everything=everything))
     sys.exit(bool(found.problems))
@@ -128,29 +132,16 @@ class _Unable(click.ClickException):
     exit_code = 2
 
 
-def _fetched(url: str, token: str) -> Usage:
+def _fetched(url: str, **reach: Any) -> Usage:
     """Return the counts of a mock that runs.
 
     Raises:
         UsageError: it does not give them.
     """
-    import urllib3
+    from mock_server.cli.record import asked
 
-    place = url.rstrip("/") + PATH
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    try:
-        with bounded_http.deadline(_TIMEOUT):
-            answer = bounded_http.bounded(urllib3.PoolManager()).request(
-                "GET", place, headers=headers, preload_content=False, redirect=False, retries=False, timeout=_TIMEOUT
-            )
-            content = bounded_http.read(answer)
-    except (urllib3.exceptions.HTTPError, OSError, bounded_http.BodyTooLongError) as error:
-        raise UsageError(f"{place}: {error}") from None
-    if answer.status != 200:
-        hint = "; give the control token with --token-file" if answer.status == 401 else ""
-        hint = "; start the mock with `serve --usage FILE`" if answer.status == 404 else hint
-        raise UsageError(f"{place}: answered {answer.status}{hint}")
-    try:
-        return usages.parse(json.loads(content), place)
-    except ValueError as error:
-        raise UsageError(f"{place}: {error}") from None
+    status, content = asked(url, PATH, **reach)
+    if status != 200:
+        hints = {401: "; give the control token with --token-file", 404: "; start the mock with `serve --usage FILE`"}
+        raise UsageError(f"{url}{PATH}: answered {status}{hints.get(status, '')}")
+    return usages.parse(json.loads(content), url)

@@ -153,7 +153,7 @@ _OPTIONS = {
 
 def report(usage: Usage, contract: Contract) -> Report:
     """Return what the counts say about the release of a contract."""
-    kinds = usage.kinds
+    kinds = usage.copied()
     items = (
         _situations(kinds),
         _operations(kinds, contract),

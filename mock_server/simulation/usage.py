@@ -55,7 +55,7 @@ class Usage:
 
     def __init__(self, release: str = "", *, as_deployed: bool = False) -> None:
         self.release = release
-        self._kinds: dict[tuple[Any, ...], int] = {}
+        self.kinds: Counter[Kind] = Counter()
         self.warnings: Counter[tuple[str, str]] = Counter()
         """Where requests left the contract, by operation and text."""
         self.survived: Counter[str] = Counter()
@@ -90,24 +90,16 @@ class Usage:
             marks += (MASK_READ,)
             self._mask_was_read = True
         type, fields = (config["type"], _sent(config)) if config else ("", ())
-        # A plain tuple: the fields of `Kind` are named when somebody looks.
-        kind = operation, status, rule, type, fields, marks, "" if fault is None else _named(fault)
+        kind = Kind(operation, status, rule, type, fields, marks, "" if fault is None else _named(fault))
         with self._lock:
-            if kind in self._kinds:
-                self._kinds[kind] += 1
-            else:
-                self._more(kind)
-            if violations:
-                self._warn(operation, violations)
+            if len(self.kinds) >= MOST_KINDS and kind not in self.kinds:
+                kind = kind._replace(type="", fields=())
+            self.kinds[kind] += 1
+            self._warn(operation, violations)
             if fault is not None:
-                self._unsolved[sandbox, operation] = kind[-1]
+                self._unsolved[sandbox, operation] = kind.fault
             elif self._unsolved and status < 400 and (solved := self._unsolved.pop((sandbox, operation), "")):
                 self.survived[solved] += 1
-
-    def _more(self, kind: tuple[Any, ...]) -> None:
-        if len(self._kinds) >= MOST_KINDS:
-            kind = (*kind[:3], "", (), *kind[5:])
-        self._kinds[kind] = self._kinds.get(kind, 0) + 1
 
     def _warn(self, operation: str, violations: Collection[object]) -> None:
         for each in violations:
@@ -115,31 +107,28 @@ class Usage:
             if text in self.warnings or len(self.warnings) < _MOST_WARNINGS:
                 self.warnings[text] += 1
 
-    @property
-    def kinds(self) -> dict[Kind, int]:
-        """How many requests of each kind there were."""
-        with self._lock:
-            return {Kind._make(kind): number for kind, number in self._kinds.items()}
-
     def add(self, other: Usage) -> None:
         """Add the counts of another run."""
-        kinds = other.kinds
+        kinds = other.copied()
         with self._lock:
             self.release = self.release or other.release
-            for kind, number in kinds.items():
-                self._kinds[tuple(kind)] = self._kinds.get(tuple(kind), 0) + number
+            self.kinds.update(kinds)
             self.warnings.update(other.warnings)
             self.survived.update(other.survived)
 
+    def copied(self) -> dict[Kind, int]:
+        """Return how many requests of each kind there were, as of now."""
+        with self._lock:
+            return dict(self.kinds)
+
     def document(self) -> dict[str, Any]:
         """Return the counts as JSON."""
-        kinds = self.kinds
         with self._lock:
             return {
                 "format": FORMAT,
                 "version": VERSION,
                 "centralVersion": self.release,
-                "requests": [{**kind._asdict(), "count": number} for kind, number in kinds.items()],
+                "requests": [{**kind._asdict(), "count": number} for kind, number in self.kinds.items()],
                 "warnings": [
                     {"operation": operation, "text": text, "count": number}
                     for (operation, text), number in self.warnings.items()
@@ -183,8 +172,8 @@ def parse(document: Any, name: str) -> Usage:
         for each in document["requests"]:
             names = [str(each[key]) for key in ("operation", "rule", "type", "fault")]
             fields, marks = (tuple(map(str, each[key])) for key in ("fields", "marks"))
-            kind = names[0], int(each["status"]), names[1], names[2], fields, marks, names[3]
-            found._kinds[kind] = found._kinds.get(kind, 0) + int(each["count"])  # noqa: SLF001 (made here)
+            kind = Kind(names[0], int(each["status"]), names[1], names[2], fields, marks, names[3])
+            found.kinds[kind] += int(each["count"])
         for each in document["warnings"]:
             found.warnings[str(each["operation"]), str(each["text"])] += int(each["count"])
         found.survived.update({str(key): int(value) for key, value in document["survived"].items()})
