@@ -231,13 +231,6 @@ class Control:
         finally:
             self._waiting.release()
 
-    def usage(self, _sandbox: AnySandbox) -> Json:
-        """Show what clients met."""
-        usage = self.app.gateway.usage
-        if usage is None:
-            raise refuse(404, "the mock does not count what clients meet; serve --usage FILE does")
-        return usage.document()
-
     # -- the state --------------------------------------------------------------------------------
 
     def scenarios(self, _sandbox: AnySandbox) -> Json:
@@ -327,7 +320,14 @@ class Control:
         )
         return self.registry_tests(sandbox)
 
-    # -- sandboxes -----------------------------------------------------------------------------------
+    # -- all sandboxes --------------------------------------------------------------------------------
+
+    def usage(self, _sandbox: AnySandbox) -> Json:
+        """Show what clients met."""
+        usage = self.app.gateway.usage
+        if usage is None:
+            raise refuse(404, "the mock does not count what clients meet; serve --usage FILE does")
+        return usage.document()
 
     def sandboxes(self, _sandbox: AnySandbox) -> Json:
         """List the sandboxes."""
