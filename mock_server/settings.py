@@ -19,8 +19,8 @@ from mock_server.central.auth import Credentials
 from mock_server.central.registry_tests import DEFAULT_RULES, RegistryTestRule
 from mock_server.central.registry_tests import parse as parse_registry_test
 from mock_server.contract import tables as contracts
+from mock_server.simulation.fault_forms import parse as parse_fault
 from mock_server.simulation.faults import Fault
-from mock_server.simulation.faults import parse as parse_fault
 from mock_server.simulation.redaction import without_userinfo
 from mock_server.state import scenarios
 from mock_server.state.memory import MEMORY

@@ -307,7 +307,7 @@ OPTIONS: tuple[Option, ...] = (
            metavar="USER:PASSWORD", help="Name and password for basic authentication and the login form."),
     _setting("faults", FAULTS, metavar="'[OPERATION] KEY=VALUE …'"),
     _setting("mutants", FAULTS, metavar="NAME", callback=_known_mutants, shell_complete=_complete_mutant),
-    _setting("registry_tests", REGISTRY_TESTS, metavar="HOST=OUTCOME", also=f"Outcomes: {', '.join(OUTCOMES)}."),
+    _setting("registry_tests", REGISTRY_TESTS, metavar="'HOST=OUTCOME …'", also=f"Outcomes: {', '.join(OUTCOMES)}."),
     _setting("sandbox_ttl", SANDBOXES, type=click.FloatRange(0.1), metavar="SECONDS"),
     _setting("max_sandboxes", SANDBOXES, type=click.IntRange(0), metavar="NUMBER"),
     _setting("control", CONTROL),

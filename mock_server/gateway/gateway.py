@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 
 from mock_server.gateway.exchange import Exchange, Layer, stacked
-from mock_server.gateway.faults import InjectFaults
+from mock_server.gateway.faults import InjectFaults, shape_answer
 from mock_server.gateway.http_rules import refuse_malformed
 from mock_server.gateway.instance import Instance
 from mock_server.gateway.journal import keep_in_journal
@@ -38,6 +38,7 @@ class Gateway:
             ChooseSandbox(self.sandboxes),
             self.faults,
             keep_in_journal,
+            shape_answer,
         ]
         self._answer = stacked(self.layers, _answer_in_sandbox)
 

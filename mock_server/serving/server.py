@@ -24,7 +24,8 @@ from mock_server.central.errors import Refusal
 from mock_server.serving.body_timeouts import TIMEOUT, Bodies
 from mock_server.serving.connection_faults import GranianConnections
 from mock_server.settings import Settings
-from mock_server.simulation.faults import Faults, from_strings, parse
+from mock_server.simulation.fault_forms import from_values, parse
+from mock_server.simulation.faults import Faults
 from mock_server.simulation.request_journal import Filter, Journal
 from mock_server.state import files as states
 from mock_server.state.memory import MEMORY
@@ -366,7 +367,7 @@ class MockServer:
         Raises:
             ValueError: it makes no sense.
         """
-        fault = parse(text) if text else from_strings({name: str(value) for name, value in fields.items()})
+        fault = parse(text) if text else from_values(fields)
         self.app.gateway.require_endpoint(fault)
         return self._sandbox.faults.add(fault).id
 

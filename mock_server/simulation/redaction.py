@@ -124,10 +124,18 @@ class Redaction:
 
     def header(self, name: str, value: str) -> str:
         """Return the value of a header, of which only the scheme is shown if it lets somebody in."""
-        if not _SECRET_HEADER.fullmatch(name):
-            return self.text(value)
-        scheme, blank, _ = value.partition(" ")
-        return f"{scheme} {MASK}" if blank and "auth" in name else MASK
+        return masked_header(name, value) if is_secret_header(name) else self.text(value)
+
+
+def is_secret_header(name: str) -> bool:
+    """Return whether a header lets somebody in; names are in small letters."""
+    return _SECRET_HEADER.fullmatch(name) is not None
+
+
+def masked_header(name: str, value: str) -> str:
+    """Return the value of a header that lets somebody in, of which only the scheme is shown."""
+    scheme, blank, _ = value.partition(" ")
+    return f"{scheme} {MASK}" if blank and "auth" in name else MASK
 
 
 def read(text: str | bytes) -> Any:

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from mock_server.serving.server import MockServer, serving
 from mock_server.settings import Settings
+from mock_server.simulation.fault_forms import parse
 from mock_server.tests.chromium import CHROMIUM, in_chromium
 from mock_server.tests.conftest import PATH, Api, ask, docker
 from mock_server.tests.test_cli import serve_command
@@ -393,9 +394,9 @@ def test_a_fault_is_added_counted_and_removed(mock, opened):
     page = opened(mock, "faults", refused=(400,))
     page.get_by_role("button", name="Add").click()
     expect(part(page).get_by_role("alert")).to_contain_text("a code, a delay or a fault")
-    page.get_by_label("code").fill("503")
-    page.get_by_label("operation").select_option("PostImageIntegration")
-    page.get_by_label("times").fill("2")
+    page.locator("[name=code]").fill("503")
+    page.locator("[name=operation]").select_option("PostImageIntegration")
+    page.locator("[name=times]").fill("2")
     page.get_by_role("button", name="Add").click()
     expect(rows(page)).to_contain_text("code=503 operation=PostImageIntegration times=2")
     assert part(page).get_by_role("alert").count() == 0
@@ -404,6 +405,34 @@ def test_a_fault_is_added_counted_and_removed(mock, opened):
     page.get_by_role("button", name="Remove fault 1").click()
     expect(page.get_by_text("No fault:")).to_be_visible()
     assert asked(mock, "POST", body=docker()) == 200
+
+
+@in_chromium
+def test_a_preset_fills_the_form_of_a_fault(mock, opened):
+    page = opened(mock, "faults")
+    page.get_by_label("preset").select_option("429 with Retry-After")
+    expect(page.locator("[name=code]")).to_have_value("429")
+    page.locator("[name=match-query]").fill("name: a*")
+    page.locator("[name=execute]").select_option("true")
+    page.locator("[name=json]").fill('{"a": 1}')
+    page.locator("[name=probability]").fill("0.5")
+    page.get_by_role("button", name="Add").click()
+    expect(rows(page)).to_contain_text('code=429 json={"a":1} headers={"Retry-After":"5"} execute=true')
+    added = mock.faults.listed[0].fault
+    assert added == parse(
+        "code=429 json='{\"a\":1}' header='Retry-After: 5' execute=true match-query=name=a* probability=0.5"
+    )
+    for each in document()["paths"]["/faults"]["post"]["requestBody"]["content"]["application/json"][
+        "examples"
+    ].values():
+        mock.faults.remove()
+        page.get_by_label("preset").select_option(each["summary"])
+        page.get_by_role("button", name="Add").click()
+        expect(page.get_by_label("preset")).to_have_value("")
+        assert mock.faults.listed[0].fault.shown() == each["value"]
+    page.locator("[name=match-query]").fill("name")
+    page.get_by_role("button", name="Add").click()
+    expect(part(page).get_by_role("alert")).to_contain_text("write NAME: VALUE")
 
 
 @in_chromium
@@ -439,11 +468,19 @@ def test_registry_tests_end_as_the_rules_say(mock, opened):
     expect(page.get_by_label("Host").first).to_be_focused()
     page.keyboard.type("*.example.com")
     page.get_by_label("Outcome").first.select_option("unauthorized")
+    page.get_by_label("Reason").first.fill("not today")
+    page.get_by_label("Times").first.fill("1")
     turn_to(page, "Sandboxes")
     turn_to(page, "Registry tests")
     page.get_by_role("button", name="Apply").click()
     expect(page.get_by_text("applied: 6 rules")).to_be_visible()
-    assert asked(mock, "POST", f"{PATH}/test", tested) == 400
+    assert mock.app.central.registry_tests.rules[0].shown() == {
+        "host": "*.example.com",
+        "outcome": "unauthorized",
+        "reason": "not today",
+        "times": 1,
+    }
+    assert [asked(mock, "POST", f"{PATH}/test", tested) for _ in range(2)] == [400, 200]
     page.get_by_role("button", name="Remove").first.click()
     page.get_by_role("button", name="Up").nth(1).click()
     page.get_by_role("button", name="Apply").click()
@@ -561,7 +598,7 @@ def test_everything_can_be_reached_by_keyboard(mock, opened):
         press("Enter")
         expect(page.get_by_role("heading", name="Faults")).to_be_focused()
     expect(page.get_by_role("button", name="Add")).to_be_visible()
-    for _ in range(2):
+    for _ in range(3):
         press("Tab")
     page.keyboard.type("503")
     press("Enter")

@@ -100,8 +100,10 @@ def test_faults_are_added_counted_and_removed(api):
 @pytest.mark.parametrize(
     ("path", "body", "named"),
     [
-        ("/faults", {"code": 200}, "$.code"),
-        ("/faults", {"cod": 503}, "cod"),
+        ("/faults", {"code": 199}, "$.code"),
+        ("/faults", {"cod": 503}, "did you mean 'code'"),
+        ("/faults", {"code": 503, "match_json": {}}, "did you mean 'match-json'"),
+        ("/faults", {"code": 503, "headers": {"a b": "x"}}, "name of a header"),
         ("/faults", {}, "a code, a delay or a fault"),
         ("/faults", {"delay": "soon"}, "LOW..HIGH"),
         ("/faults", {"code": 503, "operation": "PostImageIntegratoin"}, "did you mean PostImageIntegration"),

@@ -171,7 +171,7 @@ def test_a_dictionary(mock_central):
 @pytest.mark.mock_central(as_deploy=True)
 def test_a_setting(mock_central):
     pass
-@pytest.mark.mock_central(faults=["code=200"])
+@pytest.mark.mock_central(faults=["code=100"])
 def test_a_fault(mock_central):
     pass
 @pytest.mark.mock_central(faults=["PostImageIntegratoin code=503"])
@@ -193,7 +193,7 @@ def test_a_sandbox(mock_central):
             "pytest.mark.mock_central: 'one-of-each', 'empty': give one scenario, such as *;*",
             "pytest.mark.mock_central: {'auth': True}: give one scenario, *; everything else has a name,*",
             "pytest.mark.mock_central: unknown setting 'as_deploy'; did you mean 'as_deployed'?",
-            "pytest.mark.mock_central: faults: 'code=200': code=200: is not a status between 400 and 599",
+            "pytest.mark.mock_central: faults: 'code=100': code=100: is not a status between 200 and 599",
             "mock_central: operation=PostImageIntegratoin: is no operation; did you mean PostImageIntegration*",
             "pytest.mark.mock_central: fail_on: unknown name 'unmet-fault'; did you mean 'unmet-faults'?",
         ]

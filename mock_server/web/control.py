@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import fields
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,10 +21,12 @@ from flask import Blueprint, Response, request
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal
 from mock_server.central.errors import refuse as unrouted
-from mock_server.central.registry_tests import OUTCOMES, RegistryTestRule
+from mock_server.central.registry_tests import OUTCOMES
+from mock_server.central.registry_tests import of as registry_test_rule
 from mock_server.gateway.instance import Instance
 from mock_server.sandboxes.sandboxes import Sandbox
-from mock_server.simulation.faults import from_strings
+from mock_server.settings import suggestion
+from mock_server.simulation.fault_forms import from_json
 from mock_server.simulation.request_journal import Entry, Filter, Journal
 from mock_server.state import files as states
 from mock_server.state import scenarios
@@ -158,8 +160,8 @@ class Control:
         del shown["credentials"], shown["tls_ca"]
         shown["control_token"] = settings.control_token is not None
         shown["store"] = address(settings.store)
-        shown["registry_tests"] = [asdict(each) for each in settings.registry_tests]
-        shown["faults"] = [each.json() for each in settings.faults]
+        shown["registry_tests"] = [each.shown() for each in settings.registry_tests]
+        shown["faults"] = [each.shown() for each in settings.faults]
         return shown
 
     def certificate_authority(self, _sandbox: AnySandbox) -> Response:
@@ -283,7 +285,7 @@ class Control:
 
     def add_fault(self, sandbox: AnySandbox, sent: Json) -> Json:
         """Add a fault."""
-        fault = from_strings({key: str(value) for key, value in sent.items()})
+        fault = from_json(sent)
         self.app.gateway.require_endpoint(fault)
         return sandbox.faults.add(fault).json()
 
@@ -311,13 +313,11 @@ class Control:
 
     def registry_tests(self, sandbox: AnySandbox) -> Json:
         """List how registry tests end."""
-        return {"rules": [asdict(each) for each in sandbox.central.registry_tests.rules], "outcomes": list(OUTCOMES)}
+        return {"rules": [each.shown() for each in sandbox.central.registry_tests.rules], "outcomes": list(OUTCOMES)}
 
     def replace_registry_tests(self, sandbox: AnySandbox, sent: Json) -> Json:
         """Let registry tests end otherwise."""
-        sandbox.central.registry_tests.rules = tuple(
-            RegistryTestRule(each["host"], each["outcome"]) for each in sent["rules"]
-        )
+        sandbox.central.registry_tests.rules = [registry_test_rule(each) for each in sent["rules"]]
         return self.registry_tests(sandbox)
 
     # -- all sandboxes --------------------------------------------------------------------------------
@@ -356,8 +356,19 @@ def _body(entry: Mapping[str, Any]) -> Json:
         raise refuse(400, f"the body is not JSON: {error}") from None
     if found := next(_validator(schema).iter_errors(sent), None):
         place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in found.instance_path)
-        raise refuse(400, f"${place}: {found.message}")
+        raise refuse(400, f"${place}: {found.message}{_hint(found)}")
     return dict(sent)
+
+
+def _hint(error: jsonschema_rs.ValidationError) -> str:
+    """Suggest the name that is close to an unknown one."""
+    unexpected = getattr(error.kind, "unexpected", None)
+    if not unexpected:
+        return ""
+    place: Any = document()
+    for step in error.schema_path[:-1]:
+        place = place[step]
+    return f"; {suggestion(unexpected[0], place['properties'])}"
 
 
 @cache
