@@ -7,7 +7,17 @@ from dataclasses import dataclass
 
 from mock_server.contract.tables import Contract, Message
 from mock_server.simulation.faults import ANSWER_FAULTS
-from mock_server.simulation.usage import BY_CLUSTER, BY_NAME, DEPLOYED, MASK_READ, MASK_SENT, STORED, Kind, Usage
+from mock_server.simulation.usage import (
+    BY_CLUSTER,
+    BY_NAME,
+    DEPLOYED,
+    MASK_READ,
+    MASK_SENT,
+    OTHER_ANSWER,
+    STORED,
+    Kind,
+    Usage,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +133,7 @@ _SITUATIONS: tuple[tuple[str, str, Seen, str], ...] = (
     ("registry-refuses", "a registry test that fails", _rule("registry-reachable"),
      "mock-central serve --registry-test '*=unauthorized'"),
     ("ecr-token-expired", "an ecr token that ran out", lambda kind: kind.type == "ecr" and
-     kind.rule == "registry-reachable", "mock-central serve --registry-test '*.amazonaws.com=unauthorized'"),
+     kind.rule == "registry-reachable", "mock-central serve --registry-test '*.amazonaws.com=ecr-token-expired'"),
     ("not-there", "an integration that somebody else deleted", _status(404),
      "central-contract fixtures --rule get-missing"),
     ("not-logged-in", "a 401", _status(401), f"{_AUTH}, with a wrong token"),
@@ -139,7 +149,12 @@ _SITUATIONS: tuple[tuple[str, str, Seen, str], ...] = (
 """What clients trip over most: id, its words in a sentence, how it is seen, what makes it happen."""
 
 _MISSING = {"GetImageIntegration": "get-missing", "DeleteImageIntegration": "delete-missing"}
-_FAULTS: Mapping[str, str] = {"code": "a refusal", "delay": "an answer that comes late", **ANSWER_FAULTS}
+_FAULTS: Mapping[str, str] = {
+    "code": "a refusal",
+    "delay": "an answer that comes late",
+    OTHER_ANSWER: "an answer that is not Central's",
+    **ANSWER_FAULTS,
+}
 _OPTIONS = {
     **dict.fromkeys(
         ("credentials-missing", "token-invalid", "basic-invalid", "basic-malformed", "role-missing"), _AUTH
@@ -240,7 +255,7 @@ def _paths(message: Message, prefix: str = "", member: str = "") -> Iterator[tup
 def _faults(kinds: Mapping[Kind, int]) -> Iterator[Item]:
     for name, title in _FAULTS.items():
         count = _count(kinds, lambda kind, name=name: kind.fault.partition("=")[0] == name)  # type: ignore[misc]
-        text = "code=503" if name == "code" else "delay=2" if name == "delay" else f"fault={name}"
+        text = {"code": "code=503", "delay": "delay=2", OTHER_ANSWER: "html=<p>Hello</p>"}.get(name, f"fault={name}")
         yield Item(name, title, count, f"mock-central serve --fault '{text} every=5'")
 
 

@@ -33,6 +33,10 @@ MASK_SENT, MASK_READ, STORED, BY_NAME, BY_CLUSTER, DEPLOYED = (
 """Marks of a kind of request."""
 
 
+OTHER_ANSWER = "answer"
+"""The name of a fault that answers with headers or a body of its own."""
+
+
 class Kind(NamedTuple):
     """A kind of request: all that the report knows of one."""
 
@@ -156,7 +160,8 @@ def _shows_mask(answer: Any) -> bool:
 
 
 def _named(fault: Fault) -> str:
-    return f"code={fault.code}" if fault.code is not None else fault.fault or "delay"
+    spoilt = fault.fault or (OTHER_ANSWER if fault.headers or fault.body_kind else "delay")
+    return f"code={fault.code}" if fault.code is not None else spoilt
 
 
 def parse(document: Any, name: str) -> Usage:

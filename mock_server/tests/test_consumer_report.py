@@ -18,7 +18,7 @@ from mock_server.cli.report import Keeper
 from mock_server.consumer import rendering, report
 from mock_server.contract import tables as contracts
 from mock_server.serving.server import serving
-from mock_server.simulation import faults, usage
+from mock_server.simulation import fault_forms, usage
 from mock_server.simulation.usage import Kind, Usage
 
 pytest_plugins = ["pytester"]
@@ -174,6 +174,13 @@ def test_faults_are_met_and_survived():
     assert reported(client).survived == {"code=503": 1}
 
 
+def test_an_answer_of_your_own_is_a_fault():
+    client = mock(faults=["GetImageIntegrations json={} times=1", "GetImageIntegrations delay=0.001 times=1"])
+    assert client.get(PATH).json == {}
+    client.get(PATH)
+    assert met(client, "faults") == {"answer": 1, "delay": 1}
+
+
 def test_warnings_are_counted():
     client = mock()
     for name in "ab":
@@ -236,7 +243,7 @@ def test_every_hint_is_a_command_that_there_is():
         assert {word for word in words if word.startswith("--")} <= known, hint
         for word, value in pairwise(words):
             if word == "--fault":
-                faults.parse(value)
+                fault_forms.parse(value)
 
 
 def test_every_rule_that_a_hint_names_has_a_fixture():
