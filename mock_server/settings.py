@@ -88,6 +88,13 @@ class Settings:
     max_sandboxes: int = 10_000
     """Allow this many sandboxes at once."""
 
+    allow_hosts: tuple[str, ...] = ()
+    """Take this Host, too: a name, or a pattern such as *.example.com.
+
+    A server that listens on loopback takes localhost, addresses and the name of --host, and for the API names without a
+    dot: so no page can point its own name at it (DNS rebinding). * takes every name. Another server takes every name
+    unless you give some.
+    """
     control: bool = True
     """Offer the control calls under /__admin. The health check is always offered."""
     control_token: str | None = field(default=None, repr=False)
@@ -118,6 +125,7 @@ class Settings:
         self._read_list("faults", parse_fault)
         self._read_list("registry_tests", parse_registry_test)
         self._read_list("mutants", str)
+        self._read_list("allow_hosts", _host_name)
         _check_release("central_version", self.central_version)
         _one_of("validation", self.validation, VALIDATION_MODES)
         _check_scenario(self)
@@ -153,6 +161,12 @@ def _read(name: str, value: Any, parse: Callable[[str], Any]) -> Any:
     except ValueError as error:
         shown = "" if str(error).startswith(repr(value)) else f"{value!r}: "
         raise ValueError(f"{name}: {shown}{error}") from None
+
+
+def _host_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9*._-]+", text):
+        raise ValueError("is not the name of a host; give one such as central.example.com, without scheme and port")
+    return text
 
 
 def names(of: type[Any] = Settings) -> list[str]:
@@ -258,7 +272,8 @@ def _check_address(name: str, url: str) -> None:
         usable = False
     if not usable:
         raise ValueError(
-            f"{name}: {without_userinfo(url)!r} is not the URL of a server; give one such as https://central.example.com"
+            f"{name}: {without_userinfo(url.partition('?')[0])!r} is not the URL of a server; "
+            f"give one such as https://central.example.com"
         )
     if parts.username is not None or parts.query or parts.fragment:
         raise ValueError(f"{name}: the URL has credentials, a query or a fragment; clients send their own credentials")

@@ -93,6 +93,7 @@ def serve(context: click.Context, /, **chosen: Any) -> None:
                 settings,
                 address,
                 port,
+                name=host,
                 tls=files,
                 log_level=chosen["log_level"],
                 log_format=chosen["log_format"],
@@ -171,7 +172,7 @@ def record(url: str, token_file: Path | None, ca: Path | None, insecure: bool, o
     from mock_server.contract import validator
     from mock_server.state import files as states
 
-    startup.require_writable("--output", output)
+    startup.require_replaceable("--output", output)
     token = token_in(token_file) if token_file else ""
     try:
         listed = recording.fetched(url, token=token, ca=ca, insecure=insecure)

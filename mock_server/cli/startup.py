@@ -61,10 +61,10 @@ def running(context: click.Context, settings: Settings) -> Running:
     """
     save: Path | None = context.params["save"]
     if save is not None:
-        require_writable("--save", save)
+        require_replaceable("--save", save)
     usage: Path | None = context.params["usage"]
     if usage is not None:
-        require_writable("--usage", usage)
+        require_replaceable("--usage", usage)
         _require_usage(usage)
     _require_first_state(settings, "--load" if context.params["load"] else "--save")
     _require_store(settings)
@@ -118,6 +118,13 @@ def require_writable(option: str, file: Path) -> None:
             return
     except OSError as error:
         raise click.BadParameter(f"{file}: cannot be written: {error.strerror or error}", param_hint=option) from None
+
+
+def require_replaceable(option: str, file: Path) -> None:
+    """Raise click.BadParameter unless a state can be written there; a device would become a file."""
+    if file.exists() and not file.is_file():
+        raise click.BadParameter(f"{file}: is not a regular file; give the name of one", param_hint=option)
+    require_writable(option, file)
 
 
 def _require_usage(file: Path) -> None:

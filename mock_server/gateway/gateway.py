@@ -6,6 +6,7 @@ import difflib
 
 from mock_server.gateway.exchange import Exchange, Layer, stacked
 from mock_server.gateway.faults import InjectFaults, shape_answer
+from mock_server.gateway.hosts import RequireHost
 from mock_server.gateway.http_rules import refuse_malformed
 from mock_server.gateway.instance import Instance
 from mock_server.gateway.journal import keep_in_journal
@@ -23,6 +24,7 @@ class Gateway:
 
     Attributes:
         layers: From the outside in.
+        hosts: The layer of names, which a server tells its own.
         faults: The layer of injected faults, whose `cut` a server may replace.
         usage: What clients met, over resets and in all sandboxes; None until `record_usage` is called.
     """
@@ -30,11 +32,13 @@ class Gateway:
     def __init__(self, home: Instance, make: MakeInstance[Instance]) -> None:
         """`home` answers control calls, and requests of sandboxes that have no instance of their own."""
         self.sandboxes = Sandboxes(home, make)
+        self.hosts = RequireHost(self.sandboxes)
         self.faults = InjectFaults()
         self.usage: Usage | None = None
         self.layers: list[Layer] = [
             refuse_malformed,
             limit_body,
+            self.hosts,
             ChooseSandbox(self.sandboxes),
             self.faults,
             keep_in_journal,

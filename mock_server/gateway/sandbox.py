@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mock_server.central.errors import Refusal
 from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.hosts import is_cross_site
 from mock_server.gateway.messages import Response
 from mock_server.sandboxes.sandboxes import PREFIX, Sandbox, Sandboxes
 
@@ -47,6 +48,9 @@ class ChooseSandbox:
     def _named(self, exchange: Exchange) -> Sandbox[Instance]:
         request = exchange.request
         if request.path.startswith(PREFIX):
+            headers, cors = request.headers, self.sandboxes.home.settings.cors
+            if is_cross_site(headers.get("host", ""), headers.get("origin"), headers.get("sec-fetch-site"), cors):
+                raise Refusal("sandbox", 403, 7, "a page of another site makes no sandbox; --cors ORIGIN lets one in")
             name, slash, rest = request.path.removeprefix(PREFIX).partition("/")
             exchange.request = request._replace(path=slash + rest, prefix=request.prefix + PREFIX + name)
             return self.sandboxes.get(name)

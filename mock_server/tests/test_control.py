@@ -187,6 +187,13 @@ def test_a_query_that_makes_no_sense_is_refused(api, query):
     assert query.partition("=")[0] in answer.message
 
 
+@pytest.mark.parametrize("query", ["since=-1", "status=teapot", "timeout=61", "count=x"])
+def test_a_wait_that_makes_no_sense_is_refused_and_holds_no_place(query):
+    api = Api(fatal_answers=False)
+    for _ in range(MOST_WAITING + 1):
+        assert control(api, "GET", f"/requests/wait?{query}").status == 400
+
+
 def test_waiting_for_requests_ends_with_them_or_with_its_time(api):
     threading.Timer(0.2, lambda: api.create(docker(name="mine"))).start()
     answer = control(api, "GET", "/requests/wait?operation=PostImageIntegration&timeout=5")

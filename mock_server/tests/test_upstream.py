@@ -317,11 +317,16 @@ def test_an_upstream_that_hangs_leaves_the_mock_s_own_calls_alone(there):
 # -- proxies of the environment ----------------------------------------------------------------------------
 
 
+@pytest.fixture(params=[str.lower, str.upper], ids=["lower case", "upper case"])
+def spelled(request):
+    return request.param
+
+
 @pytest.fixture
-def proxy(monkeypatch):
+def proxy(monkeypatch, spelled):
     """A server that is asked as a proxy is, and tells what reached it."""
     with echoing() as server:
-        monkeypatch.setenv("http_proxy", address(server).replace("//", "//user:p%40ss@"))
+        monkeypatch.setenv(spelled("http_proxy"), address(server).replace("//", "//user:p%40ss@"))
         yield server
 
 
@@ -334,13 +339,13 @@ def test_a_proxy_of_the_environment_is_asked_for_the_whole_url(proxy):
 
 
 @pytest.mark.usefixtures("proxy")
-def test_a_server_that_the_environment_excepts_is_asked_itself(there, monkeypatch):
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
+def test_a_server_that_the_environment_excepts_is_asked_itself(there, monkeypatch, spelled):
+    monkeypatch.setenv(spelled("no_proxy"), "127.0.0.1")
     assert asked(Api(upstream=address(there)), "GET", "/v1/x").json["target"] == "/v1/x"
 
 
-def test_a_secure_upstream_is_reached_through_a_proxy_by_a_tunnel(monkeypatch, proxy):
-    monkeypatch.setenv("https_proxy", address(proxy))
+def test_a_secure_upstream_is_reached_through_a_proxy_by_a_tunnel(monkeypatch, proxy, spelled):
+    monkeypatch.setenv(spelled("https_proxy"), address(proxy))
     answer = asked(Api(upstream="https://central.invalid"), "GET", "/v1/x")
     assert is_bad_gateway(answer, "Tunnel connection failed: 418")
 

@@ -94,7 +94,10 @@ class MockCentral(Flask):
     def raise_routing_exception(self, request: Request) -> NoReturn:
         """Tell a wrong path from a wrong method; a redirect means a path that only looks known."""
         unknown = isinstance(request.routing_exception, NotFound)
-        if unknown and not request.path.startswith(("/v1/", "/v2/", "/__")):
+        is_json = request.path.startswith(("/v1/", "/v2/", "/__")) or (
+            self.settings.ui is not None and request.path.startswith(("/api/", "/sso/", "/docs/"))
+        )
+        if unknown and not is_json:
             raise Refusal("unknown-route", 404, 5, "404 page not found", "text")  # Go's mux, not the gateway
         raise refuse(self.central.contract.rules["unknown-route" if unknown else "method-not-allowed"])
 

@@ -13,7 +13,6 @@ from dataclasses import fields
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import jsonschema_rs
 from flask import Blueprint, Response, request
@@ -23,6 +22,7 @@ from mock_server.central.errors import Refusal
 from mock_server.central.errors import refuse as unrouted
 from mock_server.central.registry_tests import OUTCOMES
 from mock_server.central.registry_tests import of as registry_test_rule
+from mock_server.gateway.hosts import page_fault
 from mock_server.gateway.instance import Instance
 from mock_server.sandboxes.sandboxes import Sandbox
 from mock_server.settings import suggestion
@@ -104,7 +104,7 @@ class Control:
         if not current().request.path.startswith(f"{PREFIX}/"):  # Flask reads //__admin as /__admin
             raise unrouted(self.app.central.contract.rules["unknown-route"])
         if id not in _FOR_ANYBODY:
-            self._check_origin()
+            self._check_page()
             self._check_token()
         this = current().sandbox
         known = query_parameters(entry)
@@ -119,12 +119,12 @@ class Control:
             raise refuse(400, str(error)) from None
         return answer if isinstance(answer, Response) else json_answer(protojson.render(answer))
 
-    def _check_origin(self) -> None:
+    def _check_page(self) -> None:
         """Refuse pages of other origins, whose simple requests a browser sends without asking."""
-        origin = request.headers.get("Origin")
-        if origin is None or origin == self.app.settings.cors or urlsplit(origin).netloc == request.host:
-            return
-        raise refuse(403, f"control calls are not for pages of {origin}; --cors {origin} lets them in")
+        headers, cors = current().request.headers, self.app.gateway.home.settings.cors
+        fault = page_fault(request.host, headers.get("origin"), headers.get("sec-fetch-site"), cors)
+        if fault:
+            raise refuse(403, fault)
 
     def _check_token(self) -> None:
         token = self.app.settings.control_token
