@@ -33,6 +33,8 @@ FILES = (
     "docs/stub.md",
     "docs/companions.md",
     "docs/fixtures.md",
+    "docs/drift.md",
+    "docs/consumer-report.md",
 )
 
 _BLOCK = re.compile(r"(<!-- begin: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -217,6 +219,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "compare-options": partial(contract_options, "compare"),
     "clean-options": partial(contract_options, "clean"),
     "fixtures-options": partial(contract_options, "fixtures"),
+    "drift-options": partial(contract_options, "drift"),
+    "report-options": lambda: options(main.commands["report"]),
     "checks": checks,
     "mutants": mutants,
     "scenarios": known_scenarios,

@@ -15,6 +15,7 @@ import click
 from mock_server.cli import startup
 from mock_server.cli.options import ENVIRONMENT, OPTIONS, READABLE, WRITABLE, Serve, settings_of, token_in
 from mock_server.cli.release import RELEASE
+from mock_server.cli.report import report
 from mock_server.contract import export as export_forms
 from mock_server.contract import tables as contracts
 from mock_server.state import scenarios
@@ -235,6 +236,9 @@ def mutants() -> None:
         ("mutant", "kind", "check that finds it", "what is wrong"),
         [(each.name, each.kind, each.check, each.summary) for each in all_mutants().values()],
     )
+
+
+main.add_command(report)
 
 
 def _releases(rule: contracts.RuleHistory) -> str:

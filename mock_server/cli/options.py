@@ -29,7 +29,20 @@ from mock_server.web.access_log import FORMATS
 ENVIRONMENT = "MOCK_CENTRAL"
 
 AT_START = (
-    *("host", "port", "tls", "tls_ca_out", "cert", "key", "log_level", "log_format", "body_timeout", "save", "reload"),
+    *(
+        "host",
+        "port",
+        "tls",
+        "tls_ca_out",
+        "cert",
+        "key",
+        "log_level",
+        "log_format",
+        "body_timeout",
+        "save",
+        "usage",
+        "reload",
+    ),
 )
 """Options that are no settings of an app. They are read once."""
 KEPT = ("load", "store", "store_prefix", "journal", "tls_ca")
@@ -319,6 +332,8 @@ OPTIONS: tuple[Option, ...] = (
     _setting("control", CONTROL),
     Option(["--control-token-file"], CONTROL, type=READABLE, callback=_holds_token, metavar="FILE",
            help="Require the bearer token in this file for control calls."),
+    Option(["--usage"], CONTROL, type=WRITABLE, metavar="FILE",
+           help="Count what clients meet, over restarts, in this file for `mock-central report`."),
     _setting("journal", CONTROL, type=click.IntRange(0), metavar="NUMBER"),
     _setting("cors", PROXY, metavar="ORIGIN"),
     _setting("companions", PROXY),

@@ -43,6 +43,24 @@ def fetched(url: str, *, token: str = "", ca: Path | None = None, insecure: bool
     Raises:
         RecordError: it does not answer with a list.
     """
+    status, content = asked(url, PATH, token=token, ca=ca, insecure=insecure)
+    if status != 200:
+        raise RecordError(f"{url}: answered {status}{_hint(status)}")
+    try:
+        found = None if bounded_http.is_expensive(content) else json.loads(content)
+    except (ValueError, RecursionError):
+        raise RecordError(f"{url}: did not answer JSON; is it a Central?") from None
+    if not isinstance(found, dict) or not isinstance(found.get("integrations"), list):
+        raise RecordError(f"{url}: did not answer a list of integrations; is it a Central?")
+    return found["integrations"]
+
+
+def asked(url: str, path: str, *, token: str, ca: Path | None, insecure: bool) -> tuple[int, bytes]:
+    """Return status and body of what a server answers.
+
+    Raises:
+        RecordError: it does not answer.
+    """
     _require_url(url)
     headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
     if token:
@@ -58,22 +76,14 @@ def fetched(url: str, *, token: str = "", ca: Path | None = None, insecure: bool
         with bounded_http.deadline(_TIMEOUT):
             # No redirect is followed: the token is for one host.
             answer = _connections(url, context).request(
-                "GET", url.rstrip("/") + PATH, headers=headers, preload_content=False, redirect=False, retries=False,
+                "GET", url.rstrip("/") + path, headers=headers, preload_content=False, redirect=False, retries=False,
                 timeout=_TIMEOUT,
             )  # fmt: skip
             content = bounded_http.read(answer)
     except (urllib3.exceptions.HTTPError, OSError, bounded_http.BodyTooLongError) as error:
         hint = "; --ca-file trusts its certificate, --insecure any" if _has_certificate_failed(error) else ""
         raise RecordError(f"{url}: {_harmless(_reason(error), token)}{hint}") from None
-    if answer.status != 200:
-        raise RecordError(f"{url}: answered {answer.status}{_hint(answer.status)}")
-    try:
-        found = None if bounded_http.is_expensive(content) else json.loads(content)
-    except (ValueError, RecursionError):
-        raise RecordError(f"{url}: did not answer JSON; is it a Central?") from None
-    if not isinstance(found, dict) or not isinstance(found.get("integrations"), list):
-        raise RecordError(f"{url}: did not answer a list of integrations; is it a Central?")
-    return found["integrations"]
+    return answer.status, content
 
 
 def _require_url(url: str) -> None:

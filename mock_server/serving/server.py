@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from mock_server.gateway.instance import Instance
     from mock_server.sandboxes.sandboxes import Sandbox
+    from mock_server.simulation.usage import Usage
     from mock_server.web.app import MockCentral
 
 log = logging.getLogger("mock_central")
@@ -393,6 +394,10 @@ class MockServer:
         if self._sandbox.journal is None:
             raise ValueError("journal: the mock keeps no request journal; start it with journal=1000")
         return Requests(self._sandbox.journal)
+
+    def record_usage(self) -> Usage:
+        """Count from now on what clients meet, for the consumer report, and return the counts."""
+        return self.app.gateway.record_usage()
 
     def mutate(self, *mutants: str) -> None:
         """Answer with these mutants, and no others.

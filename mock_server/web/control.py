@@ -351,7 +351,14 @@ class Control:
         sandbox.central.registry_tests.rules = [registry_test_rule(each) for each in sent["rules"]]
         return self.registry_tests(sandbox)
 
-    # -- sandboxes -----------------------------------------------------------------------------------
+    # -- all sandboxes --------------------------------------------------------------------------------
+
+    def usage(self, _sandbox: AnySandbox) -> Json:
+        """Show what clients met."""
+        usage = self.app.gateway.usage
+        if usage is None:
+            raise refuse(404, "the mock does not count what clients meet; serve --usage FILE does")
+        return usage.document()
 
     def sandboxes(self, _sandbox: AnySandbox) -> Json:
         """List the sandboxes."""
