@@ -34,6 +34,8 @@ FILES = (
     "docs/companions.md",
     "docs/fixtures.md",
     "docs/judge-traffic.md",
+    "docs/drift.md",
+    "docs/consumer-report.md",
 )
 
 _BLOCK = re.compile(r"(<!-- begin: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -220,6 +222,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "fixtures-options": partial(contract_options, "fixtures"),
     "audit-options": partial(contract_options, "audit"),
     "proxy-options": partial(contract_options, "proxy"),
+    "drift-options": partial(contract_options, "drift"),
+    "report-options": lambda: options(main.commands["report"]),
     "checks": checks,
     "mutants": mutants,
     "scenarios": known_scenarios,

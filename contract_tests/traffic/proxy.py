@@ -97,7 +97,7 @@ class Tap(Upstream):
     """The server behind the proxy; tells `give` what it sees of the API."""
 
     def __init__(self, settings: Settings, give: Give) -> None:
-        super().__init__(settings, ours=(), most=THREADS - 4)
+        super().__init__(settings, most=THREADS - 4)
         self._give = give
         self._routes = Routes(contracts.load())
         self._lock = threading.Lock()
@@ -145,11 +145,14 @@ class Tap(Upstream):
             )
             self._give(seen, min(self._under_way.values(), default=self._now()))
 
+    def _let_stream(self, streams: bool) -> None:
+        """Do nothing: every answer of the proxy is sent piece by piece."""
+
     def _body(self) -> Any:
-        body = super()._body()
-        if body is not None and (watch := g.get("watch")):
-            body = watch.body = _Kept(body)
-        return body
+        if watch := g.get("watch"):
+            watch.body = _Kept(request.stream)
+            return watch.body
+        return request.stream
 
     def _passed_back(self, answer: BaseHTTPResponse) -> Response:
         if watch := g.get("watch"):
