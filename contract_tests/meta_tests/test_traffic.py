@@ -437,6 +437,29 @@ def test_clients_at_the_same_time_raise_no_alarm() -> None:
     assert judge.findings.failures == []
 
 
+@pytest.mark.served
+@pytest.mark.slow
+def test_the_odd_requests_of_the_harness_raise_no_alarm(tmp_path: Path) -> None:
+    settings = Settings(seed=1, auth=True)
+    judge = Judge(NEWEST)
+    lock = threading.Lock()
+
+    def take(seen: Seen, oldest: float) -> None:
+        with lock:
+            if judge.concerns(seen.target):
+                judge.add(seen)
+                judge.settle(oldest)
+
+    with serving(settings) as mock, proxying(Settings(upstream=mock.url), take) as url:
+        words = [sys.executable, "-m", "contract_tests", "check", url, "--quick", "--seed", "1"]
+        environment = _env() | {"CENTRAL_TOKEN": settings.credentials.admin_token}
+        done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, check=False)
+        assert done.returncode in (0, 3), done.stdout
+    judge.settle()
+    assert judge.judged > 500
+    assert judge.findings.failures == []
+
+
 class _Upstream(BaseHTTPRequestHandler):
     """A server that says what it was asked, and sends an answer in two pieces."""
 

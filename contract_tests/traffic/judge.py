@@ -662,7 +662,9 @@ def _shown(seen: Seen) -> tuple[Any, ...]:
 
 
 def _is_strict(body: bytes) -> bool:
-    """Return whether Go reads a JSON text as Python does, which takes NaN and half surrogate pairs."""
+    """Return whether Central reads a text as Python does: no NaN, no half surrogate pair, no NUL for its database."""
+    if b"\\u0000" in body:
+        return False
     try:
         json.dumps(json_of(body), ensure_ascii=False, allow_nan=False).encode()
     except ValueError:
