@@ -1,4 +1,4 @@
-"""Measure the start: CPU seconds to the first answer, memory then, and the pytest fixture.
+"""Measure the stub: CPU seconds to the first answer, memory then, the pytest fixture, what is installed.
 
 `--write` puts the table into docs/performance.md.
 """
@@ -17,6 +17,7 @@ from benchmarks.page import Goal, kept, write
 from benchmarks.process import serving
 from benchmarks.servers import LIST, MOCK, SUPPORTED
 
+ROOT = Path(__file__).parents[1]
 _TESTS = """
 import pytest
 
@@ -57,6 +58,7 @@ def main() -> int:
             memory.append(server.memory())
     seconds, mebibytes = statistics.median(cpu), statistics.median(memory)
     first, same, other = fixture_milliseconds()
+    packages, size = installed()
     text = kept(
         [
             Goal("first answer within 0.5 s of CPU", f"{seconds:.2f} s", seconds <= 0.5),
@@ -71,12 +73,25 @@ def main() -> int:
                 f"{other:.1f} ms of CPU (the first of all {first:.0f})",
                 other < 20,
             ),
+            Goal("at most 38 packages installed, the mock among them", str(packages), packages <= 38),
+            Goal("at most 85 MB on disk", f"{size:.0f} MB", size <= 85),
         ]
     )
     print(text)
     if chosen.write:
         write("start", text)
     return 0
+
+
+def installed() -> tuple[int, float]:
+    """Return how many packages `pip install .` brings, and their MB on disk."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python"]
+    with tempfile.TemporaryDirectory(prefix="mock-central-size-") as name:
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", name], check=True)
+        subprocess.run([*pip, name, "install", "--quiet", str(ROOT)], check=True)
+        packages = list(Path(name).rglob("*.dist-info"))
+        size = sum(each.stat().st_size for each in Path(name).rglob("*") if each.is_file() and not each.is_symlink())
+    return len(packages), size / 1e6
 
 
 def fixture_milliseconds() -> tuple[float, float, float]:

@@ -36,6 +36,14 @@ def healthy(url):
 # -- signals ----------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(autouse=True)
+def _hangups_are_heard():
+    """Children inherit what their parent ignores, and under nohup these tests would ignore hangups."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("saved", [False, True], ids=["in memory", "--save"])
 def test_a_hangup_ends_the_server_as_a_termination_does(tmp_path, saved):
     file = tmp_path / "state.json"
@@ -137,6 +145,16 @@ def test_a_link_is_followed(tmp_path):
         create(url_in(banner), "mine")
     assert link.is_symlink()
     assert json.loads(target.read_text())["integrations"][-1]["name"] == "mine"
+
+
+def test_a_pipe_or_a_device_does_not_become_a_file(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for words in (("serve", "--save", str(pipe)), ("record", "http://127.0.0.1:9", "-o", str(pipe))):
+        result = run(*words)
+        assert result.exit_code == 2
+        assert f"{pipe}: is not a regular file; give the name of one" in result.output.splitlines()[-1]
+    assert pipe.is_fifo()
 
 
 def test_what_a_killed_writer_left_is_removed_at_the_start(tmp_path):
