@@ -79,11 +79,19 @@ class Gateway:
         Raises:
             FaultError: it does not; the text names what is close.
         """
+        self.require_operation(fault.operation)
+
+    def require_operation(self, name: str) -> None:
+        """Check that something answers under this name; "" is any.
+
+        Raises:
+            FaultError: nothing does; the text names what is close.
+        """
         known = self.home.known_endpoints
-        if fault.operation and fault.operation not in known:
-            close = difflib.get_close_matches(fault.operation, known, n=2)
+        if name and name not in known:
+            close = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
             hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(sorted(known))}"
-            raise FaultError(f"operation={fault.operation}: is no operation; {hint}")
+            raise FaultError(f"operation={name}: is no operation; {hint}")
 
 
 def _answer_in_sandbox(exchange: Exchange) -> Response:

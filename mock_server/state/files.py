@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import json
 import logging
+import math
 import multiprocessing.util
 import os
 import tempfile
@@ -56,7 +57,7 @@ def read(path: Path, contract: Contract, validator: Validator) -> list[Integrati
         StateError: the file cannot be read, is none of ours, or holds what no Central could.
     """
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except (OSError, UnicodeError) as error:
         raise StateError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     try:
@@ -66,36 +67,66 @@ def read(path: Path, contract: Contract, validator: Validator) -> list[Integrati
 
 
 def _parsed(path: Path, text: str) -> Any:
-    if path.suffix in (".yaml", ".yml"):
-        import yaml
+    if path.suffix not in (".yaml", ".yml"):
+        return read_json(text)
+    import yaml
 
+    with _told():
         try:
-            return yaml.safe_load(text)
+            value = yaml.safe_load(text)
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
             raise StateError(f"{place}{getattr(error, 'problem', None) or 'is not YAML'}") from None
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise StateError(f"line {error.lineno}, column {error.colno}: {error.msg}") from None
-    except RecursionError:
-        raise StateError("nests too deep") from None
-    check_text(value)
+        _check_value(value)
     return value
 
 
-def check_text(value: Any, place: str = "$") -> None:
-    """Raise StateError if a text in a JSON value has half of a surrogate pair: it can be written nowhere."""
-    if isinstance(value, str) and not _can_be_written(value):
-        raise StateError(f"{place}: has half of a surrogate pair (\\ud800 to \\udfff)")
-    if isinstance(value, list):
+def read_json(text: str | bytes) -> Any:
+    """Read JSON that can be written again.
+
+    Raises:
+        StateError: it cannot be read, or has what no JSON can have.
+    """
+    with _told():
+        value = json.loads(text)
+        _check_value(value)
+    return value
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Raise StateError for what keeps JSON or YAML from being read."""
+    try:
+        yield
+    except json.JSONDecodeError as error:
+        raise StateError(f"line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except UnicodeError:
+        raise StateError("is not UTF-8") from None
+    except RecursionError:
+        raise StateError("nests too deep") from None
+    except StateError:
+        raise
+    except ValueError as error:  # of a date that is none, or of a number that is too long
+        raise StateError("has a number with too many digits" if "digits" in str(error) else str(error)) from None
+
+
+def _check_value(value: Any, place: str = "$") -> None:
+    """Raise StateError if JSON cannot have a value: half of a surrogate pair, NaN, or a date of YAML."""
+    if isinstance(value, str):
+        if not _can_be_written(value):
+            raise StateError(f"{place}: has half of a surrogate pair (\\ud800 to \\udfff)")
+    elif isinstance(value, list):
         for number, each in enumerate(value):
-            check_text(each, f"{place}[{number}]")
-    if isinstance(value, dict):
+            _check_value(each, f"{place}[{number}]")
+    elif isinstance(value, dict):
         for key, each in value.items():
-            check_text(key, f"{place}, a key")
-            check_text(each, f"{place}.{key}")
+            _check_value(key, f"{place}, a key")
+            _check_value(each, f"{place}.{key}")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise StateError(f"{place}: is {value}, which JSON has no number for")
+    elif value is not None and not isinstance(value, int | float):
+        raise StateError(f"{place}: is a {type(value).__name__}, which JSON does not have; put it in quotes")
 
 
 def _can_be_written(text: str) -> bool:

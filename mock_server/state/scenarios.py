@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -93,7 +94,7 @@ def parse(text: str) -> tuple[Scenario, int]:
         return scenario, scenario.number or 0
     if scenario.number is None:
         raise ValueError(f"scenario {name!r} takes no number, but {text!r} has one")
-    if not (number.isdecimal() and int(number) <= MOST):
+    if not (re.fullmatch(r"[0-9]{1,9}", number) and int(number) <= MOST):
         raise ValueError(f"scenario {text!r}: the number is not between 0 and {MOST}")
     return scenario, int(number)
 

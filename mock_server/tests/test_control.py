@@ -168,6 +168,44 @@ def test_half_of_a_surrogate_pair_is_refused_with_its_place(method, path, body, 
     assert whole.json["name"] == "\U0001f600"
 
 
+@pytest.mark.parametrize("levels", [300, 930, 200_000])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", "/state"),
+        ("PUT", "/scenario"),
+        ("PUT", "/mutants"),
+        ("PUT", "/registry-tests"),
+        ("PUT", "/integrations/x"),
+    ],
+)
+def test_a_body_that_nests_too_deep_is_refused(method, path, levels):
+    answer = control(Api(fatal_answers=False), method, path, b'{"a":' * levels + b"1" + b"}" * levels)
+    assert (answer.status, answer.rule) == (400, "control")
+    assert "nests too deep" in answer.message
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "named"),
+    [
+        ("POST", "/faults", b'{"code":503,"json":NaN}', "$.json: is nan"),
+        ("POST", "/faults", b'{"json":{"a":[1e999]}}', "$.json.a[0]: is inf"),
+        ("POST", "/faults", b'{"code":' + b"9" * 5000 + b"}", "has a number with too many digits"),
+        ("PUT", "/scenario", {"scenario": "many:" + "9" * 5000}, "the number is not between 0 and"),
+        ("PUT", "/scenario", {"scenario": "many:\u0663"}, "the number is not between 0 and"),
+        ("PUT", "/mutants", {"mutants": ["name-uniqe"]}, "did you mean"),
+    ],
+)
+def test_a_number_that_is_none_is_refused(api, method, path, body, named):
+    answer = control(api, method, path, body)
+    assert (answer.status, answer.rule) == (400, "control")
+    assert named in answer.message
+
+
+def test_a_number_of_a_fault_that_cannot_be_is_not_found(api):
+    assert control(api, "DELETE", "/faults/" + "9" * 5000).status == 404
+
+
 def test_mutants_are_planted_and_taken_out_and_the_state_stays(api):
     api.create(docker(name="mine"))
     assert control(api, "PUT", "/mutants", {"mutants": ["name-unique"]}).json == {"mutants": ["name-unique"]}

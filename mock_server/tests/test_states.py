@@ -80,6 +80,8 @@ BROKEN = [
     (json.dumps({**HEAD, "integrations": [5]}), r"\[0\]"),
     (json.dumps({**HEAD, "integrations": [{**GOOD, "name": "\ud800"}]}), r"\[0\]\.name: has half of a surrogate"),
     ("[" * 200_000, "nests too deep"),
+    (json.dumps({**HEAD, "integrations": [{**GOOD, "more": float("nan")}]}), r"\[0\]\.more: is nan, which JSON"),
+    (f'{{"format": {"9" * 5000}}}', "has a number with too many digits"),
 ]
 
 
@@ -102,6 +104,31 @@ def test_broken_yaml_is_told_with_its_line(tmp_path, api):
     file.write_text("format: x\n  - y: [\n")
     with pytest.raises(StateError, match="line 2"):
         read(file, api.central.contract, api.central.validator)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("integrations: [{name: 2026-01-01}]", r"\$\.integrations\[0\]\.name: is a date, .*; put it in quotes"),
+        ("version: 2026-99-99", "month must be in"),
+        ("version: " + "9" * 5000, "has a number with too many digits"),
+        ("version: .inf", r"\$\.version: is inf"),
+        ("integrations: &a [*a]", "nests too deep"),
+        ("[" * 2000, "nests too deep"),
+    ],
+    ids=["date", "no date", "number", "infinity", "circle", "deep"],
+)
+def test_yaml_that_is_no_json_is_told(tmp_path, api, text, named):
+    file = tmp_path / "state.yaml"
+    file.write_text(text)
+    with pytest.raises(StateError, match=named):
+        read(file, api.central.contract, api.central.validator)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_state(tmp_path, api):
+    file = tmp_path / "state.json"
+    file.write_text(json.dumps({**HEAD, "integrations": []}), "utf-8-sig")
+    assert read(file, api.central.contract, api.central.validator) == []
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path, api):

@@ -50,6 +50,7 @@ _SECONDS_BETWEEN_BATCHES = 0.05
 """A stream that woke up for each request of a load test would slow the test down."""
 _SECONDS_ALIVE = 15.0
 """After which a stream without news says that it is still there."""
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 Json = dict[str, Any]
 AnySandbox = Sandbox[Instance]
@@ -186,11 +187,22 @@ class Control:
 
     def requests(self, sandbox: AnySandbox) -> Json:
         """List requests."""
-        return {"requests": _shown_requests(sandbox)}
+        return {"requests": self._shown_requests(sandbox)}
 
     def requests_as_har(self, sandbox: AnySandbox) -> Json:
         """List requests as HAR."""
-        return har(_shown_requests(sandbox), f"{request.host_url.rstrip('/')}{current().request.prefix}")
+        return har(self._shown_requests(sandbox), f"{request.host_url.rstrip('/')}{current().request.prefix}")
+
+    def _shown_requests(self, sandbox: AnySandbox) -> list[Json]:
+        journal = _journal(sandbox)
+        limit = int(_number("limit", 0))
+        found = journal.found(self._filter())
+        return [journal.shown(each) for each in (found[-limit:] if limit else found)]
+
+    def _filter(self) -> Filter:
+        texts = {each.name: request.args.get(each.name, "") for each in fields(Filter) if each.name != "since"}
+        self.app.gateway.require_operation(texts["operation"])
+        return Filter(**texts, since=int(_number("since", 0)))
 
     def forget_requests(self, sandbox: AnySandbox) -> Json:
         """Empty the journal."""
@@ -199,14 +211,14 @@ class Control:
 
     def count_requests(self, sandbox: AnySandbox) -> Json:
         """Count requests."""
-        return {"count": len(_journal(sandbox).found(_filter()))}
+        return {"count": len(_journal(sandbox).found(self._filter()))}
 
     def wait_for_requests(self, sandbox: AnySandbox) -> Json:
         """Wait for requests."""
         journal, wanted = _journal(sandbox), int(_number("count", 1))
         timeout = _number("timeout", 5, most=LONGEST_WAIT)
         with self._one_more_waiting():
-            found = journal.wait(_filter(), wanted, timeout)
+            found = journal.wait(self._filter(), wanted, timeout)
         if len(found) < wanted:
             raise refuse(408, f"{len(found)} of {wanted} requests came within {timeout:g} seconds")
         return {"count": len(found), "requests": [journal.shown(each) for each in found]}
@@ -216,7 +228,7 @@ class Control:
         journal = _journal(sandbox)
         since = int(_number("since", 0))
         last = request.headers.get("Last-Event-ID", "")
-        if last.isdecimal():
+        if _NUMBER.fullmatch(last):
             since = int(last)
         if since > journal.last:  # of the journal before: the server began anew, or the sandbox did
             since = 0
@@ -326,7 +338,7 @@ class Control:
 
     def remove_fault(self, sandbox: AnySandbox, number: str) -> Json:
         """Remove one fault."""
-        if not number.isdecimal() or not sandbox.faults.remove(int(number)):
+        if not _NUMBER.fullmatch(number) or not sandbox.faults.remove(int(number)):
             raise refuse(404, f"there is no fault {number!r}; GET {PREFIX}/faults lists them")
         return {"removed": 1}
 
@@ -379,13 +391,15 @@ def _body(entry: Mapping[str, Any]) -> Json:
     """Read the body of a call and validate it against the document."""
     schema = entry["requestBody"]["content"]["application/json"]["schema"]["$ref"]
     try:
-        sent = json.loads(request.get_data(cache=False))
-        states.check_text(sent)
+        sent = states.read_json(request.get_data(cache=False))
     except states.StateError as error:
-        raise refuse(400, str(error)) from None
-    except (ValueError, RecursionError) as error:
-        raise refuse(400, f"the body is not JSON: {error}") from None
-    if found := next(_validator(schema).iter_errors(sent), None):
+        text = str(error)
+        raise refuse(400, text if text.startswith("$") else f"the body is not JSON: {text}") from None
+    try:
+        found = next(_validator(schema).iter_errors(sent), None)
+    except ValueError:  # jsonschema-rs has a limit of its own
+        raise refuse(400, "the body nests too deep") from None
+    if found:
         place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in found.instance_path)
         raise refuse(400, f"${place}: {found.message}{_hint(found)}")
     return dict(sent)
@@ -420,18 +434,6 @@ def _update(central: Central, sent: Json) -> tuple[Integration, bool]:
     message = central.contract.message("V1UpdateImageIntegrationRequest")
     found = central.decoding.decoder.decode(message, protojson.render(sent))
     return found["config"], found["updatePassword"]
-
-
-def _shown_requests(sandbox: AnySandbox) -> list[Json]:
-    journal = _journal(sandbox)
-    limit = int(_number("limit", 0))
-    found = journal.found(_filter())
-    return [journal.shown(each) for each in (found[-limit:] if limit else found)]
-
-
-def _filter() -> Filter:
-    texts = {each.name: request.args.get(each.name, "") for each in fields(Filter) if each.name != "since"}
-    return Filter(**texts, since=int(_number("since", 0)))
 
 
 def _number(name: str, default: float, most: float = float("inf")) -> float:
