@@ -107,6 +107,8 @@ def _pairs(name: str, value: Any) -> Pairs:
         )
     mark = PAIRS[name.replace("-", "_")]
     found = []
+    if not isinstance(value, str | list | tuple):
+        raise FaultError(f"{name}={value}: is not an object such as {{NAME: VALUE}}")
     for each in [value] if isinstance(value, str) else value:
         if isinstance(each, str):
             key, between, text = each.partition(mark)
@@ -114,8 +116,10 @@ def _pairs(name: str, value: Any) -> Pairs:
                 example = "'Retry-After: 5'" if mark == ":" else "'NAME=PATTERN'"
                 raise FaultError(f"{name}={each}: is not NAME{mark}VALUE, such as {example}")
             found.append((key.strip(), text.strip() if mark == ":" else text))
-        else:
+        elif isinstance(each, list | tuple) and len(each) == 2 and all(isinstance(part, str) for part in each):
             found.append(tuple(each))
+        else:
+            raise FaultError(f"{name}={each}: is not a name and a value")
     return tuple(found)
 
 
@@ -180,19 +184,47 @@ class Preferences(NamedTuple):
 
 
 def preferences(header: str) -> Preferences:
-    """Read the header `Prefer` (RFC 7240); of a preference that stands twice, the first counts.
+    """Read the header `Prefer` (RFC 7240); of a preference that stands twice, the first counts, but headers add up.
 
     Raises:
         FaultError: a value of one of ours.
     """
     found: dict[str, str] = {}
+    headers: list[str] = []
+    unreadable: list[str] = []
     at = 0
-    while at < len(header) and (match := _PREFERENCE.match(header, at)):
-        value = (match[2] or "").strip()
-        found.setdefault(match[1].lower(), re.sub(r"\\(.)", r"\1", value[1:-1]) if value[:1] == '"' else value)
+    while at < len(header):
+        match = _PREFERENCE.match(header, at)
+        if match is None:
+            part = header[at:].partition(",")[0]
+            at += len(part) + 1
+            unreadable += [_unreadable(part.strip())] if part.strip() else []
+            continue
         at = match.end()
-    ours = {key: found[key] for key in SUPPORTED if key in found}
-    return Preferences(from_values(ours) if ours else None, tuple(key for key in found if key not in SUPPORTED))
+        key, value = match[1].lower(), (match[2] or "").strip()
+        value = re.sub(r"\\(.)", r"\1", value[1:-1]) if value[:1] == '"' else value
+        if key == "header":
+            headers.append(value)
+        found.setdefault(key, value)
+    ours: dict[str, Any] = {key: found[key] for key in SUPPORTED if key in found}
+    if headers:
+        ours["header"] = headers
+    unknown = (*(key for key in found if key not in SUPPORTED), *unreadable)
+    return Preferences(from_values(ours) if ours else None, unknown)
+
+
+def _unreadable(part: str) -> str:
+    """Return a part of `Prefer` that is no preference.
+
+    Raises:
+        FaultError: it begins as one of ours does.
+    """
+    if re.split(r"[^\w-]", part, maxsplit=1)[0].lower() in SUPPORTED:
+        raise FaultError(
+            f"{part}: is not KEY=VALUE; a value with other characters than letters and digits stands in double quotes, "
+            r'such as json="{\"a\":1}"'
+        )
+    return part
 
 
 def applied(fault: Fault) -> str:

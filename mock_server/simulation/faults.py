@@ -102,11 +102,16 @@ class Fault:
                 raise FaultError(str(error)) from None
         self._check_answer()
         self._check_limits()
+        try:
+            str(self).encode()
+        except UnicodeEncodeError:
+            raise FaultError("a text of it is no UTF-8, or has half of a surrogate pair") from None
         if self.file:
             try:
                 object.__setattr__(self, "_content", Path(self.file).read_bytes())
-            except OSError as error:
-                raise FaultError(f"file={self.file}: {error.strerror}; give a file that can be read") from None
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or error
+                raise FaultError(f"file={self.file}: {reason}; give a file that can be read") from None
 
     def _check_answer(self) -> None:
         code = self.code
@@ -119,7 +124,7 @@ class Fault:
             raise FaultError(f"{bodies[0]}: an answer with code={code} has no body; leave out one of them")
         if self.json:
             try:
-                json.loads(self.json)
+                json.dumps(json.loads(self.json), allow_nan=False, ensure_ascii=False).encode()
             except (ValueError, RecursionError):
                 hint = "in a text it stands in single quotes, such as json='{\"a\":1}'"
                 raise FaultError(f"json={self.json}: is not JSON; {hint}") from None
@@ -148,6 +153,13 @@ class Fault:
                 raise FaultError(f"{limit}={value}: is not a number above 0")
         if not 0 < self.probability <= 1:
             raise FaultError(f"probability={self.probability:g}: is not above 0 and at most 1, such as 0.2")
+        if self.method and not _TOKEN.fullmatch(self.method):
+            raise FaultError(f"method: {self.method!r} is not a method, such as POST")
+        if self.path and self.path[0] not in "/*?[":
+            raise FaultError(f"path: {self.path!r} matches no path: they begin with /, such as /v1/imageintegrations*")
+        for name, _ in self.match_headers:
+            if not _TOKEN.fullmatch(name):
+                raise FaultError(f"match-headers: {name!r} is not the name of a header, such as User-Agent")
         for path, _ in self.match_json:
             if not _JSON_PATH.fullmatch(path):
                 raise FaultError(f"match-json: {path!r} is not a path such as $.docker.endpoint or $.categories[0]")
@@ -370,4 +382,9 @@ def _found(body: Any, path: str) -> str | None:
             return None
     if body is None and path == "$":
         return None
-    return body if isinstance(body, str) else json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+    if isinstance(body, str):
+        return body
+    try:
+        return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+    except RecursionError:
+        return None

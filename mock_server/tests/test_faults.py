@@ -71,6 +71,33 @@ def test_a_code_that_is_none_is_told(api, code):
     assert "preference-applied" not in answer.headers
 
 
+@pytest.mark.parametrize(
+    "header", ["code: 503", "code 503", 'json={"a":1}', 'html=<a href="x">', 'wait=5, code="503', "delay: 1, code=503"]
+)
+def test_a_preference_that_cannot_be_read_is_told(api, header):
+    answer = preferring(api, header)
+    assert (answer.status, answer.rule) == (400, "prefer")
+    assert "stands in double quotes" in answer.message
+
+
+def test_what_is_no_preference_does_not_hide_the_next_one(api, caplog):
+    with caplog.at_level("INFO", "mock_central"):
+        assert preferring(api, "handling lenient, code=503").status == 503
+    assert "handling lenient" in caplog.text
+
+
+def test_prefer_sets_several_headers(api):
+    answer = preferring(api, 'code=429, header="Retry-After: 5", header="X-Reason: busy"')
+    assert (answer.headers["retry-after"], answer.headers["x-reason"]) == ("5", "busy")
+
+
+def test_a_body_at_the_edge_of_nesting_is_matched_by_nothing():
+    api = Api(fatal_answers=False)
+    ask(api.app, "POST", "/__admin/faults", {"code": 503, "match-json": {"$": "x"}})
+    statuses = {api.ask("POST", "", b'{"a":' * levels + b"1" + b"}" * levels).status for levels in range(940, 1000)}
+    assert statuses == {400}
+
+
 def test_a_preference_of_others_is_ignored_and_logged(api, caplog):
     with caplog.at_level("INFO", "mock_central"):
         answer = preferring(api, "respond-async, wait=10")
@@ -228,6 +255,16 @@ def test_a_preference_comes_before_the_faults():
         ('{"cod":503}', "did you mean code"),
         ("code=503 match-json=type=docker", r"a path such as \$"),
         ("code=503 match-query=name", "NAME=VALUE"),
+        ("code=503 path=v1/imageintegrations", "matches no path: they begin with /"),
+        ("code=503 method='GET /x'", "'GET /x' is not a method"),
+        ("code=503 match-header='User Agent: x'", "'User Agent' is not the name of a header"),
+        ("code=503 json=NaN", "is not JSON"),
+        ("code=503 json=1e999", "is not JSON"),
+        ("code=503 message=\udcff", "is no UTF-8"),
+        (r"""{"code":503,"json":"\ud800"}""", "is not JSON"),
+        ("code=503 file='a\0b'", "give a file that can be read"),
+        ('{"headers":5}', "headers=5: is not an object"),
+        ('{"headers":[5]}', "headers=5: is not a name and a value"),
         ("code=503 probability=0", "at most 1"),
         ("code=503 probability=2", "at most 1"),
         ("code=503 probability=x", "number such as 0.2"),
