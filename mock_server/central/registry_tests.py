@@ -89,6 +89,9 @@ OUTCOMES = (PASSES, *_NETWORK, *_ANSWERS, *_SERVICES)
 _ADDRESS = re.compile(r"[0-9]+(?:\.[0-9]+){3}|.*:.*", re.DOTALL)
 
 
+_MORE_THAN_A_HOST = re.compile(r"(?:\w+://)?(?P<host>[^/:]+|\[[^/]*\])(?::[0-9]+)?(?:/.*)?")
+
+
 @dataclass(frozen=True, slots=True)
 class RegistryTestRule:
     """Registry tests of hosts that match `host` (a shell pattern) end with `outcome`.
@@ -105,6 +108,8 @@ class RegistryTestRule:
 
     def __post_init__(self) -> None:
         """Refuse what makes no rule."""
+        if (found := _MORE_THAN_A_HOST.fullmatch(self.host)) and found["host"] != self.host:
+            raise ValueError(f"{self.host}={self.outcome}: is more than the name of a host; write {found['host']}")
         if self.outcome not in OUTCOMES:
             raise ValueError(f"{self.host}={self.outcome}: the outcome is not one of {', '.join(OUTCOMES)}")
         if self.reason and self.outcome == PASSES:
@@ -272,7 +277,7 @@ class RegistryTests:
         with self._lock:
             for at, rule in enumerate(self._rules):
                 is_used_up = rule.times is not None and self._decided[at] >= rule.times
-                if not is_used_up and any(fnmatchcase(name, rule.host) for name in names):
+                if not is_used_up and any(fnmatchcase(name, rule.host.lower()) for name in names):
                     self._decided[at] += not is_looking
                     break
             else:

@@ -383,3 +383,29 @@ def test_a_sandbox_begins_with_the_rules_of_the_scenario():
 def test_a_rule_of_the_settings_comes_before_those_of_the_scenario():
     api = Api(scenario="expired-ecr", registry_tests=(RegistryTestRule("*.amazonaws.com", "pass"),))
     assert stored_test(api, EXPIRED).status == 200
+
+
+def test_a_rule_takes_a_host_in_any_case():
+    api = Api(registry_tests=["*.Example.COM=failing"])
+    assert "status=500" in outcome(api, "docker", "Registry.example.com")
+
+
+@pytest.mark.parametrize(
+    ("host", "right"),
+    [
+        ("https://r.example.com", "r.example.com"),
+        ("http://r.example.com:5000/v2/", "r.example.com"),
+        ("r.example.com:5000", "r.example.com"),
+        ("*.example.com/v2/", r"\*.example.com"),
+        ("[::1]:5000", r"\[::1\]"),
+    ],
+)
+def test_a_rule_that_could_match_no_host_is_refused(host, right):
+    with pytest.raises(ValueError, match=f"is more than the name of a host; write {right}$"):
+        RegistryTestRule(host, "failing")
+
+
+def test_a_rule_takes_an_address():
+    api = Api(registry_tests=["2001:db8::1=failing", "192.0.2.1=missing"])
+    assert "status=500" in outcome(api, "docker", "[2001:db8::1]:5000")
+    assert "status=404" in outcome(api, "docker", "192.0.2.1:5000")
