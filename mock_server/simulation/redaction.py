@@ -51,6 +51,11 @@ def without_any_userinfo(text: str) -> str:
     return _GIVEN_USERINFO.sub(f"{MASK}@", text)
 
 
+def with_hidden_userinfo(text: str) -> str:
+    """Hide what stands before hosts in a text, and keep the rest of it."""
+    return _USERINFO.sub(f"{MASK}@", text)
+
+
 def _unquoted(text: str) -> str:
     for _ in range(_DECODINGS):
         plain = unquote_plus(text)
@@ -76,7 +81,7 @@ class Redaction:
             word = part.replace("_", "").replace("-", "")
             if word.endswith(self._ends) and word not in _SHOWN:
                 return True
-            if "-" in part and _SECRET_HEADER.fullmatch(part):
+            if _SECRET_HEADER.fullmatch(part):
                 return True
         return False
 
@@ -110,7 +115,7 @@ class Redaction:
         if ":" in text and self._keys.search(text):
             return omitted(len(text))
         if "@" in text:
-            text = _USERINFO.sub(f"{MASK}@", text)
+            text = with_hidden_userinfo(text)
         if "=" in text:
             text = self._pairs.sub(rf"\1{MASK}", text)
         return _SCHEME.sub(rf"\1 {MASK}", text)

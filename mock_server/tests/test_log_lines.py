@@ -93,3 +93,11 @@ def test_who_handles_the_records_gets_one_line_too(caplog, monkeypatch):
     logging.getLogger("mock_central").error("failed on %s", "/a\nb")
     assert all("\n" not in each.getMessage() for each in caplog.records)
     assert "failed on /a\\nb" in caplog.text
+
+
+@pytest.mark.parametrize("path", ["//u:s3cr3t@x/", "/v1/imageintegrations/https://u:s3cr3t@x.example.com/"])
+def test_a_path_shows_no_password_of_a_url(api, caplog, path):
+    with caplog.at_level("INFO"):
+        ask(api.app, "GET", path)
+    assert "307" in caplog.text
+    assert "s3cr3t" not in caplog.text

@@ -129,6 +129,7 @@ def test_a_text_without_a_credential_is_shown(text):
             "oauth_token=X",
             "name=u%253AX%2540a.b",
         ),
+        *("key=X", "sig=X", "access_key=X", "jwt=X", "session=X", "credential=X"),
     ],
 )
 def test_a_credential_in_a_query_is_hidden_however_its_key_is_written(query):
@@ -143,6 +144,11 @@ def test_a_credential_in_the_value_of_a_query_is_hidden(value):
 @given(st.text(alphabet="abc=&%41+ ./", max_size=30))
 def test_a_query_without_a_credential_is_shown_as_it_came(query):
     assert REDACTION.query(query) == query
+
+
+@pytest.mark.parametrize("key", ["access_key", "cookie", "jwt", "credentials", "X_Signature", "private_key_id"])
+def test_a_key_that_as_a_header_would_let_somebody_in_is_hidden(key):
+    assert CANARY not in REDACTION.text(json.dumps({"inner": {key: CANARY}}))
 
 
 SECRET_HEADERS = ["authorization", "proxy-authorization", "cookie", "x-api-key", "x-auth-token", "x-registry-auth"]

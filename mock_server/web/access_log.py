@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.messages import Response
+from mock_server.simulation.redaction import with_hidden_userinfo
 
 access_log = logging.getLogger("mock_central.access")
 
@@ -81,7 +82,9 @@ def log_access(proceed: Proceed) -> Proceed:
 
 
 def _plain(path: str) -> str:
-    """Keep a path on its line, whatever was asked for."""
+    """Keep a path on its line, whatever was asked for, and show no password of a URL in it."""
+    if "@" in path:
+        path = with_hidden_userinfo(path)
     return path if path.isprintable() else "".join(each if each.isprintable() else "?" for each in path)
 
 
