@@ -168,6 +168,18 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
             terminalreporter.write_line(f"--mock-central-report: {error}", red=True)
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fail a test whose marker would change nothing: the mock that it shares has settings already."""
+    fixtures = getattr(item, "fixturenames", ())
+    shared = [name for name in ("mock_central_module", "mock_central_session") if name in fixtures]
+    is_marked = any(each.name == "mock_central" for each in item.own_markers)
+    if is_marked and shared and "mock_central" not in fixtures:
+        where = "pytestmark of the module" if "module" in shared[0] else "the fixture mock_central_settings"
+        pytest.fail(
+            f"pytest.mark.mock_central: does not reach {shared[0]}, which tests share; use {where}", pytrace=False
+        )
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Fail a test that passed, but used the mock in a way that the options do not allow."""
@@ -233,6 +245,8 @@ def _fail_on(config: pytest.Config, marked: Any) -> Sequence[str]:
     chosen = config.getini("mock_central_fail_on") if option is None else option.split(",")
     if marked is not None:
         chosen = [marked] if isinstance(marked, str) else marked
+    if not isinstance(chosen, list | tuple | set):
+        raise TypeError(f"fail_on: {chosen!r} is not a list of names; {suggestion('', [*MISUSES, _ALL])}")
     names = [each for name in chosen for each in (MISUSES if name == _ALL else [name]) if each]
     if unknown := [name for name in names if name not in MISUSES]:
         raise ValueError(f"fail_on: unknown name {unknown[0]!r}; {suggestion(unknown[0], [*MISUSES, _ALL])}")

@@ -9,16 +9,19 @@ import ast
 import difflib
 import inspect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from os import PathLike
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from mock_server.central.auth import Credentials
 from mock_server.central.registry_tests import DEFAULT_RULES, RegistryTestRule
+from mock_server.central.registry_tests import of as registry_test_of
 from mock_server.central.registry_tests import parse as parse_registry_test
 from mock_server.contract import tables as contracts
+from mock_server.simulation.fault_forms import from_json
 from mock_server.simulation.fault_forms import parse as parse_fault
 from mock_server.simulation.faults import Fault
 from mock_server.simulation.redaction import without_userinfo
@@ -136,11 +139,13 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Read texts, and refuse values that no mock can be made of."""
+        for each in fields(self):
+            _check_type(each.name, str(each.type), getattr(self, each.name))
         for name in ("load", "ui", "upstream_ca"):
             if isinstance(path := getattr(self, name), str):
                 object.__setattr__(self, name, Path(path))
-        self._read_list("faults", parse_fault)
-        self._read_list("registry_tests", parse_registry_test)
+        self._read_list("faults", parse_fault, Fault, from_json)
+        self._read_list("registry_tests", parse_registry_test, RegistryTestRule, registry_test_of)
         self._read_list("mutants", str)
         self._read_list("permissions", _permission)
         self._read_list("upstream_paths", _path_pattern)
@@ -151,8 +156,10 @@ class Settings:
         _check_store(self)
         if self.cors is not None:
             _check_origin(self.cors)
-        if not self.sandbox_ttl > 0:  # a NaN is not, either
-            raise ValueError(f"sandbox_ttl: {self.sandbox_ttl} is not above 0; give seconds, such as 600")
+        if not 0 < self.sandbox_ttl <= _LONGEST_TTL:  # a NaN is not, either
+            raise ValueError(
+                f"sandbox_ttl: {self.sandbox_ttl} is not above 0 and up to {_LONGEST_TTL}; give seconds, such as 600"
+            )
         for name in ("journal", "max_sandboxes"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: {getattr(self, name)} is below 0; give 0 or more")
@@ -161,7 +168,7 @@ class Settings:
         if self.upstream is not None:
             _check_address("upstream", self.upstream)
         elif self.upstream_paths:
-            raise ValueError("upstream_paths: are used with upstream only; give its URL, too")
+            raise ValueError(f"upstream_paths: {self.upstream_paths[0]} is used with upstream only; give its URL, too")
         elif self.upstream_ca is not None:
             raise ValueError(f"upstream_ca: {self.upstream_ca} is used with upstream only; give its URL, too")
         elif self.upstream_insecure:
@@ -169,16 +176,42 @@ class Settings:
         if self.upstream_ca is not None:
             _check_certificates("upstream_ca", self.upstream_ca)
 
-    def _read_list(self, name: str, parse: Callable[[str], Any]) -> None:
+    def _read_list(
+        self,
+        name: str,
+        parse: Callable[[str], Any],
+        kind: type[Any] = str,
+        of: Callable[[Mapping[str, Any]], Any] | None = None,
+    ) -> None:
+        """Read the texts of a list, and its mappings by `of`; everything else has to be of the kind."""
         values: Iterable[Any] = getattr(self, name)
         if isinstance(values, str):
             raise ValueError(f"{name}: {values!r} is one text; give a list, such as [{values!r}]")  # noqa: TRY004 (all errors of settings are ValueError)
-        object.__setattr__(self, name, tuple(_read(name, each, parse) for each in values))
+        if not isinstance(values, list | tuple | set):
+            raise ValueError(f"{name}: {values!r} is not a list")  # noqa: TRY004
+        found = [
+            _read(name, each, of if of and isinstance(each, Mapping) else parse if isinstance(each, str) else None)
+            for each in values
+        ]
+        if wrong := [each for each in found if not isinstance(each, kind)]:
+            raise ValueError(f"{name}: {wrong[0]!r} is not a text{' or a mapping' if of else ''}")
+        object.__setattr__(self, name, tuple(found))
 
 
-def _read(name: str, value: Any, parse: Callable[[str], Any]) -> Any:
+def _check_type(name: str, annotation: str, value: Any) -> None:
+    """Raise ValueError unless a value is of its type, where that is a plain one: `auth="no"` would be true."""
+    wanted = annotation.removesuffix(" | None")
+    types = {"bool": bool, "str": str, "int": int, "float": int | float, "Path": str | PathLike}.get(wanted)
+    if types is None or (value is None and wanted != annotation):
+        return
+    if not isinstance(value, types) or (isinstance(value, bool) and types is not bool):
+        kind = {"bool": "true or false", "str": "a text", "Path": "a path"}.get(wanted, "a number")
+        raise ValueError(f"{name}: {value!r} is not {kind}")
+
+
+def _read(name: str, value: Any, parse: Callable[[Any], Any] | None) -> Any:
     try:
-        return parse(value) if isinstance(value, str) else value
+        return parse(value) if parse else value
     except ValueError as error:
         shown = "" if str(error).startswith(repr(value)) else f"{value!r}: "
         raise ValueError(f"{name}: {shown}{error}") from None
@@ -242,6 +275,7 @@ def _path_pattern(text: str) -> str:
     return text
 
 
+_LONGEST_TTL = 10**9
 _SCRIPT = re.compile(r"""<script\b[^>]*\bsrc\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
 _SOURCE = (".ts", ".tsx", ".jsx", ".mts")
 

@@ -22,7 +22,8 @@ from mock_server.simulation.faults import Faults
 from mock_server.simulation.request_journal import Journal
 from mock_server.state import scenarios
 
-NAME = re.compile(r"[A-Za-z0-9._~-]{1,100}")
+NAME = re.compile(r"(?!\.\.?$)[A-Za-z0-9._~-]{1,100}")
+"""Clients resolve `.` and `..` in a path before they send it."""
 DEFAULT = ""
 PREFIX = "/__sandbox/"
 """Of paths: what follows the name is the path in that sandbox."""

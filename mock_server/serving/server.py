@@ -12,9 +12,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from mock_server.central.errors import Refusal
 from mock_server.gateway.hosts import is_local
 from mock_server.serving.body_timeouts import TIMEOUT, Bodies
 from mock_server.serving.connection_faults import GranianConnections
-from mock_server.settings import Settings
+from mock_server.settings import Settings, suggestion
 from mock_server.simulation.fault_forms import from_values, parse
 from mock_server.simulation.faults import Faults
 from mock_server.simulation.request_journal import Filter, Journal
@@ -36,6 +36,7 @@ from mock_server.web import threads
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from mock_server.gateway.gateway import Gateway
     from mock_server.gateway.instance import Instance
     from mock_server.sandboxes.sandboxes import Sandbox
     from mock_server.simulation.usage import Usage
@@ -382,13 +383,17 @@ class MockServer:
         """
         self._sandbox.switch(name)
 
-    def fault(self, text: str = "", /, **fields: object) -> int:
+    def fault(self, text: str = "", /, **words: object) -> int:
         """Add a fault, as the option `--fault` writes it or by its fields, and give its id.
 
         Raises:
             ValueError: it makes no sense.
         """
-        fault = parse(text) if text else from_values(fields)
+        if not isinstance(text, str) or (text and words):
+            raise ValueError(  # as all errors of faults
+                f"{text!r}: give a text or fields, such as fault('code=503 times=2') or fault(code=503, times=2)"
+            )
+        fault = parse(text) if text else from_values(words)
         self.app.gateway.require_endpoint(fault)
         return self._sandbox.faults.add(fault).id
 
@@ -406,7 +411,7 @@ class MockServer:
         """
         if self._sandbox.journal is None:
             raise ValueError("journal: the mock keeps no request journal; start it with journal=1000")
-        return Requests(self._sandbox.journal)
+        return Requests(self._sandbox.journal, self.app.gateway)
 
     def record_usage(self) -> Usage:
         """Count from now on what clients meet, for the consumer report, and return the counts."""
@@ -424,14 +429,19 @@ class MockServer:
         """Raise AssertionError if the mock was used in one of these ways (`MISUSES`; without names: in any).
 
         All sandboxes count.
+
+        Raises:
+            ValueError: a name is unknown.
         """
         self._verify([each["name"] for each in self.app.gateway.sandboxes.listed()], misuses)
 
-    def _verify(self, sandboxes: Iterable[str], misuses: Iterable[str]) -> None:
+    def _verify(self, sandboxes: Iterable[str], misuses: Sequence[str]) -> None:
+        if unknown := [each for each in misuses if each not in MISUSES]:
+            raise ValueError(f"unknown name {unknown[0]!r}; {suggestion(unknown[0], MISUSES)}")
         found: list[str] = []
         every = self.app.gateway.sandboxes
         for name in sandboxes:
-            found += _misused(every.get(name) if name else every.default, tuple(misuses) or tuple(MISUSES))
+            found += _misused(every.get(name) if name else every.default, misuses or tuple(MISUSES))
         if found:
             raise AssertionError("\n".join(("the mock was not used as it should be:", *found)))
 
@@ -474,7 +484,7 @@ class _InSandbox(MockServer):
         self._server_url = url
         self._name = name
         try:
-            app.gateway.sandboxes.get(name)
+            app.gateway.sandboxes.get(str(name))
         except Refusal as refusal:
             raise ValueError(refusal.message) from None
 
@@ -498,16 +508,17 @@ class _InSandbox(MockServer):
 class Requests:
     """The journal as tests ask it; filters are those of `mock_server.simulation.request_journal.Filter`."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, gateway: Gateway) -> None:
         self._journal = journal
+        self._gateway = gateway
 
     def __call__(self, **wanted: Any) -> list[dict[str, Any]]:
         """List the requests that match, credentials masked."""
-        return [self._journal.shown(each) for each in self._journal.found(Filter(**wanted))]
+        return [self._journal.shown(each) for each in self._journal.found(self._filter(wanted))]
 
     def count(self, **wanted: Any) -> int:
         """Count the requests that match."""
-        return len(self._journal.found(Filter(**wanted)))
+        return len(self._journal.found(self._filter(wanted)))
 
     def wait(self, count: int = 1, timeout: float = 5.0, **wanted: Any) -> list[dict[str, Any]]:
         """Wait until so many requests match, and list them.
@@ -515,7 +526,7 @@ class Requests:
         Raises:
             TimeoutError: fewer came in time (seconds).
         """
-        found = self._journal.wait(Filter(**wanted), count, timeout)
+        found = self._journal.wait(self._filter(wanted), count, timeout)
         if len(found) < count:
             raise TimeoutError(f"{len(found)} of {count} requests came within {timeout:g} seconds: {wanted}")
         return [self._journal.shown(each) for each in found]
@@ -523,6 +534,19 @@ class Requests:
     def clear(self) -> None:
         """Forget every request."""
         self._journal.clear()
+
+    def _filter(self, wanted: Mapping[str, Any]) -> Filter:
+        """Make a filter of what a test wrote; a status may be a number.
+
+        Raises:
+            ValueError: a name, the status or the operation is none.
+        """
+        known = [each.name for each in fields(Filter)]
+        if unknown := [name for name in wanted if name not in known]:
+            raise ValueError(f"unknown filter {unknown[0]!r}; {suggestion(unknown[0], known)}")
+        self._gateway.require_operation(str(wanted.get("operation", "")))
+        texts: dict[str, Any] = {name: str(value) for name, value in wanted.items()}
+        return Filter(**texts | {"since": int(texts.get("since", 0))})
 
 
 @contextmanager
@@ -543,8 +567,13 @@ def serving(settings: Settings | None = None, *, host: str = "127.0.0.1", port: 
             """End the connection of a request that is cut."""
             self.close_connection = True
 
+    if settings is not None and not isinstance(settings, Settings):
+        raise TypeError(f"serving: {settings!r} are not settings; give serving(Settings(scenario='one-of-each'))")
     app = make_app(settings, host)
-    server = ThreadedWSGIServer(host, port, app, Handler)
+    try:
+        server = ThreadedWSGIServer(host, port, app, Handler)
+    except SystemExit:  # werkzeug is made for command lines
+        raise OSError(f"serving: cannot listen on {host}:{port}; port=0 takes a free one") from None
     # The default poll makes every stop last half a second.
     thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.01), daemon=True)
     thread.start()

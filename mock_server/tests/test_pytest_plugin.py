@@ -180,13 +180,22 @@ def test_an_operation(mock_central):
 @pytest.mark.mock_central(fail_on=["unmet-fault"])
 def test_a_misuse(mock_central):
     pass
+@pytest.mark.mock_central(auth="no")
+def test_a_text_for_a_flag(mock_central):
+    pass
+@pytest.mark.mock_central(fail_on=True)
+def test_a_misuse_that_is_no_name(mock_central):
+    pass
+@pytest.mark.mock_central("empty")
+def test_a_mock_that_others_share(mock_central_module):
+    pass
 def test_a_sandbox(mock_central):
     with pytest.raises(ValueError, match="'a b' is not the name of a sandbox"):
         mock_central.sandbox("a b")
 """
     )
     found = pytester.runpytest_subprocess(*PLUGIN)
-    found.assert_outcomes(passed=1, errors=7)
+    found.assert_outcomes(passed=1, errors=10)
     found.stdout.fnmatch_lines_random(
         [
             "pytest.mark.mock_central: scenario: *'fresch'*fresh*",
@@ -196,6 +205,9 @@ def test_a_sandbox(mock_central):
             "pytest.mark.mock_central: faults: 'code=100': code=100: is not a status between 200 and 599",
             "mock_central: operation=PostImageIntegratoin: is no operation; did you mean PostImageIntegration*",
             "pytest.mark.mock_central: fail_on: unknown name 'unmet-fault'; did you mean 'unmet-faults'?",
+            "pytest.mark.mock_central: auth: 'no' is not true or false",
+            "pytest.mark.mock_central: fail_on: True is not a list of names; known: *",
+            "pytest.mark.mock_central: does not reach mock_central_module, which tests share; use pytestmark*",
         ]
     )
     found.stdout.no_fnmatch_line("*Traceback*")
@@ -397,3 +409,24 @@ def test_the_report_adds_up_workers(pytester):
     found = pytester.runpytest_subprocess(*words, "-n", "2", "--mock-central-report")
     found.assert_outcomes(passed=2)
     found.stdout.fnmatch_lines(["2 requests; *"])
+
+
+def test_wrong_use_is_told():
+    with serving(Settings()) as mock:
+        for call, told in (
+            (lambda: mock.verify("unmet-fault"), "did you mean 'unmet-faults'"),
+            (lambda: mock.fault("code=503", times=2), "give a text or fields"),
+            (lambda: mock.fault({"code": 503}), "give a text or fields"),
+            (lambda: mock.journal.count(operatoin="x"), "did you mean 'operation'"),
+            (lambda: mock.journal(operation="GetImageIntegratoin"), "did you mean GetImageIntegration"),
+            (lambda: mock.journal.wait(status="oops"), "status=oops"),
+            (lambda: mock.sandbox(".."), "is not the name of a sandbox"),
+        ):
+            with pytest.raises(ValueError, match=told):
+                call()
+        assert mock.journal.count(status=200) == 0
+        assert mock.sandbox(5).url.endswith("/__sandbox/5")
+        with pytest.raises(OSError, match="cannot listen on"), serving(port=int(mock.url.rpartition(":")[2])):
+            pass
+    with pytest.raises(TypeError, match=r"give serving\(Settings\("), serving({"auth": True}):
+        pass

@@ -26,12 +26,17 @@ def test_a_folder_of_the_ui_can_be_a_text(tmp_path):
 
 def test_lists_can_hold_the_texts_of_options():
     settings = Settings(
-        faults=["PostImageIntegration code=503 times=2", Fault(delay="1")],
-        registry_tests=["*.example.com=timeout"],
+        faults=[
+            "PostImageIntegration code=503 times=2",
+            Fault(delay="1"),
+            {"code": 503, "match-query": {"name": "x*"}},
+        ],
+        registry_tests=["*.example.com=timeout", {"host": "x", "outcome": "pass"}],
         mutants=["name-unique"],
     )
-    assert settings.faults == (Fault(code=503, operation="PostImageIntegration", times=2), Fault(delay="1"))
-    assert settings.registry_tests == (RegistryTestRule("*.example.com", "timeout"),)
+    third = Fault(code=503, match_query=(("name", "x*"),))
+    assert settings.faults == (Fault(code=503, operation="PostImageIntegration", times=2), Fault(delay="1"), third)
+    assert settings.registry_tests == (RegistryTestRule("*.example.com", "timeout"), RegistryTestRule("x", "pass"))
     assert settings.mutants == ("name-unique",)
     assert hash(settings)
 
@@ -41,10 +46,16 @@ WRONG = {
     "validation": ("lax", f"validation: 'lax' is unknown; use one of {', '.join(VALIDATION_MODES)}"),
     "scenario": ("fresch", "scenario: .*'fresch'.*fresh"),
     "empty": (True, "empty: .*'many:3'; choose one"),
+    "auth": ("no", "auth: 'no' is not true or false"),
+    "seed": (True, "seed: True is not a number"),
+    "namespace": (None, "namespace: None is not a text"),
+    "load": (5, "load: 5 is not a path"),
+    "permissions": ([5], "permissions: 5 is not a text$"),
+    "allow_hosts": (5, "allow_hosts: 5 is not a list"),
     "faults": (["code=100"], "faults: 'code=100': .*between 200 and 599"),
     "mutants": ("name-unique", r"mutants: 'name-unique' is one text; give a list, such as \['name-unique'\]"),
     "registry_tests": (["x=y"], "registry_tests: 'x=y' is not HOST=OUTCOME; the outcome is one of pass, "),
-    "sandbox_ttl": (0, "sandbox_ttl: 0 is not above 0; give seconds"),
+    "sandbox_ttl": (0, "sandbox_ttl: 0 is not above 0 and up to 1000000000; give seconds"),
     "journal": (-1, "journal: -1 is below 0; give 0 or more"),
     "max_sandboxes": (-1, "max_sandboxes: -1 is below 0; give 0 or more"),
     "store": ("memry", "store: is neither memory nor a URL such as redis://"),
