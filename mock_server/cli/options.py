@@ -7,6 +7,7 @@ defaults and texts from `Settings`.
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import re
 import tomllib
@@ -74,6 +75,17 @@ class Option(click.Option):
     def variable(self) -> str:
         """The environment variable of this option."""
         return f"{ENVIRONMENT}_{str(self.name).upper()}"
+
+
+class _Seconds(click.FloatRange):
+    """Seconds of which there is an end."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Refuse infinity, and what is no number: a range takes both."""
+        seconds = float(super().convert(value, param, ctx))
+        if not math.isfinite(seconds):
+            self.fail(f"{value} is not a number of seconds, such as 60", param, ctx)
+        return seconds
 
 
 class _Several(click.types.StringParamType):
@@ -197,8 +209,10 @@ def _from_toml(path: Path, option: Option, value: Any) -> Any:
         problem = "is not true or false" if option.is_flag else "is not a value"
     elif takes_text and not isinstance(value, str):
         problem = "is not a text; put it in quotes"
-    elif isinstance(value, list | dict):
+    elif not isinstance(value, str | int | float):  # a list, a table, a date
         problem = "is not one value"
+    elif isinstance(value, float) and isinstance(option.type, click.types.IntParamType):
+        problem = "is not a whole number"
     if problem:
         shown = "the value" if option.group == AUTHENTICATION else repr(value)
         raise click.BadParameter(f"{path}: {option.name}: {shown} {problem}")
@@ -297,7 +311,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(["--cert"], SERVER, type=READABLE, metavar="FILE",
            help="Serve HTTPS with this certificate (PEM). Needs --key."),
     Option(["--key"], SERVER, type=READABLE, metavar="FILE", help="Key of --cert (PEM, without a password)."),
-    Option(["--body-timeout"], SERVER, default=TIMEOUT, type=click.FloatRange(1.0), metavar="SECONDS",
+    Option(["--body-timeout"], SERVER, default=TIMEOUT, type=_Seconds(1.0), metavar="SECONDS",
            help="Refuse a request whose body takes longer than this."),
     Option(["--config"], SERVER, type=READABLE, callback=_read_config, is_eager=True, expose_value=False,
            metavar="FILE", help="Read options from this TOML file."),
@@ -327,7 +341,7 @@ OPTIONS: tuple[Option, ...] = (
     _setting("faults", FAULTS, metavar="'[OPERATION] KEY=VALUE …'"),
     _setting("mutants", FAULTS, metavar="NAME", callback=_known_mutants, shell_complete=_complete_mutant),
     _setting("registry_tests", REGISTRY_TESTS, metavar="'HOST=OUTCOME …'", also=f"Outcomes: {', '.join(OUTCOMES)}."),
-    _setting("sandbox_ttl", SANDBOXES, type=click.FloatRange(0.1), metavar="SECONDS"),
+    _setting("sandbox_ttl", SANDBOXES, type=_Seconds(0.1), metavar="SECONDS"),
     _setting("max_sandboxes", SANDBOXES, type=click.IntRange(0), metavar="NUMBER"),
     _setting("control", CONTROL),
     Option(["--control-token-file"], CONTROL, type=READABLE, callback=_holds_token, metavar="FILE",

@@ -122,6 +122,10 @@ def require_writable(option: str, file: Path) -> None:
 
 def require_replaceable(option: str, file: Path) -> None:
     """Raise click.BadParameter unless a state can be written there; a device would become a file."""
+    try:
+        file.resolve()
+    except (OSError, RuntimeError):  # Python 3.13 has an OSError for it
+        raise click.BadParameter(f"{file}: is a link that leads to itself", param_hint=option) from None
     if file.exists() and not file.is_file():
         raise click.BadParameter(f"{file}: is not a regular file; give the name of one", param_hint=option)
     require_writable(option, file)
