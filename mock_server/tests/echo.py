@@ -88,8 +88,10 @@ class Echo(BaseHTTPRequestHandler):
 
     def raw(self, _told):
         """Answer what the query says, to the byte."""
-        self.wfile.write(unquote_to_bytes(self.path.partition("?")[2]))
+        answer = unquote_to_bytes(self.path.partition("?")[2])
+        self.wfile.write(answer)
         self.wfile.flush()
+        self.close_connection = b"Connection: close" in answer
 
     def cut(self, _told):
         self.send_response(200)

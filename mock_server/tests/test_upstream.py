@@ -112,7 +112,7 @@ def test_only_the_listed_paths_are_passed_on(there):
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"upstream_paths": ["/v1/x"]}, "upstream_paths: are used with upstream only"),
+        ({"upstream_paths": ["/v1/x"]}, "upstream_paths: /v1/x is used with upstream only"),
         ({"upstream": "http://x", "upstream_paths": ["v1"]}, "upstream_paths: 'v1': is no pattern of paths"),
     ],
 )
@@ -569,3 +569,11 @@ def test_an_address_that_cannot_be_is_one_clear_line(url, text):
     assert result.exit_code == 2
     assert text in result.output.splitlines()[-1]
     assert "hidden" not in result.output
+
+
+@pytest.mark.parametrize("length", ["-1", "x", "+2", "2 3"])
+def test_a_length_that_is_none_is_not_passed_back(front, length):
+    raw = f"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{{}}"
+    answer = asked(front, "GET", f"/v1/raw?{quote(raw)}")
+    assert (answer.status, answer.body) == (200, b"{}")
+    assert answer.headers.get("content-length") in (None, "2")

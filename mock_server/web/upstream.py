@@ -20,7 +20,7 @@ import urllib3
 from flask import Blueprint, Response, request
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError, InsecureRequestWarning, SSLError
+from urllib3.exceptions import HTTPError, InsecureRequestWarning, ProtocolError, SSLError
 from urllib3.util import SKIP_HEADER, Timeout, make_headers
 
 from mock_server.central.errors import Refusal
@@ -251,7 +251,9 @@ class Upstream:
         response = _Passed(self._pieces(answer), f"{answer.status} {answer.reason or ''}".strip())
         response.headers.clear()
         for name, value in _end_to_end(answer.headers.items()):
-            if not _NAME.fullmatch(name) or (name.lower() == "content-length" and _is_chunked(answer)):
+            if not _NAME.fullmatch(name):
+                continue
+            if name.lower() == "content-length" and (_is_chunked(answer) or not re.fullmatch("[0-9]+", value)):
                 continue
             text = _CONTROL.sub("", _FOLD.sub(" ", value))
             response.headers.add(name, _encodable(self._here(text) if name.lower() == "location" else text))
@@ -332,4 +334,5 @@ def _end_to_end(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]
 
 def _reason(error: HTTPError) -> str:
     """Return what went wrong, without the connection object that urllib3 puts in front."""
-    return str(error).rpartition(">: ")[2] or type(error).__name__
+    cause: Any = error.args[-1] if isinstance(error, ProtocolError) and error.args else error
+    return str(cause).rpartition(">: ")[2] or type(cause).__name__
