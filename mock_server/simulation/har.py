@@ -62,13 +62,14 @@ def _request(shown: Mapping[str, Any], base: str) -> Json:
 def _response(shown: Mapping[str, Any]) -> Json:
     status, answer = shown["status"], shown["answer"]
     text = "" if answer is None else _text(answer)
+    media_type = "text/plain" if isinstance(answer, str) else _JSON
     return {
         "status": status,
         "statusText": HTTPStatus(status).phrase if status in set(HTTPStatus) else "",
         "httpVersion": "HTTP/1.1",
         "cookies": [],
-        "headers": _pairs({"content-type": _JSON}.items() if text else ()),
-        "content": {"size": len(text.encode("utf-8", "surrogatepass")), "mimeType": _JSON, "text": text},
+        "headers": _pairs({"content-type": media_type}.items() if text else ()),
+        "content": {"size": len(text.encode("utf-8", "surrogatepass")), "mimeType": media_type, "text": text},
         "redirectURL": "",
         "headersSize": _UNKNOWN,
         "bodySize": _UNKNOWN,
