@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from mock_server.central import protojson
+from mock_server.central.registry_tests import RegistryTestRule
 from mock_server.contract import tables as contracts
 from mock_server.serving.server import MockServer, serving
 from mock_server.settings import Settings
@@ -43,6 +44,8 @@ PARTS = {
 SECONDS = 15
 """Time for what a page does: the machine may be busy with other tests."""
 complete = partial(protojson.complete, contracts.load().integration)
+LONG = "x" * 300
+"""A text that breaks nowhere."""
 SCRIPT = '<img src=x onerror="alert(1)">'
 
 
@@ -841,8 +844,11 @@ def test_text_stands_out_from_its_ground_and_nothing_overflows(mock, opened, sch
     mock.scenario("odd-names")
     asked(mock, "POST", body=docker(name="acme", surprise=1))
     asked(mock, "GET", Prefer="code=503")
-    asked(mock, "GET", f"{PATH}/nope")
-    mock.fault("delay=0")
+    asked(mock, "GET", f"{PATH}/{LONG}")
+    asked(mock, "POST", body={**docker(name=LONG), "docker": {"endpoint": LONG}})
+    mock.fault(delay="0", path=f"/{LONG}", match_headers={"X-Long": LONG})
+    mock.sandbox("s" * 100)
+    mock.app.central.registry_tests.rules = [RegistryTestRule(LONG, "failing", reason=LONG)]
     page = opened(mock, color_scheme=scheme, viewport={"width": width, "height": 900}, refused=(400,))
     number = 0
     for name, text in PARTS.items():
@@ -850,7 +856,7 @@ def test_text_stands_out_from_its_ground_and_nothing_overflows(mock, opened, sch
         if name not in ("Requests", "Faults", "Scenarios"):
             expect(part(page)).to_contain_text(text)
         if name == "Requests":
-            expect(rows(page)).to_have_count(3)
+            expect(rows(page)).to_have_count(4)
         if name in ("Requests", "Integrations"):
             part(page).locator("button.open").first.click()
         if name == "Faults":
