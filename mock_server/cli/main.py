@@ -213,7 +213,10 @@ def export(form: str, central_version: str | None, output: Path | None) -> None:
         click.echo(text, nl=False)
         return
     startup.require_writable("--output", output)
-    output.write_text(text, "utf-8")
+    try:
+        output.write_text(text, "utf-8")
+    except OSError as error:
+        raise click.ClickException(f"--output {output}: cannot be written: {error.strerror}") from None
 
 
 @main.command(short_help="List the other paths that the mock answers.")

@@ -47,9 +47,9 @@ def fetched(url: str, *, token: str = "", ca: Path | None = None, insecure: bool
     if status != 200:
         raise RecordError(f"{url}: answered {status}{_hint(status)}")
     try:
-        found = None if bounded_http.is_expensive(content) else json.loads(content)
-    except (ValueError, RecursionError):
-        raise RecordError(f"{url}: did not answer JSON; is it a Central?") from None
+        found = None if bounded_http.is_expensive(content) else states.read_json(content)
+    except states.StateError as error:
+        raise RecordError(f"{url}: did not answer JSON; is it a Central? ({error})") from None
     if not isinstance(found, dict) or not isinstance(found.get("integrations"), list):
         raise RecordError(f"{url}: did not answer a list of integrations; is it a Central?")
     return found["integrations"]

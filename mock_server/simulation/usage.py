@@ -7,7 +7,6 @@ counted, with the names of the fields that were sent, but never what they held.
 from __future__ import annotations
 
 import gzip
-import json
 import threading
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
@@ -194,8 +193,8 @@ def read(path: Path) -> Usage:
         UsageError: it cannot be read.
     """
     try:
-        return parse(json.loads(path.read_bytes()), str(path))
-    except (OSError, ValueError, RecursionError) as error:
+        return parse(states.read_json(path.read_bytes()), str(path))
+    except (OSError, states.StateError) as error:
         raise UsageError(f"{path}: cannot be read: {error}") from None
 
 

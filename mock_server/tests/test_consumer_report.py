@@ -344,7 +344,9 @@ def test_all_forms_say_the_same(tmp_path):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("{", "cannot be read"),
+        ("{", "cannot be read: line 1, column 2"),
+        ("[" * 100_000, "cannot be read: nests too deep"),
+        (f"[{'9' * 5000}]", "cannot be read: has a number with too many digits"),
         ("[]", "is not what `serve --usage` writes"),
         ('{"format": "mock-central usage", "version": 1}', "cannot be read: KeyError"),
         (

@@ -1,6 +1,7 @@
 """The older forms of the contract are valid documents, and say of requests and answers what the contract says."""
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -99,3 +100,10 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path):
     result = CliRunner().invoke(main, ["export", "-o", str(tmp_path / "nowhere" / "central.json")])
     assert result.exit_code != 0
     assert "nowhere" in result.output
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_a_full_disk_is_one_clear_line():
+    result = CliRunner().invoke(main, ["export", "-o", "/dev/full"])
+    assert result.exit_code == 1
+    assert result.output.splitlines()[-1] == "Error: --output /dev/full: cannot be written: No space left on device"

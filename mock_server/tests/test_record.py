@@ -87,9 +87,13 @@ def test_a_certificate_that_is_not_trusted_names_the_options(tmp_path):
             assert "answered 418" in run("record", url, *options, *output).output
 
 
-@pytest.mark.parametrize("depth", [100, 900, 200_000])
-def test_deep_json_is_one_clear_line(tmp_path, depth):
-    body = b'{"integrations":[{"name":' + b"[" * depth + b"]" * depth + b"}]}"
+@pytest.mark.parametrize(
+    "name",
+    [*(b"[" * depth + b"]" * depth for depth in (100, 900, 200_000)), b'"\\ud800"', b"NaN", b"9" * 5000],
+    ids=["100", "900", "200000", "surrogate", "nan", "digits"],
+)
+def test_json_that_is_no_list_of_integrations_is_one_clear_line(tmp_path, name):
+    body = b'{"integrations":[{"name":' + name + b"}]}"
 
     def central(_environ, start_response):
         start_response("200 OK", [("Content-Length", str(len(body)))])
@@ -104,4 +108,5 @@ def test_deep_json_is_one_clear_line(tmp_path, depth):
     assert result.exit_code == 1
     assert result.output.startswith("Error: ")
     assert "Traceback" not in result.output
+    assert "codec" not in result.output
     assert result.output.count("\n") == 1
