@@ -169,7 +169,7 @@ def _met(exchange: Exchange) -> Fault | None:
         return exchange.sandbox.faults.match(
             RequestFacts(
                 endpoint,
-                request.path,
+                request.text,
                 partial(_name, exchange, id),
                 request.method,
                 request.headers,

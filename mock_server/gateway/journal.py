@@ -20,7 +20,7 @@ def keep_in_journal(proceed: Proceed) -> Proceed:
         request, operation = exchange.request, exchange.operation
         journal.keep(
             method=request.method,
-            path=request.path,
+            path=request.text,
             query=request.query,
             operation=operation.id if operation is not None else "",
             headers=request.headers,

@@ -43,7 +43,7 @@ def _entry(shown: Mapping[str, Any], base: str) -> Json:
 
 
 def _request(shown: Mapping[str, Any], base: str) -> Json:
-    path = quote(shown["path"].encode("latin-1", "replace"), safe=_SAFE)
+    path = quote(shown["path"], safe=_SAFE, errors="replace")
     made: Json = {
         "method": shown["method"],
         "url": f"{base}{path}{'?' if shown['query'] else ''}{shown['query']}",

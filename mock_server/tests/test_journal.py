@@ -4,6 +4,7 @@ import json
 import sys
 import threading
 import time
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -248,3 +249,17 @@ def test_no_request_is_missed_or_told_twice_to_who_follows(restless):
     while any(each.is_alive() for each in threads) or kept.found(Filter(since=told[-1])):
         told += [each.number for each in kept.wait(Filter(since=told[-1] if told else 0), timeout=1)]
     assert told == [*range(1, 8001)]
+
+
+def test_a_path_is_shown_and_found_as_people_read_it(api):
+    ask(api.app, "GET", f"{PATH}/Z%C3%BCrich")
+    ask(api.app, "GET", f"{PATH}/%ff")
+    listed = ask(api.app, "GET", f"/__admin/requests?path={quote('*/Zürich')}").json["requests"]
+    assert [each["path"] for each in listed] == [f"{PATH}/Zürich"]
+    (entry,) = ask(api.app, "GET", f"/__admin/requests.har?path={quote('*/Zürich')}").json["log"]["entries"]
+    assert entry["request"]["url"].endswith(f"{PATH}/Z%C3%BCrich")
+
+
+def test_a_fault_takes_a_path_as_people_read_it(api):
+    ask(api.app, "POST", "/__admin/faults", {"code": 503, "path": "*/Zürich"})
+    assert ask(api.app, "GET", f"{PATH}/Z%C3%BCrich").status == 503
