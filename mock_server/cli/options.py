@@ -375,6 +375,9 @@ def settings_of(context: click.Context) -> Settings:
     load, save, token_file = chosen["load"], chosen["save"], chosen["control_token_file"]
     username, password = chosen["basic"]
     try:
+        if load and (chosen["empty"] or chosen["scenario"] != scenarios.DEFAULT):
+            other = "--empty" if chosen["empty"] else f"--scenario {chosen['scenario']}"
+            raise ValueError(f"load: {load} does not go together with {other}; choose one of them")
         return Settings(
             **_fields(Settings, chosen)
             | {

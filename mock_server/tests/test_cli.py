@@ -115,6 +115,8 @@ def test_tables_print_what_the_contract_holds():
         (("--host", "a" * 64), "aaa' cannot be resolved"),
         (("--host", "[::1"), "'[::1' cannot be resolved"),
         (("--tls-ca-out", "ca.pem"), "--tls-ca-out: only --tls"),
+        (("--load", __file__, "--scenario", "one-of-each"), "does not go together with --scenario one-of-each; choose"),
+        (("--load", __file__, "--empty"), "does not go together with --empty; choose"),
         (("--tls", "--tls-ca-out", "no-such-folder/ca.pem"), "--tls-ca-out"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else None,
