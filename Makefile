@@ -95,6 +95,11 @@ lock: $(VENV)/.installed-tools ## Lock the requirements again (ARGS=--upgrade fo
 LOCK := $(TOOLS)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate
 
+.PHONY: dist
+dist: $(FULL) ## Build the wheel and the source distribution into dist/
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+
 .PHONY: sbom
 sbom: $(VENV)/.installed-tools ## List what serving needs, for supply-chain tools (sbom.cdx.json, CycloneDX)
 	$(TOOLS)/cyclonedx-py requirements requirements/serve.txt \
