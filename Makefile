@@ -41,13 +41,15 @@ test-all: $(FULL) ## Run every test (a quarter of an hour and more)
 	$(BIN)/pytest -m timing $(ARGS)
 
 .PHONY: check
-check: $(FULL) ## Lint, check types, import rules, YAML and the Dockerfile
+check: $(FULL) $(VENV)/.installed-tools ## Lint, check types, import rules, YAML, the Dockerfile, workflows and prose
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/yamllint --strict openapi.yaml .yamllint .github action.yml compose.yaml deploy docs mkdocs.yml
 	$(BIN)/hadolint Dockerfile
+	$(TOOLS)/zizmor --offline --quiet .github action.yml
+	$(TOOLS)/python docs/prose.py
 
 .PHONY: format
 format: $(FULL) ## Format the code and rewrite the generated tables of the docs
