@@ -63,6 +63,12 @@ docs: $(VENV)/.installed-docs ## Build the site into build/site; links that lead
 	rm -rf build/site
 	$(VENV)/docs/bin/zensical build --clean --strict
 
+.PHONY: pictures
+pictures: $(FULL) ## Make the pictures of the docs from the real thing (needs Chromium and npm; ARGS=charts for some)
+	mkdir -p build/pictures && cp docs/pictures/package*.json build/pictures
+	cd build/pictures && npm ci --ignore-scripts --no-audit --no-fund
+	PYTHONPATH=. $(BIN)/python docs/pictures/make.py $(ARGS)
+
 .PHONY: fixtures
 fixtures: $(FULL) ## Make the shipped fixtures again
 	rm -rf build/fixtures

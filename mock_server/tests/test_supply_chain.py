@@ -46,8 +46,9 @@ def test_something_keeps_each_lock_new():
     updates = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text("utf-8"))["updates"]
     folders = {each["package-ecosystem"]: each.get("directories", [each.get("directory")]) for each in updates}
     assert folders.keys() == {"github-actions", "pip", "docker", "npm"}
-    locks = [path for path in ROOT.rglob("package-lock.json") if "node_modules" not in str(path)]
-    assert sorted(folders["npm"]) == sorted(f"/{path.parent.relative_to(ROOT)}" for path in locks)
+    locks = [path.relative_to(ROOT) for path in ROOT.rglob("package-lock.json")]
+    kept = [path for path in locks if "node_modules" not in path.parts and path.parts[0] != "build"]
+    assert sorted(folders["npm"]) == sorted(f"/{path.parent}" for path in kept)
     assert set(folders["pip"]) == {"/", "/requirements"}
 
 
