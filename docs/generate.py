@@ -33,6 +33,9 @@ FILES = (
     "docs/stub.md",
     "docs/companions.md",
     "docs/fixtures.md",
+    "docs/judge-traffic.md",
+    "docs/drift.md",
+    "docs/consumer-report.md",
 )
 
 _BLOCK = re.compile(r"(<!-- begin: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -217,6 +220,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "compare-options": partial(contract_options, "compare"),
     "clean-options": partial(contract_options, "clean"),
     "fixtures-options": partial(contract_options, "fixtures"),
+    "audit-options": partial(contract_options, "audit"),
+    "proxy-options": partial(contract_options, "proxy"),
+    "drift-options": partial(contract_options, "drift"),
+    "report-options": lambda: options(main.commands["report"]),
     "checks": checks,
     "mutants": mutants,
     "scenarios": known_scenarios,

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from mock_server.central.errors import Refusal
+from mock_server.gateway.hosts import is_local
 from mock_server.serving.body_timeouts import TIMEOUT, Bodies
 from mock_server.serving.connection_faults import GranianConnections
 from mock_server.settings import Settings
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from mock_server.gateway.instance import Instance
     from mock_server.sandboxes.sandboxes import Sandbox
+    from mock_server.simulation.usage import Usage
     from mock_server.web.app import MockCentral
 
 log = logging.getLogger("mock_central")
@@ -159,6 +161,7 @@ def serve(
     host: str,
     port: int,
     *,
+    name: str = "",
     tls: Tls | None = None,
     log_level: str = "info",
     log_format: str = logs.FORMATS[0],
@@ -169,17 +172,38 @@ def serve(
 ) -> None:
     """Serve until interrupted. One worker process, because the state is in its memory.
 
-    In that process `on_start` is called with the app, and `on_listening` once requests are answered. With `save` the
-    state is kept in that file; a worker that dies is replaced by one that begins with it.
+    `host` is an address, and `name` what it was called. In the worker process `on_start` is called with the app, and
+    `on_listening` once requests are answered. With `save` the state is kept in that file; a worker that dies is
+    replaced by one that begins with it.
 
     Raises:
         ServeError: the port is taken, or the worker process died.
     """
+    port = free_port(host, port)
+    number = threads.number(upstream=settings.upstream is not None)
+    server = granian(host, port, number, tls=tls, respawns=save is not None)
+    worker = _Worker(
+        settings,
+        (host, name),
+        partial(logs.configure, log_level, log_format),
+        on_start,
+        partial(when_listening, host, port, on_listening),
+        body_timeout,
+        save,
+    )
+    try:
+        server.serve(target_loader=worker.load, wrap_loader=False)
+    except SystemExit:
+        lost = "" if save else "; what it held in memory is lost (--save FILE keeps it)"
+        raise ServeError(f"the worker process ended unexpectedly{lost}") from None
+
+
+def granian(host: str, port: int, number: int, *, tls: Tls | None = None, respawns: bool = False) -> Any:
+    """Return a server of one worker process with so many threads; `serve(target_loader=…)` runs it until a signal."""
     from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings
     from granian.server import Server
 
-    port = free_port(host, port)
     server: Any = Server(
         target="mock_server",
         address=host,
@@ -191,28 +215,16 @@ def serve(
         workers=1,
         backlog=CONNECTIONS,
         backpressure=_connections(),
-        blocking_threads=threads.number(upstream=settings.upstream is not None),
+        blocking_threads=number,
         workers_kill_timeout=SECONDS_TO_STOP,
-        respawn_failed_workers=save is not None,
+        respawn_failed_workers=respawns,
         log_enabled=False,
         ssl_cert=tls.cert if tls else None,
         ssl_key=tls.key if tls else None,
     )
     server.signal_handler_interrupt = partial(_first_signal_only, server.signal_handler_interrupt)
     server.signal_handler_reload = _hangup_handler(server.signal_handler_interrupt)
-    worker = _Worker(
-        settings,
-        partial(logs.configure, log_level, log_format),
-        on_start,
-        partial(_when_listening, host, port, on_listening),
-        body_timeout,
-        save,
-    )
-    try:
-        server.serve(target_loader=worker.load, wrap_loader=False)
-    except SystemExit:
-        lost = "" if save else "; what it held in memory is lost (--save FILE keeps it)"
-        raise ServeError(f"the worker process ended unexpectedly{lost}") from None
+    return server
 
 
 _HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)  # Windows has none
@@ -238,6 +250,7 @@ class _Worker:
     def __init__(
         self,
         settings: Settings,
+        hosts: tuple[str, ...],
         configure_log: Callable[[], None],
         on_start: Callable[[MockCentral], None],
         announce: Callable[[], None],
@@ -245,6 +258,7 @@ class _Worker:
         save: Path | None,
     ) -> None:
         self._settings = settings
+        self._hosts = hosts
         self._configure_log = configure_log
         self._on_start = on_start
         self._announce = announce
@@ -254,18 +268,9 @@ class _Worker:
 
     def load(self) -> WSGIApplication:
         """Make the app, in the worker process."""
-        if sys.platform != "win32":
-            # Ctrl-C reaches every process of a group. This one stops when the supervisor says so, and
-            # loses its way when a second order follows.
-            os.setpgrp()
-        threading.Thread(target=_end_with_supervisor, daemon=True).start()
-        # The handlers of the supervisor, which this process came from, would swallow an early signal.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        if _HANGUP is not None:
-            signal.signal(_HANGUP, signal.SIG_IGN)  # the supervisor's matter
+        leave_signals_to_supervisor()
         self._configure_log()
-        app = make_app(self._settings)
+        app = make_app(self._settings, *self._hosts)
         saver = self._saver(app) if self._save is not None else None
         self._on_start(app)
         threading.Thread(target=self._after_start, args=(app, self._has_served.is_set()), daemon=True).start()
@@ -300,13 +305,29 @@ def _save_and_answer(
     return answer
 
 
-def make_app(settings: Settings | None = None) -> MockCentral:
-    """Make an app whose connection faults reach the sockets of the server."""
+def make_app(settings: Settings | None = None, host: str = "", name: str = "") -> MockCentral:
+    """Make an app whose connection faults reach the sockets of the server, and which knows where that listens."""
     from mock_server.web.app import create_app
 
     app = create_app(settings)
     app.gateway.faults.connections = GranianConnections()
+    if is_local(host):
+        app.gateway.hosts.name = name or host
     return app
+
+
+def leave_signals_to_supervisor() -> None:
+    """Let this worker process end when its supervisor says so, or ends, and for no other reason."""
+    if sys.platform != "win32":
+        # Ctrl-C reaches every process of a group. This one stops when the supervisor says so, and
+        # loses its way when a second order follows.
+        os.setpgrp()
+    threading.Thread(target=_end_with_supervisor, daemon=True).start()
+    # The handlers of the supervisor, which this process came from, would swallow an early signal.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if _HANGUP is not None:
+        signal.signal(_HANGUP, signal.SIG_IGN)  # the supervisor's matter
 
 
 def _end_with_supervisor() -> None:
@@ -316,7 +337,8 @@ def _end_with_supervisor() -> None:
         os._exit(1)
 
 
-def _when_listening(host: str, port: int, call: Callable[[], None]) -> None:
+def when_listening(host: str, port: int, call: Callable[[], None]) -> None:
+    """Call when requests are answered there."""
     while True:
         try:
             socket.create_connection((host, port), timeout=1).close()
@@ -385,6 +407,10 @@ class MockServer:
         if self._sandbox.journal is None:
             raise ValueError("journal: the mock keeps no request journal; start it with journal=1000")
         return Requests(self._sandbox.journal)
+
+    def record_usage(self) -> Usage:
+        """Count from now on what clients meet, for the consumer report, and return the counts."""
+        return self.app.gateway.record_usage()
 
     def mutate(self, *mutants: str) -> None:
         """Answer with these mutants, and no others.
@@ -517,7 +543,7 @@ def serving(settings: Settings | None = None, *, host: str = "127.0.0.1", port: 
             """End the connection of a request that is cut."""
             self.close_connection = True
 
-    app = make_app(settings)
+    app = make_app(settings, host)
     server = ThreadedWSGIServer(host, port, app, Handler)
     # The default poll makes every stop last half a second.
     thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.01), daemon=True)

@@ -366,3 +366,34 @@ def test_other_frameworks_serve_it_with_a_context_manager():
 
     suite = unittest.defaultTestLoader.loadTestsFromTestCase(Tests)
     assert unittest.TextTestRunner(stream=io.StringIO()).run(suite).wasSuccessful()
+
+
+REPORTED = (
+    ASK
+    + """
+import pytest
+@pytest.mark.mock_central(empty=True)
+def test_one(mock_central):
+    assert names(mock_central.url) == []
+def test_two(mock_central_module):
+    create(mock_central_module.url, "a")
+"""
+)
+
+
+def test_the_report_tells_what_the_tests_met(pytester):
+    pytester.makepyfile(REPORTED)
+    found = pytester.runpytest_subprocess(*PLUGIN, "--mock-central-report=usage.json")
+    found.assert_outcomes(passed=2)
+    found.stdout.fnmatch_lines(["*mock-central report*", "2 requests; *", "*No test of yours ever saw:", "*a 403 *"])
+    assert json.loads((pytester.path / "usage.json").read_text())["format"] == "mock-central usage"
+    assert "mock-central report" not in pytester.runpytest_subprocess(*PLUGIN).stdout.str()
+
+
+@pytest.mark.slow
+def test_the_report_adds_up_workers(pytester):
+    pytester.makepyfile(REPORTED)
+    words = [word for word in PLUGIN if word != "no:xdist"][:-1]
+    found = pytester.runpytest_subprocess(*words, "-n", "2", "--mock-central-report")
+    found.assert_outcomes(passed=2)
+    found.stdout.fnmatch_lines(["2 requests; *"])

@@ -11,7 +11,8 @@ import re
 import time
 import urllib.request
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -43,6 +44,8 @@ _CONNECTIONS = 32
 """How many connections stay open for the next request."""
 
 _PIECE = 64 * 1024
+_UNKNOWN_THERE = (404, 501)
+"""Statuses by which a server says that it does not know a path, or not this method of it."""
 _HOP_BY_HOP = frozenset(
     (
         "connection",
@@ -99,26 +102,38 @@ class _Passed(Response):
         return self.headers
 
 
-def blueprint(settings: Settings, routes: Routes) -> Blueprint:
-    """Make the blueprint that passes on what the mock does not answer itself."""
+def blueprint(settings: Settings, routes: Routes, companions: Container[tuple[str, str]]) -> Blueprint:
+    """Make the blueprint that passes on what the mock does not answer itself.
+
+    `companions`: methods and paths that the mock can answer where the upstream cannot.
+    """
     made = Blueprint("upstream", __name__)
-    made.before_app_request(Upstream(settings, ours=(routes.collection, CONTROL.rstrip("/"))).answer)
+    made.before_app_request(Upstream(settings, (routes.collection, CONTROL.rstrip("/")), companions).answer)
     return made
 
 
 class Upstream:
     """The server that everything goes to whose path is not one of ours."""
 
-    def __init__(self, settings: Settings, *, ours: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        ours: tuple[str, ...] = (),
+        companions: Container[tuple[str, str]] = (),
+        most: int = threads.UPSTREAM,
+    ) -> None:
+        """`most`: requests that may wait for it at once."""
         assert settings.upstream is not None
         self.url = settings.upstream.rstrip("/")
         self.ours = ours
+        self.patterns = settings.upstream_paths
+        self.companions = companions
         self.name = f"mock-central-{uuid.uuid4().hex}"
         """Ours in the header `Via`, by which a request that comes back is known."""
         parts = urlsplit(self.url)
         self._prefix = parts.path
         self._origin = _origin(parts.scheme, parts.netloc)
-        self._places = threads.Places(threads.UPSTREAM)
+        self._places = threads.Places(most)
         if settings.upstream_insecure:
             urllib3.disable_warnings(InsecureRequestWarning)  # it was asked for
         proxy = _proxy(parts.scheme, parts.netloc)
@@ -136,6 +151,8 @@ class Upstream:
 
     def is_ours(self, path: str) -> bool:
         """Return whether the mock answers this path itself."""
+        if self.patterns and not any(fnmatchcase(path, each) for each in self.patterns):
+            return True
         return any(path == each or path.startswith(f"{each}/") for each in self.ours)
 
     def answer(self) -> Response | None:
@@ -156,12 +173,18 @@ class Upstream:
         except BaseException:
             self._places.release(holder)
             raise
+        if response is None:
+            self._places.release(holder)
+            return None
         response.call_on_close(lambda: self._places.release(holder))
         return response
 
-    def _answer(self, path: str) -> Response:
+    def _answer(self, path: str) -> Response | None:
         started = time.perf_counter()
-        current().is_streamed = True  # piece by piece, as it comes
+        has_companion = (request.method, path) in self.companions
+        if has_companion:
+            current().request.body.read()  # the companion may read it, too
+        self._let_stream(True)
         try:
             answer = self._asked()
         except HTTPError as error:
@@ -171,22 +194,22 @@ class Upstream:
             raise self._unreachable("it switches to another protocol, which nobody asked for")
         milliseconds = (time.perf_counter() - started) * 1000
         access_log.info("%s %s %s %.1fms from %s", request.method, path, answer.status, milliseconds, self.url)
+        if has_companion and answer.status in _UNKNOWN_THERE:
+            answer.drain_conn()
+            self._let_stream(False)
+            return None
         return self._passed_back(answer)
 
     def _asked(self) -> BaseHTTPResponse:
         if self.name in request.headers.get("Via", ""):
             text = f"the upstream {self.url} leads back to this mock; give --upstream the address of another server"
             raise Refusal("upstream-loop", 502, 14, text)
-        environ = request.environ
-        target = self._prefix + quote(environ["PATH_INFO"].encode("latin-1"), safe=_SAFE)
-        if environ["QUERY_STRING"]:
-            target += f"?{environ['QUERY_STRING']}"
         request.max_content_length = None
         has_body = request.content_length or "Transfer-Encoding" in request.headers
         return self._pool.urlopen(
             request.method,
-            self._before_path + target,
-            body=request.stream if has_body else None,
+            self._before_path + self._prefix + self._target(),
+            body=self._body() if has_body else None,
             headers=self._request_headers(),
             retries=False,
             redirect=False,
@@ -194,6 +217,21 @@ class Upstream:
             preload_content=False,
             decode_content=False,
         )
+
+    def _target(self) -> str:
+        """Return the path and the query to ask for."""
+        environ = request.environ
+        path = quote(environ["PATH_INFO"].encode("latin-1"), safe=_SAFE)
+        return f"{path}?{environ['QUERY_STRING']}" if environ["QUERY_STRING"] else path
+
+    def _let_stream(self, streams: bool) -> None:
+        """Let the edge send the answer piece by piece, as it comes."""
+        current().is_streamed = streams
+
+    def _body(self) -> Any:
+        """Return the body to send, whole where it was read before."""
+        body = current().request.body
+        return body.read() if body.is_read else request.stream
 
     def _request_headers(self) -> dict[str, str]:
         passed = {

@@ -1,7 +1,7 @@
 // How registry tests end, by host.
 
 import { call } from "./api.js";
-import { act, button, h, note } from "./dom.js";
+import { act, button, counted, h, note } from "./dom.js";
 
 /** Make the part. */
 export function part(section) {
@@ -27,7 +27,7 @@ export function part(section) {
       const sent = [...list.children].map(sentOf);
       await call("PUT", "registry-tests", { rules: sent });
       changed = false;
-      state.textContent = `applied: ${sent.length} rules`;
+      state.textContent = `applied: ${counted(sent.length, "rule")}`;
     });
   });
 
