@@ -34,8 +34,8 @@ _LONG = 2000
     context_settings={"show_default": True},
     short_help="Make requests with the answers Central gives.",
     epilog="""\b
-Exit status: 0 done, 1 with --coverage: something is not covered,
-2 the fixtures cannot be made.
+Exit status: 0 done, 1 something is not covered (--coverage) or
+answered otherwise (--replay), 2 the fixtures cannot be made.
 \b
 Examples:
   central-contract fixtures --list --type quay
@@ -45,6 +45,7 @@ Examples:
   central-contract fixtures --invalid --count 500 --seed 7 -o refused.jsonl
   central-contract fixtures --all -o fixtures
   central-contract fixtures --coverage fixtures
+  central-contract fixtures --replay fixtures --at http://127.0.0.1:8080
 """,
 )
 @click.option("--all", "everything", is_flag=True, help="Make the whole set, in every form, for every release.")
@@ -66,6 +67,8 @@ Examples:
 @click.option("--as-deployed", is_flag=True, help="Answers of the deployed Central where the document differs.")
 @click.option("--coverage", is_flag=False, flag_value=_THIS_RUN, metavar="[DIR]",
               help="Tell what the fixtures in DIR, or those that would be made, cover and what not.")  # fmt: skip
+@click.option("--replay", metavar="DIR",
+              help="Play the fixtures in DIR at our mock, or at --at, and tell what differs.")  # fmt: skip
 @click.option("--at", metavar="URL", help="Record the answers of the server at URL instead of our mock's.")
 @click.option("--from-url", metavar="URL", help="Make fixtures of the integrations of the Central at URL, sanitised.")
 @click.option("--token-file", type=FILE, help="File with a bearer token [env: CENTRAL_TOKEN].")
@@ -99,6 +102,7 @@ def _run(
     formats: tuple[str, ...],
     output: Path | None,
     coverage: str | None,
+    replay: str | None,
     listed: bool,
     at: str | None,
     from_url: str | None,
@@ -117,6 +121,8 @@ def _run(
                 f"{folder}: there is no JSON Lines file; `central-contract fixtures -o {folder}/all.jsonl` makes one"
             )
         _show(of_folder(folder))
+    if replay is not None:
+        _replay(Path(replay), wish.version, at, reach, allow_writes=allow_writes)
     if everything:
         _alone(wish, at, from_url, coverage, listed)
         _write_whole_set(wish, output)
@@ -194,14 +200,45 @@ def _session(url: str, reach: dict[str, Any]) -> tuple[Any, str, float]:
     return session, options.credentials.admin or "", options.timeout
 
 
-def _at(wish: Wish, url: str, reach: dict[str, Any], *, allow_writes: bool) -> Iterator[Fixture]:
-    from contract_tests.fixtures.generate import generate
+def _replay(folder: Path, version: str, at: str | None, reach: dict[str, Any], *, allow_writes: bool) -> NoReturn:
+    """Replay the lines under a folder: on our mocks those of every release, on a server those of its release."""
+    from contract_tests.fixtures.coverage import lines_of
+    from contract_tests.fixtures.record import mocks
+    from contract_tests.fixtures.replay import of_fresh, replayed
+
+    found = lines_of(folder)
+    answers: list[Any] = []
+    if at:
+        server = _server(at, reach, allow_writes=allow_writes)
+        fitting = [each for each in found if each["central"] == version and (server.resets or not of_fresh(each))]
+        try:
+            answers += replayed(fitting, {None: server})
+        finally:
+            server.fresh()
+    else:
+        for release in dict.fromkeys(each["central"] for each in found):
+            answers += replayed((each for each in found if each["central"] == release), mocks(release))
+    wrong = [each for each in answers if each]
+    for each in wrong:
+        click.echo(printable(str(each)))
+    click.echo(f"{len(answers) - len(wrong)} of {len(answers)} agree")
+    sys.exit(1 if wrong or not answers else 0)
+
+
+def _server(url: str, reach: dict[str, Any], *, allow_writes: bool) -> Any:
     from contract_tests.fixtures.record import Server
 
     session, authorization, timeout = _session(url, reach)
     server = Server(url, session, timeout, authorization)
     if not server.resets and not allow_writes:
-        raise HarnessError(f"{url} cannot be reset, so it is no mock; --allow-writes lets the recording write to it")
+        raise HarnessError(f"{url} cannot be reset, so it is no mock; --allow-writes lets fixtures write to it")
+    return server
+
+
+def _at(wish: Wish, url: str, reach: dict[str, Any], *, allow_writes: bool) -> Iterator[Fixture]:
+    from contract_tests.fixtures.generate import generate
+
+    server = _server(url, reach, allow_writes=allow_writes)
     try:
         yield from generate(wish, {None: server}, resets=server.resets)
     finally:

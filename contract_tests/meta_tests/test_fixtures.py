@@ -396,7 +396,7 @@ def test_a_server_that_cannot_be_reset_gets_back_what_was_created_there(monkeypa
     words = ("--rule", "name-unique", "--at", "http://central.test")
     refused = run(*words)
     assert refused.exit_code == 2
-    assert "--allow-writes lets the recording write to it" in refused.output
+    assert "--allow-writes lets fixtures write to it" in refused.output
     assert session.count() == before
     assert made(*words, "--allow-writes") == made("--rule", "name-unique")
     assert session.count() == before
