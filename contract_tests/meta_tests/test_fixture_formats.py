@@ -198,10 +198,12 @@ def wiremock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_wiremock_answers_each_fixture_as_recorded(wiremock: str) -> None:
     sent = 0
     for name, entries in of_shipped_har().items():
+        path = SHIPPED / f"wiremock/mappings/{file_name(name)}.json"
+        if not path.exists():
+            continue  # its path is no URL
         requests.delete(f"{wiremock}/__admin/mappings", timeout=10).raise_for_status()
         requests.post(f"{wiremock}/__admin/scenarios/reset", timeout=10).raise_for_status()
-        mappings = json.loads((SHIPPED / f"wiremock/mappings/{file_name(name)}.json").read_text("utf-8"))
-        requests.post(f"{wiremock}/__admin/mappings/import", json=mappings, timeout=10).raise_for_status()
+        requests.post(f"{wiremock}/__admin/mappings/import", data=path.read_bytes(), timeout=10).raise_for_status()
         for entry in entries:
             asked, expected = entry["request"], entry["response"]
             url = asked["url"].replace("https://central.example.com", wiremock)
@@ -252,10 +254,9 @@ def test_httpyac_runs_the_file_and_every_test_holds(tmp_path: Path, mutants: tup
         (tmp_path / "fixtures.http").write_text(text.replace("http://127.0.0.1:8080", server.url), "utf-8")
         command = ("node_modules/.bin/httpyac", "send", "fixtures.http", "--all", "--output", "none", "--json")
         environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
-        )
-    found = json.loads(done.stdout[done.stdout.index("{") :])["summary"]
+        with (tmp_path / "report.json").open("w") as report:  # what it writes to a pipe is cut off
+            subprocess.run(command, cwd=tmp_path, env=environment, stdout=report, timeout=300, check=False)
+    found = json.loads((tmp_path / "report.json").read_text("utf-8"))["summary"]
     assert found["totalTests"] > 500
     assert found["erroredTests"] == 0
-    assert bool(found["failedTests"]) == bool(mutants), done.stdout[-3000:]
+    assert bool(found["failedTests"]) == bool(mutants)
