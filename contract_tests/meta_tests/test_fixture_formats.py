@@ -140,8 +140,7 @@ def of_shipped_har() -> dict[str, list[dict[str, Any]]]:
 def test_go_plays_the_lines_that_the_package_embeds(tmp_path: Path, mutants: tuple[str, ...]) -> None:
     for path in (SHIPPED / "go.mod", SHIPPED / "fixtures.go", TOOLS / "replay_test.go", *SHIPPED.glob("*.jsonl")):
         shutil.copy(path, tmp_path)
-    for name in ("large", "versions"):
-        shutil.copytree(SHIPPED / name, tmp_path / name)
+    shutil.copytree(SHIPPED / "versions", tmp_path / "versions")
     assert subprocess.check_output(["gofmt", "-l", "."], cwd=tmp_path, text=True) == ""
     with serving(Settings(mutants=mutants)) as server:
         environment = {**os.environ, "CENTRAL": server.url, "GOFLAGS": "-mod=mod", "GOTOOLCHAIN": "local"}

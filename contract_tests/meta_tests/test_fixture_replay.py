@@ -3,7 +3,7 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,7 @@ def reordered(value: Any) -> Any:
 
 WRITERS: dict[str, Callable[[Any], str]] = {
     "compact": lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":")),
-    "pretty": lambda value: json.dumps(value, indent="\t"),
-    "reordered": lambda value: json.dumps(reordered(value)),
+    "pretty and reordered": lambda value: json.dumps(reordered(value), indent="\t"),
 }
 
 
@@ -48,27 +47,27 @@ def differing(write: Callable[[Any], str]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("writer", WRITERS)
-def test_the_shipped_set_holds_however_json_is_written(writer: str) -> None:
-    assert differing(WRITERS[writer]) == []
+def test_the_shipped_set_holds_however_pretty_and_in_which_order_json_is_written() -> None:
+    assert differing(WRITERS["pretty and reordered"]) == []
+
+
+def sent() -> Iterator[str]:
+    for line in lines_of(SHIPPED):
+        for request in line.get("steps") or [line["request"]]:
+            if "body" in request:
+                yield json.dumps(request["body"])
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node is not here")
 def test_the_shipped_set_holds_as_node_writes_json() -> None:
-    bodies: dict[str, str] = {}
-
-    def note(value: Any) -> str:
-        text = json.dumps(value)
-        bodies[text] = text
-        return text
-
-    differing(note)
-    # An id is another one each time, so what Node makes of a body is kept without it.
-    sent = "\n".join(bodies) + "\n"
-    done = subprocess.run(["node", "-e", NODE], input=sent, capture_output=True, text=True, timeout=60, check=True)
+    bodies = list(dict.fromkeys(sent()))
+    done = subprocess.run(
+        ["node", "-e", NODE], input="\n".join(bodies), capture_output=True, text=True, timeout=60, check=True
+    )
     written = dict(zip(bodies, map(json.loads, done.stdout.splitlines()), strict=True))
+    # A body with an id that Central has just chosen is not among them; it is written as Node would.
     assert differing(lambda value: written.get(json.dumps(value)) or WRITERS["compact"](value)) == []
-    assert sum(text != json.dumps(json.loads(text)) for text in written.values()) > 100
+    assert all(WRITERS["compact"](json.loads(text)) == text for text in written.values())
 
 
 # -- the command --------------------------------------------------------------------------------------
