@@ -13,7 +13,9 @@ from contract_tests.cli.main import main
 from contract_tests.fixtures.cells import SKIPPED, TESTED, cells
 from contract_tests.fixtures.coverage import coverage, lines_of, of_line, requests_of, routes, universe
 from contract_tests.fixtures.interactions import Row, chosen, met, row_of, rows, wanted
+from contract_tests.fixtures.mutation import UNSEEN, mutants, survivors
 from mock_server.contract import tables as contracts
+from mock_server.mutants import find
 
 SHIPPED = Path(__file__).parents[2] / "fixtures"
 CONTRACT = contracts.load()
@@ -146,3 +148,25 @@ def test_much_that_is_missing_is_not_listed_in_full(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert len(result.output.splitlines()) < 500
     assert " more\n" in result.output
+
+
+# -- mutants ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["name-unique", "refused-update-stored", "filter-pattern", "quay-endpoint-required", "name-trimmed"]
+)
+def test_a_sample_of_the_mutants_is_found(name: str, lines: list[Any]) -> None:
+    mutant = find(name)
+    about = [line for line in lines if line["central"] == NEWEST and line["group"] in ("refused", "conversations")]
+    assert list(survivors(about, [mutant])) == []
+
+
+def test_a_mutant_that_no_line_is_about_survives(lines: list[Any]) -> None:
+    about = [line for line in lines if line["rule"] == "query-encoding"]
+    assert [each.name for each in survivors(about, [find("name-unique")])] == ["name-unique"]
+
+
+def test_mutants_that_one_client_cannot_see_are_left_out() -> None:
+    assert {each.kind for each in mutants()}.isdisjoint(UNSEEN)
+    assert fixtures("--mutants").exit_code == 2
