@@ -88,8 +88,8 @@ mutation: $(VENV)/.installed-mutation ## Count the mutants that the tests kill (
 
 .PHONY: lock
 lock: $(VENV)/.installed-tools ## Lock the requirements again (ARGS=--upgrade for newer releases)
-	$(LOCK) pyproject.toml --extra contract --extra redis --group dev -o requirements/dev.txt $(ARGS)
-	printf 'editables\nhatchling\n' | $(LOCK) pyproject.toml - --extra redis -c requirements/dev.txt -o requirements/serve.txt $(ARGS)
+	$(LOCK) pyproject.toml --extra contract --extra redis --extra metrics --group dev -o requirements/dev.txt $(ARGS)
+	printf 'editables\nhatchling\n' | $(LOCK) pyproject.toml - --extra redis --extra metrics -c requirements/dev.txt -o requirements/serve.txt $(ARGS)
 	$(LOCK) requirements/tools.in -o requirements/tools.txt $(ARGS)
 	printf 'editables\nhatchling\n' | $(LOCK) pyproject.toml - --extra contract -c requirements/dev.txt -o requirements/contract.txt $(ARGS)
 	@# The release of atheris after this one has no wheel for Python 3.11.

@@ -33,6 +33,8 @@ FILES = (
     "docs/stub.md",
     "docs/companions.md",
     "docs/fixtures.md",
+    "docs/drift.md",
+    "docs/consumer-report.md",
 )
 
 _BLOCK = re.compile(r"(<!-- begin: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -185,6 +187,19 @@ def known_scenarios() -> str:
     return table(("scenario", "what it holds"), rows)
 
 
+def fault_fields() -> str:
+    """Every field of a fault."""
+    fields = control.document()["components"]["schemas"]["Fault"]["properties"].items()
+    return table(("field", "what it does"), [(_code(name), schema["description"]) for name, schema in fields])
+
+
+def fault_presets() -> str:
+    """Every preset of the console."""
+    call = control.document()["paths"]["/faults"]["post"]["requestBody"]["content"]["application/json"]
+    rows = [(each["summary"], _code(json.dumps(each["value"]))) for each in call["examples"].values()]
+    return table(("failure", "fault"), rows)
+
+
 def control_calls() -> str:
     """Every control call."""
     rows = []
@@ -222,9 +237,13 @@ TABLES: dict[str, Callable[[], str]] = {
     "clean-options": partial(contract_options, "clean"),
     "fixtures-options": partial(contract_options, "fixtures"),
     "fixtures-line": fixture_line,
+    "drift-options": partial(contract_options, "drift"),
+    "report-options": lambda: options(main.commands["report"]),
     "checks": checks,
     "mutants": mutants,
     "scenarios": known_scenarios,
+    "fault-fields": fault_fields,
+    "fault-presets": fault_presets,
     "control": control_calls,
     "companions": companions,
     "roles": roles,

@@ -6,7 +6,8 @@ Loaded in every pytest run of its environment, so nothing of ours is imported up
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,8 +15,11 @@ import pytest
 if TYPE_CHECKING:
     from mock_server.serving.server import MockServer
     from mock_server.settings import Settings
+    from mock_server.simulation.usage import Usage
 
 _ALL = "all"
+_USAGE = pytest.StashKey["Usage"]()
+"""What the mocks of a session met, for --mock-central-report."""
 _IN_USE = pytest.StashKey[tuple["MockServer", Sequence[str]]]()
 """The mock of a test, and what fails the test."""
 
@@ -26,8 +30,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "Fail a test whose mock saw unmatched-requests (that met no operation) or contract-warnings, "
         "or holds unmet-faults (that no request met); or all of them"
     )
-    parser.getgroup("mock-central", "a mock of StackRox Central").addoption(
+    group = parser.getgroup("mock-central", "a mock of StackRox Central")
+    group.addoption(
         "--mock-central-fail-on", metavar="WHAT,…", help=f"{what}. Overrides the ini value mock_central_fail_on."
+    )
+    group.addoption(
+        "--mock-central-report",
+        metavar="FILE",
+        nargs="?",
+        const="",
+        help="Tell at the end what the tests met of the API and what they never did; keep the counts in FILE.",
     )
     parser.addini("mock_central_fail_on", f"{what}.", type="args", default=[])
 
@@ -48,16 +60,14 @@ def mock_central_settings() -> Mapping[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def _mock_central_servers() -> Iterator[Any]:
+def _mock_central_servers(pytestconfig: pytest.Config) -> Iterator[Any]:
     """Keep one running mock for each set of settings; a test gets it reset."""
-    from mock_server.serving.server import serving
-
     servers: dict[Settings, MockServer] = {}
     with ExitStack() as stack:
 
         def server(settings: Settings) -> MockServer:
             if settings not in servers:
-                servers[settings] = stack.enter_context(serving(settings))
+                servers[settings] = stack.enter_context(_serving(settings, pytestconfig))
             servers[settings].reset()
             return servers[settings]
 
@@ -92,13 +102,70 @@ def mock_central_session(
 
 
 def _shared(request: pytest.FixtureRequest, common: Mapping[str, Any]) -> Iterator[MockServer]:
-    from mock_server.serving.server import serving
-
     settings, fail_on = _chosen(request, common)
     with ExitStack() as stack:
-        server: MockServer = _started(lambda: stack.enter_context(serving(settings)))
+        server: MockServer = _started(lambda: stack.enter_context(_serving(settings, request.config)))
         yield server
         _verify(server, fail_on)
+
+
+@contextmanager
+def _serving(settings: Settings, config: pytest.Config) -> Iterator[MockServer]:
+    """Serve a mock, and keep what it met if that is to be reported."""
+    from mock_server.serving.server import serving
+
+    with serving(settings) as server:
+        usage = server.record_usage() if config.getoption("mock_central_report") is not None else None
+        try:
+            yield server
+        finally:
+            if usage is not None:
+                _usage_of(config).add(usage)
+
+
+def _usage_of(config: pytest.Config) -> Usage:
+    from mock_server.simulation.usage import Usage
+
+    return config.stash.setdefault(_USAGE, Usage())
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what the mocks of a worker of pytest-xdist met to the process that reports."""
+    output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+    if output is not None and _USAGE in session.config.stash:
+        output["mock_central_usage"] = _usage_of(session.config).document()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what the mocks of a worker of pytest-xdist met."""
+    from mock_server.simulation import usage
+
+    if found := getattr(node, "workeroutput", {}).get("mock_central_usage"):
+        _usage_of(node.config).add(usage.parse(found, "a worker"))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Tell what the tests met of the API and what they never did."""
+    file: str | None = config.getoption("mock_central_report")
+    if file is None:
+        return
+    from mock_server.consumer import rendering, report
+    from mock_server.contract import tables as contracts
+    from mock_server.simulation import usage as usages
+    from mock_server.state.files import StateError
+
+    usage = _usage_of(config)
+    terminalreporter.section("mock-central report")
+    contract = contracts.load()
+    terminalreporter.write_line(rendering.text(report.report(usage, contract.at(usage.release or contract.release))))
+    if file:
+        try:
+            usages.write(usage, Path(file))
+            terminalreporter.write_line(f"mock-central report {file} --all lists every gap.")
+        except StateError as error:
+            terminalreporter.write_line(f"--mock-central-report: {error}", red=True)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -19,13 +19,23 @@ from mock_server.central.auth import Credentials
 from mock_server.central.registry_tests import DEFAULT_RULES, RegistryTestRule
 from mock_server.central.registry_tests import parse as parse_registry_test
 from mock_server.contract import tables as contracts
+from mock_server.simulation.fault_forms import parse as parse_fault
 from mock_server.simulation.faults import Fault
-from mock_server.simulation.faults import parse as parse_fault
 from mock_server.simulation.redaction import without_userinfo
 from mock_server.state import scenarios
 from mock_server.state.memory import MEMORY
 
 VALIDATION_MODES = ("fast", "full")
+
+RESOURCES = (
+    *("Access", "Administration", "Alert", "CVE", "Cluster", "Compliance", "Deployment", "DeploymentExtension"),
+    *("Detection", "Image", "Integration", "K8sRole", "K8sRoleBinding", "K8sSubject", "Namespace", "NetworkGraph"),
+    *("NetworkPolicy", "Node", "Secret", "ServiceAccount", "VulnerabilityManagementApprovals"),
+    *("VulnerabilityManagementRequests", "WatchedImage", "WorkflowAdministration"),
+)
+"""What Central gives permissions for (pkg/sac/resources/list.go)."""
+ACCESSES = ("NO_ACCESS", "READ_ACCESS", "READ_WRITE_ACCESS")
+EVERY_RESOURCE = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +98,13 @@ class Settings:
     max_sandboxes: int = 10_000
     """Allow this many sandboxes at once."""
 
+    allow_hosts: tuple[str, ...] = ()
+    """Take this Host, too: a name, or a pattern such as *.example.com.
+
+    A server that listens on loopback takes localhost, addresses and the name of --host, and for the API names without a
+    dot: so no page can point its own name at it (DNS rebinding). * takes every name. Another server takes every name
+    unless you give some.
+    """
     control: bool = True
     """Offer the control calls under /__admin. The health check is always offered."""
     control_token: str | None = field(default=None, repr=False)
@@ -101,10 +118,17 @@ class Settings:
     """Allow cross-origin requests from pages of this origin (* allows any)."""
     companions: bool = True
     """Answer the other paths that the web UI and scripts need, such as login and version (see `companions`)."""
+    permissions: tuple[str, ...] = ()
+    """Grant this to an admin in /v1/mypermissions, such as Cluster=READ_ACCESS or all=READ_WRITE_ACCESS."""
     ui: Path | None = None
     """Serve the production build of the web UI in this folder."""
     upstream: str | None = None
-    """Pass everything but the image integrations to the Central at this URL."""
+    """Pass everything but the image integrations to the Central at this URL.
+
+    Companions answer where it has a 404 or 501.
+    """
+    upstream_paths: tuple[str, ...] = ()
+    """Pass only these paths on (shell patterns), such as '/v1/clusters*'. The mock answers the others itself."""
     upstream_ca: Path | None = None
     """Trust the certificates in this file (PEM) for --upstream."""
     upstream_insecure: bool = False
@@ -118,6 +142,9 @@ class Settings:
         self._read_list("faults", parse_fault)
         self._read_list("registry_tests", parse_registry_test)
         self._read_list("mutants", str)
+        self._read_list("permissions", _permission)
+        self._read_list("upstream_paths", _path_pattern)
+        self._read_list("allow_hosts", _host_name)
         _check_release("central_version", self.central_version)
         _one_of("validation", self.validation, VALIDATION_MODES)
         _check_scenario(self)
@@ -133,6 +160,8 @@ class Settings:
             _check_build(self.ui)
         if self.upstream is not None:
             _check_address("upstream", self.upstream)
+        elif self.upstream_paths:
+            raise ValueError("upstream_paths: are used with upstream only; give its URL, too")
         elif self.upstream_ca is not None:
             raise ValueError(f"upstream_ca: {self.upstream_ca} is used with upstream only; give its URL, too")
         elif self.upstream_insecure:
@@ -153,6 +182,12 @@ def _read(name: str, value: Any, parse: Callable[[str], Any]) -> Any:
     except ValueError as error:
         shown = "" if str(error).startswith(repr(value)) else f"{value!r}: "
         raise ValueError(f"{name}: {shown}{error}") from None
+
+
+def _host_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9*._-]+", text):
+        raise ValueError("is not the name of a host; give one such as central.example.com, without scheme and port")
+    return text
 
 
 def names(of: type[Any] = Settings) -> list[str]:
@@ -186,10 +221,25 @@ def from_names(**chosen: Any) -> Settings:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Ask for the name that is close to a wrong one, or list all of them."""
+    """Ask for the name that is close to a wrong one or has it for a word, or list all of them."""
     known = list(known)
-    close = difflib.get_close_matches(name, known, n=1)
+    close = [each for each in known if name in each.split("_")] or difflib.get_close_matches(name, known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+
+
+def _permission(text: str) -> str:
+    resource, _, access = text.partition("=")
+    if resource not in (*RESOURCES, EVERY_RESOURCE):
+        raise ValueError(f"{resource!r} is no resource; {suggestion(resource, (*RESOURCES, EVERY_RESOURCE))}")
+    if access not in ACCESSES:
+        raise ValueError(f"{access!r} is no access to {resource}; use one of {', '.join(ACCESSES)}")
+    return text
+
+
+def _path_pattern(text: str) -> str:
+    if not text.startswith(("/", "*")):
+        raise ValueError("is no pattern of paths; it begins with a slash, such as '/v1/clusters*'")
+    return text
 
 
 _SCRIPT = re.compile(r"""<script\b[^>]*\bsrc\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
@@ -258,7 +308,8 @@ def _check_address(name: str, url: str) -> None:
         usable = False
     if not usable:
         raise ValueError(
-            f"{name}: {without_userinfo(url)!r} is not the URL of a server; give one such as https://central.example.com"
+            f"{name}: {without_userinfo(url.partition('?')[0])!r} is not the URL of a server; "
+            f"give one such as https://central.example.com"
         )
     if parts.username is not None or parts.query or parts.fragment:
         raise ValueError(f"{name}: the URL has credentials, a query or a fragment; clients send their own credentials")

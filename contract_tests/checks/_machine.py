@@ -21,7 +21,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from contract_tests.engine.central import Central, shown
+from contract_tests.engine.central import Central, created_id
 from contract_tests.engine.examples import database
 from contract_tests.engine.failures import BudgetSpent, CheckFailed, PreconditionFailed
 from contract_tests.engine.integrations import Body, masked, member_of
@@ -173,11 +173,8 @@ class IntegrationMachine(RuleBasedStateMachine):
 
     def _created(self, body: Body) -> str:
         reply = self.central.create(body)
-        id = reply.object.get("id")
-        if reply.status != 200 or not isinstance(id, str) or not id:
-            raise PreconditionFailed(
-                "create", f"creating an integration of type {body['type']} answered {shown(reply)}"
-            )
+        self.central.taken(reply, f"a create of type {body['type']}")
+        id = created_id(reply)
         self.central.true(id not in self.model.names, "an id was given twice", expected="another id", got=id)
         self.model.create(id, body)
         return id

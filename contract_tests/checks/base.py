@@ -127,7 +127,7 @@ def with_every_field(central: Central, type: str, number: int) -> Body:
 @check(
     ITS_OWN,
     "base",
-    title="The answer to a create has the id of the new integration, not one that was there or was given before",
+    title="The answer to a create has the id of an integration that was there, or one that was given before",
     source="central/imageintegration/datastore/datastore_impl.go",
     needs=("create",),
 )
@@ -432,7 +432,7 @@ def _without_zeros(value: Any) -> Any:
 # -- testing --------------------------------------------------------------------------------------
 
 
-@check("test", "base", title="A test takes what is no integration, or refuses Scanner V4, which contacts nothing")
+@check("test", "base", title="A test passes for what is no integration, or refuses Scanner V4, which contacts nothing")
 def test(central: Central) -> None:
     ways: list[tuple[str, Callable[[Body], Reply]]] = [
         ("/test", central.test),

@@ -24,7 +24,7 @@ _PROFILES = ("default", "deep")
 @check(
     "lifecycle-machine",
     "generated",
-    title="Some order of creates, updates, tests, deletes and reads leaves something else than a model of the store",
+    title="After some order of requests the integrations are not those of a model of the store",
     needs=(
         "create",
         "list",

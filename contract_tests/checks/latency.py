@@ -87,6 +87,11 @@ class Recorded:
         self._at_once = {each.id for each in all_checks().values() if each.group == "concurrency"}
         self.one_by_one = [each for each in self.exchanges if each.check not in self._at_once]
 
+    def slow_for(self, operation: str) -> float:
+        """Return from when an operation is slow: what the other operations take tells, as most may be of this one."""
+        others = [each.elapsed for each in self.exchanges if _operation(each) != operation]
+        return max(SLOW, _TIMES_USUAL * min(self.usual, median(others))) if others else self.slow
+
     def beside(self, exchange: Exchange) -> float:
         """Return the seconds that requests of other kinds took just before and just after one, of the slower side.
 
@@ -97,6 +102,15 @@ class Recorded:
         after = self.exchanges[place + 1 : place + 1 + _NEAR]
         sides = ([each.elapsed for each in side if not _alike_in_kind(each, exchange)] for side in (before, after))
         return max((median(side[:_NEIGHBOURS]) for side in sides if side), default=self.usual)
+
+    def is_even(self, group: Sequence[Exchange]) -> bool:
+        """Return whether answers took the same time through half of the run, as no busy machine lets them.
+
+        Their neighbours may be slow by themselves.
+        """
+        times = [each.elapsed for each in group]
+        reach = self._place[group[-1].number] - self._place[group[0].number]
+        return len(times) >= _ENOUGH and max(times) < _ALIKE * min(times) and reach > len(self.exchanges) / 2
 
     def group(self, exchange: Exchange) -> str:
         """Return what a request is alike to: those of its kind, or those that were sent at the same moment."""
@@ -122,9 +136,13 @@ def _measured(central: Central) -> list[Exchange]:
     return [each for each in exchanges if len(each.body) < _LONG_BODY and each.check != "registry-reachable"]
 
 
-def _kind(exchange: Exchange) -> str:
+def _operation(exchange: Exchange) -> str:
     operation = operation_of(exchange)
-    name = operation.id if operation else f"{exchange.method} {urlsplit(exchange.path).path}"
+    return operation.id if operation else f"{exchange.method} {urlsplit(exchange.path).path}"
+
+
+def _kind(exchange: Exchange) -> str:
+    name = _operation(exchange)
     type = _type_of(exchange)
     return f"{name} ({type}, {exchange.status})" if type else f"{name} ({exchange.status})"
 
@@ -172,11 +190,13 @@ def _see_no_kind_slow(central: Central, recorded: Recorded) -> None:
     for kind, group in _by_kind(recorded.one_by_one).items():
         seconds = median(each.elapsed for each in group)
         beside = median(recorded.beside(each) for each in group)
-        if seconds > recorded.slow and seconds > _BESIDE * beside:
+        stands_out = seconds > _BESIDE * beside or recorded.is_even(group)
+        if seconds > SLOW and seconds > recorded.slow_for(kind[0]) and stands_out:
             suspects.append((kind, group, seconds))
     # The widest kind first: where an operation is slow, so is it with each type.
     for kind, group, seconds in sorted(suspects, key=lambda each: (len(each[0]), -each[2]))[:_MOST_KINDS]:
-        again = _slow_again(central, max(group, key=lambda each: each.number), recorded.slow, _AGAIN)
+        slow = recorded.slow_for(kind[0])
+        again = _slow_again(central, max(group, key=lambda each: each.number), slow, _AGAIN)
         if again or (again is None and len(group) >= _FEWEST):
             central.history = central.history or list(group[-1:])
             if again is None:
@@ -194,8 +214,7 @@ def _by_kind(exchanges: Sequence[Exchange]) -> dict[tuple[str, ...], list[Exchan
     """Return requests by operation, by operation and status, and by operation, status and type."""
     found: dict[tuple[str, ...], list[Exchange]] = defaultdict(list)
     for exchange in exchanges:
-        operation = operation_of(exchange)
-        name = operation.id if operation else f"{exchange.method} {urlsplit(exchange.path).path}"
+        name = _operation(exchange)
         type = _type_of(exchange)
         for kind in ((name,), (name, str(exchange.status)), (name, str(exchange.status), type or "")):
             if kind[-1]:

@@ -49,7 +49,7 @@ def list_holds_what_was_created(central: Central) -> None:
     "lifecycle",
     needs=("list-by-name", "unicode-kept"),
     source="central/imageintegration/datastore/datastore_impl.go",
-    title="The list by a name with blanks, signs and letters beyond ASCII does not hold it",
+    title="The list by a name with blanks, signs or letters beyond ASCII does not find it",
 )
 def list_by_odd_name(central: Central) -> None:
     with central.case():
@@ -297,7 +297,7 @@ def reads_repeat(central: Central) -> None:
     "lifecycle",
     needs=("create",),
     profiles=LONGER,
-    title="A field beside the config is not stored, changed or cleared as it was sent",
+    title="A field beside the config is not stored or cleared as it was sent",
 )
 def other_fields_kept(central: Central) -> None:
     with central.case():

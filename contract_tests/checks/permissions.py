@@ -149,7 +149,7 @@ def read_permission(central: Central) -> None:
 @check(
     "identity-before-lookup",
     "permissions",
-    title="A caller who is not known learns what exists, or what is wrong with a request",
+    title="A caller without credentials learns what exists, or what is wrong with a request",
     needs=ASKED,
 )
 def identity_before_lookup(central: Central) -> None:
@@ -289,7 +289,7 @@ def basic_malformed(central: Central) -> None:
 @check(
     "decoded-before-identity",
     "permissions",
-    title="The caller is looked at before the route and the body are",
+    title="Credentials are checked before the route and the body",
     needs=ASKED,
 )
 def decoded_before_identity(central: Central) -> None:
@@ -324,7 +324,7 @@ def www_authenticate(central: Central) -> None:
 @check(
     "scheme-case",
     "permissions",
-    title="`Bearer` is not read in any case, or `Basic` is",
+    title="The scheme `bearer` is refused for its case, or `basic` is not",
     source="pkg/grpc/authn/util.go",
     needs=EVERY_WAY,
     writes=False,

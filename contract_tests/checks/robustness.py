@@ -36,7 +36,6 @@ GARBAGE = (
 PATHS = (
     "/v1/imageintegrations/a%0Ab",
     "/v1/imageintegrations/a%2Fb",
-    "/v1/imageintegrations/..%2f..%2fetc",
     "/v1/imageintegrations/%22quoted%22",
     "/v1/imageintegrations/%27%20OR%201%3D1",
     "/v1/imageintegrations/%3Cscript%3E",
@@ -120,7 +119,7 @@ def garbage_refused(central: Central) -> None:
     "odd-paths",
     "robustness",
     writes=False,
-    title="An odd path is not answered 404 or 400 in Central's shape",
+    title="An odd path is not refused in Central's shape",
     needs=("list", "unknown-route"),
 )
 def odd_paths(central: Central) -> None:
@@ -156,7 +155,7 @@ def odd_ids_written(central: Central) -> None:
     "odd-queries",
     "robustness",
     writes=False,
-    title="An odd query that can be decoded changes the list",
+    title="An odd query that can be decoded is refused",
     needs=("list",),
 )
 def odd_queries(central: Central) -> None:

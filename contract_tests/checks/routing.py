@@ -42,7 +42,7 @@ def unknown_route(central: Central) -> None:
 @check(
     "test-path-is-an-id",
     "rules",
-    title="GET of /test does not read the id `test`",
+    title="GET of the path of a test does not look for the id `test`",
     source="grpc-gateway runtime/mux.go",
     needs=("list",),
     writes=False,
@@ -176,7 +176,7 @@ def answer_headers(central: Central) -> None:
 @check(
     "gzip",
     "rules",
-    title="An answer in gzip is not the plain one, or one is compressed that was not asked for so",
+    title="An answer in gzip differs from the plain one, or is compressed without being asked for",
     source="pkg/grpc/server.go",
     needs=("list",),
     writes=False,

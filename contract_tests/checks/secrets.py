@@ -67,7 +67,7 @@ def by_name(central: Central, body: Body) -> Body | None:
     "masks-everywhere",
     "secrets",
     needs=("create",),
-    title="A read shows something else than the mask for a credential that is set, empty, changed or never set",
+    title="A read does not show the mask for a credential, after whatever was done to it",
 )
 def masks_everywhere(central: Central) -> None:
     variants = every_type(central)
@@ -128,7 +128,7 @@ def masks_empty(central: Central) -> None:
     "secrets",
     profiles=LONGER,
     needs=("create",),
-    title="The mask tells something of the credential, such as its length",
+    title="The mask depends on the credential, such as on its length",
 )
 def mask_tells_nothing(central: Central) -> None:
     secrets = ("x", "6chars", "*", MASK, MASK * 2, " ", "\u00e9\u65e5\U0001f680", central.secret() * 100)
@@ -291,7 +291,7 @@ def _wrong(place: Iterable[str], value: Any) -> Body:
 @check(
     "credential-in-error",
     "secrets",
-    title="The refusal of a credential of the wrong JSON type shows it",
+    title="The refusal of a credential that is no text shows it",
     source="protobuf-go encoding/protojson/decode.go",
 )
 def credential_in_error(central: Central) -> None:

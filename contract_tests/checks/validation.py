@@ -352,7 +352,7 @@ def name_required(central: Central) -> None:
     "rules",
     source="pkg/errorhelpers/format.go",
     needs=("create", "endpoint-not-local", "name-required", "category-required"),
-    title="The problems of common validation are not told in one list, in Central's order",
+    title="The problems of an integration are not in one list, in Central's order",
 )
 def problems_listed(central: Central) -> None:
     local, category = central.text("endpoint-not-local"), central.text("category-required")
@@ -403,7 +403,7 @@ def name_unique(central: Central) -> None:
     "rules",
     source="pkg/postgres/schema/image_integrations.go",
     needs=("create", "name-unique"),
-    title="Names that are not the same count as one: other case, other blanks, other form of Unicode",
+    title="Names that differ in case, blanks or form of Unicode count as one",
 )
 def names_exact(central: Central) -> None:
     with central.case():
@@ -501,7 +501,7 @@ def integration_required(central: Central) -> None:
     "rules",
     source="central/imageintegration/service/service_impl.go",
     needs=("create", "scanner-type-known", "create-rolled-back"),
-    title="An integration that fails its test is stored, or is not tested first",
+    title="An integration that fails its test is stored, or is not tested",
 )
 def tested_before_stored(central: Central) -> None:
     with central.case():
@@ -522,7 +522,7 @@ def tested_before_stored(central: Central) -> None:
     "rules",
     source="central/imageintegration/service/service_impl.go",
     needs=("create",),
-    title="With skipTestIntegration an integration is tested before it is stored: 400 in the place of 500",
+    title="An integration is tested although skipTestIntegration is set: 400 in the place of 500",
 )
 def skip_test_respected(central: Central) -> None:
     with central.case():
@@ -580,7 +580,7 @@ def id_required(central: Central) -> None:
     "id-exact",
     "rules",
     source="pkg/search/postgres/store_cache.go",
-    title="GET takes something for an id that is none: its capitals, a part of it, the name",
+    title="GET finds an integration by its id in capitals, by a part of it, or by its name",
     needs=("create-assigns-id",),
 )
 def id_exact(central: Central) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from contract_tests.cli.drift import drift
 from contract_tests.cli.fixtures import fixtures
 from contract_tests.engine.failures import BudgetSpent, Busy, HarnessError, Interrupted, OwnershipError
 from contract_tests.engine.options import Credentials, Options
@@ -71,6 +72,7 @@ Examples:
   central-contract check https://central.example.com --token-file token --allow-writes
   central-contract explain name-unique
   central-contract fixtures --type quay --minimal
+  central-contract drift https://central.example.com --token-file token
 \b
 Shell completion (bash; zsh and fish likewise):
   eval "$(_CENTRAL_CONTRACT_COMPLETE=bash_source central-contract)"
@@ -440,3 +442,4 @@ def _told_orphans(count: int, url: str) -> str:
 
 
 main.add_command(fixtures)
+main.add_command(drift)

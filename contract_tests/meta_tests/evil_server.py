@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 TOKEN = "evil-token-0123456789abcdefghijklmnop"  # noqa: S105 (what must not show)
 USER, PASSWORD = "evil-user", "evil-passphrase-5f2d"
@@ -127,6 +129,26 @@ EVILS: dict[str, Conversation] = {
     "wide lists and headers": _wide,
     "too many requests": _too_many,
 }
+
+
+def after(requests: int, url: str, evil: Conversation) -> Conversation:
+    """Pass so many requests on to another server, then be evil."""
+    left = [requests]
+    to = urlsplit(url)
+
+    def answer(sock: socket.socket, request: bytes) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            evil(sock, request)
+            return
+        first, _, rest = request.partition(b"\r\n")
+        with socket.create_connection((str(to.hostname), to.port or 80)) as upstream:
+            upstream.sendall(first + b"\r\nConnection: close\r\n" + re.sub(rb"(?i)connection: [^\r]*\r\n", b"", rest))
+            while piece := upstream.recv(65536):
+                sock.sendall(piece)
+        sock.close()
+
+    return answer
 
 
 @contextmanager

@@ -26,9 +26,9 @@ import requests
 from contract_tests.checks.registry import all_checks
 from contract_tests.engine.options import Options
 from contract_tests.meta_tests.mutant_runs import (
-    ALWAYS_THERE,
     RUN_OPTIONS,
     TIMED,
+    check_of,
     credentials_of,
     hurried,
 )
@@ -45,9 +45,11 @@ UNTIDY = (
     "answer-not-stored",
     "create-rolled-back",
     "create-stores-twice",
-    "create-without-id",
+    "create",
     "delete-late",
-    "delete-nothing",
+    "delete-answer",
+    "generated-invalid",
+    "generated-refused",
     "ids-as-numbers",
     "refused-create-stored",
     "scanner-v4-not-created",
@@ -56,7 +58,7 @@ UNTIDY = (
     "update-new-id",
 )
 """Mutants that store what they give no id for, or do not delete: no script can tidy up there."""
-COUNTING = ("create-every-third-lost",)
+COUNTING = ("create-every-third-lost", "creates-repeat", "reads-steady", "updates-repeat")
 """Mutants that count requests, besides those named `every-…`: a script alone does not come to the right one."""
 OUT_OF_REACH = ("database-error", "database-error-raw", "scanner-v4-not-deleted")
 """Mutants that no check finds; see test_mutants.py."""
@@ -117,13 +119,13 @@ def _options(settings: Settings, **more: Any) -> Iterator[Options]:
 
 def _chosen(options: Options, mutant: Mutant) -> Options:
     """Choose what finds a mutant: its check and what that stands on, or a short run of all."""
-    if mutant.check in ALWAYS_THERE:
+    check = check_of(mutant)
+    if check is None:
         return replace(options, profile="quick")
-    check = all_checks()[mutant.check]
     profile = "default" if "default" in check.profiles else check.profiles[-1]
     more = (*TIMED, *mutant.also) if mutant.check == "response-time" else ()
     more = tuple(each for each in more if each in all_checks())
-    return replace(options, profile=profile, only=tuple(dict.fromkeys((*check.needs, *more, mutant.check))))
+    return replace(options, profile=profile, only=tuple(dict.fromkeys((*check.needs, *more, check.id))))
 
 
 def _recorded(report: Report, options: Options, check: str, folder: Path) -> Recorded | None:

@@ -38,7 +38,7 @@ def test_a_budget_that_is_enough_is_spent_in_one_pass() -> None:
 
 @pytest.mark.parametrize(
     "mutant",
-    ["list-extra-field", "name-unique", "test-stores-nothing", "get-in-clear", "html-404", "creates-lost"],
+    ["list-extra-field", "name-unique", "test-stores-nothing", "get-in-clear", "html-404", "creates-at-once"],
     ids=["schema", "rule", "state", "security", "wire", "concurrency"],
 )
 def test_a_small_budget_finds_a_mutant_of_each_kind(mutant: str) -> None:

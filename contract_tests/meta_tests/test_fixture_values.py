@@ -43,7 +43,7 @@ def host(address: str) -> str:
 
 
 CORRELATIONS: Mapping[str, tuple[str, Callable[[Body], bool]]] = {
-    "a role is told by its name": ("ecr", lambda ecr: ":" not in ecr.get("assumeRoleId", "")),
+    "a role is given by its name": ("ecr", lambda ecr: ":" not in ecr.get("assumeRoleId", "")),
     "the region of ECR's API is that of the body": (
         "ecr",
         lambda ecr: set(REGION.findall(ecr.get("endpoint", ""))) <= {ecr.get("region")},
@@ -141,7 +141,7 @@ def test_no_correlation_holds_by_itself(correlation: str) -> None:
         "scannerV4": {"indexerEndpoint": "indexer.a:1", "matcherEndpoint": "matcher.b:1"},
     }  # fmt: skip
     body = dict(spoiled)
-    if correlation == "a role is told by its name":
+    if correlation == "a role is given by its name":
         body["ecr"] = {"assumeRoleId": "arn:aws:iam::123456789012:role/r"}
     assert wrong(correlation, body)
 

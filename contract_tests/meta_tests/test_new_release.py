@@ -79,6 +79,7 @@ def test_the_mock_answers_what_the_release_has(copy: ProjectCopy, release: str) 
     assert found["document"] == is_new
 
 
+@pytest.mark.slow
 def test_older_releases_answer_as_they_are_recorded(copy: ProjectCopy) -> None:
     copy.test("mock_server/tests/test_frozen_answers.py")
 
@@ -115,6 +116,7 @@ def test_the_harness_tells_one_release_from_the_other(
     assert [each for each in named if each not in told] == []
 
 
+@pytest.mark.slow
 def test_fixtures_follow_and_older_files_hold_only_what_differs(copy: ProjectCopy) -> None:
     copy.run("-m", "contract_tests", "fixtures", "--all", "-o", "made")
     made = {path.name: path.read_text("utf-8").splitlines() for path in (copy.folder / "made").rglob("*.jsonl")}

@@ -151,7 +151,7 @@ def test_a_race_of_names_may_be_lost_to_the_database() -> None:
     assert "in the database's words" in next(each.reason for each in report.results if each.reason)
 
 
-@pytest.mark.parametrize("profile", ["quick", "default"])
+@pytest.mark.parametrize("profile", ["quick", pytest.param("default", marks=pytest.mark.slow)])
 def test_a_delete_straight_after_the_create_may_be_answered_404(profile: str) -> None:
     assert_green(run(early_deletes, profile=profile), "delete-answer", "method-override")
 
@@ -200,6 +200,18 @@ def test_creates_of_type_ecr_may_wait_for_aws() -> None:
 def test_what_is_slow_is_found_whatever_the_budget(operation: str, seconds: Callable[[Exchange], float]) -> None:
     with patch.object(latency, "SLOW", 0.15):
         report = run(slow(operation, seconds), time_budget=5.0)
+    assert [each.check for each in report.failures] == ["response-time"], report.failures
+
+
+def test_what_is_slow_is_found_where_its_neighbours_are_slow_too() -> None:
+    """Reads and the list take turns, so neither has a quick one beside it."""
+
+    def change(mock: Instance) -> None:
+        slow(GET, lambda _: 0.6)(mock)
+        slow(LIST, lambda exchange: 0.02 * len(exchange.sandbox.central.store))(mock)
+
+    with patch.object(latency, "SLOW", 0.15):
+        report = run(change, time_budget=6.0)
     assert [each.check for each in report.failures] == ["response-time"], report.failures
 
 

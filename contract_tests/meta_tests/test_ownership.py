@@ -187,7 +187,9 @@ def test_a_check_that_needs_more_room_than_there_may_be_is_left_out_and_says_how
     assert "read-after-create" in left_out
 
 
-@pytest.mark.parametrize(("profile", "room"), [("quick", 150), ("quick", 30), ("default", 150)])
+@pytest.mark.parametrize(
+    ("profile", "room"), [("quick", 150), ("quick", 30), pytest.param("default", 150, marks=pytest.mark.slow)]
+)
 def test_checks_at_the_same_time_disturb_each_other_in_nothing(
     mock: MockServer, tmp_path: Path, profile: str, room: int
 ) -> None:

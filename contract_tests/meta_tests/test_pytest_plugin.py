@@ -50,11 +50,14 @@ def requests_of(folder: Path, *words: str) -> int:
     return int(count)
 
 
+@pytest.mark.slow
 def test_workers_of_xdist_repeat_no_work(tmp_path: Path) -> None:
     assert requests_of(tmp_path, "-n", "2") == requests_of(tmp_path)
 
 
-@pytest.mark.parametrize("words", [(), ("-n", "2")], ids=["one process", "two workers"])
+@pytest.mark.parametrize(
+    "words", [(), pytest.param(("-n", "2"), marks=pytest.mark.slow)], ids=["one process", "two workers"]
+)
 def test_a_token_in_the_environment_is_not_for_our_own_mock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:

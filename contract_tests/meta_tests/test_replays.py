@@ -15,7 +15,7 @@ SAMPLE = (
     "html-404",
     "test-stores-nothing",
     "delete-all",  # on what was there before
-    "creates-lost",  # at the same moment
+    "creates-at-once",  # at the same moment
     "every-20th-text",  # now and then
     "write-403",  # with tokens
     "slow-list",

@@ -44,7 +44,7 @@ def test_a_healthy_mock_passes_and_is_left_as_it_was(tmp_path: Path) -> None:
     ("mutant", "check"),
     [
         ("get-in-clear", "credentials_masked"),
-        ("text-plain", "answer_media_type"),
+        ("answer-media-type", "answer_media_type"),
         ("list-extra-field", "answer_schema"),
     ],
 )

@@ -91,6 +91,7 @@ def test_a_rule_is_checked_in_the_releases_that_have_it(with_rule: ProjectCopy, 
     assert ("does not have this rule: google-not-created, name-forbidden" in told) == (release == "4.11")
 
 
+@pytest.mark.slow
 def test_what_demands_something_of_a_rule_is_content(with_rule: ProjectCopy) -> None:
     with_rule.test("contract_tests/meta_tests/test_mutants.py", "-k", "name-forbidden or each_rule")
     with_rule.test("mock_server/tests/test_contract.py", "-k", "rule or name-forbidden")
@@ -189,6 +190,7 @@ def test_an_operation_is_guarded_and_its_mutant_is_found(with_operation: Project
     with_operation.test("contract_tests/meta_tests/test_mutants.py", "-k", "open-GetImageIntegrationHealth")
 
 
+@pytest.mark.slow
 def test_fixtures_cover_an_operation(with_operation: ProjectCopy) -> None:
     complete_fixtures(with_operation)
 

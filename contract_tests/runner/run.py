@@ -221,8 +221,9 @@ class Run:
         if found:
             runs = {each.run for each in found}
             oldest = max((each.age for each in found if each.age is not None), default=None)
+            whose = "a run that has" if len(runs) == 1 else f"{len(runs)} runs that have"
             self.notes.append(
-                f"{len(found)} integrations carry the names of {len(runs)} runs that have no ledger in "
+                f"{len(found)} integrations carry the name of {whose} no ledger in "
                 f"{self.options.state_dir}; the oldest run is {told_age(oldest)}. "
                 f"`central-contract clean {self.transport.base} --orphans` lists and deletes them."
             )

@@ -24,7 +24,7 @@ class Problem(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(unsafe_hash=True, slots=True)  # not frozen: contextlib sets the traceback of what passes by
 class Refusal(Exception):  # noqa: N818 (Central refuses; nothing is in error)
     """An answer in Central's error shape.
 

@@ -1,18 +1,24 @@
 """Registry tests without a network: what a client would ask is worked out, and the host decides how that ends.
 
-No registry is ever contacted. A rule of the settings says which hosts fail, and how; whom a client asks, and the texts,
-are those of Central's clients (pkg/registries, pkg/scanners) and of the libraries below them.
+No registry is ever contacted. A rule of the settings or of the scenario says which hosts fail, and how; whom a client
+asks, and the texts, are those of Central's clients (pkg/registries, pkg/scanners) and of the libraries below them.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import shlex
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from http import HTTPStatus
 from typing import Any
 
+from mock_server.central.delays import distribution, drawn
 from mock_server.central.errors import Problem, problem
 from mock_server.central.integration import Integration
 from mock_server.central.releases import Build
@@ -24,8 +30,50 @@ from mock_server.golang import url as gourl
 from mock_server.golang.google_credentials import Reply
 from mock_server.golang.text import quote
 
-_STATUSES = {"unauthorized": 401, "forbidden": 403, "missing": 404, "failing": 500}
-"""Outcomes of a registry that answers, by the status it answers with."""
+_ANSWERS = {
+    "unauthorized": Reply(status=401),
+    "forbidden": Reply(status=403),
+    "missing": Reply(status=404),
+    "failing": Reply(status=500),
+}
+"""Outcomes of a registry that answers, by what it answers."""
+
+
+def _aws(error: str, message: str) -> Reply:
+    return Reply(status=400, body=json.dumps({"__type": error, "message": message}))
+
+
+def _oauth(description: str) -> Reply:
+    return Reply(status=400, body=f'{{"error":"invalid_grant","error_description":"{description}"}}')
+
+
+_SERVICES = {
+    "ecr-token-expired": Reply(
+        status=403,
+        body='{"errors":[{"code":"DENIED",'
+        '"message":"Your authorization token has expired. Reauthenticate and try again."}]}\n',
+    ),
+    "aws-key-unknown": _aws("UnrecognizedClientException", "The security token included in the request is invalid."),
+    "aws-signature-wrong": _aws(
+        "InvalidSignatureException",
+        "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access "
+        "Key and signing method. Consult the service documentation for details.",
+    ),
+    "aws-session-expired": _aws("ExpiredTokenException", "The security token included in the request is expired"),
+    "aws-access-denied": _aws(
+        "AccessDeniedException",
+        "User: arn:aws:iam::123456789012:user/example is not authorized to perform: ecr:GetAuthorizationToken on "
+        "resource: * because no identity-based policy allows the ecr:GetAuthorizationToken action",
+    ),
+    "aws-throttled": _aws("ThrottlingException", "Rate exceeded"),
+    "google-key-revoked": _oauth("Invalid JWT Signature."),
+    "google-account-missing": _oauth("Invalid grant: account not found"),
+    "quay-token-invalid": Reply(status=401, body='{"error": "Invalid bearer token format"}'),
+    "azure-unauthorized": Reply(
+        status=401, body='{"errors":[{"code":"UNAUTHORIZED","message":"authentication required","detail":null}]}\n'
+    ),
+}
+"""Outcomes in the words of one service, for hosts of it: of AWS's API, of Google's token server, of a registry."""
 _NETWORK = {
     "unreachable": "dial tcp: lookup {host}: no such host",
     "timeout": "context deadline exceeded (Client.Timeout exceeded while awaiting headers)",
@@ -35,22 +83,42 @@ _NETWORK = {
 _NOT_FOUND_AT_AN_ADDRESS = "dial tcp {address}: connect: connection refused"
 """In the place of a look-up that fails: an address is not looked up."""
 _DIAL_TIMEOUT = "dial tcp: i/o timeout"
-OUTCOMES = ("pass", *_NETWORK, *_STATUSES)
+PASSES = "pass"
+OUTCOMES = (PASSES, *_NETWORK, *_ANSWERS, *_SERVICES)
 
 _ADDRESS = re.compile(r"[0-9]+(?:\.[0-9]+){3}|.*:.*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryTestRule:
-    """Registry tests of hosts that match `host` (a shell pattern) end with `outcome`."""
+    """Registry tests of hosts that match `host` (a shell pattern) end with `outcome`.
+
+    `reason` stands in the place of what the client would say. After `delay` (seconds, or a distribution) and only so
+    many `times`.
+    """
 
     host: str
     outcome: str
+    reason: str = ""
+    times: int | None = None
+    delay: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse an outcome that is none."""
+        """Refuse what makes no rule."""
         if self.outcome not in OUTCOMES:
             raise ValueError(f"{self.host}={self.outcome}: the outcome is not one of {', '.join(OUTCOMES)}")
+        if self.reason and self.outcome == PASSES:
+            raise ValueError(f"{self.host}={self.outcome}: a test that passes has no reason; choose another outcome")
+        if self.times is not None and self.times < 1:
+            raise ValueError(f"times={self.times}: is not a number above 0")
+        if self.delay:
+            distribution(self.delay)
+
+    def shown(self) -> dict[str, Any]:
+        """Return the fields that are set, as a control call takes them."""
+        return {
+            each.name: getattr(self, each.name) for each in fields(self) if getattr(self, each.name) != each.default
+        }
 
 
 DEFAULT_RULES = (
@@ -69,15 +137,47 @@ Client = Callable[[Mapping[str, Any]], str | None]
 
 
 def parse(text: str) -> RegistryTestRule:
-    """Read ``HOST=OUTCOME``, as options give it.
+    """Read ``HOST=OUTCOME`` or ``host=HOST outcome=OUTCOME KEY=VALUE …``, as options give it.
 
     Raises:
         ValueError: the text is no rule.
     """
+    if len(words := _words(text)) > 1:
+        return of(dict(words))
     host, _, outcome = text.rpartition("=")
     if not host or outcome not in OUTCOMES:
         raise ValueError(f"{text!r} is not HOST=OUTCOME; the outcome is one of {', '.join(OUTCOMES)}")
     return RegistryTestRule(host, outcome)
+
+
+def _words(text: str) -> list[tuple[str, str]]:
+    try:
+        found = [word.partition("=") for word in shlex.split(text)]
+    except ValueError as error:
+        raise ValueError(f"{text!r}: {error}") from None
+    return [(key, value) for key, _, value in found]
+
+
+def of(values: Mapping[str, Any]) -> RegistryTestRule:
+    """Make a rule of values by their field: texts, or what JSON has for them.
+
+    Raises:
+        ValueError: a field is unknown or missing, or its value is none of its kind.
+    """
+    known = [each.name for each in fields(RegistryTestRule)]
+    if unknown := [key for key in values if key not in known]:
+        raise ValueError(f"{unknown[0]}: is not one of {', '.join(known)}")
+    if missing := [key for key in ("host", "outcome") if not values.get(key)]:
+        raise ValueError(f"{missing[0]}: is missing; a rule is such as host=*.example.com outcome=timeout times=2")
+    times = values.get("times")
+    if times is not None and not re.fullmatch(r"[0-9]{1,9}", str(times)):
+        raise ValueError(f"times={times}: is not a whole number")
+    texts = {key: str(value) for key, value in values.items() if key != "times"}
+    return RegistryTestRule(**texts, times=None if times is None else int(times))
+
+
+class _Reason(Exception):  # noqa: N818 (a rule has decided, nothing is in error)
+    """The reason that a rule gives."""
 
 
 class RegistryTests:
@@ -92,6 +192,8 @@ class RegistryTests:
     ) -> None:
         """The first matching rule counts; a host without one passes. `namespace`: where Central's own scanner is."""
         self.contract = contract
+        self._lock = threading.Lock()
+        self._looking = threading.local()
         self.rules = rules
         self.namespace = namespace
         self.ways = build.urls
@@ -111,6 +213,31 @@ class RegistryTests:
             "clairify": self._clairify,
         }
 
+    @property
+    def rules(self) -> Sequence[RegistryTestRule]:
+        """The rules. Setting them lets none have decided yet."""
+        return self._rules
+
+    @rules.setter
+    def rules(self, rules: Sequence[RegistryTestRule]) -> None:
+        with self._lock:
+            self._rules = tuple(rules)
+            self._decided = [0] * len(self._rules)
+
+    def adopt(self, other: RegistryTests) -> None:
+        """Go on with the rules of another one, and with how often each has decided."""
+        with self._lock:
+            self._rules, self._decided = other._rules, other._decided
+
+    @contextmanager
+    def only_looking(self) -> Iterator[None]:
+        """Let tests of this thread use up no rule, and wait for none."""
+        self._looking.now = True
+        try:
+            yield
+        finally:
+            self._looking.now = False
+
     def registry_reachable(self, integration: Integration, category: str) -> Problem | None:
         """Play the network part of the test of a category; None when it passes."""
         kind = integration["type"]
@@ -125,16 +252,36 @@ class RegistryTests:
             client = self._registries.get(kind, self._ping)
         member = config_member(self.contract.integration, integration)
         assert member is not None  # a client that could be built has one
-        reason = client(integration[member])
+        reason: str | None
+        try:
+            reason = client(integration[member])
+        except _Reason as given:
+            reason = str(given)
         return None if reason is None else problem(self.contract.rules["registry-reachable"], reason=reason)
 
     # -- who answers --------------------------------------------------------------------------------
 
     def _outcome(self, *hosts: str) -> str:
+        """Return how asking a host ends.
+
+        Raises:
+            _Reason: as the rule says.
+        """
         names = {host.lower() for host in hosts}
-        return next(
-            (rule.outcome for rule in self.rules if any(fnmatchcase(name, rule.host) for name in names)), "pass"
-        )
+        is_looking = getattr(self._looking, "now", False)
+        with self._lock:
+            for at, rule in enumerate(self._rules):
+                is_used_up = rule.times is not None and self._decided[at] >= rule.times
+                if not is_used_up and any(fnmatchcase(name, rule.host) for name in names):
+                    self._decided[at] += not is_looking
+                    break
+            else:
+                return PASSES
+        if rule.delay and not is_looking:
+            time.sleep(drawn(rule.delay))
+        if rule.reason:
+            raise _Reason(rule.reason)
+        return rule.outcome
 
     def _network_failure(self, host: str, address: str, outcome: str) -> str | None:
         if outcome not in _NETWORK:
@@ -152,11 +299,11 @@ class RegistryTests:
         return self._reply_of(method, asked)
 
     def _reply_of(self, method: str, asked: gohttp.Asked) -> Reply:
-        outcome = self._outcome(asked.host, asked.url.host_name.decode("utf-8", "replace"))
+        outcome = PASSES if asked.failure else self._outcome(asked.host, asked.url.host_name.decode("utf-8", "replace"))
         failure = asked.failure or self._network_failure(asked.host, asked.address, outcome)
         if failure is not None:
             return Reply(f"{method} {quote(str(asked.url))}: {failure}")
-        return Reply(status=_STATUSES.get(outcome, 200))
+        return _answer(outcome) or Reply()
 
     def _call(self, target: grpc.Target) -> str | None:
         """Return what comes of a call by gRPC; None when it is answered."""
@@ -166,7 +313,8 @@ class RegistryTests:
             failure = _DIAL_TIMEOUT
         if found := grpc.unreachable(target, failure or ""):
             return found
-        return grpc.answered(_STATUSES[outcome]) if outcome in _STATUSES else None
+        answer = _answer(outcome)
+        return grpc.answered(answer.status) if answer else None
 
     # -- registries ---------------------------------------------------------------------------------
 
@@ -189,7 +337,8 @@ class RegistryTests:
         reply = self._reply_of("Get", asked)
         if reply.error is not None or reply.status == 200:
             return reply.error
-        return f'Get {quote(str(asked.url))}: http: non-successful response (status={reply.status} body="")'
+        what = f"non-successful response (status={reply.status} body={quote(reply.body)})"
+        return f"Get {quote(str(asked.url))}: http: {what}"
 
     def _quay(self, quay: Mapping[str, Any]) -> str | None:
         """pkg/registries/quay/quay.go: only a token is good for a ping."""
@@ -273,10 +422,9 @@ class RegistryTests:
             return f"{_ATTEMPTS}https response error StatusCode: 0, RequestID: , request send failed, {reply.error}"
         if reply.status == 200:
             return None
-        again = _ATTEMPTS if reply.status >= 500 else ""
-        return (
-            f"{again}https response error StatusCode: {reply.status}, RequestID: , api error UnknownError: UnknownError"
-        )
+        status, error = _aws_error(reply, "//sts." in url)
+        again = _ATTEMPTS if status >= 500 or error.startswith("Throttling") else ""
+        return f"{again}https response error StatusCode: {status}, RequestID: , api error {error}"
 
     def _aws_reply(self, url: str) -> Reply:
         """Ask under a URL that is written as the AWS library puts it together, without userinfo, query and fragment."""
@@ -326,11 +474,16 @@ class RegistryTests:
             return reply.error
         if reply.status == 404:
             return "error scan not found"
-        return f"Expected status code 2XX. Received {reply.status} {HTTPStatus(reply.status).phrase}. Body: "
+        phrase = HTTPStatus(reply.status).phrase
+        return f"Expected status code 2XX. Received {reply.status} {phrase}. Body: {reply.body}"
 
     def _clairify_node(self, clairify: Mapping[str, Any]) -> str | None:
         """pkg/scanners/clairify/clairify.go TestNodeScanner: by gRPC, and not at `endpoint`."""
         return self._call(grpc.target(scanner_target(clairify, self.namespace), self.ways))
+
+
+def _answer(outcome: str) -> Reply | None:
+    return _ANSWERS.get(outcome) or _SERVICES.get(outcome)
 
 
 def scanner_target(clairify: Mapping[str, Any], namespace: str) -> str:
@@ -357,6 +510,29 @@ def _unparsed(error: gourl.UrlError) -> str:
 
 _ATTEMPTS = "exceeded maximum number of attempts, 3, "
 _AWS_METADATA = "http://169.254.169.254/latest/meta-data/iam/security-credentials/"
+_STS_ERRORS = {
+    "UnrecognizedClientException": (403, "InvalidClientTokenId"),
+    "InvalidSignatureException": (403, "SignatureDoesNotMatch"),
+    "ExpiredTokenException": (403, "ExpiredToken"),
+    "AccessDeniedException": (403, "AccessDenied"),
+    "ThrottlingException": (400, "Throttling"),
+}
+"""STS has names of its own for the same errors."""
+
+
+def _aws_error(reply: Reply, is_sts: bool) -> tuple[int, str]:
+    """Return status and text of an error, which the AWS library finds in the body."""
+    try:
+        found = json.loads(reply.body)
+        error, message = found["__type"], found["message"]
+    except (ValueError, KeyError, TypeError):
+        return reply.status, "UnknownError: UnknownError"
+    if not is_sts:
+        return reply.status, f"{error}: {message}"
+    status, name = _STS_ERRORS[error]
+    return status, f"{name}: {message.replace('ecr:GetAuthorizationToken', 'sts:AssumeRole')}"
+
+
 _AWS_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _AWS_REGION = re.compile(rf"{_AWS_LABEL}(?:\.{_AWS_LABEL})*", re.ASCII)
 _AWS_DOMAINS = (

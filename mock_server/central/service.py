@@ -234,6 +234,11 @@ class Service:
 
     # -- the registry test --------------------------------------------------------------------
 
+    def health(self, integration: Integration) -> Problem | None:
+        """Return what is wrong with a stored integration: how its test would end now; no rule is used up by that."""
+        with self.registry_tests.only_looking():
+            return self._failed_test(integration)
+
     def _failed_test(self, integration: Integration) -> Problem | None:
         """testImageIntegration: the first category that fails, in the order they were sent."""
         for category in integration["categories"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 import sys
 from contextlib import ExitStack
@@ -14,6 +15,8 @@ import click
 from mock_server.cli import startup
 from mock_server.cli.options import ENVIRONMENT, OPTIONS, READABLE, WRITABLE, Serve, settings_of, token_in
 from mock_server.cli.release import RELEASE
+from mock_server.cli.report import report
+from mock_server.contract import export as export_forms
 from mock_server.contract import tables as contracts
 from mock_server.state import scenarios
 
@@ -92,6 +95,7 @@ def serve(context: click.Context, /, **chosen: Any) -> None:
                 settings,
                 address,
                 port,
+                name=host,
                 tls=files,
                 log_level=chosen["log_level"],
                 log_format=chosen["log_format"],
@@ -170,7 +174,7 @@ def record(url: str, token_file: Path | None, ca: Path | None, insecure: bool, o
     from mock_server.contract import validator
     from mock_server.state import files as states
 
-    startup.require_writable("--output", output)
+    startup.require_replaceable("--output", output)
     token = token_in(token_file) if token_file else ""
     try:
         listed = recording.fetched(url, token=token, ca=ca, insecure=insecure)
@@ -182,6 +186,34 @@ def record(url: str, token_file: Path | None, ca: Path | None, insecure: bool, o
         f"{len(listed)} integrations in {output}, {len(state['invented'])} of them with invented credentials "
         f"(listed there under `invented`).\n  serve  mock-central serve --load {output}"
     )
+
+
+@main.command(
+    short_help="Write the contract as OpenAPI 3.1, OpenAPI 3.0 or Swagger 2.0.",
+    epilog="""\b
+Examples:
+  mock-central export --format openapi-3.0 -o central.json
+  mock-central export --format swagger-2.0 --central-version 4.11 -o central.yaml
+""",
+)
+@click.option("--format", "form", type=click.Choice(list(export_forms.FORMS)), default="openapi-3.1", show_default=True)
+@click.option("--central-version", type=RELEASE, help="The contract of this release. Without it, of the newest.")
+@click.option("-o", "--output", type=WRITABLE, help="File to write; YAML if its name ends in .yaml or .yml, else JSON.")
+def export(form: str, central_version: str | None, output: Path | None) -> None:
+    """Write the contract in a form that your generator reads. Without --output it is printed as JSON."""
+    contract = contracts.load()
+    made = export_forms.FORMS[form](contract.at(central_version) if central_version else contract)
+    if output is not None and output.suffix in (".yaml", ".yml"):
+        import yaml
+
+        text = yaml.safe_dump(made, sort_keys=False, allow_unicode=True, width=120)
+    else:
+        text = f"{json.dumps(made, indent=2, ensure_ascii=False)}\n"
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    startup.require_writable("--output", output)
+    output.write_text(text, "utf-8")
 
 
 @main.command(short_help="List the other paths that the mock answers.")
@@ -204,6 +236,9 @@ def mutants() -> None:
         ("mutant", "kind", "check that finds it", "what is wrong"),
         [(each.name, each.kind, each.check, each.summary) for each in all_mutants().values()],
     )
+
+
+main.add_command(report)
 
 
 def _releases(rule: contracts.RuleHistory) -> str:

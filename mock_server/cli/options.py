@@ -10,7 +10,8 @@ import dataclasses
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,27 @@ from mock_server.central.registry_tests import DEFAULT_RULES, OUTCOMES
 from mock_server.cli.release import RELEASE, ReleaseType
 from mock_server.serving.body_timeouts import TIMEOUT
 from mock_server.settings import VALIDATION_MODES, Settings, documentation, suggestion
+from mock_server.simulation.redaction import without_any_userinfo
 from mock_server.state import scenarios
 from mock_server.web.access_log import FORMATS
 
 ENVIRONMENT = "MOCK_CENTRAL"
 
 AT_START = (
-    *("host", "port", "tls", "tls_ca_out", "cert", "key", "log_level", "log_format", "body_timeout", "save", "reload"),
+    *(
+        "host",
+        "port",
+        "tls",
+        "tls_ca_out",
+        "cert",
+        "key",
+        "log_level",
+        "log_format",
+        "body_timeout",
+        "save",
+        "usage",
+        "reload",
+    ),
 )
 """Options that are no settings of an app. They are read once."""
 KEPT = ("load", "store", "store_prefix", "journal", "tls_ca")
@@ -212,6 +227,16 @@ def _options(command: click.Command) -> list[Option]:
     return [each for each in command.params if isinstance(each, Option)]
 
 
+@contextmanager
+def _no_userinfo_in_errors() -> Iterator[None]:
+    """Show no password of a URL that was given to an option of another kind, either."""
+    try:
+        yield
+    except click.ClickException as error:
+        error.message = without_any_userinfo(error.message)  # type: ignore[misc] # only a hint of click
+        raise
+
+
 class Serve(click.Command):
     """A command with grouped options. It remembers its words, to read them again when a file has changed."""
 
@@ -220,17 +245,23 @@ class Serve(click.Command):
     ) -> click.Context:
         """Read the words, and name the variable or the file that a wrong value comes from."""
         words = list(args)
-        try:
-            context = super().make_context(info_name, args, parent, **extra)
-        except click.BadParameter as error:
-            place = place_of(error.ctx, error.param) if error.ctx and isinstance(error.param, Option) else ""
-            raise click.BadParameter(
-                f"{error.message.rstrip('.')}{place}", error.ctx, error.param, error.param_hint
-            ) from None
+        with _no_userinfo_in_errors():
+            try:
+                context = super().make_context(info_name, args, parent, **extra)
+            except click.BadParameter as error:
+                place = place_of(error.ctx, error.param) if error.ctx and isinstance(error.param, Option) else ""
+                raise click.BadParameter(
+                    f"{error.message.rstrip('.')}{place}", error.ctx, error.param, error.param_hint
+                ) from None
         if not context.resilient_parsing:
             _refuse_unknown_variables(self, os.environ)
         context.meta["mock_central.words"] = words
         return context
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Serve."""
+        with _no_userinfo_in_errors():
+            return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write each group under its name."""
@@ -259,6 +290,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(["--host"], SERVER, default="127.0.0.1", metavar="NAME", help="Listen on this address; 0.0.0.0 is all."),
     Option(["--port"], SERVER, default=8080, type=click.IntRange(0, 65535), metavar="PORT",
            help="Listen on this port. 0 takes a free one."),
+    _setting("allow_hosts", SERVER, metavar="NAME"),
     Option(["--tls"], SERVER, is_flag=True, default=False, help="Serve HTTPS with a certificate made at the start."),
     Option(["--tls-ca-out"], SERVER, type=WRITABLE, metavar="FILE",
            help="Write the certificate authority of --tls to this file (PEM), for clients to trust."),
@@ -294,17 +326,21 @@ OPTIONS: tuple[Option, ...] = (
            metavar="USER:PASSWORD", help="Name and password for basic authentication and the login form."),
     _setting("faults", FAULTS, metavar="'[OPERATION] KEY=VALUE …'"),
     _setting("mutants", FAULTS, metavar="NAME", callback=_known_mutants, shell_complete=_complete_mutant),
-    _setting("registry_tests", REGISTRY_TESTS, metavar="HOST=OUTCOME", also=f"Outcomes: {', '.join(OUTCOMES)}."),
+    _setting("registry_tests", REGISTRY_TESTS, metavar="'HOST=OUTCOME …'", also=f"Outcomes: {', '.join(OUTCOMES)}."),
     _setting("sandbox_ttl", SANDBOXES, type=click.FloatRange(0.1), metavar="SECONDS"),
     _setting("max_sandboxes", SANDBOXES, type=click.IntRange(0), metavar="NUMBER"),
     _setting("control", CONTROL),
     Option(["--control-token-file"], CONTROL, type=READABLE, callback=_holds_token, metavar="FILE",
            help="Require the bearer token in this file for control calls."),
+    Option(["--usage"], CONTROL, type=WRITABLE, metavar="FILE",
+           help="Count what clients meet, over restarts, in this file for `mock-central report`."),
     _setting("journal", CONTROL, type=click.IntRange(0), metavar="NUMBER"),
     _setting("cors", PROXY, metavar="ORIGIN"),
     _setting("companions", PROXY),
+    _setting("permissions", PROXY, metavar="RESOURCE=ACCESS"),
     _setting("ui", PROXY, type=_FOLDER, metavar="FOLDER"),
     _setting("upstream", PROXY, metavar="URL"),
+    _setting("upstream_paths", PROXY, metavar="PATTERN"),
     _setting("upstream_ca", PROXY, type=READABLE, metavar="FILE"),
     _setting("upstream_insecure", PROXY),
     Option(["--log-level"], LOGGING, default="info", type=click.Choice(["debug", "info", "warning", "error"]),

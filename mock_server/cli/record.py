@@ -43,6 +43,24 @@ def fetched(url: str, *, token: str = "", ca: Path | None = None, insecure: bool
     Raises:
         RecordError: it does not answer with a list.
     """
+    status, content = asked(url, PATH, token=token, ca=ca, insecure=insecure)
+    if status != 200:
+        raise RecordError(f"{url}: answered {status}{_hint(status)}")
+    try:
+        found = None if bounded_http.is_expensive(content) else json.loads(content)
+    except (ValueError, RecursionError):
+        raise RecordError(f"{url}: did not answer JSON; is it a Central?") from None
+    if not isinstance(found, dict) or not isinstance(found.get("integrations"), list):
+        raise RecordError(f"{url}: did not answer a list of integrations; is it a Central?")
+    return found["integrations"]
+
+
+def asked(url: str, path: str, *, token: str, ca: Path | None, insecure: bool) -> tuple[int, bytes]:
+    """Return status and body of what a server answers.
+
+    Raises:
+        RecordError: it does not answer.
+    """
     _require_url(url)
     headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
     if token:
@@ -53,25 +71,19 @@ def fetched(url: str, *, token: str = "", ca: Path | None = None, insecure: bool
         raise RecordError(f"{ca}: holds no certificates that can be read (PEM): {error}") from None
     if insecure:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # it was asked for
     try:
         with bounded_http.deadline(_TIMEOUT):
             # No redirect is followed: the token is for one host.
             answer = _connections(url, context).request(
-                "GET", url.rstrip("/") + PATH, headers=headers, preload_content=False, redirect=False, retries=False,
+                "GET", url.rstrip("/") + path, headers=headers, preload_content=False, redirect=False, retries=False,
                 timeout=_TIMEOUT,
             )  # fmt: skip
             content = bounded_http.read(answer)
     except (urllib3.exceptions.HTTPError, OSError, bounded_http.BodyTooLongError) as error:
-        raise RecordError(f"{url}: {_harmless(_reason(error), token)}") from None
-    if answer.status != 200:
-        raise RecordError(f"{url}: answered {answer.status}{_hint(answer.status)}")
-    try:
-        found = None if bounded_http.is_expensive(content) else json.loads(content)
-    except (ValueError, RecursionError):
-        raise RecordError(f"{url}: did not answer JSON; is it a Central?") from None
-    if not isinstance(found, dict) or not isinstance(found.get("integrations"), list):
-        raise RecordError(f"{url}: did not answer a list of integrations; is it a Central?")
-    return found["integrations"]
+        hint = "; --ca-file trusts its certificate, --insecure any" if _has_certificate_failed(error) else ""
+        raise RecordError(f"{url}: {_harmless(_reason(error), token)}{hint}") from None
+    return answer.status, content
 
 
 def _require_url(url: str) -> None:
@@ -99,6 +111,10 @@ def _connections(url: str, context: ssl.SSLContext) -> urllib3.PoolManager:
     if proxy is None or urllib.request.proxy_bypass(parts.hostname or ""):
         return bounded_http.bounded(urllib3.PoolManager(ssl_context=context))
     return bounded_http.bounded(urllib3.ProxyManager(proxy, ssl_context=context))
+
+
+def _has_certificate_failed(error: BaseException) -> bool:
+    return "CERTIFICATE_VERIFY_FAILED" in f"{error} {_reason(error)}"
 
 
 def _reason(error: BaseException) -> str:

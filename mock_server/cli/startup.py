@@ -27,9 +27,10 @@ _EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 (to compare with)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Running:
-    """What goes on beside the requests of a server: saving and watching."""
+    """What goes on beside the requests of a server: saving, counting and watching."""
 
     save: Path | None
+    usage: Path | None
     reload: bool
     files: Mapping[str, Path]
     """The files that the options read, by what they are."""
@@ -41,7 +42,11 @@ class Running:
     """
 
     def start(self, app: MockCentral) -> None:
-        """Start watching, in the process that serves."""
+        """Start watching and counting, in the process that serves."""
+        if self.usage is not None:
+            from mock_server.cli.report import Keeper
+
+            Keeper(app.gateway.record_usage(), self.usage).start()
         if self.reload:
             from mock_server.serving.reload import Watcher
 
@@ -56,7 +61,11 @@ def running(context: click.Context, settings: Settings) -> Running:
     """
     save: Path | None = context.params["save"]
     if save is not None:
-        require_writable("--save", save)
+        require_replaceable("--save", save)
+    usage: Path | None = context.params["usage"]
+    if usage is not None:
+        require_replaceable("--usage", usage)
+        _require_usage(usage)
     _require_first_state(settings, "--load" if context.params["load"] else "--save")
     _require_store(settings)
     _require_operations(settings)
@@ -65,6 +74,7 @@ def running(context: click.Context, settings: Settings) -> Running:
         del watched["state"]  # we change it ourselves
     return Running(
         save,
+        usage,
         context.params["reload"],
         {what: path for what, path in watched.items() if path is not None},
         lambda: dataclasses.replace(
@@ -108,6 +118,24 @@ def require_writable(option: str, file: Path) -> None:
             return
     except OSError as error:
         raise click.BadParameter(f"{file}: cannot be written: {error.strerror or error}", param_hint=option) from None
+
+
+def require_replaceable(option: str, file: Path) -> None:
+    """Raise click.BadParameter unless a state can be written there; a device would become a file."""
+    if file.exists() and not file.is_file():
+        raise click.BadParameter(f"{file}: is not a regular file; give the name of one", param_hint=option)
+    require_writable(option, file)
+
+
+def _require_usage(file: Path) -> None:
+    if not file.exists():
+        return
+    from mock_server.simulation import usage
+
+    try:
+        usage.read(file)
+    except usage.UsageError as error:
+        raise click.BadParameter(str(error), param_hint="--usage") from None
 
 
 def _require_first_state(settings: Settings, option: str) -> None:

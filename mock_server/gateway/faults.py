@@ -1,4 +1,4 @@
-"""Injected faults: refuse, delay or spoil the answer to a request that a fault of its sandbox is for."""
+"""Injected faults: answer, delay or spoil the answer to a request that a fault of its sandbox is for."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from mock_server.central.decoding import MAX_MESSAGE
+from mock_server.central.delays import drawn
 from mock_server.central.errors import Refusal
 from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.messages import BodyTooLongError, Response
-from mock_server.simulation.faults import Fault, FaultError, RequestFacts, applied, drawn, preferences
+from mock_server.simulation.fault_forms import applied, preferences
+from mock_server.simulation.faults import BODILESS, RULE, Fault, FaultError, RequestFacts
 
 log = logging.getLogger("mock_central")
 
@@ -76,7 +78,9 @@ class InjectFaults:
                 time.sleep(drawn(fault.delay))
             origin = exchange.request.origin
             unable = self.connections.refusal_of_reset(origin) if fault.fault == "reset" else None
-            exchange.refusal = fault.refusal() or unable or exchange.refusal
+            if unable is not None:
+                fault = exchange.fault = Fault(fault="reset")
+            exchange.refusal = unable or fault.refusal() or exchange.refusal
             response = proceed(exchange)
             if preferred is not None:
                 response = response.with_header("Preference-Applied", applied(preferred))
@@ -91,6 +95,7 @@ class InjectFaults:
             return self.connections.reset(origin)
         if fault == "empty":
             whole = b""
+            response = response.without_header("content-encoding")  # no byte is no gzip either
         elif fault == "garbage":
             whole = b"\xff" + random.randbytes(max(len(whole) - 1, 15))
             response = response.without_header("content-encoding")  # rubbish has to reach the client's JSON parser
@@ -98,6 +103,48 @@ class InjectFaults:
         if fault == "truncated":
             return response._replace(body=self.connections.truncated(origin, whole))
         return response._replace(body=_slowly(whole)) if fault == "slow" else response
+
+
+def shape_answer(proceed: Proceed) -> Proceed:
+    """Answer with the status, the headers and the body of the fault; the request journal keeps what comes of it."""
+
+    def answer(exchange: Exchange) -> Response:
+        response, fault = proceed(exchange), exchange.fault
+        if fault is None or (fault.refusal() is not None and exchange.rule != RULE):
+            return response  # no fault, or a redirect that comes before it
+        if fault.code is not None:
+            response = response._replace(status=fault.code, reason="")
+        content = _content(exchange, fault)
+        if content is not None:
+            response = _with_content(response, *content, is_head=exchange.request.method == "HEAD")
+        for name, _ in fault.headers:
+            response = response.without_header(name)
+        return response._replace(headers=(*response.headers, *fault.headers))
+
+    return answer
+
+
+def _content(exchange: Exchange, fault: Fault) -> tuple[str, bytes] | None:
+    """Return media type and bytes of the body of a fault; None leaves the body that is there."""
+    if fault.body_kind:
+        return fault.body()
+    code = fault.code
+    if code is None:
+        return None
+    if code in BODILESS or (300 <= code < 400 and not fault.execute):
+        return "", b""
+    if code >= 400 and fault.execute:
+        error = exchange.sandbox.instance.errors.answer(fault.error())
+        return "application/json", error.bytes
+    return ("application/json", b"{}") if code < 300 and not fault.execute else None
+
+
+def _with_content(response: Response, media_type: str, body: bytes, *, is_head: bool) -> Response:
+    for name in ("content-type", "content-encoding", "content-length"):
+        response = response.without_header(name)
+    if media_type:
+        response = response.with_header("Content-Type", media_type).with_header("Content-Length", str(len(body)))
+    return response._replace(body=b"" if is_head else body)
 
 
 def _preferred(exchange: Exchange, header: str | None) -> Fault | None:
@@ -119,7 +166,17 @@ def _met(exchange: Exchange) -> Fault | None:
     request = exchange.request
     endpoint, id = exchange.sandbox.instance.endpoint(request)
     try:
-        return exchange.sandbox.faults.match(RequestFacts(endpoint, request.path, partial(_name, exchange, id)))
+        return exchange.sandbox.faults.match(
+            RequestFacts(
+                endpoint,
+                request.path,
+                partial(_name, exchange, id),
+                request.method,
+                request.headers,
+                request.query,
+                partial(_sent, exchange),
+            )
+        )
     except Refusal as unanswered:  # the name is looked up in a store that may fail, or in a body that does not come
         exchange.refusal = unanswered
         return None
@@ -130,15 +187,22 @@ def _name(exchange: Exchange, id: str) -> str:
     stored = exchange.sandbox.central.store.get(id)
     if stored is not None:
         return str(stored.integration["name"])
+    sent = _sent(exchange)
+    try:
+        return str(sent.get("name") or sent["config"]["name"])
+    except (AttributeError, TypeError, KeyError):
+        return parse_qs(exchange.request.query).get("name", [""])[0]
+
+
+def _sent(exchange: Exchange) -> Any:
+    """Return the body of a request, None where it is no JSON."""
     body = exchange.request.body
     if body.size is not None and body.size > MAX_MESSAGE:
-        return ""  # no integration that Central takes is so long
+        return None  # no integration that Central takes is so long
     try:
-        sent = json.loads(body.read())
-        found = sent.get("name") or sent["config"]["name"]
-    except (ValueError, RecursionError, AttributeError, TypeError, KeyError, BodyTooLongError):
-        found = parse_qs(exchange.request.query).get("name", [""])[0]
-    return str(found)
+        return json.loads(body.read())
+    except (ValueError, RecursionError, BodyTooLongError):
+        return None
 
 
 def _slowly(body: bytes) -> Iterator[bytes]:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import difflib
 
 from mock_server.gateway.exchange import Exchange, Layer, stacked
-from mock_server.gateway.faults import InjectFaults
+from mock_server.gateway.faults import InjectFaults, shape_answer
+from mock_server.gateway.hosts import RequireHost
 from mock_server.gateway.http_rules import refuse_malformed
 from mock_server.gateway.instance import Instance
 from mock_server.gateway.journal import keep_in_journal
 from mock_server.gateway.limits import limit_body
 from mock_server.gateway.messages import Request, Response
 from mock_server.gateway.sandbox import ChooseSandbox
+from mock_server.gateway.usage import CountUsage
 from mock_server.sandboxes.sandboxes import MakeInstance, Sandboxes
 from mock_server.simulation.faults import Fault, FaultError
+from mock_server.simulation.usage import Usage
 
 
 class Gateway:
@@ -21,19 +24,25 @@ class Gateway:
 
     Attributes:
         layers: From the outside in.
+        hosts: The layer of names, which a server tells its own.
         faults: The layer of injected faults, whose `cut` a server may replace.
+        usage: What clients met, over resets and in all sandboxes; None until `record_usage` is called.
     """
 
     def __init__(self, home: Instance, make: MakeInstance[Instance]) -> None:
         """`home` answers control calls, and requests of sandboxes that have no instance of their own."""
         self.sandboxes = Sandboxes(home, make)
+        self.hosts = RequireHost(self.sandboxes)
         self.faults = InjectFaults()
+        self.usage: Usage | None = None
         self.layers: list[Layer] = [
             refuse_malformed,
             limit_body,
+            self.hosts,
             ChooseSandbox(self.sandboxes),
             self.faults,
             keep_in_journal,
+            shape_answer,
         ]
         self._answer = stacked(self.layers, _answer_in_sandbox)
 
@@ -45,6 +54,15 @@ class Gateway:
         """Add a layer outside of all: it sees every request first and every answer last."""
         self.layers.insert(0, layer)
         self._answer = stacked(self.layers, _answer_in_sandbox)
+
+    def record_usage(self) -> Usage:
+        """Count from now on what clients meet, and return the counts."""
+        if self.usage is None:
+            central = self.home.central
+            self.usage = Usage(str(central.contract.release), as_deployed=self.home.settings.as_deployed)
+            self.layers.insert(self.layers.index(self.faults) + 1, CountUsage(self.usage))
+            self._answer = stacked(self.layers, _answer_in_sandbox)
+        return self.usage
 
     @property
     def home(self) -> Instance:

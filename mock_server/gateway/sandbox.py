@@ -1,13 +1,19 @@
-"""Which sandbox a request is for."""
+"""Which sandbox a request is for.
+
+A client names it in the path or in a header. A person in a browser can send no header, and a page asks for absolute
+paths: so a page below the path of a sandbox sets a cookie and leads to the same page without the prefix.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from mock_server.central.errors import Refusal
 from mock_server.gateway.exchange import Exchange, Proceed
-from mock_server.gateway.messages import Response
-from mock_server.sandboxes.sandboxes import PREFIX, Sandbox, Sandboxes
+from mock_server.gateway.hosts import is_cross_site
+from mock_server.gateway.messages import Request, Response
+from mock_server.sandboxes.sandboxes import NAME, PREFIX, Sandbox, Sandboxes
 
 if TYPE_CHECKING:
     from mock_server.gateway.instance import Instance
@@ -15,12 +21,20 @@ if TYPE_CHECKING:
 CONTROL = "/__admin/"
 """Of paths: control calls, which look into a sandbox and are no requests to it."""
 HEADER = "mock-central-sandbox"
+COOKIE = "mock-central-sandbox"
+"""Of the cookie's name; the port follows, because browsers keep cookies by host alone."""
+NOT_PAGES = {"v1", "v2", "api", "sso", "docs", "__admin"}
+"""First parts of paths that are no pages of the UI."""
+
+_PAGE = "text/html"
+_SAFE = "/:@!$&'()*+,;=-._~"
 
 
 class ChooseSandbox:
-    """Names the sandbox by path, by header, or leaves the default one.
+    """Names the sandbox by path, by header, by cookie, or leaves the default one.
 
-    Control calls, and requests whose sandbox cannot be, pass by the faults and the request journal.
+    Control calls, and requests whose sandbox cannot be, pass by the faults and the request journal. The cookie does not
+    count for control calls: the console's address names its sandbox.
     """
 
     def __init__(self, sandboxes: Sandboxes[Instance]) -> None:
@@ -31,8 +45,11 @@ class ChooseSandbox:
 
         def answer(exchange: Exchange) -> Response:
             request = exchange.request
-            if not request.path.startswith("/__") and HEADER not in request.headers:
+            headers = request.headers
+            if not request.path.startswith("/__") and HEADER not in headers and "cookie" not in headers:
                 return proceed(exchange)
+            if (page := self._page(request)) is not None:
+                return page
             try:
                 exchange.sandbox = self._named(exchange)
             except Refusal as refusal:
@@ -47,9 +64,46 @@ class ChooseSandbox:
     def _named(self, exchange: Exchange) -> Sandbox[Instance]:
         request = exchange.request
         if request.path.startswith(PREFIX):
+            headers, cors = request.headers, self.sandboxes.home.settings.cors
+            if is_cross_site(headers.get("host", ""), headers.get("origin"), headers.get("sec-fetch-site"), cors):
+                raise Refusal("sandbox", 403, 7, "a page of another site makes no sandbox; --cors ORIGIN lets one in")
             name, slash, rest = request.path.removeprefix(PREFIX).partition("/")
             exchange.request = request._replace(path=slash + rest, prefix=request.prefix + PREFIX + name)
             return self.sandboxes.get(name)
         if HEADER in request.headers:
             return self.sandboxes.get(request.headers[HEADER])
+        if "cookie" in request.headers and not f"{request.path}/".startswith(CONTROL):
+            name = _cookies(request).get(_cookie(request), "")
+            if NAME.fullmatch(name):
+                return self.sandboxes.get(name)
         return self.sandboxes.default
+
+    def _page(self, request: Request) -> Response | None:
+        """Send a browser from a page below the path of a sandbox to the page itself; without a name, out of it."""
+        settings = self.sandboxes.home.settings
+        if not request.path.startswith(PREFIX) or (settings.ui is None and settings.upstream is None):
+            return None
+        name, _, rest = request.path.removeprefix(PREFIX).partition("/")
+        rest = rest.lstrip("/")  # or else it would lead to another host
+        is_page = request.method == "GET" and _PAGE in request.headers.get("accept", "")
+        if not is_page or rest.partition("/")[0] in NOT_PAGES or not (name == "" or NAME.fullmatch(name)):
+            return None
+        target = f"{request.prefix}/{quote(rest.encode('latin-1'), safe=_SAFE)}"
+        age = "" if name else "; Max-Age=0"
+        cookie = f"{_cookie(request)}={name}; Path={request.prefix or '/'}; HttpOnly; SameSite=Lax{age}"
+        headers = (
+            ("Location", f"{target}?{request.query}" if request.query else target),
+            ("Set-Cookie", cookie),
+            ("Cache-Control", "no-store"),
+        )
+        return Response(302, headers, is_final=True)
+
+
+def _cookie(request: Request) -> str:
+    _, _, port = request.headers.get("host", "").rpartition(":")
+    return f"{COOKIE}-{port}" if port.isdecimal() else COOKIE
+
+
+def _cookies(request: Request) -> dict[str, str]:
+    pairs = (each.partition("=") for each in request.headers["cookie"].split(";"))
+    return {name.strip(): value.strip() for name, _, value in pairs}

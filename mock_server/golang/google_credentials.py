@@ -22,10 +22,11 @@ EXCHANGE_URL = "https://sts.googleapis.com/v1/token"
 
 
 class Reply(NamedTuple):
-    """What comes of a request: the text of Go's client, or a status."""
+    """What comes of a request: the text of Go's client, or a status and a body."""
 
     error: str | None = None
     status: int = 200
+    body: str = ""
 
 
 Ask = Callable[[str, str], Reply]
@@ -173,7 +174,7 @@ def _fetched(reply: Reply, start: str) -> str | None:
         return start + reply.error
     if reply.status < 300:
         return None
-    return f"oauth2: cannot fetch token: {reply.status} {HTTPStatus(reply.status).phrase}\nResponse: "
+    return f"oauth2: cannot fetch token: {reply.status} {HTTPStatus(reply.status).phrase}\nResponse: {reply.body}"
 
 
 def _exchanged(url: str, ask: Ask) -> str | None:
@@ -182,7 +183,7 @@ def _exchanged(url: str, ask: Ask) -> str | None:
         return f"oauth2/google: failed to properly build http request: {reply.error}"
     if reply.error is not None:
         return f"oauth2/google: invalid response from Secure Token Server: {reply.error}"
-    return f"oauth2/google: status code {reply.status}: " if reply.status >= 300 else None
+    return f"oauth2/google: status code {reply.status}: {reply.body}" if reply.status >= 300 else None
 
 
 def _impersonated(values: Values, source_error: str | None, ask: Ask) -> str | None:
@@ -195,7 +196,7 @@ def _impersonated(values: Values, source_error: str | None, ask: Ask) -> str | N
         return f"oauth2/google: unable to generate access token: Post {quote(str(parse(url)))}: {source_error}"
     if reply.error is not None:
         return f"oauth2/google: unable to generate access token: {reply.error}"
-    return f"oauth2/google: status code {reply.status}: " if reply.status >= 300 else None
+    return f"oauth2/google: status code {reply.status}: {reply.body}" if reply.status >= 300 else None
 
 
 def _subject_error(source: Mapping[str, Any], ask: Ask) -> str | None:
@@ -226,7 +227,7 @@ def _subject_at_url_error(source: Mapping[str, Any], ask: Ask) -> str | None:
     if reply.error is not None:
         return f"{_EXTERNAL}invalid response when retrieving subject token: {reply.error}"
     if reply.status >= 300:
-        return f"{_EXTERNAL}status code {reply.status}: "
+        return f"{_EXTERNAL}status code {reply.status}: {reply.body}"
     if source.get("format", {}).get("type", "") not in ("", "text", "json"):
         return f"{_EXTERNAL}invalid credential_source file format type"
     return None

@@ -91,7 +91,7 @@ def _without_source(answer: Json) -> Json:
     return answer | {"source": None}
 
 
-@_blind("list-first-30", "The list ends after 30 integrations", "many-kept")
+@_blind("many-kept", "The list ends after 30 integrations", "many-kept")
 def list_first_30(mock: Instance) -> None:
     """Page without pages."""
     answers(mock, (LIST,), lambda answer: {"integrations": answer["integrations"][:30]})
@@ -370,7 +370,7 @@ def _without_identity(mock: Instance, builder: str, member: str) -> None:
     setattr(clients, "registries", dict(clients.registries) | dict.fromkeys(types, wrapped))  # noqa: B010 (for mypy)
 
 
-_blind("azure-identity-ignored", "Workload identity does not replace the password of azure", "odd-combinations")(
+_blind("odd-combinations", "Workload identity does not replace the password of azure", "odd-combinations")(
     partial(_without_identity, builder="azure", member="azure")
 )
 _blind("google-identity-ignored", "Workload identity does not replace the service account", "odd-combinations")(

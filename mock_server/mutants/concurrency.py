@@ -62,7 +62,7 @@ class _Present:
             self.count -= 1
 
 
-@_concurrency("name-race", "Two creates of one name at once both succeed", "same-name-at-once")
+@_concurrency("same-name-at-once", "Two creates of one name at once both succeed", "same-name-at-once")
 def name_race(mock: Instance) -> None:
     """Check, then act."""
     _unlocked(mock)
@@ -75,7 +75,7 @@ def name_race(mock: Instance) -> None:
     around(mock.central.validation, "name_unique", check)
 
 
-@_concurrency("creates-lost", "Of two creates at once one is lost", "creates-at-once")
+@_concurrency("creates-at-once", "Of two creates at once one is lost", "creates-at-once")
 def creates_lost(mock: Instance) -> None:
     """Write back a copy of all."""
     _unlocked(mock)
@@ -91,7 +91,7 @@ def creates_lost(mock: Instance) -> None:
     around(store, "put", put)
 
 
-@_concurrency("updates-mixed", "Two updates at once leave a mix of both", "updates-at-once")
+@_concurrency("updates-at-once", "Two updates at once leave a mix of both", "updates-at-once")
 def updates_mixed(mock: Instance) -> None:
     """Write field by field."""
     _unlocked(mock)
@@ -122,7 +122,7 @@ def creates_500(mock: Instance) -> None:
 
 
 @_concurrency(
-    "list-during-write", "A list during a create answers 500", "lists-during-writes", also=("no-server-error",)
+    "lists-during-writes", "A list during a create answers 500", "lists-during-writes", also=("no-server-error",)
 )
 def list_during_write(mock: Instance) -> None:
     """Walk a map that changes."""
@@ -170,13 +170,13 @@ def ids_doubled(mock: Instance) -> None:
     replace_method(mock.central.store, "new_id", new_id)
 
 
-@_concurrency("deletes-500", "Two deletes at once: one answers 500", "deletes-at-once", also=("no-server-error",))
+@_concurrency("deletes-at-once", "Two deletes at once: one answers 500", "deletes-at-once", also=("no-server-error",))
 def deletes_500(mock: Instance) -> None:
     """Fail to lock a row."""
     _collide(mock, (DELETE,), 500, "could not obtain lock on row", 13)
 
 
-@_concurrency("answers-swapped", "Two GETs at once get each other's answer", "reads-at-once")
+@_concurrency("reads-at-once", "Two GETs at once get each other's answer", "reads-at-once")
 def answers_swapped(mock: Instance) -> None:
     """Keep a request in a variable of all."""
     last = [""]

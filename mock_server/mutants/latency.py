@@ -42,7 +42,7 @@ def slow_type(mock: Instance) -> None:
     _waits(mock, (CREATE,), lambda exchange: 2 if b'"clairV4"' in exchange.body else 0)
 
 
-@_latency("slow-tenth", "Every tenth request takes two seconds", "response-time")
+@_latency("response-time", "Every tenth request takes two seconds", "response-time")
 def slow_tenth(mock: Instance) -> None:
     """Wait now and then."""
     serial = itertools.count(1)
@@ -61,7 +61,7 @@ def slow_refusals(mock: Instance) -> None:
     around(mock.central.validation, "name_unique", check)
 
 
-@_latency("list-grows", "The list takes 10 ms for each integration", "cost-growth")
+@_latency("cost-growth", "The list takes 10 ms for each integration", "cost-growth")
 def list_grows(mock: Instance) -> None:
     """Ask for each one."""
     _waits(mock, (LIST,), lambda exchange: 0.01 * len(exchange.sandbox.central.store))
@@ -73,7 +73,7 @@ def create_grows(mock: Instance) -> None:
     _waits(mock, (CREATE,), lambda exchange: 0.01 * len(exchange.sandbox.central.store))
 
 
-@_latency("long-name-slow", "A name of 5,000 characters takes a second, one of 10,000 takes four", "slow-input")
+@_latency("slow-input", "A name of 5,000 characters takes a second, one of 10,000 takes four", "slow-input")
 def long_name_slow(mock: Instance) -> None:
     """Match a pattern that tracks back."""
     _waits(mock, (CREATE,), lambda exchange: min(6, (len(exchange.body) / 5000) ** 2))

@@ -52,7 +52,7 @@ _RULES = contracts.load().history
 
 def _rule(id: str, summary: str = "", also: tuple[str, ...] = (), **settings: Any) -> Callable[[Mutate], Mutate]:
     return mutant(
-        id, kind="rule", check=id, summary=summary or f"Does not hold: {_RULES[id].title}", also=also, **settings
+        id, kind="rule", check=id, summary=summary or f"Ignores the rule “{_RULES[id].title}”", also=also, **settings
     )
 
 

@@ -6,6 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from mock_server.central import protojson
+from mock_server.contract import export
+from mock_server.gateway.encoding import JSON_HEADERS
+from mock_server.gateway.messages import Response
 from mock_server.mutants import Mutate, mutant
 from mock_server.mutants.tools import (
     CREATE,
@@ -24,6 +27,7 @@ from mock_server.mutants.tools import (
     responses,
     shown,
     without,
+    wrapped,
 )
 
 if TYPE_CHECKING:
@@ -31,7 +35,6 @@ if TYPE_CHECKING:
 
     from mock_server.gateway.exchange import Exchange, Proceed
     from mock_server.gateway.instance import Instance
-    from mock_server.gateway.messages import Response
 
 SCHEMA = "answer-schema"
 
@@ -59,6 +62,19 @@ def _config(value: Json, change: Callable[[Json], Any]) -> Json:
     }
 
 
+@_schema("published-document", "The published document lacks a field", check="published-document", also=())
+def published_document(mock: Instance) -> None:
+    """Answer what Central publishes of its API, but for a password."""
+    document = export.swagger_2(mock.central.contract)
+    del document["definitions"]["StorageDockerConfig"]["properties"]["password"]
+    published = Response(200, JSON_HEADERS, json.dumps(document).encode()).sized()
+
+    def answer(proceed: Proceed, exchange: Exchange) -> Response:
+        return published if exchange.request.path == "/api/docs/swagger" else proceed(exchange)
+
+    wrapped(mock, answer, behind=None)
+
+
 # -- integrations ----------------------------------------------------------------------------------------
 
 
@@ -74,7 +90,7 @@ def list_without_name(mock: Instance) -> None:
     shown(mock, lambda each: _without(each, "name"), (LIST,))
 
 
-@_schema("create-without-id", "The answer to a create has no id", check="create")
+@_schema("create", "The answer to a create has no id", check="create")
 def create_without_id(mock: Instance) -> None:
     """Leave out what the client needs most."""
     shown(mock, lambda each: _without(each, "id"), (CREATE,))
@@ -137,7 +153,7 @@ def member_by_type(mock: Instance) -> None:
     shown(mock, lambda each: _renamed(each, "docker", "artifactory") if each["type"] == "artifactory" else each)
 
 
-@_schema("number-as-text", "numConcurrentScans reads as a text")
+@_schema("answer-schema", "numConcurrentScans reads as a text")
 def number_as_text(mock: Instance) -> None:
     """Quote a number."""
 

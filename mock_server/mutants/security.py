@@ -179,7 +179,7 @@ def _found(value: Any, message: Message) -> list[str]:
     return [each for each in seen if each]
 
 
-@_leak("leak-in-validation", "The text of a validation error shows the request")
+@_leak("credential-leak", "The text of a validation error shows the request")
 def leak_in_validation(mock: Instance) -> None:
     """Tell too much."""
 
@@ -294,7 +294,7 @@ def change_when_masked(mock: Instance) -> None:
     around(mock.central.reconcile, "with_stored", with_stored)
 
 
-@_security("test-not-reconciled", "test/updated sends a stored credential anywhere", "reconcile-on-test")
+@_security("reconcile-on-test", "test/updated sends a stored credential anywhere", "reconcile-on-test")
 def test_not_reconciled(mock: Instance) -> None:
     """Reconcile updates only."""
     _unless(mock, TEST_UPDATED, mock.central.reconcile, "reconcile_dependent_unchanged", "reconcile_same_member")
@@ -440,7 +440,7 @@ def any_password(mock: Instance) -> None:
 
 
 @_security(
-    "missing-before-credentials",
+    "identity-before-lookup",
     "A missing id is reported before authentication",
     "identity-before-lookup",
     auth=True,
@@ -458,7 +458,7 @@ def missing_before_credentials(mock: Instance) -> None:
     handled(mock, (GET, DELETE), first)
 
 
-@_security("credentials-before-body", "The caller is looked at before the body", "decoded-before-identity", auth=True)
+@_security("decoded-before-identity", "The caller is looked at before the body", "decoded-before-identity", auth=True)
 def credentials_before_body(mock: Instance) -> None:
     """Turn the order."""
 

@@ -84,7 +84,7 @@ def html_500(mock: Instance) -> None:
     _html_where(mock, lambda response: response.status == 500)
 
 
-@_wire("text-plain", "Answers are called text/plain", "answer-media-type")
+@_wire("answer-media-type", "Answers are called text/plain", "answer-media-type")
 def text_plain(mock: Instance) -> None:
     """Forget the content type."""
     responses(mock, lambda response: _typed(response, "text/plain; charset=utf-8"))
@@ -116,7 +116,7 @@ def gzip_broken(mock: Instance) -> None:
     responses(mock, changed)
 
 
-@_wire("gzip-always", "Answers are compressed whether asked for or not", "gzip")
+@_wire("gzip", "Answers are compressed whether asked for or not", "gzip")
 def gzip_always(mock: Instance) -> None:
     """Compress all that is long."""
     requests(mock, lambda request: request._replace(headers={**request.headers, "accept-encoding": "gzip"}))
@@ -145,7 +145,7 @@ def long_cut(mock: Instance) -> None:
     _body(mock, lambda body: body[:4096])
 
 
-@_wire("connection-dropped", "Every tenth connection is closed without an answer", "every-request-answered")
+@_wire("every-request-answered", "Every tenth connection is closed without an answer", "every-request-answered")
 def connection_dropped(mock: Instance) -> None:
     """Promise a length and send nothing."""
     serial = itertools.count(1)
@@ -324,7 +324,7 @@ def accept_406(mock: Instance) -> None:
     _before(mock, lambda request: request.headers.get("accept", "").startswith("text/"), 406, "Not Acceptable")
 
 
-@_wire("query-unknown-refused", "A query key that is not known is refused", "unknown-query-ignored")
+@_wire("unknown-query-ignored", "A query key that is not known is refused", "unknown-query-ignored")
 def query_unknown_refused(mock: Instance) -> None:
     """Be strict."""
     known = {"name", "cluster", "pretty"}
@@ -344,7 +344,7 @@ def _before(mock: Instance, wrong: Callable[[Request], bool], status: int, text:
     handled(mock, (LIST, GET, CREATE), looked_at)
 
 
-@_wire("query-as-body", "Query parameters of a create count as fields", "query-on-write-ignored")
+@_wire("query-on-write-ignored", "Query parameters of a create count as fields", "query-on-write-ignored")
 def query_as_body(mock: Instance) -> None:
     """Merge what was sent."""
 
@@ -358,7 +358,7 @@ def query_as_body(mock: Instance) -> None:
     handled(mock, (CREATE,), merged)
 
 
-@_wire("escape-kept", "Escapes in the id of a path are not decoded", "path-escapes")
+@_wire("path-escapes", "Escapes in the id of a path are not decoded", "path-escapes")
 def escape_kept(mock: Instance) -> None:
     """Take the path as it is sent."""
 
@@ -403,7 +403,7 @@ def override_always(mock: Instance) -> None:
     requests(mock, overridden)
 
 
-@_wire("plus-kept", "A plus sign in the query stands for itself", "list-by-odd-name")
+@_wire("list-by-odd-name", "A plus sign in the query stands for itself", "list-by-odd-name")
 def plus_kept(mock: Instance) -> None:
     """Decode as a path."""
     requests(mock, lambda request: request._replace(query=request.query.replace("+", "%2B")))

@@ -51,7 +51,7 @@ class Central:
         self.reconcile = Reconcile(self.contract)
         self.clients = Clients(self.contract, self.build)
         self.store = self._store()
-        self._bind_to_store(settings.registry_tests)
+        self._bind_to_store(self.first_registry_tests())
 
     def _store(self) -> Store:
         settings = self.settings
@@ -84,8 +84,15 @@ class Central:
         """Return a Central with a state and registries of its own; what keeps no state is shared with this one."""
         other = copy.copy(self)
         other.store = self.store.fork()
-        other._bind_to_store(self.settings.registry_tests)  # noqa: SLF001 (it is one of us)
+        other._bind_to_store(self.first_registry_tests())  # noqa: SLF001 (it is one of us)
         return other
+
+    def first_registry_tests(self) -> tuple[RegistryTestRule, ...]:
+        """Return the rules of the settings and, behind them, those of the scenario that the Central starts with."""
+        settings = self.settings
+        if settings.load is not None or settings.empty:
+            return settings.registry_tests
+        return settings.registry_tests + scenarios.parse(settings.scenario)[0].registry_tests
 
     def first_state(self) -> list[Integration]:
         """List what the settings say the Central starts with."""

@@ -14,11 +14,13 @@ from dataclasses import replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from mock_server.central.errors import Refusal
+from mock_server.central.registry_tests import RegistryTestRule
 from mock_server.contract.tables import Contract
 from mock_server.sandboxes.central import Central
 from mock_server.settings import Settings
 from mock_server.simulation.faults import Faults
 from mock_server.simulation.request_journal import Journal
+from mock_server.state import scenarios
 
 NAME = re.compile(r"[A-Za-z0-9._~-]{1,100}")
 DEFAULT = ""
@@ -66,19 +68,22 @@ class Sandbox(Generic[InstanceT]):
         settings = self._home.settings
         self.mutate(settings.mutants)
         self.central.store.reset()
-        self.central.registry_tests.rules = settings.registry_tests
+        self.central.registry_tests.rules = self.central.first_registry_tests()
         self.faults.reset()
         self.scenario = _first_scenario(settings)
         if self.journal is not None:
             self.journal.clear()
 
     def switch(self, scenario: str) -> None:
-        """Hold what a scenario holds, and nothing else.
+        """Hold what a scenario holds, and nothing else; its rules of registry tests replace those of the last one.
 
         Raises:
             ValueError: there is no such scenario.
         """
         self.central.store.replace(self.central.scenario(scenario))
+        tests = self.central.registry_tests
+        kept = [each for each in tests.rules if each not in _rules_of(self.scenario)]
+        tests.rules = (*kept, *_rules_of(scenario))
         self.scenario = scenario
 
     def mutate(self, mutants: tuple[str, ...]) -> None:
@@ -104,23 +109,28 @@ class Sandbox(Generic[InstanceT]):
     def _move(self, instance: InstanceT, central: Central) -> None:
         """Go on in another instance, with the state and the registries of this one."""
         central.store.adopt(self.central.store)
-        central.registry_tests.rules = self.central.registry_tests.rules
+        central.registry_tests.adopt(self.central.registry_tests)
         self.instance, self.central = instance, central
 
     def renew(self, home: InstanceT, make: MakeInstance[InstanceT], *, keep_state: bool) -> None:
         """Go on in an instance of other settings, or of another document."""
         old, self._home, self._make = self._home.settings, home, make
-        registry_tests = self.central.registry_tests.rules
         self._move(home, self.home_central())
         if home.settings.registry_tests != old.registry_tests:
-            registry_tests = home.settings.registry_tests
-        self.central.registry_tests.rules = registry_tests
+            self.central.registry_tests.rules = (*home.settings.registry_tests, *_rules_of(self.scenario))
         if home.settings.faults != old.faults:
             self.faults = Faults(home.settings.faults)
         self.mutants = home.settings.mutants
         if not keep_state:
             self.central.store.reset()
             self.scenario = _first_scenario(home.settings)
+
+
+def _rules_of(scenario: str) -> tuple[RegistryTestRule, ...]:
+    try:
+        return scenarios.parse(scenario)[0].registry_tests
+    except ValueError:  # the name of a file, or of a scenario that is no more
+        return ()
 
 
 def _first_scenario(settings: Settings) -> str:

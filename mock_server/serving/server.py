@@ -21,10 +21,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from mock_server.central.errors import Refusal
+from mock_server.gateway.hosts import is_local
 from mock_server.serving.body_timeouts import TIMEOUT, Bodies
 from mock_server.serving.connection_faults import GranianConnections
 from mock_server.settings import Settings
-from mock_server.simulation.faults import Faults, from_strings, parse
+from mock_server.simulation.fault_forms import from_values, parse
+from mock_server.simulation.faults import Faults
 from mock_server.simulation.request_journal import Filter, Journal
 from mock_server.state import files as states
 from mock_server.state.memory import MEMORY
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
     from mock_server.gateway.instance import Instance
     from mock_server.sandboxes.sandboxes import Sandbox
+    from mock_server.simulation.usage import Usage
     from mock_server.web.app import MockCentral
 
 log = logging.getLogger("mock_central")
@@ -158,6 +161,7 @@ def serve(
     host: str,
     port: int,
     *,
+    name: str = "",
     tls: Tls | None = None,
     log_level: str = "info",
     log_format: str = logs.FORMATS[0],
@@ -168,8 +172,9 @@ def serve(
 ) -> None:
     """Serve until interrupted. One worker process, because the state is in its memory.
 
-    In that process `on_start` is called with the app, and `on_listening` once requests are answered. With `save` the
-    state is kept in that file; a worker that dies is replaced by one that begins with it.
+    `host` is an address, and `name` what it was called. In the worker process `on_start` is called with the app, and
+    `on_listening` once requests are answered. With `save` the state is kept in that file; a worker that dies is
+    replaced by one that begins with it.
 
     Raises:
         ServeError: the port is taken, or the worker process died.
@@ -201,6 +206,7 @@ def serve(
     server.signal_handler_reload = _hangup_handler(server.signal_handler_interrupt)
     worker = _Worker(
         settings,
+        (host, name),
         partial(logs.configure, log_level, log_format),
         on_start,
         partial(_when_listening, host, port, on_listening),
@@ -237,6 +243,7 @@ class _Worker:
     def __init__(
         self,
         settings: Settings,
+        hosts: tuple[str, ...],
         configure_log: Callable[[], None],
         on_start: Callable[[MockCentral], None],
         announce: Callable[[], None],
@@ -244,6 +251,7 @@ class _Worker:
         save: Path | None,
     ) -> None:
         self._settings = settings
+        self._hosts = hosts
         self._configure_log = configure_log
         self._on_start = on_start
         self._announce = announce
@@ -264,7 +272,7 @@ class _Worker:
         if _HANGUP is not None:
             signal.signal(_HANGUP, signal.SIG_IGN)  # the supervisor's matter
         self._configure_log()
-        app = make_app(self._settings)
+        app = make_app(self._settings, *self._hosts)
         saver = self._saver(app) if self._save is not None else None
         self._on_start(app)
         threading.Thread(target=self._after_start, args=(app, self._has_served.is_set()), daemon=True).start()
@@ -299,12 +307,14 @@ def _save_and_answer(
     return answer
 
 
-def make_app(settings: Settings | None = None) -> MockCentral:
-    """Make an app whose connection faults reach the sockets of the server."""
+def make_app(settings: Settings | None = None, host: str = "", name: str = "") -> MockCentral:
+    """Make an app whose connection faults reach the sockets of the server, and which knows where that listens."""
     from mock_server.web.app import create_app
 
     app = create_app(settings)
     app.gateway.faults.connections = GranianConnections()
+    if is_local(host):
+        app.gateway.hosts.name = name or host
     return app
 
 
@@ -365,7 +375,7 @@ class MockServer:
         Raises:
             ValueError: it makes no sense.
         """
-        fault = parse(text) if text else from_strings({name: str(value) for name, value in fields.items()})
+        fault = parse(text) if text else from_values(fields)
         self.app.gateway.require_endpoint(fault)
         return self._sandbox.faults.add(fault).id
 
@@ -384,6 +394,10 @@ class MockServer:
         if self._sandbox.journal is None:
             raise ValueError("journal: the mock keeps no request journal; start it with journal=1000")
         return Requests(self._sandbox.journal)
+
+    def record_usage(self) -> Usage:
+        """Count from now on what clients meet, for the consumer report, and return the counts."""
+        return self.app.gateway.record_usage()
 
     def mutate(self, *mutants: str) -> None:
         """Answer with these mutants, and no others.
@@ -516,7 +530,7 @@ def serving(settings: Settings | None = None, *, host: str = "127.0.0.1", port: 
             """End the connection of a request that is cut."""
             self.close_connection = True
 
-    app = make_app(settings)
+    app = make_app(settings, host)
     server = ThreadedWSGIServer(host, port, app, Handler)
     # The default poll makes every stop last half a second.
     thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.01), daemon=True)

@@ -1,25 +1,29 @@
 """Fault on demand: what happens to a request besides, or instead of, what Central would do.
 
-A fault refuses (`code`), waits (`delay`) or spoils the answer (`fault`). Refused requests do nothing; a
-spoilt answer is one to a request that was carried out. Mutants (`mock_server.mutants`) are another
-matter: there the mock is wrong about Central, here the network or the server gives out.
+A fault answers in Central's place (`code`), changes the answer (`headers`, a body), waits (`delay`) or spoils the
+answer (`fault`). Mutants (`mock_server.mutants`) are another matter: there the mock is wrong about Central, here the
+network or the server gives out.
 """
 
 from __future__ import annotations
 
 import json
+import mimetypes
 import random
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
-from functools import partial
 from http import HTTPStatus
 from itertools import count
+from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import parse_qs
 
+from mock_server.central.delays import distribution
 from mock_server.central.errors import Refusal
+from mock_server.simulation.redaction import is_secret_header, masked_header
 
 RULE = "fault"
 """What `Mock-Central-Rule` says where a fault refuses."""
@@ -33,27 +37,24 @@ ANSWER_FAULTS = {
 }
 """How an answer can be spoilt."""
 
-LONGEST_DELAY = 300.0
-"""Seconds; a drawn delay is cut to it."""
+OK = "ok"
+"""In a sequence: answered as Central answers."""
+
+BODILESS = (204, 205, 304)
+"""Statuses of answers that have no body."""
 
 # grpc-gateway runtime/errors.go, the other way round; what it never answers is "unknown".
 _GRPC_CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 6, 412: 9, 429: 8, 499: 1, 500: 13, 501: 12, 503: 14, 504: 4}
 _UNKNOWN = 2
 
-_NUMBER = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
-LARGEST_SIGMA = 20.0
-"""Of a log-normal delay; e to this power is a billion years already."""
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FRAMING = ("connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade")
+"""Headers that the server sets."""
+_BODIES = {"json": "application/json", "html": "text/html; charset=utf-8", "text": "text/plain; charset=utf-8"}
+_JSON_PATH = re.compile(r"""\$(?:\.[\w-]+|\[[0-9]{1,9}\]|\['[^']*'\]|\["[^"]*"\])*""")
+_JSON_STEP = re.compile(r"""\.([\w-]+)|\[([0-9]+)\]|\[['"](.*?)['"]\]""")
 
-_DISTRIBUTIONS: Mapping[str, Callable[..., float]] = {
-    _NUMBER: float,
-    rf"{_NUMBER}\.\.{_NUMBER}": lambda low, high: random.uniform(float(low), float(high)),
-    rf"exponential\({_NUMBER}\)": lambda mean: random.expovariate(1 / max(float(mean), 1e-9)),
-    rf"normal\({_NUMBER}, *{_NUMBER}\)": lambda mean, sd: random.gauss(float(mean), float(sd)),
-    rf"lognormal\({_NUMBER}, *{_NUMBER}\)": lambda median, sigma: (
-        float(median) * random.lognormvariate(0, float(sigma))
-    ),
-}
-DELAYS = "seconds, LOW..HIGH, exponential(MEAN), normal(MEAN,DEVIATION) or lognormal(MEDIAN,SIGMA)"
+Pairs = tuple[tuple[str, str], ...]
 
 
 class FaultError(ValueError):
@@ -62,182 +63,236 @@ class FaultError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault and the requests that meet it.
-
-    `operation` is an operation's id; `path` and `name` (of the integration that a request is about) are
-    shell patterns; empty ones match all. Of the requests that match, each `every`-th meets the fault,
-    until `times` have; None is no limit.
-    """
+    """One fault and the requests that meet it. docs/stub.md and `control.yaml` say what each field means."""
 
     code: int | None = None
+    message: str = ""
+    json: str = ""
+    html: str = ""
+    text: str = ""
+    file: str = ""
+    headers: Pairs = ()
+    execute: bool = False
     delay: str = ""
     fault: str = ""
+    sequence: tuple[str, ...] = ()
     operation: str = ""
+    method: str = ""
     path: str = ""
     name: str = ""
+    match_headers: Pairs = ()
+    match_query: Pairs = ()
+    match_json: Pairs = ()
     times: int | None = None
     every: int = 1
+    probability: float = 1.0
+    seed: int | None = None
+    _content: bytes = field(default=b"", init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse what makes no sense."""
-        if self.code is None and not self.delay and not self.fault:
-            raise FaultError("a fault has a code, a delay or a fault")
-        if self.code is not None and not 400 <= self.code <= 599:
-            raise FaultError(f"code={self.code}: is not a status between 400 and 599")
-        if self.code is not None and self.fault:
-            raise FaultError("code and fault do not go together: what is refused has no answer to spoil")
+        """Refuse what makes no sense, and read the file of the body."""
+        if not (self.code or self.sequence or self.delay or self.fault or self.headers or self.body_kind):
+            raise FaultError("a fault has a code, a delay or a fault; or a sequence, headers or a body")
         if self.fault and self.fault not in ANSWER_FAULTS:
             raise FaultError(f"fault={self.fault}: is not one of {', '.join(ANSWER_FAULTS)}")
         if self.delay:
-            _distribution(self.delay)
+            try:
+                distribution(self.delay)
+            except ValueError as error:
+                raise FaultError(str(error)) from None
+        self._check_answer()
+        self._check_limits()
+        if self.file:
+            try:
+                object.__setattr__(self, "_content", Path(self.file).read_bytes())
+            except OSError as error:
+                raise FaultError(f"file={self.file}: {error.strerror}; give a file that can be read") from None
+
+    def _check_answer(self) -> None:
+        code = self.code
+        if code is not None and not 200 <= code <= 599:
+            raise FaultError(f"code={code}: is not a status between 200 and 599")
+        bodies = [name for name in (*_BODIES, "file") if getattr(self, name)]
+        if len(bodies) > 1:
+            raise FaultError(f"{' and '.join(bodies)}: an answer has one body; leave out all but one")
+        if bodies and code in BODILESS:
+            raise FaultError(f"{bodies[0]}: an answer with code={code} has no body; leave out one of them")
+        if self.json:
+            try:
+                json.loads(self.json)
+            except (ValueError, RecursionError):
+                hint = "in a text it stands in single quotes, such as json='{\"a\":1}'"
+                raise FaultError(f"json={self.json}: is not JSON; {hint}") from None
+        if self.message and (bodies or not (self.sequence or (code or 0) >= 400)):
+            raise FaultError(
+                f"message={self.message}: is the text of Central's error; give a code of 400 or more and no body"
+            )
+        if self.execute and not (code or self.sequence):
+            raise FaultError("execute=true: goes with a code; without one every request is carried out")
+        for name, value in self.headers:
+            if not _TOKEN.fullmatch(name):
+                raise FaultError(f"headers: {name!r} is not the name of a header, such as Retry-After")
+            if name.lower() in _FRAMING:
+                raise FaultError(f"headers: the server sets {name} itself; use fault= to break an answer")
+            if not re.fullmatch(r"[\t\x20-\x7e\xa0-\xff]*", value):
+                raise FaultError(f"headers: {name}: {value!r} is not one line of Latin-1")
+
+    def _check_limits(self) -> None:
+        if self.sequence and (self.code is not None or self.times is not None):
+            raise FaultError("sequence: goes without code and times, for each step of it is one answer")
+        for at in range(len(self.sequence)):
+            self.step(at)
         for limit in ("times", "every"):
             value = getattr(self, limit)
             if value is not None and value < 1:
                 raise FaultError(f"{limit}={value}: is not a number above 0")
+        if not 0 < self.probability <= 1:
+            raise FaultError(f"probability={self.probability:g}: is not above 0 and at most 1, such as 0.2")
+        for path, _ in self.match_json:
+            if not _JSON_PATH.fullmatch(path):
+                raise FaultError(f"match-json: {path!r} is not a path such as $.docker.endpoint or $.categories[0]")
 
     def __str__(self) -> str:
-        """Write it as `parse` reads it."""
-        shown = [f"{key}={_quoted(value)}" for key, value in self.json().items() if key != "operation"]
-        return " ".join([self.operation, *shown] if self.operation else shown)
+        """Write it as `parse` reads it, but for the credentials in headers: logs show it."""
+        words = [] if not self.operation else [self.operation]
+        for key, value in self.shown().items():
+            if key == "json":
+                words.append(f"json={_quoted(self.json)}")
+            elif key.endswith("headers"):
+                pairs = ((name, _masked(name, text)) for name, text in getattr(self, key.replace("-", "_")))
+                words += [f"{key.removesuffix('s')}={_quoted(f'{name}: {text}')}" for name, text in pairs]
+            elif isinstance(value, dict):
+                words += [f"{key}={_quoted(f'{name}={text}')}" for name, text in getattr(self, key.replace("-", "_"))]
+            elif key != "operation":
+                text = ",".join(value) if isinstance(value, list) else "true" if value is True else str(value)
+                words.append(f"{key}={_quoted(text)}")
+        return " ".join(words)
 
-    def json(self) -> dict[str, Any]:
-        """Return the fields that are set."""
-        return {
-            each.name: getattr(self, each.name) for each in fields(self) if getattr(self, each.name) != each.default
-        }
+    def shown(self) -> dict[str, Any]:
+        """Return the fields that are set, as a control call takes them."""
+        found: dict[str, Any] = {}
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if not each.init or value == each.default:
+                continue
+            if each.name in PAIRS:
+                value = _by_name(value)
+            elif isinstance(value, tuple):
+                value = list(value)
+            found[each.name.replace("_", "-")] = json.loads(value) if each.name == "json" else value
+        return found
+
+    def step(self, number: int) -> Fault | None:
+        """Return the fault of one step of the sequence; None is what Central answers.
+
+        Raises:
+            FaultError: the step makes no sense.
+        """
+        word = self.sequence[number]
+        if word == OK:
+            return None
+        if word in ANSWER_FAULTS:
+            return replace(self, sequence=(), fault=word, message="", execute=False)
+        if not re.fullmatch(r"[0-9]{3}", word):
+            raise FaultError(f"sequence: {word!r} is neither a status, {OK} nor one of {', '.join(ANSWER_FAULTS)}")
+        return replace(self, sequence=(), code=int(word), message=self.message if int(word) >= 400 else "")
+
+    @property
+    def most(self) -> int | None:
+        """How many requests can meet it; None is no limit."""
+        return len(self.sequence) or self.times
 
     def refusal(self) -> Refusal | None:
-        """Return the refusal of a code, in the error shape of Central."""
-        if self.code is None:
-            return None
-        phrase = next((each.phrase for each in HTTPStatus if each.value == self.code), f"status {self.code}")
-        return Refusal(RULE, self.code, _GRPC_CODES.get(self.code, _UNKNOWN), f"{phrase} (injected fault)")
+        """Return what answers in Central's place, in its error shape."""
+        return self.error() if self.code is not None and not self.execute else None
+
+    def error(self) -> Refusal:
+        """Return the error of the code, in the error shape of Central."""
+        code = self.code or 200
+        phrase = next((each.phrase for each in HTTPStatus if each.value == code), f"status {code}")
+        return Refusal(RULE, code, _GRPC_CODES.get(code, _UNKNOWN), self.message or f"{phrase} (injected fault)")
+
+    @property
+    def body_kind(self) -> str:
+        """The field that has a body of one's own, or ""."""
+        return next((name for name in (*_BODIES, "file") if getattr(self, name)), "")
+
+    def body(self) -> tuple[str, bytes]:
+        """Return the media type and the bytes of a body of one's own."""
+        if self.file:
+            return mimetypes.guess_type(self.file)[0] or "application/octet-stream", self._content
+        kind = self.body_kind
+        return _BODIES[kind], str(getattr(self, kind)).encode("utf-8", "replace")
 
 
-def drawn(delay: str) -> float:
-    """Draw the seconds of a delay.
-
-    Raises:
-        FaultError: the text is no delay.
-    """
-    return min(max(_distribution(delay)(), 0.0), LONGEST_DELAY)
+PAIRS = {"headers": ":", "match_headers": ":", "match_query": "=", "match_json": "="}
+"""The fields of pairs, and what stands between name and value in a text."""
 
 
-def _distribution(delay: str) -> Callable[[], float]:
-    for pattern, draw in _DISTRIBUTIONS.items():
-        if found := re.fullmatch(pattern, delay):
-            if delay.startswith("lognormal") and float(found[2]) > LARGEST_SIGMA:
-                raise FaultError(f"delay={delay}: the SIGMA {found[2]} is above {LARGEST_SIGMA:g}")
-            return partial(draw, *found.groups())
-    raise FaultError(f"delay={delay}: is not {DELAYS}")
+def _by_name(pairs: Pairs) -> dict[str, str | list[str]]:
+    """Return values by name: a list where a name stands more than once."""
+    found: dict[str, list[str]] = {}
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
+    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
 
 
-def _quoted(value: object) -> str:
-    text = str(value)
-    return json.dumps(text) if re.search(r"""[\s'"\\]""", text) else text
+def _masked(name: str, value: str) -> str:
+    return masked_header(name.lower(), value) if is_secret_header(name.lower()) else value
 
 
-def from_strings(words: Mapping[str, str]) -> Fault:
-    """Make a fault of texts by their field.
-
-    Raises:
-        FaultError: a field is unknown or its text is no number where one has to be.
-    """
-    known = {each.name for each in fields(Fault)}
-    values: dict[str, Any] = {}
-    for key, text in words.items():
-        if key not in known:
-            raise FaultError(f"{key}: is not one of {', '.join(sorted(known))}")
-        values[key] = _whole(key, text) if key in ("code", "times", "every") else text
-    return Fault(**values)
-
-
-def _whole(key: str, text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise FaultError(f"{key}={text}: is not a whole number")
-    return int(text)
-
-
-def parse(text: str) -> Fault:
-    """Read ``[OPERATION] KEY=VALUE …``, as options give it; a value with blanks stands in quotes.
-
-    Raises:
-        FaultError: what cannot be read.
-    """
-    import shlex
-
-    try:
-        first, *rest = shlex.split(text) or [""]
-    except ValueError as error:
-        raise FaultError(f"{text!r}: {error}") from None
-    words = {}
-    for word in [first, *rest] if "=" in first else [f"operation={first}", *rest]:
-        key, equals, value = word.partition("=")
-        if not equals:
-            raise FaultError(f"{word!r}: is not KEY=VALUE")
-        words[key] = value
-    return from_strings(words)
-
-
-_PREFERENCE = re.compile(
-    r"""\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)"""  # a token
-    r"""\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^",;]*))?\s*"""  # its value, a word or a quoted text
-    r"""(?:;[^,]*)?(?:,|$)"""  # parameters, which none of ours has
-)
-SUPPORTED = ("code", "delay", "fault")
-"""The preferences that the mock knows."""
-
-
-class Preferences(NamedTuple):
-    """What the header `Prefer` asks for."""
-
-    fault: Fault | None
-    unknown: tuple[str, ...]
-    """Preferences that the mock does not know: ignored, as RFC 7240 says."""
-
-
-def preferences(header: str) -> Preferences:
-    """Read the header `Prefer` (RFC 7240); of a preference that stands twice, the first counts.
-
-    Raises:
-        FaultError: a value of one of ours.
-    """
-    found: dict[str, str] = {}
-    at = 0
-    while at < len(header) and (match := _PREFERENCE.match(header, at)):
-        value = (match[2] or "").strip()
-        found.setdefault(match[1].lower(), re.sub(r"\\(.)", r"\1", value[1:-1]) if value[:1] == '"' else value)
-        at = match.end()
-    ours = {key: found[key] for key in SUPPORTED if key in found}
-    return Preferences(from_strings(ours) if ours else None, tuple(key for key in found if key not in SUPPORTED))
-
-
-def applied(fault: Fault) -> str:
-    """Write the preferences of a fault for the header `Preference-Applied`."""
-    found = ((key, str(value)) for key, value in fault.json().items())
-    return ", ".join(f'{key}="{value}"' if re.search(r"[^\w.]", value) else f"{key}={value}" for key, value in found)
+def _quoted(text: str) -> str:
+    # A shell's double quotes have the same escapes, but for control characters, which no log line should have.
+    return json.dumps(text, ensure_ascii=False) if re.search(r"""[\s'"\\]""", text) or not text else text
 
 
 class RequestFacts(NamedTuple):
-    """What a fault can be limited by; `name` is asked for only where a fault wants to know it."""
+    """What a fault can be limited by; `name` and `json` are asked for only where a fault wants to know them.
+
+    `json` returns the body, None where it is no JSON.
+    """
 
     operation: str
     path: str
     name: Callable[[], str]
+    method: str = ""
+    headers: Mapping[str, str] = {}
+    query: str = ""
+    json: Callable[[], Any] = lambda: None
 
 
-@dataclass(slots=True)
 class ActiveFault:
     """A fault of a sandbox, and how many requests matched and met it."""
 
-    id: int
-    fault: Fault
-    matched: int = 0
-    met: int = 0
+    __slots__ = ("_random", "_steps", "fault", "id", "matched", "met")
+
+    def __init__(self, id: int, fault: Fault) -> None:
+        self.id = id
+        self.fault = fault
+        self.matched = self.met = 0
+        self._random = random.Random(fault.seed)
+        self._steps = [fault.step(at) for at in range(len(fault.sequence))]
 
     def json(self) -> dict[str, Any]:
         """Show it."""
-        return {"id": self.id, **self.fault.json(), "matched": self.matched, "met": self.met}
+        return {"id": self.id, **self.fault.shown(), "matched": self.matched, "met": self.met}
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether no more requests can meet it."""
+        return self.fault.most is not None and self.met >= self.fault.most
+
+    @property
+    def current(self) -> Fault | None:
+        """What the request gets that met it last; None is what Central answers."""
+        return self._steps[self.met - 1] if self._steps else self.fault
+
+    def meets(self) -> bool:
+        """Count a request that matches, and return whether it meets the fault."""
+        self.matched += 1
+        met = not self.matched % self.fault.every and self._random.random() < self.fault.probability
+        self.met += met
+        return met
 
 
 class Faults:
@@ -271,22 +326,48 @@ class Faults:
 
     def match(self, asked: RequestFacts) -> Fault | None:
         """Count a request, and give the fault that it meets."""
-        with self._lock:
-            for each in self.listed:
-                if each.fault.times is not None and each.met >= each.fault.times:
-                    continue
-                if not _matches(each.fault, asked):
-                    continue
-                each.matched += 1
-                if each.matched % each.fault.every == 0:
-                    each.met += 1
-                    return each.fault
+        for each in self.listed:
+            # Outside of the lock: a body that comes slowly is waited for.
+            if each.is_used_up or not _matches(each.fault, asked):
+                continue
+            with self._lock:
+                if not each.is_used_up and each.meets():
+                    return each.current
         return None
 
 
 def _matches(fault: Fault, asked: RequestFacts) -> bool:
     return (
         (not fault.operation or fault.operation == asked.operation)
+        and (not fault.method or fault.method.upper() == asked.method)
         and (not fault.path or fnmatchcase(asked.path, fault.path))
+        and all(_fits(asked.headers.get(name.lower()), pattern) for name, pattern in fault.match_headers)
+        and (not fault.match_query or _query_matches(fault.match_query, asked.query))
         and (not fault.name or fnmatchcase(asked.name(), fault.name))
+        and (not fault.match_json or _json_matches(fault.match_json, asked.json()))
     )
+
+
+def _fits(text: str | None, pattern: str) -> bool:
+    return text is not None and fnmatchcase(text, pattern)
+
+
+def _query_matches(wanted: Pairs, query: str) -> bool:
+    sent = parse_qs(query, keep_blank_values=True)
+    return all(any(_fits(each, pattern) for each in sent.get(name, ())) for name, pattern in wanted)
+
+
+def _json_matches(wanted: Pairs, body: Any) -> bool:
+    return all(_fits(_found(body, path), pattern) for path, pattern in wanted)
+
+
+def _found(body: Any, path: str) -> str | None:
+    """Return what stands at a path, a text as it is and all else as JSON; None where there is nothing."""
+    for member, index, quoted in _JSON_STEP.findall(path):
+        try:
+            body = body[int(index)] if index and isinstance(body, list) else body[member or quoted or index]
+        except (KeyError, IndexError, TypeError):
+            return None
+    if body is None and path == "$":
+        return None
+    return body if isinstance(body, str) else json.dumps(body, separators=(",", ":"), ensure_ascii=False)

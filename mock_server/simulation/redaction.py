@@ -16,26 +16,25 @@ from urllib.parse import quote_plus, unquote_plus
 from mock_server.contract.tables import MASK
 
 _SECRET_HEADER = re.compile(
-    r"(?:.*-)?(?:api-?key|key|(?:\w*)token|auth|auth\w*ation|secret|passw(?:or)?d|credentials?|cookie2?|session|"
-    r"signature|assertion|jwt)(?:-.*)?"
+    r"(?:.*[-_])?(?:(?:api|access|secret|private|shared)?key|\w*token|auth|oauth\w*|auth\w*ation|\w*secret|"
+    r"pass(?:w(?:or)?d|phrase)?|pwd|credentials?|cookie2?|session|sig|signature|assertion|jwt|bearer|t?otp)(?:[-_].*)?"
 )
-_ALSO_SECRET = (
-    "token",
-    "access_token",
-    "accesstoken",
-    "external_token",
-    "externaltoken",
-    "authorization",
-    "secret",
-    "client_secret",
-    "private_key",
+_ALSO_SECRET = ("token", "auth", "authorization", "passwd", "passphrase", "pwd", "secret", "privatekey")
+"""Ends of keys beside those of the contract: what the web UI, clients, Docker and Google's accounts hold."""
+_SHOWN = ("updatepassword",)
+"""Keys that end so and hold no credential."""
+_USERINFO = re.compile(
+    r"""(?<=//)(?:[^\s/?#"'<>]*|[^\s/@:]+:(?!\d+(?:/|$))[^\s@]*)@"""
+    # Endpoints have no scheme. A digest behind an @ is that of an image.
+    r"""|[^\s/\\?#"'<>@:]+:(?!//|\d+(?:/|$))[^\s?#"'<>@]+@(?!sha\d+:)(?=[\w-]+\.[\w-]|localhost|\[|[\w-]+:\d)"""
 )
-"""Keys beside those of the contract: what the web UI, clients and Google's accounts hold."""
-_USERINFO = re.compile(r"""(?<=//)(?:[^\s/?#"'<>]*|[^\s/@:]+:(?!\d+(?:/|$))[^\s@]*)@""")
+_GIVEN_USERINFO = re.compile(r"""(?<=//)[^\s'"]+@|[^\s'"/=:]+:(?!//)[^\s'"]*@""")
 _SCHEME = re.compile(r"""\b(bearer|basic)\s+(?=[^\s"']*\d)[^\s"'\\,;]+""", re.IGNORECASE)
 """A digit tells a token from a word."""
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
-_SEPARATORS = re.compile(r"[.\[\]]")
+_SEPARATORS = re.compile(r"[^a-z0-9_-]+")
+_DECODINGS = 5
+"""How often a text may be encoded for URLs and still be read."""
 
 
 def without_userinfo(url: str) -> str:
@@ -47,20 +46,39 @@ def without_userinfo(url: str) -> str:
     return f"{scheme if slashes else ''}{slashes}{MASK}@{after}"
 
 
+def without_any_userinfo(text: str) -> str:
+    """Hide what stands before hosts in a text that quotes what somebody gave: rather too much than too little."""
+    return _GIVEN_USERINFO.sub(f"{MASK}@", text)
+
+
+def _unquoted(text: str) -> str:
+    for _ in range(_DECODINGS):
+        plain = unquote_plus(text)
+        if plain == text:
+            break
+        text = plain
+    return text
+
+
 class Redaction:
     """Hides what stands under the names of credentials."""
 
     def __init__(self, credential_names: Collection[str]) -> None:
-        self._names = {*credential_names, *_ALSO_SECRET}
-        names = "|".join(sorted(map(re.escape, self._names), key=len, reverse=True))
+        names = "|".join(sorted(map(re.escape, {*credential_names, *_ALSO_SECRET}), key=len, reverse=True))
+        self._ends = tuple(each.replace("_", "") for each in (*credential_names, *_ALSO_SECRET))
         self._pairs = re.compile(rf"""(\b(?:{names})=)[^&"'\\\s]+""", re.IGNORECASE)
         self._keys = re.compile(rf"""^\s*[{{\[].*["']\s*:|(?:{names})\s*\\*["']\s*:""", re.IGNORECASE | re.DOTALL)
         self._wrong_values = re.compile(rf"(\bfield (?:{names}): ).*", re.IGNORECASE | re.DOTALL)
 
     def is_secret(self, key: str) -> bool:
         """Return whether a key names a credential, perhaps at the end of a path, such as ``docker.password``."""
-        parts = (part.strip().lower() for part in _SEPARATORS.split(key))
-        return any(part in self._names or ("-" in part and _SECRET_HEADER.fullmatch(part)) for part in parts)
+        for part in _SEPARATORS.split(key.lower()):
+            word = part.replace("_", "").replace("-", "")
+            if word.endswith(self._ends) and word not in _SHOWN:
+                return True
+            if "-" in part and _SECRET_HEADER.fullmatch(part):
+                return True
+        return False
 
     def value(self, value: Any) -> Any:
         """Copy a JSON value without the credentials in it.
@@ -91,7 +109,7 @@ class Redaction:
                 return text if hidden == value else json.dumps(hidden, ensure_ascii=False)
         if ":" in text and self._keys.search(text):
             return omitted(len(text))
-        if "//" in text:
+        if "@" in text:
             text = _USERINFO.sub(f"{MASK}@", text)
         if "=" in text:
             text = self._pairs.sub(rf"\1{MASK}", text)
@@ -116,18 +134,26 @@ class Redaction:
 
     def _parameter(self, part: str) -> str:
         key, equals, value = part.partition("=")
-        if equals and value and self.is_secret(unquote_plus(key)):
+        if equals and value and self.is_secret(_unquoted(key)):
             return f"{key}={MASK}"
-        plain = unquote_plus(value)
+        plain = _unquoted(value if equals else key)
         shown = self.text(plain)
-        return part if shown == plain else f"{key}={quote_plus(shown, safe='*/:@')}"
+        return part if shown == plain else f"{key if equals else ''}{equals}{quote_plus(shown, safe='*/:@=')}"
 
     def header(self, name: str, value: str) -> str:
         """Return the value of a header, of which only the scheme is shown if it lets somebody in."""
-        if not _SECRET_HEADER.fullmatch(name):
-            return self.text(value)
-        scheme, blank, _ = value.partition(" ")
-        return f"{scheme} {MASK}" if blank and "auth" in name else MASK
+        return masked_header(name, value) if is_secret_header(name) else self.text(value)
+
+
+def is_secret_header(name: str) -> bool:
+    """Return whether a header lets somebody in; names are in small letters."""
+    return _SECRET_HEADER.fullmatch(name) is not None
+
+
+def masked_header(name: str, value: str) -> str:
+    """Return the value of a header that lets somebody in, of which only the scheme is shown."""
+    scheme, blank, _ = value.partition(" ")
+    return f"{scheme} {MASK}" if blank and "auth" in name else MASK
 
 
 def read(text: str | bytes) -> Any:

@@ -12,6 +12,8 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
+from mock_server.central import registry_tests
+from mock_server.central.registry_tests import RegistryTestRule
 from mock_server.contract.tables import Contract
 
 PATH = Path(__file__).with_name("scenarios.yaml")
@@ -32,6 +34,7 @@ class Scenario:
     holds: str = ""
     number: int | None = None
     integrations: tuple[Sparse, ...] = ()
+    registry_tests: tuple[RegistryTestRule, ...] = ()
     broken: str = ""
 
 
@@ -47,10 +50,17 @@ def _read() -> dict[str, Scenario]:
     try:
         entries = yaml.load(PATH.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (a safe one)
         return {
-            name: Scenario(name, **{**entry, "integrations": tuple(entry.get("integrations", ()))})
+            name: Scenario(
+                name,
+                **{
+                    **entry,
+                    "integrations": tuple(entry.get("integrations", ())),
+                    "registry_tests": tuple(map(registry_tests.of, entry.get("registry_tests", ()))),
+                },
+            )
             for name, entry in entries.items()
         }
-    except (yaml.YAMLError, AttributeError, TypeError) as error:
+    except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         raise ValueError(f"{PATH}{place}: {getattr(error, 'problem', None) or error}") from None

@@ -25,7 +25,8 @@ class Echo(BaseHTTPRequestHandler):
         told = {"method": self.command, "target": self.path, "headers": self.headers.items(), "body": body}
         special = {"/v1/zip": "zipped", "/v1/slow": "slow", "/v1/cut": "cut", "/v1/unchunked": "unchunked"}
         special |= {"/v1/hang": "hang", "/v1/raw": "raw"}
-        getattr(self, special.get(self.path.partition("?")[0], "echo"))(told)
+        path = "/v1/raw" if self.path.startswith("/v1/raw/") else self.path.partition("?")[0]
+        getattr(self, special.get(path, "echo"))(told)
 
     def body(self):
         if self.headers.get("Transfer-Encoding") != "chunked":

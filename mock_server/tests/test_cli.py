@@ -293,7 +293,7 @@ def test_a_wrong_value_is_told_with_the_place_it_comes_from(tmp_path):
     file = tmp_path / "mock.toml"
     file.write_text('port = "x"')
     assert run("serve", "--config", str(file)).output.rstrip().endswith(f"(in {file})")
-    for name, value in (("PORT", "tcp://10.0.0.1:8080"), ("FAULT", "code=200"), ("UPSTREAM", "x"), ("SCENARIO", "x")):
+    for name, value in (("PORT", "tcp://10.0.0.1:8080"), ("FAULT", "code=100"), ("UPSTREAM", "x"), ("SCENARIO", "x")):
         told = run("serve", **{f"MOCK_CENTRAL_{name}": value}).output.rstrip()
         assert told.endswith(f"(the variable MOCK_CENTRAL_{name})")
     assert run("serve", "--port", "x").output.rstrip().endswith("range")
@@ -546,7 +546,7 @@ def test_scenarios_are_listed():
         (("--save", __file__), "--save"),
         (("--fault", "PostImageIntegration"), "'PostImageIntegration'"),
         (("--sandbox-ttl", "nan"), "--sandbox-ttl"),
-        (("--fault", "code=200"), "400 and 599"),
+        (("--fault", "code=100"), "200 and 599"),
         (("--fault", "PostImageIntegratoin code=503"), "PostImageIntegration"),
         (("--journal", "-1"), "-1"),
         (("--empty", "--scenario", "many:3"), "--empty: does not go together"),

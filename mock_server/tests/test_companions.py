@@ -3,10 +3,12 @@
 import base64
 import json
 import logging
+import re
 
 import pytest
 
 from mock_server.central.auth import NOTHING, READ, WRITE, Credentials
+from mock_server.contract import export
 from mock_server.contract import tables as contracts
 from mock_server.tests.conftest import PATH, Answer, Api, ask, docker
 from mock_server.web.companions import (
@@ -227,6 +229,102 @@ def test_an_unknown_caller_learns_why(guarded, path, authorization):
     why = ask(guarded.app, "POST", PATH, docker(), {"Authorization": authorization})
     answer = get(guarded, path, authorization)
     assert (answer.status, answer.message) == (401, why.message)
+
+
+def test_permissions_are_granted_as_wished():
+    api = Api(auth=True, permissions=["Cluster=READ_ACCESS", "Integration=READ_ACCESS"])
+    granted = {"Integration": "READ_ACCESS", "Cluster": "READ_ACCESS"}
+    assert get(api, "/v1/mypermissions").json == {"resourceToAccess": granted}
+    assert get(api, "/v1/auth/status").json["userInfo"]["permissions"] == {"resourceToAccess": granted}
+    assert get(api, "/v1/mypermissions", READS_ONLY).json == {"resourceToAccess": {"Integration": "READ_ACCESS"}}
+
+
+def test_all_permissions_but_one_are_granted():
+    api = Api(permissions=["all=READ_WRITE_ACCESS", "Cluster=NO_ACCESS"])
+    found = get(api, "/v1/mypermissions").json["resourceToAccess"]
+    assert len(found) == 24
+    assert [name for name, access in found.items() if access != "READ_WRITE_ACCESS"] == ["Cluster"]
+
+
+@pytest.mark.parametrize(
+    ("permission", "text"),
+    [
+        (
+            "Clusters=READ_ACCESS",
+            "permissions: 'Clusters=READ_ACCESS': 'Clusters' is no resource; did you mean 'Cluster'",
+        ),
+        ("Cluster=READ", "'READ' is no access to Cluster; use one of NO_ACCESS, READ_ACCESS, READ_WRITE_ACCESS"),
+        ("Cluster", "'' is no access to Cluster"),
+    ],
+)
+def test_a_permission_that_is_none_is_told_at_the_start(permission, text):
+    with pytest.raises(ValueError, match=re.escape(text)):
+        Api(permissions=[permission])
+
+
+# -- what follows from what is stored ----------------------------------------------------------------------
+
+
+def health(api: Api) -> dict[str, dict[str, str]]:
+    found = get(api, "/v1/integrationhealth/imageintegrations").json["integrationHealth"]
+    return {each["id"]: each for each in found}
+
+
+def test_the_health_of_integrations_follows_the_state_and_the_registry_tests(api):
+    id = api.created(docker(name="mine", docker={"endpoint": "registry.example.com"}))
+    assert set(health(api)) == {each["id"] for each in api.list()}
+    found = health(api)[id]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", found.pop("lastTimestamp"))
+    assert found == {"id": id, "name": "mine", "type": "IMAGE_INTEGRATION", "status": "HEALTHY", "errorMessage": ""}
+    ask(
+        api.app, "PUT", "/__admin/registry-tests", {"rules": [{"host": "registry.example.com", "outcome": "forbidden"}]}
+    )
+    found = health(api)[id]
+    assert found["status"] == "UNHEALTHY"
+    assert "registry.example.com" in found["errorMessage"]
+    assert "status=403" in found["errorMessage"]
+    ask(api.app, "DELETE", f"{PATH}/{id}")
+    assert id not in health(api)
+
+
+def test_to_look_at_the_health_uses_up_no_registry_test_rule():
+    rule = "host=registry.example.com outcome=failing times=1"
+    api = Api(registry_tests=[rule])
+    id = api.created(docker(docker={"endpoint": "registry.example.com"}))
+    assert [health(api)[id]["status"] for _ in range(2)] == ["UNHEALTHY"] * 2
+    tested = docker(name="other", docker={"endpoint": "registry.example.com"})
+    assert [ask(api.app, "POST", f"{PATH}/test", tested).status for _ in range(2)] == [400, 200]
+    assert health(api)[id]["status"] == "HEALTHY"
+
+
+@pytest.mark.parametrize("scenario", ["one-of-each", "odd-names", "expired-ecr", "broken-update", "legacy-azure"])
+def test_every_stored_integration_has_a_health(scenario):
+    api = Api(scenario=scenario)
+    assert set(health(api)) == {each["id"] for each in api.list()}
+
+
+def test_a_stored_integration_of_which_no_client_can_be_built_is_not_healthy(api):
+    id = api.created(docker(name="mine"))
+    broken = {**docker(name="mine"), "type": "nonsense", "skipTestIntegration": True}
+    assert ask(api.app, "PUT", f"{PATH}/{id}", broken).status == 500
+    assert health(api)[id]["status"] == "UNHEALTHY"
+
+
+def test_a_token_can_be_made_for_each_role_that_is_offered(guarded):
+    roles = get(guarded, "/v1/apitokens/generate/allowed-roles").json["roleNames"]
+    assert roles == list(ROLES)
+    for role in roles:
+        assert generate(guarded, name="n", roles=[role]).status == 200
+    listed = get(guarded, "/v1/roles").json["roles"]
+    assert [each["name"] for each in listed] == [*roles, "None"]
+    assert len({each["permissionSetId"] for each in listed}) == len(listed)
+
+
+def test_the_published_document_is_the_contract_as_swagger():
+    api = Api(central_version="4.9")
+    document = get(api, "/api/docs/swagger").json
+    assert document == export.swagger_2(contracts.load().at("4.9"))
+    assert get(api, "/api/docs/v2/swagger").json["paths"] == {}
 
 
 # -- logging in --------------------------------------------------------------------------------------------

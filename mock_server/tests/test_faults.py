@@ -13,6 +13,7 @@ import urllib.request
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import fields
 from urllib.parse import urlsplit
 
 import pytest
@@ -20,12 +21,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.serving import make_server
 
+from mock_server.central.delays import drawn
 from mock_server.gateway.faults import Cut
+from mock_server.gateway.messages import Request
 from mock_server.serving.server import serving
-from mock_server.simulation.faults import ANSWER_FAULTS, Fault, FaultError, drawn, from_strings, parse, preferences
+from mock_server.simulation import fault_forms
+from mock_server.simulation.fault_forms import from_values, parse, preferences
+from mock_server.simulation.faults import ANSWER_FAULTS, Fault, FaultError, RequestFacts
 from mock_server.tests.conftest import PATH, Api, ask, docker
 from mock_server.tests.test_cli import serve_command, url_in
 from mock_server.web import wsgi
+from mock_server.web.control import document
 
 
 def preferring(api, preference, method="GET", rest="", body=None):
@@ -57,7 +63,7 @@ def test_any_request_can_be_refused(api):
         assert preferring(api, "code=503", method, rest, {}).status == 503
 
 
-@pytest.mark.parametrize("code", ["abc", "200", "600", "", "40 4", "-1"])
+@pytest.mark.parametrize("code", ["abc", "199", "600", "", "40 4", "-1"])
 def test_a_code_that_is_none_is_told(api, code):
     answer = preferring(api, f"code={code}")
     assert (answer.status, answer.rule) == (400, "prefer")
@@ -122,7 +128,7 @@ def test_a_delay_is_drawn_from_its_distribution(delay, median):
 
 @pytest.mark.parametrize("delay", ["-1", "x", "1..", "exponential()", "2s", "1e9", "lognormal(1)"])
 def test_what_is_no_delay_is_told_with_what_would_be_one(delay):
-    with pytest.raises(FaultError, match=r"LOW\.\.HIGH"):
+    with pytest.raises(ValueError, match=r"LOW\.\.HIGH"):
         drawn(delay)
 
 
@@ -195,13 +201,41 @@ def test_a_preference_comes_before_the_faults():
     [
         ("", "KEY=VALUE|a code, a delay or a fault"),
         ("times=2", "a code, a delay or a fault"),
-        ("code=503 fault=reset", "do not go together"),
         ("fault=rset", "reset, empty"),
         ("code=503 time=2", "times"),
         ("PostImageIntegration code", "KEY=VALUE"),
         ("code=503 times=0", "above 0"),
         ("code=503 every=x", "whole number"),
         ("name='x code=503", "quot"),
+        ("code=100", "between 200 and 599"),
+        ("code=503 code=500", "code stands there twice"),
+        ("code=503 match-path=x", "did you mean match-"),
+        ("code=503 retries=2", "did you mean times"),
+        ("code=503 json={x}", "is not JSON; in a text it stands in single quotes"),
+        ("code=503 html=x text=y", "html and text: an answer has one body"),
+        ("code=204 html=x", "no body"),
+        ("message=x delay=1", "give a code of 400 or more"),
+        ("code=503 message=x html=y", "no body"),
+        ("code=503 file=/no/such/file", "file=/no/such/file: No such file"),
+        ("code=503 execute=yes", "true or false"),
+        ("delay=1 execute=true", "goes with a code"),
+        ("code=503 header=Retry-After", "NAME:VALUE, such as 'Retry-After: 5'"),
+        ("code=503 header='Retry After: 5'", "not the name of a header"),
+        ("code=503 header='Content-Length: 5'", "the server sets Content-Length itself"),
+        ('code=503 header="X: a\nb"', "one line"),
+        ("code=503 header=Retry-After: 5", "'5': is not KEY=VALUE; a value with blanks stands in quotes"),
+        ('{"code":503', "is not JSON: Expecting"),
+        ('{"cod":503}', "did you mean code"),
+        ("code=503 match-json=type=docker", r"a path such as \$"),
+        ("code=503 match-query=name", "NAME=VALUE"),
+        ("code=503 probability=0", "at most 1"),
+        ("code=503 probability=2", "at most 1"),
+        ("code=503 probability=x", "number such as 0.2"),
+        ("code=503 seed=x", "whole number"),
+        ("sequence=503,oops", "'oops' is neither a status, ok nor one of reset"),
+        ("sequence=503,999", "between 200 and 599"),
+        ("sequence=503 times=2", "without code and times"),
+        ("sequence=503 code=503", "without code and times"),
     ],
 )
 def test_a_fault_that_makes_no_sense_is_told(text, named):
@@ -214,21 +248,262 @@ def test_an_operation_that_does_not_exist_is_told_with_those_that_are_close():
         Api(faults=(parse("PostImageIntegratoin code=503"),))
 
 
-ANY_FAULT = st.builds(
-    Fault,
-    code=st.none() | st.integers(400, 599),
-    delay=st.sampled_from(["0", "1..2", "exponential(1)"]),
-    operation=st.sampled_from(["", "PostImageIntegration"]),
-    path=st.sampled_from(["", "/v1/*"]),
-    times=st.none() | st.integers(1, 99),
-    every=st.integers(1, 9),
+TEXTS = st.text(st.characters(codec="latin-1", exclude_categories=["C"]), max_size=20).map(str.strip)
+ANY_FAULT = (
+    st.builds(
+        Fault,
+        code=st.none() | st.integers(400, 599),
+        delay=st.sampled_from(["0", "1..2", "exponential(1)"]),
+        fault=st.sampled_from(["", *ANSWER_FAULTS]),
+        headers=st.dictionaries(st.sampled_from(["Retry-After", "X-Y"]), TEXTS).map(lambda found: tuple(found.items())),
+        operation=st.sampled_from(["", "PostImageIntegration"]),
+        method=st.sampled_from(["", "POST"]),
+        path=st.sampled_from(["", "/v1/*"]),
+        name=TEXTS,
+        match_headers=st.dictionaries(st.just("Accept"), TEXTS).map(lambda found: tuple(found.items())),
+        match_query=st.dictionaries(st.just("name"), TEXTS).map(lambda found: tuple(found.items())),
+        match_json=st.dictionaries(st.just("$.a['b c'][0]"), TEXTS).map(lambda found: tuple(found.items())),
+        times=st.none() | st.integers(1, 99),
+        every=st.integers(1, 9),
+        probability=st.sampled_from([1.0, 0.25]),
+        seed=st.none() | st.integers(0, 9),
+    )
+    | st.builds(
+        Fault,
+        code=st.just(503),
+        execute=st.booleans(),
+        json=st.sampled_from(["", '{"a":"b c"}', '"1"', "null", "[1,2]"]),
+        sequence=st.just(()),
+    )
+    | st.builds(Fault, sequence=st.lists(st.sampled_from(["503", "ok", "reset"]), min_size=1).map(tuple), message=TEXTS)
 )
 
 
 @given(ANY_FAULT)
 def test_a_fault_is_written_as_it_is_read(fault):
     assert parse(str(fault)) == fault
-    assert from_strings({key: str(value) for key, value in fault.json().items()}) == fault
+    shown = json.loads(json.dumps(fault.shown()))
+    assert (
+        from_values(shown | ({"json": json.dumps(shown["json"], separators=(",", ":"))} if "json" in shown else {}))
+        == fault
+    )
+
+
+# -- answers of one's own ------------------------------------------------------------------------------
+
+
+def answered(text, *asked, **headers):
+    """Ask a mock that has one fault."""
+    return Api(faults=(parse(text),)).ask(*(asked or ("GET",)), headers=headers)
+
+
+def test_an_error_has_a_message_of_ones_own():
+    answer = answered("code=503 message='Central restarts'")
+    assert (answer.status, answer.json["code"], answer.message) == (503, 14, "Central restarts")
+    assert answer.json["error"] == answer.message
+
+
+@pytest.mark.parametrize(
+    ("text", "media_type", "body"),
+    [
+        ("code=503 html='<h1>No</h1>'", "text/html; charset=utf-8", b"<h1>No</h1>"),
+        ("code=502 text='bad gateway'", "text/plain; charset=utf-8", b"bad gateway"),
+        ("code=503 json='{\"a\": [1]}'", "application/json", b'{"a": [1]}'),
+        ("code=200 json=null", "application/json", b"null"),
+        ("code=200", "application/json", b"{}"),
+        ("html=x", "text/html; charset=utf-8", b"x"),
+        ("code=503 html=x execute=true", "text/html; charset=utf-8", b"x"),
+        ("code=503 html=x header='Content-Type: text/html'", "text/html", b"x"),
+    ],
+)
+def test_an_answer_has_a_body_of_ones_own(text, media_type, body):
+    answer = answered(text, **{"Accept-Encoding": "gzip"})
+    assert (answer.status, answer.headers["content-type"]) == (parse(text).code or 200, media_type)
+    assert (answer.body, answer.headers["content-length"]) == (body, str(len(body)))
+    assert "content-encoding" not in answer.headers
+
+
+def test_a_body_comes_from_a_file(tmp_path):
+    page = tmp_path / "login.html"
+    page.write_bytes(b"<form>\xc3\xa9</form>")
+    answer = answered(f"code=200 file={page}")
+    assert (answer.status, answer.body, answer.headers["content-type"]) == (200, page.read_bytes(), "text/html")
+
+
+def test_no_caller_reads_a_file(api, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("x")
+    assert ask(api.app, "POST", "/__admin/faults", {"code": 200, "file": str(secret)}).status == 400
+    answer = preferring(api, f'code=200, file="{secret}"')
+    assert (answer.status, answer.body) == (200, b"{}")
+
+
+def test_headers_are_set_in_the_answer():
+    answer = answered("code=429 header='Retry-After: 5' header='WWW-Authenticate: Basic realm=\"x y\"'")
+    assert (answer.status, answer.headers["retry-after"]) == (429, "5")
+    assert answer.headers["www-authenticate"] == 'Basic realm="x y"'
+    assert answered("header='Cache-Control: max-age=5'").headers["cache-control"] == "max-age=5"
+    assert len(answered("header='X-Y: z'").json["integrations"]) == 12
+
+
+def test_a_header_may_stand_twice():
+    fault = parse("code=200 html=x header='Set-Cookie: a=1' header='Set-Cookie: b=2'")
+    assert fault.shown()["headers"] == {"Set-Cookie": ["a=1", "b=2"]}
+    assert from_values(fault.shown()) == fault
+    api = Api(faults=(fault,))
+    found = api.app.gateway(Request("GET", PATH, origin={})).headers
+    assert [value for name, value in found if name == "Set-Cookie"] == ["a=1", "b=2"]
+    added = ask(Api().app, "POST", "/__admin/faults", {"headers": {"Set-Cookie": ["a=1", "b=2"]}})
+    assert added.json["headers"] == {"Set-Cookie": ["a=1", "b=2"]}
+
+
+def test_no_log_shows_the_credentials_that_a_fault_is_limited_by(caplog):
+    api = Api(faults=(parse("code=503 match-header='Authorization: Bearer s3cret' header='Set-Cookie: sid=s3cret'"),))
+    with caplog.at_level("INFO"):
+        assert api.ask("GET", headers={"Authorization": "Bearer s3cret"}).status == 503
+    assert "Authorization: Bearer ******" in caplog.text
+    assert "s3cret" not in caplog.text
+    assert "s3cret" not in str(ask(api.app, "GET", "/__admin/requests").body)
+
+
+@pytest.mark.parametrize("code", [204, 205, 304, 301, 302])
+def test_some_statuses_have_no_body(code):
+    answer = answered(f"code={code} header='Location: /login'")
+    assert (answer.status, answer.body, answer.headers["location"]) == (code, b"", "/login")
+
+
+def test_a_head_has_headers_only():
+    answer = answered("code=503 text=four", "HEAD")
+    assert (answer.status, answer.body, answer.headers["content-length"]) == (503, b"", "4")
+
+
+def test_a_request_is_carried_out_before_it_is_refused():
+    api = Api(faults=(parse("PostImageIntegration code=504 execute=true message='upstream timed out'"),))
+    answer = api.create(docker(name="made"))
+    assert (answer.status, answer.json["code"], answer.message) == (504, 4, "upstream timed out")
+    assert "made" in [each["name"] for each in api.list()]
+    assert api.app.gateway.sandboxes.default.journal.found()[0].status == 504
+
+
+def test_an_error_can_be_spoilt_too():
+    answer = answered("code=503 fault=garbage")
+    assert answer.status == 503
+    with pytest.raises(ValueError, match=r"utf-8|JSON"):
+        json.loads(answer.body)
+    assert answered("code=503 fault=empty").body == b""
+    with pytest.raises(Cut):
+        answered("code=503 fault=reset")
+
+
+def test_a_request_whose_connection_is_reset_with_a_code_is_not_carried_out():
+    api = Api(faults=(parse("PostImageIntegration code=503 fault=reset"),))
+    with pytest.raises(Cut):
+        api.create(docker(name="unmade"))
+    assert "unmade" not in [each["name"] for each in api.list()]
+
+
+def test_the_header_shapes_an_answer(api):
+    answer = preferring(api, 'code=429, message="slow down, \\"you\\"", header="Retry-After: 5"')
+    assert (answer.status, answer.message, answer.headers["retry-after"]) == (429, 'slow down, "you"', "5")
+    assert answer.headers["preference-applied"] == ('code=429, message="slow down, \\"you\\"", header="Retry-After: 5"')
+    answer = preferring(api, 'json="{\\"a\\":1}", code=200')
+    assert (answer.status, answer.body) == (200, b'{"a":1}')
+
+
+def test_a_redirect_that_comes_before_a_fault_stays_one():
+    answer = ask(Api(faults=(parse("code=503 html=x"),)).app, "GET", "/v1//imageintegrations")
+    assert (answer.status, answer.body) != (503, b"")
+
+
+# -- which requests meet it ----------------------------------------------------------------------------
+
+
+def test_a_fault_is_limited_by_the_method():
+    api = Api(faults=(parse("method=post code=503"),))
+    assert [api.ask("GET").status, api.create(docker()).status] == [200, 503]
+
+
+def test_a_fault_is_limited_by_a_header():
+    api = Api(faults=(parse("code=503 match-header='User-Agent: roxctl*' match-header='X-Y: 1'"),))
+    found = [api.ask("GET", headers=each).status for each in ({}, {"User-Agent": "roxctl/4", "x-y": "1"}, {"X-Y": "1"})]
+    assert found == [200, 503, 200]
+
+
+def test_a_fault_is_limited_by_the_query():
+    api = Api(faults=(parse("code=503 match-query=name=acme* match-query=cluster=c"),))
+    found = [api.ask("GET", query).status for query in ("", "?name=acme+1", "?name=acme+1&cluster=c", "?cluster=c")]
+    assert found == [200, 200, 503, 200]
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("$.type=docker", 503),
+        ("$.type=quay", 200),
+        ("$.docker.endpoint=*.corp", 503),
+        ("$['docker']['endpoint']=*.corp", 503),
+        ("$.categories[0]=REG*", 503),
+        ("$.categories[1]=*", 200),
+        ("$.docker.insecure=true", 503),
+        ("$.docker.username=*", 200),
+        ('$.categories=["REGISTRY"]', 200),  # [ is special in a shell pattern
+        ('$.categories=[[]"REGISTRY"]', 503),
+        ("$.name.x=*", 200),
+        ("$.docker[0]=*", 200),
+    ],
+)
+def test_a_fault_is_limited_by_a_value_of_the_body(path, status):
+    fault = Fault(code=503, match_json=(tuple(path.split("=", 1)),))
+    sent = docker(docker={"endpoint": "r.corp", "insecure": True})
+    assert Api(faults=(fault,)).create(sent).status == status
+
+
+@pytest.mark.parametrize("body", [b"", b"no JSON", b"[1]", b"null", b"[" * 100_000])
+def test_a_body_that_has_no_such_value_meets_no_fault(body):
+    assert Api(faults=(parse("code=503 match-json=$.a=*"),)).ask("POST", "", body).status == 400
+
+
+def test_a_fault_meets_requests_at_random_and_the_same_ones_for_a_seed():
+    def found(text):
+        api = Api(faults=(parse(text),))
+        return [api.ask("GET").status for _ in range(40)], api
+
+    first, api = found("code=503 probability=0.25 seed=1")
+    assert found("code=503 probability=0.25 seed=1")[0] == first
+    assert 2 <= first.count(503) <= 20
+    assert found("code=503 probability=0.25 seed=2")[0] != first
+    ask(api.app, "POST", "/__admin/reset")
+    assert [api.ask("GET").status for _ in range(40)] == first
+
+
+def test_a_sequence_is_answered_one_after_another_and_then_no_more():
+    api = Api(faults=(parse("GetImageIntegrations sequence=503,ok,429 message=no"), parse("code=418 every=5")))
+    found = [api.ask("GET") for _ in range(5)]
+    assert [each.status for each in found] == [503, 200, 429, 200, 200]
+    assert [each.message for each in found if each.status > 400] == ["no", "no"]
+    assert [each.met for each in api.app.gateway.sandboxes.default.faults.listed] == [3, 0]
+
+
+def test_a_sequence_has_kinds_of_faults_too():
+    api = Api(faults=(parse("sequence='empty 503'"),))
+    assert [(each.status, bool(each.body)) for each in (api.ask("GET"), api.ask("GET"))] == [(200, False), (503, True)]
+
+
+def test_a_body_that_comes_slowly_holds_up_no_other_request():
+    faults = Api(faults=(parse("code=503 name=x"),)).app.gateway.sandboxes.default.faults
+    comes, asked = threading.Event(), threading.Event()
+
+    def name():
+        asked.set()
+        comes.wait(5)
+        return "x"
+
+    with ThreadPoolExecutor() as pool:
+        slow = pool.submit(faults.match, RequestFacts("", "", name))
+        asked.wait(5)
+        assert pool.submit(faults.match, RequestFacts("", "", lambda: "y")).result(1) is None
+        comes.set()
+        assert slow.result(5).code == 503
 
 
 # -- spoilt answers, on sockets ----------------------------------------------------------------------
@@ -474,3 +749,37 @@ def test_a_preflight_of_a_browser_meets_no_fault_and_uses_none_up():
     assert api.ask("OPTIONS", headers=preflight).status == 204
     answer = api.ask("GET", headers={"Origin": "http://page"})
     assert (answer.status, answer.headers["access-control-allow-origin"]) == (503, "*")
+
+
+# -- the forms of a fault ------------------------------------------------------------------------------
+
+
+FAULT_CALL = document()["paths"]["/faults"]["post"]["requestBody"]["content"]["application/json"]
+
+
+def test_the_control_call_takes_every_field_but_the_file():
+    described = list(document()["components"]["schemas"]["Fault"]["properties"])
+    known = [each.name.replace("_", "-") for each in fields(Fault) if each.init and each.name != "file"]
+    assert described == known
+    assert set(fault_forms._READ) == {each.name for each in fields(Fault) if each.init}
+
+
+@pytest.mark.parametrize("name", FAULT_CALL["examples"])
+def test_a_preset_is_a_fault(api, name):
+    value = FAULT_CALL["examples"][name]["value"]
+    answer = ask(api.app, "POST", "/__admin/faults", value)
+    assert (answer.status, {key: answer.json[key] for key in value}) == (200, value)
+
+
+@pytest.mark.parametrize("value", ["a text", 1, None, {"a": "b"}, True])
+def test_a_control_call_gives_any_json_as_the_body(api, value):
+    assert ask(api.app, "POST", "/__admin/faults", {"json": value}).json["json"] == value
+    assert api.ask("GET").json == value
+
+
+def test_python_gives_a_fault_by_its_fields():
+    with serving() as mock:
+        mock.fault(code=429, headers={"Retry-After": "5"}, match_query={"name": "a*"}, json={"a": 1})
+        assert mock.faults.listed[0].fault == parse(
+            "code=429 json='{\"a\":1}' header='Retry-After: 5' match-query=name=a*"
+        )

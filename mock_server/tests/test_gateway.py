@@ -34,7 +34,7 @@ from mock_server.gateway.validation import ValidateFully
 from mock_server.sandboxes.central import Central
 from mock_server.sandboxes.sandboxes import Sandboxes
 from mock_server.settings import Settings
-from mock_server.simulation.faults import parse
+from mock_server.simulation.fault_forms import parse
 from mock_server.tests.conftest import PATH, docker
 
 CONTRACT = contracts.load()

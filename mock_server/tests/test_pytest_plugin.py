@@ -171,7 +171,7 @@ def test_a_dictionary(mock_central):
 @pytest.mark.mock_central(as_deploy=True)
 def test_a_setting(mock_central):
     pass
-@pytest.mark.mock_central(faults=["code=200"])
+@pytest.mark.mock_central(faults=["code=100"])
 def test_a_fault(mock_central):
     pass
 @pytest.mark.mock_central(faults=["PostImageIntegratoin code=503"])
@@ -193,7 +193,7 @@ def test_a_sandbox(mock_central):
             "pytest.mark.mock_central: 'one-of-each', 'empty': give one scenario, such as *;*",
             "pytest.mark.mock_central: {'auth': True}: give one scenario, *; everything else has a name,*",
             "pytest.mark.mock_central: unknown setting 'as_deploy'; did you mean 'as_deployed'?",
-            "pytest.mark.mock_central: faults: 'code=200': code=200: is not a status between 400 and 599",
+            "pytest.mark.mock_central: faults: 'code=100': code=100: is not a status between 200 and 599",
             "mock_central: operation=PostImageIntegratoin: is no operation; did you mean PostImageIntegration*",
             "pytest.mark.mock_central: fail_on: unknown name 'unmet-fault'; did you mean 'unmet-faults'?",
         ]
@@ -366,3 +366,34 @@ def test_other_frameworks_serve_it_with_a_context_manager():
 
     suite = unittest.defaultTestLoader.loadTestsFromTestCase(Tests)
     assert unittest.TextTestRunner(stream=io.StringIO()).run(suite).wasSuccessful()
+
+
+REPORTED = (
+    ASK
+    + """
+import pytest
+@pytest.mark.mock_central(empty=True)
+def test_one(mock_central):
+    assert names(mock_central.url) == []
+def test_two(mock_central_module):
+    create(mock_central_module.url, "a")
+"""
+)
+
+
+def test_the_report_tells_what_the_tests_met(pytester):
+    pytester.makepyfile(REPORTED)
+    found = pytester.runpytest_subprocess(*PLUGIN, "--mock-central-report=usage.json")
+    found.assert_outcomes(passed=2)
+    found.stdout.fnmatch_lines(["*mock-central report*", "2 requests; *", "*No test of yours ever saw:", "*a 403 *"])
+    assert json.loads((pytester.path / "usage.json").read_text())["format"] == "mock-central usage"
+    assert "mock-central report" not in pytester.runpytest_subprocess(*PLUGIN).stdout.str()
+
+
+@pytest.mark.slow
+def test_the_report_adds_up_workers(pytester):
+    pytester.makepyfile(REPORTED)
+    words = [word for word in PLUGIN if word != "no:xdist"][:-1]
+    found = pytester.runpytest_subprocess(*words, "-n", "2", "--mock-central-report")
+    found.assert_outcomes(passed=2)
+    found.stdout.fnmatch_lines(["2 requests; *"])

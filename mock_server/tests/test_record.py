@@ -1,15 +1,18 @@
 """A state made of what a live Central lists."""
 
 import json
+import ssl
 import threading
 
 import pytest
+import trustme
 from werkzeug.serving import make_server
 
 from mock_server.contract import tables as contracts
 from mock_server.serving.server import serving
 from mock_server.settings import Settings
 from mock_server.tests.conftest import Api
+from mock_server.tests.echo import address, echoing
 from mock_server.tests.test_cli import run
 
 pytestmark = pytest.mark.served
@@ -67,6 +70,21 @@ def test_a_central_that_does_not_answer_is_one_clear_line(tmp_path, url):
     assert url in result.output.splitlines()[-1]
     assert "Traceback" not in result.output
     assert not list(tmp_path.iterdir())
+
+
+def test_a_certificate_that_is_not_trusted_names_the_options(tmp_path):
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    with echoing(context) as server:
+        url = address(server).replace("http:", "https:")
+        output = ("-o", str(tmp_path / "state.json"))
+        result = run("record", url, *output)
+        assert result.exit_code == 1
+        assert result.output.rstrip().endswith("; --ca-file trusts its certificate, --insecure any")
+        for options in (("--insecure",), ("--ca-file", str(tmp_path / "ca.pem"))):
+            assert "answered 418" in run("record", url, *options, *output).output
 
 
 @pytest.mark.parametrize("depth", [100, 900, 200_000])

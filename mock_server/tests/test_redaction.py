@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mock_server.contract import tables as contracts
 from mock_server.simulation.redaction import Redaction, without_userinfo
-from mock_server.tests.conftest import Api, ask, docker
+from mock_server.tests.conftest import Api, ask, docker, fields
 from mock_server.tests.test_cli import run
 from mock_server.tests.test_journal import shown
 
@@ -33,6 +33,21 @@ def test_a_credential_is_hidden_in_json_in_texts_of_any_depth(name, depth, befor
 @pytest.mark.parametrize("value", [5, 1.5, True, {"a": CANARY}, [CANARY], "a", " "], ids=str)
 def test_a_credential_of_any_type_is_hidden(value):
     assert REDACTION.value({"password": value}) == {"password": "******"}
+
+
+@pytest.mark.parametrize(
+    "key", ["oauth_token", "_password", "password\u200b", "authToken", "auth", "private_key", "dbPasswd"]
+)
+def test_a_key_that_ends_as_one_of_a_credential_hides_its_value(key):
+    assert REDACTION.value({key: CANARY})[key] == "******"
+
+
+def test_no_other_field_of_the_contract_is_hidden():
+    contract = contracts.load()
+    message = contract.message("V1UpdateImageIntegrationRequest")
+    for path in fields(message):
+        name = path[-1].name
+        assert REDACTION.is_secret(name) == (name.lower() in NAMES), name
 
 
 @pytest.mark.parametrize("value", ["", None])
@@ -64,9 +79,12 @@ def test_what_holds_no_credential_stays_as_it_is(value):
         f"https://user:{CANARY}@registry.example.com/v2/",
         f"https://user:pa/{CANARY}@registry.example.com/v2/",
         f"//{CANARY}@registry.example.com",
+        f"user:{CANARY}@registry.example.com/v2",
+        f"user:pa/{CANARY}@localhost:5000",
+        f"https:/user:{CANARY}@registry.example.com",
         "[" * 100_000 + CANARY,
     ],
-    ids=range(12),
+    ids=range(15),
 )
 def test_a_credential_in_a_text_is_hidden(text):
     assert CANARY not in REDACTION.text(text)
@@ -80,6 +98,9 @@ def test_a_credential_in_a_text_is_hidden(text):
         "Bearer authentication, basic access",
         "[team] registry {one}",
         "robot@example.com",
+        "ci:build@main",
+        "https://registry.example.com/users/robot@example.com",
+        "registry.example.com/scanner:1.0@sha256:4bc453b5",
         "http://registry.example.com:5000/users/@me",
         "https://registry.example.com/v2/?tag=a@b",
     ],
@@ -90,7 +111,25 @@ def test_a_text_without_a_credential_is_shown(text):
 
 @pytest.mark.parametrize(
     "query",
-    ["password=X", "pass%77ord=X", "docker.password=X", "docker%5Bpassword%5D=X", "password+=X", "a=b&PassWord=X"],
+    [
+        *("password=X", "pass%77ord=X", "docker.password=X", "docker%5Bpassword%5D=X", "password+=X", "a=b&PassWord=X"),
+        *(
+            "pass%2577ord=X",
+            "password%3DX",
+            "password%253DX",
+            "password%00=X",
+            "docker_password=X",
+            "docker/password=X",
+        ),
+        *(
+            "password:x=X",
+            "a&amp;password=X",
+            "?password=X",
+            "%22password%22=X",
+            "oauth_token=X",
+            "name=u%253AX%2540a.b",
+        ),
+    ],
 )
 def test_a_credential_in_a_query_is_hidden_however_its_key_is_written(query):
     assert CANARY not in REDACTION.query(query.replace("X", CANARY))
@@ -114,6 +153,8 @@ SECRET_HEADERS += [
     "x-goog-api-key",
     "x-secret",
     "token",
+    *("private-token", "x-vault-token", "x-accesskey", "x-passphrase", "x-shared-secret", "api_key", "x-oauth-bearer"),
+    *("x-amz-signature", "x-apikey", "x-pwd", "ocp-apim-subscription-key"),
 ]
 PLAIN_HEADERS = ["accept", "user-agent", "x-keyboard", "x-author", "mock-central-sandbox", "content-type", "prefer"]
 
@@ -194,3 +235,23 @@ def test_no_error_of_the_command_line_shows_what_stands_before_a_host(url, tmp_p
         result = run(*words)
         assert result.exit_code in (1, 2)
         assert CANARY not in result.output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--registry-test", f"u:{CANARY}@h"),
+        ("--host", f"u:{CANARY}@h"),
+        ("--allow-host", f"u:{CANARY}@h"),
+        ("--load", f"http://u:{CANARY}@h/x"),
+        ("--config", f"http://{CANARY}@h/x"),
+        ("--upstream", f"http://h:bad/?token={CANARY}"),
+        ("--admin-token", f"{CANARY} {CANARY}"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_no_error_shows_what_was_given_to_the_wrong_option(words):
+    result = run("serve", *words)
+    assert result.exit_code in (1, 2)
+    assert words[0] in result.output
+    assert CANARY not in result.output

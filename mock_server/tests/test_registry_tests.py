@@ -1,12 +1,13 @@
 """Registry tests: the host name decides, and nothing is ever contacted."""
 
 import socket
+import time
 
 import pytest
 
-from mock_server.central.registry_tests import DEFAULT_RULES, RegistryTestRule
+from mock_server.central.registry_tests import DEFAULT_RULES, RegistryTestRule, parse
 from mock_server.contract import tables as contracts
-from mock_server.tests.conftest import Api, docker, example
+from mock_server.tests.conftest import Answer, Api, ask, docker, example
 from mock_server.tests.google_accounts import service_account
 
 IA = ": invalid arguments"
@@ -170,3 +171,215 @@ def test_a_registry_fails_in_other_ways_by_a_rule(wanted, text):
         status = text.partition("=")[2][:3]
         assert f"received http status code {status} from Quay" in outcome(api, "quay", "registry.corp")
         assert f"Received status code {status}, but expected 200" in outcome(api, "clair", "registry.corp")
+
+
+# -- rules with a reason, a count and a delay ----------------------------------------------------------
+
+
+def test_a_rule_gives_a_reason_of_ones_own():
+    api = Api(registry_tests=[parse("host=*.corp outcome=failing reason='under maintenance, \"back\" at 5'")])
+    for type in ("docker", "quay", "clair"):
+        assert outcome(api, type, "r.corp").endswith('integration: under maintenance, "back" at 5')
+    assert outcome(api, "docker", "r.example.com") == ""
+
+
+def test_a_rule_decides_only_so_many_times():
+    api = Api(registry_tests=[parse("host=r.corp outcome=timeout times=2"), parse("r.corp=unauthorized")])
+    found = [outcome(api, "docker", "r.corp") for _ in range(3)]
+    assert ["deadline" in each for each in found] == [True, True, False]
+    assert "status=401" in found[2]
+    ask(api.app, "POST", "/__admin/reset")
+    assert "deadline" in outcome(api, "docker", "r.corp")
+
+
+def test_another_mutant_does_not_count_a_rule_anew():
+    api = Api(registry_tests=[parse("host=r.corp outcome=timeout times=1")])
+    assert "deadline" in outcome(api, "docker", "r.corp")
+    ask(api.app, "PUT", "/__admin/mutants", {"mutants": ["name-unique"]})
+    assert outcome(api, "docker", "r.corp") == ""
+
+
+def test_a_rule_takes_its_time():
+    api = Api(registry_tests=[parse("host=r.corp outcome=pass delay=0.2")])
+    started = time.monotonic()
+    assert outcome(api, "docker", "r.corp") == ""
+    assert time.monotonic() - started >= 0.2
+    with api.app.central.registry_tests.only_looking():
+        started = time.monotonic()
+        assert outcome(api, "docker", "r.corp") == ""
+        assert time.monotonic() - started < 0.2
+
+
+def test_looking_uses_up_no_rule():
+    api = Api(registry_tests=[parse("host=r.corp outcome=timeout times=1")])
+    with api.app.central.registry_tests.only_looking():
+        assert all("deadline" in outcome(api, "docker", "r.corp") for _ in range(3))
+    assert ["deadline" in outcome(api, "docker", "r.corp") for _ in range(2)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("x=y", "is not HOST=OUTCOME; the outcome is one of pass"),
+        ("host=x outcome=y", "the outcome is not one of pass"),
+        ("host=x reason=y", "outcome: is missing; a rule is such as host="),
+        ("host=x outcome=pass reason=y", "has no reason"),
+        ("host=x outcome=timeout times=0", "above 0"),
+        ("host=x outcome=timeout times=y", "whole number"),
+        ("host=x outcome=timeout delay=y", r"LOW\.\.HIGH"),
+        ("host=x outcome=timeout time=1", "time: is not one of host, outcome, reason, times, delay"),
+        ("host=x 'outcome=y", "quotation"),
+    ],
+)
+def test_a_rule_that_makes_no_sense_is_told(text, named):
+    with pytest.raises(ValueError, match=named):
+        parse(text)
+
+
+def test_a_host_may_be_named_host():
+    assert parse("host=timeout") == RegistryTestRule("host", "timeout")
+
+
+def test_rules_are_shown_as_they_are_given():
+    rule = {"host": "*.corp", "outcome": "failing", "reason": "no", "times": 2, "delay": "0.1"}
+    api = Api()
+    shown = ask(api.app, "PUT", "/__admin/registry-tests", {"rules": [rule, {"host": "b", "outcome": "pass"}]}).json
+    assert shown["rules"] == [rule, {"host": "b", "outcome": "pass"}]
+    assert ask(api.app, "PUT", "/__admin/registry-tests", {"rules": [rule | {"delay": 1}]}).status == 200
+    refused = ask(api.app, "PUT", "/__admin/registry-tests", {"rules": [rule | {"reasn": "x"}]})
+    assert "did you mean 'reason'?" in refused.message
+
+
+# -- the words of AWS, Google, Quay and Azure ------------------------------------------------------------
+
+KEYS = {"accessKeyId": "AKIAEXAMPLE", "secretAccessKey": "invented"}
+TOKEN = {"authorizationData": {"username": "AWS", "password": "p", "expiresAt": "2030-01-01T00:00:00Z"}}
+ECR_HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+
+
+def ecr(rule: str, **fields: object) -> str:
+    sent = {
+        "name": "e",
+        "type": "ecr",
+        "categories": ["REGISTRY"],
+        "ecr": {"registryId": "123456789012", "region": "us-east-1", **fields},
+    }
+    return Api(registry_tests=[parse(rule)]).test(sent).message.removesuffix(IA * 2)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text"),
+    [
+        ("aws-key-unknown",
+         ("400, RequestID: , api error UnrecognizedClientException: The security token included in the request is "
+          "invalid.")),
+        ("aws-session-expired",
+         "400, RequestID: , api error ExpiredTokenException: The security token included in the request is expired"),
+        ("aws-access-denied",
+         ("400, RequestID: , api error AccessDeniedException: User: arn:aws:iam::123456789012:user/example is not "
+          "authorized to perform: ecr:GetAuthorizationToken on resource: * because no identity-based policy allows the "
+          "ecr:GetAuthorizationToken action")),
+    ],
+)  # fmt: skip
+def test_ecr_fails_in_the_words_of_aws(wanted, text):
+    start = f'registry integration: Get "https://{ECR_HOST}/v2/_catalog": failed to get authorization token: '
+    call = "operation error ECR: GetAuthorizationToken, https response error StatusCode: "
+    assert ecr(f"api.ecr.*={wanted}", **KEYS) == start + call + text
+
+
+def test_aws_is_asked_again_where_it_throttles():
+    assert ecr("api.ecr.*=aws-throttled", **KEYS).endswith(
+        "GetAuthorizationToken, exceeded maximum number of attempts, 3, https response error StatusCode: 400, "
+        "RequestID: , api error ThrottlingException: Rate exceeded"
+    )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text"),
+    [
+        ("aws-key-unknown", "403, RequestID: , api error InvalidClientTokenId: The security token"),
+        ("aws-session-expired", "403, RequestID: , api error ExpiredToken: The security token"),
+        ("aws-access-denied", "is not authorized to perform: sts:AssumeRole on resource"),
+        ("aws-signature-wrong", "api error SignatureDoesNotMatch: The request signature we calculated"),
+    ],
+)
+def test_a_role_that_cannot_be_assumed_fails_in_the_words_of_sts(wanted, text):
+    found = ecr(f"sts.*={wanted}", **KEYS, useAssumeRole=True, assumeRoleId="r")
+    assert "operation error STS: AssumeRole, https response error StatusCode: 403" in found
+    assert text in found
+
+
+def test_an_expired_token_of_ecr_fails_in_the_words_of_the_registry():
+    assert ecr(f"{ECR_HOST}=ecr-token-expired", **TOKEN) == (
+        f'registry integration: Get "https://{ECR_HOST}/v2/_catalog": http: non-successful response (status=403 body='
+        r'"{\"errors\":[{\"code\":\"DENIED\",\"message\":\"Your authorization token has expired. Reauthenticate and '
+        r'try again.\"}]}\n")'
+    )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text"),
+    [
+        ("google-key-revoked", "Invalid JWT Signature."),
+        ("google-account-missing", "Invalid grant: account not found"),
+    ],
+)
+def test_google_fails_in_the_words_of_its_token_server(wanted, text):
+    api = Api(registry_tests=[parse(f"oauth2.googleapis.com={wanted}")])
+    assert outcome(api, "artifactregistry", "us-docker.pkg.dev").endswith(
+        "failed to get access token: oauth2: cannot fetch token: 400 Bad Request\n"
+        f'Response: {{"error":"invalid_grant","error_description":"{text}"}}'
+    )
+
+
+def test_quay_and_azure_fail_in_words_of_their_own():
+    api = Api(registry_tests=[parse("quay.io=quay-token-invalid"), parse("*.azurecr.io=azure-unauthorized")])
+    sent = example("quay", quay={"endpoint": "quay.io", "oauthToken": "t"})
+    assert r'(status=401 body="{\"error\": \"Invalid bearer token format\"}")' in api.test(sent).message
+    assert outcome(api, "azure", "example.azurecr.io").endswith(
+        r'(status=401 body="{\"errors\":[{\"code\":\"UNAUTHORIZED\",\"message\":\"authentication required\",'
+        r'\"detail\":null}]}\n")'
+    )
+
+
+# -- scenarios -----------------------------------------------------------------------------------------
+
+
+def stored_test(api: Api, name: str) -> Answer:
+    """Test what is stored, as the UI does."""
+    (found,) = [each for each in api.list() if each["name"] == name]
+    return api.test_updated(found, update_password=False)
+
+
+EXPIRED = "ECR with an expired token"
+
+
+def test_a_scenario_brings_its_rules():
+    for api in (Api(scenario="expired-ecr"), Api()):
+        ask(api.app, "PUT", "/__admin/scenario", {"scenario": "expired-ecr"})
+        assert "authorization token has expired" in stored_test(api, EXPIRED).message
+        rules = ask(api.app, "GET", "/__admin/registry-tests").json["rules"]
+        assert rules[-1] == {"host": ECR_HOST, "outcome": "ecr-token-expired"}
+        assert len(rules) == len(DEFAULT_RULES) + 1
+
+
+def test_the_rules_of_a_scenario_go_with_it_and_others_stay():
+    api = Api(scenario="expired-ecr")
+    mine = {"host": "mine", "outcome": "timeout"}
+    scenario = {"host": ECR_HOST, "outcome": "ecr-token-expired"}
+    ask(api.app, "PUT", "/__admin/registry-tests", {"rules": [mine, scenario]})
+    ask(api.app, "PUT", "/__admin/scenario", {"scenario": "empty"})
+    assert ask(api.app, "GET", "/__admin/registry-tests").json["rules"] == [mine]
+    ask(api.app, "POST", "/__admin/reset")
+    assert "authorization token has expired" in stored_test(api, EXPIRED).message
+
+
+def test_a_sandbox_begins_with_the_rules_of_the_scenario():
+    api = Api(scenario="expired-ecr")
+    listed = ask(api.app, "GET", "/__sandbox/one/__admin/registry-tests").json["rules"]
+    assert listed[-1]["outcome"] == "ecr-token-expired"
+
+
+def test_a_rule_of_the_settings_comes_before_those_of_the_scenario():
+    api = Api(scenario="expired-ecr", registry_tests=(RegistryTestRule("*.amazonaws.com", "pass"),))
+    assert stored_test(api, EXPIRED).status == 200

@@ -5,6 +5,7 @@ import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 
@@ -116,6 +117,95 @@ def test_a_sandbox_says_its_name_in_the_log(api, caplog):
     with caplog.at_level("INFO", "mock_central.access"):
         in_sandbox(api, "team-1")
     assert " sandbox=team-1" in caplog.records[-1].message
+
+
+# -- in a browser, which can send no header --------------------------------------------------------------
+
+
+@pytest.fixture
+def site(tmp_path):
+    (tmp_path / "index.html").write_text("<title>The UI</title>")
+    return Api(ui=tmp_path)
+
+
+def page(api, target, cookie="", method="GET"):
+    headers = {"Accept": "text/html,*/*;q=0.8", "Host": "127.0.0.1:8080", **({"Cookie": cookie} if cookie else {})}
+    return ask(api.app, method, target, headers=headers)
+
+
+def test_a_page_below_the_path_of_a_sandbox_sets_a_cookie_that_chooses_it(site):
+    answer = page(site, "/__sandbox/team-1/main/integrations?a=%2F&b")
+    assert (answer.status, answer.headers["location"]) == (302, "/main/integrations?a=%2F&b")
+    cookie, *attributes = answer.headers["set-cookie"].split("; ")
+    assert set(attributes) == {"Path=/", "HttpOnly", "SameSite=Lax"}
+    assert page(site, "/main/integrations", f"other=1; {cookie}").body == b"<title>The UI</title>"
+    headers = {"Cookie": cookie, "Host": "127.0.0.1:8080"}
+    assert ask(site.app, "POST", PATH, docker(name="mine"), headers).status == 200
+    assert "mine" in names(in_sandbox(site, "team-1"))
+    assert "mine" not in names(site.ask("GET"))
+    assert ask(site.app, "GET", "/v1/integrationhealth/imageintegrations", headers=headers).body.count(b'"mine"') == 1
+
+
+def test_a_link_on_another_site_opens_a_page_and_makes_no_sandbox(site):
+    headers = {"Accept": "text/html", "Host": "127.0.0.1:8080", "Sec-Fetch-Site": "cross-site"}
+    assert ask(site.app, "GET", "/__sandbox/team-1/main", headers=headers).status == 302
+    assert ask(site.app, "GET", f"/__sandbox/team-1{PATH}", headers=headers).status == 403
+    assert [each["name"] for each in site.app.gateway.sandboxes.listed()] == [""]
+
+
+def test_a_page_without_a_name_leaves_the_sandbox(site):
+    answer = page(site, "/__sandbox//main/integrations", "mock-central-sandbox-8080=team-1")
+    assert (answer.status, answer.headers["location"]) == (302, "/main/integrations")
+    assert answer.headers["set-cookie"].startswith("mock-central-sandbox-8080=; ")
+    assert "Max-Age=0" in answer.headers["set-cookie"]
+
+
+def test_path_and_header_win_over_the_cookie(site):
+    cookie = {"Cookie": "mock-central-sandbox-8080=a", "Host": "127.0.0.1:8080"}
+    assert ask(site.app, "POST", PATH, docker(name="mine"), {**cookie, HEADER: "b"}).status == 200
+    assert ask(site.app, "POST", f"/__sandbox/c{PATH}", docker(name="mine"), cookie).status == 200
+    assert ["mine" in names(in_sandbox(site, name)) for name in "abc"] == [False, True, True]
+
+
+def test_control_calls_do_not_follow_the_cookie(site):
+    cookie = {"Cookie": "mock-central-sandbox-8080=a", "Host": "127.0.0.1:8080"}
+    assert ask(site.app, "PUT", "/__admin/scenario", {"scenario": "empty"}, cookie).status == 200
+    assert site.list() == []
+    assert len(ask(site.app, "GET", PATH, headers=cookie).json["integrations"]) == 12
+
+
+def test_the_cookie_of_another_port_and_one_that_is_no_name_count_nothing(site):
+    for cookie in ("mock-central-sandbox-9090=a", "mock-central-sandbox-8080=a b", "mock-central-sandbox-8080", ";;"):
+        assert page(site, PATH, cookie).status == 200
+    assert [each["name"] for each in site.app.gateway.sandboxes.listed()] == [""]
+
+
+@pytest.mark.parametrize("rest", ["//evil.example/x", "/\\evil.example/x", "///evil.example", "/..//evil.example"])
+def test_no_page_leads_to_another_host(site, rest):
+    target = urljoin("http://127.0.0.1:8080/", page(site, f"/__sandbox/a{rest}").headers["location"])
+    assert urlsplit(target).netloc == "127.0.0.1:8080"
+
+
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [
+        (f"/a{PATH}", "GET"),
+        ("/a/__admin/", "GET"),
+        ("/a/api/docs/swagger", "GET"),
+        ("/a/main", "POST"),
+        ("/a%20b/main", "GET"),
+    ],
+)
+def test_what_is_no_page_is_answered_where_it_is(site, path, method):
+    assert "set-cookie" not in page(site, f"/__sandbox{path}", method=method).headers
+
+
+def test_a_script_is_not_sent_elsewhere(site):
+    assert ask(site.app, "GET", "/__sandbox/a/main").status == 200
+
+
+def test_without_a_ui_there_are_no_pages(api):
+    assert page(api, "/__sandbox/a/main").status == 404
 
 
 def test_a_sandbox_costs_little(api):

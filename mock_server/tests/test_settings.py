@@ -41,7 +41,7 @@ WRONG = {
     "validation": ("lax", f"validation: 'lax' is unknown; use one of {', '.join(VALIDATION_MODES)}"),
     "scenario": ("fresch", "scenario: .*'fresch'.*fresh"),
     "empty": (True, "empty: .*'many:3'; choose one"),
-    "faults": (["code=200"], "faults: 'code=200': .*between 400 and 599"),
+    "faults": (["code=100"], "faults: 'code=100': .*between 200 and 599"),
     "mutants": ("name-unique", r"mutants: 'name-unique' is one text; give a list, such as \['name-unique'\]"),
     "registry_tests": (["x=y"], "registry_tests: 'x=y' is not HOST=OUTCOME; the outcome is one of pass, "),
     "sandbox_ttl": (0, "sandbox_ttl: 0 is not above 0; give seconds"),

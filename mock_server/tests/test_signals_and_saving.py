@@ -147,6 +147,16 @@ def test_a_link_is_followed(tmp_path):
     assert json.loads(target.read_text())["integrations"][-1]["name"] == "mine"
 
 
+def test_a_pipe_or_a_device_does_not_become_a_file(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for words in (("serve", "--save", str(pipe)), ("record", "http://127.0.0.1:9", "-o", str(pipe))):
+        result = run(*words)
+        assert result.exit_code == 2
+        assert f"{pipe}: is not a regular file; give the name of one" in result.output.splitlines()[-1]
+    assert pipe.is_fifo()
+
+
 def test_what_a_killed_writer_left_is_removed_at_the_start(tmp_path):
     file = tmp_path / "state.json"
     (tmp_path / ".state.json.abcd1234.tmp").write_text("credentials")

@@ -72,15 +72,16 @@ def test_an_unclean_path_is_sent_to_the_clean_one_before_the_ui_sees_it(site, pa
     assert (answer.status, answer.headers["location"]) == (307, target)
 
 
-@pytest.mark.parametrize("path", ["/v1/", "/v1/nothing", "/v2/x", "/__admin/x"])
-def test_what_is_no_page_is_a_json_404(site, path):
-    answer = ask(site, "GET", path)
-    assert (answer.status, answer.message) == (404, "Not Found")
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("path", ["/v1/", "/v1/nothing", "/v2/x", "/__admin/x", "/api/x", "/sso/x/y", "/docs/x"])
+def test_what_is_no_page_is_a_json_404(site, path, method):
+    answer = ask(site, method, path)
+    assert (answer.status, answer.json["code"], answer.message) == (404, 5, "Not Found")
+    assert answer.headers["content-type"] == "application/json"
 
 
-@pytest.mark.parametrize("path", ["/api/x", "/sso/x", "/docs/x", "/static/x.js"])
-def test_what_is_no_page_beside_the_gateway_is_a_404_of_go(site, path):
-    answer = ask(site, "GET", path)
+def test_a_file_that_is_not_there_is_a_404_of_go(site):
+    answer = ask(site, "GET", "/static/x.js")
     assert (answer.status, answer.body) == (404, b"404 page not found\n")
 
 

@@ -28,6 +28,7 @@ from mock_server.tests.echo import ZIPPED, address, echoing
 from mock_server.tests.hostile import get, send
 from mock_server.tests.test_cli import serve_command, url_in
 from mock_server.web import threads
+from mock_server.web.companions import PROVIDER
 from mock_server.web.upstream import Upstream
 
 
@@ -40,6 +41,12 @@ def there():
 @pytest.fixture(scope="module")
 def front(there):
     return Api(upstream=address(there), fatal_answers=False)
+
+
+@pytest.fixture(scope="module")
+def lacking(there):
+    """A mock whose upstream answers as the query of a request says."""
+    return Api(upstream=address(there) + "/v1/raw", fatal_answers=False)
 
 
 def asked(front, method, target, body=None, headers=None):
@@ -62,6 +69,56 @@ def test_image_integrations_and_control_are_the_mock_s_own(front, target, method
 def test_everything_else_is_passed_on_the_companions_too(front, target):
     answer = asked(front, "GET", target)
     assert (answer.status, answer.json["target"]) == (418, target)
+
+
+def unknown(status=404):
+    """Return the query that makes an upstream answer with this status."""
+    return "?" + quote(f"HTTP/1.1 {status} X\r\nContent-Length: 2\r\n\r\n{{}}")
+
+
+@pytest.mark.parametrize("status", [404, 501])
+def test_a_companion_answers_what_the_upstream_does_not_know(lacking, status):
+    answer = asked(lacking, "GET", f"/v1/metadata{unknown(status)}")
+    assert (answer.status, answer.json["version"]) == (200, str(lacking.app.central.contract.release))
+    assert asked(lacking, "GET", f"/v1/other{unknown(status)}").status == status
+    login = {"external_token": "username=a&password=b", "type": "basic", "state": PROVIDER}
+    answer = asked(lacking, "POST", f"/v1/authProviders/exchangeToken{unknown(status)}", login)
+    assert (answer.status, answer.json["token"]) == (200, "mock-admin-token")
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 500, 503])
+def test_what_the_upstream_knows_is_its_answer(lacking, status):
+    assert asked(lacking, "GET", f"/v1/metadata{unknown(status)}").status == status
+
+
+def test_a_body_that_a_companion_might_read_arrives(front):
+    answer = asked(front, "POST", "/v1/apitokens/generate", {"name": "x"})
+    assert (answer.status, answer.json["body"]) == (418, '{"name": "x"}')
+
+
+def test_without_companions_none_answers(there):
+    bare = Api(upstream=address(there) + "/v1/raw", companions=False, fatal_answers=False)
+    assert asked(bare, "GET", f"/v1/metadata{unknown()}").status == 404
+
+
+def test_only_the_listed_paths_are_passed_on(there):
+    front = Api(upstream=address(there), upstream_paths=["/v1/clusters*", "/api/graphql"])
+    for path in ("/v1/clusters", "/v1/clusters/1", "/api/graphql"):
+        assert asked(front, "POST", path, {}).status == 418
+    assert asked(front, "GET", "/v1/metadata").status == 200
+    assert asked(front, "GET", "/v1/nothing").status == 404
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"upstream_paths": ["/v1/x"]}, "upstream_paths: are used with upstream only"),
+        ({"upstream": "http://x", "upstream_paths": ["v1"]}, "upstream_paths: 'v1': is no pattern of paths"),
+    ],
+)
+def test_paths_that_cannot_be_passed_on_are_told_at_the_start(settings, text):
+    with pytest.raises(ValueError, match=text):
+        Settings(**settings)
 
 
 @pytest.mark.served
@@ -317,11 +374,16 @@ def test_an_upstream_that_hangs_leaves_the_mock_s_own_calls_alone(there):
 # -- proxies of the environment ----------------------------------------------------------------------------
 
 
+@pytest.fixture(params=[str.lower, str.upper], ids=["lower case", "upper case"])
+def spelled(request):
+    return request.param
+
+
 @pytest.fixture
-def proxy(monkeypatch):
+def proxy(monkeypatch, spelled):
     """A server that is asked as a proxy is, and tells what reached it."""
     with echoing() as server:
-        monkeypatch.setenv("http_proxy", address(server).replace("//", "//user:p%40ss@"))
+        monkeypatch.setenv(spelled("http_proxy"), address(server).replace("//", "//user:p%40ss@"))
         yield server
 
 
@@ -334,13 +396,13 @@ def test_a_proxy_of_the_environment_is_asked_for_the_whole_url(proxy):
 
 
 @pytest.mark.usefixtures("proxy")
-def test_a_server_that_the_environment_excepts_is_asked_itself(there, monkeypatch):
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
+def test_a_server_that_the_environment_excepts_is_asked_itself(there, monkeypatch, spelled):
+    monkeypatch.setenv(spelled("no_proxy"), "127.0.0.1")
     assert asked(Api(upstream=address(there)), "GET", "/v1/x").json["target"] == "/v1/x"
 
 
-def test_a_secure_upstream_is_reached_through_a_proxy_by_a_tunnel(monkeypatch, proxy):
-    monkeypatch.setenv("https_proxy", address(proxy))
+def test_a_secure_upstream_is_reached_through_a_proxy_by_a_tunnel(monkeypatch, proxy, spelled):
+    monkeypatch.setenv(spelled("https_proxy"), address(proxy))
     answer = asked(Api(upstream="https://central.invalid"), "GET", "/v1/x")
     assert is_bad_gateway(answer, "Tunnel connection failed: 418")
 

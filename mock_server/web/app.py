@@ -25,6 +25,7 @@ from mock_server.web import companions, console, control
 from mock_server.web.access_log import log_access
 from mock_server.web.connections import WsgiConnections
 from mock_server.web.edge import Edge, answered_by
+from mock_server.web.metrics import Metrics
 from mock_server.web.processes import refuse_divided_state
 
 
@@ -63,6 +64,9 @@ class MockCentral(Flask):
         if settings.store == MEMORY:
             self.gateway.add_layer(refuse_divided_state)
         self.gateway.add_layer(log_access)
+        self.metrics = Metrics(self.gateway.sandboxes, home.endpoints)
+        if settings.control:
+            self.gateway.add_layer(self.metrics.count)
         for fault in settings.faults:
             self.gateway.require_endpoint(fault)
         self._register()
@@ -82,7 +86,7 @@ class MockCentral(Flask):
         if settings.upstream is not None:
             from mock_server.web import upstream
 
-            self.register_blueprint(upstream.blueprint(settings, self.gateway.home.routes))
+            self.register_blueprint(upstream.blueprint(settings, self.gateway.home.routes, self.gateway.home.endpoints))
 
     def add_layer(self, layer: Layer) -> None:
         """Let ``layer(proceed, exchange)`` answer every request, with the response of ``proceed(exchange)`` or its own.
@@ -94,7 +98,10 @@ class MockCentral(Flask):
     def raise_routing_exception(self, request: Request) -> NoReturn:
         """Tell a wrong path from a wrong method; a redirect means a path that only looks known."""
         unknown = isinstance(request.routing_exception, NotFound)
-        if unknown and not request.path.startswith(("/v1/", "/v2/", "/__")):
+        is_json = request.path.startswith(("/v1/", "/v2/", "/__")) or (
+            self.settings.ui is not None and request.path.startswith(("/api/", "/sso/", "/docs/"))
+        )
+        if unknown and not is_json:
             raise Refusal("unknown-route", 404, 5, "404 page not found", "text")  # Go's mux, not the gateway
         raise refuse(self.central.contract.rules["unknown-route" if unknown else "method-not-allowed"])
 

@@ -1,7 +1,8 @@
 """The paths beside the image integrations that their clients ask for on the way to them.
 
 The web UI does not open without a login, permissions and a version; scripts ping and fetch a token.
-Each companion answers in Central's shape and lets in whom Central lets in; none of them keeps a state.
+Each companion answers in Central's shape and lets in whom Central lets in. None keeps a state; the health of the
+integrations follows from what is stored and from the registry-test rules.
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ from flask import Blueprint, Response
 from mock_server.central import protojson
 from mock_server.central.auth import NOTHING, READ, WRITE
 from mock_server.central.errors import INVALID, MISSING, Refusal, refuse
+from mock_server.central.integration import Integration
+from mock_server.contract import export
 from mock_server.contract.tables import Contract, Field, Message
 from mock_server.gateway.encoding import GATEWAY_HEADERS, JSON_HEADERS
 from mock_server.golang.text import quote
 from mock_server.sandboxes.central import Central
+from mock_server.settings import EVERY_RESOURCE, RESOURCES
 from mock_server.simulation.redaction import Redaction
 from mock_server.web.edge import current, json_answer
 
@@ -59,6 +63,9 @@ ROLES = {
 
 NO_ROLE = "None"
 """The role that leaves a caller without a valid one."""
+
+_NAMESPACE = uuid.UUID("5f0a2f7e-6c0f-4d0c-9d0e-7a1c3b9f2e11")
+"""Of the ids that are made from names, so that they stay."""
 
 
 class Visit(NamedTuple):
@@ -153,6 +160,9 @@ UI = "UI: every page"
 UI_POLLS = "UI: polled on every page"
 UI_LOGIN = "UI: logging in and out"
 UI_TABS = "UI: the other tabs of Integrations"
+UI_HEALTH = "UI: System Health"
+UI_TOKENS = "UI: API tokens"
+UI_REFERENCE = "UI: Help, API Reference"
 SCRIPTS = "scripts, Ansible"
 
 
@@ -265,27 +275,31 @@ def _text(moment: datetime) -> str:
 
 _ACCESS = {WRITE: {"Integration": "READ_WRITE_ACCESS"}, READ: {"Integration": "READ_ACCESS"}, NOTHING: {}}
 """No other permission: the UI then asks for nothing that is not here, and offers nothing it cannot show."""
-_RESOURCES = (
-    *("Access", "Administration", "Alert", "CVE", "Cluster", "Compliance", "Deployment", "DeploymentExtension"),
-    *("Detection", "Image", "Integration", "K8sRole", "K8sRoleBinding", "K8sSubject", "Namespace", "NetworkGraph"),
-    *("NetworkPolicy", "Node", "Secret", "ServiceAccount", "VulnerabilityManagementApprovals"),
-    *("VulnerabilityManagementRequests", "WatchedImage", "WorkflowAdministration"),
-)
-"""What Central gives permissions for (pkg/sac/resources/list.go)."""
+
+
+def _granted(central: Central, permission: str) -> Mapping[str, str]:
+    """Return the permissions of a caller; `--permission` changes those of one that may write integrations."""
+    if permission != WRITE:
+        return _ACCESS[permission]
+    settings = central.settings
+    everything = dict.fromkeys(RESOURCES, "READ_WRITE_ACCESS")
+    granted = dict(everything if settings.as_deployed else _ACCESS[WRITE])
+    for each in settings.permissions:
+        resource, _, access = each.partition("=")
+        granted |= dict.fromkeys(RESOURCES, access) if resource == EVERY_RESOURCE else {resource: access}
+    return granted
 
 
 @companion("GET /v1/mypermissions", UI, KNOWN)
 def permissions(central: Central, visit: Visit) -> Any:
-    """What the caller may do with integrations; as deployed an admin may do everything, and the UI asks for more."""
-    if central.settings.as_deployed and visit.permission == WRITE:
-        return {"resourceToAccess": dict.fromkeys(_RESOURCES, "READ_WRITE_ACCESS")}
-    return {"resourceToAccess": _ACCESS[visit.permission]}
+    """What the caller may do with integrations, or as `--permission` says; as deployed an admin may do everything."""
+    return {"resourceToAccess": _granted(central, visit.permission)}
 
 
 @companion("GET /v1/auth/status", UI, KNOWN)
 def auth_status(central: Central, visit: Visit) -> Any:
     """The caller, with the role that has its permission and a session without end."""
-    access = {"resourceToAccess": _ACCESS[visit.permission]}
+    access = {"resourceToAccess": _granted(central, visit.permission)}
     role = next(name for name, permission in ROLES.items() if permission == visit.permission)
     user = central.auth.credentials.username
     return {
@@ -411,6 +425,71 @@ fixed("GET /v1/notifiers", UI_TABS, READER, {"notifiers": []})
 fixed("GET /v1/externalbackups", UI_TABS, READER, {"externalBackups": []})
 fixed("GET /v1/cloud-sources", UI_TABS, READER, {"cloudSources": []})
 fixed("GET /v1/auth/m2m", UI_TABS, ACCESS_READER, {"configs": []})
+
+
+# -- what follows from what is stored, and from the contract -----------------------------------------
+
+
+@companion("GET /v1/integrationhealth/imageintegrations", UI_HEALTH, READER)
+def image_integration_health(central: Central, _visit: Visit) -> Any:
+    """Each stored integration as its registry test ends now: `HEALTHY`, or `UNHEALTHY` with the text of the test."""
+    now = _text(datetime.now(UTC))
+    return {"integrationHealth": [_health(central, each, now) for each in central.store.integrations()]}
+
+
+def _health(central: Central, integration: Integration, now: str) -> dict[str, str]:
+    found = central.service.health(integration)
+    return {
+        "id": integration["id"],
+        "name": integration["name"],
+        "type": "IMAGE_INTEGRATION",
+        "status": "UNHEALTHY" if found else "HEALTHY",
+        "errorMessage": found.text if found else "",
+        "lastTimestamp": now,
+    }
+
+
+fixed("GET /v1/integrationhealth/notifiers", UI_HEALTH, READER, {"integrationHealth": []})
+fixed("GET /v1/integrationhealth/externalbackups", UI_HEALTH, READER, {"integrationHealth": []})
+fixed("GET /v1/declarative-config/health", UI_HEALTH, READER, {"healths": []})
+
+
+@companion("GET /v1/apitokens/generate/allowed-roles", UI_TOKENS, ACCESS_READER)
+def allowed_roles(_central: Central, _visit: Visit) -> Any:
+    """The names of Central's own roles: an admin may give each to a token."""
+    return {"roleNames": list(ROLES)}
+
+
+@companion("GET /v1/roles", UI_TOKENS, ACCESS_READER)
+def roles(_central: Central, _visit: Visit) -> Any:
+    """Central's own roles, with their permission on integrations."""
+    return {"roles": [_role(name, permission) for name, permission in {**ROLES, NO_ROLE: NOTHING}.items()]}
+
+
+def _role(name: str, permission: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "description": "",
+        "permissionSetId": str(uuid.uuid5(_NAMESPACE, f"permission set {name}")),
+        "accessScopeId": str(uuid.uuid5(_NAMESPACE, "access scope Unrestricted")),
+        "globalAccess": "NO_ACCESS",
+        "resourceToAccess": _ACCESS[permission],
+        "traits": {"mutabilityMode": "ALLOW_MUTATE", "visibility": "VISIBLE", "origin": "DEFAULT"},
+    }
+
+
+@companion("GET /api/docs/swagger", UI_REFERENCE, KNOWN)
+def published(central: Central, _visit: Visit) -> Any:
+    """The contract as Swagger 2.0, as Central publishes its API; `mock-central export` writes it to a file."""
+    return export.swagger_2(central.contract)
+
+
+@companion("GET /api/docs/v2/swagger", UI_REFERENCE, KNOWN)
+def published_v2(central: Central, _visit: Visit) -> Any:
+    """The same without operations: none of image integrations is below `/v2`."""
+    document = export.swagger_2(central.contract)
+    return {key: document[key] for key in ("swagger", "info", "basePath")} | {"paths": {}}
+
 
 ENDPOINTS: Mapping[tuple[str, str], str] = {(each.method, each.path): each.id for each in COMPANIONS}
 """The names of the companions, by method and path."""

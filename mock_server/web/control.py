@@ -9,11 +9,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import fields
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import jsonschema_rs
 from flask import Blueprint, Response, request
@@ -21,10 +20,16 @@ from flask import Blueprint, Response, request
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal
 from mock_server.central.errors import refuse as unrouted
-from mock_server.central.registry_tests import OUTCOMES, RegistryTestRule
+from mock_server.central.integration import Integration
+from mock_server.central.registry_tests import OUTCOMES
+from mock_server.central.registry_tests import of as registry_test_rule
+from mock_server.gateway.hosts import page_fault
 from mock_server.gateway.instance import Instance
+from mock_server.sandboxes.central import Central
 from mock_server.sandboxes.sandboxes import Sandbox
-from mock_server.simulation.faults import from_strings
+from mock_server.settings import suggestion
+from mock_server.simulation.fault_forms import from_json
+from mock_server.simulation.har import har
 from mock_server.simulation.request_journal import Entry, Filter, Journal
 from mock_server.state import files as states
 from mock_server.state import scenarios
@@ -70,7 +75,7 @@ def query_parameters(entry: Mapping[str, Any]) -> list[str]:
 
 def refuse(status: int, text: str) -> Refusal:
     """Refuse a control call, in the error shape of Central."""
-    codes = {400: 3, 401: 16, 403: 7, 404: 5, 408: 4, 409: 9, 429: 8}
+    codes = {400: 3, 401: 16, 403: 7, 404: 5, 408: 4, 409: 9, 429: 8, 501: 12}
     return Refusal(RULE, status, codes[status], text)
 
 
@@ -102,7 +107,7 @@ class Control:
         if not current().request.path.startswith(f"{PREFIX}/"):  # Flask reads //__admin as /__admin
             raise unrouted(self.app.central.contract.rules["unknown-route"])
         if id not in _FOR_ANYBODY:
-            self._check_origin()
+            self._check_page()
             self._check_token()
         this = current().sandbox
         known = query_parameters(entry)
@@ -117,12 +122,12 @@ class Control:
             raise refuse(400, str(error)) from None
         return answer if isinstance(answer, Response) else json_answer(protojson.render(answer))
 
-    def _check_origin(self) -> None:
+    def _check_page(self) -> None:
         """Refuse pages of other origins, whose simple requests a browser sends without asking."""
-        origin = request.headers.get("Origin")
-        if origin is None or origin == self.app.settings.cors or urlsplit(origin).netloc == request.host:
-            return
-        raise refuse(403, f"control calls are not for pages of {origin}; --cors {origin} lets them in")
+        headers, cors = current().request.headers, self.app.gateway.home.settings.cors
+        fault = page_fault(request.host, headers.get("origin"), headers.get("sec-fetch-site"), cors)
+        if fault:
+            raise refuse(403, fault)
 
     def _check_token(self) -> None:
         token = self.app.settings.control_token
@@ -158,8 +163,8 @@ class Control:
         del shown["credentials"], shown["tls_ca"]
         shown["control_token"] = settings.control_token is not None
         shown["store"] = address(settings.store)
-        shown["registry_tests"] = [asdict(each) for each in settings.registry_tests]
-        shown["faults"] = [each.json() for each in settings.faults]
+        shown["registry_tests"] = [each.shown() for each in settings.registry_tests]
+        shown["faults"] = [each.shown() for each in settings.faults]
         return shown
 
     def certificate_authority(self, _sandbox: AnySandbox) -> Response:
@@ -181,10 +186,11 @@ class Control:
 
     def requests(self, sandbox: AnySandbox) -> Json:
         """List requests."""
-        journal = _journal(sandbox)
-        limit = int(_number("limit", 0))
-        found = journal.found(_filter())
-        return {"requests": [journal.shown(each) for each in (found[-limit:] if limit else found)]}
+        return {"requests": _shown_requests(sandbox)}
+
+    def requests_as_har(self, sandbox: AnySandbox) -> Json:
+        """List requests as HAR."""
+        return har(_shown_requests(sandbox), f"{request.host_url.rstrip('/')}{current().request.prefix}")
 
     def forget_requests(self, sandbox: AnySandbox) -> Json:
         """Empty the journal."""
@@ -231,6 +237,14 @@ class Control:
         finally:
             self._waiting.release()
 
+    def metrics(self, _sandbox: AnySandbox) -> Response:
+        """Show counts of all requests."""
+        try:
+            text, mimetype = self.app.metrics.exposition()
+        except ModuleNotFoundError:
+            raise refuse(501, "metrics need the client library of Prometheus: pip install '.[metrics]'") from None
+        return Response(text, content_type=mimetype)
+
     # -- the state --------------------------------------------------------------------------------
 
     def scenarios(self, _sandbox: AnySandbox) -> Json:
@@ -266,6 +280,25 @@ class Control:
         """List what is stored, as the API shows it."""
         return dict(json.loads(sandbox.central.store.list_answer()))
 
+    def create_integration(self, sandbox: AnySandbox, sent: Json) -> Json:
+        """Create an integration as a client would."""
+        central = sandbox.central
+        message = central.decoding.decoder.decode(central.contract.integration, protojson.render(sent))
+        _, stored = central.service.create(message)
+        return dict(json.loads(stored.answer))
+
+    def update_integration(self, sandbox: AnySandbox, sent: Json, integration: str) -> Json:
+        """Replace an integration as a client would."""
+        config, update_password = _update(sandbox.central, sent)
+        sandbox.central.service.update({**config, "id": integration}, update_password=update_password)
+        return dict(json.loads(sandbox.central.service.get(integration).answer))
+
+    def test_integration(self, sandbox: AnySandbox, sent: Json) -> Json:
+        """Test an integration as a client would."""
+        config, update_password = _update(sandbox.central, sent)
+        sandbox.central.service.test(config, update_password=update_password)
+        return {}
+
     def remove_integration(self, sandbox: AnySandbox, integration: str) -> Json:
         """Take one integration out."""
         store = sandbox.central.store
@@ -283,7 +316,7 @@ class Control:
 
     def add_fault(self, sandbox: AnySandbox, sent: Json) -> Json:
         """Add a fault."""
-        fault = from_strings({key: str(value) for key, value in sent.items()})
+        fault = from_json(sent)
         self.app.gateway.require_endpoint(fault)
         return sandbox.faults.add(fault).json()
 
@@ -311,16 +344,21 @@ class Control:
 
     def registry_tests(self, sandbox: AnySandbox) -> Json:
         """List how registry tests end."""
-        return {"rules": [asdict(each) for each in sandbox.central.registry_tests.rules], "outcomes": list(OUTCOMES)}
+        return {"rules": [each.shown() for each in sandbox.central.registry_tests.rules], "outcomes": list(OUTCOMES)}
 
     def replace_registry_tests(self, sandbox: AnySandbox, sent: Json) -> Json:
         """Let registry tests end otherwise."""
-        sandbox.central.registry_tests.rules = tuple(
-            RegistryTestRule(each["host"], each["outcome"]) for each in sent["rules"]
-        )
+        sandbox.central.registry_tests.rules = [registry_test_rule(each) for each in sent["rules"]]
         return self.registry_tests(sandbox)
 
-    # -- sandboxes -----------------------------------------------------------------------------------
+    # -- all sandboxes --------------------------------------------------------------------------------
+
+    def usage(self, _sandbox: AnySandbox) -> Json:
+        """Show what clients met."""
+        usage = self.app.gateway.usage
+        if usage is None:
+            raise refuse(404, "the mock does not count what clients meet; serve --usage FILE does")
+        return usage.document()
 
     def sandboxes(self, _sandbox: AnySandbox) -> Json:
         """List the sandboxes."""
@@ -349,8 +387,19 @@ def _body(entry: Mapping[str, Any]) -> Json:
         raise refuse(400, f"the body is not JSON: {error}") from None
     if found := next(_validator(schema).iter_errors(sent), None):
         place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in found.instance_path)
-        raise refuse(400, f"${place}: {found.message}")
+        raise refuse(400, f"${place}: {found.message}{_hint(found)}")
     return dict(sent)
+
+
+def _hint(error: jsonschema_rs.ValidationError) -> str:
+    """Suggest the name that is close to an unknown one."""
+    unexpected = getattr(error.kind, "unexpected", None)
+    if not unexpected:
+        return ""
+    place: Any = document()
+    for step in error.schema_path[:-1]:
+        place = place[step]
+    return f"; {suggestion(unexpected[0], place['properties'])}"
 
 
 @cache
@@ -364,6 +413,20 @@ def _journal(sandbox: AnySandbox) -> Journal:
     if sandbox.journal is None:
         raise refuse(409, "the mock keeps no journal: it was started with --journal 0")
     return sandbox.journal
+
+
+def _update(central: Central, sent: Json) -> tuple[Integration, bool]:
+    """Return the integration of an update, and whether its credentials replace the stored ones."""
+    message = central.contract.message("V1UpdateImageIntegrationRequest")
+    found = central.decoding.decoder.decode(message, protojson.render(sent))
+    return found["config"], found["updatePassword"]
+
+
+def _shown_requests(sandbox: AnySandbox) -> list[Json]:
+    journal = _journal(sandbox)
+    limit = int(_number("limit", 0))
+    found = journal.found(_filter())
+    return [journal.shown(each) for each in (found[-limit:] if limit else found)]
 
 
 def _filter() -> Filter:

@@ -9,8 +9,7 @@ from pathlib import Path
 from flask import Blueprint, Response, request, send_from_directory
 from werkzeug.security import safe_join
 
-NOT_PAGES = {"v1", "v2", "api", "sso", "docs", "__admin"}
-"""First parts of paths that are never a page: an unknown one of them is a 404, which tells the UI of a failure."""
+from mock_server.gateway.sandbox import NOT_PAGES
 
 _ASSETS = "static"
 _HASHED = re.compile(rf"^{_ASSETS}/.*-[\w-]{{8}}\.\w+$")
@@ -32,7 +31,10 @@ class Ui:
         self.folder = folder.resolve()
 
     def answer(self) -> Response | None:
-        """Return what stands in the place of the path that is asked for; None leaves it to the API."""
+        """Return what stands in the place of the path that is asked for; None leaves it to the API.
+
+        What is never a page is a 404 where it is unknown, which tells the UI of a failure.
+        """
         path = request.path.removeprefix("/")
         first = path.partition("/")[0]
         if first in NOT_PAGES or request.method not in ("GET", "HEAD"):

@@ -11,7 +11,8 @@ import re
 import time
 import urllib.request
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -43,6 +44,8 @@ _CONNECTIONS = 32
 """How many connections stay open for the next request."""
 
 _PIECE = 64 * 1024
+_UNKNOWN_THERE = (404, 501)
+"""Statuses by which a server says that it does not know a path, or not this method of it."""
 _HOP_BY_HOP = frozenset(
     (
         "connection",
@@ -99,20 +102,27 @@ class _Passed(Response):
         return self.headers
 
 
-def blueprint(settings: Settings, routes: Routes) -> Blueprint:
-    """Make the blueprint that passes on what the mock does not answer itself."""
+def blueprint(settings: Settings, routes: Routes, companions: Container[tuple[str, str]]) -> Blueprint:
+    """Make the blueprint that passes on what the mock does not answer itself.
+
+    `companions`: methods and paths that the mock can answer where the upstream cannot.
+    """
     made = Blueprint("upstream", __name__)
-    made.before_app_request(Upstream(settings, ours=(routes.collection, CONTROL.rstrip("/"))).answer)
+    made.before_app_request(Upstream(settings, (routes.collection, CONTROL.rstrip("/")), companions).answer)
     return made
 
 
 class Upstream:
     """The server that everything goes to whose path is not one of ours."""
 
-    def __init__(self, settings: Settings, *, ours: tuple[str, ...]) -> None:
+    def __init__(
+        self, settings: Settings, ours: tuple[str, ...] = (), companions: Container[tuple[str, str]] = ()
+    ) -> None:
         assert settings.upstream is not None
         self.url = settings.upstream.rstrip("/")
         self.ours = ours
+        self.patterns = settings.upstream_paths
+        self.companions = companions
         self.name = f"mock-central-{uuid.uuid4().hex}"
         """Ours in the header `Via`, by which a request that comes back is known."""
         parts = urlsplit(self.url)
@@ -136,6 +146,8 @@ class Upstream:
 
     def is_ours(self, path: str) -> bool:
         """Return whether the mock answers this path itself."""
+        if self.patterns and not any(fnmatchcase(path, each) for each in self.patterns):
+            return True
         return any(path == each or path.startswith(f"{each}/") for each in self.ours)
 
     def answer(self) -> Response | None:
@@ -156,11 +168,17 @@ class Upstream:
         except BaseException:
             self._places.release(holder)
             raise
+        if response is None:
+            self._places.release(holder)
+            return None
         response.call_on_close(lambda: self._places.release(holder))
         return response
 
-    def _answer(self, path: str) -> Response:
+    def _answer(self, path: str) -> Response | None:
         started = time.perf_counter()
+        has_companion = (request.method, path) in self.companions
+        if has_companion:
+            current().request.body.read()  # the companion may read it, too
         current().is_streamed = True  # piece by piece, as it comes
         try:
             answer = self._asked()
@@ -171,6 +189,10 @@ class Upstream:
             raise self._unreachable("it switches to another protocol, which nobody asked for")
         milliseconds = (time.perf_counter() - started) * 1000
         access_log.info("%s %s %s %.1fms from %s", request.method, path, answer.status, milliseconds, self.url)
+        if has_companion and answer.status in _UNKNOWN_THERE:
+            answer.drain_conn()
+            current().is_streamed = False
+            return None
         return self._passed_back(answer)
 
     def _asked(self) -> BaseHTTPResponse:
@@ -186,7 +208,7 @@ class Upstream:
         return self._pool.urlopen(
             request.method,
             self._before_path + target,
-            body=request.stream if has_body else None,
+            body=self._body() if has_body else None,
             headers=self._request_headers(),
             retries=False,
             redirect=False,
@@ -194,6 +216,10 @@ class Upstream:
             preload_content=False,
             decode_content=False,
         )
+
+    def _body(self) -> Any:
+        body = current().request.body
+        return body.read() if body.is_read else request.stream
 
     def _request_headers(self) -> dict[str, str]:
         passed = {

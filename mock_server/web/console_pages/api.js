@@ -10,10 +10,19 @@ export const central = new URL("..", here).href.replace(/\/$/, "");
 /** Name of this sandbox; the default one has none. */
 export const sandbox = inSandbox ? inSandbox[2] : "";
 
+function rootPath() {
+  return inSandbox ? inSandbox[1] : here.pathname.replace(/\/__admin\/$/, "");
+}
+
 /** Give the address of the console of a sandbox. */
 export function consoleOf(name) {
-  const root = inSandbox ? inSandbox[1] : here.pathname.replace(/\/__admin\/$/, "");
+  const root = rootPath();
   return name ? `${root}/__sandbox/${encodeURIComponent(name)}/__admin/` : `${root}/__admin/`;
+}
+
+/** Give the address that opens the web UI in a sandbox; without a name it leaves the one before. */
+export function uiOf(name) {
+  return new URL(`${rootPath()}/__sandbox/${encodeURIComponent(name)}/main/integrations`, here).href;
 }
 
 // -- the control token ---------------------------------------------------------------------------

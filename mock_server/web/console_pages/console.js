@@ -1,7 +1,7 @@
 // The frame of the console: which part is shown, how the mock is, and the reset.
 
-import { call, sandbox } from "./api.js";
-import { act, attempt, h } from "./dom.js";
+import { Refusal, call, sandbox } from "./api.js";
+import { act, attempt, counted, h } from "./dom.js";
 
 const PARTS = {
   requests: () => import("./requests.js"),
@@ -56,7 +56,7 @@ async function go(byHand) {
   try {
     part = await open(wanted);
   } catch {
-    say("the mock does not answer; is it still running?");
+    answering(false);
     return;
   }
   if (asked()[0] !== wanted) return; // another was asked for meanwhile
@@ -87,17 +87,36 @@ document.addEventListener("visibilitychange", () => {
 // -- how the mock is -----------------------------------------------------------------------------
 
 const health = document.getElementById("health");
+const gone = document.getElementById("gone");
 
 async function lookAtHealth() {
   try {
     const found = await call("GET", "health");
     const manner = found.asDeployed ? "as deployed" : "as documented";
-    const number = `${found.integrations} integration${found.integrations === 1 ? "" : "s"}`;
+    const number = counted(found.integrations, "integration");
+    answering(true);
     say(`${sandbox ? `Sandbox ${sandbox}: ` : ""}Central ${found.centralVersion} ${manner}, ${number}`);
     document.dispatchEvent(new CustomEvent("health", { detail: found }));
   } catch (error) {
-    say(error.message);
+    answering(error instanceof Refusal);
+    say(error instanceof Refusal ? error.message : "");
   }
+}
+
+let disabled = [];
+
+// What would ask a mock that is gone is disabled; what is on the page can still be looked at and copied.
+function answering(answers) {
+  gone.hidden = answers;
+  if (answers) {
+    for (const each of disabled) each.disabled = false;
+    disabled = [];
+    return;
+  }
+  const asking = [reset, ...document.querySelectorAll("main button:not(.open, .local), dialog .main")];
+  const fresh = asking.filter((each) => !each.disabled);
+  for (const each of fresh) each.disabled = true;
+  disabled.push(...fresh);
 }
 
 function say(text) {

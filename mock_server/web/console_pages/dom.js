@@ -69,18 +69,53 @@ export function code(text, label) {
   return h("pre", { class: "code-block", tabindex: "0", role: "region", "aria-label": label }, text);
 }
 
+/** Make a button that copies a text, which `block` shows. */
+export function copying(block, text) {
+  const copied = h("span", { class: "dim", role: "status" });
+  const copy = h("button", { type: "button", class: "local" }, "Copy");
+  copy.addEventListener("click", () =>
+    act(copy, async () => {
+      getSelection().selectAllChildren(block);
+      // Browsers give the clipboard to secure pages only.
+      await navigator.clipboard?.writeText(text);
+      copied.textContent = navigator.clipboard ? "copied" : "marked; copy it with Ctrl+C";
+    }),
+  );
+  return h("div", { class: "buttons" }, copy, copied);
+}
+
+/** Offer a file to download. */
+export function download(blob, name) {
+  const url = URL.createObjectURL(blob);
+  h("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}
+
+/** Count things: "1 request", "2 requests". */
+export function counted(number, thing) {
+  return `${number} ${thing}${number === 1 ? "" : "s"}`;
+}
+
+// In a narrow window rows are no longer laid out as those of a table, which would take their meaning from them.
+function withRoles(group) {
+  for (const each of group.rows) each.setAttribute("role", "row");
+  for (const each of group.querySelectorAll("td")) each.setAttribute("role", "cell");
+  return group;
+}
+
 /**
  * Make a table of no more rows than are asked for. `columns` are the headings with their classes, `row` makes the
- * <tbody> of an entry, `none` is reported where there is none. The widths of a `fixed` one do not depend on its rows, so
+ * <tbody> of an entry, `none` is reported where there is none (`show` may say why). The widths of a `fixed` one do not depend on its rows, so
  * that rows can come often.
  */
 export function table({ label, columns, row, none, fixed = false }) {
   let entries = [];
   let limit = AT_ONCE;
+  const made = (entry) => withRoles(row(entry));
   const head = h("tr", {}, columns.map(([text, css]) => h("th", { scope: "col", class: css }, text)));
-  const body = h("table", { "aria-label": label, class: fixed && "fixed" }, h("thead", {}, head));
+  const body = h("table", { role: "table", "aria-label": label, class: fixed && "fixed" }, h("thead", {}, head));
   const empty = h("p", { class: "empty", hidden: true }, none);
-  const more = h("button", { type: "button", hidden: true }, `Show ${AT_ONCE} more`);
+  const more = h("button", { type: "button", class: "local", hidden: true }, `Show ${AT_ONCE} more`);
   more.addEventListener("click", () => {
     limit += AT_ONCE;
     draw();
@@ -88,7 +123,7 @@ export function table({ label, columns, row, none, fixed = false }) {
 
   function draw() {
     for (const each of [...body.tBodies]) each.remove();
-    body.append(...entries.slice(0, limit).map(row));
+    body.append(...entries.slice(0, limit).map(made));
     count();
   }
 
@@ -100,14 +135,15 @@ export function table({ label, columns, row, none, fixed = false }) {
 
   return {
     element: h("div", { class: "table" }, body, empty, more),
-    show(found) {
+    show(found, why = none) {
       entries = found;
+      empty.textContent = why;
       draw();
     },
     /** Put entries, the newest first, before the others, rows that are there untouched. */
     put(found, all) {
       entries = all;
-      body.tHead.after(...found.slice(0, limit).map(row));
+      body.tHead.after(...found.slice(0, limit).map(made));
       while (body.tBodies.length > limit) body.tBodies[limit].remove();
       count();
     },

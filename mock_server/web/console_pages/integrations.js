@@ -1,7 +1,8 @@
 // What is stored, credentials masked.
 
 import { call, send, sandbox } from "./api.js";
-import { act, button, code, expandable, field, h, has, note, pretty, table } from "./dom.js";
+import { edit } from "./editor.js";
+import { act, button, code, counted, download, expandable, field, h, has, note, pretty, table } from "./dom.js";
 
 /** Make the part. */
 export function part(section) {
@@ -17,7 +18,7 @@ export function part(section) {
     label: "Integrations",
     columns: [["Name"], ["Type"], ["Endpoint", "wide"], ["Categories", "wide"], [""]],
     row,
-    none: "Nothing is stored that fits.",
+    none: "",
   });
 
   section.append(
@@ -26,7 +27,16 @@ export function part(section) {
       { class: "bar", "aria-label": "Filters", oninput: redraw, onsubmit: (event) => event.preventDefault() },
       field("Search", search),
     ),
-    h("div", { class: "buttons" }, button("Refresh", show), button("Save the state", save), load, file, shown),
+    h(
+      "div",
+      { class: "buttons" },
+      button("Create…", () => edit(null, changed), { class: "main" }),
+      button("Refresh", show),
+      button("Save the state", save),
+      load,
+      file,
+      shown,
+    ),
     note("A saved state holds the credentials in clear; mock-central serve --load takes it too."),
     rows.element,
   );
@@ -35,8 +45,8 @@ export function part(section) {
 
   function redraw() {
     const found = search.value ? entries.filter((each) => has(pretty(each).toLowerCase(), search.value)) : entries;
-    rows.show(found);
-    shown.textContent = `${found.length} of ${entries.length}`;
+    rows.show(found, entries.length ? "No integrations match the search." : "Nothing is stored.");
+    shown.textContent = `${found.length === entries.length ? "" : `${found.length} of `}${counted(entries.length, "integration")}`;
   }
 
   async function show() {
@@ -51,10 +61,7 @@ export function part(section) {
   }
 
   async function save() {
-    const state = await (await send("state")).blob();
-    const url = URL.createObjectURL(state);
-    h("a", { href: url, download: `mock-central${sandbox && `-${sandbox}`}-state.json` }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 1000);
+    download(await (await send("state")).blob(), `mock-central${sandbox && `-${sandbox}`}-state.json`);
   }
 
   async function replace() {
@@ -72,6 +79,7 @@ export function part(section) {
       await changed();
     });
     remove.setAttribute("aria-label", `Delete ${integration.name}`);
+    const change = button("Edit", () => edit(integration, changed), { "aria-label": `Edit ${integration.name}` });
     const config = Object.values(integration).find((each) => each?.endpoint !== undefined);
     return expandable(
       integration.name,
@@ -80,7 +88,7 @@ export function part(section) {
         h("td", {}, integration.type),
         h("td", { class: "wide" }, config?.endpoint),
         h("td", { class: "wide" }, integration.categories.join(", ")),
-        h("td", { class: "number" }, remove),
+        h("td", { class: "actions" }, change, " ", remove),
       ],
       () => code(pretty(integration), integration.name),
       unfolded,

@@ -17,7 +17,7 @@ export function part(section) {
     label: "Mutants",
     columns: [["Mutant"], ["Kind", "wide"], ["What is wrong"]],
     row,
-    none: "No mutant fits.",
+    none: "No mutants match the filter.",
   });
   section.append(
     note(
@@ -31,7 +31,7 @@ export function part(section) {
       field("Kind", kind),
       h("label", {}, only, " applied only"),
     ),
-    h("div", { class: "buttons" }, button("Take all out", () => apply([]).then(redraw)), state),
+    h("div", { class: "buttons" }, button("Remove all", () => apply([]).then(redraw)), state),
     rows.element,
   );
 

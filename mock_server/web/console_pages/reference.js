@@ -46,6 +46,8 @@ export function part(section) {
 // The viewer shows no answer of an operation whose answers the document does not describe, and would try out every
 // filter with its example.
 function triable(spec) {
+  // The rest, a table of the keys for programs among it, is longer than what people look for.
+  spec.info.description = spec.info.description?.split("\n\n")[0];
   for (const operation of Object.values(spec.paths).flatMap((item) => Object.values(item))) {
     operation.responses ??= { default: { description: "JSON" } };
     for (const parameter of operation.parameters ?? []) if (parameter.in === "query") delete parameter.examples;

@@ -1,7 +1,7 @@
 // How registry tests end, by host.
 
 import { call } from "./api.js";
-import { act, button, h, note } from "./dom.js";
+import { act, button, counted, h, note } from "./dom.js";
 
 /** Make the part. */
 export function part(section) {
@@ -24,13 +24,10 @@ export function part(section) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     act(save, async () => {
-      const sent = [...list.children].map((each) => ({
-        host: each.querySelector("input").value,
-        outcome: each.querySelector("select").value,
-      }));
+      const sent = [...list.children].map(sentOf);
       await call("PUT", "registry-tests", { rules: sent });
       changed = false;
-      state.textContent = `applied: ${sent.length} rules`;
+      state.textContent = `applied: ${counted(sent.length, "rule")}`;
     });
   });
 
@@ -55,11 +52,25 @@ export function part(section) {
     edited();
   }
 
-  function rule({ host, outcome }) {
-    const pattern = h("input", { value: host, required: true, "aria-label": "Host", placeholder: "*.example.com" });
-    const end = h("select", { "aria-label": "Outcome" }, outcomes.map((each) => h("option", {}, each)));
+  function rule({ host, outcome, reason, times, delay }) {
+    const pattern = h("input", {
+      name: "host",
+      value: host,
+      required: true,
+      "aria-label": "Host",
+      placeholder: "*.example.com",
+    });
+    const end = h("select", { name: "outcome", "aria-label": "Outcome" }, outcomes.map((each) => h("option", {}, each)));
     end.value = outcome;
-    const item = h("li", {}, pattern, end);
+    const item = h(
+      "li",
+      {},
+      pattern,
+      end,
+      optional("reason", "Reason", reason, { placeholder: "reason: in the client's words" }),
+      optional("times", "Times", times, { type: "number", min: 1, placeholder: "times" }),
+      optional("delay", "Delay", delay, { placeholder: "delay" }),
+    );
     const up = button("Up", () => {
       item.previousElementSibling?.before(item);
       up.focus();
@@ -76,4 +87,13 @@ export function part(section) {
 
   // Who comes back to the page finds what was not applied yet.
   return { show: () => changed || read() };
+}
+
+function optional(name, label, value, properties) {
+  return h("input", { name, "aria-label": label, title: label, value: value ?? "", autocomplete: "off", ...properties });
+}
+
+function sentOf(item) {
+  const given = [...item.querySelectorAll("[name]")].filter((each) => each.value !== "");
+  return Object.fromEntries(given.map(({ name, value }) => [name, name === "times" ? Number(value) : value]));
 }

@@ -1,10 +1,12 @@
 // The journal, live.
 
-import { Refusal, call, central, follow } from "./api.js";
-import { act, button, code, expandable, field, h, has, note, pretty, table } from "./dom.js";
+import { Refusal, call, central, follow, sandbox, send } from "./api.js";
+import { curl } from "./curl.js";
+import { button, code, copying, counted, download, expandable, field, h, has, note, pretty, table } from "./dom.js";
 
 /** Requests that the page remembers. */
 const MOST = 5000;
+const NONE_YET = "No requests yet. What clients ask of this Central appears here.";
 /** Requests that are asked for first, so that something is there at once. */
 const FIRST = 200;
 const SECONDS_UNTIL_NEXT_TRY = 1;
@@ -31,7 +33,7 @@ export function part(section) {
   const warned = h("input", { type: "checkbox", name: "warned" });
   const state = h("span", { class: "dim", role: "status" });
   const shown = h("span", { class: "dim" });
-  const pause = h("button", { type: "button", "aria-pressed": "false" }, "Pause");
+  const pause = h("button", { type: "button", class: "local", "aria-pressed": "false" }, "Pause");
   const rows = table({
     label: "Requests, newest first",
     columns: [
@@ -44,7 +46,7 @@ export function part(section) {
     ],
     fixed: true,
     row: (entry) => row(entry, unfolded),
-    none: "No request yet that fits. What clients ask of this Central appears here.",
+    none: NONE_YET,
   });
 
   section.append(
@@ -56,7 +58,7 @@ export function part(section) {
       field("Status", status),
       h("label", {}, warned, " with contract warnings"),
     ),
-    h("div", { class: "buttons" }, pause, button("Clear", clear), state, shown),
+    h("div", { class: "buttons" }, pause, button("Clear", clear), button("Download as HAR", saveHar), state, shown),
     rows.element,
   );
   pause.addEventListener("click", () => {
@@ -76,13 +78,13 @@ export function part(section) {
 
   function redraw() {
     fitting = entries.filter(fits);
-    rows.show(fitting);
+    rows.show(fitting, entries.length ? "No requests match the filter." : NONE_YET);
     tell();
   }
 
   function tell() {
     const all = entries.length;
-    shown.textContent = fitting.length === all ? `${all} requests` : `${fitting.length} of ${all} requests`;
+    shown.textContent = `${fitting.length === all ? "" : `${fitting.length} of `}${counted(all, "request")}`;
     pause.textContent = paused ? `Go on (${arrived.length} new)` : "Pause";
   }
 
@@ -151,6 +153,10 @@ export function part(section) {
     }
   }
 
+  async function saveHar() {
+    download(await (await send("requests.har")).blob(), `mock-central${sandbox && `-${sandbox}`}.har`);
+  }
+
   async function clear() {
     await call("DELETE", "requests");
     begin([]);
@@ -184,7 +190,7 @@ function summary(entry, text) {
 function row(entry, unfolded) {
   const target = entry.query ? `${entry.path}?${entry.query}` : entry.path;
   return expandable(
-    target.split(/(?<=[/&?])/).flatMap((each) => [each, h("wbr")]),
+    target.split(/(?<=[/&?])/).flatMap((each) => [unbroken(each), h("wbr")]),
     (opener) => [
       h("td", {}, h("time", { datetime: entry.time, title: entry.time }, clock(entry.time))),
       h("td", {}, entry.method),
@@ -203,6 +209,11 @@ function row(entry, unfolded) {
     unfolded,
     entry.number,
   );
+}
+
+// An id keeps its line where it fits one: it would break at its hyphens.
+function unbroken(piece) {
+  return piece.length > 40 ? piece : h("span", { class: "whole-piece" }, piece);
 }
 
 function clock(time) {
@@ -230,18 +241,8 @@ function explained(rule) {
 }
 
 function details(entry) {
-  const line = curl(entry);
-  const copied = h("span", { class: "dim", role: "status" });
+  const line = curlOf(entry);
   const block = code(line, "curl line");
-  const copy = h("button", { type: "button" }, "Copy");
-  copy.addEventListener("click", () =>
-    act(copy, async () => {
-      getSelection().selectAllChildren(block);
-      // Browsers give the clipboard to secure pages only.
-      await navigator.clipboard?.writeText(line);
-      copied.textContent = navigator.clipboard ? "copied" : "marked; copy it with Ctrl+C";
-    }),
-  );
   const facts = [
     ["operation", entry.operation],
     ["rule", entry.rule],
@@ -258,22 +259,15 @@ function details(entry) {
     entry.answer === null ? note("no body") : code(pretty(entry.answer), "answered body"),
     h("h3", {}, "Again"),
     block,
-    h("div", { class: "buttons" }, copy, copied, note("Credentials read ****** here: put yours in.")),
+    copying(block, line),
+    note("Credentials read ****** here: put yours in."),
   ];
 }
 
-function curl(entry) {
+function curlOf(entry) {
   const byte = (letter) => `%${letter.charCodeAt(0).toString(16).padStart(2, "0").toUpperCase()}`;
   const path = entry.path.replace(/[^\w\-./~:@!$&'()*+,;=]/g, byte); // WSGI's spelling: a letter a byte
-  const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
-  const words = ["curl"];
-  if (entry.method !== "GET") words.push("-X", entry.method);
-  words.push(quoted(central + path + (entry.query && `?${entry.query}`)));
-  for (const name of ["authorization", "content-type", "prefer"]) {
-    if (entry.headers[name]) words.push("-H", quoted(`${name}: ${entry.headers[name]}`));
-  }
-  if (entry.body !== null) {
-    words.push("-d", quoted(typeof entry.body === "string" ? entry.body : JSON.stringify(entry.body)));
-  }
-  return words.join(" ");
+  const names = ["authorization", "content-type", "prefer"].filter((name) => entry.headers[name]);
+  const headers = Object.fromEntries(names.map((name) => [name, entry.headers[name]]));
+  return curl(entry.method, central + path + (entry.query && `?${entry.query}`), headers, entry.body);
 }

@@ -1,17 +1,18 @@
 // Sandboxes: states apart in one server.
 
-import { call, consoleOf, sandbox } from "./api.js";
-import { button, field, h, note, table } from "./dom.js";
+import { call, central, consoleOf, control, sandbox, uiOf } from "./api.js";
+import { button, code, copying, field, h, note, table } from "./dom.js";
 
 /** Make the part. */
 export function part(section) {
   const rows = table({
     label: "Sandboxes",
-    columns: [["Sandbox"], ["Began with"], ["Integrations", "number"], ["Unused for", "number wide"], [""]],
+    columns: [["Sandbox"], ["Scenario"], ["Integrations", "number"], ["Unused for", "number wide"], [""]],
     row,
     none: "",
   });
   const name = h("input", { name: "sandbox", required: true, pattern: "[A-Za-z0-9._~\\-]{1,100}", autocomplete: "off" });
+  const links = h("div");
   const form = h(
     "form",
     { class: "bar", "aria-label": "Open a sandbox" },
@@ -27,10 +28,28 @@ export function part(section) {
     form,
     h("div", { class: "buttons" }, button("Refresh", show), button("Free all but the default", freeAll)),
     rows.element,
+    links,
   );
 
   async function show() {
-    rows.show((await call("GET", "sandboxes")).sandboxes);
+    const [{ sandboxes }, { ui, upstream }] = await Promise.all([call("GET", "sandboxes"), call("GET", "settings")]);
+    rows.show(sandboxes);
+    share(Boolean(ui ?? upstream));
+  }
+
+  function share(hasPages) {
+    const known = [
+      ["Base URL for clients", central],
+      ["Console", control],
+      ...(hasPages ? [["Web UI", uiOf(sandbox)]] : []),
+    ];
+    links.replaceChildren(
+      h("h3", {}, sandbox ? `Links to share ${sandbox}` : "Links to share the default sandbox"),
+      ...known.flatMap(([label, link]) => {
+        const block = code(link, label);
+        return [h("div", { class: "link" }, h("span", {}, label), block, copying(block, link))];
+      }),
+    );
   }
 
   async function freeAll() {

@@ -1,29 +1,32 @@
 // Named starting states, to switch to.
 
 import { call } from "./api.js";
-import { button, h, note } from "./dom.js";
+import { button, counted, h, note } from "./dom.js";
 
 /** Make the part. */
 export function part(section) {
+  let start = "";
   const list = h("ul", { class: "cards" });
   const state = h("p", { class: "dim", role: "status" });
   section.append(
-    note("A switch replaces what is stored. The reset above goes back to the state of the start."),
+    note("A switch replaces what is stored."),
     state,
     list,
   );
 
   async function show() {
-    const [{ scenarios }, { scenario }] = await Promise.all([call("GET", "scenarios"), call("GET", "scenario")]);
+    const asked = ["scenarios", "scenario", "settings"].map((path) => call("GET", path));
+    const [{ scenarios }, { scenario }, settings] = await Promise.all(asked);
+    start = settings.load ?? (settings.empty ? "empty" : settings.scenario);
     list.replaceChildren(...scenarios.map((each) => card(each, scenario.split(":")[0] === each.name)));
     mark(scenario);
   }
 
   function mark(scenario) {
-    state.textContent = `This sandbox began with ${scenario}.`;
+    state.textContent = `Current scenario: ${scenario}. Reset returns to: ${start}`;
     for (const each of list.children) {
       const on = each.dataset.name === scenario.split(":")[0];
-      each.querySelector(".mark").textContent = on ? "began with it" : "";
+      each.querySelector(".mark").textContent = on ? "current" : "";
       each.classList.toggle("on", on);
     }
   }
@@ -34,7 +37,7 @@ export function part(section) {
       const found = await call("PUT", "scenario", { scenario: many ? `${name}:${many.value}` : name });
       document.dispatchEvent(new Event("changed"));
       mark(found.scenario);
-      state.textContent += ` It holds ${found.integrations} integrations now.`;
+      state.textContent += `. Now ${counted(found.integrations, "integration")}`;
     });
     go.setAttribute("aria-label", `Switch to ${name}`);
     return h(

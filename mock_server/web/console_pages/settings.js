@@ -11,11 +11,17 @@ export function part(section) {
   async function show() {
     const found = await call("GET", "settings");
     list.replaceChildren(
-      ...Object.entries(found).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, said(value))]),
+      ...Object.entries(found).flatMap(([name, value]) => [h("dt", {}, label(name)), h("dd", {}, said(value))]),
     );
   }
 
   return { show };
+}
+
+// Names in words: `central_version` is "Central version".
+function label(name) {
+  const words = name.replaceAll("_", " ").replace(/\b(ui|ca|ttl|cors)\b/, (each) => each.toUpperCase());
+  return words[0].toUpperCase() + words.slice(1);
 }
 
 function said(value) {

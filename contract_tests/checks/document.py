@@ -1,0 +1,32 @@
+"""What the target publishes about itself, beside the contract; `central-contract drift` tells all of it."""
+
+from __future__ import annotations
+
+from contract_tests.checks.registry import check
+from contract_tests.drift import documents
+from contract_tests.drift.comparison import compare
+from contract_tests.engine.central import Central
+from contract_tests.engine.failures import CheckFailed, HarnessError, NotApplicable
+
+
+@check(
+    "published-document",
+    "schema",
+    title="The document that the target publishes breaks with the contract",
+    source="image/rhel/static-data/docs/api",
+    writes=False,
+)
+def published_document(central: Central) -> None:
+    reply = central.send("GET", documents.PUBLISHED)
+    if reply.status != 200 or reply.content.lstrip().startswith(b"<"):  # a UI may answer whatever it does not know
+        raise NotApplicable(f"the target publishes no document of its API at {documents.PUBLISHED}")
+    try:
+        drift = compare(documents.parse(reply.content, "the published document"), central.contract)
+    except HarnessError as error:
+        raise CheckFailed(str(error)) from None
+    if drift.breaking:
+        raise CheckFailed(
+            "the published document breaks with the contract", expected=[], got=[*map(str, drift.breaking)]
+        )
+    if drift.harmless or drift.gaps:
+        central.note(f"{drift.headline}; `central-contract drift` lists them")

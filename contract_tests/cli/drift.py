@@ -1,0 +1,115 @@
+"""The command `central-contract drift`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from contract_tests.drift import comparison, documents, reports
+from contract_tests.engine.failures import HarnessError
+from contract_tests.engine.text import printable
+from contract_tests.runner.arguments import NEW_FILE, options_of, target_options
+from mock_server.cli.release import RELEASE
+from mock_server.contract import tables as contracts
+
+
+@click.command(
+    short_help="Compare a published document with the contract.",
+    epilog="""\b
+Exit status: 0 no breaking difference, 1 a breaking one (--strict: any),
+2 there is no document to compare, 3 incomplete: it lacks what it refers to.
+\b
+Examples:
+  central-contract drift https://central.example.com --token-file token
+  central-contract drift image_integration_service.swagger.json
+  central-contract drift ImageIntegrationService.html CommonObjectReference.html
+  central-contract drift swagger.json --as-contract-patch --since 5.1
+""",
+)
+@click.argument("sources", nargs=-1, required=True, metavar="URL|FILE...")
+@target_options
+@click.option(
+    "--central-version", type=RELEASE, help="Release to compare with  [default: ask the URL; the newest for a file]"
+)
+@click.option("--strict", is_flag=True, help="Fail for harmless differences, too.")
+@click.option("--all", "everything", is_flag=True, help="List what the document leaves unsaid, too.")
+@click.option("--as-contract-patch", is_flag=True, help="Print YAML that adds what is new to the contract.")
+@click.option("--since", metavar="RELEASE", help="Release that the patch names  [default: the one compared with]")
+@click.option("--report-json", type=NEW_FILE, help="Write a JSON report.")
+@click.option("--report-junit", type=NEW_FILE, help="Write a JUnit XML report.")
+@click.option("--report-markdown", type=NEW_FILE, help="Write a Markdown summary.")
+def drift(sources: tuple[str, ...], *, strict: bool, everything: bool, as_contract_patch: bool, **chosen: Any) -> None:
+    """Compare a published document of Central's API with the contract.
+
+    The document is that of the Central at URL (/api/docs/swagger), or of a FILE: Swagger 2.0, OpenAPI 3.0 or 3.1, or
+    the tables of the published reference as HTML or Markdown. Several files make one document.
+    """
+    written = {kind: chosen.pop(f"report_{kind}") for kind in reports.RENDERERS}
+    since, version = chosen.pop("since") or "", chosen.pop("central_version")
+    try:
+        document, told = _document(sources, chosen)
+        contract = contracts.load().at(version or told or contracts.load().release)
+        found = comparison.compare(document, contract, " and ".join(sources), since or contract.release.line)
+        for kind, path in written.items():
+            if path is not None:
+                _write(path, reports.RENDERERS[kind](found, strict=strict))
+    except HarnessError as error:
+        raise _Unable(str(error)) from None
+    click.echo(
+        reports.patch(found) if as_contract_patch else reports.text(found, everything=everything),
+        nl=not as_contract_patch,
+    )
+    sys.exit(found.status(strict=strict))
+
+
+class _Unable(click.ClickException):
+    exit_code = 2
+
+    def format_message(self) -> str:
+        """Return the text as it may be shown."""
+        return printable(self.message)
+
+
+def _document(sources: tuple[str, ...], chosen: dict[str, Any]) -> tuple[documents.Node, str]:
+    """Return the document, and the release that a Central says it is of."""
+    told, parts = "", []
+    for each in sources:
+        if "://" not in each:
+            parts.append(documents.parse(_read(each), each))
+            continue
+        options = options_of(each, **chosen)
+        answer = documents.fetched(options)
+        if answer.status_code != 200:
+            raise HarnessError(f"{each}{documents.PUBLISHED}: answered {answer.status_code}{_hint(answer.status_code)}")
+        parts.append(documents.parse(answer.content, f"{each}{documents.PUBLISHED}"))
+        told = told or _release(documents.fetched(options, "/v1/metadata").content)
+    return documents.merged(parts), told
+
+
+def _hint(status: int) -> str:
+    return "; give credentials with --token-file" if status in (401, 403) else ""
+
+
+def _release(metadata: bytes) -> str:
+    from contract_tests.engine.transport import read_json
+
+    found = read_json(metadata)
+    reported = str(found.get("version", "")) if isinstance(found, dict) else ""
+    return str(contracts.load().releases.nearest(reported))
+
+
+def _read(name: str) -> bytes:
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise HarnessError(f"{name}: cannot be read: {error.strerror}") from None
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise HarnessError(f"the report {path} cannot be written: {error.strerror}") from None

@@ -1,0 +1,259 @@
+"""Published documents of any form as OpenAPI: JSON, YAML, and the tables of a page in Markdown or HTML."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from html.parser import HTMLParser
+from typing import Any, NamedTuple
+
+import requests
+
+from contract_tests.engine.failures import HarnessError
+from contract_tests.engine.http import BoundedSession
+from contract_tests.engine.options import Options
+
+PUBLISHED = "/api/docs/swagger"
+"""Where a Central publishes its document, Swagger 2.0 of all services."""
+MOST = 32 * 2**20
+"""Bytes that a document may have; that of Central 4.11 has 2 MB."""
+
+Node = Mapping[str, Any]
+
+
+def fetched(options: Options, path: str = PUBLISHED) -> requests.Response:
+    """Ask a Central for something, with the credentials and certificates of the options.
+
+    Raises:
+        HarnessError: it gives no answer.
+    """
+    session = BoundedSession()
+    session.most = MOST
+    session.verify = str(options.ca_file) if options.ca_file else not options.insecure
+    session.cert = (str(options.client_cert), str(options.client_key)) if options.client_cert else None
+    headers = dict(options.headers) | (
+        {"Authorization": options.credentials.admin or ""} if options.credentials.admin else {}
+    )
+    url = options.url.rstrip("/") + path
+    try:
+        return session.get(url, headers=headers, timeout=options.timeout, allow_redirects=False)
+    except requests.RequestException as error:
+        raise HarnessError(f"{url}: gave no answer: {error}") from None
+
+
+def parse(content: bytes, name: str) -> Node:
+    """Read a document; `name` says in messages where it came from.
+
+    Raises:
+        HarnessError: it is none that can be read.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeError:
+        raise HarnessError(f"{name}: is not text in UTF-8") from None
+    start = text.lstrip()[:1]
+    if start == "<" or (start != "{" and re.search(r"^#+ |^\|.*\|$", text, re.MULTILINE)):
+        found = _of_page(_blocks(text))
+    else:
+        found = _of_data(text, name)
+    if not isinstance(found, dict) or not ("swagger" in found or "openapi" in found):
+        raise HarnessError(
+            f"{name}: is no Swagger 2.0, OpenAPI 3.0 or 3.1, and no page with tables of operations or objects"
+        )
+    return found
+
+
+def _of_data(text: str, name: str) -> Any:
+    import yaml
+
+    try:
+        if text.lstrip().startswith("{"):
+            return json.loads(text)
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        return yaml.load(text, loader)  # noqa: S506 (a safe loader)
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        first = str(error).partition("\n")[0] or type(error).__name__
+        raise HarnessError(f"{name}: cannot be read: {first}") from None
+
+
+def merged(documents: Iterable[Node]) -> Node:
+    """Put documents together, such as a page of operations and one of objects; the first one of a name counts."""
+    first, *more = documents
+    if not more:
+        return first
+    whole = json.loads(json.dumps(first, default=str))
+    for each in more:
+        for part in ("paths", "definitions", "components"):
+            _add(whole, {part: each[part]} if part in each else {})
+    return whole  # type: ignore[no-any-return]
+
+
+def _add(to: dict[str, Any], more: Node) -> None:
+    for key, value in more.items():
+        if isinstance(to.get(key), dict) and isinstance(value, dict):
+            _add(to[key], value)
+        else:
+            to.setdefault(key, value)
+
+
+# -- the tables of a page -----------------------------------------------------------------------------
+
+
+class Block(NamedTuple):
+    """A heading, a paragraph or a table of a page."""
+
+    kind: str
+    text: str = ""
+    rows: tuple[tuple[str, ...], ...] = ()
+
+
+class _Page(HTMLParser):
+    """Collects the blocks of an HTML page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks: list[Block] = []
+        self._text: list[str] = []
+        self._rows: list[list[str]] | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 (as the parser calls it)
+        """Begin a block or a cell."""
+        if tag == "table":
+            self._rows = []
+        elif tag == "tr" and self._rows is not None:
+            self._rows.append([])
+        if tag in ("td", "th", "h1", "h2", "h3", "h4", "h5", "h6") or (tag == "p" and self._rows is None):
+            self._text = []
+
+    def handle_endtag(self, tag: str) -> None:
+        """End a block or a cell."""
+        text = " ".join("".join(self._text).split())
+        if tag == "table":
+            self.blocks.append(Block("table", rows=tuple(tuple(row) for row in self._rows or () if row)))
+            self._rows = None
+        elif self._rows is not None:
+            if tag in ("td", "th") and self._rows:
+                self._rows[-1].append(text)
+        elif re.fullmatch("h[1-6]", tag):
+            self.blocks.append(Block("heading", text))
+        elif tag in ("p", "code", "div"):
+            self.blocks.append(Block("text", text))
+
+    def handle_data(self, data: str) -> None:
+        """Keep a text."""
+        self._text.append(data)
+
+
+def _blocks(text: str) -> list[Block]:
+    page = _Page()
+    page.feed(text if text.lstrip().startswith("<!DOCTYPE") else "\n".join(_html_of(text.splitlines())))
+    return page.blocks
+
+
+def _html_of(lines: Iterable[str]) -> Iterator[str]:
+    """Write the headings, tables and lines of Markdown as HTML; what is HTML already stays."""
+    in_table = False
+    for line in lines:
+        row = re.fullmatch(r"\s*\|(.*)\|\s*", line)
+        if bool(row) != in_table:
+            in_table = bool(row)
+            yield "<table>" if in_table else "</table>"
+        if row:
+            if not re.fullmatch(r"[\s|:-]+", row[1]):
+                cells = re.split(r"(?<!\\)\|", row[1])
+                yield f"<tr>{''.join(f'<td>{_inline(each)}</td>' for each in cells)}</tr>"
+        elif heading := re.fullmatch(r"#{1,6} (.*)", line):
+            yield f"<h2>{_inline(heading[1])}</h2>"
+        elif line.startswith("`"):
+            yield f"<p>{_inline(line)}</p>"
+        else:
+            yield line
+    if in_table:
+        yield "</table>"
+
+
+def _inline(text: str) -> str:
+    """Return a text of Markdown without its marks."""
+    return html.escape(re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text).replace("`", "").replace("\\", "").strip())
+
+
+_SECTIONS = {
+    "path parameters": "path",
+    "query parameters": "query",
+    "header parameters": "header",
+    "body parameter": "body",
+}
+_TYPES: Mapping[str, Node] = {
+    "string": {"type": "string"},
+    "boolean": {"type": "boolean"},
+    "integer": {"type": "integer"},
+    "long": {"type": "integer", "format": "int64"},
+    "float": {"type": "number", "format": "float"},
+    "double": {"type": "number", "format": "double"},
+    "date": {"type": "string", "format": "date-time"},
+    "object": {"type": "object"},
+    "anytype": {},
+}
+
+
+def _of_page(blocks: Iterable[Block]) -> dict[str, Any]:
+    """Read the operations and objects of a page, as the generator of Red Hat's API reference lays them out."""
+    paths: dict[str, Any] = {}
+    schemas: dict[str, Any] = {}
+    name = section = ""
+    operation: dict[str, Any] = {}
+    for each in blocks:
+        if each.kind == "heading":
+            words = re.sub(r"^[\d.]+\s+", "", each.text)
+            if words.lower() in _SECTIONS:
+                section = _SECTIONS[words.lower()]
+            elif re.fullmatch(r"@?[A-Za-z]\w*", words):
+                name = words
+        elif each.kind == "text":
+            if found := re.fullmatch(r"(GET|POST|PUT|PATCH|DELETE) (/\S+)", each.text):
+                operation = {"operationId": name, "parameters": [], "responses": {}}
+                paths.setdefault(found[2], {})[found[1].lower()] = operation
+        elif each.rows:
+            head, *rows = ([cell.lower() for cell in each.rows[0]], *each.rows[1:])
+            _read_table(head, rows, operation, section, schemas.setdefault(name, {}))
+    schemas = {key: node for key, node in schemas.items() if node}
+    return {"openapi": "3.0.3", "paths": paths, "components": {"schemas": schemas}} if paths or schemas else {}
+
+
+def _read_table(
+    head: list[str], rows: list[tuple[str, ...]], operation: dict[str, Any], section: str, schema: dict[str, Any]
+) -> None:
+    cells = [dict(zip(head, row, strict=False)) for row in rows]
+    if head[:1] == ["field name"]:
+        fields = {cell["field name"]: _of_type(cell.get("type", ""), cell.get("format", "")) for cell in cells}
+        required = [cell["field name"] for cell in cells if cell.get("required", "").upper() == "X"]
+        schema |= {"type": "object", "properties": fields} | ({"required": required} if required else {})
+    elif head[:1] == ["enum values"]:
+        schema |= {"type": "string", "enum": [cell["enum values"] for cell in cells]}
+    elif head[:1] == ["code"] and operation:
+        for cell in cells:
+            status = "default" if cell["code"] == "0" else cell["code"]
+            media = {"application/json": {"schema": _of_type(cell.get("datatype", ""))}}
+            operation["responses"][status] = {"description": cell.get("message", ""), "content": media}
+    elif head[:1] == ["name"] and operation:
+        for cell in cells:
+            needed = cell.get("required", "").upper() == "X"
+            if section == "body":
+                media = {"application/json": {"schema": _of_type(cell.get("description", ""))}}
+                operation["requestBody"] = {"required": needed, "content": media}
+            else:  # the page does not tell the types of parameters
+                operation["parameters"].append({"name": cell["name"], "in": section, "required": needed})
+
+
+def _of_type(text: str, format: str = "") -> dict[str, Any]:
+    """Read a type such as `String`, `List of StorageX`, `[StorageX]` or `Map of string`."""
+    if found := re.fullmatch(r"List of (.+)|\[(.+)\]", text):
+        return {"type": "array", "items": _of_type(found[1] or found[2])}
+    if found := re.fullmatch(r"Map of (.+)", text):
+        return {"type": "object", "additionalProperties": _of_type(found[1])}
+    if text.lower() in _TYPES or not text:
+        plain = dict(_TYPES.get(text.lower(), {}))
+        return plain | ({"format": format} if re.fullmatch(r"[a-z][a-z0-9-]*", format) else {})
+    return {"$ref": f"#/components/schemas/{text}"}

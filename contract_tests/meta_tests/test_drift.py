@@ -1,0 +1,674 @@
+"""What a published document says, beside the contract."""
+
+import copy
+import json
+import random
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from contract_tests.checks.document import published_document
+from contract_tests.cli.main import main
+from contract_tests.drift import comparison, documents, reports
+from contract_tests.drift.description import Description
+from contract_tests.engine.failures import CheckFailed, HarnessError, NotApplicable
+from contract_tests.engine.transport import Reply
+from mock_server.contract import export
+from mock_server.contract import tables as contracts
+
+Node = dict[str, Any]
+Edit = Callable[[Node, Node, Node], None]
+
+CONTRACT = contracts.load()
+FORMS = {"swagger-2.0": export.swagger_2, "openapi-3.0": export.openapi_3_0, "openapi-3.1": export.openapi_3_1}
+COLLECTION, ITEM = "/v1/imageintegrations", "/v1/imageintegrations/{id}"
+
+
+def published() -> Node:
+    """Return a document as grpc-gateway writes it: services' names in ids, small letters, few statuses."""
+    text = json.dumps(export.swagger_2(CONTRACT)).replace("#/definitions/S", "#/definitions/s")
+    document: Node = json.loads(text)
+    document["definitions"] = {re.sub("^S", "s", name): node for name, node in document["definitions"].items()}
+    return document
+
+
+def compared(document: Any) -> comparison.Drift:
+    return comparison.compare(document, CONTRACT)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("contract", CONTRACT.every_release, ids=lambda each: each.release.line)
+def test_the_contract_itself_is_the_same_in_every_form(form: Any, contract: Any) -> None:
+    drift = comparison.compare(FORMS[form](contract), contract)
+    assert (drift.differences, drift.gaps, drift.status(strict=True)) == ((), (), 0)
+    assert "say the same" in drift.headline
+
+
+def test_the_same_api_in_the_words_of_grpc_gateway_is_the_same() -> None:
+    """Prefixed ids, another name in the path, and a body without what the path holds."""
+    document = published()
+    definitions = document["definitions"]
+    config = copy.deepcopy(definitions["storageImageIntegration"])
+    del config["properties"]["id"]
+    definitions["ImageIntegrationServicePutImageIntegrationBody"] = config
+    update = copy.deepcopy(definitions["V1UpdateImageIntegrationRequest"])
+    update["properties"]["config"] = copy.deepcopy(config)
+    for item in document["paths"].values():
+        for operation in item.values():
+            operation["operationId"] = f"ImageIntegrationService_{operation['operationId']}"
+    item = document["paths"][ITEM]
+    document["paths"][ITEM.replace("id", "config.id")] = {"patch": item.pop("patch")}
+    patch = document["paths"][ITEM.replace("id", "config.id")]["patch"]
+    patch["parameters"] = [
+        {"name": "config.id", "in": "path", "required": True, "type": "string"},
+        {"name": "body", "in": "body", "required": True, "schema": update},
+    ]
+    item["put"]["parameters"][1]["schema"] = {"$ref": "#/definitions/ImageIntegrationServicePutImageIntegrationBody"}
+    document["paths"]["/v1/clusters"] = {"get": {"operationId": "ClustersService_GetClusters", "responses": {}}}
+    assert compared(document).differences == ()
+
+
+def schema(document: Any, name: str) -> Node:
+    found: Node = document["definitions"][name]["properties"]
+    return found
+
+
+def body(operation: Any) -> Node:
+    found: Node = next(each for each in operation["parameters"] if each.get("in") == "body")
+    return found
+
+
+def edited(document: Any) -> tuple[Node, Node, Node]:
+    """Return places in a document that edits use."""
+    paths, definitions = document["paths"], document["definitions"]
+    return paths, definitions, definitions["storageImageIntegration"]["properties"]
+
+
+EDITS: dict[str, tuple[str, bool, str, Edit]] = {}
+
+
+def edit(kind: str, breaking: bool, says: str) -> Callable[[Edit], Edit]:
+    """Register an edit, what kind of difference it is, and a part of the text that tells it."""
+
+    def register(function: Edit) -> Edit:
+        EDITS[function.__name__] = kind, breaking, says, function
+        return function
+
+    return register
+
+
+@edit("lost", True, "DELETE /v1/imageintegrations/{id}: is not an operation")
+def operation_removed(paths: Node, definitions: Node, fields: Node) -> None:
+    del paths[ITEM]["delete"]
+
+
+@edit("new", False, "POST /v1/imageintegrations/{id}/rotate: is a new operation")
+def operation_added(paths: Node, definitions: Node, fields: Node) -> None:
+    paths[f"{ITEM}/rotate"] = {"post": copy.deepcopy(paths[ITEM]["get"]) | {"operationId": "Rotate"}}
+
+
+@edit("new", False, "PUT /v1/imageintegrations: is a new operation")
+def method_added(paths: Node, definitions: Node, fields: Node) -> None:
+    paths[COLLECTION]["put"] = copy.deepcopy(paths[COLLECTION]["post"]) | {"operationId": "ReplaceAll"}
+
+
+@edit("lost", True, "/test/updated: is not an operation")
+def path_renamed(paths: Node, definitions: Node, fields: Node) -> None:
+    paths[f"{COLLECTION}/check"] = paths.pop(f"{COLLECTION}/test/updated")
+
+
+@edit("changed", False, "operationId")
+def operation_id_changed(paths: Node, definitions: Node, fields: Node) -> None:
+    paths[ITEM]["get"]["operationId"] = "ReadImageIntegration"
+
+
+@edit("changed", False, "GET /v1/imageintegrations: is deprecated")
+def operation_deprecated(paths: Node, definitions: Node, fields: Node) -> None:
+    paths[COLLECTION]["get"]["deprecated"] = True
+
+
+@edit("lost", True, "the query parameter `cluster` is not")
+def parameter_removed(paths: Node, definitions: Node, fields: Node) -> None:
+    del paths[COLLECTION]["get"]["parameters"][1]
+
+
+@edit("new", False, "the query parameter `limit` is new")
+def parameter_added(paths: Node, definitions: Node, fields: Node) -> None:
+    paths[COLLECTION]["get"]["parameters"].append({"name": "limit", "in": "query", "type": "integer"})
+
+
+@edit("new", True, "the header parameter `X-Tenant` is new and required")
+def required_parameter_added(paths: Node, definitions: Node, fields: Node) -> None:
+    paths[COLLECTION]["get"]["parameters"].append(
+        {"name": "X-Tenant", "in": "header", "type": "string", "required": True}
+    )
+
+
+@edit("changed", True, "query.name: is array, not string")
+def parameter_type_changed(paths: Node, definitions: Node, fields: Node) -> None:
+    paths[COLLECTION]["get"]["parameters"][0] |= {"type": "array", "items": {"type": "string"}}
+
+
+@edit("changed", True, "the query parameter `name` is now required")
+def parameter_made_required(paths: Node, definitions: Node, fields: Node) -> None:
+    paths[COLLECTION]["get"]["parameters"][0]["required"] = True
+
+
+@edit("changed", True, "{id} path.id: is string (uuid), not string")
+def path_parameter_got_a_format(paths: Node, definitions: Node, fields: Node) -> None:
+    paths[ITEM]["get"]["parameters"] = [
+        {"name": "id", "in": "path", "required": True, "type": "string", "format": "uuid"}
+    ]
+
+
+@edit("lost", True, "takes no body")
+def body_removed(paths: Node, definitions: Node, fields: Node) -> None:
+    paths[COLLECTION]["post"]["parameters"].remove(body(paths[COLLECTION]["post"]))
+
+
+@edit("new", True, "takes a body")
+def body_added(paths: Node, definitions: Node, fields: Node) -> None:
+    paths[ITEM]["delete"]["parameters"].append(body(paths[COLLECTION]["post"]))
+
+
+@edit("changed", False, "the body is no longer required")
+def body_made_optional(paths: Node, definitions: Node, fields: Node) -> None:
+    body(paths[ITEM]["put"])["required"] = False
+
+
+@edit("changed", True, "the body is not application/json")
+def media_type_changed(paths: Node, definitions: Node, fields: Node) -> None:
+    paths[COLLECTION]["post"]["consumes"] = ["application/x-protobuf"]
+
+
+@edit("new", False, "StorageDockerConfig.mirrors: is a new field, array")
+def field_added(paths: Node, definitions: Node, fields: Node) -> None:
+    definitions["storageDockerConfig"]["properties"]["mirrors"] = {"type": "array", "items": {"type": "string"}}
+
+
+@edit("new", True, "StorageQuayConfig.organization: is a new field, string and required")
+def required_field_added(paths: Node, definitions: Node, fields: Node) -> None:
+    definitions["storageQuayConfig"]["properties"]["organization"] = {"type": "string"}
+    definitions["storageQuayConfig"]["required"] = ["organization"]
+
+
+@edit("lost", True, "StorageECRConfig.useIam: is not a field")
+def field_removed(paths: Node, definitions: Node, fields: Node) -> None:
+    del definitions["storageECRConfig"]["properties"]["useIam"]
+
+
+@edit("lost", True, "StorageImageIntegration.clusterId: is not a field")
+def field_renamed(paths: Node, definitions: Node, fields: Node) -> None:
+    fields["clusterID"] = fields.pop("clusterId")
+
+
+@edit("changed", True, "StorageDockerConfig.insecure: is string, not boolean")
+def type_changed(paths: Node, definitions: Node, fields: Node) -> None:
+    definitions["storageDockerConfig"]["properties"]["insecure"]["type"] = "string"
+
+
+@edit("changed", True, "StorageClairifyConfig.numConcurrentScans: is integer (int64), not integer (int32)")
+def format_changed(paths: Node, definitions: Node, fields: Node) -> None:
+    definitions["storageClairifyConfig"]["properties"]["numConcurrentScans"]["format"] = "int64"
+
+
+@edit("changed", True, "StorageImageIntegration.categories: is string, not array")
+def list_made_single(paths: Node, definitions: Node, fields: Node) -> None:
+    fields["categories"] = {"type": "string"}
+
+
+@edit("changed", True, "StorageImageIntegration.categories[]: is integer, not string")
+def items_changed(paths: Node, definitions: Node, fields: Node) -> None:
+    fields["categories"] = {"type": "array", "items": {"type": "integer"}}
+
+
+@edit("changed", True, "StorageAzureConfig.endpoint: may be null")
+def field_made_nullable(paths: Node, definitions: Node, fields: Node) -> None:
+    definitions["storageAzureConfig"]["properties"]["endpoint"]["x-nullable"] = True
+
+
+@edit("changed", False, "StorageGoogleConfig.project: is deprecated")
+def field_deprecated(paths: Node, definitions: Node, fields: Node) -> None:
+    definitions["storageGoogleConfig"]["properties"]["project"]["deprecated"] = True
+
+
+@edit("changed", True, "StorageDockerConfig.username: has the limit maxLength 64")
+def limit_added(paths: Node, definitions: Node, fields: Node) -> None:
+    definitions["storageDockerConfig"]["properties"]["username"]["maxLength"] = 64
+
+
+@edit("new", False, "StorageImageIntegrationCategory: the value VM_SCANNER is new")
+def enum_value_added(paths: Node, definitions: Node, fields: Node) -> None:
+    definitions["storageImageIntegrationCategory"]["enum"].append("VM_SCANNER")
+
+
+@edit("lost", True, "StorageImageIntegrationCategory: the value NODE_SCANNER is not")
+def enum_value_removed(paths: Node, definitions: Node, fields: Node) -> None:
+    definitions["storageImageIntegrationCategory"]["enum"].remove("NODE_SCANNER")
+
+
+@edit("changed", True, "StorageImageIntegration.type: is one of docker, quay only")
+def text_made_an_enum(paths: Node, definitions: Node, fields: Node) -> None:
+    fields["type"]["enum"] = ["docker", "quay"]
+
+
+@edit("changed", True, "StorageImageIntegration.clusterId: is required")
+def field_made_required(paths: Node, definitions: Node, fields: Node) -> None:
+    definitions["storageImageIntegration"]["required"].append("clusterId")
+
+
+@edit("unsaid", False, "StorageImageIntegration.name: is required")
+def field_made_optional(paths: Node, definitions: Node, fields: Node) -> None:
+    definitions["storageImageIntegration"]["required"].remove("name")
+
+
+@edit("new", False, "answers 409, too")
+def error_status_added(paths: Node, definitions: Node, fields: Node) -> None:
+    paths[COLLECTION]["post"]["responses"]["409"] = {"description": "The name is taken."}
+
+
+@edit("new", True, "answers 201, too")
+def success_status_added(paths: Node, definitions: Node, fields: Node) -> None:
+    paths[COLLECTION]["post"]["responses"]["201"] = paths[COLLECTION]["post"]["responses"]["200"]
+
+
+@edit("lost", True, "the answer 200 is not")
+def success_status_removed(paths: Node, definitions: Node, fields: Node) -> None:
+    del paths[ITEM]["delete"]["responses"]["200"]
+
+
+@edit("unsaid", False, "GET /v1/imageintegrations/{id}: can answer 404")
+def error_status_removed(paths: Node, definitions: Node, fields: Node) -> None:
+    del paths[ITEM]["get"]["responses"]["404"]
+
+
+@edit("lost", True, "StorageImageIntegration.name: is not a field")
+def answer_is_another_schema(paths: Node, definitions: Node, fields: Node) -> None:
+    answer = {"description": "The id.", "schema": {"type": "object", "properties": {"id": {"type": "string"}}}}
+    paths[COLLECTION]["post"]["responses"]["200"] = answer
+
+
+@edit("changed", False, "StorageClairConfig: is called storageClairSettings")
+def schema_renamed(paths: Node, definitions: Node, fields: Node) -> None:
+    definitions["storageClairSettings"] = definitions.pop("storageClairConfig")
+    fields["clair"] = {"$ref": "#/definitions/storageClairSettings"}
+
+
+@edit("changed", True, "StorageECRConfig.authorizationData: is string, not object")
+def message_made_a_text(paths: Node, definitions: Node, fields: Node) -> None:
+    definitions["storageECRConfig"]["properties"]["authorizationData"] = {"type": "string", "x-nullable": True}
+
+
+def test_there_are_thirty_edits_and_more() -> None:
+    assert len(EDITS) >= 30
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edit_is_found(name: str) -> None:
+    kind, breaking, says, function = EDITS[name]
+    document = published()
+    function(*edited(document))
+    drift = compared(document)
+    found = [each for each in drift.differences if says in str(each)]
+    assert [(each.kind, each.breaking) for each in found] == [(kind, breaking)], [*map(str, drift.differences)]
+    assert all(each.kind == kind or says not in str(each) for each in drift.differences)
+    assert drift.status() == (1 if breaking or drift.breaking else 0)
+    assert drift.status(strict=True) == (0 if kind == "unsaid" else 1)
+
+
+def test_a_difference_of_a_schema_is_told_once_with_its_operations() -> None:
+    document = published()
+    field_removed(*edited(document))
+    (found,) = compared(document).differences
+    assert len(found.operations) == 7
+
+
+def taken_up(patch: str) -> Node:
+    """Merge a patch into the contract, as a person would."""
+    source = copy.deepcopy(dict(CONTRACT.source))
+
+    def merge(to: Any, more: Any) -> None:
+        for key, value in more.items():
+            if isinstance(value, dict) and isinstance(to.get(key), dict):
+                merge(to[key], value)
+            else:
+                to[key] = value
+
+    merge(source, yaml.safe_load(patch))
+    return source
+
+
+NEW = [name for name, (kind, *_) in EDITS.items() if kind == "new" and name != "body_added"]
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_a_contract_that_takes_up_the_patch_has_what_is_new(name: str) -> None:
+    document = published()
+    EDITS[name][-1](*edited(document))
+    before = compared(document)
+    document_of_the_contract = taken_up(reports.patch(before))
+    assert "since" in reports.patch(before)
+    theirs, ours = Description(document), Description(document_of_the_contract)
+    again = comparison._Comparison(ours, theirs, CONTRACT, "5.0")
+    mine, other = (each.operations(COLLECTION, "") for each in (ours, theirs))
+    for route in dict.fromkeys([*mine, *other]):
+        again.operations(mine.get(route), other.get(route))
+    assert [each for each in again.found.values() if each.kind == "new"] == []
+
+
+def test_a_patch_brings_the_messages_of_a_new_field() -> None:
+    document = published()
+    document["definitions"]["storageMirror"] = {"type": "object", "properties": {"url": {"type": "string"}}}
+    schema(document, "storageDockerConfig")["mirrors"] = {
+        "type": "array",
+        "items": {"$ref": "#/definitions/storageMirror"},
+    }
+    schemas = yaml.safe_load(reports.patch(compared(document)))["components"]["schemas"]
+    assert schemas["StorageMirror"]["properties"] == {"url": {"type": "string"}}
+    field = schemas["StorageDockerConfig"]["properties"]["mirrors"]
+    assert field == {"type": "array", "items": {"$ref": "#/components/schemas/StorageMirror"}, "x-since": "5.0"}
+
+
+# -- documents ----------------------------------------------------------------------------------------
+
+
+def page() -> str:
+    """Return the contract as the published reference lays it out: tables in Markdown."""
+    lines = []
+    for operation in CONTRACT.operations.values():
+        lines += [f"# {operation.id}", "", f"`{operation.method} {operation.path}`", "", "## Parameters", ""]
+        if "{id}" in operation.path:
+            lines += ["### Path Parameters", "", "| Name | Required |", "|---|---|", "| id | X |", ""]
+        if operation.id == "GetImageIntegrations":
+            lines += [
+                "### Query Parameters",
+                "",
+                "| Name | Required |",
+                "|---|---|",
+                "| name | \\- |",
+                "| cluster |  |",
+                "",
+            ]
+        if operation.request:
+            lines += ["### Body Parameter", "", "| Name | Description | Required |", "|---|---|---|"]
+            lines += [f"| body | [{operation.request}](objects.md#{operation.request}) | X |", ""]
+        lines += ["## Responses", "", "| Code | Message | Datatype |", "|---|---|---|"]
+        lines += [
+            f"| 200 | Fine. | [{operation.answer}](objects.md) |",
+            "| 0 | Not so. | [GooglerpcStatus](o.md) |",
+            "",
+        ]
+    return "\n".join([*lines, *objects()])
+
+
+def objects() -> Iterator[str]:
+    for name, node in CONTRACT.document["components"]["schemas"].items():
+        yield f"## {name}"
+        yield ""
+        if "enum" in node:
+            yield from ("| Enum Values |", "|---|", *(f"| {each} |" for each in node["enum"]))
+        else:
+            yield from (
+                "| Field Name | Required | Nullable | Type | Description | Format |",
+                "|---|---|---|---|---|---|",
+            )
+            for field, entry in node.get("properties", {}).items():
+                yield f"| {field} |  |  | {type_on_page(entry)} | Some \\| text. | {entry.get('format', '')} |"
+        yield ""
+
+
+def type_on_page(entry: Any) -> str:
+    if entry.get("type") == "array":
+        return f"List of {type_on_page(entry['items'])}"
+    shape = next((each for each in entry.get("anyOf", [entry]) if "$ref" in each), entry)
+    if "$ref" in shape:
+        return f"[{shape['$ref'].rpartition('/')[2]}](#there)"
+    return "Date" if entry.get("format") == "date-time" else str(entry["type"]).title()
+
+
+def html_of(markdown: str) -> str:
+    return "<!DOCTYPE html>" + "\n".join(documents._html_of(markdown.splitlines()))
+
+
+@pytest.mark.parametrize("form", [str, html_of], ids=["markdown", "html"])
+def test_a_page_of_tables_is_read(form: Any) -> None:
+    drift = compared(documents.parse(form(page()).encode(), "page"))
+    assert {each.kind for each in drift.differences} == {"unsaid"}
+    assert drift.gaps == ()
+    changed = page().replace("| insecure |  |  | Boolean |", "| insecure |  |  | String |", 1)
+    assert [each.place for each in compared(documents.parse(form(changed).encode(), "page")).breaking] == [
+        "StorageDockerConfig.insecure"
+    ]
+
+
+def test_a_page_of_objects_alone_is_compared_by_names_and_incomplete() -> None:
+    drift = compared(documents.parse("\n".join(objects()).encode(), "objects"))
+    assert drift.status() == 3
+    assert drift.gaps == ("the document has no operations",)
+
+
+def test_a_document_that_lacks_what_it_refers_to_is_incomplete() -> None:
+    document = published()
+    del document["definitions"]["storageDockerConfig"]
+    drift = compared(document)
+    assert drift.status() == 3
+    assert drift.gaps == ("#/definitions/storageDockerConfig is not in the document",)
+
+
+def test_several_documents_are_one(tmp_path: Path) -> None:
+    whole = page()
+    middle = whole.index("## StorageImageIntegration\n")
+    for name, part in (("operations.md", whole[:middle]), ("objects.md", whole[middle:])):
+        (tmp_path / name).write_text(part)
+    ran = CliRunner().invoke(main, ["drift", f"{tmp_path}/operations.md", f"{tmp_path}/objects.md"])
+    assert ran.exit_code == 0, ran.output
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"\xff\xfe", "is not text in UTF-8"),
+        (b'{"swagger": ', "cannot be read: Expecting value"),
+        (b"a: [b", "cannot be read"),
+        (b"hello", "is no Swagger 2.0"),
+        (b"<html><p>Log in</p></html>", "is no Swagger 2.0"),
+        (b"[]", "is no Swagger 2.0"),
+        (b'{"swagger": "2.0", "paths": {"/v1/clusters": {"get": {}}}}', "says nothing of /v1/imageintegrations"),
+        (b'{"openapi": "3.0.3", "paths": null, "components": null}', "says nothing of /v1/imageintegrations"),
+    ],
+)
+def test_what_is_no_document_of_the_api_is_said(tmp_path: Path, content: bytes, says: str) -> None:
+    file = tmp_path / "document"
+    file.write_bytes(content)
+    ran = CliRunner().invoke(main, ["drift", str(file)])
+    assert ran.exit_code == 2
+    assert says in ran.output
+
+
+def test_schemas_that_refer_to_themselves_end() -> None:
+    document = published()
+    schema(document, "storageDockerConfig")["password"] = {"$ref": "#/definitions/loop"}
+    document["definitions"]["loop"] = {"$ref": "#/definitions/loop"}
+    schema(document, "storageQuayConfig")["endpoint"] = {"$ref": "#/definitions/storageQuayConfig"}
+    assert {each.place for each in compared(document).breaking} == {"StorageQuayConfig.endpoint"}
+
+
+def test_schemas_that_double_end() -> None:
+    document = published()
+    for number in range(29):
+        more = {"$ref": f"#/definitions/d{number + 1}"}
+        document["definitions"][f"d{number}"] = {"allOf": [more, more]}
+    schema(document, "storageDockerConfig")["password"] = {"$ref": "#/definitions/d0"}
+    (found,) = compared(document).differences
+    assert str(found) == "StorageDockerConfig.password: is string; the document says no type"
+
+
+JUNK: tuple[Any, ...] = (
+    None,
+    1,
+    "x",
+    [],
+    {},
+    [None],
+    {"$ref": 1},
+    {"$ref": "#/"},
+    {"$ref": "http://x/y"},
+    {"type": 5},
+    {"a": None},
+)
+
+
+def places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Return the paths of a document, examples aside."""
+    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in items:
+        if not str(key).startswith(("example", "x-")):
+            yield (*path, key)
+            yield from places(value, (*path, key))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_document_that_is_malformed_somewhere_is_compared_or_refused(seed: int) -> None:
+    chosen = random.Random(seed)
+    whole = {key: published()[key] for key in ("swagger", "paths", "definitions", "parameters", "responses")}
+    every = list(places(whole))
+    for _ in range(15):
+        document = copy.deepcopy(whole)
+        *parents, last = chosen.choice(every)
+        node: Any = document
+        for each in parents:
+            node = node[each]
+        node[last] = chosen.choice(JUNK)
+        try:
+            drift = compared(document)
+        except HarnessError:
+            continue
+        assert reports.text(drift, everything=True)
+        assert reports.patch(drift)
+
+
+def test_a_base_path_belongs_to_the_paths() -> None:
+    document = published()
+    document["basePath"] = "/v1"
+    document["paths"] = {path.removeprefix("/v1"): item for path, item in document["paths"].items()}
+    assert compared(document).differences == ()
+
+
+# -- the command --------------------------------------------------------------------------------------
+
+
+def test_the_reports_tell_all(tmp_path: Path) -> None:
+    document = published()
+    for name in ("field_added", "type_changed", "field_made_optional"):
+        EDITS[name][-1](*edited(document))
+    document["definitions"]["storageDockerConfig"]["properties"]["a|<b>\x1b"] = {"type": "string"}
+    file = tmp_path / "swagger.json"
+    file.write_text(json.dumps(document))
+    words = ["drift", str(file)]
+    for kind in reports.RENDERERS:
+        words += [f"--report-{kind}", f"{tmp_path}/{kind}"]
+    ran = CliRunner().invoke(main, words)
+    assert ran.exit_code == 1
+    assert "BREAKING  StorageDockerConfig.insecure: is string, not boolean" in ran.output
+    assert "differ in 1 breaking and 2 harmless places; the document leaves 1 things unsaid." in ran.output
+    assert "StorageImageIntegration.name" not in ran.output
+    assert "StorageImageIntegration.name" in CliRunner().invoke(main, [*words, "--all"]).output
+    told = json.loads((tmp_path / "json").read_text())
+    assert (told["breaking"], told["harmless"], told["unsaid"], told["status"]) == (1, 2, 1, 1)
+    assert [each["kind"] for each in told["differences"]] == ["new", "new", "changed", "unsaid"]
+    suite = ET.parse(tmp_path / "junit").getroot()
+    assert (suite.get("tests"), suite.get("failures")) == ("5", "1")
+    shown = (tmp_path / "markdown").read_text()
+    assert "**breaking**" in shown
+    assert "<b>" not in shown
+    assert "\x1b" not in ran.output + shown
+
+
+def test_the_command_prints_a_patch(tmp_path: Path) -> None:
+    document = published()
+    field_added(*edited(document))
+    file = tmp_path / "swagger.yaml"
+    file.write_text(yaml.safe_dump(document))
+    ran = CliRunner().invoke(main, ["drift", str(file), "--as-contract-patch", "--since", "5.1"])
+    assert ran.exit_code == 0
+    field = yaml.safe_load(ran.output)["components"]["schemas"]["StorageDockerConfig"]["properties"]["mirrors"]
+    assert field == {"type": "array", "items": {"type": "string"}, "x-since": "5.1"}
+
+
+def test_a_server_without_a_document_cannot_be_compared() -> None:
+    ran = CliRunner().invoke(main, ["drift", "http://127.0.0.1:1"])
+    assert ran.exit_code == 2
+    assert "gave no answer" in ran.output
+
+
+def test_not_a_document_raises() -> None:
+    with pytest.raises(HarnessError, match="is no Swagger"):
+        documents.parse(b"1", "one")
+
+
+def test_the_commands_of_the_page_print_what_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    document = published()
+    for name in ("field_added", "field_removed", "format_changed", "field_made_optional"):
+        EDITS[name][-1](*edited(document))
+    Path("swagger.json").write_text(json.dumps(document))
+    page = (Path(__file__).parents[2] / "docs/drift.md").read_text("utf-8")
+    shown = re.findall(r"```console\n\$ central-contract (.*)\n((?:.*\n)*?)```", page)
+    assert len(shown) == 2
+    for command, output in shown:
+        assert CliRunner().invoke(main, shlex.split(command)).output == output
+
+
+# -- the check ----------------------------------------------------------------------------------------
+
+
+class Publishing:
+    """A target that publishes a document."""
+
+    contract = CONTRACT
+
+    def __init__(self, status: int, content: bytes) -> None:
+        self.reply = Reply(status, {}, content, 0.0)
+        self.notes: list[str] = []
+        self.note = self.notes.append
+
+    def send(self, method: str, path: str) -> Reply:
+        assert (method, path) == ("GET", "/api/docs/swagger")
+        return self.reply
+
+
+def checked(document: Node | None, content: bytes = b"", status: int = 200) -> list[str]:
+    target = Publishing(status, content if document is None else json.dumps(document).encode())
+    published_document(target)  # type: ignore[arg-type]
+    return target.notes
+
+
+def test_the_check_passes_a_document_that_does_not_break() -> None:
+    assert checked(published()) == []
+    document = published()
+    field_added(*edited(document))
+    (note,) = checked(document)
+    assert "0 breaking and 1 harmless" in note
+
+
+def test_the_check_fails_for_what_breaks_and_what_cannot_be_read() -> None:
+    document = published()
+    type_changed(*edited(document))
+    with pytest.raises(CheckFailed, match="breaks with the contract") as failed:
+        checked(document)
+    assert failed.value.got == ["StorageDockerConfig.insecure: is string, not boolean"]
+    with pytest.raises(CheckFailed, match="is no Swagger"):
+        checked(None, b"{}")
+
+
+def test_the_check_does_not_apply_where_nothing_is_published() -> None:
+    for content, status in ((b"{}", 404), (b"<!doctype html><p>Log in</p>", 200)):
+        with pytest.raises(NotApplicable, match="publishes no document"):
+            checked(None, content, status)

@@ -1,0 +1,48 @@
+"""Delays: seconds, or a distribution that they are drawn from."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+
+LONGEST_DELAY = 300.0
+"""Seconds; a drawn delay is cut to it."""
+LARGEST_SIGMA = 20.0
+"""Of a log-normal delay; e to this power is a billion years already."""
+DELAYS = "seconds, LOW..HIGH, exponential(MEAN), normal(MEAN,DEVIATION) or lognormal(MEDIAN,SIGMA)"
+
+_NUMBER = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
+_DISTRIBUTIONS: Mapping[str, Callable[..., float]] = {
+    _NUMBER: float,
+    rf"{_NUMBER}\.\.{_NUMBER}": lambda low, high: random.uniform(float(low), float(high)),
+    rf"exponential\({_NUMBER}\)": lambda mean: random.expovariate(1 / max(float(mean), 1e-9)),
+    rf"normal\({_NUMBER}, *{_NUMBER}\)": lambda mean, sd: random.gauss(float(mean), float(sd)),
+    rf"lognormal\({_NUMBER}, *{_NUMBER}\)": lambda median, sigma: (
+        float(median) * random.lognormvariate(0, float(sigma))
+    ),
+}
+
+
+def drawn(delay: str) -> float:
+    """Draw the seconds of a delay.
+
+    Raises:
+        ValueError: the text is no delay.
+    """
+    return min(max(distribution(delay)(), 0.0), LONGEST_DELAY)
+
+
+def distribution(delay: str) -> Callable[[], float]:
+    """Return what draws a delay.
+
+    Raises:
+        ValueError: the text is no delay.
+    """
+    for pattern, draw in _DISTRIBUTIONS.items():
+        if found := re.fullmatch(pattern, delay):
+            if delay.startswith("lognormal") and float(found[2]) > LARGEST_SIGMA:
+                raise ValueError(f"delay={delay}: the SIGMA {found[2]} is above {LARGEST_SIGMA:g}")
+            return partial(draw, *found.groups())
+    raise ValueError(f"delay={delay}: is not {DELAYS}")

@@ -1,0 +1,287 @@
+"""What clients met and never met, from the counts of one run or several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from mock_server.contract.tables import Contract, Message
+from mock_server.simulation.faults import ANSWER_FAULTS
+from mock_server.simulation.usage import (
+    BY_CLUSTER,
+    BY_NAME,
+    DEPLOYED,
+    MASK_READ,
+    MASK_SENT,
+    OTHER_ANSWER,
+    STORED,
+    Kind,
+    Usage,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing of a section: how often it was met, and what makes it happen."""
+
+    name: str
+    title: str
+    count: int
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Things of one sort, such as the rules."""
+
+    name: str
+    verb: str
+    items: tuple[Item, ...]
+
+    @property
+    def met(self) -> list[Item]:
+        """The things that clients met."""
+        return [each for each in self.items if each.count]
+
+    @property
+    def gaps(self) -> list[Item]:
+        """The things that they never met."""
+        return [each for each in self.items if not each.count]
+
+    @property
+    def percent(self) -> float:
+        """The share that was met."""
+        return 100 * len(self.met) / len(self.items) if self.items else 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The consumer report."""
+
+    release: str
+    requests: int
+    sections: tuple[Section, ...]
+    warnings: tuple[tuple[str, str, int], ...]
+    """Operation, text and count of where requests left the contract."""
+    survived: Mapping[str, int]
+    """Faults after which the same operation went well, with their counts."""
+    problems: tuple[str, ...] = ()
+    """Thresholds that are missed."""
+
+    def section(self, name: str) -> Section:
+        """Return a section."""
+        return next(each for each in self.sections if each.name == name)
+
+
+SECTIONS: Mapping[str, str] = {
+    "situations": "saw",
+    "operations": "called",
+    "types": "sent the type",
+    "statuses": "saw",
+    "rules": "met the rule",
+    "fields": "set the field",
+    "faults": "met",
+}
+"""The sections, and how a sentence tells their gaps: "No test of yours ever saw …"."""
+
+Seen = Callable[[Kind], bool]
+
+
+def _rule(*rules: str) -> Seen:
+    return lambda kind: kind.rule in rules
+
+
+def _status(*statuses: int) -> Seen:
+    return lambda kind: bool(kind.operation) and kind.status in statuses
+
+
+def _well(*operations: str, mark: str = "") -> Seen:
+    """Return whether one of these operations, or any, went well, with a mark if one is named."""
+    return lambda kind: (
+        kind.status == 200 and (not operations or kind.operation in operations) and (not mark or mark in kind.marks)
+    )
+
+
+_WRITES = ("PostImageIntegration", "PutImageIntegration", "UpdateImageIntegration")
+_TESTS = ("TestImageIntegration", "TestUpdatedImageIntegration")
+
+_BEHAVIOURS: Mapping[str, Seen] = {
+    "answer-headers": lambda kind: bool(kind.operation),
+    "error-shape": lambda kind: kind.status >= 400,
+    "create-assigns-id": _well("PostImageIntegration"),
+    "create-rolled-back": lambda kind: kind.operation == "PostImageIntegration" and kind.status == 500,
+    "update-not-rolled-back": lambda kind: kind.operation in _WRITES[1:] and kind.status == 500,
+    "path-id-wins": _well(*_WRITES[1:]),
+    "update-replaces": _well(*_WRITES[1:]),
+    "test-stores-nothing": _well(*_TESTS),
+    "list-by-name": _well(mark=BY_NAME),
+    "list-by-cluster": _well(mark=BY_CLUSTER),
+    "credentials-masked": _well(mark=MASK_READ),
+    "stored-credentials-kept": _well(mark=STORED),
+    "mask-taken-literally": lambda kind: _well(*_WRITES, mark=MASK_SENT)(kind) and STORED not in kind.marks,
+    "zero-values-emitted": _well("GetImageIntegration", "GetImageIntegrations"),
+}
+"""Rules that refuse nothing, but can be seen in a kind of request; others leave no trace there, and are not counted."""
+
+_AUTH = "mock-central serve --auth"
+_SITUATIONS: tuple[tuple[str, str, Seen, str], ...] = (
+    ("name-taken", "a name that is taken", _rule("name-unique"), "central-contract fixtures --rule name-unique"),
+    ("credential-asked-again", "a credential asked for again", _rule("reconcile-dependent-unchanged",
+     "reconcile-credential-masked"), "central-contract fixtures --rule reconcile-dependent-unchanged"),
+    ("mask-stored", "a mask that was sent back and stored as the credential", _BEHAVIOURS["mask-taken-literally"],
+     "central-contract fixtures --rule mask-taken-literally"),
+    ("registry-refuses", "a registry test that fails", _rule("registry-reachable"),
+     "mock-central serve --registry-test '*=unauthorized'"),
+    ("ecr-token-expired", "an ecr token that ran out", lambda kind: kind.type == "ecr" and
+     kind.rule == "registry-reachable", "mock-central serve --registry-test '*.amazonaws.com=ecr-token-expired'"),
+    ("not-there", "an integration that somebody else deleted", _status(404),
+     "central-contract fixtures --rule get-missing"),
+    ("not-logged-in", "a 401", _status(401), f"{_AUTH}, with a wrong token"),
+    ("forbidden", "a 403", _status(403), f"{_AUTH}, with the read-only token"),
+    ("too-many-requests", "a 429", _status(429), "mock-central serve --fault 'code=429 every=3'"),
+    ("server-error", "a 5xx", lambda kind: bool(kind.operation) and kind.status >= 500,
+     "mock-central serve --fault 'code=503 every=3'"),
+    ("other-order", "a list in another order", _well("GetImageIntegrations", mark=DEPLOYED),
+     "mock-central serve --as-deployed"),
+    ("credential-in-answer", "an answer to a create with its credentials in clear",
+     _well("PostImageIntegration", mark=DEPLOYED), "mock-central serve --as-deployed"),
+)  # fmt: skip
+"""What clients trip over most: id, its words in a sentence, how it is seen, what makes it happen."""
+
+_MISSING = {"GetImageIntegration": "get-missing", "DeleteImageIntegration": "delete-missing"}
+_FAULTS: Mapping[str, str] = {
+    "code": "a refusal",
+    "delay": "an answer that comes late",
+    OTHER_ANSWER: "an answer that is not Central's",
+    **ANSWER_FAULTS,
+}
+_OPTIONS = {
+    **dict.fromkeys(
+        ("credentials-missing", "token-invalid", "basic-invalid", "basic-malformed", "role-missing"), _AUTH
+    ),
+    **dict.fromkeys(("write-permission", "read-permission"), _AUTH),
+    "ecr-iam-managed": "mock-central serve --managed",
+    "registry-reachable": "mock-central serve --registry-test '*=unauthorized'",
+}
+"""What makes rules happen for which a request alone is not enough."""
+
+
+def report(usage: Usage, contract: Contract) -> Report:
+    """Return what the counts say about the release of a contract."""
+    kinds = usage.copied()
+    items = (
+        _situations(kinds),
+        _operations(kinds, contract),
+        _types(kinds, contract),
+        _statuses(kinds, contract),
+        _rules(kinds, contract),
+        _fields(kinds, contract),
+        _faults(kinds),
+    )
+    sections = tuple(
+        Section(name, verb, tuple(each)) for (name, verb), each in zip(SECTIONS.items(), items, strict=True)
+    )
+    warnings = sorted((*key, count) for key, count in usage.warnings.items())
+    requests = sum(count for kind, count in kinds.items() if kind.operation)
+    return Report(str(contract.release), requests, sections, tuple(warnings), dict(usage.survived))
+
+
+def _count(kinds: Mapping[Kind, int], seen: Seen) -> int:
+    return sum(count for kind, count in kinds.items() if seen(kind))
+
+
+def _situations(kinds: Mapping[Kind, int]) -> Iterator[Item]:
+    for id, title, seen, how in _SITUATIONS:
+        yield Item(id, title, _count(kinds, seen), how)
+
+
+def _operations(kinds: Mapping[Kind, int], contract: Contract) -> Iterator[Item]:
+    for each in contract.operations.values():
+        count = _count(kinds, lambda kind, id=each.id: kind.operation == id)  # type: ignore[misc]
+        yield Item(each.id, each.summary, count, f"{each.method} {each.path}")
+
+
+def _types(kinds: Mapping[Kind, int], contract: Contract) -> Iterator[Item]:
+    for type in contract.types:
+        count = _count(kinds, lambda kind, type=type: kind.type == type)  # type: ignore[misc]
+        yield Item(type, "", count, f"central-contract fixtures --type {type}")
+
+
+def _statuses(kinds: Mapping[Kind, int], contract: Contract) -> Iterator[Item]:
+    for item in contract.document["paths"].values():
+        for method, entry in item.items():
+            for status in entry["responses"] if method != "parameters" else ():
+                if status.isdecimal():
+                    id = entry["operationId"]
+                    count = _count(kinds, lambda kind, is_=(id, int(status)): kind[:2] == is_)  # type: ignore[misc]
+                    yield Item(f"{id} {status}", "", count, _how_of_status(id, status))
+
+
+def _how_of_status(operation: str, status: str) -> str:
+    if status in ("401", "403"):
+        return _AUTH
+    if status in ("200", "400"):
+        return f"central-contract fixtures --{'valid' if status == '200' else 'invalid'}"
+    if status == "404":
+        return f"central-contract fixtures --rule {_MISSING.get(operation, 'update-missing')}"
+    return f"mock-central serve --fault '{operation} code={status} times=1'"
+
+
+def _rules(kinds: Mapping[Kind, int], contract: Contract) -> Iterator[Item]:
+    for each in contract.rules.values():
+        if each.kind == "behaviour" and each.id not in _BEHAVIOURS:
+            continue
+        seen = _BEHAVIOURS.get(each.id, _rule(each.id))
+        how = _OPTIONS.get(each.id, f"central-contract fixtures --rule {each.id}")
+        yield Item(each.id, each.title, _count(kinds, seen), how)
+
+
+def _fields(kinds: Mapping[Kind, int], contract: Contract) -> Iterator[Item]:
+    for path, member in _paths(contract.integration):
+        types = contract.types_of(member) if member else ()
+        count = _count(kinds, lambda kind, path=path: path in kind.fields)  # type: ignore[misc]
+        yield Item(path, "", count, f"central-contract fixtures --full{f' --type {types[0]}' if types else ''}")
+
+
+def _paths(message: Message, prefix: str = "", member: str = "") -> Iterator[tuple[str, str]]:
+    """Return the path of each field that a client can set, and the config member that it is in."""
+    for field in message.fields:
+        if field.message is not None:
+            yield from _paths(field.message, f"{prefix}{field.name}.", member or (field.name if field.oneof else ""))
+        elif (prefix, field.name) != ("", "id"):  # Central's to choose
+            yield prefix + field.name, member
+
+
+def _faults(kinds: Mapping[Kind, int]) -> Iterator[Item]:
+    for name, title in _FAULTS.items():
+        count = _count(kinds, lambda kind, name=name: kind.fault.partition("=")[0] == name)  # type: ignore[misc]
+        text = {"code": "code=503", "delay": "delay=2", OTHER_ANSWER: "html=<p>Hello</p>"}.get(name, f"fault={name}")
+        yield Item(name, title, count, f"mock-central serve --fault '{text} every=5'")
+
+
+def thresholds(texts: Iterable[str]) -> dict[str, float]:
+    """Read thresholds such as ``rules=40%``.
+
+    Raises:
+        ValueError: one is none.
+    """
+    found = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        number = value.strip().removesuffix("%")
+        if name not in SECTIONS or not number.replace(".", "", 1).isdecimal() or float(number) > 100:
+            raise ValueError(f"{text!r} is not SECTION=PERCENT, such as rules=40%; sections: {', '.join(SECTIONS)}")
+        found[name] = float(number)
+    return found
+
+
+def problems(found: Report, wanted: Mapping[str, float], *, no_warnings: bool) -> tuple[str, ...]:
+    """Return the thresholds that a report misses."""
+    missed = [
+        f"{name}: {found.section(name).percent:.1f}% were met, {percent:g}% are wanted"
+        for name, percent in wanted.items()
+        if found.section(name).percent < percent
+    ]
+    if no_warnings and found.warnings:
+        missed.append(f"{sum(count for *_, count in found.warnings)} requests left the contract")
+    return tuple(missed)

@@ -1,0 +1,121 @@
+"""Which names a mock answers to, and which pages of a browser may look into it.
+
+A page can point its own name at 127.0.0.1 (DNS rebinding). Its browser then takes the mock for the page's own server,
+and only the Host header tells.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from mock_server.central.errors import Refusal
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.messages import Response
+from mock_server.sandboxes.sandboxes import Sandboxes
+
+if TYPE_CHECKING:
+    from mock_server.gateway.instance import Instance
+
+RULE = "host"
+OWN = "/__"
+"""Of paths: what Central does not have, such as control calls and sandboxes."""
+_LONGEST_NAME = 253
+
+
+class RequireHost:
+    """Refuses names that are not those of a server that only this machine reaches.
+
+    Attributes:
+        name: The name that such a server was given; None where others reach it or nobody knows.
+    """
+
+    def __init__(self, sandboxes: Sandboxes[Instance]) -> None:
+        self.sandboxes = sandboxes
+        self.name: str | None = None
+
+    def __call__(self, proceed: Proceed) -> Proceed:
+        """Answer, or refuse past faults and request journal."""
+
+        def answer(exchange: Exchange) -> Response:
+            allowed = self.sandboxes.home.settings.allow_hosts
+            if self.name is None and not allowed:
+                return proceed(exchange)
+            request = exchange.request
+            names = (self.name, *allowed) if self.name else allowed
+            fault = host_fault(request.path, request.headers.get("host", ""), names)
+            is_url = request.target[:1] not in ("", "/")  # as proxies are asked, and no server by a page
+            if not fault or (is_url and not request.path.startswith(OWN)):
+                return proceed(exchange)
+            exchange.refusal = Refusal(RULE, 403, 7, fault)
+            return self.sandboxes.home.answer(exchange)
+
+        return answer
+
+
+def is_local(name: str) -> bool:
+    """Return whether a name or an address is this machine for itself."""
+    name = name.lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    address = _address(name)
+    return address is not None and (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def host_fault(path: str, host: str, names: Iterable[str]) -> str:
+    """Return why a Host header may not ask for a path, or "".
+
+    Addresses, localhost and `names` (shell patterns) may ask for everything. A name without a dot may ask for what
+    Central has: hosts files and containers give such names, and no page of the internet has one.
+    """
+    name = _name(host)
+    if is_local(name) or _address(name) is not None or any(fnmatchcase(name, _name(each)) for each in names):
+        return ""
+    if "." not in name and not path.startswith(OWN):
+        return ""
+    if not name:
+        return "a request without a Host may not look into the mock"
+    return f"{name!r} is not a name of this mock; serve --allow-host {name} adds it"
+
+
+def _name(host: str) -> str:
+    """Return the name of a Host header, without its port."""
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    return name.lower().removesuffix(".")[:_LONGEST_NAME]
+
+
+def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(name)
+    except ValueError:
+        return None
+
+
+def page_fault(host: str, origin: str | None, fetch_site: str | None, cors: str | None) -> str:
+    """Return why the page that a browser asks for may not make a control call, or "".
+
+    Args:
+        host: The Host header.
+        origin: The Origin header. Browsers send none with a simple GET.
+        fetch_site: The Sec-Fetch-Site header. Browsers send it to this machine, and to others over TLS.
+        cors: The origin that is let in.
+    """
+    if origin is None or origin == cors:
+        is_foreign = is_cross_site(host, origin, fetch_site, cors)
+        return "control calls are not for pages of other sites; --cors ORIGIN lets one in" if is_foreign else ""
+    return "" if _is_of(origin, host) else f"control calls are not for pages of {origin}; --cors {origin} lets them in"
+
+
+def is_cross_site(host: str, origin: str | None, fetch_site: str | None, cors: str | None) -> bool:
+    """Return whether a page of another site asks that `cors` does not let in, such as by a picture or a link."""
+    if origin is not None and cors in ("*", origin):
+        return False
+    if fetch_site is not None:
+        return fetch_site == "cross-site"
+    return origin is not None and not _is_of(origin, host)
+
+
+def _is_of(origin: str, host: str) -> bool:
+    return bool(host) and origin.partition("://")[2] == host

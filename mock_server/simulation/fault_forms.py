@@ -1,0 +1,208 @@
+"""The forms that a fault is written in: JSON of a control call, the text of an option, the header `Prefer`."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any, NamedTuple
+
+from mock_server.simulation.faults import PAIRS, Fault, FaultError, Pairs
+
+_FIELDS = [each.name for each in fields(Fault) if each.init]
+_SINGULAR = {name.removesuffix("s"): name for name in PAIRS if name.endswith("headers")}
+"""A text has one header at a time."""
+_TEXTS = ("message", "html", "text", "file", "delay", "fault", "operation", "method", "path", "name")
+
+Strings = Mapping[str, Any]
+
+
+def from_values(values: Mapping[str, Any]) -> Fault:
+    """Make a fault of values by their field: texts, or the types that JSON has for them.
+
+    Raises:
+        FaultError: a field is unknown or its value is none of its kind.
+    """
+    return Fault(**{name: _READ[name](_shown(name), value) for name, value in _named(values).items()})
+
+
+def from_json(fault: Mapping[str, Any]) -> Fault:
+    """Make a fault of what a control call sends: a text as its `json` is a text, not JSON.
+
+    Raises:
+        FaultError: as `from_values`.
+    """
+    body = {"json": json.dumps(fault["json"], separators=(",", ":"))} if "json" in fault else {}
+    return from_values({**fault, **body})
+
+
+def _named(values: Mapping[str, Any]) -> dict[str, Any]:
+    found = {}
+    for key, value in values.items():
+        name = key.replace("-", "_")
+        name = _SINGULAR.get(name, name)
+        if name not in _FIELDS:
+            raise FaultError(f"{key}: {_suggestion(key)}")
+        found[name] = value
+    return found
+
+
+def _suggestion(key: str) -> str:
+    known = [_shown(name) for name in _FIELDS]
+    close = difflib.get_close_matches(key, known, n=1)
+    return f"is no field of a fault; did you mean {close[0]}?" if close else f"is not one of {', '.join(known)}"
+
+
+def _shown(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise FaultError(f"{name}={value}: is not a text")
+    return str(value)
+
+
+def _whole(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}", str(value)):
+        raise FaultError(f"{name}={value}: is not a whole number")
+    return int(value)
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", str(value)):
+        raise FaultError(f"{name}={value}: is not a number such as 0.2")
+    return float(value)
+
+
+def _flag(name: str, value: Any) -> bool:
+    if value in (True, "true", "True"):
+        return True
+    if value in (False, "false", "False"):
+        return False
+    raise FaultError(f"{name}={value}: is not true or false")
+
+
+def _json(_name: str, value: Any) -> str:
+    """A text is JSON already, as options and `Prefer` have it; a control call wraps values that are texts."""
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+
+
+def _steps(name: str, value: Any) -> tuple[str, ...]:
+    found = re.split(r"[\s,]+", value.strip(" ,")) if isinstance(value, str) else value
+    if not isinstance(found, list | tuple) or not found:
+        raise FaultError(f"{name}={value}: is not a list such as 503,503,ok")
+    return tuple(str(each) for each in found)
+
+
+def _pairs(name: str, value: Any) -> Pairs:
+    if isinstance(value, Mapping):
+        return tuple(
+            (str(key), each if isinstance(each, str) else json.dumps(each))
+            for key, found in value.items()
+            for each in (found if isinstance(found, list | tuple) else [found])
+        )
+    mark = PAIRS[name.replace("-", "_")]
+    found = []
+    for each in [value] if isinstance(value, str) else value:
+        if isinstance(each, str):
+            key, between, text = each.partition(mark)
+            if not between:
+                example = "'Retry-After: 5'" if mark == ":" else "'NAME=PATTERN'"
+                raise FaultError(f"{name}={each}: is not NAME{mark}VALUE, such as {example}")
+            found.append((key.strip(), text.strip() if mark == ":" else text))
+        else:
+            found.append(tuple(each))
+    return tuple(found)
+
+
+_READ: Mapping[str, Callable[[str, Any], Any]] = {
+    **dict.fromkeys(_TEXTS, _text),
+    **dict.fromkeys(("code", "times", "every", "seed"), _whole),
+    **dict.fromkeys(PAIRS, _pairs),
+    "probability": _number,
+    "execute": _flag,
+    "json": _json,
+    "sequence": _steps,
+}
+
+
+def parse(text: str) -> Fault:
+    """Read ``[OPERATION] KEY=VALUE …``, as options give it; a value with blanks stands in quotes. Or read JSON.
+
+    Raises:
+        FaultError: what cannot be read.
+    """
+    if text.startswith("{"):
+        try:
+            return from_json(json.loads(text))
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise FaultError(f"{text}: is not JSON: {error}") from None
+    try:
+        first, *rest = shlex.split(text) or [""]
+    except ValueError as error:
+        raise FaultError(f"{text!r}: {error}") from None
+    words: dict[str, Any] = {}
+    for word in [first, *rest] if "=" in first else [f"operation={first}", *rest]:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise FaultError(f"{word!r}: is not KEY=VALUE; a value with blanks stands in quotes")
+        name = key.replace("-", "_")
+        if _SINGULAR.get(name, name) in PAIRS:
+            words[key] = [*words.get(key, ()), value]
+        elif key in words:
+            raise FaultError(f"{key}={value}: {key} stands there twice; leave out one of them")
+        else:
+            words[key] = value
+    return from_values(words)
+
+
+# -- Prefer ------------------------------------------------------------------------------------------
+
+_PREFERENCE = re.compile(
+    r"""\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)"""  # a token
+    r"""\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^",;]*))?\s*"""  # its value, a word or a quoted text
+    r"""(?:;[^,]*)?(?:,|$)"""  # parameters, which none of ours has
+)
+SUPPORTED = ("code", "message", "json", "html", "text", "header", "execute", "delay", "fault")
+"""The preferences that the mock knows."""
+
+
+class Preferences(NamedTuple):
+    """What the header `Prefer` asks for."""
+
+    fault: Fault | None
+    unknown: tuple[str, ...]
+    """Preferences that the mock does not know: ignored, as RFC 7240 says."""
+
+
+def preferences(header: str) -> Preferences:
+    """Read the header `Prefer` (RFC 7240); of a preference that stands twice, the first counts.
+
+    Raises:
+        FaultError: a value of one of ours.
+    """
+    found: dict[str, str] = {}
+    at = 0
+    while at < len(header) and (match := _PREFERENCE.match(header, at)):
+        value = (match[2] or "").strip()
+        found.setdefault(match[1].lower(), re.sub(r"\\(.)", r"\1", value[1:-1]) if value[:1] == '"' else value)
+        at = match.end()
+    ours = {key: found[key] for key in SUPPORTED if key in found}
+    return Preferences(from_values(ours) if ours else None, tuple(key for key in found if key not in SUPPORTED))
+
+
+def applied(fault: Fault) -> str:
+    """Write the preferences of a fault for the header `Preference-Applied`."""
+    shown = fault.shown()
+    found = [("header", f"{name}: {text}") for name, text in fault.headers]
+    shown.pop("headers", None)
+    if "json" in shown:
+        shown["json"] = fault.json
+    found = [(key, "true" if value is True else str(value)) for key, value in shown.items()] + found
+    return ", ".join(
+        f"{key}={json.dumps(each)}" if re.search(r"[^\w.]", each) else f"{key}={each}" for key, each in found
+    )

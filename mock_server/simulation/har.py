@@ -1,0 +1,84 @@
+"""The request journal as HAR 1.2, which browsers' tools, proxies and load generators read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any
+from urllib.parse import parse_qsl, quote
+
+_SAFE = "/:@!$&'()*+,;=-._~"
+_JSON = "application/json"
+_UNKNOWN = -1
+"""Of sizes, in HAR."""
+
+Json = dict[str, Any]
+
+
+def har(shown: Iterable[Mapping[str, Any]], base: str) -> Json:
+    """Write requests of the journal, as `Journal.shown` gives them, as HAR; `base` is the URL in front of their paths.
+
+    Credentials are masked as there. The journal keeps no headers of answers.
+    """
+    creator = {"name": "mock-central", "version": version("mock-central")}
+    return {"log": {"version": "1.2", "creator": creator, "entries": [_entry(each, base) for each in shown]}}
+
+
+def _entry(shown: Mapping[str, Any], base: str) -> Json:
+    milliseconds = shown["ms"]
+    return {
+        "startedDateTime": shown["time"],
+        "time": milliseconds,
+        "request": _request(shown, base),
+        "response": _response(shown),
+        "cache": {},
+        "timings": {"send": 0, "wait": milliseconds, "receive": 0},
+        "_operation": shown["operation"],
+        "_rule": shown["rule"],
+        "_fault": shown["fault"],
+        "_warnings": shown["warnings"],
+    }
+
+
+def _request(shown: Mapping[str, Any], base: str) -> Json:
+    path = quote(shown["path"].encode("latin-1", "replace"), safe=_SAFE)
+    made: Json = {
+        "method": shown["method"],
+        "url": f"{base}{path}{'?' if shown['query'] else ''}{shown['query']}",
+        "httpVersion": "HTTP/1.1",
+        "cookies": [],
+        "headers": _pairs(shown["headers"].items()),
+        "queryString": _pairs(parse_qsl(shown["query"], keep_blank_values=True)),
+        "headersSize": _UNKNOWN,
+        "bodySize": _UNKNOWN,
+    }
+    if shown["body"] is not None:
+        made["postData"] = {"mimeType": shown["headers"].get("content-type", _JSON), "text": _text(shown["body"])}
+    return made
+
+
+def _response(shown: Mapping[str, Any]) -> Json:
+    status, answer = shown["status"], shown["answer"]
+    text = "" if answer is None else _text(answer)
+    return {
+        "status": status,
+        "statusText": HTTPStatus(status).phrase if status in set(HTTPStatus) else "",
+        "httpVersion": "HTTP/1.1",
+        "cookies": [],
+        "headers": _pairs({"content-type": _JSON}.items() if text else ()),
+        "content": {"size": len(text.encode("utf-8", "surrogatepass")), "mimeType": _JSON, "text": text},
+        "redirectURL": "",
+        "headersSize": _UNKNOWN,
+        "bodySize": _UNKNOWN,
+    }
+
+
+def _pairs(pairs: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in pairs]
+
+
+def _text(body: Any) -> str:
+    """Return a body as a text; a text stands for a body that is not shown."""
+    return body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)

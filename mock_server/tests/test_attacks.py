@@ -1,0 +1,21 @@
+"""A few of each attack; `python -m mock_server.tests.attacks` makes all that docs/hostile.md tells of."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mock_server.tests.attacks import ATTACKS
+
+PAGE = (Path(__file__).parents[2] / "docs/hostile.md").read_text("utf-8")
+
+
+@pytest.mark.served
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.make.__name__)
+def test_a_served_mock_withstands(attack):
+    assert attack.make(max(1, attack.number // 40)) == []
+
+
+def test_the_page_tells_of_each_attack_as_often_as_it_is_made():
+    told = re.findall(r"^\| ([^|]+) \| ([\d,]+) \| ([^|]+) \| `attacks\.(\w+)` \|$", PAGE, re.MULTILINE)
+    assert told == [(each.title, f"{each.number:,}", each.result, each.make.__name__) for each in ATTACKS]

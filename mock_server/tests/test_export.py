@@ -1,0 +1,101 @@
+"""The older forms of the contract are valid documents, and say of requests and answers what the contract says."""
+
+import json
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from openapi_schema_validator import OAS30Validator
+from openapi_spec_validator import OpenAPIV2SpecValidator, OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT4
+
+from mock_server.cli.main import main
+from mock_server.contract import export
+from mock_server.contract.tables import load
+
+CONTRACT = load()
+VALIDATORS = {
+    export.FORMS["openapi-3.1"]: OpenAPIV31SpecValidator,
+    export.FORMS["openapi-3.0"]: OpenAPIV30SpecValidator,
+    export.FORMS["swagger-2.0"]: OpenAPIV2SpecValidator,
+}
+
+
+@pytest.mark.parametrize("form", VALIDATORS)
+@pytest.mark.parametrize("release", [CONTRACT.releases.known[0], CONTRACT.releases.newest], ids=str)
+def test_form_is_a_valid_document(form, release):
+    made = form(CONTRACT.at(release))
+    VALIDATORS[form](made).validate()
+    assert made["info"]["version"] == str(release)
+
+
+@pytest.mark.parametrize("form", VALIDATORS)
+def test_form_has_every_operation_with_its_path_parameters(form):
+    made = form(CONTRACT)
+    found = {
+        entry["operationId"]: (method.upper(), path, entry)
+        for path, item in made["paths"].items()
+        for method, entry in item.items()
+    }
+    assert {id: (method, path) for id, (method, path, _) in found.items()} == {
+        each.id: (each.method, each.path) for each in CONTRACT.operations.values()
+    }
+    for _, path, entry in found.values():
+        names = {each.get("$ref", "").rpartition("/")[2] for each in entry.get("parameters", ())}
+        assert ("IntegrationId" in names) == ("{id}" in path)
+
+
+def test_forms_leave_the_contract_as_it_is():
+    before = str(CONTRACT.document)
+    for form in VALIDATORS:
+        form(CONTRACT)["paths"].clear()
+    assert str(CONTRACT.document) == before
+
+
+def test_openapi_3_0_accepts_the_examples_of_the_contract_and_no_wrong_types():
+    made = export.openapi_3_0(CONTRACT)
+    registry = Registry().with_resource("", Resource(made, DRAFT4))
+
+    def errors(schema, value):
+        validator = OAS30Validator({"$ref": f"#/components/schemas/{schema}"}, _resolver=registry.resolver())
+        return list(validator.iter_errors(value))
+
+    answers = [each["value"] for name, each in made["components"]["examples"].items() if name.endswith("-answer")]
+    integrations = [each for each in answers if "categories" in each]
+    assert len(integrations) == len(CONTRACT.types)
+    for each in integrations:
+        assert not errors("StorageImageIntegration", each)
+        assert errors("StorageImageIntegration", each | {"name": None})
+        assert errors("StorageImageIntegration", each | {"source": 1})
+
+
+def test_swagger_2_has_the_fields_of_the_contract():
+    made = export.swagger_2(CONTRACT)["definitions"]
+    assert {name: list(schema.get("properties", {})) for name, schema in made.items()} == {
+        name: list(schema.get("properties", {})) for name, schema in CONTRACT.document["components"]["schemas"].items()
+    }
+    assert made["StorageImageIntegration"]["properties"]["source"]["x-nullable"] is True
+
+
+def exported(*options):
+    result = CliRunner().invoke(main, ["export", *options])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_a_form_is_printed():
+    assert json.loads(exported()) == CONTRACT.document
+    assert json.loads(exported("--format", "swagger-2.0")) == export.swagger_2(CONTRACT)
+
+
+@pytest.mark.parametrize(("name", "read"), [("central.json", json.loads), ("central.yaml", yaml.safe_load)])
+def test_a_form_is_written_as_the_name_of_the_file_says(tmp_path, name, read):
+    exported("--format", "openapi-3.0", "--central-version", "4.11", "-o", str(tmp_path / name))
+    assert read((tmp_path / name).read_text()) == export.openapi_3_0(CONTRACT.at("4.11"))
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path):
+    result = CliRunner().invoke(main, ["export", "-o", str(tmp_path / "nowhere" / "central.json")])
+    assert result.exit_code != 0
+    assert "nowhere" in result.output
