@@ -33,6 +33,7 @@ FILES = (
     "docs/stub.md",
     "docs/companions.md",
     "docs/fixtures.md",
+    "docs/judge-traffic.md",
     "docs/drift.md",
     "docs/consumer-report.md",
 )
@@ -237,6 +238,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "clean-options": partial(contract_options, "clean"),
     "fixtures-options": partial(contract_options, "fixtures"),
     "fixtures-line": fixture_line,
+    "audit-options": partial(contract_options, "audit"),
+    "proxy-options": partial(contract_options, "proxy"),
     "drift-options": partial(contract_options, "drift"),
     "report-options": lambda: options(main.commands["report"]),
     "checks": checks,
