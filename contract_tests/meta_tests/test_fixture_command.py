@@ -67,6 +67,7 @@ def test_a_list_can_be_kept(tmp_path: Path) -> None:
         (("--all", "--type", "quay", "-o", "x"), "--all makes everything"),
         (("--type", "clair", "--rule", "name-unique"), "narrow each other"),
         (("--format", "json"), "-o DIR"),
+        (("--format", "wiremock"), "-o DIR"),
         (("--coverage", "no-such-folder"), "there is no JSON Lines file"),
         (("--from-url", "central"), "is not a URL"),
         (("--from-url", "http://127.0.0.1:9"), "http://127.0.0.1:9 does not answer: ConnectionRefusedError"),
