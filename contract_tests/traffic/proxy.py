@@ -25,12 +25,11 @@ from contract_tests.engine.failures import Failure
 from contract_tests.traffic.exchanges import Seen, headers_of, plain
 from contract_tests.traffic.judge import Judge
 from contract_tests.traffic.sources import METADATA, told_version
-from mock_server.central.errors import Refusal
 from mock_server.contract import tables as contracts
 from mock_server.contract.routes import Routes
 from mock_server.serving.server import Tls, granian, leave_signals_to_supervisor, when_listening
 from mock_server.settings import Settings
-from mock_server.web.upstream import Upstream
+from mock_server.web.upstream import NoAnswerError, Upstream
 
 if TYPE_CHECKING:
     from multiprocessing.queues import SimpleQueue as SharedQueue
@@ -178,10 +177,10 @@ class Tap(Upstream):
             raise
         watch.reply.is_whole = True
 
-    def _unreachable(self, reason: str, error: HTTPError | None = None) -> Refusal:
+    def _unreachable(self, reason: str, error: HTTPError | None = None) -> NoAnswerError:
         if watch := g.get("watch"):
             watch.dropped = isinstance(error, ProtocolError)
-        return Refusal("upstream", 502, 14, f"{self.url} does not answer: {reason}")
+        return NoAnswerError("upstream", 502, 14, f"{self.url} does not answer: {reason}")
 
 
 def make_app(settings: Settings, give: Give) -> WSGIApplication:
@@ -189,11 +188,10 @@ def make_app(settings: Settings, give: Give) -> WSGIApplication:
     app = Flask("contract_tests.traffic.proxy", static_folder=None)
     app.before_request(Tap(settings, give).answer)
 
-    def refused(refusal: Refusal) -> Response:
-        text = json.dumps({"code": refusal.code, "message": refusal.message, "details": [], "error": refusal.message})
-        return Response(text, refusal.status, mimetype="application/json")
+    def refused(refusal: NoAnswerError) -> Response:
+        return Response(json.dumps(refusal.body()), refusal.status, mimetype="application/json")
 
-    app.register_error_handler(Refusal, refused)
+    app.register_error_handler(NoAnswerError, refused)
     return app
 
 

@@ -69,6 +69,10 @@ _FOLD = re.compile(r"[ \t]*\r?\n[ \t]*")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
+class NoAnswerError(Refusal):
+    """The upstream does not answer, or cannot be asked."""
+
+
 class _Answer(http.client.HTTPResponse):
     """An answer that is read past every interim one (1xx), not only past `100 Continue`."""
 
@@ -159,7 +163,7 @@ class Upstream:
         """Pass the request on and its answer back; None leaves it to the mock.
 
         Raises:
-            Refusal: 502, there is no answer.
+            NoAnswerError: 502, or 503 where too many wait.
         """
         path = request.path
         if self.is_ours(path):
@@ -167,7 +171,7 @@ class Upstream:
         holder = object()
         if not self._places.take(holder):
             text = f"{self._places.most} requests wait for the upstream {self.url}, as many as may; the mock goes on"
-            raise Refusal("upstream", 503, 14, text)
+            raise NoAnswerError("upstream", 503, 14, text)
         try:
             response = self._answer(path)
         except BaseException:
@@ -203,7 +207,7 @@ class Upstream:
     def _asked(self) -> BaseHTTPResponse:
         if self.name in request.headers.get("Via", ""):
             text = f"the upstream {self.url} leads back to this mock; give --upstream the address of another server"
-            raise Refusal("upstream-loop", 502, 14, text)
+            raise NoAnswerError("upstream-loop", 502, 14, text)
         request.max_content_length = None
         has_body = request.content_length or "Transfer-Encoding" in request.headers
         return self._pool.urlopen(
@@ -275,9 +279,9 @@ class Upstream:
             log.warning("the answer of the upstream %s broke off: %s", self.url, _reason(error))
             raise
 
-    def _unreachable(self, reason: str, error: HTTPError | None = None) -> Refusal:
+    def _unreachable(self, reason: str, error: HTTPError | None = None) -> NoAnswerError:
         hint = "; --upstream-ca trusts its certificate, --upstream-insecure any" if isinstance(error, SSLError) else ""
-        return Refusal("upstream", 502, 14, f"the upstream {self.url} does not answer: {reason}{hint}")
+        return NoAnswerError("upstream", 502, 14, f"the upstream {self.url} does not answer: {reason}{hint}")
 
 
 def _origin(scheme: str, netloc: str) -> tuple[str, str, int | None]:
