@@ -74,7 +74,7 @@ def test_path_is_an_id(mock: Instance) -> None:
     _refused_where(mock, (GET,), lambda exchange: exchange.id == "test", refusal)
 
 
-@_narrow("body-on-read-ignored", "wire", "Reads the body of a request that has none")
+@_narrow("body-on-read-ignored", "wire", "Refuses reads and DELETE with a body that is not JSON")
 def body_on_read_ignored(mock: Instance) -> None:
     """Parse whatever comes."""
 
@@ -126,7 +126,7 @@ def odd_ids_written(mock: Instance) -> None:
     _refused_where(mock, (DELETE,), is_no_uuid, refused(400, "invalid UUID"))
 
 
-@_narrow("odd-queries", "status", "Refuses a query with an HTML tag with 403")
+@_narrow("odd-queries", "status", "Refuses a query with `<script` with 403")
 def odd_queries(mock: Instance) -> None:
     """Have a firewall that looks for scripts."""
     refusal = refused(403, "request blocked", 7)
