@@ -24,18 +24,11 @@ from mock_server.web import control
 from mock_server.web.companions import COMPANIONS, NO_ROLE, ROLES
 
 ROOT = Path(__file__).parent.parent
-FILES = (
-    "README.md",
-    "docs/rules.md",
-    "docs/options.md",
-    "docs/harness.md",
-    "docs/mutants.md",
-    "docs/stub.md",
-    "docs/companions.md",
-    "docs/fixtures.md",
-    "docs/drift.md",
-    "docs/consumer-report.md",
-)
+FILES = [
+    page.relative_to(ROOT).as_posix()
+    for page in sorted((ROOT / "README.md", *ROOT.glob("docs/**/*.md")))
+    if "<!-- begin: " in page.read_text("utf-8")
+]
 
 _BLOCK = re.compile(r"(<!-- begin: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
