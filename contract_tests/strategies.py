@@ -8,14 +8,16 @@
 What is drawn shrinks to a short integration with hosts under example.com. Fields and categories
 come from the contract; what clients of a type need is the harness's own reading of Central.
 
-`integrations` and `broken` draw odd texts, to find what a client trips over. `realistic` and
-`conversations` draw what `central-contract fixtures` makes: values as people have them, and whole
-sequences of requests, by the same builders.
+`integrations` and `broken` draw odd texts, to find what a client trips over; `requests` draws what no
+sensible client sends, to find what a server trips over. `realistic`, `conversations` and `breaking` draw
+what `central-contract fixtures` makes: values as people have them, and whole sequences of requests, by
+the same builders.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,9 +25,11 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from contract_tests.engine.integrations import SERVICE_ACCOUNT, Body
-from contract_tests.fixtures.cases import Case, catalogue
+from contract_tests.fixtures.bodies import VARIANTS
+from contract_tests.fixtures.cases import GROUPS, Case, catalogue
 from contract_tests.fixtures.choices import Choices
 from contract_tests.fixtures.scene import Scene, Step
+from contract_tests.oracle.variants import BROKEN
 from mock_server.contract import tables as contracts
 from mock_server.contract.tables import Contract, Field, Message, Rule
 
@@ -107,6 +111,32 @@ def sources() -> SearchStrategy[Body | None]:
     )
 
 
+# -- arguments ------------------------------------------------------------------------------------
+
+
+def _known(what: str, names: Sequence[str], known: Iterable[str]) -> None:
+    """Check names that a caller gives.
+
+    Raises:
+        ValueError: one is not known, or the names are one text.
+    """
+    listed = list(known)
+    if isinstance(names, str):
+        raise ValueError(f"{what}={names!r} is one text; give a list, such as [{names!r}]")  # noqa: TRY004 (a value)
+    if not names and what == "types":
+        raise ValueError(f"{what} is empty; known are {', '.join(listed)}")
+    for name in names:
+        if name not in listed:
+            close = difflib.get_close_matches(str(name), listed, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(listed)}"
+            raise ValueError(f"{what}: there is no {name!r}; {hint}")
+
+
+def _form(form: str | None) -> None:
+    if form not in (None, "minimal", "full"):
+        raise ValueError(f"form={form!r} is neither 'minimal' nor 'full'; leave it out for either")
+
+
 # -- configurations -------------------------------------------------------------------------------
 
 
@@ -126,6 +156,7 @@ def configs(
     `version`: the release that has its fields (default: the newest).
     """
     contract = _at(version)
+    _known("types", [type], contract.types)
     known = contract.types[type]
     secrets = credentials() if secrets is None else secrets
     wanted = tuple(known.categories if categories is None else categories)
@@ -179,29 +210,34 @@ def _ecr(secrets: SearchStrategy[str], _: tuple[Any, ...]) -> SearchStrategy[Bod
         "region": st.sampled_from(("us-east-1", "eu-west-2", "cn-north-1", "us-gov-west-1")),
     }
     keys = needed | {"accessKeyId": secrets, "secretAccessKey": secrets}
-    role = {
-        "useAssumeRole": st.just(True),
-        "assumeRoleId": st.sampled_from(("role", "arn:aws:iam::123456789012:role/r")),
-    }
+    container = needed | {"useIam": st.just(True)}
+    role = {"useAssumeRole": st.just(True), "assumeRoleId": st.sampled_from(("role", "payments-reader", "path/role"))}
     data = {"username": filled, "password": secrets, "expiresAt": _times()}
     roles = {"assumeRoleId": texts(), "assumeRoleExternalId": texts()}
     return st.one_of(
         _some(keys, {"endpoint": endpoints(), **roles}),
         _some(keys | role, {"assumeRoleExternalId": texts()}),
+        _some(container, {"endpoint": endpoints(), **roles}),
+        _some(container | role, {"assumeRoleExternalId": texts()}),
         _some(needed | {"authorizationData": st.fixed_dictionaries(data)}, {"endpoint": endpoints(), **roles}),
     )
 
 
-def _google(secrets: SearchStrategy[str], _: tuple[Any, ...]) -> SearchStrategy[Body]:
+def _google(secrets: SearchStrategy[str], categories: tuple[Any, ...]) -> SearchStrategy[Body]:
     accounts = secrets.map(lambda secret: SERVICE_ACCOUNT % secret)
-    return _some(
-        {"endpoint": endpoints(), "serviceAccount": accounts, "project": st.sampled_from(("example-project", "p-1"))},
+    by_key = _some(
+        {"endpoint": endpoints(), "serviceAccount": accounts, "project": st.just("example-project")},
         {"wifEnabled": st.just(False)},
     )
+    if "SCANNER" in categories:  # no workload identity scans
+        return by_key
+    project = st.sampled_from(("example-project", "p-1", ""))
+    return by_key | _some({"endpoint": endpoints(), "wifEnabled": st.just(True)}, {"project": project})
 
 
 def _azure(secrets: SearchStrategy[str], _: tuple[Any, ...]) -> SearchStrategy[Body]:
-    return _some({"endpoint": endpoints(), "password": secrets}, {"username": texts()})
+    by_password = _some({"endpoint": endpoints(), "password": secrets}, {"username": texts()})
+    return by_password | _some({"endpoint": endpoints(), "wifEnabled": st.just(True)}, {"username": texts()})
 
 
 def _ibm(secrets: SearchStrategy[str], _: tuple[Any, ...]) -> SearchStrategy[Body]:
@@ -248,11 +284,17 @@ def integrations(
     names: SearchStrategy[str] | None = None,
     secrets: SearchStrategy[str] | None = None,
     version: str | None = None,
+    tested: bool | None = False,
 ) -> Body:
-    """Draw an integration that Central takes, without a test of the connection.
+    """Draw an integration that Central takes.
 
-    `version`: the release of Central (default: the newest).
+    `version`: the release of Central (default: the newest). `tested`: whether Central tests the connection first, None
+    for either; a registry has to answer then, as each does at the mock.
+
+    Raises:
+        ValueError: the release does not have a type.
     """
+    _known("types", types, _at(version).types)
     type = draw(st.sampled_from(list(types)))
     known = _at(version).types[type]
     categories = draw(st.sampled_from(_category_lists(known.categories)))
@@ -261,8 +303,10 @@ def integrations(
         "type": type,
         "categories": categories,
         known.member: draw(configs(type, categories=categories, secrets=secrets, version=version)),
-        "skipTestIntegration": True,
+        "skipTestIntegration": not (draw(st.booleans()) if tested is None else tested),
     }
+    if known.member == "docker" and not integration["skipTestIntegration"]:  # a test needs a host
+        integration["docker"]["endpoint"] = integration["docker"].get("endpoint") or draw(endpoints())
     more = {"autogenerated": st.booleans(), "clusterId": texts(), "source": sources(), "id": st.just("")}
     return integration | draw(st.fixed_dictionaries({}, optional=more))
 
@@ -297,8 +341,16 @@ _WITH_ENDPOINT = tuple(type for type in CREATABLE if type != "scannerv4")
 _EMPTY = st.sampled_from((None, ""))
 
 
-def _needs(field: str, *types: str, categories: tuple[str, ...] | None = None) -> _Breach:
-    return _Breach(types, config={field: _EMPTY}, categories=categories)
+_NO_WIF = {"wifEnabled": st.just(False)}
+
+
+def _needs(
+    field: str,
+    *types: str,
+    categories: tuple[str, ...] | None = None,
+    more: Mapping[str, SearchStrategy[Any]] | None = None,
+) -> _Breach:
+    return _Breach(types, config={field: _EMPTY, **(more or {})}, categories=categories)
 
 
 def _endpoint(values: Sequence[str]) -> _Breach:
@@ -331,10 +383,12 @@ _BREACHES: Mapping[str, _Breach] = {
     "ecr-region-required": _needs("region", "ecr"),
     "google-config-required": _no_member("artifactregistry"),
     "google-endpoint-required": _needs("endpoint", "artifactregistry"),
-    "google-service-account-required": _needs("serviceAccount", "artifactregistry"),
+    "google-service-account-required": _needs(
+        "serviceAccount", "artifactregistry", more={"wifEnabled": st.just(False)}
+    ),
     "azure-config-required": _no_member("azure"),
     "azure-endpoint-required": _needs("endpoint", "azure"),
-    "azure-password-required": _needs("password", "azure"),
+    "azure-password-required": _needs("password", "azure", more=_NO_WIF),
     "ibm-config-required": _no_member("ibm"),
     "ibm-endpoint-required": _needs("endpoint", "ibm"),
     "ibm-api-key-required": _needs("apiKey", "ibm"),
@@ -347,7 +401,7 @@ _BREACHES: Mapping[str, _Breach] = {
     "clairify-endpoint-required": _needs("endpoint", "clairify", categories=("SCANNER",)),
 }
 
-BREAKABLE = tuple(_BREACHES)
+BREAKABLE = (*_BREACHES, *(rule for rule in BROKEN if rule not in _BREACHES))
 """Rules of which `broken` gives integrations."""
 
 
@@ -368,11 +422,19 @@ def broken(
         ValueError: no single integration breaks the rule, the release does not have it, or this module does not know
             how.
     """
-    if rule not in _BREACHES:
-        raise ValueError(f"no integration breaks {rule!r} by itself; known are {', '.join(BREAKABLE)}")
-    contract, breach = _at(version), _BREACHES[rule]
+    if rule not in BREAKABLE:
+        raise ValueError(
+            f"no integration breaks {rule!r} by itself; `breaking` draws requests that do, "
+            f"`broken` knows {', '.join(BREAKABLE)}"
+        )
+    contract = _at(version)
     if rule not in contract.rules:
         raise ValueError(f"Central {contract.release} does not have the rule {rule!r}")
+    if rule not in _BREACHES:
+        like, changes = draw(st.sampled_from(BROKEN[rule]))
+        body = Scene(Drawn(draw), version=contract.release.line).complete(like, **changes)
+        return body | ({} if names is None else {"name": draw(names)}), contract.rules[rule]
+    breach = _BREACHES[rule]
     types = [type for type in breach.types if type in contract.types]
     integration = draw(integrations(types=types, names=names, secrets=secrets, version=version))
     known = contract.types[integration["type"]]
@@ -410,9 +472,34 @@ class Drawn(Choices):
 def realistic(
     draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, form: str | None = None, version: str | None = None
 ) -> Body:
-    """Draw an integration as people have them; `form` is "minimal", "full" or None for either."""
-    scene = Scene(Drawn(draw), version=version or contracts.load().release.line, form=form)
-    return scene.integration(draw(st.sampled_from(list(types))))
+    """Draw an integration as people have them, of one or all of its type's categories.
+
+    `form` is "minimal" or "full", or None for either and for each way to sign in (IAM, AssumeRole, workload identity,
+    robot account).
+
+    Raises:
+        ValueError: there is no such type or form.
+    """
+    _form(form)
+    contract = _at(version)
+    _known("types", types, contract.types)
+    scene = Scene(Drawn(draw), version=version or contract.release.line, form=form)
+    type = draw(st.sampled_from(list(types)))
+    if form is None:
+        variants = [each for each in VARIANTS if each.type == type]
+        wanted = draw(st.none() | st.sampled_from(variants)) if variants else None
+        if wanted is not None:
+            return scene.variant(wanted)
+    categories = draw(st.sampled_from(_category_lists(contract.types[type].categories)))
+    body = scene.integration(type, categories=categories)
+    found = draw(st.booleans())
+    if found:
+        body["source"] = {
+            "clusterId": scene.values.cluster(""),
+            "namespace": scene.values.team(""),
+            "imagePullSecretName": "registry-pull-secret",
+        }
+    return body
 
 
 @st.composite
@@ -423,16 +510,22 @@ def conversations(
     types: Sequence[str] = (),
     group: str | None = None,
     version: str | None = None,
+    large: bool = False,
 ) -> tuple[Case, list[Step]]:
     """Draw a case of the catalogue of fixtures, and the requests it consists of.
 
-    `rules`, `types` and `group` ("requests", "surprising", "conversations", "lists") narrow the
-    cases; empty or None: all. `{ID}` in a request stands for the id that an answer before has given.
+    `rules`, `types` and `group` ("requests", "surprising", "conversations", "lists", "as-the-ui-sends",
+    "combinations") narrow the cases; empty or None: all. `{ID}` in a request stands for the id that an answer before
+    has given.
 
     Raises:
         ValueError: no case is of these.
     """
     version = version or contracts.load().release.line
+    _known("rules", rules, contracts.load().history)
+    if types:
+        _known("types", types, _at(version).types)
+    _known("group", [] if group is None else [group], GROUPS)
     found = [
         case
         for case in catalogue().values()
@@ -440,7 +533,7 @@ def conversations(
         and (not rules or case.rule in rules)
         and (not types or case.type in types)
         and group in (None, case.group)
-        and not case.large
+        and (large or not case.large)
     ]
     if not found:
         raise ValueError(f"no case of Central {version} has rules {rules}, types {types} and group {group}")
@@ -448,3 +541,84 @@ def conversations(
     scene = Scene(Drawn(draw), version=version)
     case.build(scene)
     return case, scene.steps
+
+
+@st.composite
+def breaking(draw: st.DrawFn, rule: str, *, version: str | None = None) -> tuple[Case, list[Step]]:
+    """Draw requests of which the last one breaks a rule: any rule that refuses, by any operation that it can refuse.
+
+    `broken` gives a single integration, of the rules of which one is enough.
+
+    Raises:
+        ValueError: there is no such rule, the release does not have it, or it refuses nothing.
+    """
+    _known("rules", [rule], contracts.load().history)
+    contract = _at(version)
+    if rule not in contract.rules:
+        raise ValueError(f"Central {contract.release} does not have the rule {rule!r}")
+    if contract.rules[rule].kind == "behaviour":
+        raise ValueError(f"the rule {rule!r} refuses nothing; conversations(rules=[{rule!r}]) shows what it does")
+    return draw(conversations(rules=[rule], version=version, large=rule == "message-size"))
+
+
+# -- requests of any kind -------------------------------------------------------------------------
+
+_JUNK: tuple[Any, ...] = (None, True, 0, -1, 1.5, "", "x", "a\0b", [], [None], ["x"], {}, {"x": 1}, INT32)
+"""Values of every JSON type; most fields take only some of them."""
+_HOW: Mapping[str, tuple[str, ...]] = {
+    "string": ("left out", "junk", "spelled", "stranger", "nul"),
+    "enum": ("enum", "left out", "junk"),
+    "message": ("left out", "junk", "spelled", "stranger"),
+}
+"""What may be done to a field of a kind; to others what is done to a message."""
+_ENUMS: tuple[Any, ...] = ("BOGUS", "registry", "1", 0, 1, 7, -1, None)
+
+
+@st.composite
+def requests(draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, version: str | None = None) -> tuple[str, str, Any]:
+    """Draw a method, a path and a JSON body for an operation that reads an integration, right or wrong in any way.
+
+    The integration lacks fields (the name and the categories, too), has values of a wrong JSON type, categories that
+    nobody knows, NUL in texts, either spelling of a name, or fields that Central does not know. The id in a path is
+    that of nobody or of an integration of a fresh Central.
+
+    Raises:
+        ValueError: there is no such type.
+    """
+    contract = _at(version)
+    body = draw(integrations(types=types, version=version, tested=None))
+    for _ in range(draw(st.integers(0, 3))):
+        body = _mangled(draw, body, contract.integration)
+    operation = draw(st.sampled_from([each for each in contract.operations.values() if each.request]))
+    id = draw(st.sampled_from(("6513270e-269e-4d37-b2a7-4de452e6b438", *(each["id"] for each in contract.defaults))))
+    sent: Any = body
+    if operation.request != contract.integration.name:
+        flags = draw(st.fixed_dictionaries({}, optional={"updatePassword": st.booleans() | st.sampled_from(_JUNK)}))
+        sent = flags | draw(st.sampled_from(({"config": body}, {"config": body}, {"config": None}, {})))
+    return operation.method, operation.path.replace("{id}", id), sent
+
+
+def _mangled(draw: st.DrawFn, body: Body, message: Message) -> Body:
+    """Do one thing to a message or to one within it."""
+    inner = [name for name, value in body.items() if isinstance(value, dict) and name in message.by_name and value]
+    name: str = draw(st.sampled_from([field.name for field in message.fields]))
+    goes_in: bool = draw(st.booleans())
+    if inner and goes_in:
+        name = draw(st.sampled_from(inner))
+        within = message.by_name[name].message
+        if within is not None:
+            return body | {name: _mangled(draw, body[name], within)}
+    field = message.by_name[name]
+    how = draw(st.sampled_from(_HOW.get(field.kind, _HOW["message"])))
+    rest = {each: value for each, value in body.items() if each != name}
+    if how == "left out":
+        return rest
+    if how == "nul":
+        return rest | {name: draw(st.sampled_from(("\0", "a\0b")))}
+    if how == "spelled":
+        return rest | {field.proto_name: body.get(name, draw(st.sampled_from(_JUNK)))}
+    if how == "stranger":
+        return body | {draw(st.sampled_from(("clusters", "Name", "labels"))): draw(st.sampled_from(_JUNK))}
+    if how == "enum":
+        return rest | {name: draw(st.lists(st.sampled_from(_ENUMS), max_size=3))}
+    return rest | {name: draw(st.sampled_from(_JUNK))}

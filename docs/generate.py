@@ -221,6 +221,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "compare-options": partial(contract_options, "compare"),
     "clean-options": partial(contract_options, "clean"),
     "fixtures-options": partial(contract_options, "fixtures"),
+    "audit-options": partial(contract_options, "audit"),
+    "proxy-options": partial(contract_options, "proxy"),
     "drift-options": partial(contract_options, "drift"),
     "report-options": lambda: options(main.commands["report"]),
     "checks": checks,

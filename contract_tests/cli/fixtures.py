@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -34,17 +35,19 @@ _LONG = 2000
     context_settings={"show_default": True},
     short_help="Make requests with the answers Central gives.",
     epilog="""\b
-Exit status: 0 done, 1 with --coverage: something is not covered,
-2 the fixtures cannot be made.
+Exit status: 0 done, 1 something is not covered (--coverage) or
+answered otherwise (--replay), 2 the fixtures cannot be made.
 \b
 Examples:
   central-contract fixtures --list --type quay
   central-contract fixtures --name conversation/life-quay
   central-contract fixtures --type quay --minimal
   central-contract fixtures --rule name-unique --format curl
+  central-contract fixtures --list --operation PutImageIntegration --status 500 --why token
   central-contract fixtures --invalid --count 500 --seed 7 -o refused.jsonl
   central-contract fixtures --all -o fixtures
   central-contract fixtures --coverage fixtures
+  central-contract fixtures --replay fixtures --at http://127.0.0.1:8080
 """,
 )
 @click.option("--all", "everything", is_flag=True, help="Make the whole set, in every form, for every release.")
@@ -52,7 +55,12 @@ Examples:
 @click.option("--rule", "rules", multiple=True, metavar="RULE", help="Only what this rule decides; can be repeated.")
 @click.option("--name", "names", multiple=True, metavar="NAME",
               help="Only the fixtures of this name or shell pattern (see --list); can be repeated.")  # fmt: skip
-@click.option("--list", "listed", is_flag=True, help="Only list the fixtures: name, type, status, rule and why.")
+@click.option("--operation", "operations", multiple=True, metavar="OPERATION",
+              help="Only those that end with this operation, such as PutImageIntegration.")  # fmt: skip
+@click.option("--status", "statuses", type=int, multiple=True, metavar="STATUS",
+              help="Only what is answered with this status in the end; can be repeated.")  # fmt: skip
+@click.option("--why", metavar="TEXT", default="", help="Only those whose sentence has this text, in any case.")
+@click.option("--list", "listed", is_flag=True, help="Only list: name, type, request, status, rule and why.")
 @click.option("--valid/--invalid", "verdict", default=None, help="Only what is taken, or only what is refused.")
 @click.option("--count", type=click.IntRange(1), help="How many  [default: each case once]")
 @click.option("--seed", type=int, default=0, help="Draw the same fixtures again.")
@@ -66,6 +74,10 @@ Examples:
 @click.option("--as-deployed", is_flag=True, help="Answers of the deployed Central where the document differs.")
 @click.option("--coverage", is_flag=False, flag_value=_THIS_RUN, metavar="[DIR]",
               help="Tell what the fixtures in DIR, or those that would be made, cover and what not.")  # fmt: skip
+@click.option("--mutants", is_flag=True,
+              help="Also count the mutants that the fixtures of --coverage DIR find (minutes).")  # fmt: skip
+@click.option("--replay", metavar="DIR",
+              help="Play the fixtures in DIR at our mock, or at --at, and tell what differs.")  # fmt: skip
 @click.option("--at", metavar="URL", help="Record the answers of the server at URL instead of our mock's.")
 @click.option("--from-url", metavar="URL", help="Make fixtures of the integrations of the Central at URL, sanitised.")
 @click.option("--token-file", type=FILE, help="File with a bearer token [env: CENTRAL_TOKEN].")
@@ -99,6 +111,8 @@ def _run(
     formats: tuple[str, ...],
     output: Path | None,
     coverage: str | None,
+    mutants: bool,
+    replay: str | None,
     listed: bool,
     at: str | None,
     from_url: str | None,
@@ -116,7 +130,13 @@ def _run(
             raise HarnessError(
                 f"{folder}: there is no JSON Lines file; `central-contract fixtures -o {folder}/all.jsonl` makes one"
             )
+        if mutants:
+            _show_mutants(folder)
         _show(of_folder(folder))
+    if mutants:
+        raise click.UsageError("--mutants is about a folder of fixtures; name it with --coverage DIR")
+    if replay is not None:
+        _replay(Path(replay), wish.version, at, reach, allow_writes=allow_writes)
     if everything:
         _alone(wish, at, from_url, coverage, listed)
         _write_whole_set(wish, output)
@@ -130,7 +150,8 @@ def _run(
         found = list(seen(islice(made, wish.count), "fixtures"))
     if not found:
         raise HarnessError(
-            "no fixture is all that was asked for: --type, --rule, --name and --valid or --invalid narrow each other; "
+            "no fixture is all that was asked for: --type, --rule, --name, --operation, --status, --why and --valid or "
+            "--invalid narrow each other; "
             "`central-contract fixtures --list` names all there are"
         )
     if listed:
@@ -167,6 +188,7 @@ def _wish(**chosen: Any) -> Wish:
     for option, names, known in (
         ("--type", chosen["types"], contract.at(chosen["version"]).types),
         ("--rule", chosen["rules"], contract.history),
+        ("--operation", chosen["operations"], contract.at(chosen["version"]).operations),
     ):
         for name in names:
             if name not in known:
@@ -194,14 +216,45 @@ def _session(url: str, reach: dict[str, Any]) -> tuple[Any, str, float]:
     return session, options.credentials.admin or "", options.timeout
 
 
-def _at(wish: Wish, url: str, reach: dict[str, Any], *, allow_writes: bool) -> Iterator[Fixture]:
-    from contract_tests.fixtures.generate import generate
+def _replay(folder: Path, version: str, at: str | None, reach: dict[str, Any], *, allow_writes: bool) -> NoReturn:
+    """Replay the lines under a folder: on our mocks those of every release, on a server those of its release."""
+    from contract_tests.fixtures.coverage import lines_of
+    from contract_tests.fixtures.record import mocks
+    from contract_tests.fixtures.replay import of_fresh, replayed
+
+    found = lines_of(folder)
+    answers: list[Any] = []
+    if at:
+        server = _server(at, reach, allow_writes=allow_writes)
+        fitting = [each for each in found if each["central"] == version and (server.resets or not of_fresh(each))]
+        try:
+            answers += replayed(fitting, {None: server})
+        finally:
+            server.fresh()
+    else:
+        for release in dict.fromkeys(each["central"] for each in found):
+            answers += replayed((each for each in found if each["central"] == release), mocks(release))
+    wrong = [each for each in answers if each]
+    for each in wrong:
+        click.echo(printable(str(each)))
+    click.echo(f"{len(answers) - len(wrong)} of {len(answers)} agree")
+    sys.exit(1 if wrong or not answers else 0)
+
+
+def _server(url: str, reach: dict[str, Any], *, allow_writes: bool) -> Any:
     from contract_tests.fixtures.record import Server
 
     session, authorization, timeout = _session(url, reach)
     server = Server(url, session, timeout, authorization)
     if not server.resets and not allow_writes:
-        raise HarnessError(f"{url} cannot be reset, so it is no mock; --allow-writes lets the recording write to it")
+        raise HarnessError(f"{url} cannot be reset, so it is no mock; --allow-writes lets fixtures write to it")
+    return server
+
+
+def _at(wish: Wish, url: str, reach: dict[str, Any], *, allow_writes: bool) -> Iterator[Fixture]:
+    from contract_tests.fixtures.generate import generate
+
+    server = _server(url, reach, allow_writes=allow_writes)
     try:
         yield from generate(wish, {None: server}, resets=server.resets)
     finally:
@@ -261,6 +314,19 @@ def _coverage_of(found: Sequence[Fixture], version: str) -> Any:
     return coverage(set().union(*(of_line(line(each)) for each in found)), universe(version))
 
 
+def _show_mutants(folder: Path) -> None:
+    from contract_tests.fixtures.coverage import lines_of
+    from contract_tests.fixtures.mutation import mutants, survivors
+    from mock_server.contract import tables as contracts
+
+    newest = contracts.load().releases.newest.line
+    chosen = mutants()
+    alive = list(survivors([line for line in lines_of(folder) if line["central"] == newest], chosen))
+    click.echo(f"{'mutant':<16}{len(chosen) - len(alive):>5} of {len(chosen)}")
+    for each in alive:
+        click.echo(f"  not found: {each.name} ({each.summary})")
+
+
 def _show(found: Any) -> NoReturn:
     click.echo(found.text(), nl=False)
     sys.exit(0 if found.complete else 1)
@@ -273,7 +339,7 @@ def _write_whole_set(wish: Wish, output: Path | None) -> None:
         raise click.UsageError("--all makes many files; say with -o DIR where they go")
     with _shown(None) as seen:
         files = whole_set(wish, seen)
-    _write_files(files, output)
+    _write_files(files, output, whole=True)
 
 
 def _write(found: Sequence[Fixture], formats: tuple[str, ...], output: Path | None) -> None:
@@ -281,31 +347,47 @@ def _write(found: Sequence[Fixture], formats: tuple[str, ...], output: Path | No
 
     texts = {path: text for form in dict.fromkeys(formats) for path, text in write(form, found).items()}
     if output is None:
-        sys.stdout.buffer.write("".join(texts.values()).encode())
+        _print("".join(texts.values()))
     elif formats == ("json",) or len(texts) > 1 or output.is_dir():
         _write_files(texts, output)
     else:
         _write_files({output.name: "".join(texts.values())}, output.parent)
 
 
-def _write_files(texts: dict[str, str], folder: Path) -> None:
-    try:
-        for name, text in texts.items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(text.encode())
-    except OSError as error:
-        raise HarnessError(f"cannot write {error.filename}: {error.strerror}") from None
+def _write_files(texts: dict[str, str], folder: Path, *, whole: bool = False) -> None:
+    from contract_tests.fixtures.writing import write_files
+
+    write_files(texts, folder, whole=whole)
     what = f"{folder / next(iter(texts))}" if len(texts) == 1 else f"{len(texts)} files in {folder}"
     click.echo(f"{what}: {sum(map(len, texts.values())) / 1e3:,.0f} kB", err=True)
 
 
+def _print(text: str) -> None:
+    """Write to standard output.
+
+    Raises:
+        HarnessError: it takes no more.
+    """
+    try:
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is not tried again
+        raise HarnessError(f"cannot write standard output: {error.strerror}") from None
+
+
 def _write_list(found: Sequence[Fixture], output: Path | None) -> None:
-    rows = [("name", "type", "status", "rule", "why")]
-    rows += [(each.id, each.case.type or "", str(each.answer.status), each.rule or "", each.why) for each in found]
+    rows = [("name", "type", "request", "status", "rule", "why")]
+    for each in found:
+        step = each.exchanges[-1].step
+        status = str(each.answer.status)
+        rows.append((each.id, each.case.type or "", f"{step.method} {step.path}", status, each.rule or "", each.why))
     text = "".join("\t".join(row) + "\n" for row in rows)
     if output is None:
-        click.echo(text, nl=False)
+        _print(text)
     else:
         _write_files({output.name: text}, output.parent)
 

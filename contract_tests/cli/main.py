@@ -15,19 +15,20 @@ import click
 
 from contract_tests.cli.drift import drift
 from contract_tests.cli.fixtures import fixtures
+from contract_tests.cli.traffic import audit, proxy
 from contract_tests.engine.failures import BudgetSpent, Busy, HarnessError, Interrupted, OwnershipError
 from contract_tests.engine.options import Credentials, Options
 from contract_tests.engine.text import printable
 from contract_tests.runner.arguments import (
     CREDENTIAL_FILES,
     FILE,
-    NEW_FILE,
     bearer,
     checks,
     complete_check,
     credential_options,
     options_of,
     per_second,
+    report_options,
     run_id,
     run_options,
     seconds,
@@ -108,10 +109,7 @@ Examples:
     callback=run_id,
     help="Name of the run in what it creates: small letters and digits  [default: a new one]",
 )
-@click.option("--report-json", type=NEW_FILE, help="Write a JSON report.")
-@click.option("--report-junit", type=NEW_FILE, help="Write a JUnit XML report.")
-@click.option("--report-markdown", type=NEW_FILE, help="Write a Markdown summary.")
-@click.option("--report-html", type=NEW_FILE, help="Write one self-contained HTML page.")
+@report_options
 def check(url: str | None, **chosen: Any) -> None:
     """Check the server at URL; without URL start our mock and check that.
 
@@ -442,4 +440,6 @@ def _told_orphans(count: int, url: str) -> str:
 
 
 main.add_command(fixtures)
+main.add_command(audit)
+main.add_command(proxy)
 main.add_command(drift)

@@ -7,6 +7,7 @@ import binascii
 import json
 import re
 from collections.abc import Iterable
+from functools import cache
 from urllib.parse import quote
 
 from mock_server.contract import tables as contracts
@@ -24,15 +25,15 @@ class Redaction:
     """
 
     def __init__(self, headers: Iterable[str | None]) -> None:
-        forms: set[bytes] = set()
+        found: set[bytes] = set()
         self.secrets: set[str] = set()
         """The texts that are looked for, in small letters."""
         for header in filter(None, headers):
-            forms.add(header.encode())
+            found.add(header.encode())
             for secret in _secrets(header):
                 self.secrets.add(secret.lower())
-                forms |= _forms(secret)
-        ordered = sorted(forms, key=lambda each: (-len(each), each))
+                found |= forms(secret)
+        ordered = sorted(found, key=lambda each: (-len(each), each))
         self._pattern = re.compile(b"|".join(map(re.escape, ordered)), re.IGNORECASE) if ordered else None
 
     def content(self, content: bytes) -> bytes:
@@ -56,15 +57,21 @@ def _secrets(header: str) -> list[str]:
         except (binascii.Error, UnicodeDecodeError):
             pair = ""
         password = pair.partition(":")[2]
-        found += [pair, password] if not _is_of_contract(password) else [pair]
+        found += [pair, password] if not is_of_contract(password) else [pair]
     return [each for each in found if len(each) >= _SHORTEST]
 
 
-def _is_of_contract(text: str) -> bool:
-    return text.lower().encode() in contracts.find().read_bytes().lower()
+def is_of_contract(text: str) -> bool:
+    """Return whether a text stands in the contract, so that it stands in answers by right."""
+    return text.lower().encode() in _contract()
 
 
-def _forms(secret: str) -> set[bytes]:
+@cache
+def _contract() -> bytes:
+    return contracts.find().read_bytes().lower()
+
+
+def forms(secret: str) -> set[bytes]:
     """Return the ways in which a text may be written."""
     data = secret.encode("utf-8", "surrogateescape")
     found = {data, json.dumps(secret)[1:-1].encode(), quote(data, safe="").encode(), data.hex().encode()}

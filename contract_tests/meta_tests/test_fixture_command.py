@@ -1,12 +1,19 @@
 """The command `central-contract fixtures`: finding one, and being told what is wrong."""
 
+import hashlib
 import json
+import re
+import subprocess
+import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from contract_tests.cli.main import main
+from contract_tests.engine.failures import HarnessError
+from contract_tests.fixtures.writing import write_files
 from mock_server.serving.server import serving
 from mock_server.settings import Settings
 
@@ -17,10 +24,11 @@ def fixtures(*words: str) -> Result:
 
 def test_a_fixture_is_found_in_the_list_and_made_by_its_name() -> None:
     head, *lines = fixtures("--list", "--rule", "name-unique", "--invalid").stdout.splitlines()
-    assert head.split("\t") == ["name", "type", "status", "rule", "why"]
+    assert head.split("\t") == ["name", "type", "request", "status", "rule", "why"]
     assert lines
     for line in lines:
-        name, _, status, rule, why = line.split("\t")
+        name, _, request, status, rule, why = line.split("\t")
+        assert request.split()[0] in ("POST", "PUT", "PATCH")
         assert (status, rule) == ("400", "name-unique")
         assert why
         (made,) = fixtures("--name", name).stdout.splitlines()
@@ -44,6 +52,13 @@ def test_a_list_can_be_kept(tmp_path: Path) -> None:
         (("--type", "Quay"), "there is no type 'Quay'; did you mean quay?"),
         (("--rule", "name-uniqe"), "there is no rule 'name-uniqe'; did you mean name-unique?"),
         (("--rule", "google-not-created", "--central-version", "4.11"), "releases have it since 5.0"),
+        (
+            ("--operation", "PutImageIntegrations"),
+            "there is no operation 'PutImageIntegrations'; did you mean PutImageIntegration",
+        ),
+        (("--status", "299"), "narrow each other"),
+        (("--mutants",), "name it with --coverage DIR"),
+        (("--replay", "no-such-folder"), "there is no JSON Lines file"),
         (("--name", "nope"), "`central-contract fixtures --list`"),
         (("--name", "nope", "--count", "3"), "`central-contract fixtures --list`"),
         (("--all", "--name", "nope"), "--all makes everything"),
@@ -73,3 +88,83 @@ def test_missing_credentials_are_asked_for() -> None:
         result = fixtures("--from-url", mock.url)
     assert result.exit_code == 2
     assert "asks for credentials (--token-file" in result.output
+
+
+# -- finding ------------------------------------------------------------------------------------------
+
+
+def listed(*words: str) -> list[list[str]]:
+    result = fixtures("--list", *words)
+    assert result.exit_code == 0, result.output
+    return [line.split("\t") for line in result.stdout.splitlines()[1:]]
+
+
+def test_operation_status_and_why_narrow_the_list() -> None:
+    found = listed("--operation", "PutImageIntegration", "--status", "500", "--type", "quay", "--why", "ENDPOINT")
+    assert found
+    for _, type, request, status, _, why in found:
+        assert (type, request.split()[0], status) == ("quay", "PUT", "500")
+        assert "endpoint" in why
+
+
+def test_why_says_what_is_wrong_in_the_request_and_what_would_be_right() -> None:
+    ((*_, why),) = listed("--name", "quay-endpoint-required/replace")
+    assert why == "Type quay: `quay.endpoint` is empty; quay needs an endpoint (PUT, the test skipped)."
+
+
+def test_no_sentence_of_a_refusal_is_that_of_many() -> None:
+    times = Counter(why for *_, why in listed("--rule", "registry-type-known", "--rule", "quay-robot-complete"))
+    assert len(times) > 10
+    assert set(times.values()) == {1}
+
+
+def test_no_name_hangs_on_an_order() -> None:
+    from contract_tests.fixtures.cases import catalogue
+
+    assert [id for id in catalogue() if re.search(r"/(create|replace|update|test)-\d+$|/0\d+-", id)] == []
+
+
+# -- writing ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_disk_is_one_line_and_no_traceback() -> None:
+    command = [sys.executable, "-m", "contract_tests", "fixtures", "--name", "type/quay/read"]
+    for more in ([], ["--list"]):
+        with Path("/dev/full").open("wb") as full:
+            done = subprocess.run([*command, *more], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert done.returncode == 2
+        assert done.stderr.splitlines() == ["Error: cannot write standard output: No space left on device"]
+
+
+def test_a_file_is_the_old_one_or_the_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text("old", "utf-8")
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(HarnessError, match=r"cannot write .*a\.jsonl: No space left on device"):
+        write_files({"a.jsonl": "new"}, tmp_path)
+    assert [(each.name, each.read_text("utf-8")) for each in tmp_path.iterdir()] == [("a.jsonl", "old")]
+
+
+def test_what_a_set_does_not_have_any_more_goes_if_it_is_ours(tmp_path: Path) -> None:
+    write_files({"a/1.json": "1", "a/2.json": "2", "b/3.json": "3"}, tmp_path, whole=True)
+    (tmp_path / "a/2.json").write_text("changed by somebody", "utf-8")
+    (tmp_path / "mine.txt").write_text("not ours", "utf-8")
+    write_files({"a/1.json": "one"}, tmp_path, whole=True)
+    there = sorted(str(each.relative_to(tmp_path)) for each in tmp_path.rglob("*") if each.is_file())
+    assert there == ["a/1.json", "a/2.json", "manifest.json", "mine.txt"]
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_manifest_that_names_files_elsewhere_removes_none(tmp_path: Path) -> None:
+    outside, folder = tmp_path / "outside.txt", tmp_path / "set"
+    outside.write_text("x", "utf-8")
+    folder.mkdir()
+    digest = hashlib.sha256(b"x").hexdigest()
+    (folder / "manifest.json").write_text(json.dumps({"files": {"../outside.txt": digest}}), "utf-8")
+    write_files({"a": "a"}, folder, whole=True)
+    assert outside.exists()

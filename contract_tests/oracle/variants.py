@@ -240,7 +240,7 @@ TAKEN = (
     Taken(
         "ecr by authorization data with an endpoint and a role that is not used",
         "ecr",
-        {"ecr": KEYLESS | {"authorizationData": DATA, "endpoint": "ecr.example.com", "assumeRoleId": ""}},
+        {"ecr": KEYLESS | {"authorizationData": DATA, "endpoint": "https://api.ecr.example.com", "assumeRoleId": ""}},
     ),
     Taken("ecr with a key and half of authorization data", "ecr", {"ecr": {"authorizationData": {"username": "AWS"}}}),
     Taken(

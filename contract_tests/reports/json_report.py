@@ -14,8 +14,9 @@ from contract_tests.engine.transport import Exchange
 from contract_tests.reports.curl import Access, access, sequence
 from contract_tests.reports.failures import replays
 from contract_tests.reports.sources import links
+from contract_tests.runner.judgement import as_values
 from contract_tests.runner.replay import request_options
-from contract_tests.runner.report import OUTCOMES, Report, Result
+from contract_tests.runner.report import OUTCOMES, TRAFFIC, Report, Result
 
 
 def document(report: Report, options: Options) -> dict[str, Any]:
@@ -55,6 +56,7 @@ def document(report: Report, options: Options) -> dict[str, Any]:
             for (operation, type, status), count in sorted(report.covered.items())
         ],
         "notCovered": report.not_covered,
+        **({"traffic": as_values(report.traffic)} if report.profile == TRAFFIC else {}),
     }
 
 

@@ -109,6 +109,37 @@ def summary(report: Report, options: Options, console: Console | None = None) ->
     verdict(report, console)
 
 
+def traffic(report: Report, options: Options) -> None:
+    """Print what traffic showed: the failures, how each rule fared, and the verdict."""
+    console = Console(highlight=False, soft_wrap=True)
+    for result in report.results:
+        if result.outcome == FAILED:
+            console.print(_failed(result, report, options))
+        elif result.outcome == KNOWN:
+            console.print(Text(f"KNOWN  {result.check}: {result.reason}", _STYLES[KNOWN]))
+    for note in report.notes:
+        console.print(Text(printable(f"NOTE   {note}"), "dim"))
+    console.print(_by_rule(report))
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in commands(report):
+            console.out(line, highlight=False)
+    verdict(report, console)
+
+
+def _by_rule(report: Report) -> Table:
+    """Return how each rule fared, by operation."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("OPERATION", "RULE"):
+        table.add_column(title, no_wrap=True)
+    for title in ("seen", "held", "broken", "undecidable"):
+        table.add_column(title, justify="right")
+    for each in report.traffic:
+        counts = (each.seen, each.held, each.broken, each.undecidable)
+        style = _STYLES[FAILED] if each.broken else ""
+        table.add_row(each.operation, each.rule, *(str(number or "") for number in counts), style=style)
+    return table
+
+
 def verdict(report: Report, console: Console) -> None:
     """Print the verdict alone."""
     style = {PASSED: "bold green", FAILED: "bold red"}.get(report.verdict, "bold yellow")

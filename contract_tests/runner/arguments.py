@@ -242,22 +242,69 @@ _CREDENTIALS = (
     ),
 )
 
+_CONFIG_FILE = click.option(
+    "--config",
+    type=FILE,
+    is_eager=True,
+    expose_value=False,
+    callback=_config,
+    help="TOML file with options, such as `quick = true`; those of the command line win.",
+)
+_VERSION = click.option(
+    "--central-version", type=RELEASE, help="Release of Central, such as 4.11 or 4.11.0  [default: ask the target]"
+)
+_SKIP = click.option(
+    "--skip",
+    multiple=True,
+    metavar="CHECK",
+    callback=checks,
+    shell_complete=complete_check,
+    help="Not this check; can be repeated.",
+)
+_KNOWN = click.option(
+    "--known", type=FILE, multiple=True, help="TOML file of known differences of yours; can be repeated."
+)
+_NO_KNOWN = click.option(
+    "--no-known",
+    multiple=True,
+    metavar="CHECK",
+    callback=_shipped_difference,
+    help="Count a shipped known difference as a failure (all: each of them); can be repeated.",
+)
+
+_REPORTS = (
+    click.option("--report-json", type=NEW_FILE, help="Write a JSON report."),
+    click.option("--report-junit", type=NEW_FILE, help="Write a JUnit XML report."),
+    click.option("--report-markdown", type=NEW_FILE, help="Write a Markdown summary."),
+    click.option("--report-html", type=NEW_FILE, help="Write one self-contained HTML page."),
+)
+
+_TRAFFIC = (
+    _CONFIG_FILE,
+    click.option(
+        "--central-version",
+        type=RELEASE,
+        help="Release of Central, such as 4.11 or 4.11.0  [default: what the traffic tells, or the newest]",
+    ),
+    _SKIP,
+    _KNOWN,
+    _NO_KNOWN,
+    click.option(
+        "--others-write",
+        is_flag=True,
+        help="Others write to this Central and are not seen here: what depends on stored state is undecidable.",
+    ),
+    click.option("--client-fails", is_flag=True, help="Fail, too, where a request leaves the contract."),
+    *_REPORTS,
+)
+
 _RUN = (
     *_CREDENTIALS,
-    click.option(
-        "--config",
-        type=FILE,
-        is_eager=True,
-        expose_value=False,
-        callback=_config,
-        help="TOML file with options, such as `quick = true`; those of the command line win.",
-    ),
+    _CONFIG_FILE,
     click.option("--quick", "profile", flag_value="quick", help="Every rule once, a short lifecycle."),
     click.option("--deep", "profile", flag_value="deep", help="Many more inputs, as long as the budget lets it."),
     click.option("--managed", is_flag=True, help="The target is the managed service, whose ECR cannot use IAM."),
-    click.option(
-        "--central-version", type=RELEASE, help="Release of Central, such as 4.11 or 4.11.0  [default: ask the target]"
-    ),
+    _VERSION,
     click.option("--seed", type=int, help="Draw the same inputs again  [default: a new one, printed]"),
     click.option(
         "--only",
@@ -267,14 +314,7 @@ _RUN = (
         shell_complete=complete_check,
         help="Only this check; can be repeated.",
     ),
-    click.option(
-        "--skip",
-        multiple=True,
-        metavar="CHECK",
-        callback=checks,
-        shell_complete=complete_check,
-        help="Not this check; can be repeated.",
-    ),
+    _SKIP,
     click.option(
         "--strict", is_flag=True, help="A check that is skipped fails, unless Central does not have its matter."
     ),
@@ -322,14 +362,8 @@ _RUN = (
         callback=_examples,
         help="Begin with the failing inputs that other runs found, and keep those of this run [env: CENTRAL_EXAMPLES].",
     ),
-    click.option("--known", type=FILE, multiple=True, help="TOML file of known differences of yours; can be repeated."),
-    click.option(
-        "--no-known",
-        multiple=True,
-        metavar="CHECK",
-        callback=_shipped_difference,
-        help="Count a shipped known difference as a failure (all: each of them); can be repeated.",
-    ),
+    _KNOWN,
+    _NO_KNOWN,
 )
 
 
@@ -346,6 +380,16 @@ def credential_options(command: Any) -> Any:
 def run_options(command: Any) -> Any:
     """Add the options that say what a run does."""
     return _with(_RUN, command)
+
+
+def report_options(command: Any) -> Any:
+    """Add the options that name the reports to write."""
+    return _with(_REPORTS, command)
+
+
+def traffic_options(command: Any) -> Any:
+    """Add the options that say how traffic is judged."""
+    return _with(_TRAFFIC, command)
 
 
 def _with(options: Sequence[Callable[[Any], Any]], command: Any) -> Any:
@@ -372,7 +416,7 @@ def options_of(url: str, mock: OwnMock | None = None, **chosen: Any) -> Options:
         click.UsageError: the URL is none, a secret cannot be one, options do not go together, or no check is left.
     """
     refuse_misspelt(os.environ)
-    _see_to_url(url)
+    see_to_url(url)
     if chosen.get("ca_file") and chosen.get("insecure"):
         raise click.UsageError("--ca-file and --insecure: give one of them")
     _see_to_client_certificate(chosen.get("client_cert"), chosen.get("client_key"))
@@ -441,7 +485,7 @@ def _see_to_client_certificate(certificate: Path | None, key: Path | None) -> No
         ) from None
 
 
-def _see_to_url(url: str) -> None:
+def see_to_url(url: str) -> None:
     """Refuse what is no URL of a server; what may be a secret in it (a user, a query) is not repeated."""
     shown = _without_secrets(url)
     try:

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from contract_tests.engine.failures import Failure
 from contract_tests.engine.options import Options
@@ -35,6 +36,9 @@ STATUS = {PASSED: 0, FAILED: 1, UNABLE: 2, INCOMPLETE: 3}
 """Exit statuses by verdict."""
 INTERRUPTED = {"SIGINT": 130, "SIGTERM": 143}
 """Exit statuses of a run that a signal ended."""
+
+TRAFFIC = "traffic"
+"""What stands for a profile in a report on the requests of others."""
 
 GIVEN, TOLD, ASSUMED = "given", "told by the target", "assumed"
 """Where the release comes from that a run checks against."""
@@ -114,6 +118,8 @@ class Report:
     """Why the target could not be checked at all."""
     kept: Path | None = None
     """The JSON report of the run, for `replay`."""
+    traffic: Sequence[Any] = ()
+    """Of judged traffic: how each rule fared, by operation."""
 
     def count(self, outcome: str) -> int:
         """Count the checks that ended so."""
@@ -232,10 +238,8 @@ class Report:
             return (self.headline,)
         counts = ", ".join(f"{self.count(outcome)} {outcome}" for outcome in OUTCOMES if self.count(outcome))
         why = [f"Incomplete: {each}." for each in self.incomplete]
-        run = (
-            f"{self.release}; profile {self.profile}, seed {self.seed}, run {self.run}; "
-            f"{self.requests} requests in {self.seconds:.1f} s."
-        )
+        chosen = "" if self.profile == TRAFFIC else f" profile {self.profile}, seed {self.seed}, run {self.run};"
+        run = f"{self.release};{chosen} {self.requests} requests in {self.seconds:.1f} s."
         return (self.headline, *why, f"{counts}." if counts else "No check was run.", run)
 
 

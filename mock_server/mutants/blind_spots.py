@@ -241,7 +241,9 @@ def registry_not_contacted(mock: Instance) -> None:
     around(
         mock.central.registry_tests,
         "registry_reachable",
-        lambda original, integration: None if integration["type"] == "ibm" else original(integration),
+        lambda original, integration, category: (
+            None if integration["type"] == "ibm" else original(integration, category)
+        ),
     )
 
 

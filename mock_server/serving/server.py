@@ -179,11 +179,31 @@ def serve(
     Raises:
         ServeError: the port is taken, or the worker process died.
     """
+    port = free_port(host, port)
+    number = threads.number(upstream=settings.upstream is not None)
+    server = granian(host, port, number, tls=tls, respawns=save is not None)
+    worker = _Worker(
+        settings,
+        (host, name),
+        partial(logs.configure, log_level, log_format),
+        on_start,
+        partial(when_listening, host, port, on_listening),
+        body_timeout,
+        save,
+    )
+    try:
+        server.serve(target_loader=worker.load, wrap_loader=False)
+    except SystemExit:
+        lost = "" if save else "; what it held in memory is lost (--save FILE keeps it)"
+        raise ServeError(f"the worker process ended unexpectedly{lost}") from None
+
+
+def granian(host: str, port: int, number: int, *, tls: Tls | None = None, respawns: bool = False) -> Any:
+    """Return a server of one worker process with so many threads; `serve(target_loader=…)` runs it until a signal."""
     from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings
     from granian.server import Server
 
-    port = free_port(host, port)
     server: Any = Server(
         target="mock_server",
         address=host,
@@ -195,29 +215,16 @@ def serve(
         workers=1,
         backlog=CONNECTIONS,
         backpressure=_connections(),
-        blocking_threads=threads.number(upstream=settings.upstream is not None),
+        blocking_threads=number,
         workers_kill_timeout=SECONDS_TO_STOP,
-        respawn_failed_workers=save is not None,
+        respawn_failed_workers=respawns,
         log_enabled=False,
         ssl_cert=tls.cert if tls else None,
         ssl_key=tls.key if tls else None,
     )
     server.signal_handler_interrupt = partial(_first_signal_only, server.signal_handler_interrupt)
     server.signal_handler_reload = _hangup_handler(server.signal_handler_interrupt)
-    worker = _Worker(
-        settings,
-        (host, name),
-        partial(logs.configure, log_level, log_format),
-        on_start,
-        partial(_when_listening, host, port, on_listening),
-        body_timeout,
-        save,
-    )
-    try:
-        server.serve(target_loader=worker.load, wrap_loader=False)
-    except SystemExit:
-        lost = "" if save else "; what it held in memory is lost (--save FILE keeps it)"
-        raise ServeError(f"the worker process ended unexpectedly{lost}") from None
+    return server
 
 
 _HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)  # Windows has none
@@ -261,16 +268,7 @@ class _Worker:
 
     def load(self) -> WSGIApplication:
         """Make the app, in the worker process."""
-        if sys.platform != "win32":
-            # Ctrl-C reaches every process of a group. This one stops when the supervisor says so, and
-            # loses its way when a second order follows.
-            os.setpgrp()
-        threading.Thread(target=_end_with_supervisor, daemon=True).start()
-        # The handlers of the supervisor, which this process came from, would swallow an early signal.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        if _HANGUP is not None:
-            signal.signal(_HANGUP, signal.SIG_IGN)  # the supervisor's matter
+        leave_signals_to_supervisor()
         self._configure_log()
         app = make_app(self._settings, *self._hosts)
         saver = self._saver(app) if self._save is not None else None
@@ -318,6 +316,20 @@ def make_app(settings: Settings | None = None, host: str = "", name: str = "") -
     return app
 
 
+def leave_signals_to_supervisor() -> None:
+    """Let this worker process end when its supervisor says so, or ends, and for no other reason."""
+    if sys.platform != "win32":
+        # Ctrl-C reaches every process of a group. This one stops when the supervisor says so, and
+        # loses its way when a second order follows.
+        os.setpgrp()
+    threading.Thread(target=_end_with_supervisor, daemon=True).start()
+    # The handlers of the supervisor, which this process came from, would swallow an early signal.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if _HANGUP is not None:
+        signal.signal(_HANGUP, signal.SIG_IGN)  # the supervisor's matter
+
+
 def _end_with_supervisor() -> None:
     supervisor = multiprocessing.parent_process()
     if supervisor is not None:
@@ -325,7 +337,8 @@ def _end_with_supervisor() -> None:
         os._exit(1)
 
 
-def _when_listening(host: str, port: int, call: Callable[[], None]) -> None:
+def when_listening(host: str, port: int, call: Callable[[], None]) -> None:
+    """Call when requests are answered there."""
     while True:
         try:
             socket.create_connection((host, port), timeout=1).close()

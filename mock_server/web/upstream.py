@@ -69,6 +69,10 @@ _FOLD = re.compile(r"[ \t]*\r?\n[ \t]*")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
+class NoAnswerError(Refusal):
+    """The upstream does not answer, or cannot be asked."""
+
+
 class _Answer(http.client.HTTPResponse):
     """An answer that is read past every interim one (1xx), not only past `100 Continue`."""
 
@@ -116,8 +120,13 @@ class Upstream:
     """The server that everything goes to whose path is not one of ours."""
 
     def __init__(
-        self, settings: Settings, ours: tuple[str, ...] = (), companions: Container[tuple[str, str]] = ()
+        self,
+        settings: Settings,
+        ours: tuple[str, ...] = (),
+        companions: Container[tuple[str, str]] = (),
+        most: int = threads.UPSTREAM,
     ) -> None:
+        """`most`: requests that may wait for it at once."""
         assert settings.upstream is not None
         self.url = settings.upstream.rstrip("/")
         self.ours = ours
@@ -128,7 +137,7 @@ class Upstream:
         parts = urlsplit(self.url)
         self._prefix = parts.path
         self._origin = _origin(parts.scheme, parts.netloc)
-        self._places = threads.Places(threads.UPSTREAM)
+        self._places = threads.Places(most)
         if settings.upstream_insecure:
             urllib3.disable_warnings(InsecureRequestWarning)  # it was asked for
         proxy = _proxy(parts.scheme, parts.netloc)
@@ -154,7 +163,7 @@ class Upstream:
         """Pass the request on and its answer back; None leaves it to the mock.
 
         Raises:
-            Refusal: 502, there is no answer.
+            NoAnswerError: 502, or 503 where too many wait.
         """
         path = request.path
         if self.is_ours(path):
@@ -162,7 +171,7 @@ class Upstream:
         holder = object()
         if not self._places.take(holder):
             text = f"{self._places.most} requests wait for the upstream {self.url}, as many as may; the mock goes on"
-            raise Refusal("upstream", 503, 14, text)
+            raise NoAnswerError("upstream", 503, 14, text)
         try:
             response = self._answer(path)
         except BaseException:
@@ -179,7 +188,7 @@ class Upstream:
         has_companion = (request.method, path) in self.companions
         if has_companion:
             current().request.body.read()  # the companion may read it, too
-        current().is_streamed = True  # piece by piece, as it comes
+        self._let_stream(True)
         try:
             answer = self._asked()
         except HTTPError as error:
@@ -191,23 +200,19 @@ class Upstream:
         access_log.info("%s %s %s %.1fms from %s", request.method, path, answer.status, milliseconds, self.url)
         if has_companion and answer.status in _UNKNOWN_THERE:
             answer.drain_conn()
-            current().is_streamed = False
+            self._let_stream(False)
             return None
         return self._passed_back(answer)
 
     def _asked(self) -> BaseHTTPResponse:
         if self.name in request.headers.get("Via", ""):
             text = f"the upstream {self.url} leads back to this mock; give --upstream the address of another server"
-            raise Refusal("upstream-loop", 502, 14, text)
-        environ = request.environ
-        target = self._prefix + quote(environ["PATH_INFO"].encode("latin-1"), safe=_SAFE)
-        if environ["QUERY_STRING"]:
-            target += f"?{environ['QUERY_STRING']}"
+            raise NoAnswerError("upstream-loop", 502, 14, text)
         request.max_content_length = None
         has_body = request.content_length or "Transfer-Encoding" in request.headers
         return self._pool.urlopen(
             request.method,
-            self._before_path + target,
+            self._before_path + self._prefix + self._target(),
             body=self._body() if has_body else None,
             headers=self._request_headers(),
             retries=False,
@@ -217,7 +222,18 @@ class Upstream:
             decode_content=False,
         )
 
+    def _target(self) -> str:
+        """Return the path and the query to ask for."""
+        environ = request.environ
+        path = quote(environ["PATH_INFO"].encode("latin-1"), safe=_SAFE)
+        return f"{path}?{environ['QUERY_STRING']}" if environ["QUERY_STRING"] else path
+
+    def _let_stream(self, streams: bool) -> None:
+        """Let the edge send the answer piece by piece, as it comes."""
+        current().is_streamed = streams
+
     def _body(self) -> Any:
+        """Return the body to send, whole where it was read before."""
         body = current().request.body
         return body.read() if body.is_read else request.stream
 
@@ -263,9 +279,9 @@ class Upstream:
             log.warning("the answer of the upstream %s broke off: %s", self.url, _reason(error))
             raise
 
-    def _unreachable(self, reason: str, error: HTTPError | None = None) -> Refusal:
+    def _unreachable(self, reason: str, error: HTTPError | None = None) -> NoAnswerError:
         hint = "; --upstream-ca trusts its certificate, --upstream-insecure any" if isinstance(error, SSLError) else ""
-        return Refusal("upstream", 502, 14, f"the upstream {self.url} does not answer: {reason}{hint}")
+        return NoAnswerError("upstream", 502, 14, f"the upstream {self.url} does not answer: {reason}{hint}")
 
 
 def _origin(scheme: str, netloc: str) -> tuple[str, str, int | None]:

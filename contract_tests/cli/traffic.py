@@ -1,0 +1,259 @@
+"""The commands that judge the requests of others: `audit` for recorded traffic, `proxy` for live traffic."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from contract_tests.engine.failures import Failure, HarnessError
+from contract_tests.engine.options import Options
+from contract_tests.engine.text import printable
+from contract_tests.runner.arguments import FILE, NEW_FILE, bearer, certificates, see_to_url, traffic_options
+from contract_tests.runner.report import ASSUMED, GIVEN, TOLD
+from mock_server.contract import tables as contracts
+
+if TYPE_CHECKING:
+    from contract_tests.runner.report import Report
+    from contract_tests.traffic.exchanges import Seen
+    from contract_tests.traffic.judge import Judge
+
+KINDS = ("json", "junit", "markdown", "html")
+
+
+class Unable(click.ClickException):
+    """Traffic cannot be judged; the text may quote what it holds."""
+
+    exit_code = 2
+
+    def format_message(self) -> str:
+        """Return the text as it may be shown."""
+        return printable(self.message)
+
+
+class Verdict:
+    """What the options of both commands choose: which release, what is known, which reports."""
+
+    def __init__(self, target: str, chosen: dict[str, Any]) -> None:
+        """Take the options out of those that a command was given.
+
+        Raises:
+            Unable: a report cannot be written where it is wanted.
+        """
+        from contract_tests.reports import see_to
+
+        kinds = {kind: chosen.pop(f"report_{kind}") for kind in KINDS}
+        self.reports: Mapping[str, Path] = {kind: path for kind, path in kinds.items() if path is not None}
+        self.given: str | None = chosen["central_version"]
+        self.others_write: bool = chosen["others_write"]
+        self.client_fails: bool = chosen["client_fails"]
+        self.options = Options(
+            target, skip=chosen["skip"], known=chosen["known"], no_known=chosen["no_known"], central_version=self.given
+        )
+        self._started = dt.datetime.now(dt.UTC), time.monotonic()
+        self._version_from = GIVEN
+        self._target = target
+        try:
+            for path in self.reports.values():
+                see_to(path)
+        except HarnessError as error:
+            raise Unable(str(error)) from None
+
+    def judge(self, told: str = "") -> Judge:
+        """Make the judge; `told` is the release that the traffic tells, "" where it does not."""
+        from contract_tests.traffic.judge import Judge
+
+        self._version_from = GIVEN if self.given else TOLD if told else ASSUMED
+        version = self.given or told or contracts.load().releases.newest.line
+        return Judge(version, others_write=self.others_write)
+
+    def give(self, judge: Judge) -> int:
+        """Print the verdict, write the reports and return the exit status."""
+        from contract_tests.reports import terminal, write
+        from contract_tests.runner.judgement import report_on
+
+        started, clock = self._started
+        try:
+            report: Report = report_on(
+                judge,
+                self.options,
+                version_from=self._version_from,
+                started=started,
+                seconds=time.monotonic() - clock,
+                client_fails=self.client_fails,
+            )
+            report.target = self._target
+            for kind, path in self.reports.items():
+                write(kind, report, self.options, path)
+        except HarnessError as error:
+            raise Unable(str(error)) from None
+        terminal.traffic(report, self.options)
+        return report.exit_code
+
+
+@click.command(
+    context_settings={"show_default": True},
+    short_help="Judge recorded traffic: a HAR, a request journal, fixtures.",
+    epilog="""\b
+Exit status: 0 nothing is wrong, 1 Central is not as the contract says,
+2 the file could not be read, 3 nothing in it could be judged.
+\b
+Examples:
+  central-contract audit traffic.har
+  central-contract audit traffic.har --redact harmless.har --report-html report.html
+  curl -s http://127.0.0.1:8080/__admin/requests | central-contract audit -
+""",
+)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@click.option(
+    "--redact", type=NEW_FILE, help="Write the requests that were judged as a HAR without credentials, to hand on."
+)
+@traffic_options
+def audit(file: Path, *, redact: Path | None, **chosen: Any) -> None:
+    """Judge the requests and answers of the image-integration API in FILE; nothing is sent.
+
+    FILE is a HAR (of a browser, Charles, mitmproxy or `central-contract proxy`), what the mock answers to
+    `GET /__admin/requests`, or JSON Lines of fixtures.
+    """
+    from contract_tests.traffic import har, sources
+
+    verdict = Verdict(str(file), chosen)
+    try:
+        recording = sources.read(file)
+        judge = verdict.judge(recording.version)
+        verdict.options = dataclasses.replace(verdict.options, url=recording.origin)
+        with ExitStack() as stack:
+            writer = None
+            if redact is not None:
+                writer = stack.enter_context(har.Writer(redact, recording.origin))
+                writer.version = judge.version
+            for conversation in recording.conversations:
+                judge.begin()
+                judge.judge(
+                    (each for each in conversation if judge.concerns(each.target)), writer.add if writer else None
+                )
+    except HarnessError as error:
+        raise Unable(str(error)) from None
+    sys.exit(verdict.give(judge))
+
+
+@click.command(
+    context_settings={"show_default": True},
+    short_help="Judge live traffic between clients and a Central.",
+    epilog="""\b
+Ctrl-C or SIGTERM ends it: it prints the verdict and writes the reports.
+Exit status: 0 nothing was wrong, 1 Central is not as the contract says,
+2 it could not start, 3 nothing came that could be judged.
+\b
+Examples:
+  central-contract proxy https://central.example.com --port 8443 --tls
+  central-contract proxy https://central.example.com --ca-file ca.pem \\
+    --har traffic.har --report-html report.html
+""",
+)
+@click.argument("url")
+@click.option("--host", default="127.0.0.1", help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8443, help="Port to listen on; 0 takes a free one.")
+@click.option("--tls", is_flag=True, help="Serve HTTPS with a certificate made at the start.")
+@click.option("--cert", type=FILE, help="Certificate to serve HTTPS with (PEM).")
+@click.option("--key", type=FILE, help="Private key of --cert (PEM).")
+@click.option("--ca-file", type=FILE, callback=certificates, help="Certificate authority of URL to trust (PEM).")
+@click.option("--insecure", is_flag=True, help="Do not check the certificate of URL.")
+@click.option("--har", "archive", type=NEW_FILE, help="Write what was judged as a HAR, without credentials.")
+@click.option(
+    "--read-list",
+    is_flag=True,
+    help="Read the list once at the start, with the token of --token-file: the only request of its own.",
+)
+@click.option("--token-file", type=FILE, help="File with a bearer token for --read-list [env: CENTRAL_TOKEN].")
+@traffic_options
+def proxy(
+    url: str,
+    *,
+    host: str,
+    port: int,
+    tls: bool,
+    cert: Path | None,
+    key: Path | None,
+    ca_file: Path | None,
+    insecure: bool,
+    archive: Path | None,
+    read_list: bool,
+    token_file: Path | None,
+    **chosen: Any,
+) -> None:
+    """Pass requests on to the Central at URL, and judge those of the image-integration API on their way.
+
+    Everything is passed on unchanged, whatever the path: streams, redirects, credentials. Nothing of it is kept but
+    what --har writes, without credentials.
+    """
+    from contract_tests.traffic.har import Writer
+    from contract_tests.traffic.proxy import Bench, serve
+    from mock_server.serving.server import ServeError, Tls, check_upstream, free_port, resolve, self_signed
+    from mock_server.settings import Settings
+
+    see_to_url(url)
+    if bool(cert) != bool(key):
+        raise click.UsageError("--cert and --key: give both")
+    verdict = Verdict(url, chosen)
+    with ExitStack() as stack:
+        try:
+            settings = Settings(upstream=url.rstrip("/"), upstream_ca=ca_file, upstream_insecure=insecure)
+            address = resolve(host)
+            port = free_port(address, port)
+            check_upstream(url, address, port)
+            files = Tls(cert, key) if cert and key else stack.enter_context(self_signed(host)) if tls else None
+            writer = stack.enter_context(Writer(archive, url)) if archive else None
+        except (ServeError, HarnessError, ValueError) as error:
+            raise Unable(str(error)) from None
+        bench = Bench(verdict.judge, writer.add if writer else lambda _: None, _tell)
+        bench.start()
+        if read_list:
+            bench.take(*_list(url, bearer(token_file, "CENTRAL_TOKEN"), ca_file, insecure=insecure))
+        shown = f"[{address}]" if ":" in address else address
+        here = f"{'https' if files else 'http'}://{shown}:{port}"
+        serve(settings, address, port, bench, tls=files, announce=partial(_announce, here, url))
+        judge = bench.close()
+        if bench.trouble:
+            raise Unable(f"an exchange could not be judged: {bench.trouble}")
+        if writer is not None:
+            writer.version = judge.version
+    sys.exit(verdict.give(judge))
+
+
+def _announce(here: str, url: str) -> None:
+    click.echo(f"Listening on {here}, in front of {url}. Ctrl-C ends it with the verdict.", err=True)
+
+
+def _tell(failure: Failure) -> None:
+    click.echo(printable(f"BROKEN {failure.check}: {failure.what}"), err=True)
+
+
+def _list(url: str, token: str | None, ca_file: Path | None, *, insecure: bool) -> tuple[Seen, float]:
+    """Read the list once."""
+    import requests
+
+    from contract_tests.engine.http import BoundedSession
+    from contract_tests.engine.transport import COLLECTION
+    from contract_tests.traffic.exchanges import Seen, headers_of
+
+    headers = {"Authorization": token} if token else {}
+    began = time.time()
+    try:
+        verify: bool | str = str(ca_file) if ca_file else not insecure
+        answer = BoundedSession().get(f"{url.rstrip('/')}{COLLECTION}", headers=headers, timeout=30, verify=verify)
+    except requests.RequestException as error:
+        raise Unable(f"--read-list: {url} does not answer: {error}") from None
+    if answer.status_code != 200:
+        raise Unable(f"--read-list: {url} answers {answer.status_code}; give a token with --token-file")
+    ended = time.time()
+    replied = headers_of(answer.headers.items())
+    return Seen("GET", COLLECTION, 200, began, ended, headers_of(headers.items()), b"", replied, answer.content), ended

@@ -1,0 +1,172 @@
+"""What the shipped set covers: each rule on each operation, and which values of a request meet."""
+
+import json
+from collections import Counter
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from contract_tests.cli.main import main
+from contract_tests.fixtures.cells import SKIPPED, TESTED, cells
+from contract_tests.fixtures.coverage import coverage, lines_of, of_line, requests_of, routes, universe
+from contract_tests.fixtures.interactions import Row, chosen, met, row_of, rows, wanted
+from contract_tests.fixtures.mutation import UNSEEN, mutants, survivors
+from mock_server.contract import tables as contracts
+from mock_server.mutants import find
+
+SHIPPED = Path(__file__).parents[2] / "fixtures"
+CONTRACT = contracts.load()
+NEWEST = CONTRACT.releases.newest.line
+LONGEST_LINE = 64 * 1024
+
+
+def fixtures(*words: str) -> Result:
+    return CliRunner().invoke(main, ["fixtures", *words])
+
+
+@pytest.fixture(scope="module")
+def lines() -> list[Any]:
+    return lines_of(SHIPPED)
+
+
+def test_no_line_is_longer_than_go_reads() -> None:
+    assert [
+        (path.name, number)
+        for path in SHIPPED.rglob("*.jsonl")
+        for number, line in enumerate(path.read_bytes().splitlines(), 1)
+        if len(line) > LONGEST_LINE
+    ] == []
+
+
+# -- rules on operations ------------------------------------------------------------------------------
+
+
+def test_a_build_rule_is_wanted_of_every_operation_that_reads_tested_and_skipped() -> None:
+    found = {(cell.operation, cell.test) for cell in cells(CONTRACT) if cell.rule == "quay-endpoint-required"}
+    stores = ("PostImageIntegration", "PutImageIntegration", "UpdateImageIntegration")
+    tests = ("TestImageIntegration", "TestUpdatedImageIntegration")
+    assert found == {(each, test) for each in stores for test in (SKIPPED, TESTED)} | {(each, "") for each in tests}
+
+
+def test_what_cannot_occur_is_not_wanted() -> None:
+    found = {str(cell) for cell in cells(CONTRACT)}
+    older = {str(cell) for cell in cells(CONTRACT.at("4.11"))}
+    create = "google-scanner-project-required at PostImageIntegration, tested"
+    assert create in older
+    assert create not in found
+    assert "registry-reachable at PutImageIntegration, skipped" not in found
+    assert "reconcile-needs-id at PutImageIntegration" not in found
+    assert "unknown-route at GetImageIntegrations" not in found
+    assert "write-permission at GetImageIntegration" not in found
+    assert "write-permission at DeleteImageIntegration" in found
+
+
+def test_no_refusal_of_the_set_is_in_a_cell_that_the_contract_rules_out(lines: list[Any]) -> None:
+    known = {(cell.rule, cell.operation) for cell in cells(CONTRACT)}
+    out = set()
+    for line in lines:
+        expected = line["expect"] if isinstance(line["expect"], list) else [line["expect"]]
+        method, path, _ = list(requests_of(line))[-1]
+        match = routes(CONTRACT).match(method, path.partition("?")[0])
+        rule = CONTRACT.rules.get(str(line["rule"]))
+        refuses = rule is not None and rule.kind != "behaviour" and expected[-1]["status"] >= 400
+        if match and refuses and line["central"] == NEWEST:
+            out |= {(line["rule"], match.operation.id)} - known
+    assert out == set()
+
+
+@pytest.mark.parametrize(
+    ("removed", "missing"),
+    [
+        ("quay-endpoint-required/update-tested", "quay-endpoint-required at UpdateImageIntegration, tested"),
+        ("body-syntax/test-updated", "body-syntax at TestUpdatedImageIntegration"),
+        ("write-permission/delete", "write-permission at DeleteImageIntegration"),
+    ],
+)
+def test_a_cell_without_its_fixture_shows(removed: str, missing: str, lines: list[Any]) -> None:
+    covered = set().union(*(of_line(line) for line in lines if line["id"] != removed))
+    assert missing in coverage(covered, universe()).missing["rule x operation"]
+
+
+# -- values that meet ---------------------------------------------------------------------------------
+
+
+def test_every_pair_triple_and_quadruple_of_the_newest_release_is_there(lines: list[Any]) -> None:
+    found = coverage(set().union(*(of_line(line) for line in lines)), universe())
+    assert {kind: len(found.missing[kind]) for kind in ("pair", "triple", "quadruple")} == dict.fromkeys(
+        ("pair", "triple", "quadruple"), 0
+    )
+    for older in CONTRACT.releases.lines:
+        assert f"type=ecr release={older}" in found.wanted["pair"]
+
+
+def test_what_is_wanted_is_counted_by_hand() -> None:
+    # 15 types, 5 lists of categories, skipped or not, 5 operations of which 2 have a flag of two values.
+    assert len(rows(CONTRACT)) == 15 * 5 * 2 * (3 + 2 * 2)
+    kinds = Counter(kind for kind, _ in wanted(NEWEST))
+    flags, operations = 3, 5
+    sizes = {"type": 15, "categories": 5, "skip": 2}
+    pairs = sum(a * b for a, b in combinations(sizes.values(), 2))
+    pairs += sum(size * (flags + operations) for size in sizes.values())
+    assert kinds["pair"] == pairs + (3 + 2 * 2) + sum(sizes.values()) + flags + operations  # the last: with the release
+    assert kinds["quadruple"] == 15 * 5 * 2 * 5
+
+
+def test_few_rows_are_chosen() -> None:
+    assert len(chosen(NEWEST)) == 15 * 5 * 2 * 5  # one for each quadruple
+    assert all(len(chosen(older)) <= 20 for older in CONTRACT.releases.lines[:-1])
+
+
+def test_a_request_is_in_its_row() -> None:
+    body = {"type": "ecr", "categories": ["REGISTRY"], "skipTestIntegration": True}
+    row = Row("ecr", "REGISTRY", "true", "false", "UpdateImageIntegration")
+    assert row_of("UpdateImageIntegration", {"config": body}, body, CONTRACT) == row
+    assert row_of("PutImageIntegration", body, body, CONTRACT) == row._replace(
+        updatePassword="none", operation="PutImageIntegration"
+    )
+    for odd in ({"type": "harbor"}, {"categories": None}, {"categories": ["BOGUS"]}, {"skipTestIntegration": "yes"}):
+        assert row_of("PutImageIntegration", {}, body | odd, CONTRACT) is None
+    assert ("pair", "type=ecr operation=UpdateImageIntegration") in met(row, NEWEST, NEWEST)
+
+
+def test_a_combination_without_its_fixture_shows(tmp_path: Path) -> None:
+    for path in SHIPPED.glob("*.jsonl"):
+        kept = [line for line in path.read_text("utf-8").splitlines() if "/clairV4/nodescanner/" not in line]
+        (tmp_path / path.name).write_text("\n".join(kept) + "\n", "utf-8")
+    result = fixtures("--coverage", str(tmp_path))
+    assert result.exit_code == 1
+    assert "not covered: type=clairV4 categories=NODE_SCANNER" in result.output
+
+
+def test_much_that_is_missing_is_not_listed_in_full(tmp_path: Path) -> None:
+    (line,) = (line for line in lines_of(SHIPPED) if line["id"] == "type/quay/read")
+    (tmp_path / "a.jsonl").write_text(json.dumps(line) + "\n", "utf-8")
+    result = fixtures("--coverage", str(tmp_path))
+    assert result.exit_code == 1
+    assert len(result.output.splitlines()) < 500
+    assert " more\n" in result.output
+
+
+# -- mutants ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["name-unique", "refused-update-stored", "filter-pattern", "quay-endpoint-required", "name-trimmed"]
+)
+def test_a_sample_of_the_mutants_is_found(name: str, lines: list[Any]) -> None:
+    mutant = find(name)
+    about = [line for line in lines if line["central"] == NEWEST and line["group"] in ("refused", "conversations")]
+    assert list(survivors(about, [mutant])) == []
+
+
+def test_a_mutant_that_no_line_is_about_survives(lines: list[Any]) -> None:
+    about = [line for line in lines if line["rule"] == "query-encoding"]
+    assert [each.name for each in survivors(about, [find("name-unique")])] == ["name-unique"]
+
+
+def test_mutants_that_one_client_cannot_see_are_left_out() -> None:
+    assert {each.kind for each in mutants()}.isdisjoint(UNSEEN)
+    assert fixtures("--mutants").exit_code == 2

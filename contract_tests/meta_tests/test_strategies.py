@@ -1,0 +1,150 @@
+"""What the hypothesis strategies draw, and what they say to arguments that are wrong."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import hypothesis
+import pytest
+from hypothesis import HealthCheck, find, given
+from hypothesis import strategies as st
+
+from contract_tests import strategies
+from contract_tests.engine.integrations import Body
+from contract_tests.fixtures.record import Mock
+from mock_server.contract import tables as contracts
+
+PATH = "/v1/imageintegrations"
+CONTRACT = contracts.load()
+QUICK = hypothesis.settings(
+    max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+SEARCH = hypothesis.settings(
+    max_examples=3000, deadline=None, derandomize=True, database=None, phases=[hypothesis.Phase.generate]
+)
+
+MOCK = Mock()
+
+
+def asked(method: str, path: str, body: Any) -> Any:
+    MOCK.fresh()
+    return MOCK.ask(method, path, json.dumps(body).encode(), {})
+
+
+@QUICK
+@given(strategies.integrations(tested=None))
+def test_integrations_are_taken_tested_or_not(body: Body) -> None:
+    assert asked("POST", PATH, body).status == 200
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        lambda body: body.get("ecr", {}).get("useIam"),
+        lambda body: body.get("ecr", {}).get("useIam") and body["ecr"].get("useAssumeRole"),
+        lambda body: body.get("google", {}).get("wifEnabled"),
+        lambda body: body.get("azure", {}).get("wifEnabled"),
+        lambda body: body["skipTestIntegration"] is False,
+        lambda body: body.get("source"),
+    ],
+    ids=["iam", "iam and role", "google wif", "azure wif", "tested", "source"],
+)
+def test_integrations_draws_what_the_contract_has(shown: Callable[[Body], Any]) -> None:
+    find(strategies.integrations(tested=None), shown, settings=SEARCH)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        lambda body: len(body["categories"]) > 1,
+        lambda body: body.get("ecr", {}).get("useAssumeRole"),
+        lambda body: body.get("azure", {}).get("wifEnabled"),
+        lambda body: body.get("quay", {}).get("registryRobotCredentials"),
+        lambda body: "source" in body,
+    ],
+    ids=["categories", "role", "wif", "robot", "source"],
+)
+def test_realistic_draws_what_people_have(shown: Callable[[Body], Any]) -> None:
+    find(strategies.realistic(), shown, settings=SEARCH)
+
+
+@pytest.mark.parametrize("rule", strategies.BREAKABLE)
+def test_broken_breaks_one_rule(rule: str) -> None:
+    @hypothesis.settings(QUICK, max_examples=2)
+    @given(strategies.broken(rule))
+    def breaks(drawn: tuple[Body, Any]) -> None:
+        body, found = drawn
+        answer = asked("POST", PATH, body)
+        assert answer.status >= 400
+        assert found.message.partition("{")[0] in answer.json["message"]
+
+    breaks()
+
+
+REFUSING = [rule.id for rule in CONTRACT.rules.values() if rule.kind != "behaviour"]
+
+
+@pytest.mark.parametrize("rule", REFUSING)
+def test_every_rule_can_be_broken(rule: str) -> None:
+    @hypothesis.settings(QUICK, max_examples=1)
+    @given(strategies.breaking(rule))
+    def breaks(drawn: Any) -> None:
+        case, steps = drawn
+        assert case.rule == rule
+        assert steps
+
+    breaks()
+
+
+def without(name: str) -> Callable[[Any], bool]:
+    return lambda drawn: isinstance(drawn[2], dict) and drawn[0] == "POST" and name not in drawn[2]
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        without("name"),
+        without("categories"),
+        lambda drawn: isinstance(drawn[2].get("name"), int),
+        lambda drawn: "BOGUS" in json.dumps(drawn[2]),
+        lambda drawn: "\\u0000" in json.dumps(drawn[2]),
+        lambda drawn: "skip_test_integration" in json.dumps(drawn[2]),
+        lambda drawn: drawn[0] == "PATCH" and "config" not in drawn[2],
+    ],
+    ids=["no name", "no categories", "wrong type", "unknown enum", "nul", "both spellings", "no config"],
+)
+def test_requests_draws_what_generic_fuzzers_find(shown: Callable[[Any], bool]) -> None:
+    find(strategies.requests(), shown, settings=SEARCH)
+
+
+@QUICK
+@given(strategies.requests())
+def test_no_request_makes_central_fail(drawn: tuple[str, str, Any]) -> None:
+    answer = asked(*drawn)
+    assert answer.status in (200, 400, 404, 500)
+    assert answer.json is not None
+    assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("draws", "said"),
+    [
+        (lambda: strategies.integrations(types=["nosuch"]), "types: there is no 'nosuch'; known are docker"),
+        (lambda: strategies.integrations(types=["quey"]), "did you mean 'quay'?"),
+        (lambda: strategies.integrations(types="quay"), r"types='quay' is one text; give a list, such as \['quay'\]"),
+        (lambda: strategies.integrations(types=[]), "types is empty"),
+        (lambda: strategies.realistic(types=["nosuch"]), "there is no 'nosuch'"),
+        (lambda: strategies.realistic(form="big"), "form='big' is neither 'minimal' nor 'full'"),
+        (lambda: strategies.configs("nosuch"), "there is no 'nosuch'"),
+        (lambda: strategies.broken("name-unique"), "`breaking` draws requests that do"),
+        (lambda: strategies.breaking("name-uniqe"), "did you mean 'name-unique'?"),
+        (lambda: strategies.breaking("null-is-absent"), "refuses nothing"),
+        (lambda: strategies.conversations(rules=["nosuch"]), "there is no 'nosuch'"),
+        (lambda: strategies.conversations(group="nosuch"), "group: there is no 'nosuch'"),
+        (lambda: strategies.requests(types=["nosuch"]), "there is no 'nosuch'"),
+    ],
+    ids=map(str, range(13)),
+)
+def test_a_wrong_argument_is_a_clear_error(draws: Callable[[], st.SearchStrategy[Any]], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        find(draws(), lambda _: True, settings=QUICK)

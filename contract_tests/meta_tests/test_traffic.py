@@ -1,0 +1,600 @@
+"""`central-contract proxy` and `audit`: what they find in the requests of others, and what they never claim."""
+
+import base64
+import gzip
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+
+import jsonschema_rs
+import pytest
+import requests
+from click.testing import CliRunner, Result
+
+from contract_tests.cli.main import main
+from contract_tests.engine.integrations import read_answer
+from contract_tests.meta_tests.traffic_detection import judged
+from contract_tests.meta_tests.traffic_journeys import Client, travel, ui
+from contract_tests.traffic import har, sources
+from contract_tests.traffic.exchanges import Seen, headers_of
+from contract_tests.traffic.judge import HELD, UNDECIDABLE, Judge
+from contract_tests.traffic.proxy import proxying
+from mock_server.contract import tables as contracts
+from mock_server.serving.server import serving
+from mock_server.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+PATH = "/v1/imageintegrations"
+CONTRACT = contracts.load()
+NEWEST = CONTRACT.releases.newest.line
+JSON = headers_of([("Content-Type", "application/json"), ("Cache-Control", "no-store, no-cache")])
+MORE = ("conversations", "lists", "taken", "versions/4.8", "versions/4.9", "versions/4.10", "versions/4.11")
+ID = "0b0c8d3e-4a2f-4c5e-9d1a-2f3e4d5c6b7a"
+DOCKER: dict[str, Any] = {
+    "id": "",
+    "name": "one",
+    "type": "docker",
+    "categories": ["REGISTRY"],
+    "docker": {"endpoint": "registry.example.com", "username": "u", "password": "a-long-password", "insecure": False},
+    "skipTestIntegration": True,
+}
+
+
+def body_of(value: Any) -> bytes:
+    return b"" if value is None else json.dumps(value).encode()
+
+
+class Story:
+    """Exchanges with a Central, one a second unless they say otherwise."""
+
+    def __init__(self, **options: Any) -> None:
+        self.judge = Judge(NEWEST, **options)
+        self.traffic: list[Seen] = []
+
+    def add(
+        self, method: str, path: str = "", sent: Any = None, status: int = 200, answer: Any = None, **more: Any
+    ) -> Self:
+        at = float(len(self.traffic))
+        times = {"began": at, "ended": at + 0.5} | more
+        seen = Seen(method, PATH + path, status, body=body_of(sent), reply=body_of(answer), reply_headers=JSON, **times)
+        self.traffic.append(seen)
+        return self
+
+    def create(self, body: Any = DOCKER, id: str = ID, **more: Any) -> Self:
+        return self.add("POST", "", body, 200, read_answer(CONTRACT, body, id), **more)
+
+    def listed(self, *bodies: Any, **more: Any) -> Self:
+        items = [read_answer(CONTRACT, each, each["id"]) for each in bodies]
+        return self.add("GET", "", None, 200, {"integrations": items}, **more)
+
+    def refused(
+        self,
+        method: str,
+        path: str,
+        sent: Any,
+        rule: str,
+        status: int = 400,
+        code: int = 3,
+        text: str | None = None,
+        **more: Any,
+    ) -> Self:
+        message = text or f"Validation error: {CONTRACT.rules[rule].message}"
+        answer = {"code": code, "message": message, "details": [], "error": message}
+        return self.add(method, path, sent, status, answer, **more)
+
+    def broken(self) -> set[str]:
+        self.judge.judge(self.traffic)
+        return {each.check for each in self.judge.findings.failures}
+
+    def outcomes(self, rule: str) -> set[str]:
+        self.judge.judge(self.traffic)
+        return {outcome for _, each, outcome in self.judge.tally if each == rule}
+
+
+STORED = DOCKER | {"id": ID}
+
+
+# -- the model that follows along ----------------------------------------------------------------------
+
+
+def test_what_was_written_is_what_must_be_read() -> None:
+    assert Story().create().listed(STORED).broken() == set()
+    assert Story().create().listed().broken() == {"read-after-create"}
+    assert Story().create().listed(STORED | {"name": "other"}).broken() == {"read-after-create"}
+    updated = Story().create().add("PUT", f"/{ID}", STORED | {"name": "two"}, 200, {})
+    assert updated.listed(STORED).broken() == {"update"}
+    deleted = Story().create().add("DELETE", f"/{ID}", None, 200, {})
+    assert deleted.listed(STORED).broken() == {"delete-answer"}
+
+
+def test_what_changes_with_another_write_is_laid_to_that() -> None:
+    other = DOCKER | {"name": "two"}
+    second = ID.replace("0b", "1b")
+    story = Story().create().listed(STORED).create(other, second).add("PUT", f"/{second}", other, 200, {})
+    assert story.listed(STORED | {"clusterId": "c"}, other | {"id": second}).broken() == {"update-changes-one"}
+
+
+def test_the_state_before_the_traffic_is_undecidable() -> None:
+    unknown = Story().add("GET", f"/{ID}", None, 200, read_answer(CONTRACT, STORED, ID))
+    assert unknown.outcomes("read-after-create") == {UNDECIDABLE}
+    taken = Story().refused("POST", "", DOCKER, "name-unique", text='integration with name "one" already exists')
+    assert taken.broken() == set()
+    assert taken.outcomes("name-unique") == {UNDECIDABLE}
+
+
+def test_a_name_that_nobody_has_is_refused_without_a_reason() -> None:
+    story = (
+        Story().listed().refused("POST", "", DOCKER, "name-unique", text='integration with name "one" already exists')
+    )
+    assert story.broken() == {"name-unique"}
+
+
+def test_a_name_that_somebody_has_is_taken() -> None:
+    assert Story().create().create(DOCKER, ID.replace("0b", "1b")).broken() == {"name-unique"}
+
+
+def test_requests_at_the_same_time_are_undecidable() -> None:
+    story = Story().create().add("DELETE", f"/{ID}", None, 200, {}, began=1.0, ended=3.0)
+    assert story.listed(STORED, began=1.5, ended=2.0).broken() == set()
+    story = Story().create().add("PUT", f"/{ID}", STORED | {"name": "two"}, 200, {}, began=1.0, ended=3.0)
+    story.add("PUT", f"/{ID}", STORED | {"name": "three"}, 200, {}, began=1.5, ended=2.0)
+    assert story.listed(STORED | {"name": "three"}, began=4.0, ended=5.0).broken() == set()
+
+
+def test_where_others_write_nothing_stored_counts() -> None:
+    story = Story(others_write=True).create().listed()
+    assert story.broken() == set()
+    assert story.outcomes("read-after-create") == {UNDECIDABLE}
+
+
+def test_what_secured_clusters_write_is_undecidable() -> None:
+    story = Story().create(DOCKER | {"autogenerated": True})
+    assert story.listed().broken() == set()
+
+
+def test_an_unanswered_write_makes_its_integration_undecidable() -> None:
+    story = Story().create().add("PUT", f"/{ID}", STORED | {"name": "two"}, 0)
+    assert story.listed(STORED | {"name": "two"}).broken() == set()
+
+
+def test_a_delete_straight_after_the_create_may_say_404() -> None:
+    def deleted(after: float) -> Story:
+        story = Story().create()
+        text = f'Error removing health for integration {ID}: unable to find integration health for integration "{ID}"'
+        return story.refused("DELETE", f"/{ID}", None, "delete-missing", 404, 5, text, began=after, ended=after + 0.1)
+
+    assert deleted(0.6).broken() == set()
+    assert "delete-answer" in deleted(60.0).broken()
+
+
+def test_a_refusal_needs_a_reason_and_the_right_one() -> None:
+    local = DOCKER | {"docker": DOCKER["docker"] | {"endpoint": "localhost"}}
+    assert Story().refused("POST", "", local, "endpoint-not-local").broken() == set()
+    assert Story().refused("POST", "", DOCKER, "endpoint-not-local").broken() == {"endpoint-not-local"}
+    assert Story().refused("POST", "", local, "category-required").broken() == {"endpoint-not-local"}
+    assert Story().refused("POST", "", local, "endpoint-not-local", 422).broken() == {"endpoint-not-local"}
+    assert Story().refused("POST", "", DOCKER, "", text="not today").broken() == {"create"}
+    assert Story().create(local).broken() == {"endpoint-not-local"}
+    tested = DOCKER | {"skipTestIntegration": False}
+    assert Story().refused("POST", "", tested, "", text="no such host").broken() == set()
+
+
+def test_what_stands_before_central_is_not_held_against_it() -> None:
+    story = Story()
+    for status in (502, 503, 504, 429):
+        story.add("GET", "", None, status, "<html>")
+    story.add("GET", "", None, 302)
+    assert story.broken() == set()
+
+
+def test_fields_too_much_are_the_clients_fault() -> None:
+    story = Story().create(DOCKER | {"clusters": []})
+    assert story.broken() == set()
+    assert list(story.judge.client) == ["PostImageIntegration: $.clusters: is not a field of the contract"]
+
+
+# -- recorded traffic ----------------------------------------------------------------------------------
+
+
+def judge_of(path: Path, **options: Any) -> Judge:
+    recording = sources.read(path)
+    judge = Judge(recording.version or NEWEST, **options)
+    for conversation in recording.conversations:
+        judge.begin()
+        judge.judge(each for each in conversation if judge.concerns(each.target))
+    return judge
+
+
+@pytest.mark.parametrize(
+    "name", ["auth", "managed", "refused", "surprising", *(pytest.param(each, marks=pytest.mark.slow) for each in MORE)]
+)
+def test_the_fixtures_are_as_central_is(name: str) -> None:
+    judge = judge_of(ROOT / f"fixtures/{name}.jsonl")
+    assert judge.findings.failures == []
+    assert judge.judged >= 1
+    if name == "refused":
+        held = {rule for _, rule, outcome in judge.tally if outcome == HELD}
+        assert len(held & CONTRACT.rules.keys()) >= 60
+
+
+def test_a_fixture_that_lies_is_found(tmp_path: Path) -> None:
+    lines = [json.loads(line) for line in (ROOT / "fixtures/refused.jsonl").read_text("utf-8").splitlines()]
+    line = next(each for each in lines if each["rule"] == "ibm-api-key-required" and "request" in each)
+    line["expect"] = {"status": 200}
+    file = tmp_path / "lie.jsonl"
+    file.write_text(json.dumps(line))
+    assert {each.check for each in judge_of(file).findings.failures} == {"ibm-api-key-required"}
+
+
+@pytest.mark.served
+def test_the_request_journal_is_judged(tmp_path: Path) -> None:
+    def journal(*mutants: str) -> Judge:
+        settings = Settings(seed=1, mutants=mutants)
+        with serving(settings) as mock:
+            for at, type in enumerate(("docker", "quay")):
+                ui(Client(mock.url, at, settings.credentials.admin_token), type)
+            file = tmp_path / "journal.json"
+            file.write_text(json.dumps({"requests": mock.journal()}))
+        return judge_of(file)
+
+    healthy = journal()
+    assert healthy.judged > 20
+    assert healthy.findings.failures == []
+    assert ("UpdateImageIntegration", "reconcile-dependent-unchanged", HELD) in healthy.tally
+    assert ("GetImageIntegrations", "credentials-masked", HELD) not in healthy.tally  # the journal masks by itself
+    assert "reconcile-dependent-unchanged" in {
+        each.check for each in journal("reconcile-dependent-unchanged").findings.failures
+    }
+
+
+def entry(
+    method: str, url: str, status: int, body: Any = None, answer: Any = None, at: int = 0, **more: Any
+) -> dict[str, Any]:
+    """Return an entry as a browser writes it."""
+    content = {"size": len(answer or ""), "mimeType": "application/json"}
+    if answer is not None:
+        content |= {"text": base64.b64encode(answer.encode()).decode(), "encoding": "base64"}
+    return {
+        "startedDateTime": f"2026-08-22T10:00:{at:02}.000+02:00",
+        "time": 12.5,
+        "request": {
+            "method": method,
+            "url": url,
+            "httpVersion": "h2",
+            "headers": [{"name": "authorization", "value": "Bearer a-token-of-somebody"}],
+            **({"postData": {"mimeType": "application/json", "text": body}} if body else {}),
+        },
+        "response": {
+            "status": status,
+            "headers": [{"name": name.lower(), "value": value} for name, value in JSON.items()],
+            "content": content,
+        },
+    }
+
+
+@pytest.fixture
+def browsed(tmp_path: Path) -> Path:
+    """What a browser has recorded of a person who looks at the list, creates one and looks again."""
+    url = f"https://central.example.com{PATH}"
+    stored = json.dumps(read_answer(CONTRACT, DOCKER, ID))
+    entries = [
+        entry("GET", "https://central.example.com/v1/metadata", 200, answer='{"version": "4.9.2"}'),
+        entry("GET", "https://elsewhere.example.com/tracking?token=hidden", 0),
+        entry("GET", url, 200, answer='{"integrations": []}', at=1),
+        entry("POST", url, 200, json.dumps(DOCKER), stored, at=2),
+        entry("GET", url, 200, answer=f'{{"integrations": [{stored}]}}', at=3),
+        entry("GET", url, 0, at=4),
+    ]
+    file = tmp_path / "browsed.har"
+    file.write_text(json.dumps({"log": {"version": "1.2", "entries": entries}}))
+    return file
+
+
+def audit(*words: object) -> Result:
+    return CliRunner().invoke(main, ["audit", *map(str, words)])
+
+
+def test_the_har_of_a_browser_is_judged_by_the_release_that_it_tells(browsed: Path) -> None:
+    done = audit(browsed)
+    assert done.exit_code == 0, done.output
+    assert "Central 4.9, told by the target; 4 requests" in done.output
+    assert re.search(r"GetImageIntegrations +read-after-create +1 +1 ", done.output)
+
+
+def test_a_redacted_har_has_no_secret_and_the_same_verdict(browsed: Path, tmp_path: Path) -> None:
+    handed_on = tmp_path / "out.har"
+    reports = [f"--report-{kind}={tmp_path / kind}" for kind in ("json", "junit", "markdown", "html")]
+    whole = audit(browsed, "--redact", handed_on, *reports)
+    again = audit(handed_on, f"--report-json={tmp_path / 'again'}")
+    assert (whole.exit_code, again.exit_code) == (0, 0)
+    for file in (handed_on, *(tmp_path / kind for kind in ("json", "junit", "markdown", "html"))):
+        text = file.read_text("utf-8")
+        assert "a-long-password" not in text
+        assert "a-token-of-somebody" not in text
+        assert "tracking" not in text
+    one, two = (json.loads((tmp_path / name).read_text("utf-8")) for name in ("json", "again"))
+    jsonschema_rs.validate(json.loads((ROOT / "contract_tests/reports/report.schema.json").read_text("utf-8")), one)
+    assert one["traffic"] == two["traffic"]
+    assert one["results"] == two["results"]
+
+
+def test_a_leak_shows_and_is_not_repeated(tmp_path: Path) -> None:
+    secret = DOCKER["docker"]["password"]
+    story = Story().create().listed(STORED | {"name": f"was {base64.b64encode(secret.encode()).decode()}"})
+    assert "credential-leak" in story.broken()
+    assert secret not in repr(story.judge.findings.failures)
+    assert base64.b64encode(secret.encode()).decode() not in repr(story.judge.findings.failures)
+
+
+def test_the_exit_status_says_how_it_went(browsed: Path, tmp_path: Path) -> None:
+    log = json.loads(browsed.read_text("utf-8"))
+    log["log"]["entries"][4]["response"]["content"] = {"text": '{"integrations": []}'}
+    wrong = tmp_path / "wrong.har"
+    wrong.write_text(json.dumps(log))
+    done = audit(wrong)
+    assert done.exit_code == 1
+    assert "FAILED read-after-create" in done.output
+    assert "(likely: no other writer was seen)" in done.output
+    assert audit(wrong, "--others-write").exit_code == 0
+    assert audit(wrong, "--skip", "read-after-create").exit_code == 0
+    known = tmp_path / "known.toml"
+    known.write_text('[[difference]]\ncheck = "read-after-create"\nreason = "a slow replica"\n')
+    assert audit(wrong, "--known", known).exit_code == 0
+    config = tmp_path / "options.toml"
+    config.write_text('known = ["known.toml"]\n')
+    assert audit(wrong, "--config", config).exit_code == 0
+    nothing = tmp_path / "nothing.har"
+    nothing.write_text('{"log": {"entries": []}}')
+    assert audit(nothing).exit_code == 3
+    odd = tmp_path / "odd.har"
+    odd.write_text("what is this")
+    assert audit(odd).exit_code == 2
+
+
+def test_a_client_that_leaves_the_contract_fails_only_if_it_is_to(browsed: Path, tmp_path: Path) -> None:
+    log = json.loads(browsed.read_text("utf-8"))
+    log["log"]["entries"][3]["request"]["postData"]["text"] = json.dumps(DOCKER | {"clusters": []})
+    browsed.write_text(json.dumps(log))
+    assert "The client left the contract 1 time: PostImageIntegration: $.clusters" in audit(browsed).output
+    done = audit(browsed, "--client-fails")
+    assert done.exit_code == 1
+    assert "FAILED client-contract" in done.output
+
+
+# -- the proxy -----------------------------------------------------------------------------------------
+
+
+def proxied(tmp_path: Path, journeys: int = 12, **settings: Any) -> tuple[Judge, Path, Settings]:
+    """Judge journeys live, and write what passed as a HAR."""
+    chosen = Settings(seed=1, auth=True, **settings)
+    judge = Judge(NEWEST)
+    file = tmp_path / "proxied.har"
+    with serving(chosen) as mock, har.Writer(file, mock.url) as writer:
+
+        def take(seen: Seen, oldest: float) -> None:
+            writer.add(judge.add(seen))
+            judge.settle(oldest)
+
+        with proxying(Settings(upstream=mock.url), take) as url:
+            travel(url, journeys, chosen.credentials.admin_token)
+    judge.settle()
+    return judge, file, chosen
+
+
+@pytest.mark.served
+@pytest.mark.parametrize("mutant", ["", "update-password-ignored"])
+def test_the_har_of_the_proxy_is_judged_as_the_proxy_judged(tmp_path: Path, mutant: str) -> None:
+    live, file, settings = proxied(tmp_path, mutants=(mutant,) if mutant else ())
+    later = judge_of(file)
+    assert later.tally == live.tally
+    assert [(each.check, each.what, each.also) for each in later.findings.failures] == [
+        (each.check, each.what, each.also) for each in live.findings.failures
+    ]
+    assert bool(live.findings.failures) == bool(mutant)
+    assert settings.credentials.admin_token not in file.read_text("utf-8")
+    assert "not-a-real-secret" not in file.read_text("utf-8")
+
+
+@pytest.mark.served
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [{}, {"central_version": "4.8"}, {"managed": True}])
+def test_a_healthy_mock_shows_nothing_in_fifty_journeys(settings: dict[str, Any]) -> None:
+    judge = judged(Settings(seed=1, auth=True, **settings), 50)
+    assert judge.judged > 400
+    assert judge.findings.failures == []
+
+
+@pytest.mark.served
+def test_clients_at_the_same_time_raise_no_alarm() -> None:
+    settings = Settings(seed=1, auth=True)
+    judge = Judge(NEWEST)
+
+    def take(seen: Seen, oldest: float) -> None:
+        judge.add(seen)
+        judge.settle(oldest)
+
+    with serving(settings) as mock, proxying(Settings(upstream=mock.url), take) as url:
+        clients = [
+            threading.Thread(target=travel, args=(url, 4, settings.credentials.admin_token, seed)) for seed in (1, 2, 3)
+        ]
+        for each in clients:
+            each.start()
+        for each in clients:
+            each.join()
+    judge.settle()
+    assert judge.judged > 100
+    assert judge.findings.failures == []
+
+
+@pytest.mark.served
+@pytest.mark.slow
+def test_the_odd_requests_of_the_harness_raise_no_alarm(tmp_path: Path) -> None:
+    settings = Settings(seed=1, auth=True)
+    judge = Judge(NEWEST)
+    lock = threading.Lock()
+
+    def take(seen: Seen, oldest: float) -> None:
+        with lock:
+            if judge.concerns(seen.target):
+                judge.add(seen)
+                judge.settle(oldest)
+
+    with serving(settings) as mock, proxying(Settings(upstream=mock.url), take) as url:
+        words = [sys.executable, "-m", "contract_tests", "check", url, "--quick", "--seed", "1"]
+        environment = _env() | {"CENTRAL_TOKEN": settings.credentials.admin_token}
+        done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, check=False)
+        assert done.returncode in (0, 3), done.stdout
+    judge.settle()
+    assert judge.judged > 500
+    assert judge.findings.failures == []
+
+
+class _Upstream(BaseHTTPRequestHandler):
+    """A server that says what it was asked, and sends an answer in two pieces."""
+
+    protocol_version = "HTTP/1.1"
+    go_on = threading.Event()
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/there"):
+            self.send_response(302)
+            self.send_header("Location", f"http://{self.headers['Host']}/here%2Fnow?a=%20b")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        if self.path.startswith(PATH):
+            self.send_response(200)
+            self.send_header("Content-Encoding", "gzip")
+            text = gzip.compress(json.dumps({"integrations": []}).encode())
+        else:
+            self.send_response(200)
+            text = f"{self.path} {self.headers.get('Authorization')}".encode()
+        half = len(text) // 2
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text[:half])
+        self.wfile.flush()
+        self.go_on.wait(10)
+        self.wfile.write(text[half:])
+
+    def do_POST(self) -> None:
+        found = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(found)))
+        self.end_headers()
+        self.wfile.write(found)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def upstream() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Upstream)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    _Upstream.go_on.set()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.served
+def test_everything_is_passed_on_as_it_is(upstream: str) -> None:
+    taken = []
+    with proxying(Settings(upstream=upstream), lambda seen, _: taken.append(seen)) as url:
+        answer = requests.get(f"{url}/a%20b/c?q=%20x", headers={"Authorization": "Basic abc"}, timeout=10)
+        assert answer.text == "/a%20b/c?q=%20x Basic abc"
+        moved = requests.get(f"{url}/there", allow_redirects=False, timeout=10)
+        assert (moved.status_code, moved.headers["Location"]) == (302, "/here%2Fnow?a=%20b")
+        large = b"x" * 5_000_000
+        assert requests.post(f"{url}{PATH}/test", data=large, timeout=10).content == large
+        _Upstream.go_on.clear()
+        with requests.get(f"{url}/slow", stream=True, timeout=10) as slow:
+            assert slow.raw.read(5) == b"/slow"  # before the rest was sent
+            assert not _Upstream.go_on.is_set()
+            _Upstream.go_on.set()
+            assert slow.raw.read() == b" None"
+        listed = requests.get(f"{url}{PATH}", timeout=10)
+        assert listed.headers["Content-Encoding"] == "gzip"
+        assert listed.json() == {"integrations": []}
+    assert [(each.method, each.target, each.status) for each in taken] == [
+        ("POST", f"{PATH}/test", 200),
+        ("GET", PATH, 200),
+    ]
+    assert taken[0].body is None  # too long to be kept
+    assert taken[1].reply == b'{"integrations": []}'
+
+
+@pytest.mark.served
+def test_a_server_that_is_not_there_is_answered_502_and_is_no_fault_of_central() -> None:
+    taken = []
+    with proxying(Settings(upstream="http://127.0.0.1:9"), lambda seen, _: taken.append(seen)) as url:
+        answer = requests.get(f"{url}{PATH}", timeout=10)
+    assert answer.status_code == 502
+    assert answer.json()["code"] == 14
+    judge = Judge(NEWEST)
+    judge.judge(taken)
+    assert judge.judged == 1
+    assert judge.findings.failures == []
+
+
+# -- the page ------------------------------------------------------------------------------------------
+
+
+def commands() -> list[str]:
+    text = (ROOT / "docs/how-to/judge-traffic.md").read_text("utf-8")
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+    return [line for line in lines if "benchmarks" not in line]
+
+
+@pytest.mark.served
+def test_the_commands_of_the_page_do_what_it_says(browsed: Path, tmp_path: Path) -> None:
+    browsed.rename(tmp_path / "traffic.har")
+    ran = 0
+    settings = Settings(seed=1)
+    with serving(settings) as mock:
+        for command in commands():
+            line = command.replace("http://127.0.0.1:8080", mock.url).replace("https://central.example.com", mock.url)
+            line = line.replace("central-contract", f"{sys.executable} -m contract_tests").replace("8443", "0")
+            ran += 1
+            if " proxy " in line:
+                _live(line, tmp_path)
+            else:
+                if "__admin" in line:
+                    requests.get(mock.url + PATH, timeout=10)
+                done = subprocess.run(["bash", "-c", line], cwd=tmp_path, env=_env(), capture_output=True, check=False)
+                assert done.returncode == 0, done.stdout + done.stderr
+    assert ran == 4
+    assert "a-long-password" not in (tmp_path / "harmless.har").read_text("utf-8")
+    assert len(sources.read(tmp_path / "traffic.har").conversations[0]) == 1
+
+
+def _env() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def _live(line: str, folder: Path) -> None:
+    """Run the proxy, ask it for the list, and end it as a CI service does."""
+    process = subprocess.Popen(shlex.split(line), cwd=folder, env=_env(), stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    told = re.search(r"Listening on (\S+),", process.stderr.readline())
+    assert told is not None
+    url = told[1]
+    assert requests.get(url + PATH, timeout=10).status_code == 200
+    time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0, process.stderr.read()
+    process.stderr.close()
+    report = json.loads((folder / "report.json").read_text("utf-8"))
+    assert (report["verdict"], report["requests"]) == ("passed", 1)

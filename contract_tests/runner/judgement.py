@@ -1,0 +1,152 @@
+"""The verdict on traffic as a report, like that of a run."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from contract_tests.checks.registry import all_checks
+from contract_tests.engine.failures import Failure
+from contract_tests.engine.options import Options
+from contract_tests.oracle.observers import OBSERVED
+from contract_tests.runner import known
+from contract_tests.runner.report import (
+    FAILED,
+    KNOWN,
+    NOT_APPLICABLE,
+    NOT_CHOSEN,
+    PASSED,
+    TRAFFIC,
+    Report,
+    Result,
+)
+from contract_tests.traffic.judge import BROKEN, HELD, UNDECIDABLE, Judge
+
+CLIENT = "client-contract"
+"""The check that the client keeps the contract."""
+_CLIENT_TITLE = "A request leaves the contract: a field it does not have, a value of another type"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How one rule fared in the requests of one operation."""
+
+    operation: str
+    rule: str
+    held: int
+    broken: int
+    undecidable: int
+
+    @property
+    def seen(self) -> int:
+        """How often it was looked at."""
+        return self.held + self.broken + self.undecidable
+
+
+def rows(judge: Judge) -> list[Row]:
+    """Return the summary of traffic by operation and rule, in the order of the contract."""
+    places = {name: at for at, name in enumerate(judge.contract.operations)}
+    keys = sorted({key[:2] for key in judge.tally}, key=lambda key: (places.get(key[0], len(places)), key[1]))
+    return [Row(*key, *(judge.tally[(*key, outcome)] for outcome in (HELD, BROKEN, UNDECIDABLE))) for key in keys]
+
+
+def report_on(
+    judge: Judge,
+    options: Options,
+    *,
+    version_from: str,
+    started: dt.datetime,
+    seconds: float,
+    client_fails: bool,
+) -> Report:
+    """Return the report on what was judged."""
+    differences = known.in_force(options.known, options.no_known)
+    today = dt.datetime.now(dt.UTC).date()
+    results = [each for each in _results(judge, client_fails=client_fails) if each.check not in options.skip]
+    for result in results:
+        for failure in result.failures:
+            covering = (each for each in differences if each.covers(failure, judge.version, today))
+            failure.known = next((each.reason for each in covering), None)
+        if result.failures and all(failure.known is not None for failure in result.failures):
+            result.outcome, result.reason = KNOWN, result.failures[0].known or ""
+    passed = {each.check for each in results if each.outcome == PASSED}
+    return Report(
+        target=options.url.rstrip("/"),
+        version=judge.version,
+        version_from=version_from,
+        profile=TRAFFIC,
+        seed=0,
+        run="",
+        started=started,
+        seconds=seconds,
+        requests=judge.judged,
+        results=results,
+        gone=[each for each in differences if each.check in passed and each.is_of(judge.version)],
+        left_behind=[],
+        covered=judge.observers.covered,
+        exchanges=[],
+        notes=[] if client_fails else list(_client_notes(judge)),
+        traffic=rows(judge),
+    )
+
+
+def _results(judge: Judge, *, client_fails: bool) -> Iterator[Result]:
+    by_rule: dict[str, Counter[str]] = {}
+    for (_, rule, outcome), number in judge.tally.items():
+        by_rule.setdefault(rule, Counter())[outcome] += number
+    found: dict[str, list[Failure]] = {}
+    for failure in judge.findings.failures:
+        found.setdefault(failure.check, []).append(failure)
+    checks = all_checks()
+    for id in dict.fromkeys((*OBSERVED, *judge.contract.rules, *(each for each in checks if each in by_rule))):
+        check = checks.get(id)
+        if check is not None:
+            result = Result(id, check.title, check.group, check.source, PASSED)
+        elif id in OBSERVED:
+            result = Result(id, OBSERVED[id], "observed", "", PASSED)
+        else:
+            known_rule = judge.contract.rules[id]
+            result = Result(id, known_rule.title, "rules", known_rule.source, PASSED)
+        counts = by_rule.get(id, Counter())
+        result.requests = counts.total()
+        if id in found:
+            result.outcome, result.failures = FAILED, found[id]
+        elif not counts[HELD]:
+            kind, reason = (NOT_CHOSEN, UNDECIDED) if counts[UNDECIDABLE] else (NOT_APPLICABLE, NOT_SHOWN)
+            result.skipped(kind, reason)
+        yield result
+    client = Result(CLIENT, _CLIENT_TITLE, "client", "", PASSED, requests=judge.judged)
+    if not judge.judged:
+        client.skipped(NOT_APPLICABLE, NOT_SHOWN)
+    elif judge.client and not client_fails:
+        client.skipped(NOT_CHOSEN, "noted only; give --client-fails to let it fail")
+    elif judge.client:
+        client.outcome = FAILED
+        client.failures = [Failure(CLIENT, what, also=number - 1) for what, number in judge.client.most_common()]
+    yield client
+
+
+UNDECIDED = "undecidable from what was seen"
+NOT_SHOWN = "no request could have shown it"
+
+
+def _client_notes(judge: Judge) -> Iterator[str]:
+    for what, number in judge.client.most_common(10):
+        yield f"The client left the contract {number} {'time' if number == 1 else 'times'}: {what}"
+
+
+def as_values(found: Iterable[Row]) -> list[Mapping[str, str | int]]:
+    """Return the summary as JSON values."""
+    return [
+        {
+            "operation": each.operation,
+            "rule": each.rule,
+            "seen": each.seen,
+            "held": each.held,
+            "broken": each.broken,
+            "undecidable": each.undecidable,
+        }
+        for each in found
+    ]

@@ -1,0 +1,679 @@
+"""The verdict on traffic: each exchange is judged by what the contract says and by what the traffic showed before."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import math
+import re
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import count, takewhile
+from typing import Any
+from urllib.parse import parse_qs
+
+from contract_tests.engine.central import Shared
+from contract_tests.engine.failures import Failure
+from contract_tests.engine.integrations import Body, hidden, read_answer, whole
+from contract_tests.oracle.model import any_text
+from contract_tests.oracle.observers import Observers
+from contract_tests.oracle.steps import HEALTH_IS_WRITTEN
+from contract_tests.traffic.exchanges import Seen, json_of
+from contract_tests.traffic.follow import Follower
+from contract_tests.traffic.rules import (
+    Refusals,
+    Texts,
+    broken,
+    broken_with_unknown,
+    canonical,
+    is_of_store,
+    status_fits,
+    with_credentials,
+)
+from contract_tests.traffic.secrets import RUN, Secrets, path_of
+from mock_server.contract.routes import Match, Routes
+from mock_server.contract.tables import MASK, Operation
+
+HELD, BROKEN, UNDECIDABLE = "held", "broken", "undecidable"
+NOT_CENTRALS = (429, 502, 503, 504)
+"""Statuses that what stands before Central answers, too."""
+_WRITES = ("PostImageIntegration", "PutImageIntegration", "UpdateImageIntegration", "DeleteImageIntegration")
+_OF_CREDENTIALS = frozenset(("credentials-masked", "credential-leak", "create-answer-in-clear"))
+_UPDATE_MAY = ("update-missing", "scanner-v4-type-fixed", "database-error")
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_MOST_EXPLAINED = 100
+"""Requests outside of the contract that are explained; an explanation takes milliseconds."""
+_MOST_WRITES = 1_000
+"""Writes that are remembered, to know which were under way together with a later request."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A request of an operation, as far as it can be read. `whole` is None where it cannot."""
+
+    seen: Seen
+    operation: Operation
+    id: str
+    whole: Body | None = None
+    update_password: bool = True
+
+    @property
+    def credentials_known(self) -> bool:
+        return self.update_password and not self.seen.blind
+
+
+class Judge:
+    """Judges exchanges in the order in which they ended.
+
+    `others_write`: somebody writes past what is seen here, so nothing is held against Central that depends on what is
+    stored.
+    """
+
+    def __init__(self, version: str, *, others_write: bool = False) -> None:
+        shared = Shared(RUN, version)
+        self.contract = shared.contract
+        self.version = shared.version
+        self.others_write = others_write
+        self.secrets = Secrets(self.contract)
+        self.routes = Routes(self.contract)
+        self.observers = Observers(shared)
+        self.findings = self.observers.findings
+        self.tally: Counter[tuple[str, str, str]] = Counter()
+        """How often a rule held, was broken or could not be decided, by operation, rule and outcome."""
+        self.client: Counter[str] = Counter()
+        """Where requests leave the contract, by operation and place."""
+        self.judged = 0
+        self.follower = Follower(self.contract)
+        self._texts = Texts(self.contract)
+        self._waiting: list[tuple[float, int, Seen]] = []
+        self._arrivals = count()
+        self._writes: deque[Seen] = deque(maxlen=_MOST_WRITES)
+        self._explained = self._dropped = 0
+        self._last: tuple[tuple[int, bool], tuple[Any, ...]] | None = None
+        """The last read, and how much was learnt until then."""
+        self._last_outcomes: Counter[tuple[str, str, str]] = Counter()
+
+    # -- order --------------------------------------------------------------------------------------
+
+    def concerns(self, target: str) -> bool:
+        """Return whether a request is of the API that is judged."""
+        return self.routes.is_below(path_of(target))
+
+    def add(self, seen: Seen) -> Seen:
+        """Take an exchange of the API, whose turn may come later, and return it without its secrets."""
+        safe = self.secrets.hide(seen)
+        heapq.heappush(self._waiting, (safe.ended, next(self._arrivals), safe))
+        return safe
+
+    def settle(self, until: float = math.inf) -> None:
+        """Judge all that ended before `until`: when the oldest request that is still under way began."""
+        while self._waiting and self._waiting[0][0] < until:
+            self._judge(heapq.heappop(self._waiting)[2])
+
+    def begin(self) -> None:
+        """Forget what is stored: what comes now was asked of a Central of its own."""
+        self.follower = Follower(self.contract)
+        self._writes.clear()
+        self._last = None
+
+    def judge(self, traffic: Iterable[Seen], keep: Callable[[Seen], object] | None = None) -> None:
+        """Judge recorded traffic; `keep` is given each exchange without its secrets."""
+        for seen in sorted(traffic, key=lambda each: each.began):
+            self.settle(seen.began)
+            safe = self.add(seen)
+            if keep is not None:
+                keep(safe)
+        self.settle()
+
+    def _at_once(self, seen: Seen) -> list[Seen]:
+        """Return the writes that were under way at the same time."""
+        before = takewhile(lambda each: each.ended > seen.began, reversed(self._writes))
+        others = (*before, *(each for _, _, each in self._waiting if self._is_write(each)))
+        return [each for each in others if each.overlaps(seen)]
+
+    def _is_write(self, seen: Seen) -> bool:
+        match = self._match(seen)
+        return match is not None and match.operation.id in _WRITES
+
+    def _match(self, seen: Seen) -> Match | None:
+        return self.routes.match(seen.method, path_of(seen.target))
+
+    # -- one exchange -------------------------------------------------------------------------------
+
+    def _judge(self, seen: Seen) -> None:
+        match = self._match(seen)
+        name = match.operation.id if match else "none"
+        self.judged += 1
+        self._seen, self._operation = seen, name
+        self._exchange = seen.exchange(self.judged)
+        self._rivals = self._at_once(seen)
+        self.follower.now = seen.ended
+        if match is not None and match.operation.id in _WRITES:
+            self._writes.append(seen)
+        if seen.dropped:
+            self._dropped += 1
+            again = self._dropped > 1  # once may be a kept connection that had come to its end
+            what = "there is no whole answer: the connection ends before it, or it cannot be unpacked"
+            self.say("every-request-answered", BROKEN if again else UNDECIDABLE, what)
+        if not seen.status or seen.dropped:
+            self._lost(match, "a request that was not answered")
+        elif seen.status in NOT_CENTRALS and "code" not in (json_of(seen.reply) or {}):
+            self._lost(match, f"{seen.status} of what stands before Central")
+        elif not 300 <= seen.status < 400 and not self._was_seen(seen):
+            before = self.follower.state, Counter(self.tally)
+            if "X-HTTP-Method-Override" in seen.headers:
+                self.begin()  # whatever it did is not followed
+                return
+            self._observe(seen)
+            if match is None:
+                self._no_operation(seen)
+            else:
+                self._of_operation(self._asked(seen, match))
+            self._remember(seen, *before)
+
+    def _was_seen(self, seen: Seen) -> bool:
+        """Count a read that is like the last one, with nothing learnt since: pages ask for their list all the time."""
+        if self._rivals or (self.follower.state, _shown(seen)) != self._last:
+            return False
+        self.tally.update(self._last_outcomes)
+        self.observers.covered[self._operation, "", seen.status] += 1
+        return True
+
+    def _remember(self, seen: Seen, state: tuple[int, bool], tally: Counter[tuple[str, str, str]]) -> None:
+        """Remember a read that was as it must be, and taught nothing."""
+        self._last = None
+        if seen.method == "GET" and seen.status == 200 and state == self.follower.state and not self._rivals:
+            outcomes = self.tally - tally
+            if all(outcome != BROKEN for _, _, outcome in outcomes):
+                self._last, self._last_outcomes = (state, _shown(seen)), outcomes
+
+    def say(
+        self,
+        rule: str,
+        outcome: str,
+        what: str = "",
+        *,
+        expected: Any = None,
+        got: Any = None,
+        stored: bool = False,
+    ) -> None:
+        """Count how a rule fared. `stored`: it depends on what is stored, so another writer may be the reason."""
+        stored = stored or is_of_store(rule)
+        if outcome == BROKEN and stored and self.others_write:
+            outcome = UNDECIDABLE
+        self.tally[self._operation, rule, outcome] += 1
+        if outcome == BROKEN:
+            likely = " (likely: no other writer was seen)" if stored else ""
+            self.findings.add(rule, f"{self._operation}: {what}{likely}", self._exchange, expected=expected, got=got)
+
+    def hold(self, rule: str, held: bool, what: str, **more: Any) -> bool:
+        """Count whether a rule held, and return it."""
+        self.say(rule, HELD if held else BROKEN, what, **more)
+        return held
+
+    def _observe(self, seen: Seen) -> None:
+        """Let the observers of every run look, where the whole answer was kept."""
+        if seen.reply is None or not seen.whole:
+            return
+        before = _counts(self.findings.failures)
+        self.observers.seen = set()
+        self.observers(self._exchange, seen.answer())
+        found = _counts(self.findings.failures) - before
+        for check in (self.observers.seen | found.keys()) - (_OF_CREDENTIALS if seen.blind else frozenset()):
+            self.tally[self._operation, check, BROKEN if found[check] else HELD] += 1
+        if seen.headers_kept and self._operation != "none":
+            kept = seen.reply_headers.get("Cache-Control", "")
+            self.hold("answer-headers", "no-store" in kept, "an answer may be cached", expected="no-store", got=kept)
+
+    def _no_operation(self, seen: Seen) -> None:
+        path = path_of(seen.target)
+        if "//" in path or "/." in path or "%" in path:
+            return
+        rule, status = ("method-not-allowed", 501) if self.routes.has_path(path) else ("unknown-route", 404)
+        what = f"the answer is {seen.status}, not {status}"
+        self.hold(rule, seen.status == status, what, expected={"status": status}, got={"status": seen.status})
+
+    def _lost(self, match: Match | None, why: str) -> None:
+        """Forget what a write may have changed whose outcome nobody knows."""
+        if match is None or match.operation.id not in _WRITES:
+            return
+        if match.id:
+            self.follower.doubt(match.id, why)
+        self.follower.complete = False
+
+    # -- requests -----------------------------------------------------------------------------------
+
+    def _asked(self, seen: Seen, match: Match) -> _Asked:
+        asked = _Asked(seen, match.operation, match.id)
+        if match.operation.request is None or seen.body is None:
+            return asked
+        value = json_of(seen.body)
+        if not _is_strict(seen.body):
+            return asked
+        if seen.body and not self._accepts(match.operation, value):
+            self._explain(asked)
+        try:
+            message = canonical(self.contract.message(match.operation.request), value) if seen.body else {}
+        except ValueError:
+            return asked
+        if not isinstance(message, dict) or not self._accepts(match.operation, message):
+            return asked
+        if "Test" in match.operation.id or match.operation.id == "UpdateImageIntegration":
+            wrapped = "config" in self.contract.message(match.operation.request).by_name
+            if wrapped:
+                asked.update_password = bool(message.get("updatePassword", False))
+                message = message.get("config")
+        if isinstance(message, dict):
+            asked.whole = whole(self.contract.integration, message)
+            if asked.operation.id.startswith("Test"):
+                asked.id = asked.whole["id"]
+        return asked
+
+    def _accepts(self, operation: Operation, value: Any) -> bool:
+        return self.observers.validator.accepts(str(operation.request), value)
+
+    def _explain(self, asked: _Asked) -> None:
+        """Note where a request leaves the contract."""
+        if self._explained >= _MOST_EXPLAINED:
+            self.client[f"{asked.operation.id}: more of the kind"] += 1
+            return
+        self._explained += 1
+        found = self.observers.validator.request_violations(
+            asked.operation, asked.operation.path, {}, asked.seen.body or b"", "application/json"
+        )
+        for each in found:
+            self.client[f"{asked.operation.id}: {re.sub(r'[0-9]+', 'n', str(each))}"] += 1
+
+    def _of_operation(self, asked: _Asked) -> None:
+        seen = asked.seen
+        if seen.status in (401, 403) or seen.status in NOT_CENTRALS:
+            self._refused(Refusals(), of_access=True)
+            return
+        judge = {
+            "GetImageIntegrations": self._list,
+            "GetImageIntegration": self._get,
+            "PostImageIntegration": self._create,
+            "PutImageIntegration": self._update,
+            "UpdateImageIntegration": self._update,
+            "DeleteImageIntegration": self._delete,
+        }.get(asked.operation.id, self._test)
+        judge(asked)
+
+    # -- refusals -----------------------------------------------------------------------------------
+
+    def _refused(
+        self, refusals: Refusals, check: str = "", *, of_access: bool = False, tested: bool = False
+    ) -> set[str]:
+        """Judge a refusal, and return the rules that it names.
+
+        `check` is broken where nothing speaks for a refusal. `tested`: a registry may be the reason.
+        """
+        answer = json_of(self._seen.reply)
+        if not isinstance(answer, dict):
+            self.say("refusal", UNDECIDABLE)
+            return set()
+        message = str(answer.get("message", "")).replace("\u00a0", " ")
+        same = bool(message) and answer.get("error") == answer.get("message")
+        self.hold("error-shape", same, "`error` does not repeat `message`", expected=message, got=answer)
+        if not message:
+            return set()
+        named = self._texts.named(message)
+        fitting = {rule.id for rule in named if status_fits(rule, self._seen.status, answer.get("code"))}
+        if named and not fitting:
+            rule = named[0]
+            what = f"the refusal has the status {self._seen.status} and the code {answer.get('code')}"
+            fits = {"status": rule.status, "code": rule.code}
+            self.say(rule.id, BROKEN, what, expected=fits, got=answer)
+        elif due := fitting & (refusals.must | refusals.may):
+            for rule_id in due:
+                self.say(rule_id, HELD if rule_id in refusals.must else UNDECIDABLE)
+        elif of_access:
+            for rule_id in fitting:
+                self.say(rule_id, HELD)
+        elif refusals.must:
+            rule = self.contract.rules[self._first(refusals.must)]
+            expected = {"message contains": any_text(rule.message)}
+            self.say(rule.id, BROKEN, "another refusal is due", expected=expected, got=answer)
+        elif fitting:
+            self.say(self._first(fitting), BROKEN, "a request is refused that does not break the rule", got=answer)
+        elif check and not tested and not self._rivals and not refusals.may & self._texts.silent:
+            self.say(check, BROKEN, "what Central takes is refused", got={"status": self._seen.status, **answer})
+        else:
+            self.say("registry-reachable" if tested else "refusal", UNDECIDABLE)
+        return fitting
+
+    def _first(self, rules: Iterable[str]) -> str:
+        """Return the rule that Central looks at first."""
+        return min(rules, key=[*self.contract.rules].index)
+
+    def _taken(self, refusals: Refusals, check: str) -> None:
+        """Judge that a request was taken."""
+        for rule in refusals.may:
+            self.say(rule, UNDECIDABLE)
+        for rule in refusals.must:
+            title = self.contract.rules[rule].title
+            self.say(rule, BROKEN, f"taken, against: {title}")
+        if not refusals.must:
+            self.say(check, HELD)
+
+    def _integration_rules(self, asked: _Asked) -> Refusals:
+        """Return the rules that the integration of a request breaks by itself."""
+        assert asked.whole is not None
+        if asked.credentials_known:
+            return broken(self.contract, asked.whole)
+        return broken_with_unknown(self.contract, asked.whole)
+
+    def _name_rule(self, asked: _Asked, refusals: Refusals) -> None:
+        assert asked.whole is not None
+        name = asked.whole["name"]
+        owner = self.follower.owner(name)
+        if not name or owner == asked.id != "":
+            return
+        touched = self._touched()
+        if owner is not None and owner not in touched and not self._names_in_flight(name):
+            refusals.must.add("name-unique")
+        elif not self.follower.is_free(name) or touched or self._names_in_flight(name):
+            refusals.may.add("name-unique")
+
+    def _touched(self) -> set[str]:
+        """Return the ids of the integrations that a request under way at the same time may have changed."""
+        found = set()
+        for each in self._rivals:
+            match = self._match(each)
+            assert match is not None
+            answer = json_of(each.reply)
+            found.add(match.id or (str(answer.get("id")) if isinstance(answer, dict) else ""))
+        return found
+
+    def _names_in_flight(self, name: str) -> bool:
+        quoted = name.encode()
+        return any(each.body is None or quoted in each.body for each in self._rivals)
+
+    # -- reads --------------------------------------------------------------------------------------
+
+    def _list(self, asked: _Asked) -> None:
+        seen, follower = asked.seen, self.follower
+        if seen.status != 200:
+            may = {"query-value-once", "query-encoding"} if "?" in seen.target else set()
+            self._refused(Refusals(may=may), "list")
+            return
+        answer = json_of(seen.reply)
+        items = answer.get("integrations") if isinstance(answer, dict) else None
+        if not isinstance(items, list) or not all(isinstance(each, dict) for each in items):
+            return
+        query = parse_qs(seen.target.partition("?")[2], keep_blank_values=True)
+        if any(len(query.get(key, [])) > 1 for key in ("name", "cluster")):
+            self.say("query-value-once", BROKEN, "a query key is taken twice")
+            return
+        name, cluster = (query.get(key, [""])[0] for key in ("name", "cluster"))
+        if cluster:
+            self.hold("list-by-cluster", not items, "the list of a cluster is not empty", expected=[], got=answer)
+            return
+        if name:
+            right = all(each.get("name") == name for each in items)
+            self.hold("list-by-name", right, "the list holds others than the one that was asked for", got=answer)
+        by_id: dict[str, Mapping[str, Any]] = {}
+        for each in items:
+            by_id.setdefault(str(each.get("id")), each)
+        once = len(by_id) == len(items)
+        self.hold("many-kept", once, "an integration stands in the list twice", got=answer)
+        touched = self._touched()
+        for id, expected in list(follower.expected(name)):
+            if id in touched:
+                continue
+            self._compare(id, expected, by_id.get(id), missing="list-by-name" if name else "")
+        for id in [each for each in by_id if each in follower.gone and each not in touched]:
+            self.say("delete-answer", BROKEN, "the list holds what was deleted", got=by_id[id], stored=True)
+        self._learn_list(by_id, touched, is_filtered=bool(name))
+
+    def _learn_list(self, by_id: Mapping[str, Mapping[str, Any]], touched: set[str], *, is_filtered: bool) -> None:
+        follower = self.follower
+        for id, each in by_id.items():
+            if id not in touched:
+                follower.show(id, each)
+        if not is_filtered:
+            for id in [each for each in follower.known if each not in by_id and each not in touched]:
+                follower.remove(id, deleted=False)
+            follower.complete = "" not in touched
+
+    def _compare(self, id: str, expected: Body, got: Mapping[str, Any] | None, missing: str = "") -> None:
+        """Compare what is shown of an integration with what the traffic says of it."""
+        shown = got if got is None or got == expected else hidden(self.contract, dict(got))
+        check = self.follower.blame(id)
+        if shown is None:
+            check, what = missing or check, "an integration is missing"
+        else:
+            what = "an integration is not as the traffic left it"
+        self.hold(check, shown == expected, what, expected=expected, got=shown, stored=True)
+
+    def _get(self, asked: _Asked) -> None:
+        seen, id, follower = asked.seen, asked.id, self.follower
+        is_open = id in self._touched()
+        expected = None if is_open else follower.sure(id)
+        if seen.status == 200:
+            got = json_of(seen.reply)
+            if not isinstance(got, dict):
+                return
+            self.hold("id-exact", got.get("id") == id, "another integration is answered", expected=id, got=got)
+            if expected is not None:
+                self._compare(id, expected, got)
+            elif id in follower.gone and not is_open:
+                self.say("delete-answer", BROKEN, "what was deleted is still there", got=got, stored=True)
+            else:
+                self.say("read-after-create", UNDECIDABLE)
+            if got.get("id") == id and not is_open:
+                follower.show(id, got)
+            return
+        absent = follower.is_absent(id) and not is_open
+        rules = {"get-missing", "id-required"}
+        if expected is not None and seen.status == 404:
+            self._compare(id, expected, None)
+            follower.remove(id, deleted=False)
+            rules = set()
+        must = {"id-required"} if not id else {"get-missing"} if absent else set()
+        if expected is not None and seen.status != 404:
+            rules = set()
+        self._refused(Refusals(must, rules), "" if seen.status == 404 else "reads-steady")
+
+    # -- writes -------------------------------------------------------------------------------------
+
+    def _create(self, asked: _Asked) -> None:
+        seen, follower = asked.seen, self.follower
+        answer = json_of(seen.reply)
+        refusals = Refusals()
+        tested = True
+        if asked.whole is not None:
+            refusals = self._integration_rules(asked)
+            tested = not asked.whole["skipTestIntegration"]
+            own = {"scannerv4": "scanner-v4-not-created", "google": "google-not-created"}.get(asked.whole["type"])
+            if asked.whole["id"]:
+                refusals.must.add("id-empty-on-create")
+            if own in self.contract.rules:
+                refusals.must.add(str(own))
+            self._name_rule(asked, refusals)
+        if seen.status != 200:
+            if asked.whole is None:
+                self.say("create", UNDECIDABLE)
+                return
+            self._refused(refusals, "create", tested=tested)
+            return
+        follower.wrote("read-after-create")
+        if asked.whole is None:
+            self.say("create", UNDECIDABLE)
+        else:
+            self._taken(refusals, "create")
+        id = answer.get("id") if isinstance(answer, dict) else None
+        if not isinstance(id, str) or not id:
+            if seen.reply is not None:
+                self.say("create", BROKEN, "the answer has no id", got=answer)
+            follower.complete = False
+            return
+        if seen.whole:
+            self.hold("create-assigns-id", _UUID.fullmatch(id) is not None, f"the id {id} is no UUID of version 4")
+        before = follower.known.get(id)
+        is_old = id in follower.gone or (before is not None and before.first < seen.began)
+        what = f"the id {id} was there or was given before"
+        self.hold("create-answers-its-own", not is_old, what, stored=True)
+        if asked.whole is None:
+            follower.show(id, answer)
+            return
+        expected = read_answer(self.contract, asked.whole, id)
+        follower.write(id, asked.whole, "read-after-create", seen.ended)
+        if follower.sure(id) is not None and seen.whole:
+            shown = hidden(self.contract, answer)
+            self.hold("create-answer", shown == expected, "it is not what was sent", expected=expected, got=shown)
+        if id in self._touched():
+            follower.doubt(id, "it was written to before the create was answered")
+
+    def _update(self, asked: _Asked) -> None:
+        seen, id, follower = asked.seen, asked.id, self.follower
+        if asked.whole is None:
+            self.say("update", UNDECIDABLE)
+            if seen.status == 200 or seen.status >= 500:
+                follower.wrote("update-changes-one")
+                follower.doubt(id, "what was sent cannot be read")
+            return
+        tested = not asked.whole["skipTestIntegration"]
+        refusals = self._update_rules(asked)
+        is_open = id in self._touched()
+        if seen.status == 200:
+            self._taken(refusals, "update")
+            if seen.reply is not None:
+                answer = json_of(seen.reply)
+                self.hold("update", answer == {}, "the answer is not {}", expected={}, got=answer)
+            self._store_update(asked, is_open=is_open)
+            return
+        named = self._refused(refusals, "update", tested=tested)
+        if seen.status >= 500 and not is_open:
+            # An update whose client cannot be built stays stored.
+            kinds = {self.contract.rules[each].kind for each in named}
+            if kinds == {"build"} and id in follower.known and "update-missing" not in refusals.must:
+                self._store_update(asked, is_open=is_open, blame="update-not-rolled-back")
+            else:
+                follower.doubt(id, f"an update was answered {seen.status}")
+
+    def _store_update(self, asked: _Asked, *, is_open: bool, blame: str = "update") -> None:
+        assert asked.whole is not None
+        self.follower.wrote("update-changes-one")
+        self.follower.write(asked.id, asked.whole, blame)
+        if is_open:
+            self.follower.doubt(asked.id, "it was written to by two requests at once")
+
+    def _update_rules(self, asked: _Asked) -> Refusals:
+        """Return the rules that must or may refuse an update or a test."""
+        assert asked.whole is not None
+        refusals = self._integration_rules(asked)
+        self._name_rule(asked, refusals)
+        id = asked.id
+        stored = self.follower.sure(id) if id and id not in self._touched() else None
+        if stored is None:
+            reconcile = [rule for rule in self.contract.rules if rule.startswith("reconcile-")]
+            refusals.may |= {*_UPDATE_MAY, *(reconcile if not asked.update_password else ())}
+            if not id and asked.operation.id.startswith("Test"):
+                refusals.may -= {*_UPDATE_MAY, *reconcile}
+                refusals.must |= set() if asked.update_password else {"reconcile-needs-id"}
+            elif id and self.follower.is_absent(id) and id not in self._touched():
+                refusals.must.add("update-missing")
+        else:
+            self._reconcile(asked, stored, refusals)
+        return refusals
+
+    def _reconcile(self, asked: _Asked, stored: Body, refusals: Refusals) -> None:
+        assert asked.whole is not None
+        if asked.whole["type"] != stored["type"] and "scannerv4" in (asked.whole["type"], stored["type"]):
+            refusals.must.add("scanner-v4-type-fixed")
+        if asked.update_password:
+            return
+        config = asked.whole
+        if asked.seen.blind:
+            refusals.may.add("reconcile-credential-masked")
+            config = with_credentials(self.contract.integration, config, MASK)
+        refusal = self.follower.model.update_refusal(
+            asked.id, {**config, "name": stored["name"]}, update_password=False
+        )
+        if refusal is None:
+            return
+        rules = {rule for rule in self.contract.rules if rule.startswith("reconcile-")}
+        if asked.whole["type"] == "azure" and "docker" in stored:
+            refusals.may |= rules  # a stored docker member is read as one of azure
+        else:
+            refusals.must.add(refusal.rule)
+
+    def _test(self, asked: _Asked) -> None:
+        seen = asked.seen
+        if asked.whole is None:
+            self.say("test", UNDECIDABLE)
+            return
+        refusals = self._update_rules(asked)
+        if not asked.whole["type"]:
+            refusals.must.discard("type-defined")
+            refusals.may.add("type-defined")
+        if seen.status == 200:
+            self.follower.wrote("test-stores-nothing")
+            self._taken(refusals, "test")
+            if seen.reply is not None:
+                answer = json_of(seen.reply)
+                self.hold("test", answer == {}, "the answer is not {}", expected={}, got=answer)
+        else:
+            self._refused(refusals, tested=True)
+
+    def _delete(self, asked: _Asked) -> None:
+        seen, id, follower = asked.seen, asked.id, self.follower
+        is_open = id in self._touched()
+        expected = None if is_open else follower.sure(id)
+        is_central = expected is not None and expected["type"] == "scannerv4"
+        absent = follower.is_absent(id) and not is_open
+        if seen.status == 200:
+            must = {"scanner-v4-not-deleted"} if is_central else {"delete-missing"} if absent else set()
+            self._taken(Refusals(must), "delete-answer")
+            if seen.reply is not None:
+                answer = json_of(seen.reply)
+                self.hold("delete-answer", answer == {}, "the answer is not {}", expected={}, got=answer)
+            follower.wrote("delete-answer")
+            follower.remove(id, deleted=True)
+            return
+        known = follower.known.get(id)
+        early = known is not None and known.created is not None and seen.ended - known.created < HEALTH_IS_WRITTEN + 1
+        if seen.status == 404 and expected is not None and not is_central:
+            if early:
+                self.say("delete-answer", UNDECIDABLE)
+            else:
+                self.say("delete-answer", BROKEN, "what is there is not deleted", expected=200, got=404, stored=True)
+            follower.doubt(id, "a DELETE was answered 404")
+        may = {"delete-missing", "scanner-v4-not-deleted", "id-required", "database-error"}
+        must = (
+            {"scanner-v4-not-deleted"}
+            if is_central
+            else {"delete-missing"}
+            if absent and id
+            else {"id-required"}
+            if not id
+            else set()
+        )
+        self._refused(Refusals(must, may))
+
+
+def _shown(seen: Seen) -> tuple[Any, ...]:
+    """Return what a read shows, and how, but for the time."""
+    headers = {name.lower(): value for name, value in seen.reply_headers.items()}
+    headers.pop("date", None)
+    return seen.method, seen.target, seen.body, seen.reply, seen.whole, seen.blind, headers
+
+
+def _is_strict(body: bytes) -> bool:
+    """Return whether Central reads a text as Python does: no NaN, no half surrogate pair, no NUL for its database."""
+    if b"\\u0000" in body:
+        return False
+    try:
+        json.dumps(json_of(body), ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:
+        return False
+    return True
+
+
+def _counts(failures: Iterable[Failure]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for each in failures:
+        found[each.check] += each.also + 1
+    return found

@@ -1,0 +1,246 @@
+"""The rules that a request breaks by itself, whatever is stored: the harness's own reading of them."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from contract_tests.engine.integrations import Body
+from contract_tests.oracle.model import any_text
+from contract_tests.traffic.exchanges import json_of
+from mock_server.contract.tables import MASK, Contract, Message, Rule
+
+CREDENTIAL_RULES = frozenset(
+    (
+        "azure-password-required",
+        "ecr-access-key-required",
+        "ecr-authorization-password",
+        "ecr-secret-key-required",
+        "google-scanner-service-account-required",
+        "google-service-account-json",
+        "google-service-account-required",
+        "ibm-api-key-required",
+        "quay-one-credential",
+        "quay-robot-complete",
+        "quay-scanner-without-robot",
+    )
+)
+"""Rules about credentials: undecidable where those that are stored count, or those that were sent are masked."""
+_STORED = (
+    *("name-unique", "get-missing", "update-missing", "delete-missing"),
+    *("scanner-v4-not-deleted", "scanner-v4-type-fixed"),
+)
+_ENDPOINT_RULES = ("endpoint-not-local", "endpoint-not-metadata", "endpoint-parses")
+_PLAIN_ENDPOINT = re.compile(r"(?:https?://)?([a-zA-Z0-9._-]+)(?::[0-9]{1,5})?(?:/[a-zA-Z0-9._/-]*)?")
+_FLAWED = {
+    "REGISTRY": "registry-type-known",
+    "SCANNER": "scanner-type-known",
+    "NODE_SCANNER": "node-scanner-type-known",
+}
+
+
+@dataclass(slots=True)
+class Refusals:
+    """The rules that must refuse a request (one of them is named), and those that may, for all that was seen."""
+
+    must: set[str] = field(default_factory=set)
+    may: set[str] = field(default_factory=set)
+
+
+def broken(contract: Contract, integration: Body) -> Refusals:
+    """Return the rules that a whole integration breaks by itself."""
+    found = Refusals()
+    if not integration["name"]:
+        found.must.add("name-required")
+    if not integration["categories"]:
+        found.must.add("category-required")
+    if not integration["type"]:
+        found.must.add("type-defined")
+    member = next((each for each in contract.integration.members if integration.get(each.name) is not None), None)
+    if member is not None and member.message is not None:
+        for endpoint in (each for each in member.message.fields if each.validate == "nolocalendpoint"):
+            _endpoint(found, integration[member.name].get(endpoint.name) or "")
+    if (integration.get("ecr") or {}).get("useIam"):
+        found.may.add("ecr-iam-managed")
+    for category in integration["categories"]:
+        if category in _FLAWED:
+            found.must |= set(_client(contract, integration, category))
+        else:
+            found.may.add("category-implemented")
+    if "google-service-account-json" in found.must:
+        found.must.discard("google-service-account-json")
+        account = str(integration["google"]["serviceAccount"]).encode("utf-8", "surrogatepass")
+        (found.may if isinstance(json_of(account), dict) else found.must).add("google-service-account-json")
+    if integration["type"] == "scannerv4":
+        found.may |= {"scanner-v4-indexer-address", "scanner-v4-matcher-address"}
+    found.must &= contract.rules.keys()
+    return found
+
+
+def is_of_store(rule: str) -> bool:
+    """Return whether a rule depends on what is stored."""
+    return rule in _STORED or rule.startswith("reconcile-")
+
+
+def broken_with_unknown(contract: Contract, integration: Body) -> Refusals:
+    """Return the rules that an integration breaks or may break whose credentials nobody knows."""
+    masked, empty = (broken(contract, with_credentials(contract.integration, integration, text)) for text in (MASK, ""))
+    unsure = {each for found in (masked, empty) for each in found.must | found.may} & CREDENTIAL_RULES
+    return Refusals(masked.must - CREDENTIAL_RULES, masked.may | unsure)
+
+
+def _endpoint(found: Refusals, endpoint: str) -> None:
+    """What looks odd may be refused, for reasons of Go's URL parser that are not told again here."""
+    plain = _PLAIN_ENDPOINT.fullmatch(endpoint)
+    if not endpoint:
+        return
+    if plain is None:
+        found.may |= set(_ENDPOINT_RULES)
+    elif plain[1] == "localhost" or plain[1] == "127.0.0.1":
+        found.must.add("endpoint-not-local")
+    elif plain[1] in ("169.254.169.254", "metadata.google.internal"):
+        found.must.add("endpoint-not-metadata")
+    elif _is_loopback(plain[1]):
+        found.may.add("endpoint-not-local")  # since a release
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _client(contract: Contract, integration: Body, category: str) -> Iterator[str]:
+    """Name the rules that keep Central from building the client of one category."""
+    type = integration["type"]
+    known = contract.types.get(type)
+    if known is None or category not in known.categories:
+        yield _FLAWED[category]
+        return
+    scanner = "scanner-" if type == "google" and category == "SCANNER" else ""
+    node = "node-" if category == "NODE_SCANNER" else ""
+    prefix = {"clairV4": "clair-v4", "scannerv4": "scanner-v4", "artifactregistry": "google"}.get(type, known.member)
+    config = integration.get(known.member)
+    if type == "azure" and config is None and integration.get("docker") is not None:
+        config = {**integration["docker"], "wifEnabled": False}
+    if config is None:
+        yield f"{prefix}-{scanner}{node}config-required"
+        if type == "clairV4":
+            yield "clair-v4-endpoint-required"
+        return
+    if type not in contract.types_of("docker") and type not in ("ecr", "scannerv4") and not config["endpoint"]:
+        yield f"{prefix}-{scanner}endpoint-required"
+    details = {"quay": _quay, "ecr": _ecr, "google": _google, "artifactregistry": _google}
+    if scanner:
+        yield from _google_scanner(config)
+    elif type in details:
+        yield from details[type](config, integration["categories"])
+    elif type == "azure" and not config["wifEnabled"] and not config["password"]:
+        yield "azure-password-required"
+    elif type == "ibm" and not config["apiKey"]:
+        yield "ibm-api-key-required"
+
+
+def _quay(config: Mapping[str, Any], categories: list[str]) -> Iterator[str]:
+    robot, token = config["registryRobotCredentials"], config["oauthToken"]
+    if robot is None:
+        return
+    if categories == ["SCANNER"] or (categories != ["REGISTRY"] and not token):
+        yield "quay-scanner-without-robot"
+    if categories == ["REGISTRY"] and token:
+        yield "quay-one-credential"
+    if not robot["username"] or not robot["password"]:
+        yield "quay-robot-complete"
+
+
+def _ecr(config: Mapping[str, Any], _categories: list[str]) -> Iterator[str]:
+    data = config["authorizationData"]
+    needed = {"registryId": "ecr-registry-id-required", "region": "ecr-region-required"}
+    yield from (rule for name, rule in needed.items() if not config[name])
+    if data is not None and not _erases(config):
+        needed = {"username": "username", "password": "password", "expiresAt": "expiry"}
+        yield from (f"ecr-authorization-{rule}" for name, rule in needed.items() if not data[name])
+        return
+    if not config["useIam"]:
+        needed = {"accessKeyId": "ecr-access-key-required", "secretAccessKey": "ecr-secret-key-required"}
+        yield from (rule for name, rule in needed.items() if not config[name])
+    if config["useAssumeRole"] and config["endpoint"]:
+        yield "ecr-assume-role-no-endpoint"
+    if config["useAssumeRole"] and not config["assumeRoleId"]:
+        yield "ecr-assume-role-id-required"
+
+
+def _erases(ecr: Mapping[str, Any]) -> bool:
+    """Return whether Central erases the authorization data of an ecr config, having another way in."""
+    return bool(ecr["useIam"] or ecr["accessKeyId"] or ecr["secretAccessKey"] or ecr["useAssumeRole"])
+
+
+def _google(config: Mapping[str, Any], _categories: list[str]) -> Iterator[str]:
+    if config["wifEnabled"]:
+        return
+    yield "google-service-account-json" if config["serviceAccount"] else "google-service-account-required"
+
+
+def _google_scanner(config: Mapping[str, Any]) -> Iterator[str]:
+    needed = {"serviceAccount": "service-account-required", "project": "project-required"}
+    yield from (f"google-scanner-{rule}" for name, rule in needed.items() if not config[name])
+    if config["wifEnabled"]:
+        yield "google-scanner-no-workload-identity"
+    if config["serviceAccount"]:
+        yield "google-service-account-json"
+
+
+def canonical(message: Message, value: Any) -> Any:
+    """Return a message without what Central drops: unknown fields and null; fields get their JSON names.
+
+    Raises:
+        ValueError: a field stands twice, in two spellings, or is one that Central may refuse.
+    """
+    if not isinstance(value, dict):
+        return value
+    found: Body = {}
+    for key, each in value.items():
+        if key.startswith("["):
+            raise ValueError(f"{key} is an extension")
+        known = message.by_name.get(key)
+        if known is None or each is None:
+            continue
+        if known.name in found:
+            raise ValueError(f"{known.name} stands twice")
+        found[known.name] = canonical(known.message, each) if known.message and not known.repeated else each
+    return found
+
+
+def with_credentials(message: Message, integration: Body, text: str) -> Body:
+    """Return an integration all of whose credentials are `text`."""
+    filled = dict(integration)
+    for each in message.fields:
+        if each.scrub == "always" and each.name in filled:
+            filled[each.name] = text
+        elif each.message is not None and not each.repeated and isinstance(filled.get(each.name), dict):
+            filled[each.name] = with_credentials(each.message, filled[each.name], text)
+    return filled
+
+
+class Texts:
+    """Finds the rules whose texts stand in a refusal."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._pieces = [(rule, pieces) for rule in contract.rules.values() if (pieces := any_text(rule.message))]
+        self.silent = contract.rules.keys() - {rule.id for rule, _ in self._pieces}
+        """Rules whose refusals have no text of their own."""
+
+    def named(self, message: str) -> list[Rule]:
+        """Return every rule whose text a message may hold."""
+        return [rule for rule, pieces in self._pieces if all(piece in message for piece in pieces)]
+
+
+def status_fits(rule: Rule, status: int, code: Any) -> bool:
+    """Return whether a refusal by a rule may have this status and code."""
+    if rule.kind == "build" or not rule.status:
+        return (status, code) in ((400, 3), (500, 13))
+    return (status, code) == (rule.status, rule.code)

@@ -1,0 +1,152 @@
+"""Stand-ins for credentials: what is judged, reported or written holds none.
+
+The same credential has the same stand-in wherever it stands, in disguise too. So a leak shows as before, and traffic
+that was written without its secrets is judged as it was with them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from contract_tests.engine import redaction
+from contract_tests.traffic.exchanges import Seen, headers_of, json_of
+from mock_server.contract.tables import MASK, Contract
+from mock_server.simulation.redaction import Redaction, omitted
+
+RUN = "credential"
+"""Stand-ins look like the credentials of a run of this name, so that the observers of runs know them."""
+_STAND_IN = re.compile(rf"canary-{RUN}-[0-9]+")
+_MOST = 100
+"""Credentials that are looked for at once; the oldest are forgotten."""
+_SHORTEST = 8
+"""Characters of a text that is looked for wherever it stands."""
+_LONGEST_TEXT = 2_000
+"""Bytes that are kept of what is no JSON."""
+
+
+class Secrets:
+    """Takes the credentials out of exchanges."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._redaction = Redaction(contract.credential_names)
+        self._stand_ins: dict[str, str] = {}
+        self._sought: dict[str, tuple[tuple[bytes, ...], redaction.Redaction]] = {}
+        self._keys: dict[str, bool] = {}
+        self._last: tuple[tuple[bytes | None, int], bytes | None] = ((None, -1), None)
+        """The last answer and the number of credentials then, and what was made of it."""
+
+    def hide(self, seen: Seen) -> Seen:
+        """Return an exchange with stand-ins in the places of its credentials."""
+        body = self._body(seen.body, learn=True)
+        if token := seen.headers.get("Authorization", "").partition(" ")[2]:
+            self._seek(token, self._stand_in(token))
+        reply = self._answer(seen.reply)
+        return dataclasses.replace(
+            seen,
+            target=self._target(seen.target),
+            headers=headers_of((name, self._header(name, value)) for name, value in seen.headers.items()),
+            body=body,
+            reply_headers=headers_of(
+                (name, self._header(name, self._swept(value.encode()).decode("utf-8", "replace")))
+                for name, value in seen.reply_headers.items()
+            ),
+            reply=reply,
+        )
+
+    def _answer(self, reply: bytes | None) -> bytes | None:
+        """Hide what an answer shows; pages ask for the same list all the time."""
+        key = reply, len(self._stand_ins)
+        if self._last[0] != key:
+            self._last = key, self._body(self._swept(reply) if reply else reply, learn=False)
+        return self._last[1]
+
+    def _header(self, name: str, value: str) -> str:
+        if name.lower() == "authorization":
+            scheme, _, secret = value.partition(" ")
+            return f"{scheme} {self._stand_in(secret)}" if secret else value
+        return value if _STAND_IN.search(value) else self._redaction.header(name, value)
+
+    def _target(self, target: str) -> str:
+        path, mark, query = target.partition("?")
+        return path + mark + self._redaction.query(query)
+
+    def _body(self, content: bytes | None, *, learn: bool) -> bytes | None:
+        """Return JSON with stand-ins under the names of credentials; other content is not kept if it may hold one."""
+        if not content:
+            return content
+        value = json_of(content)
+        found: list[str] = []
+        try:
+            hidden = self._hidden(value, found)
+        except RecursionError:
+            value = hidden = None
+        if value is None:
+            text = self._redaction.text(content[:_LONGEST_TEXT].decode("utf-8", "replace")).encode()
+            return omitted(len(content)).encode() if json_of(text) is not None else text  # what is no JSON stays none
+        if learn:
+            rest = json.dumps(hidden)
+            for secret in found:
+                if secret not in rest:  # a user name like its password is no leak
+                    self._seek(secret, self._stand_in(secret))
+        return content if hidden == value else json.dumps(hidden, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+    def _hidden(self, value: Any, found: list[str]) -> Any:
+        if isinstance(value, list):
+            return [self._hidden(each, found) for each in value]
+        if not isinstance(value, dict):
+            return value
+        return {
+            key: self._of_credential(each, found)
+            if isinstance(each, str) and self._is_secret(key)
+            else self._hidden(each, found)
+            for key, each in value.items()
+        }
+
+    def _is_secret(self, key: str) -> bool:
+        if key not in self._keys:
+            self._keys[key] = self._redaction.is_secret(key)
+        return self._keys[key]
+
+    def _of_credential(self, value: str, found: list[str]) -> str:
+        if value in ("", MASK):
+            return value
+        found.append(value)
+        stand_in = self._stand_in(value)
+        is_account = isinstance(json_of(value.encode("utf-8", "surrogatepass")), dict)
+        return json.dumps({"credential": stand_in}) if is_account else stand_in
+
+    def _stand_in(self, secret: str) -> str:
+        """Return what stands for a credential: itself where it is a stand-in already."""
+        if known := _STAND_IN.search(secret):
+            return known[0]
+        return self._stand_ins.setdefault(secret, f"canary-{RUN}-{len(self._stand_ins) + 1}")
+
+    def _seek(self, secret: str, stand_in: str) -> None:
+        if (
+            len(secret) < _SHORTEST
+            or secret == stand_in
+            or stand_in in self._sought
+            or redaction.is_of_contract(secret)
+        ):
+            return
+        forms = tuple({form.lower() for form in redaction.forms(secret)})
+        self._sought[stand_in] = forms, redaction.Redaction([f"Bearer {secret}"])
+        if len(self._sought) > _MOST:
+            del self._sought[next(iter(self._sought))]
+
+    def _swept(self, content: bytes) -> bytes:
+        """Return content with stand-ins wherever a known credential stands, in disguise too."""
+        lowered = content.lower()
+        for stand_in, (forms, each) in self._sought.items():
+            if any(form in lowered for form in forms):
+                content = each.content(content).replace(redaction.REDACTED.encode(), stand_in.encode())
+        return content
+
+
+def path_of(target: str) -> str:
+    """Return the path of a target, decoded."""
+    return unquote(urlsplit(target).path if not target.startswith("//") else target.partition("?")[0])

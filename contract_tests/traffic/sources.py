@@ -1,0 +1,183 @@
+"""Recorded traffic in the forms in which it is kept: HAR, the mock's request journal, JSON Lines of fixtures."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from contract_tests.engine.failures import HarnessError
+from contract_tests.engine.transport import COLLECTION
+from contract_tests.traffic import har
+from contract_tests.traffic.exchanges import Seen, headers_of, json_of
+from mock_server.contract import tables as contracts
+
+METADATA = "/v1/metadata"
+"""Where Central tells its release; the web UI asks every ten seconds."""
+_JSON = {"Content-Type": "application/json"}
+_NOT_SHOWN = re.compile(r"\([0-9]+ bytes, not shown\)")
+_ROUNDING = 0.002
+"""Seconds by which times of the journal, which have milliseconds, may be wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Conversations with one Central each, its release and its address as far as they say."""
+
+    conversations: list[list[Seen]]
+    version: str = ""
+    origin: str = "http://central.example.com"
+
+
+def read(path: Path) -> Recording:
+    """Read a file of any known form.
+
+    Raises:
+        HarnessError: it cannot be read, or is of no known form.
+    """
+    try:
+        content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        text = content.decode("utf-8-sig")
+    except (OSError, UnicodeError) as error:
+        raise HarnessError(f"{path}: cannot be read: {error}") from None
+    try:
+        return _read(text)
+    except HarnessError as error:
+        raise HarnessError(f"{path}: {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise HarnessError(f"{path}: is no HAR, request journal or JSON Lines of fixtures: {error!r}") from None
+
+
+def _read(text: str) -> Recording:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if isinstance(value, dict) and isinstance(value.get("log"), dict):
+        return _of_har(value["log"])
+    if isinstance(value, dict) and isinstance(value.get("requests"), list):
+        return Recording([journal(value["requests"])])
+    if isinstance(value, list):
+        return Recording([journal(value)])
+    lines = [json.loads(line) for line in text.splitlines() if line.strip()]
+    if not lines:
+        raise ValueError("it is empty")
+    if "expect" in lines[0]:
+        releases = {str(each["central"]) for each in lines}
+        return Recording([list(_fixture(each)) for each in lines], releases.pop() if len(releases) == 1 else "")
+    return Recording([journal(lines)])
+
+
+def _of_har(log: Mapping[str, Any]) -> Recording:
+    found = list(har.read(log))
+    version = str(log.get("_centralVersion") or "") or next(filter(None, map(told_version, found)), "")
+    urls = [urlsplit(entry["request"]["url"]) for entry in log["entries"] if COLLECTION in entry["request"]["url"]]
+    origins = [f"{each.scheme}://{each.netloc.rpartition('@')[2]}" for each in urls]
+    return Recording([found], version, *origins[:1])
+
+
+def told_version(seen: Seen) -> str:
+    """Return the release that Central tells in an answer, "" where it does not."""
+    if seen.target.partition("?")[0] != METADATA or seen.status != 200:
+        return ""
+    answer = json_of(seen.reply)
+    version = str(answer.get("version", "")) if isinstance(answer, dict) else ""
+    try:
+        return contracts.load().releases.find(version).line if version else ""
+    except ValueError:
+        return ""
+
+
+# -- the mock's request journal ------------------------------------------------------------------------
+
+
+def journal(entries: list[Mapping[str, Any]]) -> list[Seen]:
+    """Return the requests of a journal as `GET /__admin/requests` shows them."""
+    found: list[Seen] = []
+    for entry in sorted(entries, key=lambda each: int(each["number"])):
+        ended = datetime.fromisoformat(entry["time"]).timestamp()
+        began = ended - entry["ms"] / 1000
+        if found and found[-1].ended - _ROUNDING < began < found[-1].ended:
+            began = found[-1].ended
+        found.append(_of_journal(entry, began, max(began, ended)))
+    return found
+
+
+def _of_journal(entry: Mapping[str, Any], began: float, ended: float) -> Seen:
+    reply = _shown(entry["answer"], empty=b"")
+    return Seen(
+        method=entry["method"],
+        target=entry["path"] + (f"?{entry['query']}" if entry["query"] else ""),
+        status=entry["status"],
+        began=began,
+        ended=ended,
+        headers=headers_of(entry["headers"].items()),
+        body=_shown(entry["body"], empty=b""),
+        reply_headers=headers_of(_JSON.items()),
+        reply=reply,
+        blind=True,
+        headers_kept=False,
+    )
+
+
+def _shown(value: Any, empty: bytes | None) -> bytes | None:
+    if value is None:
+        return empty
+    if isinstance(value, str) and _NOT_SHOWN.fullmatch(value):
+        return None
+    return json.dumps(value).encode()
+
+
+# -- fixtures ------------------------------------------------------------------------------------------
+
+
+def _fixture(line: Mapping[str, Any]) -> Iterator[Seen]:
+    """Yield the requests of one fixture; each begins with a Central of its own."""
+    steps = [*line.get("setup", ()), *(line.get("steps") or [line["request"]])]
+    expect = line["expect"] if isinstance(line["expect"], list) else [line["expect"]]
+    expect = [*({"status": 200} for _ in range(len(steps) - len(expect))), *expect]
+    for number, (step, answer) in enumerate(zip(steps, expect, strict=True)):
+        request = step["request"] if isinstance(step.get("request"), dict) else step
+        method, _, target = (
+            str(step["request"]).partition(" ") if isinstance(step.get("request"), str) else ("", "", "")
+        )
+        yield Seen(
+            method=method or request["method"],
+            target=target or request["path"],
+            status=answer["status"],
+            began=float(number),
+            ended=number + 0.5,
+            headers=headers_of((name, value) for name, value in request.get("headers", {}).items() if value),
+            body=_body(request),
+            reply=_partial(method or request["method"], target or request["path"], step, answer),
+            whole=False,
+            headers_kept=False,
+        )
+
+
+def _body(request: Mapping[str, Any]) -> bytes | None:
+    if "raw" in request:
+        return str(request["raw"]).encode("utf-8", "surrogatepass")
+    if "body" in request:
+        return json.dumps(request["body"]).encode()
+    return None if {"base64", "generate"} & request.keys() else b""
+
+
+def _partial(method: str, target: str, step: Mapping[str, Any], answer: Mapping[str, Any]) -> bytes | None:
+    """Return what a fixture says of an answer, as far as it can be taken for the answer; None where it cannot."""
+    value = answer.get("json")
+    if answer["status"] != 200:
+        if not isinstance(value, dict):
+            return None
+        return json.dumps(
+            value | ({"error": value.get("message")} if answer.get("error_equals_message") else {})
+        ).encode()
+    if method == "POST" and target == COLLECTION:
+        return json.dumps({"id": "{" + str(step.get("save_id_as", "A")) + "}"}).encode()
+    return json.dumps(value).encode() if value == {} else None
