@@ -62,6 +62,10 @@ fixtures: $(FULL) ## Make the shipped fixtures again
 	cp fixtures/README.md build/fixtures
 	rm -rf fixtures && mv build/fixtures fixtures
 
+.PHONY: test-forms
+test-forms: $(FULL) ## Read each form of the fixtures with its tool: tsc, newman, Go, WireMock, httpYac, a browser
+	$(BIN)/pytest contract_tests/meta_tests/test_fixture_formats.py $(ARGS)
+
 .PHONY: bench
 bench: $(FULL) ## Measure the mock beside other servers (ARGS=--write rewrites the page; minutes)
 	$(BIN)/python -m benchmarks $(ARGS)

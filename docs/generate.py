@@ -138,6 +138,23 @@ def contract_options(command: str) -> str:
     return options(contract_main.commands[command])
 
 
+def fixture_line() -> str:
+    """Every key of a line of the fixtures, from the schema."""
+    from contract_tests.fixtures.formats.jsonl import SCHEMA
+
+    schema = json.loads(SCHEMA.read_text("utf-8"))
+    parts = {name: schema["$defs"][name]["properties"] for name in ("env", "request", "step", "content", "expect")}
+    places = {"a line": schema["properties"], "`env`": parts["env"], "`request`, `setup`": parts["request"]}
+    places |= {"`steps`": parts["step"], "each request": parts["content"], "`expect`": parts["expect"]}
+    headers = schema["$defs"]["headers"]["description"]
+    rows = [
+        (place, _code(key), each.get("description", headers))
+        for place, keys in places.items()
+        for key, each in keys.items()
+    ]
+    return table(("in", "key", "what"), rows)
+
+
 def checks() -> str:
     """Every check of the harness."""
     from contract_tests.checks.registry import FOUNDATION, all_checks
@@ -221,6 +238,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "compare-options": partial(contract_options, "compare"),
     "clean-options": partial(contract_options, "clean"),
     "fixtures-options": partial(contract_options, "fixtures"),
+    "fixtures-line": fixture_line,
     "audit-options": partial(contract_options, "audit"),
     "proxy-options": partial(contract_options, "proxy"),
     "drift-options": partial(contract_options, "drift"),

@@ -119,7 +119,7 @@ def run(blocks: list[Block], url: str, folder: Path, environment: dict[str, str]
         timeout=120,
         check=False,
     )
-    return done.stdout + done.stderr
+    return done.stderr + done.stdout
 
 
 @pytest.fixture
@@ -157,6 +157,7 @@ def test_a_task_works_as_pasted(task, tmp_path, environment):
     assert blocks
     folder = tmp_path / "work"
     folder.mkdir()
+    (folder / "fixtures").symlink_to(ROOT / "fixtures")
     (folder / "token").write_text(Settings().credentials.admin_token)
     started = [block for block in blocks if re.match(r"mock-central serve[^\n]*\n$", block.code)]
     blocks = [block for block in blocks if block not in started]
