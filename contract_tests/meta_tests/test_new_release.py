@@ -138,6 +138,6 @@ def test_fixtures_follow_and_older_files_hold_only_what_differs(copy: ProjectCop
 
 def test_the_tables_of_the_docs_follow(copy: ProjectCopy) -> None:
     copy.run("docs/generate.py")
-    rules = (copy.folder / "docs/rules.md").read_text("utf-8")
+    rules = (copy.folder / "docs/reference/rules.md").read_text("utf-8")
     assert "| 5.0 | 5.0.0 | `harbor-proxy`, `docker.proxy` | `NODE_SCANNER`, `node-scanner-type-known`" in rules
     assert f"`{OLD}`; `{NEW}` (since 5.1)" in rules

@@ -143,7 +143,8 @@ def test_the_ci_snippets_name_real_options():
 
 
 def test_every_ask_has_an_answer():
-    rows = re.findall(r"^\| ([0-9]+) \| (.+?) \| (.+) \|$", (ROOT / "docs/asks.md").read_text("utf-8"), re.MULTILINE)
+    text = (ROOT / "docs/explanation/asks.md").read_text("utf-8")
+    rows = re.findall(r"^\| ([0-9]+) \| (.+?) \| (.+) \|$", text, re.MULTILINE)
     assert [int(number) for number, _, _ in rows] == list(range(1, 63))
     assert all(len(answer) > 2 for _, _, answer in rows)
 
@@ -158,7 +159,7 @@ def test_the_asks_name_real_options_and_control_calls():
         for parameter in main.commands[command].params
         for option in (*parameter.opts, *parameter.secondary_opts)
     }
-    text = (ROOT / "docs/asks.md").read_text("utf-8")
+    text = (ROOT / "docs/explanation/asks.md").read_text("utf-8")
     used = {word for code in re.findall(r"`([^`]+)`", text) for word in code.split() if word.startswith("--")}
     assert used - known == set()
     for path in re.findall(r"/__admin(/[a-z]+)", text):

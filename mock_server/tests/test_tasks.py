@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -22,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 INDEX = ROOT / "docs/how-to/index.md"
 TASKS = tomllib.loads((Path(__file__).parent / "data/tasks.toml").read_text("utf-8"))["task"]
 PROGRAMS = {"mock-central": "mock_server", "central-contract": "contract_tests"}
+SERVE = re.compile(r"^mock-central serve.*\n", re.MULTILINE)
 LOCAL, REMOTE = "http://127.0.0.1:8080", "https://central.example.com"
 
 
@@ -81,7 +83,7 @@ def served(command: str, folder: Path, environment: dict[str, str]) -> Iterator[
     """Run the `mock-central serve` of a page at another port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    words = [*command.split()[1:], "--port", str(port)]
+    words = [*shlex.split(command, comments=True)[1:], "--port", str(port)]
     with subprocess.Popen([sys.executable, "-m", "mock_server", *words], cwd=folder, env=environment) as process:
         try:
             for _ in range(300):
@@ -138,7 +140,7 @@ def environment(tmp_path):
 
 
 def test_there_are_twenty_tasks():
-    assert len({task["name"] for task in TASKS}) >= 9
+    assert len({task["name"] for task in TASKS}) >= 20
 
 
 @pytest.mark.served
@@ -159,10 +161,10 @@ def test_a_task_works_as_pasted(task, tmp_path, environment):
     folder.mkdir()
     (folder / "fixtures").symlink_to(ROOT / "fixtures")
     (folder / "token").write_text(Settings().credentials.admin_token)
-    started = [block for block in blocks if re.match(r"mock-central serve[^\n]*\n$", block.code)]
-    blocks = [block for block in blocks if block not in started]
+    served_by = [line for block in blocks for line in SERVE.findall(block.code)]
+    blocks = [Block(block.kind, SERVE.sub("", block.code)) for block in blocks]
     as_central = Settings(auth=any(REMOTE in block.code for block in blocks))
-    with served(started[0].code.strip(), folder, environment) if started else serving(as_central) as mock:
+    with served(served_by[0], folder, environment) if served_by else serving(as_central) as mock:
         url = mock if isinstance(mock, str) else mock.url
         output = run(blocks, url, folder, environment)
         caller = {"Authorization": f"Bearer {as_central.credentials.admin_token}"}
@@ -170,6 +172,6 @@ def test_a_task_works_as_pasted(task, tmp_path, environment):
             assert b'"name":"central-contract-' not in answer.read()
     place = 0
     for pattern in task["shows"]:
-        found = re.compile(pattern).search(output, place)
+        found = re.compile(pattern, re.MULTILINE).search(output, place)
         assert found, f"{pattern!r} is not in:\n{output}"
         place = found.end()
