@@ -70,7 +70,7 @@ def main() -> int:
             ),
             Goal(
                 "the same: a test with settings of its own, so a server of its own",
-                f"{other:.1f} ms of CPU (the first of all {first:.0f})",
+                f"{other:.1f} ms of CPU (the first {first:.0f})",
                 other < 20,
             ),
             Goal("at most 38 packages installed, the mock among them", str(packages), packages <= 38),
