@@ -159,12 +159,21 @@ def fixture_line() -> str:
 
 def checks() -> str:
     """Every check of the harness."""
-    from contract_tests.checks.registry import all_checks
+    from contract_tests.checks.registry import FOUNDATION, all_checks
     from contract_tests.oracle.observers import OBSERVED
 
-    rows = [(_code(each.id), each.group, each.title) for each in all_checks().values()]
-    rows += [(_code(id), "observed", title) for id, title in OBSERVED.items()]
-    return table(("check", "group", "what it is about"), rows)
+    rows = [
+        (
+            _code(each.id),
+            each.group,
+            each.title,
+            ", ".join(_code(need) for need in each.needs if need not in FOUNDATION),
+            each.source,
+        )
+        for each in all_checks().values()
+    ]
+    rows += [(_code(id), "observed", title, "", "") for id, title in OBSERVED.items()]
+    return table(("check", "group", "what is wrong when it fails", "relies on", "source"), rows)
 
 
 def mutants() -> str:

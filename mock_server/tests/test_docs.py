@@ -50,10 +50,10 @@ def compared(text):
 
 
 @pytest.mark.served
-def test_the_tour_of_the_readme_works_when_pasted():
+def test_the_tour_of_the_quick_start_works_when_pasted():
     """All blocks run in one shell, in order, as a person pastes them."""
-    text = (ROOT / "README.md").read_text("utf-8")
-    tour = text[text.index("## Five minutes") : text.index("## Install")]
+    text = (ROOT / "docs/quick-start/stub.md").read_text("utf-8")
+    tour = re.search(r"^## Five minutes\n.*?(?=^## )", text, re.DOTALL | re.MULTILINE)[0]
     blocks = re.findall(r"```(sh|json|text)\n(.*?)```", tour, re.DOTALL)
     assert [kind == "sh" for kind, _ in blocks] == [True, False] * (len(blocks) // 2)
     assert len(blocks) >= 12
@@ -115,6 +115,19 @@ def test_a_page_names_real_commands_and_options(page):
             known = {name for each in params for name in (*each.opts, *each.secondary_opts)} | {"--help"}
             for word in shlex.split(words, comments=True):
                 assert not word.startswith("--") or word.partition("=")[0] in known, f"{program} {command} {word}"
+
+
+def test_the_figures_of_detection_are_those_of_the_table():
+    table = (ROOT / "docs/reference/detection.md").read_text("utf-8")
+    text = (ROOT / "docs/explanation/detection.md").read_text("utf-8").replace(",", "")
+    found = re.search(
+        r"^\| all \| (\d+) \| (\d+), (\d+) of .*? \| (\d+), (\d+) of .*? \| (\d+ of \d+) \|$", table, re.MULTILINE
+    )
+    every, quick, quick_named, default, default_named, plain = found.groups()
+    for figure in (f"{quick} of {every}", f"{default} of {every}", quick_named, default_named, plain):
+        assert figure in text
+    for requests in re.findall(r"(\d+ requests \d+\.\d s)", table.replace(",", "")):
+        assert requests in text
 
 
 def test_the_ci_snippets_name_real_options():

@@ -320,7 +320,7 @@ def auth_status(central: Central, visit: Visit) -> Any:
 
 @companion("POST /sso/session/tokenrefresh", "UI: after a 401", ANYONE)
 def no_refresh(_central: Central, _visit: Visit) -> Any:
-    """400, as Central does without its cookie; with 401 the UI would wait for itself for ever."""
+    """400, as Central does without its cookie; with 401 the UI would wait for itself forever."""
     text = "could not obtain refresh token cookie: http: named cookie not present"
     raise Refusal("companion-session", 400, 13, text, "pair")
 
