@@ -44,6 +44,13 @@ def test_links_inside_the_project_lead_somewhere(page):
         assert not anchor or anchor in anchors(there), f"{page.name} links to {target}"
 
 
+@pytest.mark.parametrize("folder", ["quick-start", "how-to", "explanation"])
+def test_a_page_that_is_read_from_the_beginning_is_short(folder):
+    pages = [*ROOT.glob(f"docs/{folder}/*.md")]
+    assert pages
+    assert [named(page) for page in pages if len(page.read_text("utf-8").splitlines()) > 150] == []
+
+
 def compared(text):
     """Return an answer without what differs from run to run; over granian header names come in small letters."""
     return re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID", text).strip().lower()
