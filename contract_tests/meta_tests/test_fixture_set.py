@@ -55,7 +55,7 @@ def test_no_line_is_too_long_for_the_scanner_of_go() -> None:
 def test_callers_are_placeholders_and_each_is_documented() -> None:
     documented = (SHIPPED.parent / "docs/reference/fixture-lines.md").read_text("utf-8")
     text = json.dumps(LINES)
-    assert [token for token in TOKENS.values() if token in text] == []
+    assert [token for name, token in TOKENS.items() if token != name and token in text] == []
     used = set(re.findall(r"\{\{[A-Z_]+\}\}", text))
     assert used <= {*TOKENS}
     assert [name for name in TOKENS if f"`{name}`" not in documented] == []
