@@ -33,6 +33,13 @@ def anchors(page):
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def test_no_page_but_reference_is_long():
+    pages = [page for page in PAGES if page.is_relative_to(ROOT / "docs") and page.parent.name != "reference"]
+    assert [
+        named(page) for page in [*pages, ROOT / "README.md"] if len(page.read_text("utf-8").splitlines()) > 150
+    ] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_links_inside_the_project_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)]+)\)", page.read_text("utf-8")):
