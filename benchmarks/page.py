@@ -1,4 +1,4 @@
-"""The page of the measurements: docs/performance.md."""
+"""The page of the measurements: docs/reference/measurements.md."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-PAGE = Path(__file__).parent.parent / "docs/performance.md"
+PAGE = Path(__file__).parent.parent / "docs/reference/measurements.md"
 
 
 class Goal(NamedTuple):

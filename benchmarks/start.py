@@ -1,6 +1,6 @@
 """Measure the stub: CPU seconds to the first answer, memory then, the pytest fixture, what is installed.
 
-`--write` puts the table into docs/performance.md.
+`--write` puts the table into docs/reference/measurements.md.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def pytest_fixture_setup(fixturedef, request):
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.start", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/reference/measurements.md")
     chosen = parser.parse_args()
     cpu, memory = [], []
     for _ in range(chosen.rounds):

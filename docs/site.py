@@ -82,7 +82,8 @@ def gather() -> None:
 
 def not_in_the_navigation() -> list[str]:
     """Return the pages that nobody finds: zensical does not look for them."""
-    listed = re.findall(r"^ +- (?:[^:\n]+: )?(\S+\.md)$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.MULTILINE)
+    _, _, navigation = (ROOT / "mkdocs.yml").read_text("utf-8").partition("\nnav:\n")
+    listed = re.findall(r"^ +- (?:[^:\n]+: )?(\S+\.md)$", navigation, re.MULTILINE)
     return sorted({page.relative_to(PAGES).as_posix() for page in PAGES.rglob("*.md")} - {*listed})
 
 

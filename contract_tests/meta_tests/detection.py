@@ -1,7 +1,7 @@
 """Run the whole harness against every mutant and write down what it finds.
 
     python -m contract_tests.meta_tests.detection --profile quick
-    python -m contract_tests.meta_tests.detection --profile default --schemathesis 1 -o docs/detection.md
+    python -m contract_tests.meta_tests.detection --profile default --schemathesis 1 -o docs/reference/detection.md
 
 With ``--schemathesis`` plain ``schemathesis run openapi.yaml`` is put beside it. Results are kept in a
 file as they come, so that a run can be stopped and continued; remove the file to begin again.

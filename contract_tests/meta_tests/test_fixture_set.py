@@ -53,7 +53,7 @@ def test_no_line_is_too_long_for_the_scanner_of_go() -> None:
 
 
 def test_callers_are_placeholders_and_each_is_documented() -> None:
-    documented = (SHIPPED.parent / "docs/fixtures.md").read_text("utf-8")
+    documented = (SHIPPED.parent / "docs/reference/fixture-lines.md").read_text("utf-8")
     text = json.dumps(LINES)
     assert [token for name, token in TOKENS.items() if token != name and token in text] == []
     used = set(re.findall(r"\{\{[A-Z_]+\}\}", text))

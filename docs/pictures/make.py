@@ -202,7 +202,7 @@ def table(text: str) -> list[list[str]]:
 
 
 def performance(page: str) -> str:
-    """Draw the creates of docs/performance.md."""
+    """Draw the creates of docs/reference/measurements.md."""
     rows = table(page[page.index("<!-- measured: side-by-side -->") :])
     creates = [(row[0], float(row[3].replace(",", "")), row[3], row[0].startswith("mock")) for row in rows]
     creates.sort(key=lambda row: -row[1])
@@ -212,7 +212,7 @@ def performance(page: str) -> str:
 
 
 def detection(page: str) -> str:
-    """Draw what the default profile names, for each kind of docs/detection.md."""
+    """Draw what the default profile names, for each kind of docs/reference/detection.md."""
     rows = []
     for kind, mutants, _quick, default, *_ in table(page):
         named = int(default.split(", ")[1].split()[0])
@@ -227,8 +227,8 @@ def detection(page: str) -> str:
 
 def charts() -> None:
     """Draw the numbers of the pages."""
-    for name, draw in (("performance", performance), ("detection", detection)):
-        (HERE / f"{name}.svg").write_text(draw((ROOT / f"docs/{name}.md").read_text("utf-8")), "utf-8")
+    for name, page, draw in (("performance", "measurements", performance), ("detection", "detection", detection)):
+        (HERE / f"{name}.svg").write_text(draw((ROOT / f"docs/reference/{page}.md").read_text("utf-8")), "utf-8")
 
 
 # -- diagrams ----------------------------------------------------------------------------------------

@@ -49,9 +49,9 @@ def test_a_drawing_loads_nothing(file):
     assert not re.search(r"""<script|@import|url\(['"]?http|href=['"]http|<image|foreignObject""", text)
 
 
-@pytest.mark.parametrize("name", ["performance", "detection"])
-def test_a_chart_shows_the_numbers_of_its_page(name):
-    page = (ROOT / f"docs/{name}.md").read_text("utf-8")
+@pytest.mark.parametrize(("name", "page"), [("performance", "measurements"), ("detection", "detection")])
+def test_a_chart_shows_the_numbers_of_its_page(name, page):
+    page = (ROOT / f"docs/reference/{page}.md").read_text("utf-8")
     assert getattr(make, name)(page) == (FOLDER / f"{name}.svg").read_text("utf-8"), "make pictures ARGS=charts"
 
 

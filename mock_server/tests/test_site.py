@@ -37,13 +37,13 @@ def test_pages_link_to_pages_of_the_site(pages):
 @pytest.mark.parametrize(
     ("target", "page", "there"),
     [
-        ("docs/stub.md#in-python", "README.md", "stub.md#in-python"),
-        ("../CHANGELOG.md", "docs/stub.md", "changelog.md"),
-        ("../README.md#start", "docs/stub.md", "index.md#start"),
+        ("docs/how-to/pytest.md#pytest", "README.md", "how-to/pytest.md#pytest"),
+        ("../../CHANGELOG.md", "docs/how-to/pytest.md", "../changelog.md"),
+        ("../../README.md#start", "docs/how-to/pytest.md", "../index.md#start"),
         ("README.md", "fixtures/README.md", "fixture-files.md"),
         ("#start", "README.md", "#start"),
         ("https://example.com/a.md", "README.md", "https://example.com/a.md"),
-        ("../openapi.yaml", "docs/rules.md", None),
+        ("../../openapi.yaml", "docs/reference/rules.md", None),
     ],
 )
 def test_a_link_is_what_the_site_has(target, page, there, monkeypatch):
@@ -53,7 +53,10 @@ def test_a_link_is_what_the_site_has(target, page, there, monkeypatch):
 
 def test_files_that_are_no_pages_are_on_the_code_host(monkeypatch):
     monkeypatch.setenv("GITHUB_REPOSITORY", "owner/name")
-    assert site.link("../openapi.yaml", "docs/rules.md") == "https://github.com/owner/name/blob/main/openapi.yaml"
+    assert (
+        site.link("../../openapi.yaml", "docs/reference/rules.md")
+        == "https://github.com/owner/name/blob/main/openapi.yaml"
+    )
     assert site.link("fixtures/", "README.md") == "https://github.com/owner/name/tree/main/fixtures"
 
 
