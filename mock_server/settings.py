@@ -187,7 +187,7 @@ class Settings:
         values: Iterable[Any] = getattr(self, name)
         if isinstance(values, str):
             raise ValueError(f"{name}: {values!r} is one text; give a list, such as [{values!r}]")  # noqa: TRY004 (all errors of settings are ValueError)
-        if not isinstance(values, list | tuple | set):
+        if not isinstance(values, Iterable):
             raise ValueError(f"{name}: {values!r} is not a list")  # noqa: TRY004
         found = [
             _read(name, each, of if of and isinstance(each, Mapping) else parse if isinstance(each, str) else None)
