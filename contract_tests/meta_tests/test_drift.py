@@ -502,7 +502,8 @@ def test_schemas_that_refer_to_themselves_end() -> None:
 
 
 def test_a_schema_that_nests_too_deep_is_said() -> None:
-    document, deep = published(), {"type": "string"}
+    document = published()
+    deep: Node = {"type": "string"}
     for _ in range(400):
         deep = {"type": "object", "properties": {"a": deep}}
     schema(document, "storageDockerConfig")["deep"] = deep

@@ -291,7 +291,7 @@ def kept(path: Path, mock: FlaskClient, *, har: bool) -> Path:
 def test_the_request_journal_of_odd_requests_and_failures_raises_no_alarm(tmp_path: Path, har: bool) -> None:
     mock = create_app(Settings(empty=True)).test_client()
     mock.get(PATH)
-    id = mock.post(PATH, json=DOCKER).json["id"]
+    id = json.loads(mock.post(PATH, json=DOCKER).data)["id"]
     for code in (500, 503):
         for operation in ("GetImageIntegrations", "PostImageIntegration"):
             mock.post("/__admin/faults", json={"operation": operation, "code": code, "times": 1})
