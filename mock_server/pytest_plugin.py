@@ -45,7 +45,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker."""
+    """Register the marker, and see that the report replaces no file of another kind."""
+    if file := config.getoption("--mock-central-report"):
+        _require_usage(file)
     config.addinivalue_line(
         "markers",
         "mock_central(scenario, /, *, fail_on, **settings): scenario and settings of the fixture `mock_central`, and "
@@ -166,6 +168,24 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
             terminalreporter.write_line(f"mock-central report {file} --all lists every gap.")
         except StateError as error:
             terminalreporter.write_line(f"--mock-central-report: {error}", red=True)
+
+
+def _require_usage(file: str) -> None:
+    """Raise UsageError if a file is something else than counts, such as the tests that pytest took for the option's."""
+    from mock_server.simulation import usage as usages
+
+    try:
+        if Path(file).exists():
+            usages.read(Path(file))
+    except usages.UsageError:
+        is_counts = False
+    else:
+        is_counts = "::" not in file
+    if not is_counts:
+        raise pytest.UsageError(
+            f"--mock-central-report: {file} holds no counts of a report, and would be overwritten; "
+            "put the option behind the tests, or write --mock-central-report=FILE"
+        )
 
 
 @pytest.hookimpl(wrapper=True)
