@@ -45,7 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker, and see that the report replaces no file of another kind."""
+    """Register the marker, and raise UsageError where the report would replace another file."""
     if file := config.getoption("--mock-central-report"):
         _require_usage(file)
     config.addinivalue_line(
