@@ -45,7 +45,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker."""
+    """Register the marker, and raise UsageError where the report would replace another file."""
+    if file := config.getoption("--mock-central-report"):
+        _require_usage(file)
     config.addinivalue_line(
         "markers",
         "mock_central(scenario, /, *, fail_on, **settings): scenario and settings of the fixture `mock_central`, and "
@@ -177,6 +179,24 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         where = "pytestmark of the module" if "module" in shared[0] else "the fixture mock_central_settings"
         pytest.fail(
             f"pytest.mark.mock_central: does not reach {shared[0]}, which tests share; use {where}", pytrace=False
+        )
+
+
+def _require_usage(file: str) -> None:
+    """Raise UsageError if a file is something else than counts, such as the tests that pytest took for the option's."""
+    from mock_server.simulation import usage as usages
+
+    try:
+        if Path(file).exists():
+            usages.read(Path(file))
+    except usages.UsageError:
+        is_counts = False
+    else:
+        is_counts = "::" not in file
+    if not is_counts:
+        raise pytest.UsageError(
+            f"--mock-central-report: {file} holds no counts of a report, and would be overwritten; "
+            "put the option behind the tests, or write --mock-central-report=FILE"
         )
 
 

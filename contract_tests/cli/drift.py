@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,8 @@ def drift(sources: tuple[str, ...], *, strict: bool, everything: bool, as_contra
     The document is that of the Central at URL (/api/docs/swagger), or of a FILE: Swagger 2.0, OpenAPI 3.0 or 3.1, or
     the tables of the published reference as HTML or Markdown. Several files make one document.
     """
+    if chosen["since"] and not re.fullmatch(r"[0-9]+\.[0-9]+", chosen["since"]):
+        raise click.BadParameter(f"{chosen['since']!r} is no release such as 5.1", param_hint="--since")
     written = {kind: chosen.pop(f"report_{kind}") for kind in reports.RENDERERS}
     since, version = chosen.pop("since") or "", chosen.pop("central_version")
     try:
@@ -80,6 +83,7 @@ def _document(sources: tuple[str, ...], chosen: dict[str, Any]) -> tuple[documen
         if "://" not in each:
             parts.append(documents.parse(_read(each), each))
             continue
+        each = each.rstrip("/").removesuffix(documents.PUBLISHED)  # noqa: PLW2901 (the address of the document itself)
         options = options_of(each, **chosen)
         answer = documents.fetched(options)
         if answer.status_code != 200:
@@ -105,7 +109,7 @@ def _read(name: str) -> bytes:
     try:
         return Path(name).read_bytes()
     except OSError as error:
-        raise HarnessError(f"{name}: cannot be read: {error.strerror}") from None
+        raise HarnessError(f"{name}: cannot be read: {error.strerror}; a URL begins with https://") from None
 
 
 def _write(path: Path, text: str) -> None:

@@ -123,6 +123,7 @@ def audit(file: Path, *, redact: Path | None, **chosen: Any) -> None:
     FILE is a HAR (of a browser, Charles, mitmproxy or `central-contract proxy`), what the mock answers to
     `GET /__admin/requests`, or JSON Lines of fixtures.
     """
+    from contract_tests.engine.transport import COLLECTION
     from contract_tests.traffic import har, sources
 
     verdict = Verdict(str(file), chosen)
@@ -135,13 +136,17 @@ def audit(file: Path, *, redact: Path | None, **chosen: Any) -> None:
             if redact is not None:
                 writer = stack.enter_context(har.Writer(redact, recording.origin))
                 writer.version = judge.version
-            for conversation in recording.conversations:
+            for origin, conversation in recording.conversations.items():
                 judge.begin()
+                if writer is not None:
+                    writer.origin = origin
                 judge.judge(
                     (each for each in conversation if judge.concerns(each.target)), writer.add if writer else None
                 )
     except HarnessError as error:
         raise Unable(str(error)) from None
+    if not judge.judged:
+        click.echo(f"{file}: holds no request whose path begins with {COLLECTION}", err=True)
     sys.exit(verdict.give(judge))
 
 

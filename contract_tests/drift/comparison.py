@@ -105,8 +105,15 @@ def compare(document: Node, contract: Contract, name: str = "the document", sinc
     """Compare a document with the contract of a release; what is new is marked with `since` in patches.
 
     Raises:
-        HarnessError: the document says nothing of image integrations.
+        HarnessError: the document says nothing of image integrations, or nests too deep.
     """
+    try:
+        return _compare(document, contract, name, since)
+    except RecursionError:
+        raise HarnessError(f"{name}: nests too deep to be compared") from None
+
+
+def _compare(document: Node, contract: Contract, name: str, since: str) -> Drift:
     theirs, ours = Description(document), Description(contract.document)
     comparison = _Comparison(ours, theirs, contract, since or contract.releases.newest.line)
     collection = Routes(contract).collection
@@ -324,27 +331,28 @@ class _Comparison:
     def _fields(
         self, place: str, ours: Shape, theirs: Shape, side: str, bound: Iterable[str], depth: int, *, names: bool
     ) -> None:
+        mine, others = ours.fields, theirs.fields
         in_path = {each for each in bound if "." not in each}
-        for name in dict.fromkeys([*ours.fields, *theirs.fields]):
+        for name in dict.fromkeys([*mine, *others]):
             at = f"{place}.{name}"
             needed = name in theirs.required
-            if name not in ours.fields:
-                patch = self._field_patch(ours.name, name, theirs.fields[name])
-                shown = _kind(self.theirs.shape(theirs.fields[name])) or "anything"
+            if name not in mine:
+                patch = self._field_patch(ours.name, name, others[name])
+                shown = _kind(self.theirs.shape(others[name])) or "anything"
                 text = f"is a new field, {shown}{' and required' if needed else ''}"
                 self.add(at, NEW, text, breaking=needed and side == REQUEST, document=shown, patch=patch)
-            elif name not in theirs.fields:
+            elif name not in others:
                 if name not in in_path:
-                    old = bool(ours.fields[name].get("deprecated"))
+                    old = bool(mine[name].get("deprecated"))
                     text = f"is not a field of the document{'; the contract calls it deprecated' if old else ''}"
-                    self.add(at, LOST, text, breaking=not old, contract=_kind(self.ours.shape(ours.fields[name])))
+                    self.add(at, LOST, text, breaking=not old, contract=_kind(self.ours.shape(mine[name])))
             else:
                 if needed and name not in ours.required:
                     self.add(at, CHANGED, "is required", breaking=side == REQUEST)
                 elif name in ours.required and not needed:
                     self.add(at, UNSAID, "is required; the document does not say so")
                 deeper = [rest for each in bound for first, _, rest in (each.partition("."),) if first == name and rest]
-                self.shapes(at, ours.fields[name], theirs.fields[name], side, bound=deeper,
+                self.shapes(at, mine[name], others[name], side, bound=deeper,
                             names=names and not deeper, depth=depth + 1)  # fmt: skip
 
     # -- patches ----------------------------------------------------------------------------------

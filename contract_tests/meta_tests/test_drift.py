@@ -5,6 +5,7 @@ import json
 import random
 import re
 import shlex
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -498,6 +499,46 @@ def test_schemas_that_refer_to_themselves_end() -> None:
     document["definitions"]["loop"] = {"$ref": "#/definitions/loop"}
     schema(document, "storageQuayConfig")["endpoint"] = {"$ref": "#/definitions/storageQuayConfig"}
     assert {each.place for each in compared(document).breaking} == {"StorageQuayConfig.endpoint"}
+
+
+def test_a_schema_that_nests_too_deep_is_said() -> None:
+    document = published()
+    deep: Node = {"type": "string"}
+    for _ in range(400):
+        deep = {"type": "object", "properties": {"a": deep}}
+    schema(document, "storageDockerConfig")["deep"] = deep
+    with pytest.raises(HarnessError, match="nests too deep"):
+        compared(document)
+
+
+def test_twice_the_fields_take_twice_the_time() -> None:
+    def seconds(fields: int) -> float:
+        document = published()
+        schema(document, "storageDockerConfig").update({f"f{each}": {"type": "string"} for each in range(fields)})
+        began = time.process_time()
+        assert len(compared(document).differences) == fields
+        return time.process_time() - began
+
+    seconds(10)
+    assert seconds(2000) < 20 * seconds(250)
+
+
+def test_the_address_of_the_document_itself_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def fetched(options: Any, path: str = documents.PUBLISHED) -> Any:
+        asked.append(options.url + path)
+        raise HarnessError("enough")
+
+    monkeypatch.setattr(documents, "fetched", fetched)
+    CliRunner().invoke(main, ["drift", "https://central.example.com/api/docs/swagger"])
+    assert asked == ["https://central.example.com/api/docs/swagger"]
+
+
+def test_since_is_a_release(tmp_path: Path) -> None:
+    ran = CliRunner().invoke(main, ["drift", str(tmp_path / "any"), "--as-contract-patch", "--since", "next"])
+    assert ran.exit_code == 2
+    assert "'next' is no release such as 5.1" in ran.output
 
 
 def test_schemas_that_double_end() -> None:

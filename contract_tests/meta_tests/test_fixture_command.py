@@ -130,6 +130,12 @@ def test_no_name_hangs_on_an_order() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_device_that_is_full_is_named() -> None:
+    with pytest.raises(HarnessError, match="cannot write /dev/full: No space left"):
+        write_files({"full": "text"}, Path("/dev"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 def test_a_full_disk_is_one_line_and_no_traceback() -> None:
     command = [sys.executable, "-m", "contract_tests", "fixtures", "--name", "type/quay/read"]
     for more in ([], ["--list"]):

@@ -1,6 +1,7 @@
 """`central-contract proxy` and `audit`: what they find in the requests of others, and what they never claim."""
 
 import base64
+import dataclasses
 import gzip
 import json
 import os
@@ -20,6 +21,7 @@ import jsonschema_rs
 import pytest
 import requests
 from click.testing import CliRunner, Result
+from flask.testing import FlaskClient
 
 from contract_tests.cli.main import main
 from contract_tests.engine.integrations import read_answer
@@ -29,6 +31,7 @@ from contract_tests.traffic import har, sources
 from contract_tests.traffic.exchanges import Seen, headers_of
 from contract_tests.traffic.judge import HELD, UNDECIDABLE, Judge
 from contract_tests.traffic.proxy import proxying
+from mock_server import create_app
 from mock_server.contract import tables as contracts
 from mock_server.serving.server import serving
 from mock_server.settings import Settings
@@ -197,6 +200,25 @@ def test_what_stands_before_central_is_not_held_against_it() -> None:
     assert story.broken() == set()
 
 
+@pytest.mark.parametrize(
+    ("headers", "path"), [({"Grpc-Timeout": "1n"}, ""), ({"Content-Type": "application/grpc-web"}, ""), ({}, "/%00")]
+)
+def test_what_the_contract_does_not_tell_is_undecidable(headers: dict[str, str], path: str) -> None:
+    story = Story().create().add("DELETE" if path else "GET", path, None, 504, {"code": 4, "message": "late"})
+    story.traffic[-1] = dataclasses.replace(story.traffic[-1], headers=headers_of(headers.items()))
+    assert story.listed(STORED).broken() == set()
+
+
+def test_a_list_does_not_say_that_what_is_deleted_meanwhile_was_never_there() -> None:
+    story = Story().listed(STORED, began=0.0, ended=0.5).add("DELETE", f"/{ID}", None, 200, {}, began=0.3, ended=0.8)
+    assert story.broken() == set()
+
+
+def test_what_a_strict_mock_refuses_is_undecidable() -> None:
+    text = "the request leaves the contract: $.name: is required"
+    assert Story().listed().refused("POST", "", DOCKER, "", text=text).broken() == set()
+
+
 def test_fields_too_much_are_the_clients_fault() -> None:
     story = Story().create(DOCKER | {"clusters": []})
     assert story.broken() == set()
@@ -209,7 +231,7 @@ def test_fields_too_much_are_the_clients_fault() -> None:
 def judge_of(path: Path, **options: Any) -> Judge:
     recording = sources.read(path)
     judge = Judge(recording.version or NEWEST, **options)
-    for conversation in recording.conversations:
+    for conversation in recording.conversations.values():
         judge.begin()
         judge.judge(each for each in conversation if judge.concerns(each.target))
     return judge
@@ -257,6 +279,32 @@ def test_the_request_journal_is_judged(tmp_path: Path) -> None:
     }
 
 
+def kept(path: Path, mock: FlaskClient, *, har: bool) -> Path:
+    """Write down the request journal of a mock."""
+    file = path / "journal"
+    file.write_bytes(mock.get("/__admin/requests.har" if har else "/__admin/requests").data)
+    return file
+
+
+@pytest.mark.parametrize("har", [False, True])
+def test_the_request_journal_of_odd_requests_and_failures_raises_no_alarm(tmp_path: Path, har: bool) -> None:
+    mock = create_app(Settings(empty=True)).test_client()
+    mock.get(PATH)
+    id = json.loads(mock.post(PATH, json=DOCKER).data)["id"]
+    for code in (500, 503):
+        for operation in ("GetImageIntegrations", "PostImageIntegration"):
+            mock.post("/__admin/faults", json={"operation": operation, "code": code, "times": 1})
+        mock.post(PATH, json=DOCKER | {"name": f"not stored {code}"})
+        mock.get(PATH)
+    mock.patch(f"{PATH}/{id}", json={"config": DOCKER})
+    mock.post(PATH, data=b'{"name":"half \\ud83d"}')
+    mock.post(PATH, data=json.dumps(DOCKER | {"name": "wide"}).encode("utf-16"))
+    mock.get(PATH)
+    judge = judge_of(kept(tmp_path, mock, har=har))
+    assert [(each.check, each.what) for each in judge.findings.failures] == []
+    assert ("GetImageIntegrations", "read-after-create", HELD) in judge.tally
+
+
 def entry(
     method: str, url: str, status: int, body: Any = None, answer: Any = None, at: int = 0, **more: Any
 ) -> dict[str, Any]:
@@ -298,6 +346,56 @@ def browsed(tmp_path: Path) -> Path:
     file = tmp_path / "browsed.har"
     file.write_text(json.dumps({"log": {"version": "1.2", "entries": entries}}))
     return file
+
+
+def of_entries(path: Path, *entries: Any) -> Path:
+    file = path / "some.har"
+    file.write_text(json.dumps({"log": {"version": "1.2", "entries": entries}}))
+    return file
+
+
+def test_two_centrals_in_one_har_are_judged_apart(tmp_path: Path) -> None:
+    one, two = (f"https://{each}.example.com{PATH}" for each in ("staging", "production"))
+    stored = f'{{"integrations": [{json.dumps(read_answer(CONTRACT, DOCKER, ID))}]}}'
+    entries = [entry("GET", one, 200, answer=stored), entry("GET", two, 200, answer='{"integrations": []}', at=1)]
+    file = of_entries(tmp_path, *entries, entry("GET", one, 200, answer=stored, at=2))
+    assert judge_of(file).findings.failures == []
+    audit(file, "--redact", tmp_path / "handed-on.har")
+    assert list(sources.read(tmp_path / "handed-on.har").conversations) == [one[: -len(PATH)], two[: -len(PATH)]]
+
+
+def test_two_requests_of_one_millisecond_may_have_been_the_other_way_round(tmp_path: Path) -> None:
+    url = f"https://central.example.com{PATH}"
+    stored = json.dumps(read_answer(CONTRACT, DOCKER, ID))
+    shown = entry("GET", url, 200, answer=f'{{"integrations": [{stored}]}}') | {"time": 0}
+    file = of_entries(tmp_path, shown, entry("DELETE", f"{url}/{ID}", 200, answer="{}") | {"time": 0}, shown)
+    assert judge_of(file).findings.failures == []
+
+
+@pytest.mark.parametrize("change", ["headers", "time", "response", "body"])
+def test_what_a_program_did_not_keep_is_no_fault_of_central(tmp_path: Path, change: str) -> None:
+    found = entry("GET", f"https://central.example.com{PATH}", 200, answer='{"integrations": []}')
+    if change == "headers":
+        found["request"]["headers"] = found["response"]["headers"] = None
+    elif change == "body":
+        found["response"]["content"]["text"] = "*not base64*"
+    else:
+        found[change] = None
+    done = audit(of_entries(tmp_path, found))
+    assert done.exit_code in (0, 3), done.output
+
+
+def test_a_har_without_requests_of_the_api_says_so(tmp_path: Path) -> None:
+    done = audit(of_entries(tmp_path, entry("GET", f"https://central.example.com/central{PATH}", 200, answer="{}")))
+    assert done.exit_code == 3
+    assert f"holds no request whose path begins with {PATH}" in done.output
+
+
+def test_an_archive_that_is_cut_says_so(browsed: Path) -> None:
+    browsed.write_text(browsed.read_text()[:500])
+    done = audit(browsed)
+    assert done.exit_code == 2
+    assert "or not whole" in done.output
 
 
 def audit(*words: object) -> Result:
@@ -577,7 +675,7 @@ def test_the_commands_of_the_page_do_what_it_says(browsed: Path, tmp_path: Path)
                 assert done.returncode == 0, done.stdout + done.stderr
     assert ran == 4
     assert "a-long-password" not in (tmp_path / "harmless.har").read_text("utf-8")
-    assert len(sources.read(tmp_path / "traffic.har").conversations[0]) == 1
+    assert [len(each) for each in sources.read(tmp_path / "traffic.har").conversations.values()] == [1]
 
 
 def _env() -> dict[str, str]:

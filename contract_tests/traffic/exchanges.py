@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
@@ -14,6 +15,8 @@ from contract_tests.engine.transport import Exchange, Reply
 from mock_server.simulation.redaction import read
 
 Headers = Mapping[str, str]
+NOT_SHOWN = re.compile(r"\([0-9]+ bytes, not shown\)")
+"""What the request journal of the mock shows in the place of what may hold a credential."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 from contract_tests.engine.failures import HarnessError
-from contract_tests.traffic.exchanges import Seen, headers_of, plain
+from contract_tests.traffic.exchanges import NOT_SHOWN, Seen, headers_of, plain
 
 _START = '{"log": {"version": "1.2", "creator": {"name": "central-contract", "version": "1"}, "entries": [\n'
+
+
+_MILLISECONDS = re.compile(r"T[0-9:]+(?:\.[0-9]{1,3})?(?![.0-9:])")
 
 
 def read(log: Mapping[str, Any]) -> Iterator[Seen]:
@@ -22,19 +27,43 @@ def read(log: Mapping[str, Any]) -> Iterator[Seen]:
     Raises:
         HarnessError: an entry is not one of HAR 1.2.
     """
-    for number, entry in enumerate(log.get("entries", ())):
+    by_mock = is_of_mock(log)
+    for number, entry in enumerate(log.get("entries") or ()):
         try:
-            yield _seen(entry)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            seen = _seen(entry)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise HarnessError(f"$.log.entries[{number}]: is no entry of HAR 1.2: {error!r}") from None
+        yield of_mock(seen, entry.get("_fault")) if by_mock else seen
+
+
+def is_of_mock(log: Mapping[str, Any]) -> bool:
+    """Return whether an archive is the request journal of the mock."""
+    creator = log.get("creator")
+    return isinstance(creator, dict) and creator.get("name") == "mock-central"
+
+
+def of_mock(seen: Seen, fault: str | None) -> Seen:
+    """Return what the mock has written down: credentials are masked, headers are gone, some bodies are not shown.
+
+    What a simulated failure answered is no answer of Central's.
+    """
+    body, reply = (
+        None if NOT_SHOWN.fullmatch((each or b"").decode("utf-8", "replace")) else each
+        for each in (seen.body, seen.reply)
+    )
+    status = 0 if fault else seen.status
+    return replace(seen, status=status, body=body, reply=reply, blind=True, headers_kept=False)
 
 
 def _seen(entry: Mapping[str, Any]) -> Seen:
-    request, response = entry["request"], entry["response"]
+    request, response = entry["request"], entry.get("response") or {"status": 0}
     began = _micros(entry["startedDateTime"])
+    # A program that rounds to milliseconds does not say which of two requests of one millisecond came first.
+    least = 1000 if _MILLISECONDS.search(entry["startedDateTime"]) else 0
     url = urlsplit(request["url"])
     posted, content = request.get("postData") or {}, response.get("content") or {}
-    reply_headers = headers_of((each["name"], each["value"]) for each in response.get("headers", ()))
+    kept = [(each["name"], each["value"]) for each in response.get("headers") or ()]
+    reply_headers = headers_of(kept or [("Content-Type", content.get("mimeType") or "")])
     body = _content(posted)
     if body is None and not posted and request.get("bodySize", 0) in (0, -1):
         body = b""
@@ -43,15 +72,15 @@ def _seen(entry: Mapping[str, Any]) -> Seen:
         target=url.path + (f"?{url.query}" if url.query else ""),
         status=int(response["status"]),
         began=began / 1e6,
-        ended=(began + round(1000 * max(float(entry["time"]), 0))) / 1e6,
-        headers=headers_of((each["name"], each["value"]) for each in request.get("headers", ())),
+        ended=(began + max(round(1000 * float(entry.get("time") or 0)), least)) / 1e6,
+        headers=headers_of((each["name"], each["value"]) for each in request.get("headers") or ()),
         body=body,
         reply_headers=reply_headers,
         reply=_reply(content, reply_headers),
         dropped=bool(entry.get("_dropped")),
         blind=bool(entry.get("_blind")),
         whole=not entry.get("_partial"),
-        headers_kept=bool(response.get("headers")) and not entry.get("_blind"),
+        headers_kept=bool(kept) and not entry.get("_blind"),
     )
 
 
@@ -65,7 +94,12 @@ def _content(part: Mapping[str, Any]) -> bytes | None:
     text = part.get("text")
     if text is None:
         return None
-    return base64.b64decode(text) if part.get("encoding") == "base64" else text.encode("utf-8", "surrogatepass")
+    if part.get("encoding") != "base64":
+        return text.encode("utf-8", "surrogatepass")  # type: ignore[no-any-return]
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except ValueError:
+        return None  # the body was not kept as it was
 
 
 def _reply(content: Mapping[str, Any], headers: Mapping[str, str]) -> bytes | None:
@@ -83,12 +117,12 @@ class Writer:
     """The release that the traffic was judged by."""
 
     def __init__(self, path: Path, origin: str) -> None:
-        """`origin`: the scheme and the host in front of every path.
+        """`origin`: the scheme and the host in front of every path; it may change between entries.
 
         Raises:
             HarnessError: the file cannot be written.
         """
-        self._origin = origin.rstrip("/")
+        self.origin = origin
         self._between = ""
         try:
             self._file = path.open("w", encoding="utf-8")
@@ -105,7 +139,7 @@ class Writer:
 
     def add(self, seen: Seen) -> None:
         """Write an exchange that has lost its secrets."""
-        self._file.write(self._between + json.dumps(_entry(seen, self._origin), ensure_ascii=True))
+        self._file.write(self._between + json.dumps(_entry(seen, self.origin.rstrip("/")), ensure_ascii=True))
         self._between = ",\n"
 
 

@@ -19,7 +19,7 @@ from contract_tests.engine.integrations import Body, hidden, read_answer, whole
 from contract_tests.oracle.model import any_text
 from contract_tests.oracle.observers import Observers
 from contract_tests.oracle.steps import HEALTH_IS_WRITTEN
-from contract_tests.traffic.exchanges import Seen, json_of
+from contract_tests.traffic.exchanges import NOT_SHOWN, Seen, json_of
 from contract_tests.traffic.follow import Follower
 from contract_tests.traffic.rules import (
     Refusals,
@@ -42,6 +42,10 @@ _WRITES = ("PostImageIntegration", "PutImageIntegration", "UpdateImageIntegratio
 _OF_CREDENTIALS = frozenset(("credentials-masked", "credential-leak", "create-answer-in-clear"))
 _UPDATE_MAY = ("update-missing", "scanner-v4-type-fixed", "database-error")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_OF_STRICT = "the request leaves the contract: "
+"""What a mock says, and no Central, that was started with --strict."""
+_UNKNOWN_TO_DATABASE = re.compile("[\0\ufffd]")
+"""NUL, and what stands for bytes that are no UTF-8: an id with them is refused in the words of the database."""
 _MOST_EXPLAINED = 100
 """Requests outside of the contract that are explained; an explanation takes milliseconds."""
 _MOST_WRITES = 1_000
@@ -164,6 +168,9 @@ class Judge:
             before = self.follower.state, Counter(self.tally)
             if "X-HTTP-Method-Override" in seen.headers:
                 self.begin()  # whatever it did is not followed
+                return
+            if _is_of_grpc(seen) or (match is not None and _UNKNOWN_TO_DATABASE.search(match.id)):
+                self._lost(match, "a request whose answer the contract does not tell")
                 return
             self._observe(seen)
             if match is None:
@@ -318,6 +325,9 @@ class Judge:
         self.hold("error-shape", same, "`error` does not repeat `message`", expected=message, got=answer)
         if not message:
             return set()
+        if message.startswith(_OF_STRICT) or (self._seen.blind and NOT_SHOWN.fullmatch(message)):
+            self.say("refusal", UNDECIDABLE)
+            return set()
         named = self._texts.named(message)
         fitting = {rule.id for rule in named if status_fits(rule, self._seen.status, answer.get("code"))}
         if named and not fitting:
@@ -432,6 +442,8 @@ class Judge:
         for id, each in by_id.items():
             if id not in touched:
                 follower.show(id, each)
+            elif id not in follower.known and id not in follower.gone:
+                follower.doubt(id, "it was written to at the same time")
         if not is_filtered:
             for id in [each for each in follower.known if each not in by_id and each not in touched]:
                 follower.remove(id, deleted=False)
@@ -659,6 +671,12 @@ def _shown(seen: Seen) -> tuple[Any, ...]:
     headers = {name.lower(): value for name, value in seen.reply_headers.items()}
     headers.pop("date", None)
     return seen.method, seen.target, seen.body, seen.reply, seen.whole, seen.blind, headers
+
+
+def _is_of_grpc(seen: Seen) -> bool:
+    """Return whether a request speaks gRPC, or has headers that Central's gRPC server heeds, such as a time-out."""
+    speaks = seen.headers.get("Content-Type", "").lower().startswith("application/grpc")
+    return speaks or any(name.lower().startswith("grpc-") for name in seen.headers)
 
 
 def _is_strict(body: bytes) -> bool:

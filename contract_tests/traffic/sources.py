@@ -3,36 +3,40 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from contract_tests.engine.failures import HarnessError
 from contract_tests.engine.transport import COLLECTION
 from contract_tests.traffic import har
-from contract_tests.traffic.exchanges import Seen, headers_of, json_of
+from contract_tests.traffic.exchanges import NOT_SHOWN, Seen, headers_of, json_of
 from mock_server.contract import tables as contracts
 
+SOME = "http://central.example.com"
+"""The address of a Central that the recording does not tell."""
 METADATA = "/v1/metadata"
 """Where Central tells its release; the web UI asks every ten seconds."""
 _JSON = {"Content-Type": "application/json"}
-_NOT_SHOWN = re.compile(r"\([0-9]+ bytes, not shown\)")
 _ROUNDING = 0.002
 """Seconds by which times of the journal, which have milliseconds, may be wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Conversations with one Central each, its release and its address as far as they say."""
+    """Conversations with one Central each, by its address, and the release as far as they say."""
 
-    conversations: list[list[Seen]]
+    conversations: dict[str, list[Seen]]
     version: str = ""
-    origin: str = "http://central.example.com"
+
+    @property
+    def origin(self) -> str:
+        """The address that reports name."""
+        return next(iter(self.conversations), SOME)
 
 
 def read(path: Path) -> Recording:
@@ -50,7 +54,9 @@ def read(path: Path) -> Recording:
         return _read(text)
     except HarnessError as error:
         raise HarnessError(f"{path}: {error}") from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except json.JSONDecodeError as error:
+        raise HarnessError(f"{path}: is no HAR, request journal or JSON Lines, or not whole: {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise HarnessError(f"{path}: is no HAR, request journal or JSON Lines of fixtures: {error!r}") from None
 
 
@@ -62,24 +68,30 @@ def _read(text: str) -> Recording:
     if isinstance(value, dict) and isinstance(value.get("log"), dict):
         return _of_har(value["log"])
     if isinstance(value, dict) and isinstance(value.get("requests"), list):
-        return Recording([journal(value["requests"])])
+        return Recording({SOME: journal(value["requests"])})
     if isinstance(value, list):
-        return Recording([journal(value)])
+        return Recording({SOME: journal(value)})
     lines = [json.loads(line) for line in text.splitlines() if line.strip()]
     if not lines:
         raise ValueError("it is empty")
     if "expect" in lines[0]:
         releases = {str(each["central"]) for each in lines}
-        return Recording([list(_fixture(each)) for each in lines], releases.pop() if len(releases) == 1 else "")
-    return Recording([journal(lines)])
+        fixtures = {f"http://central-{at}.example.com": list(_fixture(each)) for at, each in enumerate(lines, 1)}
+        return Recording(fixtures, releases.pop() if len(releases) == 1 else "")
+    return Recording({SOME: journal(lines)})
 
 
 def _of_har(log: Mapping[str, Any]) -> Recording:
     found = list(har.read(log))
     version = str(log.get("_centralVersion") or "") or next(filter(None, map(told_version, found)), "")
-    urls = [urlsplit(entry["request"]["url"]) for entry in log["entries"] if COLLECTION in entry["request"]["url"]]
-    origins = [f"{each.scheme}://{each.netloc.rpartition('@')[2]}" for each in urls]
-    return Recording([found], version, *origins[:1])
+    if har.is_of_mock(log):
+        found = _in_order(found)
+    conversations: dict[str, list[Seen]] = {}
+    for entry, seen in zip(log.get("entries") or (), found, strict=True):
+        url = urlsplit(entry["request"]["url"])
+        if COLLECTION in unquote(url.path):
+            conversations.setdefault(f"{url.scheme}://{url.netloc.rpartition('@')[2]}", []).append(seen)
+    return Recording(conversations, version)
 
 
 def told_version(seen: Seen) -> str:
@@ -99,37 +111,40 @@ def told_version(seen: Seen) -> str:
 
 def journal(entries: list[Mapping[str, Any]]) -> list[Seen]:
     """Return the requests of a journal as `GET /__admin/requests` shows them."""
+    return _in_order(map(_of_journal, sorted(entries, key=lambda each: int(each["number"]))))
+
+
+def _in_order(entries: Iterable[Seen]) -> list[Seen]:
+    """Return requests that the mock has numbered, one after the other where only the rounding makes them overlap."""
     found: list[Seen] = []
-    for entry in sorted(entries, key=lambda each: int(each["number"])):
-        ended = datetime.fromisoformat(entry["time"]).timestamp()
-        began = ended - entry["ms"] / 1000
+    for seen in entries:
+        began = seen.began
         if found and found[-1].ended - _ROUNDING < began < found[-1].ended:
             began = found[-1].ended
-        found.append(_of_journal(entry, began, max(began, ended)))
+        found.append(replace(seen, began=began, ended=max(began, seen.ended)))
     return found
 
 
-def _of_journal(entry: Mapping[str, Any], began: float, ended: float) -> Seen:
-    reply = _shown(entry["answer"], empty=b"")
-    return Seen(
+def _of_journal(entry: Mapping[str, Any]) -> Seen:
+    ended = datetime.fromisoformat(entry["time"]).timestamp()
+    seen = Seen(
         method=entry["method"],
         target=entry["path"] + (f"?{entry['query']}" if entry["query"] else ""),
         status=entry["status"],
-        began=began,
+        began=ended - entry["ms"] / 1000,
         ended=ended,
         headers=headers_of(entry["headers"].items()),
         body=_shown(entry["body"], empty=b""),
         reply_headers=headers_of(_JSON.items()),
-        reply=reply,
-        blind=True,
-        headers_kept=False,
+        reply=_shown(entry["answer"], empty=b""),
     )
+    return har.of_mock(seen, entry.get("fault"))
 
 
 def _shown(value: Any, empty: bytes | None) -> bytes | None:
     if value is None:
         return empty
-    if isinstance(value, str) and _NOT_SHOWN.fullmatch(value):
+    if isinstance(value, str) and NOT_SHOWN.fullmatch(value):
         return None
     return json.dumps(value).encode()
 

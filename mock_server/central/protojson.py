@@ -38,12 +38,19 @@ _LONGEST_NUMBER = 20
 
 def render(value: object) -> bytes:
     """Write an answer: no blanks, nothing escaped that need not be."""
-    return _ENCODER.encode(value).encode("utf-8", "surrogatepass")
+    try:
+        return _ENCODER.encode(value).encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, such as the request journal shows: UTF-8 has only its escape
+        return json.dumps(value, separators=(",", ":")).encode()
 
 
 def indented(answer: bytes) -> bytes:
     """Write an answer again with an indent of two blanks."""
-    return json.dumps(json.loads(answer), ensure_ascii=False, indent=2).encode("utf-8", "surrogatepass")
+    value = json.loads(answer)
+    try:
+        return json.dumps(value, ensure_ascii=False, indent=2).encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=2).encode()
 
 
 def complete(message: Message, sent: Mapping[str, Any]) -> dict[str, Any]:

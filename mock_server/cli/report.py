@@ -121,8 +121,8 @@ def report(
         found = dataclasses.replace(found, problems=consumer.problems(found, wanted, no_warnings=no_warnings))
         for kind, render in rendering.RENDERERS.items():
             if (path := files[f"report_{kind}"]) is not None:
-                path.write_text(render(found), "utf-8")
-    except (UsageError, RecordError, ValueError, OSError) as error:
+                _write(path, render(found))
+    except (UsageError, RecordError, ValueError) as error:
         raise _Unable(str(error)) from None
     click.echo(rendering.text(found, everything=everything))
     sys.exit(bool(found.problems))
@@ -144,4 +144,14 @@ def _fetched(url: str, **reach: Any) -> Usage:
     if status != 200:
         hints = {401: "; give the control token with --token-file", 404: "; start the mock with `serve --usage FILE`"}
         raise UsageError(f"{url}{PATH}: answered {status}{hints.get(status, '')}")
-    return usages.parse(json.loads(content), url)
+    try:
+        return usages.parse(json.loads(content), url)
+    except ValueError as error:
+        raise UsageError(f"{url}{PATH}: cannot be read: {error}") from None
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise UsageError(f"the report {path} cannot be written: {error.strerror}") from None

@@ -19,10 +19,14 @@ def text(report: Report, *, everything: bool = False) -> str:
     lines = [f"{report.requests} requests; the contract of Central {report.release}.", ""]
     lines += [f"{section.name:<11}{_share(section):>10}  {_bar(section)}" for section in report.sections]
     lines += ["", *_gaps(report.sections, everything=everything)]
-    lines += [f"Warning: {operation}: {text} ({count} times)" for operation, text, count in report.warnings]
-    lines += [f"Survived: {fault} ({count} times)" for fault, count in sorted(report.survived.items())]
+    lines += [f"Warning: {operation}: {text} ({_times(count)})" for operation, text, count in report.warnings]
+    lines += [f"Survived: {fault} ({_times(count)})" for fault, count in sorted(report.survived.items())]
     lines += [f"Missed: {each}." for each in report.problems]
     return _plain("\n".join(lines).rstrip())
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _share(section: Section) -> str:

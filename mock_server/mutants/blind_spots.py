@@ -322,7 +322,7 @@ def refused_write_visible(mock: Instance) -> None:
 def database_text_shown(mock: Instance) -> None:
     """Wrap the error."""
     text = 'Database operation failed: ERROR: null value in column "id" (SQLSTATE 23502)'
-    replace_method(mock.central.service, "database_error", lambda: Refusal("database-error", 500, 13, text))
+    replace_method(mock.central.service, "database_error", lambda _reason: Refusal("database-error", 500, 13, text))
 
 
 # -- credentials ----------------------------------------------------------------------------------------

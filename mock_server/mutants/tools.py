@@ -173,12 +173,13 @@ def shown(mock: Instance, change: Callable[[Json], Any], operations: tuple[str, 
 
 
 def errors(mock: Instance, change: Callable[[Json], Any]) -> None:
-    """Change the JSON of errors."""
-    around(
-        mock.central.rendering,
-        "error_answer",
-        lambda original, refusal: protojson.render(change(json.loads(original(refusal)))),
-    )
+    """Change the JSON of errors; what is asked over gRPC is refused in plain text."""
+
+    def changed(original: Callable[[Refusal], bytes], refusal: Refusal) -> bytes:
+        answer = original(refusal)
+        return protojson.render(change(json.loads(answer))) if answer.startswith(b"{") else answer
+
+    around(mock.central.rendering, "error_answer", changed)
 
 
 def refusals(mock: Instance, rule: str, **changes: Any) -> None:

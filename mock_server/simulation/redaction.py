@@ -72,7 +72,8 @@ class Redaction:
         names = "|".join(sorted(map(re.escape, {*credential_names, *_ALSO_SECRET}), key=len, reverse=True))
         self._ends = tuple(each.replace("_", "") for each in (*credential_names, *_ALSO_SECRET))
         self._pairs = re.compile(rf"""(\b(?:{names})=)[^&"'\\\s]+""", re.IGNORECASE)
-        self._keys = re.compile(rf"""^\s*[{{\[].*["']\s*:|(?:{names})\s*\\*["']\s*:""", re.IGNORECASE | re.DOTALL)
+        key = rf"""(?:{names})\s*\\*["']\s*:(?! invalid arguments$)"""  # so ends a refusal that quotes a field's name
+        self._keys = re.compile(rf"""^\s*[{{\[].*["']\s*:|{key}""", re.IGNORECASE | re.DOTALL)
         self._wrong_values = re.compile(rf"(\bfield (?:{names}): ).*", re.IGNORECASE | re.DOTALL)
 
     def is_secret(self, key: str) -> bool:
@@ -162,12 +163,14 @@ def masked_header(name: str, value: str) -> str:
 
 
 def read(text: str | bytes) -> Any:
-    """Read JSON that has every key once.
+    """Read JSON in UTF-8 that has every key once.
 
     Raises:
         ValueError: it is none.
         RecursionError: it nests too deep.
     """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "surrogatepass")
     return json.loads(text, object_pairs_hook=_unique)
 
 

@@ -181,7 +181,7 @@ def parse(document: Any, name: str) -> Usage:
         for each in document["warnings"]:
             found.warnings[str(each["operation"]), str(each["text"])] += int(each["count"])
         found.survived.update({str(key): int(value) for key, value in document["survived"].items()})
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UsageError(f"{name}: cannot be read: {type(error).__name__} {error}") from None
     return found
 
@@ -194,7 +194,9 @@ def read(path: Path) -> Usage:
     """
     try:
         return parse(states.read_json(path.read_bytes()), str(path))
-    except (OSError, states.StateError) as error:
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+    except states.StateError as error:
         raise UsageError(f"{path}: cannot be read: {error}") from None
 
 

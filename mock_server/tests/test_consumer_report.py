@@ -297,7 +297,7 @@ def test_the_command_tells_gaps_and_what_makes_them_happen(tmp_path):
     assert "3 requests; the contract of Central 5.0.0." in ran.output
     assert re.search(r"operations +2/8 25%", ran.output)
     assert re.search(r"a credential asked for again +central-contract fixtures --rule reconcile", ran.output)
-    assert "Survived: code=503 (1 times)" in ran.output
+    assert "Survived: code=503 (once)" in ran.output
     assert "\u202e" not in ran.output
     assert "and 6 more (--all)" in ran.output
     everything = run(tmp_path, "--all").output
@@ -349,6 +349,10 @@ def test_all_forms_say_the_same(tmp_path):
         (f"[{'9' * 5000}]", "cannot be read: has a number with too many digits"),
         ("[]", "is not what `serve --usage` writes"),
         ('{"format": "mock-central usage", "version": 1}', "cannot be read: KeyError"),
+        (
+            '{"format": "mock-central usage", "version": 1, "requests": [], "warnings": [], "survived": {"a": 1e999}}',
+            "cannot be read: OverflowError",
+        ),
         (
             '{"format": "mock-central usage", "version": 1, "requests": [3], "warnings": [], "survived": {}}',
             "TypeError",

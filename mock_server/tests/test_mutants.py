@@ -30,6 +30,17 @@ def test_a_mutant_stays_in_its_app(names, names_taken):
     assert [healthy.create(docker()).status for _ in range(2)] == names_taken
 
 
+@pytest.mark.parametrize("name", ["error-code-text", "database-text-shown", "create-error-without-error"])
+def test_a_mutant_answers_odd_requests_too(name):
+    client = create_app(Settings(mutants=(name,))).test_client()
+    grpc = {"Content-Type": "application/grpc"}
+    assert client.post("/v1/imageintegrations", data=b"", headers=grpc).data == b"Method cannot be downgraded\n"
+    refused = client.put("/v1/imageintegrations/", json=docker(skipTestIntegration=True))
+    assert refused.status_code == 500
+    assert refused.json["message"].startswith("Database operation failed")
+    assert ("SQLSTATE" in refused.json["message"]) == (name == "database-text-shown")
+
+
 def test_mutants_add_up():
     api = Api(mutants=("delete-204", "get-wrapped", "create-extra-field"))
     created = api.create(docker()).json

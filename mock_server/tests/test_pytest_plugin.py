@@ -397,6 +397,18 @@ def test_two(mock_central_module):
 )
 
 
+@pytest.mark.served
+@pytest.mark.parametrize("words", [("test_mine.py",), ("test_mine.py::test_mine",), (".",)])
+def test_the_report_never_replaces_the_tests(pytester, words):
+    file = pytester.makepyfile(test_mine="def test_mine():\n    pass\n")
+    before = file.read_text()
+    found = pytester.runpytest_subprocess(*PLUGIN, "--mock-central-report", *words)
+    found.stderr.fnmatch_lines(["*put the option behind the tests, or write --mock-central-report=FILE"])
+    assert found.ret == pytest.ExitCode.USAGE_ERROR
+    assert file.read_text() == before
+    assert pytester.runpytest_subprocess(*PLUGIN, *words, "--mock-central-report").ret == pytest.ExitCode.OK
+
+
 def test_the_report_tells_what_the_tests_met(pytester):
     pytester.makepyfile(REPORTED)
     found = pytester.runpytest_subprocess(*PLUGIN, "--mock-central-report=usage.json")

@@ -95,6 +95,7 @@ def test_a_credential_in_a_text_is_hidden(text):
     [
         "integration names are unique",
         "a password is required",
+        "non-zero or unmasked credential field 'ImageIntegration.DockerConfig.Password': invalid arguments",
         "Bearer authentication, basic access",
         "[team] registry {one}",
         "robot@example.com",
