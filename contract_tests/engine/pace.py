@@ -121,7 +121,7 @@ class Pace:
             return False
         wait = _seconds_of(headers.get("Retry-After"), attempt)
         if wait > self._left():
-            raise BudgetSpent(f"{self.options.time_budget:g} seconds")
+            raise BudgetSpent(f"{self.options.time_budget:g} seconds (the target answers {status} and asks to wait)")
         with self._lock:
             self._waited += wait if wait >= 1 else 0  # short ones are the pace
             if is_limit:
