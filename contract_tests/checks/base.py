@@ -17,7 +17,7 @@ from contract_tests.engine.central import Central, created_id, shown
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
 from contract_tests.engine.integrations import NEEDED, Body, hidden, read_answer
 from contract_tests.engine.ownership import ITS_OWN, NOT_ITS_OWN
-from contract_tests.engine.transport import Exchange, Reply, read_json
+from contract_tests.engine.transport import COLLECTION, Exchange, Reply, read_json
 from contract_tests.oracle.steps import deleted, filtered, updated
 from contract_tests.oracle.variants import FRESH, SOURCE
 
@@ -53,6 +53,10 @@ def error_shape(central: Central) -> None:
         if not reply.object or (reply.status < 400 and "message" not in reply.object):
             continue  # it is no error, which other checks tell
         _is_an_error(central, reply, f"the error of a {what}")
+    for method in ("PUT", "PATCH", "DELETE") if central.transport.may_write and not central.quick else ():
+        body = central.send(method, f"{COLLECTION}/{central.unknown_id()}", value={}).object
+        if {"error", "message"} <= body.keys():
+            central.same(body["error"], body["message"], f"`error` repeats `message` where {method} is refused")
 
 
 def _is_an_error(central: Central, reply: Reply, what: str) -> None:
@@ -279,6 +283,9 @@ def list_by_name(central: Central) -> None:
         for other in others:
             central.same(filtered(central, f"?name={other}"), [], f"the list by the name {other!r}")
         central.true({id, longer} <= set(filtered(central, "?name=")), "an empty name does not filter")
+        if not central.quick and central.put(longer, central.integration(name=f"{name}-renamed")).status == 200:
+            central.same(filtered(central, f"?name={name}-renamed"), [longer], "the list by the name after a rename")
+            central.same(filtered(central, f"?name={name}-More"), [], "the list by the name before a rename")
 
 
 # -- updating -------------------------------------------------------------------------------------

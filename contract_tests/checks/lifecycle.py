@@ -15,7 +15,7 @@ from contract_tests.engine.failures import CheckFailed, PreconditionFailed
 from contract_tests.engine.integrations import SERVICE_ACCOUNT, Body
 from contract_tests.oracle.model import differences, expected, listed, see_listed, see_same, see_stored
 from contract_tests.oracle.steps import deleted, filtered, updated
-from mock_server.contract.tables import Message
+from mock_server.contract.tables import MASK, Message
 
 ON_SOME_DEPLOYMENTS = ("useIam", "wifEnabled")
 """Switches that Central takes only where the cloud it runs in offers them."""
@@ -41,7 +41,7 @@ def list_holds_what_was_created(central: Central) -> None:
             deleted(central, gone)
             del sent[gone]
             see_listed(central, sent, "the list after one was deleted")
-            central.refused(central.get(gone), "GET of what was deleted", status=404, code=5)
+            central.refused_by(central.get(gone), "get-missing", "GET of what was deleted", id=gone)
 
 
 @check(
@@ -54,7 +54,7 @@ def list_holds_what_was_created(central: Central) -> None:
 def list_by_odd_name(central: Central) -> None:
     with central.case():
         for type in central.some(central.creatable_types, 1, 4):
-            name = central.name(" Ä&b=c+d%41")
+            name = central.name(" Ä&b=c+d%41\N{WHALE}")
             id, _ = central.created(type, name=name)
             central.same(filtered(central, f"?name={quote(name, safe='')}"), [id], f"the list by name, type {type}")
         plus = quote(name, safe="").replace("%20", "+")
@@ -364,6 +364,13 @@ def test_stores_nothing(central: Central) -> None:
             central.test_updated(body | {"name": central.name()})
         see_listed(central, {id: sent}, "the check's integrations after tests")
         see_stored(central, id, sent, "what was tested with other values")
+    with central.case():
+        if not central.quick:
+            id, sent = central.created("ibm")
+            kept = sent | {"id": id, "ibm": sent["ibm"] | {"apiKey": MASK}}
+            central.taken(central.patch(id, kept), "PATCH that keeps a credential", need="stored-credentials-kept")
+            central.test_updated(kept | {"categories": [7]})
+            central.taken(central.patch(id, kept), "PATCH that keeps a credential, after a test with it")
 
 
 @check(
