@@ -47,9 +47,9 @@ def list_holds_what_was_created(central: Central) -> None:
 @check(
     "list-by-odd-name",
     "lifecycle",
-    needs=("list-by-name", "unicode-kept"),
+    needs=("list-by-name", "unicode-kept", "name-unique"),
     source="central/imageintegration/datastore/datastore_impl.go",
-    title="The list by a name with blanks, signs or letters beyond ASCII does not find it",
+    title="The list by name does not find one with blanks, signs or letters beyond ASCII, or finds a former name",
 )
 def list_by_odd_name(central: Central) -> None:
     with central.case():
@@ -59,6 +59,9 @@ def list_by_odd_name(central: Central) -> None:
             central.same(filtered(central, f"?name={quote(name, safe='')}"), [id], f"the list by name, type {type}")
         plus = quote(name, safe="").replace("%20", "+")
         central.same(filtered(central, f"?name={plus}"), [id], "the list by a name with a plus sign for a blank")
+        if not central.quick:
+            updated(central, "PUT", id, central.integration(type))
+            central.same(filtered(central, f"?name={plus}"), [], "the list by the name before a rename")
 
 
 @check("list-by-cluster", "lifecycle", needs=("create",))

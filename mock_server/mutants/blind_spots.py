@@ -464,7 +464,7 @@ def list_name_cut(mock: Instance) -> None:
     shown(mock, lambda each: each | {"name": each["name"][:200]}, (LIST,))
 
 
-@_blind("filter-old-name", "The filter by name finds what was renamed by its old name, too", "update")
+@_blind("filter-old-name", "The filter by name finds what was renamed by its old name, too", "list-by-odd-name")
 def filter_old_name(mock: Instance) -> None:
     """Keep what the index had."""
     store = mock.central.store
