@@ -473,7 +473,7 @@ class Transport:
         if whole and isinstance(items, list) and not self.ownership.knows_before:
             self.ownership.existed(str(item.get("id")) for item in found)
         for item in found:
-            self.ownership.saw(str(item.get("id")), item.get("name"))
+            self.ownership.saw(str(item.get("id")), item.get("name"), by="list")
 
     # -- secrets ----------------------------------------------------------------------------------
 
