@@ -1,4 +1,4 @@
-# The mock alone, for people who run containers; docs/stub.md tells how.
+# The mock alone, for people who run containers; docs/how-to/docker-and-kubernetes.md tells how.
 # For the same image at each build, name the base by its digest: --build-arg PYTHON=python:3.13-slim@sha256:...
 ARG PYTHON=python:3.13-slim
 

@@ -41,13 +41,15 @@ test-all: $(FULL) ## Run every test (a quarter of an hour and more)
 	$(BIN)/pytest -m timing $(ARGS)
 
 .PHONY: check
-check: $(FULL) ## Lint, check types, import rules, YAML and the Dockerfile
+check: $(FULL) $(VENV)/.installed-tools ## Lint, check types, import rules, YAML, the Dockerfile, workflows and prose
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/yamllint --strict openapi.yaml .yamllint .github action.yml compose.yaml deploy docs
+	$(BIN)/yamllint --strict openapi.yaml .yamllint .github action.yml compose.yaml deploy docs mkdocs.yml
 	$(BIN)/hadolint Dockerfile
+	$(TOOLS)/zizmor --offline --quiet .github action.yml
+	$(TOOLS)/python docs/prose.py
 
 .PHONY: format
 format: $(FULL) ## Format the code and rewrite the generated tables of the docs
@@ -55,12 +57,28 @@ format: $(FULL) ## Format the code and rewrite the generated tables of the docs
 	$(BIN)/ruff format
 	$(BIN)/python docs/generate.py
 
+.PHONY: docs
+docs: $(VENV)/.installed-docs ## Build the site into build/site; links that lead nowhere are errors
+	$(BIN)/python docs/site.py
+	rm -rf build/site
+	$(VENV)/docs/bin/zensical build --clean --strict
+
+.PHONY: pictures
+pictures: $(FULL) ## Make the pictures of the docs from the real thing (needs Chromium and npm; ARGS=charts for some)
+	mkdir -p build/pictures && cp docs/pictures/package*.json build/pictures
+	cd build/pictures && npm ci --ignore-scripts --no-audit --no-fund
+	PYTHONPATH=. $(BIN)/python docs/pictures/make.py $(ARGS)
+
 .PHONY: fixtures
 fixtures: $(FULL) ## Make the shipped fixtures again
 	rm -rf build/fixtures
 	$(BIN)/central-contract fixtures --all -o build/fixtures
 	cp fixtures/README.md build/fixtures
 	rm -rf fixtures && mv build/fixtures fixtures
+
+.PHONY: test-forms
+test-forms: $(FULL) ## Read each form of the fixtures with its tool: tsc, newman, Go, WireMock, httpYac, a browser
+	$(BIN)/pytest contract_tests/meta_tests/test_fixture_formats.py $(ARGS)
 
 .PHONY: bench
 bench: $(FULL) ## Measure the mock beside other servers (ARGS=--write rewrites the page; minutes)
@@ -90,10 +108,16 @@ lock: $(VENV)/.installed-tools ## Lock the requirements again (ARGS=--upgrade fo
 	printf 'editables\nhatchling\n' | $(LOCK) pyproject.toml - --extra contract -c requirements/dev.txt -o requirements/contract.txt $(ARGS)
 	@# The release of atheris after this one has no wheel for Python 3.11.
 	printf 'atheris==3.0.0\ncoverage\n' | $(LOCK) - -o requirements/fuzz.txt $(ARGS)
+	printf 'zensical\n' | $(LOCK) - -o requirements/docs.txt $(ARGS)
 	printf 'mutmut>=3.8\n' | $(LOCK) - -c requirements/dev.txt -o requirements/mutation.txt $(ARGS)
 
 LOCK := $(TOOLS)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate
+
+.PHONY: dist
+dist: $(FULL) ## Build the wheel and the source distribution into dist/
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
 
 .PHONY: sbom
 sbom: $(VENV)/.installed-tools ## List what serving needs, for supply-chain tools (sbom.cdx.json, CycloneDX)
@@ -102,7 +126,7 @@ sbom: $(VENV)/.installed-tools ## List what serving needs, for supply-chain tool
 
 .PHONY: clean
 clean: ## Remove the virtual environment and everything that tools left
-	rm -rf $(VENV) build dist sbom.cdx.json *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
+	rm -rf $(VENV) .cache build dist sbom.cdx.json *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
 		.hypothesis .schemathesis mutants
 	find . \( -name __pycache__ -o -name node_modules \) -type d -prune -exec rm -rf {} +
 
@@ -136,6 +160,11 @@ $(VENV)/.installed-fuzz: requirements/fuzz.txt $(FULL)
 
 $(VENV)/.installed-mutation: requirements/mutation.txt $(FULL)
 	@$(INSTALL) --require-hashes -r requirements/mutation.txt
+	@touch $@
+
+$(VENV)/.installed-docs: requirements/docs.txt | $(BIN)/python
+	@$(BIN)/python -m venv $(VENV)/docs
+	@$(VENV)/docs/bin/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes -r requirements/docs.txt
 	@touch $@
 
 # Apart from the rest, whose releases they would change.

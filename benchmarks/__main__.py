@@ -1,4 +1,4 @@
-"""Measure the mock and the harness; `--write` puts the tables into docs/performance.md.
+"""Measure the mock and the harness; `--write` puts the tables into docs/reference/measurements.md.
 
 Rates are requests for each CPU second of a server's process tree, and figures medians of interleaved rounds: what else
 the machine does matters little. `--guard` measures a few ratios only and fails where one got worse by half.
@@ -16,7 +16,7 @@ from benchmarks.servers import BARE, LIST, QUIET, SUPPORTED
 from benchmarks.side_by_side import OPERATIONS, Samples, measure
 
 FLOORS = {"list": 1.25, "get": 1.2, "create": 0.75}
-"""The mock's rate over that of bare Flask: about half of what docs/performance.md tells."""
+"""The mock's rate over that of bare Flask: about half of what docs/reference/measurements.md tells."""
 START_CEILING = 3.5
 """CPU seconds to the first answer over those of bare Flask."""
 GUARD_ROUNDS = 3
@@ -25,7 +25,7 @@ GUARD_ROUNDS = 3
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--guard", action="store_true", help="a few ratios; status 1 when one is out of bounds")
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/reference/measurements.md")
     chosen = parser.parse_args()
     if chosen.guard:
         return guard()

@@ -1,7 +1,7 @@
 """Measure what a create, a get and a list cost as the store grows.
 
 One mock holds 10 integrations and another 100,000; the two are loaded in turn. `--write` puts the table
-into docs/performance.md.
+into docs/reference/measurements.md.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LONG = 1000
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/reference/measurements.md")
     chosen = parser.parse_args()
     found = measured(chosen.rounds)
     text = told(found)

@@ -2,7 +2,7 @@
 
 Beside it, in turn, one client thread of the same HTTP library creates, reads and deletes. These are seconds by the
 clock, since waiting is what a harness does most; what else the machine does shows. `--write` puts the tables into
-docs/performance.md.
+docs/reference/measurements.md.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _COMMAND = [sys.executable, "-m", "contract_tests"]
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.harness", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/reference/measurements.md")
     chosen = parser.parse_args()
     samples: dict[str, list[float]] = {}
     with (

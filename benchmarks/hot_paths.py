@@ -1,6 +1,6 @@
 """Where the time of a list, a get and a create goes: each stage alone, in process, without a socket.
 
-It prints CPU microseconds, the best of several runs; `--write` puts them into docs/performance.md.
+It prints CPU microseconds, the best of several runs; `--write` puts them into docs/reference/measurements.md.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def stages() -> Iterator[tuple[str, Callable[[], object]]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.hot_paths", description=__doc__)
-    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/reference/measurements.md")
     chosen = parser.parse_args()
     rows = [(name.replace("  ", "&emsp;"), f"{microseconds(step):.1f}") for name, step in stages()]
     text = table(("stage", "CPU microseconds"), rows)

@@ -1,13 +1,14 @@
-"""The page of the measurements: docs/performance.md."""
+"""The page of the measurements: docs/reference/measurements.md."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-PAGE = Path(__file__).parent.parent / "docs/performance.md"
+PAGE = Path(__file__).parent.parent / "docs/reference/measurements.md"
 
 
 class Goal(NamedTuple):
@@ -31,11 +32,17 @@ def kept(goals: Iterable[Goal]) -> str:
     )
 
 
+def stamp(command: str) -> str:
+    """Say what was measured, and by what; the tests hold it to the version."""
+    return f"Measured with mock-central {version('mock-central')}: `{command}`.\n"
+
+
 def write(name: str, text: str) -> None:
-    """Put a text between ``<!-- measured: NAME -->`` and ``<!-- end -->`` of the page."""
+    """Put a text between ``<!-- measured: NAME -->`` and ``<!-- end -->`` of the page, and its stamp."""
     page = PAGE.read_text("utf-8")
     block = re.compile(rf"(<!-- measured: {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
-    changed, count = block.subn(lambda match: f"{match[1]}{text}{match[2]}", page)
+    made = stamp(f"python -m benchmarks.{name.replace('-', '_')}")
+    changed, count = block.subn(lambda match: f"{match[1]}{text}\n{made}{match[2]}", page)
     if count != 1:
         raise ValueError(f"{PAGE} has {count} places for {name}")
     PAGE.write_text(changed, "utf-8")

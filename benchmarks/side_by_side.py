@@ -3,7 +3,7 @@
 In each round every server is started anew, warmed up and given the same load in turn; figures are
 medians over the rounds. A rate is requests for each CPU second of the server's process tree, so what
 else the machine does matters little. `python -m benchmarks.side_by_side --write` puts the table into
-docs/performance.md.
+docs/reference/measurements.md.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.side_by_side", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", action="append", help="measure only this server beside the mock; may be repeated")
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/reference/measurements.md")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mock-central-peers-") as name:
         folder = Path(name)

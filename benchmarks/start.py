@@ -1,6 +1,6 @@
 """Measure the stub: CPU seconds to the first answer, memory then, the pytest fixture, what is installed.
 
-`--write` puts the table into docs/performance.md.
+`--write` puts the table into docs/reference/measurements.md.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def pytest_fixture_setup(fixturedef, request):
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.start", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/reference/measurements.md")
     chosen = parser.parse_args()
     cpu, memory = [], []
     for _ in range(chosen.rounds):
@@ -70,7 +70,7 @@ def main() -> int:
             ),
             Goal(
                 "the same: a test with settings of its own, so a server of its own",
-                f"{other:.1f} ms of CPU (the first of all {first:.0f})",
+                f"{other:.1f} ms of CPU (the first {first:.0f})",
                 other < 20,
             ),
             Goal("at most 38 packages installed, the mock among them", str(packages), packages <= 38),

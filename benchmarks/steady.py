@@ -219,7 +219,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--mutant", default="", help="apply this mutant from the start: the run has to notice it")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/reference/measurements.md")
     chosen = parser.parse_args()
     # A short journal is soon as long as it gets.
     options = ["--journal", "100", *(["--mutant", chosen.mutant] if chosen.mutant else [])]

@@ -5,12 +5,14 @@ A table stands between ``<!-- begin: NAME -->`` and ``<!-- end -->``. A test see
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -24,19 +26,11 @@ from mock_server.web import control
 from mock_server.web.companions import COMPANIONS, NO_ROLE, ROLES
 
 ROOT = Path(__file__).parent.parent
-FILES = (
-    "README.md",
-    "docs/rules.md",
-    "docs/options.md",
-    "docs/harness.md",
-    "docs/mutants.md",
-    "docs/stub.md",
-    "docs/companions.md",
-    "docs/fixtures.md",
-    "docs/judge-traffic.md",
-    "docs/drift.md",
-    "docs/consumer-report.md",
-)
+FILES = [
+    page.relative_to(ROOT).as_posix()
+    for page in sorted((ROOT / "README.md", *ROOT.glob("docs/**/*.md")))
+    if "<!-- begin: " in page.read_text("utf-8")
+]
 
 _BLOCK = re.compile(r"(<!-- begin: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -146,14 +140,40 @@ def contract_options(command: str) -> str:
     return options(contract_main.commands[command])
 
 
+def fixture_line() -> str:
+    """Every key of a line of the fixtures, from the schema."""
+    from contract_tests.fixtures.formats.jsonl import SCHEMA
+
+    schema = json.loads(SCHEMA.read_text("utf-8"))
+    parts = {name: schema["$defs"][name]["properties"] for name in ("env", "request", "step", "content", "expect")}
+    places = {"a line": schema["properties"], "`env`": parts["env"], "`request`, `setup`": parts["request"]}
+    places |= {"`steps`": parts["step"], "each request": parts["content"], "`expect`": parts["expect"]}
+    headers = schema["$defs"]["headers"]["description"]
+    rows = [
+        (place, _code(key), each.get("description", headers))
+        for place, keys in places.items()
+        for key, each in keys.items()
+    ]
+    return table(("in", "key", "what"), rows)
+
+
 def checks() -> str:
     """Every check of the harness."""
-    from contract_tests.checks.registry import all_checks
+    from contract_tests.checks.registry import FOUNDATION, all_checks
     from contract_tests.oracle.observers import OBSERVED
 
-    rows = [(_code(each.id), each.group, each.title) for each in all_checks().values()]
-    rows += [(_code(id), "observed", title) for id, title in OBSERVED.items()]
-    return table(("check", "group", "what it is about"), rows)
+    rows = [
+        (
+            _code(each.id),
+            each.group,
+            each.title,
+            ", ".join(_code(need) for need in each.needs if need not in FOUNDATION),
+            each.source,
+        )
+        for each in all_checks().values()
+    ]
+    rows += [(_code(id), "observed", title, "", "") for id, title in OBSERVED.items()]
+    return table(("check", "group", "what is wrong when it fails", "relies on", "source"), rows)
 
 
 def mutants() -> str:
@@ -194,6 +214,137 @@ def control_calls() -> str:
     return table(("call", "what it does", "query"), rows)
 
 
+def control_parameters() -> str:
+    """Every query parameter of the control calls."""
+    parameters = control.document()["components"]["parameters"].values()
+    rows = [(_code(each["name"]), each["description"]) for each in parameters if each["in"] == "query"]
+    return table(("parameter", "what"), rows)
+
+
+def control_bodies() -> str:
+    """Every member of the bodies of the control calls, those of a fault apart."""
+    rows = []
+    for path, item in control.document()["paths"].items():
+        for method, entry in item.items():
+            body = entry.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
+            if body and path != "/faults":
+                call = _code(f"{method.upper()} {control.PREFIX}{path}")
+                rows += [(call, _code(member) or "(the body)", what) for member, what in _members(body)]
+    return table(("call", "member", "what"), rows)
+
+
+def _members(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    if reference := schema.get("$ref"):
+        schema = control.document()["components"]["schemas"][reference.rpartition("/")[2]]
+    if properties := schema.get("properties") or schema.get("items", {}).get("properties"):
+        for name, each in properties.items():
+            yield from _members(each, f"{path}[].{name}" if "items" in schema else f"{path}.{name}".lstrip("."))
+    else:
+        yield path, schema.get("description", "")
+
+
+def python_api() -> str:
+    """The names for Python, with what their docstrings say."""
+    from mock_server.pytest_plugin import mock_central, mock_central_module, mock_central_session, mock_central_settings
+    from mock_server.serving.server import MockServer, Requests, serving
+    from mock_server.settings import Settings
+    from mock_server.web.app import MockCentral, create_app
+
+    return "".join(
+        (
+            _section("mock_server.Settings", Settings, bare=True),
+            _section("mock_server.create_app", create_app),
+            _section("mock_server.web.app.MockCentral.add_layer", MockCentral.add_layer),
+            _section("mock_server.serving.serving", serving),
+            _section("MockServer: what serving and the pytest fixtures return", MockServer, bare=True),
+            _entries("", MockServer),
+            _section("MockServer.journal", Requests, bare=True),
+            _entries("journal", Requests),
+            "\n### Fixtures of pytest\n\n",
+            table(
+                ("fixture", "what"),
+                [
+                    (_code(inspect.unwrap(each).__name__), _first(each))
+                    for each in (mock_central, mock_central_module, mock_central_session, mock_central_settings)
+                ],
+            ),
+        )
+    )
+
+
+def _section(title: str, thing: Any, *, bare: bool = False) -> str:
+    signature = "" if bare else f"\n\n```text\n{title.rpartition('.')[2]}{_signature(thing)}\n```"
+    return f"\n### {title}{signature}\n\n{_doc(thing)}\n"
+
+
+def _entries(name: str, thing: type) -> str:
+    """The public members of a class."""
+    rows = []
+    for member, value in vars(thing).items():
+        if isinstance(value, property) and not member.startswith("_"):
+            rows.append((_code(member), _first(value)))
+        elif inspect.isfunction(value) and (member == "__call__" or not member.startswith("_")):
+            call = ".".join(filter(None, (name, member.replace("__call__", ""))))
+            rows.append((_code(f"{call}{_signature(value)}"), _first(value)))
+    return f"\n{table(('member', 'what'), rows)}"
+
+
+def _signature(thing: Any) -> str:
+    """Write the arguments of a function without annotations."""
+    signature = inspect.signature(thing)
+    arguments = [
+        each.replace(annotation=inspect.Parameter.empty)
+        for each in signature.parameters.values()
+        if each.name not in {"self", "contract"}
+    ]
+    return str(signature.replace(parameters=arguments, return_annotation=inspect.Signature.empty))
+
+
+def _doc(thing: Any) -> str:
+    """Return a docstring as Markdown."""
+    text = (inspect.getdoc(thing) or "").replace("``", "`")
+    return re.sub(r"\n\nRaises:\n {4}(\w+): (.*)", r"\n\nRaises `\1`: \2", text, flags=re.DOTALL)
+
+
+def _first(thing: Any) -> str:
+    """Return the first line of a docstring, and what it raises."""
+    first, _, more = _doc(inspect.unwrap(thing) if callable(thing) else thing).partition("\n\n")
+    return " ".join((first, *re.findall(r"^Raises .*", more, re.MULTILINE)))
+
+
+def fidelity() -> str:
+    """What holds the mock to the original, and how often."""
+    sources = (
+        ("answers of a running Central, as deployed", ("data/observed",), "facts", "observed"),
+        (
+            "requests with their right answers",
+            ("data/vectors", "data/cases", "data/payloads"),
+            "requests",
+            "conformance",
+        ),
+        (
+            "protobuf-go's JSON decoder: verdict, value, text and position",
+            ("reference/wire",),
+            "bodies",
+            "wire_reference",
+        ),
+        (
+            "Go's URL, JSON, query and quoting libraries, Google's key parser",
+            tuple(f"reference/{name}" for name in ("endpoints", "json", "queries", "quotes", "google")),
+            "inputs",
+            "wire_reference",
+        ),
+        ("the clients of registries and scanners", ("reference/clients/clients",), "calls", "client_reference"),
+    )
+    tests = ROOT / "mock_server/tests"
+    rows = []
+    for what, files, unit, test in sources:
+        count = sum(len((tests / f"{file}.jsonl").read_bytes().splitlines()) for file in files)
+        rows.append((what, f"{count:,} {unit}", _code(f"test_{test}.py")))
+    rows.append(("the published API reference", "every schema and field", _code("test_published.py")))
+    return table(("compared with", "how much", "test"), rows)
+
+
 def companions() -> str:
     """Every path beside the API."""
     rows = [(_code(each.id), each.needed_by, each.access, each.gives) for each in COMPANIONS]
@@ -220,6 +371,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "compare-options": partial(contract_options, "compare"),
     "clean-options": partial(contract_options, "clean"),
     "fixtures-options": partial(contract_options, "fixtures"),
+    "fixtures-line": fixture_line,
     "audit-options": partial(contract_options, "audit"),
     "proxy-options": partial(contract_options, "proxy"),
     "drift-options": partial(contract_options, "drift"),
@@ -230,7 +382,11 @@ TABLES: dict[str, Callable[[], str]] = {
     "fault-fields": fault_fields,
     "fault-presets": fault_presets,
     "control": control_calls,
+    "control-parameters": control_parameters,
+    "control-bodies": control_bodies,
+    "python-api": python_api,
     "companions": companions,
+    "fidelity": fidelity,
     "roles": roles,
 }
 

@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         nargs="?",
         const="",
-        help="Tell at the end what the tests met of the API and what they never did; keep the counts in FILE.",
+        help="Report at the end what the tests met of the API and what they never met; keep the counts in FILE.",
     )
     parser.addini("mock_central_fail_on", f"{what}.", type="args", default=[])
 

@@ -1,6 +1,6 @@
 """The settings of one mock. Only `cli` reads the environment and files of settings.
 
-The text below a field is its documentation everywhere: in Python, in `serve --help` and in docs/options.md.
+The text below a field is its documentation everywhere: in Python, in `serve --help` and in docs/reference/options.md.
 """
 
 from __future__ import annotations

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from contract_tests.fixtures.generate import Wish
     from contract_tests.fixtures.record import Fixture
 
-_FORMATS = ("jsonl", "json", "typescript", "msw", "postman", "curl")
+_FORMATS = ("jsonl", "json", "typescript", "msw", "postman", "curl", "http", "har", "wiremock", "go")
+_FOLDERS = ("json", "msw", "wiremock", "go")
+"""Forms of several files."""
 _THIS_RUN = "-"
 _MOST = 5000
 """Integrations that a list may have."""
@@ -47,6 +49,7 @@ Examples:
   central-contract fixtures --invalid --count 500 --seed 7 -o refused.jsonl
   central-contract fixtures --all -o fixtures
   central-contract fixtures --coverage fixtures
+  central-contract fixtures --changes v1/fixtures v2/fixtures
   central-contract fixtures --replay fixtures --at http://127.0.0.1:8080
 """,
 )
@@ -78,6 +81,8 @@ Examples:
               help="Also count the mutants that the fixtures of --coverage DIR find (minutes).")  # fmt: skip
 @click.option("--replay", metavar="DIR",
               help="Play the fixtures in DIR at our mock, or at --at, and tell what differs.")  # fmt: skip
+@click.option("--changes", nargs=2, type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="OLD NEW",
+              help="Tell in Markdown what changed from the set in folder OLD to that in NEW.")  # fmt: skip
 @click.option("--at", metavar="URL", help="Record the answers of the server at URL instead of our mock's.")
 @click.option("--from-url", metavar="URL", help="Make fixtures of the integrations of the Central at URL, sanitised.")
 @click.option("--token-file", type=FILE, help="File with a bearer token [env: CENTRAL_TOKEN].")
@@ -113,6 +118,7 @@ def _run(
     coverage: str | None,
     mutants: bool,
     replay: str | None,
+    changes: tuple[Path, Path] | None,
     listed: bool,
     at: str | None,
     from_url: str | None,
@@ -137,11 +143,13 @@ def _run(
         raise click.UsageError("--mutants is about a folder of fixtures; name it with --coverage DIR")
     if replay is not None:
         _replay(Path(replay), wish.version, at, reach, allow_writes=allow_writes)
+    if changes is not None:
+        _changes(*changes, output)
     if everything:
         _alone(wish, at, from_url, coverage, listed)
         _write_whole_set(wish, output)
         return
-    if output is None and not coverage and not listed and (len({*formats}) > 1 or "json" in formats):
+    if output is None and not coverage and not listed and (len({*formats}) > 1 or formats[0] in _FOLDERS):
         raise click.UsageError(
             f"--format {' --format '.join(formats)}: several files are made; say with -o DIR where they go"
         )
@@ -348,7 +356,7 @@ def _write(found: Sequence[Fixture], formats: tuple[str, ...], output: Path | No
     texts = {path: text for form in dict.fromkeys(formats) for path, text in write(form, found).items()}
     if output is None:
         _print("".join(texts.values()))
-    elif formats == ("json",) or len(texts) > 1 or output.is_dir():
+    elif formats[0] in _FOLDERS or len(texts) > 1 or output.is_dir():
         _write_files(texts, output)
     else:
         _write_files({output.name: "".join(texts.values())}, output.parent)
@@ -360,6 +368,18 @@ def _write_files(texts: dict[str, str], folder: Path, *, whole: bool = False) ->
     write_files(texts, folder, whole=whole)
     what = f"{folder / next(iter(texts))}" if len(texts) == 1 else f"{len(texts)} files in {folder}"
     click.echo(f"{what}: {sum(map(len, texts.values())) / 1e3:,.0f} kB", err=True)
+
+
+def _changes(old: Path, new: Path, output: Path | None) -> NoReturn:
+    from contract_tests.fixtures import manifest
+    from contract_tests.fixtures.coverage import lines_of
+
+    text = manifest.changes(lines_of(old), lines_of(new), manifest.title(old), manifest.title(new))
+    if output is None:
+        _print(text)
+    else:
+        _write_files({output.name: text}, output.parent)
+    sys.exit(0)
 
 
 def _print(text: str) -> None:

@@ -1,7 +1,7 @@
 """Run the whole harness against every mutant and write down what it finds.
 
     python -m contract_tests.meta_tests.detection --profile quick
-    python -m contract_tests.meta_tests.detection --profile default --schemathesis 1 -o docs/detection.md
+    python -m contract_tests.meta_tests.detection --profile default --schemathesis 1 -o docs/reference/detection.md
 
 With ``--schemathesis`` plain ``schemathesis run openapi.yaml`` is put beside it. Results are kept in a
 file as they come, so that a run can be stopped and continued; remove the file to begin again.
@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ def table(mutants: Iterable[Mutant], results: dict[str, Any]) -> str:
         "second here, and the limit of the run with them. Plain `schemathesis run` has all its checks but those that",
         "call Central's own ways mutants, and is red where it says more than of a healthy mock; `?` was not tried.",
         "",
-        "Made by `python -m contract_tests.meta_tests.detection`, which runs and writes it anew; do not edit.",
+        f"Measured with mock-central {version('mock-central')}: `python -m contract_tests.meta_tests.detection`.",
         "",
         *_totals(mutants, runs, other),
         "",

@@ -619,7 +619,7 @@ def test_the_commands_of_the_page_print_what_it_shows(tmp_path: Path, monkeypatc
     for name in ("field_added", "field_removed", "format_changed", "field_made_optional"):
         EDITS[name][-1](*edited(document))
     Path("swagger.json").write_text(json.dumps(document))
-    page = (Path(__file__).parents[2] / "docs/drift.md").read_text("utf-8")
+    page = (Path(__file__).parents[2] / "docs/how-to/watch-drift.md").read_text("utf-8")
     shown = re.findall(r"```console\n\$ central-contract (.*)\n((?:.*\n)*?)```", page)
     assert len(shown) == 2
     for command, output in shown:

@@ -24,7 +24,7 @@ from mock_server.tests.redis_server import RedisServer, missing
 
 pytestmark = [pytest.mark.served, pytest.mark.skipif(bool(missing()), reason=missing())]
 
-FOUND_LATE = [("lifecycle-machine", "name-unique"), ("generated-refused", "category-required")]
+FOUND_LATE = [("lifecycle-machine", "name-unique"), ("generated-refused", "ibm-endpoint-required")]
 """Checks, and mutants that they find after a while with the seed 2."""
 
 
@@ -60,7 +60,7 @@ def test_what_one_run_found_another_process_replays_first(
     second = json.loads(report.read_text())
     told = {each["check"]: each["failures"] for each in second["results"] if each["outcome"] == FAILED}
     assert [each["check"] for each in told[check]] == [failure.check for failure in first.failures]
-    assert second["requests"] < 30  # nothing had to be drawn, nor made smaller
+    assert second["requests"] < first.requests  # nothing had to be drawn, nor made smaller
 
 
 def test_an_example_that_passes_is_forgotten(kept: RedisServer) -> None:

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from contract_tests.cli.main import main
 from contract_tests.engine.failures import HarnessError
+from contract_tests.fixtures import manifest
 from contract_tests.fixtures.writing import write_files
 from mock_server.serving.server import serving
 from mock_server.settings import Settings
@@ -66,6 +67,7 @@ def test_a_list_can_be_kept(tmp_path: Path) -> None:
         (("--all", "--type", "quay", "-o", "x"), "--all makes everything"),
         (("--type", "clair", "--rule", "name-unique"), "narrow each other"),
         (("--format", "json"), "-o DIR"),
+        (("--format", "wiremock"), "-o DIR"),
         (("--coverage", "no-such-folder"), "there is no JSON Lines file"),
         (("--from-url", "central"), "is not a URL"),
         (("--from-url", "http://127.0.0.1:9"), "http://127.0.0.1:9 does not answer: ConnectionRefusedError"),
@@ -150,11 +152,15 @@ def test_a_file_is_the_old_one_or_the_new_one(tmp_path: Path, monkeypatch: pytes
     assert [(each.name, each.read_text("utf-8")) for each in tmp_path.iterdir()] == [("a.jsonl", "old")]
 
 
+def a_set(texts: dict[str, str]) -> dict[str, str]:
+    return texts | {"manifest.json": manifest.manifest(texts, seed=0, as_deployed=False)}
+
+
 def test_what_a_set_does_not_have_any_more_goes_if_it_is_ours(tmp_path: Path) -> None:
-    write_files({"a/1.json": "1", "a/2.json": "2", "b/3.json": "3"}, tmp_path, whole=True)
+    write_files(a_set({"a/1.json": "1", "a/2.json": "2", "b/3.json": "3"}), tmp_path, whole=True)
     (tmp_path / "a/2.json").write_text("changed by somebody", "utf-8")
     (tmp_path / "mine.txt").write_text("not ours", "utf-8")
-    write_files({"a/1.json": "one"}, tmp_path, whole=True)
+    write_files(a_set({"a/1.json": "one"}), tmp_path, whole=True)
     there = sorted(str(each.relative_to(tmp_path)) for each in tmp_path.rglob("*") if each.is_file())
     assert there == ["a/1.json", "a/2.json", "manifest.json", "mine.txt"]
     assert not (tmp_path / "b").exists()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from typing import Any
 
@@ -107,13 +108,13 @@ with serving(Settings(central_version=sys.argv[1])) as mock:
 
 @pytest.mark.parametrize(
     ("plays", "expected", "named"),
-    [("5.0", "5.1", ["creating type harbor-proxy", "proxy"]), ("5.1", "5.0", [f"FAILED {RULE}", "proxy"])],
+    [("5.0", "5.1", ["creating type harbor-proxy", "proxy"]), ("5.1", "5.0", [rf"FAILED .*\b{RULE}\b", "proxy"])],
 )
 def test_the_harness_tells_one_release_from_the_other(
     copy: ProjectCopy, plays: str, expected: str, named: list[str]
 ) -> None:
     told = copy.run("-c", _MOCK, plays, expected, status=1)
-    assert [each for each in named if each not in told] == []
+    assert [each for each in named if not re.search(each, told)] == [], told
 
 
 @pytest.mark.slow
@@ -138,6 +139,6 @@ def test_fixtures_follow_and_older_files_hold_only_what_differs(copy: ProjectCop
 
 def test_the_tables_of_the_docs_follow(copy: ProjectCopy) -> None:
     copy.run("docs/generate.py")
-    rules = (copy.folder / "docs/rules.md").read_text("utf-8")
+    rules = (copy.folder / "docs/reference/rules.md").read_text("utf-8")
     assert "| 5.0 | 5.0.0 | `harbor-proxy`, `docker.proxy` | `NODE_SCANNER`, `node-scanner-type-known`" in rules
     assert f"`{OLD}`; `{NEW}` (since 5.1)" in rules

@@ -215,6 +215,7 @@ def test_what_is_slow_is_found_where_its_neighbours_are_slow_too() -> None:
     assert [each.check for each in report.failures] == ["response-time"], report.failures
 
 
+@pytest.mark.timing
 def test_a_machine_that_is_busy_for_a_while_is_no_fault() -> None:
     """All that is asked in one second of three takes long."""
 

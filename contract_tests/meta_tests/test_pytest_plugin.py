@@ -111,6 +111,25 @@ def test_the_fixture_fails_with_the_verdict(tmp_path: Path) -> None:
     assert "FAILED name-unique" in done.stdout
 
 
+def test_a_fixture_of_central_is_had_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "test_mine.py").write_text(
+        "def test_it(central_fixture):\n"
+        "    assert central_fixture('quay/minimal-registry').body['type'] == 'quay'\n"
+        "    assert central_fixture('quay/minimal-registry').status == 200\n"
+        "    refused = central_fixture('name-unique/create')\n"
+        "    assert (refused.rule, refused.status) == ('name-unique', 400)\n"
+        "    assert 'already exists' in refused.answer['message']\n"
+        "\n"
+        "def test_misspelled(central_fixture):\n"
+        "    central_fixture('quay/minimal-registr')\n",
+        "utf-8",
+    )
+    done = run(tmp_path, "test_mine.py")
+    assert "1 failed, 1 passed" in done.stdout
+    assert "there is no fixture 'quay/minimal-registr'" in done.stdout
+    assert "did you mean quay/minimal-registry" in done.stdout
+
+
 def test_unused_it_imports_nothing_of_the_harness(tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text(
         "import sys\n\n\n"

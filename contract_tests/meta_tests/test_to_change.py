@@ -97,8 +97,8 @@ def test_what_demands_something_of_a_rule_is_content(with_rule: ProjectCopy) -> 
     with_rule.test("mock_server/tests/test_contract.py", "-k", "rule or name-forbidden")
     complete_fixtures(with_rule)
     with_rule.run("docs/generate.py")
-    for page in ("rules", "harness", "mutants"):
-        assert "`name-forbidden`" in (with_rule.folder / f"docs/{page}.md").read_text("utf-8")
+    for page in ("rules", "checks", "mutants"):
+        assert "`name-forbidden`" in (with_rule.folder / f"docs/reference/{page}.md").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")

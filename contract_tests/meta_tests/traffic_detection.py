@@ -1,6 +1,6 @@
 """Send ordinary traffic through the proxy to each mutant, and write down which of them it shows.
 
-    python -m contract_tests.meta_tests.traffic_detection -o docs/traffic-detection.md
+    python -m contract_tests.meta_tests.traffic_detection -o docs/reference/traffic-detection.md
     python -m contract_tests.meta_tests.traffic_detection --sample 20
 
 Results are kept as they come, so that a run can be stopped and continued; remove the file to begin again.

@@ -13,8 +13,9 @@ import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -99,6 +100,57 @@ def check_central(tmp_path: Path) -> Callable[..., Report]:
         return report
 
     return run
+
+
+class Recorded(NamedTuple):
+    """Requests to Central and their recorded answers; the last exchange is what the fixture is about.
+
+    An exchange has a `request` (`method`, `path`, `headers`, `body`) and an `answer` (`status`, `headers`, `body`).
+    """
+
+    id: str
+    rule: str | None
+    why: str
+    exchanges: list[dict[str, Any]]
+
+    @property
+    def body(self) -> Any:
+        """The JSON that the last request sends."""
+        return self.exchanges[-1]["request"].get("body")
+
+    @property
+    def status(self) -> int:
+        """The status of the last answer."""
+        return int(self.exchanges[-1]["answer"]["status"])
+
+    @property
+    def answer(self) -> Any:
+        """The JSON of the last answer."""
+        return self.exchanges[-1]["answer"].get("body")
+
+
+@pytest.fixture(scope="session")
+def central_fixture() -> Callable[[str], Recorded]:
+    """Return a fixture of `central-contract fixtures --list` by its name; `quay/read` is `type/quay/read`, too.
+
+    `central_fixture("quay/minimal-registry").body`, `central_fixture("name-unique/create").answer["message"]`
+    """
+
+    def found(name: str) -> Recorded:
+        with _harness_required("central_fixture"):
+            from contract_tests.fixtures.cases import catalogue
+            from contract_tests.fixtures.formats.plain import plain
+            from contract_tests.fixtures.generate import Wish, generate
+
+        id = name if name in catalogue() else f"type/{name}"
+        if id not in catalogue():
+            close = get_close_matches(name, [each.removeprefix("type/") for each in catalogue()])
+            hint = f"; did you mean {' or '.join(close)}?" if close else ""
+            pytest.fail(f"there is no fixture {name!r} (`central-contract fixtures --list`){hint}", pytrace=False)
+        value = plain(next(iter(generate(Wish(names=(id,))))))
+        return Recorded(id, value["rule"], value["why"], value["exchanges"])
+
+    return found
 
 
 class Told(NamedTuple):

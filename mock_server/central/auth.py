@@ -30,7 +30,7 @@ class Credentials:
     """Token that may read."""
     no_access_token: str = "mock-no-access-token"  # noqa: S105
     """Token without the Integration permission."""
-    no_role_token: str = "mock-no-role-token"  # noqa: S105
+    no_role_token: str = "{{NO_ROLE}}"  # noqa: S105 (the fixtures' placeholder: a replay needs no option)
     """Token without a role."""
     username: str = "admin"
     """Name for basic authentication."""

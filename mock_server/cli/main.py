@@ -169,7 +169,7 @@ Examples:
 @click.option("--insecure", is_flag=True, help="Trust any certificate.")
 @click.option("-o", "--output", required=True, type=WRITABLE, help="File to write the state to.")
 def record(url: str, token_file: Path | None, ca: Path | None, insecure: bool, output: Path) -> None:
-    """Make a state from the list of a live Central, which shows no credentials: they are invented."""
+    """Make a state from the list of a live Central. Lists show no credentials, so they are invented."""
     from mock_server.cli import record as recording
     from mock_server.contract import validator
     from mock_server.state import files as states

@@ -65,7 +65,7 @@ class Keeper:
 
 
 @click.command(
-    short_help="Tell what clients met of the API, and what they never did.",
+    short_help="Report what clients met of the API, and what they never met.",
     epilog="""\b
 Exit status: 0 done, 1 a threshold is missed, 2 there is nothing to read.
 \b
@@ -101,7 +101,7 @@ def report(
     insecure: bool,
     **files: Path | None,
 ) -> None:
-    """Tell what clients met of the API, and what they never did.
+    """Report what clients met of the API, and what they never met.
 
     A FILE is what `serve --usage` wrote, a URL a mock that runs with that option. Several are added up.
     """

@@ -53,4 +53,4 @@ def _preflight(request: Request) -> Response:
 def explain_preflight(request: Request) -> None:
     """Log how the page of a refused preflight could be let in."""
     origin = header_text(request.headers.get("origin", "another origin"))
-    log.warning("a browser asked whether a page of %s may call, and was told no; --cors %s lets it in", origin, origin)
+    log.warning("refused a cross-origin call of a page of %s; --cors %s allows it", origin, origin)

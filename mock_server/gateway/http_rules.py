@@ -1,6 +1,6 @@
 """What Go's HTTP server and the layers before the API refuse (Go net/http, golang.stackrox.io/grpc-http1).
 
-Only what the HTTP server below passes on can be seen here; docs/hostile.md lists the rest.
+Only what the HTTP server below passes on can be seen here; docs/reference/hostile-input.md lists the rest.
 """
 
 from __future__ import annotations

@@ -50,13 +50,15 @@ def _blind(
 # -- answers --------------------------------------------------------------------------------------------
 
 
-@_blind("create-answer", "A create answers the cluster id in capitals, and stores it as it was sent", kind="schema")
+@_blind("create-answer", "The answer to a create shows the cluster id in capitals", kind="schema")
 def create_answer(mock: Instance) -> None:
     """Write UUIDs in the other case."""
     shown(mock, lambda each: each | {"clusterId": each["clusterId"].upper()}, (CREATE,))
 
 
-@_blind("create-answer-unsorted", "A create answers the categories as they were sent", "create-answer", kind="schema")
+@_blind(
+    "create-answer-unsorted", "The answer to a create shows the categories unsorted", "create-answer", kind="schema"
+)
 def create_answer_unsorted(mock: Instance) -> None:
     """Answer what came in."""
 
@@ -67,13 +69,13 @@ def create_answer_unsorted(mock: Instance) -> None:
     around(mock.central.service, "create", create)
 
 
-@_blind("create-answer-source", "A create does not answer the source", "create-answer", kind="schema")
+@_blind("create-answer-source", "The answer to a create leaves `source` out", "create-answer", kind="schema")
 def create_answer_source(mock: Instance) -> None:
     """Answer a message that was set as if it were not."""
     shown(mock, lambda each: each | {"source": None}, (CREATE,))
 
 
-@_blind("read-without-gzip", "A read that is not asked for in gzip does not show the source", kind="schema")
+@_blind("read-without-gzip", "A read without gzip leaves `source` out", kind="schema")
 def read_without_gzip(mock: Instance) -> None:
     """Render twice, and once otherwise."""
 
@@ -126,7 +128,7 @@ def _errors(mock: Instance, change: Callable[[Json], Json]) -> None:
 
 _HTTP_STATUS = {3: 400, 5: 404, 6: 409, 7: 403, 8: 429, 12: 501, 13: 500, 16: 401}
 
-_blind("errors-one-key", "Errors have no key but `message`", "error-shape", kind="schema")(
+_blind("errors-one-key", "Errors have only the key `message`", "error-shape", kind="schema")(
     partial(_errors, change=lambda body: {"message": body["message"]})
 )
 _blind("errors-code-http", "The code of every error is the HTTP status", "error-shape", kind="status")(
@@ -154,7 +156,7 @@ def texts_in_refusals(mock: Instance) -> None:
     errors(mock, escaped)
 
 
-@_blind("refusals-unquoted", "Refusals repeat quoted texts without escapes", "texts-in-refusals", kind="wire")
+@_blind("refusals-unquoted", "Refusals repeat quoted texts without escaping them", "texts-in-refusals", kind="wire")
 def refusals_unquoted(mock: Instance) -> None:
     """Write quotation marks around a text as it is."""
 
@@ -213,15 +215,15 @@ def _one_name(mock: Instance, fold: Callable[[str], str]) -> None:
     around(mock.central.validation, "name_unique", check)
 
 
-_blind("names-exact", "Names in the composed and the combined form of Unicode count as one")(
+_blind("names-exact", "The composed and the combined Unicode form of a name count as one")(
     partial(_one_name, fold=partial(unicodedata.normalize, "NFC"))
 )
-_blind("names-trimmed", "Names with and without a blank at the end count as one", "names-exact")(
+_blind("names-trimmed", "A name with and without a trailing blank counts as one", "names-exact")(
     partial(_one_name, fold=str.strip)
 )
 
 
-@_blind("filter-trims", "The filter by name takes blanks off its text", "list-by-name")
+@_blind("filter-trims", "The filter by name trims its text", "list-by-name")
 def filter_trims(mock: Instance) -> None:
     """Correct what was asked for."""
     around(mock.central.service, "list_by_name", lambda original, name: original(name.strip()))
@@ -230,13 +232,13 @@ def filter_trims(mock: Instance) -> None:
 # -- tests of registries --------------------------------------------------------------------------------
 
 
-@_blind("registry-tests-pass", "A test passes whatever host it is to ask", "registry-reachable")
+@_blind("registry-tests-pass", "Passes the test of every host", "registry-reachable")
 def registry_tests_pass(mock: Instance) -> None:
     """Ask nobody."""
     never(mock.central.registry_tests, "registry_reachable")
 
 
-@_blind("registry-not-contacted", "The test of an ibm registry asks nobody", "registry-reachable")
+@_blind("registry-not-contacted", "Passes the test of every ibm registry", "registry-reachable")
 def registry_not_contacted(mock: Instance) -> None:
     """Forget one type."""
     around(
@@ -271,7 +273,7 @@ _blind("test-text-registry", "The text of a failed registry test lacks a suffix"
 # -- updates --------------------------------------------------------------------------------------------
 
 
-@_blind("type-change-refused", "A PUT of another type is refused", "update-replaces")
+@_blind("type-change-refused", "Refuses a PUT of another type", "update-replaces")
 def type_change_refused(mock: Instance) -> None:
     """Hold the type."""
 
@@ -290,7 +292,7 @@ def third_category_lost(mock: Instance) -> None:
     stored(mock, lambda sent: {"categories": sent["categories"][:2]})
 
 
-@_blind("name-with-nul", "A name with NUL is refused by an update, and shown all the same")
+@_blind("name-with-nul", "Refuses an update with NUL in the name, and shows the name all the same")
 def name_with_nul(mock: Instance) -> None:
     """Write to the cache before the database."""
 
@@ -302,7 +304,7 @@ def name_with_nul(mock: Instance) -> None:
     around(mock.central.service, "update", update)
 
 
-@_blind("refused-write-visible", "What the database refuses for its empty id is stored", "database-error")
+@_blind("refused-write-visible", "Stores an update that the database refuses for its empty id", "database-error")
 def refused_write_visible(mock: Instance) -> None:
     """Write to the cache before the database."""
 
@@ -317,7 +319,7 @@ def refused_write_visible(mock: Instance) -> None:
     around(mock.central.service, "update", update)
 
 
-@_blind("database-text-shown", "What the database says is shown", "database-error", kind="security")
+@_blind("database-text-shown", "Errors show the text of the database", "database-error", kind="security")
 def database_text_shown(mock: Instance) -> None:
     """Wrap the error."""
     text = 'Database operation failed: ERROR: null value in column "id" (SQLSTATE 23502)'
@@ -327,7 +329,9 @@ def database_text_shown(mock: Instance) -> None:
 # -- credentials ----------------------------------------------------------------------------------------
 
 
-@_blind("any-stars-masked", "Any row of stars counts as the mask", "reconcile-credential-masked", kind="security")
+@_blind(
+    "any-stars-masked", "Any number of asterisks counts as the mask", "reconcile-credential-masked", kind="security"
+)
 def any_stars_masked(mock: Instance) -> None:
     """Look at the first character."""
 
@@ -338,7 +342,7 @@ def any_stars_masked(mock: Instance) -> None:
     around(mock.central.reconcile, "reconcile_credential_masked", check)
 
 
-@_blind("robot-credential-lost", "The stored password of a robot account is not put back", "stored-credentials-kept")
+@_blind("robot-credential-lost", "Loses the stored password of a robot account", "stored-credentials-kept")
 def robot_credential_lost(mock: Instance) -> None:
     """Fill the outer fields only."""
 
@@ -350,7 +354,7 @@ def robot_credential_lost(mock: Instance) -> None:
     around(mock.central.reconcile, "stored_credentials_kept", kept)
 
 
-@_blind("azure-converts-any", "A stored docker member counts as azure for any type", "azure-member-converted")
+@_blind("azure-converts-any", "Converts a stored docker member to azure for any type", "azure-member-converted")
 def azure_converts_any(mock: Instance) -> None:
     """Look at the members only."""
 
@@ -381,7 +385,7 @@ _blind("google-identity-ignored", "Workload identity does not replace the servic
 )
 
 
-@_blind("robot-scans-both", "quay takes a robot account alone for both categories", "quay-scanner-without-robot")
+@_blind("robot-scans-both", "Accepts a robot account alone for both categories of quay", "quay-scanner-without-robot")
 def robot_scans_both(mock: Instance) -> None:
     """Look at the scanner alone."""
 
@@ -391,7 +395,7 @@ def robot_scans_both(mock: Instance) -> None:
     around(mock.central.clients, "quay_scanner_without_robot", check)
 
 
-@_blind("role-keeps-authorization", "A role alone does not erase authorization data", "ecr-authorization-erased")
+@_blind("role-keeps-authorization", "Keeps authorization data beside a role alone", "ecr-authorization-erased")
 def role_keeps_authorization(mock: Instance) -> None:
     """Look at keys and IAM only."""
 
@@ -403,7 +407,7 @@ def role_keeps_authorization(mock: Instance) -> None:
     around(mock.central.clients, "ecr_authorization_erased", erased)
 
 
-@_blind("erased-without-registry", "Authorization data is erased of any ecr integration", "ecr-authorization-erased")
+@_blind("erased-without-registry", "Erases the authorization data of every ecr integration", "ecr-authorization-erased")
 def erased_without_registry(mock: Instance) -> None:
     """Do not look at the categories."""
 

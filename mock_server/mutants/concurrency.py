@@ -75,7 +75,7 @@ def name_race(mock: Instance) -> None:
     around(mock.central.validation, "name_unique", check)
 
 
-@_concurrency("creates-at-once", "Of two creates at once one is lost", "creates-at-once")
+@_concurrency("creates-at-once", "One of two creates at once is lost", "creates-at-once")
 def creates_lost(mock: Instance) -> None:
     """Write back a copy of all."""
     _unlocked(mock)
@@ -91,7 +91,7 @@ def creates_lost(mock: Instance) -> None:
     around(store, "put", put)
 
 
-@_concurrency("updates-at-once", "Two updates at once leave a mix of both", "updates-at-once")
+@_concurrency("updates-at-once", "Two updates at once are mixed", "updates-at-once")
 def updates_mixed(mock: Instance) -> None:
     """Write field by field."""
     _unlocked(mock)
@@ -155,7 +155,7 @@ def _collide(mock: Instance, operations: tuple[str, ...], status: int, text: str
     handled(mock, operations, one)
 
 
-@_concurrency("ids-doubled", "Creates at once get one id", "creates-at-once")
+@_concurrency("ids-doubled", "Creates at once get the same id", "creates-at-once")
 def ids_doubled(mock: Instance) -> None:
     """Count without a lock."""
     _unlocked(mock)

@@ -49,7 +49,7 @@ def slow_tenth(mock: Instance) -> None:
     _waits(mock, EVERY, lambda _exchange: 2 if next(serial) % 10 == 0 else 0)
 
 
-@_latency("slow-refusals", "A name that is taken takes six seconds", "response-time")
+@_latency("slow-refusals", "Refusing a taken name takes six seconds", "response-time")
 def slow_refusals(mock: Instance) -> None:
     """Try again and again."""
 

@@ -74,7 +74,7 @@ def test_path_is_an_id(mock: Instance) -> None:
     _refused_where(mock, (GET,), lambda exchange: exchange.id == "test", refusal)
 
 
-@_narrow("body-on-read-ignored", "wire", "The body of a request without one is read all the same")
+@_narrow("body-on-read-ignored", "wire", "Refuses reads and DELETE with a body that is not JSON")
 def body_on_read_ignored(mock: Instance) -> None:
     """Parse whatever comes."""
 
@@ -88,7 +88,7 @@ def body_on_read_ignored(mock: Instance) -> None:
     _refused_where(mock, (GET, LIST, DELETE), is_no_json, refused(400, "invalid JSON"))
 
 
-@_narrow("garbage-refused", "wire", "An update or a test by a body of binary data answers 200 and does nothing")
+@_narrow("garbage-refused", "wire", "An update or a test with binary data answers 200 and does nothing")
 def garbage_refused(mock: Instance) -> None:
     """Swallow what cannot be decoded."""
 
@@ -100,7 +100,7 @@ def garbage_refused(mock: Instance) -> None:
     handled(mock, (PUT, PATCH, TEST, TEST_UPDATED), taken)
 
 
-@_narrow("odd-paths", "security", "GET compares ids up to NUL, so that one that begins with it is any")
+@_narrow("odd-paths", "security", "GET compares ids only up to NUL")
 def odd_paths(mock: Instance) -> None:
     """Compare as C does, as many bytes as the shorter text has."""
 
@@ -112,7 +112,7 @@ def odd_paths(mock: Instance) -> None:
     around(mock.central.service, "get", get)
 
 
-@_narrow("odd-ids-written", "status", "DELETE of an id that is no UUID answers 400")
+@_narrow("odd-ids-written", "status", "DELETE of an id that is not a UUID answers 400")
 def odd_ids_written(mock: Instance) -> None:
     """Validate what is only compared."""
 
@@ -126,21 +126,21 @@ def odd_ids_written(mock: Instance) -> None:
     _refused_where(mock, (DELETE,), is_no_uuid, refused(400, "invalid UUID"))
 
 
-@_narrow("odd-queries", "status", "A query with a tag is refused with 403")
+@_narrow("odd-queries", "status", "Refuses a query with `<script` with 403")
 def odd_queries(mock: Instance) -> None:
     """Have a firewall that looks for scripts."""
     refusal = refused(403, "request blocked", 7)
     _refused_where(mock, (LIST,), lambda exchange: "<script" in unquote(exchange.request.query), refusal)
 
 
-@_narrow("odd-headers", "status", "A list that is asked for as XML answers 406")
+@_narrow("odd-headers", "status", "Refuses a list with `Accept: application/xml` with 406")
 def odd_headers(mock: Instance) -> None:
     """Negotiate."""
     refusal = refused(406, "Not Acceptable")
     _refused_where(mock, (LIST,), lambda exchange: "xml" in exchange.request.headers.get("accept", ""), refusal)
 
 
-@_narrow("much-of-everything", "status", "More than a hundred categories are refused")
+@_narrow("much-of-everything", "status", "Refuses more than a hundred categories")
 def much_of_everything(mock: Instance) -> None:
     """Have a limit that the API does not name."""
 
@@ -152,7 +152,7 @@ def much_of_everything(mock: Instance) -> None:
     around(mock.central.validation, "category_required", required)
 
 
-@_narrow("empty-texts", "status", "A clairify integration without any address fails: 500", check="no-server-error")
+@_narrow("empty-texts", "status", "Answers 500 to a clairify integration without any address", check="no-server-error")
 def empty_texts(mock: Instance) -> None:
     """Take the first of the addresses that are set."""
 
@@ -165,7 +165,7 @@ def empty_texts(mock: Instance) -> None:
     around(mock.central.validation, "endpoint", endpoint)
 
 
-@_narrow("control-characters", "state", "Texts of a create end at NUL")
+@_narrow("control-characters", "state", "Cuts strings of a create at NUL")
 def control_characters(mock: Instance) -> None:
     """Hand texts to a library written in C."""
 
@@ -177,7 +177,7 @@ def control_characters(mock: Instance) -> None:
     around(mock.central.service, "create", lambda original, sent: original(cut(dict(sent))))
 
 
-@_narrow("no-server-error", "status", "A test of a category that is not known fails: 500")
+@_narrow("no-server-error", "status", "Answers 500 to a test of an unknown category")
 def no_server_error(mock: Instance) -> None:
     """Look the number up in a table."""
 
@@ -199,7 +199,7 @@ def answer_complete(mock: Instance) -> None:
     shown(mock, lambda each: each | {"source": each["source"] or empty}, (LIST,))
 
 
-@_narrow("values-kept-exactly", "state", "An endpoint is stored up to its query, without a dot at the end of its host")
+@_narrow("values-kept-exactly", "state", "Stores an endpoint without its query and the trailing dot of its host")
 def values_kept_exactly(mock: Instance) -> None:
     """Keep what a connection needs."""
 
@@ -211,7 +211,7 @@ def values_kept_exactly(mock: Instance) -> None:
     stored_config(mock, lambda config: {"endpoint": needed(config["endpoint"])} if "endpoint" in config else {})
 
 
-@_narrow("endpoint-as-sent", "security", "An endpoint whose host begins as a local one is refused")
+@_narrow("endpoint-as-sent", "security", "Refuses an endpoint whose host begins like a local one")
 def endpoint_as_sent(mock: Instance) -> None:
     """Compare beginnings."""
 
@@ -223,13 +223,13 @@ def endpoint_as_sent(mock: Instance) -> None:
     around(mock.central.validation, "_endpoint", check)
 
 
-@_narrow("generated-valid", "state", "Dashes and dots at the end of a name are cut")
+@_narrow("generated-valid", "state", "Cuts trailing dashes and dots of a name")
 def generated_valid(mock: Instance) -> None:
     """Make names fit a label."""
     stored(mock, lambda sent: {"name": sent["name"].rstrip("-.")})
 
 
-@_narrow("other-fields-kept", "state", "An update keeps the fields of `source` that are sent empty")
+@_narrow("other-fields-kept", "state", "An update keeps fields of `source` that are sent empty")
 def other_fields_kept(mock: Instance) -> None:
     """Merge inside the message."""
 
@@ -245,7 +245,7 @@ def other_fields_kept(mock: Instance) -> None:
 # -- validation ------------------------------------------------------------------------------------------
 
 
-@_narrow("problems-listed", "status", "Of several problems the missing category comes before a local endpoint")
+@_narrow("problems-listed", "status", "Reports the missing category before a local endpoint")
 def problems_listed(mock: Instance) -> None:
     """Validate the fields of the integration first, its config then."""
     rules = mock.central.validation
@@ -277,7 +277,7 @@ def first_category_tested(mock: Instance) -> None:
     around(service, "_failed_test", lambda failed, sent: failed(service.categories_sorted(sent)))
 
 
-@_narrow("all-categories-activated", "rule", "With the test skipped only the first category that fails is reported")
+@_narrow("all-categories-activated", "rule", "Reports only the first category that fails when the test is skipped")
 def all_categories_activated(mock: Instance) -> None:
     """Stop at the first."""
 
@@ -289,7 +289,7 @@ def all_categories_activated(mock: Instance) -> None:
     around(mock.central.clients, "activation", activation)
 
 
-@_narrow("missing-fields-listed", "rule", "Of the fields that a client lacks only the first is reported")
+@_narrow("missing-fields-listed", "rule", "Reports only the first of several missing fields")
 def missing_fields_listed(mock: Instance) -> None:
     """Stop at the first."""
     around(
@@ -299,7 +299,7 @@ def missing_fields_listed(mock: Instance) -> None:
     )
 
 
-@_narrow("build-rules-on-update", "rule", "An update may leave the endpoint of clair out")
+@_narrow("build-rules-on-update", "rule", "Accepts an update of clair without an endpoint")
 def build_rules_on_update(mock: Instance) -> None:
     """Ask for it in a create."""
 
@@ -313,7 +313,7 @@ def build_rules_on_update(mock: Instance) -> None:
     around(mock.central.service, "update", update)
 
 
-@_narrow("test-passes", "rule", "A test of Scanner V4 without addresses fails")
+@_narrow("test-passes", "rule", "Fails the test of Scanner V4 without addresses")
 def test_passes(mock: Instance) -> None:
     """Ask for an address that has a default."""
 
@@ -353,7 +353,7 @@ def generated_invalid(mock: Instance) -> None:
 # -- stored credentials ----------------------------------------------------------------------------------
 
 
-@_narrow("reconcile-free-fields", "rule", "`insecure` cannot be changed without the credentials")
+@_narrow("reconcile-free-fields", "rule", "Refuses a change of `insecure` without the credentials")
 def reconcile_free_fields(mock: Instance) -> None:
     """Guard whatever the connection is made with."""
 
@@ -364,7 +364,7 @@ def reconcile_free_fields(mock: Instance) -> None:
     around(mock.central.reconcile, "reconcile_dependent_unchanged", check)
 
 
-@_narrow("config-member-kept", "security", "What cannot be put to use may be given another config member")
+@_narrow("config-member-kept", "security", "Accepts another config member for an integration without a client")
 def config_member_kept(mock: Instance) -> None:
     """Take it for something that has no credentials yet."""
     broken = set[str]()
@@ -382,7 +382,7 @@ def config_member_kept(mock: Instance) -> None:
     around(mock.central.reconcile, "_verify_member", verify)
 
 
-@_narrow("masking-stores-nothing", "security", "The list by name leaves the mask in what is stored")
+@_narrow("masking-stores-nothing", "security", "The list by name overwrites stored credentials with the mask")
 def masking_stores_nothing(mock: Instance) -> None:
     """Mask in place."""
     central = mock.central
@@ -396,7 +396,7 @@ def masking_stores_nothing(mock: Instance) -> None:
     around(central.service, "list_by_name", by_name)
 
 
-@_narrow("others-not-masked", "security", "What reads as the mask is shown as an empty text")
+@_narrow("others-not-masked", "security", "Shows fields with the value of the mask as empty")
 def others_not_masked(mock: Instance) -> None:
     """Take the mask out before it is put in."""
 
@@ -408,7 +408,9 @@ def others_not_masked(mock: Instance) -> None:
     around(mock.central.rendering.masking, "credentials_masked", lambda masked, sent: masked(emptied(dict(sent))))
 
 
-@_narrow("masks-everywhere", "security", "A list of one shows its robot account in clear", check="credentials-masked")
+@_narrow(
+    "masks-everywhere", "security", "A list with one item shows its robot account in clear", check="credentials-masked"
+)
 def masks_everywhere(mock: Instance) -> None:
     """Mask the outer fields only."""
 
@@ -465,7 +467,7 @@ def refusals_silent(mock: Instance) -> None:
     around(mock.central.service, "_reconciled", reconciled)
 
 
-@_narrow("credential-in-error", "security", "The refusal of a token or a key that is no text shows it")
+@_narrow("credential-in-error", "security", "The refusal of a token or key that is not a string shows it")
 def credential_in_error(mock: Instance) -> None:
     """Hide what is called password."""
 
@@ -487,7 +489,7 @@ def create_answer_in_clear(mock: Instance) -> None:
 # -- callers ---------------------------------------------------------------------------------------------
 
 
-@_narrow("token-silent", "security", "The refusal of a password shows it", auth=True)
+@_narrow("token-silent", "security", "The refusal of a password shows the password", auth=True)
 def token_silent(mock: Instance) -> None:
     """Tell what was wrong."""
 
@@ -509,7 +511,7 @@ def www_authenticate(mock: Instance) -> None:
 # -- orders and repetitions ------------------------------------------------------------------------------
 
 
-@_narrow("creates-repeat", "state", "After 20 deletes without a list between them a create stores nothing")
+@_narrow("creates-repeat", "state", "A create stores nothing after 20 deletes without a list between them")
 def creates_repeat(mock: Instance) -> None:
     """Reuse a slot too often."""
     store = mock.central.store
@@ -554,7 +556,7 @@ def updates_repeat(mock: Instance) -> None:
     around(mock.central.service, "update", update)
 
 
-@_narrow("reads-steady", "state", "Every 20th GET of an integration that does not change does not find it")
+@_narrow("reads-steady", "state", "Every 20th GET of an unchanged integration answers 404")
 def reads_steady(mock: Instance) -> None:
     """Drop it from a cache while it is read."""
     reads = Counter[str]()
@@ -575,7 +577,7 @@ def reads_steady(mock: Instance) -> None:
 @_narrow(
     "list-holds-what-was-created",
     "state",
-    "The second of two deletes brings back into the list what the first took out",
+    "The second of two deletes brings the first integration back into the list",
 )
 def list_holds_what_was_created(mock: Instance) -> None:
     """Write two copies of the list in turn."""
@@ -631,7 +633,11 @@ def _update(mock: Instance, change: Callable[[Integration, Integration], Integra
     around(mock.central.service, "update", update)
 
 
-@_narrow("update-changes-one", "state", "An update also changes `clusterId` where the name begins with the old one")
+@_narrow(
+    "update-changes-one",
+    "state",
+    "An update also changes `clusterId` of integrations whose names begin with the old name",
+)
 def update_changes_one(mock: Instance) -> None:
     """Update by LIKE."""
     store = mock.central.store
@@ -647,7 +653,7 @@ def update_changes_one(mock: Instance) -> None:
     around(mock.central.service, "update", update)
 
 
-@_narrow("reads-repeat", "state", "A PUT of what is stored already empties the endpoint")
+@_narrow("reads-repeat", "state", "A PUT that changes nothing empties the endpoint")
 def reads_repeat(mock: Instance) -> None:
     """Store the difference."""
     members = [field.name for field in mock.central.contract.integration.members]
@@ -663,7 +669,7 @@ def reads_repeat(mock: Instance) -> None:
     around(mock.central.service, "update", update)
 
 
-@_narrow("lifecycle-machine", "state", "The last name of what was renamed stays taken after its delete")
+@_narrow("lifecycle-machine", "state", "The name of a renamed integration stays taken after its delete")
 def lifecycle_machine(mock: Instance) -> None:
     """Free the name that the create gave."""
     store = memory(mock)

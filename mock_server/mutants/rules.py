@@ -50,10 +50,96 @@ if TYPE_CHECKING:
 _RULES = contracts.load().history
 
 
+# What a server does without the rule, where the summary does not stand beside the mutant.
+_FAULTS = {
+    "endpoint-not-local": "Accepts an endpoint on the loopback interface",
+    "endpoint-not-metadata": "Accepts an endpoint of the cloud's metadata service",
+    "endpoint-parses": "Accepts an endpoint that is not a URL",
+    "category-required": "Accepts an integration without categories",
+    "name-required": "Accepts an integration without a name",
+    "name-unique": "Accepts a name that another integration has",
+    "id-empty-on-create": "Lets the caller choose the id of a new integration",
+    "scanner-v4-not-created": "Creates another Scanner V4",
+    "google-not-created": "Creates an integration of type google",
+    "create-rolled-back": "Stores a create that fails because its client cannot be built",
+    "id-required": "Does not refuse GET and DELETE with an empty id",
+    "update-missing": "Accepts PUT, PATCH and tests of an unknown id",
+    "delete-missing": "Accepts DELETE of an unknown id",
+    "scanner-v4-not-deleted": "Deletes Scanner V4",
+    "scanner-v4-type-fixed": "Changes a type from or to scannerv4",
+    "reconcile-needs-id": "Accepts an update that keeps credentials of an integration that is not stored",
+    "reconcile-same-member": "Accepts another config member without new credentials",
+    "reconcile-dependent-unchanged": "Sends a stored credential to another endpoint or with another user name",
+    "reconcile-credential-masked": "Accepts a new credential although the stored one is to be kept",
+    "reconcile-message-kept": "Accepts an update that leaves out a stored sub-message of credentials",
+    "reconcile-message-not-added": "Accepts an update that adds a sub-message of credentials without new ones",
+    "category-implemented": "Accepts an unknown category number",
+    "registry-type-known": "Accepts a registry of a type that is no registry",
+    "scanner-type-known": "Accepts a scanner of a type that is no scanner",
+    "node-scanner-type-known": "Accepts a node scanner of a type that is no node scanner",
+    "google-service-account-json": "Accepts a service account that is not JSON",
+    "registry-reachable": "Passes the test of a registry that cannot be reached",
+    "ecr-iam-managed": "Accepts a container IAM role on the managed service",
+    "write-permission": "Lets callers write without the permission",
+    "docker-config-required": "Accepts docker, artifactory, nexus, rhel and ghcr without the docker member",
+    "quay-config-required": "Accepts quay without its member",
+    "quay-endpoint-required": "Accepts quay without an endpoint",
+    "quay-scanner-without-robot": "Accepts a robot account for a quay scanner",
+    "quay-one-credential": "Accepts quay with a robot account and a token",
+    "quay-robot-complete": "Accepts a robot account without a user name or password",
+    "ecr-config-required": "Accepts ecr without its member",
+    "ecr-registry-id-required": "Accepts ecr without a registry id",
+    "ecr-authorization-username": "Accepts authorization data without a user name",
+    "ecr-authorization-password": "Accepts authorization data without a password",
+    "ecr-authorization-expiry": "Accepts authorization data without an expiry",
+    "ecr-access-key-required": "Accepts ecr without IAM and without an access key id",
+    "ecr-secret-key-required": "Accepts ecr without IAM and without a secret access key",
+    "ecr-assume-role-no-endpoint": "Accepts AssumeRole together with an endpoint",
+    "ecr-assume-role-id-required": "Accepts AssumeRole without a role",
+    "ecr-region-required": "Accepts ecr without a region",
+    "google-config-required": "Accepts artifactregistry and google without the google member",
+    "google-endpoint-required": "Accepts a Google registry without an endpoint",
+    "google-service-account-required": "Accepts a Google registry without a service account or workload identity",
+    "google-scanner-config-required": "Accepts the google scanner without its member",
+    "google-scanner-endpoint-required": "Accepts the google scanner without an endpoint",
+    "google-scanner-service-account-required": "Accepts the google scanner without a service account",
+    "google-scanner-project-required": "Accepts the google scanner without a project",
+    "google-scanner-no-workload-identity": "Accepts workload identity for the google scanner",
+    "azure-config-required": "Accepts azure without its member or docker",
+    "azure-endpoint-required": "Accepts azure without an endpoint",
+    "azure-password-required": "Accepts azure without a password or workload identity",
+    "ibm-config-required": "Accepts ibm without its member",
+    "ibm-endpoint-required": "Accepts ibm without an endpoint",
+    "ibm-api-key-required": "Accepts ibm without an API key",
+    "clair-config-required": "Accepts clair without its member",
+    "clair-endpoint-required": "Accepts clair without an endpoint",
+    "clair-v4-config-required": "Accepts clairV4 without its member",
+    "clair-v4-endpoint-required": "Accepts clairV4 without an endpoint",
+    "clairify-config-required": "Accepts clairify without its member",
+    "clairify-node-config-required": "Accepts clairify as a node scanner without its member",
+    "clairify-endpoint-required": "Accepts clairify without an endpoint",
+    "scanner-v4-config-required": "Accepts scannerv4 without its member",
+    "scanner-v4-node-config-required": "Accepts scannerv4 as a node scanner without its member",
+    "scanner-v4-indexer-address": "Accepts an indexer of scannerv4 that is not a host and a port",
+    "scanner-v4-matcher-address": "Accepts a matcher of scannerv4 that is not a host and a port",
+    "type-defined": "Accepts an empty type",
+    "ecr-authorization-erased": "Keeps authorization data beside IAM, a key or AssumeRole",
+    "credentials-missing": "Lets in callers without credentials or with an unknown scheme",
+    "token-invalid": "Lets in a bad, expired or revoked token",
+    "basic-invalid": "Lets in a wrong user name or password",
+    "basic-malformed": "Lets in basic credentials that cannot be decoded",
+    "role-missing": "Lets in a token without a valid role",
+    "read-permission": "Lets callers read without identity or permission",
+    "method-override": "Ignores X-HTTP-Method-Override of a form POST",
+    "pretty-answer": "Never indents answers, whatever `pretty` or Accept ask for",
+    "message-size": "Accepts a message of more than 24 MiB",
+    "reconcile-needs-config": "Accepts an update that keeps credentials without a config member",
+}
+
+
 def _rule(id: str, summary: str = "", also: tuple[str, ...] = (), **settings: Any) -> Callable[[Mutate], Mutate]:
-    return mutant(
-        id, kind="rule", check=id, summary=summary or f"Ignores the rule “{_RULES[id].title}”", also=also, **settings
-    )
+    summary = summary or _FAULTS.get(id, f"Ignores the rule “{_RULES[id].title}”")
+    return mutant(id, kind="rule", check=id, summary=summary, also=also, **settings)
 
 
 # -- refusals that a method of the rule's name decides ---------------------------------------------------
@@ -210,7 +296,7 @@ def error_shape(mock: Instance) -> None:
 # -- the query -------------------------------------------------------------------------------------------
 
 
-@_rule("query-value-once", "Of a query key that stands twice the last one counts")
+@_rule("query-value-once", "Takes the last of two equal query keys")
 def query_value_once(mock: Instance) -> None:
     """Keep the last of each key."""
 
@@ -220,7 +306,7 @@ def query_value_once(mock: Instance) -> None:
     around(mock.central.decoding, "query", last)
 
 
-@_rule("query-encoding", "A query that cannot be decoded is ignored")
+@_rule("query-encoding", "Ignores a query that cannot be decoded")
 def query_encoding(mock: Instance) -> None:
     """Filter by nothing."""
     suppress_rule(mock.central.decoding, "query", "query-encoding", answer=Filters())
@@ -243,7 +329,7 @@ def _read_as(mock: Instance, rule: str, other: Callable[[bytes], bytes]) -> None
     bodies(mock, changed)
 
 
-@_rule("body-truncated", "A body that ends inside its JSON value is closed")
+@_rule("body-truncated", "Completes a body that ends inside its JSON value")
 def body_truncated(mock: Instance) -> None:
     """Try the endings that a body of this API can lack."""
 
@@ -257,7 +343,7 @@ def body_truncated(mock: Instance) -> None:
     _read_as(mock, "body-truncated", closed)
 
 
-@_rule("body-syntax", "A body that is no JSON is read as YAML")
+@_rule("body-syntax", "Reads a body that is not JSON as YAML")
 def body_syntax(mock: Instance) -> None:
     """Take trailing commas, single quotes, comments."""
 
@@ -271,14 +357,14 @@ def body_syntax(mock: Instance) -> None:
     _read_as(mock, "body-syntax", as_yaml)
 
 
-@_rule("string-encoding", "Bytes that are not UTF-8 and half surrogate pairs become question marks")
+@_rule("string-encoding", "Replaces invalid UTF-8 and half surrogate pairs by question marks")
 def string_encoding(mock: Instance) -> None:
     """Replace what cannot be read."""
     half = re.compile(rb"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]..")
     bodies(mock, lambda body: half.sub(b"?", body.decode("utf-8", "replace").encode()))
 
 
-@_rule("nesting-depth", "Deep nesting overflows the stack: 500")
+@_rule("nesting-depth", "Answers 500 to deep nesting")
 def nesting_depth(mock: Instance) -> None:
     """Fail as a recursive reader does."""
     refusals(mock, "nesting-depth", status=500, code=13, message="maximum recursion depth exceeded")
@@ -290,7 +376,7 @@ def message_size(mock: Instance) -> None:
     never(mock.central.decoding, "message_size")
 
 
-@_rule("trailing-data-ignored", "What follows the first JSON value is refused")
+@_rule("trailing-data-ignored", "Refuses data after the first JSON value")
 def trailing_data_ignored(mock: Instance) -> None:
     """Ask for one value and nothing else."""
 
@@ -303,7 +389,7 @@ def trailing_data_ignored(mock: Instance) -> None:
     around(mock.central.decoding.decoder, "first_value", first_value)
 
 
-@_rule("empty-body", "An empty body is refused as JSON that ends too early")
+@_rule("empty-body", "Refuses an empty body as JSON that ends too early")
 def empty_body(mock: Instance) -> None:
     """Ask for a value."""
 
@@ -315,7 +401,7 @@ def empty_body(mock: Instance) -> None:
     around(mock.central.decoding.decoder, "first_value", first_value)
 
 
-@_rule("content-type-ignored", "A body that is not sent as application/json is refused with 415")
+@_rule("content-type-ignored", "Refuses a body that is not sent as application/json with 415")
 def content_type_ignored(mock: Instance) -> None:
     """Ask for the content type."""
 
@@ -330,7 +416,7 @@ def content_type_ignored(mock: Instance) -> None:
 # -- the body: fields ------------------------------------------------------------------------------------
 
 
-@_rule("unexpected-token", "A value of the wrong kind is taken: one for a list of one, others for none")
+@_rule("unexpected-token", "Accepts values of the wrong kind: one for a list of one, others for none")
 def unexpected_token(mock: Instance) -> None:
     """Be lenient about lists and objects."""
 
@@ -346,13 +432,13 @@ def unexpected_token(mock: Instance) -> None:
     readings(mock, Reading)
 
 
-@_rule("extension-name", "A field name in brackets that names a type answers 500")
+@_rule("extension-name", "Answers 500 to a field name in brackets that names a type")
 def extension_name(mock: Instance) -> None:
     """Fail to look it up. Dropped as any other unknown name it would be no fault."""
     refusals(mock, "extension-name", status=500, code=13, message="extension registry is nil")
 
 
-@_rule("duplicate-field", "Of a field that stands twice the last one counts")
+@_rule("duplicate-field", "Takes the last of two equal fields")
 def duplicate_field(mock: Instance) -> None:
     """Let fields come twice."""
 
@@ -362,7 +448,7 @@ def duplicate_field(mock: Instance) -> None:
     readings(mock, Reading)
 
 
-@_rule("one-config-member", "Of two config members the last one counts")
+@_rule("one-config-member", "Takes the last of two config members")
 def one_config_member(mock: Instance) -> None:
     """Let members follow each other."""
 
@@ -377,7 +463,7 @@ def one_config_member(mock: Instance) -> None:
     readings(mock, Reading)
 
 
-@_rule("field-value", "A value that a field does not take is converted")
+@_rule("field-value", "Converts a value that does not fit its field")
 def field_value(mock: Instance) -> None:
     """Convert as scripting languages do."""
 
@@ -408,15 +494,15 @@ def _time_instead(rule: str, time: str, mock: Instance) -> None:
     readings(mock, Reading)
 
 
-_rule("timestamp-format", "A time that is none is taken for another")(
+_rule("timestamp-format", "Accepts an invalid time and stores another")(
     partial(_time_instead, "timestamp-format", "2030-01-01T00:00:00Z")
 )
-_rule("timestamp-range", "A time out of range is taken for the last one")(
+_rule("timestamp-range", "Stores a time that is out of range as the last possible one")(
     partial(_time_instead, "timestamp-range", "9999-12-31T23:59:59Z")
 )
 
 
-@_rule("timestamp-normalised", "The offset of a time is dropped, not applied")
+@_rule("timestamp-normalised", "Drops the offset of a time instead of applying it")
 def timestamp_normalised(mock: Instance) -> None:
     """Read the local time as UTC."""
 
@@ -429,7 +515,7 @@ def timestamp_normalised(mock: Instance) -> None:
     readings(mock, Reading)
 
 
-@_rule("unknown-field-dropped", "A field that is not known is refused")
+@_rule("unknown-field-dropped", "Refuses unknown fields")
 def unknown_field_dropped(mock: Instance) -> None:
     """Refuse as strict readers do."""
 
@@ -440,7 +526,7 @@ def unknown_field_dropped(mock: Instance) -> None:
     readings(mock, Reading)
 
 
-@_rule("both-spellings", "Only the JSON name of a field is read")
+@_rule("both-spellings", "Reads only the JSON name of a field")
 def both_spellings(mock: Instance) -> None:
     """Know one name."""
 
@@ -452,7 +538,7 @@ def both_spellings(mock: Instance) -> None:
     readings(mock, Reading)
 
 
-@_rule("null-is-absent", "null is refused")
+@_rule("null-is-absent", "Refuses null")
 def null_is_absent(mock: Instance) -> None:
     """Refuse the word wherever it stands for a value."""
 
@@ -466,7 +552,7 @@ def null_is_absent(mock: Instance) -> None:
     readings(mock, Reading)
 
 
-@_rule("unknown-category-dropped", "A category name that is not known is refused")
+@_rule("unknown-category-dropped", "Refuses an unknown category name")
 def unknown_category_dropped(mock: Instance) -> None:
     """Refuse it as a value of the wrong type."""
 
@@ -481,7 +567,7 @@ def unknown_category_dropped(mock: Instance) -> None:
     readings(mock, Reading)
 
 
-@_rule("category-by-number", "A category has to be a name")
+@_rule("category-by-number", "Refuses a category that is a number")
 def category_by_number(mock: Instance) -> None:
     """Refuse numbers."""
 
@@ -494,7 +580,7 @@ def category_by_number(mock: Instance) -> None:
     readings(mock, Reading)
 
 
-@_rule("number-forms", "A number has to be written in digits")
+@_rule("number-forms", "Refuses a number that is not written in digits")
 def number_forms(mock: Instance) -> None:
     """Refuse quotes, points and exponents."""
 
@@ -507,7 +593,7 @@ def number_forms(mock: Instance) -> None:
     readings(mock, Reading)
 
 
-@_rule("zero-values-emitted", "Fields that are not set are left out of answers")
+@_rule("zero-values-emitted", "Leaves unset fields out of answers")
 def zero_values_emitted(mock: Instance) -> None:
     """Answer what is set."""
     kept = ("name", "type", "categories")
@@ -517,19 +603,19 @@ def zero_values_emitted(mock: Instance) -> None:
 # -- creating --------------------------------------------------------------------------------------------
 
 
-@_rule("create-assigns-id", "Ids are UUIDs of version 1: time and machine")
+@_rule("create-assigns-id", "Creates ids as UUIDs of version 1: time and machine")
 def create_assigns_id(mock: Instance) -> None:
     """Take the clock's."""
     replace_method(mock.central.store, "new_id", lambda: str(uuid.uuid1()))
 
 
-@_rule("integration-required", "A test without a config passes")
+@_rule("integration-required", "Passes a test without a config")
 def integration_required(mock: Instance) -> None:
     """Test nothing."""
     suppress_rule(mock.central.service, "test", "integration-required")
 
 
-@_rule("mask-taken-literally", "A create or a PUT that sends the mask as a credential is refused")
+@_rule("mask-taken-literally", "Refuses a create or a PUT that sends the mask as a credential")
 def mask_taken_literally(mock: Instance) -> None:
     """Refuse what reads like an answer."""
     message = mock.central.contract.integration
@@ -555,7 +641,7 @@ def mask_taken_literally(mock: Instance) -> None:
 # -- reading ---------------------------------------------------------------------------------------------
 
 
-@_rule("get-missing", "GET of an id that is not there answers an empty integration")
+@_rule("get-missing", "Answers GET of an unknown id with an empty integration")
 def get_missing(mock: Instance) -> None:
     """Answer the zero value."""
     suppress_rule(mock.central.service, "get", "get-missing", answer=_empty(mock))
@@ -566,13 +652,13 @@ def _empty(mock: Instance) -> Any:
     return Stored(integration, protojson.render(integration))
 
 
-@_rule("list-by-name", "The filter by name is ignored")
+@_rule("list-by-name", "Ignores the filter by name")
 def list_by_name(mock: Instance) -> None:
     """List all."""
     replace_method(mock.central.service, "list_by_name", lambda _name: mock.central.store.list_answer())
 
 
-@_rule("list-by-cluster", "The filter by cluster is ignored")
+@_rule("list-by-cluster", "Ignores the filter by cluster")
 def list_by_cluster(mock: Instance) -> None:
     """List all."""
     replace_method(mock.central.service, "list_by_cluster", lambda _cluster: mock.central.store.list_answer())
@@ -593,7 +679,7 @@ def database_error(mock: Instance) -> None:
     suppress_rule(mock.central.service, "update", "database-error")
 
 
-@_rule("path-id-wins", "The id of the body wins")
+@_rule("path-id-wins", "Takes the id of the body instead of the path")
 def path_id_wins(mock: Instance) -> None:
     """Read the body's id into the path."""
 
@@ -606,7 +692,7 @@ def path_id_wins(mock: Instance) -> None:
     handled(mock, (PUT, PATCH), by_body)
 
 
-@_rule("update-replaces", "PUT and PATCH keep what is not sent")
+@_rule("update-replaces", "PUT and PATCH keep fields that are not sent")
 def update_replaces(mock: Instance) -> None:
     """Merge into what is stored."""
     central = mock.central
@@ -623,7 +709,7 @@ def update_replaces(mock: Instance) -> None:
     around(central.service, "update", update)
 
 
-@_rule("update-not-rolled-back", "An update whose client cannot be built is rolled back")
+@_rule("update-not-rolled-back", "Rolls back an update whose client cannot be built")
 def update_not_rolled_back(mock: Instance) -> None:
     """Bring back what was."""
     store = mock.central.store
@@ -670,7 +756,7 @@ def reconcile_needs_config(mock: Instance) -> None:
     around(mock.central.reconcile, "with_stored", with_stored)
 
 
-@_rule("azure-member-converted", "A stored docker member stays one when type azure is sent")
+@_rule("azure-member-converted", "Keeps a stored docker member when type azure is sent")
 def azure_member_converted(mock: Instance) -> None:
     """Convert nothing."""
     replace_method(mock.central.service, "azure_member_converted", lambda _sent, stored: stored)

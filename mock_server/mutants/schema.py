@@ -147,13 +147,13 @@ def two_members(mock: Instance) -> None:
     shown(mock, lambda each: each | {"azure": empty} if "docker" in each else each)
 
 
-@_schema("member-by-type", "The config of an artifactory stands under its type's name")
+@_schema("member-by-type", "The config of an artifactory has its type's name as its key")
 def member_by_type(mock: Instance) -> None:
     """Name the member by the type."""
     shown(mock, lambda each: _renamed(each, "docker", "artifactory") if each["type"] == "artifactory" else each)
 
 
-@_schema("answer-schema", "numConcurrentScans reads as a text")
+@_schema("answer-schema", "numConcurrentScans reads as a string")
 def number_as_text(mock: Instance) -> None:
     """Quote a number."""
 
@@ -164,7 +164,7 @@ def number_as_text(mock: Instance) -> None:
     shown(mock, lambda each: _config(each, quoted))
 
 
-@_schema("bool-as-text", "`insecure` reads as a text in GET")
+@_schema("bool-as-text", "GET shows `insecure` as a string")
 def bool_as_text(mock: Instance) -> None:
     """Quote a boolean."""
 
@@ -187,7 +187,7 @@ def category_number(mock: Instance) -> None:
     shown(mock, lambda each: each | {"categories": [numbers.get(name, name) for name in each["categories"]]})
 
 
-@_schema("category-single", "One category reads as a text, not as a list")
+@_schema("category-single", "One category reads as a string, not as a list")
 def category_single(mock: Instance) -> None:
     """Unwrap a list of one."""
     shown(mock, lambda each: each | {"categories": each["categories"][0]} if len(each["categories"]) == 1 else each)
@@ -215,7 +215,7 @@ def get_wrapped(mock: Instance) -> None:
     answers(mock, (GET,), lambda answer: {"integration": answer})
 
 
-@_schema("list-wrapped", "The list stands under `data`")
+@_schema("list-wrapped", "The list has the key `data`")
 def list_wrapped(mock: Instance) -> None:
     """Wrap the answer."""
     answers(mock, (LIST,), lambda answer: {"data": answer})
@@ -227,13 +227,13 @@ def list_bare(mock: Instance) -> None:
     answers(mock, (LIST,), lambda answer: answer["integrations"])
 
 
-@_schema("list-null", "A list of nothing is null")
+@_schema("list-null", "An empty list is null")
 def list_null(mock: Instance) -> None:
     """Write null for an empty list."""
     answers(mock, (LIST,), lambda answer: {"integrations": answer["integrations"] or None})
 
 
-@_schema("list-paged", "The list tells `nextPageToken`")
+@_schema("list-paged", "The list has `nextPageToken`")
 def list_paged(mock: Instance) -> None:
     """Write what other APIs have."""
     answers(mock, (LIST,), lambda answer: answer | {"nextPageToken": ""})
@@ -288,7 +288,7 @@ def error_differs(mock: Instance) -> None:
     errors(mock, lambda body: body | {"error": "Bad Request"})
 
 
-@_error("error-nested", "Errors stand under `error`")
+@_error("error-nested", "Errors are nested in `error`")
 def error_nested(mock: Instance) -> None:
     """Wrap errors."""
     errors(mock, lambda body: {"error": {"code": body["code"], "message": body["message"]}})
@@ -319,7 +319,7 @@ def create_error_without_error(mock: Instance) -> None:
     responses(mock, shortened, (CREATE,))
 
 
-@_schema("ids-as-numbers", "Ids are numbers, written as texts", check="create-assigns-id")
+@_schema("ids-as-numbers", "Ids are numbers, written as strings", check="create-assigns-id")
 def ids_as_numbers(mock: Instance) -> None:
     """Count."""
     serial = iter(range(1, 1_000_000))

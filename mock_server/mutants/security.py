@@ -112,7 +112,7 @@ def _masked_as(mock: Instance, mask: Callable[[str], Any]) -> None:
     )
 
 
-@_masking("mask-when-set", "An empty credential reads as an empty text")
+@_masking("mask-when-set", "An empty credential reads as an empty string")
 def mask_when_set(mock: Instance) -> None:
     """Tell set from unset."""
     _masked_as(mock, lambda credential: MASK if credential else "")
@@ -124,7 +124,7 @@ def mask_length(mock: Instance) -> None:
     _masked_as(mock, lambda credential: "*" * len(credential))
 
 
-@_masking("mask-eight", "The mask is of eight asterisks")
+@_masking("mask-eight", "The mask has eight asterisks")
 def mask_eight(mock: Instance) -> None:
     """Write another mask."""
     _masked_as(mock, lambda _: "********")
@@ -192,7 +192,7 @@ def leak_in_validation(mock: Instance) -> None:
     around(mock.central.service, "_validate", validate)
 
 
-@_leak("leak-in-reconcile", "A refused credential stands in the text")
+@_leak("leak-in-reconcile", "A refused credential is in the text of the error")
 def leak_in_reconcile(mock: Instance) -> None:
     """Tell the value with the field."""
 
@@ -205,7 +205,7 @@ def leak_in_reconcile(mock: Instance) -> None:
     around(mock.central.reconcile, "reconcile_credential_masked", check)
 
 
-@_leak("leak-in-header", "The credential of a new integration stands in a header")
+@_leak("leak-in-header", "The credential of a new integration is in a header")
 def leak_in_header(mock: Instance) -> None:
     """Log into the answer."""
     message = mock.central.contract.integration
@@ -338,15 +338,20 @@ for _member, _field in (("clairify", "grpcEndpoint"), ("quay", "endpoint"), ("az
     )
 
 for _name, _summary, _pattern, _check in (
-    ("ipv6", "[::1] is taken", r"\[[0:]*1\]", "endpoint-not-local"),
-    ("mapped", "IPv4 addresses in IPv6 are taken", r"\[::ffff:", "endpoint-not-local"),
-    ("range", "Of 127.0.0.0/8 only 127.0.0.1 is refused", r"127\.(?!0\.0\.1\b)", "endpoint-not-local"),
-    ("port", "localhost with a port is taken", r"localhost:\d", "endpoint-not-local"),
-    ("userinfo", "localhost behind a user name is taken", "@", "endpoint-not-local"),
-    ("scheme", "localhost behind https:// is taken", "^https://", "endpoint-not-local"),
-    ("google", "The metadata host of Google is taken", "metadata.google", "endpoint-not-metadata"),
-    ("path", "The metadata address with a path is taken", r"254\.169\.254.*/", "endpoint-not-metadata"),
-    ("metadata", "The metadata address is taken", r"169\.254\.169\.254", "endpoint-not-metadata"),
+    ("ipv6", "[::1] is accepted as an endpoint", r"\[[0:]*1\]", "endpoint-not-local"),
+    ("mapped", "IPv4 addresses in IPv6 are accepted as endpoints", r"\[::ffff:", "endpoint-not-local"),
+    ("range", "Only 127.0.0.1 of 127.0.0.0/8 is refused", r"127\.(?!0\.0\.1\b)", "endpoint-not-local"),
+    ("port", "localhost with a port is accepted as an endpoint", r"localhost:\d", "endpoint-not-local"),
+    ("userinfo", "localhost after a user name is accepted as an endpoint", "@", "endpoint-not-local"),
+    ("scheme", "localhost after https:// is accepted as an endpoint", "^https://", "endpoint-not-local"),
+    ("google", "The metadata host of Google is accepted as an endpoint", "metadata.google", "endpoint-not-metadata"),
+    (
+        "path",
+        "The metadata address with a path is accepted as an endpoint",
+        r"254\.169\.254.*/",
+        "endpoint-not-metadata",
+    ),
+    ("metadata", "The metadata address is accepted as an endpoint", r"169\.254\.169\.254", "endpoint-not-metadata"),
 ):
 
     def _form_taken(pattern: str, mock: Instance) -> None:
@@ -420,7 +425,7 @@ def no_access_reads(mock: Instance) -> None:
     around(mock.central.auth, "token_permission", lambda original, token: {WRITE: WRITE}.get(original(token), READ))
 
 
-@_security("any-bearer", "Any bearer token is let in", "token-invalid", auth=True)
+@_security("any-bearer", "Lets in any bearer token", "token-invalid", auth=True)
 def any_bearer(mock: Instance) -> None:
     """Look at the scheme only."""
 
@@ -433,7 +438,7 @@ def any_bearer(mock: Instance) -> None:
     around(mock.central.auth, "token_permission", permission)
 
 
-@_security("any-password", "Any password is let in", "basic-invalid", auth=True)
+@_security("any-password", "Lets in any password", "basic-invalid", auth=True)
 def any_password(mock: Instance) -> None:
     """Look at the form only."""
     never(mock.central.auth, "check_basic")
@@ -458,7 +463,7 @@ def missing_before_credentials(mock: Instance) -> None:
     handled(mock, (GET, DELETE), first)
 
 
-@_security("decoded-before-identity", "The caller is looked at before the body", "decoded-before-identity", auth=True)
+@_security("decoded-before-identity", "The caller is checked before the body", "decoded-before-identity", auth=True)
 def credentials_before_body(mock: Instance) -> None:
     """Turn the order."""
 
@@ -471,7 +476,9 @@ def credentials_before_body(mock: Instance) -> None:
     handled(mock, (CREATE, PUT, PATCH, TEST, TEST_UPDATED), first)
 
 
-@_security("token-in-refusal", "The refusal of a token shows it", "credential-leak", also=("token-silent",), auth=True)
+@_security(
+    "token-in-refusal", "The refusal of a token shows the token", "credential-leak", also=("token-silent",), auth=True
+)
 def token_in_refusal(mock: Instance) -> None:
     """Return what was sent."""
 
@@ -484,7 +491,7 @@ def token_in_refusal(mock: Instance) -> None:
     around(mock.central.auth, "token_permission", permission)
 
 
-@_security("scheme-case", "Only `Bearer` in this case is known", "scheme-case", auth=True)
+@_security("scheme-case", "The scheme `Bearer` is case-sensitive", "scheme-case", auth=True)
 def scheme_case(mock: Instance) -> None:
     """Compare the scheme exactly."""
     around(

@@ -79,7 +79,7 @@ def create_stores_twice(mock: Instance) -> None:
     around(mock.central.service, "create", create)
 
 
-@_state("create-upserts", "A create under a taken name replaces what has it", "name-unique")
+@_state("create-upserts", "A create with a taken name replaces the integration that has it", "name-unique")
 def create_upserts(mock: Instance) -> None:
     """Take the name for the key."""
     store = mock.central.store
@@ -93,7 +93,7 @@ def create_upserts(mock: Instance) -> None:
     around(mock.central.service, "create", create)
 
 
-@_state("refused-create-stored", "A create that is refused is stored", "create-rolled-back")
+@_state("refused-create-stored", "Stores a create that is refused", "create-rolled-back")
 def refused_create_stored(mock: Instance) -> None:
     """Store first, check then."""
 
@@ -122,7 +122,7 @@ def id_reused(mock: Instance) -> None:
     replace_method(store, "new_id", lambda: free.pop() if free else new_id())
 
 
-@_state("answer-not-stored", "The answer to a create shows another id than what is stored", "read-after-create")
+@_state("answer-not-stored", "The answer to a create shows another id than the stored one", "read-after-create")
 def answer_not_stored(mock: Instance) -> None:
     """Answer an id of its own."""
     shown(mock, lambda each: each | {"id": mock.central.store.new_id()}, (CREATE,))
@@ -130,7 +130,7 @@ def answer_not_stored(mock: Instance) -> None:
 
 @_state(
     "create-answers-its-own",
-    "The answer to a create shows the id of an integration that was there before",
+    "The answer to a create shows the id of an older integration",
     "create-answers-its-own",
     also=("read-after-create",),
 )
@@ -238,13 +238,13 @@ def endpoint_lower_case(mock: Instance) -> None:
     stored_config(mock, lambda config: {"endpoint": config["endpoint"].lower()} if "endpoint" in config else {})
 
 
-@_state("endpoint-slash-cut", "The slash at the end of an endpoint is cut", "read-after-create")
+@_state("endpoint-slash-cut", "The trailing slash of an endpoint is cut", "read-after-create")
 def endpoint_slash_cut(mock: Instance) -> None:
     """Correct URLs."""
     stored_config(mock, lambda config: {"endpoint": config["endpoint"].rstrip("/")} if "endpoint" in config else {})
 
 
-@_state("endpoint-scheme-cut", "https:// is taken off endpoints", "read-after-create")
+@_state("endpoint-scheme-cut", "https:// is removed from endpoints", "read-after-create")
 def endpoint_scheme_cut(mock: Instance) -> None:
     """Store the host."""
     stored_config(
@@ -252,13 +252,13 @@ def endpoint_scheme_cut(mock: Instance) -> None:
     )
 
 
-@_state("long-values-kept", "Texts of a config are cut after 1,000 characters", "long-values-kept")
+@_state("long-values-kept", "Strings of a config are cut after 1,000 characters", "long-values-kept")
 def text_cut(mock: Instance) -> None:
     """Store what fits a column."""
     stored_config(mock, lambda config: {key: text[:1000] for key, text in config.items() if isinstance(text, str)})
 
 
-@_state("categories-unique", "A category that stands twice is stored once", "categories-sorted")
+@_state("categories-unique", "A repeated category is stored once", "categories-sorted")
 def categories_unique(mock: Instance) -> None:
     """Make it a set."""
     stored(mock, lambda sent: {"categories": list(dict.fromkeys(sent["categories"]))})
@@ -349,25 +349,25 @@ def list_summary(mock: Instance) -> None:
     shown(mock, summary, (LIST,))
 
 
-@_state("filter-prefix", "The filter by name keeps names that begin so", "list-by-name")
+@_state("filter-prefix", "The filter by name matches prefixes", "list-by-name")
 def filter_prefix(mock: Instance) -> None:
     """Search instead of compare."""
     _filtered(mock, lambda name, wanted: name.startswith(wanted))
 
 
-@_state("filter-substring", "The filter by name keeps names that contain it", "list-by-name")
+@_state("filter-substring", "The filter by name matches substrings", "list-by-name")
 def filter_substring(mock: Instance) -> None:
     """Search instead of compare."""
     _filtered(mock, lambda name, wanted: wanted in name)
 
 
-@_state("filter-case", "The filter by name takes no care of case", "list-by-name")
+@_state("filter-case", "The filter by name ignores case", "list-by-name")
 def filter_case(mock: Instance) -> None:
     """Fold what is compared."""
     _filtered(mock, lambda name, wanted: name.lower() == wanted.lower())
 
 
-@_state("filter-pattern", "The filter by name takes % and _ for wildcards", "list-by-name")
+@_state("filter-pattern", "The filter by name treats % and _ as wildcards", "list-by-name")
 def filter_pattern(mock: Instance) -> None:
     """Compare as SQL's LIKE does."""
     _filtered(mock, lambda name, wanted: fnmatchcase(name, wanted.replace("%", "*").replace("_", "?")))
@@ -382,7 +382,7 @@ def _filtered(mock: Instance, keeps: Callable[[str, str], bool]) -> None:
     replace_method(mock.central.service, "list_by_name", by_name)
 
 
-@_state("filter-nothing", "The filter by name keeps nothing", "list-by-name")
+@_state("filter-nothing", "The filter by name matches nothing", "list-by-name")
 def filter_nothing(mock: Instance) -> None:
     """Find nothing."""
     replace_method(mock.central.service, "list_by_name", lambda _name: mock.central.store.list_answer([]))
@@ -399,14 +399,14 @@ def filter_cluster_id(mock: Instance) -> None:
     replace_method(mock.central.service, "list_by_cluster", by_cluster)
 
 
-@_state("get-stale", "GET answers what it answered before", "update")
+@_state("get-stale", "GET answers from a cache", "update")
 def get_stale(mock: Instance) -> None:
     """Cache without end."""
     cached: dict[str, Stored] = {}
     around(mock.central.service, "get", lambda get, id: cached.setdefault(id, get(id)))
 
 
-@_state("get-deleted", "GET still answers what was deleted", "delete-answer")
+@_state("get-deleted", "GET still answers a deleted integration", "delete-answer")
 def get_deleted(mock: Instance) -> None:
     """Mark instead of delete."""
     store, gone = mock.central.store, dict[str, Stored]()
@@ -420,13 +420,13 @@ def get_deleted(mock: Instance) -> None:
     around(mock.central.service, "get", lambda get, id: gone.get(id) or get(id))
 
 
-@_state("id-exact", "GET takes ids in upper case", "id-exact")
+@_state("id-exact", "GET accepts ids in upper case", "id-exact")
 def get_any_case(mock: Instance) -> None:
     """Read ids as UUIDs."""
     around(mock.central.service, "get", lambda get, id: get(id.lower()))
 
 
-@_state("get-by-name", "GET takes a name in the place of the id", "id-exact")
+@_state("get-by-name", "GET accepts a name instead of an id", "id-exact")
 def get_by_name(mock: Instance) -> None:
     """Look twice."""
     around(mock.central.service, "get", lambda get, id: get(mock.central.store.id_of_name(id) or id))
@@ -541,7 +541,7 @@ def update_duplicates(mock: Instance) -> None:
     around(mock.central.service, "update", update)
 
 
-@_state("refused-update-stored", "An update that is refused is stored", "update")
+@_state("refused-update-stored", "Stores an update that is refused", "update")
 def refused_update_stored(mock: Instance) -> None:
     """Store first, check then."""
 
@@ -556,13 +556,13 @@ def refused_update_stored(mock: Instance) -> None:
     around(mock.central.service, "update", update)
 
 
-@_state("name-unchecked-on-update", "An update may take a name that another has", "name-unique")
+@_state("name-unchecked-on-update", "Accepts an update to a name that another integration has", "name-unique")
 def name_unchecked_on_update(mock: Instance) -> None:
     """Look at names of creates only."""
     around(mock.central.validation, "name_unique", lambda check, sent: None if sent["id"] else check(sent))
 
 
-@_state("name-case", "Names that differ in case only are refused", "names-exact")
+@_state("name-case", "Refuses names that differ only in case", "names-exact")
 def name_case(mock: Instance) -> None:
     """Fold what is compared."""
 
@@ -580,19 +580,19 @@ def name_not_freed(mock: Instance) -> None:
     never(mock.central.store, "_forget_name")
 
 
-@_state("own-name-taken", "An update that keeps the name is refused for it", "update")
+@_state("own-name-taken", "Refuses an update that keeps the name", "update")
 def own_name_taken(mock: Instance) -> None:
     """Compare with oneself."""
     around(mock.central.validation, "name_unique", lambda check, sent: check({**sent, "id": ""}))
 
 
-@_state("update-password-ignored", "updatePassword counts as true always", "reconcile-credential-masked")
+@_state("update-password-ignored", "updatePassword is always true", "reconcile-credential-masked")
 def update_password_ignored(mock: Instance) -> None:
     """Replace what is stored."""
     around(mock.central.service, "update", lambda update, sent, *, update_password: update(sent, update_password=True))
 
 
-@_state("update-password-default", "PATCH without updatePassword counts as true", "update-password-default")
+@_state("update-password-default", "PATCH without updatePassword updates the password", "update-password-default")
 def update_password_default(mock: Instance) -> None:
     """Choose the other default."""
 
@@ -607,7 +607,7 @@ def update_password_default(mock: Instance) -> None:
     around(mock.central.decoding, "body", decode)
 
 
-@_state("update-password-false", "updatePassword counts as false always", "update")
+@_state("update-password-false", "updatePassword is always false", "update")
 def update_password_false(mock: Instance) -> None:
     """Never replace a credential."""
     around(
@@ -645,7 +645,7 @@ def test_updates(mock: Instance) -> None:
     around(mock.central.service, "test", test)
 
 
-@_state("test", "A test says yes to everything", "test")
+@_state("test", "Passes every test", "test")
 def test_always_passes(mock: Instance) -> None:
     """Test nothing."""
     replace_method(mock.central.service, "test", lambda _sent, **_: None)
@@ -661,7 +661,7 @@ def skip_test_in_test(mock: Instance) -> None:
     )
 
 
-@_state("test-needs-no-id", "test/updated of an id that is not there passes", "update-missing")
+@_state("test-needs-no-id", "test/updated of an unknown id passes", "update-missing")
 def test_needs_no_id(mock: Instance) -> None:
     """Test what is not stored."""
 
@@ -736,7 +736,7 @@ def delete_all(mock: Instance) -> None:
     around(mock.central.service, "delete", delete)
 
 
-@_state("delete-late", "What was deleted stays in the list until the next write", "delete-answer")
+@_state("delete-late", "A deleted integration stays in the list until the next write", "delete-answer")
 def delete_late(mock: Instance) -> None:
     """Forget to renew the list."""
     store = memory(mock)

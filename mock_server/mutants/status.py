@@ -54,7 +54,7 @@ _status("put-204", "PUT answers 204 without a body", "update")(partial(_succeeds
 _status("patch-202", "PATCH answers 202", "update")(partial(_succeeds_with, 202, (PATCH,)))
 
 
-@_status("list-nothing-404", "A list of nothing answers 404", "list-by-name")
+@_status("list-nothing-404", "An empty list answers 404", "list-by-name")
 def list_nothing_404(mock: Instance) -> None:
     """Take an empty list for something missing."""
 
@@ -90,8 +90,8 @@ for _name, _rule, _summary, _changes in (
     ("name-taken-409", "name-unique", "A taken name answers 409", {"status": 409, "code": 6}),
     ("name-taken-500", "name-unique", "A taken name answers 500", {"status": 500, "code": 13}),
     ("no-category-422", "category-required", "A missing category answers 422", {"status": 422}),
-    ("not-json-500", "body-syntax", "A body that is no JSON answers 500", {"status": 500, "code": 13}),
-    ("not-json-422", "body-syntax", "A body that is no JSON answers 422", {"status": 422}),
+    ("not-json-500", "body-syntax", "A body that is not JSON answers 500", {"status": 500, "code": 13}),
+    ("not-json-422", "body-syntax", "A body that is not JSON answers 422", {"status": 422}),
     ("wrong-type-500", "field-value", "A value of the wrong type answers 500", {"status": 500, "code": 2}),
     ("wrong-method-405", "method-not-allowed", "A wrong method answers 405", {"status": 405}),
     ("wrong-method-404", "method-not-allowed", "A wrong method answers 404", {"status": 404, "code": 5}),
@@ -99,7 +99,7 @@ for _name, _rule, _summary, _changes in (
     ("endpoint-403", "endpoint-not-local", "A loopback endpoint answers 403", {"status": 403, "code": 7}),
     ("code-zero", "name-required", "The code of a missing name is 0", {"code": 0}),
     ("code-unknown", "reconcile-needs-config", "The code of a refused update is 2", {"code": 2}),
-    ("text-other", "delete-missing", "DELETE of a missing id tells another text", {"message": "not found"}),
+    ("text-other", "delete-missing", "DELETE of a missing id answers another message", {"message": "not found"}),
 ):  # fmt: skip
     _status(_name, _summary, _rule)(partial(_refuses_with, _rule, _changes))
 

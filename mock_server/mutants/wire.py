@@ -72,7 +72,7 @@ def html_501(mock: Instance) -> None:
     _html_where(mock, lambda response: response.status == 501)
 
 
-@_wire("html-400", "A body that is no JSON answers an HTML page", "answer-media-type", also=("body-syntax",))
+@_wire("html-400", "A body that is not JSON answers an HTML page", "answer-media-type", also=("body-syntax",))
 def html_400(mock: Instance) -> None:
     """Answer as frameworks do."""
     _html_where(mock, lambda response: response.header("Mock-Central-Rule") == "body-syntax")
@@ -84,13 +84,13 @@ def html_500(mock: Instance) -> None:
     _html_where(mock, lambda response: response.status == 500)
 
 
-@_wire("answer-media-type", "Answers are called text/plain", "answer-media-type")
+@_wire("answer-media-type", "Answers have the type text/plain", "answer-media-type")
 def text_plain(mock: Instance) -> None:
     """Forget the content type."""
     responses(mock, lambda response: _typed(response, "text/plain; charset=utf-8"))
 
 
-@_wire("problem-json", "Errors are called application/problem+json", "answer-media-type")
+@_wire("problem-json", "Errors have the type application/problem+json", "answer-media-type")
 def problem_json(mock: Instance) -> None:
     """Name another shape."""
     responses(
@@ -116,7 +116,7 @@ def gzip_broken(mock: Instance) -> None:
     responses(mock, changed)
 
 
-@_wire("gzip", "Answers are compressed whether asked for or not", "gzip")
+@_wire("gzip", "Answers are always compressed", "gzip")
 def gzip_always(mock: Instance) -> None:
     """Compress all that is long."""
     requests(mock, lambda request: request._replace(headers={**request.headers, "accept-encoding": "gzip"}))
@@ -240,7 +240,7 @@ def case_insensitive_categories(mock: Instance) -> None:
     readings(mock, Reading)
 
 
-@_wire("number-refused", "A category number that is not known is refused", "category-implemented")
+@_wire("number-refused", "Refuses an unknown category number", "category-implemented")
 def number_refused(mock: Instance) -> None:
     """Know three numbers."""
 
@@ -255,7 +255,7 @@ def number_refused(mock: Instance) -> None:
     readings(mock, Reading)
 
 
-@_wire("nested-unknown-refused", "A field that is not known inside a config is refused", "unknown-field-dropped")
+@_wire("nested-unknown-refused", "Refuses unknown fields of a config", "unknown-field-dropped")
 def nested_unknown_refused(mock: Instance) -> None:
     """Be strict inside."""
 
@@ -268,7 +268,7 @@ def nested_unknown_refused(mock: Instance) -> None:
     readings(mock, Reading)
 
 
-@_wire("null-message-refused", "null for `source` is refused", "null-is-absent")
+@_wire("null-message-refused", "Refuses null for `source`", "null-is-absent")
 def null_message_refused(mock: Instance) -> None:
     """Refuse what reads answer."""
 
@@ -294,7 +294,7 @@ def unicode_500(mock: Instance) -> None:
     around(mock.central.store, "put", put)
 
 
-@_wire("body-64k", "Bodies of more than 64 kB are refused with 413", "long-values-kept")
+@_wire("body-64k", "Refuses bodies of more than 64 kB with 413", "long-values-kept")
 def body_64k(mock: Instance) -> None:
     """Refuse what is long."""
 
@@ -306,7 +306,7 @@ def body_64k(mock: Instance) -> None:
     bodies(mock, looked_at)
 
 
-@_wire("nesting-100", "Bodies that nest deeper than 100 are refused", "nesting-depth")
+@_wire("nesting-100", "Refuses bodies that nest deeper than 100", "nesting-depth")
 def nesting_100(mock: Instance) -> None:
     """Refuse what is deep."""
 
@@ -324,7 +324,7 @@ def accept_406(mock: Instance) -> None:
     _before(mock, lambda request: request.headers.get("accept", "").startswith("text/"), 406, "Not Acceptable")
 
 
-@_wire("unknown-query-ignored", "A query key that is not known is refused", "unknown-query-ignored")
+@_wire("unknown-query-ignored", "Refuses unknown query keys", "unknown-query-ignored")
 def query_unknown_refused(mock: Instance) -> None:
     """Be strict."""
     known = {"name", "cluster", "pretty"}
@@ -344,7 +344,7 @@ def _before(mock: Instance, wrong: Callable[[Request], bool], status: int, text:
     handled(mock, (LIST, GET, CREATE), looked_at)
 
 
-@_wire("query-on-write-ignored", "Query parameters of a create count as fields", "query-on-write-ignored")
+@_wire("query-on-write-ignored", "Reads query parameters of a create as fields", "query-on-write-ignored")
 def query_as_body(mock: Instance) -> None:
     """Merge what was sent."""
 
@@ -392,7 +392,7 @@ def path_any_case(mock: Instance) -> None:
     requests(mock, folded)
 
 
-@_wire("override-always", "X-HTTP-Method-Override counts with any content type", "method-override")
+@_wire("override-always", "X-HTTP-Method-Override works with any content type", "method-override")
 def override_always(mock: Instance) -> None:
     """Trust a header."""
 
@@ -403,13 +403,15 @@ def override_always(mock: Instance) -> None:
     requests(mock, overridden)
 
 
-@_wire("list-by-odd-name", "A plus sign in the query stands for itself", "list-by-odd-name")
+@_wire("list-by-odd-name", "A plus sign in the query is not decoded", "list-by-odd-name")
 def plus_kept(mock: Instance) -> None:
     """Decode as a path."""
     requests(mock, lambda request: request._replace(query=request.query.replace("+", "%2B")))
 
 
-@_wire("pretty-wrong-type", "Indented answers are called text/plain", "answer-media-type", also=("answer-media-type",))
+@_wire(
+    "pretty-wrong-type", "Indented answers have the type text/plain", "answer-media-type", also=("answer-media-type",)
+)
 def pretty_wrong_type(mock: Instance) -> None:
     """Take them for people's."""
 
@@ -420,7 +422,7 @@ def pretty_wrong_type(mock: Instance) -> None:
     wrapped(mock, layer, behind=clean_path)
 
 
-@_wire("empty-object-refused", "An empty config member is refused", "update-replaces")
+@_wire("empty-object-refused", "Refuses an empty config member", "update-replaces")
 def empty_object_refused(mock: Instance) -> None:
     """Take empty for absent."""
 

@@ -358,7 +358,7 @@ MISUSES = {
 
 
 class MockServer:
-    """A mock that serves from a thread of this process."""
+    """A mock that serves from a thread of this process, at ``url``."""
 
     def __init__(self, app: MockCentral, url: str) -> None:
         self.app = app
@@ -370,23 +370,23 @@ class MockServer:
         return self.app.gateway.sandboxes.default
 
     def reset(self) -> None:
-        """Make everything as it was at the start; other sandboxes are freed."""
+        """Reset to the state of the start, and delete every other sandbox."""
         self.app.gateway.sandboxes.remove()
         self._sandbox.reset()
 
     def scenario(self, name: str) -> None:
-        """Hold what a named starting state holds, such as ``many:1000``.
+        """Replace the state with a scenario, such as ``many:1000``.
 
         Raises:
-            ValueError: there is none of that name.
+            ValueError: the scenario is unknown.
         """
         self._sandbox.switch(name)
 
     def fault(self, text: str = "", /, **fields: object) -> int:
-        """Add a fault, as the option `--fault` writes it or by its fields, and give its id.
+        """Add a fault, by the text of `--fault` or by its fields, and return its id.
 
         Raises:
-            ValueError: it makes no sense.
+            ValueError: the fault is invalid.
         """
         fault = parse(text) if text else from_values(fields)
         self.app.gateway.require_endpoint(fault)
@@ -409,11 +409,11 @@ class MockServer:
         return Requests(self._sandbox.journal)
 
     def record_usage(self) -> Usage:
-        """Count from now on what clients meet, for the consumer report, and return the counts."""
+        """Start counting what clients meet, for the consumer report, and return the counts."""
         return self.app.gateway.record_usage()
 
     def mutate(self, *mutants: str) -> None:
-        """Answer with these mutants, and no others.
+        """Apply these mutants and no others.
 
         Raises:
             ValueError: a mutant is unknown.
@@ -421,7 +421,7 @@ class MockServer:
         self._sandbox.mutate(mutants)
 
     def verify(self, *misuses: str) -> None:
-        """Raise AssertionError if the mock was used in one of these ways (`MISUSES`; without names: in any).
+        """Raise AssertionError if the mock was misused in one of these ways, or without arguments in any of `MISUSES`.
 
         All sandboxes count.
         """
@@ -436,10 +436,10 @@ class MockServer:
             raise AssertionError("\n".join(("the mock was not used as it should be:", *found)))
 
     def sandbox(self, name: str) -> MockServer:
-        """Return a sandbox of that name: the same server with a state of its own.
+        """Return the sandbox of this name: the same server with a state of its own.
 
         Raises:
-            ValueError: the text is no name of a sandbox, or there can be no more sandboxes.
+            ValueError: the name is invalid, or there are `max_sandboxes` already.
         """
         return _InSandbox(self.app, self.url, name)
 
@@ -483,11 +483,11 @@ class _InSandbox(MockServer):
         return self.app.gateway.sandboxes.get(self._name)
 
     def reset(self) -> None:
-        """Make everything of this sandbox as it was at the start."""
+        """Reset this sandbox to the state of the start."""
         self._sandbox.reset()
 
     def verify(self, *misuses: str) -> None:
-        """Raise AssertionError if this sandbox was used in one of these ways (`MISUSES`; without names: in any)."""
+        """Raise AssertionError if this sandbox was misused, as `MockServer.verify` does."""
         self._verify([self._name], misuses)
 
     def sandbox(self, name: str) -> MockServer:
@@ -496,7 +496,7 @@ class _InSandbox(MockServer):
 
 
 class Requests:
-    """The journal as tests ask it; filters are those of `mock_server.simulation.request_journal.Filter`."""
+    """The request journal. Filters: `operation`, `method`, `path`, `status`, `rule`, `name`, `since`."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
@@ -510,10 +510,10 @@ class Requests:
         return len(self._journal.found(Filter(**wanted)))
 
     def wait(self, count: int = 1, timeout: float = 5.0, **wanted: Any) -> list[dict[str, Any]]:
-        """Wait until so many requests match, and list them.
+        """Wait until `count` requests match, and list them.
 
         Raises:
-            TimeoutError: fewer came in time (seconds).
+            TimeoutError: fewer came within `timeout` seconds.
         """
         found = self._journal.wait(Filter(**wanted), count, timeout)
         if len(found) < count:
@@ -521,7 +521,7 @@ class Requests:
         return [self._journal.shown(each) for each in found]
 
     def clear(self) -> None:
-        """Forget every request."""
+        """Empty the journal."""
         self._journal.clear()
 
 

@@ -63,7 +63,7 @@ class FaultError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault and the requests that meet it. docs/stub.md and `control.yaml` say what each field means."""
+    """One fault and the requests that meet it. docs/reference/faults.md says what each field means."""
 
     code: int | None = None
     message: str = ""

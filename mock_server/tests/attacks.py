@@ -1,7 +1,7 @@
 """Attacks on a served mock, as many as are asked for, each with what must not happen.
 
-`python -m mock_server.tests.attacks [SHARE [NAME ...]]` makes them and prints the rows of docs/hostile.md; a share of
-0.1 makes a tenth of each.
+`python -m mock_server.tests.attacks [SHARE [NAME ...]]` makes them and prints the rows of
+docs/reference/hostile-input.md; a share of 0.1 makes a tenth of each.
 """
 
 from __future__ import annotations

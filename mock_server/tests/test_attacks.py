@@ -1,4 +1,4 @@
-"""A few of each attack; `python -m mock_server.tests.attacks` makes all that docs/hostile.md tells of."""
+"""A few of each attack; `python -m mock_server.tests.attacks` makes all of docs/reference/hostile-input.md."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from mock_server.tests.attacks import ATTACKS
 
-PAGE = (Path(__file__).parents[2] / "docs/hostile.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[2] / "docs/reference/hostile-input.md").read_text("utf-8")
 
 
 @pytest.mark.served

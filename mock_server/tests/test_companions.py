@@ -224,7 +224,7 @@ def test_a_caller_learns_what_it_may_do(guarded, authorization, access, role):
 
 
 @pytest.mark.parametrize("path", ["/v1/mypermissions", "/v1/auth/status"])
-@pytest.mark.parametrize("authorization", ["Bearer nonsense", "Bearer mock-no-role-token", "Basic !"])
+@pytest.mark.parametrize("authorization", ["Bearer nonsense", "Bearer {{NO_ROLE}}", "Basic !"])
 def test_an_unknown_caller_learns_why(guarded, path, authorization):
     why = ask(guarded.app, "POST", PATH, docker(), {"Authorization": authorization})
     answer = get(guarded, path, authorization)

@@ -34,7 +34,7 @@ PARTS = {
     "Scenarios": "Current scenario: fresh. Reset returns to: fresh",
     "Faults": "No fault",
     "Mutants": "name-unique",
-    "Registry tests": "The first rule whose pattern fits",
+    "Registry tests": "The first rule that matches the host",
     "Sandboxes": "(default) (this one)",
     "Settings": "As deployed",
     "API reference": "StackRox Central: image integrations",
@@ -266,7 +266,7 @@ def test_requests_are_filtered_held_back_and_cleared(mock, opened):
     page.get_by_label("Search").fill("")
     page.get_by_role("button", name="Pause").click()
     asked(mock, "GET")
-    page.get_by_role("button", name="Go on (1 new)").click()
+    page.get_by_role("button", name="Resume (1 new)").click()
     expect(rows(page)).to_have_count(4)
     page.get_by_role("button", name="Clear").click()
     expect(page.get_by_text("No requests yet")).to_be_visible()
@@ -578,7 +578,7 @@ def test_a_fault_is_added_counted_and_removed(mock, opened):
     assert asked(mock, "POST", body=docker()) == 503
     expect(rows(page).locator("td").nth(3)).to_have_text("1")
     page.get_by_role("button", name="Remove fault 1").click()
-    expect(page.get_by_text("No fault:")).to_be_visible()
+    expect(page.get_by_text("No faults:")).to_be_visible()
     assert asked(mock, "POST", body=docker()) == 200
 
 
@@ -621,7 +621,7 @@ def test_the_form_has_every_field_of_a_fault(mock, opened):
 @in_chromium
 def test_a_mutant_is_switched_on_and_off(mock, opened):
     page = opened(mock, "mutants")
-    page.get_by_label("Search").fill("given once")
+    page.get_by_label("Search").fill("name that another")
     switch = page.get_by_role("switch", name="name-unique")
     switch.check()
     expect(page.get_by_text("1 of")).to_be_visible()
@@ -681,12 +681,12 @@ def test_sandboxes_are_opened_shown_apart_and_freed(mock, opened):
     page.get_by_role("button", name="Open").click()
     expect(page.locator("#health")).to_contain_text("Sandbox team-2")
     turn_to(page, "Sandboxes")
-    page.get_by_role("button", name="Free team-1").click()
+    page.get_by_role("button", name="Delete team-1").click()
     expect(rows(page)).to_have_count(2)
     page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("link", name="(default)").click()
     turn_to(page, "Sandboxes")
-    page.get_by_role("button", name="Free all but the default").click()
+    page.get_by_role("button", name="Delete all except the default").click()
     expect(rows(page)).to_have_count(1)
 
 
@@ -734,7 +734,7 @@ def test_the_token_is_asked_for_once_and_opens_everything(opened):
         page = opened(mock, refused=(401,))
         page.get_by_label("Token", exact=True).fill("wrong")
         page.keyboard.press("Enter")
-        expect(page.get_by_text("The mock does not take that token.")).to_be_visible()
+        expect(page.get_by_text("The mock refused this token.")).to_be_visible()
         page.get_by_label("Token", exact=True).fill("open-sesame")
         page.keyboard.press("Enter")
         expect(page.get_by_text("live", exact=True)).to_be_visible()
@@ -757,12 +757,12 @@ def test_the_token_is_asked_for_once_and_opens_everything(opened):
 def test_whoever_has_no_token_is_told(opened):
     with serving(Settings(control_token="open-sesame")) as mock:
         page = opened(mock, refused=(401,))
-        page.get_by_role("button", name="Go on without").click()
+        page.get_by_role("button", name="Continue without").click()
         expect(page.get_by_text("not live: control calls ask for the control token")).to_be_visible()
         page.wait_for_timeout(1500)
         expect(page.get_by_role("dialog")).to_be_hidden()
         page.get_by_role("link", name="Settings").click()
-        page.get_by_role("button", name="Go on without").click()
+        page.get_by_role("button", name="Continue without").click()
         expect(part(page).get_by_role("alert")).to_contain_text("ask for the control token")
 
 

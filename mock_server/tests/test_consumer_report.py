@@ -375,7 +375,7 @@ def test_a_keeper_goes_on_from_its_file(tmp_path):
 
 
 def blocks(kind):
-    page = (Path(__file__).parents[2] / "docs/consumer-report.md").read_text("utf-8")
+    page = (Path(__file__).parents[2] / "docs/how-to/measure-your-tests.md").read_text("utf-8")
     return re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL)
 
 

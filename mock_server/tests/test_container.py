@@ -108,7 +108,7 @@ def test_compose_binds_to_loopback_and_takes_every_right_away():
 
 
 def test_the_page_starts_the_container_with_real_options():
-    text = (ROOT / "docs/stub.md").read_text("utf-8")
+    text = (ROOT / "docs/how-to/docker-and-kubernetes.md").read_text("utf-8")
     commands = re.findall(r"^docker run (?:.* )?mock-central(?: (.*))?$", text, re.MULTILINE)
     assert len(commands) >= 2
     assert all(see_options(shlex.split(words, comments=True)) for words in commands)

@@ -14,7 +14,7 @@ _SPEC = importlib.util.spec_from_file_location("generate_docs", ROOT / "docs/gen
 generate = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(generate)
 
-PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("fixtures/*.md")})
+PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("fixtures/*.md")})
 
 
 @pytest.mark.parametrize("name", generate.FILES)
@@ -33,6 +33,13 @@ def anchors(page):
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def test_no_page_but_reference_is_long():
+    pages = [page for page in PAGES if page.is_relative_to(ROOT / "docs") and page.parent.name != "reference"]
+    assert [
+        named(page) for page in [*pages, ROOT / "README.md"] if len(page.read_text("utf-8").splitlines()) > 150
+    ] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_links_inside_the_project_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)]+)\)", page.read_text("utf-8")):
@@ -44,16 +51,23 @@ def test_links_inside_the_project_lead_somewhere(page):
         assert not anchor or anchor in anchors(there), f"{page.name} links to {target}"
 
 
+@pytest.mark.parametrize("folder", ["quick-start", "how-to", "explanation"])
+def test_a_page_that_is_read_from_the_beginning_is_short(folder):
+    pages = [*ROOT.glob(f"docs/{folder}/*.md")]
+    assert pages
+    assert [named(page) for page in pages if len(page.read_text("utf-8").splitlines()) > 150] == []
+
+
 def compared(text):
     """Return an answer without what differs from run to run; over granian header names come in small letters."""
     return re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID", text).strip().lower()
 
 
 @pytest.mark.served
-def test_the_tour_of_the_readme_works_when_pasted():
+def test_the_tour_of_the_quick_start_works_when_pasted():
     """All blocks run in one shell, in order, as a person pastes them."""
-    text = (ROOT / "README.md").read_text("utf-8")
-    tour = text[text.index("## Five minutes") : text.index("## Install")]
+    text = (ROOT / "docs/quick-start/stub.md").read_text("utf-8")
+    tour = re.search(r"^## Five minutes\n.*?(?=^## )", text, re.DOTALL | re.MULTILINE)[0]
     blocks = re.findall(r"```(sh|json|text)\n(.*?)```", tour, re.DOTALL)
     assert [kind == "sh" for kind, _ in blocks] == [True, False] * (len(blocks) // 2)
     assert len(blocks) >= 12
@@ -68,29 +82,37 @@ def test_the_tour_of_the_readme_works_when_pasted():
 
 
 def console(page):
-    text = (ROOT / page).read_text("utf-8")
-    for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL):
-        yield from re.findall(r"\$ (.*)\n((?:(?!\$ ).*\n)*)", block)
+    """Find the commands of a page that ask a mock, and what it says they print."""
+    for block in re.findall(r"```console\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+        for command, shown in re.findall(r"\$ (.*)\n((?:(?!\$ ).*\n)*)", block):
+            if "http://127.0.0.1:8080" in command and command.startswith("curl"):
+                yield command, shown
 
 
 @pytest.mark.served
 def test_the_commands_of_a_page_show_what_the_mock_answers():
+    """Each page begins with a mock as it starts."""
+    pages = [page for page in PAGES if [*console(page)]]
+    assert sum(len([*console(page)]) for page in pages) >= 5
     with serving() as mock:
-        commands = list(console("docs/stub.md"))
-        assert len(commands) >= 5
-        for command, shown in commands:
-            line = command.replace("http://127.0.0.1:8080", mock.url)
-            done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=30, check=True)
-            assert compared(done.stdout) == compared(shown), command
-        assert not [request["path"] for request in mock.journal() if request["warnings"]]
+        for page in pages:
+            for command, shown in console(page):
+                line = command.replace("http://127.0.0.1:8080", mock.url)
+                done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=30, check=True)
+                assert compared(done.stdout) == compared(shown), f"{named(page)}: {command}"
+            assert not [request["path"] for request in mock.journal() if request["warnings"]], named(page)
+            mock.reset()
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/stub.md"])
-def test_what_is_sent_to_the_api_has_a_content_type(page):
-    lines = re.findall(r"^.*curl .*$", (ROOT / page).read_text("utf-8"), re.MULTILINE)
-    sent = [line for line in lines if " -d " in line and ("/v1/" in line or "$CENTRAL" in line)]
-    assert sent
-    assert all("Content-Type: application/json" in line or '-H "$JSON"' in line for line in sent)
+def test_what_is_sent_to_the_api_has_a_content_type():
+    lines = [
+        line
+        for page in PAGES
+        for line in re.findall(r"^.*curl .*$", page.read_text("utf-8"), re.MULTILINE)
+        if " -d " in line and ("/v1/" in line or "$CENTRAL" in line)
+    ]
+    assert lines
+    assert [x for x in lines if "Content-Type: application/json" not in x and '-H "$JSON"' not in x] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
@@ -109,6 +131,19 @@ def test_a_page_names_real_commands_and_options(page):
                 assert not word.startswith("--") or word.partition("=")[0] in known, f"{program} {command} {word}"
 
 
+def test_the_figures_of_detection_are_those_of_the_table():
+    table = (ROOT / "docs/reference/detection.md").read_text("utf-8")
+    text = (ROOT / "docs/explanation/detection.md").read_text("utf-8").replace(",", "")
+    found = re.search(
+        r"^\| all \| (\d+) \| (\d+), (\d+) of .*? \| (\d+), (\d+) of .*? \| (\d+ of \d+) \|$", table, re.MULTILINE
+    )
+    every, quick, quick_named, default, default_named, plain = found.groups()
+    for figure in (f"{quick} of {every}", f"{default} of {every}", quick_named, default_named, plain):
+        assert figure in text
+    for requests in re.findall(r"(\d+ requests \d+\.\d s)", table.replace(",", "")):
+        assert requests in text
+
+
 def test_the_ci_snippets_name_real_options():
     from contract_tests.cli.main import main
 
@@ -122,7 +157,8 @@ def test_the_ci_snippets_name_real_options():
 
 
 def test_every_ask_has_an_answer():
-    rows = re.findall(r"^\| ([0-9]+) \| (.+?) \| (.+) \|$", (ROOT / "docs/asks.md").read_text("utf-8"), re.MULTILINE)
+    text = (ROOT / "docs/explanation/asks.md").read_text("utf-8")
+    rows = re.findall(r"^\| ([0-9]+) \| (.+?) \| (.+) \|$", text, re.MULTILINE)
     assert [int(number) for number, _, _ in rows] == list(range(1, 63))
     assert all(len(answer) > 2 for _, _, answer in rows)
 
@@ -137,7 +173,7 @@ def test_the_asks_name_real_options_and_control_calls():
         for parameter in main.commands[command].params
         for option in (*parameter.opts, *parameter.secondary_opts)
     }
-    text = (ROOT / "docs/asks.md").read_text("utf-8")
+    text = (ROOT / "docs/explanation/asks.md").read_text("utf-8")
     used = {word for code in re.findall(r"`([^`]+)`", text) for word in code.split() if word.startswith("--")}
     assert used - known == set()
     for path in re.findall(r"/__admin(/[a-z]+)", text):

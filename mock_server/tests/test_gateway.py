@@ -486,7 +486,7 @@ def test_a_401_says_how_to_ask():
 @pytest.mark.parametrize("explain", [True, False])
 def test_a_refused_preflight_is_explained_once_nobody_may_call(caplog, explain):
     errors(explain)(raising(Refusal("x", 501, 12, "no")))(exchange("OPTIONS", headers=PREFLIGHT))
-    assert ("--cors http://page lets it in" in caplog.text) is explain
+    assert ("--cors http://page allows it" in caplog.text) is explain
 
 
 # -- routing -----------------------------------------------------------------------------------------

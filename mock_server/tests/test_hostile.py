@@ -1,4 +1,4 @@
-"""A served mock withstands what no honest client sends; docs/hostile.md tells what it answers."""
+"""A served mock withstands what no honest client sends; docs/reference/hostile-input.md tells what it answers."""
 
 import json
 import re
@@ -23,7 +23,7 @@ from .hostile import CONTROL_PATHS, HALF, HOST, NAMES, SHAPES, SMUGGLED, VALID, 
 
 pytestmark = pytest.mark.served
 
-PAGE = (Path(__file__).parents[2] / "docs/hostile.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[2] / "docs/reference/hostile-input.md").read_text("utf-8")
 ROWS = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", PAGE, re.MULTILINE))
 TOKEN = "not-a-real-token"
 BODY_TIMEOUT = 3

@@ -1,4 +1,4 @@
-"""The code of docs/javascript.md, written to its files and run by the tools that it is for."""
+"""The code of the pages about JavaScript, written to its files and run by the tools that it is for."""
 
 import json
 import os
@@ -23,7 +23,8 @@ pytestmark = pytest.mark.served
 
 ROOT = Path(__file__).parents[2]
 TOOLS = Path(__file__).parent / "javascript"
-PAGE = (ROOT / "docs/javascript.md").read_text("utf-8")
+PAGES = ("javascript", "playwright-and-cypress", "msw")
+PAGE = "".join((ROOT / f"docs/how-to/{name}.md").read_text("utf-8") for name in PAGES)
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _NAMED = re.compile(r"(?://|<!--) (\S+)(?: -->)?\n")
 CODE = [text for language, text in _FENCE.findall(PAGE) if language != "sh"]

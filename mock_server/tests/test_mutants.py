@@ -13,7 +13,7 @@ from mock_server.tests.sampling import one_in
 
 def test_there_is_a_mutant_for_each_rule_and_several_for_each_kind():
     mutants = all_mutants()
-    assert set(contracts.load().history) == {each.name for each in mutants.values() if each.kind == "rule"}
+    assert set(contracts.load().history) <= {each.name for each in mutants.values() if each.kind == "rule"}
     for kind in KINDS:
         assert sum(each.kind == kind for each in mutants.values()) > 5
 

@@ -1,4 +1,7 @@
-"""What a running Central answers on the wire, over a socket to a served mock; docs/hostile.md has what differs."""
+"""What a running Central answers on the wire, over a socket to a served mock.
+
+docs/reference/hostile-input.md lists what differs.
+"""
 
 import re
 import subprocess
@@ -14,7 +17,7 @@ from mock_server.tests.conftest import Answer
 from mock_server.tests.hostile import send
 from mock_server.tests.test_observed import of_kind
 
-PAGE = (Path(__file__).parents[2] / "docs/hostile.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[2] / "docs/reference/hostile-input.md").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""docs/performance.md is written by commands; what it says of them is true."""
+"""docs/reference/measurements.md is written by commands; what it says of them is true."""
 
 import importlib
 import re

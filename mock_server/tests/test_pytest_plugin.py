@@ -149,10 +149,14 @@ def test_nothing_is_left(mock_central):
 
 def test_the_python_of_the_docs_works(pytester):
     root = Path(__file__).parents[2]
-    text = "".join((root / page).read_text("utf-8") for page in ("README.md", "docs/stub.md"))
+    pages = [root / "README.md", *sorted(root.glob("docs/**/*.md"))]
+    text = "".join(page.read_text("utf-8") for page in pages)
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    blocks = [block for block in blocks if re.search("mock_central|mock_server", block)]
+    tests = sum(len(re.findall(r"^ *def test_", block, re.MULTILINE)) for block in blocks)
+    assert tests >= 5
     pytester.makepyfile(**{f"test_{number}": block for number, block in enumerate(blocks)})
-    pytester.runpytest_subprocess(*PLUGIN, "--import-mode=importlib").assert_outcomes(passed=5)
+    pytester.runpytest_subprocess(*PLUGIN, "--import-mode=importlib").assert_outcomes(passed=tests)
 
 
 def test_what_cannot_be_chosen_is_one_clear_line(pytester):

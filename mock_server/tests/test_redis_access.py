@@ -161,7 +161,7 @@ def statuses_of_all(api):
 
 
 def test_a_user_with_the_rights_of_the_documentation_may_do_all_that_is_needed(own_server):
-    assert RIGHTS in Path(__file__).parents[2].joinpath("docs/stub.md").read_text("utf-8")
+    assert RIGHTS in Path(__file__).parents[2].joinpath("docs/how-to/replicas.md").read_text("utf-8")
     with own_server() as server:
         let_in(server, "resetkeys", "~{mine:*", "-@all", *RIGHTS.split())
         url = with_credentials(server.url)

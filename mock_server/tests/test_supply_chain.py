@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-INSTALLS = ["action.yml", "Makefile", "Dockerfile", "docs/gitlab-ci.yml", ".github/workflows/ci.yml", ".ci/run"]
+WORKFLOWS = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob(".github/workflows/*.yml"))
+INSTALLS = ["action.yml", "Makefile", "Dockerfile", "docs/gitlab-ci.yml", *WORKFLOWS, ".ci/run"]
 REQUIREMENTS = sorted(ROOT.glob("requirements/*.txt"))
 
 
@@ -45,15 +46,31 @@ def test_something_keeps_each_lock_new():
     updates = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text("utf-8"))["updates"]
     folders = {each["package-ecosystem"]: each.get("directories", [each.get("directory")]) for each in updates}
     assert folders.keys() == {"github-actions", "pip", "docker", "npm"}
-    locks = [path for path in ROOT.rglob("package-lock.json") if "node_modules" not in str(path)]
-    assert sorted(folders["npm"]) == sorted(f"/{path.parent.relative_to(ROOT)}" for path in locks)
+    locks = [path.relative_to(ROOT) for path in ROOT.rglob("package-lock.json")]
+    kept = [path for path in locks if "node_modules" not in path.parts and path.parts[0] != "build"]
+    assert sorted(folders["npm"]) == sorted(f"/{path.parent}" for path in kept)
     assert set(folders["pip"]) == {"/", "/requirements"}
 
 
-def test_actions_are_named_by_their_commit():
-    for path in (ROOT / "action.yml", ROOT / ".github/workflows/ci.yml"):
-        for used in re.findall(r"uses: (\S+)", path.read_text("utf-8")):
-            assert re.search(r"@[0-9a-f]{40}$", used), used
+@pytest.mark.parametrize("name", ["action.yml", *WORKFLOWS])
+def test_actions_are_named_by_their_commit_with_the_release_beside_it(name):
+    used = re.findall(r"uses: (.+)", (ROOT / name).read_text("utf-8"))
+    assert used
+    for each in used:
+        assert re.fullmatch(r"\S+@[0-9a-f]{40}  # v[0-9.]+", each), each
+
+
+def test_one_action_has_one_commit_everywhere():
+    text = "".join((ROOT / name).read_text("utf-8") for name in ["action.yml", *WORKFLOWS])
+    used = set(re.findall(r"uses: (\S+)@(\S+)", text))
+    assert len(used) == len({action for action, _ in used})
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_each_job_has_the_rights_that_it_names_and_no_others(name):
+    workflow = yaml.safe_load((ROOT / name).read_text("utf-8"))
+    assert workflow["permissions"] == {}
+    assert all("permissions" in job for job in workflow["jobs"].values())
 
 
 def test_the_script_of_the_action_is_one_that_a_shell_takes():

@@ -27,6 +27,8 @@ def test_the_wheel_holds_the_document_and_no_tests(wheel):
     } <= set(names)
     assert "contract_tests/runner/known_differences.toml" in names
     assert "contract_tests/reports/report.html.jinja" in names
+    for name in ("line.schema.json", "formats/handlers.mjs", "formats/fixtures.go"):
+        assert f"contract_tests/fixtures/{name}" in names
     assert not [name for name in names if "/tests/" in name or "meta_tests" in name]
 
 

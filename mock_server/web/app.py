@@ -30,7 +30,7 @@ from mock_server.web.processes import refuse_divided_state
 
 
 def create_app(settings: Settings | None = None, contract: Contract | None = None) -> MockCentral:
-    """Make an app of its own, with its own state; `contract` is another one than the shipped one.
+    """Return a WSGI app with a state of its own. `contract` replaces the shipped contract.
 
     Raises:
         ValueError: document and handlers differ, a mutant or an operation of the settings is unknown, or its state
@@ -89,7 +89,7 @@ class MockCentral(Flask):
             self.register_blueprint(upstream.blueprint(settings, self.gateway.home.routes, self.gateway.home.endpoints))
 
     def add_layer(self, layer: Layer) -> None:
-        """Let ``layer(proceed, exchange)`` answer every request, with the response of ``proceed(exchange)`` or its own.
+        """Add ``layer(proceed, exchange)``: it answers every request, by itself or by ``proceed(exchange)``.
 
         Flask's hooks (`before_request` and so on) see only what Flask answers, which no operation is.
         """

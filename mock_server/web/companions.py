@@ -220,7 +220,7 @@ def login_providers(_central: Central, _visit: Visit) -> Any:
 
 @companion("POST /v1/authProviders/exchangeToken", UI_LOGIN, ANYONE)
 def exchange_token(central: Central, visit: Visit) -> Any:
-    """A token for the basic credentials of the settings (for all where nobody is asked for any), else 403."""
+    """A token for the basic credentials of the settings, or for any without `--auth`; otherwise 403."""
     sent = central.decoding.decoder.decode(EXCHANGE, visit.body)
     if sent["type"] != "basic":
         raise _invalid(f"invalid auth provider type {quote(sent['type'])}")
@@ -320,7 +320,7 @@ def auth_status(central: Central, visit: Visit) -> Any:
 
 @companion("POST /sso/session/tokenrefresh", "UI: after a 401", ANYONE)
 def no_refresh(_central: Central, _visit: Visit) -> Any:
-    """400, as Central does without its cookie; with 401 the UI would wait for itself for ever."""
+    """400, as Central does without its cookie; with 401 the UI would wait for itself forever."""
     text = "could not obtain refresh token cookie: http: named cookie not present"
     raise Refusal("companion-session", 400, 13, text, "pair")
 

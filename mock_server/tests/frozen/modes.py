@@ -48,7 +48,7 @@ CREDENTIALS: dict[str, tuple[str, ...]] = {
     "admin": ("Bearer mock-admin-token",),
     "read-only": ("Bearer mock-read-only-token",),
     "no access": ("Bearer mock-no-access-token",),
-    "no role": ("Bearer mock-no-role-token",),
+    "no role": ("Bearer {{NO_ROLE}}",),
     "unknown token": ("Bearer nonsense",),
     "no token": ("Bearer ",),
     "a blank before": ("Bearer  mock-admin-token",),

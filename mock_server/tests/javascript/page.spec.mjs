@@ -1,4 +1,4 @@
-// Opens the page of docs/javascript.md and looks whether it lists as many integrations as it should.
+// Opens the page of docs/how-to/javascript.md and looks whether it lists as many integrations as it should.
 import { expect, test } from "@playwright/test";
 
 test("the page lists them", async ({ page }) => {

@@ -40,7 +40,7 @@ export function authorization() {
 function askForToken(refused) {
   asking ??= new Promise((resolve) => {
     const dialog = document.getElementById("token");
-    document.getElementById("token-problem").textContent = refused ? "The mock does not take that token." : "";
+    document.getElementById("token-problem").textContent = refused ? "The mock refused this token." : "";
     dialog.returnValue = "";
     dialog.addEventListener(
       "close",

@@ -96,10 +96,10 @@ function dialogOf(contract, stored, saved) {
   function formFields() {
     const { properties } = schemas.StorageImageIntegration;
     const known = types[value.type];
-    if (!known) return [note(`The contract knows no type “${value.type}”: use the JSON view.`)];
+    if (!known) return [note(`“${value.type}” is not a type of the contract. Use the JSON view.`)];
     value[known.member] ??= {};
     return [
-      field("type", typeChoice(), "Another type begins with its example."),
+      field("type", typeChoice(), "A new type starts with its example."),
       input("name", "name", properties.name, value),
       h("fieldset", {}, h("legend", {}, "categories"), known.categories.map(category)),
       ...message(properties[known.member].$ref, value[known.member], known.member),

@@ -16,10 +16,12 @@ export function part(section) {
     label: "Faults",
     columns: [["Id", "number"], ["What"], ["Matched", "number"], ["Met", "number"], [""]],
     row,
-    none: "No fault: requests are answered as Central answers them.",
+    none: "No faults: the mock answers as Central does.",
   });
   section.append(
-    note("The first fault that a request meets counts. `code` answers in Central's place; `fault` spoils the answer."),
+    note(
+      "The first fault that matches a request counts. `code` answers instead of Central; `fault` breaks the answer.",
+    ),
     rows.element,
     h("div", { class: "buttons" }, button("Remove all", () => change("DELETE", "faults"))),
   );
@@ -67,8 +69,8 @@ export function part(section) {
     const add = h("button", { type: "submit", class: "main" }, "Add");
     const form = h(
       "form",
-      { class: "fields", "aria-label": "A new fault" },
-      h("h3", {}, "A new fault"),
+      { class: "fields", "aria-label": "Add a fault" },
+      h("h3", {}, "Add a fault"),
       presets(Object.values(examples), (value) => fill(form, value)),
       Object.entries(properties).map(([name, schema]) => fieldOf(name, schema, operations)),
       h("p", { class: "buttons" }, add),

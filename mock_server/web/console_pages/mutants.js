@@ -21,7 +21,7 @@ export function part(section) {
   });
   section.append(
     note(
-      "A mutant makes the mock wrong about one rule of Central, to see which tester notices. What is stored " +
+      "A mutant breaks one of Central's rules, to see which tester notices. What is stored " +
         "stays. Errors, delays and lost answers are faults.",
     ),
     h(

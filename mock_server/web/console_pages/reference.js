@@ -18,7 +18,7 @@ export function part(section) {
   const links = Object.entries(DOCUMENTS).map(([name, { title }]) => h("a", { href: `#reference/${name}` }, title));
   section.append(
     h("nav", { class: "choice", "aria-label": "Document" }, links),
-    note("Try-it-out asks this mock, in this sandbox."),
+    note("“Try it out” sends requests to this mock, in this sandbox."),
     place,
   );
 

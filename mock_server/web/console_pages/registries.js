@@ -17,7 +17,7 @@ export function part(section) {
     h("p", { class: "buttons" }, button("Add a rule", add), save, button("Refresh", read), state),
   );
   section.append(
-    note("No registry is contacted. The first rule whose pattern fits the host counts; a host without one passes."),
+    note("The mock contacts no registry. The first rule that matches the host decides; other hosts pass."),
     form,
   );
   form.addEventListener("input", edited);

@@ -6,7 +6,7 @@ import { button, code, copying, counted, download, expandable, field, h, has, no
 
 /** Requests that the page remembers. */
 const MOST = 5000;
-const NONE_YET = "No requests yet. What clients ask of this Central appears here.";
+const NONE_YET = "No requests yet. Requests of your clients appear here.";
 /** Requests that are asked for first, so that something is there at once. */
 const FIRST = 200;
 const SECONDS_UNTIL_NEXT_TRY = 1;
@@ -85,7 +85,7 @@ export function part(section) {
   function tell() {
     const all = entries.length;
     shown.textContent = `${fitting.length === all ? "" : `${fitting.length} of `}${counted(all, "request")}`;
-    pause.textContent = paused ? `Go on (${arrived.length} new)` : "Pause";
+    pause.textContent = paused ? `Resume (${arrived.length} new)` : "Pause";
   }
 
   // -- arriving: what comes between two drawings is put there at once ----------------------------
@@ -255,12 +255,12 @@ function details(entry) {
     h("h3", {}, "Sent"),
     code(pretty(entry.headers), "headers"),
     entry.body !== null && code(pretty(entry.body), "sent body"),
-    h("h3", {}, `Answered ${entry.status}`),
+    h("h3", {}, `Response: ${entry.status}`),
     entry.answer === null ? note("no body") : code(pretty(entry.answer), "answered body"),
     h("h3", {}, "Again"),
     block,
     copying(block, line),
-    note("Credentials read ****** here: put yours in."),
+    note("Replace ****** with your credentials."),
   ];
 }
 

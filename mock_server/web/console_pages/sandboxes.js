@@ -24,9 +24,9 @@ export function part(section) {
     location.assign(`${consoleOf(name.value)}#requests`);
   });
   section.append(
-    note("A sandbox is made when it is first named, and freed when nobody has used it for a while."),
+    note("The first use of a name creates a sandbox. It is deleted after it has been idle for a while."),
     form,
-    h("div", { class: "buttons" }, button("Refresh", show), button("Free all but the default", freeAll)),
+    h("div", { class: "buttons" }, button("Refresh", show), button("Delete all except the default", freeAll)),
     rows.element,
     links,
   );
@@ -53,7 +53,7 @@ export function part(section) {
   }
 
   async function freeAll() {
-    if (!confirm("Free every sandbox but the default one, with all that they hold?")) return;
+    if (!confirm("Delete every sandbox except the default one, with its state?")) return;
     await call("DELETE", "sandboxes");
     await show();
   }
@@ -75,7 +75,7 @@ export function part(section) {
         h("td", {}, each.scenario),
         h("td", { class: "number" }, each.integrations),
         h("td", { class: "number wide" }, each.name && `${each.idleSeconds} s`),
-        h("td", { class: "number" }, each.name && !here && button("Free", free, { "aria-label": `Free ${each.name}` })),
+        h("td", { class: "number" }, each.name && !here && button("Delete", free, { "aria-label": `Delete ${each.name}` })),
       ),
     );
   }

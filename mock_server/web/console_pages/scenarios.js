@@ -9,7 +9,7 @@ export function part(section) {
   const list = h("ul", { class: "cards" });
   const state = h("p", { class: "dim", role: "status" });
   section.append(
-    note("A switch replaces what is stored."),
+    note("Switching replaces the state."),
     state,
     list,
   );

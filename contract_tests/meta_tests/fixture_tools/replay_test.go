@@ -1,0 +1,30 @@
+package fixtures
+
+import (
+	"net/http"
+	"os"
+	"testing"
+)
+
+// Plays the lines that a mock of the newest release answers as it is started.
+func TestCentral(t *testing.T) {
+	url := os.Getenv("CENTRAL")
+	server := Server{URL: url, Tokens: map[string]string{"ADMIN": "mock-admin-token"}, Reset: func(t *testing.T) {
+		answer, err := http.Post(url+"/__admin/reset", "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+	}}
+	played := 0
+	Run(t, server, func(each Fixture) bool {
+		plain := each.Env["auth"] == nil && each.Env["managed_central"] == nil && each.Env["central_version"] == nil
+		if plain {
+			played++
+		}
+		return plain
+	})
+	if played < 1000 {
+		t.Errorf("%d fixtures were played", played)
+	}
+}
