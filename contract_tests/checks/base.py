@@ -236,7 +236,7 @@ def _sent_part(value: Any, sent: Any) -> Any:
     "base",
     title="DELETE did not delete, or deleted more than one, or is not answered {}",
     source="central/imageintegration/service/service_impl.go",
-    needs=("create", "read-after-create", "get-missing"),
+    needs=("create", "read-after-create", "error-shape", "get-missing"),
 )
 def delete_answer(central: Central) -> None:
     for type in central.some(central.creatable_types, 1, 6):
