@@ -17,7 +17,7 @@ from contract_tests.engine.central import Central, created_id, shown
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
 from contract_tests.engine.integrations import NEEDED, Body, hidden, read_answer
 from contract_tests.engine.ownership import ITS_OWN, NOT_ITS_OWN
-from contract_tests.engine.transport import Exchange, Reply, read_json
+from contract_tests.engine.transport import COLLECTION, Exchange, Reply, read_json
 from contract_tests.oracle.steps import deleted, filtered, updated
 from contract_tests.oracle.variants import FRESH, SOURCE
 
@@ -53,6 +53,10 @@ def error_shape(central: Central) -> None:
         if not reply.object or (reply.status < 400 and "message" not in reply.object):
             continue  # it is no error, which other checks tell
         _is_an_error(central, reply, f"the error of a {what}")
+    for method in ("PUT", "PATCH", "DELETE") if central.transport.may_write and not central.quick else ():
+        body = central.send(method, f"{COLLECTION}/{central.unknown_id()}", value={}).object
+        if {"error", "message"} <= body.keys():
+            central.same(body["error"], body["message"], f"`error` repeats `message` where {method} is refused")
 
 
 def _is_an_error(central: Central, reply: Reply, what: str) -> None:
@@ -232,7 +236,7 @@ def _sent_part(value: Any, sent: Any) -> Any:
     "base",
     title="DELETE did not delete, or deleted more than one, or is not answered {}",
     source="central/imageintegration/service/service_impl.go",
-    needs=("create", "read-after-create"),
+    needs=("create", "read-after-create", "error-shape", "get-missing"),
 )
 def delete_answer(central: Central) -> None:
     for type in central.some(central.creatable_types, 1, 6):
@@ -243,6 +247,7 @@ def delete_answer(central: Central) -> None:
             reply = central.get(id)
             if reply.status == 200:
                 raise CheckFailed("DELETE did not delete: a read still answers", expected=404, got=shown(reply))
+            central.refused_by(reply, "get-missing", "GET of what was deleted", id=id)
             found = _whole_list(central)
             central.true(id not in found, "what was deleted is still in the list", expected=None, got=found.get(id))
             _see_others(central, found, others, "a DELETE of another")

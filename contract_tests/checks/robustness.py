@@ -63,6 +63,7 @@ HEADERS: tuple[dict[str, str], ...] = (
     {"Accept-Language": "xx-klingon"},
     {"X-Forwarded-For": "x" * 2000},
     {"Content-Type": "application/xml"},
+    {"If-Match": '"1"'},
     {"If-None-Match": "*"},
     {"If-Modified-Since": "Wed, 21 Oct 2099 07:28:00 GMT"},
     {"Range": "bytes=0-1"},

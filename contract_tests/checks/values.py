@@ -119,11 +119,22 @@ def _is_complete(
     needs=("read-after-create",),
 )
 def list_item_equals_read(central: Central) -> None:
-    ids = [central.standing(type)[0] for type in central.some(central.creatable_types, 1, 2)]
+    ids = [] if central.quick else [central.standing(type)[0] for type in central.some(central.creatable_types, 2, 2)]
+    if not central.quick:
+        long = central.create(_long(central, "docker", 300))
+        ids += [str(long.object["id"])] if long.status == 200 else []
     items = central.list().object.get("integrations")
-    found = {item.get("id"): item for item in items if isinstance(item, dict)} if isinstance(items, list) else {}
-    for id in ids:
-        central.same(found.get(id), central.get(id).json, f"the list's item of {id} is what GET answers")
+    found = {str(item.get("id")): item for item in items if isinstance(item, dict)} if isinstance(items, list) else {}
+    # What is not the run's has what no run stores, such as a test that is not skipped.
+    foreign = [id for id, item in found.items() if not central.transport.ownership.is_named(item.get("name"))]
+    foreign.sort(key=lambda id: found[id].get("skipTestIntegration") is True)
+    if not ids and not foreign:
+        ids = list(found)[:1]
+    for id in [*ids, *foreign[: 1 if central.quick else 3]]:
+        read = central.get(id).json
+        # Others may have changed what is theirs meanwhile.
+        if id in ids or (read != found[id] and found[id] in (central.list().object.get("integrations") or [])):
+            central.same(found.get(id), read, f"the list's item of {id} is what GET answers")
 
 
 @check(

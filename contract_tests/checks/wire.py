@@ -174,13 +174,14 @@ _NO_JSON = (
     Flaw("plain text for a body", _whole("a registry")),
     Flaw("a form for a body", _whole("name=registry&type=docker")),
     Flaw("XML for a body", _whole("<integration/>")),
+    Flaw("a byte order mark before it", lambda body: b"\xef\xbb\xbf" + body),
 )
 
 
 @check("body-syntax", "rules", needs=("create",))
 def body_syntax(central: Central) -> None:
     # The words after these are Go's and change with its releases.
-    _refused_flaws(central, "body-syntax", [flaw._replace(text="invalid character") for flaw in _NO_JSON], default=5)
+    _refused_flaws(central, "body-syntax", [flaw._replace(text="invalid character") for flaw in _NO_JSON])
 
 
 def _as_cluster(text: str | bytes) -> Callable[[bytes], bytes]:

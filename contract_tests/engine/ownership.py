@@ -67,6 +67,8 @@ class Ownership:
         self._foreign: set[str] = set(map(str.casefold, ledger.foreign))
         self._proofs: dict[str, float] = {}
         """By id when it was last read under the run's name, or found missing after that."""
+        self._shown: dict[str, set[str]] = {}
+        """By id the kinds of reads that have shown it under a name of the run."""
         self._gone: set[str] = set()
         self._last_seen: dict[str, Any] = {}
         self._found: set[str] = set()
@@ -126,16 +128,24 @@ class Ownership:
         self.ledger.created(id)
         return True
 
-    def saw(self, id: str, name: Any) -> None:
-        """Note the name under which a read shows an id."""
+    def saw(self, id: str, name: Any, *, by: str = "item") -> None:
+        """Note the name under which a read shows an id.
+
+        A name that the run has not sent proves nothing until a read of the item and a list agree.
+        """
         with self._lock:
             if self.is_named(name):
                 if self.owns(id):
+                    self._shown.setdefault(id, set()).add(by)
+                    sent = not self.ledger.names or digest_of(name) in self.ledger.names
+                    if not sent and len(self._shown[id]) == 1:
+                        return
                     self._proofs[id] = time.monotonic()
                     self._gone.discard(id)
                     self._found.add(digest_of(name))
                 return
             self._proofs.pop(id, None)
+            self._shown.pop(id, None)
             self._last_seen[id] = name
             if not self.owns(id):
                 self._foreign.add(id.casefold())

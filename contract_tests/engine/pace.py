@@ -51,7 +51,10 @@ class Pace:
     @property
     def rate(self) -> int:
         """Requests a second that a target which limits them was sent, when it was slowest."""
-        return max(1, math.floor(1 / self._slowest_interval)) if self._slowest_interval else 0
+        if not self._slowest_interval:
+            return 0
+        # Where it asks for waits of seconds, these were the pace.
+        return max(1, math.floor(min(1 / self._slowest_interval, self.count / max(self.elapsed, 1.0))))
 
     def close(self) -> None:
         """Begin the clean-up, which has a time of its own."""
@@ -121,7 +124,7 @@ class Pace:
             return False
         wait = _seconds_of(headers.get("Retry-After"), attempt)
         if wait > self._left():
-            raise BudgetSpent(f"{self.options.time_budget:g} seconds")
+            raise BudgetSpent(f"{self.options.time_budget:g} seconds (the target answers {status} and asks to wait)")
         with self._lock:
             self._waited += wait if wait >= 1 else 0  # short ones are the pace
             if is_limit:

@@ -473,7 +473,7 @@ class Transport:
         if whole and isinstance(items, list) and not self.ownership.knows_before:
             self.ownership.existed(str(item.get("id")) for item in found)
         for item in found:
-            self.ownership.saw(str(item.get("id")), item.get("name"))
+            self.ownership.saw(str(item.get("id")), item.get("name"), by="list")
 
     # -- secrets ----------------------------------------------------------------------------------
 
@@ -520,10 +520,13 @@ def credentials_refused(*, given: bool) -> str:
     return "refuses the credentials" if given else "asks for credentials (--token-file, --basic-file)"
 
 
+_LOOPBACK = re.compile(r"127(?:\.[0-9]{1,3}){1,3}", re.ASCII)  # 127.example.com is somebody's host
+
+
 def is_loopback(url: str) -> bool:
     """Return whether a URL leads to this machine."""
     host = urlsplit(url).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")
+    return host in ("localhost", "::1") or _LOOPBACK.fullmatch(host) is not None
 
 
 def reason(failure: Exception | None) -> str:

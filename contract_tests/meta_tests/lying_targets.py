@@ -217,6 +217,14 @@ def reads_under_prefix(target: Target, asked: Asked, answer: wsgi.Answer) -> wsg
     return _changed(answer, partial(_renamed, target, run, only=set(target.first)))
 
 
+def reads_new_ones_under_prefix(target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
+    """Answer creates with what a user has created a moment ago, and read it, but not list it, as the harness's."""
+    run = _run_of(target)
+    if asked.method == "GET" and asked.id in target.foreign and run is not None:
+        return _changed(answer, lambda value: value | {"name": f"{run}mine"})
+    return creates_answer_user_ids(target, asked, answer)
+
+
 def _run_of(target: Target) -> str | None:
     names = [each["name"] for each in target.stored() if each["id"] in target.of_harness]
     found = re.match(rf"{NAME_PREFIX}-[0-9a-z]+-", names[-1].strip().lower()) if names else None
@@ -285,6 +293,7 @@ LIES: dict[str, tuple[Lie, tuple[int, int]]] = {
     "ids that are paths": (creates_answer_paths, (30, 5)),
     "lists foreign ones under the run's prefix": (lists_under_prefix, (30, 1)),
     "reads foreign ones under the run's prefix": (reads_under_prefix, (30, 2)),
+    "reads new ones of a user under the run's prefix": (reads_new_ones_under_prefix, (1, 1)),
     "swaps two ids": (swaps_ids, (30, 2)),
     "swaps two ids, always": (swaps_ids, (1, 1)),
     "answers from a cache": (answers_from_cache, (60, 3)),

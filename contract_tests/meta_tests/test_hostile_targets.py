@@ -1,5 +1,7 @@
 """At a server that means harm: no secret in any report, nothing that acts on a terminal or a CI service, and an end."""
 
+import base64
+import html
 import json
 import re
 import subprocess
@@ -184,6 +186,46 @@ def test_credentials_are_found_in_every_form_and_words_of_the_contract_stay(
         assert text not in redaction.text(f"x{text}x")
     for text in kept:
         assert redaction.text(f"x {text} x") == f"x {text} x"
+
+
+SECRET = "p?ss>w~rd/5f2d<é"
+WRITTEN = {
+    "JSON": "".join(f"\\u{ord(each):04x}" for each in SECRET),
+    "JSON of Go": SECRET.replace("<", "\\u003c").replace(">", "\\u003e"),
+    "JSON of PHP": SECRET.replace("/", "\\/"),
+    "URL": "".join(f"%{each:02X}" for each in SECRET.encode()),
+    "HTML": html.escape(SECRET),
+    "HTML by number": "".join(f"&#{ord(each)};" for each in SECRET),
+    "HTML by hexadecimal number": "".join(f"&#x{ord(each):x};" for each in SECRET),
+    "base64 of URLs": base64.urlsafe_b64encode(SECRET.encode()).decode(),
+    "base64, twice": base64.b64encode(base64.b64encode(SECRET.encode())).decode(),
+    "base32": base64.b32encode(SECRET.encode()).decode(),
+    "hexadecimal, apart": SECRET.encode().hex(" "),
+    "backwards": SECRET[::-1],
+}
+
+
+@pytest.mark.parametrize("form", WRITTEN)
+def test_an_escape_hides_no_credential(form: str) -> None:
+    redaction = Redaction([f"Basic {base64.b64encode(f'user:{SECRET}'.encode()).decode()}"])
+    body = redaction.text(f'{{"message": "no: {WRITTEN[form]}"}}')
+    message = json.loads(body)["message"]
+    assert re.fullmatch(r"no: \[credential\].{0,6}", message), message  # such as the padding of base64
+    assert REDACTED in redaction.text(WRITTEN[form])
+
+
+def test_escapes_that_hide_nothing_stay() -> None:
+    text = r'{"a": "\\u0041 \u0041 \" %41 &lt;"}'
+    assert Redaction(["Bearer abcdef123"]).text(text) == text
+
+
+def test_a_part_of_a_long_token_is_found() -> None:
+    redaction = Redaction([f"Bearer {TOKEN}"])
+    for part in (TOKEN[:-4], TOKEN[4:], TOKEN[:16] + "…"):
+        shown = redaction.text(f"invalid: {part}")
+        assert REDACTED in shown
+        assert not any(TOKEN[start : start + 16] in shown for start in range(len(TOKEN) - 15))
+    assert redaction.text("central-contract-202611 evil-token") == "central-contract-202611 evil-token"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """At a target that lies the run writes to nothing that is not its own. `trust` does the same a thousand times."""
 
+import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,11 +17,13 @@ from contract_tests.engine.options import Options
 from contract_tests.engine.ownership import ITS_OWN, age_of, new_run_id, run_of
 from contract_tests.engine.transport import COLLECTION, Transport
 from contract_tests.meta_tests import trust
-from contract_tests.meta_tests.lying_targets import LIES, Target, answering, honest
+from contract_tests.meta_tests.lying_targets import LIES, Asked, Target, answering, honest
+from contract_tests.reports.failures import at_length
 from contract_tests.runner.leftovers import clean_leftovers
 from contract_tests.runner.run import Run
 from mock_server.serving.server import MockServer, serving
 from mock_server.settings import Settings
+from mock_server.web import wsgi
 
 pytestmark = pytest.mark.served
 
@@ -67,6 +70,27 @@ def test_a_foreign_id_in_the_answer_to_a_create_is_a_failure_of_its_own(tmp_path
     (failure,) = report.failures
     assert failure.exchanges[-1].method == "POST"
     assert report.requests < 120  # nothing more is created where nothing can be told apart
+
+
+def lists_under_swapped_ids(_target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
+    """List every integration under the id of another one."""
+    if asked.method != "GET" or asked.path != COLLECTION or asked.environ["QUERY_STRING"]:
+        return answer
+    items = json.loads(answer.body)["integrations"]
+    ids = [each["id"] for each in items]
+    swapped = [each | {"id": id} for each, id in zip(items, ids[1:] + ids[:1], strict=True)]
+    return answer._replace(body=json.dumps({"integrations": swapped}).encode())
+
+
+def test_what_one_check_sees_for_another_is_told_at_length(tmp_path: Path) -> None:
+    """The list is wrong; the check whose matter that is was skipped by then."""
+    target = Target(lists_under_swapped_ids, user=False)
+    with answering(target) as url:
+        report = Run(Options(url=url, profile="quick", seed=4, state_dir=tmp_path))()
+    (told,) = at_length(report)
+    assert told.check == "list-item-equals-read"
+    assert told.failures[0].exchanges
+    assert not target.damage()
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from contract_tests.engine.central import Central, Shared
 from contract_tests.engine.failures import OwnershipError
 from contract_tests.engine.ledger import Ledger
 from contract_tests.engine.options import Options
-from contract_tests.engine.transport import COLLECTION, Transport
+from contract_tests.engine.transport import COLLECTION, Transport, is_loopback
 from contract_tests.runner.leftovers import Cleaned, clean_leftovers, remove_owned
 from contract_tests.runner.report import PASSED, SKIPPED
 from contract_tests.runner.run import Run
@@ -27,6 +27,16 @@ pytestmark = pytest.mark.served
 
 FOREIGN = {each["id"] for each in contracts.load().defaults}
 DEFAULT = "10d3b4dc-8295-41bc-bb50-6da5484cdb1a"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "127.1", "localhost", "LOCALHOST", "[::1]"])
+def test_this_machine_is_loopback(host: str) -> None:
+    assert is_loopback(f"http://{host}:8080")
+
+
+@pytest.mark.parametrize("host", ["127.example.com", "127.0.0.1.example.com", "localhost.example.com", "10.0.0.1"])
+def test_a_host_whose_name_begins_like_loopback_is_not(host: str) -> None:
+    assert not is_loopback(f"http://{host}:8080")
 
 
 @pytest.fixture

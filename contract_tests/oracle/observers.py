@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import threading
 from collections import Counter
@@ -129,6 +130,9 @@ class Observers:
                 expected="application/json with a JSON body",
                 got={"status": reply.status, "content type": media_type, "body": reply.text[:300]},
             )
+        elif double := double_key(reply.content):
+            what = "an object in an answer has a key twice"
+            self.findings.add("answer-schema", what, exchange, expected="each key once", got={"key": double})
 
     def _is_no_server_error(self, operation: Operation | None, exchange: Exchange, reply: Reply) -> None:
         """Central fails where it cannot build a client or its database says no, and then says so."""
@@ -218,6 +222,17 @@ class Observers:
             self.findings.add(
                 "credential-leak", f"a credential that was sent stands in {where}", exchange, got=reply.text[:500]
             )
+
+
+def double_key(json_text: bytes) -> str:
+    """Return the first key that stands twice in one object of JSON text, "" where none does."""
+    found: list[str] = []
+
+    def see(pairs: list[tuple[str, Any]]) -> None:
+        found.extend(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+
+    json.loads(json_text, object_pairs_hook=see)
+    return found[0] if found else ""
 
 
 def disguises(text: str) -> re.Pattern[str]:

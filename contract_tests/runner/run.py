@@ -564,7 +564,7 @@ class Run:
                 same = next((each for each in owner.failures if each.what == failure.what), None)
                 if same is None:
                     owner.failures.append(failure)
-                    owner.outcome = FAILED
+                    owner.outcome, owner.skip, owner.reason = FAILED, "", ""  # it was seen, if by another check
                 else:
                     same.also += 1
                 if not result.failures:

@@ -26,6 +26,7 @@ from mock_server.mutants.tools import (
     never,
     refused,
     replace_method,
+    responses,
     shown,
     stored,
     stored_config,
@@ -425,3 +426,97 @@ def scanner_v4_stays(mock: Instance) -> None:
             original(sent, kept)
 
     around(mock.central.service, "scanner_v4_type_fixed", check)
+
+
+# -- what testers got past -------------------------------------------------------------------------------
+
+
+@_blind("key-twice", "GET answers the name twice", "answer-schema", kind="wire")
+def key_twice(mock: Instance) -> None:
+    """Begin with it."""
+    responses(mock, lambda one: one._replace(body=one.bytes.replace(b'{"id":', b'{"name":"x","id":', 1)), (GET,))
+
+
+@_blind("deleted-text", "GET of what was deleted says so", "delete-answer", also=("list-holds-what-was-created",))
+def deleted_text(mock: Instance) -> None:
+    """Remember what was there."""
+    deleted: set[str] = set()
+
+    def delete(original: Callable[[str], Any], id: str) -> Any:
+        found = original(id)
+        deleted.add(id)
+        return found
+
+    def missing(original: Callable[[str], Any], id: str) -> Any:
+        if id in deleted:
+            raise refused(404, f"image integration {id} was deleted", 5)
+        return original(id)
+
+    around(mock.central.service, "delete", delete)
+    around(mock.central.service, "get_missing", missing)
+
+
+@_blind("list-skips-tests", "The list shows every test as skipped", "list-item-equals-read", kind="schema")
+def list_skips_tests(mock: Instance) -> None:
+    """Show one value for all."""
+    shown(mock, lambda each: each | {"skipTestIntegration": True}, (LIST,))
+
+
+@_blind("list-name-cut", "The list shows 200 characters of a name", "list-item-equals-read", kind="schema")
+def list_name_cut(mock: Instance) -> None:
+    """Fit it into a column."""
+    shown(mock, lambda each: each | {"name": each["name"][:200]}, (LIST,))
+
+
+@_blind("filter-old-name", "The filter by name finds what was renamed by its old name, too", "list-by-odd-name")
+def filter_old_name(mock: Instance) -> None:
+    """Keep what the index had."""
+    store = mock.central.store
+    names: dict[str, set[str]] = {}
+
+    def put(original: Callable[[Integration], Any], integration: Integration) -> Any:
+        names.setdefault(integration["name"], set()).add(integration["id"])
+        return original(integration)
+
+    around(store, "put", put)
+    around(
+        mock.central.service,
+        "list_by_name",
+        lambda _original, name: store.list_answer([id for id in names.get(name, ()) if store.get(id)]),
+    )
+
+
+@_blind("refused-name-taken", "A create that is refused keeps its name taken", "create-rolled-back")
+def refused_name_taken(mock: Instance) -> None:
+    """Take the name first."""
+    taken: set[str] = set()
+
+    def create(original: Callable[[Integration], Any], sent: Integration) -> Any:
+        if sent["name"] in taken:
+            raise refused(
+                400, f'Validation error: integration with name "{sent["name"]}" already exists: invalid arguments'
+            )
+        try:
+            return original(sent)
+        except Refusal as refusal:
+            if refusal.rule != "name-unique":
+                taken.add(sent["name"])
+            raise
+
+    around(mock.central.service, "create", create)
+
+
+@_blind("test-forgets-credential", "/test/updated empties the stored API key", "test-stores-nothing")
+def test_forgets_credential(mock: Instance) -> None:
+    """Take it out to use it."""
+    store = mock.central.store
+
+    def test(original: Callable[..., None], sent: Integration | None, *, update_password: bool) -> None:
+        try:
+            original(sent, update_password=update_password)
+        finally:
+            found = store.get(sent["id"]) if sent else None
+            if found and found.integration.get("ibm"):
+                store.put({**found.integration, "ibm": {**found.integration["ibm"], "apiKey": ""}})
+
+    around(mock.central.service, "test", test)
