@@ -124,6 +124,7 @@ def _is_whole(raw: bytes) -> bool:
 
 
 def parsed(raw: bytes) -> Reply:
+    """Read an answer as it came over a socket."""
     head, _, body = raw.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     words = first.split()
