@@ -183,6 +183,10 @@ class Ownership:
         """Return whether the target has shown an id under the run's name a moment ago."""
         return self.owns(id) and time.monotonic() - self._proofs.get(id, -PROOF_LASTS) < PROOF_LASTS
 
+    def is_proven_since(self, id: str, moment: float) -> bool:
+        """Return whether a request that was sent after a moment has proven an id."""
+        return self._proofs.get(id, -PROOF_LASTS) > moment
+
     def unproven(self) -> int:
         """Count what the run has created and would have to read before it writes to it."""
         return sum(not self.is_proven(id) for id in list(self.live))

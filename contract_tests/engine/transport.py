@@ -237,13 +237,16 @@ class Transport:
         failure: Exception | None = None
         idle = time.monotonic() - getattr(self._local, "used", 0.0)
         until = time.monotonic() + self.pace.seconds()
+        before = getattr(self._local, "began", 0.0)
+        # Whoever closes each connection has at least shown it in the request before.
+        any_connection = nullcontext() if all(self.ownership.is_proven_since(id, before) for id in ids) else None
         for attempt in range(_RECONNECTS + 1):
-            started = time.monotonic()
+            self._local.began = started = time.monotonic()
             kept = bounded_http.KeptConnection()
             try:
                 session = self._session()
                 session.most = bounded_http.MOST + 2 * len(exchange.body)  # what was sent may be shown
-                with kept if ids and not attempt else nullcontext():
+                with any_connection or kept:
                     response = session.send(
                         self._prepared(exchange, headers, session),
                         timeout=max(until - started, 0.001),
@@ -256,6 +259,7 @@ class Transport:
                 if kept.refused:  # another server may answer by now: what was proven is read again
                     self.ownership.doubt(ids)
                     self._prove(ids, exchange.check)
+                    any_connection = nullcontext()
                     continue
                 failure = error
                 self._local.session = None
@@ -264,6 +268,7 @@ class Transport:
                 time.sleep(0.05)
                 self.ownership.doubt()
                 self._prove(ids, exchange.check)
+                any_connection = nullcontext()
                 continue
             reply = self._reply(response, time.monotonic() - started)
             if failure is not None:
