@@ -111,7 +111,7 @@ def test_operation_status_and_why_narrow_the_list() -> None:
 
 def test_why_says_what_is_wrong_in_the_request_and_what_would_be_right() -> None:
     ((*_, why),) = listed("--name", "quay-endpoint-required/replace")
-    assert why == "Type quay: `quay.endpoint` is empty; quay needs an endpoint (PUT, the test skipped)."
+    assert why == "Type quay: `quay.endpoint` is empty; type quay needs an endpoint (PUT, the test skipped)."
 
 
 def test_no_sentence_of_a_refusal_is_that_of_many() -> None:

@@ -113,12 +113,12 @@ class Service:
             return self.clients.ecr_authorization_erased(integration), stored
 
     def id_empty_on_create(self, integration: Integration) -> None:
-        """The caller does not choose the id."""
+        """Refuse a create that carries an id."""
         if integration["id"] != "":
             raise refuse(self.rules["id-empty-on-create"])
 
     def scanner_v4_not_created(self, integration: Integration) -> None:
-        """Central makes its Scanner V4 integration itself."""
+        """Refuse a create of type scannerv4."""
         if integration["type"] == "scannerv4":
             raise refuse(self.rules["scanner-v4-not-created"])
 
