@@ -352,7 +352,7 @@ _ELSEWHERE = ("ecr", "google")
 def registry_reachable(central: Central) -> None:
     """A test asks the endpoint, whatever the type: one that leads nowhere is refused."""
     if not (central.options.allow_registry_tests or is_loopback(central.transport.base)):
-        raise Skip("would have the target contact a registry; give --allow-registry-tests to let it")
+        raise Skip("would make the target contact a registry; allow it with --allow-registry-tests")
     for like in central.some((each for each in central.creatable_types if each not in _ELSEWHERE), 3):
         with central.case():
             member = central.contract.types[like].member

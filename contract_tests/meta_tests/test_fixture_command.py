@@ -58,7 +58,7 @@ def test_a_list_can_be_kept(tmp_path: Path) -> None:
             "there is no operation 'PutImageIntegrations'; did you mean PutImageIntegration",
         ),
         (("--status", "299"), "narrow each other"),
-        (("--mutants",), "name it with --coverage DIR"),
+        (("--mutants",), "needs a folder of fixtures: --coverage DIR"),
         (("--replay", "no-such-folder"), "there is no JSON Lines file"),
         (("--name", "nope"), "`central-contract fixtures --list`"),
         (("--name", "nope", "--count", "3"), "`central-contract fixtures --list`"),
