@@ -51,7 +51,7 @@ def lifecycle_machine(central: Central) -> None:
 @check(
     "generated-valid",
     "generated",
-    title="A generated integration that Central takes is refused, or not read back as it was sent",
+    title="A generated valid integration is refused, or not read back as it was sent",
     needs=("create", "unicode-kept", "long-values-kept", "timestamp-normalised", "values-kept-exactly"),
     profiles=_PROFILES,
 )

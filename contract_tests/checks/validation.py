@@ -404,7 +404,7 @@ def name_unique(central: Central) -> None:
     "rules",
     source="pkg/postgres/schema/image_integrations.go",
     needs=("create", "name-unique"),
-    title="Names that differ in case, blanks or form of Unicode count as one",
+    title="Names that differ in case, spaces or Unicode form count as the same",
 )
 def names_exact(central: Central) -> None:
     with central.case():
@@ -523,7 +523,7 @@ def tested_before_stored(central: Central) -> None:
     "rules",
     source="central/imageintegration/service/service_impl.go",
     needs=("create",),
-    title="An integration is tested although skipTestIntegration is set: 400 in the place of 500",
+    title="An integration is tested although skipTestIntegration is set: 400 instead of 500",
 )
 def skip_test_respected(central: Central) -> None:
     with central.case():
@@ -581,7 +581,7 @@ def id_required(central: Central) -> None:
     "id-exact",
     "rules",
     source="pkg/search/postgres/store_cache.go",
-    title="GET finds an integration by its id in capitals, by a part of it, or by its name",
+    title="GET finds an integration by its id in capitals, by part of its id or by its name",
     needs=("create-assigns-id",),
 )
 def id_exact(central: Central) -> None:

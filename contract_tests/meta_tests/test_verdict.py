@@ -295,7 +295,7 @@ def test_failures_have_a_title_a_legend_a_link_and_a_command(tmp_path: Path) -> 
     suites = ET.fromstring(done.texts["junit"])
     failure = suites.find(".//failure")
     assert failure is not None
-    assert re.match(r"Takes a name that another integration has, .*: .", failure.get("message") or "")
+    assert re.match(r"Accepts a name that another integration has, .*: .", failure.get("message") or "")
     names = ("tests", "failures", "errors", "skipped")
     for name in names:
         assert int(suites.get(name, "-1")) == sum(int(suite.get(name, "-1")) for suite in suites), name
