@@ -143,7 +143,7 @@ def generated_invalid(central: Central) -> None:
 
 
 def _each(central: Central, strategy: Any, see: Callable[[Any], None], *, examples: int) -> None:
-    """See to something for each drawn value, each a case of its own."""
+    """Run a check for each drawn value, each as a case of its own."""
     import hypothesis
 
     from contract_tests.checks._machine import Watch, seeded, settings
