@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import json
 import socket
 import ssl
 import threading
+import zlib
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -112,7 +114,7 @@ class Target:
                 raw += piece
                 if _is_whole(raw):
                     break
-        return _parsed(raw)
+        return parsed(raw)
 
 
 def _is_whole(raw: bytes) -> bool:
@@ -121,7 +123,8 @@ def _is_whole(raw: bytes) -> bool:
     return bool(blank) and length.isdigit() and len(rest) >= int(length)
 
 
-def _parsed(raw: bytes) -> Reply:
+def parsed(raw: bytes) -> Reply:
+    """Read an answer as it came over a socket."""
     head, _, body = raw.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     words = first.split()
@@ -130,9 +133,12 @@ def _parsed(raw: bytes) -> Reply:
     pairs = (line.partition(":") for line in lines)
     headers = {name.lower(): value.strip() for name, _, value in pairs}
     if words[1] == "100":  # an answer follows
-        return _parsed(body)
+        return parsed(body)
     if headers.get("transfer-encoding", "").lower() == "chunked":
         body = _unchunked(body)
+    if headers.get("content-encoding", "").lower() == "gzip":
+        with suppress(OSError, EOFError, zlib.error):  # else it is compared as it came
+            body = gzip.decompress(body)
     return Reply(int(words[1]), headers, body)
 
 

@@ -105,6 +105,13 @@ class Ownership:
         # A ledger without names is of a run whose machine stopped before they were on disk.
         return (digest in names or not names) and digest not in self._found
 
+    def is_contradicted(self) -> bool:
+        """Return whether the target has shown what it answered a create with under a name that is not the run's.
+
+        Then its reads do not tell whose an integration is, even where two of them agree.
+        """
+        return bool(self.refused) or any(map(self.owns, list(self._last_seen)))
+
     # -- what answers tell ------------------------------------------------------------------------
 
     def existed(self, ids: Iterable[str]) -> None:

@@ -429,12 +429,13 @@ class Transport:
     def adopt(self, id: str, name: Any) -> bool:
         """Own what a list shows under a name that was sent, if a read of it says the same; return whether it is owned.
 
-        This finds what was created by requests whose answers were lost or wrong.
+        This finds what was created by requests whose answers were lost. Where answers and reads contradict each
+        other it is left, and reported as left behind.
         """
         own = self.ownership
         if own.owns(id):
             return True
-        if not own.may_own(id) or not own.is_missed(name):
+        if not own.may_own(id) or not own.is_missed(name) or own.is_contradicted():
             return False
         shown = self.send("GET", f"{COLLECTION}/{id}", check=PROOF)
         agrees = shown.status == 200 and (str(shown.object.get("id")), shown.object.get("name")) == (id, name)

@@ -1,5 +1,6 @@
 """The differential finds nothing between two mocks, and what a release changed between two others."""
 
+import gzip
 import socket
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from contract_tests.differential import shapes
 from contract_tests.differential.__main__ import main
 from contract_tests.differential.classes import Classes, comparable, masked, where
 from contract_tests.differential.conversations import Generator
-from contract_tests.differential.targets import Reply, Target
+from contract_tests.differential.targets import Reply, Target, parsed
 from mock_server.contract import tables as contracts
 
 
@@ -106,6 +107,15 @@ def test_answers_are_compared_without_what_varies() -> None:
     assert comparable(one, {"x": "{0}"}) == comparable(other, {"y": "{0}"})
     assert masked('no "a" after 12') == masked('no "bc" after 7')
     assert where({"a": [1, {"b": 2}]}, {"a": [1, {"b": 3}]}) == "$.a[].b"
+
+
+def test_a_compressed_answer_is_compared_by_what_it_says() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n"
+    one, other = b'{"integrations":[{"id":"a"},{"id":"b"}]}', b'{"integrations":[{"id":"b"},{"id":"a"}]}'
+    packed = [parsed(head + gzip.compress(body)) for body in (one, other)]
+    assert packed[0].body == one
+    assert comparable(packed[0], {}) == comparable(packed[1], {})
+    assert parsed(head + b"no gzip").body == b"no gzip"
 
 
 @pytest.mark.parametrize("url", ["central.example.com", "ftp://x", "http://"])

@@ -212,13 +212,13 @@ def performance(page: str) -> str:
 
 
 def detection(page: str) -> str:
-    """Draw what the default profile names, for each kind of docs/reference/detection.md."""
+    """Draw what a quick run names, for each kind of docs/reference/detection.md."""
     rows = []
-    for kind, mutants, _quick, default, *_ in table(page):
-        named = int(default.split(", ")[1].split()[0])
+    for kind, mutants, quick, *_ in table(page):
+        named = int(quick.split(", ")[1].split()[0])
         rows.append((kind, named / int(mutants), f"{named} of {mutants}", kind == "all"))
     return bars(
-        "Mutants that a default run names",
+        "Mutants that a quick run names",
         "By kind. python -m contract_tests.meta_tests.detection",
         rows,
         1,

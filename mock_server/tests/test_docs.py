@@ -134,11 +134,10 @@ def test_a_page_names_real_commands_and_options(page):
 def test_the_figures_of_detection_are_those_of_the_table():
     table = (ROOT / "docs/reference/detection.md").read_text("utf-8")
     text = (ROOT / "docs/explanation/detection.md").read_text("utf-8").replace(",", "")
-    found = re.search(
-        r"^\| all \| (\d+) \| (\d+), (\d+) of .*? \| (\d+), (\d+) of .*? \| (\d+ of \d+) \|$", table, re.MULTILINE
-    )
-    every, quick, quick_named, default, default_named, plain = found.groups()
-    for figure in (f"{quick} of {every}", f"{default} of {every}", quick_named, default_named, plain):
+    every, found, named, share = re.search(
+        r"^\| all \| (\d+) \| (\d+), (\d+) of \d+ \((.*?)\)", table, re.MULTILINE
+    ).groups()
+    for figure in (f"{found} of {every}", f"{named} of {every} ({share})"):
         assert figure in text
     for requests in re.findall(r"(\d+ requests \d+\.\d s)", table.replace(",", "")):
         assert requests in text

@@ -21,7 +21,7 @@ BLOCKS = {"detection": (ROOT / "docs/reference/detection.md").read_text("utf-8")
     name: text for file in PAGES for name, text in BLOCK.findall(file.read_text("utf-8"))
 }
 # To be measured again before the tag of 1.0.0, by the commands in their stamps. A name has to go when that was done.
-OLD = {"detection", "fuzz", "growth", "harness", "hot-paths", "side-by-side", "start", "steady", "stores"}
+OLD = {"fuzz", "growth", "harness", "hot-paths", "side-by-side", "start", "steady", "stores"}
 
 
 def released(text: str) -> tuple[int, int]:
