@@ -15,7 +15,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -49,6 +49,32 @@ def deadline(seconds: float) -> Iterator[None]:
         yield
     finally:
         _local.deadline = before
+
+
+class KeptConnection:
+    """While it is entered, this thread sends on a connection that is open already, or gets ConnectionResetError.
+
+    `refused` says that there was none: http.client would open another one in silence, which may lead elsewhere.
+    """
+
+    def __init__(self) -> None:
+        self.refused = False
+
+    def __enter__(self) -> Self:
+        """Open no connection from now on."""
+        _local.kept = self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Open connections again."""
+        _local.kept = None
+
+
+def _see_to_connection() -> None:
+    kept: KeptConnection | None = getattr(_local, "kept", None)
+    if kept is not None:
+        kept.refused = True
+        raise ConnectionResetError("the connection is not open any more")
 
 
 class _TimedSocket(io.RawIOBase):
@@ -90,9 +116,19 @@ class _Response(http.client.HTTPResponse):
 class _Connection(HTTPConnection):
     response_class = _Response
 
+    def connect(self) -> None:
+        """Open the connection where that is allowed."""
+        _see_to_connection()
+        super().connect()
+
 
 class _TlsConnection(HTTPSConnection):
     response_class = _Response
+
+    def connect(self) -> None:
+        """Open the connection where that is allowed."""
+        _see_to_connection()
+        super().connect()
 
 
 class _Pool(urllib3.HTTPConnectionPool):

@@ -12,6 +12,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -236,20 +237,26 @@ class Transport:
         failure: Exception | None = None
         idle = time.monotonic() - getattr(self._local, "used", 0.0)
         until = time.monotonic() + self.pace.seconds()
-        for _ in range(_RECONNECTS + 1):
+        for attempt in range(_RECONNECTS + 1):
             started = time.monotonic()
+            kept = bounded_http.KeptConnection()
             try:
                 session = self._session()
                 session.most = bounded_http.MOST + 2 * len(exchange.body)  # what was sent may be shown
-                response = session.send(
-                    self._prepared(exchange, headers, session),
-                    timeout=max(until - started, 0.001),
-                    allow_redirects=False,
-                    proxies=self._proxies,
-                    verify=self._verify,
-                    cert=self._certificate,
-                )
+                with kept if ids and not attempt else nullcontext():
+                    response = session.send(
+                        self._prepared(exchange, headers, session),
+                        timeout=max(until - started, 0.001),
+                        allow_redirects=False,
+                        proxies=self._proxies,
+                        verify=self._verify,
+                        cert=self._certificate,
+                    )
             except requests.RequestException as error:
+                if kept.refused:  # another server may answer by now: what was proven is read again
+                    self.ownership.doubt(ids)
+                    self._prove(ids, exchange.check)
+                    continue
                 failure = error
                 self._local.session = None
                 if not isinstance(error, requests.ConnectionError) or isinstance(error, requests.Timeout):

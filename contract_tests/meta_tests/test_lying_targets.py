@@ -93,6 +93,29 @@ def test_what_one_check_sees_for_another_is_told_at_length(tmp_path: Path) -> No
     assert not target.damage()
 
 
+def test_what_was_proven_over_a_connection_that_is_gone_is_read_again(tmp_path: Path) -> None:
+    """The server ends the connection in good order while it starts again, so a client opens another in silence."""
+
+    def restarts_at_ping(target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
+        if asked.path == "/v1/ping":
+            target.restart_for_user()
+        return answer
+
+    target = Target(restarts_at_ping, user=False)
+    with answering(target) as url:
+        ledger = Ledger(tmp_path, "run", url)
+        transport = Transport(Options(url=url, state_dir=tmp_path), "run", ledger)
+        made = transport.send("POST", COLLECTION, value=body_of(f"{transport.name_prefix}one"))
+        id = str(made.object["id"])
+        transport.send("GET", f"{COLLECTION}/{id}")
+        assert transport.ownership.is_proven(id)
+        transport.send("GET", "/v1/ping")
+        with pytest.raises(CheckFailed):
+            transport.send("DELETE", f"{COLLECTION}/{id}")
+        ledger.close(keep=False)
+    assert not target.damage()
+
+
 @pytest.fixture
 def mock() -> Iterator[MockServer]:
     with serving() as server:
