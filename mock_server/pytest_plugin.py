@@ -133,7 +133,7 @@ def _usage_of(config: pytest.Config) -> Usage:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand what the mocks of a worker of pytest-xdist met to the process that reports."""
+    """Send the counts of a pytest-xdist worker to the process that reports."""
     output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
     if output is not None and _USAGE in session.config.stash:
         output["mock_central_usage"] = _usage_of(session.config).document()
@@ -149,7 +149,7 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Tell what the tests met of the API and what they never did."""
+    """Report what the tests met of the API and what they never met."""
     file: str | None = config.getoption("mock_central_report")
     if file is None:
         return

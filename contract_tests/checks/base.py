@@ -131,7 +131,7 @@ def with_every_field(central: Central, type: str, number: int) -> Body:
 @check(
     ITS_OWN,
     "base",
-    title="The answer to a create has the id of an integration that was there, or one that was given before",
+    title="A create returns the id of an existing integration, or one that was used before",
     source="central/imageintegration/datastore/datastore_impl.go",
     needs=("create",),
 )
@@ -259,7 +259,7 @@ def delete_answer(central: Central) -> None:
 @check(
     "list-by-name",
     "base",
-    title="The list by name does not hold exactly the one of that name",
+    title="The list by name does not contain exactly the integration of that name",
     needs=("create", "read-after-create"),
 )
 def list_by_name(central: Central) -> None:
@@ -437,7 +437,9 @@ def _without_zeros(value: Any) -> Any:
 # -- testing --------------------------------------------------------------------------------------
 
 
-@check("test", "base", title="A test passes for what is no integration, or refuses Scanner V4, which contacts nothing")
+@check(
+    "test", "base", title="A test passes for an invalid integration, or fails for Scanner V4, which contacts nothing"
+)
 def test(central: Central) -> None:
     ways: list[tuple[str, Callable[[Body], Reply]]] = [
         ("/test", central.test),

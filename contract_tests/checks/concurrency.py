@@ -38,7 +38,7 @@ class Clients:
 
     def __init__(self, central: Central) -> None:
         if central.options.rate is not None and central.options.rate < _FEWEST_A_SECOND:
-            raise Skip(f"requests do not meet at a rate of {central.options.rate:g}/s")
+            raise Skip(f"requests do not overlap at a rate of {central.options.rate:g}/s")
         self.central = central
         self.pool = ThreadPoolExecutor(CLIENTS + 1)
         self.watched: list[Reply] = []

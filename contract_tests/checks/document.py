@@ -12,7 +12,7 @@ from contract_tests.engine.failures import CheckFailed, HarnessError, NotApplica
 @check(
     "published-document",
     "schema",
-    title="The document that the target publishes breaks with the contract",
+    title="The document that the target publishes contradicts the contract",
     source="image/rhel/static-data/docs/api",
     writes=False,
 )

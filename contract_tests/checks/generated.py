@@ -51,7 +51,7 @@ def lifecycle_machine(central: Central) -> None:
 @check(
     "generated-valid",
     "generated",
-    title="A generated integration that Central takes is refused, or not read back as it was sent",
+    title="A generated valid integration is refused, or not read back as it was sent",
     needs=("create", "unicode-kept", "long-values-kept", "timestamp-normalised", "values-kept-exactly"),
     profiles=_PROFILES,
 )
@@ -108,7 +108,7 @@ def generated_refused(central: Central) -> None:
             _stored_at_most(central, body["name"], 0)
 
     rules = [each for each in BREAKABLE if each in central.rules]
-    _each(central, st.sampled_from(rules).flatmap(drawn), refused, examples=40)
+    _each(central, st.sampled_from(rules).flatmap(drawn), refused, examples=2 * len(rules))
 
 
 @check(
@@ -143,7 +143,7 @@ def generated_invalid(central: Central) -> None:
 
 
 def _each(central: Central, strategy: Any, see: Callable[[Any], None], *, examples: int) -> None:
-    """See to something for each drawn value, each a case of its own."""
+    """Run a check for each drawn value, each as a case of its own."""
     import hypothesis
 
     from contract_tests.checks._machine import Watch, seeded, settings

@@ -53,7 +53,7 @@ def rounds(central: Central, default: int) -> int:
     "lifecycle",
     needs=("read-after-create",),
     profiles=LONGER,
-    title="Now and then a create or a delete does nothing",
+    title="A create or a delete sometimes does nothing",
 )
 def creates_repeat(central: Central) -> None:
     """Creates and deletes; a quick run has `many-kept` for it."""
@@ -78,7 +78,7 @@ def creates_repeat(central: Central) -> None:
         repeated(central, "create, read, delete", rounds(central, 40), once)
 
 
-@check("updates-repeat", "lifecycle", needs=("update",), profiles=LONGER, title="Now and then an update does nothing")
+@check("updates-repeat", "lifecycle", needs=("update",), profiles=LONGER, title="An update sometimes does nothing")
 def updates_repeat(central: Central) -> None:
     """Updates by PUT, by PATCH and by PATCH without credentials."""
     with central.case():
@@ -105,7 +105,7 @@ def updates_repeat(central: Central) -> None:
     needs=("list",),
     writes=False,
     profiles=LONGER,
-    title="Now and then a read fails",
+    title="A read sometimes fails",
 )
 def reads_steady(central: Central) -> None:
     """The list, and of an integration that is there."""

@@ -60,7 +60,7 @@ ASKS_AWS = "Creates and updates of type ecr take {seconds:.1f} s: where AWS cann
     "latency",
     needs=("create",),
     alone=True,
-    title="An operation or a type is slow, always or now and then",
+    title="An operation or a type is slow, always or sometimes",
 )
 def response_time(central: Central) -> None:
     if len(_measured(central)) < 4 * _NEIGHBOURS:

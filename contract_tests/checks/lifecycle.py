@@ -280,7 +280,7 @@ def _neighbours(central: Central, type: str) -> dict[str, Body]:
     "lifecycle",
     needs=("create",),
     profiles=LONGER,
-    title="Reading or updating again gives something else",
+    title="Repeating a read or an update gives another result",
 )
 def reads_repeat(central: Central) -> None:
     with central.case():
@@ -329,7 +329,7 @@ def other_fields_kept(central: Central) -> None:
     "ids-not-reused",
     "lifecycle",
     needs=("create", "name-unique"),
-    title="An id is given twice, the second time after a delete",
+    title="The id of a deleted integration is used again",
 )
 def ids_not_reused(central: Central) -> None:
     with central.case():

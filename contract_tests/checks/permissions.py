@@ -47,10 +47,10 @@ def asked_for(central: Central) -> str:
     """Return the credentials that the target asks for.
 
     Raises:
-        Skip: none were given, so it lets everybody in.
+        Skip: the run has none.
     """
     if central.options.credentials.admin is None:
-        raise Skip("the target lets everybody in; give credentials to check that it should not")
+        raise Skip("the run has no credentials, so it cannot check access; give a token with --token-file")
     return central.options.credentials.admin
 
 

@@ -219,7 +219,7 @@ _CONTROL, _CONTROL_QUOTED = "\x01", "\\x01"
 @check(
     "texts-in-refusals",
     "rules",
-    title="A refusal that repeats a text changes its signs, or does not quote what Central quotes",
+    title="An error that repeats a text changes its characters, or does not quote as Central does",
     source="central/imageintegration/service/service_impl.go",
     needs=("create", "update-missing", "registry-type-known", "name-unique"),
 )

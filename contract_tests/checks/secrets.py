@@ -67,7 +67,7 @@ def by_name(central: Central, body: Body) -> Body | None:
     "masks-everywhere",
     "secrets",
     needs=("create",),
-    title="A read does not show the mask for a credential, after whatever was done to it",
+    title="A read shows a credential unmasked after some operation",
 )
 def masks_everywhere(central: Central) -> None:
     variants = every_type(central)
@@ -106,7 +106,7 @@ def _masked_after_writes(central: Central, like: str, changes: Mapping[str, Any]
     masked_in(central, central.listed().get(id), sent)
 
 
-@check("masks-empty", "secrets", needs=("create",), title="A credential that is empty does not read as the mask")
+@check("masks-empty", "secrets", needs=("create",), title="An empty credential is not shown as the mask")
 def masks_empty(central: Central) -> None:
     for like, changes in central.some(WITHOUT, 1):
         with central.case():
@@ -128,7 +128,7 @@ def masks_empty(central: Central) -> None:
     "secrets",
     profiles=LONGER,
     needs=("create",),
-    title="The mask depends on the credential, such as on its length",
+    title="The mask depends on the credential, for example on its length",
 )
 def mask_tells_nothing(central: Central) -> None:
     secrets = ("x", "6chars", "*", MASK, MASK * 2, " ", "\u00e9\u65e5\U0001f680", central.secret() * 100)
@@ -144,7 +144,7 @@ def mask_tells_nothing(central: Central) -> None:
     "others-not-masked",
     "secrets",
     needs=("read-after-create",),
-    title="The mask hides what is no credential",
+    title="The mask hides a value that is not a credential",
 )
 def others_not_masked(central: Central) -> None:
     for like, changes in central.some([VARIANTS[1], VARIANTS[2], ROBOTIC, AUTHORIZED], 1):
@@ -228,7 +228,7 @@ REFUSED: dict[str, Refused] = {
     "no category": lambda central, id, _, new: central.patch(id, new | {"categories": []}, update_password=True),
     "an id": lambda central, id, _, new: central.create(new | {"id": id}),
     "a local endpoint": lambda central, _, __, new: central.create(_with_config(new, endpoint="https://localhost")),
-    "an endpoint that is no URL": lambda central, id, _, new: central.put(id, _with_config(new, endpoint="a b")),
+    "an endpoint that is not a URL": lambda central, id, _, new: central.put(id, _with_config(new, endpoint="a b")),
     "an unknown type": lambda central, _, __, new: central.create(new | {"type": "harbor"}),
     "an unknown type, tested": lambda central, _, __, new: central.test(new | {"type": "harbor"}),
     "a category that the type has not": lambda central, _, __, new: central.create(untestable(central, new)),

@@ -110,7 +110,7 @@ for _rule in NOT_CREATED:
     source="central/imageintegration/service/service_impl.go",
     needs=("create", "update-not-rolled-back", *BROKEN, *NOT_CREATED),
     profiles=LONGER,
-    title="An update takes what a create of the type refuses",
+    title="An update accepts what a create of the type refuses",
 )
 def build_rules_on_update(central: Central) -> None:
     kept = {rule: (like, {"categories": ["SCANNER"], **changes}) for rule, (like, changes) in NOT_CREATED.items()}
@@ -160,7 +160,7 @@ def category_implemented(central: Central) -> None:
     "rules",
     needs=("registry-type-known", "scanner-type-known", "quay-endpoint-required", "test-ignores-skip"),
     source="central/imageintegration/service/service_impl.go",
-    title="A failed test is not that of the first category that fails, in the order they were sent",
+    title="A failed test does not report the first failing category, in the order sent",
 )
 def first_category_tested(central: Central) -> None:
     for order in (BOTH[::-1],) if central.quick else (BOTH, BOTH[::-1]):
@@ -259,7 +259,7 @@ _TELLING = ("artifactregistry by workload identity", "azure by workload identity
     "rules",
     source="pkg/registries, pkg/scanners",
     needs=("create",),
-    title="Refuses a combination that looks wrong and that Central takes",
+    title="Refuses a combination that looks wrong but that Central accepts",
 )
 def odd_combinations(central: Central) -> None:
     taken = [each for each in TAKEN if central.has(each.like, each.changes)]
@@ -352,7 +352,7 @@ _ELSEWHERE = ("ecr", "google")
 def registry_reachable(central: Central) -> None:
     """A test asks the endpoint, whatever the type: one that leads nowhere is refused."""
     if not (central.options.allow_registry_tests or is_loopback(central.transport.base)):
-        raise Skip("would have the target contact a registry; give --allow-registry-tests to let it")
+        raise Skip("would make the target contact a registry; allow it with --allow-registry-tests")
     for like in central.some((each for each in central.creatable_types if each not in _ELSEWHERE), 3):
         with central.case():
             member = central.contract.types[like].member

@@ -404,7 +404,7 @@ def name_unique(central: Central) -> None:
     "rules",
     source="pkg/postgres/schema/image_integrations.go",
     needs=("create", "name-unique"),
-    title="Names that differ in case, blanks or form of Unicode count as one",
+    title="Names that differ in case, spaces or Unicode form count as the same",
 )
 def names_exact(central: Central) -> None:
     with central.case():
@@ -523,7 +523,7 @@ def tested_before_stored(central: Central) -> None:
     "rules",
     source="central/imageintegration/service/service_impl.go",
     needs=("create",),
-    title="An integration is tested although skipTestIntegration is set: 400 in the place of 500",
+    title="An integration is tested although skipTestIntegration is set: 400 instead of 500",
 )
 def skip_test_respected(central: Central) -> None:
     with central.case():
@@ -581,7 +581,7 @@ def id_required(central: Central) -> None:
     "id-exact",
     "rules",
     source="pkg/search/postgres/store_cache.go",
-    title="GET finds an integration by its id in capitals, by a part of it, or by its name",
+    title="GET finds an integration by its id in capitals, by part of its id or by its name",
     needs=("create-assigns-id",),
 )
 def id_exact(central: Central) -> None:
@@ -687,7 +687,7 @@ def scanner_v4_stays(central: Central) -> None:
 def _scanner_v4_of_the_target(central: Central) -> Body:
     """Return Central's own Scanner V4 integration, which a disposable target may lose."""
     if not central.options.disposable:
-        raise Skip("would write to Central's own Scanner V4; give --disposable to let it")
+        raise Skip("would delete Central's own Scanner V4; allow it with --disposable")
     items = central.list().object.get("integrations")
     found = [item for item in items if item.get("type") == "scannerv4"] if isinstance(items, list) else []
     if not found:
@@ -758,7 +758,7 @@ def database_error(central: Central) -> None:
 def name_with_nul(central: Central) -> None:
     """PostgreSQL holds no NUL: Central refuses it and keeps what there was. Another target may."""
     if shows_database(central):
-        raise Skip(f"Central {central.version} tells the database's words, and no rule has those of NUL")
+        raise Skip(f"Central {central.version} shows the database's own message, which no rule has for NUL")
     with central.case():
         id, sent = central.created()
         for where, update in (("PUT", central.put), ("PATCH", partial(central.patch, update_password=True))):

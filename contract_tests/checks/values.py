@@ -114,7 +114,7 @@ def _is_complete(
 @check(
     "list-item-equals-read",
     "schema",
-    title="The list shows something else of an integration than a read of it",
+    title="The list and a read show an integration differently",
     source="central/imageintegration/service/service_impl.go",
     needs=("read-after-create",),
 )
@@ -140,7 +140,7 @@ def list_item_equals_read(central: Central) -> None:
 @check(
     "read-without-gzip",
     "schema",
-    title="A read that is not asked for in gzip shows something else than one that is",
+    title="A read without gzip differs from one with gzip",
     source="pkg/grpc/server.go",
     needs=("read-after-create",),
 )
@@ -178,7 +178,7 @@ _ODD = {
 @check(
     "unicode-kept",
     "rules",
-    title="Text is not kept as it was sent: a character is lost, replaced, normalised or trimmed",
+    title="Text is not stored as sent: a character is lost, replaced, normalised or trimmed",
     source="protobuf-go encoding/protojson",
     needs=("read-after-create",),
 )

@@ -229,7 +229,7 @@ def _deep(levels: int, opening: str, closing: str) -> str:
 @check("message-size", "rules", needs=("create",))
 def message_size(central: Central) -> None:
     if not central.options.allow_load:
-        raise Skip("would send 25 MiB; give --allow-load to let it")
+        raise Skip("would send 25 MiB; allow it with --allow-load")
     central.control_of("docker")
     body = central.integration("docker", docker={"username": "x" * (25 << 20)})
     rule = central.rules["message-size"]

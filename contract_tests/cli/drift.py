@@ -35,9 +35,9 @@ Examples:
 @click.option(
     "--central-version", type=RELEASE, help="Release to compare with  [default: ask the URL; the newest for a file]"
 )
-@click.option("--strict", is_flag=True, help="Fail for harmless differences, too.")
-@click.option("--all", "everything", is_flag=True, help="List what the document leaves unsaid, too.")
-@click.option("--as-contract-patch", is_flag=True, help="Print YAML that adds what is new to the contract.")
+@click.option("--strict", is_flag=True, help="Also fail for harmless differences.")
+@click.option("--all", "everything", is_flag=True, help="Also list what the document does not specify.")
+@click.option("--as-contract-patch", is_flag=True, help="Print YAML that adds the new parts to the contract.")
 @click.option("--since", metavar="RELEASE", help="Release that the patch names  [default: the one compared with]")
 @click.option("--report-json", type=NEW_FILE, help="Write a JSON report.")
 @click.option("--report-junit", type=NEW_FILE, help="Write a JUnit XML report.")

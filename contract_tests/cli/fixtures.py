@@ -35,7 +35,7 @@ _LONG = 2000
 
 @click.command(
     context_settings={"show_default": True},
-    short_help="Make requests with the answers Central gives.",
+    short_help="Generate requests with Central's answers.",
     epilog="""\b
 Exit status: 0 done, 1 something is not covered (--coverage) or
 answered otherwise (--replay), 2 the fixtures cannot be made.
@@ -54,46 +54,48 @@ Examples:
 """,
 )
 @click.option("--all", "everything", is_flag=True, help="Make the whole set, in every form, for every release.")
-@click.option("--type", "types", multiple=True, metavar="TYPE", help="Only of this type; can be repeated.")
-@click.option("--rule", "rules", multiple=True, metavar="RULE", help="Only what this rule decides; can be repeated.")
+@click.option("--type", "types", multiple=True, metavar="TYPE", help="Only fixtures of this type; can be repeated.")
+@click.option(
+    "--rule", "rules", multiple=True, metavar="RULE", help="Only fixtures decided by this rule; can be repeated."
+)
 @click.option("--name", "names", multiple=True, metavar="NAME",
               help="Only the fixtures of this name or shell pattern (see --list); can be repeated.")  # fmt: skip
 @click.option("--operation", "operations", multiple=True, metavar="OPERATION",
-              help="Only those that end with this operation, such as PutImageIntegration.")  # fmt: skip
+              help="Only fixtures whose last request is this operation, such as PutImageIntegration.")  # fmt: skip
 @click.option("--status", "statuses", type=int, multiple=True, metavar="STATUS",
-              help="Only what is answered with this status in the end; can be repeated.")  # fmt: skip
-@click.option("--why", metavar="TEXT", default="", help="Only those whose sentence has this text, in any case.")
+              help="Only fixtures whose last answer has this status; can be repeated.")  # fmt: skip
+@click.option("--why", metavar="TEXT", default="", help="Only fixtures whose `why` contains this text, in any case.")
 @click.option("--list", "listed", is_flag=True, help="Only list: name, type, request, status, rule and why.")
-@click.option("--valid/--invalid", "verdict", default=None, help="Only what is taken, or only what is refused.")
-@click.option("--count", type=click.IntRange(1), help="How many  [default: each case once]")
-@click.option("--seed", type=int, default=0, help="Draw the same fixtures again.")
-@click.option("--minimal", "form", flag_value="minimal", help="Bodies with the fields that Central needs.")
-@click.option("--full", "form", flag_value="full", help="Bodies with every field.")
+@click.option("--valid/--invalid", "verdict", default=None, help="Only accepted requests, or only refused ones.")
+@click.option("--count", type=click.IntRange(1), help="Number of fixtures  [default: each case once]")
+@click.option("--seed", type=int, default=0, help="Seed of the generated values.")
+@click.option("--minimal", "form", flag_value="minimal", help="Send only the fields that Central needs.")
+@click.option("--full", "form", flag_value="full", help="Send every field.")
 @click.option("--format", "formats", type=click.Choice(_FORMATS), multiple=True,
               help="Form to write; can be repeated  [default: jsonl]")  # fmt: skip
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File or folder  [default: standard output]")
 @click.option("--central-version", "version", type=RELEASE, default=newest, show_default="the newest",
-              help="Release of Central to ask.")  # fmt: skip
-@click.option("--as-deployed", is_flag=True, help="Answers of the deployed Central where the document differs.")
+              help="Release of Central that answers.")  # fmt: skip
+@click.option("--as-deployed", is_flag=True, help="Use the answers of deployed Central where the document differs.")
 @click.option("--coverage", is_flag=False, flag_value=_THIS_RUN, metavar="[DIR]",
-              help="Tell what the fixtures in DIR, or those that would be made, cover and what not.")  # fmt: skip
+              help="Report what the fixtures in DIR, or those that would be made, cover and miss.")  # fmt: skip
 @click.option("--mutants", is_flag=True,
               help="Also count the mutants that the fixtures of --coverage DIR find (minutes).")  # fmt: skip
 @click.option("--replay", metavar="DIR",
-              help="Play the fixtures in DIR at our mock, or at --at, and tell what differs.")  # fmt: skip
+              help="Replay the fixtures in DIR at a mock, or at --at, and report differences.")  # fmt: skip
 @click.option("--changes", nargs=2, type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="OLD NEW",
-              help="Tell in Markdown what changed from the set in folder OLD to that in NEW.")  # fmt: skip
-@click.option("--at", metavar="URL", help="Record the answers of the server at URL instead of our mock's.")
-@click.option("--from-url", metavar="URL", help="Make fixtures of the integrations of the Central at URL, sanitised.")
+              help="Print in Markdown what changed from the fixtures in OLD to those in NEW.")  # fmt: skip
+@click.option("--at", metavar="URL", help="Record the answers of the server at URL instead of a mock.")
+@click.option("--from-url", metavar="URL", help="Make sanitised fixtures from the integrations of the Central at URL.")
 @click.option("--token-file", type=FILE, help="File with a bearer token [env: CENTRAL_TOKEN].")
 @click.option("--basic-file", type=FILE, help="File with USER:PASSWORD [env: CENTRAL_BASIC].")
 @click.option("--ca-file", type=FILE, callback=certificates, help="Certificate authority to trust (PEM).")
 @click.option("--insecure", is_flag=True, help="Do not check the certificate.")
 @click.option("--timeout", default="30s", callback=seconds, metavar="TIME",
               help="Time to wait for an answer, such as 30s.")  # fmt: skip
-@click.option("--allow-writes", is_flag=True, help="Let --at write to a server that cannot be reset.")
+@click.option("--allow-writes", is_flag=True, help="Allow --at to write to a server that cannot be reset.")
 def fixtures(**chosen: Any) -> None:
-    """Make requests with the answers Central gives: for Jest, Cypress, Go, pytest, Postman."""
+    """Generate requests with Central's answers, for Jest, Cypress, Go, pytest or Postman."""
     try:
         _run(**chosen)
     except HarnessError as error:
@@ -140,7 +142,7 @@ def _run(
             _show_mutants(folder)
         _show(of_folder(folder))
     if mutants:
-        raise click.UsageError("--mutants is about a folder of fixtures; name it with --coverage DIR")
+        raise click.UsageError("--mutants needs a folder of fixtures: --coverage DIR")
     if replay is not None:
         _replay(Path(replay), wish.version, at, reach, allow_writes=allow_writes)
     if changes is not None:
@@ -176,7 +178,7 @@ def _made(
     from contract_tests.fixtures.generate import generate
 
     if at and from_url:
-        raise click.UsageError("--at records at a server, --from-url reads from one; give one of them")
+        raise click.UsageError("--at records at a server, --from-url reads from one; use only one of them")
     if at:
         return _at(wish, at, reach, allow_writes=allow_writes)
     return _from_url(wish, from_url, reach) if from_url else generate(wish)
@@ -185,7 +187,7 @@ def _made(
 def _alone(wish: Wish, *others: Any) -> None:
     narrowed = replace(wish, seed=0, as_deployed=False) != type(wish)()
     if narrowed or any(others):
-        raise click.UsageError("--all makes everything; besides it only -o, --seed and --as-deployed mean something")
+        raise click.UsageError("--all makes everything; combine it only with -o, --seed and --as-deployed")
 
 
 def _wish(**chosen: Any) -> Wish:
@@ -344,7 +346,7 @@ def _write_whole_set(wish: Wish, output: Path | None) -> None:
     from contract_tests.fixtures.shipped import whole_set
 
     if output is None:
-        raise click.UsageError("--all makes many files; say with -o DIR where they go")
+        raise click.UsageError("--all makes many files; name their folder with -o DIR")
     with _shown(None) as seen:
         files = whole_set(wish, seen)
     _write_files(files, output, whole=True)

@@ -81,15 +81,15 @@ Shell completion (bash; zsh and fish likewise):
 )
 @click.version_option(package_name="mock-central", prog_name="central-contract")
 def main() -> None:
-    """Check that a server keeps the image-integration contract and the rules of Central."""
+    """Check that a server conforms to the image-integration contract and rules of Central."""
 
 
 @main.command(
     context_settings={"show_default": True},
-    short_help="Check the server at a URL, or our own mock.",
+    short_help="Check the server at a URL, or a mock that is started for it.",
     epilog="""\b
 Exit status: 0 passed, 1 the target failed a check, 2 it could not be
-checked, 3 incomplete: nothing failed, but not all was looked at;
+checked, 3 incomplete: nothing failed, but not everything was checked;
 130 and 143: SIGINT or SIGTERM ended the run.
 \b
 Examples:
@@ -102,19 +102,19 @@ Examples:
 @click.argument("url", required=False)
 @target_options
 @run_options
-@click.option("--as-deployed", is_flag=True, help="Without URL: let our mock follow deployed Central.")
+@click.option("--as-deployed", is_flag=True, help="Without URL: start the mock with --as-deployed.")
 @click.option(
     "--run-id",
     metavar="NAME",
     callback=run_id,
-    help="Name of the run in what it creates: small letters and digits  [default: a new one]",
+    help="Run name, part of every name it creates: lower-case letters and digits  [default: random]",
 )
 @report_options
 def check(url: str | None, **chosen: Any) -> None:
-    """Check the server at URL; without URL start our mock and check that.
+    """Check the server at URL. Without URL, start a mock and check that.
 
-    The mock asks for tokens and has its own, whatever the environment holds; --central-version and --managed are its
-    settings, too.
+    The mock has tokens of its own and ignores those in the environment; --central-version and --managed configure it,
+    too.
     """
     state_dir = chosen["state_dir"]
     try:
@@ -157,7 +157,7 @@ def _checked(url: str | None, *, as_deployed: bool, run_id: str | None, **chosen
             mock = stack.enter_context(own_mock(**settings))
             url = mock.url
         elif as_deployed:
-            raise click.UsageError("--as-deployed is for our own mock; leave URL out or --as-deployed")
+            raise click.UsageError("--as-deployed needs the mock that `check` starts; omit URL or --as-deployed")
         options = options_of(url, mock, **chosen)
         problem = ""
         try:
@@ -173,7 +173,7 @@ def _checked(url: str | None, *, as_deployed: bool, run_id: str | None, **chosen
         except BudgetSpent as error:
             problem = f"the budget of {error} was used up before the first check"
         except KeyboardInterrupt as stop:
-            report = unable(options, run_id or "", f"{stop or 'SIGINT'} ended the run before its end")
+            report = unable(options, run_id or "", f"{stop or 'SIGINT'} ended the run early")
             report.interrupted = getattr(stop, "signal", "SIGINT")
             _write(report, options, reports)
             raise
@@ -192,7 +192,7 @@ def _see_to_no_credentials(chosen: dict[str, Any]) -> None:
     """Refuse files of credentials where a mock of ours is to be checked, which has its own."""
     given = [key for key in CREDENTIAL_FILES if chosen.get(key)]
     if given:
-        raise click.UsageError(f"--{given[0].replace('_', '-')}: our own mock has tokens of its own; give a URL")
+        raise click.UsageError(f"--{given[0].replace('_', '-')}: the mock has its own tokens; give a URL to use yours")
 
 
 def _write(report: Report, options: Options, reports: Mapping[str, Path]) -> None:
@@ -209,8 +209,8 @@ def _interrupted(url: str | None, state_dir: Path) -> str:
     """Return what a run that was interrupted has left: it cleans up, unless it is interrupted in that, too."""
     ours = f'"pid": {os.getpid()}}}'
     if any(ours in ledger.read_text("utf-8") for ledger in state_dir.glob("*.ledger")):
-        return f"Interrupted; `central-contract clean {url}` deletes what the run may have left."
-    return "Interrupted; what the run created was deleted."
+        return f"Interrupted; `central-contract clean {url}` deletes integrations that the run may have left."
+    return "Interrupted; everything that the run created was deleted."
 
 
 class _Unable(click.ClickException):
@@ -238,7 +238,7 @@ def list_checks() -> None:
 @main.command()
 @click.argument("check_id", metavar="CHECK", shell_complete=complete_check)
 def explain(check_id: str) -> None:
-    """Return what a check sees to, and where its rule comes from."""
+    """Explain what a check covers and where its rule comes from."""
     from contract_tests.checks.registry import all_checks
     from contract_tests.oracle.observers import OBSERVED
 
@@ -262,9 +262,9 @@ def explain(check_id: str) -> None:
 
 
 @main.command(
-    short_help="Judge a reported failure again.",
+    short_help="Replay a reported failure.",
     epilog="""\b
-Exit status: 1 the failure still shows, 0 it is gone, 2 there is no such
+Exit status: 1 the check still fails, 0 it no longer fails, 2 there is no such
 failure, 125 it could not be judged (`git bisect run` then tries another commit).
 \b
 Examples:
@@ -275,15 +275,15 @@ Examples:
 )
 @click.argument("report", type=FILE)
 @click.argument("failure")
-@click.option("--url", metavar="URL", help="Another target  [default: the one of the report]")
-@click.option("--script", is_flag=True, help="Only print the requests that lead to the failure, as lines of curl.")
+@click.option("--url", metavar="URL", help="Target  [default: the one in the report]")
+@click.option("--script", is_flag=True, help="Only print the requests that lead to the failure, as curl commands.")
 @target_options
 @credential_options
 def replay(report: Path, failure: str, url: str | None, *, script: bool, **chosen: Any) -> None:
-    """Run the check of a FAILURE of a JSON REPORT again, with the same inputs, and judge its answers anew.
+    """Run the check of a FAILURE in a JSON REPORT again with the same inputs.
 
-    FAILURE is the check that failed, or CHECK/2 for its second failure. The check runs first with what it stands on,
-    then, where it passes, after all that ran before it. A mock that the run had started for itself is started again.
+    FAILURE is the check that failed, or CHECK/2 for its second failure. The check first runs with its prerequisites
+    only; if it passes, it runs again after all checks that ran before it. If the run started a mock, so does replay.
     """
     from contract_tests.reports import curl, terminal
     from contract_tests.runner import replay
@@ -324,28 +324,28 @@ Examples:
 @click.option(
     "--token-file-b",
     type=FILE,
-    help="File with a bearer token for URL_B alone [env: CENTRAL_TOKEN_B].",
+    help="File with a bearer token for URL_B only [env: CENTRAL_TOKEN_B].",
 )
-@click.option("--full", is_flag=True, help="Also generated requests, as `check` without --quick sends them.")
-@click.option("--central-version", type=RELEASE, help="Release of Central that both play.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Draw other requests.")
+@click.option("--full", is_flag=True, help="Also send generated requests, like `check` without --quick.")
+@click.option("--central-version", type=RELEASE, help="Release of Central that both servers follow.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the generated requests.")
 @click.option(
     "--only",
     multiple=True,
     metavar="CHECK",
     callback=checks,
     shell_complete=complete_check,
-    help="Only the requests of this check; can be repeated.",
+    help="Send only the requests of this check; can be repeated.",
 )
-@click.option("--rate", callback=per_second, metavar="N/s", help="Requests a second at the most.")
+@click.option("--rate", callback=per_second, metavar="N/s", help="Maximum requests per second.")
 def compare(
     url_a: str, url_b: str, token_file_b: Path | None, *, full: bool, central_version: str | None, **chosen: Any
 ) -> None:
     """Send the same requests to URL_A and URL_B and print where the answers differ.
 
-    `mock` in the place of a URL starts our mock, `mock-as-deployed` the mock that follows deployed Central. Ids and
-    times are normalised, what the run did not create is left out. Exit status: 0 when there are no differences,
-    1 when there are, 2 when the requests could not be sent.
+    Instead of a URL, `mock` starts a mock and `mock-as-deployed` a mock that follows deployed Central. Ids and times
+    are normalised, and integrations that the run did not create are ignored. Exit status: 0 no differences,
+    1 differences, 2 the requests could not be sent.
     """
     from contract_tests.reports import terminal
     from contract_tests.runner.compare import compare
@@ -373,7 +373,7 @@ def compare(
 
 
 @main.command(
-    short_help="Delete what killed runs have left on a server.",
+    short_help="Delete integrations that killed runs left on a server.",
     epilog="""\b
 Examples:
   central-contract clean https://central.example.com --token-file token --allow-writes
@@ -382,22 +382,22 @@ Examples:
 )
 @click.argument("url")
 @target_options
-@click.option("--orphans", is_flag=True, help="Also delete what runs without a ledger in --state-dir have left.")
+@click.option("--orphans", is_flag=True, help="Also delete leftovers of runs that have no ledger in --state-dir.")
 @click.option(
     "--older-than",
     default="1h",
     show_default=True,
     callback=seconds,
     metavar="TIME",
-    help="With --orphans: only of runs that began so long ago; younger ones may still go on.",
+    help="With --orphans: only runs that began this long ago; younger ones may still be running.",
 )
-@click.option("--yes", is_flag=True, help="With --orphans: do not ask.")
+@click.option("--yes", is_flag=True, help="With --orphans: do not ask for confirmation.")
 def clean(url: str, *, orphans: bool, older_than: float, yes: bool, **chosen: Any) -> None:
-    """Delete what earlier runs against URL have left, by their ledgers in --state-dir.
+    """Delete integrations that earlier runs left at URL, using their ledgers in --state-dir.
 
-    An integration is deleted only if it still carries the name of the run. What runs have left whose ledger is
-    elsewhere is recognised by name and listed. Exit status: 0 when nothing of a ledger is left, 1 when something is,
-    2 when the target could not be asked.
+    An integration is deleted only if it still has the name of the run. Leftovers of runs without a ledger here are
+    recognised by name and listed. Exit status: 0 nothing of a ledger is left, 1 something is left,
+    2 the target could not be reached.
     """
     from contract_tests.runner.leftovers import clean_leftovers, find_orphans, is_over, remove_orphans
 
@@ -405,12 +405,12 @@ def clean(url: str, *, orphans: bool, older_than: float, yes: bool, **chosen: An
     try:
         cleaned = clean_leftovers(options)
         for name in cleaned.not_ours:
-            click.echo(f"Left alone, as it no longer carries the name of the run: {name}")
+            click.echo(f"Not deleted, because it no longer has the name of the run: {name}")
         if cleaned.left:
             raise click.ClickException(f"still there: {', '.join(cleaned.left)}")
         found = find_orphans(options)
         if found is None:
-            raise _Unable(f"{options.url} does not let us list its integrations")
+            raise _Unable(f"{options.url} does not return its list of integrations")
         old = [each for each in found if is_over(each, older_than)]
         for each in old if orphans else found:
             click.echo(f"  {each}")
@@ -418,8 +418,8 @@ def clean(url: str, *, orphans: bool, older_than: float, yes: bool, **chosen: An
             click.echo(_told_orphans(len(found), options.url))
             return
         if not old:
-            young = f" ({len(found)} of younger or unknown runs)" if found else ""
-            click.echo(f"Nothing is left of runs that began {older_than / 60:g} minutes ago or earlier{young}.")
+            young = f" ({len(found)} are from younger runs or runs of unknown age)" if found else ""
+            click.echo(f"No leftovers of runs that began {older_than / 60:g} minutes ago or earlier{young}.")
             return
         if not yes:
             click.confirm(f"Delete these {len(old)}?", abort=True)
@@ -432,10 +432,10 @@ def clean(url: str, *, orphans: bool, older_than: float, yes: bool, **chosen: An
 
 def _told_orphans(count: int, url: str) -> str:
     if not count:
-        return "Nothing of earlier runs is left."
+        return "No leftovers of earlier runs."
     return (
-        f"Nothing of the runs in --state-dir is left. The {count} above carry names of runs without a ledger there; "
-        f"`central-contract clean {url} --orphans` deletes those whose runs are over."
+        f"No leftovers of the runs in --state-dir. The {count} above have names of runs without a ledger there; "
+        f"`central-contract clean {url} --orphans` deletes those of finished runs."
     )
 
 

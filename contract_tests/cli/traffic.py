@@ -101,7 +101,7 @@ class Verdict:
 
 @click.command(
     context_settings={"show_default": True},
-    short_help="Judge recorded traffic: a HAR, a request journal, fixtures.",
+    short_help="Check recorded traffic: a HAR, a request journal, fixtures.",
     epilog="""\b
 Exit status: 0 nothing is wrong, 1 Central is not as the contract says,
 2 the file could not be read, 3 nothing in it could be judged.
@@ -113,12 +113,10 @@ Examples:
 """,
 )
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
-@click.option(
-    "--redact", type=NEW_FILE, help="Write the requests that were judged as a HAR without credentials, to hand on."
-)
+@click.option("--redact", type=NEW_FILE, help="Write the judged requests as a HAR without credentials, to share.")
 @traffic_options
 def audit(file: Path, *, redact: Path | None, **chosen: Any) -> None:
-    """Judge the requests and answers of the image-integration API in FILE; nothing is sent.
+    """Check the requests and answers of the image-integration API in FILE; nothing is sent.
 
     FILE is a HAR (of a browser, Charles, mitmproxy or `central-contract proxy`), what the mock answers to
     `GET /__admin/requests`, or JSON Lines of fixtures.
@@ -146,13 +144,13 @@ def audit(file: Path, *, redact: Path | None, **chosen: Any) -> None:
     except HarnessError as error:
         raise Unable(str(error)) from None
     if not judge.judged:
-        click.echo(f"{file}: holds no request whose path begins with {COLLECTION}", err=True)
+        click.echo(f"{file}: contains no request whose path begins with {COLLECTION}", err=True)
     sys.exit(verdict.give(judge))
 
 
 @click.command(
     context_settings={"show_default": True},
-    short_help="Judge live traffic between clients and a Central.",
+    short_help="Check live traffic between clients and a Central.",
     epilog="""\b
 Ctrl-C or SIGTERM ends it: it prints the verdict and writes the reports.
 Exit status: 0 nothing was wrong, 1 Central is not as the contract says,
@@ -172,11 +170,11 @@ Examples:
 @click.option("--key", type=FILE, help="Private key of --cert (PEM).")
 @click.option("--ca-file", type=FILE, callback=certificates, help="Certificate authority of URL to trust (PEM).")
 @click.option("--insecure", is_flag=True, help="Do not check the certificate of URL.")
-@click.option("--har", "archive", type=NEW_FILE, help="Write what was judged as a HAR, without credentials.")
+@click.option("--har", "archive", type=NEW_FILE, help="Write the judged traffic as a HAR without credentials.")
 @click.option(
     "--read-list",
     is_flag=True,
-    help="Read the list once at the start, with the token of --token-file: the only request of its own.",
+    help="Read the list once at the start, with --token-file: the only request that the proxy makes itself.",
 )
 @click.option("--token-file", type=FILE, help="File with a bearer token for --read-list [env: CENTRAL_TOKEN].")
 @traffic_options
@@ -195,7 +193,7 @@ def proxy(
     token_file: Path | None,
     **chosen: Any,
 ) -> None:
-    """Pass requests on to the Central at URL, and judge those of the image-integration API on their way.
+    """Forward requests to the Central at URL, and check those of the image-integration API.
 
     Everything is passed on unchanged, whatever the path: streams, redirects, credentials. Nothing of it is kept but
     what --har writes, without credentials.
@@ -207,7 +205,7 @@ def proxy(
 
     see_to_url(url)
     if bool(cert) != bool(key):
-        raise click.UsageError("--cert and --key: give both")
+        raise click.UsageError("--cert and --key need each other")
     verdict = Verdict(url, chosen)
     with ExitStack() as stack:
         try:
@@ -235,7 +233,7 @@ def proxy(
 
 
 def _announce(here: str, url: str) -> None:
-    click.echo(f"Listening on {here}, in front of {url}. Ctrl-C ends it with the verdict.", err=True)
+    click.echo(f"Listening on {here}, in front of {url}. Press Ctrl-C to stop and see the verdict.", err=True)
 
 
 def _tell(failure: Failure) -> None:

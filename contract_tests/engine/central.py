@@ -218,7 +218,7 @@ class Central:
         self.remove(id)
 
     def control_of(self, type: str) -> None:
-        """See once a run that the target takes an integration of this type."""
+        """Check once a run that the target accepts an integration of this type."""
         if type not in self.shared.controls:
             self.control(self.integration(type))
             self.shared.controls.add(type)

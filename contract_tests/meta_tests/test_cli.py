@@ -105,8 +105,8 @@ def check_with_token(url: str, tmp_path: Path, reports: dict[str, Path]) -> Resu
         (("http://127.0.0.1:9",), "does not answer"),
         (("ftp://x",), "ftp://x"),
         (("http://127.0.0.1:99999",), "99999"),
-        (("http://127.0.0.1:9/v1/imageintegrations",), "try http://127.0.0.1:9"),
-        (("http://127.0.0.1:9/?x=1",), "try http://127.0.0.1:9"),
+        (("http://127.0.0.1:9/v1/imageintegrations",), "use http://127.0.0.1:9"),
+        (("http://127.0.0.1:9/?x=1",), "use http://127.0.0.1:9"),
         (("http://user:not-a-real-password@127.0.0.1:9",), "--basic-file"),
         (("--only", "no-such-check"), "no-such-check"),
         (("--skip", "name-uniqe"), "did you mean name-unique"),
@@ -123,8 +123,8 @@ def check_with_token(url: str, tmp_path: Path, reports: dict[str, Path]) -> Resu
         (("--ca-file", __file__), "no certificates"),
         (("http://127.0.0.1:9", "--token-file", os.devnull), "is empty"),
         (("http://127.0.0.1:9", "--token-file", __file__), "does not hold a token"),
-        (("http://127.0.0.1:9", "--token-file", sys.executable), "not a text"),
-        (("--token-file", __file__), "our own mock has tokens of its own"),
+        (("http://127.0.0.1:9", "--token-file", sys.executable), "cannot be read as text"),
+        (("--token-file", __file__), "the mock has its own tokens"),
         (("--report-json", "/proc/nowhere/report.json"), "/proc/nowhere/report.json"),
         (("--state-dir", "/proc/nowhere"), "--state-dir"),
         (("--rate", "fast"), "fast"),
@@ -159,7 +159,7 @@ def test_a_run_that_is_to_fail_fast_sends_little_more_than_shows_the_failure(
     failed = [each["check"] for each in report["results"] if each["outcome"] == "failed"]
     assert "name-unique" in failed
     assert report["requests"] < 500
-    skipped = [each for each in report["results"] if each["reason"] == "a check before has failed (--fail-fast)"]
+    skipped = [each for each in report["results"] if each["reason"] == "an earlier check failed (--fail-fast)"]
     assert len(skipped) > 20
 
 
@@ -176,7 +176,7 @@ def test_a_known_difference_does_not_end_a_run_that_is_to_fail_fast(tmp_path: Pa
 def test_a_run_id_that_could_be_the_beginning_of_another_or_a_path_is_refused(id: str, tmp_path: Path) -> None:
     result = run("check", "--quick", "--run-id", id, "--state-dir", str(tmp_path))
     assert result.exit_code == 2
-    assert "is not 1 to 40 small letters and digits" in result.output
+    assert "is not 1 to 40 lower-case letters and digits" in result.output
     assert not list(tmp_path.iterdir())
 
 
@@ -290,7 +290,7 @@ def test_credentials_that_may_not_write_are_named(tmp_path: Path, reports: dict[
         (tmp_path / "token").write_text("mock-read-only-token")
         result = check(mock.url, tmp_path, reports, *CHECKS, "--token-file", str(tmp_path / "token"))
     assert result.exit_code == 3
-    assert "the credentials may not write (POST /v1/imageintegrations was answered 403)" in result.output
+    assert "the credentials cannot write (POST /v1/imageintegrations was answered 403)" in result.output
     assert "0 failed" not in result.output
     assert " failed" not in result.output.splitlines()[-2]
 
@@ -303,7 +303,7 @@ def test_nothing_is_forgotten_that_could_not_be_looked_for(tmp_path: Path) -> No
         ledger.write_text("".join(f"{json.dumps(each)}\n" for each in lines))
         refused = run("clean", mock.url, "--state-dir", str(tmp_path), CENTRAL_TOKEN="not-a-token")
         assert refused.exit_code == 1
-        assert "still there: what run 0badc0de left" in refused.output
+        assert "still there: integrations of run 0badc0de" in refused.output
         assert ledger.exists()
         assert run("clean", mock.url, "--state-dir", str(tmp_path), CENTRAL_TOKEN="mock-admin-token").exit_code == 0
     assert not ledger.exists()
@@ -332,9 +332,9 @@ def test_an_interrupted_run_cleans_up_and_says_so(tmp_path: Path, sent: signal.S
         process.send_signal(sent)
         told = process.communicate(timeout=120)[0]
         assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[sent]
-        assert f"Incomplete: the run was ended by {sent.name}." in told
+        assert f"Incomplete: {sent.name} ended the run." in told
         texts = {each: (tmp_path / each).read_text("utf-8") for each in ("r.json", "r.xml", "r.md", "r.html")}
-        assert all(f"the run was ended by {sent.name}" in text for text in texts.values())
+        assert all(f"{sent.name} ended the run" in text for text in texts.values())
         value = json.loads(texts["r.json"])
         assert (value["interrupted"], value["exitCode"]) == (sent.name, process.returncode)
         failed = [each["check"] for each in value["results"] if each["outcome"] == "failed"]

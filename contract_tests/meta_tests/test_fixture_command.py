@@ -58,7 +58,7 @@ def test_a_list_can_be_kept(tmp_path: Path) -> None:
             "there is no operation 'PutImageIntegrations'; did you mean PutImageIntegration",
         ),
         (("--status", "299"), "narrow each other"),
-        (("--mutants",), "name it with --coverage DIR"),
+        (("--mutants",), "needs a folder of fixtures: --coverage DIR"),
         (("--replay", "no-such-folder"), "there is no JSON Lines file"),
         (("--name", "nope"), "`central-contract fixtures --list`"),
         (("--name", "nope", "--count", "3"), "`central-contract fixtures --list`"),
@@ -111,7 +111,7 @@ def test_operation_status_and_why_narrow_the_list() -> None:
 
 def test_why_says_what_is_wrong_in_the_request_and_what_would_be_right() -> None:
     ((*_, why),) = listed("--name", "quay-endpoint-required/replace")
-    assert why == "Type quay: `quay.endpoint` is empty; quay needs an endpoint (PUT, the test skipped)."
+    assert why == "Type quay: `quay.endpoint` is empty; type quay needs an endpoint (PUT, the test skipped)."
 
 
 def test_no_sentence_of_a_refusal_is_that_of_many() -> None:

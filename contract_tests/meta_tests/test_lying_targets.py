@@ -242,7 +242,7 @@ def test_check_mentions_leftovers_without_a_ledger(mock: MockServer, tmp_path: P
     report = Run(Options(url=mock.url, profile="quick", state_dir=tmp_path, only=("list",)))()
     assert report.exit_code == 0
     (note,) = report.notes
-    assert note.startswith("2 integrations carry the name of a run that has no ledger")
+    assert note.startswith("2 integrations are left over from a run without a ledger")
     assert "clean" in note
 
 

@@ -143,7 +143,7 @@ def test_a_client_certificate_that_cannot_be_used_is_named(tmp_path: Path, autho
     assert result.exit_code == 2
     assert "--client-cert" in result.output
     result = check(tmp_path, "https://127.0.0.1:9", "--client-key", certificate)
-    assert "give --client-cert, too" in result.output
+    assert "--client-key needs --client-cert" in result.output
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_what_cannot_be_looked_for_is_named_as_left(mock: MockServer, transport:
     id = transport.send("POST", COLLECTION, value={**body, "skipTestIntegration": True}).object["id"]
     mock.fault("GetImageIntegrations code=503 times=1")
     mock.fault("DeleteImageIntegration fault=reset times=3")
-    assert remove_owned(transport) == [id, "what requests may have created that got no answer"]
+    assert remove_owned(transport) == [id, "integrations of requests that got no answer, if any"]
     assert remove_owned(transport) == []
 
 

@@ -46,7 +46,7 @@ def test_a_failure_that_still_shows_is_told_and_leaves_nothing_behind(report: Pa
     before = names_at(mutated)
     result = replay(report, "name-unique")
     assert result.exit_code == 1, result.output
-    assert "name-unique still shows" in result.output
+    assert "name-unique still fails" in result.output
     assert names_at(mutated) == before
     assert not list((report.parent / "state").glob("*.ledger"))
 
@@ -56,7 +56,7 @@ def test_a_failure_that_was_mended_no_longer_shows(report: Path) -> None:
         before = names_at(healthy)
         result = replay(report, "name-unique", "--url", healthy.url)
         assert result.exit_code == 0, result.output
-        assert "name-unique is gone" in result.output
+        assert "name-unique no longer fails" in result.output
         assert names_at(healthy) == before
 
 

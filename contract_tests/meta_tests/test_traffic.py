@@ -388,7 +388,7 @@ def test_what_a_program_did_not_keep_is_no_fault_of_central(tmp_path: Path, chan
 def test_a_har_without_requests_of_the_api_says_so(tmp_path: Path) -> None:
     done = audit(of_entries(tmp_path, entry("GET", f"https://central.example.com/central{PATH}", 200, answer="{}")))
     assert done.exit_code == 3
-    assert f"holds no request whose path begins with {PATH}" in done.output
+    assert f"contains no request whose path begins with {PATH}" in done.output
 
 
 def test_an_archive_that_is_cut_says_so(browsed: Path) -> None:
@@ -405,7 +405,7 @@ def audit(*words: object) -> Result:
 def test_the_har_of_a_browser_is_judged_by_the_release_that_it_tells(browsed: Path) -> None:
     done = audit(browsed)
     assert done.exit_code == 0, done.output
-    assert "Central 4.9, told by the target; 4 requests" in done.output
+    assert "Central 4.9, reported by the target; 4 requests" in done.output
     assert re.search(r"GetImageIntegrations +read-after-create +1 +1 ", done.output)
 
 
@@ -463,7 +463,7 @@ def test_a_client_that_leaves_the_contract_fails_only_if_it_is_to(browsed: Path,
     log = json.loads(browsed.read_text("utf-8"))
     log["log"]["entries"][3]["request"]["postData"]["text"] = json.dumps(DOCKER | {"clusters": []})
     browsed.write_text(json.dumps(log))
-    assert "The client left the contract 1 time: PostImageIntegration: $.clusters" in audit(browsed).output
+    assert "The client broke the contract 1 time: PostImageIntegration: $.clusters" in audit(browsed).output
     done = audit(browsed, "--client-fails")
     assert done.exit_code == 1
     assert "FAILED client-contract" in done.output

@@ -58,11 +58,11 @@ def test_a_healthy_mock_passes_and_the_first_line_says_what_was_looked_at(tmp_pa
     assert done.status == 0, done.output
     first = done.verdict[0]
     found = re.fullmatch(
-        r"The check of http://\S+ passed: (\d+) of (\d+) rules, (\d+) of (\d+) checks were looked at\.", first
+        r"The check of http://\S+ passed: (\d+) of (\d+) checks ran, covering (\d+) of (\d+) rules\.", first
     )
     assert found, done.verdict
     looked = done.json["lookedAt"]
-    assert [looked[each] for each in ("rules", "ofRules", "checks", "ofChecks")] == list(map(int, found.groups()))
+    assert [looked[each] for each in ("checks", "ofChecks", "rules", "ofRules")] == list(map(int, found.groups()))
     assert looked["checks"] == sum(each["outcome"] == "passed" for each in done.json["results"])
     # The same at the top of every report.
     assert done.texts["markdown"].startswith(f"## {first}\n")
@@ -78,8 +78,8 @@ def test_a_healthy_mock_passes_and_the_first_line_says_what_was_looked_at(tmp_pa
     [
         (("--max-requests", "5"), "checks were skipped: the budget of 5 requests was used up"),
         (("--time-budget", "0.3s", "--rate", "50/s"), "skipped: the budget of 0.3 seconds was used up"),
-        (("--only", "message-size"), "message-size was asked for and skipped: would send 25 MiB"),
-        (("--only", "create", "--require-rules", "95"), "% of the rules were looked at; --require-rules asks for 95 %"),
+        (("--only", "message-size"), "message-size was requested but skipped: would send 25 MiB"),
+        (("--only", "create", "--require-rules", "95"), "% of the rules were covered; --require-rules asks for 95 %"),
         (("--max-live", "10"), "skipped: more than 10 integrations of this run would exist"),
     ],
 )
@@ -115,7 +115,7 @@ def test_a_target_that_may_not_be_written_to_is_incomplete(tmp_path: Path, monke
     with serving() as mock:
         done = Checked(tmp_path, mock.url, "--quick")
     assert done.status == 3, done.output
-    assert any("would write; give --allow-writes to let it" in line for line in done.verdict)
+    assert any("would write; allow it with --allow-writes" in line for line in done.verdict)
 
 
 @pytest.mark.served
@@ -125,7 +125,7 @@ def test_credentials_that_may_only_read_are_incomplete(tmp_path: Path, only: tup
         done = Checked(tmp_path, mock.url, "--quick", *only, CENTRAL_TOKEN=Settings().credentials.read_only_token)
     assert done.status == 3, done.output
     assert done.json["counts"]["failed"] == 0
-    assert any("the credentials may not write" in line for line in done.verdict)
+    assert any("the credentials cannot write" in line for line in done.verdict)
 
 
 @pytest.mark.served
@@ -158,7 +158,7 @@ def test_strict_fails_what_was_skipped_unless_the_user_says_so(tmp_path: Path) -
     failed = {each["check"] for each in done.json["results"] if each["outcome"] == "failed"}
     assert {"message-size", "scanner-v4-not-deleted"} <= failed
     assert "ecr-iam-managed" not in failed  # the target is not the managed service: nobody could look
-    assert "not looked at (--strict)" in done.output
+    assert "skipped (--strict)" in done.output
     again = Checked(tmp_path, "--quick", "--strict", *(word for each in sorted(failed) for word in ("--skip", each)))
     assert again.status == 0, again.output
 
@@ -210,7 +210,7 @@ def test_a_static_site_is_no_central_that_passed(tmp_path: Path) -> None:
         done = Checked(tmp_path, url, "--quick", *A_FEW, "--only", "list")
     assert done.status == 1
     assert " assumed; profile quick" in done.verdict[-1]
-    assert "told by the target" not in done.output
+    assert "reported by the target" not in done.output
     assert not done.json["knownDifferencesGone"]
     outcomes = {each["check"]: each["outcome"] for each in done.json["results"]}
     assert outcomes["credentials-masked"] == outcomes["create-answer-in-clear"] == "skipped"
@@ -220,7 +220,7 @@ def test_a_static_site_is_no_central_that_passed(tmp_path: Path) -> None:
 @pytest.mark.served
 @pytest.mark.parametrize(
     ("words", "told"),
-    [((), "Central 4.11.2, told by the target"), (("--central-version", "4.10.0"), "Central 4.10.0, given")],
+    [((), "Central 4.11.2, reported by the target"), (("--central-version", "4.10.0"), "Central 4.10.0, given")],
 )
 def test_a_release_is_told_or_given(tmp_path: Path, words: tuple[str, ...], told: str) -> None:
     with serving(Settings(central_version="4.11")) as mock:
@@ -295,7 +295,7 @@ def test_failures_have_a_title_a_legend_a_link_and_a_command(tmp_path: Path) -> 
     suites = ET.fromstring(done.texts["junit"])
     failure = suites.find(".//failure")
     assert failure is not None
-    assert re.match(r"Takes a name that another integration has, .*: .", failure.get("message") or "")
+    assert re.match(r"Accepts a name that another integration has, .*: .", failure.get("message") or "")
     names = ("tests", "failures", "errors", "skipped")
     for name in names:
         assert int(suites.get(name, "-1")) == sum(int(suite.get(name, "-1")) for suite in suites), name

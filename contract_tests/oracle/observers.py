@@ -27,7 +27,7 @@ OBSERVED = {
     "answer-media-type": "An answer is not JSON in Central's shape, but HTML or plain text",
     "every-request-answered": "A request gets no answer: the connection is dropped",
     "no-server-error": "A request makes the server fail where no rule of Central says so",
-    "credentials-masked": "A read shows a credential as something else than six asterisks",
+    "credentials-masked": "A read does not show a credential as six asterisks",
     "credential-leak": "A credential that was sent is in another answer, a header or an error",
     "create-answer-in-clear": "The answer to a create shows a credential in clear",
 }

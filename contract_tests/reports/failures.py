@@ -54,7 +54,7 @@ def groups(report: Report) -> list[Group]:
 
 def _shown(result: Result) -> tuple[Any, str]:
     if result.unseen:
-        return result.reason, f"not looked at (--strict), {result.reason}"
+        return result.reason, f"skipped (--strict): {result.reason}"
     if result.like:
         return result.like, f"the same answers as {result.like}"
     failure = result.failures[0]
@@ -74,7 +74,7 @@ def _symptom_text(failure: Failure) -> str:
 
 def what(failure: Failure) -> str:
     """Return what a failure says, and how often it showed."""
-    text = failure.what + (" (now and then)" if failure.intermittent else "")
+    text = failure.what + (" (intermittent)" if failure.intermittent else "")
     if failure.also:
         text += f" (and {failure.also} more time{'' if failure.also == 1 else 's'})"
     return printable(text)

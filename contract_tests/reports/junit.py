@@ -53,7 +53,7 @@ def _case(suite: ET.Element, result: Result, report: Report, options: Options, w
         time=f"{result.seconds:.3f}",
     )
     if result.outcome == FAILED:
-        text = [f"Its answers show the same as that of {result.like}.", ""] if result.like else []
+        text = [f"It fails with the same answers as {result.like}.", ""] if result.like else []
         for failure in result.failures:
             text += [what(failure), *differences(failure), *sequence(failure.exchanges, way), ""]
         text += [*replays(report, options, result), f"seed {report.seed}"]

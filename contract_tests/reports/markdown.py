@@ -30,7 +30,7 @@ def render(report: Report, options: Options) -> str:
         lines += ["", "### Known differences that no longer occur", "", *(f"- {each.check}" for each in report.gone)]
     if report.left_behind:
         lines += ["", "### Left behind", "", *(f"- {markdown(each)}" for each in report.left_behind)]
-    lines += ["", "### What was looked at", "", *_by_group(report)]
+    lines += ["", "### Results by kind", "", *_by_group(report)]
     lines += ["", *_coverage("operation", report.answers_by(0)), "", *_coverage("type", report.answers_by(1))]
     return "\n".join(lines) + "\n"
 
@@ -41,12 +41,12 @@ def _failures(report: Report, options: Options) -> list[str]:
     for result in at_length(report):
         urls = [f"<{url}>" for url in links(result.source, report.version)]
         source = ", ".join([result.source or "the contract", *urls])
-        lines += ["", f"### {result.check}", "", f"{result.title}. Rule of {source}."]
+        lines += ["", f"### {result.check}", "", f"{result.title}. Rule in {source}."]
         for failure in result.failures:
             lines += ["", markdown(what(failure))]
             lines += ["", *_fenced("diff", differences(failure))]
             lines += ["", *_fenced("sh", sequence(failure.exchanges, way))]
-        lines += ["", "Judge it again:", "", *_fenced("sh", list(replays(report, options, result)))]
+        lines += ["", "Replay it:", "", *_fenced("sh", list(replays(report, options, result)))]
     found = groups(report)
     if found:
         lines += [

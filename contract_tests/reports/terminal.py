@@ -86,9 +86,7 @@ def summary(report: Report, options: Options, console: Console | None = None) ->
             console.print(Text(f"KNOWN  {result.check}: {result.reason}", _STYLES[KNOWN]))
     if report.gone:
         gone = ", ".join(each.check for each in report.gone)
-        console.print(
-            Text(f"FIXED  known differences of deployed Central that were looked for and not seen: {gone}", "dim")
-        )
+        console.print(Text(f"FIXED  known differences of deployed Central that do not occur here: {gone}", "dim"))
     notes = [f"{each.check}: {each.reason}" for each in report.results if each.outcome == PASSED and each.reason]
     for note in notes:
         console.print(Text(f"NOTE   {printable(note)}", "dim"))
@@ -170,7 +168,7 @@ def judged(judgement: Judgement, recorded: Recorded) -> None:
             for line in _lines(differences(failure)):
                 console.print(line)
     told = f"{recorded.check} {judgement.verdict}" + (f": {judgement.reason}" if judgement.reason else "")
-    style = {"still shows": "bold red", "is gone": "bold green"}.get(judgement.verdict, "bold yellow")
+    style = {"still fails": "bold red", "no longer fails": "bold green"}.get(judgement.verdict, "bold yellow")
     console.print(Text(printable(f"{told}."), style))
 
 
@@ -187,7 +185,7 @@ def comparison(found: Comparison, one: str, two: str) -> None:
             console.print(line)
     if found.apart:
         checks = ", ".join(f"{check} ({count})" for check, count in found.apart.items())
-        console.print(Text(f"APART    requests that only one was sent, for an answer before: {checks}", "yellow"))
+        console.print(Text(f"APART    requests to one server only, as an earlier answer differed: {checks}", "yellow"))
     console.print(
         Text(f"\n- {one}\n+ {two}\n{found.compared} requests compared, {len(found.differences)} differences.", "bold")
     )
@@ -207,7 +205,7 @@ def _lines(lines: Iterable[str]) -> Iterator[Text]:
 def _failed(result: Result, report: Report, options: Options) -> Group:
     parts: list[Text] = [Text(f"FAILED {result.check}: {result.title}", _STYLES[FAILED])]
     if result.source:
-        parts.append(_indented(f"rule of {result.source}", 7, "dim"))
+        parts.append(_indented(f"rule in {result.source}", 7, "dim"))
         parts += [_indented(url, 7, "dim") for url in links(result.source, report.version)]
     way = access(options)
     again = list(replays(report, options, result))
@@ -216,7 +214,7 @@ def _failed(result: Result, report: Report, options: Options) -> Group:
         parts += _lines(differences(failure))
         lines = sequence(failure.exchanges, way)
         if len(lines) > _MOST_REQUESTS and again:
-            kept = f"{len(failure.exchanges)} requests lead to it; {again[number]} --script prints them"
+            kept = f"{len(failure.exchanges)} requests lead to this failure; `{again[number]} --script` prints them"
             parts.append(_indented(kept, 9, "cyan"))
         else:
             parts += [_indented(line, 9, "cyan") for line in lines]

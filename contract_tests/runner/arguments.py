@@ -58,14 +58,14 @@ def certificates(_context: click.Context, _parameter: click.Parameter, file: Pat
         try:
             ssl.create_default_context(cafile=file)
         except OSError as error:
-            raise click.BadParameter(f"{file}: holds no certificates that can be read (PEM): {error}") from None
+            raise click.BadParameter(f"{file}: contains no certificates that can be read (PEM): {error}") from None
     return file
 
 
 def run_id(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
     """Check that a name can be one of a run. Without a hyphen no run owns what is named like another's."""
     if value is not None and not re.fullmatch(r"[a-z0-9]{1,40}", value):
-        raise click.BadParameter(f"{value!r} is not 1 to 40 small letters and digits")
+        raise click.BadParameter(f"{value!r} is not 1 to 40 lower-case letters and digits")
     return value
 
 
@@ -118,7 +118,7 @@ def _header(_context: click.Context, _parameter: click.Parameter, values: tuple[
         if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not _is_header_value(text.strip()):
             raise click.BadParameter(f"{name!r} is not the name of a header with a value, such as 'X-Route: blue'")
         if name.lower() == "authorization":
-            raise click.BadParameter("credentials are given with --token-file or --basic-file")
+            raise click.BadParameter("pass credentials with --token-file or --basic-file")
         found.append((name, text.strip()))
     return tuple(found)
 
@@ -201,14 +201,14 @@ _TARGET = (
     click.option("--ca-file", type=FILE, callback=certificates, help="Certificate authority to trust (PEM)."),
     click.option("--insecure", is_flag=True, help="Do not check the certificate."),
     click.option("--client-cert", type=FILE, help="Certificate to present to the target (PEM)."),
-    click.option("--client-key", type=FILE, help="Private key of --client-cert, where that file does not hold it."),
+    click.option("--client-key", type=FILE, help="Private key of --client-cert, unless that file contains it."),
     click.option(
         "--header",
         "headers",
         multiple=True,
         metavar="NAME:VALUE",
         callback=_header,
-        help="Header of every request; can be repeated.",
+        help="Header to send with every request; can be repeated.",
     ),
     click.option(
         "--timeout",
@@ -218,27 +218,27 @@ _TARGET = (
         metavar="TIME",
         help="Time to wait for an answer, such as 30s.",
     ),
-    click.option("--allow-writes", is_flag=True, help="Let the run write to a target that is not loopback."),
+    click.option("--allow-writes", is_flag=True, help="Allow writes to a target that is not on loopback."),
     click.option(
         "--state-dir",
         type=click.Path(file_okay=False, path_type=Path),
         default=Path(".central-contract"),
         show_default=True,
-        help="Folder of the ledgers of what runs have created.",
+        help="Folder for the ledgers, which record what runs create.",
     ),
 )
 
 _CREDENTIALS = (
     click.option(
-        "--read-only-token-file", type=FILE, help="File with a token that may only read [env: CENTRAL_READ_ONLY_TOKEN]."
+        "--read-only-token-file", type=FILE, help="File with a read-only token [env: CENTRAL_READ_ONLY_TOKEN]."
     ),
     click.option(
         "--no-access-token-file",
         type=FILE,
-        help="File with a token without the permission [env: CENTRAL_NO_ACCESS_TOKEN].",
+        help="File with a token without access to integrations [env: CENTRAL_NO_ACCESS_TOKEN].",
     ),
     click.option(
-        "--no-role-token-file", type=FILE, help="File with a token that has no role [env: CENTRAL_NO_ROLE_TOKEN]."
+        "--no-role-token-file", type=FILE, help="File with a token without a role [env: CENTRAL_NO_ROLE_TOKEN]."
     ),
 )
 
@@ -248,7 +248,7 @@ _CONFIG_FILE = click.option(
     is_eager=True,
     expose_value=False,
     callback=_config,
-    help="TOML file with options, such as `quick = true`; those of the command line win.",
+    help="TOML file with options, such as `quick = true`; the command line takes precedence.",
 )
 _VERSION = click.option(
     "--central-version", type=RELEASE, help="Release of Central, such as 4.11 or 4.11.0  [default: ask the target]"
@@ -259,17 +259,17 @@ _SKIP = click.option(
     metavar="CHECK",
     callback=checks,
     shell_complete=complete_check,
-    help="Not this check; can be repeated.",
+    help="Skip this check; can be repeated.",
 )
 _KNOWN = click.option(
-    "--known", type=FILE, multiple=True, help="TOML file of known differences of yours; can be repeated."
+    "--known", type=FILE, multiple=True, help="TOML file with your own known differences; can be repeated."
 )
 _NO_KNOWN = click.option(
     "--no-known",
     multiple=True,
     metavar="CHECK",
     callback=_shipped_difference,
-    help="Count a shipped known difference as a failure (all: each of them); can be repeated.",
+    help="Count a shipped known difference as a failure (`all` for every one); can be repeated.",
 )
 
 _REPORTS = (
@@ -284,7 +284,7 @@ _TRAFFIC = (
     click.option(
         "--central-version",
         type=RELEASE,
-        help="Release of Central, such as 4.11 or 4.11.0  [default: what the traffic tells, or the newest]",
+        help="Release of Central, such as 4.11 or 4.11.0  [default: the one in the traffic, or the newest]",
     ),
     _SKIP,
     _KNOWN,
@@ -292,31 +292,31 @@ _TRAFFIC = (
     click.option(
         "--others-write",
         is_flag=True,
-        help="Others write to this Central and are not seen here: what depends on stored state is undecidable.",
+        help="Other clients write to this Central unseen, so do not judge rules that depend on stored state.",
     ),
-    click.option("--client-fails", is_flag=True, help="Fail, too, where a request leaves the contract."),
+    click.option("--client-fails", is_flag=True, help="Also fail if a request breaks the contract."),
     *_REPORTS,
 )
 
 _RUN = (
     *_CREDENTIALS,
     _CONFIG_FILE,
-    click.option("--quick", "profile", flag_value="quick", help="Every rule once, a short lifecycle."),
-    click.option("--deep", "profile", flag_value="deep", help="Many more inputs, as long as the budget lets it."),
+    click.option("--quick", "profile", flag_value="quick", help="Check every rule once, with a short lifecycle."),
+    click.option("--deep", "profile", flag_value="deep", help="Try many more inputs, within the budget."),
     click.option("--managed", is_flag=True, help="The target is the managed service, whose ECR cannot use IAM."),
     _VERSION,
-    click.option("--seed", type=int, help="Draw the same inputs again  [default: a new one, printed]"),
+    click.option("--seed", type=int, help="Seed of the generated inputs, to repeat a run  [default: random, printed]"),
     click.option(
         "--only",
         multiple=True,
         metavar="CHECK",
         callback=checks,
         shell_complete=complete_check,
-        help="Only this check; can be repeated.",
+        help="Run only this check; can be repeated.",
     ),
     _SKIP,
     click.option(
-        "--strict", is_flag=True, help="A check that is skipped fails, unless Central does not have its matter."
+        "--strict", is_flag=True, help="Count a skipped check as failed, unless it does not apply to this Central."
     ),
     click.option(
         "--require-rules",
@@ -324,43 +324,43 @@ _RUN = (
         default=0.0,
         show_default=False,
         metavar="PERCENT",
-        help="Share of the rules that has to be looked at; the run is incomplete otherwise.",
+        help="Share of the rules that must be covered; otherwise the run is incomplete.",
     ),
-    click.option("--fail-fast", is_flag=True, help="Stop at the first failure that is not known."),
-    click.option("--rate", callback=per_second, metavar="N/s", help="Requests a second at the most."),
+    click.option("--fail-fast", is_flag=True, help="Stop at the first failure that is not a known difference."),
+    click.option("--rate", callback=per_second, metavar="N/s", help="Maximum requests per second."),
     click.option(
         "--time-budget",
         callback=seconds,
         metavar="TIME",
-        help="Time for the checks, such as 20s or 5m  [default: 60s; --quick and --deep have no end]",
+        help="Time for the checks, such as 20s or 5m  [default: 60s; no limit with --quick or --deep]",
     ),
-    click.option("--max-requests", type=click.IntRange(1), help="Requests for the checks."),
+    click.option("--max-requests", type=click.IntRange(1), help="Maximum number of requests for the checks."),
     click.option(
-        "--max-live", type=click.IntRange(10), default=150, help="Integrations of the run that may exist at once."
+        "--max-live", type=click.IntRange(10), default=150, help="Maximum number of integrations that exist at once."
     ),
     click.option(
         "--max-response-time",
         default="5s",
         callback=seconds,
         metavar="TIME",
-        help="Time that an answer may take.",
+        help="Longest time that an answer may take.",
     ),
-    click.option("--workers", type=click.IntRange(1, 16), default=1, help="Checks that run at the same time."),
+    click.option("--workers", type=click.IntRange(1, 16), default=1, help="Number of checks that run in parallel."),
     click.option(
         "--allow-registry-tests", is_flag=True, help="Let the target contact registries (hosts that do not exist)."
     ),
-    click.option("--allow-load", is_flag=True, help="Send a message of 25 MiB, too."),
+    click.option("--allow-load", is_flag=True, help="Also send a message of 25 MiB."),
     click.option(
         "--disposable",
         is_flag=True,
-        help="The target may be ruined: try to delete what is Central's own; with the two options before.",
+        help="The target may be damaged: also try to delete Scanner V4. Implies the two options above.",
     ),
     click.option(
         "--examples",
         envvar="CENTRAL_EXAMPLES",
         metavar="redis://…",
         callback=_examples,
-        help="Begin with the failing inputs that other runs found, and keep those of this run [env: CENTRAL_EXAMPLES].",
+        help="Share failing inputs between runs: try known ones first, store new ones [env: CENTRAL_EXAMPLES].",
     ),
     _KNOWN,
     _NO_KNOWN,
@@ -418,7 +418,7 @@ def options_of(url: str, mock: OwnMock | None = None, **chosen: Any) -> Options:
     refuse_misspelt(os.environ)
     see_to_url(url)
     if chosen.get("ca_file") and chosen.get("insecure"):
-        raise click.UsageError("--ca-file and --insecure: give one of them")
+        raise click.UsageError("--ca-file and --insecure: use only one of them")
     _see_to_client_certificate(chosen.get("client_cert"), chosen.get("client_key"))
     chosen["target_words"] = _target_words(chosen)
     credentials = _credentials(chosen)
@@ -441,7 +441,7 @@ def _credentials(chosen: dict[str, Any]) -> Credentials:
     """Take the files of the credentials out of the options, and read them or the environment."""
     token_file, basic_file = chosen.pop("token_file"), chosen.pop("basic_file")
     if token_file and basic_file:
-        raise click.UsageError("--token-file and --basic-file: give one of them")
+        raise click.UsageError("--token-file and --basic-file: use only one of them")
     admin = None if basic_file else bearer(token_file, "CENTRAL_TOKEN")
     return Credentials(
         admin=admin or _basic(basic_file),
@@ -470,12 +470,12 @@ def _option(key: str) -> str:
 
 def _see_to_client_certificate(certificate: Path | None, key: Path | None) -> None:
     if key and not certificate:
-        raise click.UsageError("--client-key: give --client-cert, too")
+        raise click.UsageError("--client-key needs --client-cert")
     if certificate is None:
         return
 
     def no_password() -> str:
-        raise ValueError("the key asks for a password; give one that does not")
+        raise ValueError("the key needs a password; use a key without one")
 
     try:
         ssl.create_default_context().load_cert_chain(certificate, key, no_password)
@@ -494,13 +494,13 @@ def see_to_url(url: str) -> None:
     except ValueError:
         usable = False
     if usable and "@" in parts.netloc:
-        raise click.UsageError("the URL holds credentials; give them with --basic-file FILE or in CENTRAL_BASIC")
+        raise click.UsageError("the URL contains credentials; pass them with --basic-file FILE or in CENTRAL_BASIC")
     if not usable:
         raise click.UsageError(f"{shown!r} is not a URL such as https://central.example.com")
     before, version, _ = f"{parts.path}/".partition("/v1/")
     if version or parts.query or parts.fragment:
         base = f"{parts.scheme}://{parts.netloc}{before.rstrip('/')}"
-        raise click.UsageError(f"{shown!r} is more than the URL of a server, which ends before /v1: try {base}")
+        raise click.UsageError(f"{shown!r} is not the base URL of a server, which ends before /v1; use {base}")
 
 
 def _without_secrets(url: str) -> str:
@@ -518,8 +518,8 @@ def _see_to_checks(profile: str, only: Sequence[str], skip: Sequence[str]) -> No
     named = [all_checks()[name] for name in only if name in all_checks()]
     if not any(profile in each.profiles and each.id not in skip for each in named):
         raise click.UsageError(
-            f"--only {' --only '.join(only)}: no check is left to run; what is named is skipped, "
-            f"is not in the profile {profile}, or only looks at the answers to other checks"
+            f"--only {' --only '.join(only)}: no check is left to run: each is skipped, "
+            f"not in the profile {profile}, or only observes the answers to other checks"
         )
 
 
@@ -529,7 +529,7 @@ def _secret(path: Path | None, variable: str) -> str | None:
     try:
         text = path.read_text("utf-8").strip()
     except (OSError, UnicodeError):
-        raise click.UsageError(f"{path} is not a text that can be read") from None
+        raise click.UsageError(f"{path} cannot be read as text") from None
     if not text:
         raise click.UsageError(f"{path} is empty")
     return text

@@ -26,7 +26,7 @@ from contract_tests.traffic.judge import BROKEN, HELD, UNDECIDABLE, Judge
 
 CLIENT = "client-contract"
 """The check that the client keeps the contract."""
-_CLIENT_TITLE = "A request leaves the contract: a field it does not have, a value of another type"
+_CLIENT_TITLE = "A request breaks the contract: an unknown field or a value of the wrong type"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,20 +121,20 @@ def _results(judge: Judge, *, client_fails: bool) -> Iterator[Result]:
     if not judge.judged:
         client.skipped(NOT_APPLICABLE, NOT_SHOWN)
     elif judge.client and not client_fails:
-        client.skipped(NOT_CHOSEN, "noted only; give --client-fails to let it fail")
+        client.skipped(NOT_CHOSEN, "only a note; --client-fails makes it a failure")
     elif judge.client:
         client.outcome = FAILED
         client.failures = [Failure(CLIENT, what, also=number - 1) for what, number in judge.client.most_common()]
     yield client
 
 
-UNDECIDED = "undecidable from what was seen"
-NOT_SHOWN = "no request could have shown it"
+UNDECIDED = "undecidable from this traffic"
+NOT_SHOWN = "no request could show it"
 
 
 def _client_notes(judge: Judge) -> Iterator[str]:
     for what, number in judge.client.most_common(10):
-        yield f"The client left the contract {number} {'time' if number == 1 else 'times'}: {what}"
+        yield f"The client broke the contract {number} {'time' if number == 1 else 'times'}: {what}"
 
 
 def as_values(found: Iterable[Row]) -> list[Mapping[str, str | int]]:

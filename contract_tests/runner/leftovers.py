@@ -105,7 +105,7 @@ def _may_be_there(transport: Transport, id: str) -> bool:
 def _remove_unlisted(transport: Transport) -> list[str]:
     for id in sorted(transport.live):
         _remove(transport, {"id": id})
-    unknown = ["what requests may have created that got no answer"] if transport.pace.unanswered else []
+    unknown = ["integrations of requests that got no answer, if any"] if transport.pace.unanswered else []
     return [*sorted(map(one_line, transport.live)), *unknown]
 
 
@@ -143,15 +143,15 @@ def clean_leftovers(options: Options) -> Cleaned:
     found = Cleaned()
     for run in leftovers(options.state_dir, options.url.rstrip("/")):
         ledger = Ledger(options.state_dir, run, options.url.rstrip("/"))
-        left = [f"what run {run} left"]
+        left = [f"integrations of run {run}"]
         try:
             transport = Transport(options, run, ledger)
             transport.ownership.knows_before = True  # the ledger knows it, or nothing was created
             transport.pace.close()
             if not transport.may_write:
-                left = [f"what run {run} left, for want of --allow-writes"]
+                left = [f"integrations of run {run}; delete them with --allow-writes"]
             elif listed(transport) is None:
-                left = [f"what run {run} left, which the target does not let us look for"]
+                left = [f"integrations of run {run}; the target does not return its list"]
             else:
                 left = remove_owned(transport)
             found.not_ours.extend(told(id, name) for id, name in transport.ownership.refused.items())

@@ -22,7 +22,7 @@ from contract_tests.engine.transport import Exchange
 from contract_tests.runner.report import FAILED, KNOWN, PASSED, Report, Result
 from contract_tests.runner.run import Progress, Run
 
-SHOWS, GONE, UNKNOWN = "still shows", "is gone", "could not be judged"
+SHOWS, GONE, UNKNOWN = "still fails", "no longer fails", "could not be judged"
 STATUS = {SHOWS: 1, GONE: 0, UNKNOWN: 125}
 """Exit statuses, fit for `git bisect run`: 125 lets it try another commit."""
 
@@ -190,14 +190,14 @@ def _judged(recorded: Recorded, report: Report) -> Judgement:
     if result.outcome in (FAILED, KNOWN):
         if recorded.unsteady or any(_expectation(each.what) == _expectation(recorded.what) for each in result.failures):
             return Judgement(SHOWS, result=result)
-        return Judgement(UNKNOWN, f"{recorded.check} fails otherwise now: {_first(result.failures)}", result)
+        return Judgement(UNKNOWN, f"{recorded.check} now fails differently: {_first(result.failures)}", result)
     if result.outcome == PASSED:
         return Judgement(GONE)
-    return Judgement(UNKNOWN, f"{recorded.check} was not come to: {result.reason}")
+    return Judgement(UNKNOWN, f"{recorded.check} was skipped: {result.reason}")
 
 
 def _first(failures: list[Failure]) -> str:
-    return failures[0].what if failures else "no word of it"
+    return failures[0].what if failures else "no failure is reported"
 
 
 _SHOWN = re.compile(

@@ -42,6 +42,7 @@ TRAFFIC = "traffic"
 
 GIVEN, TOLD, ASSUMED = "given", "told by the target", "assumed"
 """Where the release comes from that a run checks against."""
+_IN_WORDS = {TOLD: "reported by the target"}
 
 
 @dataclass(slots=True)
@@ -167,13 +168,13 @@ class Report:
     @property
     def looked_at(self) -> str:
         """What was looked at, in words."""
-        rules = len(self.rules)
-        return f"{rules - len(self.not_covered)} of {rules} rules, {self.looked} of {len(self.results)} checks"
+        rules, covered = len(self.rules), len(self.rules) - len(self.not_covered)
+        return f"{self.looked} of {len(self.results)} checks ran, covering {covered} of {rules} rules"
 
     @property
     def release(self) -> str:
         """The release that the run checked against, and how it was come by."""
-        return f"Central {self.version}, {self.version_from}"
+        return f"Central {self.version}, {_IN_WORDS.get(self.version_from, self.version_from)}"
 
     # -- the verdict ------------------------------------------------------------------------------
 
@@ -184,13 +185,13 @@ class Report:
 
     def _incomplete(self) -> Iterator[str]:
         if self.interrupted:
-            yield f"the run was ended by {self.interrupted}"
+            yield f"{self.interrupted} ended the run"
         if not self.looked:
-            yield "no check came to its matter"
+            yield "no check ran"
         skipped = [each for each in self.results if each.outcome == SKIPPED]
         for result in skipped:
             if result.check in self.only and result.skip not in (CUT_OFF, BLOCKED, WAITING):
-                yield f"{result.check} was asked for and skipped: {result.reason}"
+                yield f"{result.check} was requested but skipped: {result.reason}"
         # What waits for a check that failed says no more than that failure.
         for kind in (CUT_OFF, BLOCKED, *(() if self.count(FAILED) else (WAITING,))):
             some = [each for each in skipped if each.skip == kind]
@@ -198,11 +199,11 @@ class Report:
                 yield f"{_checks(sum(each.reason == reason for each in some))} skipped: {reason}"
         short = [each for each in self.results if each.cut and each.outcome in LOOKED]
         for cut in dict.fromkeys(each.cut for each in short):
-            yield f"{_checks(sum(each.cut == cut for each in short))} run in the short form only: {cut}"
+            yield f"{_checks(sum(each.cut == cut for each in short))} run only in the short form: {cut}"
         rules = len(self.rules)
         share = 100 * (rules - len(self.not_covered)) / rules
         if share < self.require_rules:
-            yield f"{share:.1f} % of the rules were looked at; --require-rules asks for {self.require_rules:g} %"
+            yield f"{share:.1f} % of the rules were covered; --require-rules asks for {self.require_rules:g} %"
 
     @property
     def verdict(self) -> str:
@@ -227,9 +228,9 @@ class Report:
             PASSED: "passed",
             FAILED: "failed",
             INCOMPLETE: "is incomplete",
-            UNABLE: "could not be made: the harness failed",
+            UNABLE: "could not be completed because the harness failed",
         }[self.verdict]
-        return f"The check of {self.target} {ended}: {self.looked_at} were looked at."
+        return f"The check of {self.target} {ended}: {self.looked_at}."
 
     @property
     def verdict_lines(self) -> Sequence[str]:
@@ -240,7 +241,7 @@ class Report:
         why = [f"Incomplete: {each}." for each in self.incomplete]
         chosen = "" if self.profile == TRAFFIC else f" profile {self.profile}, seed {self.seed}, run {self.run};"
         run = f"{self.release};{chosen} {self.requests} requests in {self.seconds:.1f} s."
-        return (self.headline, *why, f"{counts}." if counts else "No check was run.", run)
+        return (self.headline, *why, f"{counts}." if counts else "No check ran.", run)
 
 
 def _checks(count: int) -> str:

@@ -59,7 +59,7 @@ from mock_server.contract import tables as contracts
 
 USUAL_REQUESTS = 5_000
 """About what a run of the default profile sends."""
-_WOULD_WRITE = "would write; give --allow-writes to let it"
+_WOULD_WRITE = "would write; allow it with --allow-writes"
 _IN_ORDER = ("base", "generated")
 """Groups of checks that never run at the same time. What generates parses source, which Python 3.11 (gh-106905)
 can fail to do in several threads."""
@@ -165,10 +165,9 @@ class Run:
 
     def _clean_leftovers(self) -> None:
         cleaned = clean_leftovers(self.options)
-        self.notes += [f"An earlier run has left {each}." for each in cleaned.left]
+        self.notes += [f"Left by an earlier run: {each}." for each in cleaned.left]
         self.notes += [
-            f"Left alone, as it does not carry the name of the run that the ledger says: {each}."
-            for each in cleaned.not_ours
+            f"Not deleted, because its name is not that of the run in the ledger: {each}." for each in cleaned.not_ours
         ]
 
     def _limits(self) -> Iterable[str]:
@@ -176,8 +175,8 @@ class Run:
         pace = self.transport.pace
         if pace.limited:
             yield (
-                f"The target answered {pace.limited} requests with 429, that there are too many: the run slowed down. "
-                f"`--rate {pace.rate}/s` stays below its limit from the start."
+                f"The target answered {pace.limited} requests with 429 (too many requests), so the run slowed down. "
+                f"Use `--rate {pace.rate}/s` to stay below its limit from the start."
             )
 
     def _version(self) -> tuple[str, str]:
@@ -221,9 +220,9 @@ class Run:
         if found:
             runs = {each.run for each in found}
             oldest = max((each.age for each in found if each.age is not None), default=None)
-            whose = "a run that has" if len(runs) == 1 else f"{len(runs)} runs that have"
+            whose = "a run" if len(runs) == 1 else f"{len(runs)} runs"
             self.notes.append(
-                f"{len(found)} integrations carry the name of {whose} no ledger in "
+                f"{len(found)} integrations are left over from {whose} without a ledger in "
                 f"{self.options.state_dir}; the oldest run is {told_age(oldest)}. "
                 f"`central-contract clean {self.transport.base} --orphans` lists and deletes them."
             )
@@ -297,7 +296,7 @@ class Run:
 
     @property
     def _stopped(self) -> str:
-        return f"the run was ended by {self.interrupted}"
+        return f"{self.interrupted} ended the run"
 
     def _at_once(self, checks: Iterable[Check], one: Callable[[Check], None]) -> None:
         """Run checks beside each other, and afterwards, alone, those that found no room there."""
@@ -356,7 +355,7 @@ class Run:
         if check.is_of_rule and check.id not in self.shared.contract.rules:
             return _skipped(check, NOT_APPLICABLE, f"Central {self.shared.version} does not have this rule")
         if self.over:
-            return _skipped(check, CUT_OFF, "a check before has failed (--fail-fast)")
+            return _skipped(check, CUT_OFF, "an earlier check failed (--fail-fast)")
         return None
 
     def _one(self, check: Check, results: dict[str, Result], profile: str) -> Result:
@@ -400,7 +399,7 @@ class Run:
         except NoRoomError as error:
             if self._are_many:
                 raise
-            result.skipped(BLOCKED, f"{error}; give a larger --max-live to let it")
+            result.skipped(BLOCKED, f"{error}; raise --max-live")
         except OwnershipError as error:
             allowed = self.transport.may_write
             result.skipped(BLOCKED, _WOULD_WRITE)
@@ -431,7 +430,7 @@ class Run:
         if any(each.status == 200 and _is_write_of_run(each) for each in self.transport.exchanges):
             return ""
         refused = history[-1]
-        return f"the credentials may not write ({refused.method} {refused.path} was answered {refused.status})"
+        return f"the credentials cannot write ({refused.method} {refused.path} was answered {refused.status})"
 
     # -- after ------------------------------------------------------------------------------------
 
@@ -456,7 +455,7 @@ class Run:
         for id, failures in found.items():
             result = Result(id, OBSERVED[id], "observed", "", FAILED if failures else PASSED, failures=failures)
             if not failures and id not in self.observers.seen:
-                result.skipped(NOT_APPLICABLE if self.options.only else BLOCKED, "no answer could have shown it")
+                result.skipped(NOT_APPLICABLE if self.options.only else BLOCKED, "no answer could show it")
             results.append(result)
         return [each for each in results if each.check not in self.options.skip]
 
@@ -484,10 +483,10 @@ class Run:
 
     def _untouched(self, before: dict[str, Any] | None) -> Result:
         """Compare what the run does not own with what it was before."""
-        result = Result(UNTOUCHED, "What the run did not create is not as it was before", "observed", "", PASSED)
+        result = Result(UNTOUCHED, "Integrations that the run did not create have changed", "observed", "", PASSED)
         after = self._snapshot("clean-up")
         if before is None or after is None:
-            result.skipped(BLOCKED, "the target did not give its list")
+            result.skipped(BLOCKED, "the target did not return its list")
             return result
         changed = {
             id: {"before": before.get(id), "after": after.get(id)}

@@ -49,7 +49,7 @@ class Follower:
     _last: str = READ
 
     def __post_init__(self) -> None:
-        """Begin with nothing."""
+        """Start without integrations."""
         self.model = Model(self.contract)
 
     # -- what is known ------------------------------------------------------------------------------

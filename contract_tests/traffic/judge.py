@@ -363,7 +363,7 @@ class Judge:
             self.say(rule, UNDECIDABLE)
         for rule in refusals.must:
             title = self.contract.rules[rule].title
-            self.say(rule, BROKEN, f"taken, against: {title}")
+            self.say(rule, BROKEN, f"Central accepted what this rule refuses: {title}")
         if not refusals.must:
             self.say(check, HELD)
 

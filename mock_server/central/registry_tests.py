@@ -230,7 +230,7 @@ class RegistryTests:
             self._decided = [0] * len(self._rules)
 
     def adopt(self, other: RegistryTests) -> None:
-        """Go on with the rules of another one, and with how often each has decided."""
+        """Take over the rules of another one, and how often each has decided."""
         with self._lock:
             self._rules, self._decided = other._rules, other._decided
 

@@ -113,17 +113,17 @@ class Service:
             return self.clients.ecr_authorization_erased(integration), stored
 
     def id_empty_on_create(self, integration: Integration) -> None:
-        """The caller does not choose the id."""
+        """Refuse a create that carries an id."""
         if integration["id"] != "":
             raise refuse(self.rules["id-empty-on-create"])
 
     def scanner_v4_not_created(self, integration: Integration) -> None:
-        """Central makes its Scanner V4 integration itself."""
+        """Refuse a create of type scannerv4."""
         if integration["type"] == "scannerv4":
             raise refuse(self.rules["scanner-v4-not-created"])
 
     def google_not_created(self, integration: Integration) -> None:
-        """Google's Container Registry is gone; what is stored of it stays."""
+        """Refuse a create of type google; stored ones can be updated."""
         if integration["type"] == "google" and "google-not-created" in self.rules:
             raise refuse(self.rules["google-not-created"])
 
@@ -132,7 +132,7 @@ class Service:
         return self.store.new_id()
 
     def create_rolled_back(self, id: str) -> None:
-        """A create that fails at its last step leaves nothing behind."""
+        """Delete a new integration whose client cannot be built."""
         self.store.remove(id)
 
     # -- updating and testing -----------------------------------------------------------------
@@ -167,7 +167,7 @@ class Service:
             raise invalid_arguments(found)
 
     def update_not_rolled_back(self, previous: Stored | None) -> None:
-        """An update that fails at its last step stays stored: `previous` does not come back."""
+        """Keep an update whose client cannot be built: `previous` is not restored."""
 
     def database_error(self, reason: str) -> Refusal:
         """pkg/grpc/errors/interceptor.go: what the database refuses; old releases show its words."""
@@ -195,7 +195,7 @@ class Service:
         return self.categories_sorted(integration)
 
     def categories_sorted(self, integration: Integration) -> Integration:
-        """Categories are stored by their number; doubles stay."""
+        """Return the integration with its categories in order of their numbers; duplicates stay."""
         if len(integration["categories"]) < 2:
             return integration
         numbers: Mapping[Any, int] = self.contract.categories
@@ -220,7 +220,7 @@ class Service:
         raise refuse(self.rules["update-missing"], id=quote(id))
 
     def scanner_v4_type_fixed(self, sent: Integration, stored: Integration) -> None:
-        """No other integration becomes Scanner V4, nor the other way."""
+        """Refuse a change of type to or from scannerv4."""
         if sent["type"] != stored["type"] and "scannerv4" in (sent["type"], stored["type"]):
             raise refuse(self.rules["scanner-v4-type-fixed"])
 
@@ -287,6 +287,6 @@ class Service:
         raise refuse(self.rules["delete-missing"], id=id, quoted=quote(id))
 
     def scanner_v4_not_deleted(self, stored: Integration) -> None:
-        """Central's Scanner V4 integration stays."""
+        """Refuse to delete Scanner V4."""
         if stored["type"] == "scannerv4":
             raise refuse(self.rules["scanner-v4-not-deleted"])

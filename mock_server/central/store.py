@@ -38,10 +38,10 @@ class Store(Protocol):
         """Return a store of another sandbox, with the same first state."""
 
     def bind(self, sandbox: str) -> None:
-        """Hold the state of the sandbox of that name from now on."""
+        """Use the state of the sandbox of this name from now on."""
 
     def adopt(self, other: Store) -> None:
-        """Hold what another store of the same sandbox holds."""
+        """Take over the integrations of another store of the same sandbox."""
 
     def free(self) -> None:
         """Forget the state: nobody goes on with this sandbox."""
@@ -50,7 +50,7 @@ class Store(Protocol):
         """Go back to the first state; seeded ids start again too."""
 
     def replace(self, integrations: Iterable[Integration]) -> None:
-        """Hold these integrations and no others; a reset still goes back to the first state."""
+        """Replace all integrations with these; a reset still goes back to the first state."""
 
     def integrations(self) -> list[Integration]:
         """List what is stored, credentials in clear, in the order of creation."""

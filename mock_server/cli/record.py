@@ -68,7 +68,7 @@ def asked(url: str, path: str, *, token: str, ca: Path | None, insecure: bool) -
     try:
         context = ssl.create_default_context(cafile=str(ca) if ca else None)
     except OSError as error:
-        raise RecordError(f"{ca}: holds no certificates that can be read (PEM): {error}") from None
+        raise RecordError(f"{ca}: contains no certificates that can be read (PEM): {error}") from None
     if insecure:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # it was asked for

@@ -38,7 +38,7 @@ class Keeper:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Go on from what the file holds, and write it each second and at the end."""
+        """Load the counts in the file, then write it each second and at the end."""
         if self._path.exists():
             self._usage.add(usages.read(self._path))
         self.write()

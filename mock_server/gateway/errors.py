@@ -26,7 +26,7 @@ class AnswerErrors:
         self.explain_preflights = explain_preflights
 
     def __call__(self, proceed: Proceed) -> Proceed:
-        """Answer; a refusal is an answer too."""
+        """Answer a request; a refusal is an answer, too."""
 
         def answer(exchange: Exchange) -> Response:
             try:

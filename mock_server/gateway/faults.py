@@ -64,7 +64,7 @@ class InjectFaults:
         self.connections = connections or Connections()
 
     def __call__(self, proceed: Proceed) -> Proceed:
-        """Answer, with the fault that the request meets."""
+        """Answer a request, with the fault that it meets."""
 
         def answer(exchange: Exchange) -> Response:
             prefer = exchange.request.headers.get("prefer")

@@ -37,7 +37,7 @@ class RequireHost:
         self.name: str | None = None
 
     def __call__(self, proceed: Proceed) -> Proceed:
-        """Answer, or refuse past faults and request journal."""
+        """Answer a request, or refuse it before faults and request journal."""
 
         def answer(exchange: Exchange) -> Response:
             allowed = self.sandboxes.home.settings.allow_hosts

@@ -9,7 +9,7 @@ from mock_server.gateway.messages import Response
 
 
 def keep_in_journal(proceed: Proceed) -> Proceed:
-    """Answer, and keep the request with its answer; a stream passes by."""
+    """Answer a request and record both in the journal, except streams."""
 
     def answer(exchange: Exchange) -> Response:
         journal = exchange.sandbox.journal

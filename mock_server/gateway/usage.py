@@ -14,7 +14,7 @@ class CountUsage:
         self.usage = usage
 
     def __call__(self, proceed: Proceed) -> Proceed:
-        """Answer, and count."""
+        """Answer a request and count it."""
 
         def answer(exchange: Exchange) -> Response:
             response = proceed(exchange)

@@ -18,7 +18,7 @@ class ValidateFully:
         self.central = central
 
     def requests(self, proceed: Proceed) -> Proceed:
-        """Have openapi-core look at what the compiled validator accepted."""
+        """Validate with openapi-core what the compiled validator accepted."""
 
         def answer(exchange: Exchange) -> Response:
             operation = exchange.operation
@@ -36,7 +36,7 @@ class ValidateFully:
         return answer
 
     def answers(self, proceed: Proceed) -> Proceed:
-        """Have openapi-core look at an operation's answer, a refusal too, before it is written another way."""
+        """Validate an operation's answer, a refusal too, with openapi-core before it is rendered."""
 
         def answer(exchange: Exchange) -> Response:
             response = proceed(exchange)

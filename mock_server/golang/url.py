@@ -253,7 +253,7 @@ def _check_port(port: bytes) -> None:
 
 
 def _refuse_ascii_escape(escape: bytes) -> None:
-    """A host escapes what is not ASCII, and the percent sign of a zone."""
+    """Refuse an escape of an ASCII character in a host, except the percent sign of a zone."""
     if int(escape[1:2], 16) < 8 and escape != b"%25":
         raise _bad_escape(escape)
 

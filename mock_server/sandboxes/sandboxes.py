@@ -76,7 +76,7 @@ class Sandbox(Generic[InstanceT]):
             self.journal.clear()
 
     def switch(self, scenario: str) -> None:
-        """Hold what a scenario holds, and nothing else; its rules of registry tests replace those of the last one.
+        """Replace the state and the rules of registry tests with those of a scenario.
 
         Raises:
             ValueError: there is no such scenario.

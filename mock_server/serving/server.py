@@ -561,7 +561,7 @@ def serving(settings: Settings | None = None, *, host: str = "127.0.0.1", port: 
         protocol_version = "HTTP/1.1"  # keeps connections open
 
         def log(self, type: str, message: str, *args: Any) -> None:
-            """Leave the log to the app."""
+            """Do nothing: the app writes the log."""
 
         def connection_dropped(self, _error: BaseException, _environ: Any = None) -> None:
             """End the connection of a request that is cut."""

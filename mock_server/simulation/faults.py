@@ -316,7 +316,7 @@ class Faults:
         self.reset()
 
     def reset(self) -> None:
-        """Go back to the faults of the start, as if nothing had met them."""
+        """Restore the faults of the start, with fresh counters."""
         with self._lock:
             self._ids = count(1)
             self.listed = [ActiveFault(next(self._ids), each) for each in self._first]

@@ -51,7 +51,7 @@ class MemoryStore:
         """Do nothing: a store in memory is a sandbox's own without knowing its name."""
 
     def adopt(self, other: Store) -> None:
-        """Hold what another store of the same sandbox holds."""
+        """Take over the integrations of another store of the same sandbox."""
         self.replace(other.integrations())
 
     def free(self) -> None:
@@ -73,7 +73,7 @@ class MemoryStore:
         self.reset()
 
     def replace(self, integrations: Iterable[Integration]) -> None:
-        """Hold these integrations and no others; a reset still goes back to the first state."""
+        """Replace all integrations with these; a reset still goes back to the first state."""
         self._replace(self.rendered(integrations))
 
     def _replace(self, state: tuple[Stored, ...]) -> None:

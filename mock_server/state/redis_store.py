@@ -192,7 +192,7 @@ class RedisStore:
         return copy.copy(self)
 
     def bind(self, sandbox: str) -> None:
-        """Hold what the server keeps for this sandbox."""
+        """Use the state that the server has for this sandbox."""
         self.sandbox = sandbox
         self._key, lock = self._keys = [f"{{{self._prefix}:{sandbox}}}:{key}" for key in ("state", "lock")]
         self.lock = _Lock(self._connection, lock)
@@ -202,7 +202,7 @@ class RedisStore:
         self._ids = _SeededIds(self._seed)
 
     def adopt(self, other: Store) -> None:
-        """Hold what the server keeps for the sandbox of the other."""
+        """Use the state that the server has for the sandbox of the other store."""
         assert isinstance(other, RedisStore)
         self.bind(other.sandbox)
 
@@ -332,7 +332,7 @@ class RedisStore:
         self._changed(self._replace, *self._state(self._first_state, reset=True))
 
     def replace(self, integrations: Iterable[Integration]) -> None:
-        """Hold these integrations and no others; a reset still goes back to the first state."""
+        """Replace all integrations with these; a reset still goes back to the first state."""
         self._changed(self._replace, *self._state(integrations, reset=False))
 
     def new_id(self) -> str:

@@ -63,7 +63,7 @@ class Line(NamedTuple):
 
 
 def log_access(proceed: Proceed) -> Proceed:
-    """Answer, and log a line of it; one with warnings stands out."""
+    """Answer a request and log it, at a higher level if there are warnings."""
 
     def answer(exchange: Exchange) -> Response:
         response = proceed(exchange)

@@ -96,7 +96,7 @@ class MockCentral(Flask):
         self.gateway.add_layer(layer)
 
     def raise_routing_exception(self, request: Request) -> NoReturn:
-        """Tell a wrong path from a wrong method; a redirect means a path that only looks known."""
+        """Raise the refusal for a wrong path or method; a redirect counts as an unknown path."""
         unknown = isinstance(request.routing_exception, NotFound)
         is_json = request.path.startswith(("/v1/", "/v2/", "/__")) or (
             self.settings.ui is not None and request.path.startswith(("/api/", "/sso/", "/docs/"))

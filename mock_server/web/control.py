@@ -274,7 +274,7 @@ class Control:
         return {"scenario": sandbox.scenario, "integrations": len(sandbox.central.store)}
 
     def switch_scenario(self, sandbox: AnySandbox, sent: Json) -> Json:
-        """Hold what a scenario holds."""
+        """Replace the state with that of a scenario."""
         sandbox.switch(sent["scenario"])
         return self.scenario(sandbox)
 
@@ -283,7 +283,7 @@ class Control:
         return states.document(sandbox.central.store.integrations(), scenario=sandbox.scenario)
 
     def replace_state(self, sandbox: AnySandbox, sent: Json) -> Json:
-        """Hold other integrations."""
+        """Replace the stored integrations."""
         central = sandbox.central
         central.store.replace(states.checked(sent, central.contract, central.validator))
         return self.scenario(sandbox)

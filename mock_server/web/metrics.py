@@ -33,7 +33,7 @@ class Metrics:
         self._warnings = 0
 
     def count(self, proceed: Proceed) -> Proceed:
-        """Answer, and count the request."""
+        """Answer a request and count it."""
 
         def answer(exchange: Exchange) -> Response:
             response = proceed(exchange)

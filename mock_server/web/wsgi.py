@@ -45,7 +45,7 @@ def environ(method: str, target: str, body: bytes = b"", headers: Mapping[str, s
 
 
 def ask(app: App, request: dict[str, Any]) -> Answer:
-    """Hand a request to an app and read the whole answer."""
+    """Send a request to an app and read the whole answer."""
     started: list[Any] = []
     answer = app(request, lambda *given: started.extend(given))
     try:
