@@ -240,7 +240,7 @@ class Transport:
         before = getattr(self._local, "began", 0.0)
         # Whoever closes each connection has at least shown it in the request before.
         any_connection = nullcontext() if all(self.ownership.is_proven_since(id, before) for id in ids) else None
-        for attempt in range(_RECONNECTS + 1):
+        for _ in range(_RECONNECTS + 1):
             self._local.began = started = time.monotonic()
             kept = bounded_http.KeptConnection()
             try:
