@@ -103,7 +103,13 @@ def test_a_check_ends_in_time_shows_no_secret_and_takes_little_memory(
         assert not re.search(r"<script>alert|<img src", (tmp_path / "report.html").read_text("utf-8"))
 
 
-@pytest.mark.parametrize("evil", ["body a byte at a time", "continues for ever", "expensive JSON"])
+@pytest.mark.parametrize(
+    "evil",
+    [
+        "expensive JSON",
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ("body a byte at a time", "continues for ever")),
+    ],
+)
 def test_a_run_ends_in_time_where_the_target_turns_evil_on_the_way(evil: str, tmp_path: Path) -> None:
     """By then the run has created something, which it tries to delete."""
     with mock(Settings(seed=1)) as central, serving(after(12, central.url, EVILS[evil])) as url:

@@ -195,7 +195,10 @@ def test_creates_of_type_ecr_may_wait_for_aws() -> None:
 
 @pytest.mark.parametrize(
     ("operation", "seconds"),
-    [(GET, lambda _: 0.4), (LIST, lambda exchange: 0.02 * len(exchange.sandbox.central.store))],
+    [
+        pytest.param(GET, lambda _: 0.4, marks=pytest.mark.slow),
+        (LIST, lambda exchange: 0.02 * len(exchange.sandbox.central.store)),
+    ],
 )
 def test_what_is_slow_is_found_whatever_the_budget(operation: str, seconds: Callable[[Exchange], float]) -> None:
     with patch.object(latency, "SLOW", 0.15):
@@ -203,6 +206,7 @@ def test_what_is_slow_is_found_whatever_the_budget(operation: str, seconds: Call
     assert [each.check for each in report.failures] == ["response-time"], report.failures
 
 
+@pytest.mark.slow
 def test_what_is_slow_is_found_where_its_neighbours_are_slow_too() -> None:
     """Reads and the list take turns, so neither has a quick one beside it."""
 

@@ -18,7 +18,7 @@ SAMPLE = (
     "creates-at-once",  # at the same moment
     "every-20th-text",  # now and then
     "write-403",  # with tokens
-    "slow-list",
+    pytest.param("slow-list", marks=pytest.mark.slow),
 )
 
 

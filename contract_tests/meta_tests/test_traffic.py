@@ -41,7 +41,7 @@ PATH = "/v1/imageintegrations"
 CONTRACT = contracts.load()
 NEWEST = CONTRACT.releases.newest.line
 JSON = headers_of([("Content-Type", "application/json"), ("Cache-Control", "no-store, no-cache")])
-MORE = ("conversations", "lists", "taken", "versions/4.8", "versions/4.9", "versions/4.10", "versions/4.11")
+MORE = ("refused", "conversations", "lists", "taken", "versions/4.8", "versions/4.9", "versions/4.10", "versions/4.11")
 ID = "0b0c8d3e-4a2f-4c5e-9d1a-2f3e4d5c6b7a"
 DOCKER: dict[str, Any] = {
     "id": "",
@@ -238,7 +238,7 @@ def judge_of(path: Path, **options: Any) -> Judge:
 
 
 @pytest.mark.parametrize(
-    "name", ["auth", "managed", "refused", "surprising", *(pytest.param(each, marks=pytest.mark.slow) for each in MORE)]
+    "name", ["auth", "managed", "surprising", *(pytest.param(each, marks=pytest.mark.slow) for each in MORE)]
 )
 def test_the_fixtures_are_as_central_is(name: str) -> None:
     judge = judge_of(ROOT / f"fixtures/{name}.jsonl")

@@ -837,8 +837,15 @@ def stands_out(page: Page) -> int:
 
 
 @in_chromium
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("scheme", "width"),
+    [
+        ("light", 390),
+        ("dark", 1280),
+        pytest.param("light", 1280, marks=pytest.mark.slow),
+        pytest.param("dark", 390, marks=pytest.mark.slow),
+    ],
+)
 def test_text_stands_out_from_its_ground_and_nothing_overflows(mock, opened, scheme, width):
     """WCAG AA: a contrast of 4.5 for text."""
     mock.scenario("odd-names")
