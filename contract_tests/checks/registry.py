@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from contract_tests.checks._titles import TITLES
 from contract_tests.engine.ownership import ITS_OWN
 from mock_server.contract import tables as contracts
 
@@ -94,8 +93,8 @@ def check(
 ) -> Callable[[Callable[[Central], None]], Callable[[Central], None]]:
     """Register a function as the check `id`.
 
-    The title says what is wrong when the check fails. The source of a rule comes from the contract, as its title
-    does where nobody has put it the other way round yet.
+    The title says what is wrong when the check fails. For a rule it comes from the contract (`broken`), as its source
+    does.
     `needs` names checks that have to pass before; `writes`: the check creates or changes something;
     `alone`: nothing else may run at the same time.
 
@@ -105,7 +104,7 @@ def check(
 
     def register(function: Callable[[Central], None]) -> Callable[[Central], None]:
         rule = contracts.load().history.get(id)
-        what = title or TITLES.get(id) or (rule.title if rule else "")
+        what = title or (rule.broken if rule else "")
         if id in _CHECKS or not what or group not in GROUPS:
             raise ValueError(f"check {id!r} is registered twice, has no title or no known group")
         _CHECKS[id] = Check(

@@ -96,6 +96,7 @@ class Rule:
     status: int = 0
     code: int = 0
     message: str = ""
+    broken: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,8 @@ class RuleHistory:
 
     id: str
     title: str
+    broken: str
+    """What a server does that does not keep the rule; the title where the contract does not say."""
     kind: str
     source: str
     status: int
@@ -363,6 +366,7 @@ def _history(id: str, entry: Mapping[str, Any]) -> RuleHistory:
     return RuleHistory(
         id,
         entry["title"],
+        entry.get("broken", entry["title"]),
         entry["kind"],
         entry["source"],
         entry.get("status", 0),
