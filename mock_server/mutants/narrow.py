@@ -27,6 +27,7 @@ from mock_server.mutants.tools import (
     TEST,
     TEST_UPDATED,
     Json,
+    add_to_refusals,
     answers,
     around,
     credentials,
@@ -38,6 +39,7 @@ from mock_server.mutants.tools import (
     shown,
     stored,
     stored_config,
+    suppress_rule,
 )
 from mock_server.state.memory import joined
 
@@ -302,15 +304,7 @@ def missing_fields_listed(mock: Instance) -> None:
 @_narrow("build-rules-on-update", "rule", "Accepts an update of clair without an endpoint")
 def build_rules_on_update(mock: Instance) -> None:
     """Ask for it in a create."""
-
-    def update(original: Callable[..., None], sent: Integration, *, update_password: bool) -> None:
-        try:
-            original(sent, update_password=update_password)
-        except Refusal as refusal:
-            if refusal.rule != "clair-endpoint-required":
-                raise
-
-    around(mock.central.service, "update", update)
+    suppress_rule(mock.central.service, "update", "clair-endpoint-required")
 
 
 @_narrow("test-passes", "rule", "Fails the test of Scanner V4 without addresses")
@@ -454,17 +448,12 @@ def refusals_silent(mock: Instance) -> None:
     """Hide what is called password."""
     open_names = ("oauthToken", "accessKeyId", "serviceAccount", "apiKey")
 
-    def reconciled(original: Callable[..., Any], sent: Integration, **named: Any) -> Any:
-        try:
-            return original(sent, **named)
-        except Refusal as refusal:
-            configs = [value for value in sent.values() if isinstance(value, dict)]
-            found = [config[name] for config in configs for name in open_names if config.get(name)]
-            if refusal.rule != "update-missing" or not found:
-                raise
-            raise replace(refusal, message=f"{refusal.message} ({found[0]})") from None
+    def credential(refusal: Refusal, sent: Integration) -> str:
+        configs = [value for value in sent.values() if isinstance(value, dict)]
+        found = [config[name] for config in configs for name in open_names if config.get(name)]
+        return f" ({found[0]})" if refusal.rule == "update-missing" and found else ""
 
-    around(mock.central.service, "_reconciled", reconciled)
+    add_to_refusals(mock.central.service, "_reconciled", credential)
 
 
 @_narrow("credential-in-error", "security", "The refusal of a token or key that is not a string shows it")
@@ -492,14 +481,7 @@ def create_answer_in_clear(mock: Instance) -> None:
 @_narrow("token-silent", "security", "The refusal of a password shows the password", auth=True)
 def token_silent(mock: Instance) -> None:
     """Tell what was wrong."""
-
-    def check(original: Callable[[str], None], coded: str) -> None:
-        try:
-            original(coded)
-        except Refusal as refusal:
-            raise replace(refusal, message=f"{refusal.message}: {coded}") from None
-
-    around(mock.central.auth, "check_basic", check)
+    add_to_refusals(mock.central.auth, "check_basic", lambda _, coded: f": {coded}")
 
 
 @_narrow("www-authenticate", "security", "A 401 has no WWW-Authenticate", auth=True)

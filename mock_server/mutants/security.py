@@ -25,6 +25,7 @@ from mock_server.mutants.tools import (
     TEST,
     TEST_UPDATED,
     Json,
+    add_to_refusals,
     around,
     credentials,
     during,
@@ -182,14 +183,7 @@ def _found(value: Any, message: Message) -> list[str]:
 @_leak("credential-leak", "The text of a validation error shows the request")
 def leak_in_validation(mock: Instance) -> None:
     """Tell too much."""
-
-    def validate(original: Callable[[Integration], None], sent: Integration) -> None:
-        try:
-            original(sent)
-        except Refusal as refusal:
-            raise replace(refusal, message=f"{refusal.message}: {json.dumps(sent)}") from None
-
-    around(mock.central.service, "_validate", validate)
+    add_to_refusals(mock.central.service, "_validate", lambda _, sent: f": {json.dumps(sent)}")
 
 
 @_leak("leak-in-reconcile", "A refused credential is in the text of the error")
@@ -232,15 +226,10 @@ def leak_in_build_error(mock: Instance) -> None:
 def leak_in_not_found(mock: Instance) -> None:
     """Tell too much."""
 
-    def reconciled(original: Callable[..., Any], sent: Integration, **named: Any) -> Any:
-        try:
-            return original(sent, **named)
-        except Refusal as refusal:
-            if refusal.rule != "update-missing":
-                raise
-            raise replace(refusal, message=f"{refusal.message} {json.dumps(sent)}") from None
+    def request(refusal: Refusal, sent: Integration) -> str:
+        return f" {json.dumps(sent)}" if refusal.rule == "update-missing" else ""
 
-    around(mock.central.service, "_reconciled", reconciled)
+    add_to_refusals(mock.central.service, "_reconciled", request)
 
 
 # -- reconcile -------------------------------------------------------------------------------------------
@@ -481,14 +470,7 @@ def credentials_before_body(mock: Instance) -> None:
 )
 def token_in_refusal(mock: Instance) -> None:
     """Return what was sent."""
-
-    def permission(original: Callable[[str], str], token: str) -> str:
-        try:
-            return original(token)
-        except Refusal as refusal:
-            raise replace(refusal, message=f"{refusal.message}: {token}") from None
-
-    around(mock.central.auth, "token_permission", permission)
+    add_to_refusals(mock.central.auth, "token_permission", lambda _, token: f": {token}")
 
 
 @_security("scheme-case", "The scheme `Bearer` is case-sensitive", "scheme-case", auth=True)

@@ -72,6 +72,18 @@ def suppress_rule(part: object, method: str, rule: str, answer: Any = None) -> N
     around(part, method, swallow)
 
 
+def add_to_refusals(part: object, method: str, more: Callable[[Refusal, Any], str]) -> None:
+    """Put more at the end of the text of what a method refuses; `more` takes the refusal and the first argument."""
+
+    def told(original: Callable[..., Any], sent: Any, **named: Any) -> Any:
+        try:
+            return original(sent, **named)
+        except Refusal as refusal:
+            raise replace(refusal, message=refusal.message + more(refusal, sent)) from None
+
+    around(part, method, told)
+
+
 def stored(mock: Instance, change: Callable[[Json], Mapping[str, Any]]) -> None:
     """Change what is stored of an integration."""
     store = mock.central.store
@@ -162,7 +174,7 @@ def answers(mock: Instance, operations: tuple[str, ...], change: Callable[[Json]
 
 
 def shown(mock: Instance, change: Callable[[Json], Any], operations: tuple[str, ...] = (LIST, GET, CREATE)) -> None:
-    """Change how each integration is shown; the contract is no longer looked at then."""
+    """Change how each integration is shown; answers are no longer checked against the contract then."""
 
     def changed(answer: Json) -> Any:
         if "integrations" in answer:
