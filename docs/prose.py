@@ -1,6 +1,6 @@
 """Lint the prose of the pages: proselint's checks, and the words of docs/words.toml.
 
-Code, links and comments of a page are not looked at.
+Code, links and comments of a page are skipped.
 """
 
 import re

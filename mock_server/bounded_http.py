@@ -52,9 +52,9 @@ def deadline(seconds: float) -> Iterator[None]:
 
 
 class KeptConnection:
-    """While it is entered, this thread sends on a connection that is open already, or gets ConnectionResetError.
+    """A context in which this thread opens no connection: it sends on an open one, or gets ConnectionResetError.
 
-    `refused` says that there was none: http.client would open another one in silence, which may lead elsewhere.
+    `refused` is True if there was no open one. http.client would open another silently, perhaps to another server.
     """
 
     def __init__(self) -> None:
@@ -70,7 +70,8 @@ class KeptConnection:
         _local.kept = None
 
 
-def _see_to_connection() -> None:
+def _require_may_connect() -> None:
+    """Raise ConnectionResetError inside a `KeptConnection`."""
     kept: KeptConnection | None = getattr(_local, "kept", None)
     if kept is not None:
         kept.refused = True
@@ -118,7 +119,7 @@ class _Connection(HTTPConnection):
 
     def connect(self) -> None:
         """Open the connection where that is allowed."""
-        _see_to_connection()
+        _require_may_connect()
         super().connect()
 
 
@@ -127,7 +128,7 @@ class _TlsConnection(HTTPSConnection):
 
     def connect(self) -> None:
         """Open the connection where that is allowed."""
-        _see_to_connection()
+        _require_may_connect()
         super().connect()
 
 

@@ -64,7 +64,7 @@ class Options:
     strict: bool = False
     """A check that is skipped is a failure, unless the release does not have what it looks at."""
     require_rules: float = 0.0
-    """Per cent of the rules that have to be looked at."""
+    """Per cent of the rules that a run has to cover."""
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     fail_fast: bool = False

@@ -46,7 +46,7 @@ _KEPT_BODIES = 40_000_000
 _KEPT_BODY_LATER = 1_000
 _LONG_BODY = 1_000_000
 _KEPT_HEADERS = 16_000
-"""Characters of the headers of an answer that are looked at."""
+"""Characters of the headers of an answer that are read."""
 _ALWAYS = {"User-Agent": "central-contract", "Accept-Encoding": "gzip"}
 """Headers of every request that has none of its own by these names."""
 
@@ -237,16 +237,16 @@ class Transport:
         failure: Exception | None = None
         idle = time.monotonic() - getattr(self._local, "used", 0.0)
         until = time.monotonic() + self.pace.seconds()
-        before = getattr(self._local, "began", 0.0)
-        # Whoever closes each connection has at least shown it in the request before.
-        any_connection = nullcontext() if all(self.ownership.is_proven_since(id, before) for id in ids) else None
+        previous = getattr(self._local, "began", 0.0)
+        # A server that closes each connection has shown the ids in the request before, or is asked again.
+        may_connect = all(self.ownership.is_proven_since(id, previous) for id in ids)
         for _ in range(_RECONNECTS + 1):
             self._local.began = started = time.monotonic()
             kept = bounded_http.KeptConnection()
             try:
                 session = self._session()
                 session.most = bounded_http.MOST + 2 * len(exchange.body)  # what was sent may be shown
-                with any_connection or kept:
+                with nullcontext() if may_connect else kept:
                     response = session.send(
                         self._prepared(exchange, headers, session),
                         timeout=max(until - started, 0.001),
@@ -259,7 +259,7 @@ class Transport:
                 if kept.refused:  # another server may answer by now: what was proven is read again
                     self.ownership.doubt(ids)
                     self._prove(ids, exchange.check)
-                    any_connection = nullcontext()
+                    may_connect = True
                     continue
                 failure = error
                 self._local.session = None
@@ -268,7 +268,7 @@ class Transport:
                 time.sleep(0.05)
                 self.ownership.doubt()
                 self._prove(ids, exchange.check)
-                any_connection = nullcontext()
+                may_connect = True
                 continue
             reply = self._reply(response, time.monotonic() - started)
             if failure is not None:

@@ -10,7 +10,7 @@ from contract_tests.runner.report import FAILED, INCOMPLETE, UNABLE, Report
 
 
 def commands(report: Report) -> Iterator[str]:
-    """Return a command for each failure told at length, for each group of others, and for what was not looked at."""
+    """Return a command for each failure told at length, for each group of others, and for what did not run."""
     for result in at_length(report):
         yield _command("error", f"central-contract: {result.check}", title(result))
     for group in groups(report):

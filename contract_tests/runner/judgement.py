@@ -41,7 +41,7 @@ class Row:
 
     @property
     def seen(self) -> int:
-        """How often it was looked at."""
+        """How often it was judged."""
         return self.held + self.broken + self.undecidable
 
 

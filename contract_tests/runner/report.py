@@ -110,7 +110,7 @@ class Report:
     only: tuple[str, ...] = ()
     """The checks that were asked for by name."""
     require_rules: float = 0.0
-    """Per cent of the rules that have to be looked at."""
+    """Per cent of the rules that a run has to cover."""
     notes: list[str] = field(default_factory=list)
     """What a person should know beside the verdict, in sentences."""
     interrupted: str = ""
@@ -147,7 +147,7 @@ class Report:
             outcomes[result.outcome] += 1
         return counts
 
-    # -- what was looked at -----------------------------------------------------------------------
+    # -- what ran ---------------------------------------------------------------------------------
 
     @property
     def rules(self) -> list[str]:
@@ -156,24 +156,24 @@ class Report:
 
     @property
     def not_covered(self) -> list[str]:
-        """Rules in force that no check came to see to."""
+        """Rules in force that no check covered."""
         ran = {result.check for result in self.results if result.outcome in LOOKED and not result.unseen}
         return [rule for rule in self.rules if rule not in ran]
 
     @property
     def looked(self) -> int:
-        """The number of checks that came to their matter."""
+        """The number of checks that ran."""
         return sum(result.outcome in LOOKED and not result.unseen for result in self.results)
 
     @property
-    def looked_at(self) -> str:
-        """What was looked at, in words."""
+    def coverage(self) -> str:
+        """How many checks ran and how many rules they covered, in words."""
         rules, covered = len(self.rules), len(self.rules) - len(self.not_covered)
         return f"{self.looked} of {len(self.results)} checks ran, covering {covered} of {rules} rules"
 
     @property
     def release(self) -> str:
-        """The release that the run checked against, and how it was come by."""
+        """The release that the run checked against, and where it comes from."""
         return f"Central {self.version}, {_IN_WORDS.get(self.version_from, self.version_from)}"
 
     # -- the verdict ------------------------------------------------------------------------------
@@ -221,7 +221,7 @@ class Report:
 
     @property
     def headline(self) -> str:
-        """The first line of the verdict: what it is, and what was looked at."""
+        """The first line of the verdict: what it is, and what ran."""
         if self.error:
             return f"{self.target} {UNABLE}: {self.error}"
         ended = {
@@ -230,7 +230,7 @@ class Report:
             INCOMPLETE: "is incomplete",
             UNABLE: "could not be completed because the harness failed",
         }[self.verdict]
-        return f"The check of {self.target} {ended}: {self.looked_at}."
+        return f"The check of {self.target} {ended}: {self.coverage}."
 
     @property
     def verdict_lines(self) -> Sequence[str]:

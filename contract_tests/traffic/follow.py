@@ -42,7 +42,7 @@ class Follower:
     complete: bool = False
     """A list has shown everything, and whatever came since is known."""
     now: float = 0.0
-    """When the answer came that is looked at."""
+    """When the answer came that is judged now."""
     changes: int = 0
     """How often something was learnt that was not known."""
     _writes: int = 0

@@ -21,7 +21,7 @@ const links = [...document.querySelectorAll("nav a")];
 const opened = new Map(); // promises of parts by their names
 let current = null;
 
-// -- parts: each a section, made when it is first asked for; `show` and `hide` tell it that it is looked at ---------
+// -- parts: each a section, made when it is first asked for; `show` and `hide` tell it whether it is visible ---------
 
 function open(name) {
   if (!opened.has(name)) {
@@ -105,7 +105,7 @@ async function lookAtHealth() {
 
 let disabled = [];
 
-// What would ask a mock that is gone is disabled; what is on the page can still be looked at and copied.
+// What would ask a mock that is gone is disabled; what is on the page can still be read and copied.
 function answering(answers) {
   gone.hidden = answers;
   if (answers) {
