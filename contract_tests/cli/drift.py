@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
+from contract_tests.cli.unable import Unable
 from contract_tests.drift import comparison, documents, reports
 from contract_tests.engine.failures import HarnessError
-from contract_tests.engine.text import printable
+from contract_tests.reports import write_text
 from contract_tests.runner.arguments import NEW_FILE, options_of, target_options
 from mock_server.cli.release import RELEASE
 from mock_server.contract import tables as contracts
@@ -58,22 +59,14 @@ def drift(sources: tuple[str, ...], *, strict: bool, everything: bool, as_contra
         found = comparison.compare(document, contract, " and ".join(sources), since or contract.release.line)
         for kind, path in written.items():
             if path is not None:
-                _write(path, reports.RENDERERS[kind](found, strict=strict))
+                write_text(path, reports.RENDERERS[kind](found, strict=strict))
     except HarnessError as error:
-        raise _Unable(str(error)) from None
+        raise Unable(str(error)) from None
     click.echo(
         reports.patch(found) if as_contract_patch else reports.text(found, everything=everything),
         nl=not as_contract_patch,
     )
     sys.exit(found.status(strict=strict))
-
-
-class _Unable(click.ClickException):
-    exit_code = 2
-
-    def format_message(self) -> str:
-        """Return the text as it may be shown."""
-        return printable(self.message)
 
 
 def _document(sources: tuple[str, ...], chosen: dict[str, Any]) -> tuple[documents.Node, str]:
@@ -110,10 +103,3 @@ def _read(name: str) -> bytes:
         return Path(name).read_bytes()
     except OSError as error:
         raise HarnessError(f"{name}: cannot be read: {error.strerror}; a URL begins with https://") from None
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        raise HarnessError(f"the report {path} cannot be written: {error.strerror}") from None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from contract_tests.cli.unable import Unable
 from contract_tests.engine.failures import HarnessError
 from contract_tests.engine.text import printable
 from contract_tests.runner.arguments import FILE, certificates, options_of, seconds
@@ -99,17 +100,7 @@ def fixtures(**chosen: Any) -> None:
     try:
         _run(**chosen)
     except HarnessError as error:
-        raise _Unable(str(error)) from None
-
-
-class _Unable(click.ClickException):
-    """The fixtures cannot be made; the text may quote a server."""
-
-    exit_code = 2
-
-    def format_message(self) -> str:
-        """Return the text as it may be shown."""
-        return printable(self.message)
+        raise Unable(str(error)) from None
 
 
 def _run(

@@ -16,6 +16,7 @@ import click
 from contract_tests.cli.drift import drift
 from contract_tests.cli.fixtures import fixtures
 from contract_tests.cli.traffic import audit, proxy
+from contract_tests.cli.unable import Unable
 from contract_tests.engine.failures import BudgetSpent, Busy, HarnessError, Interrupted, OwnershipError
 from contract_tests.engine.options import Credentials, Options
 from contract_tests.engine.text import printable
@@ -58,9 +59,9 @@ class _Interruptible(click.Group):
             click.echo("Interrupted.", err=True)
             sys.exit(INTERRUPTED[getattr(stop, "signal", "SIGINT")])
         except BudgetSpent as error:
-            raise _Unable(f"the budget of {error} was used up") from None
+            raise Unable(f"the budget of {error} was used up") from None
         except (Busy, OwnershipError) as error:
-            raise _Unable(str(error)) from None
+            raise Unable(str(error)) from None
 
 
 @click.group(
@@ -164,7 +165,7 @@ def _checked(url: str | None, *, as_deployed: bool, run_id: str | None, **chosen
             for path in reports.values():
                 see_to(path)
         except HarnessError as error:
-            raise _Unable(str(error)) from None
+            raise Unable(str(error)) from None
         try:
             with terminal.progress(options) as progress:
                 report = Run(options, progress, run_id)()
@@ -179,7 +180,7 @@ def _checked(url: str | None, *, as_deployed: bool, run_id: str | None, **chosen
             raise
         if problem:
             _write(unable(options, run_id or "", problem), options, reports)
-            raise _Unable(problem)
+            raise Unable(problem)
         if report.failures:
             reports.setdefault("json", options.state_dir / LAST_REPORT)
         report.kept = reports.get("json")
@@ -202,7 +203,7 @@ def _write(report: Report, options: Options, reports: Mapping[str, Path]) -> Non
         for kind, path in reports.items():
             write(kind, report, options, path)
     except HarnessError as error:
-        raise _Unable(str(error)) from None
+        raise Unable(str(error)) from None
 
 
 def _interrupted(url: str | None, state_dir: Path) -> str:
@@ -211,16 +212,6 @@ def _interrupted(url: str | None, state_dir: Path) -> str:
     if any(ours in ledger.read_text("utf-8") for ledger in state_dir.glob("*.ledger")):
         return f"Interrupted; `central-contract clean {url}` deletes integrations that the run may have left."
     return "Interrupted; everything that the run created was deleted."
-
-
-class _Unable(click.ClickException):
-    """The harness cannot do its work; the text may quote a target."""
-
-    exit_code = 2
-
-    def format_message(self) -> str:
-        """Return the text as it may be shown."""
-        return printable(self.message)
 
 
 @main.command("list")
@@ -247,7 +238,7 @@ def explain(check_id: str) -> None:
         return
     found = all_checks().get(check_id)
     if found is None:
-        raise _Unable(unknown_check(check_id))
+        raise Unable(unknown_check(check_id))
     click.echo(f"{found.id} ({found.group})\n\n{found.title}.")
     rule = contracts.load().history.get(found.id)
     if rule is not None:
@@ -291,7 +282,7 @@ def replay(report: Path, failure: str, url: str | None, *, script: bool, **chose
     try:
         recorded = replay.read(report, failure)
     except HarnessError as error:
-        raise _Unable(str(error)) from None
+        raise Unable(str(error)) from None
     with ExitStack() as stack, _signals():
         mock = None
         if url is None and recorded.own_mock is not None and not script:
@@ -367,7 +358,7 @@ def compare(
         try:
             found = compare(one, two)
         except HarnessError as error:
-            raise _Unable(str(error)) from None
+            raise Unable(str(error)) from None
     terminal.comparison(found, one.url, two.url)
     sys.exit(bool(found.differences))
 
@@ -410,7 +401,7 @@ def clean(url: str, *, orphans: bool, older_than: float, yes: bool, **chosen: An
             raise click.ClickException(f"still there: {', '.join(cleaned.left)}")
         found = find_orphans(options)
         if found is None:
-            raise _Unable(f"{options.url} does not return its list of integrations")
+            raise Unable(f"{options.url} does not return its list of integrations")
         old = [each for each in found if is_over(each, older_than)]
         for each in old if orphans else found:
             click.echo(f"  {each}")
@@ -427,7 +418,7 @@ def clean(url: str, *, orphans: bool, older_than: float, yes: bool, **chosen: An
             raise click.ClickException(f"still there: {', '.join(left)}")
         click.echo(f"Deleted {len(old)}.")
     except HarnessError as error:
-        raise _Unable(str(error)) from None
+        raise Unable(str(error)) from None
 
 
 def _told_orphans(count: int, url: str) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from contract_tests.cli.unable import Unable
 from contract_tests.engine.failures import Failure, HarnessError
 from contract_tests.engine.options import Options
 from contract_tests.engine.text import printable
@@ -27,16 +28,6 @@ if TYPE_CHECKING:
     from contract_tests.traffic.judge import Judge
 
 KINDS = ("json", "junit", "markdown", "html")
-
-
-class Unable(click.ClickException):
-    """Traffic cannot be judged; the text may quote what it holds."""
-
-    exit_code = 2
-
-    def format_message(self) -> str:
-        """Return the text as it may be shown."""
-        return printable(self.message)
 
 
 class Verdict:

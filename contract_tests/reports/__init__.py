@@ -33,7 +33,15 @@ def write(kind: str, report: Report, options: Options, path: Path) -> None:
     from contract_tests.reports import html, json_report, junit, markdown
 
     render = {"json": json_report.render, "junit": junit.render, "markdown": markdown.render, "html": html.render}[kind]
-    text = render(report, options)
+    write_text(path, render(report, options))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write the text of a report to a file.
+
+    Raises:
+        HarnessError: it cannot be written.
+    """
     try:
         path.write_text(text, "utf-8")
     except OSError as error:
