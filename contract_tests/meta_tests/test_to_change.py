@@ -70,7 +70,7 @@ def name_forbidden(central: Central) -> None:
     )
     copy.append(
         "mock_server/mutants/rules.py",
-        '\n_rule("name-forbidden")(partial(_never, "validation", "name-forbidden"))\n',
+        '\n_rule("name-forbidden")(never, "central.validation.name_forbidden")\n',
     )
     copy.append(
         "contract_tests/fixtures/catalogue/service.py",
