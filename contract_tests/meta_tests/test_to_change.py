@@ -50,9 +50,9 @@ def with_rule(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
         '''
 
     def name_forbidden(self, integration: Integration) -> Problem | None:
-        """Refuse such a name, if the release has the rule."""
-        if integration["name"].endswith("forbidden") and "name-forbidden" in self.rules:
-            return problem(self.rules["name-forbidden"], name=quote(integration["name"]))
+        """Refuse such a name."""
+        if integration["name"].endswith("forbidden"):
+            return self.rules.problem("name-forbidden", name=quote(integration["name"]))
         return None
 ''',
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mock_server.central.errors import Problem, Refusal, listed, problem
+from mock_server.central.errors import Problem, Refusal, Rules, listed
 from mock_server.central.integration import Integration
 from mock_server.central.registry_tests import scanner_target
 from mock_server.central.releases import Build
@@ -32,7 +32,7 @@ class Clients:
 
     def __init__(self, contract: Contract, build: Build) -> None:
         self.contract = contract
-        self.rules = contract.rules
+        self.rules = Rules(contract)
         self.build = build
         docker_family = dict.fromkeys(contract.types_of("docker"), self.docker_config_required)
         self.registries: Mapping[str, Builder] = docker_family | {
@@ -58,7 +58,7 @@ class Clients:
 
     def problem_if(self, wrong: bool, rule: str, **values: object) -> Problem | None:
         """Return the problem that a rule names if `wrong` and the release has the rule, else None."""
-        return problem(self.rules[rule], **values) if wrong and rule in self.rules else None
+        return self.rules.problem(rule, **values) if wrong else None
 
     def _listed(self, start: str, *found: Problem | None) -> Problem | None:
         return listed(start, [each for each in found if each])
@@ -82,11 +82,11 @@ class Clients:
 
     def registry_type_known(self, integration: Integration) -> Problem | None:
         """pkg/registries/factory_impl.go."""
-        return problem(self.rules["registry-type-known"], type=integration["type"])
+        return self.rules.problem("registry-type-known", type=integration["type"])
 
     def scanner_type_known(self, integration: Integration) -> Problem | None:
         """pkg/scanners/factory_impl.go."""
-        return problem(self.rules["scanner-type-known"], type=quote(integration["type"]))
+        return self.rules.problem("scanner-type-known", type=quote(integration["type"]))
 
     def node_scanner_type_known(self, integration: Integration) -> Problem | None:
         """central/enrichment/integration.go: before a node scanner is built, so told with one wrap less."""

@@ -19,7 +19,7 @@ from http import HTTPStatus
 from typing import Any
 
 from mock_server.central.delays import distribution, drawn
-from mock_server.central.errors import Problem, problem
+from mock_server.central.errors import Problem, Rules
 from mock_server.central.integration import Integration
 from mock_server.central.releases import Build
 from mock_server.central.validation import config_member
@@ -197,6 +197,7 @@ class RegistryTests:
     ) -> None:
         """The first matching rule counts; a host without one passes. `namespace`: where Central's own scanner is."""
         self.contract = contract
+        self._texts = Rules(contract)
         self._lock = threading.Lock()
         self._looking = threading.local()
         self.rules = rules
@@ -262,7 +263,7 @@ class RegistryTests:
             reason = client(integration[member])
         except _Reason as given:
             reason = str(given)
-        return None if reason is None else problem(self.contract.rules["registry-reachable"], reason=reason)
+        return None if reason is None else self._texts.problem("registry-reachable", reason=reason)
 
     # -- who answers --------------------------------------------------------------------------------
 

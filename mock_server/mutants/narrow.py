@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from mock_server.central import protojson
-from mock_server.central.errors import Problem, Refusal, listed, problem
+from mock_server.central.errors import Problem, Refusal, listed
 from mock_server.central.store import Stored
 from mock_server.contract.tables import MASK
 from mock_server.gateway.messages import Response
@@ -257,7 +257,7 @@ _narrow("build-rules-on-update", "rule", "Accepts an update of clair without an 
 def test_passes(
     mock: Instance, original: Callable[[str, str], Problem | None], rule: str, address: str
 ) -> Problem | None:
-    missing = problem(mock.central.contract.rules[rule], reason="address : missing port in address")
+    missing = mock.central.clients.rules.problem(rule, reason="address : missing port in address")
     return original(rule, address) if address else missing
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from mock_server.central.errors import Refusal, refuse
+from mock_server.central.errors import Refusal, Rules
 from mock_server.central.rendering import AnswerContractError
 from mock_server.contract import tables as contracts
 from mock_server.contract.routes import Routes
@@ -453,13 +453,13 @@ def test_head_is_answered_with_the_length_alone():
 
 def errors(explain_preflights=True):
     mock = instance()
-    return AnswerErrors(mock.central.rendering, CONTRACT.rules, explain_preflights=explain_preflights)
+    return AnswerErrors(mock.central.rendering, Rules(CONTRACT), explain_preflights=explain_preflights)
 
 
 @pytest.mark.parametrize(
     ("error", "status", "rule"),
     [
-        (refuse(CONTRACT.rules["get-missing"], id="x"), 404, "get-missing"),
+        (Rules(CONTRACT).refusal("get-missing", id="x"), 404, "get-missing"),
         (BodyTooLongError(5), 429, "message-size"),
         (KeyError("private"), 500, "panic"),
     ],
@@ -495,7 +495,7 @@ def test_a_refused_preflight_is_explained_once_nobody_may_call(caplog, explain):
 def routed(method="GET", path=PATH, **more):
     """Return what came behind the router: the operation with its id, or the rule that refused."""
     asked = exchange(method, path, **more)
-    layer = Route(Routes(CONTRACT), CONTRACT.rules, lambda _: ELSEWHERE)
+    layer = Route(Routes(CONTRACT), Rules(CONTRACT), lambda _: ELSEWHERE)
     try:
         response = layer(FINE)(asked)
     except Refusal as refusal:
@@ -537,7 +537,7 @@ def test_a_form_names_another_method():
 def test_what_was_refused_before_is_refused_when_the_operation_is_known():
     asked = exchange("POST", body=b"{}")
     asked.refusal = Refusal("fault", 503, 14, "no")
-    layer = Route(Routes(CONTRACT), CONTRACT.rules, raising(AssertionError))
+    layer = Route(Routes(CONTRACT), Rules(CONTRACT), raising(AssertionError))
     with pytest.raises(Refusal, match="no"):
         layer(raising(AssertionError))(asked)
     assert (asked.operation.id, asked.body) == ("PostImageIntegration", b"{}")

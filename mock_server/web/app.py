@@ -12,7 +12,7 @@ from typing import NoReturn
 from flask import Flask, Request, request
 from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 
-from mock_server.central.errors import Refusal, refuse
+from mock_server.central.errors import Refusal, Rules
 from mock_server.contract.tables import Contract
 from mock_server.gateway.exchange import Layer, Proceed
 from mock_server.gateway.gateway import Gateway
@@ -103,7 +103,7 @@ class MockCentral(Flask):
         )
         if unknown and not is_json:
             raise Refusal("unknown-route", 404, 5, "404 page not found", "text")  # Go's mux, not the gateway
-        raise refuse(self.central.contract.rules["unknown-route" if unknown else "method-not-allowed"])
+        raise Rules(self.central.contract).refusal("unknown-route" if unknown else "method-not-allowed")
 
 
 def _instance(elsewhere: Proceed, settings: Settings, contract: Contract | None) -> Instance:

@@ -21,7 +21,7 @@ from flask import Blueprint, Response
 
 from mock_server.central import protojson
 from mock_server.central.auth import NOTHING, READ, WRITE
-from mock_server.central.errors import INVALID, MISSING, Refusal, refuse
+from mock_server.central.errors import INVALID, MISSING, Refusal, Rules
 from mock_server.central.integration import Integration
 from mock_server.contract import export
 from mock_server.contract.tables import Contract, Field, Message
@@ -511,7 +511,7 @@ def _serve(companion: Companion, contract: Contract) -> Response:
     exchange = current()
     request = exchange.request
     if request.method != companion.method:  # Flask takes HEAD for GET, and small letters for capitals
-        raise refuse(contract.rules["method-not-allowed"])
+        raise Rules(contract).refusal("method-not-allowed")
     exchange.is_logged = True
     body = request.body.read()
     found = companion.answered(exchange.sandbox.central, request.headers.get("authorization"), request.query, body)

@@ -18,8 +18,7 @@ import jsonschema_rs
 from flask import Blueprint, Response, request
 
 from mock_server.central import protojson
-from mock_server.central.errors import Refusal
-from mock_server.central.errors import refuse as unrouted
+from mock_server.central.errors import Refusal, Rules
 from mock_server.central.integration import Integration
 from mock_server.central.registry_tests import OUTCOMES
 from mock_server.central.registry_tests import of as registry_test_rule
@@ -106,7 +105,7 @@ class Control:
 
     def _called(self, id: str, entry: Mapping[str, Any], call: Callable[..., Any], **values: Any) -> Response:
         if not current().request.path.startswith(f"{PREFIX}/"):  # Flask reads //__admin as /__admin
-            raise unrouted(self.app.central.contract.rules["unknown-route"])
+            raise Rules(self.app.central.contract).refusal("unknown-route")
         if id not in _FOR_ANYBODY:
             self._check_page()
             self._check_token()
