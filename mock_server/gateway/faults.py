@@ -97,7 +97,7 @@ class InjectFaults:
             whole = b""
             response = response.without_header("content-encoding")  # no byte is no gzip either
         elif fault == "garbage":
-            whole = b"\xff" + random.randbytes(max(len(whole) - 1, 15))
+            whole = b"\xff\xff" + random.randbytes(max(len(whole) - 2, 14))  # FF FE would begin UTF-16
             response = response.without_header("content-encoding")  # rubbish has to reach the client's JSON parser
         response = response._replace(body=whole).sized()
         if fault == "truncated":
