@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from mock_server.mutants.tools import (
     GET,
     LIST,
     Json,
+    Original,
     answering,
     answers,
     around,
@@ -59,7 +60,7 @@ _blind("create-answer", "The answer to a create shows the cluster id in capitals
     "create-answer-unsorted", "The answer to a create shows the categories unsorted", "create-answer", kind="schema"
 )
 @instead_of("central.service.create")
-def create_answer_unsorted(mock: Instance, original: Callable[..., Any], sent: Integration) -> Any:
+def create_answer_unsorted(mock: Instance, original: Original, sent: Integration) -> Any:
     made, kept = original(sent)
     return {**made, "categories": sent["categories"]}, kept
 
@@ -94,7 +95,7 @@ def unchanged_over_time(mock: Instance) -> None:
     born: dict[str, int] = {}
     store = mock.central.store
 
-    def put(original: Callable[..., Any], integration: Integration) -> Any:
+    def put(original: Original, integration: Integration) -> Any:
         made = original(integration)
         born[integration["id"]] = store.changes
         return made
@@ -170,7 +171,7 @@ def long_credentials_kept(mock: Instance) -> None:
 
 @_blind("long-credential-refused", "A credential of more than 2,048 characters is refused", "long-credentials-kept")
 @instead_of("central.validation.problems")
-def long_credential_refused(mock: Instance, original: Callable[[Integration], Any], sent: Integration) -> Any:
+def long_credential_refused(mock: Instance, original: Original, sent: Integration) -> Any:
     message = mock.central.contract.integration
     if credentials(message, sent, lambda text: text[:2048]) != sent:
         raise refused(400, "value too long for type character varying(2048)")
@@ -202,7 +203,7 @@ _blind("registry-not-contacted", "Passes the test of every ibm registry", "regis
 def _suffix_lacks(mock: Instance, label: str) -> None:
     """Tell a failed test of one category with one suffix less."""
 
-    def tested(original: Callable[[Integration], Problem | None], sent: Integration) -> Problem | None:
+    def tested(original: Original, sent: Integration) -> Any:
         found = original(sent)
         if found is None or not found.text.startswith(label):
             return found
@@ -224,9 +225,7 @@ _blind("test-text-registry", "The text of a failed registry test lacks a suffix"
 
 @_blind("type-change-refused", "Refuses a PUT of another type", "update-replaces")
 @instead_of("central.service.update")
-def type_change_refused(
-    mock: Instance, original: Callable[..., None], sent: Integration, *, update_password: bool
-) -> None:
+def type_change_refused(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     kept = mock.central.store.get(sent["id"])
     if kept and kept.integration["type"] != sent["type"]:
         raise refused(400, "the type of an integration cannot be changed")
@@ -240,7 +239,7 @@ _blind("third-category-lost", "Only the first two categories are stored", "categ
 
 @_blind("name-with-nul", "Refuses an update with NUL in the name, and shows the name all the same")
 @instead_of("central.service.update")
-def name_with_nul(mock: Instance, original: Callable[..., None], sent: Integration, *, update_password: bool) -> None:
+def name_with_nul(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     original(sent, update_password=update_password)
     if "\0" in sent["name"]:
         raise refused(500, "Database operation failed", 13)
@@ -248,9 +247,7 @@ def name_with_nul(mock: Instance, original: Callable[..., None], sent: Integrati
 
 @_blind("refused-write-visible", "Stores an update that the database refuses for its empty id", "database-error")
 @instead_of("central.service.update")
-def refused_write_visible(
-    mock: Instance, original: Callable[..., None], sent: Integration, *, update_password: bool
-) -> None:
+def refused_write_visible(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     try:
         original(sent, update_password=update_password)
     except Refusal:
@@ -272,16 +269,14 @@ def database_text_shown(mock: Instance) -> None:
     "any-stars-masked", "Any number of asterisks counts as the mask", "reconcile-credential-masked", kind="security"
 )
 @instead_of("central.reconcile.reconcile_credential_masked")
-def any_stars_masked(mock: Instance, original: Callable[..., None], field: Any, sent: Any, path: Any) -> None:
+def any_stars_masked(mock: Instance, original: Original, field: Any, sent: Any, path: Any) -> None:
     stars = isinstance(sent, str) and sent != "" and not sent.strip("*")
     original(field, MASK if stars else sent, path)
 
 
 @_blind("robot-credential-lost", "Loses the stored password of a robot account", "stored-credentials-kept")
 @instead_of("central.reconcile.stored_credentials_kept")
-def robot_credential_lost(
-    mock: Instance, original: Callable[..., Json], message: Any, sent: Integration, old: Integration
-) -> Json:
+def robot_credential_lost(mock: Instance, original: Original, message: Any, sent: Integration, old: Integration) -> Any:
     found = original(message, sent, old)
     robot = found.get("registryRobotCredentials")
     return {**found, "registryRobotCredentials": {**robot, "password": ""}} if robot else found
@@ -289,16 +284,14 @@ def robot_credential_lost(
 
 @_blind("azure-converts-any", "Converts a stored docker member to azure for any type", "azure-member-converted")
 @instead_of("central.service.azure_member_converted")
-def azure_converts_any(
-    mock: Instance, original: Callable[..., Integration], sent: Integration, kept: Integration
-) -> Integration:
+def azure_converts_any(mock: Instance, original: Original, sent: Integration, kept: Integration) -> Any:
     return original({**sent, "type": "azure"} if "azure" in sent else sent, kept)
 
 
 def _without_identity(mock: Instance, member: str) -> None:
     """Build a client as if workload identity were off."""
 
-    def build(original: Callable[[Integration], Problem | None], sent: Integration) -> Problem | None:
+    def build(original: Original, sent: Integration) -> Any:
         config = sent.get(member)
         return original({**sent, member: {**config, "wifEnabled": False}} if config else sent)
 
@@ -318,17 +311,13 @@ _blind("google-identity-ignored", "Workload identity does not replace the servic
 
 @_blind("robot-scans-both", "Accepts a robot account alone for both categories of quay", "quay-scanner-without-robot")
 @instead_of("central.clients.quay_scanner_without_robot")
-def robot_scans_both(
-    mock: Instance, original: Callable[..., Problem | None], quay: Json, categories: list[str]
-) -> Problem | None:
+def robot_scans_both(mock: Instance, original: Original, quay: Json, categories: list[str]) -> Any:
     return original(quay, categories) if categories == ["SCANNER"] else None
 
 
 @_blind("role-keeps-authorization", "Keeps authorization data beside a role alone", "ecr-authorization-erased")
 @instead_of("central.clients.ecr_authorization_erased")
-def role_keeps_authorization(
-    mock: Instance, original: Callable[[Integration], Integration], sent: Integration
-) -> Integration:
+def role_keeps_authorization(mock: Instance, original: Original, sent: Integration) -> Any:
     ecr = sent.get("ecr")
     alone = ecr and not (ecr["useIam"] or ecr["accessKeyId"] or ecr["secretAccessKey"])
     return sent if alone else original(sent)
@@ -336,15 +325,13 @@ def role_keeps_authorization(
 
 @_blind("erased-without-registry", "Erases the authorization data of every ecr integration", "ecr-authorization-erased")
 @instead_of("central.clients.ecr_authorization_erased")
-def erased_without_registry(
-    mock: Instance, original: Callable[[Integration], Integration], sent: Integration
-) -> Integration:
+def erased_without_registry(mock: Instance, original: Original, sent: Integration) -> Any:
     return {**original({**sent, "categories": ["REGISTRY"]}), "categories": sent["categories"]}
 
 
 @_blind("scanner-v4-stays", "Scanner V4 becomes an integration of another type")
 @instead_of("central.service.scanner_v4_type_fixed")
-def scanner_v4_stays(mock: Instance, original: Callable[..., None], sent: Integration, kept: Integration) -> None:
+def scanner_v4_stays(mock: Instance, original: Original, sent: Integration, kept: Integration) -> None:
     if kept["type"] != "scannerv4":
         original(sent, kept)
 
@@ -361,12 +348,12 @@ _blind("key-twice", "GET answers the name twice", "answer-schema", kind="wire")(
 def deleted_text(mock: Instance) -> None:
     deleted: set[str] = set()
 
-    def delete(original: Callable[[str], Any], id: str) -> Any:
+    def delete(original: Original, id: str) -> Any:
         found = original(id)
         deleted.add(id)
         return found
 
-    def missing(original: Callable[[str], Any], id: str) -> Any:
+    def missing(original: Original, id: str) -> Any:
         if id in deleted:
             raise refused(404, f"image integration {id} was deleted", 5)
         return original(id)
@@ -388,7 +375,7 @@ def filter_old_name(mock: Instance) -> None:
     store = mock.central.store
     names: dict[str, set[str]] = {}
 
-    def put(original: Callable[[Integration], Any], integration: Integration) -> Any:
+    def put(original: Original, integration: Integration) -> Any:
         names.setdefault(integration["name"], set()).add(integration["id"])
         return original(integration)
 
@@ -404,7 +391,7 @@ def filter_old_name(mock: Instance) -> None:
 def refused_name_taken(mock: Instance) -> None:
     taken: set[str] = set()
 
-    def create(original: Callable[[Integration], Any], sent: Integration) -> Any:
+    def create(original: Original, sent: Integration) -> Any:
         if sent["name"] in taken:
             raise refused(
                 400, f'Validation error: integration with name "{sent["name"]}" already exists: invalid arguments'
@@ -422,7 +409,7 @@ def refused_name_taken(mock: Instance) -> None:
 @_blind("test-forgets-credential", "/test/updated empties the stored API key", "test-stores-nothing")
 @instead_of("central.service.test")
 def test_forgets_credential(
-    mock: Instance, original: Callable[..., None], sent: Integration | None, *, update_password: bool
+    mock: Instance, original: Original, sent: Integration | None, *, update_password: bool
 ) -> None:
     store = mock.central.store
     try:

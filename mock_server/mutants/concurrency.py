@@ -6,7 +6,7 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from mock_server.mutants.tools import (
     LIST,
     PATCH,
     PUT,
+    Original,
     around,
     handled,
     refused,
@@ -66,7 +67,7 @@ class _Present:
 def name_race(mock: Instance) -> None:
     _unlocked(mock)
 
-    def check(original: Callable[..., Any], sent: Mapping[str, Any]) -> Any:
+    def check(original: Original, sent: Mapping[str, Any]) -> Any:
         found = original(sent)
         time.sleep(_MEETING)
         return found
@@ -79,7 +80,7 @@ def creates_lost(mock: Instance) -> None:
     _unlocked(mock)
     store = memory(mock)
 
-    def put(original: Callable[..., Any], integration: Mapping[str, Any]) -> Any:
+    def put(original: Original, integration: Mapping[str, Any]) -> Any:
         before = dict(store._by_id)
         time.sleep(_MEETING)
         stored = original(integration)
@@ -94,7 +95,7 @@ def updates_mixed(mock: Instance) -> None:
     _unlocked(mock)
     store = mock.central.store
 
-    def update(original: Callable[..., None], sent: Mapping[str, Any], *, update_password: bool) -> None:
+    def update(original: Original, sent: Mapping[str, Any], *, update_password: bool) -> None:
         original(sent, update_password=update_password)
         mine = store.get(sent["id"])
         time.sleep(_MEETING)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mock_server.mutants import Register, mutant
 from mock_server.mutants.tools import (
@@ -14,6 +14,7 @@ from mock_server.mutants.tools import (
     LIST,
     PUT,
     TEST,
+    Original,
     answering,
     handled,
     instead_of,
@@ -57,7 +58,7 @@ def slow_tenth(mock: Instance) -> None:
 
 @_latency("slow-refusals", "Refusing a taken name takes six seconds", "response-time")
 @instead_of("central.validation.name_unique")
-def slow_refusals(mock: Instance, original: Callable[..., object], sent: object) -> object:
+def slow_refusals(mock: Instance, original: Original, sent: object) -> Any:
     found = original(sent)
     wait(6 if found else 0)
     return found

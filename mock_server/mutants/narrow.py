@@ -7,7 +7,7 @@ import random
 import re
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -27,6 +27,7 @@ from mock_server.mutants.tools import (
     TEST,
     TEST_UPDATED,
     Json,
+    Original,
     add_to_refusals,
     answering,
     answers,
@@ -89,7 +90,7 @@ def garbage_refused(proceed: Proceed, exchange: Exchange) -> Response:
 
 @_narrow("odd-paths", "security", "GET compares ids only up to NUL")
 @instead_of("central.service.get")
-def odd_paths(mock: Instance, original: Callable[[str], Stored], id: str) -> Stored:
+def odd_paths(mock: Instance, original: Original, id: str) -> Any:
     start, nul, _ = id.partition("\0")
     alike = [each["id"] for each in mock.central.store.integrations() if nul and each["id"].startswith(start)]
     return original(alike[0] if alike else id)
@@ -123,9 +124,7 @@ _narrow("odd-headers", "status", "Refuses a list with `Accept: application/xml` 
 
 @_narrow("much-of-everything", "status", "Refuses more than a hundred categories")
 @instead_of("central.validation.category_required")
-def much_of_everything(
-    mock: Instance, original: Callable[[Integration], Problem | None], sent: Integration
-) -> Problem | None:
+def much_of_everything(mock: Instance, original: Original, sent: Integration) -> Any:
     if len(sent["categories"]) > 100:
         raise refused(400, "too many categories")
     return original(sent)
@@ -133,7 +132,7 @@ def much_of_everything(
 
 @_narrow("empty-texts", "status", "Answers 500 to a clairify integration without any address", check="no-server-error")
 @instead_of("central.validation.endpoint")
-def empty_texts(mock: Instance, original: Callable[[Integration], Problem | None], sent: Integration) -> Problem | None:
+def empty_texts(mock: Instance, original: Original, sent: Integration) -> Any:
     clairify = sent.get("clairify")
     if clairify and not (clairify["endpoint"] or clairify["grpcEndpoint"]):
         raise refused(500, "runtime error: index out of range [0] with length 0", 13)
@@ -152,9 +151,7 @@ def control_characters(mock: Instance) -> None:
 
 @_narrow("no-server-error", "status", "Answers 500 to a test of an unknown category")
 @instead_of("central.service.test")
-def no_server_error(
-    mock: Instance, original: Callable[..., None], sent: Integration | None, *, update_password: bool
-) -> None:
+def no_server_error(mock: Instance, original: Original, sent: Integration | None, *, update_password: bool) -> None:
     if sent and any(category not in mock.central.contract.categories for category in sent["categories"]):
         raise refused(500, "KeyError: 7", 13)
     original(sent, update_password=update_password)
@@ -181,7 +178,7 @@ def values_kept_exactly(mock: Instance) -> None:
 
 @_narrow("endpoint-as-sent", "security", "Refuses an endpoint whose host begins like a local one")
 @instead_of("central.validation._endpoint")
-def endpoint_as_sent(mock: Instance, original: Callable[[str], Problem | None], endpoint: str) -> Problem | None:
+def endpoint_as_sent(mock: Instance, original: Original, endpoint: str) -> Any:
     host = (urlsplit(endpoint).netloc or endpoint).lower()
     local = host.startswith(("localhost", "127."))
     return original("localhost" if local else endpoint)
@@ -220,9 +217,7 @@ def problems_listed(mock: Instance) -> None:
 
 @_narrow("tested-before-stored", "rule", "An update is not tested before it is stored")
 @instead_of("central.service._valid_tested_sorted")
-def tested_before_stored(
-    mock: Instance, original: Callable[[Integration], Integration], sent: Integration
-) -> Integration:
+def tested_before_stored(mock: Instance, original: Original, sent: Integration) -> Any:
     if not sent["id"]:
         return original(sent)
     return {**original({**sent, "skipTestIntegration": True}), "skipTestIntegration": sent["skipTestIntegration"]}
@@ -236,9 +231,7 @@ def first_category_tested(mock: Instance) -> None:
 
 @_narrow("all-categories-activated", "rule", "Reports only the first category that fails when the test is skipped")
 @instead_of("central.clients.activation")
-def all_categories_activated(
-    mock: Instance, original: Callable[[Integration], Problem | None], sent: Integration
-) -> Problem | None:
+def all_categories_activated(mock: Instance, original: Original, sent: Integration) -> Any:
     found = original(sent)
     first = re.match(r"(.* error)s: \[(.*?), .*\]$", found.text) if found and len(sent["categories"]) > 1 else None
     return Problem(found.rule, f"{first[1]}: {first[2]}") if found and first else found
@@ -254,16 +247,14 @@ _narrow("build-rules-on-update", "rule", "Accepts an update of clair without an 
 
 @_narrow("test-passes", "rule", "Fails the test of Scanner V4 without addresses")
 @instead_of("central.clients._address")
-def test_passes(
-    mock: Instance, original: Callable[[str, str], Problem | None], rule: str, address: str
-) -> Problem | None:
+def test_passes(mock: Instance, original: Original, rule: str, address: str) -> Any:
     missing = mock.central.clients.rules.problem(rule, reason="address : missing port in address")
     return original(rule, address) if address else missing
 
 
 @_narrow("generated-refused", "state", "A scanner whose client cannot be built stays stored")
 @instead_of("central.service.create_rolled_back")
-def generated_refused(mock: Instance, original: Callable[[str], None], id: str) -> None:
+def generated_refused(mock: Instance, original: Original, id: str) -> None:
     store = memory(mock)
     found = store.get(id)
     if found is None or found.integration["categories"] != ["SCANNER"]:
@@ -272,7 +263,7 @@ def generated_refused(mock: Instance, original: Callable[[str], None], id: str) 
 
 @_narrow("generated-invalid", "state", "A refused create of a type beyond ASCII stays stored")
 @instead_of("central.service.create_rolled_back")
-def generated_invalid(mock: Instance, original: Callable[[str], None], id: str) -> None:
+def generated_invalid(mock: Instance, original: Original, id: str) -> None:
     store = mock.central.store
     found = store.get(id)
     if found is None or found.integration["type"].isascii():
@@ -285,7 +276,7 @@ def generated_invalid(mock: Instance, original: Callable[[str], None], id: str) 
 @_narrow("reconcile-free-fields", "rule", "Refuses a change of `insecure` without the credentials")
 @instead_of("central.reconcile.reconcile_dependent_unchanged")
 def reconcile_free_fields(
-    mock: Instance, original: Callable[..., None], field: Any, sent: Any, kept: Any, path: tuple[str, ...]
+    mock: Instance, original: Original, field: Any, sent: Any, kept: Any, path: tuple[str, ...]
 ) -> None:
     guarded = replace(field, scrub="dependent") if field.name == "insecure" else field
     original(guarded, sent, kept, path)
@@ -295,12 +286,12 @@ def reconcile_free_fields(
 def config_member_kept(mock: Instance) -> None:
     broken = set[str]()
 
-    def activation(original: Callable[[Integration], Problem | None], sent: Integration) -> Problem | None:
+    def activation(original: Original, sent: Integration) -> Any:
         found = original(sent)
         (broken.add if found else broken.discard)(sent["id"])
         return found
 
-    def verify(original: Callable[..., None], message: Any, sent: Integration, kept: Integration, path: Any) -> None:
+    def verify(original: Original, message: Any, sent: Integration, kept: Integration, path: Any) -> None:
         if kept["id"] not in broken:
             original(message, sent, kept, path)
 
@@ -312,7 +303,7 @@ def config_member_kept(mock: Instance) -> None:
 def masking_stores_nothing(mock: Instance) -> None:
     central = mock.central
 
-    def by_name(original: Callable[[str], bytes], name: str) -> bytes:
+    def by_name(original: Original, name: str) -> Any:
         id = central.store.id_of_name(name)
         if id and (found := central.store.get(id)):
             central.store.put(central.rendering.masking.credentials_masked(found.integration))
@@ -412,15 +403,15 @@ def creates_repeat(mock: Instance) -> None:
     store = mock.central.store
     deletes = [0]
 
-    def listed(original: Callable[..., bytes], ids: Any = None) -> bytes:
+    def listed(original: Original, ids: Any = None) -> Any:
         deletes[0] = 0
         return original(ids)
 
-    def delete(original: Callable[[str], None], id: str) -> None:
+    def delete(original: Original, id: str) -> None:
         original(id)
         deletes[0] += 1
 
-    def create(original: Callable[..., Any], sent: Integration) -> Any:
+    def create(original: Original, sent: Integration) -> Any:
         made = original(sent)
         if deletes[0] >= _SLOTS:
             deletes[0] = 0
@@ -440,7 +431,7 @@ def updates_repeat(mock: Instance) -> None:
     store = mock.central.store
     versions = Counter[str]()
 
-    def update(original: Callable[..., None], sent: Integration, *, update_password: bool) -> None:
+    def update(original: Original, sent: Integration, *, update_password: bool) -> None:
         before = store.get(sent["id"])
         original(sent, update_password=update_password)
         versions[sent["id"]] += 1
@@ -454,12 +445,12 @@ def updates_repeat(mock: Instance) -> None:
 def reads_steady(mock: Instance) -> None:
     reads = Counter[str]()
 
-    def get(original: Callable[[str], Stored], id: str) -> Stored:
+    def get(original: Original, id: str) -> Any:
         found = original(id)
         reads[id] += 1
         return mock.central.service.get_missing(id) if reads[id] % _SLOTS == 0 else found
 
-    def put(original: Callable[[Integration], Stored], integration: Integration) -> Stored:
+    def put(original: Original, integration: Integration) -> Any:
         reads[integration["id"]] = 0
         return original(integration)
 
@@ -476,16 +467,16 @@ def list_holds_what_was_created(mock: Instance) -> None:
     store = memory(mock)
     deleted: list[Stored] = []
 
-    def delete(original: Callable[[str], None], id: str) -> None:
+    def delete(original: Original, id: str) -> None:
         found = store.get(id)
         original(id)
         deleted[:] = [*deleted[-1:], *([found] if found else [])]
 
-    def put(original: Callable[[Integration], Stored], integration: Integration) -> Stored:
+    def put(original: Original, integration: Integration) -> Any:
         deleted.clear()
         return original(integration)
 
-    def list_all(original: Callable[..., bytes], ids: Any = None) -> bytes:
+    def list_all(original: Original, ids: Any = None) -> Any:
         if ids is not None or len(deleted) < 2:
             return original(ids)
         return joined([*(each.answer for each in store._by_id.values()), deleted[0].answer])
@@ -504,7 +495,7 @@ _narrow("list-order", "state", "The list has another order each time")(
 def update_read_back(mock: Instance) -> None:
     types = ("artifactory", "ghcr", "rhel")
 
-    def update(original: Callable[..., None], sent: Integration, *, update_password: bool) -> None:
+    def update(original: Original, sent: Integration, *, update_password: bool) -> None:
         found = mock.central.store.get(sent["id"])
         if found and update_password and sent["type"] in types and "docker" in found.integration and "docker" in sent:
             sent = {**sent, "docker": {**sent["docker"], "username": found.integration["docker"]["username"]}}
@@ -519,9 +510,7 @@ def update_read_back(mock: Instance) -> None:
     "An update also changes `clusterId` of integrations whose names begin with the old name",
 )
 @instead_of("central.service.update")
-def update_changes_one(
-    mock: Instance, original: Callable[..., None], sent: Integration, *, update_password: bool
-) -> None:
+def update_changes_one(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     store = mock.central.store
     old = store.get(sent["id"])
     original(sent, update_password=update_password)
@@ -535,7 +524,7 @@ def update_changes_one(
 def reads_repeat(mock: Instance) -> None:
     members = config_members(mock)
 
-    def update(original: Callable[..., None], sent: Integration, *, update_password: bool) -> None:
+    def update(original: Original, sent: Integration, *, update_password: bool) -> None:
         before = mock.central.store.get(sent["id"])
         original(sent, update_password=update_password)
         after = mock.central.store.get(sent["id"])
@@ -551,11 +540,11 @@ def lifecycle_machine(mock: Instance) -> None:
     store = memory(mock)
     first: dict[str, str] = {}
 
-    def put(original: Callable[[Integration], Stored], integration: Integration) -> Stored:
+    def put(original: Original, integration: Integration) -> Any:
         first.setdefault(integration["id"], integration["name"])
         return original(integration)
 
-    def remove(original: Callable[[str], None], id: str) -> None:
+    def remove(original: Original, id: str) -> None:
         found = store.get(id)
         original(id)
         if found and found.integration["name"] != first.get(id):
@@ -567,7 +556,7 @@ def lifecycle_machine(mock: Instance) -> None:
 
 @_narrow("others-untouched", "state", "A create marks the first integration as generated")
 @instead_of("central.service.create")
-def others_untouched(mock: Instance, original: Callable[..., Any], sent: Integration) -> Any:
+def others_untouched(mock: Instance, original: Original, sent: Integration) -> Any:
     store = mock.central.store
     first = store.integrations()[0]
     store.put({**first, "autogenerated": True})

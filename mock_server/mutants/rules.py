@@ -24,6 +24,7 @@ from mock_server.mutants import Register, mutant
 from mock_server.mutants.tools import (
     PATCH,
     PUT,
+    Original,
     answering,
     around,
     bodies,
@@ -196,7 +197,7 @@ _rule("error-shape", "An error has no `error`")(
 
 @_rule("query-value-once", "Takes the last of two equal query keys")
 @instead_of("central.decoding.query")
-def query_value_once(mock: Instance, original: Callable[..., Any], operation: Any, query: str) -> Any:
+def query_value_once(mock: Instance, original: Original, operation: Any, query: str) -> Any:
     return original(operation, "&".join({part.partition("=")[0]: part for part in query.split("&")}.values()))
 
 
@@ -260,7 +261,7 @@ _rule("message-size")(never, "central.decoding.message_size")
 
 @_rule("trailing-data-ignored", "Refuses data after the first JSON value")
 @instead_of("central.decoding.decoder.first_value")
-def trailing_data_ignored(mock: Instance, original: Callable[[bytes], bytes], data: bytes) -> bytes:
+def trailing_data_ignored(mock: Instance, original: Original, data: bytes) -> Any:
     value = original(data)
     if data.strip() != value:
         raise refused(400, "invalid character after top-level value")
@@ -269,7 +270,7 @@ def trailing_data_ignored(mock: Instance, original: Callable[[bytes], bytes], da
 
 @_rule("empty-body", "Refuses an empty body as JSON that ends too early")
 @instead_of("central.decoding.decoder.first_value")
-def empty_body(mock: Instance, original: Callable[[bytes], bytes], data: bytes) -> bytes:
+def empty_body(mock: Instance, original: Original, data: bytes) -> Any:
     if not data.strip():
         raise refused(400, "EOF")
     return original(data)
@@ -278,7 +279,7 @@ def empty_body(mock: Instance, original: Callable[[bytes], bytes], data: bytes) 
 @_rule("content-type-ignored", "Refuses a body that is not sent as application/json with 415")
 @instead_of("central.decoding.body")
 def content_type_ignored(
-    mock: Instance, original: Callable[..., Any], operation: Any, body: bytes, content_type: str, id: str
+    mock: Instance, original: Original, operation: Any, body: bytes, content_type: str, id: str
 ) -> Any:
     if "json" not in content_type:
         raise refused(415, "Unsupported Media Type")
@@ -446,11 +447,11 @@ def mask_taken_literally(mock: Instance) -> None:
             raise refused(400, "a credential is masked")
         return credential
 
-    def create(original: Callable[..., Any], integration: Mapping[str, Any]) -> Any:
+    def create(original: Original, integration: Mapping[str, Any]) -> Any:
         credentials(message, integration, seen)
         return original(integration)
 
-    def update(original: Callable[..., Any], integration: Mapping[str, Any], *, update_password: bool) -> None:
+    def update(original: Original, integration: Mapping[str, Any], *, update_password: bool) -> None:
         if update_password:
             credentials(message, integration, seen)
         original(integration, update_password=update_password)
@@ -508,7 +509,7 @@ def path_id_wins(proceed: Proceed, exchange: Exchange) -> Response:
 def update_replaces(mock: Instance) -> None:
     central = mock.central
 
-    def update(original: Callable[..., Any], sent: Mapping[str, Any], *, update_password: bool) -> None:
+    def update(original: Original, sent: Mapping[str, Any], *, update_password: bool) -> None:
         found = central.store.get(sent["id"])
         old = dict(found.integration) if found else {}
         merged = old | {name: value for name, value in sent.items() if value or name not in old}
@@ -535,7 +536,7 @@ _rule("categories-sorted", "Categories keep the order in which they were sent")(
 def test_stores_nothing(mock: Instance) -> None:
     central = mock.central
 
-    def test(original: Callable[..., Any], integration: Mapping[str, Any], *, update_password: bool) -> None:
+    def test(original: Original, integration: Mapping[str, Any], *, update_password: bool) -> None:
         original(integration, update_password=update_password)
         central.store.put({**integration, "id": integration["id"] or central.store.new_id()})
 
@@ -552,7 +553,7 @@ _rule("stored-credentials-kept", "An update without credentials empties them")(
 @_rule("reconcile-needs-config")
 @instead_of("central.reconcile.with_stored")
 def reconcile_needs_config(
-    mock: Instance, original: Callable[..., Any], sent: Mapping[str, Any], stored: Mapping[str, Any] | None
+    mock: Instance, original: Original, sent: Mapping[str, Any], stored: Mapping[str, Any] | None
 ) -> Any:
     if sent["id"] and config_member(mock.central.contract.integration, sent) is None:
         return dict(sent)

@@ -25,6 +25,7 @@ from mock_server.mutants.tools import (
     TEST,
     TEST_UPDATED,
     Json,
+    Original,
     add_to_refusals,
     answering,
     around,
@@ -120,7 +121,7 @@ _masking("mask-empty", "Credentials read as empty")(_masked_as, lambda _: "")
 def mask_forgotten_after_update(mock: Instance) -> None:
     updated = set[str]()
 
-    def update(original: Callable[..., None], sent: Integration, *, update_password: bool) -> None:
+    def update(original: Original, sent: Integration, *, update_password: bool) -> None:
         updated.add(sent["id"])
         original(sent, update_password=update_password)
 
@@ -156,9 +157,7 @@ _leak("credential-leak", "The text of a validation error shows the request")(
 
 @_leak("leak-in-reconcile", "A refused credential is in the text of the error")
 @instead_of("central.reconcile.reconcile_credential_masked")
-def leak_in_reconcile(
-    mock: Instance, original: Callable[..., None], field: Field, sent: Any, path: tuple[str, ...]
-) -> None:
+def leak_in_reconcile(mock: Instance, original: Original, field: Field, sent: Any, path: tuple[str, ...]) -> None:
     try:
         original(field, sent, path)
     except Refusal as refusal:
@@ -178,9 +177,7 @@ def leak_in_header(mock: Instance) -> None:
 
 @_leak("leak-in-build-error", "An error of a client that cannot be built shows the config")
 @instead_of("central.clients.activation")
-def leak_in_build_error(
-    mock: Instance, original: Callable[[Integration], Problem | None], sent: Integration
-) -> Problem | None:
+def leak_in_build_error(mock: Instance, original: Original, sent: Integration) -> Any:
     found = original(sent)
     return found and Problem(found.rule, f"{found.text}: {json.dumps(sent)}")
 
@@ -197,7 +194,7 @@ def leak_in_not_found(mock: Instance) -> None:
 
 
 def _may_change(mock: Instance, path: tuple[str, ...]) -> None:
-    def check(original: Callable[..., None], field: Field, sent: Any, stored: Any, at: tuple[str, ...]) -> None:
+    def check(original: Original, field: Field, sent: Any, stored: Any, at: tuple[str, ...]) -> None:
         member = mock.central.contract.integration.by_name[path[0]].go_name
         if not (field.name == path[-1] and any(step.endswith(f"_{member}") for step in at)):
             original(field, sent, stored, at)
@@ -231,9 +228,7 @@ def change_endpoint_case(mock: Instance) -> None:
 
 @_security("change-when-masked", "A masked credential goes with any endpoint", "reconcile-credential-masked")
 @instead_of("central.reconcile.with_stored")
-def change_when_masked(
-    mock: Instance, original: Callable[..., Json], sent: Integration, stored: Integration | None
-) -> Json:
+def change_when_masked(mock: Instance, original: Original, sent: Integration, stored: Integration | None) -> Any:
     message = mock.central.contract.integration
     if stored is not None and MASK in _found(sent, message):
         return mock.central.reconcile.stored_credentials_kept(message, sent, stored)
@@ -314,7 +309,7 @@ _endpoint("endpoint-when-skipped", "Endpoints are checked only when the integrat
 
 @_endpoint("endpoint-by-type", "Only the member that goes with the type is checked")
 @instead_of("central.validation.endpoint")
-def endpoint_by_type(mock: Instance, original: Callable[[Integration], Any], sent: Integration) -> Any:
+def endpoint_by_type(mock: Instance, original: Original, sent: Integration) -> Any:
     types = mock.central.contract.types
     known = types.get(sent["type"])
     return original(sent) if known is None or known.member in sent else None
@@ -330,7 +325,7 @@ def _open(mock: Instance, operation: str) -> None:
 
 
 def _read_is_enough(mock: Instance, operation: str) -> None:
-    def check(original: Callable[..., None], known: Any, header: str | None) -> None:
+    def check(original: Original, known: Any, header: str | None) -> None:
         try:
             original(known, header)
         except Refusal as refusal:
@@ -357,7 +352,7 @@ _security("no-access-reads", "A token without the permission may read", "read-pe
 
 @_security("any-bearer", "Lets in any bearer token", "token-invalid", auth=True)
 @instead_of("central.auth.token_permission")
-def any_bearer(mock: Instance, original: Callable[[str], str], token: str) -> str:
+def any_bearer(mock: Instance, original: Original, token: str) -> Any:
     try:
         return original(token)
     except Refusal:

@@ -17,6 +17,7 @@ from mock_server.mutants.tools import (
     CREATE,
     LIST,
     Json,
+    Original,
     answers,
     around,
     config_members,
@@ -34,7 +35,6 @@ from mock_server.mutants.tools import (
 )
 
 if TYPE_CHECKING:
-    from mock_server.central.decoding import Decoded
     from mock_server.contract.tables import Operation
     from mock_server.gateway.instance import Instance
 
@@ -48,7 +48,7 @@ def _state(name: str, summary: str, check: str, also: tuple[str, ...] = ()) -> R
 
 @_state("read-after-create", "A create stores nothing", "read-after-create")
 @instead_of("central.service.create")
-def create_stores_nothing(mock: Instance, original: Callable[..., Any], sent: Integration) -> Any:
+def create_stores_nothing(mock: Instance, original: Original, sent: Integration) -> Any:
     made = original(sent)
     mock.central.store.remove(made[0]["id"])
     return made
@@ -58,7 +58,7 @@ def create_stores_nothing(mock: Instance, original: Callable[..., Any], sent: In
 def create_every_third_lost(mock: Instance) -> None:
     serial = itertools.count(1)
 
-    def create(original: Callable[..., Any], sent: Integration) -> Any:
+    def create(original: Original, sent: Integration) -> Any:
         made = original(sent)
         if next(serial) % 3 == 0:
             mock.central.store.remove(made[0]["id"])
@@ -69,7 +69,7 @@ def create_every_third_lost(mock: Instance) -> None:
 
 @_state("create-stores-twice", "A create stores two integrations", "read-after-create")
 @instead_of("central.service.create")
-def create_stores_twice(mock: Instance, original: Callable[..., Any], sent: Integration) -> Any:
+def create_stores_twice(mock: Instance, original: Original, sent: Integration) -> Any:
     made = original(sent)
     mock.central.store.put({**made[0], "id": mock.central.store.new_id()})
     return made
@@ -77,7 +77,7 @@ def create_stores_twice(mock: Instance, original: Callable[..., Any], sent: Inte
 
 @_state("create-upserts", "A create with a taken name replaces the integration that has it", "name-unique")
 @instead_of("central.service.create")
-def create_upserts(mock: Instance, original: Callable[..., Any], sent: Integration) -> Any:
+def create_upserts(mock: Instance, original: Original, sent: Integration) -> Any:
     store = mock.central.store
     if (id := store.id_of_name(sent["name"])) is None:
         return original(sent)
@@ -87,7 +87,7 @@ def create_upserts(mock: Instance, original: Callable[..., Any], sent: Integrati
 
 @_state("refused-create-stored", "Stores a create that is refused", "create-rolled-back")
 @instead_of("central.service.create")
-def refused_create_stored(mock: Instance, original: Callable[..., Any], sent: Integration) -> Any:
+def refused_create_stored(mock: Instance, original: Original, sent: Integration) -> Any:
     try:
         return original(sent)
     except Refusal:
@@ -101,7 +101,7 @@ def id_reused(mock: Instance) -> None:
     store, free = mock.central.store, list[str]()
     new_id = store.new_id
 
-    def remove(original: Callable[[str], None], id: str) -> None:
+    def remove(original: Original, id: str) -> None:
         free.append(id)
         original(id)
 
@@ -224,7 +224,7 @@ def list_stale(mock: Instance) -> None:
     store = memory(mock)
     cached: dict[int, bytes] = {}
 
-    def listed(original: Callable[..., bytes], ids: Any = None) -> bytes:
+    def listed(original: Original, ids: Any = None) -> Any:
         return original(ids) if ids is not None else cached.setdefault(hash(frozenset(store._by_id)), original())
 
     around(store, "list_answer", listed)
@@ -287,7 +287,7 @@ def get_stale(mock: Instance) -> None:
 def get_deleted(mock: Instance) -> None:
     store, gone = mock.central.store, dict[str, Stored]()
 
-    def remove(original: Callable[[str], None], id: str) -> None:
+    def remove(original: Original, id: str) -> None:
         if found := store.get(id):
             gone[id] = found
         original(id)
@@ -340,7 +340,7 @@ def config_merged(mock: Instance) -> None:
 
 @_state("update-new-id", "An update gives the integration a new id", "update")
 @instead_of("central.service.update")
-def update_new_id(mock: Instance, original: Callable[..., None], sent: Integration, *, update_password: bool) -> None:
+def update_new_id(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     store = mock.central.store
     original(sent, update_password=update_password)
     if found := store.get(sent["id"]):
@@ -354,7 +354,7 @@ def update_new_id(mock: Instance, original: Callable[..., None], sent: Integrati
     "update",
 )
 @instead_of("central.service.update")
-def update_another(mock: Instance, original: Callable[..., None], sent: Integration, *, update_password: bool) -> None:
+def update_another(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     store = memory(mock)
     original(sent, update_password=update_password)
     ids = list(store._by_id)
@@ -365,9 +365,7 @@ def update_another(mock: Instance, original: Callable[..., None], sent: Integrat
 
 @_state("update-duplicates", "An update leaves the old integration beside the new one", "update")
 @instead_of("central.service.update")
-def update_duplicates(
-    mock: Instance, original: Callable[..., None], sent: Integration, *, update_password: bool
-) -> None:
+def update_duplicates(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     store = mock.central.store
     found = store.get(sent["id"])
     original(sent, update_password=update_password)
@@ -377,9 +375,7 @@ def update_duplicates(
 
 @_state("refused-update-stored", "Stores an update that is refused", "update")
 @instead_of("central.service.update")
-def refused_update_stored(
-    mock: Instance, original: Callable[..., None], sent: Integration, *, update_password: bool
-) -> None:
+def refused_update_stored(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     try:
         original(sent, update_password=update_password)
     except Refusal:
@@ -408,8 +404,8 @@ _state("update-password-ignored", "updatePassword is always true", "reconcile-cr
 @_state("update-password-default", "PATCH without updatePassword updates the password", "update-password-default")
 @instead_of("central.decoding.body")
 def update_password_default(
-    mock: Instance, original: Callable[..., Decoded], operation: Operation, body: bytes, content_type: str, id: str
-) -> Decoded:
+    mock: Instance, original: Original, operation: Operation, body: bytes, content_type: str, id: str
+) -> Any:
     decoded = original(operation, body, content_type, id)
     if "updatePassword" in decoded.message and b"updatePassword" not in body:
         return decoded._replace(message={**decoded.message, "updatePassword": True})
@@ -438,9 +434,7 @@ def put_keeps_credentials(mock: Instance) -> None:
 
 @_state("test-updates", "test/updated stores what it tests", "test-stores-nothing")
 @instead_of("central.service.test")
-def test_updates(
-    mock: Instance, original: Callable[..., None], sent: Integration | None, *, update_password: bool
-) -> None:
+def test_updates(mock: Instance, original: Original, sent: Integration | None, *, update_password: bool) -> None:
     original(sent, update_password=update_password)
     if sent and mock.central.store.get(sent["id"]):
         mock.central.store.put(sent)
@@ -460,7 +454,7 @@ def tested_when_skipped(mock: Instance) -> None:
     clients = mock.central.clients
     builders: dict[Any, Any] = {"REGISTRY": clients.registry, "SCANNER": clients.scanner}
 
-    def create(original: Callable[..., Any], sent: Integration) -> Any:
+    def create(original: Original, sent: Integration) -> Any:
         for category in sent["categories"]:
             if category in builders and (found := builders[category](sent)):
                 raise invalid_arguments(found, times=3)
@@ -474,7 +468,7 @@ def tested_when_skipped(mock: Instance) -> None:
 
 @_state("delete-answer", "DELETE deletes nothing", "delete-answer")
 @instead_of("central.service.delete")
-def delete_nothing(mock: Instance, original: Callable[[str], None], id: str) -> None:
+def delete_nothing(mock: Instance, original: Original, id: str) -> None:
     found = mock.central.store.get(id)
     original(id)
     if found:
@@ -483,7 +477,7 @@ def delete_nothing(mock: Instance, original: Callable[[str], None], id: str) -> 
 
 @_state("delete-another", "DELETE also deletes the integration that was created before", "delete-answer")
 @instead_of("central.service.delete")
-def delete_another(mock: Instance, original: Callable[[str], None], id: str) -> None:
+def delete_another(mock: Instance, original: Original, id: str) -> None:
     store = memory(mock)
     ids = list(store._by_id)
     original(id)
@@ -494,7 +488,7 @@ def delete_another(mock: Instance, original: Callable[[str], None], id: str) -> 
 
 @_state("delete-all", "DELETE deletes every integration of the type", "delete-answer")
 @instead_of("central.service.delete")
-def delete_all(mock: Instance, original: Callable[[str], None], id: str) -> None:
+def delete_all(mock: Instance, original: Original, id: str) -> None:
     store = memory(mock)
     found = store.get(id)
     original(id)
@@ -505,7 +499,7 @@ def delete_all(mock: Instance, original: Callable[[str], None], id: str) -> None
 
 @_state("delete-late", "A deleted integration stays in the list until the next write", "delete-answer")
 @instead_of("central.service.delete")
-def delete_late(mock: Instance, original: Callable[[str], None], id: str) -> None:
+def delete_late(mock: Instance, original: Original, id: str) -> None:
     store = memory(mock)
     before = store.list_answer()
     original(id)

@@ -40,6 +40,10 @@ def wait(seconds: float) -> None:
         time.sleep(seconds * PACE)
 
 
+Original = Callable[..., Any]
+"""The method that a mutant answers for."""
+
+
 # -- parts of Central --------------------------------------------------------------------------------
 
 
@@ -75,7 +79,7 @@ def never(root: object, *methods: str) -> None:
 def suppress_rule(root: object, method: str, rule: str, answer: Any = None) -> None:
     """Return `answer` where a method refuses by `rule`."""
 
-    def swallow(original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    def swallow(original: Original, *arguments: Any, **named: Any) -> Any:
         try:
             return original(*arguments, **named)
         except Refusal as refusal:
@@ -89,7 +93,7 @@ def suppress_rule(root: object, method: str, rule: str, answer: Any = None) -> N
 def add_to_refusals(root: object, method: str, more: Callable[[Refusal, Any], str]) -> None:
     """Put more at the end of the text of what a method refuses; `more` takes the refusal and the first argument."""
 
-    def told(original: Callable[..., Any], sent: Any, **named: Any) -> Any:
+    def told(original: Original, sent: Any, **named: Any) -> Any:
         try:
             return original(sent, **named)
         except Refusal as refusal:

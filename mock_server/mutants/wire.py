@@ -20,6 +20,7 @@ from mock_server.mutants.tools import (
     CREATE,
     GET,
     LIST,
+    Original,
     answering,
     bodies,
     instead_of,
@@ -216,7 +217,7 @@ def null_message_refused(mock: Instance) -> None:
     "unicode-500", "Characters beyond 16 bits answer 500", "unicode-kept", also=("read-after-create", "no-server-error")
 )
 @instead_of("central.store.put")
-def unicode_500(mock: Instance, original: Callable[..., Any], integration: Any) -> Any:
+def unicode_500(mock: Instance, original: Original, integration: Any) -> Any:
     if any(ord(each) > 0xFFFF for each in integration["name"]):
         raise refused(500, "Incorrect string value", 13)
     return original(integration)
