@@ -394,7 +394,7 @@ class MockServer:
                 f"{text!r}: give a text or fields, such as fault('code=503 times=2') or fault(code=503, times=2)"
             )
         fault = parse(text) if text else from_values(fields)
-        self.app.gateway.require_endpoint(fault)
+        self.app.gateway.require_operation(fault.operation)
         return self._sandbox.faults.add(fault).id
 
     @property

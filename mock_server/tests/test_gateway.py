@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from copy import deepcopy
-from dataclasses import replace
 
 import pytest
 
@@ -693,10 +692,10 @@ def test_a_gateway_goes_on_as_another_with_the_state_or_without(gateway):
 
 
 def test_a_fault_names_what_is_close_to_an_operation_that_is_not_there(gateway):
-    gateway.require_endpoint(parse("GetImageIntegration code=503"))
-    gateway.require_endpoint(parse('operation="GET /v1/ping" code=503'))
+    gateway.require_operation("GetImageIntegration")
+    gateway.require_operation("GET /v1/ping")
     with pytest.raises(ValueError, match="did you mean GetImageIntegration"):
-        gateway.require_endpoint(replace(parse("code=503"), operation="GetImageIntegratio"))
+        gateway.require_operation("GetImageIntegratio")
 
 
 @pytest.mark.served

@@ -68,7 +68,7 @@ class MockCentral(Flask):
         if settings.control:
             self.gateway.add_layer(self.metrics.count)
         for fault in settings.faults:
-            self.gateway.require_endpoint(fault)
+            self.gateway.require_operation(fault.operation)
         self._register()
         self.wsgi_app = Edge(self.gateway)  # type: ignore[method-assign] # as Flask documents
 

@@ -328,7 +328,7 @@ class Control:
     def add_fault(self, sandbox: AnySandbox, sent: Json) -> Json:
         """Add a fault."""
         fault = from_json(sent)
-        self.app.gateway.require_endpoint(fault)
+        self.app.gateway.require_operation(fault.operation)
         return sandbox.faults.add(fault).json()
 
     def remove_faults(self, sandbox: AnySandbox) -> Json:
