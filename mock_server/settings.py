@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields
 from os import PathLike
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from mock_server.central.auth import Credentials
 from mock_server.central.registry_tests import DEFAULT_RULES, RegistryTestRule
@@ -297,16 +297,22 @@ def _check_build(folder: Path) -> None:
             raise ValueError(f"ui: {page} loads {script}, which is not in the folder; {advice}")
 
 
+def server_url(text: str, *schemes: str) -> SplitResult | None:
+    """Return the parts of the URL of a server, None where it is none or has another scheme than these (if any)."""
+    try:
+        parts = urlsplit(text)
+        is_usable = bool(parts.scheme and parts.hostname) and parts.port != 0
+    except ValueError:
+        return None
+    return parts if is_usable and (not schemes or parts.scheme in schemes) else None
+
+
 def _check_store(settings: Settings) -> None:
     if settings.store == MEMORY:
         return
-    try:
-        parts = urlsplit(settings.store)
-        usable = parts.scheme in ("redis", "rediss") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
+    parts = server_url(settings.store, "redis", "rediss")
     # What comes before an @ may be a password, which is shown nowhere.
-    if not usable or not re.fullmatch(r"(/\d*)?", parts.path) or "@" in parts.query or parts.fragment:
+    if parts is None or not re.fullmatch(r"(/\d*)?", parts.path) or "@" in parts.query or parts.fragment:
         raise ValueError(
             f"store: is neither {MEMORY} nor a URL such as redis://redis.example.com:6379/0 "
             f"(in a password, / ? # @ % are written %2F %3F %23 %40 %25)"
@@ -321,26 +327,16 @@ def _check_origin(origin: str) -> None:
     """Raise ValueError unless browsers send an origin like this: scheme, host and perhaps port."""
     if origin in ("*", "null"):
         return
-    try:
-        parts = urlsplit(origin)
-        usable = (
-            bool(parts.scheme) and "//" in origin and bool(parts.hostname) and parts.port != 0 and "@" not in origin
-        )
-    except ValueError:
-        usable = False
-    whole = f"{parts.scheme}://{parts.netloc}".lower() if usable else ""
-    if not usable or whole != origin:
-        hint = f"give {whole}" if usable else "give one such as http://localhost:5173, or * for any"
+    parts = server_url(origin)
+    whole = f"{parts.scheme}://{parts.netloc}".lower() if parts is not None and "@" not in origin else ""
+    if not whole or whole != origin:
+        hint = f"give {whole}" if whole else "give one such as http://localhost:5173, or * for any"
         raise ValueError(f"cors: {without_userinfo(origin)!r} is not an origin as browsers send it; {hint}")
 
 
 def _check_address(name: str, url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
+    parts = server_url(url, "http", "https")
+    if parts is None:
         raise ValueError(
             f"{name}: {without_userinfo(url.partition('?')[0])!r} is not the URL of a server; "
             f"give one such as https://central.example.com"
