@@ -24,12 +24,12 @@ def annotate(proceed: Proceed) -> Proceed:
         headers = exchange.request.headers
         timeout = headers.get("grpc-timeout")
         seconds = None if timeout is None else _seconds(timeout)
-        for name in [each for each in headers if each.startswith(_PREFIX) and each.endswith("-bin")]:
-            _check_binary(name, headers[name])
-        if seconds is None:
-            return proceed(exchange)
-        # What is done within a microsecond is not done on the way through Central's own gRPC.
-        exchange.deadline = exchange.started + seconds
+        for name, value in headers.items():
+            if name.startswith(_PREFIX) and name.endswith("-bin"):
+                _check_binary(name, value)
+        if seconds is not None:
+            # What is done within a microsecond is not done on the way through Central's own gRPC.
+            exchange.deadline = exchange.started + seconds
         return proceed(exchange)
 
     return answer
@@ -77,7 +77,11 @@ def credentials(headers: Mapping[str, str]) -> str | None:
 
     What is no text for gRPC is returned in any case, for it is refused before it is counted.
     """
-    found = [value for name in ("authorization", f"{_PREFIX}authorization") if (value := headers.get(name)) is not None]
-    if odd := [each for each in found if not (each.isascii() and each.isprintable())]:
-        return odd[0]
-    return found[0] if len(found) == 1 and "," not in found[0] else None
+    sent, as_metadata = headers.get("authorization"), headers.get(f"{_PREFIX}authorization")
+    for each in (sent, as_metadata):
+        if each is not None and not (each.isascii() and each.isprintable()):
+            return each
+    if sent is not None and as_metadata is not None:
+        return None
+    found = as_metadata if sent is None else sent
+    return None if found is None or "," in found else found
