@@ -30,20 +30,8 @@ from mock_server.web.access_log import FORMATS
 ENVIRONMENT = "MOCK_CENTRAL"
 
 AT_START = (
-    *(
-        "host",
-        "port",
-        "tls",
-        "tls_ca_out",
-        "cert",
-        "key",
-        "log_level",
-        "log_format",
-        "body_timeout",
-        "save",
-        "usage",
-        "reload",
-    ),
+    *("host", "port", "tls", "tls_ca_out", "cert", "key", "body_timeout"),
+    *("save", "usage", "reload", "log_level", "log_format"),
 )
 """Options that are no settings of an app. They are read once."""
 KEPT = ("load", "store", "store_prefix", "journal", "tls_ca")

@@ -186,11 +186,8 @@ def fixed(id: str, needed_by: str, access: str, body: Mapping[str, Any]) -> None
 
 
 def _message(name: str, *fields: Field) -> Message:
-    return Message(name, f"v1.{name}", fields, {each: field for field in fields for each in _spellings(field)})
-
-
-def _spellings(field: Field) -> tuple[str, str]:
-    return field.proto_name, field.name
+    by_name = {spelling: field for field in fields for spelling in (field.proto_name, field.name)}
+    return Message(name, f"v1.{name}", fields, by_name)
 
 
 def _field(number: int, name: str, kind: str = "string", *, repeated: bool = False, scrub: str | None = None) -> Field:
