@@ -137,7 +137,7 @@ class Upstream:
         parts = urlsplit(self.url)
         self._prefix = parts.path
         self._origin = _origin(parts.scheme, parts.netloc)
-        self._places = threads.Places(most)
+        self._places = threads.Places[object](most)
         if settings.upstream_insecure:
             urllib3.disable_warnings(InsecureRequestWarning)  # it was asked for
         proxy = _proxy(parts.scheme, parts.netloc)
