@@ -202,7 +202,7 @@ class RegistryTests:
         self._looking = threading.local()
         self.rules = rules
         self.namespace = namespace
-        self.ways = build.urls
+        self.syntax = build.urls
         asks_for_catalog = contract.types["artifactory"].test_path == _CATALOG
         self._registries: Mapping[str, Client] = {
             "artifactory": self._catalog if asks_for_catalog else self._ping,
@@ -299,7 +299,7 @@ class RegistryTests:
     def _reply(self, method: str, url: str) -> Reply:
         """Return what comes of a request: an error as Go's client tells it, or a status."""
         try:
-            asked = gohttp.asked(url, self.ways)
+            asked = gohttp.asked(url, self.syntax)
         except gourl.UrlError as error:
             return Reply(_unparsed(error))
         return self._reply_of(method, asked)
@@ -335,7 +335,7 @@ class RegistryTests:
     def _docker(self, endpoint: str, path: str, credentials: Callable[[], str | None] = lambda: None) -> str | None:
         """Ask a registry; `credentials` says why there are none, which is known once the URL is read."""
         try:
-            asked = gohttp.asked(_docker_url(endpoint) + path, self.ways)
+            asked = gohttp.asked(_docker_url(endpoint) + path, self.syntax)
         except gourl.UrlError as error:
             return _unparsed(error)
         if (missing := credentials()) is not None:
@@ -393,7 +393,7 @@ class RegistryTests:
             return self._aws_call_error(f"https://api.ecr.{region}.{_aws_domain(region)}/")
         base = _url(endpoint, "https")
         try:
-            url = gourl.parse(base, self.ways)
+            url = gourl.parse(base, self.syntax)
         except gourl.UrlError:
             return f"failed to resolve service endpoint, Failed to parse uri: {base}"
         path = url.path if url.path.startswith(b"/") else b"/" + url.path
@@ -434,7 +434,7 @@ class RegistryTests:
 
     def _aws_reply(self, url: str) -> Reply:
         """Ask under a URL that is written as the AWS library puts it together, without userinfo, query and fragment."""
-        asked = gohttp.asked(url, self.ways)
+        asked = gohttp.asked(url, self.syntax)
         reply = self._reply_of("Post", asked)
         if reply.error is None:
             return reply
@@ -454,7 +454,7 @@ class RegistryTests:
     def _clair(self, clair: Mapping[str, Any]) -> str | None:
         """pkg/scanners/clair/clair.go: the URL is read once more, and loses its query."""
         try:
-            url = gourl.parse(_url(clair["endpoint"], "https") + "/v1/namespaces", self.ways)
+            url = gourl.parse(_url(clair["endpoint"], "https") + "/v1/namespaces", self.syntax)
         except gourl.UrlError as error:
             return f"incorrect endpoint format: {_unparsed(error)}"
         asked = gohttp.of(url._replace(query=None))
@@ -485,7 +485,7 @@ class RegistryTests:
 
     def _clairify_node(self, clairify: Mapping[str, Any]) -> str | None:
         """pkg/scanners/clairify/clairify.go TestNodeScanner: by gRPC, and not at `endpoint`."""
-        return self._call(grpc.target(scanner_target(clairify, self.namespace), self.ways))
+        return self._call(grpc.target(scanner_target(clairify, self.namespace), self.syntax))
 
 
 def _answer(outcome: str) -> Reply | None:
