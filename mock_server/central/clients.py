@@ -9,10 +9,9 @@ pkg/scanners and central/enrichment; it gives the first thing that is wrong.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from mock_server.central.errors import Problem, Refusal, Rules, listed
-from mock_server.central.integration import Integration
+from mock_server.central.integration import Config, Integration
 from mock_server.central.registry_tests import scanner_target
 from mock_server.central.releases import Build
 from mock_server.contract.tables import Contract
@@ -112,11 +111,11 @@ class Clients:
         )
         return next((found for check in checks if (found := check(config, integration["categories"]))), None)
 
-    def quay_endpoint_required(self, quay: Mapping[str, Any], _categories: list[str]) -> Problem | None:
+    def quay_endpoint_required(self, quay: Config, _categories: list[str]) -> Problem | None:
         """pkg/registries/quay/quay.go."""
         return self.problem_if(quay["endpoint"] == "", "quay-endpoint-required")
 
-    def quay_scanner_without_robot(self, quay: Mapping[str, Any], categories: list[str]) -> Problem | None:
+    def quay_scanner_without_robot(self, quay: Config, categories: list[str]) -> Problem | None:
         """pkg/registries/quay/quay.go: a scanner cannot use a robot, nor can both categories without a token."""
         robot = quay["registryRobotCredentials"] is not None
         if categories == ["SCANNER"]:
@@ -125,13 +124,13 @@ class Clients:
             wrong = categories != ["REGISTRY"] and robot and quay["oauthToken"] == ""
         return self.problem_if(wrong, "quay-scanner-without-robot")
 
-    def quay_one_credential(self, quay: Mapping[str, Any], categories: list[str]) -> Problem | None:
+    def quay_one_credential(self, quay: Config, categories: list[str]) -> Problem | None:
         """pkg/registries/quay/quay.go: exactly one category, and that is REGISTRY."""
         robot = quay["registryRobotCredentials"] is not None
         wrong = categories == ["REGISTRY"] and robot and quay["oauthToken"] != ""
         return self.problem_if(wrong, "quay-one-credential")
 
-    def quay_robot_complete(self, quay: Mapping[str, Any], _categories: list[str]) -> Problem | None:
+    def quay_robot_complete(self, quay: Config, _categories: list[str]) -> Problem | None:
         """pkg/registries/quay/quay.go."""
         robot = quay["registryRobotCredentials"]
         wrong = robot is not None and (robot["username"] == "" or robot["password"] == "")
@@ -294,7 +293,7 @@ class Clients:
             clairify
         )
 
-    def clairify_target(self, clairify: Mapping[str, Any]) -> Problem | None:
+    def clairify_target(self, clairify: Config) -> Problem | None:
         """google.golang.org/grpc Dial: a target that no connection can be made for."""
         try:
             grpc.target(scanner_target(clairify, ""), self.build.urls)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal, Rules
-from mock_server.central.integration import Integration, UpdateRequest
+from mock_server.central.integration import Integration, UpdateRequest, Values
 from mock_server.central.releases import Build
 from mock_server.contract.tables import Contract, Message, Operation
 from mock_server.contract.validator import Validator, Violation
@@ -102,7 +102,7 @@ class Decoding:
         """Return an integration of which nothing is set."""
         return protojson.complete(self.contract.integration, {})
 
-    def message_size(self, message: Message, decoded: Mapping[str, Any], id: str) -> None:
+    def message_size(self, message: Message, decoded: Values, id: str) -> None:
         """Refuse a message whose binary form is too long."""
         if id and "config" in message.by_name:
             decoded = {**decoded, "config": {**(decoded["config"] or {}), "id": id}}

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from mock_server.central.errors import Refusal, Rules
+from mock_server.central.integration import Values
 from mock_server.contract.tables import MASK, Contract, Field, Message
 from mock_server.golang import json as gojson
 from mock_server.golang import timestamps
@@ -82,7 +83,7 @@ def value_end(data: bytes) -> int:
     return found[1] if found else 0
 
 
-def size(message: Message, value: Mapping[str, Any], numbers: Mapping[str, int]) -> int:
+def size(message: Message, value: Values, numbers: Mapping[str, int]) -> int:
     """Count the bytes of a message in protobuf's binary form; `numbers` are those of the enum."""
     total = 0
     for field in message.fields:

@@ -6,11 +6,10 @@ What is a credential and what depends on one comes from ``x-scrub`` in the contr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from mock_server.central.errors import Refusal, Rules
-from mock_server.central.integration import Integration
+from mock_server.central.integration import Integration, Values
 from mock_server.central.validation import config_member
 from mock_server.contract.tables import MASK, Contract, Field, Message
 
@@ -47,9 +46,7 @@ class Reconcile:
         if config_member(self.contract.integration, sent) is None:
             raise self.rules.refusal("reconcile-needs-config")
 
-    def _verify(
-        self, message: Message, sent: Mapping[str, Any], stored: Mapping[str, Any], path: tuple[str, ...]
-    ) -> None:
+    def _verify(self, message: Message, sent: Values, stored: Values, path: tuple[str, ...]) -> None:
         path = (*path, message.go_name)
         members_seen = False
         for field in message.fields:
@@ -62,9 +59,7 @@ class Reconcile:
             self.reconcile_credential_masked(field, sent[field.name], path)
             self.reconcile_dependent_unchanged(field, sent[field.name], stored[field.name], path)
 
-    def _verify_member(
-        self, message: Message, sent: Mapping[str, Any], stored: Mapping[str, Any], path: tuple[str, ...]
-    ) -> None:
+    def _verify_member(self, message: Message, sent: Values, stored: Values, path: tuple[str, ...]) -> None:
         new, old = config_member(message, sent), config_member(message, stored)
         assert new is not None  # reconcile_needs_config
         if old is None:
@@ -113,9 +108,7 @@ class Reconcile:
     def _field(self, rule: str, path: tuple[str, ...], field: Field) -> Refusal:
         return self.rules.refusal(rule, field=".".join((*path, field.go_name)))
 
-    def stored_credentials_kept(
-        self, message: Message, sent: Mapping[str, Any], stored: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def stored_credentials_kept(self, message: Message, sent: Values, stored: Values) -> dict[str, Any]:
         """Copy each stored credential over what was sent."""
         kept = dict(sent)
         for field in message.fields:

@@ -20,7 +20,7 @@ from typing import Any
 
 from mock_server.central.delays import distribution, drawn
 from mock_server.central.errors import Problem, Rules
-from mock_server.central.integration import Integration
+from mock_server.central.integration import Config, Integration
 from mock_server.central.releases import Build
 from mock_server.central.validation import config_member
 from mock_server.contract.tables import Contract
@@ -137,7 +137,7 @@ DEFAULT_RULES = (
 _CATALOG, _PING = "/v2/_catalog", "/v2/"
 _CONTAINER_ANALYSIS = grpc.Target("passthrough", "containeranalysis.googleapis.com:443")
 
-Client = Callable[[Mapping[str, Any]], str | None]
+Client = Callable[[Config], str | None]
 """Tests with the config of an integration and returns the error, or None."""
 
 
@@ -324,11 +324,11 @@ class RegistryTests:
 
     # -- registries ---------------------------------------------------------------------------------
 
-    def _ping(self, config: Mapping[str, Any]) -> str | None:
+    def _ping(self, config: Config) -> str | None:
         """pkg/registries/docker/docker.go, and all types that use it."""
         return self._docker(config["endpoint"], _PING)
 
-    def _catalog(self, config: Mapping[str, Any]) -> str | None:
+    def _catalog(self, config: Config) -> str | None:
         """pkg/registries/artifactory/artifactory.go: a ping may need no credentials."""
         return self._docker(config["endpoint"], _CATALOG)
 
@@ -346,7 +346,7 @@ class RegistryTests:
         what = f"non-successful response (status={reply.status} body={quote(reply.body)})"
         return f"Get {quote(str(asked.url))}: http: {what}"
 
-    def _quay(self, quay: Mapping[str, Any]) -> str | None:
+    def _quay(self, quay: Config) -> str | None:
         """pkg/registries/quay/quay.go: only a token is good for a ping."""
         if quay["oauthToken"]:
             return self._ping(quay)
@@ -356,7 +356,7 @@ class RegistryTests:
         received = "error" if reply.error is not None else f"http status code {reply.status}"
         return f"received {received} from Quay; check Central logs for the full error"
 
-    def _google(self, google: Mapping[str, Any]) -> str | None:
+    def _google(self, google: Config) -> str | None:
         """pkg/registries/google/transport.go: a token first, with the service account or the workload's identity."""
         account = google["serviceAccount"].encode("utf-8", "surrogatepass")
 
@@ -368,7 +368,7 @@ class RegistryTests:
 
         return self._docker(google["endpoint"], _PING, token)
 
-    def _ecr(self, ecr: Mapping[str, Any]) -> str | None:
+    def _ecr(self, ecr: Config) -> str | None:
         """pkg/registries/ecr/ecr.go: the host is made of account and region; `endpoint` is that of the AWS API."""
         uses_data = ecr["authorizationData"] is not None and not (
             ecr["useIam"] or ecr["accessKeyId"] or ecr["secretAccessKey"] or ecr["useAssumeRole"]
@@ -380,7 +380,7 @@ class RegistryTests:
 
         return self._docker(f"{ecr['registryId']}.dkr.ecr.{ecr['region']}.amazonaws.com", _CATALOG, token)
 
-    def _aws_token_error(self, ecr: Mapping[str, Any]) -> str | None:
+    def _aws_token_error(self, ecr: Config) -> str | None:
         """Return why the AWS API gives no token (aws-sdk-go-v2 ``service/ecr``)."""
         region, endpoint = ecr["region"], ecr["endpoint"]
         identity = self._aws_identity_error(ecr, region)
@@ -400,7 +400,7 @@ class RegistryTests:
         host = url.host.decode("utf-8", "replace")
         return self._aws_call_error((f"{url.scheme}://{host}" if url.scheme else "") + path.decode())
 
-    def _aws_identity_error(self, ecr: Mapping[str, Any], region: str) -> str | None:
+    def _aws_identity_error(self, ecr: Config, region: str) -> str | None:
         """Return why there are no keys: the container's role is asked for at the machine, another one at STS."""
         if ecr["useIam"]:
             reply = self._reply("Get", _AWS_METADATA)
@@ -447,11 +447,11 @@ class RegistryTests:
 
     # -- scanners -----------------------------------------------------------------------------------
 
-    def _container_analysis(self, _google: Mapping[str, Any]) -> str | None:
+    def _container_analysis(self, _google: Config) -> str | None:
         """pkg/scanners/google/google.go: Google's API is asked; `endpoint` only says which images are meant."""
         return self._call(_CONTAINER_ANALYSIS)
 
-    def _clair(self, clair: Mapping[str, Any]) -> str | None:
+    def _clair(self, clair: Config) -> str | None:
         """pkg/scanners/clair/clair.go: the URL is read once more, and loses its query."""
         try:
             url = gourl.parse(_url(clair["endpoint"], "https") + "/v1/namespaces", self.syntax)
@@ -463,7 +463,7 @@ class RegistryTests:
             return reply.error
         return f"Received status code {reply.status}, but expected 200"
 
-    def _clair_v4(self, clair: Mapping[str, Any]) -> str | None:
+    def _clair_v4(self, clair: Config) -> str | None:
         """pkg/scanners/clairv4/clairv4.go."""
         reply = self._reply("Get", _url(clair["endpoint"], "https") + "/indexer/api/v1/index_state")
         if reply.error is None:
@@ -473,7 +473,7 @@ class RegistryTests:
             "unable to create test request: " if unparsed else "test request could not be completed: "
         ) + reply.error
 
-    def _clairify(self, clairify: Mapping[str, Any]) -> str | None:
+    def _clairify(self, clairify: Config) -> str | None:
         """stackrox/scanner pkg/clairify/client."""
         reply = self._reply("Get", _url(clairify["endpoint"], "http") + "/scanner/ping")
         if reply.error is not None or reply.status == 200:
@@ -483,7 +483,7 @@ class RegistryTests:
         phrase = HTTPStatus(reply.status).phrase
         return f"Expected status code 2XX. Received {reply.status} {phrase}. Body: {reply.body}"
 
-    def _clairify_node(self, clairify: Mapping[str, Any]) -> str | None:
+    def _clairify_node(self, clairify: Config) -> str | None:
         """pkg/scanners/clairify/clairify.go TestNodeScanner: by gRPC, and not at `endpoint`."""
         return self._call(grpc.target(scanner_target(clairify, self.namespace), self.syntax))
 
@@ -492,7 +492,7 @@ def _answer(outcome: str) -> Reply | None:
     return _ANSWERS.get(outcome) or _SERVICES.get(outcome)
 
 
-def scanner_target(clairify: Mapping[str, Any], namespace: str) -> str:
+def scanner_target(clairify: Config, namespace: str) -> str:
     """Return where the gRPC server of a clairify scanner is (pkg/scanners/clairify/clairify.go)."""
     target: str = clairify["grpcEndpoint"]
     return target or f"scanner.{namespace}.svc:8443"

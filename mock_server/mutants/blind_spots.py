@@ -5,12 +5,12 @@ from __future__ import annotations
 import html
 import json
 import unicodedata
-from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mock_server.central import protojson
 from mock_server.central.errors import Problem, Refusal
+from mock_server.central.integration import Integration
 from mock_server.contract.tables import MASK
 from mock_server.mutants import Register, mutant
 from mock_server.mutants.tools import (
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from mock_server.gateway.exchange import Exchange, Proceed
     from mock_server.gateway.instance import Instance
     from mock_server.gateway.messages import Response
-
-Integration = Mapping[str, Any]
 
 
 def _blind(name: str, summary: str, check: str = "", *, kind: str = "state", also: tuple[str, ...] = ()) -> Register:

@@ -7,13 +7,13 @@ import random
 import re
 import uuid
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from mock_server.central import protojson
 from mock_server.central.errors import Problem, Refusal, listed
+from mock_server.central.integration import Integration
 from mock_server.central.store import Stored
 from mock_server.contract.tables import MASK
 from mock_server.gateway.messages import Response
@@ -51,8 +51,6 @@ from mock_server.state.memory import joined
 if TYPE_CHECKING:
     from mock_server.gateway.exchange import Exchange, Proceed
     from mock_server.gateway.instance import Instance
-
-Integration = Mapping[str, Any]
 
 
 def _narrow(name: str, kind: str, summary: str, *, check: str = "", **settings: Any) -> Register:
