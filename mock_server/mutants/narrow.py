@@ -457,9 +457,7 @@ def reads_steady(mock: Instance) -> None:
 
 
 @_narrow(
-    "list-holds-what-was-created",
-    "state",
-    "The second of two deletes brings the first integration back into the list",
+    "list-holds-what-was-created", "state", "The second of two deletes brings the first integration back into the list"
 )
 def list_holds_what_was_created(mock: Instance) -> None:
     store = memory(mock)

@@ -363,10 +363,7 @@ _security("any-password", "Lets in any password", "basic-invalid", auth=True)(ne
 
 
 @_security(
-    "identity-before-lookup",
-    "A missing id is reported before authentication",
-    "identity-before-lookup",
-    auth=True,
+    "identity-before-lookup", "A missing id is reported before authentication", "identity-before-lookup", auth=True
 )
 @answering(GET, DELETE)
 def missing_before_credentials(proceed: Proceed, exchange: Exchange) -> Response:

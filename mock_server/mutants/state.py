@@ -348,11 +348,7 @@ def update_new_id(mock: Instance, original: Original, sent: Integration, *, upda
         store.put({**found.integration, "id": store.new_id()})
 
 
-@_state(
-    "update-another",
-    "An update also changes clusterId of the integration that was created before",
-    "update",
-)
+@_state("update-another", "An update also changes clusterId of the integration that was created before", "update")
 @instead_of("central.service.update")
 def update_another(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     store = memory(mock)
