@@ -9,6 +9,7 @@ pkg/scanners and central/enrichment; it gives the first thing that is wrong.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from mock_server.central.errors import Problem, Refusal, Rules, listed
 from mock_server.central.integration import Config, Integration
@@ -47,12 +48,12 @@ class Clients:
             "google": self.google_scanner,
             "clair": self.clair,
             "clairV4": self.clair_v4,
-            "clairify": self.clairify,
-            "scannerv4": self.scanner_v4,
+            "clairify": partial(self.clairify, "clairify-config-required"),
+            "scannerv4": partial(self.scanner_v4, "scanner-v4-config-required"),
         }
         self.node_scanners: Mapping[str, Builder] = {
-            "clairify": self.clairify_node,
-            "scannerv4": self.scanner_v4_node,
+            "clairify": partial(self.clairify, "clairify-node-config-required"),
+            "scannerv4": partial(self.scanner_v4, "scanner-v4-node-config-required"),
         }
 
     def problem_if(self, wrong: bool, rule: str, **values: object) -> Problem | None:
@@ -277,21 +278,13 @@ class Clients:
             self.problem_if(clair is None or clair["endpoint"] == "", "clair-v4-endpoint-required"),
         )
 
-    def clairify(self, integration: Integration) -> Problem | None:
-        """pkg/scanners/clairify/clairify.go."""
-        return self._clairify(integration, "clairify-config-required")
-
-    def clairify_node(self, integration: Integration) -> Problem | None:
-        """pkg/scanners/clairify/clairify.go, the node scanner."""
-        return self._clairify(integration, "clairify-node-config-required")
-
-    def _clairify(self, integration: Integration, member_rule: str) -> Problem | None:
+    def clairify(self, member_rule: str, integration: Integration) -> Problem | None:
+        """pkg/scanners/clairify/clairify.go; the node scanner refuses by another rule that there is no member."""
         clairify = integration.get("clairify")
         if clairify is None:
             return self.problem_if(True, member_rule)
-        return self.problem_if(clairify["endpoint"] == "", "clairify-endpoint-required") or self.clairify_target(
-            clairify
-        )
+        missing = self.problem_if(clairify["endpoint"] == "", "clairify-endpoint-required")
+        return missing or self.clairify_target(clairify)
 
     def clairify_target(self, clairify: Config) -> Problem | None:
         """google.golang.org/grpc Dial: a target that no connection can be made for."""
@@ -301,15 +294,8 @@ class Clients:
             return Problem("clairify-grpc-target", f"failed to make gRPC connection to Scanner: {error}")
         return None
 
-    def scanner_v4(self, integration: Integration) -> Problem | None:
-        """pkg/scanners/scannerv4/scannerv4.go."""
-        return self._scanner_v4(integration, "scanner-v4-config-required")
-
-    def scanner_v4_node(self, integration: Integration) -> Problem | None:
-        """pkg/scanners/scannerv4/scannerv4.go, the node scanner."""
-        return self._scanner_v4(integration, "scanner-v4-node-config-required")
-
-    def _scanner_v4(self, integration: Integration, member_rule: str) -> Problem | None:
+    def scanner_v4(self, member_rule: str, integration: Integration) -> Problem | None:
+        """pkg/scanners/scannerv4/scannerv4.go; the node scanner refuses by another rule that there is no member."""
         config = integration.get("scannerV4")
         if config is None:
             return self.problem_if(True, member_rule)
