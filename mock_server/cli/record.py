@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import urllib3
 
 from mock_server import bounded_http
-from mock_server.central import protojson, releases
+from mock_server.central import releases
 from mock_server.central.clients import Clients
 from mock_server.contract.tables import MASK, Contract, Message
 from mock_server.contract.validator import Validator
@@ -182,12 +182,3 @@ def _with(integration: Mapping[str, Any], masked: list[Place], chosen: tuple[Pla
 def _set(value: Mapping[str, Any], place: Place, text: str) -> dict[str, Any]:
     first, *rest = place
     return {**value, first: _set(value[first], tuple(rest), text) if rest else text}
-
-
-def write(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a state to a file of its own.
-
-    Raises:
-        states.StateError: it cannot be written.
-    """
-    states.write(path, json.loads(protojson.render(state)))
