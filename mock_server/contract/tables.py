@@ -12,6 +12,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from mock_server.contract import yaml_files
 from mock_server.contract.releases import Release, Releases, Span
 from mock_server.contract.view import Values, span_of, view
 
@@ -396,7 +397,4 @@ def find() -> Path:
 @cache
 def load() -> Contract:
     """Read the document that comes with the package; every call gives the same contract, of the newest release."""
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return Contract(yaml.load(find().read_bytes(), loader))  # noqa: S506 (a safe loader)
+    return Contract(yaml_files.read(find()))

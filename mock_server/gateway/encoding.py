@@ -48,9 +48,7 @@ def encode(proceed: Proceed) -> Proceed:
             body = protojson.indented(body)
         size = len(body)
         if size >= GZIP_FROM and _accepts_gzip(request.headers.get("accept-encoding", "")):
-            body = gzip.compress(
-                body, compresslevel=1, mtime=0
-            )  # without the time of day equal answers are equal bytes
+            body = gzip.compress(body, compresslevel=1, mtime=0)  # without a time of day equal answers are equal bytes
             headers, size = (*headers, ("Content-Encoding", "gzip")), len(body)
         body = b"" if request.method == "HEAD" else body
         return Response(response.status, (*headers, ("Content-Length", str(size))), body)

@@ -22,6 +22,7 @@ from mock_server.central.errors import Refusal, Rules
 from mock_server.central.integration import Integration
 from mock_server.central.registry_tests import OUTCOMES
 from mock_server.central.registry_tests import of as registry_test_rule
+from mock_server.contract import yaml_files
 from mock_server.gateway.hosts import page_fault
 from mock_server.gateway.instance import Instance
 from mock_server.sandboxes.central import Central
@@ -59,10 +60,7 @@ Routed = tuple[str, str, str, Callable[..., Response]]
 @cache
 def document() -> Json:
     """Read `control.yaml`."""
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    found: Json = yaml.load(Path(__file__).with_name("control.yaml").read_bytes(), loader)  # noqa: S506 (a safe loader)
+    found: Json = yaml_files.read(Path(__file__).with_name("control.yaml"))
     return found
 
 
