@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -245,56 +245,48 @@ def _first_signal_only(handler: Callable[..., None], *arguments: Any) -> None:
     handler(*arguments)
 
 
+@dataclass(frozen=True, eq=False)
 class _Worker:
     """What the worker process runs."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        hosts: tuple[str, ...],
-        configure_log: Callable[[], None],
-        on_start: Callable[[MockCentral], None],
-        announce: Callable[[], None],
-        body_timeout: float,
-        save: Path | None,
-    ) -> None:
-        self._settings = settings
-        self._hosts = hosts
-        self._configure_log = configure_log
-        self._on_start = on_start
-        self._announce = announce
-        self._body_timeout = body_timeout
-        self._save = save
-        self._has_served = multiprocessing.Event()  # shared by all worker processes
+    settings: Settings
+    hosts: tuple[str, str]
+    configure_log: Callable[[], None]
+    on_start: Callable[[MockCentral], None]
+    announce: Callable[[], None]
+    body_timeout: float
+    save: Path | None
+    has_served: Any = field(default_factory=multiprocessing.Event)
+    """Shared by all worker processes."""
 
     def load(self) -> WSGIApplication:
         """Make the app, in the worker process."""
         leave_signals_to_supervisor()
-        self._configure_log()
-        app = make_app(self._settings, *self._hosts)
-        saver = self._saver(app) if self._save is not None else None
-        self._on_start(app)
-        threading.Thread(target=self._after_start, args=(app, self._has_served.is_set()), daemon=True).start()
-        self._has_served.set()
-        bodies = Bodies(app, self._body_timeout)
-        return partial(_save_and_answer, saver, bodies) if saver and self._settings.store == MEMORY else bodies
+        self.configure_log()
+        app = make_app(self.settings, *self.hosts)
+        saver = self._saver(app) if self.save is not None else None
+        self.on_start(app)
+        threading.Thread(target=self._after_start, args=(app, self.has_served.is_set()), daemon=True).start()
+        self.has_served.set()
+        bodies = Bodies(app, self.body_timeout)
+        return partial(_save_and_answer, saver, bodies) if saver and self.settings.store == MEMORY else bodies
 
     def _after_start(self, app: MockCentral, has_served: bool) -> None:
         if not has_served:
-            self._announce()
+            self.announce()
         app.central.validator.prepare()
 
     def _saver(self, app: MockCentral) -> states.Saver:
-        assert self._save is not None
+        assert self.save is not None
         central = app.central
-        if self._has_served.is_set() and self._settings.store == MEMORY:
+        if self.has_served.is_set() and self.settings.store == MEMORY:
             log.error(
                 "the worker process ended unexpectedly; a new one goes on with the state in %s. "
                 "Sandboxes, faults and the request journal of the old one are lost",
-                self._save,
+                self.save,
             )
-            central.store.replace(states.read(self._save, central.contract, central.validator))
-        return states.Saver(self._save, lambda: app.gateway.sandboxes.default.central.store)
+            central.store.replace(states.read(self.save, central.contract, central.validator))
+        return states.Saver(self.save, lambda: app.gateway.sandboxes.default.central.store)
 
 
 def _save_and_answer(
