@@ -17,8 +17,6 @@ _SINGULAR = {name.removesuffix("s"): name for name in PAIRS if name.endswith("he
 """A text has one header at a time."""
 _TEXTS = ("message", "html", "text", "file", "delay", "fault", "operation", "method", "path", "name")
 
-Strings = Mapping[str, Any]
-
 
 def from_values(values: Mapping[str, Any]) -> Fault:
     """Make a fault of values by their field: texts, or the types that JSON has for them.
