@@ -24,6 +24,7 @@ from mock_server.mutants.tools import (
     around,
     credentials,
     errors,
+    given_to,
     instead_of,
     never,
     one_name,
@@ -129,32 +130,26 @@ _blind("errors-without-text", "The message of every error is empty", "error-shap
 
 
 @_blind("texts-in-refusals", "Refusals are escaped for HTML", kind="wire", also=("azure-endpoint-required",))
-def texts_in_refusals(mock: Instance) -> None:
-    def escaped(body: Json) -> Json:
-        text = html.escape(body["message"], quote=False)
-        return body | {"message": text, "error": text}
-
-    errors(mock, escaped)
+@given_to(errors)
+def texts_in_refusals(body: Json) -> Json:
+    text = html.escape(body["message"], quote=False)
+    return body | {"message": text, "error": text}
 
 
 @_blind("refusals-unquoted", "Refusals repeat quoted texts without escaping them", "texts-in-refusals", kind="wire")
-def refusals_unquoted(mock: Instance) -> None:
-    def plain(body: Json) -> Json:
-        text = body["message"].replace('\\"', '"').replace("\\x01", "\x01")
-        return body | {"message": text, "error": text}
-
-    errors(mock, plain)
+@given_to(errors)
+def refusals_unquoted(body: Json) -> Json:
+    text = body["message"].replace('\\"', '"').replace("\\x01", "\x01")
+    return body | {"message": text, "error": text}
 
 
 @_blind("texts-kept", "The user name of a robot account is escaped for HTML")
-def texts_kept(mock: Instance) -> None:
-    def escaped(config: Json) -> Json:
-        robot = config.get("registryRobotCredentials")
-        if not robot:
-            return {}
-        return {"registryRobotCredentials": {**robot, "username": html.escape(robot["username"], quote=False)}}
-
-    stored_config(mock, escaped)
+@given_to(stored_config)
+def texts_kept(config: Json) -> Json:
+    robot = config.get("registryRobotCredentials")
+    if not robot:
+        return {}
+    return {"registryRobotCredentials": {**robot, "username": html.escape(robot["username"], quote=False)}}
 
 
 @_blind("long-credentials-kept", "Credentials are cut after 2,048 characters")

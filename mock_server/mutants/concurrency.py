@@ -107,12 +107,12 @@ def updates_mixed(mock: Instance) -> None:
     around(mock, "central.service.update", update)
 
 
-def _collide(mock: Instance, operations: tuple[str, ...], status: int, text: str, code: int) -> None:
+def _collide(mock: Instance, operations: tuple[str, ...], status: int, text: str, code: int, *, most: int = 1) -> None:
     inside = _Present()
 
     def one(proceed: Proceed, exchange: Exchange) -> Response:
         with inside as now:
-            if now > 1:
+            if now > most:
                 raise refused(status, text, code)
             time.sleep(_MEETING)
             return proceed(exchange)
@@ -192,15 +192,6 @@ def writes_wait(mock: Instance) -> None:
     handled(mock, (CREATE, PUT, PATCH, DELETE), one)
 
 
-@_concurrency("busy-503", "More than three requests at once answer 503", "creates-at-once", also=("no-server-error",))
-def busy_503(mock: Instance) -> None:
-    inside = _Present()
-
-    def one(proceed: Proceed, exchange: Exchange) -> Response:
-        with inside as now:
-            if now > 3:
-                raise refused(503, "no worker is free", 14)
-            time.sleep(_MEETING)
-            return proceed(exchange)
-
-    handled(mock, EVERY, one)
+_concurrency("busy-503", "More than three requests at once answer 503", "creates-at-once", also=("no-server-error",))(
+    _collide, EVERY, 503, "no worker is free", 14, most=3
+)

@@ -34,6 +34,7 @@ from mock_server.mutants.tools import (
     around,
     config_members,
     credentials,
+    given_to,
     instead_of,
     reader,
     refused,
@@ -188,14 +189,12 @@ _narrow("generated-valid", "state", "Cuts trailing dashes and dots of a name")(
 
 
 @_narrow("other-fields-kept", "state", "An update keeps fields of `source` that are sent empty")
-def other_fields_kept(mock: Instance) -> None:
-    def merged(old: Integration, sent: Integration) -> Integration:
-        before, now = old["source"], sent["source"]
-        if not before or not now:
-            return sent
-        return {**sent, "source": {name: value or before[name] for name, value in now.items()}}
-
-    updated(mock, merged)
+@given_to(updated)
+def other_fields_kept(old: Integration, sent: Integration) -> Integration:
+    before, now = old["source"], sent["source"]
+    if not before or not now:
+        return sent
+    return {**sent, "source": {name: value or before[name] for name, value in now.items()}}
 
 
 # -- validation ------------------------------------------------------------------------------------------

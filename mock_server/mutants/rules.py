@@ -31,6 +31,7 @@ from mock_server.mutants.tools import (
     config_members,
     credentials,
     errors,
+    given_to,
     instead_of,
     never,
     reader,
@@ -179,11 +180,9 @@ _rule("method-override")(requests, lambda request: without(request, "x-http-meth
 
 
 @_rule("pretty-answer")
-def pretty_answer(mock: Instance) -> None:
-    def plain(request: Request) -> Request:
-        return without(request, "accept")._replace(query=re.sub("(^|&)pretty(=[^&]*)?", "", request.query))
-
-    requests(mock, plain)
+@given_to(requests)
+def pretty_answer(request: Request) -> Request:
+    return without(request, "accept")._replace(query=re.sub("(^|&)pretty(=[^&]*)?", "", request.query))
 
 
 _rule("answer-headers", "Answers may be cached")(responses, lambda response: response.without_header("Cache-Control"))
@@ -209,7 +208,7 @@ _rule("query-encoding", "Ignores a query that cannot be decoded")(
 # -- the body: JSON --------------------------------------------------------------------------------------
 
 
-def _read_as(mock: Instance, rule: str, other: Callable[[bytes], bytes]) -> None:
+def _read_as(mock: Instance, other: Callable[[bytes], bytes], rule: str) -> None:
     """Read `other` of a body in the place of one that is refused by this rule."""
     first_value = mock.central.decoding.decoder.first_value
 
@@ -224,27 +223,23 @@ def _read_as(mock: Instance, rule: str, other: Callable[[bytes], bytes]) -> None
 
 
 @_rule("body-truncated", "Completes a body that ends inside its JSON value")
-def body_truncated(mock: Instance) -> None:
-    def closed(body: bytes) -> bytes:
-        for ending in (b"}", b"}}", b'"}', b'"}}', b"]}", b'"]}', b"null}", b":null}", b'":null}', b'"a":0}'):
-            with suppress(ValueError):
-                json.loads(body + ending)
-                return body + ending
-        return b""
-
-    _read_as(mock, "body-truncated", closed)
+@given_to(_read_as, "body-truncated")
+def body_truncated(body: bytes) -> bytes:
+    for ending in (b"}", b"}}", b'"}', b'"}}', b"]}", b'"]}', b"null}", b":null}", b'":null}', b'"a":0}'):
+        with suppress(ValueError):
+            json.loads(body + ending)
+            return body + ending
+    return b""
 
 
 @_rule("body-syntax", "Reads a body that is not JSON as YAML")
-def body_syntax(mock: Instance) -> None:
-    def as_yaml(body: bytes) -> bytes:
-        try:
-            value = yaml.safe_load(body)
-        except (yaml.YAMLError, UnicodeError):
-            return b""
-        return json.dumps(value).encode() if isinstance(value, dict) else b""
-
-    _read_as(mock, "body-syntax", as_yaml)
+@given_to(_read_as, "body-syntax")
+def body_syntax(body: bytes) -> bytes:
+    try:
+        value = yaml.safe_load(body)
+    except (yaml.YAMLError, UnicodeError):
+        return b""
+    return json.dumps(value).encode() if isinstance(value, dict) else b""
 
 
 @_rule("string-encoding", "Replaces invalid UTF-8 and half surrogate pairs by question marks")

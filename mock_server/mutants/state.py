@@ -22,6 +22,7 @@ from mock_server.mutants.tools import (
     around,
     config_members,
     credentials,
+    given_to,
     instead_of,
     never,
     one_name,
@@ -188,14 +189,12 @@ _state("second-category-lost", "Only the first category is stored", "categories-
 
 
 @_state("expiry-seconds", "expiresAt is cut to seconds", "timestamp-normalised")
-def expiry_seconds(mock: Instance) -> None:
-    def cut(config: Json) -> Json:
-        data = config.get("authorizationData")
-        if not data or not data["expiresAt"]:
-            return {}
-        return {"authorizationData": {**data, "expiresAt": data["expiresAt"].partition(".")[0].rstrip("Z") + "Z"}}
-
-    stored_config(mock, cut)
+@given_to(stored_config)
+def expiry_seconds(config: Json) -> Json:
+    data = config.get("authorizationData")
+    if not data or not data["expiresAt"]:
+        return {}
+    return {"authorizationData": {**data, "expiresAt": data["expiresAt"].partition(".")[0].rstrip("Z") + "Z"}}
 
 
 # -- reading ---------------------------------------------------------------------------------------------
@@ -231,12 +230,10 @@ def list_stale(mock: Instance) -> None:
 
 
 @_state("list-item-equals-read", "The list leaves the fields of configs empty", "list-item-equals-read")
-def list_summary(mock: Instance) -> None:
-    def summary(each: Json) -> Json:
-        members = [name for name in each if isinstance(each[name], dict) and name != "source"]
-        return each | {name: each[name] | {"endpoint": ""} for name in members if "endpoint" in each[name]}
-
-    shown(mock, summary, (LIST,))
+@given_to(shown, (LIST,))
+def list_summary(each: Json) -> Json:
+    members = [name for name in each if isinstance(each[name], dict) and name != "source"]
+    return each | {name: each[name] | {"endpoint": ""} for name in members if "endpoint" in each[name]}
 
 
 def _filtered(mock: Instance, keeps: Callable[[str, str], bool]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, TypeVar
 
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal
@@ -17,7 +17,7 @@ from mock_server.contract.tables import Message
 from mock_server.gateway.exchange import Exchange, Layer, Proceed
 from mock_server.gateway.messages import Request, Response
 from mock_server.gateway.paths import clean_path
-from mock_server.mutants import Mutate
+from mock_server.mutants import Arguments, Mutate
 
 if TYPE_CHECKING:
     from mock_server.gateway.instance import Instance
@@ -38,6 +38,16 @@ def wait(seconds: float) -> None:
     """Let time pass."""
     if seconds:
         time.sleep(seconds * PACE)
+
+
+Part = TypeVar("Part")
+
+
+def given_to(
+    tool: Callable[Concatenate[Instance, Part, Arguments], None], *more: Arguments.args, **named: Arguments.kwargs
+) -> Callable[[Part], Mutate]:
+    """Make a mutant of a function that is the first argument of one of these tools; `more` follows it."""
+    return lambda function: lambda mock: tool(mock, function, *more, **named)
 
 
 Original = Callable[..., Any]
@@ -288,6 +298,17 @@ def readings(mock: Instance, reading: type[protojson.Reading]) -> None:
 def reader(reading: type[protojson.Reading]) -> Mutate:
     """Make a mutant of a class that reads every body."""
     return lambda mock: readings(mock, reading)
+
+
+def bodies_refused(mock: Instance, wrong: Callable[[bytes], object], refusal: Refusal) -> None:
+    """Refuse bodies before they are read."""
+
+    def looked_at(body: bytes) -> bytes:
+        if wrong(body):
+            raise refusal
+        return body
+
+    bodies(mock, looked_at)
 
 
 def bodies(mock: Instance, change: Callable[[bytes], bytes]) -> None:

@@ -22,7 +22,8 @@ from mock_server.mutants.tools import (
     LIST,
     Original,
     answering,
-    bodies,
+    bodies_refused,
+    given_to,
     instead_of,
     reader,
     readings,
@@ -97,13 +98,11 @@ _wire("latin-1", "Answers are written in latin-1", "answer-media-type", also=("r
 
 
 @_wire("gzip-broken", "Compressed answers are not compressed", "every-request-answered", also=("gzip",))
-def gzip_broken(mock: Instance) -> None:
-    def changed(response: Response) -> Response:
-        if response.header("Content-Encoding") != "gzip":
-            return response
-        return response._replace(body=gzip.decompress(response.bytes))
-
-    responses(mock, changed)
+@given_to(responses)
+def gzip_broken(response: Response) -> Response:
+    if response.header("Content-Encoding") != "gzip":
+        return response
+    return response._replace(body=gzip.decompress(response.bytes))
 
 
 _wire("gzip", "Answers are always compressed", "gzip")(
@@ -112,12 +111,10 @@ _wire("gzip", "Answers are always compressed", "gzip")(
 
 
 @_wire("length-missing", "Answers have no Content-Length", "answer-headers")
-def length_missing(mock: Instance) -> None:
-    def changed(response: Response) -> Response:
-        unsized = response.without_header("Content-Length").with_header("Connection", "close")
-        return unsized._replace(body=iter([response.bytes]))
-
-    responses(mock, changed)
+@given_to(responses)
+def length_missing(response: Response) -> Response:
+    unsized = response.without_header("Content-Length").with_header("Connection", "close")
+    return unsized._replace(body=iter([response.bytes]))
 
 
 _wire("end-cut", "Answers lack their last two bytes", "answer-media-type")(
@@ -203,14 +200,9 @@ class _NestedUnknownRefused(protojson.Reading):
         super().skip()
 
 
-@_wire("null-message-refused", "Refuses null for `source`", "null-is-absent")
-def null_message_refused(mock: Instance) -> None:
-    def looked_at(body: bytes) -> bytes:
-        if re.search(rb'"source"\s*:\s*null', body):
-            raise refused(400, "source must be an object")
-        return body
-
-    bodies(mock, looked_at)
+_wire("null-message-refused", "Refuses null for `source`", "null-is-absent")(
+    bodies_refused, lambda body: re.search(rb'"source"\s*:\s*null', body), refused(400, "source must be an object")
+)
 
 
 @_wire(
@@ -223,24 +215,14 @@ def unicode_500(mock: Instance, original: Original, integration: Any) -> Any:
     return original(integration)
 
 
-@_wire("body-64k", "Refuses bodies of more than 64 kB with 413", "long-values-kept")
-def body_64k(mock: Instance) -> None:
-    def looked_at(body: bytes) -> bytes:
-        if len(body) > 65536:
-            raise refused(413, "Request Entity Too Large")
-        return body
-
-    bodies(mock, looked_at)
+_wire("body-64k", "Refuses bodies of more than 64 kB with 413", "long-values-kept")(
+    bodies_refused, lambda body: len(body) > 65536, refused(413, "Request Entity Too Large")
+)
 
 
-@_wire("nesting-100", "Refuses bodies that nest deeper than 100", "nesting-depth")
-def nesting_100(mock: Instance) -> None:
-    def looked_at(body: bytes) -> bytes:
-        if max(body.count(b"["), body.count(b"{")) > 100:
-            raise refused(400, "too deep")
-        return body
-
-    bodies(mock, looked_at)
+_wire("nesting-100", "Refuses bodies that nest deeper than 100", "nesting-depth")(
+    bodies_refused, lambda body: max(body.count(b"["), body.count(b"{")) > 100, refused(400, "too deep")
+)
 
 
 def _fields(request: Request) -> dict[str, str]:
@@ -297,12 +279,10 @@ def path_any_case(mock: Instance) -> None:
 
 
 @_wire("override-always", "X-HTTP-Method-Override works with any content type", "method-override")
-def override_always(mock: Instance) -> None:
-    def overridden(request: Request) -> Request:
-        method = request.headers.get("x-http-method-override")
-        return without(request, "x-http-method-override")._replace(method=method) if method else request
-
-    requests(mock, overridden)
+@given_to(requests)
+def override_always(request: Request) -> Request:
+    method = request.headers.get("x-http-method-override")
+    return without(request, "x-http-method-override")._replace(method=method) if method else request
 
 
 _wire("list-by-odd-name", "A plus sign in the query is not decoded", "list-by-odd-name")(
@@ -313,19 +293,14 @@ _wire("list-by-odd-name", "A plus sign in the query is not decoded", "list-by-od
 @_wire(
     "pretty-wrong-type", "Indented answers have the type text/plain", "answer-media-type", also=("answer-media-type",)
 )
-def pretty_wrong_type(mock: Instance) -> None:
-    def layer(proceed: Proceed, exchange: Exchange) -> Response:
-        response = proceed(exchange)
-        return _typed(response, "text/plain") if "pretty" in _fields(exchange.request) else response
-
-    wrapped(mock, layer, behind=clean_path)
+@given_to(wrapped, behind=clean_path)
+def pretty_wrong_type(proceed: Proceed, exchange: Exchange) -> Response:
+    response = proceed(exchange)
+    return _typed(response, "text/plain") if "pretty" in _fields(exchange.request) else response
 
 
-@_wire("empty-object-refused", "Refuses an empty config member", "update-replaces")
-def empty_object_refused(mock: Instance) -> None:
-    def looked_at(body: bytes) -> bytes:
-        if re.search(rb'"docker"\s*:\s*\{\s*\}', body):
-            raise refused(400, "docker must not be empty")
-        return body
-
-    bodies(mock, looked_at)
+_wire("empty-object-refused", "Refuses an empty config member", "update-replaces")(
+    bodies_refused,
+    lambda body: re.search(rb'"docker"\s*:\s*\{\s*\}', body),
+    refused(400, "docker must not be empty"),
+)
