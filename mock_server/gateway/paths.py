@@ -62,7 +62,7 @@ def _clean(path: str) -> str:
 
 
 def override_method(exchange: Exchange) -> None:
-    """Give a form POST the method that it names in a header; its fields become the query."""
+    """Turn a form POST into the method that it names in a header; its fields become the query."""
     request = exchange.request
     override = request.headers.get(OVERRIDE)
     if not override or request.method != "POST" or request.headers.get("content-type") != FORM:
