@@ -89,7 +89,7 @@ class MockCentral(Flask):
             self.register_blueprint(upstream.blueprint(settings, self.gateway.home.routes, self.gateway.home.endpoints))
 
     def add_layer(self, layer: Layer) -> None:
-        """Add ``layer(proceed, exchange)``: it answers every request, by itself or by ``proceed(exchange)``.
+        """Add a layer: what ``layer(proceed)`` returns answers every exchange, by itself or by ``proceed(exchange)``.
 
         Flask's hooks (`before_request` and so on) see only what Flask answers, which no operation is.
         """
