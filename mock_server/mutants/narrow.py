@@ -33,9 +33,10 @@ from mock_server.mutants.tools import (
     answers,
     around,
     config_members,
-    credentials,
     given_to,
     instead_of,
+    listed_items,
+    masked_as,
     reader,
     refused,
     refused_where,
@@ -345,14 +346,9 @@ def masks_empty(mock: Instance) -> None:
     shown(mock, shown_empty)
 
 
-@_narrow("mask-tells-nothing", "security", "A long credential reads as a long mask", check="credentials-masked")
-def mask_tells_nothing(mock: Instance) -> None:
-    message = mock.central.contract.integration
-
-    def mask(credential: str) -> str:
-        return MASK + "*" * (len(credential) // 1000)
-
-    replace_method(mock, "central.rendering.masking.credentials_masked", lambda sent: credentials(message, sent, mask))
+_narrow("mask-tells-nothing", "security", "A long credential reads as a long mask", check="credentials-masked")(
+    masked_as, lambda credential: MASK + "*" * (len(credential) // 1000)
+)
 
 
 @_narrow("refusals-silent", "security", "The refusal of an unknown id shows tokens and keys", check="credential-leak")
@@ -482,7 +478,7 @@ def list_holds_what_was_created(mock: Instance) -> None:
 
 
 _narrow("list-order", "state", "The list has another order each time")(
-    answers, (LIST,), lambda answer: {"integrations": random.sample(found := answer["integrations"], len(found))}
+    listed_items, lambda items: random.sample(items, len(items))
 )
 
 

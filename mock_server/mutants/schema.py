@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mock_server.central import protojson
@@ -198,8 +199,7 @@ _schema("test-answers-success", "A test that passes answers `success`")(answers,
 # -- errors ----------------------------------------------------------------------------------------------
 
 
-def _error(name: str, summary: str) -> Register:
-    return mutant(name, kind="schema", check="error-shape", summary=summary)
+_error = partial(_schema, check="error-shape", also=())
 
 
 _error("error-without-details", "An error has no `details`")(errors, lambda body: _without(body, "details"))

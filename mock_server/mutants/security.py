@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -33,8 +33,8 @@ from mock_server.mutants.tools import (
     during,
     handled,
     instead_of,
+    masked_as,
     never,
-    replace_method,
     shown,
 )
 
@@ -97,24 +97,15 @@ _masking("list-in-clear", "Only the list shows credentials")(_in_clear, LIST)
 _masking("get-in-clear", "Only GET shows credentials")(_in_clear, GET)
 
 
-def _masked_as(mock: Instance, mask: Callable[[str], Any]) -> None:
-    message = mock.central.contract.integration
-    replace_method(
-        mock,
-        "central.rendering.masking.credentials_masked",
-        lambda integration: credentials(message, integration, mask),
-    )
-
-
 _masking("mask-when-set", "An empty credential reads as an empty string")(
-    _masked_as, lambda credential: MASK if credential else ""
+    masked_as, lambda credential: MASK if credential else ""
 )
-_masking("mask-length", "The mask is as long as the credential")(_masked_as, lambda credential: "*" * len(credential))
-_masking("mask-eight", "The mask has eight asterisks")(_masked_as, lambda _: "********")
+_masking("mask-length", "The mask is as long as the credential")(masked_as, lambda credential: "*" * len(credential))
+_masking("mask-eight", "The mask has eight asterisks")(masked_as, lambda _: "********")
 _masking("mask-last-four", "The mask shows the last four characters")(
-    _masked_as, lambda credential: MASK + credential[-4:]
+    masked_as, lambda credential: MASK + credential[-4:]
 )
-_masking("mask-empty", "Credentials read as empty")(_masked_as, lambda _: "")
+_masking("mask-empty", "Credentials read as empty")(masked_as, lambda _: "")
 
 
 @_masking("mask-forgotten-after-update", "A read shows credentials after an update")

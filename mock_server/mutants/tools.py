@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, TypeVar
 
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal
+from mock_server.contract import tables as contracts
 from mock_server.contract.tables import Message
 from mock_server.gateway.exchange import Exchange, Layer, Proceed
 from mock_server.gateway.messages import Request, Response
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 LIST, GET = "GetImageIntegrations", "GetImageIntegration"
 CREATE, PUT, PATCH = "PostImageIntegration", "PutImageIntegration", "UpdateImageIntegration"
 DELETE, TEST, TEST_UPDATED = "DeleteImageIntegration", "TestImageIntegration", "TestUpdatedImageIntegration"
-EVERY = (LIST, GET, CREATE, PUT, PATCH, DELETE, TEST, TEST_UPDATED)
+EVERY = tuple(contracts.load().operations)
 
 Json = dict[str, Any]
 
@@ -251,15 +252,28 @@ def answers(mock: Instance, operations: tuple[str, ...], change: Callable[[Json]
     handled(mock, operations, changed)
 
 
+def each_changed(answer: Json, change: Callable[[Json], Any]) -> Any:
+    """Return an answer with its integration, or each of its list, changed."""
+    if "integrations" in answer:
+        return {"integrations": [change(each) for each in answer["integrations"]]}
+    return change(answer)
+
+
 def shown(mock: Instance, change: Callable[[Json], Any], operations: tuple[str, ...] = (LIST, GET, CREATE)) -> None:
     """Change how each integration is shown; answers are no longer checked against the contract then."""
+    answers(mock, operations, lambda answer: each_changed(answer, change))
 
-    def changed(answer: Json) -> Any:
-        if "integrations" in answer:
-            return {"integrations": [change(each) for each in answer["integrations"]]}
-        return change(answer)
 
-    answers(mock, operations, changed)
+def listed_items(mock: Instance, keep: Callable[[list[Json]], list[Json]]) -> None:
+    """Change which integrations the list shows."""
+    answers(mock, (LIST,), lambda answer: {"integrations": keep(answer["integrations"])})
+
+
+def masked_as(mock: Instance, mask: Callable[[str], Any]) -> None:
+    """Show another mask for each credential."""
+    message = mock.central.contract.integration
+    masking = mock.central.rendering.masking
+    replace_method(masking, "credentials_masked", lambda integration: credentials(message, integration, mask))
 
 
 def errors(mock: Instance, change: Callable[[Json], Any]) -> None:
