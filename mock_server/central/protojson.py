@@ -379,11 +379,7 @@ class Reading:
             if number is not None:
                 return number
         raise self.rules.refusal(
-            "field-value",
-            position=self.position(token),
-            kind=field.kind,
-            field=field.name,
-            token=self.shown(token),
+            "field-value", position=self.position(token), kind=field.kind, field=field.name, token=self.shown(token)
         )
 
     def quoted_number(self, token: _Token) -> str:

@@ -328,9 +328,7 @@ def bodies_refused(mock: Instance, wrong: Callable[[bytes], object], refusal: Re
 def bodies(mock: Instance, change: Callable[[bytes], bytes]) -> None:
     """Change the bytes of every body before they are read."""
     around(
-        mock.central.decoding,
-        "body",
-        lambda original, operation, body, *more: original(operation, change(body), *more),
+        mock.central.decoding, "body", lambda original, operation, body, *more: original(operation, change(body), *more)
     )
 
 

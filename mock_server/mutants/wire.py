@@ -300,7 +300,5 @@ def pretty_wrong_type(proceed: Proceed, exchange: Exchange) -> Response:
 
 
 _wire("empty-object-refused", "Refuses an empty config member", "update-replaces")(
-    bodies_refused,
-    lambda body: re.search(rb'"docker"\s*:\s*\{\s*\}', body),
-    refused(400, "docker must not be empty"),
+    bodies_refused, lambda body: re.search(rb'"docker"\s*:\s*\{\s*\}', body), refused(400, "docker must not be empty")
 )

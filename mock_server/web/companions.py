@@ -386,12 +386,7 @@ fixed(
     ANYONE,
     {"featureFlags": [{"name": text, "envVar": flag, "enabled": True} for flag, text in _SCANNER_FLAGS.items()]},
 )
-fixed(
-    "GET /v1/config/public",
-    UI,
-    ANYONE,
-    {"loginNotice": None, "header": None, "footer": None, "telemetry": None},
-)
+fixed("GET /v1/config/public", UI, ANYONE, {"loginNotice": None, "header": None, "footer": None, "telemetry": None})
 fixed("GET /v1/availableAuthProviders", UI, ANYONE, {"authProviderTypes": []})
 # With a key, the UI would send what its user does to an analytics service.
 fixed("GET /v1/telemetry/config", UI, KNOWN, {"userId": "", "endpoint": "", "storageKeyV1": ""})
