@@ -41,14 +41,15 @@ class Connections:
 
     def reset(self, _origin: Any) -> Response:
         """Return an answer that resets the connection before a byte of it."""
-        return Response(200, (("Content-Length", "1"),), _cut_after(b""))
+        return Response(200, (("Content-Length", "1"),), cut_after(b""))
 
     def truncated(self, _origin: Any, whole: bytes) -> Iterator[bytes]:
         """Return a body that ends the connection after half of itself."""
-        return _cut_after(whole[: len(whole) // 2])
+        return cut_after(whole[: len(whole) // 2])
 
 
-def _cut_after(sent: bytes) -> Iterator[bytes]:
+def cut_after(sent: bytes) -> Iterator[bytes]:
+    """Return a body that breaks off behind these bytes."""
     if sent:
         yield sent
     raise Cut
