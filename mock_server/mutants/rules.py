@@ -74,47 +74,22 @@ def _rule(id: str, summary: str = "", also: tuple[str, ...] = (), **settings: An
 
 
 _METHODS = {
-    "validation": (
-        "endpoint-not-local",
-        "endpoint-not-metadata",
-        "endpoint-parses",
-        "category-required",
-        "name-required",
-        "name-unique",
-    ),
-    "service": (
-        "id-empty-on-create",
-        "scanner-v4-not-created",
-        "google-not-created",
-        "create-rolled-back",
-        "id-required",
-        "update-missing",
-        "delete-missing",
-        "scanner-v4-not-deleted",
-        "scanner-v4-type-fixed",
-    ),
-    "reconcile": (
-        "reconcile-needs-id",
-        "reconcile-same-member",
-        "reconcile-dependent-unchanged",
-        "reconcile-credential-masked",
-        "reconcile-message-kept",
-        "reconcile-message-not-added",
-    ),
-    "clients": (
-        "category-implemented",
-        "registry-type-known",
-        "scanner-type-known",
-        "node-scanner-type-known",
-        "google-service-account-json",
-    ),
-    "registry_tests": ("registry-reachable",),
+    "validation": """endpoint-not-local endpoint-not-metadata endpoint-parses category-required name-required
+        name-unique""",
+    "service": """id-empty-on-create scanner-v4-not-created google-not-created create-rolled-back id-required
+        update-missing delete-missing scanner-v4-not-deleted scanner-v4-type-fixed""",
+    "reconcile": """reconcile-needs-id reconcile-same-member reconcile-dependent-unchanged reconcile-credential-masked
+        reconcile-message-kept reconcile-message-not-added""",
+    "clients": """category-implemented registry-type-known scanner-type-known node-scanner-type-known
+        google-service-account-json""",
+    "registry_tests": "registry-reachable",
 }
+_PARTS = {rule: part for part, rules in _METHODS.items() for rule in rules.split()}
+"""The parts of Central that refuse, by the rule."""
 
 
-for _part, _ids in _METHODS.items():
-    for _id in _ids:
-        _rule(_id)(never, f"central.{_part}.{_id.replace('-', '_')}")
+for _id, _part in _PARTS.items():
+    _rule(_id)(never, f"central.{_part}.{_id.replace('-', '_')}")
 
 _rule("ecr-iam-managed", managed=True)(never, "central.validation.ecr_iam_managed")
 _rule("write-permission", auth=True)(never, "central.auth.write_permission")
@@ -123,11 +98,7 @@ _rule("write-permission", auth=True)(never, "central.auth.write_permission")
 # -- what the client of a type asks for ------------------------------------------------------------------
 
 
-_CLIENT_RULES = [
-    rule.id
-    for rule in _RULES.values()
-    if rule.kind == "build" and rule.id not in (*_METHODS["clients"], *_METHODS["registry_tests"])
-]
+_CLIENT_RULES = [rule.id for rule in _RULES.values() if rule.kind == "build" and rule.id not in _PARTS]
 
 
 def _not_asked(mock: Instance, rule: str) -> None:
