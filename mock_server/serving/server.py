@@ -181,7 +181,7 @@ def serve(
         ServeError: the port is taken, or the worker process died.
     """
     port = free_port(host, port)
-    number = threads.number(upstream=settings.upstream is not None)
+    number = threads.OWN + (threads.UPSTREAM if settings.upstream is not None else 0)
     server = granian(host, port, number, tls=tls, respawns=save is not None)
     worker = _Worker(
         settings,

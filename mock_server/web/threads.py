@@ -23,11 +23,6 @@ UPSTREAM = 32
 _PAUSE = 0.005
 
 
-def number(*, upstream: bool) -> int:
-    """Return how many threads the server has."""
-    return OWN + UPSTREAM if upstream else OWN
-
-
 HolderT = TypeVar("HolderT")
 
 
