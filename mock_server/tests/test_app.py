@@ -475,7 +475,7 @@ def test_a_browser_is_told_beforehand_what_it_may_send():
 
 
 PREFLIGHT = {"Origin": ORIGIN, "Access-Control-Request-Method": "PATCH"}
-TOLD = {
+REPORTED = {
     "preflight": ("OPTIONS", PATH, PREFLIGHT, 204),
     "preflight of an unknown path": ("OPTIONS", "/v1/nothing", PREFLIGHT, 204),
     "preflight of a companion": ("OPTIONS", "/v1/metadata", PREFLIGHT, 204),
@@ -495,7 +495,7 @@ TOLD = {
 }
 
 
-@pytest.mark.parametrize(("method", "target", "headers", "status"), TOLD.values(), ids=TOLD.keys())
+@pytest.mark.parametrize(("method", "target", "headers", "status"), REPORTED.values(), ids=REPORTED.keys())
 def test_the_log_and_the_journal_tell_the_status_that_is_sent(caplog, method, target, headers, status):
     api = Api(cors=ORIGIN)
     with caplog.at_level(logging.INFO, "mock_central.access"):
