@@ -83,11 +83,13 @@ def _base64_fault(value: str) -> int | None:
 
 
 def credentials(headers: Mapping[str, str]) -> str | None:
-    """Return the credentials of a request: they may come as metadata too, and two are none.
+    """Return the credentials of a request: they may come as metadata too, and of two only basic ones count, the first.
 
     What is no text for gRPC is returned in any case, for it is refused before it is counted.
     """
     found = [value for name in ("authorization", f"{_PREFIX}authorization") if (value := headers.get(name)) is not None]
     if odd := [each for each in found if not (each.isascii() and each.isprintable())]:
         return odd[0]
-    return found[0] if len(found) == 1 and "," not in found[0] else None
+    first, comma, _ = found[0].partition(",") if found else ("", "", "")  # a header that stands twice comes joined
+    is_alone = len(found) == 1 and not comma
+    return first if is_alone or first.startswith("Basic ") else None

@@ -73,6 +73,17 @@ def test_two_credentials_are_none(headers):
     assert (answer.status, answer.message) == (401, "credentials not found")
 
 
+BASIC = f"Basic {base64.b64encode(b'admin:mock-password').decode()}"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"), [(f"{BASIC},Basic x", 200), (f"Basic eDp5,{BASIC}", 403), (f"x,{BASIC}", 403)]
+)
+def test_of_two_basic_credentials_the_first_counts(sent, status):
+    """pkg/grpc/authn/basic/extractor.go takes the first of the metadata; that of tokens wants one alone."""
+    assert Api(auth=True).ask("GET", "", headers={"Authorization": sent}).status == status
+
+
 @pytest.mark.parametrize(
     ("headers", "status", "text"),
     [
