@@ -33,6 +33,7 @@ def is_error(answer: Answer, status: int, code: int, message: str) -> bool:
 ROUTES = [
     ("GET", "/v1/nothing", 404),
     ("GET", "/v1", 307),
+    ("GET", "/v2", 307),
     ("OPTIONS", "*", 200),
     ("GET", "*", 400),
     ("GET", "/", 404),
@@ -79,6 +80,7 @@ CLEANED = [
     (f"{PATH}//", f"{PATH}/"),
     (f"{PATH}/..", "/v1/"),
     ("/v1", "/v1/"),
+    ("/v2", "/v2/"),
     ("//", "/"),
     ("/x//y", "/x/y"),
     ("/v1/../x", "/x"),
