@@ -42,7 +42,7 @@ TRAFFIC = "traffic"
 
 GIVEN, TOLD, ASSUMED = "given", "told by the target", "assumed"
 """Where the release comes from that a run checks against."""
-_IN_WORDS = {TOLD: "reported by the target"}
+_IN_WORDS = {TOLD: "reported by the target", ASSUMED: "assumed (--central-version sets it)"}
 
 
 @dataclass(slots=True)
