@@ -66,13 +66,13 @@ def judged(url: str, folder: Path, *options: str) -> Iterator[tuple[str, dict[st
 
 
 def is_green(report: Mapping[str, Any]) -> bool:
-    """Tell whether nothing was found live, and the recording is judged in the same way."""
+    """Return whether nothing was found live, and the recording is judged in the same way."""
     assert (report["verdict"], report["counts"]["failed"]) == ("passed", 0)
     return is_judged_alike(report)
 
 
 def is_judged_alike(report: Mapping[str, Any]) -> bool:
-    """Tell whether `audit` judges the recording as the proxy judged what passed."""
+    """Return whether `audit` judges the recording as the proxy judged what passed."""
     later = report["audit"]
     for name in ("verdict", "requests", "counts", "traffic"):
         assert later[name] == report[name]
