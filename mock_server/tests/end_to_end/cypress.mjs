@@ -1,8 +1,9 @@
 // Runs the UI's own Cypress specs, unchanged, in Chromium: as much of Cypress as they use, on top of Playwright.
 //
-//   node cypress.mjs URL SPEC… [--out DIR] [--token TOKEN] [--live] [--timeout MS] [--chromium PATH]
+//   node cypress.mjs URL SPEC… [--out DIR] [--token TOKEN] [--live] [--without TEXT] [--timeout MS] [--chromium PATH]
 //
-// URL serves the UI and its API. --live sends to the API what the specs would answer themselves. DIR takes a
+// URL serves the UI and its API. --live sends to the API what the specs would answer themselves. --without leaves out
+// the tests with TEXT in their names. DIR takes a
 // picture of each test and report.json. Exit status 0 when every test passed.
 
 import { createRequire } from 'node:module';
@@ -17,6 +18,7 @@ const { values: options, positionals } = parseArgs({
     out: { type: 'string', default: 'out' },
     token: { type: 'string', default: 'mock-admin-token' },
     live: { type: 'boolean', default: false },
+    without: { type: 'string' },
     timeout: { type: 'string', default: '30000' },
     chromium: { type: 'string', default: '/usr/bin/chromium' },
   },
@@ -282,6 +284,7 @@ for (const spec of specs) {
   (0, eval)(`${outputFiles[0].text}\n//# sourceURL=${basename(spec)}`);
 }
 for (const { name, before, act } of tests) {
+  if (options.without && name.includes(options.without)) continue;
   routes = [];
   answered = new Map();
   queue = [];

@@ -422,9 +422,9 @@ async function apiToken() {
 async function apiReference() {
   await page.route('https://cdn.redoc.ly/**', (route) => route.fulfill({ body: '' })); // a logo, from another origin
   await page.goto(`${base}/main/apidocs`);
-  await page.getByText('ImageIntegrationService').first().waitFor();
+  await page.getByText('ImageIntegrationService').first().waitFor({ timeout: 3 * timeout }); // much to draw
   await page.goto(`${base}/main/apidocs-v2`);
-  await page.getByRole('heading', { name: /^StackRox Central/ }).waitFor();
+  await page.getByRole('heading', { name: /^StackRox Central/ }).waitFor({ timeout: 3 * timeout });
   must(!(await errors()), 'the page shows an error');
 }
 

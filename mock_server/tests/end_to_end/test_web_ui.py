@@ -75,12 +75,14 @@ def test_every_form_does_all_it_offers(driver, tmp_path, proxied):
 
 
 @pytest.mark.skipif(not SPECS.exists(), reason="the sources of the UI are not beside its build")
-@pytest.mark.parametrize("live", [(), ("--live",)], ids=["answered by the specs", "answered by the mock"])
-def test_the_ui_s_own_specs_pass(driver, tmp_path, live):
+@pytest.mark.parametrize(("live", "tests"), [(False, 14), (True, 13)], ids=["as they are", "answered by the mock"])
+def test_the_ui_s_own_specs_pass(driver, tmp_path, live, tests):
+    # What that spec sends as a key of Google is none: it answers its save itself, and Central would refuse it.
+    words = ("--live", "--without", "Google Artifact Registry") if live else ()
     with central(tmp_path, "--ui", UI, proxied=False) as (url, _):
-        report = walk(driver, url, tmp_path, str(SPECS), "--token", TOKEN, *live, script="cypress.mjs")
+        report = walk(driver, url, tmp_path, str(SPECS), "--token", TOKEN, *words, script="cypress.mjs")
     assert is_sound(report)
-    assert len(report["steps"]) == 14
+    assert len(report["steps"]) == tests
 
 
 def test_the_form_of_a_type_that_is_gone_works_with_an_older_central(driver, tmp_path):
