@@ -245,7 +245,11 @@ globalThis.cy = {
   log: () => new Chain(),
   wrap: (value) => Object.assign(new Chain(), { subject: { value } }),
   env: (names) => cy.wrap(Object.fromEntries(names.map((name) => [name, Cypress.env(name)]))),
-  visit: (path) => new Chain().enqueue(() => page.goto(new URL(path, base).href)),
+  visit: (path) =>
+    new Chain().enqueue(async () => {
+      await page.addInitScript(keep, [...stored]);
+      await page.goto(new URL(path, base).href);
+    }),
   intercept: ({ method, url }, answer) => {
     const route = { method, url, answer };
     const chain = new Chain().enqueue(() => routes.push(route));
@@ -262,7 +266,9 @@ globalThis.cy = {
 };
 globalThis.Cypress = { env: (name) => ({ ROX_AUTH_TOKEN: options.token, ORCHESTRATOR_FLAVOR: 'k8s' })[name] };
 globalThis.CSS = { escape: (text) => text.replace(/[^\w-]/g, '\\$&') };
-globalThis.localStorage = { setItem: (key, value) => page.addInitScript(([name, text]) => window.localStorage.setItem(name, text), [key, value]) };
+const stored = new Map();
+const keep = (items) => window.location.protocol.startsWith('http') && items.forEach(([key, value]) => window.localStorage.setItem(key, value));
+globalThis.localStorage = { setItem: (key, value) => stored.set(key, value) };
 const equal = (found) => (wanted) => must(isDeepStrictEqual(found, wanted), `${found} should equal ${wanted}`);
 globalThis.expect = (found) => ({ to: { equal: equal(found), deep: { equal: equal(found) } } });
 
