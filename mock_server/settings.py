@@ -279,6 +279,7 @@ def _path_pattern(text: str) -> str:
 
 _LONGEST_TTL = 10**9
 _SCRIPT = re.compile(r"""<script\b[^>]*\bsrc\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
+_COMMENT = re.compile("<!--.*?-->", re.DOTALL)
 _SOURCE = (".ts", ".tsx", ".jsx", ".mts")
 
 
@@ -288,7 +289,7 @@ def _check_build(folder: Path) -> None:
     page = folder / "index.html"
     if not page.is_file():
         raise ValueError(f"ui: {folder} has no index.html; {advice}")
-    text = page.read_text("utf-8", "replace")
+    text = _COMMENT.sub("", page.read_text("utf-8", "replace"))
     if "%PUBLIC_URL%" in text:
         raise ValueError(f"ui: {page} is a template (it says %PUBLIC_URL%); {advice}")
     for script in _SCRIPT.findall(text):

@@ -173,7 +173,8 @@ class Report:
     @property
     def release(self) -> str:
         """The release that the run checked against, and where it comes from."""
-        return f"Central {self.version}, {self.version_from}"
+        advice = " (--central-version sets it)" if self.version_from == ASSUMED else ""
+        return f"Central {self.version}, {self.version_from}{advice}"
 
     # -- the verdict ------------------------------------------------------------------------------
 
