@@ -405,6 +405,19 @@ def test_control_can_be_left_out():
     assert control(api, "GET", "/requests").status == 404
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status", "told"),
+    [
+        ("GET", "/scenrios", 404, "/__admin/scenrios is no control call; GET /__admin/openapi.json lists them"),
+        ("POST", "/nope", 404, "/__admin/nope is no control call"),
+        ("POST", "/scenario", 501, "/__admin/scenario takes GET, HEAD, PUT"),
+    ],
+)
+def test_a_wrong_control_call_is_told_with_the_way_to_the_right_one(api, method, path, status, told):
+    answer = control(api, method, path)
+    assert (answer.status, told in answer.message) == (status, True), answer
+
+
 @pytest.mark.parametrize("origin", ["http://page.example", "null", "http://localhost:1"])
 @pytest.mark.parametrize("cors", [None, "*", "http://other.example"])
 def test_a_page_of_another_origin_changes_nothing(origin, cors):
