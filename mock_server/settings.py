@@ -173,6 +173,8 @@ class Settings:
             raise ValueError(f"upstream_ca: {self.upstream_ca} is used with upstream only; give its URL, too")
         elif self.upstream_insecure:
             raise ValueError("upstream_insecure: is used with upstream only; give its URL, too")
+        if self.permissions and not self.companions:
+            raise ValueError(f"permissions: {self.permissions[0]} is used with companions only; let it offer them")
         if self.upstream_ca is not None:
             _check_certificates("upstream_ca", self.upstream_ca)
 

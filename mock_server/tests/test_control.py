@@ -243,6 +243,7 @@ def test_requests_are_listed_counted_and_forgotten(api):
     assert [each["body"]["docker"]["password"] for each in found] == ["******"]
     assert control(api, "GET", "/requests/count?status=4xx").json == {"count": 1}
     assert [each["status"] for each in control(api, "GET", "/requests?limit=1").json["requests"]] == [404]
+    assert control(api, "GET", "/requests?limit=0").json == {"requests": []}
     assert control(api, "DELETE", "/requests").json == {}
     assert control(api, "GET", "/requests/count").json == {"count": 0}
 

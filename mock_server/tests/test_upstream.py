@@ -114,9 +114,10 @@ def test_only_the_listed_paths_are_passed_on(there):
     [
         ({"upstream_paths": ["/v1/x"]}, "upstream_paths: /v1/x is used with upstream only"),
         ({"upstream": "http://x", "upstream_paths": ["v1"]}, "upstream_paths: 'v1': is no pattern of paths"),
+        ({"permissions": ["all=READ_ACCESS"], "companions": False}, "permissions: all=READ_ACCESS is used with comp"),
     ],
 )
-def test_paths_that_cannot_be_passed_on_are_told_at_the_start(settings, text):
+def test_settings_that_would_do_nothing_are_told_at_the_start(settings, text):
     with pytest.raises(ValueError, match=text):
         Settings(**settings)
 

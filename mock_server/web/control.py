@@ -203,9 +203,9 @@ class Control:
 
     def _shown_requests(self, sandbox: AnySandbox) -> list[Json]:
         journal = _journal(sandbox)
-        limit = int(_number("limit", 0))
         found = journal.found(self._filter())
-        return [journal.shown(each) for each in (found[-limit:] if limit else found)]
+        limit = int(_number("limit", len(found)))
+        return [journal.shown(each) for each in found[max(len(found) - limit, 0) :]]
 
     def _filter(self) -> Filter:
         texts = {each.name: request.args.get(each.name, "") for each in fields(Filter) if each.name != "since"}
