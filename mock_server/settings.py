@@ -167,14 +167,7 @@ class Settings:
                 raise ValueError(f"{name}: {getattr(self, name)} is below 0; give 0 or more")
         if self.ui is not None:
             _check_build(self.ui)
-        if self.upstream is not None:
-            _check_address("upstream", self.upstream)
-        elif self.upstream_paths:
-            raise ValueError(f"upstream_paths: {self.upstream_paths[0]} is used with upstream only; give its URL, too")
-        elif self.upstream_ca is not None:
-            raise ValueError(f"upstream_ca: {self.upstream_ca} is used with upstream only; give its URL, too")
-        elif self.upstream_insecure:
-            raise ValueError("upstream_insecure: is used with upstream only; give its URL, too")
+        _check_needs(self)
         if self.upstream_ca is not None:
             _check_certificates("upstream_ca", self.upstream_ca)
 
@@ -367,6 +360,20 @@ def _check_release(name: str, release: str) -> None:
         contracts.load().releases.find(release)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
+
+
+def _check_needs(settings: Settings) -> None:
+    """Raise ValueError if a setting does nothing without another one."""
+    if settings.upstream is not None:
+        _check_address("upstream", settings.upstream)
+    elif settings.upstream_paths:
+        raise ValueError(f"upstream_paths: {settings.upstream_paths[0]} is used with upstream only; give its URL, too")
+    elif settings.upstream_ca is not None:
+        raise ValueError(f"upstream_ca: {settings.upstream_ca} is used with upstream only; give its URL, too")
+    elif settings.upstream_insecure:
+        raise ValueError("upstream_insecure: is used with upstream only; give its URL, too")
+    if settings.permissions and not settings.companions:
+        raise ValueError(f"permissions: {settings.permissions[0]} is used with companions only; let it offer them")
 
 
 def _check_scenario(settings: Settings) -> None:

@@ -19,6 +19,7 @@ from contract_tests.fixtures.generate import Wish, generate
 from mock_server.serving.server import MockServer, free_port, serving
 from mock_server.settings import Settings
 from mock_server.tests.chromium import CHROMIUM, in_chromium
+from mock_server.tests.maven import jar
 from mock_server.tests.npm import installed
 
 pytestmark = pytest.mark.served
@@ -168,18 +169,12 @@ WIREMOCK = "org.wiremock:wiremock-standalone:3.13.2"
 @pytest.fixture(scope="module")
 def wiremock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start WireMock, from Maven."""
-    if shutil.which("mvn") is None or shutil.which("java") is None:
-        pytest.skip("Maven or Java is not here")
     folder = tmp_path_factory.mktemp("wiremock")
-    command = ["mvn", "-q", "-B", "dependency:copy", f"-Dartifact={WIREMOCK}", f"-DoutputDirectory={folder}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    if done.returncode:
-        pytest.skip(f"Maven cannot fetch WireMock: {done.stdout[-300:]}")
-    (jar,) = folder.glob("*.jar")
+    program = jar(WIREMOCK, folder)
     port = free_port("127.0.0.1", 0)
     options = ("--port", str(port), "--bind-address", "127.0.0.1", "--root-dir", str(folder), "--disable-banner")
     with (folder / "log").open("w") as log, subprocess.Popen(
-        ["java", "-jar", str(jar), *options], stdout=log, stderr=log
+        ["java", "-jar", str(program), *options], stdout=log, stderr=log
     ) as process:  # fmt: skip
         url = f"http://127.0.0.1:{port}"
         try:

@@ -141,14 +141,18 @@ Client = Callable[[Config], str | None]
 """Tests with the config of an integration and returns the error, or None."""
 
 
+_FIELDS = [each.name for each in fields(RegistryTestRule)]
+
+
 def parse(text: str) -> RegistryTestRule:
-    """Read ``HOST=OUTCOME`` or ``host=HOST outcome=OUTCOME KEY=VALUE …``, as options give it.
+    """Read ``HOST=OUTCOME KEY=VALUE …`` or ``host=HOST outcome=OUTCOME KEY=VALUE …``, as options give it.
 
     Raises:
         ValueError: the text is no rule.
     """
     if len(words := _words(text)) > 1:
-        return of(dict(words))
+        (first, outcome), *rest = words
+        return of(dict(words) if first in _FIELDS else {"host": first, "outcome": outcome, **dict(rest)})
     host, _, outcome = text.rpartition("=")
     if not host or outcome not in OUTCOMES:
         raise ValueError(f"{text!r} is not HOST=OUTCOME; the outcome is one of {', '.join(OUTCOMES)}")
@@ -169,9 +173,8 @@ def of(values: Mapping[str, Any]) -> RegistryTestRule:
     Raises:
         ValueError: a field is unknown or missing, or its value is none of its kind.
     """
-    known = [each.name for each in fields(RegistryTestRule)]
-    if unknown := [key for key in values if key not in known]:
-        raise ValueError(f"{unknown[0]}: is not one of {', '.join(known)}")
+    if unknown := [key for key in values if key not in _FIELDS]:
+        raise ValueError(f"{unknown[0]}: is not one of {', '.join(_FIELDS)}")
     if missing := [key for key in ("host", "outcome") if not values.get(key)]:
         raise ValueError(f"{missing[0]}: is missing; a rule is such as host=*.example.com outcome=timeout times=2")
     times = values.get("times")

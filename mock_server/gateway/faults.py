@@ -69,7 +69,7 @@ class InjectFaults:
 
         def answer(exchange: Exchange) -> Response:
             prefer = exchange.request.headers.get("prefer")
-            if not prefer and not exchange.sandbox.faults.listed:
+            if prefer is None and not exchange.sandbox.faults.listed:
                 return proceed(exchange)
             preferred = _preferred(exchange, prefer)
             fault = exchange.fault = preferred or _met(exchange)
@@ -149,8 +149,10 @@ def _with_content(response: Response, media_type: str, body: bytes, *, is_head: 
 
 
 def _preferred(exchange: Exchange, header: str | None) -> Fault | None:
-    if not header:
+    if header is None:
         return None
+    if not header:  # granian empties a header that is not ASCII
+        log.warning("ignored Prefer: it is empty or not ASCII; POST /__admin/faults takes other characters, too")
     try:
         fault, unknown = preferences(header)
     except FaultError as error:

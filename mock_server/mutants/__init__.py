@@ -104,8 +104,8 @@ def find(name: str) -> Mutant:
     known = all_mutants()
     if name not in known:
         close = difflib.get_close_matches(name, known, n=3)
-        hint = f"; did you mean {' or '.join(close)}?" if close else ""
-        raise ValueError(f"unknown mutant {name!r}{hint}")
+        hint = f"did you mean {' or '.join(close)}?" if close else "`mock-central mutants` lists them"
+        raise ValueError(f"unknown mutant {name!r}; {hint}")
     return known[name]
 
 

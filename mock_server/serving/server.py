@@ -6,6 +6,7 @@ import errno
 import logging
 import multiprocessing
 import os
+import re
 import signal
 import socket
 import sys
@@ -538,6 +539,8 @@ class Requests:
             raise ValueError(f"unknown filter {unknown[0]!r}; {suggestion(unknown[0], known)}")
         self._gateway.require_operation(str(wanted.get("operation", "")))
         texts: dict[str, Any] = {name: str(value) for name, value in wanted.items()}
+        if not re.fullmatch(r"[0-9]{1,18}", texts.get("since", "0")):
+            raise ValueError(f"since={texts['since']}: is not the number of a request, such as journal()[-1]['number']")
         return Filter(**texts | {"since": int(texts.get("since", 0))})
 
 

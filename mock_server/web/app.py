@@ -98,6 +98,8 @@ class MockCentral(Flask):
     def raise_routing_exception(self, request: Request) -> NoReturn:
         """Raise the refusal for a wrong path or method; a redirect counts as an unknown path."""
         unknown = isinstance(request.routing_exception, NotFound)
+        if self.settings.control and request.path.startswith(f"{control.PREFIX}/"):
+            raise control.unknown_call(request)
         is_json = request.path.startswith(("/v1/", "/v2/", "/__")) or (
             self.settings.ui is not None and request.path.startswith(("/api/", "/sso/", "/docs/"))
         )

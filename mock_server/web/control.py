@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
-from flask import Blueprint, Response, request
+from flask import Blueprint, Request, Response, request
 
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal, Rules
@@ -75,6 +75,14 @@ def refuse(status: int, text: str) -> Refusal:
     """Refuse a control call, in the error shape of Central."""
     codes = {400: 3, 401: 16, 403: 7, 404: 5, 408: 4, 409: 9, 429: 8, 501: 12}
     return Refusal(RULE, status, codes[status], text)
+
+
+def unknown_call(asked: Request) -> Refusal:
+    """Return the refusal of a path or method that no control call has, with a way to those that there are."""
+    methods = getattr(asked.routing_exception, "valid_methods", None)
+    if methods:
+        return Refusal("method-not-allowed", 501, 12, f"{asked.path} takes {', '.join(sorted(methods))}")
+    return Refusal("unknown-route", 404, 5, f"{asked.path} is no control call; GET {PREFIX}/openapi.json lists them")
 
 
 def blueprint(app: MockCentral) -> Blueprint:
@@ -192,9 +200,9 @@ class Control:
 
     def _shown_requests(self, sandbox: AnySandbox) -> list[Json]:
         journal = _journal(sandbox)
-        limit = int(_number("limit", 0))
         found = journal.found(self._filter())
-        return [journal.shown(each) for each in (found[-limit:] if limit else found)]
+        limit = int(_number("limit", len(found)))
+        return [journal.shown(each) for each in found[max(len(found) - limit, 0) :]]
 
     def _filter(self) -> Filter:
         texts = {each.name: request.args.get(each.name, "") for each in fields(Filter) if each.name != "since"}

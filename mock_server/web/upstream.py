@@ -63,6 +63,14 @@ _HOP_BY_HOP = frozenset(
 _FORWARDING = re.compile(r"forwarded|x-forwarded-.*|x-real-ip", re.IGNORECASE)
 """What proxies tell servers that trust them. Granian takes `X_Forwarded_For` for one of them, so none is passed on."""
 
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    record.exc_info = None
+    return True
+
+
+logging.getLogger("urllib3.connection").addFilter(_without_traceback)  # one line tells of headers that are none
+
 _SAFE = "/:@!$&'()*+,;=-._~"
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FOLD = re.compile(r"[ \t]*\r?\n[ \t]*")
@@ -335,4 +343,4 @@ def _end_to_end(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]
 def _reason(error: HTTPError) -> str:
     """Return what went wrong, without the connection object that urllib3 puts in front."""
     cause: Any = error.args[-1] if isinstance(error, ProtocolError) and error.args else error
-    return str(cause).rpartition(">: ")[2] or type(cause).__name__
+    return re.sub(r"^(<.*>|\S*Connection\(.*?\)): ", "", str(cause)) or type(cause).__name__
