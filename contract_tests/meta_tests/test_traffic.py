@@ -40,7 +40,9 @@ ROOT = Path(__file__).parents[2]
 PATH = "/v1/imageintegrations"
 CONTRACT = contracts.load()
 NEWEST = CONTRACT.releases.newest.line
-JSON = headers_of([("Content-Type", "application/json"), ("Cache-Control", "no-store, no-cache")])
+JSON = headers_of(
+    [("Content-Type", "application/json"), ("Cache-Control", "no-store, no-cache"), ("Vary", "Accept-Encoding")]
+)
 MORE = ("refused", "conversations", "lists", "taken", "versions/4.8", "versions/4.9", "versions/4.10", "versions/4.11")
 ID = "0b0c8d3e-4a2f-4c5e-9d1a-2f3e4d5c6b7a"
 DOCKER: dict[str, Any] = {
@@ -223,6 +225,52 @@ def test_fields_too_much_are_the_clients_fault() -> None:
     story = Story().create(DOCKER | {"clusters": []})
     assert story.broken() == set()
     assert list(story.judge.client) == ["PostImageIntegration: $.clusters: is not a field of the contract"]
+
+
+def test_what_was_refused_must_not_be_in_the_list() -> None:
+    local = DOCKER | {"docker": DOCKER["docker"] | {"endpoint": "localhost"}}
+
+    def story(**options: Any) -> Story:
+        return Story(**options).listed().refused("POST", "", local, "endpoint-not-local")
+
+    stored = local | {"id": ID}
+    assert story().listed(stored).broken() == {"create-rolled-back"}
+    assert story().create(DOCKER).listed(STORED).broken() == set()
+    assert story().listed(stored | {"name": "of somebody else"}).broken() == set()
+    assert story(others_write=True).listed(stored).broken() == set()
+    lost = story().add("POST", "", DOCKER, 0).listed(stored)
+    assert lost.broken() == set()
+
+
+TOKEN = headers_of([("Authorization", "Bearer a-token-of-somebody")])
+
+
+def test_whoever_is_let_in_without_credentials_shows_beside_a_refusal() -> None:
+    def story(*, token: bool = True, refused: bool = True) -> Story:
+        found = Story().listed(headers=TOKEN if token else headers_of([]))
+        if refused:
+            message = "credentials not found: no valid tokens found"
+            found.add("GET", "", None, 401, {"code": 16, "message": message, "details": [], "error": message})
+        return found.listed()
+
+    assert "read-permission" in story().broken()
+    assert "read-permission" not in story(token=False).broken()  # they may have been left out of the recording
+    assert story(refused=False).broken() == set()
+
+
+def test_an_operation_that_is_always_slow_shows_beside_quick_ones() -> None:
+    def story(*seconds: float, others: float = 0.1) -> set[str]:
+        found = Story().create()
+        for at in range(6):
+            found.add("PUT", f"/{ID}", STORED, 200, {}, began=100.0 + 20 * at, ended=100.0 + 20 * at + others)
+        for at, each in enumerate(seconds):
+            found.listed(STORED, began=300.0 + 20 * at, ended=300.0 + 20 * at + each)
+        return found.broken()
+
+    assert story(6, 6, 6, 6) == {"response-time"}
+    assert story(6, 6, 6) == set()
+    assert story(6, 6, 0.1, 6, 6) == set()
+    assert story(6, 6, 6, 6, others=6) == set()
 
 
 # -- recorded traffic ----------------------------------------------------------------------------------

@@ -46,6 +46,10 @@ _OF_STRICT = "the request leaves the contract: "
 """What a mock says, and no Central, that was started with --strict."""
 _UNKNOWN_TO_DATABASE = re.compile("[\0\ufffd]")
 """NUL, and what stands for bytes that are no UTF-8: an id with them is refused in the words of the database."""
+_SLOW = 5.0
+"""Seconds from which an answer is slow that waits for no registry."""
+_OFTEN = 4
+"""Slow answers of one kind that are no accident, where none of them was quick and so many more of others were."""
 _MOST_EXPLAINED = 100
 """Requests outside of the contract that are explained; an explanation takes milliseconds."""
 _MOST_WRITES = 1_000
@@ -88,15 +92,13 @@ class Judge:
         self.client: Counter[str] = Counter()
         """Where requests leave the contract, by operation and place."""
         self.judged = 0
-        self.follower = Follower(self.contract)
         self._texts = Texts(self.contract)
         self._waiting: list[tuple[float, int, Seen]] = []
         self._arrivals = count()
         self._writes: deque[Seen] = deque(maxlen=_MOST_WRITES)
         self._explained = self._dropped = 0
-        self._last: tuple[tuple[int, bool], tuple[Any, ...]] | None = None
-        """The last read, and how much was learnt until then."""
         self._last_outcomes: Counter[tuple[str, str, str]] = Counter()
+        self.begin()
 
     # -- order --------------------------------------------------------------------------------------
 
@@ -116,10 +118,19 @@ class Judge:
             self._judge(heapq.heappop(self._waiting)[2])
 
     def begin(self) -> None:
-        """Forget what is stored: what comes now was asked of a Central of its own."""
+        """Forget what is known of the Central: what comes now was asked of one of its own."""
+        self._forget()
+        self._shows_credentials = self._asks_credentials = False
+        """Whether a request with credentials was seen, and one that was refused for want of them."""
+        self._paces: Counter[tuple[str, int, bool]] = Counter()
+        """Answers by operation, status and whether they were quick."""
+
+    def _forget(self) -> None:
+        """Forget what is stored."""
         self.follower = Follower(self.contract)
         self._writes.clear()
-        self._last = None
+        self._last: tuple[tuple[int, bool], tuple[Any, ...]] | None = None
+        """The last read, and how much was learnt until then."""
 
     def judge(self, traffic: Iterable[Seen], keep: Callable[[Seen], object] | None = None) -> None:
         """Judge recorded traffic; `keep` is given each exchange without its secrets."""
@@ -167,7 +178,7 @@ class Judge:
         elif not 300 <= seen.status < 400 and not self._was_seen(seen):
             before = self.follower.state, Counter(self.tally)
             if "X-HTTP-Method-Override" in seen.headers:
-                self.begin()  # whatever it did is not followed
+                self._forget()  # whatever it did is not followed
                 return
             if _is_of_grpc(seen) or (match is not None and _UNKNOWN_TO_DATABASE.search(match.id)):
                 self._lost(match, "a request whose answer the contract does not tell")
@@ -181,9 +192,11 @@ class Judge:
 
     def _was_seen(self, seen: Seen) -> bool:
         """Count a read that is like the last one, with nothing learnt since: pages ask for their list all the time."""
-        if self._rivals or (self.follower.state, _shown(seen)) != self._last:
+        is_quick = seen.ended - seen.began < _SLOW
+        if self._rivals or not is_quick or (self.follower.state, _shown(seen)) != self._last:
             return False
         self.tally.update(self._last_outcomes)
+        self._paces[self._operation, seen.status, True] += 1
         self.observers.covered[self._operation, "", seen.status] += 1
         return True
 
@@ -230,8 +243,10 @@ class Judge:
         for check in (self.observers.seen | found.keys()) - (_OF_CREDENTIALS if seen.blind else frozenset()):
             self.tally[self._operation, check, BROKEN if found[check] else HELD] += 1
         if seen.headers_kept and self._operation != "none":
-            kept = seen.reply_headers.get("Cache-Control", "")
-            self.hold("answer-headers", "no-store" in kept, "an answer may be cached", expected="no-store", got=kept)
+            for name, wanted in (("Cache-Control", "no-store"), ("Vary", "accept-encoding")):
+                kept = seen.reply_headers.get(name, "")
+                what = f"the header {name} does not say {wanted}"
+                self.hold("answer-headers", wanted in kept.lower(), what, expected=wanted, got=kept)
 
     def _no_operation(self, seen: Seen) -> None:
         path = path_of(seen.target)
@@ -294,6 +309,8 @@ class Judge:
 
     def _of_operation(self, asked: _Asked) -> None:
         seen = asked.seen
+        self._access(seen)
+        self._pace(asked)
         if seen.status in (401, 403) or seen.status in NOT_CENTRALS:
             self._refused(Refusals(), of_access=True)
             return
@@ -306,6 +323,33 @@ class Judge:
             "DeleteImageIntegration": self._delete,
         }.get(asked.operation.id, self._test)
         judge(asked)
+
+    # -- who and how fast ---------------------------------------------------------------------------
+
+    def _access(self, seen: Seen) -> None:
+        """Judge who is let in; some programs leave credentials out of what they record, of all requests alike."""
+        self._shows_credentials |= "Authorization" in seen.headers
+        self._asks_credentials |= seen.status == 401
+        has_credentials = "Authorization" in seen.headers or "Cookie" in seen.headers
+        if seen.status == 200 and not has_credentials and self._shows_credentials and self._asks_credentials:
+            rule = "read-permission" if seen.method == "GET" else "credentials-missing"
+            self.say(rule, BROKEN, "a caller without credentials is let in; others are refused with 401")
+
+    def _pace(self, asked: _Asked) -> None:
+        """Judge how fast answers come that wait for no registry, beside those of other kinds."""
+        operation, whole, seen = asked.operation.id, asked.whole, asked.seen
+        if operation.startswith("Test") or (whole and (whole["type"] == "ecr" or not whole["skipTestIntegration"])):
+            return
+        is_quick = seen.ended - seen.began < _SLOW
+        self._paces[operation, seen.status, is_quick] += 1
+        slow, quick = (self._paces[operation, seen.status, each] for each in (False, True))
+        others = sum(number if each else -number for (*_, each), number in self._paces.items()) - quick + slow
+        if is_quick:
+            self.say("response-time", HELD)
+        elif quick or min(slow, others) < _OFTEN:
+            self.say("response-time", UNDECIDABLE)
+        else:
+            self.say("response-time", BROKEN, f"every answer {seen.status} takes more than {_SLOW:.0f} seconds")
 
     # -- refusals -----------------------------------------------------------------------------------
 
@@ -341,6 +385,10 @@ class Judge:
         elif of_access:
             for rule_id in fitting:
                 self.say(rule_id, HELD)
+            asked = self._seen.reply_headers.get("WWW-Authenticate", "")
+            if fitting and self._seen.status == 401 and self._seen.headers_kept and message.isascii():
+                what = "WWW-Authenticate of a 401 does not say what the message says"
+                self.hold("www-authenticate", asked == message, what, expected=message, got=asked)
         elif refusals.must:
             rule = self.contract.rules[self._first(refusals.must)]
             expected = {"message contains": any_text(rule.message)}
@@ -441,6 +489,9 @@ class Judge:
         follower = self.follower
         for id, each in by_id.items():
             if id not in touched:
+                if follower.is_absent(id) and not self._rivals and each.get("name") in follower.refused:
+                    what = "the list holds what was refused, under a name that nobody had"
+                    self.say("create-rolled-back", BROKEN, what, got=each, stored=True)
                 follower.show(id, each)
             elif id not in follower.known and id not in follower.gone:
                 follower.doubt(id, "it was written to at the same time")
@@ -509,6 +560,8 @@ class Judge:
                 self.say("create", UNDECIDABLE)
                 return
             self._refused(refusals, "create", tested=tested)
+            if not self._rivals and follower.is_free(asked.whole["name"]):
+                follower.refused.add(asked.whole["name"])
             return
         follower.wrote("read-after-create")
         if asked.whole is None:

@@ -157,7 +157,7 @@ class Tap(Upstream):
         if watch := g.get("watch"):
             watch.status = answer.status
             watch.reply_headers = list(answer.headers.items())
-            watch.reply.is_whole = False
+            watch.reply.is_whole = request.method == "HEAD" or answer.status in (204, 304)  # there is nothing to read
             watch.answered = self._now()
         return super()._passed_back(answer)
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from contract_tests.engine import redaction
-from contract_tests.traffic.exchanges import Seen, headers_of, json_of
+from contract_tests.traffic.exchanges import Headers, Seen, headers_of, json_of
 from mock_server.contract.tables import MASK, Contract
 from mock_server.simulation.redaction import Redaction, omitted
 
@@ -44,25 +45,27 @@ class Secrets:
         body = self._body(seen.body, learn=True)
         if token := seen.headers.get("Authorization", "").partition(" ")[2]:
             self._seek(token, self._stand_in(token))
-        reply = self._answer(seen.reply)
+        reply, reply_headers = self._answer(seen.reply, seen.reply_headers)
         return dataclasses.replace(
             seen,
             target=self._target(seen.target),
             headers=headers_of((name, self._header(name, value)) for name, value in seen.headers.items()),
             body=body,
-            reply_headers=headers_of(
-                (name, self._header(name, self._swept(value.encode()).decode("utf-8", "replace")))
-                for name, value in seen.reply_headers.items()
-            ),
+            reply_headers=headers_of((name, self._header(name, value)) for name, value in reply_headers.items()),
             reply=reply,
         )
 
-    def _answer(self, reply: bytes | None) -> bytes | None:
+    def _answer(self, reply: bytes | None, headers: Headers) -> tuple[bytes | None, Headers]:
         """Hide what an answer shows; pages ask for the same list all the time."""
+        if shown := self._shown(b"\n".join([reply or b"", *map(_bytes, headers.values())])):
+            reply = _swept(reply, shown) if reply else reply
+            headers = headers_of(
+                (name, _swept(_bytes(value), shown).decode("utf-8", "replace")) for name, value in headers.items()
+            )
         key = reply, len(self._stand_ins)
         if self._last[0] != key:
-            self._last = key, self._body(self._swept(reply) if reply else reply, learn=False)
-        return self._last[1]
+            self._last = key, self._body(reply, learn=False)
+        return self._last[1], headers
 
     def _header(self, name: str, value: str) -> str:
         if name.lower() == "authorization":
@@ -138,15 +141,25 @@ class Secrets:
         if len(self._sought) > _MOST:
             del self._sought[next(iter(self._sought))]
 
-    def _swept(self, content: bytes) -> bytes:
-        """Return content with stand-ins wherever a known credential stands, in disguise too."""
+    def _shown(self, content: bytes) -> dict[str, redaction.Redaction]:
+        """Return what takes out each known credential that stands in some content, in disguise too."""
         lowered = content.lower()
-        for stand_in, (forms, each) in self._sought.items():
-            if any(form in lowered for form in forms):
-                content = each.content(content).replace(redaction.REDACTED.encode(), stand_in.encode())
-        return content
+        return {
+            stand_in: each for stand_in, (forms, each) in self._sought.items() if any(form in lowered for form in forms)
+        }
+
+
+def _swept(content: bytes, shown: Mapping[str, redaction.Redaction]) -> bytes:
+    """Return content with stand-ins in the places of credentials."""
+    for stand_in, each in shown.items():
+        content = each.content(content).replace(redaction.REDACTED.encode(), stand_in.encode())
+    return content
 
 
 def path_of(target: str) -> str:
     """Return the path of a target, decoded."""
     return unquote(urlsplit(target).path if not target.startswith("//") else target.partition("?")[0])
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
