@@ -10,6 +10,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -36,6 +37,7 @@ class Secrets:
         self._redaction = Redaction(contract.credential_names)
         self._stand_ins: dict[str, str] = {}
         self._sought: dict[str, tuple[tuple[bytes, ...], redaction.Redaction]] = {}
+        self._hide_header = lru_cache(maxsize=1_000)(self._redaction.header)
         self._keys: dict[str, bool] = {}
         self._last: tuple[tuple[bytes | None, int], bytes | None] = ((None, -1), None)
         """The last answer and the number of credentials then, and what was made of it."""
@@ -71,7 +73,7 @@ class Secrets:
         if name.lower() == "authorization":
             scheme, _, secret = value.partition(" ")
             return f"{scheme} {self._stand_in(secret)}" if secret else value
-        return value if _STAND_IN.search(value) else self._redaction.header(name, value)
+        return value if _STAND_IN.search(value) else self._hide_header(name, value)
 
     def _target(self, target: str) -> str:
         path, mark, query = target.partition("?")
