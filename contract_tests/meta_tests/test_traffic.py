@@ -420,11 +420,16 @@ def test_two_requests_of_one_millisecond_may_have_been_the_other_way_round(tmp_p
     assert judge_of(file).findings.failures == []
 
 
-@pytest.mark.parametrize("change", ["headers", "time", "response", "body"])
+@pytest.mark.parametrize("change", ["headers", "time", "response", "body", "status", "packed"])
 def test_what_a_program_did_not_keep_is_no_fault_of_central(tmp_path: Path, change: str) -> None:
     found = entry("GET", f"https://central.example.com{PATH}", 200, answer='{"integrations": []}')
     if change == "headers":
         found["request"]["headers"] = found["response"]["headers"] = None
+    elif change == "status":
+        found["response"]["status"] = -1
+    elif change == "packed":
+        found["response"]["headers"].append({"name": "Content-Encoding", "value": "br"})
+        found["response"]["content"]["text"] = base64.b64encode(b"\x0b\x02\x80abc").decode()
     elif change == "body":
         found["response"]["content"]["text"] = "*not base64*"
     else:
@@ -444,6 +449,86 @@ def test_an_archive_that_is_cut_says_so(browsed: Path) -> None:
     done = audit(browsed)
     assert done.exit_code == 2
     assert "or not whole" in done.output
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty; give a HAR"),
+        (b"[" * 100_000, "nests too deep"),
+        (bytes(range(256)), "is no text in UTF-8 or UTF-16"),
+        (b'{"swagger": "2.0"}', "is no HAR, request journal or JSON Lines of fixtures"),
+        (b'{"log": {"entries": {"a": 1}}}', "$.log.entries: is no list"),
+        (b'{"log": {"entries": [null]}}', "$.log.entries[0]: is no entry of HAR 1.2"),
+        (b'{"log": {"entries": [{}]}}', "$.log.entries[0]: has no 'request'"),
+        (
+            json.dumps({"log": {"entries": [entry("GET", "/", 200) | {"startedDateTime": "today"}]}}).encode(),
+            "$.log.entries[0].startedDateTime: 'today' is no time such as",
+        ),
+        (
+            json.dumps({"log": {"entries": [entry("GET", "http://[::1/", 200)]}}).encode(),
+            "$.log.entries[0].request.url: 'http://[::1/' is no URL",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_told_in_one_line(tmp_path: Path, content: bytes, message: str) -> None:
+    file = tmp_path / "odd.har"
+    file.write_bytes(content)
+    done = audit(file)
+    assert done.exit_code == 2
+    assert done.output.startswith(f"Error: {file}: ")
+    assert message in done.output
+    assert done.output.count("\n") == 1
+
+
+def test_a_recording_in_utf_16_is_read(browsed: Path) -> None:
+    """PowerShell writes `curl … > file` so."""
+    browsed.write_text(browsed.read_text("utf-8"), "utf-16")
+    assert "4 requests" in audit(browsed).output
+
+
+def test_a_port_that_goes_without_saying_is_no_other_central(tmp_path: Path) -> None:
+    one, two = (f"https://{host}{PATH}" for host in ("central.example.com", "Central.example.com:443"))
+    file = of_entries(tmp_path, *(entry("GET", each, 200, answer='{"integrations": []}') for each in (one, two)))
+    assert list(sources.read(file).conversations) == ["https://central.example.com"]
+
+
+def test_sandboxes_in_one_har_are_judged_apart(tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:8080{PATH}"
+    stored = f'{{"integrations": [{json.dumps(read_answer(CONTRACT, DOCKER, ID))}]}}'
+    first = entry("GET", url, 200, answer=stored)
+    other = entry("GET", url, 200, answer='{"integrations": []}', at=1)
+    assert judge_of(of_entries(tmp_path, first, other)).findings.failures != []
+    other["request"]["headers"].append({"name": "mock-central-sandbox", "value": "mine"})
+    assert judge_of(of_entries(tmp_path, first, other, entry("GET", url, 200, answer=stored, at=2))).tally[
+        "GetImageIntegrations", "reads-repeat", HELD
+    ]
+    assert judge_of(tmp_path / "some.har").findings.failures == []
+
+
+def test_no_secret_of_a_har_is_shown_wherever_it_stands(tmp_path: Path) -> None:
+    url = f"https://central.example.com{PATH}"
+    hidden = (f"t0p-secret-{number}" for number in range(100))
+    local = DOCKER["docker"] | {"endpoint": f"https://user:{next(hidden)}@registry.example.com"}
+    body = DOCKER | {"docker": local | {"password": next(hidden)}, "pasted": {"password": [next(hidden), 12345678]}}
+    found = entry("POST", f"{url}?token={next(hidden)}", 200, json.dumps(body), json.dumps({"id": ID} | body))
+    for name in ("Authorization", "Cookie", "X-Api-Key", "Proxy-Authorization"):
+        found["request"]["headers"].append({"name": name, "value": f"{name}={next(hidden)}"})
+    found["response"]["headers"].append({"name": "Set-Cookie", "value": f"session={next(hidden)}"})
+    for kind in ("cookies", "queryString"):
+        found["request"][kind] = [{"name": "token", "value": next(hidden)}]
+    found["_webSocketMessages"] = [{"data": next(hidden)}]
+    texts = ("password=%s", "<password>%s</password>", "password: %s", '{"password": "%s" ', '{"a": 1} password %s')
+    more = [entry("POST", url, 400, text % next(hidden), text % next(hidden), at=1) for text in texts]
+    coded = entry("POST", url, 400, at=2)
+    coded["request"]["postData"] = {"encoding": "base64", "text": base64.b64encode(json.dumps(body).encode()).decode()}
+    reports = [f"--report-{kind}={tmp_path / kind}" for kind in ("json", "junit", "markdown", "html")]
+    done = audit(of_entries(tmp_path, found, *more, coded), "--redact", tmp_path / "redacted", *reports)
+    assert done.exit_code == 1
+    shown = {file.name: file.read_text("utf-8") for file in tmp_path.iterdir() if file.name != "some.har"}
+    assert len(shown) == 5
+    for name, text in (shown | {"terminal": done.output}).items():
+        assert re.findall(r".{0,80}(?:t0p-secret|12345678).{0,20}", text) == [], name
 
 
 def audit(*words: object) -> Result:

@@ -8,7 +8,7 @@ import math
 import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count, takewhile
 from typing import Any
 from urllib.parse import parse_qs
@@ -41,6 +41,7 @@ NOT_CENTRALS = (429, 502, 503, 504)
 _WRITES = ("PostImageIntegration", "PutImageIntegration", "UpdateImageIntegration", "DeleteImageIntegration")
 _OF_CREDENTIALS = frozenset(("credentials-masked", "credential-leak", "create-answer-in-clear"))
 _UPDATE_MAY = ("update-missing", "scanner-v4-type-fixed", "database-error")
+_SANDBOX = "Mock-Central-Sandbox"
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _OF_STRICT = "the request leaves the contract: "
 """What a mock says, and no Central, that was started with --strict."""
@@ -71,6 +72,23 @@ class _Asked:
         return self.update_password and not self.seen.blind
 
 
+@dataclass(slots=True)
+class _Central:
+    """What the traffic has told of one Central."""
+
+    follower: Follower
+    writes: deque[Seen] = field(default_factory=lambda: deque(maxlen=_MOST_WRITES))
+    last: tuple[tuple[int, bool], tuple[Any, ...]] | None = None
+    """The last read, and how much was learnt until then."""
+    last_outcomes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    shows_credentials: bool = False
+    """A request with credentials was seen."""
+    asks_credentials: bool = False
+    """A request was refused for want of credentials."""
+    paces: Counter[tuple[str, int, bool]] = field(default_factory=Counter)
+    """Answers by operation, status and whether they were quick."""
+
+
 class Judge:
     """Judges exchanges in the order in which they ended.
 
@@ -95,10 +113,9 @@ class Judge:
         self._texts = Texts(self.contract)
         self._waiting: list[tuple[float, int, Seen]] = []
         self._arrivals = count()
-        self._writes: deque[Seen] = deque(maxlen=_MOST_WRITES)
         self._explained = self._dropped = 0
-        self._last_outcomes: Counter[tuple[str, str, str]] = Counter()
-        self.begin()
+        self._centrals: dict[str, _Central] = {}
+        """By the sandbox that requests name, as sandboxes of the mock are Centrals of their own."""
 
     # -- order --------------------------------------------------------------------------------------
 
@@ -118,19 +135,13 @@ class Judge:
             self._judge(heapq.heappop(self._waiting)[2])
 
     def begin(self) -> None:
-        """Forget what is known of the Central: what comes now was asked of one of its own."""
-        self._forget()
-        self._shows_credentials = self._asks_credentials = False
-        """Whether a request with credentials was seen, and one that was refused for want of them."""
-        self._paces: Counter[tuple[str, int, bool]] = Counter()
-        """Answers by operation, status and whether they were quick."""
+        """Forget what is known: what comes now was asked of a Central of its own."""
+        self._centrals.clear()
 
-    def _forget(self) -> None:
-        """Forget what is stored."""
-        self.follower = Follower(self.contract)
-        self._writes.clear()
-        self._last: tuple[tuple[int, bool], tuple[Any, ...]] | None = None
-        """The last read, and how much was learnt until then."""
+    @property
+    def follower(self) -> Follower:
+        """The model of the Central that is judged now."""
+        return self._central.follower
 
     def judge(self, traffic: Iterable[Seen], keep: Callable[[Seen], object] | None = None) -> None:
         """Judge recorded traffic; `keep` is given each exchange without its secrets."""
@@ -143,8 +154,10 @@ class Judge:
 
     def _at_once(self, seen: Seen) -> list[Seen]:
         """Return the writes that were under way at the same time."""
-        before = takewhile(lambda each: each.ended > seen.began, reversed(self._writes))
-        others = (*before, *(each for _, _, each in self._waiting if self._is_write(each)))
+        before = takewhile(lambda each: each.ended > seen.began, reversed(self._central.writes))
+        sandbox = _sandbox(seen)
+        waiting = (each for _, _, each in self._waiting if _sandbox(each) == sandbox and self._is_write(each))
+        others = (*before, *waiting)
         return [each for each in others if each.overlaps(seen)]
 
     def _is_write(self, seen: Seen) -> bool:
@@ -162,10 +175,14 @@ class Judge:
         self.judged += 1
         self._seen, self._operation = seen, name
         self._exchange = seen.exchange(self.judged)
+        sandbox = _sandbox(seen)
+        if sandbox not in self._centrals:
+            self._centrals[sandbox] = _Central(Follower(self.contract))
+        self._central = self._centrals[sandbox]
         self._rivals = self._at_once(seen)
         self.follower.now = seen.ended
         if match is not None and match.operation.id in _WRITES:
-            self._writes.append(seen)
+            self._central.writes.append(seen)
         if seen.dropped:
             self._dropped += 1
             again = self._dropped > 1  # once may be a kept connection that had come to its end
@@ -178,7 +195,7 @@ class Judge:
         elif not 300 <= seen.status < 400 and not self._was_seen(seen):
             before = self.follower.state, Counter(self.tally)
             if "X-HTTP-Method-Override" in seen.headers:
-                self._forget()  # whatever it did is not followed
+                del self._centrals[sandbox]  # whatever it did is not followed
                 return
             if _is_of_grpc(seen) or (match is not None and _UNKNOWN_TO_DATABASE.search(match.id)):
                 self._lost(match, "a request whose answer the contract does not tell")
@@ -193,20 +210,20 @@ class Judge:
     def _was_seen(self, seen: Seen) -> bool:
         """Count a read that is like the last one, with nothing learnt since: pages ask for their list all the time."""
         is_quick = seen.ended - seen.began < _SLOW
-        if self._rivals or not is_quick or (self.follower.state, _shown(seen)) != self._last:
+        if self._rivals or not is_quick or (self.follower.state, _shown(seen)) != self._central.last:
             return False
-        self.tally.update(self._last_outcomes)
-        self._paces[self._operation, seen.status, True] += 1
+        self.tally.update(self._central.last_outcomes)
+        self._central.paces[self._operation, seen.status, True] += 1
         self.observers.covered[self._operation, "", seen.status] += 1
         return True
 
     def _remember(self, seen: Seen, state: tuple[int, bool], tally: Counter[tuple[str, str, str]]) -> None:
         """Remember a read that was as it must be, and taught nothing."""
-        self._last = None
+        self._central.last = None
         if seen.method == "GET" and seen.status == 200 and state == self.follower.state and not self._rivals:
             outcomes = self.tally - tally
             if all(outcome != BROKEN for _, _, outcome in outcomes):
-                self._last, self._last_outcomes = (state, _shown(seen)), outcomes
+                self._central.last, self._central.last_outcomes = (state, _shown(seen)), outcomes
 
     def say(
         self,
@@ -328,10 +345,15 @@ class Judge:
 
     def _access(self, seen: Seen) -> None:
         """Judge who is let in; some programs leave credentials out of what they record, of all requests alike."""
-        self._shows_credentials |= "Authorization" in seen.headers
-        self._asks_credentials |= seen.status == 401
+        self._central.shows_credentials |= "Authorization" in seen.headers
+        self._central.asks_credentials |= seen.status == 401
         has_credentials = "Authorization" in seen.headers or "Cookie" in seen.headers
-        if seen.status == 200 and not has_credentials and self._shows_credentials and self._asks_credentials:
+        if (
+            seen.status == 200
+            and not has_credentials
+            and self._central.shows_credentials
+            and self._central.asks_credentials
+        ):
             rule = "read-permission" if seen.method == "GET" else "credentials-missing"
             self.say(rule, BROKEN, "a caller without credentials is let in; others are refused with 401")
 
@@ -341,9 +363,9 @@ class Judge:
         if operation.startswith("Test") or (whole and (whole["type"] == "ecr" or not whole["skipTestIntegration"])):
             return
         is_quick = seen.ended - seen.began < _SLOW
-        self._paces[operation, seen.status, is_quick] += 1
-        slow, quick = (self._paces[operation, seen.status, each] for each in (False, True))
-        others = sum(number if each else -number for (*_, each), number in self._paces.items()) - quick + slow
+        self._central.paces[operation, seen.status, is_quick] += 1
+        slow, quick = (self._central.paces[operation, seen.status, each] for each in (False, True))
+        others = sum(number if each else -number for (*_, each), number in self._central.paces.items()) - quick + slow
         if is_quick:
             self.say("response-time", HELD)
         elif quick or min(slow, others) < _OFTEN:
@@ -724,6 +746,10 @@ def _shown(seen: Seen) -> tuple[Any, ...]:
     headers = {name.lower(): value for name, value in seen.reply_headers.items()}
     headers.pop("date", None)
     return seen.method, seen.target, seen.body, seen.reply, seen.whole, seen.blind, headers
+
+
+def _sandbox(seen: Seen) -> str:
+    return seen.headers.get(_SANDBOX, "")
 
 
 def _is_of_grpc(seen: Seen) -> bool:

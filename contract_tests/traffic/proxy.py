@@ -18,8 +18,9 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from flask import Response
 from urllib3.exceptions import HTTPError, ProtocolError
-from werkzeug import Request, Response
+from werkzeug import Request
 
 from contract_tests.engine.failures import Failure
 from contract_tests.traffic.exchanges import Seen, headers_of, plain

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import urllib3
-from flask import Blueprint, request
+from flask import Blueprint, Response, request
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, InsecureRequestWarning, ProtocolError, SSLError
 from urllib3.util import SKIP_HEADER, Timeout, make_headers
-from werkzeug import Request, Response
+from werkzeug import Request
 
 from mock_server.central.errors import Refusal
 from mock_server.contract.routes import Routes
