@@ -191,12 +191,15 @@ def proxy(
     """
     from contract_tests.traffic.har import Writer
     from contract_tests.traffic.proxy import Bench, serve
+    from mock_server.cli.startup import require_certificate
     from mock_server.serving.server import ServeError, Tls, check_upstream, free_port, resolve, self_signed
     from mock_server.settings import Settings
 
     see_to_url(url)
     if bool(cert) != bool(key):
         raise click.UsageError("--cert and --key need each other")
+    if cert and key:
+        require_certificate(cert, key)
     verdict = Verdict(url, chosen)
     with ExitStack() as stack:
         try:

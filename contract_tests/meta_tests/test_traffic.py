@@ -780,6 +780,14 @@ def test_a_server_that_is_not_there_is_answered_502_and_is_no_fault_of_central()
     assert judge.findings.failures == []
 
 
+def test_a_certificate_that_is_none_stops_the_start(tmp_path: Path) -> None:
+    file = tmp_path / "key.pem"
+    file.write_text("no certificate")
+    done = CliRunner().invoke(main, ["proxy", "http://127.0.0.1:9", "--cert", str(file), "--key", str(file)])
+    assert done.exit_code == 2
+    assert "are not a certificate and its key" in done.output
+
+
 # -- the page ------------------------------------------------------------------------------------------
 
 
