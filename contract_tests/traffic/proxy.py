@@ -269,19 +269,19 @@ class Bench(threading.Thread):
 
 
 class _Worker:
-    """What the worker process of the server runs."""
+    """What the worker process of the server runs; it is pickled where processes are spawned."""
 
-    def __init__(self, settings: Settings, host: str, port: int, announce: Callable[[], None], give: Give) -> None:
+    def __init__(self, settings: Settings, host: str, port: int, announce: Callable[[], None], pipe: Pipe) -> None:
         self._settings = settings
         self._address = host, port
         self._announce = announce
-        self._give = give
+        self._pipe = pipe
 
     def load(self) -> WSGIApplication:
         """Make the app, in the worker process."""
         leave_signals_to_supervisor()
         threading.Thread(target=when_listening, args=(*self._address, self._announce), daemon=True).start()
-        return make_app(self._settings, self._give)
+        return make_app(self._settings, lambda seen, oldest: self._pipe.put((seen, oldest)))
 
 
 def serve(
@@ -298,7 +298,7 @@ def serve(
     draining = threading.Thread(target=drain, daemon=True)
     draining.start()
     server = granian(host, port, THREADS, tls=tls)
-    worker = _Worker(settings, host, port, announce, lambda seen, oldest: pipe.put((seen, oldest)))
+    worker = _Worker(settings, host, port, announce, pipe)
     server.serve(target_loader=worker.load, wrap_loader=False)
     pipe.put(None)
     draining.join()
