@@ -188,6 +188,11 @@ def test_a_refusal_needs_a_reason_and_the_right_one() -> None:
     assert Story().refused("POST", "", DOCKER, "endpoint-not-local").broken() == {"endpoint-not-local"}
     assert Story().refused("POST", "", local, "category-required").broken() == {"endpoint-not-local"}
     assert Story().refused("POST", "", local, "endpoint-not-local", 422).broken() == {"endpoint-not-local"}
+    bare = DOCKER | {"docker": None}
+    assert Story().refused("POST", "", bare, "docker-config-required", 500, 13).broken() == set()
+    assert Story().refused("POST", "", bare, "docker-config-required").broken() == {"docker-config-required"}
+    untested = bare | {"skipTestIntegration": False}
+    assert Story().refused("POST", "", untested, "docker-config-required").broken() == set()
     assert Story().refused("POST", "", DOCKER, "", text="not today").broken() == {"create"}
     assert Story().create(local).broken() == {"endpoint-not-local"}
     tested = DOCKER | {"skipTestIntegration": False}

@@ -344,18 +344,15 @@ class Judge:
     # -- who and how fast ---------------------------------------------------------------------------
 
     def _access(self, seen: Seen) -> None:
-        """Judge who is let in; some programs leave credentials out of what they record, of all requests alike."""
-        self._central.shows_credentials |= "Authorization" in seen.headers
-        self._central.asks_credentials |= seen.status == 401
+        """Judge who is let in. Some programs leave credentials out of what they record, of all requests alike."""
+        central = self._central
+        central.shows_credentials |= "Authorization" in seen.headers
         has_credentials = "Authorization" in seen.headers or "Cookie" in seen.headers
-        if (
-            seen.status == 200
-            and not has_credentials
-            and self._central.shows_credentials
-            and self._central.asks_credentials
-        ):
+        is_nobody = central.shows_credentials and not has_credentials
+        central.asks_credentials |= seen.status == 401 or (is_nobody and seen.status == 403)
+        if is_nobody and seen.status == 200 and central.asks_credentials:
             rule = "read-permission" if seen.method == "GET" else "credentials-missing"
-            self.say(rule, BROKEN, "a caller without credentials is let in; others are refused with 401")
+            self.say(rule, BROKEN, "a caller without credentials is let in; another was refused")
 
     def _pace(self, asked: _Asked) -> None:
         """Judge how fast answers come that wait for no registry, beside those of other kinds."""
@@ -395,7 +392,7 @@ class Judge:
             self.say("refusal", UNDECIDABLE)
             return set()
         named = self._texts.named(message)
-        fitting = {rule.id for rule in named if status_fits(rule, self._seen.status, answer.get("code"))}
+        fitting = {rule.id for rule in named if status_fits(rule, self._seen.status, answer.get("code"), tested=tested)}
         if named and not fitting:
             rule = named[0]
             what = f"the refusal has the status {self._seen.status} and the code {answer.get('code')}"
