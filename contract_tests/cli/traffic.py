@@ -191,12 +191,15 @@ def proxy(
     """
     from contract_tests.traffic.har import Writer
     from contract_tests.traffic.proxy import Bench, serve
+    from mock_server.cli.startup import require_certificate
     from mock_server.serving.server import ServeError, Tls, check_upstream, free_port, resolve, self_signed
     from mock_server.settings import Settings
 
     check_url(url)
     if bool(cert) != bool(key):
         raise click.UsageError("--cert and --key need each other")
+    if cert and key:
+        require_certificate(cert, key)
     verdict = Verdict(url, chosen)
     with ExitStack() as stack:
         try:
@@ -236,7 +239,7 @@ def _list(url: str, token: str | None, ca_file: Path | None, *, insecure: bool) 
     import requests
 
     from contract_tests.engine.http import BoundedSession
-    from contract_tests.engine.transport import COLLECTION
+    from contract_tests.engine.transport import COLLECTION, reason, way_out
     from contract_tests.traffic.exchanges import Seen, headers_of
 
     headers = {"Authorization": token} if token else {}
@@ -245,7 +248,7 @@ def _list(url: str, token: str | None, ca_file: Path | None, *, insecure: bool) 
         verify: bool | str = str(ca_file) if ca_file else not insecure
         answer = BoundedSession().get(f"{url.rstrip('/')}{COLLECTION}", headers=headers, timeout=30, verify=verify)
     except requests.RequestException as error:
-        raise Unable(f"--read-list: {url} does not answer: {error}") from None
+        raise Unable(f"--read-list: {url} does not answer: {reason(error)}{way_out(error)}") from None
     if answer.status_code != 200:
         raise Unable(f"--read-list: {url} answers {answer.status_code}; give a token with --token-file")
     ended = time.time()
