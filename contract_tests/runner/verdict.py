@@ -56,7 +56,7 @@ def _failures(results: Iterable[Result]) -> list[Failure]:
 
 
 def _move_failures_to_their_checks(results: Sequence[Result]) -> None:
-    """Give a failure that showed in one check to the check that is about it, once."""
+    """Assign a failure that showed in one check to the check that is about it, once."""
     by_id = {result.check: result for result in results}
     if server_errors := by_id.get("no-server-error"):
         _drop_shown_elsewhere(server_errors, results)
