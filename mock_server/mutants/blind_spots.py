@@ -297,9 +297,13 @@ def name_with_nul(mock: Instance) -> None:
     """Write to the cache before the database."""
 
     def update(original: Callable[..., None], sent: Integration, *, update_password: bool) -> None:
-        original(sent, update_password=update_password)
-        if "\0" in sent["name"]:
-            raise refused(500, "Database operation failed", 13)
+        stored = mock.central.store.get(sent["id"])
+        try:
+            original(sent, update_password=update_password)
+        except Refusal:
+            if "\0" in sent["name"] and stored is not None:
+                mock.central.store.put({**stored.integration, "name": sent["name"]})
+            raise
 
     around(mock.central.service, "update", update)
 
