@@ -154,6 +154,8 @@ class Settings:
         _one_of("validation", self.validation, VALIDATION_MODES)
         _check_scenario(self)
         _check_store(self)
+        if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", self.namespace):
+            raise ValueError(f"namespace: {self.namespace!a} is not the name of a namespace, such as stackrox")
         if self.cors is not None:
             _check_origin(self.cors)
         if not 0 < self.sandbox_ttl <= _LONGEST_TTL:  # a NaN is not, either
@@ -303,6 +305,7 @@ def _check_store(settings: Settings) -> None:
     try:
         parts = urlsplit(settings.store)
         usable = parts.scheme in ("redis", "rediss") and bool(parts.hostname) and parts.port != 0
+        (parts.hostname or "").encode("idna")  # as the look-up of the host does
     except ValueError:
         usable = False
     # What comes before an @ may be a password, which is shown nowhere.

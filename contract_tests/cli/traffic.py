@@ -18,8 +18,8 @@ from contract_tests.cli.unable import Unable
 from contract_tests.engine.failures import Failure, HarnessError
 from contract_tests.engine.options import Options
 from contract_tests.engine.text import printable
-from contract_tests.runner.arguments import FILE, NEW_FILE, bearer, certificates, see_to_url, traffic_options
-from contract_tests.runner.report import ASSUMED, GIVEN, TOLD
+from contract_tests.runner.arguments import FILE, NEW_FILE, bearer, certificates, check_url, traffic_options
+from contract_tests.runner.report import ASSUMED, GIVEN, REPORTED
 from mock_server.contract import tables as contracts
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Verdict:
         Raises:
             Unable: a report cannot be written where it is wanted.
         """
-        from contract_tests.reports import see_to
+        from contract_tests.reports import prepare
 
         kinds = {kind: chosen.pop(f"report_{kind}") for kind in KINDS}
         self.reports: Mapping[str, Path] = {kind: path for kind, path in kinds.items() if path is not None}
@@ -54,7 +54,7 @@ class Verdict:
         self._target = target
         try:
             for path in self.reports.values():
-                see_to(path)
+                prepare(path)
         except HarnessError as error:
             raise Unable(str(error)) from None
 
@@ -62,7 +62,7 @@ class Verdict:
         """Make the judge; `told` is the release that the traffic tells, "" where it does not."""
         from contract_tests.traffic.judge import Judge
 
-        self._version_from = GIVEN if self.given else TOLD if told else ASSUMED
+        self._version_from = GIVEN if self.given else REPORTED if told else ASSUMED
         version = self.given or told or contracts.load().releases.newest.line
         return Judge(version, others_write=self.others_write)
 
@@ -194,7 +194,7 @@ def proxy(
     from mock_server.serving.server import ServeError, Tls, check_upstream, free_port, resolve, self_signed
     from mock_server.settings import Settings
 
-    see_to_url(url)
+    check_url(url)
     if bool(cert) != bool(key):
         raise click.UsageError("--cert and --key need each other")
     verdict = Verdict(url, chosen)

@@ -122,7 +122,7 @@ class Auth:
         except (binascii.Error, ValueError):
             raise refuse(self.rules["basic-malformed"]) from None
         user, colon, password = decoded.partition(":")
-        if not colon:
+        if not colon or len(encoded) % 4:  # Python overlooks padding that is too much
             raise refuse(self.rules["basic-malformed"])
         if not self.is_known(user, password):
             raise refuse(self.rules["basic-invalid"], user=quote(user))

@@ -295,11 +295,17 @@ class Clients:
         )
 
     def clairify_target(self, clairify: Mapping[str, Any]) -> Problem | None:
+        """pkg/scanners/clairify/clairify.go, createGRPCConnectionToScanner."""
+        start = "failed to make gRPC connection to Scanner: "
+        return self._dialled("clairify-grpc-target", scanner_target(clairify, ""), start=start)
+
+    def _dialled(self, rule: str, *targets: str, start: str = "") -> Problem | None:
         """google.golang.org/grpc Dial: a target that no connection can be made for."""
         try:
-            grpc.target(scanner_target(clairify, ""), self.build.urls)
+            for each in targets:
+                grpc.target(each, self.build.urls)
         except grpc.TargetError as error:
-            return Problem("clairify-grpc-target", f"failed to make gRPC connection to Scanner: {error}")
+            return Problem(rule, f"{start}{error}")
         return None
 
     def scanner_v4(self, integration: Integration) -> Problem | None:
@@ -314,8 +320,11 @@ class Clients:
         config = integration.get("scannerV4")
         if config is None:
             return self.problem_if(True, member_rule)
-        return self._address("scanner-v4-indexer-address", config["indexerEndpoint"]) or self._address(
-            "scanner-v4-matcher-address", config["matcherEndpoint"]
+        indexer, matcher = config["indexerEndpoint"], config["matcherEndpoint"]
+        return (
+            self._address("scanner-v4-indexer-address", indexer)
+            or self._address("scanner-v4-matcher-address", matcher)
+            or self._dialled("scanner-v4-grpc-target", *(f"dns:///{each}" for each in (indexer, matcher) if each))
         )
 
     def _address(self, rule: str, address: str) -> Problem | None:

@@ -281,9 +281,12 @@ class Reading:
         shown = token.raw.decode("utf-8", "replace")
         return refuse(self.rules[rule], position=self.position(token), token=shown, **values)
 
-    def extension_name(self, token: _Token, name: str) -> None:
-        """Refuse a name in brackets, the notation of extensions, that names something else."""
+    def extension_name(self, token: _Token, name: str, message: Message) -> None:
+        """Refuse a name in brackets, the notation of extensions, that names anything but one of this message."""
         found = self.decoder.contract.proto_types.get(name[1:-1]) if name[:1] + name[-1:] == "[]" else None
+        if found == "extension":
+            text = f"message {message.proto} cannot be extended by {name[1:-1]}"
+            raise Refusal("extension-name", 400, 3, f"proto: ({self.position(token)}): {text}")
         if found is not None:
             raise self.bad_field("extension-name", token, found=found)
 
@@ -314,7 +317,7 @@ class Reading:
             self.read()  # the colon
             field = message.by_name.get(name)
             if field is None:
-                self.extension_name(token, name)
+                self.extension_name(token, name, message)
                 self.skip()
                 continue
             self.duplicate_field(token, field, seen)

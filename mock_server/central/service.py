@@ -146,7 +146,7 @@ class Service:
             self._validate(integration)
             integration = self._reconciled(integration, update_password=update_password)
             integration = self._valid_tested_sorted(integration)
-            if integration["id"] == "":
+            if integration["id"] == "" and "\0" not in integration["name"]:  # values are read before they are checked
                 raise self.database_error(database.NO_KEY)
             if wrong := database.name_error(integration["name"]):
                 raise self.database_error(wrong)

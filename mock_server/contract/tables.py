@@ -70,6 +70,22 @@ class Message:
         return self.proto.partition(".")[2].replace(".", "_")
 
 
+_WELL_KNOWN = (
+    *("Any", "BoolValue", "BytesValue", "DescriptorProto", "DoubleValue", "Duration", "Empty", "FieldDescriptorProto"),
+    *("FieldMask", "FieldOptions", "FileDescriptorProto", "FloatValue", "Int32Value", "Int64Value", "ListValue"),
+    *("MessageOptions", "StringValue", "Struct", "Timestamp", "UInt32Value", "UInt64Value", "Value"),
+)
+_OTHER_TYPES = {
+    "google.protobuf.NullValue": "enum",
+    "google.api.HttpRule": "message",
+    "google.rpc.Status": "message",
+    "v1.GetImageIntegrationsRequest": "message",
+    "v1.ResourceByID": "message",
+    "google.api.field_behavior": "extension",
+    "google.api.http": "extension",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One operation of the API."""
@@ -313,8 +329,8 @@ class Contract:
 
     @cached_property
     def proto_types(self) -> Mapping[str, str]:
-        """The protobuf types of the contract by their full names: "message" or "enum"."""
-        known = {"google.protobuf.Timestamp": "message"}
+        """The protobuf types of the contract, and the best known others of Central, by their full names."""
+        known = {f"google.protobuf.{name}": "message" for name in _WELL_KNOWN} | _OTHER_TYPES
         for schema in self._schemas.values():
             if "x-proto-message" in schema:
                 known[schema["x-proto-message"]] = "enum" if "enum" in schema else "message"

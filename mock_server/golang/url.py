@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
 from mock_server.golang import addr as goaddr
@@ -313,6 +314,17 @@ def parse_query(query: str, most: int | None = MOST_PARAMETERS) -> dict[str, lis
         key, _, value = (_unescaped_query(part) for part in pair.partition(b"="))
         values.setdefault(key, []).append(value)
     return values
+
+
+def query_keys(query: str) -> set[str]:
+    """Return the keys that Go's ``URL.Query`` finds, which leaves out what it cannot read."""
+    found = set()
+    for pair in query.encode("latin-1").split(b"&"):
+        if pair and b";" not in pair:
+            with suppress(UrlError):
+                key, _, _ = (_unescaped_query(part) for part in pair.partition(b"="))
+                found.add(key)
+    return found
 
 
 def _unescaped_query(text: bytes) -> str:

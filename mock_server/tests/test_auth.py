@@ -41,6 +41,7 @@ UNKNOWN = [
     pytest.param(basic('a"b:c'), USER.format(r"a\"b"), id="a user to quote"),
     pytest.param(basic("no colon"), MALFORMED, id="no colon"),
     pytest.param("Basic !", MALFORMED, id="basic-malformed"),
+    pytest.param("Basic YTpi=", MALFORMED, id="too much padding"),
 ]
 
 
