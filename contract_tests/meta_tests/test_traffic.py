@@ -31,6 +31,7 @@ from contract_tests.traffic import har, sources
 from contract_tests.traffic.exchanges import Seen, headers_of
 from contract_tests.traffic.judge import HELD, UNDECIDABLE, Judge
 from contract_tests.traffic.proxy import proxying
+from contract_tests.traffic.secrets import Secrets
 from mock_server import create_app
 from mock_server.contract import tables as contracts
 from mock_server.serving.server import serving
@@ -534,6 +535,14 @@ def test_no_secret_of_a_har_is_shown_wherever_it_stands(tmp_path: Path) -> None:
     assert len(shown) == 5
     for name, text in (shown | {"terminal": done.output}).items():
         assert re.findall(r".{0,80}(?:t0p-secret|12345678).{0,20}", text) == [], name
+
+
+def test_a_user_name_beside_a_password_is_read_in_both_spellings() -> None:
+    robot = {"username": "robot", "password": "t0p-secret"}
+    for spelling in ("registryRobotCredentials", "registry_robot_credentials"):
+        body = json.dumps({"quay": {spelling: robot}}).encode()
+        hidden = Secrets(CONTRACT).hide(Seen("POST", PATH, 200, body=body)).body
+        assert json.loads(hidden or b"")["quay"][spelling] == {"username": "robot", "password": "canary-credential-1"}
 
 
 def audit(*words: object) -> Result:

@@ -37,6 +37,7 @@ class Secrets:
 
     def __init__(self, contract: Contract) -> None:
         self._redaction = Redaction(contract.credential_names)
+        self._message_names = contract.message_names
         self._stand_ins: dict[str, str] = {}
         self._sought: dict[str, tuple[tuple[bytes, ...], redaction.Redaction]] = {}
         self._hide_header = lru_cache(maxsize=1_000)(self._redaction.header)
@@ -128,7 +129,8 @@ class Secrets:
 
     def _is_secret(self, key: str) -> bool:
         if key not in self._keys:
-            self._keys[key] = self._redaction.is_secret(key)
+            # registryRobotCredentials holds a user name, too.
+            self._keys[key] = key.lower() not in self._message_names and self._redaction.is_secret(key)
         return self._keys[key]
 
     def _of_credential(self, value: str, found: list[str]) -> str:

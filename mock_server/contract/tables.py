@@ -307,20 +307,21 @@ class Contract:
         return dict(self.document["components"]["examples"][f"{type}-request"]["value"])
 
     @cached_property
+    def _fields(self) -> tuple[Field, ...]:
+        names = [name for name, node in self._schemas.items() if "x-proto-message" in node and "enum" not in node]
+        return tuple(field for name in names for field in self.message(name).fields)
+
+    @cached_property
     def credential_names(self) -> frozenset[str]:
-        """The names of all fields that hold credentials, both spellings, in small letters."""
-        messages = [
-            self.message(name)
-            for name, node in self._schemas.items()
-            if "x-proto-message" in node and "enum" not in node
-        ]
-        return frozenset(
-            name.lower()
-            for message in messages
-            for each in message.fields
-            if each.scrub == "always"
-            for name in (each.name, each.proto_name)
-        )
+        """The names of all fields that hold credentials, both spellings, in lower case."""
+        held = (each for each in self._fields if each.scrub == "always")
+        return frozenset(name.lower() for each in held for name in (each.name, each.proto_name))
+
+    @cached_property
+    def message_names(self) -> frozenset[str]:
+        """The names of all fields that hold messages, both spellings, in lower case."""
+        held = (each for each in self._fields if each.message is not None)
+        return frozenset(name.lower() for each in held for name in (each.name, each.proto_name))
 
     @cached_property
     def categories(self) -> Mapping[str, int]:
