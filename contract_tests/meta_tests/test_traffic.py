@@ -541,7 +541,7 @@ def test_a_user_name_beside_a_password_is_read_in_both_spellings() -> None:
     robot = {"username": "robot", "password": "t0p-secret"}
     for spelling in ("registryRobotCredentials", "registry_robot_credentials"):
         body = json.dumps({"quay": {spelling: robot}}).encode()
-        hidden = Secrets(CONTRACT).hide(Seen("POST", PATH, 200, body=body)).body
+        hidden = Secrets(CONTRACT).hide(Seen("POST", PATH, 200, 0.0, 0.0, body=body)).body
         assert json.loads(hidden or b"")["quay"][spelling] == {"username": "robot", "password": "canary-credential-1"}
 
 
