@@ -44,11 +44,11 @@ class InProcessServer(ThreadedWSGIServer):
         super().shutdown_request(request)
 
     def server_close(self) -> None:
-        """Listen no more, and end the connections that wait for a request."""
+        """Listen no more, and end the connections."""
         super().server_close()
         for each in tuple(self._connections):
             with suppress(OSError):
-                each.shutdown(socket.SHUT_RD)
+                each.shutdown(socket.SHUT_RDWR)
 
 
 class _Body:
