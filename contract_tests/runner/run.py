@@ -361,7 +361,7 @@ class Run:
     def _one(self, check: Check, results: dict[str, Result], profile: str) -> Result:
         if left_out := self._left_out(check, results):
             return left_out
-        result = Result(check.id, check.title, check.group, check.source, PASSED, profile=profile)
+        result = _passed(check, profile)
         central = Central(self.transport, check.id, self.shared, profile)
         started, count = time.monotonic(), self.transport.count
         try:
@@ -477,8 +477,7 @@ class Run:
         )
         own = next((each for each in results if each.check == ITS_OWN), None)
         if own is None:
-            check = all_checks()[ITS_OWN]
-            results.append(own := Result(check.id, check.title, check.group, check.source, PASSED))
+            results.append(own := _passed(all_checks()[ITS_OWN]))
         own.outcome, own.reason, own.failures = FAILED, "", [failure]
 
     def _untouched(self, before: dict[str, Any] | None) -> Result:
@@ -552,13 +551,16 @@ class Run:
         by_id = {result.check: result for result in results}
         if failed := by_id.get("no-server-error"):
             _leave_untold(failed, results)
-        for result in results:
+        for result in list(results):
             for failure in [
                 each for each in result.failures if result.outcome == FAILED and each.check != result.check
             ]:
-                owner = by_id.get(failure.check)
+                owner = by_id.get(failure.check) or self._result_of(failure.check)
                 if owner is None:
                     continue
+                if failure.check not in by_id:
+                    by_id[failure.check] = owner
+                    results.append(owner)
                 result.failures.remove(failure)
                 same = next((each for each in owner.failures if each.what == failure.what), None)
                 if same is None:
@@ -568,6 +570,11 @@ class Run:
                     same.also += 1
                 if not result.failures:
                     result.skipped(WAITING, f"needs {failure.check}: {failure.what}")
+
+    def _result_of(self, check: str) -> Result | None:
+        """Return a result for a check that was not chosen, None for one that was taken out or that has no function."""
+        found = all_checks().get(check)
+        return _passed(found) if found is not None and check not in self.options.skip else None
 
     def _gone(self, results: list[Result], version: str) -> list[KnownDifference]:
         ran = {result.check for result in results if result.outcome == PASSED}
@@ -601,6 +608,10 @@ def _leave_untold(observed: Result, results: Iterable[Result]) -> None:
     observed.failures = [each for each in observed.failures if not all(id(one) in shown for one in each.exchanges)]
     if not observed.failures:
         observed.outcome = PASSED
+
+
+def _passed(check: Check, profile: str = "") -> Result:
+    return Result(check.id, check.title, check.group, check.source, PASSED, profile=profile)
 
 
 def _skipped(check: Check, kind: str, reason: str) -> Result:
