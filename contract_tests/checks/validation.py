@@ -765,7 +765,10 @@ def name_with_nul(central: Central) -> None:
     """PostgreSQL holds no NUL: Central refuses it and keeps what there was. Another target may."""
     if shows_database(central):
         raise Skip(f"Central {central.version} shows the database's own message, which no rule has for NUL")
-    ways = (("PUT", central.put), ("PATCH", partial(central.patch, update_password=True)))
+    ways: list[tuple[str, Callable[[str, Body], Reply]]] = [
+        ("PUT", central.put),
+        ("PATCH", partial(central.patch, update_password=True)),
+    ]
     with central.case():
         id, sent = central.spare()
         for where, update in central.some(ways, 1):
