@@ -551,16 +551,13 @@ class Run:
         by_id = {result.check: result for result in results}
         if failed := by_id.get("no-server-error"):
             _leave_untold(failed, results)
-        for result in list(results):
+        for result in results:
             for failure in [
                 each for each in result.failures if result.outcome == FAILED and each.check != result.check
             ]:
-                owner = by_id.get(failure.check) or self._result_of(failure.check)
+                owner = by_id.get(failure.check)
                 if owner is None:
                     continue
-                if failure.check not in by_id:
-                    by_id[failure.check] = owner
-                    results.append(owner)
                 result.failures.remove(failure)
                 same = next((each for each in owner.failures if each.what == failure.what), None)
                 if same is None:
@@ -570,11 +567,6 @@ class Run:
                     same.also += 1
                 if not result.failures:
                     result.skipped(WAITING, f"needs {failure.check}: {failure.what}")
-
-    def _result_of(self, check: str) -> Result | None:
-        """Return a result for a check that was not chosen, None for one that was taken out or that has no function."""
-        found = all_checks().get(check)
-        return _passed(found) if found is not None and check not in self.options.skip else None
 
     def _gone(self, results: list[Result], version: str) -> list[KnownDifference]:
         ran = {result.check for result in results if result.outcome == PASSED}
