@@ -126,7 +126,7 @@ class Pace:
         if wait > self._left():
             raise BudgetSpent(f"{self.options.time_budget:g} seconds (the target answers {status} and asks to wait)")
         with self._lock:
-            self._waited += wait if wait >= 1 else 0  # short ones are the pace
+            self._waited += wait if wait >= 1 or not is_limit else 0  # short ones are the pace
             if is_limit:
                 self.limited += 1
                 self._interval = min(max(self._interval * 1.5, 0.01), _SLOWEST)

@@ -336,7 +336,7 @@ class Run:
     def _one(self, check: Check, results: dict[str, Result], profile: str) -> Result:
         if left_out := self._left_out(check, results):
             return left_out
-        result = Result(check.id, check.title, check.group, check.source, PASSED, profile=profile)
+        result = _passed(check, profile)
         central = Central(self.transport, check.id, self.shared, profile)
         started, count = time.monotonic(), self.transport.count
         try:
@@ -452,9 +452,12 @@ class Run:
         )
         own = next((each for each in results if each.check == ITS_OWN), None)
         if own is None:
-            check = all_checks()[ITS_OWN]
-            results.append(own := Result(check.id, check.title, check.group, check.source, PASSED))
+            results.append(own := _passed(all_checks()[ITS_OWN]))
         own.outcome, own.reason, own.failures = FAILED, "", [failure]
+
+
+def _passed(check: Check, profile: str = "") -> Result:
+    return Result(check.id, check.title, check.group, check.source, PASSED, profile=profile)
 
 
 def _skipped(check: Check, kind: str, reason: str) -> Result:

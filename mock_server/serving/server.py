@@ -550,23 +550,13 @@ def serving(settings: Settings | None = None, *, host: str = "127.0.0.1", port: 
 
     `with serving(Settings(scenario="one-of-each")) as mock:` fits any test framework; `mock.url` is the address.
     """
-    from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
-
-    class Handler(WSGIRequestHandler):
-        protocol_version = "HTTP/1.1"  # keeps connections open
-
-        def log(self, type: str, message: str, *args: Any) -> None:
-            """Do nothing: the app writes the log."""
-
-        def connection_dropped(self, _error: BaseException, _environ: Any = None) -> None:
-            """End the connection of a request that is cut."""
-            self.close_connection = True
+    from mock_server.serving.in_process import InProcessServer
 
     if settings is not None and not isinstance(settings, Settings):
         raise TypeError(f"serving: {settings!r} are not settings; give serving(Settings(scenario='one-of-each'))")
     app = make_app(settings, host)
     try:
-        server = ThreadedWSGIServer(host, port, app, Handler)
+        server = InProcessServer(host, port, app)
     except SystemExit:  # werkzeug is made for command lines
         raise OSError(f"serving: cannot listen on {host}:{port}; port=0 takes a free one") from None
     # The default poll makes every stop last half a second.
