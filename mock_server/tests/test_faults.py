@@ -558,7 +558,7 @@ def over_a_thread():
         yield mock.url
 
 
-@pytest.fixture(params=[over_granian, over_a_thread], scope="module")
+@pytest.fixture(params=[pytest.param(over_granian, marks=pytest.mark.served), over_a_thread], scope="module")
 def url(request):
     with request.param() as found:
         yield found
@@ -623,6 +623,7 @@ def ask_for_a_reset_over_tls(host, port):
             incoming.write(piece)
 
 
+@pytest.mark.served
 def test_a_reset_comes_over_tls_too():
     with serve_command("--tls") as (_, banner):
         parts = urlsplit(url_in(banner))
@@ -631,6 +632,7 @@ def test_a_reset_comes_over_tls_too():
                 ask_for_a_reset_over_tls(parts.hostname, parts.port)
 
 
+@pytest.mark.served
 def test_every_reset_under_load_is_one_and_no_other_answer_suffers():
     ends, others, done = [], [], threading.Event()
 
@@ -653,6 +655,7 @@ def test_every_reset_under_load_is_one_and_no_other_answer_suffers():
     assert set(others) == {(200, 12)}
 
 
+@pytest.mark.served
 def test_clients_that_reset_first_hold_up_nobody():
     with serve_command("--log-level", "error") as (_, banner):
         host, port = url_in(banner).removeprefix("http://").split(":")
@@ -671,6 +674,7 @@ def test_clients_that_reset_first_hold_up_nobody():
         other.close()
 
 
+@pytest.mark.served
 def test_truncated_answers_and_resets_at_once_end_as_each_should():
     kinds = ["reset", "truncated"] * 40
     with serve_command("--log-level", "error") as (_, banner), ThreadPoolExecutor(10) as pool:
