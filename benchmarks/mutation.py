@@ -68,8 +68,8 @@ OPTIONS = (
     *("-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin", "-p", "mock_server.pytest_plugin"),
 )
 """Of pytest. It rewrites no asserts: that would take most of the time, and import each module past `Changed`."""
-PATIENCE = 10
-"""How many times as long as without a mutant a test file may take."""
+PATIENCE = 2
+"""How many times as long as without a mutant a test file may take, and how many seconds more."""
 
 
 class Candidate(NamedTuple):
@@ -210,10 +210,11 @@ def in_fork(work: Callable[[], int], seconds: float) -> int:
     """Do some work in a fork, for so much CPU time and ten times as much in all; give how it ended."""
     pid = os.fork()
     if pid:
-        status = os.waitpid(pid, 0)[1]
-        with suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)  # servers that a killed one left
-        return os.waitstatus_to_exitcode(status)
+        try:
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)  # servers that a killed one left
     code = 1
     try:
         os.setsid()

@@ -40,6 +40,11 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("mock-central")
 
 
+def more_examples(times: int) -> hypothesis.settings:
+    """Draw so many times as many examples as the profile says."""
+    return hypothesis.settings(max_examples=times * hypothesis.settings.default.max_examples)
+
+
 # -- asking ------------------------------------------------------------------------------------------
 
 

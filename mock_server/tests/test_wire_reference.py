@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_server.central import protojson, releases
@@ -20,7 +20,7 @@ from mock_server.golang import google_credentials
 from mock_server.golang import json as gojson
 from mock_server.golang import text as gotext
 from mock_server.golang import url as gourl
-from mock_server.tests.conftest import Api, integrations, updates
+from mock_server.tests.conftest import Api, integrations, more_examples, updates
 
 CONTRACT = contracts.load()
 DEPLOYED = Api(as_deployed=True)
@@ -119,7 +119,7 @@ def test_google_credentials_are_refused_in_the_recorded_words():
     assert [(question, checked(question)) for question, _ in expected] == expected
 
 
-@settings(max_examples=400)
+@more_examples(4)
 @given(
     integrations.map(lambda value: ("StorageImageIntegration", value))
     | updates.map(lambda value: ("V1UpdateImageIntegrationRequest", value))
@@ -133,7 +133,7 @@ def test_the_fast_reading_and_the_exact_one_agree_on_what_the_contract_promises(
     assert list(protojson.complete(message, value)) == list(exact)
 
 
-@settings(max_examples=300)
+@more_examples(3)
 @given(integrations)
 def test_what_was_written_is_read_again_unchanged(value):
     message = CONTRACT.integration
@@ -165,7 +165,7 @@ FRAGMENTS = st.binary(max_size=4) | st.sampled_from(
 )
 
 
-@settings(max_examples=600)
+@more_examples(6)
 @given(st.data(), integrations)
 def test_any_bytes_are_read_as_the_exact_decoder_reads_them_or_refused(data, value):
     """Bytes are cut out of a good body and others put in; no way of reading fails otherwise."""
