@@ -54,6 +54,22 @@ def test_forms_leave_the_contract_as_it_is():
     assert str(CONTRACT.document) == before
 
 
+def schemas_in(node):
+    """Return the schemas of parameters, headers, bodies and components, with those in them."""
+    if isinstance(node, list):
+        return [found for each in node for found in schemas_in(each)]
+    if not isinstance(node, dict):
+        return []
+    inner = [found for key, each in node.items() if key not in ("example", "value") for found in schemas_in(each)]
+    return [*inner, *([node["schema"]] if "schema" in node else node.get("schemas", {}).values())]
+
+
+def test_no_schema_of_openapi_3_0_has_a_word_of_3_1():
+    schemas = schemas_in(export.openapi_3_0(CONTRACT))
+    assert len(schemas) > 50
+    assert [each for each in schemas if "examples" in each or isinstance(each.get("type"), list)] == []
+
+
 def test_openapi_3_0_accepts_the_examples_of_the_contract_and_no_wrong_types():
     made = export.openapi_3_0(CONTRACT)
     registry = Registry().with_resource("", Resource(made, DRAFT4))

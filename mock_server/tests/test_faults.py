@@ -14,6 +14,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import fields
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 from werkzeug.serving import make_server
 
 from mock_server.central.delays import drawn
+from mock_server.gateway import faults
 from mock_server.gateway.faults import Cut
 from mock_server.gateway.messages import Request
 from mock_server.serving.server import serving
@@ -586,6 +588,15 @@ def received(url, prefer, method="GET", body=b"", version="1.1"):
 
 def length(head):
     return int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+
+
+def test_a_slow_answer_pauses_two_seconds_in_all_and_is_whole(monkeypatch):
+    pauses = []
+    monkeypatch.setattr(faults, "time", SimpleNamespace(sleep=pauses.append))
+    api = Api()
+    assert api.ask("GET", headers={"Prefer": "fault=slow"}).body == api.ask("GET").body
+    assert len(pauses) == 20
+    assert sum(pauses) == pytest.approx(2)
 
 
 @pytest.mark.served

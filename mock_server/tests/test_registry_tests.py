@@ -1,5 +1,6 @@
 """Registry tests: the host name decides, and nothing is ever contacted."""
 
+import json
 import socket
 import time
 
@@ -330,6 +331,39 @@ def test_google_fails_in_the_words_of_its_token_server(wanted, text):
         "failed to get access token: oauth2: cannot fetch token: 400 Bad Request\n"
         f'Response: {{"error":"invalid_grant","error_description":"{text}"}}'
     )
+
+
+EXTERNAL = {
+    "type": "external_account",
+    "audience": "//iam.googleapis.com/p",
+    "subject_token_type": "t",
+    "credential_source": {"url": "https://id.example.com/token"},
+}
+IMPERSONATED = EXTERNAL | {"service_account_impersonation_url": "https://iamcredentials.googleapis.com/v1/x"}
+EXTERNAL_FAILURES = {
+    "id.example.com": "oauth2/google/externalaccount: invalid response when retrieving subject token: "
+    'Get "https://id.example.com/token"',
+    "sts.googleapis.com": "oauth2/google: invalid response from Secure Token Server: "
+    'Post "https://sts.googleapis.com/v1/token"',
+}
+START = "oauth2/google: unable to generate access token: "
+LAST = 'Post "https://iamcredentials.googleapis.com/v1/x"'
+
+
+@pytest.mark.parametrize(
+    ("account", "host", "text"),
+    [
+        *((EXTERNAL, *each) for each in EXTERNAL_FAILURES.items()),
+        *((IMPERSONATED, host, f"{START}{LAST}: {text}") for host, text in EXTERNAL_FAILURES.items()),
+        (IMPERSONATED, "iamcredentials.googleapis.com", f"{START}{LAST}"),
+    ],
+)
+def test_an_external_account_of_google_fails_where_one_of_its_servers_does(account, host, text):
+    sent = example("artifactregistry")
+    sent["google"] |= {"serviceAccount": json.dumps(account), "wifEnabled": False}
+    assert Api().test(sent).status == 200
+    found = Api(registry_tests=[parse(f"{host}=timeout")]).test(sent).message
+    assert f"failed to get access token: {text}: context deadline exceeded" in found
 
 
 def test_quay_and_azure_fail_in_words_of_their_own():

@@ -42,6 +42,23 @@ def test_what_is_saved_is_loaded(tmp_path_factory, sent):
     assert Api(load=file).central.store.integrations() == one.central.store.integrations()
 
 
+def test_a_saved_state_is_indented_and_each_change_is_in_it(tmp_path):
+    api, file = Api(empty=True), tmp_path / "state.json"
+    saver = states.Saver(file, lambda: api.central.store)
+    for name in ("é", "another"):
+        api.created(docker(name=name))
+        saver.save()
+        assert (
+            file.read_text("utf-8")
+            == json.dumps(
+                {"format": "mock-central state", "version": 1, "integrations": api.central.store.integrations()},
+                ensure_ascii=False,
+                indent=2,
+            )
+            + "\n"
+        )
+
+
 def test_a_state_is_for_its_owner_alone(tmp_path):
     write(tmp_path / "state.json", document([]))
     assert (tmp_path / "state.json").stat().st_mode & 0o777 == 0o600

@@ -189,6 +189,12 @@ def test_a_plain_url_has_the_host_that_parsing_it_finds(url):
     assert parsed(url) == whole
 
 
+def test_only_the_first_segment_of_a_path_may_have_no_colon():
+    assert parsed("a/b:c") == ""
+    assert parsed("1:b") == ('"1:b"', "first path segment in URL cannot contain colon")
+    assert parsed("1:b/c") == ('"1:b/c"', "first path segment in URL cannot contain colon")
+
+
 # Go's own words for each text (`netip.ParseAddr`).
 ADDRESSES = {
     **dict.fromkeys(["0.0.0.0", "10.0.0.9", "100.20.3.0", "255.255.255.255", "::", "::1", "1::", "fe80::1%eth0"]),
