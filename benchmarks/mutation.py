@@ -3,7 +3,8 @@
 A mutant is a module of the packages below with one thing changed in one function, as mutmut's operators change it. A
 sample of them, drawn with a seed, is run against the fast tests. Each test file runs in a fork of its own that imports
 the mutant in place of the module, so nothing is left that the module as it is computed at import or cached. The files
-of which a test runs the changed lines come first, the quickest first; then the files that run them at import only.
+of which a test runs the changed lines come first, that of the module's name before all and then the quickest; then the
+files that run them at import only.
 
 A survivor is judged in `survivors.toml`, by its function and its change. Ends with 1 if fewer than 95 of 100 are killed
 or a survivor is not judged.
@@ -267,8 +268,9 @@ def killer(mutant: Mutant) -> Path | None:
         tests = {test for line in mutant.lines for test in by_line.get(line, ())}
         direct = {test: usual.tests[test] for test in tests if test}
         if tests:
-            ranked.append((not direct, sum(direct.values()) or usual.seconds, file, direct))
-    for *_, file, direct in sorted(ranked, key=lambda each: each[:3]):
+            other = mutant.path.stem not in file.stem
+            ranked.append((not direct, other, sum(direct.values()) or usual.seconds, file, direct))
+    for *_, file, direct in sorted(ranked, key=lambda each: each[:4]):
 
         def work(file: Path = file, direct: Mapping[str, float] = direct) -> int:
             sys.meta_path.insert(0, Changed(mutant))  # type: ignore[arg-type]

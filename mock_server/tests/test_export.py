@@ -87,6 +87,19 @@ def test_openapi_3_0_accepts_the_examples_of_the_contract_and_no_wrong_types():
         assert errors("StorageImageIntegration", each | {"source": 1})
 
 
+def test_swagger_2_describes_both_ways_to_log_in():
+    described = {name: each["description"] for name, each in CONTRACT.document["components"]["securitySchemes"].items()}
+    assert export.swagger_2(CONTRACT)["securityDefinitions"] == {
+        "bearerToken": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "Authorization",
+            "description": described["bearerToken"],
+        },
+        "basic": {"type": "basic", "description": described["basic"]},
+    }
+
+
 def test_swagger_2_has_the_fields_of_the_contract():
     made = export.swagger_2(CONTRACT)["definitions"]
     assert {name: list(schema.get("properties", {})) for name, schema in made.items()} == {

@@ -79,6 +79,29 @@ def test_scanners_have_words_of_their_own(type, endpoint, text):
     assert outcome(api, type, endpoint) == f"image scanner integration: {text}"
 
 
+UNTRUSTED = "tls: failed to verify certificate: x509: certificate signed by unknown authority"
+NODE_SCANNER = "rpc error: code = Unavailable desc = connection error: desc ="
+
+
+@pytest.mark.parametrize(
+    ("ends", "reason"),
+    [
+        ("unreachable", "Error while dialing: dial tcp: lookup scanner.example.com: no such host"),
+        ("timeout", "Error while dialing: dial tcp: i/o timeout"),
+        (
+            "certificate",
+            f"authentication handshake failed: {UNTRUSTED}",
+        ),
+    ],
+)
+def test_the_node_scanner_fails_in_the_words_of_grpc(ends, reason):
+    api = Api(registry_tests=[parse(f"scanner.example.com={ends}")])
+    sent = example("clairify", categories=["NODE_SCANNER"])
+    assert api.test(sent).message.removesuffix(IA * 2) == (
+        f'node scanner integration: {NODE_SCANNER} "transport: {reason}"'
+    )
+
+
 MISADDRESSED = [
     ("", "https:/v2/", "http: no Host in request URL"),
     ("/", "https:/v2/", "http: no Host in request URL"),

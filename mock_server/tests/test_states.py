@@ -119,13 +119,14 @@ def test_a_broken_state_is_told_with_file_and_place(tmp_path, api, text, named):
 def test_broken_yaml_is_told_with_its_line(tmp_path, api):
     file = tmp_path / "state.yaml"
     file.write_text("format: x\n  - y: [\n")
-    with pytest.raises(StateError, match="line 2"):
+    with pytest.raises(StateError, match="line 2, column 6: mapping"):
         read(file, api.central.contract, api.central.validator)
 
 
 @pytest.mark.parametrize(
     ("text", "named"),
     [
+        ("format: \x01", "is not YAML"),
         ("integrations: [{name: 2026-01-01}]", r"\$\.integrations\[0\]\.name: is a date, .*; put it in quotes"),
         ("version: 2026-99-99", "month must be in"),
         ("version: " + "9" * 5000, "has a number with too many digits"),
@@ -133,7 +134,7 @@ def test_broken_yaml_is_told_with_its_line(tmp_path, api):
         ("integrations: &a [*a]", "nests too deep"),
         ("[" * 2000, "nests too deep"),
     ],
-    ids=["date", "no date", "number", "infinity", "circle", "deep"],
+    ids=["control character", "date", "no date", "number", "infinity", "circle", "deep"],
 )
 def test_yaml_that_is_no_json_is_told(tmp_path, api, text, named):
     file = tmp_path / "state.yaml"

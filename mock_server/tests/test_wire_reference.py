@@ -189,6 +189,14 @@ def outcome(read: Callable[[], Any]) -> Any:
         return refusal
 
 
+@pytest.mark.parametrize("character", ["\ud7ff", "\ue000"], ids=ascii)
+def test_what_stands_beside_the_surrogates_is_read(character):
+    create = CONTRACT.operations["PostImageIntegration"]
+    sent = json.dumps({"name": character, "type": "", "categories": []}).encode()
+    for central in (Api(), DEPLOYED):
+        assert central.central.decoding.body(create, sent, "application/json").message["name"] == character
+
+
 def test_half_a_surrogate_pair_is_refused_where_a_whole_one_is_read():
     """Python's JSON reader takes both."""
     whole, half = (b'{"name":"\\ud83d%s","type":"","categories":[]}' % rest for rest in (b"\\ude00", b""))
