@@ -195,6 +195,11 @@ def test_only_the_first_segment_of_a_path_may_have_no_colon():
     assert parsed("1:b/c") == ('"1:b/c"', "first path segment in URL cannot contain colon")
 
 
+def test_what_follows_an_escape_of_a_host_is_looked_at_too():
+    assert parsed("http://%C3%A9x") == "éx"
+    assert parsed("http://%C3%A9 x") == ('"http://%C3%A9 x"', 'invalid character " " in host name')
+
+
 # Go's own words for each text (`netip.ParseAddr`).
 ADDRESSES = {
     **dict.fromkeys(["0.0.0.0", "10.0.0.9", "100.20.3.0", "255.255.255.255", "::", "::1", "1::", "fe80::1%eth0"]),

@@ -16,7 +16,7 @@ from mock_server.central.errors import Refusal
 from mock_server.central.validation import Validation
 from mock_server.contract import tables as contracts
 from mock_server.contract import validator as validators
-from mock_server.golang import google_credentials
+from mock_server.golang import google_credentials, timestamps
 from mock_server.golang import json as gojson
 from mock_server.golang import text as gotext
 from mock_server.golang import url as gourl
@@ -187,6 +187,13 @@ def outcome(read: Callable[[], Any]) -> Any:
         return read()
     except Refusal as refusal:
         return refusal
+
+
+def test_the_first_year_begins_in_any_zone_and_none_before_it():
+    assert timestamps.normalise("0000-12-31T23:30:00-01:00") == "0001-01-01T00:30:00Z"
+    assert timestamps.normalise("0001-06-01T00:00:00Z") == "0001-06-01T00:00:00Z"
+    with pytest.raises(timestamps.TimestampRangeError):
+        timestamps.normalise("0000-12-31T23:30:00Z")
 
 
 @pytest.mark.parametrize("character", ["\ud7ff", "\ue000"], ids=ascii)
