@@ -431,6 +431,12 @@ def test_a_key_is_found_behind_the_end_of_another():
     assert private_key.rsa_error(b"\n-----END X-----\n" + key) is None
 
 
+def test_a_key_with_an_empty_number_is_told_in_the_words_of_go():
+    assert private_key.rsa_error(b"0\x02\x02\0") == (
+        "private key should be a PEM or plain PKCS1 or PKCS8; parse error: asn1: structure error: empty integer"
+    )
+
+
 def test_a_key_of_a_curve_whose_last_part_is_empty_is_told_in_the_words_of_go():
     der = bytes((0x30, 8, 2, 1, 1, 4, 1, 1, 0xA0, 0))
     pem = b"-----BEGIN EC PRIVATE KEY-----\n" + base64.b64encode(der) + b"\n-----END EC PRIVATE KEY-----\n"

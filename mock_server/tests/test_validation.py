@@ -214,6 +214,7 @@ ADDRESSES = {
     "1..2.3": 'IPv4 field must have at least one digit (at ".2.3")',
     ".1.2.3": 'IPv4 field must have at least one digit (at ".1.2.3")',
     "1.2.3.": 'IPv4 field must have at least one digit (at ".")',
+    "X.X.X.X": 'unexpected character (at "X.X.X.X")',
     "1.2.x.4": 'unexpected character (at "x.4")',
     "fe80::1%": "zone must be a non-empty string",
     "12345::": 'each group must have 4 or less digits (at "12345::")',

@@ -192,16 +192,22 @@ def outcome(read: Callable[[], Any]) -> Any:
 def test_the_first_year_begins_in_any_zone_and_none_before_it():
     assert timestamps.normalise("0000-12-31T23:30:00-01:00") == "0001-01-01T00:30:00Z"
     assert timestamps.normalise("0001-06-01T00:00:00Z") == "0001-06-01T00:00:00Z"
-    with pytest.raises(timestamps.TimestampRangeError):
+    with pytest.raises(timestamps.TimestampRangeError, match=r"^0000-12-31T23:30:00Z$"):
         timestamps.normalise("0000-12-31T23:30:00Z")
+
+
+def test_no_year_follows_9999_in_any_zone():
+    assert timestamps.normalise("9999-12-31T23:30:00+01:00") == "9999-12-31T22:30:00Z"
+    with pytest.raises(timestamps.TimestampRangeError, match=r"^9999-12-31T23:30:00-01:00$"):
+        timestamps.normalise("9999-12-31T23:30:00-01:00")
 
 
 @pytest.mark.parametrize("character", ["\ud7ff", "\ue000"], ids=ascii)
 def test_what_stands_beside_the_surrogates_is_read(character):
     create = CONTRACT.operations["PostImageIntegration"]
     sent = json.dumps({"name": character, "type": "", "categories": []}).encode()
-    for central in (Api(), DEPLOYED):
-        assert central.central.decoding.body(create, sent, "application/json").message["name"] == character
+    assert DEPLOYED.central.decoding.body(create, sent, "application/json").message["name"] == character
+    assert DECODER.decode(CONTRACT.integration, sent)["name"] == character
 
 
 def test_half_a_surrogate_pair_is_refused_where_a_whole_one_is_read():
