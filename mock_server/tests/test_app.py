@@ -517,7 +517,7 @@ def test_a_preflight_is_not_passed_to_the_upstream():
 def test_a_page_that_is_not_let_in_is_told_in_the_log_with_the_way(api, caplog):
     answer = api.ask("OPTIONS", headers={"Origin": ORIGIN, "Access-Control-Request-Method": "POST"})
     assert answer.status == 501
-    assert f"--cors {ORIGIN} allows it" in caplog.text
+    assert f"refused a cross-origin call of a page of {ORIGIN}; --cors {ORIGIN} allows it" in caplog.text
 
 
 def test_options_is_no_operation_without_a_preflight():

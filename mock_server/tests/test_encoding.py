@@ -2,7 +2,14 @@
 
 import pytest
 
+from mock_server.gateway.encoding import header_text
 from mock_server.tests.conftest import Api, docker
+
+
+def test_a_long_header_is_cut_and_says_so():
+    assert header_text("x" * 2000) == "x" * 2000
+    assert header_text("x" * 2001) == "x" * 2000 + "..."
+
 
 GZIP = {"Accept-Encoding": "gzip"}
 

@@ -26,7 +26,7 @@ from mock_server.gateway.journal import keep_in_journal
 from mock_server.gateway.limits import SHORT_BODY, limit_body
 from mock_server.gateway.messages import LONGEST_BODY, NO_BODY, Body, BodyTooLongError, Request, Response
 from mock_server.gateway.operations import decode, serve
-from mock_server.gateway.paths import FORM, clean_path
+from mock_server.gateway.paths import FORM, clean_path, override_method
 from mock_server.gateway.routing import Route
 from mock_server.gateway.sandbox import ChooseSandbox
 from mock_server.gateway.validation import ValidateFully
@@ -531,6 +531,14 @@ def test_a_form_names_another_method():
     headers = {"x-http-method-override": "get", "content-type": FORM}
     assert routed("POST", PATH, headers=headers, body=b"name=x") == ("GetImageIntegrations", "")
     assert routed("POST", PATH, headers=headers | JSON) == ("PostImageIntegration", "")
+
+
+def test_a_form_that_names_another_method_becomes_its_query():
+    form = {"x-http-method-override": "get", "content-type": FORM}
+    asked = exchange("POST", headers=form, query="cluster=y", body=b"name=x")
+    override_method(asked)
+    assert (asked.request.method, asked.request.query) == ("GET", "name=x&cluster=y")
+    assert (asked.request.body.read(), asked.body) == (b"", b"")
 
 
 def test_what_was_refused_before_is_refused_when_the_operation_is_known():

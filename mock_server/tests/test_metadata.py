@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from mock_server.tests.conftest import Api, docker
+from mock_server.tests.conftest import Api, ask, docker
 
 ADMIN = "Bearer mock-admin-token"
 
@@ -33,7 +33,18 @@ def test_a_time_that_is_none_is_refused_before_the_body(api, timeout):
 
 
 @pytest.mark.parametrize(
-    ("value", "at"), [("!!", 0), ("A", 0), ("AA=A", 2), ("QUI=", None), ("QUI", None), ("=", 0), ("QQ==", None)]
+    ("value", "at"),
+    [
+        ("!!", 0),
+        ("A", 0),
+        ("AA=A", 2),
+        ("QUI=", None),
+        ("QUI", None),
+        ("=", 0),
+        ("QQ==", None),
+        ("QUJDRA==", None),
+        ("QUJDRA==QQ==", 8),
+    ],
 )
 def test_binary_metadata_is_base64(api, value, at):
     answer = api.ask("GET", "", headers={"Grpc-Metadata-Foo-Bin": value})
@@ -103,3 +114,9 @@ def test_what_go_does_not_hand_on_is_refused_in_its_words(api, headers, status, 
     if text is not None:
         assert answer.body.decode() == text
         assert answer.headers["connection"] == "close"
+
+
+def test_only_options_asks_for_the_server_as_a_whole(api):
+    refused = ask(api.app, "GET", "*")
+    assert (refused.status, refused.body, refused.headers["connection"]) == (400, b"", "close")
+    assert ask(api.app, "OPTIONS", "*").status == 200
