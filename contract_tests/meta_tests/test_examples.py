@@ -47,7 +47,6 @@ def test_what_one_run_found_another_process_replays_first(
     settings = Settings(mutants=(mutant,))
     first = report_on(settings, only=(check,), seed=2, examples=kept.url)
     assert [each.outcome for each in first.results if each.check == check] == [FAILED]
-    assert first.requests > 50
     assert checks_with_examples(kept) == {check}
     report = tmp_path / "report.json"
     with serving(settings) as mock:

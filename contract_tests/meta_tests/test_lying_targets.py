@@ -206,7 +206,7 @@ def test_a_run_that_goes_on_is_no_leftover(mock: MockServer, tmp_path: Path) -> 
 
 # -- leftovers without a ledger -----------------------------------------------------------------------
 
-OLD, YOUNG = "20260101000000abcdef", new_run_id()
+OLD = "20260101000000abcdef"
 
 
 def clean(url: str, tmp_path: Path, *words: str, answer: str = "") -> tuple[int, str]:
@@ -216,7 +216,7 @@ def clean(url: str, tmp_path: Path, *words: str, answer: str = "") -> tuple[int,
 
 def test_leftovers_without_a_ledger_are_listed_and_deleted_on_request(mock: MockServer, tmp_path: Path) -> None:
     mine = "central-contract-mine"  # a user's, of no run
-    names = [f"central-contract-{run}-create-1" for run in (OLD, YOUNG, "ci7")]
+    names = [f"central-contract-{run}-create-1" for run in (OLD, new_run_id(), "ci7")]
     created(mock.url, *names, mine)
     code, told = clean(mock.url, tmp_path)
     assert code == 0
@@ -247,8 +247,9 @@ def test_check_mentions_leftovers_without_a_ledger(mock: MockServer, tmp_path: P
 
 
 def test_a_run_id_tells_its_age() -> None:
-    assert run_of(f"central-contract-{YOUNG}-create-1") == YOUNG
-    age = age_of(YOUNG)
+    young = new_run_id()
+    assert run_of(f"central-contract-{young}-create-1") == young
+    age = age_of(young)
     assert age is not None
     assert age.total_seconds() < 3600
     assert age_of("ci7") is None
