@@ -37,12 +37,12 @@ def stamp(command: str) -> str:
     return f"Measured with mock-central {version('mock-central')}: `{command}`.\n"
 
 
-def write(name: str, text: str) -> None:
-    """Put a text between ``<!-- measured: NAME -->`` and ``<!-- end -->`` of the page, and its stamp."""
-    page = PAGE.read_text("utf-8")
+def write(name: str, text: str, *, page: Path | None = None, command: str = "") -> None:
+    """Put a text between ``<!-- measured: NAME -->`` and ``<!-- end -->`` of a page, and its stamp."""
+    page = page or PAGE
     block = re.compile(rf"(<!-- measured: {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
-    made = stamp(f"python -m benchmarks.{name.replace('-', '_')}")
-    changed, count = block.subn(lambda match: f"{match[1]}{text}\n{made}{match[2]}", page)
+    made = stamp(command or f"python -m benchmarks.{name.replace('-', '_')}")
+    changed, count = block.subn(lambda match: f"{match[1]}{text}\n{made}{match[2]}", page.read_text("utf-8"))
     if count != 1:
-        raise ValueError(f"{PAGE} has {count} places for {name}")
-    PAGE.write_text(changed, "utf-8")
+        raise ValueError(f"{page} has {count} places for {name}")
+    page.write_text(changed, "utf-8")

@@ -79,7 +79,7 @@ class Pace:
             BudgetSpent: nothing is left of it.
         """
         with self._lock:
-            self.see_to_budget()
+            self.check_budget()
             self.count += 1
             now = time.monotonic()
             slot = max(now, self._next_slot)
@@ -88,7 +88,7 @@ class Pace:
         if slot > now:
             time.sleep(slot - now)
 
-    def see_to_budget(self) -> None:
+    def check_budget(self) -> None:
         """Check that a request may be sent.
 
         Raises:

@@ -31,9 +31,18 @@ hypothesis.settings.register_profile("mock-central", deadline=None)
 hypothesis.settings.register_profile("fast", deadline=None, max_examples=20)
 # A mutant has to fail, always or never; how is nobody's question.
 hypothesis.settings.register_profile(
-    "mutants", deadline=None, derandomize=True, phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate]
+    "mutants",
+    deadline=None,
+    derandomize=True,
+    max_examples=20,
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
 )
 hypothesis.settings.load_profile("mock-central")
+
+
+def more_examples(times: int) -> hypothesis.settings:
+    """Draw so many times as many examples as the profile says."""
+    return hypothesis.settings(max_examples=times * hypothesis.settings.default.max_examples)
 
 
 # -- asking ------------------------------------------------------------------------------------------

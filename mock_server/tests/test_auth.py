@@ -39,8 +39,10 @@ UNKNOWN = [
     pytest.param(basic("admin:wrong"), USER.format("admin"), id="wrong password"),
     pytest.param(basic("who:mock-password"), USER.format("who"), id="wrong user"),
     pytest.param(basic('a"b:c'), USER.format(r"a\"b"), id="a user to quote"),
+    pytest.param(basic(b"\xff:x"), USER.format(r"\xff"), id="a user that is no text"),
     pytest.param(basic("no colon"), MALFORMED, id="no colon"),
     pytest.param("Basic !", MALFORMED, id="basic-malformed"),
+    pytest.param("Basic YTpi=", MALFORMED, id="too much padding"),
 ]
 
 

@@ -1,6 +1,7 @@
 """The older forms of the contract are valid documents, and say of requests and answers what the contract says."""
 
 import json
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from referencing.jsonschema import DRAFT4
 
 from mock_server.cli.main import main
 from mock_server.contract import export
-from mock_server.contract.tables import load
+from mock_server.contract.tables import Contract, load
 
 CONTRACT = load()
 VALIDATORS = {
@@ -54,6 +55,30 @@ def test_forms_leave_the_contract_as_it_is():
     assert str(CONTRACT.document) == before
 
 
+def schemas_in(node):
+    """Return the schemas of parameters, headers, bodies and components, with those in them."""
+    if isinstance(node, list):
+        return [found for each in node for found in schemas_in(each)]
+    if not isinstance(node, dict):
+        return []
+    inner = [found for key, each in node.items() if key not in ("example", "value") for found in schemas_in(each)]
+    return [*inner, *([node["schema"]] if "schema" in node else node.get("schemas", {}).values())]
+
+
+def test_no_schema_of_openapi_3_0_has_a_word_of_3_1():
+    schemas = schemas_in(export.openapi_3_0(CONTRACT))
+    assert len(schemas) > 50
+    assert [each for each in schemas if "examples" in each or isinstance(each.get("type"), list)] == []
+
+
+def test_a_parameter_of_one_operation_is_written_in_words_of_3_0_too():
+    document = deepcopy(dict(CONTRACT.source))
+    own = {"name": "own", "in": "query", "schema": {"type": ["string", "null"], "examples": ["x"]}}
+    document["paths"]["/v1/imageintegrations"]["get"]["parameters"].append(own)
+    made = export.openapi_3_0(Contract(document))["paths"]["/v1/imageintegrations"]["get"]["parameters"]
+    assert made[-1]["schema"] == {"type": "string", "nullable": True, "example": "x"}
+
+
 def test_openapi_3_0_accepts_the_examples_of_the_contract_and_no_wrong_types():
     made = export.openapi_3_0(CONTRACT)
     registry = Registry().with_resource("", Resource(made, DRAFT4))
@@ -69,6 +94,34 @@ def test_openapi_3_0_accepts_the_examples_of_the_contract_and_no_wrong_types():
         assert not errors("StorageImageIntegration", each)
         assert errors("StorageImageIntegration", each | {"name": None})
         assert errors("StorageImageIntegration", each | {"source": 1})
+
+
+@pytest.mark.parametrize("form", [export.openapi_3_0, export.swagger_2])
+def test_older_forms_let_a_client_read_the_fields_of_a_newer_central(form):
+    assert '"additionalProperties": false' in json.dumps(CONTRACT.document)
+    assert '"additionalProperties": false' not in json.dumps(form(CONTRACT))
+
+
+def test_swagger_2_describes_both_ways_to_log_in():
+    described = {name: each["description"] for name, each in CONTRACT.document["components"]["securitySchemes"].items()}
+    assert export.swagger_2(CONTRACT)["securityDefinitions"] == {
+        "bearerToken": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "Authorization",
+            "description": described["bearerToken"],
+        },
+        "basic": {"type": "basic", "description": described["basic"]},
+    }
+
+
+def test_swagger_2_describes_what_is_sent():
+    for path, item in export.swagger_2(CONTRACT)["paths"].items():
+        for method, entry in item.items():
+            sent = [each for each in entry.get("parameters", ()) if each.get("in") == "body"]
+            described = CONTRACT.document["paths"][path][method].get("requestBody")
+            assert [each["description"] for each in sent] == ([described["description"]] if described else [])
+            assert [each["required"] for each in sent] == ([described["required"]] if described else [])
 
 
 def test_swagger_2_has_the_fields_of_the_contract():

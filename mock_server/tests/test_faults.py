@@ -14,6 +14,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import fields
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 from werkzeug.serving import make_server
 
 from mock_server.central.delays import drawn
+from mock_server.gateway import faults
 from mock_server.gateway.faults import Cut
 from mock_server.gateway.messages import Request
 from mock_server.serving.server import serving
@@ -78,6 +80,12 @@ def test_a_preference_that_cannot_be_read_is_told(api, header):
     answer = preferring(api, header)
     assert (answer.status, answer.rule) == (400, "prefer")
     assert "stands in double quotes" in answer.message
+
+
+def test_a_preference_that_the_server_emptied_is_logged(api, caplog):
+    """Granian hands on a header that is not ASCII without its value."""
+    assert preferring(api, "").status == 200
+    assert "ignored Prefer: it is empty or not ASCII" in caplog.text
 
 
 def test_what_is_no_preference_does_not_hide_the_next_one(api, caplog):
@@ -256,7 +264,13 @@ def test_a_preference_comes_before_the_faults():
         ("code=503 match-json=type=docker", r"a path such as \$"),
         ("code=503 match-query=name", "NAME=VALUE"),
         ("code=503 path=v1/imageintegrations", "matches no path: they begin with /"),
-        ("code=503 method='GET /x'", "'GET /x' is not a method"),
+        ("code=503 method='GET /x'", "'GET /x' is no method"),
+        ("code=503 method=PSOT", "'PSOT' is no method; known: .*POST"),
+        ("code=503 name=", "name: is empty; leave it out to meet every request"),
+        ('{"code":503,"operation":""}', "operation: is empty"),
+        ('{"code":503,"method":""}', "method: is empty"),
+        ("code=503 path=''", "path: is empty"),
+        ("delay=5..1", "LOW is above HIGH; give 1..5"),
         ("code=503 match-header='User Agent: x'", "'User Agent' is not the name of a header"),
         ("code=503 json=NaN", "is not JSON"),
         ("code=503 json=1e999", "is not JSON"),
@@ -558,7 +572,7 @@ def over_a_thread():
         yield mock.url
 
 
-@pytest.fixture(params=[over_granian, over_a_thread], scope="module")
+@pytest.fixture(params=[pytest.param(over_granian, marks=pytest.mark.served), over_a_thread], scope="module")
 def url(request):
     with request.param() as found:
         yield found
@@ -586,6 +600,15 @@ def received(url, prefer, method="GET", body=b"", version="1.1"):
 
 def length(head):
     return int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+
+
+def test_a_slow_answer_pauses_two_seconds_in_all_and_is_whole(monkeypatch):
+    pauses = []
+    monkeypatch.setattr(faults, "time", SimpleNamespace(sleep=pauses.append))
+    api = Api()
+    assert api.ask("GET", headers={"Prefer": "fault=slow"}).body == api.ask("GET").body
+    assert len(pauses) == 20
+    assert sum(pauses) == pytest.approx(2)
 
 
 @pytest.mark.served
@@ -623,6 +646,7 @@ def ask_for_a_reset_over_tls(host, port):
             incoming.write(piece)
 
 
+@pytest.mark.served
 def test_a_reset_comes_over_tls_too():
     with serve_command("--tls") as (_, banner):
         parts = urlsplit(url_in(banner))
@@ -631,6 +655,7 @@ def test_a_reset_comes_over_tls_too():
                 ask_for_a_reset_over_tls(parts.hostname, parts.port)
 
 
+@pytest.mark.served
 def test_every_reset_under_load_is_one_and_no_other_answer_suffers():
     ends, others, done = [], [], threading.Event()
 
@@ -653,6 +678,7 @@ def test_every_reset_under_load_is_one_and_no_other_answer_suffers():
     assert set(others) == {(200, 12)}
 
 
+@pytest.mark.served
 def test_clients_that_reset_first_hold_up_nobody():
     with serve_command("--log-level", "error") as (_, banner):
         host, port = url_in(banner).removeprefix("http://").split(":")
@@ -671,6 +697,7 @@ def test_clients_that_reset_first_hold_up_nobody():
         other.close()
 
 
+@pytest.mark.served
 def test_truncated_answers_and_resets_at_once_end_as_each_should():
     kinds = ["reset", "truncated"] * 40
     with serve_command("--log-level", "error") as (_, banner), ThreadPoolExecutor(10) as pool:

@@ -7,13 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_server.central import decoding, protojson
 from mock_server.golang import json as gojson
 from mock_server.golang import timestamps
 from mock_server.tests import fuzz_decoder
+from mock_server.tests.conftest import more_examples
 from mock_server.tests.fuzz_decoder import Fuzzed, WrongError, seeds, words
 
 SEEDS = seeds()
@@ -44,7 +45,7 @@ def test_every_seed_is_decoded_as_it_may_be():
     check(SEEDS)
 
 
-@settings(max_examples=int(os.environ.get("TEST_FUZZ", "1500")))
+@more_examples(int(os.environ.get("TEST_FUZZ", "1500")) // 100)
 @given(inputs())
 def test_what_is_made_of_the_seeds_is_decoded_as_it_may_be(data):
     FUZZED.check(data)

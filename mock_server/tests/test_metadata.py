@@ -4,19 +4,19 @@ import base64
 
 import pytest
 
-from mock_server.tests.conftest import Api, docker
+from mock_server.tests.conftest import Api, ask, docker
 
 ADMIN = "Bearer mock-admin-token"
 
 
-@pytest.mark.parametrize("timeout", ["1n", "0S", "-5S", "0n"])
+@pytest.mark.parametrize("timeout", ["1n", "-5S", "9999999H", "2562048H"])
 def test_a_caller_whose_time_is_up_gets_no_answer_and_nothing_is_done(api, timeout):
     answer = api.ask("POST", "", docker(), {"Grpc-Timeout": timeout})
     assert (answer.status, answer.json["code"], answer.message) == (504, 4, "context deadline exceeded")
     assert len(api.list()) == 12
 
 
-@pytest.mark.parametrize("timeout", ["30S", "1H", "99999999m", "+5S", "1M"])
+@pytest.mark.parametrize("timeout", ["30S", "1H", "99999999m", "+5S", "1M", "", "0S", "-0n", "2562047H"])
 def test_a_caller_with_time_is_answered(api, timeout):
     assert api.ask("GET", "", headers={"Grpc-Timeout": timeout}).status == 200
 
@@ -26,20 +26,45 @@ def test_a_delay_counts_against_the_time():
     assert answer.status == 504
 
 
-@pytest.mark.parametrize("timeout", ["abc", "5", "S", "", "5s", "5.0S", "99999999999999999999S", " 5S", "5 S"])
+@pytest.mark.parametrize("timeout", ["abc", "5", "S", "5s", "5.0S", "99999999999999999999S", " 5S", "5 S"])
 def test_a_time_that_is_none_is_refused_before_the_body(api, timeout):
     answer = api.ask("POST", "", b"{", {"Grpc-Timeout": timeout})
     assert (answer.status, answer.message) == (400, f"invalid grpc-timeout: {timeout}")
 
 
 @pytest.mark.parametrize(
-    ("value", "at"), [("!!", 0), ("A", 0), ("AA=A", 2), ("QUI=", None), ("QUI", None), ("=", 0), ("QQ==", None)]
+    ("value", "at"),
+    [
+        ("!!", 0),
+        ("A", 0),
+        ("AA=A", 2),
+        ("QUI=", None),
+        ("QUI", None),
+        ("=", 0),
+        ("QQ==", None),
+        ("QUJDRA==", None),
+        ("QUJDRA==QQ==", 8),
+    ],
 )
 def test_binary_metadata_is_base64(api, value, at):
     answer = api.ask("GET", "", headers={"Grpc-Metadata-Foo-Bin": value})
     text = f"invalid binary header Grpc-Metadata-Foo-Bin: illegal base64 data at input byte {at}"
     assert answer.status == (200 if at is None else 400)
     assert at is None or answer.message == text
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Grpc-Metadata-", "there is an empty key in the header"),
+        ("Grpc-Metadata-Connection", "stream terminated by RST_STREAM with error code: PROTOCOL_ERROR"),
+    ],
+)
+def test_metadata_that_http_2_does_not_carry_fails_after_the_body(name, text):
+    api = Api(auth=True)
+    answer = api.ask("POST", "", docker(), {name: "x"})
+    assert (answer.status, answer.json["code"], answer.message) == (500, 13, text)
+    assert api.ask("POST", "", b"{", {name: "x"}).message == "unexpected EOF"
 
 
 def test_credentials_may_come_as_metadata():
@@ -57,6 +82,17 @@ def test_credentials_may_come_as_metadata():
 def test_two_credentials_are_none(headers):
     answer = Api(auth=True).ask("POST", "/test", docker(), headers)
     assert (answer.status, answer.message) == (401, "credentials not found")
+
+
+BASIC = f"Basic {base64.b64encode(b'admin:mock-password').decode()}"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"), [(f"{BASIC},Basic x", 200), (f"Basic eDp5,{BASIC}", 403), (f"x,{BASIC}", 403)]
+)
+def test_of_two_basic_credentials_the_first_counts(sent, status):
+    """pkg/grpc/authn/basic/extractor.go takes the first of the metadata; that of tokens wants one alone."""
+    assert Api(auth=True).ask("GET", "", headers={"Authorization": sent}).status == status
 
 
 @pytest.mark.parametrize(
@@ -78,3 +114,9 @@ def test_what_go_does_not_hand_on_is_refused_in_its_words(api, headers, status, 
     if text is not None:
         assert answer.body.decode() == text
         assert answer.headers["connection"] == "close"
+
+
+def test_only_options_asks_for_the_server_as_a_whole(api):
+    refused = ask(api.app, "GET", "*")
+    assert (refused.status, refused.body, refused.headers["connection"]) == (400, b"", "close")
+    assert ask(api.app, "OPTIONS", "*").status == 200

@@ -1,5 +1,7 @@
 """Registry tests: the host name decides, and nothing is ever contacted."""
 
+import base64
+import json
 import socket
 import time
 
@@ -7,6 +9,10 @@ import pytest
 
 from mock_server.central.registry_tests import DEFAULT_RULES, RegistryTestRule, parse
 from mock_server.contract import tables as contracts
+from mock_server.golang import google_credentials, grpc, private_key
+from mock_server.golang.google_credentials import Reply
+from mock_server.golang.url import NEWEST
+from mock_server.tests import google_accounts
 from mock_server.tests.conftest import Answer, Api, ask, docker, example
 from mock_server.tests.google_accounts import service_account
 
@@ -76,6 +82,29 @@ def test_a_failed_test_names_what_was_asked(api, type, path):
 def test_scanners_have_words_of_their_own(type, endpoint, text):
     api = Api(registry_tests=(RegistryTestRule("missing.corp", "missing"), *DEFAULT_RULES))
     assert outcome(api, type, endpoint) == f"image scanner integration: {text}"
+
+
+UNTRUSTED = "tls: failed to verify certificate: x509: certificate signed by unknown authority"
+NODE_SCANNER = "rpc error: code = Unavailable desc = connection error: desc ="
+
+
+@pytest.mark.parametrize(
+    ("ends", "reason"),
+    [
+        ("unreachable", "Error while dialing: dial tcp: lookup scanner.example.com: no such host"),
+        ("timeout", "Error while dialing: dial tcp: i/o timeout"),
+        (
+            "certificate",
+            f"authentication handshake failed: {UNTRUSTED}",
+        ),
+    ],
+)
+def test_the_node_scanner_fails_in_the_words_of_grpc(ends, reason):
+    api = Api(registry_tests=[parse(f"scanner.example.com={ends}")])
+    sent = example("clairify", categories=["NODE_SCANNER"])
+    assert api.test(sent).message.removesuffix(IA * 2) == (
+        f'node scanner integration: {NODE_SCANNER} "transport: {reason}"'
+    )
 
 
 MISADDRESSED = [
@@ -236,6 +265,12 @@ def test_a_rule_that_makes_no_sense_is_told(text, named):
         parse(text)
 
 
+def test_a_rule_may_go_on_after_its_outcome():
+    assert parse("*.corp=timeout times=2") == RegistryTestRule("*.corp", "timeout", times=2)
+    with pytest.raises(ValueError, match="x=timeuot: the outcome is not one of pass"):
+        parse("x=timeuot times=2")
+
+
 def test_a_host_may_be_named_host():
     assert parse("host=timeout") == RegistryTestRule("host", "timeout")
 
@@ -295,6 +330,26 @@ def test_aws_is_asked_again_where_it_throttles():
 
 
 @pytest.mark.parametrize(
+    ("ends", "text"),
+    [
+        ("unauthorized", "http response error StatusCode: 401, request to EC2 IMDS failed"),
+        (
+            "unreachable",
+            (
+                'request send failed, Get "http://169.254.169.254/latest/meta-data/iam/security-credentials/": '
+                "dial tcp 169.254.169.254:80: connect: connection refused"
+            ),
+        ),
+    ],
+)
+def test_a_role_of_the_container_is_asked_for_at_the_machine(ends, text):
+    assert ecr(f"169.254.169.254={ends}", useIam=True).endswith(
+        "get identity: get credentials: failed to refresh cached credentials, no EC2 IMDS role found, "
+        f"operation error ec2imds: GetMetadata, {text}"
+    )
+
+
+@pytest.mark.parametrize(
     ("wanted", "text"),
     [
         ("aws-key-unknown", "403, RequestID: , api error InvalidClientTokenId: The security token"),
@@ -330,6 +385,76 @@ def test_google_fails_in_the_words_of_its_token_server(wanted, text):
         "failed to get access token: oauth2: cannot fetch token: 400 Bad Request\n"
         f'Response: {{"error":"invalid_grant","error_description":"{text}"}}'
     )
+
+
+EXTERNAL = {
+    "type": "external_account",
+    "audience": "//iam.googleapis.com/p",
+    "subject_token_type": "t",
+    "credential_source": {"url": "https://id.example.com/token"},
+}
+IMPERSONATED = EXTERNAL | {"service_account_impersonation_url": "https://iamcredentials.googleapis.com/v1/x"}
+EXTERNAL_FAILURES = {
+    "id.example.com": "oauth2/google/externalaccount: invalid response when retrieving subject token: "
+    'Get "https://id.example.com/token"',
+    "sts.googleapis.com": "oauth2/google: invalid response from Secure Token Server: "
+    'Post "https://sts.googleapis.com/v1/token"',
+}
+START = "oauth2/google: unable to generate access token: "
+LAST = 'Post "https://iamcredentials.googleapis.com/v1/x"'
+
+
+@pytest.mark.parametrize(
+    ("account", "host", "text"),
+    [
+        *((EXTERNAL, *each) for each in EXTERNAL_FAILURES.items()),
+        *((IMPERSONATED, host, f"{START}{LAST}: {text}") for host, text in EXTERNAL_FAILURES.items()),
+        (IMPERSONATED, "iamcredentials.googleapis.com", f"{START}{LAST}"),
+    ],
+)
+def test_an_external_account_of_google_fails_where_one_of_its_servers_does(account, host, text):
+    sent = example("artifactregistry")
+    sent["google"] |= {"serviceAccount": json.dumps(account), "wifEnabled": False}
+    assert Api().test(sent).status == 200
+    found = Api(registry_tests=[parse(f"{host}=timeout")]).test(sent).message
+    assert f"failed to get access token: {text}: context deadline exceeded" in found
+
+
+@pytest.mark.parametrize(("milliseconds", "works"), [(4999, False), (5000, True), (120000, True), (120001, False)])
+def test_a_program_that_gives_googles_token_has_five_to_120_seconds(milliseconds, works):
+    source = {"executable": {"command": "c", "timeout_millis": milliseconds}}
+    account = json.dumps(EXTERNAL | {"credential_source": source}).encode()
+    wrong = "invalid `timeout_millis` field — executable timeout must be between 5 and 120 seconds"
+    asked = google_credentials.token_error(account, lambda *_: Reply()) or ""
+    assert (wrong in asked, "need to be explicitly allowed" in asked) == (not works, works)
+    with_url = json.dumps(EXTERNAL | {"credential_source": source, "token_url": "https://sts.example.com"}).encode()
+    assert google_credentials.scanner_error(with_url) == (None if works else f"credentials: {wrong}")
+
+
+def test_a_key_is_found_behind_the_end_of_another():
+    key = google_accounts.private_key().encode()
+    assert private_key.rsa_error(key) is None
+    assert private_key.rsa_error(b"\n-----END X-----\n" + key) is None
+
+
+def test_a_key_with_an_empty_number_is_told_in_the_words_of_go():
+    assert private_key.rsa_error(b"0\x02\x02\0") == (
+        "private key should be a PEM or plain PKCS1 or PKCS8; parse error: asn1: structure error: empty integer"
+    )
+
+
+def test_a_key_of_a_curve_whose_last_part_is_empty_is_told_in_the_words_of_go():
+    der = bytes((0x30, 8, 2, 1, 1, 4, 1, 1, 0xA0, 0))
+    pem = b"-----BEGIN EC PRIVATE KEY-----\n" + base64.b64encode(der) + b"\n-----END EC PRIVATE KEY-----\n"
+    assert private_key.signer_error(pem).endswith(
+        "[EC: x509: failed to parse EC private key: asn1: structure error: explicit tag has no child]"
+    )
+
+
+@pytest.mark.parametrize(("endpoint", "place"), [("dns://a:1:2/host", "a:1:2:53"), ("dns:///a:b:c", "a:b:c:443")])
+def test_a_target_of_dns_has_no_two_ports(endpoint, place):
+    with pytest.raises(grpc.TargetError, match=f"address {place}: too many colons in address"):
+        grpc.target(endpoint, NEWEST)
 
 
 def test_quay_and_azure_fail_in_words_of_their_own():

@@ -41,6 +41,16 @@ def test_a_span_has_the_releases_between_its_ends(since, until, has, has_not):
     assert [each for each in [*has, *has_not] if span.has(KNOWN.find(each))] == has
 
 
+def test_a_span_is_written_as_it_is_read():
+    spans = [(None, None), ("4.10", None), (None, "4.10"), (["4.9.9", "4.10.5"], "4.11")]
+    assert [str(Span.of(*each)) for each in spans] == [
+        "all",
+        "since 4.10",
+        "until 4.10",
+        "since 4.9.9, 4.10.5 until 4.11",
+    ]
+
+
 @pytest.mark.parametrize(
     ("since", "until"), [(4.1, None), ("4", None), ("4.11", "4.10"), (["4.10", "4.9.9"], None), ("new", None)]
 )

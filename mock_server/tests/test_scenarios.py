@@ -1,5 +1,7 @@
 """Named starting states."""
 
+import re
+
 import pytest
 
 from mock_server.contract import tables as contracts
@@ -76,6 +78,21 @@ def test_a_legacy_azure_integration_is_updated_as_central_does():
 def test_what_is_no_scenario_is_told(text, named):
     with pytest.raises(ValueError, match=named):
         Api(scenario=text)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("fresh: [\n", ":2:1: did not find expected node content"),
+        ("fresh: {nothing: 1}\n", ": Scenario.__init__() got an unexpected keyword argument 'nothing'"),
+    ],
+)
+def test_what_is_wrong_with_the_file_of_scenarios_is_told_with_its_place(tmp_path, monkeypatch, text, told):
+    file = tmp_path / "scenarios.yaml"
+    file.write_text(text)
+    monkeypatch.setattr(scenarios, "PATH", file)
+    with pytest.raises(ValueError, match=re.escape(f"{file}{told}")):
+        scenarios._read()
 
 
 def test_empty_and_another_scenario_are_refused():

@@ -42,6 +42,23 @@ def test_what_is_saved_is_loaded(tmp_path_factory, sent):
     assert Api(load=file).central.store.integrations() == one.central.store.integrations()
 
 
+def test_a_saved_state_is_indented_and_each_change_is_in_it(tmp_path):
+    api, file = Api(empty=True), tmp_path / "state.json"
+    saver = states.Saver(file, lambda: api.central.store)
+    for name in ("é", "another"):
+        api.created(docker(name=name))
+        saver.save()
+        assert (
+            file.read_text("utf-8")
+            == json.dumps(
+                {"format": "mock-central state", "version": 1, "integrations": api.central.store.integrations()},
+                ensure_ascii=False,
+                indent=2,
+            )
+            + "\n"
+        )
+
+
 def test_a_state_is_for_its_owner_alone(tmp_path):
     write(tmp_path / "state.json", document([]))
     assert (tmp_path / "state.json").stat().st_mode & 0o777 == 0o600
@@ -102,13 +119,14 @@ def test_a_broken_state_is_told_with_file_and_place(tmp_path, api, text, named):
 def test_broken_yaml_is_told_with_its_line(tmp_path, api):
     file = tmp_path / "state.yaml"
     file.write_text("format: x\n  - y: [\n")
-    with pytest.raises(StateError, match="line 2"):
+    with pytest.raises(StateError, match="line 2, column 6: mapping"):
         read(file, api.central.contract, api.central.validator)
 
 
 @pytest.mark.parametrize(
     ("text", "named"),
     [
+        ("format: \x01", "is not YAML"),
         ("integrations: [{name: 2026-01-01}]", r"\$\.integrations\[0\]\.name: is a date, .*; put it in quotes"),
         ("version: 2026-99-99", "month must be in"),
         ("version: " + "9" * 5000, "has a number with too many digits"),
@@ -116,7 +134,7 @@ def test_broken_yaml_is_told_with_its_line(tmp_path, api):
         ("integrations: &a [*a]", "nests too deep"),
         ("[" * 2000, "nests too deep"),
     ],
-    ids=["date", "no date", "number", "infinity", "circle", "deep"],
+    ids=["control character", "date", "no date", "number", "infinity", "circle", "deep"],
 )
 def test_yaml_that_is_no_json_is_told(tmp_path, api, text, named):
     file = tmp_path / "state.yaml"

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_server.contract import tables as contracts
+from mock_server.golang import addr as goaddr
 from mock_server.golang import url as gourl
 from mock_server.tests.conftest import Api, docker, example
 
@@ -186,3 +187,52 @@ def test_a_plain_url_has_the_host_that_parsing_it_finds(url):
     with patch.object(gourl, "_PLAIN_URL", re.compile("(?!)")):
         whole = parsed(url)
     assert parsed(url) == whole
+
+
+def test_only_the_first_segment_of_a_path_may_have_no_colon():
+    assert parsed("a/b:c") == ""
+    assert parsed("1:b") == ('"1:b"', "first path segment in URL cannot contain colon")
+    assert parsed("1:b/c") == ('"1:b/c"', "first path segment in URL cannot contain colon")
+
+
+def test_what_follows_an_escape_of_a_host_is_looked_at_too():
+    assert parsed("http://%C3%A9x") == "éx"
+    assert parsed("http://%C3%A9 x") == ('"http://%C3%A9 x"', 'invalid character " " in host name')
+
+
+# Go's own words for each text (`netip.ParseAddr`).
+ADDRESSES = {
+    **dict.fromkeys(["0.0.0.0", "10.0.0.9", "100.20.3.0", "255.255.255.255", "::", "::1", "1::", "fe80::1%eth0"]),
+    **dict.fromkeys(["1:2:3:4:5:6:7:8", "::2:3:4:5:6:7:8", "::1.2.3.4", "1:2:3:4:5:6:1.2.3.4"]),
+    "": "unable to parse IP",
+    "1": "unable to parse IP",
+    "%eth0": "missing IPv6 address",
+    "1.2.3": "IPv4 address too short",
+    "1.2.3.4.5": "IPv4 address too long",
+    "01.2.3.4": "IPv4 field has octet with leading zero",
+    "1.2.3.256": "IPv4 field has value >255",
+    "1..2.3": 'IPv4 field must have at least one digit (at ".2.3")',
+    ".1.2.3": 'IPv4 field must have at least one digit (at ".1.2.3")',
+    "1.2.3.": 'IPv4 field must have at least one digit (at ".")',
+    "X.X.X.X": 'unexpected character (at "X.X.X.X")',
+    "1.2.x.4": 'unexpected character (at "x.4")',
+    "fe80::1%": "zone must be a non-empty string",
+    "12345::": 'each group must have 4 or less digits (at "12345::")',
+    "::g": 'each colon-separated field must have at least one digit (at "g")',
+    "1:2x": 'unexpected character, want colon (at "x")',
+    "1:2:": 'colon must be followed by more characters (at ":")',
+    "1::2::3": 'multiple :: in address (at ":3")',
+    "1:2:3:4:5:6:7": "address string too short",
+    "1:2:3:4:5:6:7:8:9": 'trailing garbage after address (at "9")',
+    "1:2:3:4:5:6:7::8": "the :: must expand to at least one field of zeros",
+    "1:2:3:4:5:6:7:8::": "the :: must expand to at least one field of zeros",
+    "::1:2:3:4:5:6:7:8": "the :: must expand to at least one field of zeros",
+    "::1.2.3": "IPv4 address too short",
+    "::2:3:4:5:6:7:1.2.3.4": "the :: must expand to at least one field of zeros",
+    "1:2:3:4:5:1.2.3.4": 'embedded IPv4 address must replace the final 2 fields of the address (at "1.2.3.4")',
+    "::1:2:3:4:5:6:7:1.2.3.4": ('too many hex fields to fit an embedded IPv4 at the end of the address (at "1.2.3.4")'),
+}
+
+
+def test_a_text_is_an_address_or_refused_in_the_words_of_go():
+    assert {text: goaddr.error(text.encode()) for text in ADDRESSES} == ADDRESSES

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_server.central.masking import Masking
@@ -14,7 +14,17 @@ from mock_server.contract import tables as contracts
 from mock_server.contract import validator as validators
 from mock_server.contract.tables import Contract
 from mock_server.contract.validator import Validator, Violation
-from mock_server.tests.conftest import Api, changed, docker, example, fields, integrations, names, updates
+from mock_server.tests.conftest import (
+    Api,
+    changed,
+    docker,
+    example,
+    fields,
+    integrations,
+    more_examples,
+    names,
+    updates,
+)
 
 CONTRACT = contracts.load()
 CREATE = CONTRACT.operations["PostImageIntegration"]
@@ -62,21 +72,21 @@ def nearly_right(draw: st.DrawFn) -> Any:
     return draw(st.sampled_from([value, value, value, [value], None]))
 
 
-@settings(max_examples=500)
+@more_examples(5)
 @given(nearly_right())
 def test_what_the_compiled_validator_accepts_the_explaining_one_accepts_too(value):
     if validators.shared().accepts("StorageImageIntegration", value):
         assert explained(value) == []
 
 
-@settings(max_examples=200)
+@more_examples(2)
 @given(updates)
 def test_what_the_contract_promises_is_accepted_by_both(value):
     assert validators.shared().accepts("V1UpdateImageIntegrationRequest", value)
     assert explained(value, PATCH) == []
 
 
-@settings(max_examples=200)
+@more_examples(2)
 @given(nearly_right())
 def test_an_answer_that_the_compiled_validator_accepts_the_explaining_one_accepts_too(value):
     if validators.shared().accepts("StorageImageIntegration", value, answer=True):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_server.central import protojson, releases
@@ -16,11 +16,11 @@ from mock_server.central.errors import Refusal
 from mock_server.central.validation import Validation
 from mock_server.contract import tables as contracts
 from mock_server.contract import validator as validators
-from mock_server.golang import google_credentials
+from mock_server.golang import google_credentials, timestamps
 from mock_server.golang import json as gojson
 from mock_server.golang import text as gotext
 from mock_server.golang import url as gourl
-from mock_server.tests.conftest import Api, integrations, updates
+from mock_server.tests.conftest import Api, integrations, more_examples, updates
 
 CONTRACT = contracts.load()
 DEPLOYED = Api(as_deployed=True)
@@ -119,7 +119,7 @@ def test_google_credentials_are_refused_in_the_recorded_words():
     assert [(question, checked(question)) for question, _ in expected] == expected
 
 
-@settings(max_examples=400)
+@more_examples(4)
 @given(
     integrations.map(lambda value: ("StorageImageIntegration", value))
     | updates.map(lambda value: ("V1UpdateImageIntegrationRequest", value))
@@ -133,7 +133,7 @@ def test_the_fast_reading_and_the_exact_one_agree_on_what_the_contract_promises(
     assert list(protojson.complete(message, value)) == list(exact)
 
 
-@settings(max_examples=300)
+@more_examples(3)
 @given(integrations)
 def test_what_was_written_is_read_again_unchanged(value):
     message = CONTRACT.integration
@@ -165,7 +165,7 @@ FRAGMENTS = st.binary(max_size=4) | st.sampled_from(
 )
 
 
-@settings(max_examples=600)
+@more_examples(6)
 @given(st.data(), integrations)
 def test_any_bytes_are_read_as_the_exact_decoder_reads_them_or_refused(data, value):
     """Bytes are cut out of a good body and others put in; no way of reading fails otherwise."""
@@ -187,6 +187,27 @@ def outcome(read: Callable[[], Any]) -> Any:
         return read()
     except Refusal as refusal:
         return refusal
+
+
+def test_the_first_year_begins_in_any_zone_and_none_before_it():
+    assert timestamps.normalise("0000-12-31T23:30:00-01:00") == "0001-01-01T00:30:00Z"
+    assert timestamps.normalise("0001-06-01T00:00:00Z") == "0001-06-01T00:00:00Z"
+    with pytest.raises(timestamps.TimestampRangeError, match=r"^0000-12-31T23:30:00Z$"):
+        timestamps.normalise("0000-12-31T23:30:00Z")
+
+
+def test_no_year_follows_9999_in_any_zone():
+    assert timestamps.normalise("9999-12-31T23:30:00+01:00") == "9999-12-31T22:30:00Z"
+    with pytest.raises(timestamps.TimestampRangeError, match=r"^9999-12-31T23:30:00-01:00$"):
+        timestamps.normalise("9999-12-31T23:30:00-01:00")
+
+
+@pytest.mark.parametrize("character", ["\ud7ff", "\ue000"], ids=ascii)
+def test_what_stands_beside_the_surrogates_is_read(character):
+    create = CONTRACT.operations["PostImageIntegration"]
+    sent = json.dumps({"name": character, "type": "", "categories": []}).encode()
+    assert DEPLOYED.central.decoding.body(create, sent, "application/json").message["name"] == character
+    assert DECODER.decode(CONTRACT.integration, sent)["name"] == character
 
 
 def test_half_a_surrogate_pair_is_refused_where_a_whole_one_is_read():
