@@ -181,8 +181,9 @@ def read_after_create(central: Central) -> None:
     with central.case():
         sent: dict[str, Body] = {}
         creations: dict[str, Exchange] = {}
-        for type in central.creatable_types:
-            id, body = central.standing(type)
+        for number, type in enumerate(central.creatable_types):
+            full = with_every_field(central, type, number)
+            id, body = central.standing(type) if central.keeps else central.created_from(full)
             sent[id], creations[id] = body, central.history[-1]
         found, listing = _whole_list(central), central.history[-1]
         doubtful = [id for id, body in sent.items() if not _shows(central, id, found.get(id), body)]

@@ -350,7 +350,7 @@ def ids_not_reused(central: Central) -> None:
 # -- tests and time -------------------------------------------------------------------------------
 
 
-@check("test-stores-nothing", "lifecycle", needs=("create",))
+@check("test-stores-nothing", "lifecycle", needs=("create", "stored-credentials-kept"))
 def test_stores_nothing(central: Central) -> None:
     """Tests that pass and tests that fail, of new integrations and of a stored one; none contacts a registry.
 

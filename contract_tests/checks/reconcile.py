@@ -417,7 +417,8 @@ def update_password_default(central: Central) -> None:
         reply = central.test_updated(body, update_password=None)
         central.refused(reply, "/test/updated with a credential and without updatePassword", text=text)
         reply = central.patch(id, keeping(central, sent, ""), update_password=None)
-        central.taken(reply, "PATCH without a credential and without updatePassword")
+        what = "PATCH without a credential and without updatePassword"
+        central.taken(reply, what, need="stored-credentials-kept")
         left_alone(central, {id: sent}, "PATCH that kept all")
 
 
@@ -584,7 +585,7 @@ def mask_taken_literally(central: Central) -> None:
     "config-member-kept",
     "rules",
     source="pkg/secrets/reconcile.go",
-    needs=("create", "reconcile-same-member", "quay-config-required"),
+    needs=("create", "reconcile-same-member", "stored-credentials-kept", "quay-config-required"),
     title="The credential of one config member reaches another one, or another host",
 )
 def config_member_kept(central: Central) -> None:
