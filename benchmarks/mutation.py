@@ -6,8 +6,8 @@ the mutant in place of the module, so nothing is left that the module as it is c
 of which a test runs the changed lines come first, that of the module's name before all and then the quickest; then the
 files that run them at import only.
 
-A survivor is judged in `survivors.toml`, by its function and its change. Ends with 1 if fewer than 95 of 100 are killed
-or a survivor is not judged.
+A survivor is judged in `survivors.toml`, by its function and its change, and then counted without being run: it would
+run every test. Ends with 1 if fewer than 95 of 100 are killed or a survivor is not judged.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ import tomllib
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -261,8 +262,10 @@ RUNS: dict[Path, Run] = {}
 
 
 def killer(mutant: Mutant) -> Path | None:
-    """Return the test file that kills a mutant."""
+    """Return the test file that kills a mutant; none for those that somebody has judged."""
     ranked = []
+    if (mutant.function, mutant.change) in judged():
+        return None
     for file, usual in RUNS.items():
         by_line = usual.lines.get(str(mutant.path), {})
         tests = {test for line in mutant.lines for test in by_line.get(line, ())}
@@ -284,6 +287,7 @@ def killer(mutant: Mutant) -> Path | None:
 # -- the figure --------------------------------------------------------------------------------------
 
 
+@cache
 def judged() -> set[tuple[str, str]]:
     """Return the functions and changes that somebody has looked at."""
     entries = tomllib.loads(JUDGED.read_text("utf-8"))["survivor"]
@@ -332,8 +336,7 @@ def main() -> int:
     print(text)
     if chosen.write:
         page.write("mutation", text, page=ROOT / "CONTRIBUTING.md", command="make mutation")
-    known = judged()
-    new = [each for each in survivors if (each.function, each.change) not in known]
+    new = [each for each in survivors if (each.function, each.change) not in judged()]
     for each in new:
         print(
             f"not judged:\n[[survivor]]\nfunction = {each.function!r}\nchange = '''\n{each.change}\n'''\nwhy = \"\"\n"
