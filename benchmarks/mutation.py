@@ -60,7 +60,7 @@ TESTS = ROOT / "mock_server/tests"
 JUDGED = TESTS / "survivors.toml"
 PACKAGES = ("contract", "golang", "central", "state", "gateway")
 WITH_SERVERS = {f"test_{name}.py" for name in ("redis_access", "redis_failures", "redis_store", "replicas", "store")}
-"""Files whose tests may start a Redis: the code of its store runs nowhere else."""
+"""Files whose tests may start a Redis, for mutants of its store: their code runs nowhere else."""
 LOG = ROOT / "build/mutation.log"
 GOAL = 0.95
 PASSED, NOTHING_RAN = 0, 5
@@ -203,8 +203,8 @@ class Watch:
             self.seconds[item.nodeid] = time.process_time() - began
 
 
-def run(file: Path, plugin: object) -> int:
-    marks = "not slow and not timing" + ("" if file.name in WITH_SERVERS else " and not served")
+def run(file: Path, plugin: object, *, servers: bool) -> int:
+    marks = "not slow and not timing" + ("" if servers and file.name in WITH_SERVERS else " and not served")
     return int(pytest.main([*OPTIONS, "-m", marks, str(file)], plugins=[plugin]))
 
 
@@ -244,7 +244,7 @@ def watched(file: Path) -> Run | None:
             lines = coverage.Coverage(data_file=None, include=sources)
             lines.start()
             watch = Watch(lines)
-            code = run(file, watch)
+            code = run(file, watch, servers=True)
             lines.stop()
             data = lines.get_data()
             by = {path: data.contexts_by_lineno(path) for path in data.measured_files()}
@@ -263,6 +263,7 @@ RUNS: dict[Path, Run] = {}
 
 def killer(mutant: Mutant) -> Path | None:
     """Return the test file that kills a mutant; none for those that somebody has judged."""
+    servers = mutant.path.stem.startswith("redis")
     ranked = []
     if (mutant.function, mutant.change) in judged():
         return None
@@ -277,9 +278,9 @@ def killer(mutant: Mutant) -> Path | None:
 
         def work(file: Path = file, direct: Mapping[str, float] = direct) -> int:
             sys.meta_path.insert(0, Changed(mutant))  # type: ignore[arg-type]
-            return run(file, First(direct))
+            return run(file, First(direct), servers=servers)
 
-        if in_fork(work, PATIENCE * (RUNS[file].seconds + 1)) != PASSED:
+        if in_fork(work, PATIENCE * (RUNS[file].seconds + 1)) not in {PASSED, NOTHING_RAN}:
             return file
     return None
 
