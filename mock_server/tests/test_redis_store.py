@@ -156,6 +156,15 @@ def test_a_sandbox_that_one_replica_frees_begins_anew_on_every_other(replica):
     assert len(in_sandbox(two, "a").json["integrations"]) == 12
 
 
+def test_a_sandbox_that_is_read_again_and_again_is_not_written_to_each_time(replica, redis_server):
+    api, client = replica(), redis_store.Connection(redis_server.url).client
+    in_sandbox(api, "a")
+    before = client.info("commandstats")["cmdstat_pexpire"]["calls"]
+    for _ in range(5):
+        in_sandbox(api, "a")
+    assert client.info("commandstats")["cmdstat_pexpire"]["calls"] == before
+
+
 @pytest.mark.timing
 def test_a_sandbox_that_nobody_uses_goes_and_one_that_is_read_stays(replica, redis_server):
     one, two = replica(sandbox_ttl=1), replica(sandbox_ttl=1)
