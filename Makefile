@@ -77,8 +77,8 @@ fixtures: $(FULL) ## Make the shipped fixtures again
 	rm -rf fixtures && mv build/fixtures fixtures
 
 .PHONY: test-forms
-test-forms: $(FULL) ## Read each form of the fixtures with its tool: tsc, newman, Go, WireMock, httpYac, a browser
-	$(BIN)/pytest contract_tests/meta_tests/test_fixture_formats.py $(ARGS)
+test-forms: $(FULL) ## Read the forms of the fixtures with their tools, and drive generated clients (minutes)
+	$(BIN)/pytest contract_tests/meta_tests/test_fixture_formats.py mock_server/tests/test_generated_clients.py $(ARGS)
 
 .PHONY: bench
 bench: $(FULL) ## Measure the mock beside other servers (ARGS=--write rewrites the page; minutes)

@@ -78,6 +78,21 @@ def _require_may_connect() -> None:
         raise ConnectionResetError("the connection is not open any more")
 
 
+def _seconds_left() -> float | None:
+    """Return the seconds until the deadline of this thread, None where it has none.
+
+    Raises:
+        TimeoutError: there are none left.
+    """
+    until: float | None = getattr(_local, "deadline", None)
+    if until is None:
+        return None
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("the answer was not whole in time")
+    return left
+
+
 class _TimedSocket(io.RawIOBase):
     """The reading end of a socket, which waits no longer than until the deadline of the thread."""
 
@@ -91,11 +106,8 @@ class _TimedSocket(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         """Read what has come, or wait for it."""
-        until = getattr(_local, "deadline", None)
-        if until is not None:
-            left = until - time.monotonic()
-            if left <= 0:
-                raise TimeoutError("the answer was not whole in time")
+        left = _seconds_left()
+        if left is not None:
             self._sock.settimeout(left)
         return self._raw.readinto(buffer)
 
@@ -158,7 +170,7 @@ def read(response: urllib3.BaseHTTPResponse, most: int = MOST) -> bytes:
     unpacker = zlib.decompressobj(31) if packed else None
     found = bytearray()
     while piece := response.read1(_PIECE, decode_content=False):
-        _see_to_time()
+        _seconds_left()
         while piece:
             if unpacker is None:
                 found += piece
@@ -183,9 +195,3 @@ def read(response: urllib3.BaseHTTPResponse, most: int = MOST) -> bytes:
 def is_expensive(json_text: bytes) -> bool:
     """Return whether a JSON text has more objects and lists than are read."""
     return json_text.count(b"{") + json_text.count(b"[") > MOST_PARTS
-
-
-def _see_to_time() -> None:
-    until = getattr(_local, "deadline", None)
-    if until is not None and time.monotonic() > until:
-        raise TimeoutError("the answer was not whole in time")

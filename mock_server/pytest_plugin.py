@@ -155,8 +155,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         return
     from mock_server.consumer import rendering, report
     from mock_server.contract import tables as contracts
-    from mock_server.simulation import usage as usages
-    from mock_server.state.files import StateError
+    from mock_server.state import files as states
 
     usage = _usage_of(config)
     terminalreporter.section("mock-central report")
@@ -164,9 +163,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     terminalreporter.write_line(rendering.text(report.report(usage, contract.at(usage.release or contract.release))))
     if file:
         try:
-            usages.write(usage, Path(file))
+            states.write(Path(file), usage.document())
             terminalreporter.write_line(f"mock-central report {file} --all lists every gap.")
-        except StateError as error:
+        except states.StateError as error:
             terminalreporter.write_line(f"--mock-central-report: {error}", red=True)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields
 from os import PathLike
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from mock_server.central.auth import Credentials
 from mock_server.central.registry_tests import DEFAULT_RULES, RegistryTestRule
@@ -154,6 +154,8 @@ class Settings:
         _one_of("validation", self.validation, VALIDATION_MODES)
         _check_scenario(self)
         _check_store(self)
+        if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", self.namespace):
+            raise ValueError(f"namespace: {self.namespace!a} is not the name of a namespace, such as stackrox")
         if self.cors is not None:
             _check_origin(self.cors)
         if not 0 < self.sandbox_ttl <= _LONGEST_TTL:  # a NaN is not, either
@@ -165,14 +167,7 @@ class Settings:
                 raise ValueError(f"{name}: {getattr(self, name)} is below 0; give 0 or more")
         if self.ui is not None:
             _check_build(self.ui)
-        if self.upstream is not None:
-            _check_address("upstream", self.upstream)
-        elif self.upstream_paths:
-            raise ValueError(f"upstream_paths: {self.upstream_paths[0]} is used with upstream only; give its URL, too")
-        elif self.upstream_ca is not None:
-            raise ValueError(f"upstream_ca: {self.upstream_ca} is used with upstream only; give its URL, too")
-        elif self.upstream_insecure:
-            raise ValueError("upstream_insecure: is used with upstream only; give its URL, too")
+        _check_needs(self)
         if self.upstream_ca is not None:
             _check_certificates("upstream_ca", self.upstream_ca)
 
@@ -277,6 +272,7 @@ def _path_pattern(text: str) -> str:
 
 _LONGEST_TTL = 10**9
 _SCRIPT = re.compile(r"""<script\b[^>]*\bsrc\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
+_COMMENT = re.compile("<!--.*?-->", re.DOTALL)
 _SOURCE = (".ts", ".tsx", ".jsx", ".mts")
 
 
@@ -286,7 +282,7 @@ def _check_build(folder: Path) -> None:
     page = folder / "index.html"
     if not page.is_file():
         raise ValueError(f"ui: {folder} has no index.html; {advice}")
-    text = page.read_text("utf-8", "replace")
+    text = _COMMENT.sub("", page.read_text("utf-8", "replace"))
     if "%PUBLIC_URL%" in text:
         raise ValueError(f"ui: {page} is a template (it says %PUBLIC_URL%); {advice}")
     for script in _SCRIPT.findall(text):
@@ -297,16 +293,27 @@ def _check_build(folder: Path) -> None:
             raise ValueError(f"ui: {page} loads {script}, which is not in the folder; {advice}")
 
 
+def server_url(text: str, *schemes: str) -> SplitResult | None:
+    """Return the parts of the URL of a server, None where it is none or has another scheme than these (if any)."""
+    try:
+        parts = urlsplit(text)
+        is_usable = bool(parts.scheme and parts.hostname) and parts.port != 0
+    except ValueError:
+        return None
+    return parts if is_usable and (not schemes or parts.scheme in schemes) else None
+
+
 def _check_store(settings: Settings) -> None:
     if settings.store == MEMORY:
         return
-    try:
-        parts = urlsplit(settings.store)
-        usable = parts.scheme in ("redis", "rediss") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
+    parts = server_url(settings.store, "redis", "rediss")
+    if parts is not None:
+        try:
+            (parts.hostname or "").encode("idna")  # as the look-up of the host does
+        except UnicodeError:
+            parts = None
     # What comes before an @ may be a password, which is shown nowhere.
-    if not usable or not re.fullmatch(r"(/\d*)?", parts.path) or "@" in parts.query or parts.fragment:
+    if parts is None or not re.fullmatch(r"(/\d*)?", parts.path) or "@" in parts.query or parts.fragment:
         raise ValueError(
             f"store: is neither {MEMORY} nor a URL such as redis://redis.example.com:6379/0 "
             f"(in a password, / ? # @ % are written %2F %3F %23 %40 %25)"
@@ -321,26 +328,16 @@ def _check_origin(origin: str) -> None:
     """Raise ValueError unless browsers send an origin like this: scheme, host and perhaps port."""
     if origin in ("*", "null"):
         return
-    try:
-        parts = urlsplit(origin)
-        usable = (
-            bool(parts.scheme) and "//" in origin and bool(parts.hostname) and parts.port != 0 and "@" not in origin
-        )
-    except ValueError:
-        usable = False
-    whole = f"{parts.scheme}://{parts.netloc}".lower() if usable else ""
-    if not usable or whole != origin:
-        hint = f"give {whole}" if usable else "give one such as http://localhost:5173, or * for any"
+    parts = server_url(origin)
+    whole = f"{parts.scheme}://{parts.netloc}".lower() if parts is not None and "@" not in origin else ""
+    if not whole or whole != origin:
+        hint = f"give {whole}" if whole else "give one such as http://localhost:5173, or * for any"
         raise ValueError(f"cors: {without_userinfo(origin)!r} is not an origin as browsers send it; {hint}")
 
 
 def _check_address(name: str, url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
+    parts = server_url(url, "http", "https")
+    if parts is None:
         raise ValueError(
             f"{name}: {without_userinfo(url.partition('?')[0])!r} is not the URL of a server; "
             f"give one such as https://central.example.com"
@@ -363,6 +360,20 @@ def _check_release(name: str, release: str) -> None:
         contracts.load().releases.find(release)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
+
+
+def _check_needs(settings: Settings) -> None:
+    """Raise ValueError if a setting does nothing without another one."""
+    if settings.upstream is not None:
+        _check_address("upstream", settings.upstream)
+    elif settings.upstream_paths:
+        raise ValueError(f"upstream_paths: {settings.upstream_paths[0]} is used with upstream only; give its URL, too")
+    elif settings.upstream_ca is not None:
+        raise ValueError(f"upstream_ca: {settings.upstream_ca} is used with upstream only; give its URL, too")
+    elif settings.upstream_insecure:
+        raise ValueError("upstream_insecure: is used with upstream only; give its URL, too")
+    if settings.permissions and not settings.companions:
+        raise ValueError(f"permissions: {settings.permissions[0]} is used with companions only; let it offer them")
 
 
 def _check_scenario(settings: Settings) -> None:

@@ -404,10 +404,11 @@ def update_replaces(central: Central) -> None:
     """Fields that are not sent, the type, the categories: nothing of the old stays."""
     with central.case():
         (full, least), (other, nexus) = (_full_and_least(central, like) for like in ("quay", "docker"))
-        id, _ = central.created_from(full)
-        for way, sent in (("PUT", least), ("PATCH", other), ("PUT", nexus), ("PUT", full), ("PATCH", least))[
-            : 3 if central.quick else 5
-        ]:
+        id, _ = central.created_from(other)
+        steps = [("PATCH", nexus), ("PUT", full), ("PUT", least)]
+        if not central.quick:
+            steps += [("PATCH", other), ("PUT", nexus), ("PUT", full), ("PATCH", least)]
+        for way, sent in steps:
             _replaced(central, way, id, sent)
     likes = [like for like in NEEDED if like in central.creatable_types and like not in ("docker", "quay")]
     for like in central.some(likes, 0, 4):

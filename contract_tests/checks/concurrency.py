@@ -164,7 +164,11 @@ def creates_at_once(central: Central) -> None:
         for each in clients.rounds():
             with each as number, central.case():
                 bodies = [central.integration(types[(number * CLIENTS + n) % len(types)]) for n in range(CLIENTS)]
-                replies = clients.at_once(creates(central, bodies))
+                sends = creates(central, bodies)
+                *replies, reading = clients.at_once([*sends, central.list])
+                if reading.status != 200:
+                    what = "a list during creates"
+                    raise CheckFailed(what, expected=200, got=shown(reading), check="lists-during-writes")
                 all_taken(central, replies, "a create beside others")
                 names = [reply.object.get("name") for reply in replies]
                 central.same(names, [body["name"] for body in bodies], "the names in the answers")
@@ -183,7 +187,7 @@ def creates_at_once(central: Central) -> None:
 def updates_at_once(central: Central) -> None:
     """Three updates of one integration, one of another, and reads; a quick run leaves the other and the reads out."""
     with Clients(central) as clients, central.case():
-        id, sent = central.created()
+        id, sent = central.spare()
         others = {} if central.quick else dict([central.created("clairify")])
         states = [read_answer(central.contract, sent, id)]
         for each in clients.rounds():

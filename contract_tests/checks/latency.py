@@ -477,11 +477,12 @@ def slow_input(central: Central) -> None:
             central.get(id)
             return max(exchange.elapsed for exchange in central.history)
 
-    long = seconds(5000)
-    if long < _LONG_TEXT:
+    if seconds(5000) < _LONG_TEXT:
         return
-    short = seconds(10)
-    if long - short > _LONG_TEXT and min(long, seconds(5000)) - short > _LONG_TEXT:
+    # In turns: a machine that is busy makes short ones slow, too.
+    times = [(seconds(10), seconds(5000)) for _ in range(_AGAIN)]
+    short, long = max(short for short, _ in times), min(long for _, long in times)
+    if long - short > _LONG_TEXT:
         raise CheckFailed(
             "a create with a name of 5,000 characters is slow",
             expected=f"about {short * 1000:.0f} ms",

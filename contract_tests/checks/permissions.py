@@ -105,7 +105,7 @@ def not_read(
 def nothing_done(central: Central, caller: Caller, rule: str) -> None:
     """Check that each operation that writes refuses the caller and does nothing."""
     with central.case():
-        id, _ = central.created()
+        id, _ = central.spare()
         before = central.listed()
         refused_all(central, writes(central, id), caller, rule)
         central.same(central.listed(), before, "the check's integrations after requests that were refused")

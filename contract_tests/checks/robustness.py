@@ -187,7 +187,6 @@ def odd_headers(central: Central) -> None:
 @check(
     "much-of-everything",
     "robustness",
-    profiles=LONGER,
     needs=("create",),
     title="Many unknown fields, many categories or a long text make the server fail",
 )
@@ -197,9 +196,14 @@ def much_of_everything(central: Central) -> None:
         ("one category two hundred times", {"categories": ["REGISTRY"] * 200}),
         ("a thousand categories that Central does not know", {"categories": ["UNKNOWN"] * 1000 + ["REGISTRY"]}),
     ]
-    for what, changes in central.some(forms, 1):
+    if central.quick:
+        forms = [("much of everything", {**forms[0][1], "categories": ["UNKNOWN"] * 1000 + ["REGISTRY"] * 200})]
+    for what, changes in forms:
         with central.case():
-            central.taken(central.create(central.integration() | changes), f"a create with {what}")
+            _, reply = central.stored(central.integration() | changes)
+            central.taken(reply, f"an integration with {what}")
+    if central.quick:
+        return
     with central.case():
         body = central.integration(docker={"username": "u" * 100_000})
         reply = central.create(body)

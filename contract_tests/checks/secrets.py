@@ -90,7 +90,7 @@ def masks_everywhere(central: Central) -> None:
 
 
 def _masked_after_writes(central: Central, like: str, changes: Mapping[str, Any]) -> None:
-    id, sent = central.created_from(made(central, like, changes))
+    id, sent = central.spare_from(made(central, like, changes))
     if not central.quick:  # many checks read what was updated
         central.put(id, made(central, like, changes) | {"name": sent["name"]})
         masked_in(central, central.get(id).object, sent)
@@ -110,7 +110,7 @@ def _masked_after_writes(central: Central, like: str, changes: Mapping[str, Any]
 def masks_empty(central: Central) -> None:
     for like, changes in central.some(WITHOUT, 1):
         with central.case():
-            id, sent = central.created_from(made(central, like, changes))
+            id, sent = central.spare_from(made(central, like, changes))
             masked_in(central, central.get(id).object, sent)
     # Types that need a credential keep what cannot be built after an update.
     for like, changes in central.some(
@@ -149,12 +149,12 @@ def mask_tells_nothing(central: Central) -> None:
 def others_not_masked(central: Central) -> None:
     for like, changes in central.some([VARIANTS[1], VARIANTS[2], ROBOTIC, AUTHORIZED], 1):
         with central.case():
-            id, sent = central.created_from(made(central, like, changes))
+            # The mask is a text like any other where no credential stands.
+            id, sent = central.spare_from(made(central, like, changes | {"clusterId": MASK}))
             expected = read_answer(central.contract, sent, id)
             central.same(central.get(id).json, expected, f"GET of type {like} with a message within its config")
     if not central.quick:
         with central.case():
-            # The mask is a text like any other where no credential stands.
             id, sent = central.created(docker={"username": MASK}, clusterId=MASK)
             sent["docker"]["password"] = MASK
             central.taken(central.patch(id, sent), "a PATCH that leaves all as it is", need="stored-credentials-kept")
@@ -174,7 +174,7 @@ def masking_stores_nothing(central: Central) -> None:
     variants: Sequence[Variant] = (("ibm", {}), ("azure", {}), ("ecr", {}), ROBOTIC)
     for like, changes in [("artifactregistry", {}), *central.some(variants, 0)]:
         with central.case():
-            id, sent = central.created_from(made(central, like, changes))
+            id, sent = central.spare_from(made(central, like, changes))
             central.get(id)
             central.list(f"?name={sent['name']}")
             reply = central.patch(id, keeping(central, sent))
@@ -266,7 +266,7 @@ def refusals_silent(central: Central) -> None:
     variants = every_type(central)[: len(PLAIN) + 2]
     for like, changes in central.some(variants, 1, 2):
         with central.case():
-            id, sent = central.created_from(made(central, like, changes))
+            id, sent = central.spare_from(made(central, like, changes))
             for send in central.some(REFUSED.values(), 4):
                 send(central, id, sent, made(central, like, changes))
 

@@ -10,14 +10,14 @@ from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from contract_tests.checks.registry import LONGER, check
+from contract_tests.checks.registry import check
 from contract_tests.engine.central import Central, created_id, shown
 from contract_tests.engine.failures import NotApplicable, PreconditionFailed, Skip
 from contract_tests.engine.integrations import Body, read_answer
 from contract_tests.engine.transport import Reply, is_loopback
-from contract_tests.oracle.model import any_text
-from contract_tests.oracle.steps import HEALTH_IS_WRITTEN, filtered
-from contract_tests.oracle.variants import FRESH, LOCAL, LOOK_ALIKES, METADATA, UNPARSABLE, WIDELY, looks_widely
+from contract_tests.oracle.model import any_text, expected, listed, see_same
+from contract_tests.oracle.steps import HEALTH_IS_WRITTEN, filtered, updated
+from contract_tests.oracle.variants import FRESH, LOCAL, LOOK_ALIKES, METADATA, PLAIN, UNPARSABLE, WIDELY, looks_widely
 
 Send = Callable[[Body], Reply]
 Way = tuple[str, Send]
@@ -307,7 +307,7 @@ def endpoint_parses(central: Central) -> None:
 )
 def endpoint_as_sent(central: Central) -> None:
     with central.case():
-        id, sent = central.created()
+        id, sent = central.spare()
         forms = central.some(LOOK_ALIKES, 1)
         read = (forms[-1], *central.some(forms, 0, 3))
         for form in forms:
@@ -413,14 +413,21 @@ def names_exact(central: Central) -> None:
         alike = [unicodedata.normalize("NFD", end), f"{end} ", "-\u00c9A\ufb01"]
         alike += [unicodedata.normalize("NFKC", end), f"{end}\u200b", f"{end}\u00a0", end[:-1], f"{end}\t"]
         names = [name, *(start + each for each in (alike[:3] if central.quick else alike))]
-        ids = {}
+        ids: dict[str, str] = {}
+        sent: dict[str, Body] = {}
         for each in names:
-            reply = central.create(central.integration(name=each))
+            body = central.integration(name=each)
+            reply = central.create(body)
             central.taken(reply, f"a create under {each!r} beside {name!r}")
             ids[each] = created_id(reply)
+            sent[ids[each]] = body
         for each in names[1:2] if central.quick else names:
             found = filtered(central, f"?name={quote(each, safe='')}")
             central.same(found, [ids[each]], f"the list by the name {each!r} beside names alike")
+        sent[ids[name]] = central.integration(clusterId="another-cluster")
+        updated(central, "PUT", ids[name], sent[ids[name]])
+        what = "after an update of one whose name is the beginning of others"
+        see_same(listed(central), expected(central, sent), what, check="update-changes-one")
 
 
 def _own_name_tested(central: Central, id: str, sent: Body) -> None:
@@ -506,7 +513,7 @@ def integration_required(central: Central) -> None:
 )
 def tested_before_stored(central: Central) -> None:
     with central.case():
-        id, sent = central.created()
+        id, sent = central.spare()
         text = "image scanner integration: " + central.text("scanner-type-known", type='"docker"')
         # A refused credential or endpoint would hide the test from PATCH with stored credentials.
         kept = {"docker": sent["docker"] | {"password": ""}}
@@ -605,7 +612,7 @@ def update_missing(central: Central) -> None:
         for index, each in paired(central, central.some(range(len(ways[0])), 4), range(len(missing))):
             where, send = ways[each][index]
             with central.attempt():
-                reply = send(central.integration())
+                reply = send(made(central, *central.random.choice(PLAIN)))
                 central.refused_by(reply, "update-missing", f"{where} of {missing[each]}", id=f'"{missing[each]}"')
         if not central.quick:
             left_alone(central, {id: sent}, "updates of ids that are not there")
@@ -752,16 +759,19 @@ def database_error(central: Central) -> None:
     "rules",
     source="pkg/search/postgres",
     needs=("create", "update"),
-    profiles=LONGER,
     title="A write that the database refuses stays visible",
 )
 def name_with_nul(central: Central) -> None:
     """PostgreSQL holds no NUL: Central refuses it and keeps what there was. Another target may."""
     if shows_database(central):
         raise Skip(f"Central {central.version} shows the database's own message, which no rule has for NUL")
+    ways: list[tuple[str, Callable[[str, Body], Reply]]] = [
+        ("PUT", central.put),
+        ("PATCH", partial(central.patch, update_password=True)),
+    ]
     with central.case():
-        id, sent = central.created()
-        for where, update in (("PUT", central.put), ("PATCH", partial(central.patch, update_password=True))):
+        id, sent = central.spare()
+        for where, update in central.some(ways, 1):
             new = sent | {"name": f"{central.name()}\0"}
             reply = update(id, new)
             if reply.status == 200:
@@ -772,7 +782,7 @@ def name_with_nul(central: Central) -> None:
 @check("path-id-wins", "rules", needs=("create", "credentials-replaced"))
 def path_id_wins(central: Central) -> None:
     with central.case():
-        one, sent = central.created()
+        one, sent = central.spare()
         two, other = central.created("quay")
         ways: list[tuple[str, Callable[[Body], Reply]]] = [
             ("PUT", partial(central.put, one)),
@@ -800,7 +810,7 @@ def update_not_rolled_back(central: Central) -> None:
         ("PATCH without credentials", partial(central.patch, update_password=False)),
     ]
     with central.case():
-        id, sent = central.created()
+        id, sent = central.spare()
         for where, send in central.some(ways, 1):
             bad = central.integration(docker=sent["docker"] | {"password": ""}, type=f"harbor-{len(where)}")
             text = central.text("registry-type-known", type=bad["type"])

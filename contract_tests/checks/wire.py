@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from contract_tests.checks.registry import LONGER, check
-from contract_tests.engine.central import Central, created_id
-from contract_tests.engine.failures import PreconditionFailed, Skip
+from contract_tests.checks.registry import check
+from contract_tests.engine.central import Central, created_id, shown
+from contract_tests.engine.failures import CheckFailed, PreconditionFailed, Skip
 from contract_tests.engine.integrations import NEEDED, Body, member_of, read_answer
 from contract_tests.engine.transport import COLLECTION, Exchange, Reply
 from contract_tests.oracle.steps import deleted
@@ -137,6 +137,8 @@ class Stored:
 def is_read(central: Central, reply: Reply, what: str) -> None:
     """Check that a body without name and category was read: Central misses these, and nothing else."""
     missing = (central.text("category-required"), central.text("name-required"))
+    if reply.status >= 500:
+        raise CheckFailed(what, expected="a refusal", got=shown(reply), check="no-server-error")
     central.refused(reply, what, text=missing)
 
 
@@ -273,7 +275,7 @@ def unexpected_token(central: Central) -> None:
             central.refused(central.create(body), f"a time that is {json.dumps(value)}", text=text)
 
 
-@check("extension-name", "rules", needs=("create",), profiles=LONGER)
+@check("extension-name", "rules", needs=("create",))
 def extension_name(central: Central) -> None:
     """The notation of extensions is no part of what Central documents: a server may take it for an unknown field."""
     names = sorted(central.contract.proto_types)

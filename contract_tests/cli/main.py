@@ -143,7 +143,7 @@ def _signals() -> Iterator[None]:
 
 def _checked(url: str | None, *, as_deployed: bool, run_id: str | None, **chosen: Any) -> int:
     """Run the checks, tell and write how they ended, and give the exit status."""
-    from contract_tests.reports import see_to, terminal
+    from contract_tests.reports import prepare, terminal
     from contract_tests.runner.report import unable
     from contract_tests.runner.run import Run
 
@@ -152,7 +152,7 @@ def _checked(url: str | None, *, as_deployed: bool, run_id: str | None, **chosen
     with ExitStack() as stack:
         mock = None
         if url is None:
-            _see_to_no_credentials(chosen)
+            _refuse_credentials(chosen)
             version = chosen["central_version"] or newest()
             settings = {"as_deployed": as_deployed, "central_version": version, "managed": chosen["managed"]}
             mock = stack.enter_context(own_mock(**settings))
@@ -163,7 +163,7 @@ def _checked(url: str | None, *, as_deployed: bool, run_id: str | None, **chosen
         problem = ""
         try:
             for path in reports.values():
-                see_to(path)
+                prepare(path)
         except HarnessError as error:
             raise Unable(str(error)) from None
         try:
@@ -189,7 +189,7 @@ def _checked(url: str | None, *, as_deployed: bool, run_id: str | None, **chosen
     return report.exit_code
 
 
-def _see_to_no_credentials(chosen: dict[str, Any]) -> None:
+def _refuse_credentials(chosen: dict[str, Any]) -> None:
     """Refuse files of credentials where a mock of ours is to be checked, which has its own."""
     given = [key for key in CREDENTIAL_FILES if chosen.get(key)]
     if given:
@@ -286,7 +286,7 @@ def replay(report: Path, failure: str, url: str | None, *, script: bool, **chose
     with ExitStack() as stack, _signals():
         mock = None
         if url is None and recorded.own_mock is not None and not script:
-            _see_to_no_credentials(chosen)
+            _refuse_credentials(chosen)
             mock = stack.enter_context(own_mock(**recorded.own_mock))
         options = options_of(mock.url if mock else url or recorded.target, mock, **chosen)
         if script:

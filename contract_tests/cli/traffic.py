@@ -18,8 +18,8 @@ from contract_tests.cli.unable import Unable
 from contract_tests.engine.failures import Failure, HarnessError
 from contract_tests.engine.options import Options
 from contract_tests.engine.text import printable
-from contract_tests.runner.arguments import FILE, NEW_FILE, bearer, certificates, see_to_url, traffic_options
-from contract_tests.runner.report import ASSUMED, GIVEN, TOLD
+from contract_tests.runner.arguments import FILE, NEW_FILE, bearer, certificates, check_url, traffic_options
+from contract_tests.runner.report import ASSUMED, GIVEN, REPORTED
 from mock_server.contract import tables as contracts
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Verdict:
         Raises:
             Unable: a report cannot be written where it is wanted.
         """
-        from contract_tests.reports import see_to
+        from contract_tests.reports import prepare
 
         kinds = {kind: chosen.pop(f"report_{kind}") for kind in KINDS}
         self.reports: Mapping[str, Path] = {kind: path for kind, path in kinds.items() if path is not None}
@@ -54,7 +54,7 @@ class Verdict:
         self._target = target
         try:
             for path in self.reports.values():
-                see_to(path)
+                prepare(path)
         except HarnessError as error:
             raise Unable(str(error)) from None
 
@@ -62,7 +62,7 @@ class Verdict:
         """Make the judge; `told` is the release that the traffic tells, "" where it does not."""
         from contract_tests.traffic.judge import Judge
 
-        self._version_from = GIVEN if self.given else TOLD if told else ASSUMED
+        self._version_from = GIVEN if self.given else REPORTED if told else ASSUMED
         version = self.given or told or contracts.load().releases.newest.line
         return Judge(version, others_write=self.others_write)
 
@@ -191,12 +191,15 @@ def proxy(
     """
     from contract_tests.traffic.har import Writer
     from contract_tests.traffic.proxy import Bench, serve
+    from mock_server.cli.startup import require_certificate
     from mock_server.serving.server import ServeError, Tls, check_upstream, free_port, resolve, self_signed
     from mock_server.settings import Settings
 
-    see_to_url(url)
+    check_url(url)
     if bool(cert) != bool(key):
         raise click.UsageError("--cert and --key need each other")
+    if cert and key:
+        require_certificate(cert, key)
     verdict = Verdict(url, chosen)
     with ExitStack() as stack:
         try:
@@ -236,7 +239,7 @@ def _list(url: str, token: str | None, ca_file: Path | None, *, insecure: bool) 
     import requests
 
     from contract_tests.engine.http import BoundedSession
-    from contract_tests.engine.transport import COLLECTION
+    from contract_tests.engine.transport import COLLECTION, reason, way_out
     from contract_tests.traffic.exchanges import Seen, headers_of
 
     headers = {"Authorization": token} if token else {}
@@ -245,7 +248,7 @@ def _list(url: str, token: str | None, ca_file: Path | None, *, insecure: bool) 
         verify: bool | str = str(ca_file) if ca_file else not insecure
         answer = BoundedSession().get(f"{url.rstrip('/')}{COLLECTION}", headers=headers, timeout=30, verify=verify)
     except requests.RequestException as error:
-        raise Unable(f"--read-list: {url} does not answer: {error}") from None
+        raise Unable(f"--read-list: {url} does not answer: {reason(error)}{way_out(error)}") from None
     if answer.status_code != 200:
         raise Unable(f"--read-list: {url} answers {answer.status_code}; give a token with --token-file")
     ended = time.time()

@@ -14,6 +14,7 @@ import requests
 from contract_tests.engine.failures import HarnessError
 from contract_tests.engine.http import BoundedSession
 from contract_tests.engine.options import Options
+from contract_tests.engine.transport import reason, way_out
 
 PUBLISHED = "/api/docs/swagger"
 """Where a Central publishes its document, Swagger 2.0 of all services."""
@@ -40,7 +41,7 @@ def fetched(options: Options, path: str = PUBLISHED) -> requests.Response:
     try:
         return session.get(url, headers=headers, timeout=options.timeout, allow_redirects=False)
     except requests.RequestException as error:
-        raise HarnessError(f"{url}: gave no answer: {error}") from None
+        raise HarnessError(f"{url}: gave no answer: {reason(error)}{way_out(error)}") from None
 
 
 def parse(content: bytes, name: str) -> Node:
@@ -50,11 +51,11 @@ def parse(content: bytes, name: str) -> Node:
         HarnessError: it is none that can be read.
     """
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode(json.detect_encoding(content)).removeprefix("\ufeff")
     except UnicodeError:
-        raise HarnessError(f"{name}: is not text in UTF-8") from None
-    start = text.lstrip()[:1]
-    if start == "<" or (start != "{" and re.search(r"^#+ |^\|.*\|$", text, re.MULTILINE)):
+        raise HarnessError(f"{name}: is no text in UTF-8 or UTF-16") from None
+    is_data = text.lstrip().startswith("{") or re.search(r"""^["']?(swagger|openapi)["']?\s*:""", text, re.MULTILINE)
+    if text.lstrip().startswith("<") or (not is_data and re.search(r"^#+ |^\|.*\|$", text, re.MULTILINE)):
         found = _of_page(_blocks(text))
     else:
         found = _of_data(text, name)
@@ -74,8 +75,10 @@ def _of_data(text: str, name: str) -> Any:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         return yaml.load(text, loader)  # noqa: S506 (a safe loader)
     except (ValueError, RecursionError, yaml.YAMLError) as error:
-        first = str(error).partition("\n")[0] or type(error).__name__
-        raise HarnessError(f"{name}: cannot be read: {first}") from None
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        what = getattr(error, "problem", None) or (str(error).partition("\n")[0] or "it nests too deep")
+        raise HarnessError(f"{name}: cannot be read: {where}{what}") from None
 
 
 def merged(documents: Iterable[Node]) -> Node:

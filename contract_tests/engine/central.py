@@ -212,6 +212,34 @@ class Central:
         """Create what Central must take, and give its id and what was sent."""
         return created_id(self.create(body)), body
 
+    def stored(self, body: Body) -> tuple[str, Reply]:
+        """Store an integration whose create is no matter of the check; give its id and the answer.
+
+        A short run puts it in the place of one that it has for that, which saves the DELETE and the proof before it.
+        """
+        if self.keeps and self.shared.spare is not None:
+            id, creation = self.shared.spare
+            self.history.append(creation)
+            return id, self.put(id, body)
+        reply = self.create(body)
+        id = str(reply.object.get("id"))
+        if self.keeps and id in self._mine:
+            self._mine.remove(id)
+            self.shared.spare = id, self.history[-1]
+        return id, reply
+
+    def spare(self, like: str = "docker", /, **changes: Any) -> tuple[str, Body]:
+        """Return an integration for a check that looks at updates, and what was sent."""
+        return self.spare_from(self.integration(like, **changes))
+
+    def spare_from(self, body: Body) -> tuple[str, Body]:
+        """Store what Central must take, for a check that looks at updates, and give its id and what was sent."""
+        id, reply = self.stored(body)
+        if reply.status == 200:
+            return id, body
+        self.shared.spare = None
+        return self.created_from(body)
+
     def control(self, body: Body) -> None:
         """Check that the target takes `body`: a refusal of its neighbour then has one reason only."""
         id, _ = self.created_from(body)
@@ -370,6 +398,8 @@ class Shared:
         """The last number that each check has put into a name or a credential."""
         self.standing: dict[str, tuple[str, Body, Exchange]] = {}
         """By type what a quick run has kept: the id, what was sent, and how."""
+        self.spare: tuple[str, Exchange] | None = None
+        """The integration of a quick run that becomes what checks of updates need: its id, and how it was created."""
         self.oldest: tuple[str, Body, float] | None = None
         """What the run has created early, to be read when it is older: the id, what was sent, and when."""
 

@@ -15,7 +15,7 @@ _SECONDS = 5.0
 """How long the server may take to answer."""
 
 
-def see_to(url: str) -> None:
+def check_store(url: str) -> None:
     """Check that examples can be kept there.
 
     Raises:

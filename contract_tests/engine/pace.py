@@ -79,7 +79,7 @@ class Pace:
             BudgetSpent: nothing is left of it.
         """
         with self._lock:
-            self.see_to_budget()
+            self.check_budget()
             self.count += 1
             now = time.monotonic()
             slot = max(now, self._next_slot)
@@ -88,7 +88,7 @@ class Pace:
         if slot > now:
             time.sleep(slot - now)
 
-    def see_to_budget(self) -> None:
+    def check_budget(self) -> None:
         """Check that a request may be sent.
 
         Raises:
@@ -126,7 +126,7 @@ class Pace:
         if wait > self._left():
             raise BudgetSpent(f"{self.options.time_budget:g} seconds (the target answers {status} and asks to wait)")
         with self._lock:
-            self._waited += wait if wait >= 1 else 0  # short ones are the pace
+            self._waited += wait if wait >= 1 or not is_limit else 0  # short ones are the pace
             if is_limit:
                 self.limited += 1
                 self._interval = min(max(self._interval * 1.5, 0.01), _SLOWEST)

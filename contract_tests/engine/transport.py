@@ -339,7 +339,7 @@ class Transport:
                 f"its proxy {host} does not let it be reached ({self._reason(failure)}); "
                 f"{scheme.upper()}_PROXY chooses another, NO_PROXY={urlsplit(self.base).hostname} none"
             )
-        return f"{self._reason(failure)}{_way_out(failure)}"
+        return f"{self._reason(failure)}{way_out(failure)}"
 
     def _dropped(self, exchange: Exchange, failure: Exception, idle: float) -> None:
         # A server may close a connection that nobody used; one that was just used it may not.
@@ -550,7 +550,7 @@ def reason(failure: Exception | None) -> str:
     return one_line(f"{type(cause).__name__}: {cause}", 300) if cause else "no answer"
 
 
-def _way_out(failure: Exception) -> str:
+def way_out(failure: Exception) -> str:
     """Return what a user can do about a target that cannot be reached, where something can be done here."""
     text = str(failure)
     if "certificate has expired" in text:

@@ -284,6 +284,63 @@ def restarts(target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
     return answer
 
 
+def lists_a_page(_target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
+    """List the first five integrations only, whatever was there before among the others."""
+    return _listing(asked, answer, lambda items: items[:5])
+
+
+def lists_some(target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
+    """Leave integrations out of lists now and then, and put the others in another order."""
+    return _listing(asked, answer, lambda items: target.draw.sample(items, len(items) - len(items) // 4))
+
+
+def _listing(asked: Asked, answer: wsgi.Answer, change: Callable[[list[Json]], list[Json]]) -> wsgi.Answer:
+    if asked.method != "GET" or asked.path != COLLECTION or answer.status != 200:
+        return answer
+    return _changed(answer, lambda value: value | {"integrations": change(value["integrations"])})
+
+
+def reads_another(target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
+    """Answer a read of what is the harness's with somebody's integration, under its own id or the one asked for."""
+    if asked.method != "GET" or asked.id not in target.of_harness or answer.status != 200:
+        return answer
+    other = target.ask("GET", f"{COLLECTION}/{target.draw.choice(sorted(target.foreign))}")
+    return target.draw.choice((other, _changed(other, lambda value: value | {"id": asked.id})))
+
+
+def names_in_capitals(_target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
+    """Show every name in capitals."""
+    if asked.method != "GET" or answer.status != 200:
+        return answer
+
+    def capitals(item: Json) -> Json:
+        return item | {"name": item["name"].upper()} if "name" in item else item
+
+    def change(value: Json) -> Json:
+        return (
+            {"integrations": [capitals(each) for each in value["integrations"]]}
+            if asked.path == COLLECTION
+            else (capitals(value))
+        )
+
+    return _changed(answer, change)
+
+
+def ids_are_numbers(_target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
+    """Answer a create with a number, or a list, for an id."""
+    if not asked.is_create or answer.status != 200:
+        return answer
+    return _changed(answer, lambda value: value | {"id": int(value["id"][0], 16) or [value["id"]]})
+
+
+def redirects(target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
+    """Send a client on to somebody's integration, with the method and the body that it sent."""
+    if not asked.id:
+        return answer
+    there = f"{COLLECTION}/{target.draw.choice(target.first)}"
+    return answer._replace(status=307, headers={**answer.headers, "Location": there}, body=b"{}")
+
+
 LIES: dict[str, tuple[Lie, tuple[int, int]]] = {
     "honest": (honest, (1, 1)),
     "foreign ids": (creates_answer_first_ids, (1, 1)),
@@ -299,6 +356,12 @@ LIES: dict[str, tuple[Lie, tuple[int, int]]] = {
     "answers from a cache": (answers_from_cache, (60, 3)),
     "hides what it answers": (hides_reads, (60, 5)),
     "starts again": (restarts, (200, 1)),
+    "lists a page": (lists_a_page, (1, 1)),
+    "lists some": (lists_some, (30, 2)),
+    "reads another for the one asked for": (reads_another, (30, 3)),
+    "shows names in capitals": (names_in_capitals, (30, 1)),
+    "numbers for ids": (ids_are_numbers, (30, 4)),
+    "redirects to foreign ones": (redirects, (30, 4)),
 }
 """The lies by name, each with the request that starts it and how often it is repeated."""
 

@@ -19,9 +19,11 @@ from contract_tests.fixtures.generate import Wish, generate
 from mock_server.serving.server import MockServer, free_port, serving
 from mock_server.settings import Settings
 from mock_server.tests.chromium import CHROMIUM, in_chromium
+from mock_server.tests.maven import jar
 from mock_server.tests.npm import installed
 
-pytestmark = pytest.mark.served
+pytestmark = [pytest.mark.served, pytest.mark.slow]
+"""`make test-forms` runs them."""
 
 TOOLS = Path(__file__).parent / "fixture_tools"
 SHIPPED = Path(__file__).parents[2] / "fixtures"
@@ -51,7 +53,6 @@ def run(folder: Path, *words: str, expected: int = 0) -> str:
     return done.stdout
 
 
-@pytest.mark.slow
 def test_tsc_takes_the_module_and_its_types_refuse_what_is_wrong(folder: Path) -> None:
     for path in (SHIPPED / "typescript/fixtures.ts", SHIPPED / "msw/handlers.mjs", SHIPPED / "msw/handlers.d.mts"):
         shutil.copy(path, folder)
@@ -97,7 +98,6 @@ def newman(folder: Path, url: str, collection: Path, *, expected: int = 0) -> di
     return found
 
 
-@pytest.mark.slow
 def test_newman_runs_the_collection_and_every_assertion_holds(folder: Path, mock: MockServer) -> None:
     found = newman(folder, mock.url, SHIPPED / "postman/collection.json")
     assert found["failed"] == 0
@@ -134,7 +134,6 @@ def of_shipped_har() -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("go") is None, reason="Go is not here")
 @pytest.mark.parametrize("mutants", [(), ("name-unique",)], ids=["healthy", "mutant"])
 def test_go_plays_the_lines_that_the_package_embeds(tmp_path: Path, mutants: tuple[str, ...]) -> None:
@@ -153,7 +152,6 @@ def test_go_plays_the_lines_that_the_package_embeds(tmp_path: Path, mutants: tup
     assert done.returncode == int(bool(mutants))
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("go") is None, reason="Go is not here")
 def test_a_go_package_of_a_few_fixtures_compiles(tmp_path: Path) -> None:
     for path, text in write("go", list(generate(Wish(rules=("name-unique",))))).items():
@@ -168,18 +166,12 @@ WIREMOCK = "org.wiremock:wiremock-standalone:3.13.2"
 @pytest.fixture(scope="module")
 def wiremock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start WireMock, from Maven."""
-    if shutil.which("mvn") is None or shutil.which("java") is None:
-        pytest.skip("Maven or Java is not here")
     folder = tmp_path_factory.mktemp("wiremock")
-    command = ["mvn", "-q", "-B", "dependency:copy", f"-Dartifact={WIREMOCK}", f"-DoutputDirectory={folder}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    if done.returncode:
-        pytest.skip(f"Maven cannot fetch WireMock: {done.stdout[-300:]}")
-    (jar,) = folder.glob("*.jar")
+    program = jar(WIREMOCK, folder)
     port = free_port("127.0.0.1", 0)
     options = ("--port", str(port), "--bind-address", "127.0.0.1", "--root-dir", str(folder), "--disable-banner")
     with (folder / "log").open("w") as log, subprocess.Popen(
-        ["java", "-jar", str(jar), *options], stdout=log, stderr=log
+        ["java", "-jar", str(program), *options], stdout=log, stderr=log
     ) as process:  # fmt: skip
         url = f"http://127.0.0.1:{port}"
         try:
@@ -193,7 +185,6 @@ def wiremock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             process.terminate()
 
 
-@pytest.mark.slow
 def test_wiremock_answers_each_fixture_as_recorded(wiremock: str) -> None:
     sent = 0
     for name, entries in of_shipped_har().items():
@@ -216,7 +207,6 @@ def test_wiremock_answers_each_fixture_as_recorded(wiremock: str) -> None:
     assert sent > 300
 
 
-@pytest.mark.slow
 @in_chromium
 def test_a_browser_plays_the_archive(tmp_path: Path, mock: MockServer) -> None:
     """Playwright answers with an entry whose URL, method and body are those of a request."""
@@ -244,7 +234,6 @@ def test_a_browser_plays_the_archive(tmp_path: Path, mock: MockServer) -> None:
     assert creates
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("mutants", [(), ("name-unique",)], ids=["healthy", "mutant"])
 def test_httpyac_runs_the_file_and_every_test_holds(tmp_path: Path, mutants: tuple[str, ...]) -> None:
     (tmp_path / "node_modules").symlink_to(installed(TOOLS / "http"))

@@ -31,7 +31,10 @@ def reordered(value: Any) -> Any:
 
 WRITERS: dict[str, Callable[[Any], str]] = {
     "compact": lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":")),
-    "pretty and reordered": lambda value: json.dumps(reordered(value), indent="\t"),
+    # As PHP escapes, with the line ends of Windows.
+    "pretty and reordered": lambda value: (
+        json.dumps(reordered(value), indent="\t").replace("\n", "\r\n").replace("/", "\\/")
+    ),
 }
 
 

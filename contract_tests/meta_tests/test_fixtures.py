@@ -274,6 +274,7 @@ def test_other_pythons_and_hash_seeds_draw_the_same() -> None:
 
 
 @pytest.mark.served
+@pytest.mark.slow
 def test_two_processes_make_the_same_bytes_of_one_seed() -> None:
     def output(hash_seed: str) -> bytes:
         command = [sys.executable, "-m", "contract_tests", "fixtures", "--count", "100", "--seed", "7"]

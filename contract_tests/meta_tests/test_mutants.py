@@ -73,7 +73,11 @@ def test_a_healthy_mock_is_green(profile: str, manner: str, seed: int) -> None:
 
 
 @pytest.mark.served
-@pytest.mark.parametrize("version", [*contracts.load().releases.lines[:-1], "4.9.8", "4.11.0"])
+@pytest.mark.parametrize(
+    "version",
+    [contracts.load().releases.lines[0], "4.9.8"]
+    + [pytest.param(each, marks=pytest.mark.slow) for each in (*contracts.load().releases.lines[1:-1], "4.11.0")],
+)
 def test_a_healthy_mock_of_another_release_is_green(version: str) -> None:
     report = report_on(Settings(central_version=version, auth=True), profile="quick")
     assert report.exit_code == 0, report.failures

@@ -223,3 +223,14 @@ def test_what_central_deletes_early_and_answers_404_leaves_room(transport: Trans
         central.created()
     with pytest.raises(OwnershipError, match="more than 3 integrations of this run would exist"):
         central.created()
+
+
+def test_a_token_that_expires_at_the_end_loses_no_result(mock: MockServer, tmp_path: Path) -> None:
+    def expire_after_last(_result: object, done: int, of: int) -> None:
+        if done == of:
+            mock.fault(code=401, path="/v1/imageintegrations")
+
+    report = Run(Options(url=mock.url, state_dir=tmp_path, only=("list",)), expire_after_last)()
+    by_check = {each.check: each for each in report.results}
+    assert (by_check["list"].outcome, by_check["others-untouched"].outcome) == (PASSED, SKIPPED)
+    assert by_check["others-untouched"].reason == "the target did not return its list"

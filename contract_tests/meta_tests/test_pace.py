@@ -78,6 +78,13 @@ def test_a_wait_that_is_none_is_a_second(asked: str, slept: list[float]) -> None
     assert slept == [1.0]
 
 
+def test_a_target_that_is_never_ready_is_not_waited_for_at_each_request(slept: list[float]) -> None:
+    pace = paced()
+    for _ in range(200):
+        pace.is_to_wait(503, {"Retry-After": "0.9"}, "", 0)
+    assert sum(slept) < 61
+
+
 def test_a_message_that_is_too_large_is_no_limit(slept: list[float]) -> None:
     assert not paced().is_to_wait(429, {}, "grpc: received message larger than max (2 vs. 1)", 0)
 

@@ -50,9 +50,9 @@ def with_rule(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
         '''
 
     def name_forbidden(self, integration: Integration) -> Problem | None:
-        """Refuse such a name, if the release has the rule."""
-        if integration["name"].endswith("forbidden") and "name-forbidden" in self.rules:
-            return problem(self.rules["name-forbidden"], name=quote(integration["name"]))
+        """Refuse such a name."""
+        if integration["name"].endswith("forbidden"):
+            return self.rules.problem("name-forbidden", name=quote(integration["name"]))
         return None
 ''',
     )
@@ -70,7 +70,7 @@ def name_forbidden(central: Central) -> None:
     )
     copy.append(
         "mock_server/mutants/rules.py",
-        '\n_rule("name-forbidden")(partial(_never, "validation", "name-forbidden"))\n',
+        '\n_rule("name-forbidden")(never, "central.validation.name_forbidden")\n',
     )
     copy.append(
         "contract_tests/fixtures/catalogue/service.py",

@@ -31,6 +31,7 @@ from contract_tests.traffic import har, sources
 from contract_tests.traffic.exchanges import Seen, headers_of
 from contract_tests.traffic.judge import HELD, UNDECIDABLE, Judge
 from contract_tests.traffic.proxy import proxying
+from contract_tests.traffic.secrets import Secrets
 from mock_server import create_app
 from mock_server.contract import tables as contracts
 from mock_server.serving.server import serving
@@ -40,7 +41,9 @@ ROOT = Path(__file__).parents[2]
 PATH = "/v1/imageintegrations"
 CONTRACT = contracts.load()
 NEWEST = CONTRACT.releases.newest.line
-JSON = headers_of([("Content-Type", "application/json"), ("Cache-Control", "no-store, no-cache")])
+JSON = headers_of(
+    [("Content-Type", "application/json"), ("Cache-Control", "no-store, no-cache"), ("Vary", "Accept-Encoding")]
+)
 MORE = ("refused", "conversations", "lists", "taken", "versions/4.8", "versions/4.9", "versions/4.10", "versions/4.11")
 ID = "0b0c8d3e-4a2f-4c5e-9d1a-2f3e4d5c6b7a"
 DOCKER: dict[str, Any] = {
@@ -186,6 +189,11 @@ def test_a_refusal_needs_a_reason_and_the_right_one() -> None:
     assert Story().refused("POST", "", DOCKER, "endpoint-not-local").broken() == {"endpoint-not-local"}
     assert Story().refused("POST", "", local, "category-required").broken() == {"endpoint-not-local"}
     assert Story().refused("POST", "", local, "endpoint-not-local", 422).broken() == {"endpoint-not-local"}
+    bare = DOCKER | {"docker": None}
+    assert Story().refused("POST", "", bare, "docker-config-required", 500, 13).broken() == set()
+    assert Story().refused("POST", "", bare, "docker-config-required").broken() == {"docker-config-required"}
+    untested = bare | {"skipTestIntegration": False}
+    assert Story().refused("POST", "", untested, "docker-config-required").broken() == set()
     assert Story().refused("POST", "", DOCKER, "", text="not today").broken() == {"create"}
     assert Story().create(local).broken() == {"endpoint-not-local"}
     tested = DOCKER | {"skipTestIntegration": False}
@@ -223,6 +231,52 @@ def test_fields_too_much_are_the_clients_fault() -> None:
     story = Story().create(DOCKER | {"clusters": []})
     assert story.broken() == set()
     assert list(story.judge.client) == ["PostImageIntegration: $.clusters: is not a field of the contract"]
+
+
+def test_what_was_refused_must_not_be_in_the_list() -> None:
+    local = DOCKER | {"docker": DOCKER["docker"] | {"endpoint": "localhost"}}
+
+    def story(**options: Any) -> Story:
+        return Story(**options).listed().refused("POST", "", local, "endpoint-not-local")
+
+    stored = local | {"id": ID}
+    assert story().listed(stored).broken() == {"create-rolled-back"}
+    assert story().create(DOCKER).listed(STORED).broken() == set()
+    assert story().listed(stored | {"name": "of somebody else"}).broken() == set()
+    assert story(others_write=True).listed(stored).broken() == set()
+    lost = story().add("POST", "", DOCKER, 0).listed(stored)
+    assert lost.broken() == set()
+
+
+TOKEN = headers_of([("Authorization", "Bearer a-token-of-somebody")])
+
+
+def test_whoever_is_let_in_without_credentials_shows_beside_a_refusal() -> None:
+    def story(*, token: bool = True, refused: bool = True) -> Story:
+        found = Story().listed(headers=TOKEN if token else headers_of([]))
+        if refused:
+            message = "credentials not found: no valid tokens found"
+            found.add("GET", "", None, 401, {"code": 16, "message": message, "details": [], "error": message})
+        return found.listed()
+
+    assert "read-permission" in story().broken()
+    assert "read-permission" not in story(token=False).broken()  # they may have been left out of the recording
+    assert story(refused=False).broken() == set()
+
+
+def test_an_operation_that_is_always_slow_shows_beside_quick_ones() -> None:
+    def story(*seconds: float, others: float = 0.1) -> set[str]:
+        found = Story().create()
+        for at in range(6):
+            found.add("PUT", f"/{ID}", STORED, 200, {}, began=100.0 + 20 * at, ended=100.0 + 20 * at + others)
+        for at, each in enumerate(seconds):
+            found.listed(STORED, began=300.0 + 20 * at, ended=300.0 + 20 * at + each)
+        return found.broken()
+
+    assert story(6, 6, 6, 6) == {"response-time"}
+    assert story(6, 6, 6) == set()
+    assert story(6, 6, 0.1, 6, 6) == set()
+    assert story(6, 6, 6, 6, others=6) == set()
 
 
 # -- recorded traffic ----------------------------------------------------------------------------------
@@ -372,11 +426,16 @@ def test_two_requests_of_one_millisecond_may_have_been_the_other_way_round(tmp_p
     assert judge_of(file).findings.failures == []
 
 
-@pytest.mark.parametrize("change", ["headers", "time", "response", "body"])
+@pytest.mark.parametrize("change", ["headers", "time", "response", "body", "status", "packed"])
 def test_what_a_program_did_not_keep_is_no_fault_of_central(tmp_path: Path, change: str) -> None:
     found = entry("GET", f"https://central.example.com{PATH}", 200, answer='{"integrations": []}')
     if change == "headers":
         found["request"]["headers"] = found["response"]["headers"] = None
+    elif change == "status":
+        found["response"]["status"] = -1
+    elif change == "packed":
+        found["response"]["headers"].append({"name": "Content-Encoding", "value": "br"})
+        found["response"]["content"]["text"] = base64.b64encode(b"\x0b\x02\x80abc").decode()
     elif change == "body":
         found["response"]["content"]["text"] = "*not base64*"
     else:
@@ -396,6 +455,94 @@ def test_an_archive_that_is_cut_says_so(browsed: Path) -> None:
     done = audit(browsed)
     assert done.exit_code == 2
     assert "or not whole" in done.output
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty; give a HAR"),
+        (b"[" * 100_000, "nests too deep"),
+        (bytes(range(256)), "is no text in UTF-8 or UTF-16"),
+        (b'{"swagger": "2.0"}', "is no HAR, request journal or JSON Lines of fixtures"),
+        (b'{"log": {"entries": {"a": 1}}}', "$.log.entries: is no list"),
+        (b'{"log": {"entries": [null]}}', "$.log.entries[0]: is no entry of HAR 1.2"),
+        (b'{"log": {"entries": [{}]}}', "$.log.entries[0]: has no 'request'"),
+        (
+            json.dumps({"log": {"entries": [entry("GET", "/", 200) | {"startedDateTime": "today"}]}}).encode(),
+            "$.log.entries[0].startedDateTime: 'today' is no time such as",
+        ),
+        (
+            json.dumps({"log": {"entries": [entry("GET", "http://[::1/", 200)]}}).encode(),
+            "$.log.entries[0].request.url: 'http://[::1/' is no URL",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_told_in_one_line(tmp_path: Path, content: bytes, message: str) -> None:
+    file = tmp_path / "odd.har"
+    file.write_bytes(content)
+    done = audit(file)
+    assert done.exit_code == 2
+    assert done.output.startswith(f"Error: {file}: ")
+    assert message in done.output
+    assert done.output.count("\n") == 1
+
+
+def test_a_recording_in_utf_16_is_read(browsed: Path) -> None:
+    """PowerShell writes `curl … > file` so."""
+    browsed.write_text(browsed.read_text("utf-8"), "utf-16")
+    assert "4 requests" in audit(browsed).output
+
+
+def test_a_port_that_goes_without_saying_is_no_other_central(tmp_path: Path) -> None:
+    one, two = (f"https://{host}{PATH}" for host in ("central.example.com", "Central.example.com:443"))
+    file = of_entries(tmp_path, *(entry("GET", each, 200, answer='{"integrations": []}') for each in (one, two)))
+    assert list(sources.read(file).conversations) == ["https://central.example.com"]
+
+
+def test_sandboxes_in_one_har_are_judged_apart(tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:8080{PATH}"
+    stored = f'{{"integrations": [{json.dumps(read_answer(CONTRACT, DOCKER, ID))}]}}'
+    first = entry("GET", url, 200, answer=stored)
+    other = entry("GET", url, 200, answer='{"integrations": []}', at=1)
+    assert judge_of(of_entries(tmp_path, first, other)).findings.failures != []
+    other["request"]["headers"].append({"name": "mock-central-sandbox", "value": "mine"})
+    assert judge_of(of_entries(tmp_path, first, other, entry("GET", url, 200, answer=stored, at=2))).tally[
+        "GetImageIntegrations", "reads-repeat", HELD
+    ]
+    assert judge_of(tmp_path / "some.har").findings.failures == []
+
+
+def test_no_secret_of_a_har_is_shown_wherever_it_stands(tmp_path: Path) -> None:
+    url = f"https://central.example.com{PATH}"
+    hidden = (f"t0p-secret-{number}" for number in range(100))
+    local = DOCKER["docker"] | {"endpoint": f"https://user:{next(hidden)}@registry.example.com"}
+    body = DOCKER | {"docker": local | {"password": next(hidden)}, "pasted": {"password": [next(hidden), 12345678]}}
+    found = entry("POST", f"{url}?token={next(hidden)}", 200, json.dumps(body), json.dumps({"id": ID} | body))
+    for name in ("Authorization", "Cookie", "X-Api-Key", "Proxy-Authorization"):
+        found["request"]["headers"].append({"name": name, "value": f"{name}={next(hidden)}"})
+    found["response"]["headers"].append({"name": "Set-Cookie", "value": f"session={next(hidden)}"})
+    for kind in ("cookies", "queryString"):
+        found["request"][kind] = [{"name": "token", "value": next(hidden)}]
+    found["_webSocketMessages"] = [{"data": next(hidden)}]
+    texts = ("password=%s", "<password>%s</password>", "password: %s", '{"password": "%s" ', '{"a": 1} password %s')
+    more = [entry("POST", url, 400, text % next(hidden), text % next(hidden), at=1) for text in texts]
+    coded = entry("POST", url, 400, at=2)
+    coded["request"]["postData"] = {"encoding": "base64", "text": base64.b64encode(json.dumps(body).encode()).decode()}
+    reports = [f"--report-{kind}={tmp_path / kind}" for kind in ("json", "junit", "markdown", "html")]
+    done = audit(of_entries(tmp_path, found, *more, coded), "--redact", tmp_path / "redacted", *reports)
+    assert done.exit_code == 1
+    shown = {file.name: file.read_text("utf-8") for file in tmp_path.iterdir() if file.name != "some.har"}
+    assert len(shown) == 5
+    for name, text in (shown | {"terminal": done.output}).items():
+        assert re.findall(r".{0,80}(?:t0p-secret|12345678).{0,20}", text) == [], name
+
+
+def test_a_user_name_beside_a_password_is_read_in_both_spellings() -> None:
+    robot = {"username": "robot", "password": "t0p-secret"}
+    for spelling in ("registryRobotCredentials", "registry_robot_credentials"):
+        body = json.dumps({"quay": {spelling: robot}}).encode()
+        hidden = Secrets(CONTRACT).hide(Seen("POST", PATH, 200, 0.0, 0.0, body=body)).body
+        assert json.loads(hidden or b"")["quay"][spelling] == {"username": "robot", "password": "canary-credential-1"}
 
 
 def audit(*words: object) -> Result:
@@ -645,6 +792,14 @@ def test_a_server_that_is_not_there_is_answered_502_and_is_no_fault_of_central()
     judge.judge(taken)
     assert judge.judged == 1
     assert judge.findings.failures == []
+
+
+def test_a_certificate_that_is_none_stops_the_start(tmp_path: Path) -> None:
+    file = tmp_path / "key.pem"
+    file.write_text("no certificate")
+    done = CliRunner().invoke(main, ["proxy", "http://127.0.0.1:9", "--cert", str(file), "--key", str(file)])
+    assert done.exit_code == 2
+    assert "are not a certificate and its key" in done.output
 
 
 # -- the page ------------------------------------------------------------------------------------------

@@ -209,7 +209,7 @@ def test_a_static_site_is_no_central_that_passed(tmp_path: Path) -> None:
     with answering(200, {"Content-Type": "text/html"}, b"<!doctype html>Welcome") as url:
         done = Checked(tmp_path, url, "--quick", *A_FEW, "--only", "list")
     assert done.status == 1
-    assert " assumed; profile quick" in done.verdict[-1]
+    assert " assumed (--central-version sets it); profile quick" in done.verdict[-1]
     assert "reported by the target" not in done.output
     assert not done.json["knownDifferencesGone"]
     outcomes = {each["check"]: each["outcome"] for each in done.json["results"]}

@@ -73,6 +73,7 @@ def table(results: Mapping[str, Any], journeys: int) -> str:
         "",
         "Made by `python -m contract_tests.meta_tests.traffic_detection`; do not edit.",
         "",
+        f"Tried: {len(mutants)} of {len(all_mutants())} mutants.",
         f"The healthy mock: {len(healthy.get('checks', []))} checks broken in {healthy.get('requests', 0)} requests.",
         "",
         "| kind | mutants | shown | named |",

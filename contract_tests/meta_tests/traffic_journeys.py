@@ -197,7 +197,8 @@ def _changed(client: Client, type: str, config: Body) -> tuple[str, Any]:
     message = contracts.load().integration.by_name[contracts.load().types[type].member].message
     assert message is not None  # a config member is a message
     name = client.random.choice([each.name for each in message.fields if each.scrub == "dependent"])
-    return name, not config[name] if isinstance(config[name], bool) else "elsewhere.example.com"
+    old = config.get(name)
+    return name, not old if isinstance(old, bool) else "elsewhere.example.com"
 
 
 def _without_credentials(config: Body) -> Body:

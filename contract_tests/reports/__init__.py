@@ -10,7 +10,7 @@ from contract_tests.engine.options import Options
 from contract_tests.runner.report import Report
 
 
-def see_to(path: Path) -> None:
+def prepare(path: Path) -> None:
     """Make the folder of a report before a run, which is not to be lost for want of one.
 
     Raises:

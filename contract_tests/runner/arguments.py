@@ -416,10 +416,10 @@ def options_of(url: str, mock: OwnMock | None = None, **chosen: Any) -> Options:
         click.UsageError: the URL is none, a secret cannot be one, options do not go together, or no check is left.
     """
     refuse_misspelt(os.environ)
-    see_to_url(url)
+    check_url(url)
     if chosen.get("ca_file") and chosen.get("insecure"):
         raise click.UsageError("--ca-file and --insecure: use only one of them")
-    _see_to_client_certificate(chosen.get("client_cert"), chosen.get("client_key"))
+    _check_client_certificate(chosen.get("client_cert"), chosen.get("client_key"))
     chosen["target_words"] = _target_words(chosen)
     credentials = _credentials(chosen)
     if mock is not None:
@@ -433,7 +433,7 @@ def options_of(url: str, mock: OwnMock | None = None, **chosen: Any) -> Options:
     assert profile in PROFILES
     if chosen.get("time_budget") is None and profile == "default":
         chosen["time_budget"] = DEFAULT_BUDGET
-    _see_to_checks(profile, chosen.get("only", ()), chosen.get("skip", ()))
+    _check_selection(profile, chosen.get("only", ()), chosen.get("skip", ()))
     return Options(url=url, profile=profile, credentials=credentials, **chosen)
 
 
@@ -468,7 +468,7 @@ def _option(key: str) -> str:
     return f"--{_key(key)}"
 
 
-def _see_to_client_certificate(certificate: Path | None, key: Path | None) -> None:
+def _check_client_certificate(certificate: Path | None, key: Path | None) -> None:
     if key and not certificate:
         raise click.UsageError("--client-key needs --client-cert")
     if certificate is None:
@@ -485,7 +485,7 @@ def _see_to_client_certificate(certificate: Path | None, key: Path | None) -> No
         ) from None
 
 
-def see_to_url(url: str) -> None:
+def check_url(url: str) -> None:
     """Refuse what is no URL of a server; what may be a secret in it (a user, a query) is not repeated."""
     shown = _without_secrets(url)
     try:
@@ -510,7 +510,7 @@ def _without_secrets(url: str) -> str:
     return address + (f"{mark or other_mark}…" if mark or other_mark else "")
 
 
-def _see_to_checks(profile: str, only: Sequence[str], skip: Sequence[str]) -> None:
+def _check_selection(profile: str, only: Sequence[str], skip: Sequence[str]) -> None:
     if not only:
         return
     from contract_tests.checks.registry import all_checks

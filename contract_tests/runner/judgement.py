@@ -11,10 +11,9 @@ from contract_tests.checks.registry import all_checks
 from contract_tests.engine.failures import Failure
 from contract_tests.engine.options import Options
 from contract_tests.oracle.observers import OBSERVED
-from contract_tests.runner import known
+from contract_tests.runner.known import InForce, given
 from contract_tests.runner.report import (
     FAILED,
-    KNOWN,
     NOT_APPLICABLE,
     NOT_CHOSEN,
     PASSED,
@@ -22,6 +21,7 @@ from contract_tests.runner.report import (
     Report,
     Result,
 )
+from contract_tests.runner.verdict import gone, mark_known
 from contract_tests.traffic.judge import BROKEN, HELD, UNDECIDABLE, Judge
 
 CLIENT = "client-contract"
@@ -62,16 +62,10 @@ def report_on(
     client_fails: bool,
 ) -> Report:
     """Return the report on what was judged."""
-    differences = known.in_force(options.known, options.no_known)
-    today = dt.datetime.now(dt.UTC).date()
+    differences = InForce(given(options.known, options.no_known), judge.version, dt.datetime.now(dt.UTC).date())
     results = [each for each in _results(judge, client_fails=client_fails) if each.check not in options.skip]
     for result in results:
-        for failure in result.failures:
-            covering = (each for each in differences if each.covers(failure, judge.version, today))
-            failure.known = next((each.reason for each in covering), None)
-        if result.failures and all(failure.known is not None for failure in result.failures):
-            result.outcome, result.reason = KNOWN, result.failures[0].known or ""
-    passed = {each.check for each in results if each.outcome == PASSED}
+        mark_known(result, differences)
     return Report(
         target=options.url.rstrip("/"),
         version=judge.version,
@@ -83,7 +77,7 @@ def report_on(
         seconds=seconds,
         requests=judge.judged,
         results=results,
-        gone=[each for each in differences if each.check in passed and each.is_of(judge.version)],
+        gone=gone(results, differences),
         left_behind=[],
         covered=judge.observers.covered,
         exchanges=[],

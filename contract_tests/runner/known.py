@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import tomllib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,20 @@ class KnownDifference:
         return not self.versions or any(map(release.is_named, self.versions))
 
 
-def in_force(paths: Iterable[Path], without: Collection[str] = ()) -> list[KnownDifference]:
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The known differences of a run: those given, for a release, on a day."""
+
+    differences: Sequence[KnownDifference]
+    version: str
+    today: dt.date
+
+    def reason(self, failure: Failure) -> str | None:
+        """Return why a failure is known, or None if it is new."""
+        return next((each.reason for each in self.differences if each.covers(failure, self.version, self.today)), None)
+
+
+def given(paths: Iterable[Path], without: Collection[str] = ()) -> list[KnownDifference]:
     """Read the shipped differences, except those of the checks in `without` ("all": none of them), and those of files.
 
     Raises:

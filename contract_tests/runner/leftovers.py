@@ -40,11 +40,11 @@ class Orphan:
         return age_of(self.run)
 
     def __str__(self) -> str:
-        return f"{told(self.id, self.name)}, {told_age(self.age)}"
+        return f"{describe(self.id, self.name)}, {describe_age(self.age)}"
 
 
-def told(id: Any, name: Any) -> str:
-    """Name an integration for a message."""
+def describe(id: Any, name: Any) -> str:
+    """Return the name and id of an integration for a message."""
     return one_line(f"{name} ({id})", 300)
 
 
@@ -53,8 +53,8 @@ def is_over(orphan: Orphan, older_than: float = 3600.0) -> bool:
     return orphan.age is not None and orphan.age.total_seconds() >= older_than
 
 
-def told_age(age: dt.timedelta | None) -> str:
-    """Say how old something is."""
+def describe_age(age: dt.timedelta | None) -> str:
+    """Return an age in words, such as "90 min old"."""
     if age is None:
         return "of unknown age"
     minutes = int(age.total_seconds() // 60)
@@ -80,10 +80,10 @@ def remove_owned(transport: Transport) -> list[str]:
         }
         for item in (found := owned | unlisted).values():
             _remove(transport, item)
-        left = {id: told(id, item.get("name", "not listed")) for id, item in found.items()}
+        left = {id: describe(id, item.get("name", "not listed")) for id, item in found.items()}
         if not left:
             break
-    return sorted(told for id, told in left.items() if not transport.ownership.is_foreign(id))
+    return sorted(shown for id, shown in left.items() if not transport.ownership.is_foreign(id))
 
 
 def _is_of_run(item: Mapping[str, Any], transport: Transport) -> bool:
@@ -154,7 +154,7 @@ def clean_leftovers(options: Options) -> Cleaned:
                 left = [f"integrations of run {run}; the target does not return its list"]
             else:
                 left = remove_owned(transport)
-            found.not_ours.extend(told(id, name) for id, name in transport.ownership.refused.items())
+            found.not_ours.extend(describe(id, name) for id, name in transport.ownership.refused.items())
         finally:
             ledger.close(keep=bool(left))
         found.left.extend(left)
@@ -195,7 +195,7 @@ def remove_orphans(options: Options, chosen: Collection[Orphan]) -> list[str]:
                 _remove(transport, {"id": each.id, "name": each.name})
         items = listed(transport) or []
         mine = {each.id for each in chosen if each.run == run}
-        still = [told(item.get("id"), item.get("name")) for item in items if str(item.get("id")) in mine]
+        still = [describe(item.get("id"), item.get("name")) for item in items if str(item.get("id")) in mine]
         left += still
         ledger.close(keep=False)
     return left

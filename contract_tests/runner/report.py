@@ -40,9 +40,8 @@ INTERRUPTED = {"SIGINT": 130, "SIGTERM": 143}
 TRAFFIC = "traffic"
 """What stands for a profile in a report on the requests of others."""
 
-GIVEN, TOLD, ASSUMED = "given", "told by the target", "assumed"
+GIVEN, REPORTED, ASSUMED = "given", "reported by the target", "assumed"
 """Where the release comes from that a run checks against."""
-_IN_WORDS = {TOLD: "reported by the target"}
 
 
 @dataclass(slots=True)
@@ -93,7 +92,7 @@ class Report:
     target: str
     version: str
     version_from: str
-    """GIVEN, TOLD or ASSUMED."""
+    """GIVEN, REPORTED or ASSUMED."""
     profile: str
     seed: int
     run: str
@@ -174,7 +173,8 @@ class Report:
     @property
     def release(self) -> str:
         """The release that the run checked against, and where it comes from."""
-        return f"Central {self.version}, {_IN_WORDS.get(self.version_from, self.version_from)}"
+        advice = " (--central-version sets it)" if self.version_from == ASSUMED else ""
+        return f"Central {self.version}, {self.version_from}{advice}"
 
     # -- the verdict ------------------------------------------------------------------------------
 

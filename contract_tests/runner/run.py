@@ -6,11 +6,10 @@ import datetime as dt
 import re
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 from contract_tests.checks.registry import Check, all_checks
 from contract_tests.engine import examples
@@ -29,14 +28,15 @@ from contract_tests.engine.failures import (
 )
 from contract_tests.engine.ledger import Ledger
 from contract_tests.engine.options import Options
-from contract_tests.engine.ownership import ITS_OWN, NOT_ITS_OWN, new_run_id, run_of
+from contract_tests.engine.ownership import ITS_OWN, NOT_ITS_OWN, new_run_id
 from contract_tests.engine.text import one_line
 from contract_tests.engine.transport import COLLECTION, Exchange, Transport, credentials_refused
 from contract_tests.oracle.observers import OBSERVED, UNTOUCHED, Observers
-from contract_tests.runner import known
+from contract_tests.runner import bystanders, known, verdict
+from contract_tests.runner.bystanders import Snapshot, notes_on_orphans, snapshot
 from contract_tests.runner.history import Log
-from contract_tests.runner.known import KnownDifference
-from contract_tests.runner.leftovers import clean_leftovers, is_over, orphans, remove_owned, told_age
+from contract_tests.runner.known import InForce
+from contract_tests.runner.leftovers import clean_leftovers, remove_owned
 from contract_tests.runner.report import (
     ASSUMED,
     BLOCKED,
@@ -44,17 +44,15 @@ from contract_tests.runner.report import (
     ERROR,
     FAILED,
     GIVEN,
-    KNOWN,
     NOT_APPLICABLE,
     NOT_CHOSEN,
     PASSED,
+    REPORTED,
     SKIPPED,
-    TOLD,
     WAITING,
     Report,
     Result,
 )
-from contract_tests.runner.symptoms import group_by_observed, group_by_symptom
 from mock_server.contract import tables as contracts
 
 USUAL_REQUESTS = 5_000
@@ -78,15 +76,15 @@ class Run:
             HarnessError: examples or the ledger cannot be kept where the options say, or known differences not be read.
         """
         if options.examples is not None:
-            examples.see_to(options.examples)
-        self.known = known.in_force(options.known, options.no_known)
+            examples.check_store(options.examples)
+        self._differences = known.given(options.known, options.no_known)
         self.options = options
         self.progress = progress
         self.id = run_id or new_run_id()
         self.ledger = Ledger(options.state_dir, self.id, options.url.rstrip("/"))
         self.transport = Transport(options, self.id, self.ledger)
-        self.set_up: list[Failure] = []
-        """What went wrong outside of checks."""
+        self.failed_outside: list[Failure] = []
+        """Failures of requests that the run sends outside of its checks."""
         self.notes: list[str] = []
         self._are_many = False
         """Several checks run at this moment."""
@@ -107,11 +105,11 @@ class Run:
             KeyboardInterrupt: it was interrupted before the first check, or again while it cleaned up.
         """
         try:
-            return self._whole()
+            return self._run()
         except Busy as error:
             raise HarnessError(str(error)) from None
 
-    def _whole(self) -> Report:
+    def _run(self) -> Report:
         started = dt.datetime.now(dt.UTC)
         self._clean_leftovers()
         left: list[str] = []
@@ -120,8 +118,10 @@ class Run:
         try:
             version, version_from = self._version()
             self.shared = Shared(self.id, version)
+            self.known = InForce(self._differences, version, started.date())
             self.observers = Observers(self.shared)
             before = self._snapshot("set-up")
+            self.notes += notes_on_orphans((before or {}).values(), self.options)
             self.transport.observers.append(self.observers)
             cleaned = False
             try:
@@ -132,11 +132,13 @@ class Run:
                 left = remove_owned(self.transport)
                 cleaned = True
             results += self._observed()
-            self._see_to_refused(results)
-            results.append(self._untouched(before))
+            self._report_foreign_ids(results)
+            results.append(bystanders.compare(before, self._snapshot("clean-up"), self.transport.ownership))
         finally:
             self.ledger.close(keep=bool(left) or not cleaned)
-        results = self._verdict_on(results, version)
+        results = verdict.conclude(results, self.known, self.observers.findings.shown_by)
+        if self.options.strict:
+            verdict.fail_skipped(results, self.options.only)
         log = Log(self.transport.exchanges, self.id)
         for failure in (each for result in results for each in result.failures):
             failure.exchanges = log.complete(failure)
@@ -151,7 +153,7 @@ class Run:
             seconds=self.transport.elapsed,
             requests=self.transport.count,
             results=results,
-            gone=self._gone(results, version),
+            gone=verdict.gone(results, self.known),
             left_behind=left,
             covered=self.observers.covered,
             exchanges=self.transport.exchanges,
@@ -180,60 +182,37 @@ class Run:
             )
 
     def _version(self) -> tuple[str, str]:
-        """Ask the target which Central it is, and say who told; what it does not tell is taken for the newest."""
+        """Return the release to check against, the newest if the target reports none, and where it comes from."""
         releases = contracts.load().releases
         if self.options.central_version:
             return str(releases.find(self.options.central_version)), GIVEN
         try:
             reply = self.transport.send("GET", "/v1/metadata", check="set-up")
         except CheckFailed as error:
-            self.set_up.append(Failure(error.check or "list", error.what, error.expected, error.got))
+            self._note_failed_request(error)
             return str(releases.newest), ASSUMED
         release = releases.nearest(reported := str(reply.object.get("version", "")))
-        told = re.match(rf"{re.escape(release.line)}(?![0-9])", reported)
-        return str(release), TOLD if told else ASSUMED
+        is_known = re.match(rf"{re.escape(release.line)}(?![0-9])", reported)
+        return str(release), REPORTED if is_known else ASSUMED
 
-    def _snapshot(self, when: str) -> dict[str, Any] | None:
-        """Read everything that the target holds and the run does not own; None where it does not list it."""
+    def _snapshot(self, when: str) -> Snapshot | None:
+        """Read what the target holds, or None where it does not list it."""
         try:
             reply = self.transport.send("GET", COLLECTION, check=when)
         except CheckFailed as error:
-            self.set_up.append(Failure(error.check or "list", error.what, error.expected, error.got))
+            self._note_failed_request(error)
             return None
         except (BudgetSpent, Busy):
             if when == "clean-up":
                 return None
             raise
-        if reply.status in (401, 403) and not self.transport.observers:
+        if reply.status in (401, 403) and when == "set-up":
             what = credentials_refused(given=self.options.credentials.admin is not None)
             raise HarnessError(f"{self.transport.base} {what}: {one_line(reply.message) or reply.status}")
-        items = reply.object.get("integrations")
-        if not isinstance(items, list):
-            return None
-        found = [item for item in items if isinstance(item, dict)]
-        if when == "set-up":
-            self._look_for_orphans(found)
-        return {str(item.get("id")): item for item in found}
+        return snapshot(reply.object.get("integrations"))
 
-    def _look_for_orphans(self, items: Iterable[Mapping[str, Any]]) -> None:
-        found = [each for each in orphans(items, self.options) if is_over(each) or each.age is None]
-        if found:
-            runs = {each.run for each in found}
-            oldest = max((each.age for each in found if each.age is not None), default=None)
-            whose = "a run" if len(runs) == 1 else f"{len(runs)} runs"
-            self.notes.append(
-                f"{len(found)} integrations are left over from {whose} without a ledger in "
-                f"{self.options.state_dir}; the oldest run is {told_age(oldest)}. "
-                f"`central-contract clean {self.transport.base} --orphans` lists and deletes them."
-            )
-
-    def _is_of_a_run(self, item: Mapping[str, Any] | None) -> bool:
-        """Return whether an integration is of this run, or of another one that goes on beside it."""
-        if item is None:
-            return True
-        name, id = item.get("name"), str(item.get("id"))
-        own = self.transport.ownership
-        return run_of(name) is not None or (own.owns(id) and not own.is_foreign(id)) or own.is_named(name)
+    def _note_failed_request(self, error: CheckFailed) -> None:
+        self.failed_outside.append(Failure(error.check or "list", error.what, error.expected, error.got))
 
     # -- the checks -------------------------------------------------------------------------------
 
@@ -324,11 +303,7 @@ class Run:
     def _has_news(self, result: Result) -> bool:
         """Return whether a check, or an observer until now, has found what is not known."""
         found = [*result.failures, *self.observers.findings.failures]
-        return any(self._known(failure, self.shared.version) is None for failure in found)
-
-    def _known(self, failure: Failure, version: str) -> KnownDifference | None:
-        today = dt.datetime.now(dt.UTC).date()
-        return next((each for each in self.known if each.covers(failure, version, today)), None)
+        return any(self.known.reason(failure) is None for failure in found)
 
     def _more(self, check: Check, results: dict[str, Result], profile: str) -> Result:
         """Run a check that a quick pass has run; what that one has found stays."""
@@ -361,12 +336,12 @@ class Run:
     def _one(self, check: Check, results: dict[str, Result], profile: str) -> Result:
         if left_out := self._left_out(check, results):
             return left_out
-        result = Result(check.id, check.title, check.group, check.source, PASSED, profile=profile)
+        result = _passed(check, profile)
         central = Central(self.transport, check.id, self.shared, profile)
         started, count = time.monotonic(), self.transport.count
         try:
             if check.group != "latency":  # they judge what there is
-                self.transport.pace.see_to_budget()  # some checks take long to prepare
+                self.transport.pace.check_budget()  # some checks take long to prepare
             try:
                 check.run(central)
             except BaseException:
@@ -388,7 +363,7 @@ class Run:
                 )
             ]
             for failure in result.failures:
-                failure.known = self._why_known(failure, self.shared.version)
+                failure.known = self.known.reason(failure)
         except PreconditionFailed as error:
             result.skipped(WAITING, f"needs {error.need}: {error.what}")
             result.failures = [Failure(error.need, error.what, exchanges=list(central.history))]
@@ -439,7 +414,7 @@ class Run:
         found: dict[str, list[Failure]] = {id: [] for id in OBSERVED}
         for failure in self.observers.findings.failures:
             found[failure.check].append(failure)
-        for failure in self.set_up:
+        for failure in self.failed_outside:
             found[failure.check if failure.check in found else "every-request-answered"].append(failure)
         for exchange, reason in self.transport.dropped:
             found["every-request-answered"].append(
@@ -459,11 +434,11 @@ class Run:
             results.append(result)
         return [each for each in results if each.check not in self.options.skip]
 
-    def _see_to_refused(self, results: list[Result]) -> None:
-        """Report an id that a create was answered with and that is not the run's, where no check has come to it."""
+    def _report_foreign_ids(self, results: list[Result]) -> None:
+        """Report that a create was answered with an id that is not the run's, unless a check has reported it."""
         refused = self.transport.ownership.refused
-        told = any(failure.check == ITS_OWN for result in results for failure in result.failures)
-        if not refused or told:
+        reported = any(failure.check == ITS_OWN for result in results for failure in result.failures)
+        if not refused or reported:
             return
         id, name = next(iter(refused.items()))
         creation = self.transport.creations.get(id)
@@ -477,130 +452,12 @@ class Run:
         )
         own = next((each for each in results if each.check == ITS_OWN), None)
         if own is None:
-            check = all_checks()[ITS_OWN]
-            results.append(own := Result(check.id, check.title, check.group, check.source, PASSED))
+            results.append(own := _passed(all_checks()[ITS_OWN]))
         own.outcome, own.reason, own.failures = FAILED, "", [failure]
 
-    def _untouched(self, before: dict[str, Any] | None) -> Result:
-        """Compare what the run does not own with what it was before."""
-        result = Result(UNTOUCHED, "Integrations that the run did not create have changed", "observed", "", PASSED)
-        after = self._snapshot("clean-up")
-        if before is None or after is None:
-            result.skipped(BLOCKED, "the target did not return its list")
-            return result
-        changed = {
-            id: {"before": before.get(id), "after": after.get(id)}
-            for id in before.keys() | after.keys()
-            if before.get(id) != after.get(id)
-            and not (self._is_of_a_run(before.get(id)) and self._is_of_a_run(after.get(id)))
-        }
-        if changed:
-            result.outcome = FAILED
-            names = sorted(str((each["before"] or each["after"] or {}).get("name")) for each in changed.values())
-            what = f"integrations that the run did not create have changed: {', '.join(names)}"
-            result.failures = [
-                Failure(
-                    result.check,
-                    what,
-                    expected={id: each["before"] for id, each in changed.items()},
-                    got={id: each["after"] for id, each in changed.items()},
-                )
-            ]
-        return result
 
-    # -- the verdict ------------------------------------------------------------------------------
-
-    def _verdict_on(self, results: list[Result], version: str) -> list[Result]:
-        """Settle what is known, and what was skipped for a failure that nothing reported."""
-        self._attribute(results)
-        reported = {failure.check for result in results if result.outcome == FAILED for failure in result.failures}
-        for result in results:
-            if result.outcome == SKIPPED and result.failures:
-                if result.failures[0].check not in reported:
-                    result.outcome = FAILED
-                    reported.add(result.failures[0].check)
-                else:
-                    result.failures = []
-            if result.outcome != FAILED:
-                continue
-            for failure in result.failures:
-                failure.known = self._why_known(failure, version)
-            if all(failure.known is not None for failure in result.failures):
-                result.outcome, result.reason = KNOWN, result.failures[0].known or ""
-        failed = [failure for result in results if result.outcome == FAILED for failure in result.failures]
-        group_by_observed(failed, self.observers.findings.shown_by)
-        results = sorted(results, key=_by_cause)
-        group_by_symptom(failure for result in results if result.outcome == FAILED for failure in result.failures)
-        if self.options.strict:
-            for result in results:
-                if self._has_to_be_looked_at(result):
-                    result.outcome = FAILED
-                    result.failures = [Failure(result.check, f"skipped: {result.reason}")]
-        return results
-
-    def _has_to_be_looked_at(self, result: Result) -> bool:
-        """Return whether --strict holds a skip against the target: neither contract nor user says why it may be."""
-        asked = not self.options.only or result.check in self.options.only
-        return result.outcome == SKIPPED and asked and result.skip not in (NOT_APPLICABLE, WAITING)
-
-    def _why_known(self, failure: Failure, version: str) -> str | None:
-        difference = self._known(failure, version)
-        return difference.reason if difference else None
-
-    def _attribute(self, results: list[Result]) -> None:
-        """Return a failure that showed in one check to the check whose matter it is, once."""
-        by_id = {result.check: result for result in results}
-        if failed := by_id.get("no-server-error"):
-            _leave_untold(failed, results)
-        for result in results:
-            for failure in [
-                each for each in result.failures if result.outcome == FAILED and each.check != result.check
-            ]:
-                owner = by_id.get(failure.check)
-                if owner is None:
-                    continue
-                result.failures.remove(failure)
-                same = next((each for each in owner.failures if each.what == failure.what), None)
-                if same is None:
-                    owner.failures.append(failure)
-                    owner.outcome, owner.skip, owner.reason = FAILED, "", ""  # it was seen, if by another check
-                else:
-                    same.also += 1
-                if not result.failures:
-                    result.skipped(WAITING, f"needs {failure.check}: {failure.what}")
-
-    def _gone(self, results: list[Result], version: str) -> list[KnownDifference]:
-        ran = {result.check for result in results if result.outcome == PASSED}
-        return [each for each in self.known if each.check in ran and each.is_of(version)]
-
-
-def _by_cause(result: Result) -> int:
-    """Order results: what everything stands on, what answers show by themselves, and the other checks.
-
-    At the end come checks whose failures showed in others only, on the way to something else.
-    """
-    if result.outcome != FAILED or result.check == UNTOUCHED:
-        return 2
-    if result.group == "observed":
-        return 1
-    shown = [failure.exchanges[-1].check for failure in result.failures if failure.exchanges]
-    if shown and result.check not in shown:
-        return 3
-    return 0 if result.group == "base" and not result.like else 2
-
-
-def _leave_untold(observed: Result, results: Iterable[Result]) -> None:
-    """Take out of `observed` what other failures show."""
-    shown = {
-        id(exchange)
-        for result in results
-        if result is not observed
-        for failure in result.failures
-        for exchange in failure.exchanges
-    }
-    observed.failures = [each for each in observed.failures if not all(id(one) in shown for one in each.exchanges)]
-    if not observed.failures:
-        observed.outcome = PASSED
+def _passed(check: Check, profile: str = "") -> Result:
+    return Result(check.id, check.title, check.group, check.source, PASSED, profile=profile)
 
 
 def _skipped(check: Check, kind: str, reason: str) -> Result:

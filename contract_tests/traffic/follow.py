@@ -39,6 +39,8 @@ class Follower:
     known: dict[str, Known] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
     """Ids whose DELETE was answered 200."""
+    refused: set[str] = field(default_factory=set)
+    """Names of creates that were refused when nobody had them, and that nobody has had since."""
     complete: bool = False
     """A list has shown everything, and whatever came since is known."""
     now: float = 0.0
@@ -142,6 +144,7 @@ class Follower:
         self.changes += 1
         self.model.stored[id] = integration
         self.gone.discard(id)
+        self.refused.discard(integration["name"])
 
     def expected(self, name: str) -> Iterator[tuple[str, Body]]:
         """Yield the id and the content of each integration that a list of that name (or "") must hold."""

@@ -13,7 +13,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from contract_tests.engine.failures import HarnessError
-from contract_tests.traffic.exchanges import NOT_SHOWN, Seen, headers_of, plain
+from contract_tests.traffic.exchanges import NOT_SHOWN, Seen, headers_of, json_of, plain
 
 _START = '{"log": {"version": "1.2", "creator": {"name": "central-contract", "version": "1"}, "entries": [\n'
 
@@ -28,11 +28,18 @@ def read(log: Mapping[str, Any]) -> Iterator[Seen]:
         HarnessError: an entry is not one of HAR 1.2.
     """
     by_mock = is_of_mock(log)
-    for number, entry in enumerate(log.get("entries") or ()):
+    entries = log.get("entries") or []
+    if not isinstance(entries, list):
+        raise HarnessError("$.log.entries: is no list, so this is no HAR 1.2")
+    for number, entry in enumerate(entries):
         try:
             seen = _seen(entry)
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise HarnessError(f"$.log.entries[{number}]: is no entry of HAR 1.2: {error!r}") from None
+        except KeyError as error:
+            raise HarnessError(f"$.log.entries[{number}]: has no {error}, which HAR 1.2 requires") from None
+        except HarnessError as error:
+            raise HarnessError(f"$.log.entries[{number}].{error}") from None
+        except (TypeError, ValueError, AttributeError, OverflowError):
+            raise HarnessError(f"$.log.entries[{number}]: is no entry of HAR 1.2; save the recording again") from None
         yield of_mock(seen, entry.get("_fault")) if by_mock else seen
 
 
@@ -60,7 +67,10 @@ def _seen(entry: Mapping[str, Any]) -> Seen:
     began = _micros(entry["startedDateTime"])
     # A program that rounds to milliseconds does not say which of two requests of one millisecond came first.
     least = 1000 if _MILLISECONDS.search(entry["startedDateTime"]) else 0
-    url = urlsplit(request["url"])
+    try:
+        url = urlsplit(request["url"])
+    except ValueError:
+        raise HarnessError(f"request.url: {request['url']!r} is no URL") from None
     posted, content = request.get("postData") or {}, response.get("content") or {}
     kept = [(each["name"], each["value"]) for each in response.get("headers") or ()]
     reply_headers = headers_of(kept or [("Content-Type", content.get("mimeType") or "")])
@@ -70,7 +80,7 @@ def _seen(entry: Mapping[str, Any]) -> Seen:
     return Seen(
         method=str(request["method"]).upper(),
         target=url.path + (f"?{url.query}" if url.query else ""),
-        status=int(response["status"]),
+        status=max(int(response["status"] or 0), 0),  # some programs write -1 where there was no answer
         began=began / 1e6,
         ended=(began + max(round(1000 * float(entry.get("time") or 0)), least)) / 1e6,
         headers=headers_of((each["name"], each["value"]) for each in request.get("headers") or ()),
@@ -85,7 +95,10 @@ def _seen(entry: Mapping[str, Any]) -> Seen:
 
 
 def _micros(time: str) -> int:
-    found = datetime.fromisoformat(time)
+    try:
+        found = datetime.fromisoformat(time)
+    except (TypeError, ValueError):
+        raise HarnessError(f"startedDateTime: {time!r} is no time such as 2026-08-22T10:00:00.000Z") from None
     found = found if found.tzinfo else found.replace(tzinfo=UTC)
     return int(found.timestamp()) * 1_000_000 + found.microsecond
 
@@ -107,7 +120,11 @@ def _reply(content: Mapping[str, Any], headers: Mapping[str, str]) -> bytes | No
     found = _content(content)
     if found is None:
         return b"" if content.get("size") == 0 else None
-    return plain(found, headers.get("Content-Encoding", "")) if found.startswith(b"\x1f\x8b") else found
+    encoding = headers.get("Content-Encoding", "")
+    if found.startswith(b"\x1f\x8b"):
+        return plain(found, encoding)
+    # What is packed otherwise cannot be read, unless the program has unpacked it.
+    return found if json_of(found) is not None else plain(found, "" if encoding == "gzip" else encoding)
 
 
 class Writer:

@@ -8,7 +8,7 @@ import math
 import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count, takewhile
 from typing import Any
 from urllib.parse import parse_qs
@@ -41,11 +41,16 @@ NOT_CENTRALS = (429, 502, 503, 504)
 _WRITES = ("PostImageIntegration", "PutImageIntegration", "UpdateImageIntegration", "DeleteImageIntegration")
 _OF_CREDENTIALS = frozenset(("credentials-masked", "credential-leak", "create-answer-in-clear"))
 _UPDATE_MAY = ("update-missing", "scanner-v4-type-fixed", "database-error")
+_SANDBOX = "Mock-Central-Sandbox"
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _OF_STRICT = "the request leaves the contract: "
 """What a mock says, and no Central, that was started with --strict."""
 _UNKNOWN_TO_DATABASE = re.compile("[\0\ufffd]")
 """NUL, and what stands for bytes that are no UTF-8: an id with them is refused in the words of the database."""
+_SLOW = 5.0
+"""Seconds from which an answer is slow that waits for no registry."""
+_OFTEN = 4
+"""Slow answers of one kind that are no accident, where none of them was quick and so many more of others were."""
 _MOST_EXPLAINED = 100
 """Requests outside of the contract that are explained; an explanation takes milliseconds."""
 _MOST_WRITES = 1_000
@@ -65,6 +70,23 @@ class _Asked:
     @property
     def credentials_known(self) -> bool:
         return self.update_password and not self.seen.blind
+
+
+@dataclass(slots=True)
+class _Central:
+    """What the traffic has told of one Central."""
+
+    follower: Follower
+    writes: deque[Seen] = field(default_factory=lambda: deque(maxlen=_MOST_WRITES))
+    last: tuple[tuple[int, bool], tuple[Any, ...]] | None = None
+    """The last read, and how much was learnt until then."""
+    last_outcomes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    shows_credentials: bool = False
+    """A request with credentials was seen."""
+    asks_credentials: bool = False
+    """A request was refused for want of credentials."""
+    paces: Counter[tuple[str, int, bool]] = field(default_factory=Counter)
+    """Answers by operation, status and whether they were quick."""
 
 
 class Judge:
@@ -88,15 +110,12 @@ class Judge:
         self.client: Counter[str] = Counter()
         """Where requests leave the contract, by operation and place."""
         self.judged = 0
-        self.follower = Follower(self.contract)
         self._texts = Texts(self.contract)
         self._waiting: list[tuple[float, int, Seen]] = []
         self._arrivals = count()
-        self._writes: deque[Seen] = deque(maxlen=_MOST_WRITES)
         self._explained = self._dropped = 0
-        self._last: tuple[tuple[int, bool], tuple[Any, ...]] | None = None
-        """The last read, and how much was learnt until then."""
-        self._last_outcomes: Counter[tuple[str, str, str]] = Counter()
+        self._centrals: dict[str, _Central] = {}
+        """By the sandbox that requests name, as sandboxes of the mock are Centrals of their own."""
 
     # -- order --------------------------------------------------------------------------------------
 
@@ -116,10 +135,13 @@ class Judge:
             self._judge(heapq.heappop(self._waiting)[2])
 
     def begin(self) -> None:
-        """Forget what is stored: what comes now was asked of a Central of its own."""
-        self.follower = Follower(self.contract)
-        self._writes.clear()
-        self._last = None
+        """Forget what is known: what comes now was asked of a Central of its own."""
+        self._centrals.clear()
+
+    @property
+    def follower(self) -> Follower:
+        """The model of the Central that is judged now."""
+        return self._central.follower
 
     def judge(self, traffic: Iterable[Seen], keep: Callable[[Seen], object] | None = None) -> None:
         """Judge recorded traffic; `keep` is given each exchange without its secrets."""
@@ -132,8 +154,10 @@ class Judge:
 
     def _at_once(self, seen: Seen) -> list[Seen]:
         """Return the writes that were under way at the same time."""
-        before = takewhile(lambda each: each.ended > seen.began, reversed(self._writes))
-        others = (*before, *(each for _, _, each in self._waiting if self._is_write(each)))
+        before = takewhile(lambda each: each.ended > seen.began, reversed(self._central.writes))
+        sandbox = _sandbox(seen)
+        waiting = (each for _, _, each in self._waiting if _sandbox(each) == sandbox and self._is_write(each))
+        others = (*before, *waiting)
         return [each for each in others if each.overlaps(seen)]
 
     def _is_write(self, seen: Seen) -> bool:
@@ -151,10 +175,14 @@ class Judge:
         self.judged += 1
         self._seen, self._operation = seen, name
         self._exchange = seen.exchange(self.judged)
+        sandbox = _sandbox(seen)
+        if sandbox not in self._centrals:
+            self._centrals[sandbox] = _Central(Follower(self.contract))
+        self._central = self._centrals[sandbox]
         self._rivals = self._at_once(seen)
         self.follower.now = seen.ended
         if match is not None and match.operation.id in _WRITES:
-            self._writes.append(seen)
+            self._central.writes.append(seen)
         if seen.dropped:
             self._dropped += 1
             again = self._dropped > 1  # once may be a kept connection that had come to its end
@@ -167,7 +195,7 @@ class Judge:
         elif not 300 <= seen.status < 400 and not self._was_seen(seen):
             before = self.follower.state, Counter(self.tally)
             if "X-HTTP-Method-Override" in seen.headers:
-                self.begin()  # whatever it did is not followed
+                del self._centrals[sandbox]  # whatever it did is not followed
                 return
             if _is_of_grpc(seen) or (match is not None and _UNKNOWN_TO_DATABASE.search(match.id)):
                 self._lost(match, "a request whose answer the contract does not tell")
@@ -181,19 +209,21 @@ class Judge:
 
     def _was_seen(self, seen: Seen) -> bool:
         """Count a read that is like the last one, with nothing learnt since: pages ask for their list all the time."""
-        if self._rivals or (self.follower.state, _shown(seen)) != self._last:
+        is_quick = seen.ended - seen.began < _SLOW
+        if self._rivals or not is_quick or (self.follower.state, _shown(seen)) != self._central.last:
             return False
-        self.tally.update(self._last_outcomes)
+        self.tally.update(self._central.last_outcomes)
+        self._central.paces[self._operation, seen.status, True] += 1
         self.observers.covered[self._operation, "", seen.status] += 1
         return True
 
     def _remember(self, seen: Seen, state: tuple[int, bool], tally: Counter[tuple[str, str, str]]) -> None:
         """Remember a read that was as it must be, and taught nothing."""
-        self._last = None
+        self._central.last = None
         if seen.method == "GET" and seen.status == 200 and state == self.follower.state and not self._rivals:
             outcomes = self.tally - tally
             if all(outcome != BROKEN for _, _, outcome in outcomes):
-                self._last, self._last_outcomes = (state, _shown(seen)), outcomes
+                self._central.last, self._central.last_outcomes = (state, _shown(seen)), outcomes
 
     def say(
         self,
@@ -230,8 +260,10 @@ class Judge:
         for check in (self.observers.seen | found.keys()) - (_OF_CREDENTIALS if seen.blind else frozenset()):
             self.tally[self._operation, check, BROKEN if found[check] else HELD] += 1
         if seen.headers_kept and self._operation != "none":
-            kept = seen.reply_headers.get("Cache-Control", "")
-            self.hold("answer-headers", "no-store" in kept, "an answer may be cached", expected="no-store", got=kept)
+            for name, wanted in (("Cache-Control", "no-store"), ("Vary", "accept-encoding")):
+                kept = seen.reply_headers.get(name, "")
+                what = f"the header {name} does not say {wanted}"
+                self.hold("answer-headers", wanted in kept.lower(), what, expected=wanted, got=kept)
 
     def _no_operation(self, seen: Seen) -> None:
         path = path_of(seen.target)
@@ -294,6 +326,8 @@ class Judge:
 
     def _of_operation(self, asked: _Asked) -> None:
         seen = asked.seen
+        self._access(seen)
+        self._pace(asked)
         if seen.status in (401, 403) or seen.status in NOT_CENTRALS:
             self._refused(Refusals(), of_access=True)
             return
@@ -306,6 +340,35 @@ class Judge:
             "DeleteImageIntegration": self._delete,
         }.get(asked.operation.id, self._test)
         judge(asked)
+
+    # -- who and how fast ---------------------------------------------------------------------------
+
+    def _access(self, seen: Seen) -> None:
+        """Judge who is let in. Some programs leave credentials out of what they record, of all requests alike."""
+        central = self._central
+        central.shows_credentials |= "Authorization" in seen.headers
+        has_credentials = "Authorization" in seen.headers or "Cookie" in seen.headers
+        is_nobody = central.shows_credentials and not has_credentials
+        central.asks_credentials |= seen.status == 401 or (is_nobody and seen.status == 403)
+        if is_nobody and seen.status == 200 and central.asks_credentials:
+            rule = "read-permission" if seen.method == "GET" else "credentials-missing"
+            self.say(rule, BROKEN, "a caller without credentials is let in; another was refused")
+
+    def _pace(self, asked: _Asked) -> None:
+        """Judge how fast answers come that wait for no registry, beside those of other kinds."""
+        operation, whole, seen = asked.operation.id, asked.whole, asked.seen
+        if operation.startswith("Test") or (whole and (whole["type"] == "ecr" or not whole["skipTestIntegration"])):
+            return
+        is_quick = seen.ended - seen.began < _SLOW
+        self._central.paces[operation, seen.status, is_quick] += 1
+        slow, quick = (self._central.paces[operation, seen.status, each] for each in (False, True))
+        others = sum(number if each else -number for (*_, each), number in self._central.paces.items()) - quick + slow
+        if is_quick:
+            self.say("response-time", HELD)
+        elif quick or min(slow, others) < _OFTEN:
+            self.say("response-time", UNDECIDABLE)
+        else:
+            self.say("response-time", BROKEN, f"every answer {seen.status} takes more than {_SLOW:.0f} seconds")
 
     # -- refusals -----------------------------------------------------------------------------------
 
@@ -329,7 +392,7 @@ class Judge:
             self.say("refusal", UNDECIDABLE)
             return set()
         named = self._texts.named(message)
-        fitting = {rule.id for rule in named if status_fits(rule, self._seen.status, answer.get("code"))}
+        fitting = {rule.id for rule in named if status_fits(rule, self._seen.status, answer.get("code"), tested=tested)}
         if named and not fitting:
             rule = named[0]
             what = f"the refusal has the status {self._seen.status} and the code {answer.get('code')}"
@@ -341,6 +404,10 @@ class Judge:
         elif of_access:
             for rule_id in fitting:
                 self.say(rule_id, HELD)
+            asked = self._seen.reply_headers.get("WWW-Authenticate", "")
+            if fitting and self._seen.status == 401 and self._seen.headers_kept and message.isascii():
+                what = "WWW-Authenticate of a 401 does not say what the message says"
+                self.hold("www-authenticate", asked == message, what, expected=message, got=asked)
         elif refusals.must:
             rule = self.contract.rules[self._first(refusals.must)]
             expected = {"message contains": any_text(rule.message)}
@@ -441,6 +508,9 @@ class Judge:
         follower = self.follower
         for id, each in by_id.items():
             if id not in touched:
+                if follower.is_absent(id) and not self._rivals and each.get("name") in follower.refused:
+                    what = "the list holds what was refused, under a name that nobody had"
+                    self.say("create-rolled-back", BROKEN, what, got=each, stored=True)
                 follower.show(id, each)
             elif id not in follower.known and id not in follower.gone:
                 follower.doubt(id, "it was written to at the same time")
@@ -509,6 +579,8 @@ class Judge:
                 self.say("create", UNDECIDABLE)
                 return
             self._refused(refusals, "create", tested=tested)
+            if not self._rivals and follower.is_free(asked.whole["name"]):
+                follower.refused.add(asked.whole["name"])
             return
         follower.wrote("read-after-create")
         if asked.whole is None:
@@ -671,6 +743,10 @@ def _shown(seen: Seen) -> tuple[Any, ...]:
     headers = {name.lower(): value for name, value in seen.reply_headers.items()}
     headers.pop("date", None)
     return seen.method, seen.target, seen.body, seen.reply, seen.whole, seen.blind, headers
+
+
+def _sandbox(seen: Seen) -> str:
+    return seen.headers.get(_SANDBOX, "")
 
 
 def _is_of_grpc(seen: Seen) -> bool:

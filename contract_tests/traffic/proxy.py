@@ -18,8 +18,9 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from flask import Flask, Response, g, request
+from flask import Response
 from urllib3.exceptions import HTTPError, ProtocolError
+from werkzeug import Request
 
 from contract_tests.engine.failures import Failure
 from contract_tests.traffic.exchanges import Seen, headers_of, plain
@@ -42,6 +43,9 @@ THREADS = 64
 """Requests that may be under way at once, streams too."""
 _LONGEST_BODY = 4 * 2**20
 """Bytes of a body that are kept to be judged; a longer one is passed on and nothing is said of it."""
+
+_WATCH = "central_contract.watch"
+"""Key of WSGI under which a request is watched."""
 
 Pipe: TypeAlias = "SharedQueue[tuple[Seen, float] | None]"
 Give = Callable[[Seen, float], object]
@@ -107,21 +111,25 @@ class Tap(Upstream):
         """Return the time by a clock that is never put back, to the microsecond that a HAR holds."""
         return round(self._start + time.perf_counter(), 6)
 
-    def answer(self) -> Response | None:
+    def answer(self, request: Request) -> Response:
         """Pass the request on and its answer back."""
         if not self._routes.is_below(request.path) and request.path != METADATA:
-            return super().answer()
+            return self._passed(request)
         with self._lock:
-            watch = g.watch = _Watch(self._now())
+            watch = request.environ[_WATCH] = _Watch(self._now())
             self._under_way[id(watch)] = watch.began
-        seen = Seen(request.method, self._target(), 0, 0.0, 0.0, headers_of(request.headers.items()))
+        seen = Seen(request.method, self._target(request), 0, 0.0, 0.0, headers_of(request.headers.items()))
         try:
-            response = super().answer()
+            response = self._passed(request)
         except BaseException:
             self._end(watch, seen)
             raise
-        assert response is not None  # nothing is ours
         response.call_on_close(lambda: self._end(watch, seen))
+        return response
+
+    def _passed(self, request: Request) -> Response:
+        response = super().answer(request)
+        assert response is not None  # nothing is ours
         return response
 
     def _end(self, watch: _Watch, seen: Seen) -> None:
@@ -147,23 +155,23 @@ class Tap(Upstream):
     def _let_stream(self, streams: bool) -> None:
         """Do nothing: every answer of the proxy is sent piece by piece."""
 
-    def _body(self) -> Any:
-        if watch := g.get("watch"):
+    def _body(self, request: Request) -> Any:
+        if watch := request.environ.get(_WATCH):
             watch.body = _Kept(request.stream)
             return watch.body
         return request.stream
 
-    def _passed_back(self, answer: BaseHTTPResponse) -> Response:
-        if watch := g.get("watch"):
+    def _passed_back(self, request: Request, answer: BaseHTTPResponse) -> Response:
+        if watch := request.environ.get(_WATCH):
             watch.status = answer.status
             watch.reply_headers = list(answer.headers.items())
-            watch.reply.is_whole = False
+            watch.reply.is_whole = request.method == "HEAD" or answer.status in (204, 304)  # there is nothing to read
             watch.answered = self._now()
-        return super()._passed_back(answer)
+        return super()._passed_back(request, answer)
 
-    def _pieces(self, answer: BaseHTTPResponse) -> Iterator[bytes]:
-        watch = g.get("watch")
-        pieces = super()._pieces(answer)
+    def _pieces(self, request: Request, answer: BaseHTTPResponse) -> Iterator[bytes]:
+        watch = request.environ.get(_WATCH)
+        pieces = super()._pieces(request, answer)
         return pieces if watch is None else self._teed(watch, pieces)
 
     def _teed(self, watch: _Watch, pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -177,22 +185,24 @@ class Tap(Upstream):
             raise
         watch.reply.is_whole = True
 
-    def _unreachable(self, reason: str, error: HTTPError | None = None) -> NoAnswerError:
-        if watch := g.get("watch"):
+    def _unreachable(self, request: Request, reason: str, error: HTTPError | None = None) -> NoAnswerError:
+        if watch := request.environ.get(_WATCH):
             watch.dropped = isinstance(error, ProtocolError)
         return NoAnswerError("upstream", 502, 14, f"{self.url} does not answer: {reason}")
 
 
 def make_app(settings: Settings, give: Give) -> WSGIApplication:
     """Make the WSGI app that passes everything on to `settings.upstream`."""
-    app = Flask("contract_tests.traffic.proxy", static_folder=None)
-    app.before_request(Tap(settings, give).answer)
+    tap = Tap(settings, give)
 
-    def refused(refusal: NoAnswerError) -> Response:
-        return Response(json.dumps(refusal.body()), refusal.status, mimetype="application/json")
+    @Request.application
+    def answer(request: Request) -> Response:
+        try:
+            return tap.answer(request)
+        except NoAnswerError as refusal:
+            return Response(json.dumps(refusal.body()), refusal.status, mimetype="application/json")
 
-    app.register_error_handler(NoAnswerError, refused)
-    return app
+    return answer
 
 
 class Bench(threading.Thread):
@@ -259,7 +269,7 @@ class Bench(threading.Thread):
 
 
 class _Worker:
-    """What the worker process of the server runs."""
+    """What the worker process of the server runs; it is pickled where processes are spawned."""
 
     def __init__(self, settings: Settings, host: str, port: int, announce: Callable[[], None], pipe: Pipe) -> None:
         self._settings = settings
@@ -281,6 +291,7 @@ def serve(
     pipe: Pipe = multiprocessing.SimpleQueue()
 
     def drain() -> None:
+        """Empty the pipe, which holds little, so that no request waits for a verdict."""
         while (taken := pipe.get()) is not None:
             bench.take(*taken)
 

@@ -239,8 +239,10 @@ class Texts:
         return [rule for rule, pieces in self._pieces if all(piece in message for piece in pieces)]
 
 
-def status_fits(rule: Rule, status: int, code: Any) -> bool:
-    """Return whether a refusal by a rule may have this status and code."""
-    if rule.kind == "build" or not rule.status:
+def status_fits(rule: Rule, status: int, code: Any, *, tested: bool = True) -> bool:
+    """Return whether a refusal by a rule may have this status and code; `tested`: a test may have found it first."""
+    if rule.kind == "build":
+        return (status, code) == (500, 13) or (tested and (status, code) == (400, 3))
+    if not rule.status:
         return (status, code) in ((400, 3), (500, 13))
     return (status, code) == (rule.status, rule.code)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from contract_tests.engine import redaction
-from contract_tests.traffic.exchanges import Seen, headers_of, json_of
+from contract_tests.traffic.exchanges import Headers, Seen, headers_of, json_of
 from mock_server.contract.tables import MASK, Contract
 from mock_server.simulation.redaction import Redaction, omitted
 
@@ -26,6 +28,8 @@ _SHORTEST = 8
 """Characters of a text that is looked for wherever it stands."""
 _LONGEST_TEXT = 2_000
 """Bytes that are kept of what is no JSON."""
+_SAYS_CREDENTIAL = re.compile(r"pass|secret|token|credential|key|auth", re.IGNORECASE)
+"""A text with such a word is not shown unless it is JSON."""
 
 
 class Secrets:
@@ -33,8 +37,11 @@ class Secrets:
 
     def __init__(self, contract: Contract) -> None:
         self._redaction = Redaction(contract.credential_names)
+        self._message_names = contract.message_names
         self._stand_ins: dict[str, str] = {}
         self._sought: dict[str, tuple[tuple[bytes, ...], redaction.Redaction]] = {}
+        self._hide_header = lru_cache(maxsize=1_000)(self._redaction.header)
+        self._texts: dict[str, str] = {}
         self._keys: dict[str, bool] = {}
         self._last: tuple[tuple[bytes | None, int], bytes | None] = ((None, -1), None)
         """The last answer and the number of credentials then, and what was made of it."""
@@ -42,33 +49,35 @@ class Secrets:
     def hide(self, seen: Seen) -> Seen:
         """Return an exchange with stand-ins in the places of its credentials."""
         body = self._body(seen.body, learn=True)
-        if token := seen.headers.get("Authorization", "").partition(" ")[2]:
+        if token := _scheme_and_secret(seen.headers.get("Authorization", ""))[1]:
             self._seek(token, self._stand_in(token))
-        reply = self._answer(seen.reply)
+        reply, reply_headers = self._answer(seen.reply, seen.reply_headers)
         return dataclasses.replace(
             seen,
             target=self._target(seen.target),
             headers=headers_of((name, self._header(name, value)) for name, value in seen.headers.items()),
             body=body,
-            reply_headers=headers_of(
-                (name, self._header(name, self._swept(value.encode()).decode("utf-8", "replace")))
-                for name, value in seen.reply_headers.items()
-            ),
+            reply_headers=headers_of((name, self._header(name, value)) for name, value in reply_headers.items()),
             reply=reply,
         )
 
-    def _answer(self, reply: bytes | None) -> bytes | None:
+    def _answer(self, reply: bytes | None, headers: Headers) -> tuple[bytes | None, Headers]:
         """Hide what an answer shows; pages ask for the same list all the time."""
+        if shown := self._shown(b"\n".join([reply or b"", *map(_bytes, headers.values())])):
+            reply = _swept(reply, shown) if reply else reply
+            headers = headers_of(
+                (name, _swept(_bytes(value), shown).decode("utf-8", "replace")) for name, value in headers.items()
+            )
         key = reply, len(self._stand_ins)
         if self._last[0] != key:
-            self._last = key, self._body(self._swept(reply) if reply else reply, learn=False)
-        return self._last[1]
+            self._last = key, self._body(reply, learn=False)
+        return self._last[1], headers
 
     def _header(self, name: str, value: str) -> str:
         if name.lower() == "authorization":
-            scheme, _, secret = value.partition(" ")
-            return f"{scheme} {self._stand_in(secret)}" if secret else value
-        return value if _STAND_IN.search(value) else self._redaction.header(name, value)
+            scheme, secret = _scheme_and_secret(value)
+            return f"{scheme}{self._stand_in(secret)}" if secret else value
+        return value if _STAND_IN.search(value) else self._hide_header(name.lower(), value)
 
     def _target(self, target: str) -> str:
         path, mark, query = target.partition("?")
@@ -85,8 +94,7 @@ class Secrets:
         except RecursionError:
             value = hidden = None
         if value is None:
-            text = self._redaction.text(content[:_LONGEST_TEXT].decode("utf-8", "replace")).encode()
-            return omitted(len(content)).encode() if json_of(text) is not None else text  # what is no JSON stays none
+            return self._no_json(content, is_request=learn)
         if learn:
             rest = json.dumps(hidden)
             for secret in found:
@@ -94,21 +102,35 @@ class Secrets:
                     self._seek(secret, self._stand_in(secret))
         return content if hidden == value else json.dumps(hidden, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
-    def _hidden(self, value: Any, found: list[str]) -> Any:
+    def _no_json(self, content: bytes, *, is_request: bool) -> bytes:
+        """Return what may be shown of a text in which nobody can tell what is a credential."""
+        text = self._redaction.text(content[:_LONGEST_TEXT].decode("utf-8", "replace"))
+        is_shown = not is_request and not _SAYS_CREDENTIAL.search(text) and json_of(text.encode()) is None
+        return text.encode() if is_shown else omitted(len(content)).encode()
+
+    def _hidden(self, value: Any, found: list[str], *, secret: bool = False) -> Any:
+        """Return a value without credentials: `secret`, all of it is one."""
         if isinstance(value, list):
-            return [self._hidden(each, found) for each in value]
-        if not isinstance(value, dict):
-            return value
-        return {
-            key: self._of_credential(each, found)
-            if isinstance(each, str) and self._is_secret(key)
-            else self._hidden(each, found)
-            for key, each in value.items()
-        }
+            return [self._hidden(each, found, secret=secret) for each in value]
+        if isinstance(value, dict):
+            return {
+                key: self._hidden(each, found, secret=secret or self._is_secret(key)) for key, each in value.items()
+            }
+        if isinstance(value, str):
+            return self._of_credential(value, found) if secret else self._of_text(value)
+        return 0 if secret and value and not isinstance(value, bool) else value
+
+    def _of_text(self, text: str) -> str:
+        """Hide what stands in a text, such as a password in a URL; equal texts stay equal."""
+        shown = self._redaction.text(text)
+        if shown == text:
+            return text
+        return self._texts.setdefault(text, shown.replace(MASK, f"hidden-{len(self._texts) + 1}"))
 
     def _is_secret(self, key: str) -> bool:
         if key not in self._keys:
-            self._keys[key] = self._redaction.is_secret(key)
+            # registryRobotCredentials holds a user name, too.
+            self._keys[key] = key.lower() not in self._message_names and self._redaction.is_secret(key)
         return self._keys[key]
 
     def _of_credential(self, value: str, found: list[str]) -> str:
@@ -138,15 +160,30 @@ class Secrets:
         if len(self._sought) > _MOST:
             del self._sought[next(iter(self._sought))]
 
-    def _swept(self, content: bytes) -> bytes:
-        """Return content with stand-ins wherever a known credential stands, in disguise too."""
+    def _shown(self, content: bytes) -> dict[str, redaction.Redaction]:
+        """Return what takes out each known credential that stands in some content, in disguise too."""
         lowered = content.lower()
-        for stand_in, (forms, each) in self._sought.items():
-            if any(form in lowered for form in forms):
-                content = each.content(content).replace(redaction.REDACTED.encode(), stand_in.encode())
-        return content
+        return {
+            stand_in: each for stand_in, (forms, each) in self._sought.items() if any(form in lowered for form in forms)
+        }
+
+
+def _swept(content: bytes, shown: Mapping[str, redaction.Redaction]) -> bytes:
+    """Return content with stand-ins in the places of credentials."""
+    for stand_in, each in shown.items():
+        content = each.content(content).replace(redaction.REDACTED.encode(), stand_in.encode())
+    return content
+
+
+def _scheme_and_secret(authorization: str) -> tuple[str, str]:
+    scheme, blank, secret = authorization.partition(" ")
+    return (scheme + blank, secret) if secret else ("", scheme)
 
 
 def path_of(target: str) -> str:
     """Return the path of a target, decoded."""
     return unquote(urlsplit(target).path if not target.startswith("//") else target.partition("?")[0])
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "replace")

@@ -21,6 +21,8 @@ SOME = "http://central.example.com"
 """The address of a Central that the recording does not tell."""
 METADATA = "/v1/metadata"
 """Where Central tells its release; the web UI asks every ten seconds."""
+_FORMS = "HAR, request journal or JSON Lines of fixtures"
+_USUAL_PORTS = {"http": ":80", "https": ":443"}
 _JSON = {"Content-Type": "application/json"}
 _ROUNDING = 0.002
 """Seconds by which times of the journal, which have milliseconds, may be wrong."""
@@ -47,17 +49,21 @@ def read(path: Path) -> Recording:
     """
     try:
         content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-        text = content.decode("utf-8-sig")
-    except (OSError, UnicodeError) as error:
-        raise HarnessError(f"{path}: cannot be read: {error}") from None
+        text = content.decode(json.detect_encoding(content)).removeprefix("\ufeff")
+    except OSError as error:
+        raise HarnessError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeError:
+        raise HarnessError(f"{path}: is no text in UTF-8 or UTF-16; give a {_FORMS}") from None
     try:
         return _read(text)
     except HarnessError as error:
         raise HarnessError(f"{path}: {error}") from None
     except json.JSONDecodeError as error:
-        raise HarnessError(f"{path}: is no HAR, request journal or JSON Lines, or not whole: {error}") from None
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise HarnessError(f"{path}: is no HAR, request journal or JSON Lines of fixtures: {error!r}") from None
+        raise HarnessError(f"{path}: is no {_FORMS}, or not whole: {error}") from None
+    except RecursionError:
+        raise HarnessError(f"{path}: nests too deep for a {_FORMS}") from None
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        raise HarnessError(f"{path}: is no {_FORMS}") from None
 
 
 def _read(text: str) -> Recording:
@@ -73,7 +79,7 @@ def _read(text: str) -> Recording:
         return Recording({SOME: journal(value)})
     lines = [json.loads(line) for line in text.splitlines() if line.strip()]
     if not lines:
-        raise ValueError("it is empty")
+        raise HarnessError(f"is empty; give a {_FORMS}")
     if "expect" in lines[0]:
         releases = {str(each["central"]) for each in lines}
         fixtures = {f"http://central-{at}.example.com": list(_fixture(each)) for at, each in enumerate(lines, 1)}
@@ -90,7 +96,8 @@ def _of_har(log: Mapping[str, Any]) -> Recording:
     for entry, seen in zip(log.get("entries") or (), found, strict=True):
         url = urlsplit(entry["request"]["url"])
         if COLLECTION in unquote(url.path):
-            conversations.setdefault(f"{url.scheme}://{url.netloc.rpartition('@')[2]}", []).append(seen)
+            host = url.netloc.rpartition("@")[2].lower().removesuffix(_USUAL_PORTS.get(url.scheme, ""))
+            conversations.setdefault(f"{url.scheme}://{host}", []).append(seen)
     return Recording(conversations, version)
 
 

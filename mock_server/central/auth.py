@@ -7,7 +7,7 @@ import binascii
 import hmac
 from dataclasses import dataclass, fields
 
-from mock_server.central.errors import Refusal, refuse
+from mock_server.central.errors import Refusal, Rules
 from mock_server.contract.tables import Contract, Operation
 from mock_server.golang.text import quote
 
@@ -60,7 +60,7 @@ class Auth:
 
     def __init__(self, contract: Contract, credentials: Credentials, *, enforced: bool) -> None:
         self.contract = contract
-        self.rules = contract.rules
+        self.rules = Rules(contract)
         self.credentials = credentials
         self.enforced = enforced
 
@@ -112,20 +112,20 @@ class Auth:
             if _equal(token, candidate):
                 return permission
         if _equal(token, known.no_role_token):
-            raise refuse(self.rules["role-missing"])
-        raise refuse(self.rules["token-invalid"])
+            raise self.rules.refusal("role-missing")
+        raise self.rules.refusal("token-invalid")
 
     def check_basic(self, encoded: str) -> None:
         """Check basic credentials (pkg/grpc/authn/basic/extractor.go)."""
         try:
             decoded = base64.b64decode(encoded, validate=True).decode("utf-8", "surrogateescape")
         except (binascii.Error, ValueError):
-            raise refuse(self.rules["basic-malformed"]) from None
+            raise self.rules.refusal("basic-malformed") from None
         user, colon, password = decoded.partition(":")
-        if not colon:
-            raise refuse(self.rules["basic-malformed"])
+        if not colon or len(encoded) % 4:  # Python overlooks padding that is too much
+            raise self.rules.refusal("basic-malformed")
         if not self.is_known(user, password):
-            raise refuse(self.rules["basic-invalid"], user=quote(user))
+            raise self.rules.refusal("basic-invalid", user=quote(user))
 
     def is_known(self, user: str, password: str) -> bool:
         """Return whether these are the basic credentials."""
@@ -134,16 +134,16 @@ class Auth:
 
     def credentials_missing(self) -> Refusal:
         """pkg/grpc/authn/interceptor.go."""
-        return refuse(self.rules["credentials-missing"])
+        return self.rules.refusal("credentials-missing")
 
     def write_permission(self, permission: str) -> None:
         """pkg/grpc/authz/user/user.go."""
         if permission != WRITE:
-            raise refuse(self.rules["write-permission"])
+            raise self.rules.refusal("write-permission")
 
     def read_permission(self, first: str, second: str) -> Refusal:
         """pkg/grpc/authz/or/or.go."""
-        return refuse(self.rules["read-permission"], first=first, second=second)
+        return self.rules.refusal("read-permission", first=first, second=second)
 
 
 def _equal(sent: str, known: str) -> bool:

@@ -9,10 +9,10 @@ pkg/scanners and central/enrichment; it gives the first thing that is wrong.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
 
-from mock_server.central.errors import Problem, Refusal, listed, problem
-from mock_server.central.integration import Integration
+from mock_server.central.errors import Problem, Refusal, Rules, listed
+from mock_server.central.integration import Config, Integration
 from mock_server.central.registry_tests import scanner_target
 from mock_server.central.releases import Build
 from mock_server.contract.tables import Contract
@@ -32,7 +32,7 @@ class Clients:
 
     def __init__(self, contract: Contract, build: Build) -> None:
         self.contract = contract
-        self.rules = contract.rules
+        self.rules = Rules(contract)
         self.build = build
         docker_family = dict.fromkeys(contract.types_of("docker"), self.docker_config_required)
         self.registries: Mapping[str, Builder] = docker_family | {
@@ -48,17 +48,17 @@ class Clients:
             "google": self.google_scanner,
             "clair": self.clair,
             "clairV4": self.clair_v4,
-            "clairify": self.clairify,
-            "scannerv4": self.scanner_v4,
+            "clairify": partial(self.clairify, "clairify-config-required"),
+            "scannerv4": partial(self.scanner_v4, "scanner-v4-config-required"),
         }
         self.node_scanners: Mapping[str, Builder] = {
-            "clairify": self.clairify_node,
-            "scannerv4": self.scanner_v4_node,
+            "clairify": partial(self.clairify, "clairify-node-config-required"),
+            "scannerv4": partial(self.scanner_v4, "scanner-v4-node-config-required"),
         }
 
     def problem_if(self, wrong: bool, rule: str, **values: object) -> Problem | None:
         """Return the problem that a rule names if `wrong` and the release has the rule, else None."""
-        return problem(self.rules[rule], **values) if wrong and rule in self.rules else None
+        return self.rules.problem(rule, **values) if wrong else None
 
     def _listed(self, start: str, *found: Problem | None) -> Problem | None:
         return listed(start, [each for each in found if each])
@@ -82,11 +82,11 @@ class Clients:
 
     def registry_type_known(self, integration: Integration) -> Problem | None:
         """pkg/registries/factory_impl.go."""
-        return problem(self.rules["registry-type-known"], type=integration["type"])
+        return self.rules.problem("registry-type-known", type=integration["type"])
 
     def scanner_type_known(self, integration: Integration) -> Problem | None:
         """pkg/scanners/factory_impl.go."""
-        return problem(self.rules["scanner-type-known"], type=quote(integration["type"]))
+        return self.rules.problem("scanner-type-known", type=quote(integration["type"]))
 
     def node_scanner_type_known(self, integration: Integration) -> Problem | None:
         """central/enrichment/integration.go: before a node scanner is built, so told with one wrap less."""
@@ -112,11 +112,11 @@ class Clients:
         )
         return next((found for check in checks if (found := check(config, integration["categories"]))), None)
 
-    def quay_endpoint_required(self, quay: Mapping[str, Any], _categories: list[str]) -> Problem | None:
+    def quay_endpoint_required(self, quay: Config, _categories: list[str]) -> Problem | None:
         """pkg/registries/quay/quay.go."""
         return self.problem_if(quay["endpoint"] == "", "quay-endpoint-required")
 
-    def quay_scanner_without_robot(self, quay: Mapping[str, Any], categories: list[str]) -> Problem | None:
+    def quay_scanner_without_robot(self, quay: Config, categories: list[str]) -> Problem | None:
         """pkg/registries/quay/quay.go: a scanner cannot use a robot, nor can both categories without a token."""
         robot = quay["registryRobotCredentials"] is not None
         if categories == ["SCANNER"]:
@@ -125,13 +125,13 @@ class Clients:
             wrong = categories != ["REGISTRY"] and robot and quay["oauthToken"] == ""
         return self.problem_if(wrong, "quay-scanner-without-robot")
 
-    def quay_one_credential(self, quay: Mapping[str, Any], categories: list[str]) -> Problem | None:
+    def quay_one_credential(self, quay: Config, categories: list[str]) -> Problem | None:
         """pkg/registries/quay/quay.go: exactly one category, and that is REGISTRY."""
         robot = quay["registryRobotCredentials"] is not None
         wrong = categories == ["REGISTRY"] and robot and quay["oauthToken"] != ""
         return self.problem_if(wrong, "quay-one-credential")
 
-    def quay_robot_complete(self, quay: Mapping[str, Any], _categories: list[str]) -> Problem | None:
+    def quay_robot_complete(self, quay: Config, _categories: list[str]) -> Problem | None:
         """pkg/registries/quay/quay.go."""
         robot = quay["registryRobotCredentials"]
         wrong = robot is not None and (robot["username"] == "" or robot["password"] == "")
@@ -278,44 +278,38 @@ class Clients:
             self.problem_if(clair is None or clair["endpoint"] == "", "clair-v4-endpoint-required"),
         )
 
-    def clairify(self, integration: Integration) -> Problem | None:
-        """pkg/scanners/clairify/clairify.go."""
-        return self._clairify(integration, "clairify-config-required")
-
-    def clairify_node(self, integration: Integration) -> Problem | None:
-        """pkg/scanners/clairify/clairify.go, the node scanner."""
-        return self._clairify(integration, "clairify-node-config-required")
-
-    def _clairify(self, integration: Integration, member_rule: str) -> Problem | None:
+    def clairify(self, member_rule: str, integration: Integration) -> Problem | None:
+        """pkg/scanners/clairify/clairify.go; the node scanner refuses by another rule that there is no member."""
         clairify = integration.get("clairify")
         if clairify is None:
             return self.problem_if(True, member_rule)
-        return self.problem_if(clairify["endpoint"] == "", "clairify-endpoint-required") or self.clairify_target(
-            clairify
-        )
+        missing = self.problem_if(clairify["endpoint"] == "", "clairify-endpoint-required")
+        return missing or self.clairify_target(clairify)
 
-    def clairify_target(self, clairify: Mapping[str, Any]) -> Problem | None:
+    def clairify_target(self, clairify: Config) -> Problem | None:
+        """pkg/scanners/clairify/clairify.go, createGRPCConnectionToScanner."""
+        start = "failed to make gRPC connection to Scanner: "
+        return self._dialled("clairify-grpc-target", scanner_target(clairify, ""), start=start)
+
+    def _dialled(self, rule: str, *targets: str, start: str = "") -> Problem | None:
         """google.golang.org/grpc Dial: a target that no connection can be made for."""
         try:
-            grpc.target(scanner_target(clairify, ""), self.build.urls)
+            for each in targets:
+                grpc.target(each, self.build.urls)
         except grpc.TargetError as error:
-            return Problem("clairify-grpc-target", f"failed to make gRPC connection to Scanner: {error}")
+            return Problem(rule, f"{start}{error}")
         return None
 
-    def scanner_v4(self, integration: Integration) -> Problem | None:
-        """pkg/scanners/scannerv4/scannerv4.go."""
-        return self._scanner_v4(integration, "scanner-v4-config-required")
-
-    def scanner_v4_node(self, integration: Integration) -> Problem | None:
-        """pkg/scanners/scannerv4/scannerv4.go, the node scanner."""
-        return self._scanner_v4(integration, "scanner-v4-node-config-required")
-
-    def _scanner_v4(self, integration: Integration, member_rule: str) -> Problem | None:
+    def scanner_v4(self, member_rule: str, integration: Integration) -> Problem | None:
+        """pkg/scanners/scannerv4/scannerv4.go; the node scanner refuses by another rule that there is no member."""
         config = integration.get("scannerV4")
         if config is None:
             return self.problem_if(True, member_rule)
-        return self._address("scanner-v4-indexer-address", config["indexerEndpoint"]) or self._address(
-            "scanner-v4-matcher-address", config["matcherEndpoint"]
+        indexer, matcher = config["indexerEndpoint"], config["matcherEndpoint"]
+        return (
+            self._address("scanner-v4-indexer-address", indexer)
+            or self._address("scanner-v4-matcher-address", matcher)
+            or self._dialled("scanner-v4-grpc-target", *(f"dns:///{each}" for each in (indexer, matcher) if each))
         )
 
     def _address(self, rule: str, address: str) -> Problem | None:

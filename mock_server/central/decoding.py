@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 from mock_server.central import protojson
-from mock_server.central.errors import Refusal, refuse
-from mock_server.central.integration import Integration, UpdateRequest
+from mock_server.central.errors import Refusal, Rules
+from mock_server.central.integration import Integration, UpdateRequest, Values
 from mock_server.central.releases import Build
 from mock_server.contract.tables import Contract, Message, Operation
 from mock_server.contract.validator import Validator, Violation
@@ -54,6 +54,7 @@ class Decoding:
     ) -> None:
         """`strict`: refuse what the contract does not promise. `show_credentials`: as of `protojson.Decoder`."""
         self.contract = contract
+        self.rules = Rules(contract)
         self.validator = validator
         self.strict = strict
         self.is_exact = False
@@ -101,7 +102,7 @@ class Decoding:
         """Return an integration of which nothing is set."""
         return protojson.complete(self.contract.integration, {})
 
-    def message_size(self, message: Message, decoded: Mapping[str, Any], id: str) -> None:
+    def message_size(self, message: Message, decoded: Values, id: str) -> None:
         """Refuse a message whose binary form is too long."""
         if id and "config" in message.by_name:
             decoded = {**decoded, "config": {**(decoded["config"] or {}), "id": id}}
@@ -109,7 +110,7 @@ class Decoding:
             decoded = {**decoded, "id": id}
         size = protojson.size(message, decoded, self.contract.categories)
         if size > MAX_MESSAGE:
-            raise refuse(self.contract.rules["message-size"], size=size)
+            raise self.rules.refusal("message-size", size=size)
 
     def violations(self, operation: Operation, body: bytes, content_type: str) -> list[Violation]:
         """List where a body leaves the contract, in the words of openapi-core's validator.
@@ -148,7 +149,7 @@ class Decoding:
             parsed = gourl.parse_query(query, self._most_parameters)
             values = dict(_query_field(key, values, known) for key, values in parsed.items())
         except gourl.UrlError as error:
-            raise refuse(self.contract.rules["query-encoding"], reason=error) from None
+            raise self.rules.refusal("query-encoding", reason=error) from None
         for name in known:
             if len(values.get(name, ())) > 1:
                 raise self.query_value_once(name, values[name])
@@ -163,7 +164,7 @@ class Decoding:
 
     def query_value_once(self, name: str, values: list[str]) -> Refusal:
         """grpc-gateway runtime/query.go."""
-        return refuse(self.contract.rules["query-value-once"], field=name, values=", ".join(values))
+        return self.rules.refusal("query-value-once", field=name, values=", ".join(values))
 
     def _parameters(self, operation: Operation) -> list[str]:
         entry = self.contract.document["paths"][operation.path][operation.method.lower()]

@@ -44,5 +44,7 @@ def distribution(delay: str) -> Callable[[], float]:
         if found := re.fullmatch(pattern, delay):
             if delay.startswith("lognormal") and float(found[2]) > LARGEST_SIGMA:
                 raise ValueError(f"delay={delay}: the SIGMA {found[2]} is above {LARGEST_SIGMA:g}")
+            if ".." in delay and float(found[1]) > float(found[2]):
+                raise ValueError(f"delay={delay}: LOW is above HIGH; give {found[2]}..{found[1]}")
             return partial(draw, *found.groups())
     raise ValueError(f"delay={delay}: is not {DELAYS}")

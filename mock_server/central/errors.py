@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from mock_server.contract.tables import Rule
+from mock_server.contract.tables import Contract
 
 INVALID = ": invalid arguments"
 MISSING = ": not found"
@@ -45,15 +45,26 @@ class Refusal(Exception):  # noqa: N818 (Central refuses; nothing is in error)
         return {"code": self.code, "message": self.message, "details": [], "error": self.message}
 
 
-def refuse(rule: Rule, **values: object) -> Refusal:
-    """Make the refusal of a rule that answers alone, its placeholders filled from `values`."""
-    text = rule.message.format(**values) + _SUFFIX.get(rule.kind, "")
-    return Refusal(rule.id, rule.status, rule.code, text)
+class Rules:
+    """What the rules of one release say, their placeholders filled from `values`."""
 
+    def __init__(self, contract: Contract) -> None:
+        self._rules = contract.rules
 
-def problem(rule: Rule, **values: object) -> Problem:
-    """Make one item of a list of problems."""
-    return Problem(rule.id, rule.message.format(**values))
+    def refusal(self, id: str, /, **values: object) -> Refusal:
+        """Return the refusal of a rule that every release has, and that answers alone."""
+        rule = self._rules[id]
+        text = rule.message.format(**values) + _SUFFIX.get(rule.kind, "")
+        return Refusal(rule.id, rule.status, rule.code, text)
+
+    def refuse(self, id: str, /, **values: object) -> None:
+        """Raise the refusal of a rule, if the release has it."""
+        if id in self._rules:
+            raise self.refusal(id, **values)
+
+    def problem(self, id: str, /, **values: object) -> Problem | None:
+        """Return a rule as an item of a list of problems, None if the release does not have it."""
+        return Problem(id, self._rules[id].message.format(**values)) if id in self._rules else None
 
 
 def listed(start: str, problems: list[Problem]) -> Problem | None:

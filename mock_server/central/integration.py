@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-Integration = Mapping[str, Any]
-"""An integration as Central writes it: JSON names, zero values present, config members that are not set absent.
+Values = Mapping[str, Any]
+"""A message as Central writes it: JSON names, zero values present, config members that are not set absent.
 
-Its fields are those of the contract, `Contract.integration`. It is never changed in place.
+Its fields are those of the `Message` of the contract that goes with it. It is never changed in place.
 """
+Integration = Values
+"""The values of `Contract.integration`."""
+Config = Values
+"""The values of a config member, such as `docker`."""
 
 
 class UpdateRequest(TypedDict):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
+from mock_server.central.integration import Integration, Values
 from mock_server.contract.tables import MASK, Contract, Message
 
 
@@ -14,12 +14,12 @@ class Masking:
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
 
-    def credentials_masked(self, integration: Mapping[str, Any]) -> dict[str, Any]:
+    def credentials_masked(self, integration: Integration) -> dict[str, Any]:
         """Return a copy with the mask for each credential, for an empty one too."""
         return _masked(self.contract.integration, integration)
 
 
-def _masked(message: Message, value: Mapping[str, Any]) -> dict[str, Any]:
+def _masked(message: Message, value: Values) -> dict[str, Any]:
     masked = dict(value)
     for field in message.fields:
         if field.scrub == "always":

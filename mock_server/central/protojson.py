@@ -17,7 +17,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from mock_server.central.errors import Refusal, refuse
+from mock_server.central.errors import Refusal, Rules
+from mock_server.central.integration import Values
 from mock_server.contract.tables import MASK, Contract, Field, Message
 from mock_server.golang import json as gojson
 from mock_server.golang import timestamps
@@ -82,7 +83,7 @@ def value_end(data: bytes) -> int:
     return found[1] if found else 0
 
 
-def size(message: Message, value: Mapping[str, Any], numbers: Mapping[str, int]) -> int:
+def size(message: Message, value: Values, numbers: Mapping[str, int]) -> int:
     """Count the bytes of a message in protobuf's binary form; `numbers` are those of the enum."""
     total = 0
     for field in message.fields:
@@ -141,6 +142,7 @@ class Decoder:
         Without `whole_numbers` what follows a number in quotes does not count, as in older releases of protobuf-go.
         """
         self.contract = contract
+        self.rules = Rules(contract)
         self.whole_numbers = whole_numbers
         self.show_credentials = show_credentials
 
@@ -159,15 +161,14 @@ class Decoder:
 
     def first_value(self, data: bytes) -> bytes:
         """Cut out the first JSON value, all of a body that counts; nothing where there are only blanks."""
-        rules = self.contract.rules
         try:
             found = gojson.first_value(data)
         except gojson.JsonTruncatedError:
-            raise refuse(rules["body-truncated"]) from None
+            raise self.rules.refusal("body-truncated") from None
         except gojson.JsonDepthError as error:
-            raise refuse(rules["nesting-depth"], reason=error) from None
+            raise self.rules.refusal("nesting-depth", reason=error) from None
         except gojson.JsonSyntaxError as error:
-            raise refuse(rules["body-syntax"], reason=error) from None
+            raise self.rules.refusal("body-syntax", reason=error) from None
         return data[found[0] : found[1]] if found else b""
 
     def reading(self, value: bytes) -> Reading:
@@ -180,7 +181,7 @@ class Reading:
 
     def __init__(self, decoder: Decoder, data: bytes) -> None:
         self.decoder = decoder
-        self.rules = decoder.contract.rules
+        self.rules = decoder.rules
         self.data = data
         self.at = 0
         self.ahead: _Token | None = None
@@ -245,7 +246,7 @@ class Reading:
         """Join a surrogate with the escape that must follow it at byte `at` of the body."""
         following = self.data[at : at + 6]
         if len(following) < 6:
-            raise refuse(self.rules["string-encoding"], reason="proto: unexpected EOF")
+            raise self.rules.refusal("string-encoding", reason="proto: unexpected EOF")
         match = re.fullmatch(rb"\\u([0-9a-fA-F]{4})", following)
         low = int(match[1], 16) if match else 0
         if not (high < 0xDC00 <= low < 0xE000):
@@ -254,7 +255,7 @@ class Reading:
 
     def bad_string(self, token: _Token, reason: str) -> Refusal:
         """Refuse a string for what is in it."""
-        return refuse(self.rules["string-encoding"], reason=f"proto: syntax error ({self.position(token)}): {reason}")
+        return self.rules.refusal("string-encoding", reason=f"proto: syntax error ({self.position(token)}): {reason}")
 
     def position(self, token: _Token) -> str:
         """Return where a token stands: line and column from 1, a column being a character."""
@@ -274,16 +275,19 @@ class Reading:
 
     def unexpected(self, token: _Token) -> Refusal:
         """Refuse a token that cannot stand where it does."""
-        return refuse(self.rules["unexpected-token"], position=self.position(token), token=self.shown(token))
+        return self.rules.refusal("unexpected-token", position=self.position(token), token=self.shown(token))
 
     def bad_field(self, rule: str, token: _Token, **values: object) -> Refusal:
         """Refuse a field by its name, which is the token."""
         shown = token.raw.decode("utf-8", "replace")
-        return refuse(self.rules[rule], position=self.position(token), token=shown, **values)
+        return self.rules.refusal(rule, position=self.position(token), token=shown, **values)
 
-    def extension_name(self, token: _Token, name: str) -> None:
-        """Refuse a name in brackets, the notation of extensions, that names something else."""
+    def extension_name(self, token: _Token, name: str, message: Message) -> None:
+        """Refuse a name in brackets, the notation of extensions, that names anything but one of this message."""
         found = self.decoder.contract.proto_types.get(name[1:-1]) if name[:1] + name[-1:] == "[]" else None
+        if found == "extension":
+            text = f"message {message.proto} cannot be extended by {name[1:-1]}"
+            raise Refusal("extension-name", 400, 3, f"proto: ({self.position(token)}): {text}")
         if found is not None:
             raise self.bad_field("extension-name", token, found=found)
 
@@ -314,7 +318,7 @@ class Reading:
             self.read()  # the colon
             field = message.by_name.get(name)
             if field is None:
-                self.extension_name(token, name)
+                self.extension_name(token, name, message)
                 self.skip()
                 continue
             self.duplicate_field(token, field, seen)
@@ -377,12 +381,8 @@ class Reading:
             number = _int32(text)
             if number is not None:
                 return number
-        raise refuse(
-            self.rules["field-value"],
-            position=self.position(token),
-            kind=field.kind,
-            field=field.name,
-            token=self.shown(token),
+        raise self.rules.refusal(
+            "field-value", position=self.position(token), kind=field.kind, field=field.name, token=self.shown(token)
         )
 
     def quoted_number(self, token: _Token) -> str:
@@ -405,7 +405,7 @@ class Reading:
             rule = "timestamp-range"
         except ValueError:
             rule = "timestamp-format"
-        raise refuse(self.rules[rule], position=self.position(token), token=self.shown(token))
+        raise self.rules.refusal(rule, position=self.position(token), token=self.shown(token))
 
     def skip(self) -> None:
         """Pass over the value of a field that Central does not know."""

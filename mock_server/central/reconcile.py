@@ -6,11 +6,10 @@ What is a credential and what depends on one comes from ``x-scrub`` in the contr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from mock_server.central.errors import Refusal, refuse
-from mock_server.central.integration import Integration
+from mock_server.central.errors import Refusal, Rules
+from mock_server.central.integration import Integration, Values
 from mock_server.central.validation import config_member
 from mock_server.contract.tables import MASK, Contract, Field, Message
 
@@ -20,7 +19,7 @@ class Reconcile:
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
-        self.rules = contract.rules
+        self.rules = Rules(contract)
 
     def with_stored(self, sent: Integration, stored: Integration | None) -> dict[str, Any]:
         """Return `sent` with the stored credentials in the place of empty and masked ones.
@@ -40,16 +39,14 @@ class Reconcile:
     def reconcile_needs_id(self, sent: Integration) -> None:
         """central/imageintegration/service/service_impl.go."""
         if sent["id"] == "":
-            raise refuse(self.rules["reconcile-needs-id"])
+            raise self.rules.refusal("reconcile-needs-id")
 
     def reconcile_needs_config(self, sent: Integration) -> None:
         """central/imageintegration/service/service_impl.go."""
         if config_member(self.contract.integration, sent) is None:
-            raise refuse(self.rules["reconcile-needs-config"])
+            raise self.rules.refusal("reconcile-needs-config")
 
-    def _verify(
-        self, message: Message, sent: Mapping[str, Any], stored: Mapping[str, Any], path: tuple[str, ...]
-    ) -> None:
+    def _verify(self, message: Message, sent: Values, stored: Values, path: tuple[str, ...]) -> None:
         path = (*path, message.go_name)
         members_seen = False
         for field in message.fields:
@@ -62,9 +59,7 @@ class Reconcile:
             self.reconcile_credential_masked(field, sent[field.name], path)
             self.reconcile_dependent_unchanged(field, sent[field.name], stored[field.name], path)
 
-    def _verify_member(
-        self, message: Message, sent: Mapping[str, Any], stored: Mapping[str, Any], path: tuple[str, ...]
-    ) -> None:
+    def _verify_member(self, message: Message, sent: Values, stored: Values, path: tuple[str, ...]) -> None:
         new, old = config_member(message, sent), config_member(message, stored)
         assert new is not None  # reconcile_needs_config
         if old is None:
@@ -88,7 +83,7 @@ class Reconcile:
     def reconcile_same_member(self, sent: Field, stored: Field) -> None:
         """pkg/secrets/reconcile.go: the wrappers of the two members are of one Go type."""
         if sent != stored:
-            raise refuse(self.rules["reconcile-same-member"], sent=sent.go_name, stored=stored.go_name)
+            raise self.rules.refusal("reconcile-same-member", sent=sent.go_name, stored=stored.go_name)
 
     def reconcile_message_kept(self, field: Field, sent: Any, stored: Any, path: tuple[str, ...]) -> None:
         """pkg/secrets/reconcile.go: a stored sub-message may not be left out."""
@@ -98,7 +93,7 @@ class Reconcile:
     def reconcile_message_not_added(self, sent: Any, stored: Any) -> None:
         """pkg/secrets/reconcile.go: nothing is stored that could be reconciled with it."""
         if sent is not None and stored is None:
-            raise refuse(self.rules["reconcile-message-not-added"])
+            raise self.rules.refusal("reconcile-message-not-added")
 
     def reconcile_credential_masked(self, field: Field, sent: Any, path: tuple[str, ...]) -> None:
         """pkg/secrets/reconcile.go: even the right credential is refused."""
@@ -111,11 +106,9 @@ class Reconcile:
             raise self._field("reconcile-dependent-unchanged", path, field)
 
     def _field(self, rule: str, path: tuple[str, ...], field: Field) -> Refusal:
-        return refuse(self.rules[rule], field=".".join((*path, field.go_name)))
+        return self.rules.refusal(rule, field=".".join((*path, field.go_name)))
 
-    def stored_credentials_kept(
-        self, message: Message, sent: Mapping[str, Any], stored: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def stored_credentials_kept(self, message: Message, sent: Values, stored: Values) -> dict[str, Any]:
         """Copy each stored credential over what was sent."""
         kept = dict(sent)
         for field in message.fields:

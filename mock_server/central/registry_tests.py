@@ -19,8 +19,8 @@ from http import HTTPStatus
 from typing import Any
 
 from mock_server.central.delays import distribution, drawn
-from mock_server.central.errors import Problem, problem
-from mock_server.central.integration import Integration
+from mock_server.central.errors import Problem, Rules
+from mock_server.central.integration import Config, Integration
 from mock_server.central.releases import Build
 from mock_server.central.validation import config_member
 from mock_server.contract.tables import Contract
@@ -137,18 +137,22 @@ DEFAULT_RULES = (
 _CATALOG, _PING = "/v2/_catalog", "/v2/"
 _CONTAINER_ANALYSIS = grpc.Target("passthrough", "containeranalysis.googleapis.com:443")
 
-Client = Callable[[Mapping[str, Any]], str | None]
+Client = Callable[[Config], str | None]
 """Tests with the config of an integration and returns the error, or None."""
 
 
+_FIELDS = [each.name for each in fields(RegistryTestRule)]
+
+
 def parse(text: str) -> RegistryTestRule:
-    """Read ``HOST=OUTCOME`` or ``host=HOST outcome=OUTCOME KEY=VALUE …``, as options give it.
+    """Read ``HOST=OUTCOME KEY=VALUE …`` or ``host=HOST outcome=OUTCOME KEY=VALUE …``, as options give it.
 
     Raises:
         ValueError: the text is no rule.
     """
     if len(words := _words(text)) > 1:
-        return of(dict(words))
+        (first, outcome), *rest = words
+        return of(dict(words) if first in _FIELDS else {"host": first, "outcome": outcome, **dict(rest)})
     host, _, outcome = text.rpartition("=")
     if not host or outcome not in OUTCOMES:
         raise ValueError(f"{text!r} is not HOST=OUTCOME; the outcome is one of {', '.join(OUTCOMES)}")
@@ -169,9 +173,8 @@ def of(values: Mapping[str, Any]) -> RegistryTestRule:
     Raises:
         ValueError: a field is unknown or missing, or its value is none of its kind.
     """
-    known = [each.name for each in fields(RegistryTestRule)]
-    if unknown := [key for key in values if key not in known]:
-        raise ValueError(f"{unknown[0]}: is not one of {', '.join(known)}")
+    if unknown := [key for key in values if key not in _FIELDS]:
+        raise ValueError(f"{unknown[0]}: is not one of {', '.join(_FIELDS)}")
     if missing := [key for key in ("host", "outcome") if not values.get(key)]:
         raise ValueError(f"{missing[0]}: is missing; a rule is such as host=*.example.com outcome=timeout times=2")
     times = values.get("times")
@@ -197,11 +200,12 @@ class RegistryTests:
     ) -> None:
         """The first matching rule counts; a host without one passes. `namespace`: where Central's own scanner is."""
         self.contract = contract
+        self._texts = Rules(contract)
         self._lock = threading.Lock()
         self._looking = threading.local()
         self.rules = rules
         self.namespace = namespace
-        self.ways = build.urls
+        self.syntax = build.urls
         asks_for_catalog = contract.types["artifactory"].test_path == _CATALOG
         self._registries: Mapping[str, Client] = {
             "artifactory": self._catalog if asks_for_catalog else self._ping,
@@ -262,7 +266,7 @@ class RegistryTests:
             reason = client(integration[member])
         except _Reason as given:
             reason = str(given)
-        return None if reason is None else problem(self.contract.rules["registry-reachable"], reason=reason)
+        return None if reason is None else self._texts.problem("registry-reachable", reason=reason)
 
     # -- who answers --------------------------------------------------------------------------------
 
@@ -298,7 +302,7 @@ class RegistryTests:
     def _reply(self, method: str, url: str) -> Reply:
         """Return what comes of a request: an error as Go's client tells it, or a status."""
         try:
-            asked = gohttp.asked(url, self.ways)
+            asked = gohttp.asked(url, self.syntax)
         except gourl.UrlError as error:
             return Reply(_unparsed(error))
         return self._reply_of(method, asked)
@@ -323,18 +327,18 @@ class RegistryTests:
 
     # -- registries ---------------------------------------------------------------------------------
 
-    def _ping(self, config: Mapping[str, Any]) -> str | None:
+    def _ping(self, config: Config) -> str | None:
         """pkg/registries/docker/docker.go, and all types that use it."""
         return self._docker(config["endpoint"], _PING)
 
-    def _catalog(self, config: Mapping[str, Any]) -> str | None:
+    def _catalog(self, config: Config) -> str | None:
         """pkg/registries/artifactory/artifactory.go: a ping may need no credentials."""
         return self._docker(config["endpoint"], _CATALOG)
 
     def _docker(self, endpoint: str, path: str, credentials: Callable[[], str | None] = lambda: None) -> str | None:
         """Ask a registry; `credentials` says why there are none, which is known once the URL is read."""
         try:
-            asked = gohttp.asked(_docker_url(endpoint) + path, self.ways)
+            asked = gohttp.asked(_docker_url(endpoint) + path, self.syntax)
         except gourl.UrlError as error:
             return _unparsed(error)
         if (missing := credentials()) is not None:
@@ -345,7 +349,7 @@ class RegistryTests:
         what = f"non-successful response (status={reply.status} body={quote(reply.body)})"
         return f"Get {quote(str(asked.url))}: http: {what}"
 
-    def _quay(self, quay: Mapping[str, Any]) -> str | None:
+    def _quay(self, quay: Config) -> str | None:
         """pkg/registries/quay/quay.go: only a token is good for a ping."""
         if quay["oauthToken"]:
             return self._ping(quay)
@@ -355,7 +359,7 @@ class RegistryTests:
         received = "error" if reply.error is not None else f"http status code {reply.status}"
         return f"received {received} from Quay; check Central logs for the full error"
 
-    def _google(self, google: Mapping[str, Any]) -> str | None:
+    def _google(self, google: Config) -> str | None:
         """pkg/registries/google/transport.go: a token first, with the service account or the workload's identity."""
         account = google["serviceAccount"].encode("utf-8", "surrogatepass")
 
@@ -367,7 +371,7 @@ class RegistryTests:
 
         return self._docker(google["endpoint"], _PING, token)
 
-    def _ecr(self, ecr: Mapping[str, Any]) -> str | None:
+    def _ecr(self, ecr: Config) -> str | None:
         """pkg/registries/ecr/ecr.go: the host is made of account and region; `endpoint` is that of the AWS API."""
         uses_data = ecr["authorizationData"] is not None and not (
             ecr["useIam"] or ecr["accessKeyId"] or ecr["secretAccessKey"] or ecr["useAssumeRole"]
@@ -379,7 +383,7 @@ class RegistryTests:
 
         return self._docker(f"{ecr['registryId']}.dkr.ecr.{ecr['region']}.amazonaws.com", _CATALOG, token)
 
-    def _aws_token_error(self, ecr: Mapping[str, Any]) -> str | None:
+    def _aws_token_error(self, ecr: Config) -> str | None:
         """Return why the AWS API gives no token (aws-sdk-go-v2 ``service/ecr``)."""
         region, endpoint = ecr["region"], ecr["endpoint"]
         identity = self._aws_identity_error(ecr, region)
@@ -392,14 +396,14 @@ class RegistryTests:
             return self._aws_call_error(f"https://api.ecr.{region}.{_aws_domain(region)}/")
         base = _url(endpoint, "https")
         try:
-            url = gourl.parse(base, self.ways)
+            url = gourl.parse(base, self.syntax)
         except gourl.UrlError:
             return f"failed to resolve service endpoint, Failed to parse uri: {base}"
         path = url.path if url.path.startswith(b"/") else b"/" + url.path
         host = url.host.decode("utf-8", "replace")
         return self._aws_call_error((f"{url.scheme}://{host}" if url.scheme else "") + path.decode())
 
-    def _aws_identity_error(self, ecr: Mapping[str, Any], region: str) -> str | None:
+    def _aws_identity_error(self, ecr: Config, region: str) -> str | None:
         """Return why there are no keys: the container's role is asked for at the machine, another one at STS."""
         if ecr["useIam"]:
             reply = self._reply("Get", _AWS_METADATA)
@@ -433,7 +437,7 @@ class RegistryTests:
 
     def _aws_reply(self, url: str) -> Reply:
         """Ask under a URL that is written as the AWS library puts it together, without userinfo, query and fragment."""
-        asked = gohttp.asked(url, self.ways)
+        asked = gohttp.asked(url, self.syntax)
         reply = self._reply_of("Post", asked)
         if reply.error is None:
             return reply
@@ -446,14 +450,14 @@ class RegistryTests:
 
     # -- scanners -----------------------------------------------------------------------------------
 
-    def _container_analysis(self, _google: Mapping[str, Any]) -> str | None:
+    def _container_analysis(self, _google: Config) -> str | None:
         """pkg/scanners/google/google.go: Google's API is asked; `endpoint` only says which images are meant."""
         return self._call(_CONTAINER_ANALYSIS)
 
-    def _clair(self, clair: Mapping[str, Any]) -> str | None:
+    def _clair(self, clair: Config) -> str | None:
         """pkg/scanners/clair/clair.go: the URL is read once more, and loses its query."""
         try:
-            url = gourl.parse(_url(clair["endpoint"], "https") + "/v1/namespaces", self.ways)
+            url = gourl.parse(_url(clair["endpoint"], "https") + "/v1/namespaces", self.syntax)
         except gourl.UrlError as error:
             return f"incorrect endpoint format: {_unparsed(error)}"
         asked = gohttp.of(url._replace(query=None))
@@ -462,7 +466,7 @@ class RegistryTests:
             return reply.error
         return f"Received status code {reply.status}, but expected 200"
 
-    def _clair_v4(self, clair: Mapping[str, Any]) -> str | None:
+    def _clair_v4(self, clair: Config) -> str | None:
         """pkg/scanners/clairv4/clairv4.go."""
         reply = self._reply("Get", _url(clair["endpoint"], "https") + "/indexer/api/v1/index_state")
         if reply.error is None:
@@ -472,7 +476,7 @@ class RegistryTests:
             "unable to create test request: " if unparsed else "test request could not be completed: "
         ) + reply.error
 
-    def _clairify(self, clairify: Mapping[str, Any]) -> str | None:
+    def _clairify(self, clairify: Config) -> str | None:
         """stackrox/scanner pkg/clairify/client."""
         reply = self._reply("Get", _url(clairify["endpoint"], "http") + "/scanner/ping")
         if reply.error is not None or reply.status == 200:
@@ -482,16 +486,16 @@ class RegistryTests:
         phrase = HTTPStatus(reply.status).phrase
         return f"Expected status code 2XX. Received {reply.status} {phrase}. Body: {reply.body}"
 
-    def _clairify_node(self, clairify: Mapping[str, Any]) -> str | None:
+    def _clairify_node(self, clairify: Config) -> str | None:
         """pkg/scanners/clairify/clairify.go TestNodeScanner: by gRPC, and not at `endpoint`."""
-        return self._call(grpc.target(scanner_target(clairify, self.namespace), self.ways))
+        return self._call(grpc.target(scanner_target(clairify, self.namespace), self.syntax))
 
 
 def _answer(outcome: str) -> Reply | None:
     return _ANSWERS.get(outcome) or _SERVICES.get(outcome)
 
 
-def scanner_target(clairify: Mapping[str, Any], namespace: str) -> str:
+def scanner_target(clairify: Config, namespace: str) -> str:
     """Return where the gRPC server of a clairify scanner is (pkg/scanners/clairify/clairify.go)."""
     target: str = clairify["grpcEndpoint"]
     return target or f"scanner.{namespace}.svc:8443"

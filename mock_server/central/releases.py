@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from mock_server.contract.releases import Release, Span
-from mock_server.golang.url import Ways
+from mock_server.golang.url import UrlSyntax
 
 
 def _since(*releases: str) -> Span:
@@ -30,7 +30,7 @@ _SINCE: Mapping[str, Span] = {
 class Build(NamedTuple):
     """How the libraries of one release behave."""
 
-    urls: Ways
+    urls: UrlSyntax
     """How hosts are read."""
     bounded_query: bool
     """More than 10,000 query parameters are refused."""
@@ -47,5 +47,5 @@ class Build(NamedTuple):
 def of(release: Release) -> Build:
     """Return how a release behaves."""
     has = {name: span.has(release) for name, span in _SINCE.items()}
-    urls = Ways(has.pop("strict_colons"), has.pop("checked_brackets"))
+    urls = UrlSyntax(has.pop("strict_colons"), has.pop("checked_brackets"))
     return Build(urls, **has)

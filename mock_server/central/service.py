@@ -11,7 +11,7 @@ from typing import Any
 
 from mock_server.central import database
 from mock_server.central.clients import Builder, Clients
-from mock_server.central.errors import INVALID, Problem, Refusal, internal, invalid_arguments, refuse
+from mock_server.central.errors import INVALID, Problem, Refusal, Rules, internal, invalid_arguments
 from mock_server.central.integration import Integration
 from mock_server.central.reconcile import Reconcile
 from mock_server.central.registry_tests import RegistryTests
@@ -46,7 +46,7 @@ class Service:
     ) -> None:
         """`as_deployed`: who loses a race for a name gets the database's own words."""
         self.contract = contract
-        self.rules = contract.rules
+        self.rules = Rules(contract)
         self.store = store
         self.validation = validation
         self.reconcile = reconcile
@@ -81,11 +81,11 @@ class Service:
     def id_required(self, id: str) -> None:
         """GET and DELETE ask for an id; PUT and PATCH do not."""
         if id == "":
-            raise refuse(self.rules["id-required"])
+            raise self.rules.refusal("id-required")
 
     def get_missing(self, id: str) -> Stored:
         """Refuse a GET with the id as it stands."""
-        raise refuse(self.rules["get-missing"], id=id)
+        raise self.rules.refusal("get-missing", id=id)
 
     # -- creating ---------------------------------------------------------------------------
 
@@ -115,17 +115,17 @@ class Service:
     def id_empty_on_create(self, integration: Integration) -> None:
         """Refuse a create that carries an id."""
         if integration["id"] != "":
-            raise refuse(self.rules["id-empty-on-create"])
+            raise self.rules.refusal("id-empty-on-create")
 
     def scanner_v4_not_created(self, integration: Integration) -> None:
         """Refuse a create of type scannerv4."""
         if integration["type"] == "scannerv4":
-            raise refuse(self.rules["scanner-v4-not-created"])
+            raise self.rules.refusal("scanner-v4-not-created")
 
     def google_not_created(self, integration: Integration) -> None:
         """Refuse a create of type google; stored ones can be updated."""
-        if integration["type"] == "google" and "google-not-created" in self.rules:
-            raise refuse(self.rules["google-not-created"])
+        if integration["type"] == "google":
+            self.rules.refuse("google-not-created")
 
     def create_assigns_id(self) -> str:
         """central/imageintegration/datastore/datastore_impl.go."""
@@ -146,7 +146,7 @@ class Service:
             self._validate(integration)
             integration = self._reconciled(integration, update_password=update_password)
             integration = self._valid_tested_sorted(integration)
-            if integration["id"] == "":
+            if integration["id"] == "" and "\0" not in integration["name"]:  # values are read before they are checked
                 raise self.database_error(database.NO_KEY)
             if wrong := database.name_error(integration["name"]):
                 raise self.database_error(wrong)
@@ -159,7 +159,7 @@ class Service:
     def test(self, integration: Integration | None, *, update_password: bool) -> None:
         """TestUpdatedImageIntegration, and TestImageIntegration with `update_password` true."""
         if integration is None:
-            raise refuse(self.rules["integration-required"])
+            raise self.rules.refusal("integration-required")
         with self.store.lock:
             self._validate(integration)
             integration = self._reconciled(integration, update_password=update_password)
@@ -171,7 +171,7 @@ class Service:
 
     def database_error(self, reason: str) -> Refusal:
         """pkg/grpc/errors/interceptor.go: what the database refuses; old releases show its words."""
-        return refuse(self.rules["database-error"], reason=reason)
+        return self.rules.refusal("database-error", reason=reason)
 
     def _is_free(self, name: str) -> bool:
         """Return whether nobody has a name, where that tells a race from a second create."""
@@ -217,12 +217,12 @@ class Service:
 
     def update_missing(self, id: str) -> None:
         """PUT, PATCH and test of an id that is not there: the id is quoted."""
-        raise refuse(self.rules["update-missing"], id=quote(id))
+        raise self.rules.refusal("update-missing", id=quote(id))
 
     def scanner_v4_type_fixed(self, sent: Integration, stored: Integration) -> None:
         """Refuse a change of type to or from scannerv4."""
         if sent["type"] != stored["type"] and "scannerv4" in (sent["type"], stored["type"]):
-            raise refuse(self.rules["scanner-v4-type-fixed"])
+            raise self.rules.refusal("scanner-v4-type-fixed")
 
     def azure_member_converted(self, sent: Integration, stored: Integration) -> Integration:
         """Read a stored docker member as an azure one, whatever the stored type is."""
@@ -284,9 +284,9 @@ class Service:
                 f"Error removing health for integration {_shown(id)}: failed to retrieve integration health {quote(id)}"
             )
             raise Refusal("database-error", 500, 13, text)
-        raise refuse(self.rules["delete-missing"], id=id, quoted=quote(id))
+        raise self.rules.refusal("delete-missing", id=id, quoted=quote(id))
 
     def scanner_v4_not_deleted(self, stored: Integration) -> None:
         """Refuse to delete Scanner V4."""
         if stored["type"] == "scannerv4":
-            raise refuse(self.rules["scanner-v4-not-deleted"])
+            raise self.rules.refusal("scanner-v4-not-deleted")

@@ -6,7 +6,7 @@ central/imageintegration/service/service_impl.go). One method a rule, named by t
 
 from __future__ import annotations
 
-from mock_server.central.errors import Problem, listed, problem
+from mock_server.central.errors import Problem, Rules, listed
 from mock_server.central.integration import Integration
 from mock_server.central.releases import Build
 from mock_server.central.store import Store
@@ -29,7 +29,7 @@ class Validation:
     def __init__(self, contract: Contract, store: Store, build: Build, *, managed: bool) -> None:
         """`managed`: play the managed service, where ECR cannot use the container's IAM role."""
         self.contract = contract
-        self.rules = contract.rules
+        self.rules = Rules(contract)
         self.store = store
         self.build = build
         self.managed = managed
@@ -74,33 +74,32 @@ class Validation:
 
     def endpoint_parses(self, url: str, reason: str) -> Problem | None:
         """pkg/endpoints/validate.go: what stands behind ``http://`` is no URL."""
-        return problem(self.rules["endpoint-parses"], url=url, reason=reason)
+        return self.rules.problem("endpoint-parses", url=url, reason=reason)
 
     def endpoint_not_local(self) -> Problem | None:
         """pkg/endpoints/validate.go: the host leads back to Central."""
-        return problem(self.rules["endpoint-not-local"])
+        return self.rules.problem("endpoint-not-local")
 
     def endpoint_not_metadata(self) -> Problem | None:
         """pkg/endpoints/validate.go: the host hands out the cluster's credentials."""
-        return problem(self.rules["endpoint-not-metadata"])
+        return self.rules.problem("endpoint-not-metadata")
 
     def category_required(self, integration: Integration) -> Problem | None:
         """central/imageintegration/service/service_impl.go."""
-        return None if integration["categories"] else problem(self.rules["category-required"])
+        return None if integration["categories"] else self.rules.problem("category-required")
 
     def ecr_iam_managed(self, integration: Integration) -> Problem | None:
         """central/imageintegration/service/service_impl.go, validateIAMRoleCapability."""
         uses_iam = "ecr" in integration and integration["ecr"]["useIam"]
-        refused = self.managed and uses_iam and "ecr-iam-managed" in self.rules
-        return problem(self.rules["ecr-iam-managed"]) if refused else None
+        return self.rules.problem("ecr-iam-managed") if self.managed and uses_iam else None
 
     def name_required(self, integration: Integration) -> Problem | None:
         """central/imageintegration/service/service_impl.go."""
-        return None if integration["name"] else problem(self.rules["name-required"])
+        return None if integration["name"] else self.rules.problem("name-required")
 
     def name_unique(self, integration: Integration) -> Problem | None:
         """central/imageintegration/service/service_impl.go: compared exactly, not trimmed."""
         owner = self.store.id_of_name(integration["name"])
         if owner is None or owner == integration["id"]:
             return None
-        return problem(self.rules["name-unique"], name=quote(integration["name"]))
+        return self.rules.problem("name-unique", name=quote(integration["name"]))

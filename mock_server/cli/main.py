@@ -179,7 +179,7 @@ def record(url: str, token_file: Path | None, ca: Path | None, insecure: bool, o
     try:
         listed = recording.fetched(url, token=token, ca=ca, insecure=insecure)
         state = recording.recorded(listed, contracts.load(), validator.shared())
-        recording.write(output, state)
+        states.write(output, state)
     except (recording.RecordError, states.StateError, OSError, UnicodeError) as error:
         raise click.ClickException(str(error)) from None
     click.echo(

@@ -30,20 +30,8 @@ from mock_server.web.access_log import FORMATS
 ENVIRONMENT = "MOCK_CENTRAL"
 
 AT_START = (
-    *(
-        "host",
-        "port",
-        "tls",
-        "tls_ca_out",
-        "cert",
-        "key",
-        "log_level",
-        "log_format",
-        "body_timeout",
-        "save",
-        "usage",
-        "reload",
-    ),
+    *("host", "port", "tls", "tls_ca_out", "cert", "key", "body_timeout"),
+    *("save", "usage", "reload", "log_level", "log_format"),
 )
 """Options that are no settings of an app. They are read once."""
 KEPT = ("load", "store", "store_prefix", "journal", "tls_ca")
@@ -154,8 +142,7 @@ def _known_mutants(_context: click.Context, _parameter: click.Parameter, values:
             for name in values:
                 mutants.find(name)
         except ValueError as error:
-            hint = "" if str(error).endswith("?") else "; `mock-central mutants` lists them"
-            raise click.BadParameter(f"{error}{hint}") from None
+            raise click.BadParameter(str(error)) from None
     return values
 
 
@@ -178,12 +165,16 @@ def _read_config(context: click.Context, _parameter: click.Parameter, path: Path
         return None
     try:
         values = tomllib.loads(path.read_text("utf-8"))
+    except UnicodeError:
+        raise click.BadParameter(f"{path}: is not UTF-8; save it so") from None
     except (OSError, ValueError) as error:
         raise click.BadParameter(f"{path}: {error}") from None
     known = {str(each.name): each for each in _options(context.command) if each.name != "config"}
     found: dict[str, Any] = {}
     for key, value in values.items():
         name = key.replace("-", "_")
+        if name not in known and isinstance(value, dict):
+            raise click.BadParameter(f"{path}: [{key}]: options stand in no table; leave out this line")
         if name not in known:
             raise click.BadParameter(f"{path}: unknown key {key!r}; {_did_you_mean(name, known)}")
         found[name] = _from_toml(path, known[name], value)

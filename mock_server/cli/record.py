@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 import urllib3
 
 from mock_server import bounded_http
-from mock_server.central import protojson, releases
+from mock_server.central import releases
 from mock_server.central.clients import Clients
 from mock_server.contract.tables import MASK, Contract, Message
 from mock_server.contract.validator import Validator
+from mock_server.settings import server_url
 from mock_server.state import files as states
 
 PATH = "/v1/imageintegrations"
@@ -94,12 +95,7 @@ def _require_url(url: str) -> None:
     shown = f"…@{url.rpartition('@')[2]}" if "@" in url else url
     for mark in "?#":
         shown = f"{shown.partition(mark)[0]}{mark}…" if mark in shown else shown
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or shown != url:
+    if server_url(url, "http", "https") is None or shown != url:
         hint = "; give credentials with --token-file" if shown != url else ""
         raise RecordError(f"{shown}: is no URL of a Central, such as https://central.example.com{hint}")
 
@@ -186,12 +182,3 @@ def _with(integration: Mapping[str, Any], masked: list[Place], chosen: tuple[Pla
 def _set(value: Mapping[str, Any], place: Place, text: str) -> dict[str, Any]:
     first, *rest = place
     return {**value, first: _set(value[first], tuple(rest), text) if rest else text}
-
-
-def write(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a state to a file of its own.
-
-    Raises:
-        states.StateError: it cannot be written.
-    """
-    states.write(path, json.loads(protojson.render(state)))

@@ -58,7 +58,7 @@ class Keeper:
             if number == self._kept and self._path.exists():
                 return
             try:
-                usages.write(self._usage, self._path)
+                states.write(self._path, self._usage.document())
                 self._kept = number
             except states.StateError as error:
                 log.error("--usage %s", error)  # noqa: TRY400 (the text says it)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import logging
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -131,15 +132,21 @@ def require_replaceable(option: str, file: Path) -> None:
     require_writable(option, file)
 
 
-def _require_usage(file: Path) -> None:
-    if not file.exists():
-        return
-    from mock_server.simulation import usage
-
+@contextmanager
+def _blaming(option: str, *errors: type[Exception]) -> Iterator[None]:
+    """Raise click.BadParameter of an option for errors of these types."""
     try:
-        usage.read(file)
-    except usage.UsageError as error:
-        raise click.BadParameter(str(error), param_hint="--usage") from None
+        yield
+    except errors as error:
+        raise click.BadParameter(str(error), param_hint=option) from None
+
+
+def _require_usage(file: Path) -> None:
+    if file.exists():
+        from mock_server.simulation import usage
+
+        with _blaming("--usage", usage.UsageError):
+            usage.read(file)
 
 
 def _require_first_state(settings: Settings, option: str) -> None:
@@ -149,10 +156,8 @@ def _require_first_state(settings: Settings, option: str) -> None:
     from mock_server.contract import validator
     from mock_server.state import files as states
 
-    try:
+    with _blaming(option, states.StateError):
         states.read(settings.load, contract.load(), validator.shared())
-    except states.StateError as error:
-        raise click.BadParameter(str(error), param_hint=option) from None
 
 
 def _require_operations(settings: Settings) -> None:
@@ -160,10 +165,8 @@ def _require_operations(settings: Settings) -> None:
         return
     from mock_server.web.app import create_app  # which alone knows every operation
 
-    try:
+    with _blaming("--fault", FaultError):
         create_app(settings)
-    except FaultError as error:
-        raise click.BadParameter(str(error), param_hint="--fault") from None
 
 
 def _require_store(settings: Settings) -> None:

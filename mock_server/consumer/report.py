@@ -132,7 +132,7 @@ _SITUATIONS: tuple[tuple[str, str, Seen, str], ...] = (
      "central-contract fixtures --rule mask-taken-literally"),
     ("registry-refuses", "a registry test that fails", _rule("registry-reachable"),
      "mock-central serve --registry-test '*=unauthorized'"),
-    ("ecr-token-expired", "an ecr token that ran out", lambda kind: kind.type == "ecr" and
+    ("ecr-token-expired", "a registry test of ecr that fails", lambda kind: kind.type == "ecr" and
      kind.rule == "registry-reachable", "mock-central serve --registry-test '*.amazonaws.com=ecr-token-expired'"),
     ("not-there", "an integration that somebody else deleted", _status(404),
      "central-contract fixtures --rule get-missing"),

@@ -1,7 +1,8 @@
 """The contract in the older forms that generators and Central itself use: OpenAPI 3.0 and Swagger 2.0.
 
 Each is made from the document of one release. What a form cannot say is left out: `dependentSchemas` in both, links,
-all examples but the first and `deprecated` of a field in Swagger 2.0. Notes for programs (`x-`) stay.
+all examples but the first and `deprecated` of a field in Swagger 2.0. `additionalProperties: false` is left out, too:
+a client made from it would refuse the answers of a newer Central. Notes for programs (`x-`) stay.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ def _convert_schemas(node: Any) -> None:
 
 def _schema_3_0(schema: Mapping[str, Any]) -> Node:
     made = {key: value for key, value in schema.items() if key not in ("examples", "dependentSchemas")}
+    if made.get("additionalProperties") is False:
+        del made["additionalProperties"]
     if examples := schema.get("examples"):
         made["example"] = examples[0]
     if isinstance(types := made.get("type"), list):

@@ -12,6 +12,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from mock_server.contract import yaml_files
 from mock_server.contract.releases import Release, Releases, Span
 from mock_server.contract.view import Values, span_of, view
 
@@ -68,6 +69,22 @@ class Message:
     def go_name(self) -> str:
         """The name of the message's struct in Central's Go code."""
         return self.proto.partition(".")[2].replace(".", "_")
+
+
+_WELL_KNOWN = (
+    *("Any", "BoolValue", "BytesValue", "DescriptorProto", "DoubleValue", "Duration", "Empty", "FieldDescriptorProto"),
+    *("FieldMask", "FieldOptions", "FileDescriptorProto", "FloatValue", "Int32Value", "Int64Value", "ListValue"),
+    *("MessageOptions", "StringValue", "Struct", "Timestamp", "UInt32Value", "UInt64Value", "Value"),
+)
+_OTHER_TYPES = {
+    "google.protobuf.NullValue": "enum",
+    "google.api.HttpRule": "message",
+    "google.rpc.Status": "message",
+    "v1.GetImageIntegrationsRequest": "message",
+    "v1.ResourceByID": "message",
+    "google.api.field_behavior": "extension",
+    "google.api.http": "extension",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,20 +307,21 @@ class Contract:
         return dict(self.document["components"]["examples"][f"{type}-request"]["value"])
 
     @cached_property
+    def _fields(self) -> tuple[Field, ...]:
+        names = [name for name, node in self._schemas.items() if "x-proto-message" in node and "enum" not in node]
+        return tuple(field for name in names for field in self.message(name).fields)
+
+    @cached_property
     def credential_names(self) -> frozenset[str]:
-        """The names of all fields that hold credentials, both spellings, in small letters."""
-        messages = [
-            self.message(name)
-            for name, node in self._schemas.items()
-            if "x-proto-message" in node and "enum" not in node
-        ]
-        return frozenset(
-            name.lower()
-            for message in messages
-            for each in message.fields
-            if each.scrub == "always"
-            for name in (each.name, each.proto_name)
-        )
+        """The names of all fields that hold credentials, both spellings, in lower case."""
+        held = (each for each in self._fields if each.scrub == "always")
+        return frozenset(name.lower() for each in held for name in (each.name, each.proto_name))
+
+    @cached_property
+    def message_names(self) -> frozenset[str]:
+        """The names of all fields that hold messages, both spellings, in lower case."""
+        held = (each for each in self._fields if each.message is not None)
+        return frozenset(name.lower() for each in held for name in (each.name, each.proto_name))
 
     @cached_property
     def categories(self) -> Mapping[str, int]:
@@ -313,8 +331,8 @@ class Contract:
 
     @cached_property
     def proto_types(self) -> Mapping[str, str]:
-        """The protobuf types of the contract by their full names: "message" or "enum"."""
-        known = {"google.protobuf.Timestamp": "message"}
+        """The protobuf types of the contract, and the best known others of Central, by their full names."""
+        known = {f"google.protobuf.{name}": "message" for name in _WELL_KNOWN} | _OTHER_TYPES
         for schema in self._schemas.values():
             if "x-proto-message" in schema:
                 known[schema["x-proto-message"]] = "enum" if "enum" in schema else "message"
@@ -396,7 +414,4 @@ def find() -> Path:
 @cache
 def load() -> Contract:
     """Read the document that comes with the package; every call gives the same contract, of the newest release."""
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return Contract(yaml.load(find().read_bytes(), loader))  # noqa: S506 (a safe loader)
+    return Contract(yaml_files.read(find()))

@@ -176,8 +176,7 @@ def _parameters(query: Mapping[str, list[str]], path: str) -> RequestParameters:
 
     id = path.rpartition("/")[2]
     return RequestParameters(
-        query=ImmutableMultiDict([(key, value) for key, values in query.items() for value in values]),
-        path={"id": id},
+        query=ImmutableMultiDict([(key, value) for key, values in query.items() for value in values]), path={"id": id}
     )
 
 

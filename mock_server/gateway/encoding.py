@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import gzip
 import re
+from collections.abc import Mapping
 from urllib.parse import quote as percent_encoded
 
 from mock_server.central import protojson
 from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.messages import Headers, Response
+from mock_server.golang import url as gourl
 
 RULE_HEADER = "Mock-Central-Rule"
 WARNING_HEADER = "Mock-Central-Warning"
@@ -28,13 +30,17 @@ GATEWAY_HEADERS: Headers = (*JSON_HEADERS, ("Grpc-Metadata-Content-Type", "appli
 """Of what Central's gRPC gateway answers when all went well."""
 
 _LONGEST_HEADER = 2000
-_PRETTY_KEY = re.compile(r"(?:^|&)pretty(?:=|&|$)")
+_PRETTY = "application/json+pretty"
+_PRETTY_TYPE = re.compile(
+    r"\s*application/json\+pretty\s*(?:;\s*[\w.-]+=(?:[\w.-]+|\"[^\"]*\")\s*)*;?\s*", re.IGNORECASE
+)
 
 
 def encode(proceed: Proceed) -> Proceed:
     """Answer in the form that was asked for, with the warnings that the request earned and the length of the body."""
 
     def answer(exchange: Exchange) -> Response:
+        query = exchange.request.query  # of the URL: the fields of a form ask for no indent
         response = proceed(exchange)
         if response.is_final:
             return response
@@ -43,19 +49,26 @@ def encode(proceed: Proceed) -> Proceed:
         if exchange.violations:
             headers += ((WARNING_HEADER, header_text("; ".join(map(str, exchange.violations)))),)
         is_json = headers[:1] == JSON_HEADERS[:1]
-        is_pretty = is_json and request.query and _PRETTY_KEY.search(request.query)
-        if body and is_json and (is_pretty or request.headers.get("accept") == "application/json+pretty"):
+        if body and is_json and _is_indent_wanted(query, request.headers):
             body = protojson.indented(body)
         size = len(body)
         if size >= GZIP_FROM and _accepts_gzip(request.headers.get("accept-encoding", "")):
-            body = gzip.compress(
-                body, compresslevel=1, mtime=0
-            )  # without the time of day equal answers are equal bytes
+            body = gzip.compress(body, compresslevel=1, mtime=0)  # without a time of day equal answers are equal bytes
             headers, size = (*headers, ("Content-Encoding", "gzip")), len(body)
         body = b"" if request.method == "HEAD" else body
         return Response(response.status, (*headers, ("Content-Length", str(size))), body)
 
     return answer
+
+
+def _is_indent_wanted(query: str, headers: Mapping[str, str]) -> bool:
+    """Return what pkg/grpc/server.go and grpc-gateway do: a query key, or Accept, or the type of the body."""
+    if query and "pretty" in gourl.query_keys(query):
+        return True
+    accepted = headers.get("accept")
+    return accepted == _PRETTY or (
+        accepted != "*" and _PRETTY_TYPE.fullmatch(headers.get("content-type", "")) is not None
+    )
 
 
 def _accepts_gzip(header: str) -> bool:

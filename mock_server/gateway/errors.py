@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 
-from mock_server.central.errors import Refusal, refuse
+from mock_server.central.errors import Refusal, Rules
 from mock_server.central.rendering import AnswerContractError, Rendering
-from mock_server.contract.tables import Rule
 from mock_server.gateway.cors import explain_preflight
 from mock_server.gateway.encoding import JSON_HEADERS, RULE_HEADER, TEXT_HEADERS, header_text
 from mock_server.gateway.exchange import Exchange, Proceed
@@ -19,7 +17,7 @@ log = logging.getLogger("mock_central")
 class AnswerErrors:
     """Answers for whatever is raised below, but for an answer of ours that breaks the contract."""
 
-    def __init__(self, rendering: Rendering, rules: Mapping[str, Rule], *, explain_preflights: bool) -> None:
+    def __init__(self, rendering: Rendering, rules: Rules, *, explain_preflights: bool) -> None:
         """`explain_preflights`: say in the log how the page of a refused preflight could be let in."""
         self.rendering = rendering
         self.rules = rules
@@ -36,7 +34,7 @@ class AnswerErrors:
             except Refusal as found:
                 refusal = found
             except BodyTooLongError as error:
-                refusal = refuse(self.rules["message-size"], size=error.size)
+                refusal = self.rules.refusal("message-size", size=error.size)
             except Exception:
                 request = exchange.request
                 log.exception("the mock failed on %s %s", request.method, request.path)

@@ -41,14 +41,15 @@ class Connections:
 
     def reset(self, _origin: Any) -> Response:
         """Return an answer that resets the connection before a byte of it."""
-        return Response(200, (("Content-Length", "1"),), _cut_after(b""))
+        return Response(200, (("Content-Length", "1"),), cut_after(b""))
 
     def truncated(self, _origin: Any, whole: bytes) -> Iterator[bytes]:
         """Return a body that ends the connection after half of itself."""
-        return _cut_after(whole[: len(whole) // 2])
+        return cut_after(whole[: len(whole) // 2])
 
 
-def _cut_after(sent: bytes) -> Iterator[bytes]:
+def cut_after(sent: bytes) -> Iterator[bytes]:
+    """Return a body that breaks off behind these bytes."""
     if sent:
         yield sent
     raise Cut
@@ -68,7 +69,7 @@ class InjectFaults:
 
         def answer(exchange: Exchange) -> Response:
             prefer = exchange.request.headers.get("prefer")
-            if not prefer and not exchange.sandbox.faults.listed:
+            if prefer is None and not exchange.sandbox.faults.listed:
                 return proceed(exchange)
             preferred = _preferred(exchange, prefer)
             fault = exchange.fault = preferred or _met(exchange)
@@ -97,7 +98,7 @@ class InjectFaults:
             whole = b""
             response = response.without_header("content-encoding")  # no byte is no gzip either
         elif fault == "garbage":
-            whole = b"\xff" + random.randbytes(max(len(whole) - 1, 15))
+            whole = b"\xff\xff" + random.randbytes(max(len(whole) - 2, 14))  # FF FE would begin UTF-16
             response = response.without_header("content-encoding")  # rubbish has to reach the client's JSON parser
         response = response._replace(body=whole).sized()
         if fault == "truncated":
@@ -148,8 +149,10 @@ def _with_content(response: Response, media_type: str, body: bytes, *, is_head: 
 
 
 def _preferred(exchange: Exchange, header: str | None) -> Fault | None:
-    if not header:
+    if header is None:
         return None
+    if not header:  # granian empties a header that is not ASCII
+        log.warning("ignored Prefer: it is empty or not ASCII; POST /__admin/faults takes other characters, too")
     try:
         fault, unknown = preferences(header)
     except FaultError as error:

@@ -15,7 +15,7 @@ from mock_server.gateway.messages import Request, Response
 from mock_server.gateway.sandbox import ChooseSandbox
 from mock_server.gateway.usage import CountUsage
 from mock_server.sandboxes.sandboxes import MakeInstance, Sandboxes
-from mock_server.simulation.faults import Fault, FaultError
+from mock_server.simulation.faults import FaultError
 from mock_server.simulation.usage import Usage
 
 
@@ -25,7 +25,7 @@ class Gateway:
     Attributes:
         layers: From the outside in.
         hosts: The layer of names, which a server tells its own.
-        faults: The layer of injected faults, whose `cut` a server may replace.
+        faults: The layer of injected faults, whose `connections` a server may replace.
         usage: What clients met, over resets and in all sandboxes; None until `record_usage` is called.
     """
 
@@ -72,14 +72,6 @@ class Gateway:
     def renew(self, other: Gateway, *, keep_state: bool) -> None:
         """Answer as another gateway does; without `keep_state` sandboxes begin anew, with its first state."""
         self.sandboxes.renew(other.home, other.sandboxes.make, keep_state=keep_state)
-
-    def require_endpoint(self, fault: Fault) -> None:
-        """Check that what a fault is limited to exists.
-
-        Raises:
-            FaultError: it does not; the text names what is close.
-        """
-        self.require_operation(fault.operation)
 
     def require_operation(self, name: str) -> None:
         """Check that something answers under this name; "" is any.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from mock_server.central.errors import Rules
 from mock_server.contract.routes import Routes
 from mock_server.gateway.cors import Cors
 from mock_server.gateway.encoding import encode
@@ -44,7 +45,7 @@ class Instance:
         self.settings: Settings = central.settings
         self.endpoints = endpoints
         self.routes = Routes(central.contract)
-        rules = central.contract.rules
+        rules = Rules(central.contract)
         self.errors = AnswerErrors(central.rendering, rules, explain_preflights=self.settings.cors is None)
         full = ValidateFully(central) if self.settings.validation == "full" else None
         self.route = Route(self.routes, rules, elsewhere)

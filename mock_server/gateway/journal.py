@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from mock_server.gateway.exchange import Exchange, Proceed
-from mock_server.gateway.messages import Response
+from mock_server.gateway.messages import Response, utf8
 
 
 def keep_in_journal(proceed: Proceed) -> Proceed:
@@ -20,7 +20,7 @@ def keep_in_journal(proceed: Proceed) -> Proceed:
         request, operation = exchange.request, exchange.operation
         journal.keep(
             method=request.method,
-            path=request.text,
+            path=utf8(request.path),
             query=request.query,
             operation=operation.id if operation is not None else "",
             headers=request.headers,

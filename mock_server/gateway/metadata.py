@@ -12,8 +12,13 @@ from mock_server.gateway.messages import Response
 
 _PREFIX = "grpc-metadata-"
 _TIMEOUT = re.compile(r"([+-]?[0-9]+)([HMSmun])", re.ASCII)
-_SECONDS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
+_NANOSECONDS = {"H": 3600 * 10**9, "M": 60 * 10**9, "S": 10**9, "m": 10**6, "u": 1000, "n": 1}
 _LARGEST = 2**63 - 1
+_NOT_CARRIED = {
+    _PREFIX: "there is an empty key in the header",
+    f"{_PREFIX}connection": "stream terminated by RST_STREAM with error code: PROTOCOL_ERROR",
+}
+"""Headers whose metadata HTTP/2 has no place for."""
 _ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 
 
@@ -22,30 +27,35 @@ def annotate(proceed: Proceed) -> Proceed:
 
     def answer(exchange: Exchange) -> Response:
         headers = exchange.request.headers
-        timeout = headers.get("grpc-timeout")
-        seconds = None if timeout is None else _seconds(timeout)
-        for name in [each for each in headers if each.startswith(_PREFIX) and each.endswith("-bin")]:
-            _check_binary(name, headers[name])
-        if seconds is None:
-            return proceed(exchange)
-        # What is done within a microsecond is not done on the way through Central's own gRPC.
-        exchange.deadline = exchange.started + seconds
+        seconds = _seconds(headers.get("grpc-timeout", ""))
+        for name, value in headers.items():
+            if name.startswith(_PREFIX) and name.endswith("-bin"):
+                _check_binary(name, value)
+        if seconds:
+            # What is done within a microsecond is not done on the way through Central's own gRPC.
+            exchange.deadline = exchange.started + seconds
         return proceed(exchange)
 
     return answer
 
 
-def check_deadline(exchange: Exchange) -> None:
-    """Raise the refusal of a call whose time is up, as for gRPC's client: nothing is done."""
+def check_call(exchange: Exchange) -> None:
+    """Raise the refusal of a call that gRPC's client does not make: nothing is done."""
+    for name, text in _NOT_CARRIED.items():
+        if name in exchange.request.headers:
+            raise Refusal("grpc-metadata", 500, 13, text)
     if exchange.deadline is not None and time.perf_counter() >= exchange.deadline:
         raise Refusal("deadline", 504, 4, "context deadline exceeded")
 
 
 def _seconds(timeout: str) -> float:
+    """Return how long a caller waits; nothing, as no header, is for ever, and too much overflows as in Go."""
+    if not timeout:
+        return 0
     match = _TIMEOUT.fullmatch(timeout)
     if match is None or abs(int(match[1][:22])) > _LARGEST:
         raise Refusal("grpc-timeout", 400, 3, f"invalid grpc-timeout: {timeout}")
-    return int(match[1]) * _SECONDS[match[2]]
+    return ((int(match[1]) * _NANOSECONDS[match[2]] + 2**63) % 2**64 - 2**63) / 1e9
 
 
 def _check_binary(name: str, value: str) -> None:
@@ -73,11 +83,17 @@ def _base64_fault(value: str) -> int | None:
 
 
 def credentials(headers: Mapping[str, str]) -> str | None:
-    """Return the credentials of a request: they may come as metadata too, and two are none.
+    """Return the credentials of a request: they may come as metadata too, and of two only basic ones count, the first.
 
     What is no text for gRPC is returned in any case, for it is refused before it is counted.
     """
-    found = [value for name in ("authorization", f"{_PREFIX}authorization") if (value := headers.get(name)) is not None]
-    if odd := [each for each in found if not (each.isascii() and each.isprintable())]:
-        return odd[0]
-    return found[0] if len(found) == 1 and "," not in found[0] else None
+    sent, as_metadata = headers.get("authorization"), headers.get(f"{_PREFIX}authorization")
+    for each in (sent, as_metadata):
+        if each is not None and not (each.isascii() and each.isprintable()):
+            return each
+    found = as_metadata if sent is None else sent
+    if found is None:
+        return None
+    first, comma, _ = found.partition(",")  # a header that stands twice comes joined
+    is_alone = (sent is None or as_metadata is None) and not comma
+    return first if is_alone or first.startswith("Basic ") else None

@@ -10,7 +10,7 @@ from mock_server.contract.tables import Contract
 from mock_server.gateway.encoding import GATEWAY_HEADERS
 from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.messages import Response
-from mock_server.gateway.metadata import check_deadline, credentials
+from mock_server.gateway.metadata import check_call, credentials
 
 EMPTY = b"{}"
 
@@ -39,8 +39,7 @@ def serve(exchange: Exchange) -> Response:
     operation = exchange.operation
     assert operation is not None  # only operations come here
     auth = exchange.sandbox.instance.central.auth
-    if exchange.deadline is not None:
-        check_deadline(exchange)
+    check_call(exchange)
     auth.check(operation, credentials(exchange.request.headers))
     return Response(200, GATEWAY_HEADERS, HANDLERS[operation.id](exchange))
 
@@ -83,11 +82,7 @@ def update_integration(exchange: Exchange) -> bytes:
 
 def delete_integration(exchange: Exchange) -> bytes:
     """DeleteImageIntegration."""
-    # The database shows bytes that are no UTF-8; any other operation only looks for the id.
-    id = exchange.id
-    if "\ufffd" in id:
-        id = exchange.request.path.rpartition("/")[2].encode("latin-1").decode("utf-8", "surrogateescape")
-    exchange.sandbox.central.service.delete(id)
+    exchange.sandbox.central.service.delete(id_in_bytes(exchange))
     return EMPTY
 
 
@@ -106,7 +101,14 @@ def test_updated_integration(exchange: Exchange) -> bytes:
 
 def path_id_wins(exchange: Exchange, integration: Integration) -> Integration:
     """Put the id of the path in the place of the one that was sent."""
-    return {**integration, "id": exchange.id}
+    return {**integration, "id": id_in_bytes(exchange)}
+
+
+def id_in_bytes(exchange: Exchange) -> str:
+    """Return the id of the path with its bytes that are no UTF-8, which a text in quotes shows."""
+    if "\ufffd" not in exchange.id:
+        return exchange.id
+    return exchange.request.path.rpartition("/")[2].encode("latin-1").decode("utf-8", "surrogateescape")
 
 
 HANDLERS: Mapping[str, Handler] = {

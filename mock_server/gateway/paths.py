@@ -8,18 +8,17 @@ import re
 from urllib.parse import quote as percent_encoded
 
 from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.hosts import OWN
 from mock_server.gateway.messages import NO_BODY, Response
 
 OVERRIDE = "x-http-method-override"
 FORM = "application/x-www-form-urlencoded"
 
-_OWN = "/__"
 _UNCLEAN = re.compile(r"//|/\.\.?(?:/|$)")
 _SAFE = "/$&+,:;=@!'()*~"
 
-
-ROOT = "/v1"
-"""Where the API begins; without a slash behind it, it is sent to the path with one."""
+_ROOTS = ("/v1", "/v2")
+"""Where the APIs begin; without a slash behind it, a root is sent to the path with one."""
 
 
 def clean_path(proceed: Proceed) -> Proceed:
@@ -28,16 +27,18 @@ def clean_path(proceed: Proceed) -> Proceed:
     def answer(exchange: Exchange) -> Response:
         request = exchange.request
         path = request.path
-        if path != ROOT:
+        if path not in _ROOTS:
             if ("//" not in path and "/." not in path) or _UNCLEAN.search(path) is None:
                 return proceed(exchange)
             sent = request.target.partition("?")[0]
             if sent.startswith("/") and _UNCLEAN.search(sent) is None:  # an escaped dot or slash is left alone
                 return proceed(exchange)
             path = _clean(path)
-        if path.startswith(_OWN):  # of the mock, and not to be found by ways around
+        if path in _ROOTS:
+            path += "/"
+        if path.startswith(OWN):  # of the mock, and not to be found by ways around
             return proceed(exchange)
-        target = percent_encoded((request.prefix + path + ("/" if path == ROOT else "")).encode("latin-1"), safe=_SAFE)
+        target = percent_encoded((request.prefix + path).encode("latin-1"), safe=_SAFE)
         target = f"{target}?{request.query}" if request.query else target
         return _redirect(target, request.method, keeps_method=exchange.sandbox.central.build.keeps_method)
 
@@ -63,7 +64,7 @@ def _clean(path: str) -> str:
 
 
 def override_method(exchange: Exchange) -> None:
-    """Return a form POST the method that it names in a header; its fields become the query."""
+    """Turn a form POST into the method that it names in a header; its fields become the query."""
     request = exchange.request
     override = request.headers.get(OVERRIDE)
     if not override or request.method != "POST" or request.headers.get("content-type") != FORM:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from mock_server.central.errors import refuse
+from mock_server.central.errors import Rules
 from mock_server.contract.routes import Routes
-from mock_server.contract.tables import Rule
 from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.messages import Response, utf8
 from mock_server.gateway.paths import OVERRIDE, override_method
@@ -15,7 +12,7 @@ from mock_server.gateway.paths import OVERRIDE, override_method
 class Route:
     """Finds the operation; what is not below the collection goes `elsewhere`."""
 
-    def __init__(self, routes: Routes, rules: Mapping[str, Rule], elsewhere: Proceed) -> None:
+    def __init__(self, routes: Routes, rules: Rules, elsewhere: Proceed) -> None:
         self.routes = routes
         self.rules = rules
         self.elsewhere = elsewhere
@@ -39,6 +36,6 @@ class Route:
                 return proceed(exchange)
             if not self.routes.is_below(request.path):
                 return self.elsewhere(exchange)
-            raise refuse(self.rules["method-not-allowed" if self.routes.has_path(request.path) else "unknown-route"])
+            raise self.rules.refusal("method-not-allowed" if self.routes.has_path(request.path) else "unknown-route")
 
         return answer

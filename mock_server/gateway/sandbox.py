@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from mock_server.central.errors import Refusal
 from mock_server.gateway.exchange import Exchange, Proceed
-from mock_server.gateway.hosts import is_cross_site
+from mock_server.gateway.hosts import OWN, is_cross_site
 from mock_server.gateway.messages import Request, Response
 from mock_server.sandboxes.sandboxes import NAME, PREFIX, Sandbox, Sandboxes
 
@@ -46,7 +46,7 @@ class ChooseSandbox:
         def answer(exchange: Exchange) -> Response:
             request = exchange.request
             headers = request.headers
-            if not request.path.startswith("/__") and HEADER not in headers and "cookie" not in headers:
+            if not request.path.startswith(OWN) and HEADER not in headers and "cookie" not in headers:
                 return proceed(exchange)
             if (page := self._page(request)) is not None:
                 return page

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from mock_server.golang import addr as goaddr
 from mock_server.golang.text import quote
-from mock_server.golang.url import UrlError, Ways, parse
+from mock_server.golang.url import UrlError, UrlSyntax, parse
 
 _RESOLVERS = ("passthrough", "dns", "unix", "unix-abstract")
 _LARGEST_PORT = 65535
@@ -41,20 +41,20 @@ class Target(NamedTuple):
         return f"[{bare}]:443" if ":" in bare else f"{self.endpoint}:443"
 
 
-def target(text: str, ways: Ways) -> Target:
+def target(text: str, syntax: UrlSyntax) -> Target:
     """Read a target; the scheme is passthrough where none that is known is named.
 
     Raises:
         TargetError: no connection can be made for it.
     """
     try:
-        url = parse(text, ways)
+        url = parse(text, syntax)
         known = url.scheme in _RESOLVERS
     except UrlError:
         known = False
     if not known:
         try:
-            url = parse(f"passthrough:///{text}", ways)
+            url = parse(f"passthrough:///{text}", syntax)
         except UrlError as error:
             raise TargetError(f"parse {error.args[0]}: {error.args[1]}") from None
     endpoint = (url.decoded_path or url.opaque).decode("utf-8", "replace")

@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from mock_server.golang import addr as goaddr
-from mock_server.golang.url import Url, Ways, parse
+from mock_server.golang.url import Url, UrlSyntax, parse
 
 _LARGEST_PORT = 65535
 
@@ -27,13 +27,13 @@ class Asked(NamedTuple):
         return f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
 
 
-def asked(url: str, ways: Ways) -> Asked:
+def asked(url: str, syntax: UrlSyntax) -> Asked:
     """Read a URL as ``http.NewRequest`` and the transport do.
 
     Raises:
         UrlError: Go does not parse it.
     """
-    return of(parse(url, ways))
+    return of(parse(url, syntax))
 
 
 def of(found: Url) -> Asked:

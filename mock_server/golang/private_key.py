@@ -21,10 +21,7 @@ _ORDERS = {  # of the curves that Go knows
     "1.3.132.0.35": int("1" + "F" * 65 + "A51868783BF2F966B7FCC0148F709A5D03BB5C9B8899C47AEBB6FB71E91386409", 16),
 }
 _PKCS8 = asn1.sequence(
-    "pkcs8",
-    asn1.INT,
-    asn1.sequence("AlgorithmIdentifier", asn1.OID, Field(asn1.RAW, optional=True)),
-    asn1.OCTETS,
+    "pkcs8", asn1.INT, asn1.sequence("AlgorithmIdentifier", asn1.OID, Field(asn1.RAW, optional=True)), asn1.OCTETS
 )
 _PRIME = asn1.sequence("pkcs1AdditionalRSAPrime", asn1.BIG, asn1.BIG, asn1.BIG)
 _PKCS1 = asn1.sequence(

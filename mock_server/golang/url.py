@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
 from mock_server.golang import addr as goaddr
@@ -58,7 +59,7 @@ def _bad_escape(escape: bytes) -> UrlError:
     return UrlError(f"invalid URL escape {quote(escape)}")
 
 
-class Ways(NamedTuple):
+class UrlSyntax(NamedTuple):
     """How a build of Go reads hosts; each of the two has come with a release of Go (see ``urlstrictcolons``)."""
 
     strict_colons: bool = True
@@ -67,7 +68,7 @@ class Ways(NamedTuple):
     """What stands in brackets has to be an IPv6 address."""
 
 
-NEWEST = Ways()
+NEWEST = UrlSyntax()
 
 
 class Url(NamedTuple):
@@ -129,7 +130,7 @@ class Url(NamedTuple):
         return port.decode() if colon and _PORT.fullmatch(colon + port) else ""
 
 
-def parse(url: str, ways: Ways = NEWEST) -> Url:
+def parse(url: str, syntax: UrlSyntax = NEWEST) -> Url:
     """Read a URL (Go ``url.Parse``).
 
     Raises:
@@ -137,11 +138,11 @@ def parse(url: str, ways: Ways = NEWEST) -> Url:
     """
     whole = url.encode("utf-8", "surrogatepass")
     bare, _, fragment = whole.partition(b"#")
-    found = _named(bare, lambda text: _parsed(text, ways))
+    found = _named(bare, lambda text: _parsed(text, syntax))
     return found._replace(fragment=_named(whole, lambda _: _written(fragment, _FRAGMENT_PLAIN)))
 
 
-def host_name(url: str, ways: Ways = NEWEST) -> str:
+def host_name(url: str, syntax: UrlSyntax = NEWEST) -> str:
     """Return the host of an ``http://`` URL, without port and brackets.
 
     Raises:
@@ -149,7 +150,7 @@ def host_name(url: str, ways: Ways = NEWEST) -> str:
     """
     if plain := _PLAIN_URL.fullmatch(url):  # nothing in it is escaped, and nothing can be wrong
         return plain[1]
-    return parse(url, ways).host_name.decode("utf-8", "replace")
+    return parse(url, syntax).host_name.decode("utf-8", "replace")
 
 
 _Step = TypeVar("_Step")
@@ -163,7 +164,7 @@ def _named(url: bytes, step: Callable[[bytes], _Step]) -> _Step:
         raise UrlError(quote(url), str(error)) from None
 
 
-def _parsed(url: bytes, ways: Ways) -> Url:
+def _parsed(url: bytes, syntax: UrlSyntax) -> Url:
     if _CONTROL.search(url):
         raise UrlError("net/url: invalid control character in URL")
     if url == b"*":
@@ -178,7 +179,7 @@ def _parsed(url: bytes, ways: Ways) -> Url:
             raise UrlError("first path segment in URL cannot contain colon")
     if rest.startswith(b"//") and (scheme or not rest.startswith(b"///")):
         authority, slash, path = rest[2:].partition(b"/")
-        user, host = _read_authority(authority, scheme, ways)
+        user, host = _read_authority(authority, scheme, syntax)
         return found._replace(user=user, host=host, path=_written(slash + path, _PATH_PLAIN))
     return found._replace(omit_host=bool(scheme) and rest.startswith(b"/"), path=_written(rest, _PATH_PLAIN))
 
@@ -192,9 +193,11 @@ def _scheme(url: bytes) -> tuple[str, bytes]:
     return "", url
 
 
-def _read_authority(authority: bytes, scheme: str, ways: Ways) -> tuple[tuple[bytes, bytes | None] | None, bytes]:
+def _read_authority(
+    authority: bytes, scheme: str, syntax: UrlSyntax
+) -> tuple[tuple[bytes, bytes | None] | None, bytes]:
     userinfo, at, host = authority.rpartition(b"@")
-    host = _parsed_host(host, ways, strict=ways.strict_colons and scheme in ("http", "https"))
+    host = _parsed_host(host, syntax, strict=syntax.strict_colons and scheme in ("http", "https"))
     if not at:
         return None, host
     if not _USERINFO.fullmatch(userinfo):
@@ -218,19 +221,19 @@ def escaped_host(host: str) -> str:
     return _escaped(host.encode("utf-8", "surrogatepass"), _HOST_PLAIN).decode()
 
 
-def _parsed_host(host: bytes, ways: Ways, *, strict: bool) -> bytes:
+def _parsed_host(host: bytes, syntax: UrlSyntax, *, strict: bool) -> bytes:
     bracket = host.rfind(b"[")
-    if ways.checked_brackets and bracket > 0:
+    if syntax.checked_brackets and bracket > 0:
         raise UrlError("invalid IP-literal")
     if host.startswith(b"["):
-        return _ip_literal(host, ways)
+        return _ip_literal(host, syntax)
     colon = host.find(b":") if strict else host.rfind(b":")
     if colon >= 0:
         _check_port(host[colon:])
     return _unescaped_host(host)
 
 
-def _ip_literal(host: bytes, ways: Ways) -> bytes:
+def _ip_literal(host: bytes, syntax: UrlSyntax) -> bytes:
     close = host.rfind(b"]")
     if close < 0:
         raise UrlError("missing ']' in host")
@@ -239,7 +242,7 @@ def _ip_literal(host: bytes, ways: Ways) -> bytes:
     name = host[1:close]
     zone = name.find(b"%25")
     name = _unescaped_host(name) if zone < 0 else _unescaped_host(name[:zone]) + _unescaped_zone(name[zone:])
-    if ways.checked_brackets:
+    if syntax.checked_brackets:
         if (reason := goaddr.error(name)) is not None:
             raise UrlError(f"invalid host: ParseAddr({quote(name)}): {reason}")
         if b":" not in name:
@@ -313,6 +316,17 @@ def parse_query(query: str, most: int | None = MOST_PARAMETERS) -> dict[str, lis
         key, _, value = (_unescaped_query(part) for part in pair.partition(b"="))
         values.setdefault(key, []).append(value)
     return values
+
+
+def query_keys(query: str) -> set[str]:
+    """Return the keys that Go's ``URL.Query`` finds, which leaves out what it cannot read."""
+    found = set()
+    for pair in query.encode("latin-1").split(b"&"):
+        if pair and b";" not in pair:
+            with suppress(UrlError):
+                key, _, _ = (_unescaped_query(part) for part in pair.partition(b"="))
+                found.add(key)
+    return found
 
 
 def _unescaped_query(text: bytes) -> str:

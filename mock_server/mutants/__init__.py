@@ -11,7 +11,7 @@ import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol
 
 from mock_server.state.memory import MemoryStore
 
@@ -21,6 +21,20 @@ if TYPE_CHECKING:
 KINDS = ("rule", "schema", "status", "state", "security", "wire", "concurrency", "latency")
 
 Mutate = Callable[["Instance"], None]
+Arguments = ParamSpec("Arguments")
+
+
+class Register(Protocol):
+    """Registers what applies a mutant."""
+
+    def __call__(
+        self,
+        function: Callable[Concatenate[Instance, Arguments], None],
+        /,
+        *arguments: Arguments.args,
+        **named: Arguments.kwargs,
+    ) -> object:
+        """Apply the mutant by `function(instance, *arguments)`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +57,8 @@ class Mutant:
 _MUTANTS: dict[str, Mutant] = {}
 
 
-def mutant(
-    name: str, *, kind: str, check: str, summary: str, also: tuple[str, ...] = (), **settings: Any
-) -> Callable[[Mutate], Mutate]:
-    """Register a function as the one that applies the mutant `name`.
+def mutant(name: str, *, kind: str, check: str, summary: str, also: tuple[str, ...] = (), **settings: Any) -> Register:
+    """Return what registers the mutant `name`: as decorator of a function, or called with one of `tools`.
 
     Raises:
         ValueError: the name is taken or the kind unknown.
@@ -54,9 +66,16 @@ def mutant(
     if name in _MUTANTS or kind not in KINDS:
         raise ValueError(f"mutant {name!r} is there already, or {kind!r} is none of {', '.join(KINDS)}")
 
-    def register(function: Mutate) -> Mutate:
-        _MUTANTS[name] = Mutant(name, kind, check, summary, function, also, settings)
-        return function
+    def register(
+        function: Callable[Concatenate[Instance, Arguments], None],
+        /,
+        *arguments: Arguments.args,
+        **named: Arguments.kwargs,
+    ) -> None:
+        def mutate(mock: Instance) -> None:
+            function(mock, *arguments, **named)
+
+        _MUTANTS[name] = Mutant(name, kind, check, summary, mutate, also, settings)
 
     return register
 
@@ -85,8 +104,8 @@ def find(name: str) -> Mutant:
     known = all_mutants()
     if name not in known:
         close = difflib.get_close_matches(name, known, n=3)
-        hint = f"; did you mean {' or '.join(close)}?" if close else ""
-        raise ValueError(f"unknown mutant {name!r}{hint}")
+        hint = f"did you mean {' or '.join(close)}?" if close else "`mock-central mutants` lists them"
+        raise ValueError(f"unknown mutant {name!r}; {hint}")
     return known[name]
 
 

@@ -5,25 +5,30 @@ from __future__ import annotations
 import html
 import json
 import unicodedata
-from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mock_server.central import protojson
 from mock_server.central.errors import Problem, Refusal
+from mock_server.central.integration import Integration
 from mock_server.contract.tables import MASK
-from mock_server.mutants import Mutate, mutant
+from mock_server.mutants import Register, mutant
 from mock_server.mutants.tools import (
     CREATE,
     GET,
     LIST,
     Json,
-    answers,
+    Original,
+    answering,
     around,
     credentials,
+    each_changed,
     errors,
-    handled,
+    given_to,
+    instead_of,
+    listed_items,
     never,
+    one_name,
     refused,
     replace_method,
     responses,
@@ -37,12 +42,8 @@ if TYPE_CHECKING:
     from mock_server.gateway.instance import Instance
     from mock_server.gateway.messages import Response
 
-Integration = Mapping[str, Any]
 
-
-def _blind(
-    name: str, summary: str, check: str = "", *, kind: str = "state", also: tuple[str, ...] = ()
-) -> Callable[[Mutate], Mutate]:
+def _blind(name: str, summary: str, check: str = "", *, kind: str = "state", also: tuple[str, ...] = ()) -> Register:
     """Register a mutant for the check of its own name, or for another one."""
     return mutant(name, kind=kind, check=check or name, summary=summary, also=also)
 
@@ -50,63 +51,44 @@ def _blind(
 # -- answers --------------------------------------------------------------------------------------------
 
 
-@_blind("create-answer", "The answer to a create shows the cluster id in capitals", kind="schema")
-def create_answer(mock: Instance) -> None:
-    """Write UUIDs in the other case."""
-    shown(mock, lambda each: each | {"clusterId": each["clusterId"].upper()}, (CREATE,))
+_blind("create-answer", "The answer to a create shows the cluster id in capitals", kind="schema")(
+    shown, lambda each: each | {"clusterId": each["clusterId"].upper()}, (CREATE,)
+)
 
 
 @_blind(
     "create-answer-unsorted", "The answer to a create shows the categories unsorted", "create-answer", kind="schema"
 )
-def create_answer_unsorted(mock: Instance) -> None:
-    """Answer what came in."""
-
-    def create(original: Callable[..., Any], sent: Integration) -> Any:
-        made, kept = original(sent)
-        return {**made, "categories": sent["categories"]}, kept
-
-    around(mock.central.service, "create", create)
+@instead_of("central.service.create")
+def create_answer_unsorted(mock: Instance, original: Original, sent: Integration) -> Any:
+    made, kept = original(sent)
+    return {**made, "categories": sent["categories"]}, kept
 
 
-@_blind("create-answer-source", "The answer to a create leaves `source` out", "create-answer", kind="schema")
-def create_answer_source(mock: Instance) -> None:
-    """Answer a message that was set as if it were not."""
-    shown(mock, lambda each: each | {"source": None}, (CREATE,))
+_blind("create-answer-source", "The answer to a create leaves `source` out", "create-answer", kind="schema")(
+    shown, lambda each: each | {"source": None}, (CREATE,)
+)
 
 
 @_blind("read-without-gzip", "A read without gzip leaves `source` out", kind="schema")
-def read_without_gzip(mock: Instance) -> None:
-    """Render twice, and once otherwise."""
-
-    def plain(proceed: Proceed, exchange: Exchange) -> Response:
-        response = proceed(exchange)
-        if "gzip" in exchange.request.headers.get("accept-encoding", ""):
-            return response
-        return response._replace(body=protojson.render(_without_source(json.loads(response.bytes))))
-
-    handled(mock, (GET, LIST), plain)
+@answering(GET, LIST)
+def read_without_gzip(proceed: Proceed, exchange: Exchange) -> Response:
+    response = proceed(exchange)
+    if "gzip" in exchange.request.headers.get("accept-encoding", ""):
+        return response
+    shown_plainly = each_changed(json.loads(response.bytes), lambda each: each | {"source": None})
+    return response._replace(body=protojson.render(shown_plainly))
 
 
-def _without_source(answer: Json) -> Json:
-    if "integrations" in answer:
-        return {"integrations": [_without_source(each) for each in answer["integrations"]]}
-    return answer | {"source": None}
-
-
-@_blind("many-kept", "The list ends after 30 integrations", "many-kept")
-def list_first_30(mock: Instance) -> None:
-    """Page without pages."""
-    answers(mock, (LIST,), lambda answer: {"integrations": answer["integrations"][:30]})
+_blind("many-kept", "The list ends after 30 integrations", "many-kept")(listed_items, lambda items: items[:30])
 
 
 @_blind("unchanged-over-time", "An integration loses its source in reads after 80 other writes")
 def unchanged_over_time(mock: Instance) -> None:
-    """Keep part of it in a cache that forgets."""
     born: dict[str, int] = {}
     store = mock.central.store
 
-    def put(original: Callable[..., Any], integration: Integration) -> Any:
+    def put(original: Original, integration: Integration) -> Any:
         made = original(integration)
         born[integration["id"]] = store.changes
         return made
@@ -122,23 +104,19 @@ def unchanged_over_time(mock: Instance) -> None:
 _OLD = 80
 
 
-def _errors(mock: Instance, change: Callable[[Json], Json]) -> None:
-    errors(mock, change)
-
-
 _HTTP_STATUS = {3: 400, 5: 404, 6: 409, 7: 403, 8: 429, 12: 501, 13: 500, 16: 401}
 
 _blind("errors-one-key", "Errors have only the key `message`", "error-shape", kind="schema")(
-    partial(_errors, change=lambda body: {"message": body["message"]})
+    errors, lambda body: {"message": body["message"]}
 )
 _blind("errors-code-http", "The code of every error is the HTTP status", "error-shape", kind="status")(
-    partial(_errors, change=lambda body: body | {"code": _HTTP_STATUS.get(body["code"], body["code"])})
+    errors, lambda body: body | {"code": _HTTP_STATUS.get(body["code"], body["code"])}
 )
 _blind("errors-code-unknown", "The code of every error is 2", "error-shape", kind="status")(
-    partial(_errors, change=lambda body: body | {"code": 2})
+    errors, lambda body: body | {"code": 2}
 )
 _blind("errors-without-text", "The message of every error is empty", "error-shape", kind="schema")(
-    partial(_errors, change=lambda body: body | {"message": "", "error": ""})
+    errors, lambda body: body | {"message": "", "error": ""}
 )
 
 
@@ -146,127 +124,86 @@ _blind("errors-without-text", "The message of every error is empty", "error-shap
 
 
 @_blind("texts-in-refusals", "Refusals are escaped for HTML", kind="wire", also=("azure-endpoint-required",))
-def texts_in_refusals(mock: Instance) -> None:
-    """Escape what a page shows. Quotation marks stay."""
-
-    def escaped(body: Json) -> Json:
-        text = html.escape(body["message"], quote=False)
-        return body | {"message": text, "error": text}
-
-    errors(mock, escaped)
+@given_to(errors)
+def texts_in_refusals(body: Json) -> Json:
+    text = html.escape(body["message"], quote=False)
+    return body | {"message": text, "error": text}
 
 
 @_blind("refusals-unquoted", "Refusals repeat quoted texts without escaping them", "texts-in-refusals", kind="wire")
-def refusals_unquoted(mock: Instance) -> None:
-    """Write quotation marks around a text as it is."""
-
-    def plain(body: Json) -> Json:
-        text = body["message"].replace('\\"', '"').replace("\\x01", "\x01")
-        return body | {"message": text, "error": text}
-
-    errors(mock, plain)
+@given_to(errors)
+def refusals_unquoted(body: Json) -> Json:
+    text = body["message"].replace('\\"', '"').replace("\\x01", "\x01")
+    return body | {"message": text, "error": text}
 
 
 @_blind("texts-kept", "The user name of a robot account is escaped for HTML")
-def texts_kept(mock: Instance) -> None:
-    """Escape one text of one type."""
-
-    def escaped(config: Json) -> Json:
-        robot = config.get("registryRobotCredentials")
-        if not robot:
-            return {}
-        return {"registryRobotCredentials": {**robot, "username": html.escape(robot["username"], quote=False)}}
-
-    stored_config(mock, escaped)
+@given_to(stored_config)
+def texts_kept(config: Json) -> Json:
+    robot = config.get("registryRobotCredentials")
+    if not robot:
+        return {}
+    return {"registryRobotCredentials": {**robot, "username": html.escape(robot["username"], quote=False)}}
 
 
 @_blind("long-credentials-kept", "Credentials are cut after 2,048 characters")
 def long_credentials_kept(mock: Instance) -> None:
-    """Store what fits a column."""
     message = mock.central.contract.integration
     around(
-        mock.central.store,
-        "put",
+        mock,
+        "central.store.put",
         lambda put, integration: put(credentials(message, integration, lambda text: text[:2048])),
     )
 
 
 @_blind("long-credential-refused", "A credential of more than 2,048 characters is refused", "long-credentials-kept")
-def long_credential_refused(mock: Instance) -> None:
-    """Refuse what does not fit a column."""
+@instead_of("central.validation.problems")
+def long_credential_refused(mock: Instance, original: Original, sent: Integration) -> Any:
     message = mock.central.contract.integration
-
-    def problems(original: Callable[[Integration], Any], sent: Integration) -> Any:
-        if credentials(message, sent, lambda text: text[:2048]) != sent:
-            raise refused(400, "value too long for type character varying(2048)")
-        return original(sent)
-
-    around(mock.central.validation, "problems", problems)
-
-
-def _one_name(mock: Instance, fold: Callable[[str], str]) -> None:
-    """Refuse a name that is another one once both are folded."""
-
-    def check(original: Callable[[Integration], Any], sent: Integration) -> Any:
-        names = {each["name"] for each in mock.central.store.integrations() if each["id"] != sent["id"]}
-        taken = next((name for name in names if fold(name) == fold(sent["name"])), sent["name"])
-        return original({**sent, "name": taken})
-
-    around(mock.central.validation, "name_unique", check)
+    if credentials(message, sent, lambda text: text[:2048]) != sent:
+        raise refused(400, "value too long for type character varying(2048)")
+    return original(sent)
 
 
 _blind("names-exact", "The composed and the combined Unicode form of a name count as one")(
-    partial(_one_name, fold=partial(unicodedata.normalize, "NFC"))
+    one_name, partial(unicodedata.normalize, "NFC")
 )
-_blind("names-trimmed", "A name with and without a trailing blank counts as one", "names-exact")(
-    partial(_one_name, fold=str.strip)
+_blind("names-trimmed", "A name with and without a trailing blank counts as one", "names-exact")(one_name, str.strip)
+_blind("filter-trims", "The filter by name trims its text", "list-by-name")(
+    around, "central.service.list_by_name", lambda original, name: original(name.strip())
 )
-
-
-@_blind("filter-trims", "The filter by name trims its text", "list-by-name")
-def filter_trims(mock: Instance) -> None:
-    """Correct what was asked for."""
-    around(mock.central.service, "list_by_name", lambda original, name: original(name.strip()))
 
 
 # -- tests of registries --------------------------------------------------------------------------------
 
 
-@_blind("registry-tests-pass", "Passes the test of every host", "registry-reachable")
-def registry_tests_pass(mock: Instance) -> None:
-    """Ask nobody."""
-    never(mock.central.registry_tests, "registry_reachable")
-
-
-@_blind("registry-not-contacted", "Passes the test of every ibm registry", "registry-reachable")
-def registry_not_contacted(mock: Instance) -> None:
-    """Forget one type."""
-    around(
-        mock.central.registry_tests,
-        "registry_reachable",
-        lambda original, integration, category: (
-            None if integration["type"] == "ibm" else original(integration, category)
-        ),
-    )
+_blind("registry-tests-pass", "Passes the test of every host", "registry-reachable")(
+    never, "central.registry_tests.registry_reachable"
+)
+_blind("registry-not-contacted", "Passes the test of every ibm registry", "registry-reachable")(
+    around,
+    "central.registry_tests.registry_reachable",
+    lambda original, integration, category: None if integration["type"] == "ibm" else original(integration, category),
+)
 
 
 def _suffix_lacks(mock: Instance, label: str) -> None:
     """Tell a failed test of one category with one suffix less."""
 
-    def tested(original: Callable[[Integration], Problem | None], sent: Integration) -> Problem | None:
+    def tested(original: Original, sent: Integration) -> Any:
         found = original(sent)
         if found is None or not found.text.startswith(label):
             return found
         return Problem(found.rule, found.text.removesuffix(": invalid arguments"))
 
-    around(mock.central.service, "_failed_test", tested)
+    around(mock, "central.service._failed_test", tested)
 
 
 _blind("test-text", "The text of a failed scanner test lacks a suffix", kind="status")(
-    partial(_suffix_lacks, label="image scanner integration")
+    _suffix_lacks, "image scanner integration"
 )
 _blind("test-text-registry", "The text of a failed registry test lacks a suffix", "test-text", kind="status")(
-    partial(_suffix_lacks, label="registry integration")
+    _suffix_lacks, "registry integration"
 )
 
 
@@ -274,56 +211,46 @@ _blind("test-text-registry", "The text of a failed registry test lacks a suffix"
 
 
 @_blind("type-change-refused", "Refuses a PUT of another type", "update-replaces")
-def type_change_refused(mock: Instance) -> None:
-    """Hold the type."""
-
-    def update(original: Callable[..., None], sent: Integration, *, update_password: bool) -> None:
-        kept = mock.central.store.get(sent["id"])
-        if kept and kept.integration["type"] != sent["type"]:
-            raise refused(400, "the type of an integration cannot be changed")
-        original(sent, update_password=update_password)
-
-    around(mock.central.service, "update", update)
+@instead_of("central.service.update")
+def type_change_refused(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
+    kept = mock.central.store.get(sent["id"])
+    if kept and kept.integration["type"] != sent["type"]:
+        raise refused(400, "the type of an integration cannot be changed")
+    original(sent, update_password=update_password)
 
 
-@_blind("third-category-lost", "Only the first two categories are stored", "categories-sorted")
-def third_category_lost(mock: Instance) -> None:
-    """Keep two."""
-    stored(mock, lambda sent: {"categories": sent["categories"][:2]})
+_blind("third-category-lost", "Only the first two categories are stored", "categories-sorted")(
+    stored, lambda sent: {"categories": sent["categories"][:2]}
+)
 
 
 @_blind("name-with-nul", "Refuses an update with NUL in the name, and shows the name all the same")
-def name_with_nul(mock: Instance) -> None:
-    """Write to the cache before the database."""
-
-    def update(original: Callable[..., None], sent: Integration, *, update_password: bool) -> None:
+@instead_of("central.service.update")
+def name_with_nul(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
+    stored = mock.central.store.get(sent["id"])
+    try:
         original(sent, update_password=update_password)
-        if "\0" in sent["name"]:
-            raise refused(500, "Database operation failed", 13)
-
-    around(mock.central.service, "update", update)
+    except Refusal:
+        if "\0" in sent["name"] and stored is not None:
+            mock.central.store.put({**stored.integration, "name": sent["name"]})
+        raise
 
 
 @_blind("refused-write-visible", "Stores an update that the database refuses for its empty id", "database-error")
-def refused_write_visible(mock: Instance) -> None:
-    """Write to the cache before the database."""
-
-    def update(original: Callable[..., None], sent: Integration, *, update_password: bool) -> None:
-        try:
-            original(sent, update_password=update_password)
-        except Refusal:
-            if sent["id"] == "" and sent["name"]:
-                mock.central.store.put({**sent, "id": mock.central.store.new_id()})
-            raise
-
-    around(mock.central.service, "update", update)
+@instead_of("central.service.update")
+def refused_write_visible(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
+    try:
+        original(sent, update_password=update_password)
+    except Refusal:
+        if sent["id"] == "" and sent["name"]:
+            mock.central.store.put({**sent, "id": mock.central.store.new_id()})
+        raise
 
 
 @_blind("database-text-shown", "Errors show the text of the database", "database-error", kind="security")
 def database_text_shown(mock: Instance) -> None:
-    """Wrap the error."""
     text = 'Database operation failed: ERROR: null value in column "id" (SQLSTATE 23502)'
-    replace_method(mock.central.service, "database_error", lambda _reason: Refusal("database-error", 500, 13, text))
+    replace_method(mock, "central.service.database_error", lambda _reason: Refusal("database-error", 500, 13, text))
 
 
 # -- credentials ----------------------------------------------------------------------------------------
@@ -332,166 +259,130 @@ def database_text_shown(mock: Instance) -> None:
 @_blind(
     "any-stars-masked", "Any number of asterisks counts as the mask", "reconcile-credential-masked", kind="security"
 )
-def any_stars_masked(mock: Instance) -> None:
-    """Look at the first character."""
-
-    def check(original: Callable[..., None], field: Any, sent: Any, path: Any) -> None:
-        stars = isinstance(sent, str) and sent != "" and not sent.strip("*")
-        original(field, MASK if stars else sent, path)
-
-    around(mock.central.reconcile, "reconcile_credential_masked", check)
+@instead_of("central.reconcile.reconcile_credential_masked")
+def any_stars_masked(mock: Instance, original: Original, field: Any, sent: Any, path: Any) -> None:
+    stars = isinstance(sent, str) and sent != "" and not sent.strip("*")
+    original(field, MASK if stars else sent, path)
 
 
 @_blind("robot-credential-lost", "Loses the stored password of a robot account", "stored-credentials-kept")
-def robot_credential_lost(mock: Instance) -> None:
-    """Fill the outer fields only."""
-
-    def kept(original: Callable[..., Json], message: Any, sent: Integration, old: Integration) -> Json:
-        found = original(message, sent, old)
-        robot = found.get("registryRobotCredentials")
-        return {**found, "registryRobotCredentials": {**robot, "password": ""}} if robot else found
-
-    around(mock.central.reconcile, "stored_credentials_kept", kept)
+@instead_of("central.reconcile.stored_credentials_kept")
+def robot_credential_lost(mock: Instance, original: Original, message: Any, sent: Integration, old: Integration) -> Any:
+    found = original(message, sent, old)
+    robot = found.get("registryRobotCredentials")
+    return {**found, "registryRobotCredentials": {**robot, "password": ""}} if robot else found
 
 
 @_blind("azure-converts-any", "Converts a stored docker member to azure for any type", "azure-member-converted")
-def azure_converts_any(mock: Instance) -> None:
-    """Look at the members only."""
-
-    def converted(original: Callable[..., Integration], sent: Integration, kept: Integration) -> Integration:
-        return original({**sent, "type": "azure"} if "azure" in sent else sent, kept)
-
-    around(mock.central.service, "azure_member_converted", converted)
+@instead_of("central.service.azure_member_converted")
+def azure_converts_any(mock: Instance, original: Original, sent: Integration, kept: Integration) -> Any:
+    return original({**sent, "type": "azure"} if "azure" in sent else sent, kept)
 
 
-def _without_identity(mock: Instance, builder: str, member: str) -> None:
+def _without_identity(mock: Instance, member: str) -> None:
     """Build a client as if workload identity were off."""
 
-    def build(original: Callable[[Integration], Problem | None], sent: Integration) -> Problem | None:
+    def build(original: Original, sent: Integration) -> Any:
         config = sent.get(member)
         return original({**sent, member: {**config, "wifEnabled": False}} if config else sent)
 
     clients = mock.central.clients
-    wrapped = partial(build, getattr(clients, builder))
-    types = {type for type, each in clients.registries.items() if each == getattr(clients, builder)}
+    wrapped = partial(build, getattr(clients, member))
+    types = {type for type, each in clients.registries.items() if each == getattr(clients, member)}
     setattr(clients, "registries", dict(clients.registries) | dict.fromkeys(types, wrapped))  # noqa: B010 (for mypy)
 
 
 _blind("odd-combinations", "Workload identity does not replace the password of azure", "odd-combinations")(
-    partial(_without_identity, builder="azure", member="azure")
+    _without_identity, "azure"
 )
 _blind("google-identity-ignored", "Workload identity does not replace the service account", "odd-combinations")(
-    partial(_without_identity, builder="google", member="google")
+    _without_identity, "google"
 )
 
 
 @_blind("robot-scans-both", "Accepts a robot account alone for both categories of quay", "quay-scanner-without-robot")
-def robot_scans_both(mock: Instance) -> None:
-    """Look at the scanner alone."""
-
-    def check(original: Callable[..., Problem | None], quay: Json, categories: list[str]) -> Problem | None:
-        return original(quay, categories) if categories == ["SCANNER"] else None
-
-    around(mock.central.clients, "quay_scanner_without_robot", check)
+@instead_of("central.clients.quay_scanner_without_robot")
+def robot_scans_both(mock: Instance, original: Original, quay: Json, categories: list[str]) -> Any:
+    return original(quay, categories) if categories == ["SCANNER"] else None
 
 
 @_blind("role-keeps-authorization", "Keeps authorization data beside a role alone", "ecr-authorization-erased")
-def role_keeps_authorization(mock: Instance) -> None:
-    """Look at keys and IAM only."""
-
-    def erased(original: Callable[[Integration], Integration], sent: Integration) -> Integration:
-        ecr = sent.get("ecr")
-        alone = ecr and not (ecr["useIam"] or ecr["accessKeyId"] or ecr["secretAccessKey"])
-        return sent if alone else original(sent)
-
-    around(mock.central.clients, "ecr_authorization_erased", erased)
+@instead_of("central.clients.ecr_authorization_erased")
+def role_keeps_authorization(mock: Instance, original: Original, sent: Integration) -> Any:
+    ecr = sent.get("ecr")
+    alone = ecr and not (ecr["useIam"] or ecr["accessKeyId"] or ecr["secretAccessKey"])
+    return sent if alone else original(sent)
 
 
 @_blind("erased-without-registry", "Erases the authorization data of every ecr integration", "ecr-authorization-erased")
-def erased_without_registry(mock: Instance) -> None:
-    """Do not look at the categories."""
-
-    def erased(original: Callable[[Integration], Integration], sent: Integration) -> Integration:
-        return {**original({**sent, "categories": ["REGISTRY"]}), "categories": sent["categories"]}
-
-    around(mock.central.clients, "ecr_authorization_erased", erased)
+@instead_of("central.clients.ecr_authorization_erased")
+def erased_without_registry(mock: Instance, original: Original, sent: Integration) -> Any:
+    return {**original({**sent, "categories": ["REGISTRY"]}), "categories": sent["categories"]}
 
 
 @_blind("scanner-v4-stays", "Scanner V4 becomes an integration of another type")
-def scanner_v4_stays(mock: Instance) -> None:
-    """Look at the new type only."""
-
-    def check(original: Callable[..., None], sent: Integration, kept: Integration) -> None:
-        if kept["type"] != "scannerv4":
-            original(sent, kept)
-
-    around(mock.central.service, "scanner_v4_type_fixed", check)
+@instead_of("central.service.scanner_v4_type_fixed")
+def scanner_v4_stays(mock: Instance, original: Original, sent: Integration, kept: Integration) -> None:
+    if kept["type"] != "scannerv4":
+        original(sent, kept)
 
 
 # -- what testers got past -------------------------------------------------------------------------------
 
 
-@_blind("key-twice", "GET answers the name twice", "answer-schema", kind="wire")
-def key_twice(mock: Instance) -> None:
-    """Begin with it."""
-    responses(mock, lambda one: one._replace(body=one.bytes.replace(b'{"id":', b'{"name":"x","id":', 1)), (GET,))
+_blind("key-twice", "GET answers the name twice", "answer-schema", kind="wire")(
+    responses, lambda one: one._replace(body=one.bytes.replace(b'{"id":', b'{"name":"x","id":', 1)), (GET,)
+)
 
 
 @_blind("deleted-text", "GET of what was deleted says so", "delete-answer", also=("list-holds-what-was-created",))
 def deleted_text(mock: Instance) -> None:
-    """Remember what was there."""
     deleted: set[str] = set()
 
-    def delete(original: Callable[[str], Any], id: str) -> Any:
+    def delete(original: Original, id: str) -> Any:
         found = original(id)
         deleted.add(id)
         return found
 
-    def missing(original: Callable[[str], Any], id: str) -> Any:
+    def missing(original: Original, id: str) -> Any:
         if id in deleted:
             raise refused(404, f"image integration {id} was deleted", 5)
         return original(id)
 
-    around(mock.central.service, "delete", delete)
-    around(mock.central.service, "get_missing", missing)
+    around(mock, "central.service.delete", delete)
+    around(mock, "central.service.get_missing", missing)
 
 
-@_blind("list-skips-tests", "The list shows every test as skipped", "list-item-equals-read", kind="schema")
-def list_skips_tests(mock: Instance) -> None:
-    """Show one value for all."""
-    shown(mock, lambda each: each | {"skipTestIntegration": True}, (LIST,))
-
-
-@_blind("list-name-cut", "The list shows 200 characters of a name", "list-item-equals-read", kind="schema")
-def list_name_cut(mock: Instance) -> None:
-    """Fit it into a column."""
-    shown(mock, lambda each: each | {"name": each["name"][:200]}, (LIST,))
+_blind("list-skips-tests", "The list shows every test as skipped", "list-item-equals-read", kind="schema")(
+    shown, lambda each: each | {"skipTestIntegration": True}, (LIST,)
+)
+_blind("list-name-cut", "The list shows 200 characters of a name", "list-item-equals-read", kind="schema")(
+    shown, lambda each: each | {"name": each["name"][:200]}, (LIST,)
+)
 
 
 @_blind("filter-old-name", "The filter by name finds what was renamed by its old name, too", "list-by-odd-name")
 def filter_old_name(mock: Instance) -> None:
-    """Keep what the index had."""
     store = mock.central.store
     names: dict[str, set[str]] = {}
 
-    def put(original: Callable[[Integration], Any], integration: Integration) -> Any:
+    def put(original: Original, integration: Integration) -> Any:
         names.setdefault(integration["name"], set()).add(integration["id"])
         return original(integration)
 
     around(store, "put", put)
     around(
-        mock.central.service,
-        "list_by_name",
+        mock,
+        "central.service.list_by_name",
         lambda _original, name: store.list_answer([id for id in names.get(name, ()) if store.get(id)]),
     )
 
 
 @_blind("refused-name-taken", "A create that is refused keeps its name taken", "create-rolled-back")
 def refused_name_taken(mock: Instance) -> None:
-    """Take the name first."""
     taken: set[str] = set()
 
-    def create(original: Callable[[Integration], Any], sent: Integration) -> Any:
+    def create(original: Original, sent: Integration) -> Any:
         if sent["name"] in taken:
             raise refused(
                 400, f'Validation error: integration with name "{sent["name"]}" already exists: invalid arguments'
@@ -503,20 +394,18 @@ def refused_name_taken(mock: Instance) -> None:
                 taken.add(sent["name"])
             raise
 
-    around(mock.central.service, "create", create)
+    around(mock, "central.service.create", create)
 
 
 @_blind("test-forgets-credential", "/test/updated empties the stored API key", "test-stores-nothing")
-def test_forgets_credential(mock: Instance) -> None:
-    """Take it out to use it."""
+@instead_of("central.service.test")
+def test_forgets_credential(
+    mock: Instance, original: Original, sent: Integration | None, *, update_password: bool
+) -> None:
     store = mock.central.store
-
-    def test(original: Callable[..., None], sent: Integration | None, *, update_password: bool) -> None:
-        try:
-            original(sent, update_password=update_password)
-        finally:
-            found = store.get(sent["id"]) if sent else None
-            if found and found.integration.get("ibm"):
-                store.put({**found.integration, "ibm": {**found.integration["ibm"], "apiKey": ""}})
-
-    around(mock.central.service, "test", test)
+    try:
+        original(sent, update_password=update_password)
+    finally:
+        found = store.get(sent["id"]) if sent else None
+        if found and found.integration.get("ibm"):
+            store.put({**found.integration, "ibm": {**found.integration["ibm"], "apiKey": ""}})

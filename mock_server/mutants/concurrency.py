@@ -6,11 +6,11 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from mock_server.mutants import Mutate, memory, mutant
+from mock_server.mutants import Register, memory, mutant
 from mock_server.mutants.tools import (
     CREATE,
     DELETE,
@@ -19,6 +19,7 @@ from mock_server.mutants.tools import (
     LIST,
     PATCH,
     PUT,
+    Original,
     around,
     handled,
     refused,
@@ -35,7 +36,7 @@ _MEETING = 0.004
 """Seconds that a window stays open for another request."""
 
 
-def _concurrency(name: str, summary: str, check: str, also: tuple[str, ...] = ()) -> Callable[[Mutate], Mutate]:
+def _concurrency(name: str, summary: str, check: str, also: tuple[str, ...] = ()) -> Register:
     return mutant(name, kind="concurrency", check=check, summary=summary, also=also)
 
 
@@ -64,24 +65,22 @@ class _Present:
 
 @_concurrency("same-name-at-once", "Two creates of one name at once both succeed", "same-name-at-once")
 def name_race(mock: Instance) -> None:
-    """Check, then act."""
     _unlocked(mock)
 
-    def check(original: Callable[..., Any], sent: Mapping[str, Any]) -> Any:
+    def check(original: Original, sent: Mapping[str, Any]) -> Any:
         found = original(sent)
         time.sleep(_MEETING)
         return found
 
-    around(mock.central.validation, "name_unique", check)
+    around(mock, "central.validation.name_unique", check)
 
 
 @_concurrency("creates-at-once", "One of two creates at once is lost", "creates-at-once")
 def creates_lost(mock: Instance) -> None:
-    """Write back a copy of all."""
     _unlocked(mock)
     store = memory(mock)
 
-    def put(original: Callable[..., Any], integration: Mapping[str, Any]) -> Any:
+    def put(original: Original, integration: Mapping[str, Any]) -> Any:
         before = dict(store._by_id)
         time.sleep(_MEETING)
         stored = original(integration)
@@ -93,11 +92,10 @@ def creates_lost(mock: Instance) -> None:
 
 @_concurrency("updates-at-once", "Two updates at once are mixed", "updates-at-once")
 def updates_mixed(mock: Instance) -> None:
-    """Write field by field."""
     _unlocked(mock)
     store = mock.central.store
 
-    def update(original: Callable[..., None], sent: Mapping[str, Any], *, update_password: bool) -> None:
+    def update(original: Original, sent: Mapping[str, Any], *, update_password: bool) -> None:
         original(sent, update_password=update_password)
         mine = store.get(sent["id"])
         time.sleep(_MEETING)
@@ -106,26 +104,34 @@ def updates_mixed(mock: Instance) -> None:
             endpoint = mine.integration["docker"]["endpoint"]
             store.put({**now.integration, "docker": {**now.integration["docker"], "endpoint": endpoint}})
 
-    around(mock.central.service, "update", update)
+    around(mock, "central.service.update", update)
 
 
-@_concurrency("updates-500", "Two updates at once: one answers 500", "updates-at-once", also=("no-server-error",))
-def updates_500(mock: Instance) -> None:
-    """Fail to serialise."""
-    _collide(mock, (PUT, PATCH), 500, "could not serialize access due to concurrent update", 13)
+def _collide(mock: Instance, operations: tuple[str, ...], status: int, text: str, code: int, *, most: int = 1) -> None:
+    inside = _Present()
+
+    def one(proceed: Proceed, exchange: Exchange) -> Response:
+        with inside as now:
+            if now > most:
+                raise refused(status, text, code)
+            time.sleep(_MEETING)
+            return proceed(exchange)
+
+    handled(mock, operations, one)
 
 
-@_concurrency("creates-500", "Two creates at once: one answers 500", "creates-at-once", also=("no-server-error",))
-def creates_500(mock: Instance) -> None:
-    """Fail to get a lock."""
-    _collide(mock, (CREATE,), 500, "database is locked", 13)
+_concurrency("updates-500", "Two updates at once: one answers 500", "updates-at-once", also=("no-server-error",))(
+    _collide, (PUT, PATCH), 500, "could not serialize access due to concurrent update", 13
+)
+_concurrency("creates-500", "Two creates at once: one answers 500", "creates-at-once", also=("no-server-error",))(
+    _collide, (CREATE,), 500, "database is locked", 13
+)
 
 
 @_concurrency(
     "lists-during-writes", "A list during a create answers 500", "lists-during-writes", also=("no-server-error",)
 )
 def list_during_write(mock: Instance) -> None:
-    """Walk a map that changes."""
     writers = _Present()
 
     def write(proceed: Proceed, exchange: Exchange) -> Response:
@@ -142,22 +148,8 @@ def list_during_write(mock: Instance) -> None:
     handled(mock, (LIST,), listed)
 
 
-def _collide(mock: Instance, operations: tuple[str, ...], status: int, text: str, code: int) -> None:
-    inside = _Present()
-
-    def one(proceed: Proceed, exchange: Exchange) -> Response:
-        with inside as now:
-            if now > 1:
-                raise refused(status, text, code)
-            time.sleep(_MEETING)
-            return proceed(exchange)
-
-    handled(mock, operations, one)
-
-
 @_concurrency("ids-doubled", "Creates at once get the same id", "creates-at-once")
 def ids_doubled(mock: Instance) -> None:
-    """Count without a lock."""
     _unlocked(mock)
     serial = [0]
 
@@ -167,18 +159,16 @@ def ids_doubled(mock: Instance) -> None:
         serial[0] = now + 1
         return str(uuid.UUID(int=random.Random(now).getrandbits(128), version=4))
 
-    replace_method(mock.central.store, "new_id", new_id)
+    replace_method(mock, "central.store.new_id", new_id)
 
 
-@_concurrency("deletes-at-once", "Two deletes at once: one answers 500", "deletes-at-once", also=("no-server-error",))
-def deletes_500(mock: Instance) -> None:
-    """Fail to lock a row."""
-    _collide(mock, (DELETE,), 500, "could not obtain lock on row", 13)
+_concurrency("deletes-at-once", "Two deletes at once: one answers 500", "deletes-at-once", also=("no-server-error",))(
+    _collide, (DELETE,), 500, "could not obtain lock on row", 13
+)
 
 
 @_concurrency("reads-at-once", "Two GETs at once get each other's answer", "reads-at-once")
 def answers_swapped(mock: Instance) -> None:
-    """Keep a request in a variable of all."""
     last = [""]
 
     def get(proceed: Proceed, exchange: Exchange) -> Response:
@@ -192,7 +182,6 @@ def answers_swapped(mock: Instance) -> None:
 
 @_concurrency("writes-wait", "A write that meets another waits six seconds", "response-time", also=("deletes-at-once",))
 def writes_wait(mock: Instance) -> None:
-    """Retry after a deadlock."""
     inside = _Present()
 
     def one(proceed: Proceed, exchange: Exchange) -> Response:
@@ -203,16 +192,6 @@ def writes_wait(mock: Instance) -> None:
     handled(mock, (CREATE, PUT, PATCH, DELETE), one)
 
 
-@_concurrency("busy-503", "More than three requests at once answer 503", "creates-at-once", also=("no-server-error",))
-def busy_503(mock: Instance) -> None:
-    """Have too few workers."""
-    inside = _Present()
-
-    def one(proceed: Proceed, exchange: Exchange) -> Response:
-        with inside as now:
-            if now > 3:
-                raise refused(503, "no worker is free", 14)
-            time.sleep(_MEETING)
-            return proceed(exchange)
-
-    handled(mock, EVERY, one)
+_concurrency("busy-503", "More than three requests at once answer 503", "creates-at-once", also=("no-server-error",))(
+    _collide, EVERY, 503, "no worker is free", 14, most=3
+)

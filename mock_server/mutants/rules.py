@@ -7,7 +7,6 @@ import re
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -21,16 +20,21 @@ from mock_server.central.validation import config_member
 from mock_server.contract import tables as contracts
 from mock_server.contract.tables import MASK, Field, Message
 from mock_server.golang import timestamps
-from mock_server.mutants import Mutate, mutant
+from mock_server.mutants import Register, mutant
 from mock_server.mutants.tools import (
     PATCH,
     PUT,
+    Original,
+    answering,
     around,
     bodies,
+    config_members,
     credentials,
     errors,
-    handled,
+    given_to,
+    instead_of,
     never,
+    reader,
     readings,
     refusals,
     refused,
@@ -61,115 +65,75 @@ _ONE_OF_TWO = {
 }
 
 
-def _rule(id: str, summary: str = "", also: tuple[str, ...] = (), **settings: Any) -> Callable[[Mutate], Mutate]:
+def _rule(id: str, summary: str = "", also: tuple[str, ...] = (), **settings: Any) -> Register:
     summary = summary or _ONE_OF_TWO.get(id, _RULES[id].broken)
     return mutant(id, kind="rule", check=id, summary=summary, also=also, **settings)
 
 
 # -- refusals that a method of the rule's name decides ---------------------------------------------------
 
+
 _METHODS = {
-    "validation": (
-        "endpoint-not-local",
-        "endpoint-not-metadata",
-        "endpoint-parses",
-        "category-required",
-        "name-required",
-        "name-unique",
-    ),
-    "service": (
-        "id-empty-on-create",
-        "scanner-v4-not-created",
-        "google-not-created",
-        "create-rolled-back",
-        "id-required",
-        "update-missing",
-        "delete-missing",
-        "scanner-v4-not-deleted",
-        "scanner-v4-type-fixed",
-    ),
-    "reconcile": (
-        "reconcile-needs-id",
-        "reconcile-same-member",
-        "reconcile-dependent-unchanged",
-        "reconcile-credential-masked",
-        "reconcile-message-kept",
-        "reconcile-message-not-added",
-    ),
-    "clients": (
-        "category-implemented",
-        "registry-type-known",
-        "scanner-type-known",
-        "node-scanner-type-known",
-        "google-service-account-json",
-    ),
-    "registry_tests": ("registry-reachable",),
+    "validation": """endpoint-not-local endpoint-not-metadata endpoint-parses category-required name-required
+        name-unique""",
+    "service": """id-empty-on-create scanner-v4-not-created google-not-created create-rolled-back id-required
+        update-missing delete-missing scanner-v4-not-deleted scanner-v4-type-fixed""",
+    "reconcile": """reconcile-needs-id reconcile-same-member reconcile-dependent-unchanged reconcile-credential-masked
+        reconcile-message-kept reconcile-message-not-added""",
+    "clients": """category-implemented registry-type-known scanner-type-known node-scanner-type-known
+        google-service-account-json""",
+    "registry_tests": "registry-reachable",
 }
+_PARTS = {rule: part for part, rules in _METHODS.items() for rule in rules.split()}
+"""The parts of Central that refuse, by the rule."""
 
 
-def _never(part: str, rule: str, mock: Instance) -> None:
-    never(getattr(mock.central, part), rule.replace("-", "_"))
+for _id, _part in _PARTS.items():
+    _rule(_id)(never, f"central.{_part}.{_id.replace('-', '_')}")
 
-
-for _part, _ids in _METHODS.items():
-    for _id in _ids:
-        _rule(_id)(partial(_never, _part, _id))
-
-_rule("ecr-iam-managed", managed=True)(partial(_never, "validation", "ecr-iam-managed"))
-_rule("write-permission", auth=True)(partial(_never, "auth", "write-permission"))
+_rule("ecr-iam-managed", managed=True)(never, "central.validation.ecr_iam_managed")
+_rule("write-permission", auth=True)(never, "central.auth.write_permission")
 
 
 # -- what the client of a type asks for ------------------------------------------------------------------
 
-_CLIENT_RULES = [
-    rule.id
-    for rule in _RULES.values()
-    if rule.kind == "build" and rule.id not in (*_METHODS["clients"], *_METHODS["registry_tests"])
-]
+
+_CLIENT_RULES = [rule.id for rule in _RULES.values() if rule.kind == "build" and rule.id not in _PARTS]
 
 
-def _not_asked(rule: str, mock: Instance) -> None:
+def _not_asked(mock: Instance, rule: str) -> None:
     around(
-        mock.central.clients,
-        "problem_if",
+        mock,
+        "central.clients.problem_if",
         lambda original, wrong, id, **values: original(wrong and id != rule, id, **values),
     )
 
 
 for _id in _CLIENT_RULES:
-    _rule(_id)(partial(_not_asked, _id))
+    _rule(_id)(_not_asked, _id)
 
 
-@_rule("type-defined")
-def type_defined(mock: Instance) -> None:
-    """Put an integration without a type to use."""
-    around(mock.central.clients, "activation", lambda original, sent: original(sent) if sent["type"] else None)
-
-
-@_rule("ecr-authorization-erased")
-def ecr_authorization_erased(mock: Instance) -> None:
-    """Keep authorization data beside a key."""
-    replace_method(mock.central.clients, "ecr_authorization_erased", lambda integration: integration)
+_rule("type-defined")(
+    around, "central.clients.activation", lambda original, sent: original(sent) if sent["type"] else None
+)
+_rule("ecr-authorization-erased")(
+    replace_method, "central.clients.ecr_authorization_erased", lambda integration: integration
+)
 
 
 # -- credentials of the caller ---------------------------------------------------------------------------
 
 
-def _let_in(rule: str, mock: Instance) -> None:
-    suppress_rule(mock.central.auth, "permission", rule, answer=WRITE)
-
-
 for _id in ("credentials-missing", "token-invalid", "basic-invalid", "basic-malformed", "role-missing"):
-    _rule(_id, auth=True)(partial(_let_in, _id))
+    _rule(_id, auth=True)(suppress_rule, "central.auth.permission", _id, answer=WRITE)
 
 
 @_rule("read-permission", auth=True)
 def read_permission(mock: Instance) -> None:
-    """Let anyone read."""
     check = mock.central.auth.check
     replace_method(
-        mock.central.auth,
-        "check",
+        mock,
+        "central.auth.check",
         lambda operation, header: check(operation, header) if operation.permission == WRITE else None,
     )
 
@@ -177,69 +141,45 @@ def read_permission(mock: Instance) -> None:
 # -- routing and headers ---------------------------------------------------------------------------------
 
 
-@_rule("unknown-route", "An unknown path answers 200 with an empty object")
-def unknown_route(mock: Instance) -> None:
-    """Answer what is not there."""
-    refusals(mock, "unknown-route", status=200, body=b"{}")
-
-
-@_rule("method-not-allowed", "A method that a path does not have answers 200 with an empty object")
-def method_not_allowed(mock: Instance) -> None:
-    """Answer every method."""
-    refusals(mock, "method-not-allowed", status=200, body=b"{}")
-
-
-@_rule("method-override")
-def method_override(mock: Instance) -> None:
-    """Run the POST itself."""
-    requests(mock, lambda request: without(request, "x-http-method-override"))
+_rule("unknown-route", "An unknown path answers 200 with an empty object")(
+    refusals, "unknown-route", status=200, body=b"{}"
+)
+_rule("method-not-allowed", "A method that a path does not have answers 200 with an empty object")(
+    refusals, "method-not-allowed", status=200, body=b"{}"
+)
+_rule("method-override")(requests, lambda request: without(request, "x-http-method-override"))
 
 
 @_rule("pretty-answer")
-def pretty_answer(mock: Instance) -> None:
-    """Leave out what asks for an indent."""
-
-    def plain(request: Request) -> Request:
-        return without(request, "accept")._replace(query=re.sub("(^|&)pretty(=[^&]*)?", "", request.query))
-
-    requests(mock, plain)
+@given_to(requests)
+def pretty_answer(request: Request) -> Request:
+    return without(request, "accept")._replace(query=re.sub("(^|&)pretty(=[^&]*)?", "", request.query))
 
 
-@_rule("answer-headers", "Answers may be cached")
-def answer_headers(mock: Instance) -> None:
-    """Leave the header out."""
-    responses(mock, lambda response: response.without_header("Cache-Control"))
-
-
-@_rule("error-shape", "An error has no `error`")
-def error_shape(mock: Instance) -> None:
-    """Send three of the four keys."""
-    errors(mock, lambda body: {key: value for key, value in body.items() if key != "error"})
+_rule("answer-headers", "Answers may be cached")(responses, lambda response: response.without_header("Cache-Control"))
+_rule("error-shape", "An error has no `error`")(
+    errors, lambda body: {key: value for key, value in body.items() if key != "error"}
+)
 
 
 # -- the query -------------------------------------------------------------------------------------------
 
 
 @_rule("query-value-once", "Takes the last of two equal query keys")
-def query_value_once(mock: Instance) -> None:
-    """Keep the last of each key."""
-
-    def last(original: Callable[..., Any], operation: Any, query: str) -> Any:
-        return original(operation, "&".join({part.partition("=")[0]: part for part in query.split("&")}.values()))
-
-    around(mock.central.decoding, "query", last)
+@instead_of("central.decoding.query")
+def query_value_once(mock: Instance, original: Original, operation: Any, query: str) -> Any:
+    return original(operation, "&".join({part.partition("=")[0]: part for part in query.split("&")}.values()))
 
 
-@_rule("query-encoding", "Ignores a query that cannot be decoded")
-def query_encoding(mock: Instance) -> None:
-    """Filter by nothing."""
-    suppress_rule(mock.central.decoding, "query", "query-encoding", answer=Filters())
+_rule("query-encoding", "Ignores a query that cannot be decoded")(
+    suppress_rule, "central.decoding.query", "query-encoding", answer=Filters()
+)
 
 
 # -- the body: JSON --------------------------------------------------------------------------------------
 
 
-def _read_as(mock: Instance, rule: str, other: Callable[[bytes], bytes]) -> None:
+def _read_as(mock: Instance, other: Callable[[bytes], bytes], rule: str) -> None:
     """Read `other` of a body in the place of one that is refused by this rule."""
     first_value = mock.central.decoding.decoder.first_value
 
@@ -254,158 +194,116 @@ def _read_as(mock: Instance, rule: str, other: Callable[[bytes], bytes]) -> None
 
 
 @_rule("body-truncated", "Completes a body that ends inside its JSON value")
-def body_truncated(mock: Instance) -> None:
-    """Try the endings that a body of this API can lack."""
-
-    def closed(body: bytes) -> bytes:
-        for ending in (b"}", b"}}", b'"}', b'"}}', b"]}", b'"]}', b"null}", b":null}", b'":null}', b'"a":0}'):
-            with suppress(ValueError):
-                json.loads(body + ending)
-                return body + ending
-        return b""
-
-    _read_as(mock, "body-truncated", closed)
+@given_to(_read_as, "body-truncated")
+def body_truncated(body: bytes) -> bytes:
+    for ending in (b"}", b"}}", b'"}', b'"}}', b"]}", b'"]}', b"null}", b":null}", b'":null}', b'"a":0}'):
+        with suppress(ValueError):
+            json.loads(body + ending)
+            return body + ending
+    return b""
 
 
 @_rule("body-syntax", "Reads a body that is not JSON as YAML")
-def body_syntax(mock: Instance) -> None:
-    """Take trailing commas, single quotes, comments."""
-
-    def as_yaml(body: bytes) -> bytes:
-        try:
-            value = yaml.safe_load(body)
-        except (yaml.YAMLError, UnicodeError):
-            return b""
-        return json.dumps(value).encode() if isinstance(value, dict) else b""
-
-    _read_as(mock, "body-syntax", as_yaml)
+@given_to(_read_as, "body-syntax")
+def body_syntax(body: bytes) -> bytes:
+    try:
+        value = yaml.safe_load(body)
+    except (yaml.YAMLError, UnicodeError):
+        return b""
+    return json.dumps(value).encode() if isinstance(value, dict) else b""
 
 
 @_rule("string-encoding", "Replaces invalid UTF-8 and half surrogate pairs by question marks")
 def string_encoding(mock: Instance) -> None:
-    """Replace what cannot be read."""
     half = re.compile(rb"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]..")
     bodies(mock, lambda body: half.sub(b"?", body.decode("utf-8", "replace").encode()))
 
 
-@_rule("nesting-depth", "Answers 500 to deep nesting")
-def nesting_depth(mock: Instance) -> None:
-    """Fail as a recursive reader does."""
-    refusals(mock, "nesting-depth", status=500, code=13, message="maximum recursion depth exceeded")
-
-
-@_rule("message-size")
-def message_size(mock: Instance) -> None:
-    """Take a message of any size."""
-    never(mock.central.decoding, "message_size")
+_rule("nesting-depth", "Answers 500 to deep nesting")(
+    refusals, "nesting-depth", status=500, code=13, message="maximum recursion depth exceeded"
+)
+_rule("message-size")(never, "central.decoding.message_size")
 
 
 @_rule("trailing-data-ignored", "Refuses data after the first JSON value")
-def trailing_data_ignored(mock: Instance) -> None:
-    """Ask for one value and nothing else."""
-
-    def first_value(original: Callable[[bytes], bytes], data: bytes) -> bytes:
-        value = original(data)
-        if data.strip() != value:
-            raise refused(400, "invalid character after top-level value")
-        return value
-
-    around(mock.central.decoding.decoder, "first_value", first_value)
+@instead_of("central.decoding.decoder.first_value")
+def trailing_data_ignored(mock: Instance, original: Original, data: bytes) -> Any:
+    value = original(data)
+    if data.strip() != value:
+        raise refused(400, "invalid character after top-level value")
+    return value
 
 
 @_rule("empty-body", "Refuses an empty body as JSON that ends too early")
-def empty_body(mock: Instance) -> None:
-    """Ask for a value."""
-
-    def first_value(original: Callable[[bytes], bytes], data: bytes) -> bytes:
-        if not data.strip():
-            raise refused(400, "EOF")
-        return original(data)
-
-    around(mock.central.decoding.decoder, "first_value", first_value)
+@instead_of("central.decoding.decoder.first_value")
+def empty_body(mock: Instance, original: Original, data: bytes) -> Any:
+    if not data.strip():
+        raise refused(400, "EOF")
+    return original(data)
 
 
 @_rule("content-type-ignored", "Refuses a body that is not sent as application/json with 415")
-def content_type_ignored(mock: Instance) -> None:
-    """Ask for the content type."""
-
-    def decode(original: Callable[..., Any], operation: Any, body: bytes, content_type: str, id: str) -> Any:
-        if "json" not in content_type:
-            raise refused(415, "Unsupported Media Type")
-        return original(operation, body, content_type, id)
-
-    around(mock.central.decoding, "body", decode)
+@instead_of("central.decoding.body")
+def content_type_ignored(
+    mock: Instance, original: Original, operation: Any, body: bytes, content_type: str, id: str
+) -> Any:
+    if "json" not in content_type:
+        raise refused(415, "Unsupported Media Type")
+    return original(operation, body, content_type, id)
 
 
 # -- the body: fields ------------------------------------------------------------------------------------
 
 
 @_rule("unexpected-token", "Accepts values of the wrong kind: one for a list of one, others for none")
-def unexpected_token(mock: Instance) -> None:
-    """Be lenient about lists and objects."""
-
-    class Reading(protojson.Reading):
-        def value(self, field: Field) -> Any:
-            opener = self.peek().raw
-            if field.repeated and opener != b"[":
-                return [self.scalar(field)]
-            if field.message is not None and opener != b"{":
-                return self.skip()
-            return super().value(field)
-
-    readings(mock, Reading)
+@reader
+class _UnexpectedToken(protojson.Reading):
+    def value(self, field: Field) -> Any:
+        opener = self.peek().raw
+        if field.repeated and opener != b"[":
+            return [self.scalar(field)]
+        if field.message is not None and opener != b"{":
+            return self.skip()
+        return super().value(field)
 
 
-@_rule("extension-name", "Answers 500 to a field name in brackets that names a type")
-def extension_name(mock: Instance) -> None:
-    """Fail to look it up. Dropped as any other unknown name it would be no fault."""
-    refusals(mock, "extension-name", status=500, code=13, message="extension registry is nil")
+_rule("extension-name", "Answers 500 to a field name in brackets that names a type")(
+    refusals, "extension-name", status=500, code=13, message="extension registry is nil"
+)
 
 
 @_rule("duplicate-field", "Takes the last of two equal fields")
-def duplicate_field(mock: Instance) -> None:
-    """Let fields come twice."""
-
-    class Reading(protojson.Reading):
-        def duplicate_field(self, *_: Any) -> None: ...
-
-    readings(mock, Reading)
+@reader
+class _DuplicateField(protojson.Reading):
+    def duplicate_field(self, *_: Any) -> None: ...
 
 
 @_rule("one-config-member", "Takes the last of two config members")
-def one_config_member(mock: Instance) -> None:
-    """Let members follow each other."""
+@reader
+class _OneConfigMember(protojson.Reading):
+    def one_config_member(self, *_: Any) -> None: ...
 
-    class Reading(protojson.Reading):
-        def one_config_member(self, *_: Any) -> None: ...
-
-        def message(self, message: Message) -> dict[str, Any]:
-            values = super().message(message)
-            members = [name for name in values if message.by_name[name].oneof]
-            return {name: value for name, value in values.items() if name not in members[:-1]}
-
-    readings(mock, Reading)
+    def message(self, message: Message) -> dict[str, Any]:
+        values = super().message(message)
+        members = [name for name in values if message.by_name[name].oneof]
+        return {name: value for name, value in values.items() if name not in members[:-1]}
 
 
 @_rule("field-value", "Converts a value that does not fit its field")
-def field_value(mock: Instance) -> None:
-    """Convert as scripting languages do."""
-
-    class Reading(protojson.Reading):
-        def scalar(self, field: Field) -> Any:
-            token = self.peek()
-            if token.raw in (b"{", b"["):
-                return self.skip()
-            try:
-                return super().scalar(field)
-            except Refusal:
-                text = token.raw.decode("utf-8", "replace").strip('"')
-                return {"string": text, "bool": text not in ("", "0", "false"), "int32": 0}.get(field.kind)
-
-    readings(mock, Reading)
+@reader
+class _FieldValue(protojson.Reading):
+    def scalar(self, field: Field) -> Any:
+        token = self.peek()
+        if token.raw in (b"{", b"["):
+            return self.skip()
+        try:
+            return super().scalar(field)
+        except Refusal:
+            text = token.raw.decode("utf-8", "replace").strip('"')
+            return {"string": text, "bool": text not in ("", "0", "false"), "int32": 0}.get(field.kind)
 
 
-def _time_instead(rule: str, time: str, mock: Instance) -> None:
+def _time_instead(mock: Instance, rule: str, time: str) -> None:
     class Reading(protojson.Reading):
         def timestamp(self) -> str:
             try:
@@ -419,107 +317,78 @@ def _time_instead(rule: str, time: str, mock: Instance) -> None:
 
 
 _rule("timestamp-format", "Accepts an invalid time and stores another")(
-    partial(_time_instead, "timestamp-format", "2030-01-01T00:00:00Z")
+    _time_instead, "timestamp-format", "2030-01-01T00:00:00Z"
 )
 _rule("timestamp-range", "Stores a time that is out of range as the last possible one")(
-    partial(_time_instead, "timestamp-range", "9999-12-31T23:59:59Z")
+    _time_instead, "timestamp-range", "9999-12-31T23:59:59Z"
 )
 
 
 @_rule("timestamp-normalised", "Drops the offset of a time instead of applying it")
-def timestamp_normalised(mock: Instance) -> None:
-    """Read the local time as UTC."""
-
-    class Reading(protojson.Reading):
-        def timestamp(self) -> str:
-            text = self.text(self.peek())
-            super().timestamp()
-            return timestamps.normalise(re.sub(r"[+-]\d\d:\d\d$", "Z", text))
-
-    readings(mock, Reading)
+@reader
+class _TimestampNormalised(protojson.Reading):
+    def timestamp(self) -> str:
+        text = self.text(self.peek())
+        super().timestamp()
+        return timestamps.normalise(re.sub(r"[+-]\d\d:\d\d$", "Z", text))
 
 
 @_rule("unknown-field-dropped", "Refuses unknown fields")
-def unknown_field_dropped(mock: Instance) -> None:
-    """Refuse as strict readers do."""
-
-    class Reading(protojson.Reading):
-        def skip(self) -> None:
-            raise refused(400, f"proto: ({self.position(self.peek())}): unknown field")
-
-    readings(mock, Reading)
+@reader
+class _UnknownFieldDropped(protojson.Reading):
+    def skip(self) -> None:
+        raise refused(400, f"proto: ({self.position(self.peek())}): unknown field")
 
 
 @_rule("both-spellings", "Reads only the JSON name of a field")
-def both_spellings(mock: Instance) -> None:
-    """Know one name."""
-
-    class Reading(protojson.Reading):
-        def text(self, token: Any) -> str:
-            text = super().text(token)
-            return f"({text})" if re.fullmatch("[a-z0-9]+(_[a-z0-9]+)+", text) else text
-
-    readings(mock, Reading)
+@reader
+class _BothSpellings(protojson.Reading):
+    def text(self, token: Any) -> str:
+        text = super().text(token)
+        return f"({text})" if re.fullmatch("[a-z0-9]+(_[a-z0-9]+)+", text) else text
 
 
 @_rule("null-is-absent", "Refuses null")
-def null_is_absent(mock: Instance) -> None:
-    """Refuse the word wherever it stands for a value."""
-
-    class Reading(protojson.Reading):
-        def read(self) -> Any:
-            token = super().read()
-            if token.raw == b"null":
-                raise self.unexpected(token)
-            return token
-
-    readings(mock, Reading)
+@reader
+class _NullIsAbsent(protojson.Reading):
+    def read(self) -> Any:
+        token = super().read()
+        if token.raw == b"null":
+            raise self.unexpected(token)
+        return token
 
 
 @_rule("unknown-category-dropped", "Refuses an unknown category name")
-def unknown_category_dropped(mock: Instance) -> None:
-    """Refuse it as a value of the wrong type."""
-
-    class Reading(protojson.Reading):
-        def scalar(self, field: Field) -> Any:
-            token = self.peek()
-            item = super().scalar(field)
-            if item is None:
-                raise self.unexpected(token)
-            return item
-
-    readings(mock, Reading)
+@reader
+class _UnknownCategoryDropped(protojson.Reading):
+    def scalar(self, field: Field) -> Any:
+        token = self.peek()
+        item = super().scalar(field)
+        if item is None:
+            raise self.unexpected(token)
+        return item
 
 
 @_rule("category-by-number", "Refuses a category that is a number")
-def category_by_number(mock: Instance) -> None:
-    """Refuse numbers."""
-
-    class Reading(protojson.Reading):
-        def scalar(self, field: Field) -> Any:
-            if field.kind == "enum" and self.peek().is_number:
-                raise self.unexpected(self.peek())
-            return super().scalar(field)
-
-    readings(mock, Reading)
+@reader
+class _CategoryByNumber(protojson.Reading):
+    def scalar(self, field: Field) -> Any:
+        if field.kind == "enum" and self.peek().is_number:
+            raise self.unexpected(self.peek())
+        return super().scalar(field)
 
 
 @_rule("number-forms", "Refuses a number that is not written in digits")
-def number_forms(mock: Instance) -> None:
-    """Refuse quotes, points and exponents."""
-
-    class Reading(protojson.Reading):
-        def scalar(self, field: Field) -> Any:
-            if field.kind == "int32" and not re.fullmatch(rb"-?\d+", self.peek().raw):
-                raise self.unexpected(self.peek())
-            return super().scalar(field)
-
-    readings(mock, Reading)
+@reader
+class _NumberForms(protojson.Reading):
+    def scalar(self, field: Field) -> Any:
+        if field.kind == "int32" and not re.fullmatch(rb"-?\d+", self.peek().raw):
+            raise self.unexpected(self.peek())
+        return super().scalar(field)
 
 
 @_rule("zero-values-emitted", "Leaves unset fields out of answers")
 def zero_values_emitted(mock: Instance) -> None:
-    """Answer what is set."""
     kept = ("name", "type", "categories")
     shown(mock, lambda each: {name: value for name, value in each.items() if value or name in kept})
 
@@ -527,21 +396,16 @@ def zero_values_emitted(mock: Instance) -> None:
 # -- creating --------------------------------------------------------------------------------------------
 
 
-@_rule("create-assigns-id", "Creates ids as UUIDs of version 1: time and machine")
-def create_assigns_id(mock: Instance) -> None:
-    """Take the clock's."""
-    replace_method(mock.central.store, "new_id", lambda: str(uuid.uuid1()))
-
-
-@_rule("integration-required", "Passes a test without a config")
-def integration_required(mock: Instance) -> None:
-    """Test nothing."""
-    suppress_rule(mock.central.service, "test", "integration-required")
+_rule("create-assigns-id", "Creates ids as UUIDs of version 1: time and machine")(
+    replace_method, "central.store.new_id", lambda: str(uuid.uuid1())
+)
+_rule("integration-required", "Passes a test without a config")(
+    suppress_rule, "central.service.test", "integration-required"
+)
 
 
 @_rule("mask-taken-literally", "Refuses a create or a PUT that sends the mask as a credential")
 def mask_taken_literally(mock: Instance) -> None:
-    """Refuse what reads like an answer."""
     message = mock.central.contract.integration
 
     def seen(credential: str) -> str:
@@ -549,17 +413,17 @@ def mask_taken_literally(mock: Instance) -> None:
             raise refused(400, "a credential is masked")
         return credential
 
-    def create(original: Callable[..., Any], integration: Mapping[str, Any]) -> Any:
+    def create(original: Original, integration: Mapping[str, Any]) -> Any:
         credentials(message, integration, seen)
         return original(integration)
 
-    def update(original: Callable[..., Any], integration: Mapping[str, Any], *, update_password: bool) -> None:
+    def update(original: Original, integration: Mapping[str, Any], *, update_password: bool) -> None:
         if update_password:
             credentials(message, integration, seen)
         original(integration, update_password=update_password)
 
-    around(mock.central.service, "create", create)
-    around(mock.central.service, "update", update)
+    around(mock, "central.service.create", create)
+    around(mock, "central.service.update", update)
 
 
 # -- reading ---------------------------------------------------------------------------------------------
@@ -567,8 +431,7 @@ def mask_taken_literally(mock: Instance) -> None:
 
 @_rule("get-missing", "Answers GET of an unknown id with an empty integration")
 def get_missing(mock: Instance) -> None:
-    """Answer the zero value."""
-    suppress_rule(mock.central.service, "get", "get-missing", answer=_empty(mock))
+    suppress_rule(mock, "central.service.get", "get-missing", answer=_empty(mock))
 
 
 def _empty(mock: Instance) -> Any:
@@ -578,54 +441,45 @@ def _empty(mock: Instance) -> Any:
 
 @_rule("list-by-name", "Ignores the filter by name")
 def list_by_name(mock: Instance) -> None:
-    """List all."""
-    replace_method(mock.central.service, "list_by_name", lambda _name: mock.central.store.list_answer())
+    replace_method(mock, "central.service.list_by_name", lambda _name: mock.central.store.list_answer())
 
 
 @_rule("list-by-cluster", "Ignores the filter by cluster")
 def list_by_cluster(mock: Instance) -> None:
-    """List all."""
-    replace_method(mock.central.service, "list_by_cluster", lambda _cluster: mock.central.store.list_answer())
+    replace_method(mock, "central.service.list_by_cluster", lambda _cluster: mock.central.store.list_answer())
 
 
-@_rule("credentials-masked", "Reads show the credentials", also=("credential-leak",))
-def credentials_masked(mock: Instance) -> None:
-    """Hide nothing."""
-    replace_method(mock.central.rendering.masking, "credentials_masked", dict)
+_rule("credentials-masked", "Reads show the credentials", also=("credential-leak",))(
+    replace_method, "central.rendering.masking.credentials_masked", dict
+)
 
 
 # -- updating --------------------------------------------------------------------------------------------
 
 
-@_rule("database-error", "PUT and PATCH with an empty id answer 200")
-def database_error(mock: Instance) -> None:
-    """Take what has no id."""
-    suppress_rule(mock.central.service, "update", "database-error")
+_rule("database-error", "PUT and PATCH with an empty id answer 200")(
+    suppress_rule, "central.service.update", "database-error"
+)
 
 
 @_rule("path-id-wins", "Takes the id of the body instead of the path")
-def path_id_wins(mock: Instance) -> None:
-    """Read the body's id into the path."""
-
-    def by_body(proceed: Proceed, exchange: Exchange) -> Response:
-        with suppress(ValueError, AttributeError):
-            sent = json.loads(exchange.request.body.read())
-            exchange.id = (sent.get("config") or sent).get("id") or exchange.id
-        return proceed(exchange)
-
-    handled(mock, (PUT, PATCH), by_body)
+@answering(PUT, PATCH)
+def path_id_wins(proceed: Proceed, exchange: Exchange) -> Response:
+    with suppress(ValueError, AttributeError):
+        sent = json.loads(exchange.request.body.read())
+        exchange.id = (sent.get("config") or sent).get("id") or exchange.id
+    return proceed(exchange)
 
 
 @_rule("update-replaces", "PUT and PATCH keep fields that are not sent")
 def update_replaces(mock: Instance) -> None:
-    """Merge into what is stored."""
     central = mock.central
 
-    def update(original: Callable[..., Any], sent: Mapping[str, Any], *, update_password: bool) -> None:
+    def update(original: Original, sent: Mapping[str, Any], *, update_password: bool) -> None:
         found = central.store.get(sent["id"])
         old = dict(found.integration) if found else {}
         merged = old | {name: value for name, value in sent.items() if value or name not in old}
-        members = [field.name for field in central.contract.integration.members]
+        members = config_members(mock)
         gone = [name for name in members if name in old and any(other in sent for other in members)]
         merged = {name: value for name, value in merged.items() if name in sent or name not in gone}
         original(merged, update_password=update_password)
@@ -635,52 +489,43 @@ def update_replaces(mock: Instance) -> None:
 
 @_rule("update-not-rolled-back", "Rolls back an update whose client cannot be built")
 def update_not_rolled_back(mock: Instance) -> None:
-    """Bring back what was."""
     store = mock.central.store
-    replace_method(mock.central.service, "update_not_rolled_back", lambda previous: store.put(previous.integration))
+    replace_method(mock, "central.service.update_not_rolled_back", lambda previous: store.put(previous.integration))
 
 
-@_rule("categories-sorted", "Categories keep the order in which they were sent")
-def categories_sorted(mock: Instance) -> None:
-    """Sort nothing."""
-    replace_method(mock.central.service, "categories_sorted", lambda integration: integration)
+_rule("categories-sorted", "Categories keep the order in which they were sent")(
+    replace_method, "central.service.categories_sorted", lambda integration: integration
+)
 
 
 @_rule("test-stores-nothing", "A test of a new integration stores it")
 def test_stores_nothing(mock: Instance) -> None:
-    """Keep what passed."""
     central = mock.central
 
-    def test(original: Callable[..., Any], integration: Mapping[str, Any], *, update_password: bool) -> None:
+    def test(original: Original, integration: Mapping[str, Any], *, update_password: bool) -> None:
         original(integration, update_password=update_password)
         central.store.put({**integration, "id": integration["id"] or central.store.new_id()})
 
     around(central.service, "test", test)
 
 
-@_rule("stored-credentials-kept", "An update without credentials empties them")
-def stored_credentials_kept(mock: Instance) -> None:
-    """Take what was sent, empty or not."""
-    replace_method(
-        mock.central.reconcile,
-        "stored_credentials_kept",
-        lambda message, sent, _stored: credentials(message, sent, lambda _: ""),
-    )
+_rule("stored-credentials-kept", "An update without credentials empties them")(
+    replace_method,
+    "central.reconcile.stored_credentials_kept",
+    lambda message, sent, _stored: credentials(message, sent, lambda _: ""),
+)
 
 
 @_rule("reconcile-needs-config")
-def reconcile_needs_config(mock: Instance) -> None:
-    """Reconcile nothing where there is nothing."""
-
-    def with_stored(original: Callable[..., Any], sent: Mapping[str, Any], stored: Mapping[str, Any] | None) -> Any:
-        if sent["id"] and config_member(mock.central.contract.integration, sent) is None:
-            return dict(sent)
-        return original(sent, stored)
-
-    around(mock.central.reconcile, "with_stored", with_stored)
+@instead_of("central.reconcile.with_stored")
+def reconcile_needs_config(
+    mock: Instance, original: Original, sent: Mapping[str, Any], stored: Mapping[str, Any] | None
+) -> Any:
+    if sent["id"] and config_member(mock.central.contract.integration, sent) is None:
+        return dict(sent)
+    return original(sent, stored)
 
 
-@_rule("azure-member-converted", "Keeps a stored docker member when type azure is sent")
-def azure_member_converted(mock: Instance) -> None:
-    """Convert nothing."""
-    replace_method(mock.central.service, "azure_member_converted", lambda _sent, stored: stored)
+_rule("azure-member-converted", "Keeps a stored docker member when type azure is sent")(
+    replace_method, "central.service.azure_member_converted", lambda _sent, stored: stored
+)

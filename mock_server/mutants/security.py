@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from mock_server.central.errors import Problem, Refusal
 from mock_server.central.integration import Integration
 from mock_server.contract import tables as contracts
 from mock_server.contract.tables import MASK, Field, Message
-from mock_server.mutants import Mutate, mutant
+from mock_server.mutants import Register, mutant
 from mock_server.mutants.tools import (
     CREATE,
     DELETE,
@@ -25,13 +25,16 @@ from mock_server.mutants.tools import (
     TEST,
     TEST_UPDATED,
     Json,
+    Original,
     add_to_refusals,
+    answering,
     around,
     credentials,
     during,
     handled,
+    instead_of,
+    masked_as,
     never,
-    replace_method,
     shown,
 )
 
@@ -41,9 +44,7 @@ if TYPE_CHECKING:
     from mock_server.gateway.messages import Response
 
 
-def _security(
-    name: str, summary: str, check: str, also: tuple[str, ...] = (), **settings: Any
-) -> Callable[[Mutate], Mutate]:
+def _security(name: str, summary: str, check: str, also: tuple[str, ...] = (), **settings: Any) -> Register:
     return mutant(name, kind="security", check=check, summary=summary, also=also, **settings)
 
 
@@ -70,16 +71,16 @@ def _copied(path: tuple[str, ...], source: Json, target: Json) -> Json:
 # -- masking ---------------------------------------------------------------------------------------------
 
 
-def _unmasked(path: tuple[str, ...], mock: Instance) -> None:
+def _unmasked(mock: Instance, path: tuple[str, ...]) -> None:
     around(
-        mock.central.rendering.masking,
-        "credentials_masked",
+        mock,
+        "central.rendering.masking.credentials_masked",
         lambda masked, integration: _copied(path, dict(integration), masked(integration)),
     )
 
 
 for _path in _tagged(contracts.load().integration, "always"):
-    _masking(f"shown-{'-'.join(_path)}", f"Reads show {'.'.join(_path)}")(partial(_unmasked, _path))
+    _masking(f"shown-{'-'.join(_path)}", f"Reads show {'.'.join(_path)}")(_unmasked, _path)
 
 
 def _in_clear(mock: Instance, operation: str) -> None:
@@ -92,84 +93,44 @@ def _in_clear(mock: Instance, operation: str) -> None:
     shown(mock, unmasked, (operation,))
 
 
-@_masking("list-in-clear", "Only the list shows credentials")
-def list_in_clear(mock: Instance) -> None:
-    """Mask one read of two."""
-    _in_clear(mock, LIST)
+_masking("list-in-clear", "Only the list shows credentials")(_in_clear, LIST)
+_masking("get-in-clear", "Only GET shows credentials")(_in_clear, GET)
 
 
-@_masking("get-in-clear", "Only GET shows credentials")
-def get_in_clear(mock: Instance) -> None:
-    """Mask one read of two."""
-    _in_clear(mock, GET)
-
-
-def _masked_as(mock: Instance, mask: Callable[[str], Any]) -> None:
-    message = mock.central.contract.integration
-    replace_method(
-        mock.central.rendering.masking,
-        "credentials_masked",
-        lambda integration: credentials(message, integration, mask),
-    )
-
-
-@_masking("mask-when-set", "An empty credential reads as an empty string")
-def mask_when_set(mock: Instance) -> None:
-    """Tell set from unset."""
-    _masked_as(mock, lambda credential: MASK if credential else "")
-
-
-@_masking("mask-length", "The mask is as long as the credential")
-def mask_length(mock: Instance) -> None:
-    """Tell the length."""
-    _masked_as(mock, lambda credential: "*" * len(credential))
-
-
-@_masking("mask-eight", "The mask has eight asterisks")
-def mask_eight(mock: Instance) -> None:
-    """Write another mask."""
-    _masked_as(mock, lambda _: "********")
-
-
-@_masking("mask-last-four", "The mask shows the last four characters")
-def mask_last_four(mock: Instance) -> None:
-    """Tell the end."""
-    _masked_as(mock, lambda credential: MASK + credential[-4:])
-
-
-@_masking("mask-empty", "Credentials read as empty")
-def mask_empty(mock: Instance) -> None:
-    """Write no mask."""
-    _masked_as(mock, lambda _: "")
+_masking("mask-when-set", "An empty credential reads as an empty string")(
+    masked_as, lambda credential: MASK if credential else ""
+)
+_masking("mask-length", "The mask is as long as the credential")(masked_as, lambda credential: "*" * len(credential))
+_masking("mask-eight", "The mask has eight asterisks")(masked_as, lambda _: "********")
+_masking("mask-last-four", "The mask shows the last four characters")(
+    masked_as, lambda credential: MASK + credential[-4:]
+)
+_masking("mask-empty", "Credentials read as empty")(masked_as, lambda _: "")
 
 
 @_masking("mask-forgotten-after-update", "A read shows credentials after an update")
 def mask_forgotten_after_update(mock: Instance) -> None:
-    """Mask what was created, not what was updated."""
     updated = set[str]()
 
-    def update(original: Callable[..., None], sent: Integration, *, update_password: bool) -> None:
+    def update(original: Original, sent: Integration, *, update_password: bool) -> None:
         updated.add(sent["id"])
         original(sent, update_password=update_password)
 
-    around(mock.central.service, "update", update)
+    around(mock, "central.service.update", update)
     around(
-        mock.central.rendering.masking,
-        "credentials_masked",
+        mock,
+        "central.rendering.masking.credentials_masked",
         lambda masked, sent: dict(sent) if sent["id"] in updated else masked(sent),
     )
 
 
-@_security("username-masked", "The user name of docker is masked too", "read-after-create")
-def username_masked(mock: Instance) -> None:
-    """Hide what is no credential."""
-    shown(
-        mock,
-        lambda each: each | {"docker": each["docker"] | {"username": MASK}} if "docker" in each else each,
-    )
+_security("username-masked", "The user name of docker is masked too", "read-after-create")(
+    shown, lambda each: each | {"docker": each["docker"] | {"username": MASK}} if "docker" in each else each
+)
 
 
 # -- leaks -----------------------------------------------------------------------------------------------
+
 
 _leak = partial(_security, check="credential-leak")
 
@@ -180,28 +141,22 @@ def _found(value: Any, message: Message) -> list[str]:
     return [each for each in seen if each]
 
 
-@_leak("credential-leak", "The text of a validation error shows the request")
-def leak_in_validation(mock: Instance) -> None:
-    """Tell too much."""
-    add_to_refusals(mock.central.service, "_validate", lambda _, sent: f": {json.dumps(sent)}")
+_leak("credential-leak", "The text of a validation error shows the request")(
+    add_to_refusals, "central.service._validate", lambda _, sent: f": {json.dumps(sent)}"
+)
 
 
 @_leak("leak-in-reconcile", "A refused credential is in the text of the error")
-def leak_in_reconcile(mock: Instance) -> None:
-    """Tell the value with the field."""
-
-    def check(original: Callable[..., None], field: Field, sent: Any, path: tuple[str, ...]) -> None:
-        try:
-            original(field, sent, path)
-        except Refusal as refusal:
-            raise replace(refusal, message=f"{refusal.message} ({sent})") from None
-
-    around(mock.central.reconcile, "reconcile_credential_masked", check)
+@instead_of("central.reconcile.reconcile_credential_masked")
+def leak_in_reconcile(mock: Instance, original: Original, field: Field, sent: Any, path: tuple[str, ...]) -> None:
+    try:
+        original(field, sent, path)
+    except Refusal as refusal:
+        raise replace(refusal, message=f"{refusal.message} ({sent})") from None
 
 
 @_leak("leak-in-header", "The credential of a new integration is in a header")
 def leak_in_header(mock: Instance) -> None:
-    """Log into the answer."""
     message = mock.central.contract.integration
 
     def leaking(proceed: Proceed, exchange: Exchange) -> Response:
@@ -212,36 +167,30 @@ def leak_in_header(mock: Instance) -> None:
 
 
 @_leak("leak-in-build-error", "An error of a client that cannot be built shows the config")
-def leak_in_build_error(mock: Instance) -> None:
-    """Tell too much."""
-
-    def activation(original: Callable[[Integration], Problem | None], sent: Integration) -> Problem | None:
-        found = original(sent)
-        return found and Problem(found.rule, f"{found.text}: {json.dumps(sent)}")
-
-    around(mock.central.clients, "activation", activation)
+@instead_of("central.clients.activation")
+def leak_in_build_error(mock: Instance, original: Original, sent: Integration) -> Any:
+    found = original(sent)
+    return found and Problem(found.rule, f"{found.text}: {json.dumps(sent)}")
 
 
 @_leak("leak-in-not-found", "The text of a missing integration shows the request", also=("update-missing",))
 def leak_in_not_found(mock: Instance) -> None:
-    """Tell too much."""
-
     def request(refusal: Refusal, sent: Integration) -> str:
         return f" {json.dumps(sent)}" if refusal.rule == "update-missing" else ""
 
-    add_to_refusals(mock.central.service, "_reconciled", request)
+    add_to_refusals(mock, "central.service._reconciled", request)
 
 
 # -- reconcile -------------------------------------------------------------------------------------------
 
 
-def _may_change(path: tuple[str, ...], mock: Instance) -> None:
-    def check(original: Callable[..., None], field: Field, sent: Any, stored: Any, at: tuple[str, ...]) -> None:
+def _may_change(mock: Instance, path: tuple[str, ...]) -> None:
+    def check(original: Original, field: Field, sent: Any, stored: Any, at: tuple[str, ...]) -> None:
         member = mock.central.contract.integration.by_name[path[0]].go_name
         if not (field.name == path[-1] and any(step.endswith(f"_{member}") for step in at)):
             original(field, sent, stored, at)
 
-    around(mock.central.reconcile, "reconcile_dependent_unchanged", check)
+    around(mock, "central.reconcile.reconcile_dependent_unchanged", check)
 
 
 for _path in _tagged(contracts.load().integration, "dependent"):
@@ -249,7 +198,7 @@ for _path in _tagged(contracts.load().integration, "dependent"):
         f"change-{'-'.join(_path)}",
         f"A stored credential stays when {'.'.join(_path)} changes",
         "reconcile-dependent-unchanged",
-    )(partial(_may_change, _path))
+    )(_may_change, _path)
 
 
 @_security(
@@ -258,73 +207,72 @@ for _path in _tagged(contracts.load().integration, "dependent"):
     "reconcile-dependent-unchanged",
 )
 def change_endpoint_case(mock: Instance) -> None:
-    """Compare what is normalised."""
-
     def plain(value: Any) -> Any:
         return re.sub("^https?://|/$", "", value.lower()) if isinstance(value, str) else value
 
     around(
-        mock.central.reconcile,
-        "reconcile_dependent_unchanged",
+        mock,
+        "central.reconcile.reconcile_dependent_unchanged",
         lambda check, field, sent, stored, path: check(field, plain(sent), plain(stored), path),
     )
 
 
 @_security("change-when-masked", "A masked credential goes with any endpoint", "reconcile-credential-masked")
-def change_when_masked(mock: Instance) -> None:
-    """Check only what comes with an empty credential."""
+@instead_of("central.reconcile.with_stored")
+def change_when_masked(mock: Instance, original: Original, sent: Integration, stored: Integration | None) -> Any:
     message = mock.central.contract.integration
-
-    def with_stored(original: Callable[..., Json], sent: Integration, stored: Integration | None) -> Json:
-        if stored is not None and MASK in _found(sent, message):
-            return mock.central.reconcile.stored_credentials_kept(message, sent, stored)
-        return original(sent, stored)
-
-    around(mock.central.reconcile, "with_stored", with_stored)
+    if stored is not None and MASK in _found(sent, message):
+        return mock.central.reconcile.stored_credentials_kept(message, sent, stored)
+    return original(sent, stored)
 
 
-@_security("reconcile-on-test", "test/updated sends a stored credential anywhere", "reconcile-on-test")
-def test_not_reconciled(mock: Instance) -> None:
-    """Reconcile updates only."""
-    _unless(mock, TEST_UPDATED, mock.central.reconcile, "reconcile_dependent_unchanged", "reconcile_same_member")
-
-
-@_security("update-not-reconciled", "PATCH sends a stored credential anywhere", "reconcile-dependent-unchanged")
-def update_not_reconciled(mock: Instance) -> None:
-    """Reconcile tests only."""
-    _unless(mock, PATCH, mock.central.reconcile, "reconcile_dependent_unchanged", "reconcile_same_member")
-
-
-def _unless(mock: Instance, operation: str, part: object, *methods: str) -> None:
+def _unless(mock: Instance, operation: str, *methods: str) -> None:
     """Let rules refuse nothing in one operation."""
     is_running = during(mock, operation)
     for method in methods:
-        around(part, method, lambda original, *arguments: None if is_running() else original(*arguments))
+        around(mock, method, lambda original, *arguments: None if is_running() else original(*arguments))
+
+
+_RECONCILING = ("central.reconcile.reconcile_dependent_unchanged", "central.reconcile.reconcile_same_member")
+
+_security("reconcile-on-test", "test/updated sends a stored credential anywhere", "reconcile-on-test")(
+    _unless, TEST_UPDATED, *_RECONCILING
+)
+_security("update-not-reconciled", "PATCH sends a stored credential anywhere", "reconcile-dependent-unchanged")(
+    _unless, PATCH, *_RECONCILING
+)
 
 
 # -- endpoints -------------------------------------------------------------------------------------------
 
+
 _endpoint = partial(_security, check="endpoint-not-local")
 
 for _name, _operation in (("put", PUT), ("patch", PATCH), ("test", TEST), ("test-updated", TEST_UPDATED)):
+    _endpoint(f"endpoint-{_name}", f"Endpoints are not checked by {_operation}")(
+        _unless, _operation, "central.validation.endpoint"
+    )
 
-    def _not_checked(operation: str, mock: Instance) -> None:
-        _unless(mock, operation, mock.central.validation, "endpoint")
 
-    _endpoint(f"endpoint-{_name}", f"Endpoints are not checked by {_operation}")(partial(_not_checked, _operation))
+def _not_looked_at(mock: Instance, member: str, field: str) -> None:
+    around(
+        mock,
+        "central.validation.endpoint",
+        lambda check, sent: check({**sent, member: {**sent[member], field: ""}} if member in sent else sent),
+    )
+
 
 for _member, _field in (("clairify", "grpcEndpoint"), ("quay", "endpoint"), ("azure", "endpoint"), ("ecr", "endpoint")):
+    _endpoint(f"endpoint-{_member}-{_field}", f"{_field} of {_member} is not checked")(_not_looked_at, _member, _field)
 
-    def _not_looked_at(member: str, field: str, mock: Instance) -> None:
-        around(
-            mock.central.validation,
-            "endpoint",
-            lambda check, sent: check({**sent, member: {**sent[member], field: ""}} if member in sent else sent),
-        )
 
-    _endpoint(f"endpoint-{_member}-{_field}", f"{_field} of {_member} is not checked")(
-        partial(_not_looked_at, _member, _field)
+def _form_taken(mock: Instance, pattern: str) -> None:
+    around(
+        mock,
+        "central.validation._endpoint",
+        lambda check, endpoint: None if re.search(pattern, endpoint) else check(endpoint),
     )
+
 
 for _name, _summary, _pattern, _check in (
     ("ipv6", "[::1] is accepted as an endpoint", r"\[[0:]*1\]", "endpoint-not-local"),
@@ -342,120 +290,83 @@ for _name, _summary, _pattern, _check in (
     ),
     ("metadata", "The metadata address is accepted as an endpoint", r"169\.254\.169\.254", "endpoint-not-metadata"),
 ):
-
-    def _form_taken(pattern: str, mock: Instance) -> None:
-        around(
-            mock.central.validation,
-            "_endpoint",
-            lambda check, endpoint: None if re.search(pattern, endpoint) else check(endpoint),
-        )
-
-    _security(f"endpoint-{_name}", _summary, _check)(partial(_form_taken, _pattern))
+    _security(f"endpoint-{_name}", _summary, _check)(_form_taken, _pattern)
 
 
-@_endpoint("endpoint-when-skipped", "Endpoints are checked only when the integration is tested")
-def endpoint_when_skipped(mock: Instance) -> None:
-    """Check what is contacted."""
-    around(
-        mock.central.validation,
-        "endpoint",
-        lambda check, sent: None if sent["skipTestIntegration"] else check(sent),
-    )
+_endpoint("endpoint-when-skipped", "Endpoints are checked only when the integration is tested")(
+    around, "central.validation.endpoint", lambda check, sent: None if sent["skipTestIntegration"] else check(sent)
+)
 
 
 @_endpoint("endpoint-by-type", "Only the member that goes with the type is checked")
-def endpoint_by_type(mock: Instance) -> None:
-    """Check what is used."""
+@instead_of("central.validation.endpoint")
+def endpoint_by_type(mock: Instance, original: Original, sent: Integration) -> Any:
     types = mock.central.contract.types
-
-    def check(original: Callable[[Integration], Any], sent: Integration) -> Any:
-        known = types.get(sent["type"])
-        return original(sent) if known is None or known.member in sent else None
-
-    around(mock.central.validation, "endpoint", check)
+    known = types.get(sent["type"])
+    return original(sent) if known is None or known.member in sent else None
 
 
 # -- callers ---------------------------------------------------------------------------------------------
 
-for _operation, _known in contracts.load().operations.items():
 
-    def _open(operation: str, mock: Instance) -> None:
-        around(
-            mock.central.auth,
-            "check",
-            lambda check, known, header: None if known.id == operation else check(known, header),
-        )
-
-    _rule = "read-permission" if _known.permission == READ else "credentials-missing"
-    _security(f"open-{_operation}", f"{_operation} asks for no credentials", _rule, auth=True)(
-        partial(_open, _operation)
+def _open(mock: Instance, operation: str) -> None:
+    around(
+        mock, "central.auth.check", lambda check, known, header: None if known.id == operation else check(known, header)
     )
+
+
+def _read_is_enough(mock: Instance, operation: str) -> None:
+    def check(original: Original, known: Any, header: str | None) -> None:
+        try:
+            original(known, header)
+        except Refusal as refusal:
+            if known.id != operation or refusal.rule != "write-permission":
+                raise
+
+    around(mock, "central.auth.check", check)
+
+
+for _operation, _known in contracts.load().operations.items():
+    _rule = "read-permission" if _known.permission == READ else "credentials-missing"
+    _security(f"open-{_operation}", f"{_operation} asks for no credentials", _rule, auth=True)(_open, _operation)
 
 for _operation in (CREATE, PUT, DELETE, TEST):
-
-    def _read_is_enough(operation: str, mock: Instance) -> None:
-        def check(original: Callable[..., None], known: Any, header: str | None) -> None:
-            try:
-                original(known, header)
-            except Refusal as refusal:
-                if known.id != operation or refusal.rule != "write-permission":
-                    raise
-
-        around(mock.central.auth, "check", check)
-
     _security(f"read-only-{_operation}", f"A read-only token may call {_operation}", "write-permission", auth=True)(
-        partial(_read_is_enough, _operation)
+        _read_is_enough, _operation
     )
 
 
-@_security("no-access-reads", "A token without the permission may read", "read-permission", auth=True)
-def no_access_reads(mock: Instance) -> None:
-    """Take every identity for a reader."""
-    around(mock.central.auth, "token_permission", lambda original, token: {WRITE: WRITE}.get(original(token), READ))
+_security("no-access-reads", "A token without the permission may read", "read-permission", auth=True)(
+    around, "central.auth.token_permission", lambda original, token: {WRITE: WRITE}.get(original(token), READ)
+)
 
 
 @_security("any-bearer", "Lets in any bearer token", "token-invalid", auth=True)
-def any_bearer(mock: Instance) -> None:
-    """Look at the scheme only."""
-
-    def permission(original: Callable[[str], str], token: str) -> str:
-        try:
-            return original(token)
-        except Refusal:
-            return WRITE
-
-    around(mock.central.auth, "token_permission", permission)
+@instead_of("central.auth.token_permission")
+def any_bearer(mock: Instance, original: Original, token: str) -> Any:
+    try:
+        return original(token)
+    except Refusal:
+        return WRITE
 
 
-@_security("any-password", "Lets in any password", "basic-invalid", auth=True)
-def any_password(mock: Instance) -> None:
-    """Look at the form only."""
-    never(mock.central.auth, "check_basic")
+_security("any-password", "Lets in any password", "basic-invalid", auth=True)(never, "central.auth.check_basic")
 
 
 @_security(
-    "identity-before-lookup",
-    "A missing id is reported before authentication",
-    "identity-before-lookup",
-    auth=True,
+    "identity-before-lookup", "A missing id is reported before authentication", "identity-before-lookup", auth=True
 )
-def missing_before_credentials(mock: Instance) -> None:
-    """Tell anybody what exists."""
-
-    def first(proceed: Proceed, exchange: Exchange) -> Response:
-        central, id = exchange.sandbox.central, exchange.id
-        if id and central.store.get(id) is None:
-            service = central.service
-            (service.delete_missing if exchange.request.method == "DELETE" else service.get_missing)(id)
-        return proceed(exchange)
-
-    handled(mock, (GET, DELETE), first)
+@answering(GET, DELETE)
+def missing_before_credentials(proceed: Proceed, exchange: Exchange) -> Response:
+    central, id = exchange.sandbox.central, exchange.id
+    if id and central.store.get(id) is None:
+        service = central.service
+        (service.delete_missing if exchange.request.method == "DELETE" else service.get_missing)(id)
+    return proceed(exchange)
 
 
 @_security("decoded-before-identity", "The caller is checked before the body", "decoded-before-identity", auth=True)
 def credentials_before_body(mock: Instance) -> None:
-    """Turn the order."""
-
     def first(proceed: Proceed, exchange: Exchange) -> Response:
         operation, request = exchange.operation, exchange.request
         assert operation is not None
@@ -465,19 +376,11 @@ def credentials_before_body(mock: Instance) -> None:
     handled(mock, (CREATE, PUT, PATCH, TEST, TEST_UPDATED), first)
 
 
-@_security(
+_security(
     "token-in-refusal", "The refusal of a token shows the token", "credential-leak", also=("token-silent",), auth=True
+)(add_to_refusals, "central.auth.token_permission", lambda _, token: f": {token}")
+_security("scheme-case", "The scheme `Bearer` is case-sensitive", "scheme-case", auth=True)(
+    around,
+    "central.auth.permission",
+    lambda original, header: original("" if header[:6] == header[:6].lower() else header),
 )
-def token_in_refusal(mock: Instance) -> None:
-    """Return what was sent."""
-    add_to_refusals(mock.central.auth, "token_permission", lambda _, token: f": {token}")
-
-
-@_security("scheme-case", "The scheme `Bearer` is case-sensitive", "scheme-case", auth=True)
-def scheme_case(mock: Instance) -> None:
-    """Compare the scheme exactly."""
-    around(
-        mock.central.auth,
-        "permission",
-        lambda original, header: original("" if header[:6] == header[:6].lower() else header),
-    )

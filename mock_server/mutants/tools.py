@@ -8,14 +8,17 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Concatenate, TypeVar
 
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal
+from mock_server.contract import tables as contracts
 from mock_server.contract.tables import Message
 from mock_server.gateway.exchange import Exchange, Layer, Proceed
 from mock_server.gateway.messages import Request, Response
 from mock_server.gateway.paths import clean_path
+from mock_server.mutants import Arguments, Mutate
 
 if TYPE_CHECKING:
     from mock_server.gateway.instance import Instance
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 LIST, GET = "GetImageIntegrations", "GetImageIntegration"
 CREATE, PUT, PATCH = "PostImageIntegration", "PutImageIntegration", "UpdateImageIntegration"
 DELETE, TEST, TEST_UPDATED = "DeleteImageIntegration", "TestImageIntegration", "TestUpdatedImageIntegration"
-EVERY = (LIST, GET, CREATE, PUT, PATCH, DELETE, TEST, TEST_UPDATED)
+EVERY = tuple(contracts.load().operations)
 
 Json = dict[str, Any]
 
@@ -38,30 +41,56 @@ def wait(seconds: float) -> None:
         time.sleep(seconds * PACE)
 
 
+Part = TypeVar("Part")
+
+
+def given_to(
+    tool: Callable[Concatenate[Instance, Part, Arguments], None], *more: Arguments.args, **named: Arguments.kwargs
+) -> Callable[[Part], Mutate]:
+    """Make a mutant of a function that is the first argument of one of these tools; `more` follows it."""
+    return lambda function: lambda mock: tool(mock, function, *more, **named)
+
+
+Original = Callable[..., Any]
+"""The method that a mutant answers for."""
+
+
 # -- parts of Central --------------------------------------------------------------------------------
 
 
-def replace_method(part: object, method: str, other: Callable[..., Any]) -> None:
-    """Put another function in the place of a method of one part."""
-    assert callable(getattr(part, method))
-    setattr(part, method, other)
+def around(root: object, method: str, wrapper: Callable[..., Any]) -> None:
+    """Let `wrapper(original, *arguments)` answer for a method, such as `central.service.create` of an instance."""
+    path, _, name = method.rpartition(".")
+    part = attrgetter(path)(root) if path else root
+    original = getattr(part, name)
+    assert callable(original)
+    setattr(part, name, partial(wrapper, original))
 
 
-def around(part: object, method: str, wrapper: Callable[..., Any]) -> None:
-    """Let `wrapper(original, *arguments)` answer for a method of one part."""
-    replace_method(part, method, partial(wrapper, getattr(part, method)))
+def instead_of(method: str) -> Callable[[Callable[..., Any]], Mutate]:
+    """Make a mutant of a function `(mock, original, *arguments)`, which answers for a method of the instance."""
+
+    def decorate(function: Callable[..., Any]) -> Mutate:
+        return lambda mock: around(mock, method, partial(function, mock))
+
+    return decorate
 
 
-def never(part: object, *methods: str) -> None:
+def replace_method(root: object, method: str, other: Callable[..., Any]) -> None:
+    """Put another function in the place of a method, named as in `around`."""
+    around(root, method, lambda _original, *arguments, **named: other(*arguments, **named))
+
+
+def never(root: object, *methods: str) -> None:
     """Let rules refuse nothing."""
     for method in methods:
-        replace_method(part, method, lambda *_arguments, **_named: None)
+        replace_method(root, method, lambda *_arguments, **_named: None)
 
 
-def suppress_rule(part: object, method: str, rule: str, answer: Any = None) -> None:
+def suppress_rule(root: object, method: str, rule: str, answer: Any = None) -> None:
     """Return `answer` where a method refuses by `rule`."""
 
-    def swallow(original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    def swallow(original: Original, *arguments: Any, **named: Any) -> Any:
         try:
             return original(*arguments, **named)
         except Refusal as refusal:
@@ -69,19 +98,19 @@ def suppress_rule(part: object, method: str, rule: str, answer: Any = None) -> N
                 raise
             return answer
 
-    around(part, method, swallow)
+    around(root, method, swallow)
 
 
-def add_to_refusals(part: object, method: str, more: Callable[[Refusal, Any], str]) -> None:
+def add_to_refusals(root: object, method: str, more: Callable[[Refusal, Any], str]) -> None:
     """Put more at the end of the text of what a method refuses; `more` takes the refusal and the first argument."""
 
-    def told(original: Callable[..., Any], sent: Any, **named: Any) -> Any:
+    def told(original: Original, sent: Any, **named: Any) -> Any:
         try:
             return original(sent, **named)
         except Refusal as refusal:
             raise replace(refusal, message=refusal.message + more(refusal, sent)) from None
 
-    around(part, method, told)
+    around(root, method, told)
 
 
 def stored(mock: Instance, change: Callable[[Json], Mapping[str, Any]]) -> None:
@@ -90,10 +119,37 @@ def stored(mock: Instance, change: Callable[[Json], Mapping[str, Any]]) -> None:
     around(store, "put", lambda put, integration: put({**integration, **change(dict(integration))}))
 
 
+def config_members(mock: Instance) -> list[str]:
+    """List the names of the config members."""
+    return [field.name for field in mock.central.contract.integration.members]
+
+
 def stored_config(mock: Instance, change: Callable[[Json], Mapping[str, Any]]) -> None:
     """Change what is stored of a config member."""
-    members = [field.name for field in mock.central.contract.integration.members]
-    stored(mock, lambda sent: {name: {**sent[name], **change(sent[name])} for name in members if name in sent})
+    names = config_members(mock)
+    stored(mock, lambda sent: {name: {**sent[name], **change(sent[name])} for name in names if name in sent})
+
+
+def updated(mock: Instance, change: Callable[[Json, Json], Mapping[str, Any]]) -> None:
+    """Store `change(old, sent)` in the place of what an update sends."""
+    store = mock.central.store
+
+    def update(original: Callable[..., None], sent: Mapping[str, Any], *, update_password: bool) -> None:
+        found = store.get(sent["id"])
+        original(change(dict(found.integration), dict(sent)) if found else sent, update_password=update_password)
+
+    around(mock, "central.service.update", update)
+
+
+def one_name(mock: Instance, fold: Callable[[str], str]) -> None:
+    """Refuse a name that is another one once both are folded."""
+
+    def check(original: Callable[[Mapping[str, Any]], Any], sent: Mapping[str, Any]) -> Any:
+        names = {each["name"] for each in mock.central.store.integrations() if each["id"] != sent["id"]}
+        taken = next((name for name in names if fold(name) == fold(sent["name"])), sent["name"])
+        return original({**sent, "name": taken})
+
+    around(mock, "central.validation.name_unique", check)
 
 
 # -- layers ------------------------------------------------------------------------------------------
@@ -101,6 +157,11 @@ def stored_config(mock: Instance, change: Callable[[Json], Mapping[str, Any]]) -
 
 Wrapper = Callable[[Proceed, Exchange], Response]
 """Answers a request, given what is below."""
+
+
+def answering(*operations: str) -> Callable[[Wrapper], Mutate]:
+    """Make a mutant of a wrapper that answers for operations."""
+    return lambda wrapper: lambda mock: handled(mock, operations, wrapper)
 
 
 def wrapped(mock: Instance, wrapper: Wrapper, *, behind: Layer | None) -> None:
@@ -116,6 +177,24 @@ def handled(mock: Instance, operations: tuple[str, ...], wrapper: Wrapper) -> No
         return wrapper(proceed, exchange) if is_limited_to else proceed(exchange)
 
     wrapped(mock, limited, behind=mock.route)
+
+
+def refused(status: int, message: str, code: int = 3) -> Refusal:
+    """Make a refusal that no rule of Central has."""
+    return Refusal("mutant", status, code, message)
+
+
+def refused_where(
+    mock: Instance, operations: tuple[str, ...], wrong: Callable[[Exchange], bool], refusal: Refusal
+) -> None:
+    """Refuse requests of operations before their bodies are read."""
+
+    def looked_at(proceed: Proceed, exchange: Exchange) -> Response:
+        if wrong(exchange):
+            raise refusal
+        return proceed(exchange)
+
+    handled(mock, operations, looked_at)
 
 
 def during(mock: Instance, operation: str) -> Callable[[], bool]:
@@ -173,15 +252,28 @@ def answers(mock: Instance, operations: tuple[str, ...], change: Callable[[Json]
     handled(mock, operations, changed)
 
 
+def each_changed(answer: Json, change: Callable[[Json], Any]) -> Any:
+    """Return an answer with its integration, or each of its list, changed."""
+    if "integrations" in answer:
+        return {"integrations": [change(each) for each in answer["integrations"]]}
+    return change(answer)
+
+
 def shown(mock: Instance, change: Callable[[Json], Any], operations: tuple[str, ...] = (LIST, GET, CREATE)) -> None:
     """Change how each integration is shown; answers are no longer checked against the contract then."""
+    answers(mock, operations, lambda answer: each_changed(answer, change))
 
-    def changed(answer: Json) -> Any:
-        if "integrations" in answer:
-            return {"integrations": [change(each) for each in answer["integrations"]]}
-        return change(answer)
 
-    answers(mock, operations, changed)
+def listed_items(mock: Instance, keep: Callable[[list[Json]], list[Json]]) -> None:
+    """Change which integrations the list shows."""
+    answers(mock, (LIST,), lambda answer: {"integrations": keep(answer["integrations"])})
+
+
+def masked_as(mock: Instance, mask: Callable[[str], Any]) -> None:
+    """Show another mask for each credential."""
+    message = mock.central.contract.integration
+    masking = mock.central.rendering.masking
+    replace_method(masking, "credentials_masked", lambda integration: credentials(message, integration, mask))
 
 
 def errors(mock: Instance, change: Callable[[Json], Any]) -> None:
@@ -194,7 +286,7 @@ def errors(mock: Instance, change: Callable[[Json], Any]) -> None:
     around(mock.central.rendering, "error_answer", changed)
 
 
-def refusals(mock: Instance, rule: str, **changes: Any) -> None:
+def refusals(mock: Instance, /, rule: str, **changes: Any) -> None:
     """Change the refusals of a rule: `status`, `code` or `message`; `body` is sent as it is."""
     body = changes.pop("body", None)
 
@@ -217,18 +309,27 @@ def readings(mock: Instance, reading: type[protojson.Reading]) -> None:
     replace_method(decoder, "reading", partial(reading, decoder))
 
 
+def reader(reading: type[protojson.Reading]) -> Mutate:
+    """Make a mutant of a class that reads every body."""
+    return lambda mock: readings(mock, reading)
+
+
+def bodies_refused(mock: Instance, wrong: Callable[[bytes], object], refusal: Refusal) -> None:
+    """Refuse bodies before they are read."""
+
+    def looked_at(body: bytes) -> bytes:
+        if wrong(body):
+            raise refusal
+        return body
+
+    bodies(mock, looked_at)
+
+
 def bodies(mock: Instance, change: Callable[[bytes], bytes]) -> None:
     """Change the bytes of every body before they are read."""
     around(
-        mock.central.decoding,
-        "body",
-        lambda original, operation, body, *more: original(operation, change(body), *more),
+        mock.central.decoding, "body", lambda original, operation, body, *more: original(operation, change(body), *more)
     )
-
-
-def refused(status: int, message: str, code: int = 3) -> Refusal:
-    """Make a refusal that no rule of Central has."""
-    return Refusal("mutant", status, code, message)
 
 
 def credentials(message: Message, value: Mapping[str, Any], change: Callable[[str], Any]) -> Json:

@@ -15,16 +15,20 @@ from mock_server.central import protojson
 from mock_server.contract.tables import Field
 from mock_server.gateway.messages import Request, Response
 from mock_server.gateway.paths import clean_path
-from mock_server.mutants import Mutate, mutant
+from mock_server.mutants import Register, mutant
 from mock_server.mutants.tools import (
     CREATE,
     GET,
     LIST,
-    around,
-    bodies,
-    handled,
+    Original,
+    answering,
+    bodies_refused,
+    given_to,
+    instead_of,
+    reader,
     readings,
     refused,
+    refused_where,
     requests,
     responses,
     without,
@@ -38,9 +42,7 @@ if TYPE_CHECKING:
 HTML = b"<!doctype html><html><title>Error</title><h1>Something went wrong</h1></html>"
 
 
-def _wire(
-    name: str, summary: str, check: str, also: tuple[str, ...] = (), **settings: Any
-) -> Callable[[Mutate], Mutate]:
+def _wire(name: str, summary: str, check: str, also: tuple[str, ...] = (), **settings: Any) -> Register:
     return mutant(name, kind="wire", check=check, summary=summary, also=also, **settings)
 
 
@@ -49,138 +51,6 @@ def _wire(
 
 def _typed(response: Response, content_type: str) -> Response:
     return response.without_header("Content-Type").with_header("Content-Type", content_type)
-
-
-def _html_where(mock: Instance, matches: Callable[[Response], bool]) -> None:
-    def changed(response: Response) -> Response:
-        if not matches(response):
-            return response
-        return _typed(response, "text/html; charset=utf-8").without_header("Content-Encoding")._replace(body=HTML)
-
-    responses(mock, changed)
-
-
-@_wire("html-404", "An unknown path answers an HTML page", "answer-media-type", also=("unknown-route",))
-def html_404(mock: Instance) -> None:
-    """Answer as frameworks do."""
-    _html_where(mock, lambda response: response.header("Mock-Central-Rule") == "unknown-route")
-
-
-@_wire("html-501", "A wrong method answers an HTML page", "answer-media-type", also=("method-not-allowed",))
-def html_501(mock: Instance) -> None:
-    """Answer as frameworks do."""
-    _html_where(mock, lambda response: response.status == 501)
-
-
-@_wire("html-400", "A body that is not JSON answers an HTML page", "answer-media-type", also=("body-syntax",))
-def html_400(mock: Instance) -> None:
-    """Answer as frameworks do."""
-    _html_where(mock, lambda response: response.header("Mock-Central-Rule") == "body-syntax")
-
-
-@_wire("html-500", "A failure answers an HTML page", "answer-media-type")
-def html_500(mock: Instance) -> None:
-    """Answer as frameworks do."""
-    _html_where(mock, lambda response: response.status == 500)
-
-
-@_wire("answer-media-type", "Answers have the type text/plain", "answer-media-type")
-def text_plain(mock: Instance) -> None:
-    """Forget the content type."""
-    responses(mock, lambda response: _typed(response, "text/plain; charset=utf-8"))
-
-
-@_wire("problem-json", "Errors have the type application/problem+json", "answer-media-type")
-def problem_json(mock: Instance) -> None:
-    """Name another shape."""
-    responses(
-        mock, lambda response: _typed(response, "application/problem+json") if response.status >= 400 else response
-    )
-
-
-@_wire("latin-1", "Answers are written in latin-1", "answer-media-type", also=("read-after-create",))
-def latin_1(mock: Instance) -> None:
-    """Write the wrong bytes."""
-    _plain_bodies(mock, lambda body: body.decode("utf-8", "replace").encode("latin-1", "replace"))
-
-
-@_wire("gzip-broken", "Compressed answers are not compressed", "every-request-answered", also=("gzip",))
-def gzip_broken(mock: Instance) -> None:
-    """Send the header without the bytes."""
-
-    def changed(response: Response) -> Response:
-        if response.header("Content-Encoding") != "gzip":
-            return response
-        return response._replace(body=gzip.decompress(response.bytes))
-
-    responses(mock, changed)
-
-
-@_wire("gzip", "Answers are always compressed", "gzip")
-def gzip_always(mock: Instance) -> None:
-    """Compress all that is long."""
-    requests(mock, lambda request: request._replace(headers={**request.headers, "accept-encoding": "gzip"}))
-
-
-@_wire("length-missing", "Answers have no Content-Length", "answer-headers")
-def length_missing(mock: Instance) -> None:
-    """End answers by closing the connection."""
-
-    def changed(response: Response) -> Response:
-        unsized = response.without_header("Content-Length").with_header("Connection", "close")
-        return unsized._replace(body=iter([response.bytes]))
-
-    responses(mock, changed)
-
-
-@_wire("end-cut", "Answers lack their last two bytes", "answer-media-type")
-def end_cut(mock: Instance) -> None:
-    """Lose the end."""
-    responses(mock, lambda response: response._replace(body=response.bytes[:-2]))
-
-
-@_wire("long-cut", "Answers are cut after 4 kB", "answer-media-type")
-def long_cut(mock: Instance) -> None:
-    """Send what fits a buffer."""
-    _body(mock, lambda body: body[:4096])
-
-
-@_wire("every-request-answered", "Every tenth connection is closed without an answer", "every-request-answered")
-def connection_dropped(mock: Instance) -> None:
-    """Promise a length and send nothing."""
-    serial = itertools.count(1)
-
-    def changed(response: Response) -> Response:
-        if next(serial) % 10:
-            return response
-        promised = response.without_header("Content-Length").with_header("Content-Length", str(len(response.bytes) + 1))
-        return promised.with_header("Connection", "close")._replace(body=iter([b""]))
-
-    responses(mock, changed)
-
-
-@_wire("prefix", "Answers begin with )]}',", "answer-media-type")
-def prefix(mock: Instance) -> None:
-    """Keep scripts from reading the answer."""
-    _body(mock, lambda body: b")]}',\n" + body)
-
-
-@_wire("byte-order-mark", "Answers begin with a byte order mark", "answer-media-type")
-def byte_order_mark(mock: Instance) -> None:
-    """Write what some libraries write."""
-    _body(mock, lambda body: b"\xef\xbb\xbf" + body)
-
-
-@_wire("trailing-text", "Answers end with a comment", "answer-media-type")
-def trailing_text(mock: Instance) -> None:
-    """Write behind the end."""
-    _body(mock, lambda body: body + b"\n<!-- 3 ms -->")
-
-
-@_wire("not-a-number", "numConcurrentScans 0 reads as NaN", "answer-media-type", also=("answer-schema",))
-def not_a_number(mock: Instance) -> None:
-    """Write what JSON does not have."""
-    _body(mock, lambda body: body.replace(b'"numConcurrentScans":0', b'"numConcurrentScans":NaN'))
 
 
 def _body(mock: Instance, change: Callable[[bytes], bytes]) -> None:
@@ -195,18 +65,93 @@ def _plain_bodies(mock: Instance, change: Callable[[bytes], bytes]) -> None:
     responses(mock, changed)
 
 
-@_wire("cached", "Answers may be cached for a minute", "answer-headers")
-def cached(mock: Instance) -> None:
-    """Allow caches."""
-    responses(
-        mock, lambda response: response.without_header("Cache-Control").with_header("Cache-Control", "max-age=60")
-    )
+def _html_where(mock: Instance, matches: Callable[[Response], bool]) -> None:
+    def changed(response: Response) -> Response:
+        if not matches(response):
+            return response
+        return _typed(response, "text/html; charset=utf-8").without_header("Content-Encoding")._replace(body=HTML)
+
+    responses(mock, changed)
 
 
-@_wire("vary-missing", "Answers do not vary by Accept-Encoding", "answer-headers")
-def vary_missing(mock: Instance) -> None:
-    """Forget a header."""
-    responses(mock, lambda response: response.without_header("Vary"))
+_wire("html-404", "An unknown path answers an HTML page", "answer-media-type", also=("unknown-route",))(
+    _html_where, lambda response: response.header("Mock-Central-Rule") == "unknown-route"
+)
+_wire("html-501", "A wrong method answers an HTML page", "answer-media-type", also=("method-not-allowed",))(
+    _html_where, lambda response: response.status == 501
+)
+_wire("html-400", "A body that is not JSON answers an HTML page", "answer-media-type", also=("body-syntax",))(
+    _html_where, lambda response: response.header("Mock-Central-Rule") == "body-syntax"
+)
+_wire("html-500", "A failure answers an HTML page", "answer-media-type")(
+    _html_where, lambda response: response.status == 500
+)
+_wire("answer-media-type", "Answers have the type text/plain", "answer-media-type")(
+    responses, lambda response: _typed(response, "text/plain; charset=utf-8")
+)
+_wire("problem-json", "Errors have the type application/problem+json", "answer-media-type")(
+    responses, lambda response: _typed(response, "application/problem+json") if response.status >= 400 else response
+)
+_wire("latin-1", "Answers are written in latin-1", "answer-media-type", also=("read-after-create",))(
+    _plain_bodies, lambda body: body.decode("utf-8", "replace").encode("latin-1", "replace")
+)
+
+
+@_wire("gzip-broken", "Compressed answers are not compressed", "every-request-answered", also=("gzip",))
+@given_to(responses)
+def gzip_broken(response: Response) -> Response:
+    if response.header("Content-Encoding") != "gzip":
+        return response
+    return response._replace(body=gzip.decompress(response.bytes))
+
+
+_wire("gzip", "Answers are always compressed", "gzip")(
+    requests, lambda request: request._replace(headers={**request.headers, "accept-encoding": "gzip"})
+)
+
+
+@_wire("length-missing", "Answers have no Content-Length", "answer-headers")
+@given_to(responses)
+def length_missing(response: Response) -> Response:
+    unsized = response.without_header("Content-Length").with_header("Connection", "close")
+    return unsized._replace(body=iter([response.bytes]))
+
+
+_wire("end-cut", "Answers lack their last two bytes", "answer-media-type")(
+    responses, lambda response: response._replace(body=response.bytes[:-2])
+)
+_wire("long-cut", "Answers are cut after 4 kB", "answer-media-type")(_body, lambda body: body[:4096])
+
+
+@_wire("every-request-answered", "Every tenth connection is closed without an answer", "every-request-answered")
+def connection_dropped(mock: Instance) -> None:
+    serial = itertools.count(1)
+
+    def changed(response: Response) -> Response:
+        if next(serial) % 10:
+            return response
+        promised = response.without_header("Content-Length").with_header("Content-Length", str(len(response.bytes) + 1))
+        return promised.with_header("Connection", "close")._replace(body=iter([b""]))
+
+    responses(mock, changed)
+
+
+_wire("prefix", "Answers begin with )]}',", "answer-media-type")(_body, lambda body: b")]}',\n" + body)
+_wire("byte-order-mark", "Answers begin with a byte order mark", "answer-media-type")(
+    _body, lambda body: b"\xef\xbb\xbf" + body
+)
+_wire("trailing-text", "Answers end with a comment", "answer-media-type")(_body, lambda body: body + b"\n<!-- 3 ms -->")
+_wire("not-a-number", "numConcurrentScans 0 reads as NaN", "answer-media-type", also=("answer-schema",))(
+    _body, lambda body: body.replace(b'"numConcurrentScans":0', b'"numConcurrentScans":NaN')
+)
+
+
+_wire("cached", "Answers may be cached for a minute", "answer-headers")(
+    responses, lambda response: response.without_header("Cache-Control").with_header("Cache-Control", "max-age=60")
+)
+_wire("vary-missing", "Answers do not vary by Accept-Encoding", "answer-headers")(
+    responses, lambda response: response.without_header("Vary")
+)
 
 
 # -- requests --------------------------------------------------------------------------------------------
@@ -214,7 +159,6 @@ def vary_missing(mock: Instance) -> None:
 
 @_wire("case-insensitive-fields", "Field names are read in any case", "unknown-field-dropped")
 def case_insensitive_fields(mock: Instance) -> None:
-    """Fold names."""
     names = {field.name.lower(): field.name for field in mock.central.contract.integration.fields}
 
     class Reading(protojson.Reading):
@@ -227,163 +171,105 @@ def case_insensitive_fields(mock: Instance) -> None:
 
 
 @_wire("case-insensitive-categories", "Category names are read in any case", "unknown-category-dropped")
-def case_insensitive_categories(mock: Instance) -> None:
-    """Fold names."""
-
-    class Reading(protojson.Reading):
-        def scalar(self, field: Field) -> Any:
-            token = self.peek()
-            item = super().scalar(field)
-            name = token.raw.strip(b'"').decode().upper()
-            return name if item is None and name in self.decoder.contract.categories else item
-
-    readings(mock, Reading)
+@reader
+class _CaseInsensitiveCategories(protojson.Reading):
+    def scalar(self, field: Field) -> Any:
+        token = self.peek()
+        item = super().scalar(field)
+        name = token.raw.strip(b'"').decode().upper()
+        return name if item is None and name in self.decoder.contract.categories else item
 
 
 @_wire("number-refused", "Refuses an unknown category number", "category-implemented")
-def number_refused(mock: Instance) -> None:
-    """Know three numbers."""
-
-    class Reading(protojson.Reading):
-        def scalar(self, field: Field) -> Any:
-            token = self.peek()
-            item = super().scalar(field)
-            if field.kind == "enum" and isinstance(item, int):
-                raise self.unexpected(token)
-            return item
-
-    readings(mock, Reading)
+@reader
+class _NumberRefused(protojson.Reading):
+    def scalar(self, field: Field) -> Any:
+        token = self.peek()
+        item = super().scalar(field)
+        if field.kind == "enum" and isinstance(item, int):
+            raise self.unexpected(token)
+        return item
 
 
 @_wire("nested-unknown-refused", "Refuses unknown fields of a config", "unknown-field-dropped")
-def nested_unknown_refused(mock: Instance) -> None:
-    """Be strict inside."""
-
-    class Reading(protojson.Reading):
-        def skip(self) -> None:
-            if self.path:
-                raise refused(400, "unknown field")
-            super().skip()
-
-    readings(mock, Reading)
+@reader
+class _NestedUnknownRefused(protojson.Reading):
+    def skip(self) -> None:
+        if self.path:
+            raise refused(400, "unknown field")
+        super().skip()
 
 
-@_wire("null-message-refused", "Refuses null for `source`", "null-is-absent")
-def null_message_refused(mock: Instance) -> None:
-    """Refuse what reads answer."""
-
-    def looked_at(body: bytes) -> bytes:
-        if re.search(rb'"source"\s*:\s*null', body):
-            raise refused(400, "source must be an object")
-        return body
-
-    bodies(mock, looked_at)
+_wire("null-message-refused", "Refuses null for `source`", "null-is-absent")(
+    bodies_refused, lambda body: re.search(rb'"source"\s*:\s*null', body), refused(400, "source must be an object")
+)
 
 
 @_wire(
     "unicode-500", "Characters beyond 16 bits answer 500", "unicode-kept", also=("read-after-create", "no-server-error")
 )
-def unicode_500(mock: Instance) -> None:
-    """Fail as an old database does."""
-
-    def put(original: Callable[..., Any], integration: Any) -> Any:
-        if any(ord(each) > 0xFFFF for each in integration["name"]):
-            raise refused(500, "Incorrect string value", 13)
-        return original(integration)
-
-    around(mock.central.store, "put", put)
+@instead_of("central.store.put")
+def unicode_500(mock: Instance, original: Original, integration: Any) -> Any:
+    if any(ord(each) > 0xFFFF for each in integration["name"]):
+        raise refused(500, "Incorrect string value", 13)
+    return original(integration)
 
 
-@_wire("body-64k", "Refuses bodies of more than 64 kB with 413", "long-values-kept")
-def body_64k(mock: Instance) -> None:
-    """Refuse what is long."""
-
-    def looked_at(body: bytes) -> bytes:
-        if len(body) > 65536:
-            raise refused(413, "Request Entity Too Large")
-        return body
-
-    bodies(mock, looked_at)
+_wire("body-64k", "Refuses bodies of more than 64 kB with 413", "long-values-kept")(
+    bodies_refused, lambda body: len(body) > 65536, refused(413, "Request Entity Too Large")
+)
 
 
-@_wire("nesting-100", "Refuses bodies that nest deeper than 100", "nesting-depth")
-def nesting_100(mock: Instance) -> None:
-    """Refuse what is deep."""
-
-    def looked_at(body: bytes) -> bytes:
-        if max(body.count(b"["), body.count(b"{")) > 100:
-            raise refused(400, "too deep")
-        return body
-
-    bodies(mock, looked_at)
-
-
-@_wire("accept-406", "Accept without JSON answers 406", "answer-headers")
-def accept_406(mock: Instance) -> None:
-    """Negotiate."""
-    _before(mock, lambda request: request.headers.get("accept", "").startswith("text/"), 406, "Not Acceptable")
-
-
-@_wire("unknown-query-ignored", "Refuses unknown query keys", "unknown-query-ignored")
-def query_unknown_refused(mock: Instance) -> None:
-    """Be strict."""
-    known = {"name", "cluster", "pretty"}
-    _before(mock, lambda request: bool(_fields(request).keys() - known), 400, "unknown parameter")
+_wire("nesting-100", "Refuses bodies that nest deeper than 100", "nesting-depth")(
+    bodies_refused, lambda body: max(body.count(b"["), body.count(b"{")) > 100, refused(400, "too deep")
+)
 
 
 def _fields(request: Request) -> dict[str, str]:
     return dict(parse_qsl(request.query, keep_blank_values=True))
 
 
-def _before(mock: Instance, wrong: Callable[[Request], bool], status: int, text: str) -> None:
-    def looked_at(proceed: Proceed, exchange: Exchange) -> Response:
-        if wrong(exchange.request):
-            raise refused(status, text)
-        return proceed(exchange)
-
-    handled(mock, (LIST, GET, CREATE), looked_at)
+_wire("accept-406", "Accept without JSON answers 406", "answer-headers")(
+    refused_where,
+    (LIST, GET, CREATE),
+    lambda exchange: exchange.request.headers.get("accept", "").startswith("text/"),
+    refused(406, "Not Acceptable"),
+)
+_wire("unknown-query-ignored", "Refuses unknown query keys", "unknown-query-ignored")(
+    refused_where,
+    (LIST, GET, CREATE),
+    lambda exchange: bool(_fields(exchange.request).keys() - {"name", "cluster", "pretty"}),
+    refused(400, "unknown parameter"),
+)
 
 
 @_wire("query-on-write-ignored", "Reads query parameters of a create as fields", "query-on-write-ignored")
-def query_as_body(mock: Instance) -> None:
-    """Merge what was sent."""
-
-    def merged(proceed: Proceed, exchange: Exchange) -> Response:
-        request = exchange.request
-        with suppress(ValueError, TypeError):
-            merged = json.dumps(json.loads(request.body.read()) | _fields(request)).encode()
-            exchange.body = merged
-        return proceed(exchange)
-
-    handled(mock, (CREATE,), merged)
+@answering(CREATE)
+def query_as_body(proceed: Proceed, exchange: Exchange) -> Response:
+    request = exchange.request
+    with suppress(ValueError, TypeError):
+        merged = json.dumps(json.loads(request.body.read()) | _fields(request)).encode()
+        exchange.body = merged
+    return proceed(exchange)
 
 
 @_wire("path-escapes", "Escapes in the id of a path are not decoded", "path-escapes")
-def escape_kept(mock: Instance) -> None:
-    """Take the path as it is sent."""
-
-    def kept(proceed: Proceed, exchange: Exchange) -> Response:
-        request = exchange.request
-        exchange.id = (request.target or request.path).partition("?")[0].rpartition("/")[2]
-        return proceed(exchange)
-
-    handled(mock, (GET,), kept)
+@answering(GET)
+def escape_kept(proceed: Proceed, exchange: Exchange) -> Response:
+    request = exchange.request
+    exchange.id = (request.target or request.path).partition("?")[0].rpartition("/")[2]
+    return proceed(exchange)
 
 
 @_wire("verb-cut", "A colon ends the id of a path", "path-escapes")
-def verb_cut(mock: Instance) -> None:
-    """Read custom verbs."""
-
-    def cut(proceed: Proceed, exchange: Exchange) -> Response:
-        exchange.id = exchange.id.partition(":")[0]
-        return proceed(exchange)
-
-    handled(mock, (GET,), cut)
+@answering(GET)
+def verb_cut(proceed: Proceed, exchange: Exchange) -> Response:
+    exchange.id = exchange.id.partition(":")[0]
+    return proceed(exchange)
 
 
 @_wire("path-any-case", "Paths are matched in any case", "unknown-route")
 def path_any_case(mock: Instance) -> None:
-    """Fold the path."""
     collection = mock.routes.collection
 
     def folded(request: Request) -> Request:
@@ -393,42 +279,26 @@ def path_any_case(mock: Instance) -> None:
 
 
 @_wire("override-always", "X-HTTP-Method-Override works with any content type", "method-override")
-def override_always(mock: Instance) -> None:
-    """Trust a header."""
-
-    def overridden(request: Request) -> Request:
-        method = request.headers.get("x-http-method-override")
-        return without(request, "x-http-method-override")._replace(method=method) if method else request
-
-    requests(mock, overridden)
+@given_to(requests)
+def override_always(request: Request) -> Request:
+    method = request.headers.get("x-http-method-override")
+    return without(request, "x-http-method-override")._replace(method=method) if method else request
 
 
-@_wire("list-by-odd-name", "A plus sign in the query is not decoded", "list-by-odd-name")
-def plus_kept(mock: Instance) -> None:
-    """Decode as a path."""
-    requests(mock, lambda request: request._replace(query=request.query.replace("+", "%2B")))
+_wire("list-by-odd-name", "A plus sign in the query is not decoded", "list-by-odd-name")(
+    requests, lambda request: request._replace(query=request.query.replace("+", "%2B"))
+)
 
 
 @_wire(
     "pretty-wrong-type", "Indented answers have the type text/plain", "answer-media-type", also=("answer-media-type",)
 )
-def pretty_wrong_type(mock: Instance) -> None:
-    """Take them for people's."""
-
-    def layer(proceed: Proceed, exchange: Exchange) -> Response:
-        response = proceed(exchange)
-        return _typed(response, "text/plain") if "pretty" in _fields(exchange.request) else response
-
-    wrapped(mock, layer, behind=clean_path)
+@given_to(wrapped, behind=clean_path)
+def pretty_wrong_type(proceed: Proceed, exchange: Exchange) -> Response:
+    response = proceed(exchange)
+    return _typed(response, "text/plain") if "pretty" in _fields(exchange.request) else response
 
 
-@_wire("empty-object-refused", "Refuses an empty config member", "update-replaces")
-def empty_object_refused(mock: Instance) -> None:
-    """Take empty for absent."""
-
-    def looked_at(body: bytes) -> bytes:
-        if re.search(rb'"docker"\s*:\s*\{\s*\}', body):
-            raise refused(400, "docker must not be empty")
-        return body
-
-    bodies(mock, looked_at)
+_wire("empty-object-refused", "Refuses an empty config member", "update-replaces")(
+    bodies_refused, lambda body: re.search(rb'"docker"\s*:\s*\{\s*\}', body), refused(400, "docker must not be empty")
+)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from mock_server.central.errors import Refusal
 from mock_server.serving.connection_faults import stop_reading
 from mock_server.web.threads import BODIES as MOST_WAITING
+from mock_server.web.threads import Places
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -25,7 +26,6 @@ TIMEOUT = 60.0
 """Seconds that a body has, unless told otherwise; by then granian has closed the connections that are idle."""
 
 _INTERVAL = 0.5
-_PAUSE = 0.001
 
 
 class Bodies:
@@ -35,34 +35,14 @@ class Bodies:
         """`seconds`: the time that a body has to come whole."""
         self._app = app
         self._seconds = seconds
-        self._waiting: set[_Body] = set()
+        self._waiting = Places[_Body](MOST_WAITING, PATIENCE)
         threading.Thread(target=self._look_at_times, daemon=True).start()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         if environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ:
-            if len(self._waiting) < MOST_WAITING or self._is_room():
-                environ["wsgi.input"] = _Body(environ, self._waiting)
-            else:
-                environ["wsgi.input"] = self._no_room()
+            environ["wsgi.input"] = _Body(environ, self._waiting, self._seconds)
         return self._app(environ, start_response)
-
-    def _is_room(self) -> bool:
-        """Wait for room, unless it is taken by bodies that do not come."""
-        until = time.monotonic() + PATIENCE
-        while len(waiting := tuple(self._waiting)) >= MOST_WAITING:
-            now = time.monotonic()
-            if now > until or all(now - each.since > PATIENCE for each in waiting):
-                return False
-            time.sleep(_PAUSE)
-        return True
-
-    def _no_room(self) -> _NoRoom:
-        text = (
-            f"{MOST_WAITING} requests wait for bodies that do not come, as many as may; "
-            f"they have {self._seconds:g} seconds, and requests without a body are answered meanwhile"
-        )
-        return _NoRoom(Refusal("http", 503, 14, text))
 
     def _look_at_times(self) -> None:
         while True:
@@ -72,7 +52,7 @@ class Bodies:
     def _end_overdue(self) -> None:
         now = time.monotonic()
         found: defaultdict[tuple[str, str], list[_Body]] = defaultdict(list)
-        for each in tuple(self._waiting):
+        for each in self._waiting.holders():
             if now - each.since > self._seconds:
                 found[each.ends].append(each)
         for (address, port), bodies in found.items():
@@ -85,11 +65,12 @@ class Bodies:
 class _Body:
     """The body of one request."""
 
-    __slots__ = ("_read", "_waiting", "ends", "refusal", "since")
+    __slots__ = ("_places", "_read", "_seconds", "ends", "refusal", "since")
 
-    def __init__(self, environ: WSGIEnvironment, waiting: set[_Body]) -> None:
+    def __init__(self, environ: WSGIEnvironment, places: Places[_Body], seconds: float) -> None:
         self._read = environ["wsgi.input"].read
-        self._waiting = waiting
+        self._places = places
+        self._seconds = seconds
         self.ends: tuple[str, str] = environ["REMOTE_ADDR"], environ["SERVER_PORT"]
         self.since = 0.0
         """When it began to be read, in monotonic seconds."""
@@ -99,25 +80,19 @@ class _Body:
         """Read so many bytes, or all there are.
 
         Raises:
-            Refusal: they did not come in time.
+            Refusal: they did not come in time, or too many bodies are waited for.
         """
         self.since = self.since or time.monotonic()
-        self._waiting.add(self)
+        if not self._places.take(self):  # left unread it ends the connection
+            text = (
+                f"{MOST_WAITING} requests wait for bodies that do not come, as many as may; "
+                f"they have {self._seconds:g} seconds, and requests without a body are answered meanwhile"
+            )
+            raise Refusal("http", 503, 14, text)
         try:
             found: bytes = self._read(*size)
         finally:
-            self._waiting.discard(self)
+            self._places.release(self)
         if self.refusal is not None:
             raise self.refusal
         return found
-
-
-class _NoRoom:
-    """The body of a request that may not wait for one; left unread it ends the connection."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        self._refusal = refusal
-
-    def read(self, *_size: int) -> bytes:
-        """Raise the refusal of the request."""
-        raise self._refusal

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mock_server.contract import tables as contracts
+from mock_server.contract import yaml_files
 from mock_server.contract.tables import Contract
 from mock_server.state import scenarios
 
@@ -89,16 +90,7 @@ def read_document(path: Path) -> Contract:
     Raises:
         ValueError: with the file, the place and what is wrong there.
     """
-    import yaml
-
-    try:
-        document = yaml.safe_load(path.read_text("utf-8"))
-    except yaml.YAMLError as error:
-        mark: Any = getattr(error, "problem_mark", None)
-        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise ValueError(f"{path}{place}: {getattr(error, 'problem', None) or 'is not YAML'}") from None
-    except UnicodeError as error:
-        raise ValueError(f"{path}: {error}") from None
+    document = yaml_files.read(path)
     if not isinstance(document, dict):
         raise ValueError(f"{path}: is no OpenAPI document")  # noqa: TRY004 (told as all that is wrong with it)
     from openapi_spec_validator import OpenAPIV31SpecValidator

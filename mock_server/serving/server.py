@@ -6,6 +6,7 @@ import errno
 import logging
 import multiprocessing
 import os
+import re
 import signal
 import socket
 import sys
@@ -14,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -181,7 +182,7 @@ def serve(
         ServeError: the port is taken, or the worker process died.
     """
     port = free_port(host, port)
-    number = threads.number(upstream=settings.upstream is not None)
+    number = threads.OWN + (threads.UPSTREAM if settings.upstream is not None else 0)
     server = granian(host, port, number, tls=tls, respawns=save is not None)
     worker = _Worker(
         settings,
@@ -245,56 +246,48 @@ def _first_signal_only(handler: Callable[..., None], *arguments: Any) -> None:
     handler(*arguments)
 
 
+@dataclass(frozen=True, eq=False)
 class _Worker:
     """What the worker process runs."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        hosts: tuple[str, ...],
-        configure_log: Callable[[], None],
-        on_start: Callable[[MockCentral], None],
-        announce: Callable[[], None],
-        body_timeout: float,
-        save: Path | None,
-    ) -> None:
-        self._settings = settings
-        self._hosts = hosts
-        self._configure_log = configure_log
-        self._on_start = on_start
-        self._announce = announce
-        self._body_timeout = body_timeout
-        self._save = save
-        self._has_served = multiprocessing.Event()  # shared by all worker processes
+    settings: Settings
+    hosts: tuple[str, str]
+    configure_log: Callable[[], None]
+    on_start: Callable[[MockCentral], None]
+    announce: Callable[[], None]
+    body_timeout: float
+    save: Path | None
+    has_served: Any = field(default_factory=multiprocessing.Event)
+    """Shared by all worker processes."""
 
     def load(self) -> WSGIApplication:
         """Make the app, in the worker process."""
         leave_signals_to_supervisor()
-        self._configure_log()
-        app = make_app(self._settings, *self._hosts)
-        saver = self._saver(app) if self._save is not None else None
-        self._on_start(app)
-        threading.Thread(target=self._after_start, args=(app, self._has_served.is_set()), daemon=True).start()
-        self._has_served.set()
-        bodies = Bodies(app, self._body_timeout)
-        return partial(_save_and_answer, saver, bodies) if saver and self._settings.store == MEMORY else bodies
+        self.configure_log()
+        app = make_app(self.settings, *self.hosts)
+        saver = self._saver(app) if self.save is not None else None
+        self.on_start(app)
+        threading.Thread(target=self._after_start, args=(app, self.has_served.is_set()), daemon=True).start()
+        self.has_served.set()
+        bodies = Bodies(app, self.body_timeout)
+        return partial(_save_and_answer, saver, bodies) if saver and self.settings.store == MEMORY else bodies
 
     def _after_start(self, app: MockCentral, has_served: bool) -> None:
         if not has_served:
-            self._announce()
+            self.announce()
         app.central.validator.prepare()
 
     def _saver(self, app: MockCentral) -> states.Saver:
-        assert self._save is not None
+        assert self.save is not None
         central = app.central
-        if self._has_served.is_set() and self._settings.store == MEMORY:
+        if self.has_served.is_set() and self.settings.store == MEMORY:
             log.error(
                 "the worker process ended unexpectedly; a new one goes on with the state in %s. "
                 "Sandboxes, faults and the request journal of the old one are lost",
-                self._save,
+                self.save,
             )
-            central.store.replace(states.read(self._save, central.contract, central.validator))
-        return states.Saver(self._save, lambda: app.gateway.sandboxes.default.central.store)
+            central.store.replace(states.read(self.save, central.contract, central.validator))
+        return states.Saver(self.save, lambda: app.gateway.sandboxes.default.central.store)
 
 
 def _save_and_answer(
@@ -394,7 +387,7 @@ class MockServer:
                 f"{text!r}: give a text or fields, such as fault('code=503 times=2') or fault(code=503, times=2)"
             )
         fault = parse(text) if text else from_values(fields)
-        self.app.gateway.require_endpoint(fault)
+        self.app.gateway.require_operation(fault.operation)
         return self._sandbox.faults.add(fault).id
 
     @property
@@ -546,6 +539,8 @@ class Requests:
             raise ValueError(f"unknown filter {unknown[0]!r}; {suggestion(unknown[0], known)}")
         self._gateway.require_operation(str(wanted.get("operation", "")))
         texts: dict[str, Any] = {name: str(value) for name, value in wanted.items()}
+        if not re.fullmatch(r"[0-9]{1,18}", texts.get("since", "0")):
+            raise ValueError(f"since={texts['since']}: is not the number of a request, such as journal()[-1]['number']")
         return Filter(**texts | {"since": int(texts.get("since", 0))})
 
 
@@ -555,23 +550,13 @@ def serving(settings: Settings | None = None, *, host: str = "127.0.0.1", port: 
 
     `with serving(Settings(scenario="one-of-each")) as mock:` fits any test framework; `mock.url` is the address.
     """
-    from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
-
-    class Handler(WSGIRequestHandler):
-        protocol_version = "HTTP/1.1"  # keeps connections open
-
-        def log(self, type: str, message: str, *args: Any) -> None:
-            """Do nothing: the app writes the log."""
-
-        def connection_dropped(self, _error: BaseException, _environ: Any = None) -> None:
-            """End the connection of a request that is cut."""
-            self.close_connection = True
+    from mock_server.serving.in_process import InProcessServer
 
     if settings is not None and not isinstance(settings, Settings):
         raise TypeError(f"serving: {settings!r} are not settings; give serving(Settings(scenario='one-of-each'))")
     app = make_app(settings, host)
     try:
-        server = ThreadedWSGIServer(host, port, app, Handler)
+        server = InProcessServer(host, port, app)
     except SystemExit:  # werkzeug is made for command lines
         raise OSError(f"serving: cannot listen on {host}:{port}; port=0 takes a free one") from None
     # The default poll makes every stop last half a second.

@@ -15,9 +15,9 @@ from mock_server.simulation.faults import PAIRS, Fault, FaultError, Pairs
 _FIELDS = [each.name for each in fields(Fault) if each.init]
 _SINGULAR = {name.removesuffix("s"): name for name in PAIRS if name.endswith("headers")}
 """A text has one header at a time."""
-_TEXTS = ("message", "html", "text", "file", "delay", "fault", "operation", "method", "path", "name")
-
-Strings = Mapping[str, Any]
+_TEXTS = ("message", "html", "text", "file", "delay", "fault")
+_FILTERS = ("operation", "method", "path", "name")
+"""Texts that limit a fault to some requests."""
 
 
 def from_values(values: Mapping[str, Any]) -> Fault:
@@ -64,6 +64,14 @@ def _text(name: str, value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise FaultError(f"{name}={value}: is not a text")
     return str(value)
+
+
+def _filter(name: str, value: Any) -> str:
+    """An empty one, such as a variable of a script that is not set, would let the fault meet every request."""
+    text = _text(name, value)
+    if not text:
+        raise FaultError(f"{name}: is empty; leave it out to meet every request")
+    return text
 
 
 def _whole(name: str, value: Any) -> int:
@@ -125,6 +133,7 @@ def _pairs(name: str, value: Any) -> Pairs:
 
 _READ: Mapping[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(_TEXTS, _text),
+    **dict.fromkeys(_FILTERS, _filter),
     **dict.fromkeys(("code", "times", "every", "seed"), _whole),
     **dict.fromkeys(PAIRS, _pairs),
     "probability": _number,
@@ -150,7 +159,7 @@ def parse(text: str) -> Fault:
     except ValueError as error:
         raise FaultError(f"{text!r}: {error}") from None
     words: dict[str, Any] = {}
-    for word in [first, *rest] if "=" in first else [f"operation={first}", *rest]:
+    for word in [first, *rest] if "=" in first or not first else [f"operation={first}", *rest]:
         key, equals, value = word.partition("=")
         if not equals:
             raise FaultError(f"{word!r}: is not KEY=VALUE; a value with blanks stands in quotes")

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
-from http import HTTPStatus
+from http import HTTPMethod, HTTPStatus
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -153,8 +153,8 @@ class Fault:
                 raise FaultError(f"{limit}={value}: is not a number above 0")
         if not 0 < self.probability <= 1:
             raise FaultError(f"probability={self.probability:g}: is not above 0 and at most 1, such as 0.2")
-        if self.method and not _TOKEN.fullmatch(self.method):
-            raise FaultError(f"method: {self.method!r} is not a method, such as POST")
+        if self.method and self.method.upper() not in HTTPMethod.__members__:
+            raise FaultError(f"method: {self.method!r} is no method; known: {', '.join(HTTPMethod)}")
         if self.path and self.path[0] not in "/*?[":
             raise FaultError(f"path: {self.path!r} matches no path: they begin with /, such as /v1/imageintegrations*")
         for name, _ in self.match_headers:

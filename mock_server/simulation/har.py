@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
@@ -28,8 +29,9 @@ def har(shown: Iterable[Mapping[str, Any]], base: str) -> Json:
 
 def _entry(shown: Mapping[str, Any], base: str) -> Json:
     milliseconds = shown["ms"]
+    began = datetime.fromisoformat(shown["time"]) - timedelta(milliseconds=milliseconds)
     return {
-        "startedDateTime": shown["time"],
+        "startedDateTime": began.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "time": milliseconds,
         "request": _request(shown, base),
         "response": _response(shown),

@@ -200,15 +200,6 @@ def read(path: Path) -> Usage:
         raise UsageError(f"{path}: cannot be read: {error}") from None
 
 
-def write(usage: Usage, path: Path) -> None:
-    """Write a file as a whole, or leave the one that is there.
-
-    Raises:
-        states.StateError: it cannot be written.
-    """
-    states.write(path, usage.document())
-
-
 def merged(usages: Iterable[Usage]) -> Usage:
     """Return the counts of several runs together."""
     whole = Usage()

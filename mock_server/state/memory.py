@@ -34,7 +34,7 @@ class MemoryStore:
         self.problem = ""
         """Why what is stored is not in the file of `--save`."""
         self._answer = answer
-        self._first_state = self.rendered(first_state)
+        self._first_state = self._rendered(first_state)
         self._seed = seed
         self._shuffled = shuffled
         self.reset()
@@ -63,18 +63,12 @@ class MemoryStore:
             self._random: random.Random | None = None  # made with the first id, which many a sandbox never needs
             self._replace(self._first_state)
 
-    def rendered(self, integrations: Iterable[Integration]) -> tuple[Stored, ...]:
-        """Render integrations once, for any number of stores to begin with."""
+    def _rendered(self, integrations: Iterable[Integration]) -> tuple[Stored, ...]:
         return tuple(Stored(each, self._answer(each)) for each in integrations)
-
-    def begin_with(self, state: tuple[Stored, ...]) -> None:
-        """Make a state the first one, and go to it."""
-        self._first_state = state
-        self.reset()
 
     def replace(self, integrations: Iterable[Integration]) -> None:
         """Replace all integrations with these; a reset still goes back to the first state."""
-        self._replace(self.rendered(integrations))
+        self._replace(self._rendered(integrations))
 
     def _replace(self, state: tuple[Stored, ...]) -> None:
         by_id = {each.integration["id"]: each for each in state}
@@ -139,7 +133,7 @@ class MemoryStore:
         with self.lock:
             if self._shuffled:
                 answers = [stored.answer for stored in self._by_id.values()]
-                self._random_order(answers)
+                random.shuffle(answers)  # not by the generator of the ids: a read must not change those that follow
                 return joined(answers)
             if self._joined is None:
                 self._joined = joined(stored.answer for stored in self._by_id.values())
@@ -150,11 +144,6 @@ class MemoryStore:
         with self.lock:  # a write has the name, or the integration, half done
             id = self.id_of_name(name)
             return self.list_answer([id] if id else [])
-
-    @staticmethod
-    def _random_order(answers: list[bytes]) -> None:
-        # Not the generator of the ids: reading a list must not change the ids that follow.
-        random.shuffle(answers)
 
     def __len__(self) -> int:
         return len(self._by_id)

@@ -15,6 +15,7 @@ from typing import Any
 
 from mock_server.central import registry_tests
 from mock_server.central.registry_tests import RegistryTestRule
+from mock_server.contract import yaml_files
 from mock_server.contract.tables import Contract
 
 PATH = Path(__file__).with_name("scenarios.yaml")
@@ -46,10 +47,8 @@ def known() -> Mapping[str, Scenario]:
 
 
 def _read() -> dict[str, Scenario]:
-    import yaml
-
+    entries = yaml_files.read(PATH)
     try:
-        entries = yaml.load(PATH.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (a safe one)
         return {
             name: Scenario(
                 name,
@@ -61,10 +60,8 @@ def _read() -> dict[str, Scenario]:
             )
             for name, entry in entries.items()
         }
-    except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise ValueError(f"{PATH}{place}: {getattr(error, 'problem', None) or error}") from None
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"{PATH}: {error}") from None
 
 
 def read_again() -> None:

@@ -33,6 +33,7 @@ def is_error(answer: Answer, status: int, code: int, message: str) -> bool:
 ROUTES = [
     ("GET", "/v1/nothing", 404),
     ("GET", "/v1", 307),
+    ("GET", "/v2", 307),
     ("OPTIONS", "*", 200),
     ("GET", "*", 400),
     ("GET", "/", 404),
@@ -79,6 +80,7 @@ CLEANED = [
     (f"{PATH}//", f"{PATH}/"),
     (f"{PATH}/..", "/v1/"),
     ("/v1", "/v1/"),
+    ("/v2", "/v2/"),
     ("//", "/"),
     ("/x//y", "/x/y"),
     ("/v1/../x", "/x"),
@@ -475,7 +477,7 @@ def test_a_browser_is_told_beforehand_what_it_may_send():
 
 
 PREFLIGHT = {"Origin": ORIGIN, "Access-Control-Request-Method": "PATCH"}
-TOLD = {
+REPORTED = {
     "preflight": ("OPTIONS", PATH, PREFLIGHT, 204),
     "preflight of an unknown path": ("OPTIONS", "/v1/nothing", PREFLIGHT, 204),
     "preflight of a companion": ("OPTIONS", "/v1/metadata", PREFLIGHT, 204),
@@ -495,7 +497,7 @@ TOLD = {
 }
 
 
-@pytest.mark.parametrize(("method", "target", "headers", "status"), TOLD.values(), ids=TOLD.keys())
+@pytest.mark.parametrize(("method", "target", "headers", "status"), REPORTED.values(), ids=REPORTED.keys())
 def test_the_log_and_the_journal_tell_the_status_that_is_sent(caplog, method, target, headers, status):
     api = Api(cors=ORIGIN)
     with caplog.at_level(logging.INFO, "mock_central.access"):

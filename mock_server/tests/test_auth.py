@@ -42,6 +42,7 @@ UNKNOWN = [
     pytest.param(basic(b"\xff:x"), USER.format(r"\xff"), id="a user that is no text"),
     pytest.param(basic("no colon"), MALFORMED, id="no colon"),
     pytest.param("Basic !", MALFORMED, id="basic-malformed"),
+    pytest.param("Basic YTpi=", MALFORMED, id="too much padding"),
 ]
 
 

@@ -246,6 +246,7 @@ def test_every_field_of_the_settings_is_documented_where_it_stands():
         ('version = "4.11"', "unknown key 'version'; did you mean 'central_version'?"),
         ("zzz = 1", "unknown key 'zzz'; `mock-central serve --help` lists all of them"),
         ("config = 'x'", "unknown key 'config'"),
+        ("[serve]\nport = 7001", "[serve]: options stand in no table; leave out this line"),
         ("port =", "Invalid value"),
         ('port = "x"', "'x'"),
         ("port = true", "port: True is not a value"),

@@ -28,6 +28,7 @@ AZURE_ENDPOINT = "endpoint must be specified for Azure container registry (e.g. 
 AZURE_PASSWORD = "password or workload identity must be specified for Azure container registry"
 ROBOT_SCANS = "Quay scanner integration cannot use robot credentials"
 BOTH = "REGISTRY SCANNER"
+RESOLVER = "failed to exit idle mode: failed to start resolver: "
 
 
 def ecr(**changes: Any) -> dict[str, Any]:
@@ -155,6 +156,14 @@ BROKEN = [
     ("scanner-v4-indexer-address", "scannerv4", "SCANNER",
      {"scannerV4": {"indexerEndpoint": "a", "matcherEndpoint": "b"}},
      "invalid indexer address (want [host]:port): address a: missing port in address"),
+    *(("scanner-v4-grpc-target", "scannerv4", category, {"scannerV4": member}, reason)
+      for category in ("SCANNER", "NODE_SCANNER")
+      for member, reason in (
+          ({"indexerEndpoint": "i:"}, f"{RESOLVER}dns resolver: missing port after port-separator colon"),
+          ({"matcherEndpoint": "?x:80"}, f"{RESOLVER}dns resolver: missing address"),
+          ({"indexerEndpoint": "i:1", "matcherEndpoint": "a%zz:80"},
+           'parse "passthrough:///dns:///a%zz:80": invalid URL escape "%zz"'),
+      )),
 ]
 # fmt: on
 CASES = [pytest.param(*each, id=f"{each[0]}-{index}") for index, each in enumerate(BROKEN)]

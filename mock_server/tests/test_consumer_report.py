@@ -20,6 +20,7 @@ from mock_server.contract import tables as contracts
 from mock_server.serving.server import serving
 from mock_server.simulation import fault_forms, usage
 from mock_server.simulation.usage import Kind, Usage
+from mock_server.state import files as states
 
 pytest_plugins = ["pytester"]
 
@@ -204,7 +205,7 @@ def test_counts_of_runs_add_up_and_survive_being_written(tmp_path):
     client.get(PATH)
     client.get(PATH)
     client.post(PATH, json=DOCKER | {"extra": 1})
-    usage.write(counted(client), tmp_path / "one.json")
+    states.write(tmp_path / "one.json", counted(client).document())
     read = usage.read(tmp_path / "one.json")
     assert read.document() == counted(client).document()
     whole = usage.merged([read, read])
@@ -287,7 +288,7 @@ def some():
 
 
 def run(tmp_path, *words):
-    usage.write(some(), tmp_path / "usage.json")
+    states.write(tmp_path / "usage.json", some().document())
     return CliRunner().invoke(main, ["report", str(tmp_path / "usage.json"), *words])
 
 

@@ -243,6 +243,7 @@ def test_requests_are_listed_counted_and_forgotten(api):
     assert [each["body"]["docker"]["password"] for each in found] == ["******"]
     assert control(api, "GET", "/requests/count?status=4xx").json == {"count": 1}
     assert [each["status"] for each in control(api, "GET", "/requests?limit=1").json["requests"]] == [404]
+    assert control(api, "GET", "/requests?limit=0").json == {"requests": []}
     assert control(api, "DELETE", "/requests").json == {}
     assert control(api, "GET", "/requests/count").json == {"count": 0}
 
@@ -403,6 +404,19 @@ def test_control_can_be_left_out():
     assert control(api, "GET", "/health").status == 200
     assert control(api, "POST", "/reset").rule == "unknown-route"
     assert control(api, "GET", "/requests").status == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "told"),
+    [
+        ("GET", "/scenrios", 404, "/__admin/scenrios is no control call; GET /__admin/openapi.json lists them"),
+        ("POST", "/nope", 404, "/__admin/nope is no control call"),
+        ("POST", "/scenario", 501, "/__admin/scenario takes GET, HEAD, PUT"),
+    ],
+)
+def test_a_wrong_control_call_is_told_with_the_way_to_the_right_one(api, method, path, status, told):
+    answer = control(api, method, path)
+    assert (answer.status, told in answer.message) == (status, True), answer
 
 
 @pytest.mark.parametrize("origin", ["http://page.example", "null", "http://localhost:1"])

@@ -23,3 +23,34 @@ def test_an_answer_is_compressed_from_1400_bytes(length, coding):
     answer = api.ask("GET", f"/{long}", headers=GZIP)
     assert len(api.get(long).body) == length
     assert answer.headers.get("content-encoding") == coding
+
+
+PRETTY = "application/json+pretty"
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "indented"),
+    [
+        ("pretty", {}, True),
+        ("%70retty=1", {}, True),
+        ("a;b&pretty", {}, True),
+        ("pretty=%zz", {}, False),
+        ("pretty;x", {}, False),
+        ("Pretty", {}, False),
+        ("", {"Accept": PRETTY}, True),
+        ("", {"Accept": f"{PRETTY};q=1"}, False),
+        ("", {"Content-Type": "Application/JSON+pretty; charset=utf-8"}, True),
+        ("", {"Content-Type": PRETTY, "Accept": "text/html"}, True),
+        ("", {"Content-Type": PRETTY, "Accept": "*"}, False),
+        ("", {"Content-Type": f"{PRETTY};x"}, False),
+    ],
+)
+def test_an_indent_is_asked_for_by_query_accept_or_type(api, query, headers, indented):
+    """Recorded with grpc-gateway 2.29.0."""
+    answer = api.ask("GET", f"/x?{query}", headers=headers)
+    assert answer.body.startswith(b'{\n  "code"' if indented else b'{"code"')
+
+
+def test_the_fields_of_a_form_ask_for_no_indent(api):
+    headers = {"X-HTTP-Method-Override": "GET", "Content-Type": "application/x-www-form-urlencoded"}
+    assert api.ask("POST", "/x", b"pretty", headers).body.startswith(b'{"code"')

@@ -96,6 +96,12 @@ def test_openapi_3_0_accepts_the_examples_of_the_contract_and_no_wrong_types():
         assert errors("StorageImageIntegration", each | {"source": 1})
 
 
+@pytest.mark.parametrize("form", [export.openapi_3_0, export.swagger_2])
+def test_older_forms_let_a_client_read_the_fields_of_a_newer_central(form):
+    assert '"additionalProperties": false' in json.dumps(CONTRACT.document)
+    assert '"additionalProperties": false' not in json.dumps(form(CONTRACT))
+
+
 def test_swagger_2_describes_both_ways_to_log_in():
     described = {name: each["description"] for name, each in CONTRACT.document["components"]["securitySchemes"].items()}
     assert export.swagger_2(CONTRACT)["securityDefinitions"] == {

@@ -82,6 +82,12 @@ def test_a_preference_that_cannot_be_read_is_told(api, header):
     assert "stands in double quotes" in answer.message
 
 
+def test_a_preference_that_the_server_emptied_is_logged(api, caplog):
+    """Granian hands on a header that is not ASCII without its value."""
+    assert preferring(api, "").status == 200
+    assert "ignored Prefer: it is empty or not ASCII" in caplog.text
+
+
 def test_what_is_no_preference_does_not_hide_the_next_one(api, caplog):
     with caplog.at_level("INFO", "mock_central"):
         assert preferring(api, "handling lenient, code=503").status == 503
@@ -258,7 +264,13 @@ def test_a_preference_comes_before_the_faults():
         ("code=503 match-json=type=docker", r"a path such as \$"),
         ("code=503 match-query=name", "NAME=VALUE"),
         ("code=503 path=v1/imageintegrations", "matches no path: they begin with /"),
-        ("code=503 method='GET /x'", "'GET /x' is not a method"),
+        ("code=503 method='GET /x'", "'GET /x' is no method"),
+        ("code=503 method=PSOT", "'PSOT' is no method; known: .*POST"),
+        ("code=503 name=", "name: is empty; leave it out to meet every request"),
+        ('{"code":503,"operation":""}', "operation: is empty"),
+        ('{"code":503,"method":""}', "method: is empty"),
+        ("code=503 path=''", "path: is empty"),
+        ("delay=5..1", "LOW is above HIGH; give 1..5"),
         ("code=503 match-header='User Agent: x'", "'User Agent' is not the name of a header"),
         ("code=503 json=NaN", "is not JSON"),
         ("code=503 json=1e999", "is not JSON"),

@@ -6,12 +6,11 @@ import subprocess
 import sys
 import time
 from copy import deepcopy
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
-from mock_server.central.errors import Refusal, refuse
+from mock_server.central.errors import Refusal, Rules
 from mock_server.central.rendering import AnswerContractError
 from mock_server.contract import tables as contracts
 from mock_server.contract.routes import Routes
@@ -454,13 +453,13 @@ def test_head_is_answered_with_the_length_alone():
 
 def errors(explain_preflights=True):
     mock = instance()
-    return AnswerErrors(mock.central.rendering, CONTRACT.rules, explain_preflights=explain_preflights)
+    return AnswerErrors(mock.central.rendering, Rules(CONTRACT), explain_preflights=explain_preflights)
 
 
 @pytest.mark.parametrize(
     ("error", "status", "rule"),
     [
-        (refuse(CONTRACT.rules["get-missing"], id="x"), 404, "get-missing"),
+        (Rules(CONTRACT).refusal("get-missing", id="x"), 404, "get-missing"),
         (BodyTooLongError(5), 429, "message-size"),
         (KeyError("private"), 500, "panic"),
     ],
@@ -503,7 +502,7 @@ def test_a_refused_preflight_is_explained_once_nobody_may_call(caplog, explain):
 def routed(method="GET", path=PATH, **more):
     """Return what came behind the router: the operation with its id, or the rule that refused."""
     asked = exchange(method, path, **more)
-    layer = Route(Routes(CONTRACT), CONTRACT.rules, lambda _: ELSEWHERE)
+    layer = Route(Routes(CONTRACT), Rules(CONTRACT), lambda _: ELSEWHERE)
     try:
         response = layer(FINE)(asked)
     except Refusal as refusal:
@@ -553,7 +552,7 @@ def test_a_form_that_names_another_method_becomes_its_query():
 def test_what_was_refused_before_is_refused_when_the_operation_is_known():
     asked = exchange("POST", body=b"{}")
     asked.refusal = Refusal("fault", 503, 14, "no")
-    layer = Route(Routes(CONTRACT), CONTRACT.rules, raising(AssertionError))
+    layer = Route(Routes(CONTRACT), Rules(CONTRACT), raising(AssertionError))
     with pytest.raises(Refusal, match="no"):
         layer(raising(AssertionError))(asked)
     assert (asked.operation.id, asked.body) == ("PostImageIntegration", b"{}")
@@ -709,10 +708,10 @@ def test_a_gateway_goes_on_as_another_with_the_state_or_without(gateway):
 
 
 def test_a_fault_names_what_is_close_to_an_operation_that_is_not_there(gateway):
-    gateway.require_endpoint(parse("GetImageIntegration code=503"))
-    gateway.require_endpoint(parse('operation="GET /v1/ping" code=503'))
+    gateway.require_operation("GetImageIntegration")
+    gateway.require_operation("GET /v1/ping")
     with pytest.raises(ValueError, match="did you mean GetImageIntegration"):
-        gateway.require_endpoint(replace(parse("code=503"), operation="GetImageIntegratio"))
+        gateway.require_operation("GetImageIntegratio")
 
 
 @pytest.mark.served

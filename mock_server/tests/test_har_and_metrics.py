@@ -6,6 +6,7 @@ import sys
 import jsonschema
 import pytest
 
+from mock_server.simulation.har import har as written
 from mock_server.tests.conftest import PATH, Api, ask, docker
 
 TEXTS = {"type": "array", "items": {"type": "object", "required": ["name", "value"]}}
@@ -58,6 +59,14 @@ def har(api, prefix="", query=""):
     assert answer.status == 200, answer.message
     jsonschema.validate(answer.json, HAR)
     return answer.json["log"]["entries"]
+
+
+def test_an_entry_begins_when_the_request_came(api):
+    ask(api.app, "GET", PATH)
+    shown = ask(api.app, "GET", "/__admin/requests").json["requests"][0]
+    shown |= {"time": "2026-08-22T10:00:01.000Z", "ms": 250.0}
+    entry = written([shown], "http://mock.example")["log"]["entries"][0]
+    assert (entry["startedDateTime"], entry["time"]) == ("2026-08-22T10:00:00.750Z", 250.0)
 
 
 def test_requests_are_exported_as_har(api):

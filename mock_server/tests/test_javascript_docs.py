@@ -134,6 +134,7 @@ def test_each_block_of_code_names_its_file_once():
     assert len(FILES) == len(CODE) >= 10
 
 
+@pytest.mark.slow
 def test_vite_passes_the_api_on_and_serves_the_page_itself(tmp_path):
     with serving() as mock:
         project = Project(tmp_path, int(mock.url.rpartition(":")[2]), free_port("127.0.0.1", 0))

@@ -57,7 +57,7 @@ def test_an_answer_that_breaks_the_contract_does_not_stop_a_faulty_app():
     ("name", "text"),
     [
         ("name-uniqe", "unknown mutant 'name-uniqe'; did you mean name-unique"),
-        ("zzz", "unknown mutant 'zzz'"),
+        ("zzz", "unknown mutant 'zzz'; `mock-central mutants` lists them"),
     ],
 )
 def test_an_unknown_mutant_is_refused(name, text):

@@ -23,3 +23,26 @@ CONTRACT = contracts.load()
 )
 def test_a_message_has_the_size_of_its_binary_form(value, bytes):
     assert size(CONTRACT.integration, value, CONTRACT.categories) == bytes
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ('{"[google.protobuf.Duration]":1}', "found wrong type: got message, want extension"),
+        ('{"docker":{"[google.protobuf.NullValue]":null}}', "found wrong type: got enum, want extension"),
+        ('{"[v1.ResourceByID]":1}', "found wrong type: got message, want extension"),
+        (
+            '{"[google.api.http]":1}',
+            "proto: (line 1:2): message storage.ImageIntegration cannot be extended by google.api.http",
+        ),
+        (
+            '{"quay":{"[google.api.http]":1}}',
+            "(line 1:10): message storage.QuayConfig cannot be extended by google.api.http",
+        ),
+        ('{"[google.protobuf.Nobody]":1}', "integrations require a category"),
+    ],
+)
+def test_a_name_in_brackets_names_no_extension_of_the_message(api, body, text):
+    """Recorded with protobuf-go 1.36.12 in a program that has Central's messages of image integrations."""
+    answer = api.ask("POST", "", body.encode())
+    assert (answer.status, text in answer.message) == (400, True)

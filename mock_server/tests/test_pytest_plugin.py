@@ -436,6 +436,7 @@ def test_wrong_use_is_told():
             (lambda: mock.journal.count(operatoin="x"), "did you mean 'operation'"),
             (lambda: mock.journal(operation="GetImageIntegratoin"), "did you mean GetImageIntegration"),
             (lambda: mock.journal.wait(status="oops"), "status=oops"),
+            (lambda: mock.journal(since="yesterday"), "since=yesterday: is not the number of a request"),
             (lambda: mock.sandbox(".."), "is not the name of a sandbox"),
         ):
             with pytest.raises(ValueError, match=told):

@@ -301,6 +301,7 @@ def test_one_of_several_nodes_of_a_cluster_is_refused(own_server):
         "redis://user:12/s3cr3t@x:6379/0",
         "redis://user:12?s3cr3t@x:6379/0",
         "redis://user:12#s3cr3t@x:6379/0",
+        "redis://:s3cr3t@redis..example.com",
     ],
 )
 def test_what_is_no_store_is_refused_without_showing_it(url):

@@ -270,6 +270,12 @@ def test_a_rule_that_makes_no_sense_is_told(text, named):
         parse(text)
 
 
+def test_a_rule_may_go_on_after_its_outcome():
+    assert parse("*.corp=timeout times=2") == RegistryTestRule("*.corp", "timeout", times=2)
+    with pytest.raises(ValueError, match="x=timeuot: the outcome is not one of pass"):
+        parse("x=timeuot times=2")
+
+
 def test_a_host_may_be_named_host():
     assert parse("host=timeout") == RegistryTestRule("host", "timeout")
 

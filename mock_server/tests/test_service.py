@@ -122,6 +122,12 @@ def test_an_update_or_test_of_an_unknown_id_quotes_it(api):
         assert (answer.status, answer.json["code"], answer.message) == (404, 5, text)
 
 
+@pytest.mark.parametrize(("id", "quoted"), [("%ff", r"\xff"), ("a%C3", r"a\xc3"), ("%EF%BF%BD", "\ufffd")])
+def test_an_update_of_an_id_that_is_not_utf_8_quotes_its_bytes(api, id, quoted):
+    for answer in (api.put(id, docker()), api.patch(id, docker())):
+        assert (answer.status, answer.message) == (404, f'image integration "{quoted}" not found: not found')
+
+
 # -- updating ----------------------------------------------------------------------------------------
 
 

@@ -48,7 +48,7 @@ WRONG = {
     "empty": (True, "empty: .*'many:3'; choose one"),
     "auth": ("no", "auth: 'no' is not true or false"),
     "seed": (True, "seed: True is not a number"),
-    "namespace": (None, "namespace: None is not a text"),
+    "namespace": ("A b", "namespace: 'A b' is not the name of a namespace, such as stackrox"),
     "load": (5, "load: 5 is not a path"),
     "permissions": ([5], "permissions: 5 is not a text$"),
     "allow_hosts": (5, "allow_hosts: 5 is not a list"),

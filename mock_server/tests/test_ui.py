@@ -148,6 +148,7 @@ def test_a_build_is_taken(tmp_path):
     (tmp_path / "index.html").write_text(
         '<script type="module" crossorigin src="/static/index-a1B2c3D4.js"></script><script>inline</script>'
         '<script src="https://cdn.example/x.js"></script>'
+        '<!-- %PUBLIC_URL% was replaced; <script src="/src/index.tsx"></script> too -->'  # as in the build of StackRox
     )
     assert Settings(ui=tmp_path).ui == tmp_path
 

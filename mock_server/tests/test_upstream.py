@@ -114,9 +114,10 @@ def test_only_the_listed_paths_are_passed_on(there):
     [
         ({"upstream_paths": ["/v1/x"]}, "upstream_paths: /v1/x is used with upstream only"),
         ({"upstream": "http://x", "upstream_paths": ["v1"]}, "upstream_paths: 'v1': is no pattern of paths"),
+        ({"permissions": ["all=READ_ACCESS"], "companions": False}, "permissions: all=READ_ACCESS is used with comp"),
     ],
 )
-def test_paths_that_cannot_be_passed_on_are_told_at_the_start(settings, text):
+def test_settings_that_would_do_nothing_are_told_at_the_start(settings, text):
     with pytest.raises(ValueError, match=text):
         Settings(**settings)
 
@@ -280,6 +281,13 @@ def test_no_header_of_an_answer_is_a_500(front, header, value):
     assert "x(y)" not in answer.headers
 
 
+def test_headers_that_are_none_are_told_in_one_line(front, caplog):
+    raw = "HTTP/1.1 200 OK\r\nX: y\r\nno header\r\nConnection: close\r\n\r\n"
+    assert asked(front, "GET", f"/v1/raw?{quote(raw)}").status == 200
+    assert "Failed to parse headers" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
 def test_a_length_beside_chunks_is_not_passed_back(front):
     raw = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
     answer = asked(front, "GET", f"/v1/raw?{quote(raw)}")
@@ -437,6 +445,7 @@ def is_bad_gateway(answer, text):
     assert list(answer.json) == ["code", "message", "details", "error"]
     assert re.search(text, answer.message), answer.message
     assert "object at 0x" not in answer.message
+    assert "Connection(" not in answer.message
     return True
 
 

@@ -35,6 +35,12 @@ def test_texts_differ_by_release_where_the_document_says_so(contract):
     assert {id: len(found) for id, found in texts.items() if len(found) > 1} == {"database-error": 2}
 
 
+def test_a_database_reads_the_name_before_it_misses_the_id():
+    answer = Api(central_version="4.10").put("", docker(name="a\0b"))
+    text = 'invalid byte sequence for encoding "UTF8": 0x00 (SQLSTATE 22021)'
+    assert (answer.status, answer.message) == (500, f"found non-retryable error: closing batch: ERROR: {text}")
+
+
 @pytest.mark.parametrize(("version", "refused"), since("5.0").items())
 def test_type_google_is_created_before_5_0(version, refused):
     assert Api(central_version=version).create(example("google")).status == (400 if refused else 200)

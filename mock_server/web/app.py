@@ -12,7 +12,7 @@ from typing import NoReturn
 from flask import Flask, Request, request
 from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 
-from mock_server.central.errors import Refusal, refuse
+from mock_server.central.errors import Refusal, Rules
 from mock_server.contract.tables import Contract
 from mock_server.gateway.exchange import Layer, Proceed
 from mock_server.gateway.gateway import Gateway
@@ -68,7 +68,7 @@ class MockCentral(Flask):
         if settings.control:
             self.gateway.add_layer(self.metrics.count)
         for fault in settings.faults:
-            self.gateway.require_endpoint(fault)
+            self.gateway.require_operation(fault.operation)
         self._register()
         self.wsgi_app = Edge(self.gateway)  # type: ignore[method-assign] # as Flask documents
 
@@ -89,7 +89,7 @@ class MockCentral(Flask):
             self.register_blueprint(upstream.blueprint(settings, self.gateway.home.routes, self.gateway.home.endpoints))
 
     def add_layer(self, layer: Layer) -> None:
-        """Add ``layer(proceed, exchange)``: it answers every request, by itself or by ``proceed(exchange)``.
+        """Add a layer: what ``layer(proceed)`` returns answers every exchange, by itself or by ``proceed(exchange)``.
 
         Flask's hooks (`before_request` and so on) see only what Flask answers, which no operation is.
         """
@@ -98,12 +98,14 @@ class MockCentral(Flask):
     def raise_routing_exception(self, request: Request) -> NoReturn:
         """Raise the refusal for a wrong path or method; a redirect counts as an unknown path."""
         unknown = isinstance(request.routing_exception, NotFound)
+        if self.settings.control and request.path.startswith(f"{control.PREFIX}/"):
+            raise control.unknown_call(request)
         is_json = request.path.startswith(("/v1/", "/v2/", "/__")) or (
             self.settings.ui is not None and request.path.startswith(("/api/", "/sso/", "/docs/"))
         )
         if unknown and not is_json:
             raise Refusal("unknown-route", 404, 5, "404 page not found", "text")  # Go's mux, not the gateway
-        raise refuse(self.central.contract.rules["unknown-route" if unknown else "method-not-allowed"])
+        raise Rules(self.central.contract).refusal("unknown-route" if unknown else "method-not-allowed")
 
 
 def _instance(elsewhere: Proceed, settings: Settings, contract: Contract | None) -> Instance:

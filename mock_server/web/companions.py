@@ -21,7 +21,7 @@ from flask import Blueprint, Response
 
 from mock_server.central import protojson
 from mock_server.central.auth import NOTHING, READ, WRITE
-from mock_server.central.errors import INVALID, MISSING, Refusal, refuse
+from mock_server.central.errors import INVALID, MISSING, Refusal, Rules
 from mock_server.central.integration import Integration
 from mock_server.contract import export
 from mock_server.contract.tables import Contract, Field, Message
@@ -186,11 +186,8 @@ def fixed(id: str, needed_by: str, access: str, body: Mapping[str, Any]) -> None
 
 
 def _message(name: str, *fields: Field) -> Message:
-    return Message(name, f"v1.{name}", fields, {each: field for field in fields for each in _spellings(field)})
-
-
-def _spellings(field: Field) -> tuple[str, str]:
-    return field.proto_name, field.name
+    by_name = {spelling: field for field in fields for spelling in (field.proto_name, field.name)}
+    return Message(name, f"v1.{name}", fields, by_name)
 
 
 def _field(number: int, name: str, kind: str = "string", *, repeated: bool = False, scrub: str | None = None) -> Field:
@@ -389,12 +386,7 @@ fixed(
     ANYONE,
     {"featureFlags": [{"name": text, "envVar": flag, "enabled": True} for flag, text in _SCANNER_FLAGS.items()]},
 )
-fixed(
-    "GET /v1/config/public",
-    UI,
-    ANYONE,
-    {"loginNotice": None, "header": None, "footer": None, "telemetry": None},
-)
+fixed("GET /v1/config/public", UI, ANYONE, {"loginNotice": None, "header": None, "footer": None, "telemetry": None})
 fixed("GET /v1/availableAuthProviders", UI, ANYONE, {"authProviderTypes": []})
 # With a key, the UI would send what its user does to an analytics service.
 fixed("GET /v1/telemetry/config", UI, KNOWN, {"userId": "", "endpoint": "", "storageKeyV1": ""})
@@ -511,7 +503,7 @@ def _serve(companion: Companion, contract: Contract) -> Response:
     exchange = current()
     request = exchange.request
     if request.method != companion.method:  # Flask takes HEAD for GET, and small letters for capitals
-        raise refuse(contract.rules["method-not-allowed"])
+        raise Rules(contract).refusal("method-not-allowed")
     exchange.is_logged = True
     body = request.body.read()
     found = companion.answered(exchange.sandbox.central, request.headers.get("authorization"), request.query, body)

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from mock_server.central.errors import Refusal
-from mock_server.gateway.faults import Connections, Cut
+from mock_server.gateway.faults import Connections, Cut, cut_after
 from mock_server.gateway.messages import Response
 
 CLOSE_WITH_RESET = struct.pack("ii", 1, 0)
@@ -67,8 +67,7 @@ def _socket_of(origin: Mapping[str, Any]) -> socket.socket | None:
 def cut_body(before: Callable[[], None]) -> Iterator[bytes]:
     """Return a body that breaks off without a byte, after a call."""
     before()
-    raise Cut
-    yield b""  # type: ignore[unreachable]  # which makes it a generator
+    yield from cut_after(b"")
 
 
 def _reset_now(connection: socket.socket) -> None:

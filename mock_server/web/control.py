@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
-from flask import Blueprint, Response, request
+from flask import Blueprint, Request, Response, request
 
 from mock_server.central import protojson
-from mock_server.central.errors import Refusal
-from mock_server.central.errors import refuse as unrouted
+from mock_server.central.errors import Refusal, Rules
 from mock_server.central.integration import Integration
 from mock_server.central.registry_tests import OUTCOMES
 from mock_server.central.registry_tests import of as registry_test_rule
+from mock_server.contract import yaml_files
 from mock_server.gateway.hosts import page_fault
 from mock_server.gateway.instance import Instance
 from mock_server.sandboxes.central import Central
@@ -60,10 +60,7 @@ Routed = tuple[str, str, str, Callable[..., Response]]
 @cache
 def document() -> Json:
     """Read `control.yaml`."""
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    found: Json = yaml.load(Path(__file__).with_name("control.yaml").read_bytes(), loader)  # noqa: S506 (a safe loader)
+    found: Json = yaml_files.read(Path(__file__).with_name("control.yaml"))
     return found
 
 
@@ -78,6 +75,14 @@ def refuse(status: int, text: str) -> Refusal:
     """Refuse a control call, in the error shape of Central."""
     codes = {400: 3, 401: 16, 403: 7, 404: 5, 408: 4, 409: 9, 429: 8, 501: 12}
     return Refusal(RULE, status, codes[status], text)
+
+
+def unknown_call(asked: Request) -> Refusal:
+    """Return the refusal of a path or method that no control call has, with a way to those that there are."""
+    methods = getattr(asked.routing_exception, "valid_methods", None)
+    if methods:
+        return Refusal("method-not-allowed", 501, 12, f"{asked.path} takes {', '.join(sorted(methods))}")
+    return Refusal("unknown-route", 404, 5, f"{asked.path} is no control call; GET {PREFIX}/openapi.json lists them")
 
 
 def blueprint(app: MockCentral) -> Blueprint:
@@ -106,7 +111,7 @@ class Control:
 
     def _called(self, id: str, entry: Mapping[str, Any], call: Callable[..., Any], **values: Any) -> Response:
         if not current().request.path.startswith(f"{PREFIX}/"):  # Flask reads //__admin as /__admin
-            raise unrouted(self.app.central.contract.rules["unknown-route"])
+            raise Rules(self.app.central.contract).refusal("unknown-route")
         if id not in _FOR_ANYBODY:
             self._check_page()
             self._check_token()
@@ -195,9 +200,9 @@ class Control:
 
     def _shown_requests(self, sandbox: AnySandbox) -> list[Json]:
         journal = _journal(sandbox)
-        limit = int(_number("limit", 0))
         found = journal.found(self._filter())
-        return [journal.shown(each) for each in (found[-limit:] if limit else found)]
+        limit = int(_number("limit", len(found)))
+        return [journal.shown(each) for each in found[max(len(found) - limit, 0) :]]
 
     def _filter(self) -> Filter:
         texts = {each.name: request.args.get(each.name, "") for each in fields(Filter) if each.name != "since"}
@@ -329,7 +334,7 @@ class Control:
     def add_fault(self, sandbox: AnySandbox, sent: Json) -> Json:
         """Add a fault."""
         fault = from_json(sent)
-        self.app.gateway.require_endpoint(fault)
+        self.app.gateway.require_operation(fault.operation)
         return sandbox.faults.add(fault).json()
 
     def remove_faults(self, sandbox: AnySandbox) -> Json:

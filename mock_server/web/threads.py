@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Generic, TypeVar
 
 BODIES = 12
 """Requests whose bodies may be waited for at once."""
@@ -22,12 +23,10 @@ UPSTREAM = 32
 _PAUSE = 0.005
 
 
-def number(*, upstream: bool) -> int:
-    """Return how many threads the server has."""
-    return OWN + UPSTREAM if upstream else OWN
+HolderT = TypeVar("HolderT")
 
 
-class Places:
+class Places(Generic[HolderT]):
     """A share of the threads."""
 
     def __init__(self, most: int, patience: float = 1.0) -> None:
@@ -35,10 +34,10 @@ class Places:
         self.most = most
         self._patience = patience
         self._lock = threading.Lock()
-        self._taken: dict[object, float] = {}
+        self._taken: dict[HolderT, float] = {}
         """When each place was taken, by who has it."""
 
-    def take(self, holder: object) -> bool:
+    def take(self, holder: HolderT) -> bool:
         """Take a place; wait a moment for one, unless all are held by requests that are stuck."""
         until = time.monotonic() + self._patience
         while True:
@@ -51,7 +50,12 @@ class Places:
                     return False
             time.sleep(_PAUSE)
 
-    def release(self, holder: object) -> None:
+    def holders(self) -> tuple[HolderT, ...]:
+        """Return who has a place."""
+        with self._lock:
+            return tuple(self._taken)
+
+    def release(self, holder: HolderT) -> None:
         """Free the place of a holder, unless it is free already."""
         with self._lock:
             self._taken.pop(holder, None)

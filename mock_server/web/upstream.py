@@ -22,6 +22,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, InsecureRequestWarning, ProtocolError, SSLError
 from urllib3.util import SKIP_HEADER, Timeout, make_headers
+from werkzeug import Request
 
 from mock_server.central.errors import Refusal
 from mock_server.contract.routes import Routes
@@ -62,6 +63,14 @@ _HOP_BY_HOP = frozenset(
 """What concerns one connection only (RFC 9110, 7.6.1), as does what `Connection` names."""
 _FORWARDING = re.compile(r"forwarded|x-forwarded-.*|x-real-ip", re.IGNORECASE)
 """What proxies tell servers that trust them. Granian takes `X_Forwarded_For` for one of them, so none is passed on."""
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    record.exc_info = None
+    return True
+
+
+logging.getLogger("urllib3.connection").addFilter(_without_traceback)  # one line tells of headers that are none
 
 _SAFE = "/:@!$&'()*+,;=-._~"
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -112,7 +121,8 @@ def blueprint(settings: Settings, routes: Routes, companions: Container[tuple[st
     `companions`: methods and paths that the mock can answer where the upstream cannot.
     """
     made = Blueprint("upstream", __name__)
-    made.before_app_request(Upstream(settings, (routes.collection, CONTROL.rstrip("/")), companions).answer)
+    upstream = Upstream(settings, (routes.collection, CONTROL.rstrip("/")), companions)
+    made.before_app_request(lambda: upstream.answer(request))
     return made
 
 
@@ -137,7 +147,7 @@ class Upstream:
         parts = urlsplit(self.url)
         self._prefix = parts.path
         self._origin = _origin(parts.scheme, parts.netloc)
-        self._places = threads.Places(most)
+        self._places = threads.Places[object](most)
         if settings.upstream_insecure:
             urllib3.disable_warnings(InsecureRequestWarning)  # it was asked for
         proxy = _proxy(parts.scheme, parts.netloc)
@@ -159,7 +169,7 @@ class Upstream:
             return True
         return any(path == each or path.startswith(f"{each}/") for each in self.ours)
 
-    def answer(self) -> Response | None:
+    def answer(self, request: Request) -> Response | None:
         """Pass the request on and its answer back; None leaves it to the mock.
 
         Raises:
@@ -173,7 +183,7 @@ class Upstream:
             text = f"{self._places.most} requests wait for the upstream {self.url}, as many as may; the mock goes on"
             raise NoAnswerError("upstream", 503, 14, text)
         try:
-            response = self._answer(path)
+            response = self._answer(request)
         except BaseException:
             self._places.release(holder)
             raise
@@ -183,28 +193,29 @@ class Upstream:
         response.call_on_close(lambda: self._places.release(holder))
         return response
 
-    def _answer(self, path: str) -> Response | None:
+    def _answer(self, request: Request) -> Response | None:
         started = time.perf_counter()
+        path = request.path
         has_companion = (request.method, path) in self.companions
         if has_companion:
             current().request.body.read()  # the companion may read it, too
         self._let_stream(True)
         try:
-            answer = self._asked()
+            answer = self._asked(request)
         except HTTPError as error:
-            raise self._unreachable(_reason(error), error) from None
+            raise self._unreachable(request, _reason(error), error) from None
         if answer.status == 101:
             answer.close()
-            raise self._unreachable("it switches to another protocol, which nobody asked for")
+            raise self._unreachable(request, "it switches to another protocol, which nobody asked for")
         milliseconds = (time.perf_counter() - started) * 1000
         access_log.info("%s %s %s %.1fms from %s", request.method, path, answer.status, milliseconds, self.url)
         if has_companion and answer.status in _UNKNOWN_THERE:
             answer.drain_conn()
             self._let_stream(False)
             return None
-        return self._passed_back(answer)
+        return self._passed_back(request, answer)
 
-    def _asked(self) -> BaseHTTPResponse:
+    def _asked(self, request: Request) -> BaseHTTPResponse:
         if self.name in request.headers.get("Via", ""):
             text = f"the upstream {self.url} leads back to this mock; give --upstream the address of another server"
             raise NoAnswerError("upstream-loop", 502, 14, text)
@@ -212,9 +223,9 @@ class Upstream:
         has_body = request.content_length or "Transfer-Encoding" in request.headers
         return self._pool.urlopen(
             request.method,
-            self._before_path + self._prefix + self._target(),
-            body=self._body() if has_body else None,
-            headers=self._request_headers(),
+            self._before_path + self._prefix + self._target(request),
+            body=self._body(request) if has_body else None,
+            headers=self._request_headers(request),
             retries=False,
             redirect=False,
             assert_same_host=not self._before_path,  # the connection is one to the proxy
@@ -222,7 +233,7 @@ class Upstream:
             decode_content=False,
         )
 
-    def _target(self) -> str:
+    def _target(self, request: Request) -> str:
         """Return the path and the query to ask for."""
         environ = request.environ
         path = quote(environ["PATH_INFO"].encode("latin-1"), safe=_SAFE)
@@ -232,12 +243,12 @@ class Upstream:
         """Let the edge send the answer piece by piece, as it comes."""
         current().is_streamed = streams
 
-    def _body(self) -> Any:
+    def _body(self, request: Request) -> Any:
         """Return the body to send, whole where it was read before."""
         body = current().request.body
         return body.read() if body.is_read else request.stream
 
-    def _request_headers(self) -> dict[str, str]:
+    def _request_headers(self, request: Request) -> dict[str, str]:
         passed = {
             name: value
             for name, value in _end_to_end(request.headers.items())
@@ -247,8 +258,9 @@ class Upstream:
         passed["Via"] = ", ".join(filter(None, (request.headers.get("Via"), f"1.1 {self.name}")))
         return passed
 
-    def _passed_back(self, answer: BaseHTTPResponse) -> Response:
-        response = _Passed(self._pieces(answer), f"{answer.status} {answer.reason or ''}".strip())
+    def _passed_back(self, request: Request, answer: BaseHTTPResponse) -> Response:
+        is_utf8 = request.environ.get("SERVER_SOFTWARE") == "Granian"
+        response = _Passed(self._pieces(request, answer), f"{answer.status} {answer.reason or ''}".strip())
         response.headers.clear()
         for name, value in _end_to_end(answer.headers.items()):
             if not _NAME.fullmatch(name):
@@ -256,7 +268,9 @@ class Upstream:
             if name.lower() == "content-length" and (_is_chunked(answer) or not re.fullmatch("[0-9]+", value)):
                 continue
             text = _CONTROL.sub("", _FOLD.sub(" ", value))
-            response.headers.add(name, _encodable(self._here(text) if name.lower() == "location" else text))
+            text = self._here(text) if name.lower() == "location" else text
+            # The server writes bytes beyond ASCII: granian as UTF-8, any other as latin-1.
+            response.headers.add(name, text.encode("latin-1").decode("utf-8", "replace") if is_utf8 else text)
         response.call_on_close(answer.close)
         return response
 
@@ -273,7 +287,7 @@ class Upstream:
         # Two slashes, or what browsers take for them, would lead to another host.
         return urlunsplit(("", "", f"/.{rest}" if rest[1:2] in ("/", "\\") else rest, query, fragment))
 
-    def _pieces(self, answer: BaseHTTPResponse) -> Iterator[bytes]:
+    def _pieces(self, _request: Request, answer: BaseHTTPResponse) -> Iterator[bytes]:
         try:
             while piece := answer.read1(_PIECE, decode_content=False):
                 yield piece
@@ -281,7 +295,7 @@ class Upstream:
             log.warning("the answer of the upstream %s broke off: %s", self.url, _reason(error))
             raise
 
-    def _unreachable(self, reason: str, error: HTTPError | None = None) -> NoAnswerError:
+    def _unreachable(self, _request: Request, reason: str, error: HTTPError | None = None) -> NoAnswerError:
         hint = "; --upstream-ca trusts its certificate, --upstream-insecure any" if isinstance(error, SSLError) else ""
         return NoAnswerError("upstream", 502, 14, f"the upstream {self.url} does not answer: {reason}{hint}")
 
@@ -318,13 +332,6 @@ def _is_chunked(answer: BaseHTTPResponse) -> bool:
     return bool(getattr(answer, "chunked", False))
 
 
-def _encodable(value: str) -> str:
-    """Write the bytes of a header as the server expects them: granian as UTF-8, any other as latin-1."""
-    if value.isascii() or request.environ.get("SERVER_SOFTWARE") != "Granian":
-        return value
-    return value.encode("latin-1").decode("utf-8", "replace")
-
-
 def _end_to_end(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     """Return the headers that are meant for the other end."""
     found = list(headers)
@@ -335,4 +342,4 @@ def _end_to_end(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]
 def _reason(error: HTTPError) -> str:
     """Return what went wrong, without the connection object that urllib3 puts in front."""
     cause: Any = error.args[-1] if isinstance(error, ProtocolError) and error.args else error
-    return str(cause).rpartition(">: ")[2] or type(cause).__name__
+    return re.sub(r"^(<.*>|\S*Connection\(.*?\)): ", "", str(cause)) or type(cause).__name__

@@ -398,6 +398,36 @@ async function unknownId() {
   await page.getByText("404: We couldn't find that page").waitFor();
 }
 
+const errors = () => page.locator('.pf-v6-c-alert.pf-m-danger, .pf-v6-c-banner.pf-m-red').count();
+
+async function systemHealth() {
+  await page.goto(`${base}/main/system-health`);
+  for (const card of ['Central database health', 'Image Integrations', 'Notifier Integrations', 'Backup Integrations', 'Declarative configuration']) {
+    await page.locator('.pf-v6-c-card__header', { hasText: card }).getByText('no errors').waitFor();
+  }
+  must(!(await errors()), 'the page shows an error');
+}
+
+async function apiToken() {
+  await page.goto(`${base}/main/integrations/authProviders/apitoken`);
+  await page.getByText('Generate token').click();
+  await byId('name').fill(`walk token ${stamp}`);
+  await byId('roles').click();
+  await page.getByRole('option', { name: 'Admin', exact: true }).click();
+  await page.getByRole('button', { name: 'Generate' }).click();
+  await page.getByText('Integration was saved successfully').waitFor();
+  must(!(await errors()), 'the page shows an error');
+}
+
+async function apiReference() {
+  await page.route('https://cdn.redoc.ly/**', (route) => route.fulfill({ body: '' })); // a logo, from another origin
+  await page.goto(`${base}/main/apidocs`);
+  await page.getByText('ImageIntegrationService').first().waitFor({ timeout: 3 * timeout }); // much to draw
+  await page.goto(`${base}/main/apidocs-v2`);
+  await page.getByRole('heading', { name: /^StackRox Central/ }).waitFor({ timeout: 3 * timeout });
+  must(!(await errors()), 'the page shows an error');
+}
+
 async function logOut() {
   await openList('docker');
   await page.getByRole('button', { name: 'User menu' }).click();
@@ -417,6 +447,9 @@ async function journey() {
   await step('a name is not given twice', sameName);
   await step('several are deleted at once', deleteTwins);
   await step('an unknown id is a page that is not found', unknownId);
+  await step('the system health shows no error', systemHealth);
+  await step('an API token is generated', apiToken);
+  await step('both API references open', apiReference);
   await step('logging out leads to the login page', logOut);
 }
 

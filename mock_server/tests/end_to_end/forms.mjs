@@ -11,6 +11,16 @@
 // direct      no button leads to the form, only its address does
 // columns     what the row of the list shows
 
+import { generateKeyPairSync } from 'node:crypto';
+
+// Google's library signs with the key before it asks anybody.
+const { privateKey } = generateKeyPairSync('rsa', {
+  modulusLength: 2048,
+  publicKeyEncoding: { type: 'spki', format: 'pem' },
+  privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+});
+const account = { type: 'service_account', private_key_id: 'first-key', private_key: privateKey, client_email: 'robot@example.com' };
+
 const docker = (endpoint, more = {}) => ({
   prefix: 'config.',
   fill: { 'docker.endpoint': endpoint, 'docker.username': 'robot' },
@@ -25,7 +35,7 @@ const docker = (endpoint, more = {}) => ({
 const google = (endpoint, more = {}) => ({
   prefix: 'config.',
   fill: { 'google.endpoint': endpoint, 'google.project': 'demo-project' },
-  secrets: { 'google.serviceAccount': '{"type":"service_account","key":"first-key"}' },
+  secrets: { 'google.serviceAccount': JSON.stringify(account) },
   edit: { 'google.project': 'another-project' },
   guarded: 'google.endpoint',
   fails: 'google.endpoint',

@@ -1,0 +1,118 @@
+"""From what the checks found to the verdict: whose failure each is, which are known, and which comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from contract_tests.engine.failures import Failure
+from contract_tests.oracle.observers import UNTOUCHED
+from contract_tests.runner.known import InForce, KnownDifference
+from contract_tests.runner.report import FAILED, KNOWN, NOT_APPLICABLE, PASSED, SKIPPED, WAITING, Result
+from contract_tests.runner.symptoms import group_by_observed, group_by_symptom
+
+
+def conclude(results: Iterable[Result], known: InForce, shown_by: Mapping[int, str]) -> list[Result]:
+    """Return the results with each failure at the check that names it, known differences marked, causes first.
+
+    `shown_by` gives, by the number of an exchange, the rule of every answer that its answer breaks.
+    """
+    results = list(results)
+    _move_failures_to_their_checks(results)
+    _fail_for_unmet_preconditions(results)
+    for result in results:
+        if result.outcome == FAILED:
+            mark_known(result, known)
+    group_by_observed(_failures(results), shown_by)
+    results.sort(key=_causes_first)
+    group_by_symptom(_failures(results))
+    return results
+
+
+def mark_known(result: Result, known: InForce) -> None:
+    """Mark the known failures of a check; if it has no others, it ends as a known difference."""
+    for failure in result.failures:
+        failure.known = known.reason(failure)
+    if result.failures and all(failure.known is not None for failure in result.failures):
+        result.outcome, result.reason = KNOWN, result.failures[0].known or ""
+
+
+def gone(results: Iterable[Result], known: InForce) -> list[KnownDifference]:
+    """Return the known differences of the release whose checks passed."""
+    passed = {result.check for result in results if result.outcome == PASSED}
+    return [each for each in known.differences if each.check in passed and each.is_of(known.version)]
+
+
+def fail_skipped(results: Iterable[Result], only: Collection[str]) -> None:
+    """Turn skips into failures (--strict), except where the contract or the user says why a check may be skipped."""
+    for result in results:
+        asked = not only or result.check in only
+        if result.outcome == SKIPPED and asked and result.skip not in (NOT_APPLICABLE, WAITING):
+            result.outcome = FAILED
+            result.failures = [Failure(result.check, f"skipped: {result.reason}")]
+
+
+def _failures(results: Iterable[Result]) -> list[Failure]:
+    return [failure for result in results if result.outcome == FAILED for failure in result.failures]
+
+
+def _move_failures_to_their_checks(results: Sequence[Result]) -> None:
+    """Assign a failure that showed in one check to the check that is about it, once."""
+    by_id = {result.check: result for result in results}
+    if server_errors := by_id.get("no-server-error"):
+        _drop_shown_elsewhere(server_errors, results)
+    for result in results:
+        if result.outcome != FAILED:
+            continue
+        for failure in [each for each in result.failures if each.check != result.check and each.check in by_id]:
+            owner = by_id[failure.check]
+            result.failures.remove(failure)
+            same = next((each for each in owner.failures if each.what == failure.what), None)
+            if same is None:
+                owner.failures.append(failure)
+                owner.outcome, owner.skip, owner.reason = FAILED, "", ""
+            else:
+                same.also += 1
+            if not result.failures:
+                result.skipped(WAITING, f"needs {failure.check}: {failure.what}")
+
+
+def _drop_shown_elsewhere(observed: Result, results: Iterable[Result]) -> None:
+    """Remove the failures of an observed check whose requests other failures show."""
+    shown = {
+        id(exchange)
+        for result in results
+        if result is not observed
+        for failure in result.failures
+        for exchange in failure.exchanges
+    }
+    observed.failures = [each for each in observed.failures if not all(id(one) in shown for one in each.exchanges)]
+    if not observed.failures:
+        observed.outcome = PASSED
+
+
+def _fail_for_unmet_preconditions(results: Iterable[Result]) -> None:
+    """Turn a skip for an unmet precondition into a failure, unless a check has failed for it."""
+    results = list(results)
+    reported = {failure.check for failure in _failures(results)}
+    for result in results:
+        if result.outcome == SKIPPED and result.failures:
+            if result.failures[0].check in reported:
+                result.failures = []
+            else:
+                result.outcome = FAILED
+                reported.add(result.failures[0].check)
+
+
+def _causes_first(result: Result) -> int:
+    """Order results: base checks, what answers show by themselves, then the other checks.
+
+    Checks whose failures showed only in other checks come last.
+    """
+    if result.outcome != FAILED or result.check == UNTOUCHED:
+        return 2
+    if result.group == "observed":
+        return 1
+    shown_in = [failure.exchanges[-1].check for failure in result.failures if failure.exchanges]
+    if shown_in and result.check not in shown_in:
+        return 3
+    return 0 if result.group == "base" and not result.like else 2
