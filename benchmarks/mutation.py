@@ -6,8 +6,8 @@ the mutant in place of the module, so nothing is left that the module as it is c
 of which a test runs the changed lines come first, that of the module's name before all and then the quickest; then the
 files that run them at import only.
 
-A survivor is judged in `survivors.toml`, by its function and its change. Ends with 1 if fewer than 95 of 100 are killed
-or a survivor is not judged.
+A survivor is judged in `survivors.toml`, by its function and its change, and then counted without being run: it would
+run every test. Ends with 1 if fewer than 95 of 100 are killed or a survivor is not judged.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ import tomllib
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,7 +60,7 @@ TESTS = ROOT / "mock_server/tests"
 JUDGED = TESTS / "survivors.toml"
 PACKAGES = ("contract", "golang", "central", "state", "gateway")
 WITH_SERVERS = {f"test_{name}.py" for name in ("redis_access", "redis_failures", "redis_store", "replicas", "store")}
-"""Files whose tests may start a Redis: the code of its store runs nowhere else."""
+"""Files whose tests may start a Redis, for mutants of its store: their code runs nowhere else."""
 LOG = ROOT / "build/mutation.log"
 GOAL = 0.95
 PASSED, NOTHING_RAN = 0, 5
@@ -202,8 +203,8 @@ class Watch:
             self.seconds[item.nodeid] = time.process_time() - began
 
 
-def run(file: Path, plugin: object) -> int:
-    marks = "not slow and not timing" + ("" if file.name in WITH_SERVERS else " and not served")
+def run(file: Path, plugin: object, *, servers: bool) -> int:
+    marks = "not slow and not timing" + ("" if servers and file.name in WITH_SERVERS else " and not served")
     return int(pytest.main([*OPTIONS, "-m", marks, str(file)], plugins=[plugin]))
 
 
@@ -243,7 +244,7 @@ def watched(file: Path) -> Run | None:
             lines = coverage.Coverage(data_file=None, include=sources)
             lines.start()
             watch = Watch(lines)
-            code = run(file, watch)
+            code = run(file, watch, servers=True)
             lines.stop()
             data = lines.get_data()
             by = {path: data.contexts_by_lineno(path) for path in data.measured_files()}
@@ -261,8 +262,11 @@ RUNS: dict[Path, Run] = {}
 
 
 def killer(mutant: Mutant) -> Path | None:
-    """Return the test file that kills a mutant."""
+    """Return the test file that kills a mutant; none for those that somebody has judged."""
+    servers = mutant.path.stem.startswith("redis")
     ranked = []
+    if (mutant.function, mutant.change) in judged():
+        return None
     for file, usual in RUNS.items():
         by_line = usual.lines.get(str(mutant.path), {})
         tests = {test for line in mutant.lines for test in by_line.get(line, ())}
@@ -274,9 +278,9 @@ def killer(mutant: Mutant) -> Path | None:
 
         def work(file: Path = file, direct: Mapping[str, float] = direct) -> int:
             sys.meta_path.insert(0, Changed(mutant))  # type: ignore[arg-type]
-            return run(file, First(direct))
+            return run(file, First(direct), servers=servers)
 
-        if in_fork(work, PATIENCE * (RUNS[file].seconds + 1)) != PASSED:
+        if in_fork(work, PATIENCE * (RUNS[file].seconds + 1)) not in {PASSED, NOTHING_RAN}:
             return file
     return None
 
@@ -284,6 +288,7 @@ def killer(mutant: Mutant) -> Path | None:
 # -- the figure --------------------------------------------------------------------------------------
 
 
+@cache
 def judged() -> set[tuple[str, str]]:
     """Return the functions and changes that somebody has looked at."""
     entries = tomllib.loads(JUDGED.read_text("utf-8"))["survivor"]
@@ -332,8 +337,7 @@ def main() -> int:
     print(text)
     if chosen.write:
         page.write("mutation", text, page=ROOT / "CONTRIBUTING.md", command="make mutation")
-    known = judged()
-    new = [each for each in survivors if (each.function, each.change) not in known]
+    new = [each for each in survivors if (each.function, each.change) not in judged()]
     for each in new:
         print(
             f"not judged:\n[[survivor]]\nfunction = {each.function!r}\nchange = '''\n{each.change}\n'''\nwhy = \"\"\n"

@@ -107,3 +107,8 @@ def test_a_name_that_the_database_refuses_changes_nothing():
 def test_a_nul_elsewhere_is_stored(api):
     id = api.created(docker(docker={"endpoint": "r.example.com", "username": "a\0b"}))
     assert api.stored(id)["docker"]["username"] == "a\0b"
+
+
+def test_an_id_that_is_no_text_is_shown_as_it_can_be():
+    shown = '\N{REPLACEMENT CHARACTER}: failed to retrieve integration health "\\xff"'
+    assert Api().delete("%ff").message == f"Error removing health for integration {shown}"

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from copy import deepcopy
+from types import SimpleNamespace
 
 import pytest
 
@@ -475,6 +476,13 @@ def test_what_is_raised_is_answered_in_the_shape_of_central(error, status, rule)
 def test_an_answer_that_breaks_the_contract_is_not_hidden():
     with pytest.raises(AnswerContractError):
         errors()(raising(AnswerContractError("broken")))(exchange())
+
+
+def test_a_refusal_that_is_no_status_breaks_the_contract(monkeypatch):
+    rendering = instance(fatal_answers=True).central.rendering
+    monkeypatch.setattr(rendering, "validator", SimpleNamespace(accepts=lambda *_, **__: False))
+    with pytest.raises(AnswerContractError, match=r"\$: is no GooglerpcStatus$"):
+        rendering.error_answer(Refusal("token-invalid", 401, 16, "no"))
 
 
 def test_a_401_says_how_to_ask():

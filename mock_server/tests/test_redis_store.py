@@ -156,6 +156,23 @@ def test_a_sandbox_that_one_replica_frees_begins_anew_on_every_other(replica):
     assert len(in_sandbox(two, "a").json["integrations"]) == 12
 
 
+def test_a_sandbox_that_is_read_again_and_again_is_not_written_to_each_time(replica, redis_server):
+    api, client = replica(), redis_store.Connection(redis_server.url).client
+    in_sandbox(api, "a")
+    before = client.info("commandstats")["cmdstat_pexpire"]["calls"]
+    for _ in range(5):
+        in_sandbox(api, "a")
+    assert client.info("commandstats")["cmdstat_pexpire"]["calls"] == before
+
+
+def test_a_sandbox_stays_itself_when_the_mock_takes_up_other_settings(replica):
+    api = replica()
+    in_sandbox(api, "a", "POST", "", docker(name="mine"))
+    api.app.gateway.renew(replica().app.gateway, keep_state=True)
+    assert in_sandbox(api, "a").json["integrations"][-1]["name"] == "mine"
+    assert len(in_sandbox(api, "b").json["integrations"]) == 12
+
+
 @pytest.mark.timing
 def test_a_sandbox_that_nobody_uses_goes_and_one_that_is_read_stays(replica, redis_server):
     one, two = replica(sandbox_ttl=1), replica(sandbox_ttl=1)

@@ -125,6 +125,11 @@ def test_a_request_to_nobody_fails_whatever_the_rules_say(endpoint, asked, reaso
     assert api.create(docker(docker={"endpoint": endpoint})).status == 200
 
 
+def test_the_error_of_a_test_shows_the_query_of_the_endpoint(api):
+    text = 'registry integration: Get "https://r.invalid?x=1/v2/": dial tcp: lookup r.invalid: no such host'
+    assert outcome(api, "docker", "r.invalid?x=1") == text
+
+
 def test_the_error_of_a_test_shows_no_password_of_the_endpoint(api):
     assert 'Get "https://robot:***@r.invalid/v2/"' in outcome(api, "docker", "https://robot:secret@r.invalid")
 

@@ -136,6 +136,19 @@ def test_a_field_that_is_called_since_is_a_field(changed):
     assert "x-since" in Contract(changed).message("StorageDockerConfig").by_name
 
 
+def test_what_every_release_has_is_in_the_oldest_with_its_examples(contract):
+    schemas = contract.source["components"]["schemas"]
+    oldest = contract.at(str(contract.releases.known[0])).document["components"]["schemas"]
+    for name, schema in schemas.items():
+        fields = {
+            field: node for field, node in schema.get("properties", {}).items() if field in oldest[name]["properties"]
+        }
+        assert oldest[name].get("required") == schema.get("required")
+        assert {field: oldest[name]["properties"][field].get("examples") for field in fields} == {
+            field: node.get("examples") for field, node in fields.items()
+        }
+
+
 def test_a_value_that_goes_leaves_types_defaults_and_examples(changed):
     enum = changed["components"]["schemas"]["StorageImageIntegrationCategory"]
     enum["x-enum-releases"] = {"NODE_SCANNER": {"until": "4.11"}}

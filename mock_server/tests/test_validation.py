@@ -74,6 +74,12 @@ def test_a_test_has_an_empty_config_refused(api):
         assert (answer.status, answer.message) == (400, "empty integration: invalid arguments")
 
 
+def test_an_integration_without_a_type_is_refused_where_its_client_is_made(api):
+    answer = api.create(docker(type=""))
+    assert (answer.status, answer.rule) == (500, "type-defined")
+    assert answer.message == "Validation error: Source type must be defined"
+
+
 def test_validation_comes_before_existence_and_reconciliation(api):
     assert api.put("no-such-id", docker(name="")).rule == "name-required"
     assert api.patch("no-such-id", docker(name="")).rule == "name-required"
@@ -197,7 +203,7 @@ def test_only_the_first_segment_of_a_path_may_have_no_colon():
 
 def test_what_follows_an_escape_of_a_host_is_looked_at_too():
     assert parsed("http://%C3%A9x") == "éx"
-    assert parsed("http://%C3%A9 x") == ('"http://%C3%A9 x"', 'invalid character " " in host name')
+    assert parsed("http://%C3 x") == ('"http://%C3 x"', 'invalid character " " in host name')
 
 
 # Go's own words for each text (`netip.ParseAddr`).
