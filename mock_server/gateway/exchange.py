@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -64,7 +65,7 @@ class Exchange:
         self.operation: Operation | None = None
         self.id = ""
         self.body = b""
-        self.deadline: float | None = None
+        self.deadline = math.inf
         self.message: Integration | UpdateRequest = {}
         self.filters = NO_FILTERS
         self.violations: Sequence[Violation] = ()
