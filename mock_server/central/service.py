@@ -105,7 +105,7 @@ class Service:
             integration = self._valid_tested_sorted(integration)
             if wrong := database.name_error(integration["name"]):
                 raise Refusal("database-text", 400, 3, f"{database.START}{wrong}{INVALID}")
-            integration = {**integration, "id": self.create_assigns_id()}
+            integration = {**integration, "id": self.store.new_id()}
             stored = self.store.put(integration)
             if found := self.clients.activation(integration):
                 self.create_rolled_back(integration["id"])
@@ -126,10 +126,6 @@ class Service:
         """Refuse a create of type google; stored ones can be updated."""
         if integration["type"] == "google":
             self.rules.refuse("google-not-created")
-
-    def create_assigns_id(self) -> str:
-        """central/imageintegration/datastore/datastore_impl.go."""
-        return self.store.new_id()
 
     def create_rolled_back(self, id: str) -> None:
         """Delete a new integration whose client cannot be built."""
