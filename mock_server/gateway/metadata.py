@@ -20,6 +20,8 @@ _NOT_CARRIED = {
     f"{_PREFIX}connection": "stream terminated by RST_STREAM with error code: PROTOCOL_ERROR",
 }
 """Headers whose metadata HTTP/2 has no place for."""
+_CREDENTIALS = ("authorization", f"{_PREFIX}authorization")
+_UNPRINTABLE = 'header key "authorization" contains value with non-printable ASCII characters'
 _ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 
 
@@ -41,11 +43,16 @@ def annotate(proceed: Proceed) -> Proceed:
 
 def check_call(exchange: Exchange) -> None:
     """Raise the refusal of a call that gRPC's client does not make: nothing is done."""
+    headers = exchange.request.headers
     for name, text in _NOT_CARRIED.items():
-        if name in exchange.request.headers:
+        if name in headers:
             raise Refusal("grpc-metadata", 500, 13, text)
     if time.perf_counter() >= exchange.deadline:
         raise Refusal("deadline", 504, 4, "context deadline exceeded")
+    for name in _CREDENTIALS:
+        sent = headers.get(name, "")
+        if not (sent.isascii() and sent.isprintable()):
+            raise Refusal("header-text", 500, 13, _UNPRINTABLE)
 
 
 def _seconds(timeout: str) -> float:
@@ -81,14 +88,8 @@ def _base64_fault(value: str) -> int | None:
 
 
 def credentials(headers: Mapping[str, str]) -> str | None:
-    """Return the credentials of a request: they may come as metadata too, and of two only basic ones count, the first.
-
-    What is no text for gRPC is returned in any case, for it is refused before it is counted.
-    """
-    sent, as_metadata = headers.get("authorization"), headers.get(f"{_PREFIX}authorization")
-    for each in (sent, as_metadata):
-        if each is not None and not (each.isascii() and each.isprintable()):
-            return each
+    """Return the credentials of a request; they may come as metadata, too. Of two only basic ones count, the first."""
+    sent, as_metadata = map(headers.get, _CREDENTIALS)
     found = as_metadata if sent is None else sent
     if found is None:
         return None
