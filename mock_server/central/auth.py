@@ -11,8 +11,6 @@ from mock_server.central.errors import Refusal, Rules
 from mock_server.contract.tables import Contract, Operation
 from mock_server.golang.text import quote
 
-_UNPRINTABLE = 'header key "authorization" contains value with non-printable ASCII characters'
-
 READ, WRITE, NOTHING = "read", "write", "nothing"
 
 
@@ -59,6 +57,7 @@ class Auth:
     """Checks the Authorization header of a request."""
 
     def __init__(self, contract: Contract, credentials: Credentials, *, enforced: bool) -> None:
+        """Without `enforced` nobody is to be checked."""
         self.contract = contract
         self.rules = Rules(contract)
         self.credentials = credentials
@@ -69,13 +68,8 @@ class Auth:
 
         Raises:
             Refusal: writes answer 401 or 403; reads answer 403 in every case, because Central
-                tries two ways in and tells why both failed (pkg/grpc/authz/or/or.go). A header that gRPC
-                cannot carry is a 500, asked for or not.
+                tries two ways in and tells why both failed (pkg/grpc/authz/or/or.go).
         """
-        if header and not (header.isascii() and header.isprintable()):
-            raise Refusal("header-text", 500, 13, _UNPRINTABLE)
-        if not self.enforced:
-            return
         try:
             permission = self.permission(header or "")
         except Refusal as refusal:

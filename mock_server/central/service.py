@@ -98,14 +98,14 @@ class Service:
         self.id_empty_on_create(integration)
         self.scanner_v4_not_created(integration)
         self.google_not_created(integration)
-        was_free = self._is_free(integration["name"])
+        was_free = self.as_deployed and self.store.id_of_name(integration["name"]) is None
         with self.store.lock:
             if was_free and self._is_race_lost(integration):
                 raise Refusal("name-unique", 400, 3, f"{database.START}{database.DUPLICATE_NAME}{INVALID}")
             integration = self._valid_tested_sorted(integration)
             if wrong := database.name_error(integration["name"]):
                 raise Refusal("database-text", 400, 3, f"{database.START}{wrong}{INVALID}")
-            integration = {**integration, "id": self.create_assigns_id()}
+            integration = {**integration, "id": self.store.new_id()}
             stored = self.store.put(integration)
             if found := self.clients.activation(integration):
                 self.create_rolled_back(integration["id"])
@@ -127,10 +127,6 @@ class Service:
         if integration["type"] == "google":
             self.rules.refuse("google-not-created")
 
-    def create_assigns_id(self) -> str:
-        """central/imageintegration/datastore/datastore_impl.go."""
-        return self.store.new_id()
-
     def create_rolled_back(self, id: str) -> None:
         """Delete a new integration whose client cannot be built."""
         self.store.remove(id)
@@ -139,7 +135,7 @@ class Service:
 
     def update(self, integration: Integration, *, update_password: bool) -> None:
         """UpdateImageIntegration (PATCH), and PutImageIntegration with `update_password` true."""
-        was_free = self._is_free(integration["name"])
+        was_free = self.as_deployed and self.store.id_of_name(integration["name"]) is None
         with self.store.lock:
             if was_free and self._is_race_lost(integration):
                 raise Refusal("name-unique", 409, 6, database.START + database.DUPLICATE_NAME)
@@ -173,12 +169,8 @@ class Service:
         """pkg/grpc/errors/interceptor.go: what the database refuses; old releases show its words."""
         return self.rules.refusal("database-error", reason=reason)
 
-    def _is_free(self, name: str) -> bool:
-        """Return whether nobody has a name, where that tells a race from a second create."""
-        return self.as_deployed and self.store.id_of_name(name) is None
-
     def _is_race_lost(self, integration: Integration) -> bool:
-        """Return whether somebody took a name while this waited: Central checks it and then stores, without a lock."""
+        """Return whether somebody took a free name while this waited: Central checks it, and stores without a lock."""
         found = self.validation.problems(integration)
         return found is not None and found.rule == "name-unique"
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mock_server.central.decoding import Filters
@@ -18,7 +20,10 @@ from mock_server.simulation.faults import Fault
 if TYPE_CHECKING:
     from mock_server.gateway.instance import Instance
 
+NO_FILTERS = Filters()
 
+
+@dataclass(slots=True, eq=False)
 class Exchange:
     """One request on its way, and what each layer found out about it.
 
@@ -40,43 +45,22 @@ class Exchange:
         is_streamed: Whether the answer goes out as it comes.
     """
 
-    __slots__ = (
-        "body",
-        "deadline",
-        "fault",
-        "filters",
-        "id",
-        "is_logged",
-        "is_streamed",
-        "message",
-        "operation",
-        "refusal",
-        "request",
-        "rule",
-        "sandbox",
-        "started",
-        "violations",
-    )
+    request: Request
+    sandbox: Sandbox[Instance]
+    operation: Operation | None = None
+    id: str = ""
+    body: bytes = b""
+    deadline: float = math.inf
+    message: Integration | UpdateRequest = field(default_factory=dict)
+    filters: Filters = NO_FILTERS
+    violations: Sequence[Violation] = ()
+    refusal: Refusal | None = None
+    rule: str = ""
+    fault: Fault | None = None
+    started: float = field(default_factory=time.perf_counter)
+    is_logged: bool = True
+    is_streamed: bool = False
 
-    def __init__(self, request: Request, sandbox: Sandbox[Instance]) -> None:
-        self.request = request
-        self.sandbox = sandbox
-        self.operation: Operation | None = None
-        self.id = ""
-        self.body = b""
-        self.deadline: float | None = None
-        self.message: Integration | UpdateRequest = {}
-        self.filters = NO_FILTERS
-        self.violations: Sequence[Violation] = ()
-        self.refusal: Refusal | None = None
-        self.rule = ""
-        self.fault: Fault | None = None
-        self.started = time.perf_counter()
-        self.is_logged = True
-        self.is_streamed = False
-
-
-NO_FILTERS = Filters()
 
 Proceed = Callable[[Exchange], Response]
 """Answers with what is below a layer."""

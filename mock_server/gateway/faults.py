@@ -106,23 +106,18 @@ class InjectFaults:
         return response._replace(body=_slowly(whole)) if fault == "slow" else response
 
 
-def shape_answer(proceed: Proceed) -> Proceed:
-    """Answer with the status, the headers and the body of the fault; the request journal keeps what comes of it."""
-
-    def answer(exchange: Exchange) -> Response:
-        response, fault = proceed(exchange), exchange.fault
-        if fault is None or (fault.refusal() is not None and exchange.rule != RULE):
-            return response  # no fault, or a redirect that comes before it
-        if fault.code is not None:
-            response = response._replace(status=fault.code, reason="")
-        content = _content(exchange, fault)
-        if content is not None:
-            response = _with_content(response, *content, is_head=exchange.request.method == "HEAD")
-        for name, _ in fault.headers:
-            response = response.without_header(name)
-        return response._replace(headers=(*response.headers, *fault.headers))
-
-    return answer
+def shaped(response: Response, fault: Fault, exchange: Exchange) -> Response:
+    """Return the answer with the status, the headers and the body of a fault."""
+    if fault.refusal() is not None and exchange.rule != RULE:
+        return response  # a redirect that comes before it
+    if fault.code is not None:
+        response = response._replace(status=fault.code, reason="")
+    content = _content(exchange, fault)
+    if content is not None:
+        response = _with_content(response, *content, is_head=exchange.request.method == "HEAD")
+    for name, _ in fault.headers:
+        response = response.without_header(name)
+    return response._replace(headers=(*response.headers, *fault.headers))
 
 
 def _content(exchange: Exchange, fault: Fault) -> tuple[str, bytes] | None:

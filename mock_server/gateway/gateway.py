@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 
 from mock_server.gateway.exchange import Exchange, Layer, stacked
-from mock_server.gateway.faults import InjectFaults, shape_answer
+from mock_server.gateway.faults import InjectFaults, shaped
 from mock_server.gateway.hosts import RequireHost
 from mock_server.gateway.http_rules import refuse_malformed
 from mock_server.gateway.instance import Instance
@@ -42,7 +42,6 @@ class Gateway:
             ChooseSandbox(self.sandboxes),
             self.faults,
             keep_in_journal,
-            shape_answer,
         ]
         self._answer = stacked(self.layers, _answer_in_sandbox)
 
@@ -87,4 +86,6 @@ class Gateway:
 
 
 def _answer_in_sandbox(exchange: Exchange) -> Response:
-    return exchange.sandbox.instance.answer(exchange)
+    """Answer, and let the fault shape the answer here, where the request journal still sees what comes of it."""
+    response, fault = exchange.sandbox.instance.answer(exchange), exchange.fault
+    return response if fault is None else shaped(response, fault, exchange)

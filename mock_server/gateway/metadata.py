@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ _NOT_CARRIED = {
     f"{_PREFIX}connection": "stream terminated by RST_STREAM with error code: PROTOCOL_ERROR",
 }
 """Headers whose metadata HTTP/2 has no place for."""
+_CREDENTIALS = ("authorization", f"{_PREFIX}authorization")
+_UNPRINTABLE = 'header key "authorization" contains value with non-printable ASCII characters'
 _ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 
 
@@ -27,13 +30,12 @@ def annotate(proceed: Proceed) -> Proceed:
 
     def answer(exchange: Exchange) -> Response:
         headers = exchange.request.headers
-        seconds = _seconds(headers.get("grpc-timeout", ""))
+        if timeout := headers.get("grpc-timeout"):
+            # What is done within a microsecond is not done on the way through Central's own gRPC.
+            exchange.deadline = exchange.started + _seconds(timeout)
         for name, value in headers.items():
             if name.startswith(_PREFIX) and name.endswith("-bin"):
                 _check_binary(name, value)
-        if seconds:
-            # What is done within a microsecond is not done on the way through Central's own gRPC.
-            exchange.deadline = exchange.started + seconds
         return proceed(exchange)
 
     return answer
@@ -41,21 +43,24 @@ def annotate(proceed: Proceed) -> Proceed:
 
 def check_call(exchange: Exchange) -> None:
     """Raise the refusal of a call that gRPC's client does not make: nothing is done."""
+    headers = exchange.request.headers
     for name, text in _NOT_CARRIED.items():
-        if name in exchange.request.headers:
+        if name in headers:
             raise Refusal("grpc-metadata", 500, 13, text)
-    if exchange.deadline is not None and time.perf_counter() >= exchange.deadline:
+    if time.perf_counter() >= exchange.deadline:
         raise Refusal("deadline", 504, 4, "context deadline exceeded")
+    for name in _CREDENTIALS:
+        sent = headers.get(name, "")
+        if not (sent.isascii() and sent.isprintable()):
+            raise Refusal("header-text", 500, 13, _UNPRINTABLE)
 
 
 def _seconds(timeout: str) -> float:
-    """Return how long a caller waits; nothing, as no header, is for ever, and too much overflows as in Go."""
-    if not timeout:
-        return 0
+    """Return how long a caller waits; nothing is for ever, and too much overflows as in Go."""
     match = _TIMEOUT.fullmatch(timeout)
     if match is None or abs(int(match[1][:22])) > _LARGEST:
         raise Refusal("grpc-timeout", 400, 3, f"invalid grpc-timeout: {timeout}")
-    return ((int(match[1]) * _NANOSECONDS[match[2]] + 2**63) % 2**64 - 2**63) / 1e9
+    return ((int(match[1]) * _NANOSECONDS[match[2]] + 2**63) % 2**64 - 2**63) / 1e9 or math.inf
 
 
 def _check_binary(name: str, value: str) -> None:
@@ -83,14 +88,8 @@ def _base64_fault(value: str) -> int | None:
 
 
 def credentials(headers: Mapping[str, str]) -> str | None:
-    """Return the credentials of a request: they may come as metadata too, and of two only basic ones count, the first.
-
-    What is no text for gRPC is returned in any case, for it is refused before it is counted.
-    """
-    sent, as_metadata = headers.get("authorization"), headers.get(f"{_PREFIX}authorization")
-    for each in (sent, as_metadata):
-        if each is not None and not (each.isascii() and each.isprintable()):
-            return each
+    """Return the credentials of a request; they may come as metadata, too. Of two only basic ones count, the first."""
+    sent, as_metadata = map(headers.get, _CREDENTIALS)
     found = as_metadata if sent is None else sent
     if found is None:
         return None
