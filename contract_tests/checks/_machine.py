@@ -23,9 +23,9 @@ from hypothesis.stateful import (
 
 from contract_tests.engine.central import Central, created_id
 from contract_tests.engine.examples import database
+from contract_tests.engine.exchange import Exchange, Reply
 from contract_tests.engine.failures import BudgetSpent, CheckFailed, PreconditionFailed
 from contract_tests.engine.integrations import Body, masked, member_of
-from contract_tests.engine.transport import Exchange, Reply
 from contract_tests.oracle.model import Model, listed, see_refusal, see_same
 from contract_tests.oracle.steps import too_early
 from contract_tests.strategies import integrations, texts

@@ -14,10 +14,10 @@ from typing import Any
 from contract_tests.checks.registry import check
 from contract_tests.checks.validation import fresh
 from contract_tests.engine.central import Central, created_id, shown
+from contract_tests.engine.exchange import COLLECTION, Exchange, Reply, read_json
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
 from contract_tests.engine.integrations import NEEDED, Body, hidden, read_answer
 from contract_tests.engine.ownership import ITS_OWN, NOT_ITS_OWN
-from contract_tests.engine.transport import COLLECTION, Exchange, Reply, read_json
 from contract_tests.oracle.steps import deleted, filtered, updated
 from contract_tests.oracle.variants import FRESH, SOURCE
 

@@ -17,9 +17,9 @@ from typing import Any, Self
 
 from contract_tests.checks.registry import LONGER, check
 from contract_tests.engine.central import Central, shown
+from contract_tests.engine.exchange import Reply
 from contract_tests.engine.failures import CheckFailed, Skip
 from contract_tests.engine.integrations import Body, hidden, read_answer
-from contract_tests.engine.transport import Reply
 from contract_tests.oracle.model import any_text, expected, listed, see_listed, see_same
 from contract_tests.oracle.steps import HEALTH_IS_WRITTEN, deleted
 
@@ -58,7 +58,7 @@ class Clients:
 
         `watch` is sent again and again meanwhile, its answers are `watched`.
         """
-        self.central.transport.prove_all()  # or the first writes would wait for it
+        self.central.transport.guard.prove_all()  # or the first writes would wait for it
         barrier = threading.Barrier(len(sends) + (watch is not None))
         done = threading.Event()
 

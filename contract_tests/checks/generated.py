@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 from contract_tests.checks.registry import check
 from contract_tests.engine.central import Central, created_id, shown
+from contract_tests.engine.exchange import Reply
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
 from contract_tests.engine.integrations import Body, read_answer
-from contract_tests.engine.transport import Reply
 from contract_tests.oracle.model import any_text
 
 _PROFILES = ("default", "deep")

@@ -14,8 +14,8 @@ from typing import Any
 
 from contract_tests.checks.registry import check
 from contract_tests.engine.central import Central, shown
+from contract_tests.engine.exchange import COLLECTION, Reply
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed, Skip
-from contract_tests.engine.transport import COLLECTION, Reply
 
 Caller = Mapping[str, Any]
 """How a request is sent: its role or its Authorization header."""

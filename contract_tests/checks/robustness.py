@@ -10,9 +10,10 @@ from typing import Any
 
 from contract_tests.checks.registry import LONGER, check
 from contract_tests.engine.central import Central, created_id, shown
+from contract_tests.engine.exchange import COLLECTION, Reply
 from contract_tests.engine.failures import CheckFailed
 from contract_tests.engine.integrations import Body, read_answer
-from contract_tests.engine.transport import COLLECTION, Reply, is_loopback
+from contract_tests.engine.options import is_loopback
 
 GARBAGE = (
     b"some free text",

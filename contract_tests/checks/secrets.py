@@ -14,9 +14,9 @@ from contract_tests.checks.reconcile import keeping
 from contract_tests.checks.registry import LONGER, check
 from contract_tests.checks.validation import made, untestable
 from contract_tests.engine.central import Central, shown
+from contract_tests.engine.exchange import COLLECTION, Reply
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
 from contract_tests.engine.integrations import Body, read_answer
-from contract_tests.engine.transport import COLLECTION, Reply
 from contract_tests.oracle.observers import UNMASKED, credentials_of
 from contract_tests.oracle.variants import AUTHORIZED, PLAIN, ROBOTIC, VARIANTS, Variant
 from mock_server.contract.tables import MASK, Message

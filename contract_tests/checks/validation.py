@@ -12,9 +12,10 @@ from urllib.parse import quote
 
 from contract_tests.checks.registry import check
 from contract_tests.engine.central import Central, created_id, shown
+from contract_tests.engine.exchange import Reply
 from contract_tests.engine.failures import NotApplicable, PreconditionFailed, Skip
 from contract_tests.engine.integrations import Body, read_answer
-from contract_tests.engine.transport import Reply, is_loopback
+from contract_tests.engine.options import is_loopback
 from contract_tests.oracle.model import any_text, expected, listed, see_same
 from contract_tests.oracle.steps import HEALTH_IS_WRITTEN, filtered, updated
 from contract_tests.oracle.variants import FRESH, LOCAL, LOOK_ALIKES, METADATA, PLAIN, UNPARSABLE, WIDELY, looks_widely

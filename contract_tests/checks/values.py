@@ -10,8 +10,8 @@ from contract_tests.checks.base import with_every_field
 from contract_tests.checks.registry import check
 from contract_tests.checks.wire import Stored, with_authorization
 from contract_tests.engine.central import Central
+from contract_tests.engine.exchange import read_json
 from contract_tests.engine.integrations import SERVICE_ACCOUNT, Body, hidden, member_of, read_answer
-from contract_tests.engine.transport import read_json
 from contract_tests.oracle.model import expected, listed, see_same
 from mock_server.contract.tables import MASK, Message
 

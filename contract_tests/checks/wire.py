@@ -14,9 +14,9 @@ from urllib.parse import quote
 
 from contract_tests.checks.registry import check
 from contract_tests.engine.central import Central, created_id, shown
+from contract_tests.engine.exchange import COLLECTION, Exchange, Reply
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed, Skip
 from contract_tests.engine.integrations import NEEDED, Body, member_of, read_answer
-from contract_tests.engine.transport import COLLECTION, Exchange, Reply
 from contract_tests.oracle.steps import deleted
 from contract_tests.oracle.variants import FORM
 from mock_server.contract.tables import MASK, Message

@@ -91,7 +91,7 @@ def _hint(status: int) -> str:
 
 
 def _release(metadata: bytes) -> str:
-    from contract_tests.engine.transport import read_json
+    from contract_tests.engine.exchange import read_json
 
     found = read_json(metadata)
     reported = str(found.get("version", "")) if isinstance(found, dict) else ""

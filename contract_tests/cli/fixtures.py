@@ -265,8 +265,9 @@ def _at(wish: Wish, url: str, reach: dict[str, Any], *, allow_writes: bool) -> I
 def _from_url(wish: Wish, url: str, reach: dict[str, Any]) -> Iterator[Fixture]:
     import requests
 
+    from contract_tests.engine.exchange import COLLECTION
     from contract_tests.engine.redaction import Redaction
-    from contract_tests.engine.transport import COLLECTION, credentials_refused, reason
+    from contract_tests.engine.transport import credentials_refused, reason
     from contract_tests.fixtures.generate import drawn
     from contract_tests.fixtures.record import mocks
     from contract_tests.fixtures.sanitise import cases
@@ -293,7 +294,7 @@ def _from_url(wish: Wish, url: str, reach: dict[str, Any]) -> Iterator[Fixture]:
 
 def _integrations(content: bytes) -> list[dict[str, Any]] | None:
     """Return the integrations of a list, None where it is none."""
-    from contract_tests.engine.transport import read_json
+    from contract_tests.engine.exchange import read_json
     from mock_server.contract import validator as validators
 
     value = read_json(content)

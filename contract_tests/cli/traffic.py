@@ -112,7 +112,7 @@ def audit(file: Path, *, redact: Path | None, **chosen: Any) -> None:
     FILE is a HAR (of a browser, Charles, mitmproxy or `central-contract proxy`), what the mock answers to
     `GET /__admin/requests`, or JSON Lines of fixtures.
     """
-    from contract_tests.engine.transport import COLLECTION
+    from contract_tests.engine.exchange import COLLECTION
     from contract_tests.traffic import har, sources
 
     verdict = Verdict(str(file), chosen)
@@ -238,8 +238,9 @@ def _list(url: str, token: str | None, ca_file: Path | None, *, insecure: bool) 
     """Read the list once."""
     import requests
 
+    from contract_tests.engine.exchange import COLLECTION
     from contract_tests.engine.http import BoundedSession
-    from contract_tests.engine.transport import COLLECTION, reason, way_out
+    from contract_tests.engine.transport import reason, way_out
     from contract_tests.traffic.exchanges import Seen, headers_of
 
     headers = {"Authorization": token} if token else {}

@@ -12,10 +12,11 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from contract_tests.engine import integrations
+from contract_tests.engine.exchange import COLLECTION, Exchange, Reply
 from contract_tests.engine.failures import CheckFailed, NotApplicable, PreconditionFailed
 from contract_tests.engine.integrations import Body
 from contract_tests.engine.options import Options
-from contract_tests.engine.transport import COLLECTION, Exchange, Reply, Transport
+from contract_tests.engine.transport import Transport
 from mock_server.contract import tables as contracts
 from mock_server.contract.tables import Contract, Rule
 

@@ -69,7 +69,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class HarnessError(Exception):
-    """The harness cannot work: the target is unreachable or refuses the credentials, or a file or option is unusable."""
+    """The harness cannot work: the target is unreachable, refuses the credentials, or a file or option is unusable."""
 
 
 @dataclass(slots=True)

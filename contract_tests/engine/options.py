@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 PROFILES = ("quick", "default", "deep")
 
@@ -89,3 +90,22 @@ class Options:
     """Settings of the mock that the run started itself, or None if the user gave a URL."""
     examples: str | None = field(default=None, repr=False)
     """URL of the Redis that stores hypothesis's failing examples; it may contain a password."""
+
+    @property
+    def base(self) -> str:
+        """The URL of the target without a slash at its end."""
+        return self.url.rstrip("/")
+
+    @property
+    def may_write(self) -> bool:
+        """True if the run may write to the target: with --allow-writes, or on loopback."""
+        return self.allow_writes or is_loopback(self.base)
+
+
+_LOOPBACK = re.compile(r"127(?:\.[0-9]{1,3}){1,3}", re.ASCII)  # 127.example.com is somebody's host
+
+
+def is_loopback(url: str) -> bool:
+    """Return whether a URL leads to this machine."""
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or _LOOPBACK.fullmatch(host) is not None

@@ -11,11 +11,13 @@ import requests
 from click.testing import CliRunner
 
 from contract_tests.cli.main import main
+from contract_tests.engine.exchange import COLLECTION
 from contract_tests.engine.failures import CheckFailed, OwnershipError
+from contract_tests.engine.guard import WriteGuard
 from contract_tests.engine.ledger import Ledger
 from contract_tests.engine.options import Options
 from contract_tests.engine.ownership import ITS_OWN, age_of, new_run_id, run_of
-from contract_tests.engine.transport import COLLECTION, Transport
+from contract_tests.engine.transport import Transport
 from contract_tests.meta_tests import trust
 from contract_tests.meta_tests.lying_targets import LIES, Asked, Target, answering, honest
 from contract_tests.reports.failures import at_length
@@ -39,7 +41,7 @@ def test_nothing_of_others_is_written_to(outcome: int) -> None:
 
 
 def test_the_targets_would_see_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Transport, "_prove", lambda *_: None)
+    monkeypatch.setattr(WriteGuard, "prove", lambda *_: None)
     names = list(LIES)
     (found,) = trust.runs(1, seed=20, first=names.index("ids of new ones of a user, now and then"))
     assert found.violations
@@ -259,7 +261,7 @@ def test_a_run_id_tells_its_age() -> None:
 def test_a_lost_answer_is_found_by_the_name_that_was_sent(mock: MockServer, tmp_path: Path) -> None:
     ledger = Ledger(tmp_path, "gone", mock.url)
     # The create is done, and its answer never seen.
-    ledger.naming("central-contract-gone-create-1")
+    ledger.record_name("central-contract-gone-create-1")
     created(mock.url, "central-contract-gone-create-1", "central-contract-gone-create-2")
     ledger.close(keep=True)
     cleaned = clean_leftovers(Options(url=mock.url, state_dir=tmp_path))

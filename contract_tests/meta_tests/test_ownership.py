@@ -13,10 +13,11 @@ import pytest
 import requests
 
 from contract_tests.engine.central import Central, Shared
+from contract_tests.engine.exchange import COLLECTION
 from contract_tests.engine.failures import OwnershipError
 from contract_tests.engine.ledger import Ledger
-from contract_tests.engine.options import Options
-from contract_tests.engine.transport import COLLECTION, Transport, is_loopback
+from contract_tests.engine.options import Options, is_loopback
+from contract_tests.engine.transport import Transport
 from contract_tests.runner.leftovers import Cleaned, clean_leftovers, remove_owned
 from contract_tests.runner.report import PASSED, SKIPPED
 from contract_tests.runner.run import Run

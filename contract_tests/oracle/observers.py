@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from contract_tests.drift.documents import PUBLISHED
 from contract_tests.engine.central import Shared
+from contract_tests.engine.exchange import Exchange, Reply
 from contract_tests.engine.failures import Failure
 from contract_tests.engine.redaction import REDACTED
-from contract_tests.engine.transport import Exchange, Reply
 from mock_server.contract import tables as contracts
 from mock_server.contract import validator as validators
 from mock_server.contract.routes import Routes

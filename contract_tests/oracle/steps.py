@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 
 from contract_tests.engine.central import Central
+from contract_tests.engine.exchange import Reply
 from contract_tests.engine.integrations import Body
-from contract_tests.engine.transport import Reply
 
 HEALTH_IS_WRITTEN = 0.5
 """Seconds after which Central has surely written the health record that a DELETE looks for."""

@@ -22,9 +22,9 @@ import requests
 import schemathesis
 
 from contract_tests.engine.central import Shared
+from contract_tests.engine.exchange import COLLECTION, Exchange, Reply
 from contract_tests.engine.failures import Failure
 from contract_tests.engine.text import diff
-from contract_tests.engine.transport import COLLECTION, Exchange, Reply
 from contract_tests.oracle.observers import OBSERVED, Observers
 from mock_server.contract import tables as contracts
 

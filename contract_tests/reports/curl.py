@@ -17,9 +17,9 @@ from typing import Any
 
 import requests
 
+from contract_tests.engine.exchange import COLLECTION, Exchange
 from contract_tests.engine.options import Options, is_secret_header
 from contract_tests.engine.text import without_commands
-from contract_tests.engine.transport import COLLECTION, Exchange
 from contract_tests.runner.history import at_once, created_id
 
 VARIABLES = {

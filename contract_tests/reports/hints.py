@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from contract_tests.engine.exchange import COLLECTION, Exchange, read_json
 from contract_tests.engine.text import middle_out, printable
-from contract_tests.engine.transport import COLLECTION, Exchange, read_json
 from contract_tests.runner.report import FAILED, Report
 
 

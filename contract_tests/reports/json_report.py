@@ -7,10 +7,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from contract_tests.engine.exchange import Exchange
 from contract_tests.engine.failures import Failure
 from contract_tests.engine.options import Options
 from contract_tests.engine.text import diff, harmless_json, plain
-from contract_tests.engine.transport import Exchange
 from contract_tests.reports.curl import Access, access, sequence
 from contract_tests.reports.failures import replays
 from contract_tests.reports.sources import links

@@ -14,10 +14,11 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from contract_tests.checks.registry import all_checks
+from contract_tests.engine.exchange import Exchange, read_json
+from contract_tests.engine.guard import PROOF
 from contract_tests.engine.options import Options
 from contract_tests.engine.ownership import new_run_id
 from contract_tests.engine.text import changed, diff
-from contract_tests.engine.transport import PROOF, Exchange, read_json
 from contract_tests.oracle.observers import operation_of
 from contract_tests.runner.history import created_id
 from contract_tests.runner.run import Progress, Run

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+from contract_tests.engine.exchange import COLLECTION, Exchange
 from contract_tests.engine.failures import Failure
 from contract_tests.engine.options import NAME_PREFIX
 from contract_tests.engine.text import plain
-from contract_tests.engine.transport import COLLECTION, Exchange
 
 _WRITES = ("POST", "PUT", "PATCH", "DELETE")
 

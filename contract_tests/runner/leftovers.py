@@ -7,12 +7,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from contract_tests.engine.exchange import COLLECTION
 from contract_tests.engine.failures import BudgetSpent, CheckFailed, Skip
 from contract_tests.engine.ledger import Ledger, leftovers
 from contract_tests.engine.options import Options
 from contract_tests.engine.ownership import age_of, new_run_id, run_of
 from contract_tests.engine.text import one_line
-from contract_tests.engine.transport import COLLECTION, Transport
+from contract_tests.engine.transport import Transport
 
 _NO_ANSWER = (CheckFailed, BudgetSpent, Skip)
 """What ends a request of the clean-up without a verdict."""
@@ -98,7 +99,7 @@ def _may_be_there(transport: Transport, id: str) -> bool:
     except _NO_ANSWER:
         return True
     if reply.status == 404:
-        transport.ownership.deleted(id)
+        transport.ownership.record_deleted(id)
     return reply.status != 404
 
 
@@ -121,7 +122,7 @@ def listed(transport: Transport) -> list[Mapping[str, Any]] | None:
 def _remove(transport: Transport, item: Mapping[str, Any]) -> None:
     id = str(item.get("id"))
     try:
-        if not transport.adopt(id, item.get("name")):
+        if not transport.guard.adopt(id, item.get("name")):
             return
         reply = transport.send("DELETE", f"{COLLECTION}/{id}", check="clean-up")
         if reply.status == 400 and item.get("type") == "scannerv4":
@@ -146,7 +147,7 @@ def clean_leftovers(options: Options) -> Cleaned:
         left = [f"integrations of run {run}"]
         try:
             transport = Transport(options, run, ledger)
-            transport.ownership.knows_before = True  # the ledger knows it, or nothing was created
+            transport.ownership.has_baseline = True  # the ledger knows it, or nothing was created
             transport.pace.close()
             if not transport.may_write:
                 left = [f"integrations of run {run}; delete them with --allow-writes"]
@@ -188,10 +189,10 @@ def remove_orphans(options: Options, chosen: Collection[Orphan]) -> list[str]:
     for run in dict.fromkeys(each.run for each in chosen):
         ledger = Ledger(options.state_dir, run, options.url.rstrip("/"))
         transport = Transport(options, run, ledger)
-        transport.ownership.knows_before = True
+        transport.ownership.has_baseline = True
         for each in chosen:
             if each.run == run:
-                ledger.naming(each.name)
+                ledger.record_name(each.name)
                 _remove(transport, {"id": each.id, "name": each.name})
         items = listed(transport) or []
         mine = {each.id for each in chosen if each.run == run}

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from contract_tests.checks.registry import all_checks
+from contract_tests.engine.exchange import Exchange
 from contract_tests.engine.failures import BudgetSpent, Failure, HarnessError
 from contract_tests.engine.options import Options
 from contract_tests.engine.text import without_values
-from contract_tests.engine.transport import Exchange
 from contract_tests.runner.report import FAILED, KNOWN, PASSED, Report, Result
 from contract_tests.runner.run import Progress, Run
 

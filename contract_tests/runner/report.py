@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from contract_tests.engine.exchange import Exchange
 from contract_tests.engine.failures import Failure
 from contract_tests.engine.options import Options
-from contract_tests.engine.transport import Exchange
 from contract_tests.runner.known import KnownDifference
 from mock_server.contract import tables as contracts
 

@@ -14,6 +14,7 @@ from functools import partial
 from contract_tests.checks.registry import Check, all_checks
 from contract_tests.engine import examples
 from contract_tests.engine.central import Central, Shared
+from contract_tests.engine.exchange import COLLECTION, Exchange
 from contract_tests.engine.failures import (
     BudgetSpent,
     Busy,
@@ -30,7 +31,7 @@ from contract_tests.engine.ledger import Ledger
 from contract_tests.engine.options import Options
 from contract_tests.engine.ownership import ITS_OWN, NOT_ITS_OWN, new_run_id
 from contract_tests.engine.text import one_line
-from contract_tests.engine.transport import COLLECTION, Exchange, Transport, credentials_refused
+from contract_tests.engine.transport import Transport, credentials_refused
 from contract_tests.oracle.observers import OBSERVED, UNTOUCHED, Observers
 from contract_tests.runner import bystanders, known, verdict
 from contract_tests.runner.bystanders import Snapshot, notes_on_orphans, snapshot
@@ -441,7 +442,7 @@ class Run:
         if not refused or reported:
             return
         id, name = next(iter(refused.items()))
-        creation = self.transport.creations.get(id)
+        creation = self.transport.guard.creations.get(id)
         failure = Failure(
             ITS_OWN,
             NOT_ITS_OWN,

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 
+from contract_tests.engine.exchange import Exchange
 from contract_tests.engine.failures import Failure
 from contract_tests.engine.text import changed, diff, without_values
-from contract_tests.engine.transport import Exchange
 from contract_tests.oracle.observers import OBSERVED, operation_of
 
 MANY = 4
