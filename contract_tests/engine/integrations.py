@@ -116,13 +116,13 @@ def config_for(type: str, secret: Callable[[], str]) -> tuple[str, Body]:
     }
 
 
-def whole(message: Message, sent: Mapping[str, Any]) -> Body:
+def with_defaults(message: Message, sent: Mapping[str, Any]) -> Body:
     """Return a message as Central stores it: fields that were not sent have their defaults."""
     answer: Body = {}
     for field in message.fields:
         value = sent.get(field.name)
         if value is not None and field.message is not None and not field.repeated:
-            value = whole(field.message, value)
+            value = with_defaults(field.message, value)
         if value is None and field.oneof:
             continue
         answer[field.name] = field.default if value is None else value
@@ -155,7 +155,7 @@ def hidden(contract: Contract, value: Any) -> Any:
 
 def read_answer(contract: Contract, sent: Mapping[str, Any], id: str) -> Body:
     """Return the answer to a read of `sent`, once it is stored under `id`."""
-    answer = masked(contract.integration, whole(contract.integration, sent))
+    answer = masked(contract.integration, with_defaults(contract.integration, sent))
     numbers = contract.categories
     answer["categories"] = sorted(answer["categories"], key=lambda name: numbers.get(name, name))
     return answer | {"id": id}

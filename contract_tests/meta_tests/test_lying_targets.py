@@ -20,7 +20,7 @@ from contract_tests.engine.ownership import ITS_OWN, age_of, new_run_id, run_of
 from contract_tests.engine.transport import Transport
 from contract_tests.meta_tests import trust
 from contract_tests.meta_tests.lying_targets import LIES, Asked, Target, answering, honest
-from contract_tests.reports.failures import at_length
+from contract_tests.reports.failures import detailed
 from contract_tests.runner.leftovers import clean_leftovers
 from contract_tests.runner.run import Run
 from mock_server.serving.server import MockServer, serving
@@ -89,7 +89,7 @@ def test_what_one_check_sees_for_another_is_told_at_length(tmp_path: Path) -> No
     target = Target(lists_under_swapped_ids, user=False)
     with answering(target) as url:
         report = Run(Options(url=url, profile="quick", seed=4, state_dir=tmp_path))()
-    (told,) = at_length(report)
+    (told,) = detailed(report)
     assert told.check == "list-item-equals-read"
     assert told.failures[0].exchanges
     assert not target.damage()

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 
 from contract_tests.engine.central import Shared
 from contract_tests.engine.failures import Failure
-from contract_tests.engine.integrations import Body, hidden, read_answer, whole
+from contract_tests.engine.integrations import Body, hidden, read_answer, with_defaults
 from contract_tests.oracle.model import any_text
 from contract_tests.oracle.observers import Observers
 from contract_tests.oracle.steps import HEALTH_IS_WRITTEN
@@ -304,7 +304,7 @@ class Judge:
                 asked.update_password = bool(message.get("updatePassword", False))
                 message = message.get("config")
         if isinstance(message, dict):
-            asked.whole = whole(self.contract.integration, message)
+            asked.whole = with_defaults(self.contract.integration, message)
             if asked.operation.id.startswith("Test"):
                 asked.id = asked.whole["id"]
         return asked
