@@ -106,7 +106,7 @@ class Central:
         return self.options.profile == "quick"
 
     @property
-    def keeps(self) -> bool:
+    def reuses_integrations(self) -> bool:
         """True if checks reuse integrations of earlier checks, to save requests: in quick runs with one worker."""
         return self.quick and self.options.workers == 1 and self.options.max_live >= _MAX_LIVE_TO_REUSE
 
@@ -218,13 +218,13 @@ class Central:
 
         A quick run overwrites its spare integration, which saves the DELETE and the read before it.
         """
-        if self.keeps and self.shared.spare is not None:
+        if self.reuses_integrations and self.shared.spare is not None:
             id, creation = self.shared.spare
             self.history.append(creation)
             return id, self.put(id, body)
         reply = self.create(body)
         id = str(reply.object.get("id"))
-        if self.keeps and id in self._mine:
+        if self.reuses_integrations and id in self._mine:
             self._mine.remove(id)
             self.shared.spare = id, self.history[-1]
         return id, reply
@@ -272,7 +272,7 @@ class Central:
 
     def standing(self, type: str) -> tuple[str, Body]:
         """Return the kept integration of a type, for reads only, or create one; return its id and the body sent."""
-        kept = self.shared.standing.get(type) if self.keeps else None
+        kept = self.shared.standing.get(type) if self.reuses_integrations else None
         if kept is None:
             return self.created(type)
         id, sent, creation = kept
@@ -281,7 +281,7 @@ class Central:
 
     def claim(self, type: str) -> tuple[str, Body] | None:
         """Take over the kept integration of a type; return its id and the body sent, or None if there is none."""
-        kept = self.shared.standing.pop(type, None) if self.keeps else None
+        kept = self.shared.standing.pop(type, None) if self.reuses_integrations else None
         if kept is None:
             return None
         id, sent, _ = kept
@@ -351,13 +351,13 @@ class Central:
         """
         if reply.status != 200:
             if need:
-                raise PreconditionFailed(need, f"{what}: {shown(reply)}")
-            raise CheckFailed(what, expected={"status": 200}, got=shown(reply))
+                raise PreconditionFailed(need, f"{what}: {brief(reply)}")
+            raise CheckFailed(what, expected={"status": 200}, got=brief(reply))
 
     def same(self, got: Any, expected: Any, what: str, *, masks: bool = False) -> None:
         """Check that two values are equal. Unmasked credentials count as different only with `masks`."""
         if not masks:
-            got, expected = (integrations.hidden(self.contract, each) for each in (got, expected))
+            got, expected = (integrations.with_masks(self.contract, each) for each in (got, expected))
         if got != expected:
             raise CheckFailed(what, expected=expected, got=got)
 
@@ -422,11 +422,11 @@ def created_id(reply: Reply) -> str:
     """
     id = reply.object.get("id")
     if reply.status != 200 or not isinstance(id, str) or not id:
-        raise PreconditionFailed("create", f"a create was answered {shown(reply)}")
+        raise PreconditionFailed("create", f"a create was answered {brief(reply)}")
     return id
 
 
-def shown(reply: Reply) -> dict[str, Any]:
+def brief(reply: Reply) -> dict[str, Any]:
     """Return the status and the body of an answer, as a failure shows them."""
     return {"status": reply.status, "body": reply.json if reply.json is not None else reply.text[:500]}
 

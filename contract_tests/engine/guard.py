@@ -14,7 +14,7 @@ from requests.structures import CaseInsensitiveDict
 from contract_tests.engine.exchange import COLLECTION, Exchange, Reply, read_json
 from contract_tests.engine.failures import CheckFailed, NoRoomError, OwnershipError
 from contract_tests.engine.options import Options
-from contract_tests.engine.ownership import ITS_OWN, NOT_ITS_OWN, Ownership, texts_in
+from contract_tests.engine.ownership import FOREIGN_ID, OWN_ID, Ownership, texts_in
 
 PROOF = "ownership"
 """In place of a check's id: reads that prove ownership."""
@@ -103,10 +103,10 @@ class WriteGuard:
         if id not in self.ownership.refused:
             raise OwnershipError(f"{request}: integration {id!r} was not created by this run")
         raise CheckFailed(
-            NOT_ITS_OWN,
+            FOREIGN_ID,
             expected={"name": f"{self.ownership.prefix}…"},
             got={"id": id, "name": self.ownership.refused[id]},
-            check=ITS_OWN,
+            check=OWN_ID,
         )
 
     # -- proofs -----------------------------------------------------------------------------------

@@ -142,15 +142,15 @@ def masked(message: Message, answer: Mapping[str, Any], mask: str = MASK) -> Bod
     return copy
 
 
-def hidden(contract: Contract, value: Any) -> Any:
+def with_masks(contract: Contract, value: Any) -> Any:
     """Return a JSON value with masked credentials in every integration, for checks that are not about masking."""
     if isinstance(value, list):
-        return [hidden(contract, each) for each in value]
+        return [with_masks(contract, each) for each in value]
     if not isinstance(value, dict):
         return value
     if "categories" in value and "type" in value:
         return masked(contract.integration, value)
-    return {key: hidden(contract, each) for key, each in value.items()}
+    return {key: with_masks(contract, each) for key, each in value.items()}
 
 
 def read_answer(contract: Contract, sent: Mapping[str, Any], id: str) -> Body:

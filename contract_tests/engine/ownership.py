@@ -18,9 +18,9 @@ from typing import Any
 from contract_tests.engine.ledger import Ledger, digest_of
 from contract_tests.engine.options import NAME_PREFIX
 
-ITS_OWN = "create-answers-its-own"
+OWN_ID = "create-answers-its-own"
 """The check that covers the id in the answer to a create."""
-NOT_ITS_OWN = "the answer to a create has the id of something that the run did not create"
+FOREIGN_ID = "the answer to a create has the id of something that the run did not create"
 PROOF_LASTS = 10.0
 """Seconds for which a read proves ownership; after that, the server may have been replaced."""
 

@@ -16,7 +16,7 @@ from contract_tests.engine.failures import CheckFailed, OwnershipError
 from contract_tests.engine.guard import WriteGuard
 from contract_tests.engine.ledger import Ledger
 from contract_tests.engine.options import Options
-from contract_tests.engine.ownership import ITS_OWN, age_of, new_run_id, run_of
+from contract_tests.engine.ownership import OWN_ID, age_of, new_run_id, run_of
 from contract_tests.engine.transport import Transport
 from contract_tests.meta_tests import trust
 from contract_tests.meta_tests.lying_targets import LIES, Asked, Target, answering, honest
@@ -66,9 +66,9 @@ def names_at(url: str) -> set[str]:
 
 
 def test_a_foreign_id_in_the_answer_to_a_create_is_a_failure_of_its_own(tmp_path: Path) -> None:
-    with serving(Settings(mutants=(ITS_OWN,))) as mock:
+    with serving(Settings(mutants=(OWN_ID,))) as mock:
         report = Run(Options(url=mock.url, profile="quick", state_dir=tmp_path))()
-    assert {each.check for each in report.failures} == {ITS_OWN}
+    assert {each.check for each in report.failures} == {OWN_ID}
     (failure,) = report.failures
     assert failure.exchanges[-1].method == "POST"
     assert report.requests < 120  # nothing more is created where nothing can be told apart
@@ -152,7 +152,7 @@ def test_what_was_renamed_by_somebody_is_no_longer_the_runs(mock: MockServer, tr
     requests.put(f"{mock.url}{COLLECTION}/{id}", json=body_of("taken over"), timeout=5).raise_for_status()
     with pytest.raises(CheckFailed) as failure:
         transport.send("DELETE", f"{COLLECTION}/{id}")
-    assert failure.value.check == ITS_OWN
+    assert failure.value.check == OWN_ID
     assert failure.value.got == {"id": id, "name": "taken over"}
     assert "taken over" in names_at(mock.url)
 

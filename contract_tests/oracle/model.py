@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from dataclasses import field as default_field
 from typing import Any
 
-from contract_tests.engine.central import Central, shown
+from contract_tests.engine.central import Central, brief
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
-from contract_tests.engine.integrations import Body, hidden, masked, member_of, read_answer, with_defaults
+from contract_tests.engine.integrations import Body, masked, member_of, read_answer, with_defaults, with_masks
 from mock_server.contract.tables import MASK, Contract, Message
 
 
@@ -160,7 +160,7 @@ def listed(central: Central, query: str = "") -> dict[str, Body]:
     reply = central.list(query)
     items = reply.object.get("integrations")
     if reply.status != 200 or not isinstance(items, list):
-        raise PreconditionFailed("list", f"the list{query} answered {shown(reply)}")
+        raise PreconditionFailed("list", f"the list{query} answered {brief(reply)}")
     name = re.compile(rf"{re.escape(central.transport.name_prefix + central.check)}-\d", re.IGNORECASE)
     by_id: dict[str, Body] = {}
     for item in items:
@@ -169,7 +169,7 @@ def listed(central: Central, query: str = "") -> dict[str, Body]:
         id = str(item.get("id"))
         if id in by_id:
             raise CheckFailed("an integration is in the list twice", expected=by_id[id], got=item)
-        by_id[id] = hidden(central.contract, item)  # an observer checks whether credentials are masked
+        by_id[id] = with_masks(central.contract, item)  # an observer checks whether credentials are masked
     return by_id
 
 
@@ -180,7 +180,7 @@ def differences(got: Mapping[str, Body], expected: Mapping[str, Body]) -> dict[s
     return wrong | {id: "is not as it should be" for id in expected if id in got and got[id] != expected[id]}
 
 
-def see_same(got: Mapping[str, Body], expected: Mapping[str, Body], what: str, *, check: str | None = None) -> None:
+def check_same(got: Mapping[str, Body], expected: Mapping[str, Body], what: str, *, check: str | None = None) -> None:
     """Check that two sets of integrations are equal; a failure shows only those that differ."""
     wrong = differences(got, expected)
     if wrong:
@@ -193,25 +193,25 @@ def see_same(got: Mapping[str, Body], expected: Mapping[str, Body], what: str, *
         )
 
 
-def see_listed(central: Central, sent: Mapping[str, Body], what: str, query: str = "") -> None:
+def check_listed(central: Central, sent: Mapping[str, Body], what: str, query: str = "") -> None:
     """Check that the list shows exactly the bodies that this check has sent last, by id."""
-    see_same(listed(central, query), expected(central, sent), what)
+    check_same(listed(central, query), expected(central, sent), what)
 
 
-def see_stored(central: Central, id: str, sent: Body, what: str) -> None:
+def check_stored(central: Central, id: str, sent: Body, what: str) -> None:
     """Check that a GET shows the body that was sent last."""
     reply = central.get(id)
     central.taken(reply, f"{what}: reading it")
     central.same(reply.json, read_answer(central.contract, sent, id), what)
 
 
-def any_text(rule_message: str) -> list[str]:
+def constant_pieces(rule_message: str) -> list[str]:
     """Return the constant pieces of a rule's text, between its placeholders."""
     return [piece for piece in re.split(r"\{\w+\}", rule_message) if len(piece) > 1]
 
 
-def see_refusal(central: Central, reply: Any, refusal: Refusal, what: str) -> None:
+def check_refusal(central: Central, reply: Any, refusal: Refusal, what: str) -> None:
     """Check that a request was refused as the model expects."""
     rule = central.rules[refusal.rule]
-    pieces = any_text(rule.message) if not refusal.values else [central.text(rule.id, **refusal.values)]
+    pieces = constant_pieces(rule.message) if not refusal.values else [central.text(rule.id, **refusal.values)]
     central.refused(reply, what, status=rule.status, code=rule.code, text=(*pieces, *refusal.pieces))

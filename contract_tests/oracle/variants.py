@@ -44,7 +44,7 @@ METADATA = (
     "metadata.google.internal",
     "https://metadata.google.internal:80/computeMetadata/v1",
 )
-WIDELY = (
+REFUSED_BY_NEWER = (
     "127.255.255.254:443",
     "https://127.8.9.10/path",
     "[::1]",
@@ -55,8 +55,8 @@ WIDELY = (
 """Endpoints of `LOCAL` and `METADATA` that older releases accept: they know only two names and two addresses."""
 
 
-def looks_widely(rules: Container[str]) -> bool:
-    """Return whether a release with these rules refuses the endpoints in `WIDELY`.
+def refuses_more_endpoints(rules: Container[str]) -> bool:
+    """Return whether a release with these rules refuses the endpoints in `REFUSED_BY_NEWER`.
 
     It does if it refuses to create type google, as both came with the same release.
     """

@@ -29,7 +29,7 @@ from contract_tests.engine.failures import (
 )
 from contract_tests.engine.ledger import Ledger
 from contract_tests.engine.options import Options
-from contract_tests.engine.ownership import ITS_OWN, NOT_ITS_OWN, new_run_id
+from contract_tests.engine.ownership import FOREIGN_ID, OWN_ID, new_run_id
 from contract_tests.engine.text import one_line
 from contract_tests.engine.transport import Transport, credentials_refused
 from contract_tests.oracle.observers import OBSERVED, UNTOUCHED, Observers
@@ -449,22 +449,22 @@ class Run:
     def _report_foreign_ids(self, results: list[Result]) -> None:
         """Report a create that was answered with a foreign id, unless a check has reported it."""
         refused = self.transport.ownership.refused
-        reported = any(failure.check == ITS_OWN for result in results for failure in result.failures)
+        reported = any(failure.check == OWN_ID for result in results for failure in result.failures)
         if not refused or reported:
             return
         id, name = next(iter(refused.items()))
         creation = self.transport.guard.creations.get(id)
         failure = Failure(
-            ITS_OWN,
-            NOT_ITS_OWN,
+            OWN_ID,
+            FOREIGN_ID,
             expected={"name": f"{self.transport.name_prefix}…"},
             got={"id": id, "name": name},
             exchanges=[creation] if creation else [],
             also=len(refused) - 1,
         )
-        own = next((each for each in results if each.check == ITS_OWN), None)
+        own = next((each for each in results if each.check == OWN_ID), None)
         if own is None:
-            results.append(own := _passed(all_checks()[ITS_OWN]))
+            results.append(own := _passed(all_checks()[OWN_ID]))
         own.outcome, own.reason, own.failures = FAILED, "", [failure]
 
 
