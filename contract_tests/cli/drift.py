@@ -22,7 +22,7 @@ from mock_server.contract import tables as contracts
     short_help="Compare a published document with the contract.",
     epilog="""\b
 Exit status: 0 no breaking difference, 1 a breaking one (--strict: any),
-2 there is no document to compare, 3 incomplete: it lacks what it refers to.
+2 there is no document to compare, 3 incomplete: definitions are missing.
 \b
 Examples:
   central-contract drift https://central.example.com --token-file token
@@ -56,17 +56,17 @@ def drift(sources: tuple[str, ...], *, strict: bool, everything: bool, as_contra
     try:
         document, reported = _document(sources, chosen)
         contract = contracts.load().at(version or reported or contracts.load().release)
-        found = comparison.compare(document, contract, " and ".join(sources), since or contract.release.line)
+        result = comparison.compare(document, contract, " and ".join(sources), since or contract.release.line)
         for kind, path in written.items():
             if path is not None:
-                write_text(path, reports.RENDERERS[kind](found, strict=strict))
+                write_text(path, reports.RENDERERS[kind](result, strict=strict))
     except HarnessError as error:
         raise Unable(str(error)) from None
     click.echo(
-        reports.patch(found) if as_contract_patch else reports.text(found, everything=everything),
+        reports.patch(result) if as_contract_patch else reports.text(result, everything=everything),
         nl=not as_contract_patch,
     )
-    sys.exit(found.status(strict=strict))
+    sys.exit(result.status(strict=strict))
 
 
 def _document(sources: tuple[str, ...], chosen: dict[str, Any]) -> tuple[documents.Node, str]:

@@ -136,16 +136,15 @@ def _run(
         return
     if output is None and not coverage and not listed and (len({*formats}) > 1 or formats[0] in _FOLDERS):
         raise click.UsageError(
-            f"--format {' --format '.join(formats)}: several files are made; say with -o DIR where they go"
+            f"--format {' --format '.join(formats)}: this writes several files; name their folder with -o DIR"
         )
     generated = _generated(wish, at, from_url, access, allow_writes=allow_writes)
     with _progress(wish.count) as track:
         selected = list(track(islice(generated, wish.count), "fixtures"))
     if not selected:
         raise HarnessError(
-            "no fixture is all that was asked for: --type, --rule, --name, --operation, --status, --why and --valid or "
-            "--invalid narrow each other; "
-            "`central-contract fixtures --list` names all there are"
+            "no fixture matches all of --type, --rule, --name, --operation, --status, --why and --valid or --invalid; "
+            "list all fixtures with `central-contract fixtures --list`"
         )
     if listed:
         _write_list(selected, output)

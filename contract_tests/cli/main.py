@@ -409,17 +409,17 @@ def clean(url: str, *, orphans: bool, older_than: float, yes: bool, **chosen: An
             click.echo(f"Not deleted, because it no longer has the name of the run: {name}")
         if cleaned.left:
             raise click.ClickException(f"still there: {', '.join(cleaned.left)}")
-        found = find_orphans(options)
-        if found is None:
+        all_orphans = find_orphans(options)
+        if all_orphans is None:
             raise Unable(f"{options.url} does not return its list of integrations")
-        old = [each for each in found if is_over(each, older_than)]
-        for each in old if orphans else found:
-            click.echo(f"  {each}")
+        old = [orphan for orphan in all_orphans if is_over(orphan, older_than)]
+        for orphan in old if orphans else all_orphans:
+            click.echo(f"  {orphan}")
         if not orphans:
-            click.echo(_orphans_message(len(found), options.url))
+            click.echo(_orphans_message(len(all_orphans), options.url))
             return
         if not old:
-            young = f" ({len(found)} are from younger runs or runs of unknown age)" if found else ""
+            young = f" ({len(all_orphans)} are from younger runs or runs of unknown age)" if all_orphans else ""
             click.echo(f"No leftovers of runs that began {older_than / 60:g} minutes ago or earlier{young}.")
             return
         if not yes:

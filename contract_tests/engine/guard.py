@@ -144,7 +144,7 @@ class WriteGuard:
             self.ownership.disown(id)
             self._refuse(id, item)
         raise CheckFailed(
-            "what was created cannot be read, so nothing is written to it",
+            "a created integration cannot be read, so the run does not write to it",
             expected={"id": id, "name": f"{self.ownership.prefix}…"},
             check="read-after-create",
         )

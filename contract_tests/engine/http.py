@@ -53,7 +53,7 @@ class BoundedSession(requests.Session):
             except bounded_http.BodyTooLongError as error:
                 raise TooLong(error, response=response) from None
             except (TimeoutError, urllib3.exceptions.TimeoutError) as error:
-                raise requests.ReadTimeout(f"no whole answer in {seconds:g} s") from error
+                raise requests.ReadTimeout(f"no complete answer in {seconds:g} s") from error
             except urllib3.exceptions.DecodeError as error:
                 raise requests.exceptions.ContentDecodingError(error) from None
             except (urllib3.exceptions.HTTPError, OSError) as error:

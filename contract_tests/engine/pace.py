@@ -130,7 +130,9 @@ class Pace:
                 self._slowest_interval = max(self._slowest_interval, self._interval)
         if attempt == ATTEMPTS - 1 or self._waited > _ALL_WAITS:
             if is_limit:
-                raise Busy("the target limits requests (429), also when asked again; --rate slows the run down")
+                raise Busy(
+                    "the target still limits requests (429) after several attempts; slow the run down with --rate"
+                )
             return False
         time.sleep(wait)
         return True

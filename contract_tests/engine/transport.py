@@ -250,7 +250,7 @@ class Transport:
             exchange.number, exchange.at = len(self.exchanges) + 1, self.elapsed
             self.exchanges.append(exchange)
         return CheckFailed(
-            "a request got no whole answer",
+            "a request got no complete answer",
             expected="an answer",
             got=f"{exchange.method} {exchange.path}: {self._reason(failure)}",
             check="every-request-answered",
@@ -303,8 +303,8 @@ class Transport:
             host = proxy.rpartition("@")[2].rpartition("//")[2]  # the part before @ may be a password
             scheme = urlsplit(self.base).scheme
             return (
-                f"its proxy {host} does not let it be reached ({self._reason(failure)}); "
-                f"{scheme.upper()}_PROXY chooses another, NO_PROXY={urlsplit(self.base).hostname} none"
+                f"the proxy {host} cannot reach it ({self._reason(failure)}); choose another with "
+                f"{scheme.upper()}_PROXY, or none with NO_PROXY={urlsplit(self.base).hostname}"
             )
         return f"{self._reason(failure)}{way_out(failure)}"
 
@@ -346,13 +346,13 @@ def way_out(failure: Exception) -> str:
     """Return advice on how to reach the target, to append to the error; "" if there is none."""
     text = str(failure)
     if "certificate has expired" in text:
-        return "; its certificate has to be renewed, --insecure goes on without looking at it"
+        return "; renew its certificate, or skip the check of it with --insecure"
     if "Hostname mismatch" in text or "IP address mismatch" in text:
-        return "; its certificate is of another host: give the URL with that one"
+        return "; its certificate is for another host: use the URL of that host"
     if "CERTIFICATE_VERIFY_FAILED" in text:
-        return "; --ca-file FILE trusts an authority of yours, --insecure any certificate"
+        return "; trust your authority with --ca-file FILE, or any certificate with --insecure"
     if "WRONG_VERSION_NUMBER" in text or "RECORD_LAYER_FAILURE" in text:
-        return "; perhaps it speaks plain HTTP there: try http://"
+        return "; it may speak plain HTTP: try http://"
     if "BadStatusLine" in text:
-        return "; perhaps it speaks TLS there: try https://"
-    return "; --timeout waits longer" if isinstance(failure, requests.Timeout) else ""
+        return "; it may speak TLS: try https://"
+    return "; wait longer with --timeout" if isinstance(failure, requests.Timeout) else ""

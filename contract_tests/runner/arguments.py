@@ -46,10 +46,10 @@ def seconds(_context: click.Context, _parameter: click.Parameter, value: str | N
     if value is None:
         return None
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(s|m|h)?", value)
-    found = float(match[1]) * {"m": 60, "h": 3600}.get(match[2], 1) if match else 0.0
-    if not 0.001 <= found <= _LONGEST:
+    time = float(match[1]) * {"m": 60, "h": 3600}.get(match[2], 1) if match else 0.0
+    if not 0.001 <= time <= _LONGEST:
         raise click.BadParameter(f"{value!r} is not a time such as 0.5s, 60s, 5m or 1h (a day at the most)")
-    return found
+    return time
 
 
 def certificates(_context: click.Context, _parameter: click.Parameter, file: Path | None) -> Path | None:

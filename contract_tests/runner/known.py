@@ -80,7 +80,7 @@ def read(paths: Iterable[Path]) -> list[KnownDifference]:
     Raises:
         HarnessError: a file cannot be read, or an entry has no check or reason, an unknown key or a wrong value.
     """
-    found = []
+    differences = []
     for path in paths:
         try:
             content = tomllib.loads(path.read_text("utf-8"))
@@ -92,8 +92,8 @@ def read(paths: Iterable[Path]) -> list[KnownDifference]:
             for number, entry in enumerate(entries, 1):
                 if problem := _problem(entry):
                     raise HarnessError(f"{path}: difference {number}: {problem}")
-                found.append(KnownDifference(**entry | {"versions": tuple(entry.get("versions", ()))}))
-    return found
+                differences.append(KnownDifference(**entry | {"versions": tuple(entry.get("versions", ()))}))
+    return differences
 
 
 def _problem(entry: Any) -> str:
