@@ -32,7 +32,7 @@ _THIS_RUN = "-"
 _MOST = 5000
 """Integrations of the longest list that --from-url reads."""
 _LONG = 2000
-"""Number of fixtures from which on a progress bar is shown."""
+"""Smallest number of fixtures with a progress bar."""
 
 
 @click.command(

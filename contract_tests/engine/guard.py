@@ -21,7 +21,7 @@ PROOF = "ownership"
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 _TEST_ROUTES = (f"{COLLECTION}/test", f"{COLLECTION}/test/updated")
 _LONG_BODY = 1_000_000
-"""Bytes from which on a body is not parsed."""
+"""Size in bytes of the smallest body that is not parsed."""
 
 
 class WriteGuard:

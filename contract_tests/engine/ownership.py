@@ -31,7 +31,7 @@ _TIME = "%Y%m%d%H%M%S"
 
 
 def new_run_id() -> str:
-    """Return a new run id: the time of its start (UTC), from which `age_of` computes, and six hexadecimal digits."""
+    """Return a new run id: the current time (UTC), which `age_of` reads, and six hexadecimal digits."""
     return f"{dt.datetime.now(dt.UTC):{_TIME}}{uuid.uuid4().hex[:6]}"
 
 

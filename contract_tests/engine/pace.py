@@ -15,7 +15,7 @@ ATTEMPTS = 8
 _ALL_WAITS = 60.0
 """Seconds that a run waits for a busy target in total."""
 _PATIENCE = 6
-"""Requests without an answer after which a run gives up."""
+"""Unanswered requests after which a run gives up."""
 _CLEAN_UP = 8.0
 """Seconds for the clean-up of a run with a budget."""
 _A_DELETE = 0.5

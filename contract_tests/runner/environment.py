@@ -17,7 +17,7 @@ VARIABLES = tuple(
     for name in ("TOKEN", "TOKEN_B", "BASIC", "READ_ONLY_TOKEN", "NO_ACCESS_TOKEN", "NO_ROLE_TOKEN", "EXAMPLES")
 )
 _CLOSE = 0.9
-"""Similarity from which on a variable counts as misspelt; other tools use this prefix, too."""
+"""Minimum similarity of a misspelt variable. It is high because other tools use this prefix, too."""
 
 
 def refuse_misspelt(environment: Iterable[str]) -> None:

@@ -137,6 +137,12 @@ class Run:
             results.append(bystanders.compare(before, self._snapshot("clean-up"), self.transport.ownership))
         finally:
             self.ledger.close(keep=bool(left) or not cleaned)
+        return self._report(results, left, started, version, version_from)
+
+    def _report(
+        self, results: list[Result], left: list[str], started: dt.datetime, version: str, version_from: str
+    ) -> Report:
+        """Conclude the verdict from the results, complete the requests of failures, and return the report."""
         results = verdict.conclude(results, self.known, self.observers.findings.shown_by)
         if self.options.strict:
             verdict.fail_skipped(results, self.options.only)
