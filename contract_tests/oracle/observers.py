@@ -119,7 +119,7 @@ class Observers:
         self._check_leaks(exchange, reply)
         self._check_fields(operation, exchange, reply, _integrations_of(value) if reply.status == 200 else [])
 
-    # -- schema -----------------------------------------------------------------------------------
+    # -- shape of answers -------------------------------------------------------------------------
 
     def _check_media_type(self, exchange: Exchange, reply: Reply, value: Any) -> None:
         media_type = reply.headers.get("Content-Type", "")
