@@ -23,10 +23,10 @@ from hypothesis.stateful import (
 
 from contract_tests.engine.central import Central, created_id
 from contract_tests.engine.examples import database
+from contract_tests.engine.exchange import Exchange, Reply
 from contract_tests.engine.failures import BudgetSpent, CheckFailed, PreconditionFailed
 from contract_tests.engine.integrations import Body, masked, member_of
-from contract_tests.engine.transport import Exchange, Reply
-from contract_tests.oracle.model import Model, listed, see_refusal, see_same
+from contract_tests.oracle.model import Model, check_refusal, check_same, listed
 from contract_tests.oracle.steps import too_early
 from contract_tests.strategies import integrations, texts
 from mock_server.contract.tables import MASK
@@ -159,7 +159,7 @@ class IntegrationMachine(RuleBasedStateMachine):
         """POST under a name that was given before."""
         body = self._integration(data) | {"name": self.model.names[id]}
         if refusal := self.model.create_refusal(body):
-            see_refusal(self.central, self.central.create(body), refusal, "POST of a name that is taken again")
+            check_refusal(self.central, self.central.create(body), refusal, "POST of a name that is taken again")
             return multiple()
         return self._created(body)
 
@@ -169,7 +169,7 @@ class IntegrationMachine(RuleBasedStateMachine):
         body = self._integration(data) | {"name": self.model.names[id]}
         refusal = self.model.create_refusal(body)
         assert refusal is not None  # an integration in `alive` exists
-        see_refusal(self.central, self.central.create(body), refusal, "POST of a name that is taken")
+        check_refusal(self.central, self.central.create(body), refusal, "POST of a name that is taken")
 
     def _created(self, body: Body) -> str:
         reply = self.central.create(body)
@@ -224,7 +224,7 @@ class IntegrationMachine(RuleBasedStateMachine):
         reply = self.central.put(id, body) if way == "PUT" else self.central.patch(id, body, update_password)
         what = f"{way} of type {body['type']}"
         if refusal is not None:
-            see_refusal(self.central, reply, refusal, what)
+            check_refusal(self.central, reply, refusal, what)
             return
         self._answers_nothing(reply, what)
         self.model.update(id, body, update_password=update_password)
@@ -266,7 +266,7 @@ class IntegrationMachine(RuleBasedStateMachine):
         assert refusal is not None  # an integration in `gone` does not exist
         reply = self.central.delete(id)
         if reply.status != 200 or id not in self.early:
-            see_refusal(self.central, reply, refusal, "the second DELETE")
+            check_refusal(self.central, reply, refusal, "the second DELETE")
         self.early.discard(id)
 
     @rule(id=alive)
@@ -286,13 +286,13 @@ class IntegrationMachine(RuleBasedStateMachine):
         """List by a name that is or was given."""
         name = self.model.names[id]
         got = listed(self.central, f"?name={name}")
-        see_same(got, self.model.listed(name), "the list?name=")
+        check_same(got, self.model.listed(name), "the list?name=")
 
     @invariant()
     def all_there(self) -> None:
         """Check that the list holds what the model holds."""
         if self.model.names:
-            see_same(listed(self.central), self.model.listed(), "the list")
+            check_same(listed(self.central), self.model.listed(), "the list")
 
     # -- steps ------------------------------------------------------------------------------------
 

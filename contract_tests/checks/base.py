@@ -13,11 +13,11 @@ from typing import Any
 
 from contract_tests.checks.registry import check
 from contract_tests.checks.validation import fresh
-from contract_tests.engine.central import Central, created_id, shown
+from contract_tests.engine.central import Central, brief, created_id
+from contract_tests.engine.exchange import COLLECTION, Exchange, Reply, read_json
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
-from contract_tests.engine.integrations import NEEDED, Body, hidden, read_answer
-from contract_tests.engine.ownership import ITS_OWN, NOT_ITS_OWN
-from contract_tests.engine.transport import COLLECTION, Exchange, Reply, read_json
+from contract_tests.engine.integrations import NEEDED, Body, read_answer, with_masks
+from contract_tests.engine.ownership import FOREIGN_ID, OWN_ID
 from contract_tests.oracle.steps import deleted, filtered, updated
 from contract_tests.oracle.variants import FRESH, SOURCE
 
@@ -33,7 +33,7 @@ def list_answers(central: Central) -> None:
     reply = central.list()
     central.taken(reply, "GET of the collection")
     items = reply.object.get("integrations")
-    central.true(isinstance(items, list), "the list has no `integrations`", expected="a list", got=shown(reply))
+    central.true(isinstance(items, list), "the list has no `integrations`", expected="a list", got=brief(reply))
     ids = [str(item.get("id")) for item in items or () if isinstance(item, dict)]
     twice = sorted({id for id in ids if ids.count(id) > 1})
     central.true(not twice, "the list shows an integration twice", expected=[], got=twice)
@@ -63,7 +63,7 @@ def _is_an_error(central: Central, reply: Reply, what: str) -> None:
     body = reply.object
     central.same(sorted(body), ["code", "details", "error", "message"], f"the keys of {what}")
     central.same(body["error"], body["message"], f"`error` repeats `message` in {what}")
-    central.true(isinstance(body["message"], str) and bool(body["message"]), f"{what} has no message", got=shown(reply))
+    central.true(isinstance(body["message"], str) and bool(body["message"]), f"{what} has no message", got=brief(reply))
     central.same(body["details"], [], f"`details` of {what}: image integrations attach none")
     code = body["code"]
     status = STATUS_OF_CODE.get(code) if isinstance(code, int) and not isinstance(code, bool) else None
@@ -100,9 +100,9 @@ def create(central: Central) -> None:
             body = with_every_field(central, type, number)
             reply = central.create(body)
             if reply.status != 200 or not reply.object.get("id"):
-                raise CheckFailed(f"creating type {type}", expected={"status": 200}, got=shown(reply))
+                raise CheckFailed(f"creating type {type}", expected={"status": 200}, got=brief(reply))
             central.shared.controls.add(type)
-            if central.keeps:  # other checks go on with them
+            if central.reuses_integrations:  # other checks go on with them
                 central.keep(reply.object["id"], body)
     keep_one(central)
 
@@ -129,7 +129,7 @@ def with_every_field(central: Central, type: str, number: int) -> Body:
 
 
 @check(
-    ITS_OWN,
+    OWN_ID,
     "base",
     title="A create returns the id of an existing integration, or one that was used before",
     source="central/imageintegration/datastore/datastore_impl.go",
@@ -147,7 +147,7 @@ def create_answers_its_own(central: Central) -> None:
             central.history = [*central.history[-1:], creation]
             id = created_id_of(creation)
             name = refused.get(id, made.get(id))
-            central.true(name is None, NOT_ITS_OWN, expected={"name": body["name"]}, got={"id": id, "name": name})
+            central.true(name is None, FOREIGN_ID, expected={"name": body["name"]}, got={"id": id, "name": name})
             made[id] = body["name"]
         found = _whole_list(central)
         names = {id: found[id].get("name") for id in made if id in found}
@@ -160,7 +160,7 @@ def create_answers_its_own(central: Central) -> None:
 
 def _creations(central: Central) -> Iterator[tuple[Body, Exchange]]:
     """Return what was sent and how, of some creates."""
-    if central.keeps and central.shared.standing:
+    if central.reuses_integrations and central.shared.standing:
         yield from ((sent, creation) for _, sent, creation in central.shared.standing.values())
         return
     for _ in range(2):
@@ -175,7 +175,7 @@ def created_id_of(creation: Exchange) -> str:
     return str(answer.get("id")) if isinstance(answer, dict) else ""
 
 
-@check("read-after-create", "base", title="A create did not store what was sent", needs=("create", "list", ITS_OWN))
+@check("read-after-create", "base", title="A create did not store what was sent", needs=("create", "list", OWN_ID))
 def read_after_create(central: Central) -> None:
     """One list shows all of them. What is not there as it was sent is read by its id: is it the create or the list?"""
     with central.case():
@@ -214,12 +214,12 @@ def _whole_list(central: Central) -> dict[str, Any]:
 def _shows(central: Central, id: str, item: Any, sent: Body) -> bool:
     """Return whether an answer shows what was sent; zero values and masks are other checks' matter."""
     expected = read_answer(central.contract, sent, id)
-    return bool(_sent_part(hidden(central.contract, item), sent) == _sent_part(expected, sent))
+    return bool(_sent_part(with_masks(central.contract, item), sent) == _sent_part(expected, sent))
 
 
 def _see_sent(central: Central, id: str, answer: Any, sent: Body, what: str) -> None:
     expected = read_answer(central.contract, sent, id)
-    central.same(_sent_part(hidden(central.contract, answer), sent), _sent_part(expected, sent), what)
+    central.same(_sent_part(with_masks(central.contract, answer), sent), _sent_part(expected, sent), what)
 
 
 def _sent_part(value: Any, sent: Any) -> Any:
@@ -247,7 +247,7 @@ def delete_answer(central: Central) -> None:
             deleted(central, id)
             reply = central.get(id)
             if reply.status == 200:
-                raise CheckFailed("DELETE did not delete: a read still answers", expected=404, got=shown(reply))
+                raise CheckFailed("DELETE did not delete: a read still answers", expected=404, got=brief(reply))
             central.refused_by(reply, "get-missing", "GET of what was deleted", id=id)
             found = _whole_list(central)
             central.true(id not in found, "what was deleted is still in the list", expected=None, got=found.get(id))
@@ -324,7 +324,7 @@ def update(central: Central) -> None:
         if reply.status >= 400:
             kept = central.get(id)
             what = "an update that was refused is stored"
-            central.true(_shows(central, id, kept.json, old), what, expected=old, got=shown(kept))
+            central.true(_shows(central, id, kept.json, old), what, expected=old, got=brief(kept))
 
 
 def _not_updated(central: Central, way: str, states: tuple[str, Body, Body], reply: Reply) -> None:
@@ -338,7 +338,7 @@ def _not_updated(central: Central, way: str, states: tuple[str, Body, Body], rep
     else:
         what, central.history = f"{way} did not store what was sent", history
     expected = read_answer(central.contract, new, id)
-    raise CheckFailed(what, expected=expected, got=hidden(central.contract, read))
+    raise CheckFailed(what, expected=expected, got=with_masks(central.contract, read))
 
 
 def _bystanders(central: Central) -> dict[str, Body]:
@@ -347,7 +347,7 @@ def _bystanders(central: Central) -> dict[str, Body]:
     if central.shared.oldest is not None:
         id, sent, _ = central.shared.oldest
         standing[id] = sent
-    if central.keeps:
+    if central.reuses_integrations:
         return standing
     new = (with_every_field(central, type, number) for number, type in enumerate(("docker", "quay")))
     return standing | dict(map(central.created_from, new))
@@ -425,7 +425,7 @@ def _replaced(central: Central, way: str, id: str, sent: Body) -> None:
     updated(central, way, id, sent)
     what = f"{way} of {sent['type']} over an integration with other fields"
     expected = read_answer(central.contract, sent, id)
-    answer = hidden(central.contract, central.get(id).json)
+    answer = with_masks(central.contract, central.get(id).json)
     central.same(_without_zeros(answer), _without_zeros(expected), what)
 
 
@@ -451,7 +451,7 @@ def test(central: Central) -> None:
         with central.case():
             reply = send({"skipTestIntegration": True})
             if reply.status < 400:
-                raise CheckFailed(f"{where} of nothing at all passes", expected={"status": 400}, got=shown(reply))
+                raise CheckFailed(f"{where} of nothing at all passes", expected={"status": 400}, got=brief(reply))
     with central.case():
         reply = central.test(central.integration("scannerv4"))
         central.taken(reply, "/test of type scannerv4, which contacts nothing")

@@ -16,11 +16,11 @@ from functools import partial
 from typing import Any, Self
 
 from contract_tests.checks.registry import LONGER, check
-from contract_tests.engine.central import Central, shown
+from contract_tests.engine.central import Central, brief
+from contract_tests.engine.exchange import Reply
 from contract_tests.engine.failures import CheckFailed, Skip
-from contract_tests.engine.integrations import Body, hidden, read_answer
-from contract_tests.engine.transport import Reply
-from contract_tests.oracle.model import any_text, expected, listed, see_listed, see_same
+from contract_tests.engine.integrations import Body, read_answer, with_masks
+from contract_tests.oracle.model import check_listed, check_same, constant_pieces, expected, listed
 from contract_tests.oracle.steps import HEALTH_IS_WRITTEN, deleted
 
 CLIENTS = 4
@@ -58,7 +58,7 @@ class Clients:
 
         `watch` is sent again and again meanwhile, its answers are `watched`.
         """
-        self.central.transport.prove_all()  # or the first writes would wait for it
+        self.central.transport.guard.prove_all()  # or the first writes would wait for it
         barrier = threading.Barrier(len(sends) + (watch is not None))
         done = threading.Event()
 
@@ -122,7 +122,7 @@ def same_name_at_once(central: Central) -> None:
                     if reply.status == 200
                 }
                 _one_wins(central, replies, name)
-                see_listed(central, won, "what creates of one name left", f"?name={name}")
+                check_listed(central, won, "what creates of one name left", f"?name={name}")
         for each in clients.rounds() if not central.quick else ():
             with each, central.case():
                 made = [central.created() for _ in range(2)]
@@ -135,7 +135,7 @@ def same_name_at_once(central: Central) -> None:
 def _one_wins(central: Central, replies: Sequence[Reply], name: str) -> None:
     statuses = sorted(reply.status for reply in replies)
     central.same(statuses.count(200), 1, f"requests for one name that were taken, of {statuses}")
-    text = any_text(central.rules["name-unique"].message)
+    text = constant_pieces(central.rules["name-unique"].message)
     for reply in replies:
         if reply.status == 200:
             continue
@@ -168,13 +168,13 @@ def creates_at_once(central: Central) -> None:
                 *replies, reading = clients.at_once([*sends, central.list])
                 if reading.status != 200:
                     what = "a list during creates"
-                    raise CheckFailed(what, expected=200, got=shown(reading), check="lists-during-writes")
+                    raise CheckFailed(what, expected=200, got=brief(reading), check="lists-during-writes")
                 all_taken(central, replies, "a create beside others")
                 names = [reply.object.get("name") for reply in replies]
                 central.same(names, [body["name"] for body in bodies], "the names in the answers")
                 made = {str(reply.object.get("id")): body for reply, body in zip(replies, bodies, strict=True)}
                 central.same(len(made), CLIENTS, "different ids")
-                see_listed(central, made, "what was created at the same moment")
+                check_listed(central, made, "what was created at the same moment")
 
 
 @check(
@@ -209,7 +209,7 @@ def updates_at_once(central: Central) -> None:
                 got = found.pop(id, None)
                 central.true(got in new, "an integration after updates at once", expected=new, got=got)
                 states = [got] if got else states
-                see_same(found, expected(central, others), "other integrations, updated at the same moment")
+                check_same(found, expected(central, others), "other integrations, updated at the same moment")
 
 
 def _version(central: Central, body: Body, mark: str) -> Body:
@@ -224,7 +224,7 @@ def _version(central: Central, body: Body, mark: str) -> Body:
 
 def _among(central: Central, reply: Reply, states: Sequence[Body], what: str) -> None:
     central.taken(reply, what)
-    got = hidden(central.contract, reply.json)
+    got = with_masks(central.contract, reply.json)
     central.true(got in states, f"{what} shows none of the states there were", expected=list(states), got=got)
 
 
@@ -247,8 +247,8 @@ def deletes_at_once(central: Central) -> None:
                 watch = None if central.quick else partial(central.get, id)
                 replies = clients.at_once([partial(central.delete, id)] * 2, watch=watch)
                 for reply in clients.watched:
-                    if reply.status != 404 and hidden(central.contract, reply.json) != whole:
-                        raise CheckFailed("a read during a delete", expected=[404, whole], got=shown(reply))
+                    if reply.status != 404 and with_masks(central.contract, reply.json) != whole:
+                        raise CheckFailed("a read during a delete", expected=[404, whole], got=brief(reply))
                 statuses = sorted(reply.status for reply in replies)
                 if statuses == [404, 404] and not pause and central.get(id).status == 404:
                     pause = HEALTH_IS_WRITTEN  # too early for Central, see `deleted`
@@ -286,27 +286,27 @@ def lists_during_writes(central: Central) -> None:
                 always = expected(central, kept)
                 for reply in clients.watched:
                     found = _own_items(central, reply)
-                    see_same(
+                    check_same(
                         {key: found[key] for key in always if key in found}, always, "what nobody touches, in a list"
                     )
                     touched = {key: item for key, item in found.items() if key not in always}
                     allowed = {key: some_time[key] for key in touched if key in some_time}
-                    see_same(touched, allowed, "a list during writes")
+                    check_same(touched, allowed, "a list during writes")
                 kept[coming] = body
                 going = list(kept)[-2]
                 going_body = kept.pop(going)
         deleted(central, going)
-        see_listed(central, kept, "the list after the writes")
+        check_listed(central, kept, "the list after the writes")
 
 
 def _own_items(central: Central, reply: Reply) -> dict[str, Body]:
     central.taken(reply, "a list during writes")
     items = reply.object.get("integrations")
     if not isinstance(items, list):
-        raise CheckFailed("a list during writes", expected="a list", got=shown(reply))
+        raise CheckFailed("a list during writes", expected="a list", got=brief(reply))
     own = f"{central.transport.name_prefix}{central.check}-"
     found = [item for item in items if isinstance(item, dict) and str(item.get("name", "")).startswith(own)]
-    by_id = {str(item.get("id")): hidden(central.contract, item) for item in found}
+    by_id = {str(item.get("id")): with_masks(central.contract, item) for item in found}
     central.same(len(by_id), len(found), "different integrations in a list during writes")
     return by_id
 

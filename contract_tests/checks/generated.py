@@ -9,11 +9,11 @@ from typing import Any
 from urllib.parse import quote
 
 from contract_tests.checks.registry import check
-from contract_tests.engine.central import Central, created_id, shown
+from contract_tests.engine.central import Central, brief, created_id
+from contract_tests.engine.exchange import Reply
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
 from contract_tests.engine.integrations import Body, read_answer
-from contract_tests.engine.transport import Reply
-from contract_tests.oracle.model import any_text
+from contract_tests.oracle.model import constant_pieces
 
 _PROFILES = ("default", "deep")
 
@@ -95,13 +95,13 @@ def generated_refused(central: Central) -> None:
         reply = central.create(body)
         status, code = (rule.status or 500), (rule.code or 13)
         what = f"a create of type {body.get('type')} that breaks the rule"
-        pieces = any_text(rule.message)
+        pieces = constant_pieces(rule.message)
         wrong = reply.status != status or reply.object.get("code") != code
         if wrong or not all(piece in reply.message for piece in pieces):
             raise CheckFailed(
                 what,
                 expected={"status": status, "code": code, "message contains": pieces},
-                got=shown(reply),
+                got=brief(reply),
                 check=rule.id,
             )
         if body.get("name"):
@@ -182,17 +182,20 @@ def _harmless(central: Central, body: Any) -> Any:
 
 def _build_texts(central: Central) -> list[list[str]]:
     built = [rule for rule in central.rules.values() if rule.kind == "build" or rule.status == 500]
-    return [any_text(rule.message) for rule in built if rule.id != "registry-reachable"]
+    return [constant_pieces(rule.message) for rule in built if rule.id != "registry-reachable"]
 
 
 def _see_shape(central: Central, reply: Reply, built: list[list[str]]) -> None:
-    central.true(isinstance(reply.json, dict), "an answer that is no JSON object", got=shown(reply))
+    central.true(isinstance(reply.json, dict), "an answer that is no JSON object", got=brief(reply))
     if reply.status >= 500:
         expected = reply.object.get("code") == 13 and any(
             all(piece in reply.message for piece in pieces) for pieces in built
         )
         central.true(
-            expected, "a create fails as no rule of Central says", expected="400, or a text of a rule", got=shown(reply)
+            expected,
+            "a create fails as no rule of Central says",
+            expected="400, or a text of a rule",
+            got=brief(reply),
         )
     elif reply.status != 200:
         central.same([reply.status, reply.object.get("code")], [400, 3], "a body that breaks the schema is refused")
@@ -202,7 +205,7 @@ def _stored_at_most(central: Central, name: str, number: int) -> None:
     reply = central.list(f"?name={quote(name)}")
     items = reply.object.get("integrations")
     if reply.status != 200 or not isinstance(items, list):
-        raise PreconditionFailed("list", f"the list by name answered {shown(reply)}")
+        raise PreconditionFailed("list", f"the list by name answered {brief(reply)}")
     named = [item for item in items if isinstance(item, dict) and item.get("name") == name]
     shape = re.sub(r"^.*-\d+", "…", name) or name
     central.true(

@@ -13,7 +13,7 @@ from itertools import pairwise
 from contract_tests.checks.registry import LONGER, check
 from contract_tests.engine.central import Central
 from contract_tests.engine.failures import CheckFailed
-from contract_tests.engine.integrations import hidden, read_answer
+from contract_tests.engine.integrations import read_answer, with_masks
 
 
 def repeated(central: Central, what: str, times: int, once: Callable[[int], str | None]) -> None:
@@ -63,7 +63,7 @@ def creates_repeat(central: Central) -> None:
         reply = central.create(body)
         id = str(reply.object.get("id"))
         read = central.get(id)
-        if reply.status != 200 or hidden(central.contract, read.json) != read_answer(central.contract, body, id):
+        if reply.status != 200 or with_masks(central.contract, read.json) != read_answer(central.contract, body, id):
             with suppress(CheckFailed):  # what was not stored cannot be deleted, and the create comes first
                 central.clean()
             return f"create {reply.status}, then GET {read.status}: {read.text[:300]}"
@@ -91,7 +91,7 @@ def updates_repeat(central: Central) -> None:
                 reply = central.patch(id, kept, update_password=False)
             else:
                 reply = central.put(id, body) if turn % 3 == 1 else central.patch(id, body, update_password=True)
-            got = hidden(central.contract, central.get(id).json)
+            got = with_masks(central.contract, central.get(id).json)
             if reply.status == 200 and got == read_answer(central.contract, body, id):
                 return None
             return f"update {reply.status} {reply.text[:200]}, then {str(got)[:300]}"

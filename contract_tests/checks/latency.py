@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 
 from contract_tests.checks.registry import all_checks, check
 from contract_tests.engine.central import Central
+from contract_tests.engine.exchange import COLLECTION, Exchange, read_json
 from contract_tests.engine.failures import BudgetSpent, CheckFailed
 from contract_tests.engine.integrations import Body
-from contract_tests.engine.transport import COLLECTION, Exchange, read_json
 from contract_tests.oracle.observers import operation_of
 
 SLOW = 0.8

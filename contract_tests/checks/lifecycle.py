@@ -10,10 +10,10 @@ from urllib.parse import quote
 
 from contract_tests.checks.base import keep_one, with_every_field
 from contract_tests.checks.registry import LONGER, check
-from contract_tests.engine.central import Central, shown
+from contract_tests.engine.central import Central, brief
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
 from contract_tests.engine.integrations import SERVICE_ACCOUNT, Body, masked
-from contract_tests.oracle.model import differences, expected, listed, see_listed, see_same, see_stored
+from contract_tests.oracle.model import check_listed, check_same, check_stored, differences, expected, listed
 from contract_tests.oracle.steps import deleted, filtered, updated
 from mock_server.contract.tables import MASK, Message
 
@@ -34,13 +34,13 @@ WAYS = ("PATCH", "PUT")
 def list_holds_what_was_created(central: Central) -> None:
     with central.case():
         sent = dict(central.created(type) for type in central.creatable_types)
-        see_listed(central, sent, "the check's integrations in the list")
+        check_listed(central, sent, "the check's integrations in the list")
         for id, body in sent.items():
-            see_stored(central, id, body, "an integration of the list, read by its id")
+            check_stored(central, id, body, "an integration of the list, read by its id")
         for gone in list(sent)[1:5]:
             deleted(central, gone)
             del sent[gone]
-            see_listed(central, sent, "the list after one was deleted")
+            check_listed(central, sent, "the list after one was deleted")
             central.refused_by(central.get(gone), "get-missing", "GET of what was deleted", id=gone)
 
 
@@ -100,7 +100,7 @@ def list_order(central: Central) -> None:
 )
 def many_kept(central: Central) -> None:
     # More than a page of 20: beside what `create` has kept a few are enough.
-    number = {"quick": 4 if central.keeps else 22, "default": 120, "deep": 300}[central.options.profile]
+    number = {"quick": 4 if central.reuses_integrations else 22, "default": 120, "deep": 300}[central.options.profile]
     number = min(number, central.options.max_live - 5)
     types = central.creatable_types
     with central.case():
@@ -108,21 +108,21 @@ def many_kept(central: Central) -> None:
         replies = [central.create(body) for body in bodies]
         bad = [reply for reply in replies if reply.status != 200 or not reply.object.get("id")]
         if len(bad) == number:
-            raise PreconditionFailed("create", f"creating answered {shown(bad[0])}")
+            raise PreconditionFailed("create", f"creating answered {brief(bad[0])}")
         if bad:
             what = f"{len(bad)} of {number} creates were refused"
-            raise CheckFailed(what, expected={"status": 200}, got=shown(bad[0]), intermittent=True)
+            raise CheckFailed(what, expected={"status": 200}, got=brief(bad[0]), intermittent=True)
         ids = [str(reply.object["id"]) for reply in replies]
         central.same(len(set(ids)), number, "different ids")
         _see_all(central, ids, dict(zip(ids, bodies, strict=True)))
-        see_stored(central, ids[0], bodies[0], f"the first of {number}")
+        check_stored(central, ids[0], bodies[0], f"the first of {number}")
         for id in ids:
             if central.quick:
                 central.remove(id)
             else:
                 deleted(central, id)
         what = f"the list after {number} were deleted"
-        see_same(listed(central), {}, what, check="list-holds-what-was-created" if central.quick else None)
+        check_same(listed(central), {}, what, check="list-holds-what-was-created" if central.quick else None)
 
 
 def _see_all(central: Central, ids: Sequence[str], sent: Mapping[str, Body]) -> None:
@@ -167,13 +167,13 @@ def update_read_back(central: Central) -> None:
                 sent[id] = turned(central, type, turn)
                 updated(central, ways[type], id, sent[id])
                 if not central.quick:
-                    see_stored(central, id, sent[id], f"type {type} after {ways[type]}")
+                    check_stored(central, id, sent[id], f"type {type} after {ways[type]}")
             found = listed(central)
             wrong = differences(found, expected(central, sent))
             for type in [type for type, id in ids.items() if id in wrong]:
                 _update_alone(central, type, ways[type], turn)
             try:
-                see_same(found, expected(central, sent), "an update of one integration of each type")
+                check_same(found, expected(central, sent), "an update of one integration of each type")
             except CheckFailed as error:
                 error.intermittent = True  # each of them alone went well
                 raise
@@ -188,8 +188,8 @@ def _update_alone(central: Central, type: str, way: str, turn: int) -> None:
         id, _ = central.created_from(turned(central, type, turn - 1))
         body = turned(central, type, turn)
         updated(central, way, id, body)
-        see_stored(central, id, body, f"type {type} after {way}")
-        see_listed(central, {id: body}, f"type {type} in the list after {way}")
+        check_stored(central, id, body, f"type {type} after {way}")
+        check_listed(central, {id: body}, f"type {type} in the list after {way}")
 
 
 def _switched(central: Central, type: str) -> None:
@@ -200,7 +200,7 @@ def _switched(central: Central, type: str) -> None:
         id, _ = central.created(type)
         body = central.integration(type, **{member: {name: True}})
         if central.put(id, body).status == 200:
-            see_stored(central, id, body, f"type {type} with {name}")
+            check_stored(central, id, body, f"type {type} with {name}")
 
 
 def turned(central: Central, type: str, turn: int) -> Body:
@@ -268,7 +268,7 @@ def update_changes_one(central: Central) -> None:
             for way in ("PUT", "PATCH"):
                 sent[id] = turned(central, type, 1 if way == "PUT" else 2) | {"name": sent[id]["name"]}
                 updated(central, way, id, sent[id])
-                see_listed(central, sent, f"three integrations of type {type} after {way} of the second")
+                check_listed(central, sent, f"three integrations of type {type} after {way} of the second")
 
 
 def _neighbours(central: Central, type: str) -> dict[str, Body]:
@@ -287,15 +287,15 @@ def reads_repeat(central: Central) -> None:
     with central.case():
         id, sent = central.spare("ecr")
         for _ in range(0 if central.quick else 2):
-            see_stored(central, id, sent, "GET, again")
+            check_stored(central, id, sent, "GET, again")
         for way in ("PUT",) if central.quick else ("PUT", "PUT", "PATCH"):
             updated(central, way, id, sent)
-        see_stored(central, id, sent, "GET after the same update, again")
+        check_stored(central, id, sent, "GET after the same update, again")
         if central.quick:
             return
         other = central.created("quay")
         for _ in range(2):
-            see_listed(central, dict([(id, sent), other]), "the list after the same update, again")
+            check_listed(central, dict([(id, sent), other]), "the list after the same update, again")
 
 
 @check(
@@ -310,7 +310,7 @@ def other_fields_kept(central: Central) -> None:
         extra: dict[str, Any] = {"autogenerated": True, "clusterId": "some-cluster", "source": source}
         id, sent = central.spare(**extra)
         if not central.quick:
-            see_stored(central, id, sent, "all fields set at the create")
+            check_stored(central, id, sent, "all fields set at the create")
         changes: tuple[dict[str, Any], ...] = (
             {"autogenerated": False},
             {"clusterId": "another"},
@@ -324,7 +324,7 @@ def other_fields_kept(central: Central) -> None:
         for change in changes:
             sent = sent | change
             updated(central, "PUT", id, sent)
-            see_stored(central, id, sent, f"after {change}")
+            check_stored(central, id, sent, f"after {change}")
 
 
 # -- deletes and ids ------------------------------------------------------------------------------
@@ -372,8 +372,8 @@ def test_stores_nothing(central: Central) -> None:
             central.test_updated(body | {"name": central.name()}, update_password=True)
         for body in central.some((kept | {"type": "harbor"}, kept | {"categories": [7]}), 1):
             central.test_updated(body | {"name": central.name()})
-        see_listed(central, {id: sent}, "the check's integrations after tests")
-        see_stored(central, id, sent, "what was tested with other values")
+        check_listed(central, {id: sent}, "the check's integrations after tests")
+        check_stored(central, id, sent, "what was tested with other values")
         if central.quick:
             central.taken(central.patch(id, kept), "PATCH that keeps a credential, after a test with it")
             return
@@ -401,8 +401,8 @@ def unchanged_over_time(central: Central) -> None:
     id, sent, created = central.shared.oldest
     central.shared.oldest = None  # it is deleted below
     age = f"an integration {time.monotonic() - created:.0f} s old, never touched since"
-    see_stored(central, id, sent, age)
+    check_stored(central, id, sent, age)
     central.same(filtered(central, f"?name={sent['name']}"), [id], f"{age}, in the list by its name")
     found = {each: item for each, item in listed(central).items() if each == id}
-    see_same(found, expected(central, {id: sent}), f"{age}, in the list")
+    check_same(found, expected(central, {id: sent}), f"{age}, in the list")
     deleted(central, id)

@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from contract_tests.checks.registry import check
-from contract_tests.engine.central import Central, shown
+from contract_tests.engine.central import Central, brief
+from contract_tests.engine.exchange import COLLECTION, Reply
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed, Skip
-from contract_tests.engine.transport import COLLECTION, Reply
 
 Caller = Mapping[str, Any]
 """How a request is sent: its role or its Authorization header."""
@@ -317,7 +317,7 @@ def www_authenticate(central: Central) -> None:
     for caller in central.some([NOBODY, header("Bearer not-a-token"), header("Basic !!!")], 1):
         reply = central.test(central.integration("scannerv4"), **caller)
         if reply.status != 401:
-            raise PreconditionFailed("credentials-missing", f"a test without known credentials answered {shown(reply)}")
+            raise PreconditionFailed("credentials-missing", f"a test without known credentials answered {brief(reply)}")
         central.same(reply.headers.get("WWW-Authenticate"), reply.message, "WWW-Authenticate of a 401")
 
 

@@ -19,9 +19,9 @@ from contract_tests.checks.validation import (
     untestable,
 )
 from contract_tests.engine.central import Central
+from contract_tests.engine.exchange import Reply
 from contract_tests.engine.failures import PreconditionFailed
 from contract_tests.engine.integrations import Body, masked, member_of
-from contract_tests.engine.transport import Reply
 from contract_tests.oracle.variants import (
     AUTHORIZED,
     BOTH,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from contract_tests.engine.ownership import ITS_OWN
+from contract_tests.engine.ownership import OWN_ID
 from mock_server.contract import tables as contracts
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ STRUCTURE = ("list", "error-shape", "get-missing")
 FOUNDATION = (
     *STRUCTURE,
     "create",
-    ITS_OWN,
+    OWN_ID,
     "read-after-create",
     "list-by-name",
     "update",
@@ -149,8 +149,8 @@ def _place(each: Check) -> tuple[int, int, int, str]:
 def _with_base_needs(each: Check) -> Check:
     """Let a check wait for what all of them stand on, so that one fault is reported once."""
     if each.group == "base":
-        writes = each.writes and each.id not in ("create", ITS_OWN)
-        return replace(each, needs=tuple(dict.fromkeys((*each.needs, ITS_OWN)))) if writes else each
+        writes = each.writes and each.id not in ("create", OWN_ID)
+        return replace(each, needs=tuple(dict.fromkeys((*each.needs, OWN_ID)))) if writes else each
     needs: tuple[str, ...] = FOUNDATION if each.writes else STRUCTURE
     if each.group == "schema":
         needs = tuple(need for need in needs if need not in ("zero-values-emitted", "answer-complete"))

@@ -9,10 +9,11 @@ import json
 from typing import Any
 
 from contract_tests.checks.registry import LONGER, check
-from contract_tests.engine.central import Central, created_id, shown
+from contract_tests.engine.central import Central, brief, created_id
+from contract_tests.engine.exchange import COLLECTION, Reply
 from contract_tests.engine.failures import CheckFailed
 from contract_tests.engine.integrations import Body, read_answer
-from contract_tests.engine.transport import COLLECTION, Reply, is_loopback
+from contract_tests.engine.options import is_loopback
 
 GARBAGE = (
     b"some free text",
@@ -89,7 +90,7 @@ def client_error(reply: Reply, what: str) -> None:
 def has_an_answer(reply: Reply, what: str) -> None:
     """Check that a request was taken or refused; observers see to the reason of a 500."""
     if reply.status not in (200, 500) and not 400 <= reply.status < 500:
-        raise CheckFailed(what, expected="200, 4xx, or 500 for a reason of Central's", got=shown(reply))
+        raise CheckFailed(what, expected="200, 4xx, or 500 for a reason of Central's", got=brief(reply))
 
 
 def lives(central: Central) -> None:
@@ -165,7 +166,7 @@ def odd_queries(central: Central) -> None:
             reply = central.list(query)
             central.taken(reply, f"the list with the query {query[:40]}")
             items = reply.object.get("integrations")
-            central.true(isinstance(items, list), f"the list with the query {query[:40]} is no list", got=shown(reply))
+            central.true(isinstance(items, list), f"the list with the query {query[:40]} is no list", got=brief(reply))
 
 
 @check(

@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 from contract_tests.checks.registry import check
 from contract_tests.engine.central import Central, created_id
-from contract_tests.engine.transport import COLLECTION, Reply, is_loopback
+from contract_tests.engine.exchange import COLLECTION, Reply
+from contract_tests.engine.options import is_loopback
 from contract_tests.oracle.steps import deleted
 from contract_tests.oracle.variants import FORM
 

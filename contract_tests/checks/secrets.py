@@ -13,10 +13,10 @@ from typing import Any
 from contract_tests.checks.reconcile import keeping
 from contract_tests.checks.registry import LONGER, check
 from contract_tests.checks.validation import made, untestable
-from contract_tests.engine.central import Central, shown
+from contract_tests.engine.central import Central, brief
+from contract_tests.engine.exchange import COLLECTION, Reply
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
 from contract_tests.engine.integrations import Body, read_answer
-from contract_tests.engine.transport import COLLECTION, Reply
 from contract_tests.oracle.observers import UNMASKED, credentials_of
 from contract_tests.oracle.variants import AUTHORIZED, PLAIN, ROBOTIC, VARIANTS, Variant
 from mock_server.contract.tables import MASK, Message
@@ -194,7 +194,7 @@ def _is_for_reading(central: Central, like: str, changes: Mapping[str, Any], ref
     raise CheckFailed(
         f"after it was read, the stored credential of type {like} does not do",
         expected={"status": 200},
-        got=shown(refusal),
+        got=brief(refusal),
     )
 
 
@@ -343,5 +343,5 @@ def _shows(central: Central, place: tuple[str, ...], value: Any, digits: str) ->
     )
     reply = central.send(method, COLLECTION + path, value={"config": body} if wrap else body)
     if reply.status != 400:
-        raise PreconditionFailed("field-value", f"{'.'.join(place)} of the wrong JSON type answered {shown(reply)}")
+        raise PreconditionFailed("field-value", f"{'.'.join(place)} of the wrong JSON type answered {brief(reply)}")
     return any(digits in text for text in (reply.text, *reply.headers.values()))

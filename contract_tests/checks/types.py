@@ -16,9 +16,10 @@ from contract_tests.checks.validation import (
     updates,
 )
 from contract_tests.engine.central import Central, created_id
+from contract_tests.engine.exchange import Reply
 from contract_tests.engine.failures import PreconditionFailed, Skip
 from contract_tests.engine.integrations import Body
-from contract_tests.engine.transport import Reply, is_loopback
+from contract_tests.engine.options import is_loopback
 from contract_tests.oracle.variants import BOTH, BROKEN, DATA, KEYLESS, NODE, NOT_CREATED, TAKEN
 
 LABELS = {

@@ -11,13 +11,23 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from contract_tests.checks.registry import check
-from contract_tests.engine.central import Central, created_id, shown
+from contract_tests.engine.central import Central, brief, created_id
+from contract_tests.engine.exchange import Reply
 from contract_tests.engine.failures import NotApplicable, PreconditionFailed, Skip
 from contract_tests.engine.integrations import Body, read_answer
-from contract_tests.engine.transport import Reply, is_loopback
-from contract_tests.oracle.model import any_text, expected, listed, see_same
+from contract_tests.engine.options import is_loopback
+from contract_tests.oracle.model import check_same, constant_pieces, expected, listed
 from contract_tests.oracle.steps import HEALTH_IS_WRITTEN, filtered, updated
-from contract_tests.oracle.variants import FRESH, LOCAL, LOOK_ALIKES, METADATA, PLAIN, UNPARSABLE, WIDELY, looks_widely
+from contract_tests.oracle.variants import (
+    FRESH,
+    LOCAL,
+    LOOK_ALIKES,
+    METADATA,
+    PLAIN,
+    REFUSED_BY_NEWER,
+    UNPARSABLE,
+    refuses_more_endpoints,
+)
 
 Send = Callable[[Body], Reply]
 Way = tuple[str, Send]
@@ -209,7 +219,7 @@ def create_rolled_back(central: Central) -> None:
                 body = central.integration(like, **changes)
                 reply = central.create(body)
                 if reply.status < 400:
-                    raise PreconditionFailed(rule, f"a create whose client cannot be built: {shown(reply)}")
+                    raise PreconditionFailed(rule, f"a create whose client cannot be built: {brief(reply)}")
                 names.append(body["name"])
         left_alone(central, {}, "creates that failed")
         for name in central.some(names, 1):
@@ -267,7 +277,7 @@ def _endpoint_refused(central: Central, form: str, place: Place, way: Way, text:
 
 
 def _looked_at(central: Central, forms: Sequence[str]) -> list[str]:
-    return [form for form in forms if looks_widely(central.rules) or form not in WIDELY]
+    return [form for form in forms if refuses_more_endpoints(central.rules) or form not in REFUSED_BY_NEWER]
 
 
 @check("endpoint-not-local", "rules", needs=("create",))
@@ -293,7 +303,9 @@ def endpoint_parses(central: Central) -> None:
         id, sent = central.created()
         for form, way in paired(central, UNPARSABLE, ways_in(central, id)):
             _endpoint_refused(central, form, place, way, start)
-        if looks_widely(central.rules):  # older releases were built with several releases of Go, some of which take it
+        if refuses_more_endpoints(
+            central.rules
+        ):  # older releases were built with several releases of Go, some of which take it
             _endpoint_refused(central, "::1", place, ("create", central.create), start.partition(":")[0])
         left_alone(central, {id: sent}, "refused endpoints")
 
@@ -427,7 +439,7 @@ def names_exact(central: Central) -> None:
         sent[ids[name]] = central.integration(clusterId="another-cluster")
         updated(central, "PUT", ids[name], sent[ids[name]])
         what = "after an update of one whose name is the beginning of others"
-        see_same(listed(central), expected(central, sent), what, check="update-changes-one")
+        check_same(listed(central), expected(central, sent), what, check="update-changes-one")
 
 
 def _own_name_tested(central: Central, id: str, sent: Body) -> None:
@@ -542,7 +554,7 @@ def skip_test_respected(central: Central) -> None:
         for where, send in ways[:1] if central.quick else ways:
             reply = send(untestable(central, central.integration(**kept)))
             if reply.status == 200:
-                raise PreconditionFailed("scanner-type-known", f"a type that does not scan: {shown(reply)}")
+                raise PreconditionFailed("scanner-type-known", f"a type that does not scan: {brief(reply)}")
             central.refused(reply, f"{where} of what cannot be built", status=500, code=13, text=text)
 
 
@@ -567,7 +579,7 @@ def test_ignores_skip(central: Central) -> None:
                 if reply.status == 200 and send(untestable(central, central.integration())).status == 200:
                     unskipped = send(untestable(central, central.integration(skipTestIntegration=False)))
                     if unskipped.status == 200:
-                        raise PreconditionFailed("scanner-type-known", f"a type that does not scan: {shown(reply)}")
+                        raise PreconditionFailed("scanner-type-known", f"a type that does not scan: {brief(reply)}")
                 central.refused(reply, f"{where} with skipTestIntegration {skip}", text=text)
 
 
@@ -747,7 +759,7 @@ def database_error(central: Central) -> None:
         with central.case():
             body = central.integration()
             reply = update("", body)
-            text = any_text(rule.message)
+            text = constant_pieces(rule.message)
             central.refused(reply, f"{where} with an empty id", status=rule.status, code=rule.code, text=text)
             if not shows_database(central):
                 central.true(_DATABASE not in reply.message, "the database's text is shown", got=reply.message)

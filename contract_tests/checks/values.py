@@ -10,9 +10,9 @@ from contract_tests.checks.base import with_every_field
 from contract_tests.checks.registry import check
 from contract_tests.checks.wire import Stored, with_authorization
 from contract_tests.engine.central import Central
-from contract_tests.engine.integrations import SERVICE_ACCOUNT, Body, hidden, member_of, read_answer
-from contract_tests.engine.transport import read_json
-from contract_tests.oracle.model import expected, listed, see_same
+from contract_tests.engine.exchange import read_json
+from contract_tests.engine.integrations import SERVICE_ACCOUNT, Body, member_of, read_answer, with_masks
+from contract_tests.oracle.model import check_same, expected, listed
 from mock_server.contract.tables import MASK, Message
 
 SOURCE = {
@@ -36,7 +36,7 @@ def create_answer(central: Central) -> None:
     for type in central.creatable_types:
         with central.case():
             id, sent = central.standing(type)
-            if not central.keeps:
+            if not central.reuses_integrations:
                 central.remove(id)
                 sent = with_every_field(central, type, len(type))
                 central.create(sent)
@@ -52,7 +52,7 @@ def _is_answered(central: Central, sent: Body, what: str) -> None:
     answer = read_json(central.history[-1].reply)
     id = str(answer.get("id")) if isinstance(answer, dict) else ""
     expected = read_answer(central.contract, sent, id)
-    central.same(hidden(central.contract, answer), expected, f"the answer to creating type {what}")
+    central.same(with_masks(central.contract, answer), expected, f"the answer to creating type {what}")
 
 
 def _with_sub_messages(central: Central) -> list[Body]:
@@ -221,7 +221,7 @@ def long_values_kept(central: Central) -> None:
         stored.becomes(body, body, f"strings of 20000 characters in type {type}")
         if central.quick:  # a default run has `list-item-equals-read` for it
             found = listed(central, f"?name={body['name']}")
-            see_same(found, expected(central, {stored.id: body}), "long texts", check="list-item-equals-read")
+            check_same(found, expected(central, {stored.id: body}), "long texts", check="list-item-equals-read")
     for number in (-(2**31), *central.some((2**31 - 1,), 0)):
         body = central.integration("clairify", clairify={"numConcurrentScans": number})
         stored.becomes(body, body, f"the number {number}")

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from contract_tests.checks.registry import check
-from contract_tests.engine.central import Central, created_id, shown
+from contract_tests.engine.central import Central, brief, created_id
+from contract_tests.engine.exchange import COLLECTION, Exchange, Reply
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed, Skip
 from contract_tests.engine.integrations import NEEDED, Body, member_of, read_answer
-from contract_tests.engine.transport import COLLECTION, Exchange, Reply
 from contract_tests.oracle.steps import deleted
 from contract_tests.oracle.variants import FORM
 from mock_server.contract.tables import MASK, Message
@@ -138,7 +138,7 @@ def is_read(central: Central, reply: Reply, what: str) -> None:
     """Check that a body without name and category was read: Central misses these, and nothing else."""
     missing = (central.text("category-required"), central.text("name-required"))
     if reply.status >= 500:
-        raise CheckFailed(what, expected="a refusal", got=shown(reply), check="no-server-error")
+        raise CheckFailed(what, expected="a refusal", got=brief(reply), check="no-server-error")
     central.refused(reply, what, text=missing)
 
 

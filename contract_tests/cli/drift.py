@@ -22,7 +22,7 @@ from mock_server.contract import tables as contracts
     short_help="Compare a published document with the contract.",
     epilog="""\b
 Exit status: 0 no breaking difference, 1 a breaking one (--strict: any),
-2 there is no document to compare, 3 incomplete: it lacks what it refers to.
+2 there is no document to compare, 3 incomplete: definitions are missing.
 \b
 Examples:
   central-contract drift https://central.example.com --token-file token
@@ -54,36 +54,36 @@ def drift(sources: tuple[str, ...], *, strict: bool, everything: bool, as_contra
     written = {kind: chosen.pop(f"report_{kind}") for kind in reports.RENDERERS}
     since, version = chosen.pop("since") or "", chosen.pop("central_version")
     try:
-        document, told = _document(sources, chosen)
-        contract = contracts.load().at(version or told or contracts.load().release)
-        found = comparison.compare(document, contract, " and ".join(sources), since or contract.release.line)
+        document, reported = _document(sources, chosen)
+        contract = contracts.load().at(version or reported or contracts.load().release)
+        result = comparison.compare(document, contract, " and ".join(sources), since or contract.release.line)
         for kind, path in written.items():
             if path is not None:
-                write_text(path, reports.RENDERERS[kind](found, strict=strict))
+                write_text(path, reports.RENDERERS[kind](result, strict=strict))
     except HarnessError as error:
         raise Unable(str(error)) from None
     click.echo(
-        reports.patch(found) if as_contract_patch else reports.text(found, everything=everything),
+        reports.patch(result) if as_contract_patch else reports.text(result, everything=everything),
         nl=not as_contract_patch,
     )
-    sys.exit(found.status(strict=strict))
+    sys.exit(result.status(strict=strict))
 
 
 def _document(sources: tuple[str, ...], chosen: dict[str, Any]) -> tuple[documents.Node, str]:
-    """Return the document, and the release that a Central says it is of."""
-    told, parts = "", []
-    for each in sources:
-        if "://" not in each:
-            parts.append(documents.parse(_read(each), each))
+    """Return the merged document of all sources, and the release that a Central among them reports, or ""."""
+    release, parts = "", []
+    for source in sources:
+        if "://" not in source:
+            parts.append(documents.parse(_read(source), source))
             continue
-        each = each.rstrip("/").removesuffix(documents.PUBLISHED)  # noqa: PLW2901 (the address of the document itself)
-        options = options_of(each, **chosen)
+        url = source.rstrip("/").removesuffix(documents.PUBLISHED)
+        options = options_of(url, **chosen)
         answer = documents.fetched(options)
         if answer.status_code != 200:
-            raise HarnessError(f"{each}{documents.PUBLISHED}: answered {answer.status_code}{_hint(answer.status_code)}")
-        parts.append(documents.parse(answer.content, f"{each}{documents.PUBLISHED}"))
-        told = told or _release(documents.fetched(options, "/v1/metadata").content)
-    return documents.merged(parts), told
+            raise HarnessError(f"{url}{documents.PUBLISHED}: answered {answer.status_code}{_hint(answer.status_code)}")
+        parts.append(documents.parse(answer.content, f"{url}{documents.PUBLISHED}"))
+        release = release or _release(documents.fetched(options, "/v1/metadata").content)
+    return documents.merged(parts), release
 
 
 def _hint(status: int) -> str:
@@ -91,10 +91,10 @@ def _hint(status: int) -> str:
 
 
 def _release(metadata: bytes) -> str:
-    from contract_tests.engine.transport import read_json
+    from contract_tests.engine.exchange import read_json
 
-    found = read_json(metadata)
-    reported = str(found.get("version", "")) if isinstance(found, dict) else ""
+    value = read_json(metadata)
+    reported = str(value.get("version", "")) if isinstance(value, dict) else ""
     return str(contracts.load().releases.nearest(reported))
 
 

@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 
 _FORMATS = ("jsonl", "json", "typescript", "msw", "postman", "curl", "http", "har", "wiremock", "go")
 _FOLDERS = ("json", "msw", "wiremock", "go")
-"""Forms of several files."""
+"""Formats of several files."""
 _THIS_RUN = "-"
+"""Value of --coverage without DIR: the fixtures that this command would generate."""
 _MOST = 5000
-"""Integrations that a list may have."""
+"""Integrations of the longest list that --from-url reads."""
 _LONG = 2000
-"""Fixtures from which on the work is shown."""
+"""Smallest number of fixtures with a progress bar."""
 
 
 @click.command(
@@ -119,63 +120,54 @@ def _run(
     **chosen: Any,
 ) -> None:
     formats = formats or ("jsonl",)
-    reach = {name: chosen.pop(name) for name in ("token_file", "basic_file", "ca_file", "insecure", "timeout")}
+    access = {name: chosen.pop(name) for name in ("token_file", "basic_file", "ca_file", "insecure", "timeout")}
     wish = _wish(**chosen)
     if coverage not in (None, _THIS_RUN):
-        from contract_tests.fixtures.coverage import of_folder
-
-        folder = Path(str(coverage))
-        if not (folder.is_file() or any(folder.rglob("*.jsonl"))):
-            raise HarnessError(
-                f"{folder}: there is no JSON Lines file; `central-contract fixtures -o {folder}/all.jsonl` makes one"
-            )
-        if mutants:
-            _show_mutants(folder)
-        _show(of_folder(folder))
+        _report_coverage(Path(str(coverage)), mutants=mutants)
     if mutants:
         raise click.UsageError("--mutants needs a folder of fixtures: --coverage DIR")
     if replay is not None:
-        _replay(Path(replay), wish.version, at, reach, allow_writes=allow_writes)
+        _replay(Path(replay), wish.version, at, access, allow_writes=allow_writes)
     if changes is not None:
-        _changes(*changes, output)
+        _print_changes(*changes, output)
     if everything:
-        _alone(wish, at, from_url, coverage, listed)
+        _check_all_is_alone(wish, at, from_url, coverage, listed)
         _write_whole_set(wish, output)
         return
     if output is None and not coverage and not listed and (len({*formats}) > 1 or formats[0] in _FOLDERS):
         raise click.UsageError(
-            f"--format {' --format '.join(formats)}: several files are made; say with -o DIR where they go"
+            f"--format {' --format '.join(formats)}: this writes several files; name their folder with -o DIR"
         )
-    made = _made(wish, at, from_url, reach, allow_writes=allow_writes)
-    with _shown(wish.count) as seen:
-        found = list(seen(islice(made, wish.count), "fixtures"))
-    if not found:
+    generated = _generated(wish, at, from_url, access, allow_writes=allow_writes)
+    with _progress(wish.count) as track:
+        selected = list(track(islice(generated, wish.count), "fixtures"))
+    if not selected:
         raise HarnessError(
-            "no fixture is all that was asked for: --type, --rule, --name, --operation, --status, --why and --valid or "
-            "--invalid narrow each other; "
-            "`central-contract fixtures --list` names all there are"
+            "no fixture matches all of --type, --rule, --name, --operation, --status, --why and --valid or --invalid; "
+            "list all fixtures with `central-contract fixtures --list`"
         )
     if listed:
-        _write_list(found, output)
+        _write_list(selected, output)
         return
     if coverage:
-        _show(_coverage_of(found, wish.version))
-    _write(found, formats, output)
+        _print_coverage(_coverage_of(selected, wish.version))
+    _write(selected, formats, output)
 
 
-def _made(
-    wish: Wish, at: str | None, from_url: str | None, reach: dict[str, Any], *, allow_writes: bool
+def _generated(
+    wish: Wish, at: str | None, from_url: str | None, access: dict[str, Any], *, allow_writes: bool
 ) -> Iterator[Fixture]:
+    """Return the wished fixtures, with answers from a mock, the server `at`, or the integrations at `from_url`."""
     from contract_tests.fixtures.generate import generate
 
     if at and from_url:
         raise click.UsageError("--at records at a server, --from-url reads from one; use only one of them")
     if at:
-        return _at(wish, at, reach, allow_writes=allow_writes)
-    return _from_url(wish, from_url, reach) if from_url else generate(wish)
+        return _at(wish, at, access, allow_writes=allow_writes)
+    return _from_url(wish, from_url, access) if from_url else generate(wish)
 
 
-def _alone(wish: Wish, *others: Any) -> None:
+def _check_all_is_alone(wish: Wish, *others: Any) -> None:
     narrowed = replace(wish, seed=0, as_deployed=False) != type(wish)()
     if narrowed or any(others):
         raise click.UsageError("--all makes everything; combine it only with -o, --seed and --as-deployed")
@@ -205,36 +197,37 @@ def _wish(**chosen: Any) -> Wish:
     return Wish(**chosen)
 
 
-# -- where the answers come from --------------------------------------------------------------------------
+# -- sources of answers -----------------------------------------------------------------------------------
 
 
-def _session(url: str, reach: dict[str, Any]) -> tuple[Any, str, float]:
+def _session(url: str, access: dict[str, Any]) -> tuple[Any, str, float]:
+    """Return a session for a server, its Authorization header ("" for none), and the timeout in seconds."""
     from contract_tests.engine.http import BoundedSession
 
-    options = options_of(url, **reach)
+    options = options_of(url, **access)
     session = BoundedSession()
     session.verify = str(options.ca_file) if options.ca_file else not options.insecure
     return session, options.credentials.admin or "", options.timeout
 
 
-def _replay(folder: Path, version: str, at: str | None, reach: dict[str, Any], *, allow_writes: bool) -> NoReturn:
-    """Replay the lines under a folder: on our mocks those of every release, on a server those of its release."""
+def _replay(folder: Path, version: str, at: str | None, access: dict[str, Any], *, allow_writes: bool) -> NoReturn:
+    """Replay the fixtures in a folder: those of one release at the server `at`, or all at mocks of their releases."""
     from contract_tests.fixtures.coverage import lines_of
     from contract_tests.fixtures.record import mocks
     from contract_tests.fixtures.replay import of_fresh, replayed
 
-    found = lines_of(folder)
+    lines = lines_of(folder)
     answers: list[Any] = []
     if at:
-        server = _server(at, reach, allow_writes=allow_writes)
-        fitting = [each for each in found if each["central"] == version and (server.resets or not of_fresh(each))]
+        server = _server(at, access, allow_writes=allow_writes)
+        fitting = [each for each in lines if each["central"] == version and (server.resets or not of_fresh(each))]
         try:
             answers += replayed(fitting, {None: server})
         finally:
             server.fresh()
     else:
-        for release in dict.fromkeys(each["central"] for each in found):
-            answers += replayed((each for each in found if each["central"] == release), mocks(release))
+        for release in dict.fromkeys(each["central"] for each in lines):
+            answers += replayed((each for each in lines if each["central"] == release), mocks(release))
     wrong = [each for each in answers if each]
     for each in wrong:
         click.echo(printable(str(each)))
@@ -242,37 +235,38 @@ def _replay(folder: Path, version: str, at: str | None, reach: dict[str, Any], *
     sys.exit(1 if wrong or not answers else 0)
 
 
-def _server(url: str, reach: dict[str, Any], *, allow_writes: bool) -> Any:
+def _server(url: str, access: dict[str, Any], *, allow_writes: bool) -> Any:
     from contract_tests.fixtures.record import Server
 
-    session, authorization, timeout = _session(url, reach)
+    session, authorization, timeout = _session(url, access)
     server = Server(url, session, timeout, authorization)
     if not server.resets and not allow_writes:
         raise HarnessError(f"{url} cannot be reset, so it is no mock; --allow-writes lets fixtures write to it")
     return server
 
 
-def _at(wish: Wish, url: str, reach: dict[str, Any], *, allow_writes: bool) -> Iterator[Fixture]:
+def _at(wish: Wish, url: str, access: dict[str, Any], *, allow_writes: bool) -> Iterator[Fixture]:
     from contract_tests.fixtures.generate import generate
 
-    server = _server(url, reach, allow_writes=allow_writes)
+    server = _server(url, access, allow_writes=allow_writes)
     try:
         yield from generate(wish, {None: server}, resets=server.resets)
     finally:
-        server.fresh()  # nothing of the last fixture stays
+        server.fresh()  # delete what the last fixture created
 
 
-def _from_url(wish: Wish, url: str, reach: dict[str, Any]) -> Iterator[Fixture]:
+def _from_url(wish: Wish, url: str, access: dict[str, Any]) -> Iterator[Fixture]:
     import requests
 
+    from contract_tests.engine.exchange import COLLECTION
     from contract_tests.engine.redaction import Redaction
-    from contract_tests.engine.transport import COLLECTION, credentials_refused, reason
+    from contract_tests.engine.transport import credentials_refused, reason
     from contract_tests.fixtures.generate import drawn
     from contract_tests.fixtures.record import mocks
     from contract_tests.fixtures.sanitise import cases
     from mock_server.contract import tables as contracts
 
-    session, authorization, timeout = _session(url, reach)
+    session, authorization, timeout = _session(url, access)
     headers = {"Authorization": authorization} if authorization else {}
     try:
         reply = session.get(url.rstrip("/") + COLLECTION, headers=headers, timeout=timeout, allow_redirects=False)
@@ -292,8 +286,8 @@ def _from_url(wish: Wish, url: str, reach: dict[str, Any]) -> Iterator[Fixture]:
 
 
 def _integrations(content: bytes) -> list[dict[str, Any]] | None:
-    """Return the integrations of a list, None where it is none."""
-    from contract_tests.engine.transport import read_json
+    """Return the integrations in the answer to a list, or None if it is not a valid list."""
+    from contract_tests.engine.exchange import read_json
     from mock_server.contract import validator as validators
 
     value = read_json(content)
@@ -301,21 +295,34 @@ def _integrations(content: bytes) -> list[dict[str, Any]] | None:
     if not isinstance(items, list) or len(items) > _MOST:
         return None
     accepts = validators.shared().accepts  # a newer Central may have more fields
-    is_one = all(accepts("StorageImageIntegration", each) and isinstance(each.get("type"), str) for each in items)
-    return items if is_one else None
+    are_valid = all(accepts("StorageImageIntegration", item) and isinstance(item.get("type"), str) for item in items)
+    return items if are_valid else None
 
 
-# -- what becomes of them -----------------------------------------------------------------------------------
+# -- output -------------------------------------------------------------------------------------------------
 
 
-def _coverage_of(found: Sequence[Fixture], version: str) -> Any:
+def _report_coverage(folder: Path, *, mutants: bool) -> NoReturn:
+    """Print the coverage of the fixtures in a folder and exit."""
+    from contract_tests.fixtures.coverage import of_folder
+
+    if not (folder.is_file() or any(folder.rglob("*.jsonl"))):
+        raise HarnessError(
+            f"{folder}: there is no JSON Lines file; `central-contract fixtures -o {folder}/all.jsonl` makes one"
+        )
+    if mutants:
+        _print_mutants(folder)
+    _print_coverage(of_folder(folder))
+
+
+def _coverage_of(selected: Sequence[Fixture], version: str) -> Any:
     from contract_tests.fixtures.coverage import coverage, of_line, universe
     from contract_tests.fixtures.formats.jsonl import line
 
-    return coverage(set().union(*(of_line(line(each)) for each in found)), universe(version))
+    return coverage(set().union(*(of_line(line(fixture)) for fixture in selected)), universe(version))
 
 
-def _show_mutants(folder: Path) -> None:
+def _print_mutants(folder: Path) -> None:
     from contract_tests.fixtures.coverage import lines_of
     from contract_tests.fixtures.mutation import mutants, survivors
     from mock_server.contract import tables as contracts
@@ -328,9 +335,9 @@ def _show_mutants(folder: Path) -> None:
         click.echo(f"  not found: {each.name} ({each.summary})")
 
 
-def _show(found: Any) -> NoReturn:
-    click.echo(found.text(), nl=False)
-    sys.exit(0 if found.complete else 1)
+def _print_coverage(coverage: Any) -> NoReturn:
+    click.echo(coverage.text(), nl=False)
+    sys.exit(0 if coverage.complete else 1)
 
 
 def _write_whole_set(wish: Wish, output: Path | None) -> None:
@@ -338,15 +345,15 @@ def _write_whole_set(wish: Wish, output: Path | None) -> None:
 
     if output is None:
         raise click.UsageError("--all makes many files; name their folder with -o DIR")
-    with _shown(None) as seen:
-        files = whole_set(wish, seen)
+    with _progress(None) as track:
+        files = whole_set(wish, track)
     _write_files(files, output, whole=True)
 
 
-def _write(found: Sequence[Fixture], formats: tuple[str, ...], output: Path | None) -> None:
+def _write(selected: Sequence[Fixture], formats: tuple[str, ...], output: Path | None) -> None:
     from contract_tests.fixtures.formats import write
 
-    texts = {path: text for form in dict.fromkeys(formats) for path, text in write(form, found).items()}
+    texts = {path: text for form in dict.fromkeys(formats) for path, text in write(form, selected).items()}
     if output is None:
         _print("".join(texts.values()))
     elif formats[0] in _FOLDERS or len(texts) > 1 or output.is_dir():
@@ -363,7 +370,7 @@ def _write_files(texts: dict[str, str], folder: Path, *, whole: bool = False) ->
     click.echo(f"{what}: {sum(map(len, texts.values())) / 1e3:,.0f} kB", err=True)
 
 
-def _changes(old: Path, new: Path, output: Path | None) -> NoReturn:
+def _print_changes(old: Path, new: Path, output: Path | None) -> NoReturn:
     from contract_tests.fixtures import manifest
     from contract_tests.fixtures.coverage import lines_of
 
@@ -379,7 +386,7 @@ def _print(text: str) -> None:
     """Write to standard output.
 
     Raises:
-        HarnessError: it takes no more.
+        HarnessError: standard output cannot be written, for example because its disk is full.
     """
     try:
         sys.stdout.buffer.write(text.encode())
@@ -388,16 +395,16 @@ def _print(text: str) -> None:
         raise
     except OSError as error:
         with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is not tried again
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that no flush at exit fails again
         raise HarnessError(f"cannot write standard output: {error.strerror}") from None
 
 
-def _write_list(found: Sequence[Fixture], output: Path | None) -> None:
+def _write_list(selected: Sequence[Fixture], output: Path | None) -> None:
     rows = [("name", "type", "request", "status", "rule", "why")]
-    for each in found:
-        step = each.exchanges[-1].step
-        status = str(each.answer.status)
-        rows.append((each.id, each.case.type or "", f"{step.method} {step.path}", status, each.rule or "", each.why))
+    for fixture in selected:
+        step = fixture.exchanges[-1].step
+        request, status = f"{step.method} {step.path}", str(fixture.answer.status)
+        rows.append((fixture.id, fixture.case.type or "", request, status, fixture.rule or "", fixture.why))
     text = "".join("\t".join(row) + "\n" for row in rows)
     if output is None:
         _print(text)
@@ -406,8 +413,8 @@ def _write_list(found: Sequence[Fixture], output: Path | None) -> None:
 
 
 @contextmanager
-def _shown(count: int | None) -> Iterator[Any]:
-    """Show long work to people: a bar on standard error, if that is a terminal."""
+def _progress(count: int | None) -> Iterator[Any]:
+    """Show a progress bar for long work if standard error is a terminal."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -415,13 +422,13 @@ def _shown(count: int | None) -> Iterator[Any]:
     quiet = not console.is_terminal or (count is not None and count < _LONG)
     with Progress(console=console, transient=True, disable=quiet) as progress:
 
-        def seen(made: Iterable[Fixture], what: str) -> Iterable[Fixture]:
-            return progress.track(made, total=count or _cases(), description=what)
+        def track(generated: Iterable[Fixture], what: str) -> Iterable[Fixture]:
+            return progress.track(generated, total=count or _count_cases(), description=what)
 
-        yield seen
+        yield track
 
 
-def _cases() -> int:
+def _count_cases() -> int:
     from contract_tests.fixtures.cases import catalogue
 
     return len(catalogue())

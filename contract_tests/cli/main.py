@@ -45,11 +45,11 @@ if TYPE_CHECKING:
 
 INTERRUPTED = {"SIGINT": 130, "SIGTERM": 143}
 LAST_REPORT = "last-report.json"
-"""The report of a run with failures that no `--report-json` names, in --state-dir: `replay` needs one."""
+"""File in --state-dir for the JSON report of a failed run without `--report-json`, because `replay` needs one."""
 
 
 class _Interruptible(click.Group):
-    """Commands that end with 130 when they are interrupted: click's 1 would say that the target failed."""
+    """Commands that exit with 130 if interrupted, as click's status 1 would mean that the target failed."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
@@ -120,15 +120,15 @@ def check(url: str | None, **chosen: Any) -> None:
     state_dir = chosen["state_dir"]
     try:
         with _signals():
-            sys.exit(_checked(url, **chosen))
+            sys.exit(_check(url, **chosen))
     except KeyboardInterrupt as stop:
-        click.echo(_interrupted(url, state_dir), err=True)
+        click.echo(_interruption_message(url, state_dir), err=True)
         sys.exit(INTERRUPTED[getattr(stop, "signal", "SIGINT")])
 
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM, by which a CI service ends a job, end a run that then cleans up and reports."""
+    """Raise `Interrupted` on SIGINT and SIGTERM, which CI services send, so that a run cleans up and reports."""
 
     def stop(number: int, _frame: object) -> None:
         raise Interrupted(signal.Signals(number).name)
@@ -141,11 +141,9 @@ def _signals() -> Iterator[None]:
             signal.signal(each, handler)
 
 
-def _checked(url: str | None, *, as_deployed: bool, run_id: str | None, **chosen: Any) -> int:
-    """Run the checks, tell and write how they ended, and give the exit status."""
+def _check(url: str | None, *, as_deployed: bool, run_id: str | None, **chosen: Any) -> int:
+    """Run the checks, print the summary, write the reports, and return the exit status."""
     from contract_tests.reports import prepare, terminal
-    from contract_tests.runner.report import unable
-    from contract_tests.runner.run import Run
 
     kinds = {kind: chosen.pop(f"report_{kind}") for kind in ("json", "junit", "markdown", "html")}
     reports = {kind: path for kind, path in kinds.items() if path is not None}
@@ -160,27 +158,12 @@ def _checked(url: str | None, *, as_deployed: bool, run_id: str | None, **chosen
         elif as_deployed:
             raise click.UsageError("--as-deployed needs the mock that `check` starts; omit URL or --as-deployed")
         options = options_of(url, mock, **chosen)
-        problem = ""
         try:
             for path in reports.values():
                 prepare(path)
         except HarnessError as error:
             raise Unable(str(error)) from None
-        try:
-            with terminal.progress(options) as progress:
-                report = Run(options, progress, run_id)()
-        except HarnessError as error:
-            problem = str(error)
-        except BudgetSpent as error:
-            problem = f"the budget of {error} was used up before the first check"
-        except KeyboardInterrupt as stop:
-            report = unable(options, run_id or "", f"{stop or 'SIGINT'} ended the run early")
-            report.interrupted = getattr(stop, "signal", "SIGINT")
-            _write(report, options, reports)
-            raise
-        if problem:
-            _write(unable(options, run_id or "", problem), options, reports)
-            raise Unable(problem)
+        report = _run(options, run_id, reports)
         if report.failures:
             reports.setdefault("json", options.state_dir / LAST_REPORT)
         report.kept = reports.get("json")
@@ -189,8 +172,35 @@ def _checked(url: str | None, *, as_deployed: bool, run_id: str | None, **chosen
     return report.exit_code
 
 
+def _run(options: Options, run_id: str | None, reports: Mapping[str, Path]) -> Report:
+    """Run the checks and return the report.
+
+    Raises:
+        Unable: the run could not begin; the reports say why.
+        KeyboardInterrupt: the run was interrupted before its first check; the reports say so.
+    """
+    from contract_tests.reports import terminal
+    from contract_tests.runner.report import unable
+    from contract_tests.runner.run import Run
+
+    try:
+        with terminal.progress(options) as progress:
+            return Run(options, progress, run_id)()
+    except HarnessError as error:
+        problem = str(error)
+    except BudgetSpent as error:
+        problem = f"the budget of {error} was used up before the first check"
+    except KeyboardInterrupt as stop:
+        report = unable(options, run_id or "", f"{stop or 'SIGINT'} ended the run early")
+        report.interrupted = getattr(stop, "signal", "SIGINT")
+        _write(report, options, reports)
+        raise
+    _write(unable(options, run_id or "", problem), options, reports)
+    raise Unable(problem)
+
+
 def _refuse_credentials(chosen: dict[str, Any]) -> None:
-    """Refuse files of credentials where a mock of ours is to be checked, which has its own."""
+    """Raise click.UsageError for credential files without a URL, as the mock has its own tokens."""
     given = [key for key in CREDENTIAL_FILES if chosen.get(key)]
     if given:
         raise click.UsageError(f"--{given[0].replace('_', '-')}: the mock has its own tokens; give a URL to use yours")
@@ -206,10 +216,10 @@ def _write(report: Report, options: Options, reports: Mapping[str, Path]) -> Non
         raise Unable(str(error)) from None
 
 
-def _interrupted(url: str | None, state_dir: Path) -> str:
-    """Return what a run that was interrupted has left: it cleans up, unless it is interrupted in that, too."""
-    ours = f'"pid": {os.getpid()}}}'
-    if any(ours in ledger.read_text("utf-8") for ledger in state_dir.glob("*.ledger")):
+def _interruption_message(url: str | None, state_dir: Path) -> str:
+    """Return the message on an interrupted run: its ledger remains only if the clean-up was interrupted, too."""
+    our_pid = f'"pid": {os.getpid()}}}'
+    if any(our_pid in ledger.read_text("utf-8") for ledger in state_dir.glob("*.ledger")):
         return f"Interrupted; `central-contract clean {url}` deletes integrations that the run may have left."
     return "Interrupted; everything that the run created was deleted."
 
@@ -236,20 +246,20 @@ def explain(check_id: str) -> None:
     if check_id in OBSERVED:
         click.echo(f"{check_id} (observed on every answer)\n\n{OBSERVED[check_id]}.")
         return
-    found = all_checks().get(check_id)
-    if found is None:
+    explained = all_checks().get(check_id)
+    if explained is None:
         raise Unable(unknown_check(check_id))
-    click.echo(f"{found.id} ({found.group})\n\n{found.title}.")
-    rule = contracts.load().history.get(found.id)
+    click.echo(f"{explained.id} ({explained.group})\n\n{explained.title}.")
+    rule = contracts.load().history.get(explained.id)
     if rule is not None:
         for text in rule.texts:
-            said = "" if text.releases.everywhere else f" ({text.releases})"
-            click.echo(f"\nAnswer{said}: {rule.status or '400 or 500'}, {text.text!r}")
+            releases = "" if text.releases.everywhere else f" ({text.releases})"
+            click.echo(f"\nAnswer{releases}: {rule.status or '400 or 500'}, {text.text!r}")
         click.echo(f"Releases: {rule.releases}")
-    if found.source:
-        click.echo(f"Source: {found.source}")
-    if found.needs:
-        click.echo(f"Needs: {', '.join(found.needs)}")
+    if explained.source:
+        click.echo(f"Source: {explained.source}")
+    if explained.needs:
+        click.echo(f"Needs: {', '.join(explained.needs)}")
 
 
 @main.command(
@@ -356,11 +366,11 @@ def compare(
         if other := bearer(token_file_b, "CENTRAL_TOKEN_B"):
             two = replace(two, credentials=Credentials(admin=other))
         try:
-            found = compare(one, two)
+            comparison = compare(one, two)
         except HarnessError as error:
             raise Unable(str(error)) from None
-    terminal.comparison(found, one.url, two.url)
-    sys.exit(bool(found.differences))
+    terminal.comparison(comparison, one.url, two.url)
+    sys.exit(bool(comparison.differences))
 
 
 @main.command(
@@ -399,17 +409,17 @@ def clean(url: str, *, orphans: bool, older_than: float, yes: bool, **chosen: An
             click.echo(f"Not deleted, because it no longer has the name of the run: {name}")
         if cleaned.left:
             raise click.ClickException(f"still there: {', '.join(cleaned.left)}")
-        found = find_orphans(options)
-        if found is None:
+        all_orphans = find_orphans(options)
+        if all_orphans is None:
             raise Unable(f"{options.url} does not return its list of integrations")
-        old = [each for each in found if is_over(each, older_than)]
-        for each in old if orphans else found:
-            click.echo(f"  {each}")
+        old = [orphan for orphan in all_orphans if is_over(orphan, older_than)]
+        for orphan in old if orphans else all_orphans:
+            click.echo(f"  {orphan}")
         if not orphans:
-            click.echo(_told_orphans(len(found), options.url))
+            click.echo(_orphans_message(len(all_orphans), options.url))
             return
         if not old:
-            young = f" ({len(found)} are from younger runs or runs of unknown age)" if found else ""
+            young = f" ({len(all_orphans)} are from younger runs or runs of unknown age)" if all_orphans else ""
             click.echo(f"No leftovers of runs that began {older_than / 60:g} minutes ago or earlier{young}.")
             return
         if not yes:
@@ -421,7 +431,7 @@ def clean(url: str, *, orphans: bool, older_than: float, yes: bool, **chosen: An
         raise Unable(str(error)) from None
 
 
-def _told_orphans(count: int, url: str) -> str:
+def _orphans_message(count: int, url: str) -> str:
     if not count:
         return "No leftovers of earlier runs."
     return (

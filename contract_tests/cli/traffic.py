@@ -31,13 +31,13 @@ KINDS = ("json", "junit", "markdown", "html")
 
 
 class Verdict:
-    """What the options of both commands choose: which release, what is known, which reports."""
+    """The options of both commands, and the verdict that they lead to: release, known differences, reports."""
 
     def __init__(self, target: str, chosen: dict[str, Any]) -> None:
-        """Take the options out of those that a command was given.
+        """Remove the report options from `chosen` and prepare the reports.
 
         Raises:
-            Unable: a report cannot be written where it is wanted.
+            Unable: a report cannot be written.
         """
         from contract_tests.reports import prepare
 
@@ -58,15 +58,15 @@ class Verdict:
         except HarnessError as error:
             raise Unable(str(error)) from None
 
-    def judge(self, told: str = "") -> Judge:
-        """Make the judge; `told` is the release that the traffic tells, "" where it does not."""
+    def judge(self, reported: str = "") -> Judge:
+        """Return a judge for the release; `reported` is the release in the traffic, or "" if it has none."""
         from contract_tests.traffic.judge import Judge
 
-        self._version_from = GIVEN if self.given else REPORTED if told else ASSUMED
-        version = self.given or told or contracts.load().releases.newest.line
+        self._version_from = GIVEN if self.given else REPORTED if reported else ASSUMED
+        version = self.given or reported or contracts.load().releases.newest.line
         return Judge(version, others_write=self.others_write)
 
-    def give(self, judge: Judge) -> int:
+    def conclude(self, judge: Judge) -> int:
         """Print the verdict, write the reports and return the exit status."""
         from contract_tests.reports import terminal, write
         from contract_tests.runner.judgement import report_on
@@ -112,7 +112,7 @@ def audit(file: Path, *, redact: Path | None, **chosen: Any) -> None:
     FILE is a HAR (of a browser, Charles, mitmproxy or `central-contract proxy`), what the mock answers to
     `GET /__admin/requests`, or JSON Lines of fixtures.
     """
-    from contract_tests.engine.transport import COLLECTION
+    from contract_tests.engine.exchange import COLLECTION
     from contract_tests.traffic import har, sources
 
     verdict = Verdict(str(file), chosen)
@@ -136,7 +136,7 @@ def audit(file: Path, *, redact: Path | None, **chosen: Any) -> None:
         raise Unable(str(error)) from None
     if not judge.judged:
         click.echo(f"{file}: contains no request whose path begins with {COLLECTION}", err=True)
-    sys.exit(verdict.give(judge))
+    sys.exit(verdict.conclude(judge))
 
 
 @click.command(
@@ -186,8 +186,8 @@ def proxy(
 ) -> None:
     """Forward requests to the Central at URL, and check those of the image-integration API.
 
-    Everything is passed on unchanged, whatever the path: streams, redirects, credentials. Nothing of it is kept but
-    what --har writes, without credentials.
+    Every path is forwarded unchanged, with streams, redirects and credentials. Nothing is stored, except by --har,
+    which leaves credentials out.
     """
     from contract_tests.traffic.har import Writer
     from contract_tests.traffic.proxy import Bench, serve
@@ -211,35 +211,40 @@ def proxy(
             writer = stack.enter_context(Writer(archive, url)) if archive else None
         except (ServeError, HarnessError, ValueError) as error:
             raise Unable(str(error)) from None
-        bench = Bench(verdict.judge, writer.add if writer else lambda _: None, _tell)
+        bench = Bench(verdict.judge, writer.add if writer else lambda _: None, _print_failure)
         bench.start()
         if read_list:
             bench.take(*_list(url, bearer(token_file, "CENTRAL_TOKEN"), ca_file, insecure=insecure))
-        shown = f"[{address}]" if ":" in address else address
-        here = f"{'https' if files else 'http'}://{shown}:{port}"
-        serve(settings, address, port, bench, tls=files, announce=partial(_announce, here, url))
+        hostname = f"[{address}]" if ":" in address else address
+        own_url = f"{'https' if files else 'http'}://{hostname}:{port}"
+        serve(settings, address, port, bench, tls=files, announce=partial(_announce, own_url, url))
         judge = bench.close()
         if bench.trouble:
             raise Unable(f"an exchange could not be judged: {bench.trouble}")
         if writer is not None:
             writer.version = judge.version
-    sys.exit(verdict.give(judge))
+    sys.exit(verdict.conclude(judge))
 
 
-def _announce(here: str, url: str) -> None:
-    click.echo(f"Listening on {here}, in front of {url}. Press Ctrl-C to stop and see the verdict.", err=True)
+def _announce(own_url: str, url: str) -> None:
+    click.echo(f"Listening on {own_url}, in front of {url}. Press Ctrl-C to stop and see the verdict.", err=True)
 
 
-def _tell(failure: Failure) -> None:
+def _print_failure(failure: Failure) -> None:
     click.echo(printable(f"BROKEN {failure.check}: {failure.what}"), err=True)
 
 
 def _list(url: str, token: str | None, ca_file: Path | None, *, insecure: bool) -> tuple[Seen, float]:
-    """Read the list once."""
+    """Read the list once; return the exchange and the time at which it ended.
+
+    Raises:
+        Unable: the target does not answer, or not with 200.
+    """
     import requests
 
+    from contract_tests.engine.exchange import COLLECTION
     from contract_tests.engine.http import BoundedSession
-    from contract_tests.engine.transport import COLLECTION, reason, way_out
+    from contract_tests.engine.transport import reason, way_out
     from contract_tests.traffic.exchanges import Seen, headers_of
 
     headers = {"Authorization": token} if token else {}

@@ -1,4 +1,4 @@
-"""The error with which a command ends that cannot do its work."""
+"""The error of a command that cannot do its work."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ class Unable(click.ClickException):
     exit_code = 2
 
     def format_message(self) -> str:
-        """Return the text as it may be shown."""
+        """Return the text with unprintable parts escaped."""
         return printable(self.message)

@@ -1,4 +1,4 @@
-"""The target as a check sees it: Central's verbs, names and credentials of the check's own."""
+"""The target as a check sees it: Central's operations, fresh names and credentials, and expectations."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from contract_tests.engine import integrations
+from contract_tests.engine.exchange import COLLECTION, Exchange, Reply
 from contract_tests.engine.failures import CheckFailed, NotApplicable, PreconditionFailed
 from contract_tests.engine.integrations import Body
 from contract_tests.engine.options import Options
-from contract_tests.engine.transport import COLLECTION, Exchange, Reply, Transport
+from contract_tests.engine.transport import Transport
 from mock_server.contract import tables as contracts
 from mock_server.contract.tables import Contract, Rule
 
 Item = TypeVar("Item")
 
-_ROOM = 50
-"""Integrations that may exist at once where one of each type can stand all the time."""
+_MAX_LIVE_TO_REUSE = 50
+"""Smallest `max_live` with which a quick run keeps one integration of each type for later checks."""
 _SUFFIXES = {"invalid": ": invalid arguments", "missing": ": not found"}
 
 
 class Central:
     """One check's view of the target.
 
-    Everything drawn here comes from a generator seeded by the run's seed and the check's id, so
-    that a check sends the same requests whichever others run.
+    Random values come from a generator seeded with the run's seed and the check's id, so a check
+    sends the same requests no matter which other checks run.
     """
 
     def __init__(self, transport: Transport, check: str, shared: Shared, profile: str = "") -> None:
@@ -44,25 +45,25 @@ class Central:
         self.random = random.Random(f"{self.options.seed}:{check}")
         self._serial = shared.serials.get(check, 0)
         self._mine: list[str] = []
-        self._from = len(transport.exchanges)
-        self._noting = threading.Lock()
+        self._read_until = len(transport.exchanges)
+        self._history_lock = threading.Lock()
         self.history: list[Exchange] = []
         self.notes: list[str] = []
-        """What the target does that is worth knowing and no fault."""
+        """Observations about the target that are not failures, in sentences."""
         self._attempts: list[tuple[int, int]] = []
 
     # -- names and credentials --------------------------------------------------------------------
 
     def name(self, ending: str = "") -> str:
-        """Return a name that no other request of any run has."""
+        """Return a name that no other request of any run uses."""
         return f"{self.transport.name_prefix}{self.check}-{self._next()}{ending}"
 
     def secret(self) -> str:
-        """Return a credential that no other request has, to be recognised wherever it shows."""
+        """Return a unique credential, which can be recognised in any answer."""
         return self.shared.canary(self.check, self._next())
 
     def _next(self) -> int:
-        """Return a number that the check has not given before, in no pass of the run."""
+        """Return the check's next serial number; numbers stay unique across the passes of a run."""
         self._serial += 1
         self.shared.serials[self.check] = self._serial
         return self._serial
@@ -74,9 +75,9 @@ class Central:
         return id
 
     def integration(self, like: str = "docker", /, **changes: Any) -> Body:
-        """Return an integration of the type `like` that Central takes, all fields of its config set.
+        """Return a valid integration of the type `like` with all fields of its config set.
 
-        `changes` replace fields of it (None takes a field out); a dict under the member's name
+        `changes` replace its fields (None removes a field); a dict under the config member's name
         changes fields of the config.
         """
         member, config = integrations.config_for(like, self.secret)
@@ -101,54 +102,54 @@ class Central:
 
     @property
     def quick(self) -> bool:
-        """The run is to be short."""
+        """True if the run uses the quick profile."""
         return self.options.profile == "quick"
 
     @property
-    def keeps(self) -> bool:
-        """What a check creates may stand for others: every request of a short run counts, and no other is under way."""
-        return self.quick and self.options.workers == 1 and self.options.max_live >= _ROOM
+    def reuses_integrations(self) -> bool:
+        """True if checks reuse integrations of earlier checks, to save requests: in quick runs with one worker."""
+        return self.quick and self.options.workers == 1 and self.options.max_live >= _MAX_LIVE_TO_REUSE
 
     def some(self, items: Iterable[Item], few: int, usual: int | None = None) -> Sequence[Item]:
-        """Return a few of the items in a quick run, `usual` many (or all) in a default one, all in a deep one.
+        """Return `few` of the items in a quick run, `usual` (None: all) in a default run, all in a deep run.
 
-        They are drawn by chance and keep their order.
+        The items are drawn at random and keep their order.
         """
-        found = list(items)
+        all_items = list(items)
         number = {"quick": few, "default": usual}.get(self.options.profile)
-        if number is None or number >= len(found):
-            return found
-        return [found[index] for index in sorted(self.random.sample(range(len(found)), number))]
+        if number is None or number >= len(all_items):
+            return all_items
+        return [all_items[index] for index in sorted(self.random.sample(range(len(all_items)), number))]
 
     @property
     def creatable_types(self) -> list[str]:
-        """The types that this release of Central lets anyone create."""
+        """The types that can be created in this release of Central."""
         return self.contract.creatable_types
 
     def has(self, type: str, changes: Mapping[str, Any]) -> bool:
-        """Return whether the release has a type and the categories that `changes` ask for by name."""
-        names = [each for each in changes.get("categories") or () if isinstance(each, str)]
-        return type in self.contract.types and self.contract.categories.keys() >= {*names}
+        """Return whether the release has this type and every category that `changes` name."""
+        categories = {name for name in changes.get("categories") or () if isinstance(name, str)}
+        return type in self.contract.types and self.contract.categories.keys() >= categories
 
     @property
     def version(self) -> str:
-        """The release of Central that the target plays."""
+        """The release of Central that the target runs or simulates."""
         return self.shared.version
 
-    # -- verbs ------------------------------------------------------------------------------------
+    # -- operations ------------------------------------------------------------------------------------
 
     def send(self, method: str, path: str, **request: Any) -> Reply:
         """Send any request; see `Transport.send`."""
         try:
             return self.transport.send(method, path, check=self.check, **request)
         finally:
-            self._note()
+            self._extend_history()
 
-    def _note(self) -> None:
-        with self._noting:  # some checks send from several threads
-            new = self.transport.exchanges[self._from :]
-            self._from += len(new)
-            self.history += [each for each in new if each.check == self.check]
+    def _extend_history(self) -> None:
+        with self._history_lock:  # some checks send from several threads
+            new = self.transport.exchanges[self._read_until :]
+            self._read_until += len(new)
+            self.history += [exchange for exchange in new if exchange.check == self.check]
 
     def create(self, value: Any = None, **request: Any) -> Reply:
         """POST the collection."""
@@ -166,7 +167,7 @@ class Central:
         return self.send("GET", COLLECTION + query, **request)
 
     def listed(self) -> dict[str, Body]:
-        """Return the check's integrations in the list as they are shown there, by id."""
+        """Return the check's integrations as the list shows them, by id."""
         items = self.list().object.get("integrations")
         own = re.compile(rf"{re.escape(self.transport.name_prefix + self.check)}-[0-9]")
         return {
@@ -201,39 +202,39 @@ class Central:
     # -- preconditions ----------------------------------------------------------------------------
 
     def created(self, like: str = "docker", /, **changes: Any) -> tuple[str, Body]:
-        """Create an integration that Central takes, and give its id and what was sent.
+        """Create a valid integration; return its id and the body that was sent.
 
         Raises:
-            PreconditionFailed: it was not created, which is the matter of the check `create`.
+            PreconditionFailed: it was not created; the check `create` reports why.
         """
         return self.created_from(self.integration(like, **changes))
 
     def created_from(self, body: Body) -> tuple[str, Body]:
-        """Create what Central must take, and give its id and what was sent."""
+        """Create an integration from a valid body; return its id and the body."""
         return created_id(self.create(body)), body
 
     def stored(self, body: Body) -> tuple[str, Reply]:
-        """Store an integration whose create is no matter of the check; give its id and the answer.
+        """Store an integration for a check that is not about creates; return its id and the answer.
 
-        A short run puts it in the place of one that it has for that, which saves the DELETE and the proof before it.
+        A quick run overwrites its spare integration, which saves the DELETE and the read before it.
         """
-        if self.keeps and self.shared.spare is not None:
+        if self.reuses_integrations and self.shared.spare is not None:
             id, creation = self.shared.spare
             self.history.append(creation)
             return id, self.put(id, body)
         reply = self.create(body)
         id = str(reply.object.get("id"))
-        if self.keeps and id in self._mine:
+        if self.reuses_integrations and id in self._mine:
             self._mine.remove(id)
             self.shared.spare = id, self.history[-1]
         return id, reply
 
     def spare(self, like: str = "docker", /, **changes: Any) -> tuple[str, Body]:
-        """Return an integration for a check that looks at updates, and what was sent."""
+        """Store a valid integration for a check of updates; return its id and the body that was sent."""
         return self.spare_from(self.integration(like, **changes))
 
     def spare_from(self, body: Body) -> tuple[str, Body]:
-        """Store what Central must take, for a check that looks at updates, and give its id and what was sent."""
+        """Store a valid body for a check of updates; return its id and the body."""
         id, reply = self.stored(body)
         if reply.status == 200:
             return id, body
@@ -241,57 +242,57 @@ class Central:
         return self.created_from(body)
 
     def control(self, body: Body) -> None:
-        """Check that the target takes `body`: a refusal of its neighbour then has one reason only."""
+        """Check that the target accepts `body`, so that a refusal of a variant of it has only one reason."""
         id, _ = self.created_from(body)
         self.remove(id)
 
     def control_of(self, type: str) -> None:
-        """Check once a run that the target accepts an integration of this type."""
+        """Check, once per run, that the target accepts an integration of this type."""
         if type not in self.shared.controls:
             self.control(self.integration(type))
             self.shared.controls.add(type)
 
     def contactless_test(self, type: str) -> None:
-        """Check that a test passes that contacts nothing."""
+        """Check that a test of this type passes without contacting a registry."""
         reply = self.test(self.integration(type))
         self.taken(reply, f"a test of type {type}")
         self.same(reply.json, {}, "the answer to a test")
 
     def remove(self, id: str) -> None:
-        """Delete an integration of this check, whatever the answer."""
+        """Delete an integration of this check and ignore the answer."""
         self.delete(id)
         if id in self._mine:
             self._mine.remove(id)
 
     def keep(self, id: str, sent: Body) -> None:
-        """Let what was just created stand for later checks; the end of the run deletes it."""
+        """Keep the integration that was just created for later checks; the run deletes it at its end."""
         if id in self._mine:
             self._mine.remove(id)
         self.shared.standing[sent["type"]] = id, sent, self.history[-1]
 
     def standing(self, type: str) -> tuple[str, Body]:
-        """Return an integration of a type that stands already, to be read only; else create one."""
-        found = self.shared.standing.get(type) if self.keeps else None
-        if found is None:
+        """Return the kept integration of a type, for reads only, or create one; return its id and the body sent."""
+        kept = self.shared.standing.get(type) if self.reuses_integrations else None
+        if kept is None:
             return self.created(type)
-        id, sent, creation = found
+        id, sent, creation = kept
         self.history.append(creation)
         return id, sent
 
     def claim(self, type: str) -> tuple[str, Body] | None:
-        """Return an integration of a type that stands already, from now on this check's; None where there is none."""
-        found = self.shared.standing.pop(type, None) if self.keeps else None
-        if found is None:
+        """Take over the kept integration of a type; return its id and the body sent, or None if there is none."""
+        kept = self.shared.standing.pop(type, None) if self.reuses_integrations else None
+        if kept is None:
             return None
-        id, sent, _ = found
+        id, sent, _ = kept
         self._mine.append(id)
         return id, sent
 
     def clean(self) -> None:
-        """Delete what the check has left, quietly.
+        """Delete the integrations that the check has left.
 
         Raises:
-            CheckFailed: something cannot be deleted, because the target does not answer or does not show it.
+            CheckFailed: the target did not answer a DELETE, or no longer shows an integration; the rest is deleted.
         """
         failure: CheckFailed | None = None
         for id in self._mine:
@@ -304,7 +305,7 @@ class Central:
             raise failure
 
     def note(self, text: str) -> None:
-        """Tell what the target does that is no fault, such as what Central does with PostgreSQL under it."""
+        """Record an observation that is not a failure, such as an effect of Central's PostgreSQL."""
         if text not in self.notes:
             self.notes.append(text)
 
@@ -314,56 +315,60 @@ class Central:
         """Return a rule of the contract.
 
         Raises:
-            NotApplicable: the release of Central that the target plays does not have it.
+            NotApplicable: this release of Central does not have the rule.
         """
         if id not in self.rules:
             raise NotApplicable(f"Central {self.version} does not have the rule {id}")
         return self.rules[id]
 
     def text(self, rule: str, **values: object) -> str:
-        """Return the text of a rule as it stands in a message, without what surrounds it."""
-        found = self.rule(rule)
-        return found.message.format(**values) + _SUFFIXES.get(found.kind, "")
+        """Return the text of a rule as part of an error message, with `values` filled in."""
+        definition = self.rule(rule)
+        return definition.message.format(**values) + _SUFFIXES.get(definition.kind, "")
 
     def refused(
         self, reply: Reply, what: str, *, status: int = 400, code: int = 3, text: str | Iterable[str] = ()
     ) -> None:
-        """Check that a request was refused with this status and code, for the reason `text`."""
+        """Check that a request was refused with this status and code, and a message that contains each `text`."""
         texts = [text] if isinstance(text, str) else list(text)
         got: dict[str, Any] = {"status": reply.status, "code": reply.object.get("code"), "message": reply.message}
-        wrong = reply.status != status or got["code"] != code or not all(each in reply.message for each in texts)
-        if wrong:
+        if reply.status != status or got["code"] != code or not all(part in reply.message for part in texts):
             raise CheckFailed(
                 what, expected={"status": status, "code": code, "message contains": texts}, got=got or reply.text
             )
 
     def refused_by(self, reply: Reply, rule: str, what: str, **values: object) -> None:
-        """Check that a request was refused by a rule that answers alone or in the list of problems."""
-        found = self.rule(rule)
-        self.refused(reply, what, status=found.status, code=found.code, text=self.text(rule, **values))
+        """Check that a request was refused by this rule, alone or in a list of problems."""
+        definition = self.rule(rule)
+        self.refused(reply, what, status=definition.status, code=definition.code, text=self.text(rule, **values))
 
     def taken(self, reply: Reply, what: str, *, need: str | None = None) -> None:
-        """Check that a request was taken (200); with `need`, failing is the matter of that check."""
+        """Check that a request was accepted (200).
+
+        Raises:
+            CheckFailed: it was not.
+            PreconditionFailed: it was not, and `need` names the check that reports this.
+        """
         if reply.status != 200:
             if need:
-                raise PreconditionFailed(need, f"{what}: {shown(reply)}")
-            raise CheckFailed(what, expected={"status": 200}, got=shown(reply))
+                raise PreconditionFailed(need, f"{what}: {brief(reply)}")
+            raise CheckFailed(what, expected={"status": 200}, got=brief(reply))
 
     def same(self, got: Any, expected: Any, what: str, *, masks: bool = False) -> None:
-        """Check that two values are equal; only with `masks` a credential in clear counts as different."""
+        """Check that two values are equal. Unmasked credentials count as different only with `masks`."""
         if not masks:
-            got, expected = (integrations.hidden(self.contract, each) for each in (got, expected))
+            got, expected = (integrations.with_masks(self.contract, each) for each in (got, expected))
         if got != expected:
             raise CheckFailed(what, expected=expected, got=got)
 
     def true(self, holds: bool, what: str, *, expected: Any = None, got: Any = None) -> None:
-        """Check that something holds."""
+        """Fail the check with `what` unless `holds` is true."""
         if not holds:
             raise CheckFailed(what, expected=expected, got=got)
 
     @contextmanager
     def case(self) -> Any:
-        """Begin a case of its own: a failure shows the requests from here on; what it made is deleted."""
+        """Run one case: a failure shows only the requests of this case, and its integrations are deleted."""
         self.history = []
         self._attempts = []
         yield
@@ -371,9 +376,9 @@ class Central:
 
     @contextmanager
     def attempt(self) -> Any:
-        """Begin a part of a case that has to change nothing.
+        """Run a part of a case that must not change anything.
 
-        When it fails, no other attempt is shown; what fails after them all may come from any.
+        If it fails, the failure leaves out the other attempts. A failure after them shows them all.
         """
         start = len(self.history)
         try:
@@ -386,42 +391,43 @@ class Central:
 
 
 class Shared:
-    """What the checks of one run share."""
+    """State that the checks of one run share."""
 
     def __init__(self, run: str, version: str) -> None:
         self.run = run
         self.version = version
         self.contract: Contract = contracts.load().at(version)
-        """What the release has that the target plays."""
+        """The contract of this release."""
         self.controls: set[str] = set()
+        """Types and steps whose healthy case has passed, so that it is not repeated."""
         self.serials: dict[str, int] = {}
-        """The last number that each check has put into a name or a credential."""
+        """Last serial number that each check has used in a name or a credential."""
         self.standing: dict[str, tuple[str, Body, Exchange]] = {}
-        """By type what a quick run has kept: the id, what was sent, and how."""
+        """Integrations that a quick run keeps, by type: the id, the body sent, and the create."""
         self.spare: tuple[str, Exchange] | None = None
-        """The integration of a quick run that becomes what checks of updates need: its id, and how it was created."""
+        """The integration that a quick run overwrites for checks of updates: its id and its create."""
         self.oldest: tuple[str, Body, float] | None = None
-        """What the run has created early, to be read when it is older: the id, what was sent, and when."""
+        """An integration created early, to be read late in the run: the id, the body sent, and the time."""
 
     def canary(self, check: str, serial: int) -> str:
-        """Make a credential to be recognised."""
+        """Return a credential that can be recognised in any answer."""
         return f"canary-{self.run}-{check}-{serial}-secret"
 
 
 def created_id(reply: Reply) -> str:
-    """Return the id that the answer to a create tells.
+    """Return the id in the answer to a create.
 
     Raises:
-        PreconditionFailed: it was not created, or the answer has no id, which is the matter of the check `create`.
+        PreconditionFailed: the create failed or was answered without an id; the check `create` reports why.
     """
     id = reply.object.get("id")
     if reply.status != 200 or not isinstance(id, str) or not id:
-        raise PreconditionFailed("create", f"a create was answered {shown(reply)}")
+        raise PreconditionFailed("create", f"a create was answered {brief(reply)}")
     return id
 
 
-def shown(reply: Reply) -> dict[str, Any]:
-    """Return the part of an answer that a failure shows."""
+def brief(reply: Reply) -> dict[str, Any]:
+    """Return the status and the body of an answer, as a failure shows them."""
     return {"status": reply.status, "body": reply.json if reply.json is not None else reply.text[:500]}
 
 

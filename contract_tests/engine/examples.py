@@ -1,4 +1,4 @@
-"""What hypothesis found in one run, kept in a Redis so that other runs begin with it."""
+"""Hypothesis's failing examples, shared between runs in Redis."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from hypothesis.database import ExampleDatabase
 
 _SECONDS = 5.0
-"""How long the server may take to answer."""
+"""Timeout for the Redis server."""
 
 
 def check_store(url: str) -> None:
-    """Check that examples can be kept there.
+    """Check that the Redis at `url` answers.
 
     Raises:
-        HarnessError: the client library is missing, the URL is none, or the server does not answer.
+        HarnessError: the client library is missing, the URL is invalid, or the server does not answer.
     """
     try:
         import redis
@@ -31,12 +31,12 @@ def check_store(url: str) -> None:
         with redis.Redis.from_url(url, socket_timeout=_SECONDS, socket_connect_timeout=_SECONDS) as client:
             client.ping()
     except (redis.RedisError, ValueError, TypeError) as error:
-        server = urlsplit(url).netloc.rpartition("@")[2]  # what comes before may be a password
+        server = urlsplit(url).netloc.rpartition("@")[2]  # the part before @ may be a password
         raise HarnessError(f"--examples {server}: {error}") from None
 
 
 def database(central: Central) -> ExampleDatabase | None:
-    """Return where a check keeps its examples, apart from other checks and releases."""
+    """Return the example database of one check and release, or None without --examples."""
     url = central.options.examples
     if url is None:
         return None

@@ -1,4 +1,4 @@
-"""What a check can end with besides passing."""
+"""The ways in which a check or a run can end other than passing."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 
 class CheckFailed(AssertionError):  # noqa: N818 (reads as the outcome)
-    """The server does not do what the check asks.
+    """The server does not behave as the check requires.
 
-    `expected` and `got` are shown as a diff; `check` names another check when the fault that
-    showed is that one's matter; `intermittent` says that the same request also went well.
+    `expected` and `got` are shown as a diff. `check` names another check if that one covers the
+    fault. `intermittent` means that the same request also succeeded.
     """
 
     def __init__(
@@ -25,9 +25,9 @@ class CheckFailed(AssertionError):  # noqa: N818 (reads as the outcome)
 
 
 class PreconditionFailed(Exception):  # noqa: N818
-    """The check could not come to its matter, because what check `need` sees to does not hold.
+    """The check could not begin, because behaviour that the check `need` covers is broken.
 
-    It counts as skipped when `need` failed, and as a failure of its own when nothing else did.
+    The check counts as skipped if `need` has failed, too; otherwise as failed.
     """
 
     def __init__(self, need: str, what: str) -> None:
@@ -41,27 +41,27 @@ class Skip(Exception):  # noqa: N818
 
 
 class NotApplicable(Skip):
-    """The release or the kind of the target does not have what the check looks at: nobody could look at it there."""
+    """This release or kind of target does not have the behaviour that the check covers."""
 
 
 class Busy(Skip):
-    """The target limits requests, and answers so also when asked again."""
+    """The target limits requests (429) and still does after several attempts."""
 
 
 class OwnershipError(Exception):
-    """A request would have changed something that this run did not create. It was not sent."""
+    """A request was not sent because it could change something that this run did not create."""
 
 
 class NoRoomError(OwnershipError):
-    """More integrations of the run would exist at once than the options let. The request was not sent."""
+    """A create was not sent because it would exceed --max-live."""
 
 
 class BudgetSpent(Exception):  # noqa: N818
-    """The time or the number of requests given to the run is used up."""
+    """The run has used up its time or its number of requests; the text names the budget."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal is to end the run."""
+    """A signal asks the run to end."""
 
     def __init__(self, signal: str) -> None:
         super().__init__(signal)
@@ -69,12 +69,12 @@ class Interrupted(KeyboardInterrupt):
 
 
 class HarnessError(Exception):
-    """The harness cannot do its work: the target is not reachable, or refuses the credentials."""
+    """The harness cannot work: the target is unreachable, refuses the credentials, or a file or option is unusable."""
 
 
 @dataclass(slots=True)
 class Failure:
-    """One fault, as reported: the check that names it and the requests that show it."""
+    """One fault, as reported: the check that covers it and the requests that show it."""
 
     check: str
     what: str
@@ -83,10 +83,10 @@ class Failure:
     exchanges: list[Any] = field(default_factory=list)
     intermittent: bool = False
     known: str | None = None
-    """Why it is known, when it is a known difference."""
+    """Reason of the known difference, or None if the failure is new."""
     also: int = 0
-    """How many more times the same fault showed."""
+    """Number of further occurrences of the same fault."""
     about: tuple[str, ...] = ()
-    """Ids of integrations in a list that it is about."""
+    """Ids of the list items that show the fault."""
     like: str = ""
-    """The check whose failure shows the same, when many do."""
+    """The check that reports the same symptom at length, or "" if this failure stands for itself."""

@@ -1,4 +1,4 @@
-"""A session of requests that reads answers with bounds."""
+"""A session of requests that limits the time and the size of answers."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from mock_server import bounded_http
 
 
 class TooLong(requests.RequestException):
-    """A body has more bytes than are read."""
+    """The body of an answer exceeds the limit."""
 
 
 class _Adapter(HTTPAdapter):
-    """Makes connections that keep to the deadline."""
+    """Adapter whose connections obey the deadline."""
 
     def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
-        """Make the connections to a server."""
+        """Create the connection pools for a server."""
         super().init_poolmanager(*arguments, **named)
         bounded_http.bounded(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **named: Any) -> Any:
-        """Return the connections to a proxy."""
+        """Return the connection pools for a proxy."""
         manager = super().proxy_manager_for(proxy, **named)
         return manager if proxy.lower().startswith("socks") else bounded_http.bounded(manager)
 
 
 class BoundedSession(requests.Session):
-    """A session whose timeout is for the whole answer, and whose answers have at most `most` bytes."""
+    """A session whose timeout covers the whole answer, and whose answers have at most `most` bytes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class BoundedSession(requests.Session):
         """Send a request and read the answer.
 
         Raises:
-            requests.RequestException: there is no whole answer in time, or it is too long.
+            requests.RequestException: the answer is late, incomplete or too long.
         """
         seconds = named["timeout"]
         with bounded_http.deadline(seconds):
@@ -53,7 +53,7 @@ class BoundedSession(requests.Session):
             except bounded_http.BodyTooLongError as error:
                 raise TooLong(error, response=response) from None
             except (TimeoutError, urllib3.exceptions.TimeoutError) as error:
-                raise requests.ReadTimeout(f"no whole answer in {seconds:g} s") from error
+                raise requests.ReadTimeout(f"no complete answer in {seconds:g} s") from error
             except urllib3.exceptions.DecodeError as error:
                 raise requests.exceptions.ContentDecodingError(error) from None
             except (urllib3.exceptions.HTTPError, OSError) as error:

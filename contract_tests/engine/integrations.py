@@ -1,4 +1,4 @@
-"""Integrations to send, and what Central must answer for them: the harness's own reading.
+"""Integrations to send, and the answers that Central must give: the harness's own reading.
 
 Not imported from mock_server: two readings of Central must agree. Fields, credentials and
 defaults come from the contract.
@@ -27,7 +27,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "clairify": ("endpoint",),
     "scannerv4": (),
 }
-"""What a client of the type needs; every other field of the config may be left out."""
+"""Config fields that a client of the type requires; all others are optional."""
 
 _RSA_KEY = """\
 MIICdwIBADANBgkqhkiG9w0BAQEFAASCAmEwggJdAgEAAoGBALRY7yJ5DpDupJE7
@@ -48,7 +48,7 @@ bQO19VlopTlUqrY="""
 
 _LABEL = "PRIVATE KEY"  # apart, so that no file here looks as if it held one
 KEY_NOTE = "For tests only, opens nothing. gitleaks:allow pragma: allowlist secret"
-"""What people and scanners of secrets read before the key, where PEM may have any text."""
+"""A note for people and secret scanners; PEM allows any text before the key."""
 PEM = f"-----BEGIN {_LABEL}-----\n{_RSA_KEY}\n-----END {_LABEL}-----\n"
 
 SERVICE_ACCOUNT = (
@@ -56,19 +56,19 @@ SERVICE_ACCOUNT = (
     + json.dumps(f"not-a-real-key. {KEY_NOTE}\n{PEM}")
     + "}"
 )
-"""An account of Google whose key parses, for clients that parse it before they ask anybody."""
+"""A Google service account whose key parses, because clients parse it before they contact anyone."""
 
 
 def member_of(contract: Contract, integration: Mapping[str, Any]) -> str | None:
-    """Name the config member that is set."""
+    """Return the name of the config member that is set, or None."""
     members = (field.name for field in contract.integration.members)
     return next((name for name in members if integration.get(name) is not None), None)
 
 
 def config_for(type: str, secret: Callable[[], str]) -> tuple[str, Body]:
-    """Return the member of a type and a config that Central takes, every field of it set.
+    """Return the config member of a type and a valid config with every field set.
 
-    `secret` gives a new credential at each call.
+    `secret` returns a new credential at each call.
     """
     if type == "quay":
         return "quay", {"endpoint": "quay.example.com", "oauthToken": secret(), "insecure": True}
@@ -116,13 +116,13 @@ def config_for(type: str, secret: Callable[[], str]) -> tuple[str, Body]:
     }
 
 
-def whole(message: Message, sent: Mapping[str, Any]) -> Body:
-    """Fill in what Central answers for the fields that were not sent."""
+def with_defaults(message: Message, sent: Mapping[str, Any]) -> Body:
+    """Return a message as Central stores it: fields that were not sent have their defaults."""
     answer: Body = {}
     for field in message.fields:
         value = sent.get(field.name)
         if value is not None and field.message is not None and not field.repeated:
-            value = whole(field.message, value)
+            value = with_defaults(field.message, value)
         if value is None and field.oneof:
             continue
         answer[field.name] = field.default if value is None else value
@@ -130,7 +130,7 @@ def whole(message: Message, sent: Mapping[str, Any]) -> Body:
 
 
 def masked(message: Message, answer: Mapping[str, Any], mask: str = MASK) -> Body:
-    """Put the mask in the place of each credential, of an empty one too."""
+    """Return an answer with each credential replaced by the mask, even if it is empty."""
     copy = dict(answer)
     for field in message.fields:
         if copy.get(field.name) is None:
@@ -142,20 +142,20 @@ def masked(message: Message, answer: Mapping[str, Any], mask: str = MASK) -> Bod
     return copy
 
 
-def hidden(contract: Contract, value: Any) -> Any:
-    """Mask the credentials of every integration in a value: whether they are masked is a matter of its own."""
+def with_masks(contract: Contract, value: Any) -> Any:
+    """Return a JSON value with masked credentials in every integration, for checks that are not about masking."""
     if isinstance(value, list):
-        return [hidden(contract, each) for each in value]
+        return [with_masks(contract, each) for each in value]
     if not isinstance(value, dict):
         return value
     if "categories" in value and "type" in value:
         return masked(contract.integration, value)
-    return {key: hidden(contract, each) for key, each in value.items()}
+    return {key: with_masks(contract, each) for key, each in value.items()}
 
 
 def read_answer(contract: Contract, sent: Mapping[str, Any], id: str) -> Body:
-    """Return what a read of `sent` must answer once it is stored under `id`."""
-    answer = masked(contract.integration, whole(contract.integration, sent))
+    """Return the answer to a read of `sent`, once it is stored under `id`."""
+    answer = masked(contract.integration, with_defaults(contract.integration, sent))
     numbers = contract.categories
     answer["categories"] = sorted(answer["categories"], key=lambda name: numbers.get(name, name))
     return answer | {"id": id}

@@ -1,7 +1,7 @@
-"""Which runs have written to which target, on disk before they write.
+"""Ledgers: files that record the integrations of each run before they are created.
 
-One file a run, a JSON object a line. A run that was killed leaves its file; `clean` and the
-next run against the same target read it and remove what is left.
+One file per run, one JSON object per line. A killed run leaves its ledger; `clean` and the next
+run against the same target read it and delete the leftovers.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ if os.name == "posix":
 
 _HAS_LOCKS = os.name == "posix"
 _PATIENCE = 2.0
-"""Seconds to wait for a lock: whoever looks for leftovers holds it for a moment."""
+"""Seconds to wait for a lock: a search for leftovers holds it briefly."""
 _SURELY_OVER = 3600.0
+"""Seconds without a write after which a run counts as over, on systems without file locks."""
 
 
 class Ledger:
-    """The ledger of one run, new or left by a run that was killed; no other process may use it meanwhile.
+    """The ledger of one run: a new one, or that of a killed run. It is locked against other processes.
 
-    Its first line is on disk before the run sends anything. The names of all that the run creates begin
-    with the run's id, so that line is enough to find them; the ids find what was renamed since.
+    The first line is on disk before the run sends anything. It is enough to find the run's integrations,
+    as their names begin with the run's id; the recorded ids find those that were renamed.
 
     Raises:
         HarnessError: the ledger cannot be written, or another process uses it.
@@ -41,13 +42,13 @@ class Ledger:
         self.run = run
         self.target = ""
         self.ids: set[str] = set()
-        """Ids that creates were answered with, and that were not disowned."""
+        """Ids from the answers to creates, without those that turned out to be foreign."""
         self.left: set[str] = set()
-        """Those of them that no DELETE has removed."""
+        """Ids of `ids` that are not deleted yet."""
         self.foreign: set[str] = set()
-        """Ids that were there before the run, and those that turned out to be somebody's."""
+        """Ids that existed before the run, or that turned out to belong to somebody else."""
         self.names: set[str] = set()
-        """Digests of the names that writes have given."""
+        """Digests of the names that the run has sent."""
         self._lock = threading.Lock()
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -63,40 +64,40 @@ class Ledger:
         self._write({"run": run, "target": target, "pid": os.getpid()})
         os.fsync(self._file.fileno())
 
-    def existed(self, ids: Iterable[str]) -> None:
-        """Write down what was there before the first create."""
-        found = list(ids)
-        self.foreign.update(found)
-        self._write({"foreign": found})
+    def record_foreign(self, ids: Iterable[str]) -> None:
+        """Record ids of integrations that are not the run's."""
+        foreign = list(ids)
+        self.foreign.update(foreign)
+        self._write({"foreign": foreign})
         os.fsync(self._file.fileno())
 
-    def naming(self, name: str) -> None:
-        """Write down a name before a request gives it: its answer may be lost."""
+    def record_name(self, name: str) -> None:
+        """Record a name before a request sends it, because the answer may be lost."""
         digest = digest_of(name)
         if digest not in self.names:
             self.names.add(digest)
             self._write({"name": digest})
 
-    def created(self, id: str) -> None:
-        """Write down the id of what was created."""
+    def record_created(self, id: str) -> None:
+        """Record the id of an integration that the run has created."""
         if id not in self.left:
             self.ids.add(id)
             self.left.add(id)
             self._write({"id": id})
 
-    def gone(self, id: str) -> None:
-        """Write down that an integration was deleted."""
+    def record_deleted(self, id: str) -> None:
+        """Record that an integration was deleted."""
         self.left.discard(id)
         self._write({"gone": id})
 
-    def disowned(self, id: str) -> None:
-        """Write down that an id which a create was answered with is somebody's."""
+    def disown(self, id: str) -> None:
+        """Record that an id from the answer to a create belongs to somebody else."""
         self.ids.discard(id)
         self.left.discard(id)
-        self.existed([id])
+        self.record_foreign([id])
 
     def close(self, *, keep: bool) -> None:
-        """End the run; without `keep` nothing is left and the file goes."""
+        """Release the ledger; without `keep`, also delete its file."""
         if not keep:
             self.path.unlink(missing_ok=True)
         self._file.close()
@@ -123,12 +124,12 @@ class Ledger:
 
 
 def digest_of(name: str) -> str:
-    """Return what stands for a name, which may be of any length."""
+    """Return a short digest of a name, as names can have any length."""
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def leftovers(folder: Path, target: str) -> Iterator[str]:
-    """Return the runs against `target` that ended without cleaning up."""
+    """Return the ids of the runs against `target` that ended without cleaning up."""
     for path in sorted(folder.glob("*.ledger")):
         try:
             with path.open("r+", encoding="utf-8") as file:
@@ -141,24 +142,24 @@ def leftovers(folder: Path, target: str) -> Iterator[str]:
 
 
 def _entry(line: str) -> dict[str, Any]:
-    """Return an entry, an empty one for the line that was being written when the run was killed."""
+    """Decode one line; return {} for a line that was cut off when the run was killed."""
     try:
-        found = json.loads(line)
+        entry = json.loads(line)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return entry if isinstance(entry, dict) else {}
 
 
 def _locked(file: IO[str], seconds: float = 0.0) -> bool:
-    """Lock a file until it is closed or its process ends; False if somebody else holds it all the time."""
+    """Lock a file until it is closed; return False if another process still holds it after `seconds`."""
     if not _HAS_LOCKS:
         return True
-    until = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            if time.monotonic() >= until:
+            if time.monotonic() >= deadline:
                 return False
             time.sleep(0.02)
         else:
@@ -166,5 +167,5 @@ def _locked(file: IO[str], seconds: float = 0.0) -> bool:
 
 
 def _is_old(path: Path) -> bool:
-    """Return whether a run is surely over, where no lock tells."""
+    """Return whether a ledger is so old that its run is over, on systems without file locks."""
     return time.time() - path.stat().st_mtime > _SURELY_OVER

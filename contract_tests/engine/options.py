@@ -1,4 +1,4 @@
-"""What can be chosen about one run."""
+"""The options of one run."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 PROFILES = ("quick", "default", "deep")
 
 NAME_PREFIX = "central-contract"
-"""Every integration that a run creates is named with this, the run's id and a number."""
+"""Prefix of the name of every integration that a run creates; the run's id follows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Authorization headers by the part they play; never shown anywhere."""
+    """Authorization headers by role; no report shows them."""
 
     admin: str | None = field(default=None, repr=False)
     read_only: str | None = field(default=None, repr=False)
@@ -25,7 +26,7 @@ class Credentials:
 
     @property
     def by_role(self) -> dict[str, str | None]:
-        """The headers by the role of a request that is sent with one."""
+        """The headers by the role of a request."""
         return {
             "admin": self.admin,
             "read-only": self.read_only,
@@ -35,7 +36,7 @@ class Credentials:
 
 
 def is_secret_header(name: str) -> bool:
-    """Return whether a header may hold a secret, by its name."""
+    """Return whether the name of a header suggests that its value is secret."""
     return bool(re.search("auth|cookie|key|pass|secret|session|signature|token", name, re.IGNORECASE))
 
 
@@ -43,9 +44,9 @@ def is_secret_header(name: str) -> bool:
 class Options:
     """The options of one run.
 
-    `rate` is requests a second, `time_budget` and the timeouts are seconds, `max_live` is how many
-    integrations of the run may exist at once. `central_version` None means: ask the target.
-    `managed`: the target is the managed service.
+    `rate` is in requests per second; `time_budget`, `timeout` and `max_response_time` are in seconds.
+    `max_live` limits how many integrations of the run exist at once. If `central_version` is None,
+    the target reports it. `managed` means that the target is the managed service.
     """
 
     url: str
@@ -62,9 +63,9 @@ class Options:
     max_live: int = 150
     workers: int = 1
     strict: bool = False
-    """A check that is skipped is a failure, unless the release does not have what it looks at."""
+    """A skipped check counts as failed, unless it does not apply to the release."""
     require_rules: float = 0.0
-    """Per cent of the rules that a run has to cover."""
+    """Percentage of the rules that a run must cover."""
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     fail_fast: bool = False
@@ -74,18 +75,37 @@ class Options:
     allow_registry_tests: bool = False
     allow_load: bool = False
     disposable: bool = False
-    """The target may be ruined: what is Central's own may be deleted there, too."""
+    """The target may be damaged: checks may try to delete Central's built-in integrations."""
     state_dir: Path = Path(".central-contract")
     known: tuple[Path, ...] = ()
     no_known: tuple[str, ...] = ()
-    """Checks whose shipped known differences count as failures; "all" stands for each."""
+    """Checks whose shipped known differences count as failures; "all" means every check."""
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    """Headers of every request."""
+    """Headers to send with every request."""
     client_cert: Path | None = None
     client_key: Path | None = None
     target_words: tuple[str, ...] = ()
-    """Words of a command line that reach the same target in the same way; no secret is among them."""
+    """Command-line arguments that reach the same target in the same way, without secrets."""
     own_mock: Mapping[str, Any] | None = None
-    """Settings of the mock that the run has started for itself, None where the target is another's."""
+    """Settings of the mock that the run started itself, or None if the user gave a URL."""
     examples: str | None = field(default=None, repr=False)
-    """URL of the Redis that keeps what hypothesis finds; it may hold a password."""
+    """URL of the Redis that stores hypothesis's failing examples; it may contain a password."""
+
+    @property
+    def base(self) -> str:
+        """The URL of the target without a slash at its end."""
+        return self.url.rstrip("/")
+
+    @property
+    def may_write(self) -> bool:
+        """True if the run may write to the target: with --allow-writes, or on loopback."""
+        return self.allow_writes or is_loopback(self.base)
+
+
+_LOOPBACK = re.compile(r"127(?:\.[0-9]{1,3}){1,3}", re.ASCII)  # 127.example.com is somebody's host
+
+
+def is_loopback(url: str) -> bool:
+    """Return whether a URL leads to this machine."""
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or _LOOPBACK.fullmatch(host) is not None

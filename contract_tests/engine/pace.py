@@ -1,4 +1,4 @@
-"""How fast a run may ask and how long it may take: rate, budget, and waits that a busy target asks for."""
+"""The speed and the length of a run: rate, budget, and waits that a busy target requests."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from contract_tests.engine.failures import BudgetSpent, Busy
 from contract_tests.engine.options import Options
 
 ATTEMPTS = 8
-"""How often a target that is busy is asked."""
+"""Attempts of a request to a busy target."""
 _ALL_WAITS = 60.0
-"""Seconds that a run waits for a busy target where no budget ends it, in one piece or in several."""
+"""Seconds that a run waits for a busy target in total."""
 _PATIENCE = 6
-"""Requests without an answer after which a run gives up."""
+"""Unanswered requests after which a run gives up."""
 _CLEAN_UP = 8.0
-"""Seconds for the clean-up after a budget is spent; each integration that is deleted gives it some more."""
+"""Seconds for the clean-up of a run with a budget."""
 _A_DELETE = 0.5
+"""Seconds by which each deleted integration extends the clean-up."""
 _SLOWEST = 1.0
-"""Seconds between two requests to a target that limits them."""
+"""Longest pause in seconds between two requests to a target that limits them."""
 
 
 class Pace:
@@ -31,9 +32,9 @@ class Pace:
         self.count = 0
         self.unanswered = 0
         self.stopped = False
-        """The run was interrupted: until it cleans up, what still runs sends no more."""
+        """The run was interrupted: running checks send nothing more until the clean-up."""
         self.limited = 0
-        """Answers that there were too many requests."""
+        """Number of answers with 429 (too many requests)."""
         self._started = time.monotonic()
         self._closing_until: float | None = None
         self._unanswered_in_closing = 0
@@ -50,22 +51,22 @@ class Pace:
 
     @property
     def rate(self) -> int:
-        """Requests a second that a target which limits them was sent, when it was slowest."""
+        """The slowest rate, in requests per second, that the target's limit has forced; 0 if there was none."""
         if not self._slowest_interval:
             return 0
-        # Where it asks for waits of seconds, these were the pace.
+        # If the target requested waits of seconds, they determined the average rate.
         return max(1, math.floor(min(1 / self._slowest_interval, self.count / max(self.elapsed, 1.0))))
 
     def close(self) -> None:
-        """Begin the clean-up, which has a time of its own."""
+        """Begin the clean-up, which has a separate time budget."""
         self._closing_until = time.monotonic() + _CLEAN_UP
 
     def seconds(self) -> float:
-        """Return how long the next request may take."""
+        """Return the timeout of the next request in seconds."""
         return max(0.05, min(self.options.timeout, self._left()))
 
     def _left(self) -> float:
-        """Return the seconds of the budget that are left, of that of the clean-up while it goes on."""
+        """Return the seconds that are left of the budget, or of the clean-up once it has begun."""
         if self.options.time_budget is None:
             return math.inf
         if self._closing_until is not None:
@@ -73,10 +74,10 @@ class Pace:
         return self.options.time_budget - self.elapsed
 
     def spend(self) -> None:
-        """Take one request out of the budget, waiting for its turn.
+        """Take one request out of the budget and wait for its slot.
 
         Raises:
-            BudgetSpent: nothing is left of it.
+            BudgetSpent: the budget is used up.
         """
         with self._lock:
             self.check_budget()
@@ -89,11 +90,7 @@ class Pace:
             time.sleep(slot - now)
 
     def check_budget(self) -> None:
-        """Check that a request may be sent.
-
-        Raises:
-            BudgetSpent: none may.
-        """
+        """Raise BudgetSpent if no further request may be sent."""
         most = self.options.max_requests
         if self._left() <= 0:
             raise BudgetSpent(f"{self.options.time_budget:g} seconds")
@@ -108,14 +105,14 @@ class Pace:
         if self.unanswered >= _PATIENCE:
             raise BudgetSpent(f"{_PATIENCE} requests without an answer")
 
-    # -- what answers tell ------------------------------------------------------------------------
+    # -- learning from answers --------------------------------------------------------------------
 
-    def is_to_wait(self, status: int, headers: Mapping[str, str], message: str, attempt: int) -> bool:
-        """Wait if the target asks to, and return whether the request is to be sent again.
+    def wait_to_retry(self, status: int, headers: Mapping[str, str], message: str, attempt: int) -> bool:
+        """Wait if the target requests it; return whether to send the request again.
 
         Raises:
-            BudgetSpent: the target wants to be left alone for longer than the budget lasts.
-            Busy: it limits requests, and has been asked often enough.
+            BudgetSpent: the requested wait exceeds the budget.
+            Busy: the target still limits requests after the last attempt.
         """
         is_limit = status == 429 and "larger than max" not in message
         if not is_limit and not (status == 503 and "Retry-After" in headers):
@@ -126,43 +123,45 @@ class Pace:
         if wait > self._left():
             raise BudgetSpent(f"{self.options.time_budget:g} seconds (the target answers {status} and asks to wait)")
         with self._lock:
-            self._waited += wait if wait >= 1 or not is_limit else 0  # short ones are the pace
+            self._waited += wait if wait >= 1 or not is_limit else 0  # short waits set the rate
             if is_limit:
                 self.limited += 1
                 self._interval = min(max(self._interval * 1.5, 0.01), _SLOWEST)
                 self._slowest_interval = max(self._slowest_interval, self._interval)
         if attempt == ATTEMPTS - 1 or self._waited > _ALL_WAITS:
             if is_limit:
-                raise Busy("the target limits requests (429), also when asked again; --rate slows the run down")
+                raise Busy(
+                    "the target still limits requests (429) after several attempts; slow the run down with --rate"
+                )
             return False
         time.sleep(wait)
         return True
 
-    def was_answered(self) -> None:
-        """Note that a request got an answer."""
+    def record_answer(self) -> None:
+        """Record that a request was answered."""
         self._unanswered_in_closing = 0
 
-    def was_not_answered(self, *, timed_out: bool) -> None:
-        """Note that a request got no answer.
+    def record_no_answer(self, *, timed_out: bool) -> None:
+        """Record that a request got no answer.
 
         Raises:
-            BudgetSpent: it was the budget that ended it, not the target's time.
+            BudgetSpent: the budget cut the request's timeout short.
         """
         if timed_out and self._left() <= 0.05:
             raise BudgetSpent(f"{self.options.time_budget:g} seconds")
         self.unanswered += 1
         self._unanswered_in_closing += 1
 
-    def was_cleaned(self) -> None:
-        """Return the clean-up some more time: it gets on."""
+    def extend_clean_up(self) -> None:
+        """Extend the time of the clean-up after a DELETE."""
         if self._closing_until is not None:
             self._closing_until += _A_DELETE
 
 
 def _seconds_of(retry_after: str | None, attempt: int) -> float:
-    """Return how long to wait: what the target says, or longer from attempt to attempt."""
+    """Return how many seconds to wait: as Retry-After says, or twice as long with each attempt."""
     try:
-        found = float(retry_after) if retry_after is not None else 0.1 * 2**attempt
+        wait = float(retry_after) if retry_after is not None else 0.1 * 2**attempt
     except ValueError:
-        found = 1.0  # a date
-    return found if found >= 0 else 1.0
+        wait = 1.0  # a date
+    return wait if wait >= 0 else 1.0

@@ -1,4 +1,4 @@
-"""Taking the credentials of a run out of what a target answers, before anything can quote it."""
+"""Removal of the run's credentials from answers, before a report can quote them."""
 
 from __future__ import annotations
 
@@ -13,52 +13,52 @@ from urllib.parse import quote
 from mock_server.contract import tables as contracts
 
 REDACTED = "[credential]"
-"""What stands in a report for a credential of the user."""
+"""Replacement for a credential in a report."""
 _SHORTEST = 6
-"""Characters of a text that is looked for wherever it stands; a shorter one also stands there by chance."""
+"""Length of the shortest secret that is searched for; a shorter text occurs by chance."""
 _PIECE = 12
-"""Characters of a piece of a long token, which is looked for too: an answer may quote a token in part."""
+"""Length of the pieces of a long token, because an answer may quote only a part of it."""
 _ESCAPE = re.compile(
     rb"\\(?:u00([0-9a-f]{2})|x([0-9a-f]{2})|(/)|\\)|%([0-9a-f]{2})|&#0*([0-9]{2,3});|&#x0*([0-9a-f]{2});|&(lt|gt|amp);",
     re.IGNORECASE,
 )
-"""A character written as an escape of JSON, of a URL, or of HTML."""
+"""A character that is escaped as in JSON, a URL or HTML."""
 _NAMED = {b"lt": "<", b"gt": ">", b"amp": "&"}
 
 
 class Redaction:
-    """Finds the credentials in Authorization headers: as they are, escaped, in base64, in hexadecimal, backwards.
+    """Finds the credentials of Authorization headers: verbatim, escaped, in base64, in hexadecimal, reversed.
 
-    Long tokens are found in part, too. A password that is a word of the contract, such as `password`, is looked for
-    only together with its user.
+    Pieces of long tokens are found, too. A password that occurs in the contract, such as `password`, is searched
+    for only together with its user name.
     """
 
     def __init__(self, headers: Iterable[str | None]) -> None:
-        found: set[bytes] = set()
+        spellings: set[bytes] = set()
         self.secrets: set[str] = set()
-        """The texts that are looked for, in small letters."""
+        """The secrets in lower case."""
         for header in filter(None, headers):
-            found.add(header.encode())
+            spellings.add(header.encode())
             for secret in _secrets(header):
                 self.secrets.add(secret.lower())
-                found |= forms(secret)
-            found |= _pieces(header)
-        ordered = sorted(found, key=lambda each: (-len(each), each))
-        self._forms = {each.lower() for each in found}
+                spellings |= forms(secret)
+            spellings |= _pieces(header)
+        ordered = sorted(spellings, key=lambda spelling: (-len(spelling), spelling))
+        self._forms = {spelling.lower() for spelling in spellings}
         self._pattern = re.compile(b"|".join(map(re.escape, ordered)), re.IGNORECASE)
 
     def content(self, content: bytes) -> bytes:
-        """Return a body without the credentials. Where escapes hide one, the other escapes are read, too."""
-        shown = self._replaced(content)
-        if self._forms and re.search(rb"[\\%&]", shown):
-            read = _ESCAPE.sub(_character, shown)
-            replaced = self._replaced(read)
-            return shown if replaced is read else replaced
-        return shown
+        """Return a body without the credentials. If escapes hide one, the body is returned unescaped."""
+        redacted = self._replaced(content)
+        if self._forms and re.search(rb"[\\%&]", redacted):
+            unescaped = _ESCAPE.sub(_character, redacted)
+            replaced = self._replaced(unescaped)
+            return redacted if replaced is unescaped else replaced
+        return redacted
 
     def _replaced(self, content: bytes) -> bytes:
         lower = content.lower()
-        # To look for each is far faster than a pattern of them all.
+        # Searching for each form is far faster than one pattern for all.
         return self._pattern.sub(REDACTED.encode(), content) if any(form in lower for form in self._forms) else content
 
     def text(self, text: str) -> str:
@@ -67,21 +67,21 @@ class Redaction:
 
 
 def _secrets(header: str) -> list[str]:
-    """Return what is secret in an Authorization header."""
+    """Return the secrets in an Authorization header: the token, or the password and the pair with its user name."""
     scheme, _, value = header.partition(" ")
-    found = [value]
+    secrets = [value]
     if scheme.lower() == "basic":
         try:
             pair = base64.b64decode(value, validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
             pair = ""
         password = pair.partition(":")[2]
-        found += [pair, password] if not is_of_contract(password) else [pair]
-    return [each for each in found if len(each) >= _SHORTEST]
+        secrets += [pair, password] if not is_of_contract(password) else [pair]
+    return [secret for secret in secrets if len(secret) >= _SHORTEST]
 
 
 def is_of_contract(text: str) -> bool:
-    """Return whether a text stands in the contract, so that it stands in answers by right."""
+    """Return whether a text occurs in the contract, so that answers may contain it legitimately."""
     return text.lower().encode() in _contract()
 
 
@@ -91,7 +91,7 @@ def _contract() -> bytes:
 
 
 def _pieces(header: str) -> set[bytes]:
-    """Return the pieces of a long bearer token that no other text holds by chance."""
+    """Return the pieces of a long bearer token that do not occur elsewhere by chance."""
     scheme, _, value = header.partition(" ")
     if scheme.lower() != "bearer" or len(value) < 2 * _PIECE:
         return set()
@@ -100,35 +100,36 @@ def _pieces(header: str) -> set[bytes]:
 
 
 def _character(escape: re.Match[bytes]) -> bytes:
-    """Return the character that an escape stands for; the escape where JSON text would be another one with it."""
+    """Decode an escape; keep one that would change the structure of JSON text, such as an escaped quote."""
     unicode, byte, slash, percent, decimal, hexadecimal, named = escape.groups()
     if slash:
         return slash
     if percent:
-        found = bytes([int(percent, 16)])
+        character = bytes([int(percent, 16)])
     elif code := unicode or byte or hexadecimal:
-        found = chr(int(code, 16)).encode()
+        character = chr(int(code, 16)).encode()
     elif decimal:
-        found = chr(int(decimal)).encode()
+        character = chr(int(decimal)).encode()
     else:
-        found = _NAMED.get((named or b"").lower(), "").encode()
-    return found if found and found >= b" " and found not in b'"\\' else escape[0]
+        character = _NAMED.get((named or b"").lower(), "").encode()
+    return character if character and character >= b" " and character not in b'"\\' else escape[0]
 
 
 def forms(secret: str) -> set[bytes]:
-    """Return the ways in which a text may be written."""
+    """Return the encodings in which an answer may contain a secret."""
     data = secret.encode("utf-8", "surrogateescape")
-    found = {data, json.dumps(secret)[1:-1].encode(), quote(data, safe="").encode(), data.hex().encode()}
-    found |= {data.hex(separator).encode() for separator in " :-"}
-    found |= {secret[::-1].encode("utf-8", "surrogateescape"), base64.b32encode(data).rstrip(b"=")[:-1]}
-    found |= _in_base64(data) | _in_base64(base64.b64encode(data))
-    return found
+    encoded = {data, json.dumps(secret)[1:-1].encode(), quote(data, safe="").encode(), data.hex().encode()}
+    encoded |= {data.hex(separator).encode() for separator in " :-"}
+    encoded |= {secret[::-1].encode("utf-8", "surrogateescape"), base64.b32encode(data).rstrip(b"=")[:-1]}
+    encoded |= _in_base64(data) | _in_base64(base64.b64encode(data))
+    return encoded
 
 
 def _in_base64(data: bytes) -> set[bytes]:
-    found = set()
-    for before in range(3):
-        # The characters at both ends depend on what stands beside the text.
-        coded = base64.b64encode(b" " * before + data).rstrip(b"=")[(0, 2, 3)[before] : -1]
-        found |= {coded, coded.translate(bytes.maketrans(b"+/", b"-_"))}
-    return found
+    """Return the parts of base64 text that encode `data` at each of the three alignments."""
+    encoded = set()
+    for offset in range(3):
+        # The characters at both ends depend on the neighbouring bytes.
+        part = base64.b64encode(b" " * offset + data).rstrip(b"=")[(0, 2, 3)[offset] : -1]
+        encoded |= {part, part.translate(bytes.maketrans(b"+/", b"-_"))}
+    return encoded

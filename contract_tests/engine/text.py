@@ -11,7 +11,7 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """Return a value that JSON can hold."""
+    """Convert a value to one that JSON can represent."""
     if isinstance(value, Mapping):
         return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
@@ -28,7 +28,7 @@ def plain(value: Any) -> Any:
 
 
 def middle_out(text: str, limit: int) -> str:
-    """Shorten a long text in its middle, and say so there."""
+    """Shorten a text to `limit` characters plus a note in its middle that counts the characters left out."""
     if len(text) <= limit:
         return text
     head = limit * 2 // 3
@@ -37,10 +37,10 @@ def middle_out(text: str, limit: int) -> str:
 
 
 def printable(text: str) -> str:
-    r"""Escape in a text of the target what could act on whoever shows it.
+    r"""Escape the parts of a target's text that a terminal or a CI service would act on.
 
-    These are control characters and terminal escapes, invisible characters, half surrogates (`\x1b`, `\u202e`), and
-    what a CI service takes for a command: `::` at the start of a line, also after blanks, and `##[` anywhere.
+    These are control characters, terminal escapes, invisible characters and lone surrogates (`\x1b`, `\u202e`), and
+    the commands of CI services: `::` at the start of a line, also after blanks, and `##[` anywhere.
     """
     escaped = "".join(
         each if each in "\n\t" or (each.isprintable() and not 0xFFFE <= ord(each) <= 0xFFFF) else _escaped(each)
@@ -50,22 +50,22 @@ def printable(text: str) -> str:
 
 
 def without_commands(text: str) -> str:
-    r"""Escape what GitHub, Azure or TeamCity takes for a command in a log, as `\x3a:` and `\x23#[`."""
+    r"""Escape the log commands of GitHub, Azure and TeamCity, as `\x3a:` and `\x23#[`."""
     return _ANYWHERE.sub(r"\\x23", _AT_LINE_START.sub(r"\1\\x3a", text))
 
 
 def one_line(text: str, limit: int = 500) -> str:
-    """Return a text of the target as it may stand in a line of a message."""
+    """Return a target's text as one safe line of a message."""
     return printable(middle_out(text, limit).replace("\n", "\\n").replace("\t", " "))
 
 
 def markdown(text: str) -> str:
-    """Return a text of the target for a paragraph of Markdown: nothing in it is markup, HTML, a link or a mention."""
-    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", one_line(text, 2_000))
+    """Return a target's text for a paragraph of Markdown, with all markup, HTML, links and mentions escaped."""
+    return _MARKUP.sub(lambda match: f"&#{ord(match[0])};", one_line(text, 2_000))
 
 
 def clean(value: Any) -> Any:
-    """Escape every text in a value that JSON can hold, keys too."""
+    """Apply `printable` to every text in a JSON value, including keys."""
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, dict):
@@ -74,9 +74,9 @@ def clean(value: Any) -> Any:
 
 
 def harmless_json(json_text: str) -> str:
-    r"""Escape in JSON text what acts on whoever shows it (`\u009b`, `\u0023#[`); its value stays."""
-    shown = "".join(each if each == "\n" or each.isprintable() else json.dumps(each)[1:-1] for each in json_text)
-    return _ANYWHERE.sub(r"\\u0023", shown)
+    r"""Escape in JSON text what a terminal or a CI service would act on (`\u009b`, `\u0023#[`); its value stays."""
+    escaped = "".join(each if each == "\n" or each.isprintable() else json.dumps(each)[1:-1] for each in json_text)
+    return _ANYWHERE.sub(r"\\u0023", escaped)
 
 
 _AT_LINE_START = re.compile(r"(?:(?<=\n)|^)([^\S\n]*):(?=:)")
@@ -95,22 +95,22 @@ _MOST_LINES = 120
 
 
 def diff(expected: Any, got: Any) -> list[str]:
-    """Return the lines that differ, marked `-` (expected) and `+` (got), with some that do not around them."""
+    """Return the lines that differ, marked `-` (expected) and `+` (got), with two lines of context."""
     if expected is None and got is None:
         return []
-    wanted, came = _lines(_matched(expected, got)), _lines(got)
+    expected_lines, got_lines = _lines(_matched(expected, got)), _lines(got)
     if expected is None:
-        lines = [f"+ {line}" for line in came]
+        lines = [f"+ {line}" for line in got_lines]
     elif got is None:
-        lines = [f"- {line}" for line in wanted]
-    elif wanted == came:  # such as 1 and 1.0
+        lines = [f"- {line}" for line in expected_lines]
+    elif expected_lines == got_lines:  # such as 1 and 1.0
         lines = [f"- {expected!r}", f"+ {got!r}"]
     else:
         lines = [
             "  …" if line.startswith("@@") else f"{line[0]} {line[1:]}"
-            for line in list(difflib.unified_diff(wanted, came, lineterm="", n=2))[2:]
+            for line in list(difflib.unified_diff(expected_lines, got_lines, lineterm="", n=2))[2:]
         ]
-        if lines[0] == "  …" and wanted[:1] == came[:1]:
+        if lines[0] == "  …" and expected_lines[:1] == got_lines[:1]:
             lines = lines[1:]
     lines = [middle_out(printable(line), _LONGEST_LINE) for line in lines]
     if len(lines) > _MOST_LINES:
@@ -120,17 +120,17 @@ def diff(expected: Any, got: Any) -> list[str]:
 
 
 def changed(lines: Iterable[str]) -> tuple[str, ...]:
-    """Return the lines of a diff that differ, without their values: what alike failures have in common."""
+    """Return the differing lines of a diff without their values, for comparing the symptoms of failures."""
     return tuple(without_values(line) for line in lines if line[0] in "-+")
 
 
 def without_values(text: str) -> str:
-    """Put an ellipsis in the place of each quoted text, id and number; keys stay."""
+    """Replace each quoted text, id and number with an ellipsis; keys stay."""
     return _VALUE.sub("…", text)
 
 
 def _matched(expected: Any, got: Any) -> Any:
-    """Where a message had to contain texts and does, let it not stand out as different."""
+    """Return `expected` with the message that was answered if it contains all expected texts, so that no diff shows."""
     if not isinstance(expected, Mapping) or not isinstance(got, Mapping) or "message contains" not in expected:
         return expected
     texts, message = expected["message contains"], got.get("message")

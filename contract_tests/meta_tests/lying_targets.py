@@ -18,8 +18,8 @@ from urllib.parse import unquote
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
+from contract_tests.engine.exchange import COLLECTION
 from contract_tests.engine.options import NAME_PREFIX
-from contract_tests.engine.transport import COLLECTION
 from mock_server.settings import Settings
 from mock_server.web import wsgi
 from mock_server.web.app import create_app

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from contract_tests.cli.main import main
-from contract_tests.engine.transport import Exchange
+from contract_tests.engine.exchange import Exchange
 from contract_tests.runner.compare import compared
 from mock_server.serving.server import serving
 from mock_server.settings import Settings

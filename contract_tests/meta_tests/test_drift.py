@@ -19,8 +19,8 @@ from contract_tests.checks.document import published_document
 from contract_tests.cli.main import main
 from contract_tests.drift import comparison, documents, reports
 from contract_tests.drift.description import Description
+from contract_tests.engine.exchange import Reply
 from contract_tests.engine.failures import CheckFailed, HarnessError, NotApplicable
-from contract_tests.engine.transport import Reply
 from mock_server.contract import export
 from mock_server.contract import tables as contracts
 

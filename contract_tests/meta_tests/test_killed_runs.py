@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import requests
 
+from contract_tests.engine.exchange import COLLECTION
 from contract_tests.engine.options import Options
-from contract_tests.engine.transport import COLLECTION
 from contract_tests.runner.leftovers import Cleaned, clean_leftovers
 from mock_server.serving.server import serving
 

@@ -11,14 +11,16 @@ import requests
 from click.testing import CliRunner
 
 from contract_tests.cli.main import main
+from contract_tests.engine.exchange import COLLECTION
 from contract_tests.engine.failures import CheckFailed, OwnershipError
+from contract_tests.engine.guard import WriteGuard
 from contract_tests.engine.ledger import Ledger
 from contract_tests.engine.options import Options
-from contract_tests.engine.ownership import ITS_OWN, age_of, new_run_id, run_of
-from contract_tests.engine.transport import COLLECTION, Transport
+from contract_tests.engine.ownership import OWN_ID, age_of, new_run_id, run_of
+from contract_tests.engine.transport import Transport
 from contract_tests.meta_tests import trust
 from contract_tests.meta_tests.lying_targets import LIES, Asked, Target, answering, honest
-from contract_tests.reports.failures import at_length
+from contract_tests.reports.failures import detailed
 from contract_tests.runner.leftovers import clean_leftovers
 from contract_tests.runner.run import Run
 from mock_server.serving.server import MockServer, serving
@@ -39,7 +41,7 @@ def test_nothing_of_others_is_written_to(outcome: int) -> None:
 
 
 def test_the_targets_would_see_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Transport, "_prove", lambda *_: None)
+    monkeypatch.setattr(WriteGuard, "prove", lambda *_: None)
     names = list(LIES)
     (found,) = trust.runs(1, seed=20, first=names.index("ids of new ones of a user, now and then"))
     assert found.violations
@@ -64,9 +66,9 @@ def names_at(url: str) -> set[str]:
 
 
 def test_a_foreign_id_in_the_answer_to_a_create_is_a_failure_of_its_own(tmp_path: Path) -> None:
-    with serving(Settings(mutants=(ITS_OWN,))) as mock:
+    with serving(Settings(mutants=(OWN_ID,))) as mock:
         report = Run(Options(url=mock.url, profile="quick", state_dir=tmp_path))()
-    assert {each.check for each in report.failures} == {ITS_OWN}
+    assert {each.check for each in report.failures} == {OWN_ID}
     (failure,) = report.failures
     assert failure.exchanges[-1].method == "POST"
     assert report.requests < 120  # nothing more is created where nothing can be told apart
@@ -87,7 +89,7 @@ def test_what_one_check_sees_for_another_is_told_at_length(tmp_path: Path) -> No
     target = Target(lists_under_swapped_ids, user=False)
     with answering(target) as url:
         report = Run(Options(url=url, profile="quick", seed=4, state_dir=tmp_path))()
-    (told,) = at_length(report)
+    (told,) = detailed(report)
     assert told.check == "list-item-equals-read"
     assert told.failures[0].exchanges
     assert not target.damage()
@@ -150,7 +152,7 @@ def test_what_was_renamed_by_somebody_is_no_longer_the_runs(mock: MockServer, tr
     requests.put(f"{mock.url}{COLLECTION}/{id}", json=body_of("taken over"), timeout=5).raise_for_status()
     with pytest.raises(CheckFailed) as failure:
         transport.send("DELETE", f"{COLLECTION}/{id}")
-    assert failure.value.check == ITS_OWN
+    assert failure.value.check == OWN_ID
     assert failure.value.got == {"id": id, "name": "taken over"}
     assert "taken over" in names_at(mock.url)
 
@@ -260,7 +262,7 @@ def test_a_run_id_tells_its_age() -> None:
 def test_a_lost_answer_is_found_by_the_name_that_was_sent(mock: MockServer, tmp_path: Path) -> None:
     ledger = Ledger(tmp_path, "gone", mock.url)
     # The create is done, and its answer never seen.
-    ledger.naming("central-contract-gone-create-1")
+    ledger.record_name("central-contract-gone-create-1")
     created(mock.url, "central-contract-gone-create-1", "central-contract-gone-create-2")
     ledger.close(keep=True)
     cleaned = clean_leftovers(Options(url=mock.url, state_dir=tmp_path))

@@ -11,7 +11,7 @@ import pytest
 
 from contract_tests.checks import latency
 from contract_tests.meta_tests.mutant_runs import report_on
-from contract_tests.oracle.variants import WIDELY
+from contract_tests.oracle.variants import REFUSED_BY_NEWER
 from contract_tests.runner.report import Report
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal
@@ -131,7 +131,7 @@ def narrow_endpoints(mock: Instance) -> None:
 
     def endpoint(original: Callable[..., Any], sent: Mapping[str, Any]) -> Any:
         configs = [each for each in sent.values() if isinstance(each, dict)]
-        return None if any(text in WIDELY for each in configs for text in each.values()) else original(sent)
+        return None if any(text in REFUSED_BY_NEWER for each in configs for text in each.values()) else original(sent)
 
     around(mock.central.validation, "endpoint", endpoint)
 

@@ -149,8 +149,8 @@ def test_a_client_certificate_that_cannot_be_used_is_named(tmp_path: Path, autho
 @pytest.mark.parametrize(
     ("name", "days", "told"),
     [
-        ("127.0.0.1", -1, "has to be renewed"),
-        ("central.example.com", 30, "is of another host"),
+        ("127.0.0.1", -1, "renew its certificate"),
+        ("central.example.com", 30, "is for another host"),
     ],
 )
 def test_a_certificate_that_is_wrong_is_not_answered_with_advice_to_trust_its_authority(
@@ -169,14 +169,14 @@ def test_an_unknown_authority_is_answered_with_the_option_for_one(tmp_path: Path
     with before("https://127.0.0.1:{port}", authority.server()) as (url, _):
         result = check(tmp_path, url)
     assert result.exit_code == 2
-    assert "--ca-file FILE trusts an authority of yours" in result.output
+    assert "trust your authority with --ca-file FILE" in result.output
 
 
 def test_a_dead_proxy_is_named_without_its_password(tmp_path: Path) -> None:
     proxy = "http://someone:not-a-real-secret@127.0.0.1:9"
     result = check(tmp_path, "http://central.example.com", HTTP_PROXY=proxy, http_proxy=proxy, NO_PROXY="", no_proxy="")
     assert result.exit_code == 2
-    assert "its proxy 127.0.0.1:9 does not let it be reached" in result.output
+    assert "the proxy 127.0.0.1:9 cannot reach it" in result.output
     assert "NO_PROXY=central.example.com" in result.output
     assert "not-a-real-secret" not in result.output
 
@@ -267,7 +267,7 @@ def test_a_server_that_dies_is_one_message(tmp_path: Path) -> None:
     told = [line for line in result.output.splitlines() if line.startswith("FAILED")]
     assert len(told) == 1, told
     assert told[0].startswith("FAILED every-request-answered")
-    assert re.search(r"a request got no whole answer \(and [3-5] more times\)", result.output)
+    assert re.search(r"a request got no complete answer \(and [3-5] more times\)", result.output)
     assert "Incomplete: " in result.output
     assert "the target no longer answered (6 requests without an answer)" in result.output
     assert result.output.count("curl") <= 8, result.output

@@ -13,10 +13,11 @@ import pytest
 import requests
 
 from contract_tests.engine.central import Central, Shared
+from contract_tests.engine.exchange import COLLECTION
 from contract_tests.engine.failures import OwnershipError
 from contract_tests.engine.ledger import Ledger
-from contract_tests.engine.options import Options
-from contract_tests.engine.transport import COLLECTION, Transport, is_loopback
+from contract_tests.engine.options import Options, is_loopback
+from contract_tests.engine.transport import Transport
 from contract_tests.runner.leftovers import Cleaned, clean_leftovers, remove_owned
 from contract_tests.runner.report import PASSED, SKIPPED
 from contract_tests.runner.run import Run
@@ -212,7 +213,7 @@ def test_checks_at_the_same_time_disturb_each_other_in_nothing(
 def test_what_central_deletes_early_and_answers_404_leaves_room(transport: Transport, mock: MockServer) -> None:
     """Central says 404 to a DELETE that comes before it has written the health record, and deletes all the same."""
     room = 3
-    transport.options = replace(transport.options, max_live=room)
+    transport.guard.options = replace(transport.options, max_live=room)
     central = Central(transport, "create", Shared("run", "5.0"))
     for _ in range(3 * room):
         id, _ = central.created()

@@ -61,32 +61,32 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_a_wait_that_is_longer_than_the_budget_ends_the_run(slept: list[float]) -> None:
     with pytest.raises(BudgetSpent):
-        paced(time_budget=15.0).is_to_wait(429, {"Retry-After": "86400"}, "", 0)
+        paced(time_budget=15.0).wait_to_retry(429, {"Retry-After": "86400"}, "", 0)
     assert slept == []
 
 
 @pytest.mark.parametrize("asked", ["86400", "inf", "1e300"])
 def test_without_a_budget_a_long_wait_is_not_waited(asked: str, slept: list[float]) -> None:
     with pytest.raises(Busy, match="--rate"):
-        paced().is_to_wait(429, {"Retry-After": asked}, "", 0)
+        paced().wait_to_retry(429, {"Retry-After": asked}, "", 0)
     assert slept == []
 
 
 @pytest.mark.parametrize("asked", ["-1", "nan", "Fri, 27 Nov 2026 10:00:00 GMT"])
 def test_a_wait_that_is_none_is_a_second(asked: str, slept: list[float]) -> None:
-    assert paced().is_to_wait(429, {"Retry-After": asked}, "", 0)
+    assert paced().wait_to_retry(429, {"Retry-After": asked}, "", 0)
     assert slept == [1.0]
 
 
 def test_a_target_that_is_never_ready_is_not_waited_for_at_each_request(slept: list[float]) -> None:
     pace = paced()
     for _ in range(200):
-        pace.is_to_wait(503, {"Retry-After": "0.9"}, "", 0)
+        pace.wait_to_retry(503, {"Retry-After": "0.9"}, "", 0)
     assert sum(slept) < 61
 
 
 def test_a_message_that_is_too_large_is_no_limit(slept: list[float]) -> None:
-    assert not paced().is_to_wait(429, {}, "grpc: received message larger than max (2 vs. 1)", 0)
+    assert not paced().wait_to_retry(429, {}, "grpc: received message larger than max (2 vs. 1)", 0)
 
 
 def test_the_clean_up_has_a_time_of_its_own() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
+from contract_tests.engine.exchange import Exchange
 from contract_tests.engine.failures import Failure
-from contract_tests.engine.transport import Exchange
 from contract_tests.meta_tests.mutant_runs import report_on
 from contract_tests.runner.symptoms import MANY, group_by_observed, group_by_symptom
 from mock_server.settings import Settings

@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 import requests
 
+from contract_tests.engine.exchange import COLLECTION
 from contract_tests.engine.integrations import Body, config_for
-from contract_tests.engine.transport import COLLECTION
 from mock_server.contract import tables as contracts
 
 _CLUSTERS = ("docker", "ecr", "artifactregistry", "azure", "artifactory", "nexus", "ibm", "rhel", "ghcr", "clair")

@@ -4,46 +4,47 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as default_field
 from typing import Any
 
-from contract_tests.engine.central import Central, shown
+from contract_tests.engine.central import Central, brief
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
-from contract_tests.engine.integrations import Body, hidden, masked, member_of, read_answer, whole
+from contract_tests.engine.integrations import Body, masked, member_of, read_answer, with_defaults, with_masks
 from mock_server.contract.tables import MASK, Contract, Message
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A refusal that must come: the rule, and pieces of the text besides those of the rule."""
+    """An expected refusal: the rule, the values in its text, and further pieces that the message must contain."""
 
     rule: str
     pieces: tuple[str, ...] = ()
-    values: Mapping[str, object] = field(default_factory=dict)
+    values: Mapping[str, object] = default_field(default_factory=dict)
 
 
 class Model:
-    """The integrations of one check by their ids, credentials in clear.
+    """The integrations of one check by id, with unmasked credentials.
 
-    Knows the verbs on integrations whose clients can be built. Of the reasons to refuse it knows
-    those that depend on what is stored: names, ids, and stored credentials. It asks for the refusal
-    first; only what is not refused may be done.
+    The model covers requests whose clients can be built, and the refusals that depend on stored
+    state: names, ids and stored credentials. Ask for the refusal first; apply a request only if
+    there is none.
     """
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
         self.stored: dict[str, Body] = {}
         self.names: dict[str, str] = {}
-        """The last name of each id that was ever given."""
+        """The last name of each id, even after its deletion."""
 
-    # -- what must be read ------------------------------------------------------------------------
+    # -- expected answers to reads ------------------------------------------------------------------------
 
     def read(self, id: str) -> Body:
-        """Return what a GET must answer."""
+        """Return the expected answer to a GET of one integration."""
         return masked(self.contract.integration, self.stored[id])
 
     def listed(self, name: str = "", cluster: str = "") -> dict[str, Body]:
-        """Return what the list must hold, by id."""
+        """Return the integrations that the list must contain, by id."""
         if cluster:
             return {}
         return {id: self.read(id) for id, each in self.stored.items() if name in ("", each["name"])}
@@ -51,31 +52,31 @@ class Model:
     # -- creating and deleting --------------------------------------------------------------------
 
     def create_refusal(self, body: Body) -> Refusal | None:
-        """Return why a create must be refused, None where it must be taken."""
+        """Return why a create must be refused, or None if it must be accepted."""
         return self._name_refusal(body, "")
 
     def create(self, id: str, body: Body) -> None:
-        """Store what was created."""
-        self._store(id, self._whole(body, id))
+        """Store a created integration."""
+        self._store(id, self._stored_form(body, id))
 
     def delete_refusal(self, id: str) -> Refusal | None:
-        """Return why a DELETE must be refused, None where it must be taken."""
+        """Return why a DELETE must be refused, or None if it must be accepted."""
         return None if id in self.stored else Refusal("delete-missing", values={"id": id, "quoted": f'"{id}"'})
 
     def delete(self, id: str) -> None:
-        """Forget an integration."""
+        """Remove an integration from the model."""
         del self.stored[id]
 
     # -- updating ---------------------------------------------------------------------------------
 
     def update_refusal(self, id: str, config: Body, *, update_password: bool = True) -> Refusal | None:
-        """Return why a PUT or PATCH (or a test of it) must be refused, None where nothing stored forbids it."""
+        """Return why stored state forbids a PUT or PATCH (or a test of it), or None if it does not."""
         refusal = self._name_refusal(config, id)
         if refusal or id not in self.stored:
             return refusal or Refusal("update-missing", values={"id": f'"{id}"'})
         if update_password:
             return None
-        stored, sent = self.stored[id], self._whole(config, id)
+        stored, sent = self.stored[id], self._stored_form(config, id)
         member, old_member = member_of(self.contract, sent), member_of(self.contract, stored)
         if member is None:
             return Refusal("reconcile-needs-config")
@@ -84,8 +85,8 @@ class Model:
         return _reconcile_refusal(self.contract.integration, sent, stored)
 
     def update(self, id: str, config: Body, *, update_password: bool = True) -> None:
-        """Replace an integration; without `update_password` credentials are those that are stored."""
-        sent = self._whole(config, id)
+        """Replace an integration; without `update_password` it keeps the stored credentials."""
+        sent = self._stored_form(config, id)
         if not update_password:
             sent = _reconciled(self.contract.integration, sent, self.stored[id])
         self._store(id, sent)
@@ -94,92 +95,93 @@ class Model:
         self.stored[id] = integration
         self.names[id] = integration["name"]
 
-    def _whole(self, body: Body, id: str) -> Body:
-        known = whole(self.contract.integration, body)
+    def _stored_form(self, body: Body, id: str) -> Body:
+        complete = with_defaults(self.contract.integration, body)
         numbers = self.contract.categories
-        known["categories"] = sorted(known["categories"], key=lambda name: numbers.get(name, name))
-        return known | {"id": id}
+        complete["categories"] = sorted(complete["categories"], key=lambda name: numbers.get(name, name))
+        return complete | {"id": id}
 
     def _name_refusal(self, body: Body, id: str) -> Refusal | None:
         name = body.get("name") or ""
         if not name:
             return Refusal("name-required")
-        if any(each["name"] == name for other, each in self.stored.items() if other != id):
+        if any(other["name"] == name for other_id, other in self.stored.items() if other_id != id):
             return Refusal("name-unique", (name,))
         return None
 
 
 def _reconcile_refusal(message: Message, sent: Body, stored: Body) -> Refusal | None:
-    """Walk two messages in the order of the contract and give the first thing that may not differ."""
-    for each in message.fields:
-        new, old = sent.get(each.name), stored.get(each.name)
-        last = f".{each.go_name}'"
-        if each.kind in ("message", "timestamp"):
+    """Compare two messages in the order of the contract; return the refusal for the first forbidden difference."""
+    for field in message.fields:
+        new, old = sent.get(field.name), stored.get(field.name)
+        end_of_path = f".{field.go_name}'"
+        if field.kind in ("message", "timestamp"):
             if new is None and old is None:
                 continue
             if new is None:
-                return Refusal("reconcile-message-kept", (last,))
+                return Refusal("reconcile-message-kept", (end_of_path,))
             if old is None:
                 return Refusal("reconcile-message-not-added")
-            if each.message is not None and (found := _reconcile_refusal(each.message, new, old)):
-                return found
-        elif each.scrub == "dependent" and new != old:
-            return Refusal("reconcile-dependent-unchanged", (last,))
-        elif each.scrub == "always" and new not in ("", MASK):
-            return Refusal("reconcile-credential-masked", (last,))
+            if field.message is not None and (refusal := _reconcile_refusal(field.message, new, old)):
+                return refusal
+        elif field.scrub == "dependent" and new != old:
+            return Refusal("reconcile-dependent-unchanged", (end_of_path,))
+        elif field.scrub == "always" and new not in ("", MASK):
+            return Refusal("reconcile-credential-masked", (end_of_path,))
     return None
 
 
 def _reconciled(message: Message, sent: Body, stored: Body) -> Body:
+    """Return `sent` with the stored credentials."""
     filled = dict(sent)
-    for each in message.fields:
-        if each.scrub == "always":
-            filled[each.name] = stored[each.name]
-        elif each.message is not None and not each.repeated and filled.get(each.name) is not None:
-            filled[each.name] = _reconciled(each.message, filled[each.name], stored[each.name])
+    for field in message.fields:
+        if field.scrub == "always":
+            filled[field.name] = stored[field.name]
+        elif field.message is not None and not field.repeated and filled.get(field.name) is not None:
+            filled[field.name] = _reconciled(field.message, filled[field.name], stored[field.name])
     return filled
 
 
-# -- comparing with what the target shows ---------------------------------------------------------
+# -- comparing with the target --------------------------------------------------------------------
 
 
 def expected(central: Central, sent: Mapping[str, Body]) -> dict[str, Body]:
-    """Return what the list must show of what was sent last, both by id."""
+    """Return the expected list items for the bodies that were sent last, both by id."""
     return {id: read_answer(central.contract, body, id) for id, body in sent.items()}
 
 
 def listed(central: Central, query: str = "") -> dict[str, Body]:
-    """Return what the list shows of the integrations of this check, by id.
+    """Return the integrations of this check in the list, by id, with masked credentials.
 
     Raises:
-        PreconditionFailed: there is no list.
-        CheckFailed: an integration stands twice in it.
+        PreconditionFailed: the answer is not a list.
+        CheckFailed: the list contains an integration twice.
     """
     reply = central.list(query)
     items = reply.object.get("integrations")
     if reply.status != 200 or not isinstance(items, list):
-        raise PreconditionFailed("list", f"the list{query} answered {shown(reply)}")
+        raise PreconditionFailed("list", f"the list{query} answered {brief(reply)}")
     name = re.compile(rf"{re.escape(central.transport.name_prefix + central.check)}-\d", re.IGNORECASE)
-    found: dict[str, Body] = {}
+    by_id: dict[str, Body] = {}
     for item in items:
         if not isinstance(item, dict) or not name.match(str(item.get("name", "")).strip()):
             continue
         id = str(item.get("id"))
-        if id in found:
-            raise CheckFailed("an integration stands in the list twice", expected=found[id], got=item)
-        found[id] = hidden(central.contract, item)  # whether credentials are masked is a matter of its own
-    return found
+        if id in by_id:
+            raise CheckFailed("an integration is in the list twice", expected=by_id[id], got=item)
+        by_id[id] = with_masks(central.contract, item)  # an observer checks whether credentials are masked
+    return by_id
 
 
 def differences(got: Mapping[str, Body], expected: Mapping[str, Body]) -> dict[str, str]:
-    """Return what is wrong with each integration that is not as expected, by id."""
+    """Return by id what is wrong with each integration that differs from the expected one."""
     wrong = {id: "is missing" for id in expected if id not in got}
     wrong |= {id: "is there and should not be" for id in got if id not in expected}
     return wrong | {id: "is not as it should be" for id in expected if id in got and got[id] != expected[id]}
 
 
-def see_same(got: Mapping[str, Body], expected: Mapping[str, Body], what: str, *, check: str | None = None) -> None:
-    """Check that two sets of integrations are the same; a failure shows only those that are not."""
+def check_same(got: Mapping[str, Body], expected: Mapping[str, Body], what: str, *, check: str | None = None) -> None:
+    """Check that two sets of integrations are equal; a failure shows only those that differ."""
     wrong = differences(got, expected)
     if wrong:
         names = (f"{(expected.get(id) or got[id]).get('name')} {how}" for id, how in wrong.items())
@@ -191,25 +193,25 @@ def see_same(got: Mapping[str, Body], expected: Mapping[str, Body], what: str, *
         )
 
 
-def see_listed(central: Central, sent: Mapping[str, Body], what: str, query: str = "") -> None:
-    """Check that the list shows exactly what this check has sent last, by id."""
-    see_same(listed(central, query), expected(central, sent), what)
+def check_listed(central: Central, sent: Mapping[str, Body], what: str, query: str = "") -> None:
+    """Check that the list shows exactly the bodies that this check has sent last, by id."""
+    check_same(listed(central, query), expected(central, sent), what)
 
 
-def see_stored(central: Central, id: str, sent: Body, what: str) -> None:
-    """Check that a GET shows what was sent last."""
+def check_stored(central: Central, id: str, sent: Body, what: str) -> None:
+    """Check that a GET shows the body that was sent last."""
     reply = central.get(id)
     central.taken(reply, f"{what}: reading it")
     central.same(reply.json, read_answer(central.contract, sent, id), what)
 
 
-def any_text(rule_message: str) -> list[str]:
-    """Return the pieces of a rule's text that are the same whatever it is about."""
+def constant_pieces(rule_message: str) -> list[str]:
+    """Return the constant pieces of a rule's text, between its placeholders."""
     return [piece for piece in re.split(r"\{\w+\}", rule_message) if len(piece) > 1]
 
 
-def see_refusal(central: Central, reply: Any, refusal: Refusal, what: str) -> None:
-    """Check that a request was refused by the rule that the model names."""
+def check_refusal(central: Central, reply: Any, refusal: Refusal, what: str) -> None:
+    """Check that a request was refused as the model expects."""
     rule = central.rules[refusal.rule]
-    pieces = any_text(rule.message) if not refusal.values else [central.text(rule.id, **refusal.values)]
+    pieces = constant_pieces(rule.message) if not refusal.values else [central.text(rule.id, **refusal.values)]
     central.refused(reply, what, status=rule.status, code=rule.code, text=(*pieces, *refusal.pieces))

@@ -1,4 +1,4 @@
-"""What is checked on every answer of a run, whichever check asked for it."""
+"""Observers: checks on every answer of a run, no matter which check sent the request."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from contract_tests.drift.documents import PUBLISHED
 from contract_tests.engine.central import Shared
+from contract_tests.engine.exchange import Exchange, Reply
 from contract_tests.engine.failures import Failure
 from contract_tests.engine.redaction import REDACTED
-from contract_tests.engine.transport import Exchange, Reply
 from mock_server.contract import tables as contracts
 from mock_server.contract import validator as validators
 from mock_server.contract.routes import Routes
@@ -31,31 +31,31 @@ OBSERVED = {
     "credential-leak": "A credential that was sent is in another answer, a header or an error",
     "create-answer-in-clear": "The answer to a create shows a credential in clear",
 }
-"""The checks that observers report: id and title."""
+"""Titles of the observed checks by id."""
 
-_TELLING = ("answer-media-type", "answer-schema", "credentials-masked")
-"""Observed checks that say what is wrong with an answer: another check that fails by it shows nothing new."""
+_EXPLAINING = ("answer-media-type", "answer-schema", "credentials-masked")
+"""Observed checks whose failures explain why other checks fail on the same answer."""
 
 UNTOUCHED = "others-untouched"
-"""The check that compares what a run does not own with what it was before."""
+"""The check that compares the integrations of others before and after the run."""
 
 UNMASKED = "a credential is not masked in a read"
-"""What is reported of it, also by checks that see it themselves: the same fault is reported once."""
+"""Text of this failure. Other checks that notice it use the same text, so that it is reported once."""
 
 
 _TYPE = re.compile(rb'"type": ?"([^"\\]+)"')
 _NOT_ASCII = "header key .* contains value with non-printable ASCII characters"
-"""What Central's gRPC client says of credentials beyond ASCII, with 500."""
+"""Text with which Central answers 500 to credentials beyond ASCII; it comes from its gRPC client."""
 
 
 class Findings:
-    """Failures found on the way, one for each fault: the same one again is only counted."""
+    """Failures that observers have found, one per fault; further occurrences are only counted."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._found: dict[tuple[str, str], Failure] = {}
         self.shown_by: dict[int, str] = {}
-        """By number of an exchange the check that its answer fails by itself, whoever asked."""
+        """The observed check that an answer fails, by the number of its exchange."""
 
     def add(
         self,
@@ -67,9 +67,9 @@ class Findings:
         got: Any = None,
         about: tuple[str, ...] = (),
     ) -> None:
-        """Report a fault that an answer shows; `about` are ids of a list that show it."""
+        """Report a fault of an answer; `about` are the ids of the list items that show it."""
         with self._lock:
-            if check in _TELLING:
+            if check in _EXPLAINING:
                 self.shown_by.setdefault(exchange.number, check)
             key = (check, what)
             if key in self._found:
@@ -79,12 +79,12 @@ class Findings:
 
     @property
     def failures(self) -> list[Failure]:
-        """The faults in the order in which they showed."""
+        """The faults in the order of their first occurrence."""
         return list(self._found.values())
 
 
 class Observers:
-    """Looks at each answer and reports to `findings`."""
+    """Checks each answer and reports faults to `findings`."""
 
     def __init__(self, shared: Shared) -> None:
         self.shared = shared
@@ -92,35 +92,36 @@ class Observers:
         self.contract = shared.contract
         self.validator = validators.of(self.contract)
         self.covered: Counter[tuple[str, str, int]] = Counter()
-        """Answers by operation, by the type that was sent ("" for none or an unknown one) and by status."""
+        """Number of answers by operation, sent type ("" for none or an unknown one) and status."""
         self.seen: set[str] = set()
-        """The checks of `OBSERVED` whose matter some answer has shown, well or badly."""
-        # Also the first part of a credential tells.
+        """The checks of `OBSERVED` that could judge at least one answer."""
+        # The pattern also matches the beginning of a credential.
         self._canary = re.compile(rf"canary-{re.escape(shared.run)}[a-z0-9-]*")
-        self._disguised = disguises(f"canary-{shared.run}-")
-        self._own_failures = own_failures(self.contract)
+        self._encoded_canary = encoded_forms(f"canary-{shared.run}-")
+        self._expected_failures = expected_failures(self.contract)
 
     def __call__(self, exchange: Exchange, reply: Reply) -> None:
-        """Look at one answer."""
+        """Check one answer."""
         operation = operation_of(exchange, self.contract)
         if operation is not None:
             sent = _TYPE.search(exchange.body)
             type = sent[1].decode() if sent else ""
             self.covered[operation.id, type if type in self.contract.types else "", reply.status] += 1
         self.seen |= {"every-request-answered", "no-server-error"}
-        if exchange.method == "HEAD" or exchange.path == PUBLISHED:  # a document is no answer of the API
+        if exchange.method == "HEAD" or exchange.path == PUBLISHED:  # no JSON answer of the API
             return
         self.seen.add("answer-media-type")
         value = reply.json
-        self._is_json(exchange, reply, value)
-        self._is_no_server_error(operation, exchange, reply)
+        self._check_media_type(exchange, reply, value)
+        self._check_server_error(operation, exchange, reply)
         if value is not None:
-            self._keeps_schema(operation, exchange, reply, value)
-        self._hides_credentials(operation, exchange, reply, _integrations_of(value) if reply.status == 200 else [])
+            self._check_schema(operation, exchange, reply, value)
+        self._check_leaks(exchange, reply)
+        self._check_fields(operation, exchange, reply, _integrations_of(value) if reply.status == 200 else [])
 
-    # -- schema -----------------------------------------------------------------------------------
+    # -- shape of answers -------------------------------------------------------------------------
 
-    def _is_json(self, exchange: Exchange, reply: Reply, value: Any) -> None:
+    def _check_media_type(self, exchange: Exchange, reply: Reply, value: Any) -> None:
         media_type = reply.headers.get("Content-Type", "")
         if value is None or media_type.partition(";")[0].strip().lower() != "application/json":
             self.findings.add(
@@ -130,15 +131,15 @@ class Observers:
                 expected="application/json with a JSON body",
                 got={"status": reply.status, "content type": media_type, "body": reply.text[:300]},
             )
-        elif double := double_key(reply.content):
+        elif key := duplicate_key(reply.content):
             what = "an object in an answer has a key twice"
-            self.findings.add("answer-schema", what, exchange, expected="each key once", got={"key": double})
+            self.findings.add("answer-schema", what, exchange, expected="each key once", got={"key": key})
 
-    def _is_no_server_error(self, operation: Operation | None, exchange: Exchange, reply: Reply) -> None:
-        """Central fails where it cannot build a client or its database says no, and then says so."""
+    def _check_server_error(self, operation: Operation | None, exchange: Exchange, reply: Reply) -> None:
+        """Accept a status of 500 or more only with a message that Central's rules have."""
         if reply.status < 500 or reply.status == 501 or not reply.message:
-            return  # what has no message is reported as not being in Central's shape
-        if reply.object.get("code") == 13 and self._own_failures.search(reply.message):
+            return  # an error without a message fails the check of its shape
+        if reply.object.get("code") == 13 and self._expected_failures.search(reply.message):
             return
         where = operation.id if operation is not None else "a request that is of no operation"
         text = re.sub(r'"[^"]*"|[0-9a-f]{8}-[0-9a-f-]+|[0-9]+', "…", reply.message)[:80]
@@ -150,7 +151,7 @@ class Observers:
             got={"status": reply.status, "code": reply.object.get("code"), "message": reply.message[:500]},
         )
 
-    def _keeps_schema(self, operation: Operation | None, exchange: Exchange, reply: Reply, value: Any) -> None:
+    def _check_schema(self, operation: Operation | None, exchange: Exchange, reply: Reply, value: Any) -> None:
         schema = operation.answer if operation is not None and reply.status == 200 else "GooglerpcStatus"
         if reply.status < 300 and operation is not None and reply.status != 200:
             self.findings.add(
@@ -162,7 +163,7 @@ class Observers:
             )
             return
         if operation is None and reply.status < 300:
-            return  # a path that is not the contract's
+            return  # a path outside the contract
         self.seen.add("answer-schema")
         if self.validator.accepts(schema, value, answer=True):
             return
@@ -176,34 +177,38 @@ class Observers:
 
     # -- credentials ------------------------------------------------------------------------------
 
-    def _hides_credentials(
+    def _check_leaks(self, exchange: Exchange, reply: Reply) -> None:
+        """Check that no header has a sent credential, and that the answer has none of the run's own."""
+        if self._canary.search(exchange.body.decode("utf-8", "replace")):
+            self.seen.add("credential-leak")
+        for name, value in reply.headers.items():
+            if self._canary.search(value) or self._encoded_canary.search(value):
+                self.findings.add(
+                    "credential-leak", f"a credential stands in the header {name}", exchange, got=f"{name}: {value}"
+                )
+        if reply.redacted:
+            answer = "\n".join([*(f"{name}: {value}" for name, value in reply.headers.items()), reply.text])
+            start = max(answer.find(REDACTED) - 200, 0)
+            self.findings.add(
+                "credential-leak",
+                "credentials of the run stand in an answer",
+                exchange,
+                got=answer[start : start + 500],
+            )
+
+    def _check_fields(
         self,
         operation: Operation | None,
         exchange: Exchange,
         reply: Reply,
         integrations: Sequence[Mapping[str, Any]],
     ) -> None:
-        if self._canary.search(exchange.body.decode("utf-8", "replace")):
-            self.seen.add("credential-leak")
+        """Check that credential fields are masked, and that no other part of the body has a sent credential."""
         is_create = operation is not None and operation.id == "PostImageIntegration" and reply.status == 200
-        for name, value in reply.headers.items():
-            if self._canary.search(value) or self._disguised.search(value):
-                self.findings.add(
-                    "credential-leak", f"a credential stands in the header {name}", exchange, got=f"{name}: {value}"
-                )
-        if reply.redacted:
-            whole = "\n".join([*(f"{name}: {value}" for name, value in reply.headers.items()), reply.text])
-            start = max(whole.find(REDACTED) - 200, 0)
-            self.findings.add(
-                "credential-leak",
-                "credentials of the run stand in an answer",
-                exchange,
-                got=whole[start : start + 500],
-            )
         by_id = [
-            (str(one.get("id")), *each)
-            for one in integrations
-            for each in credentials_of(self.contract.integration, one)
+            (str(integration.get("id")), path, value)
+            for integration in integrations
+            for path, value in credentials_of(self.contract.integration, integration)
         ]
         credentials = [(path, value) for _, path, value in by_id]
         if credentials:
@@ -214,40 +219,40 @@ class Observers:
             check = "create-answer-in-clear" if is_create else "credentials-masked"
             what = "a credential is not masked in the answer to a create" if is_create else UNMASKED
             self.findings.add(check, what, exchange, expected={path: MASK}, got={path: value}, about=(id,))
-        # What stands in a field of a credential is reported as not masked.
-        allowed = {found for _, value in credentials if isinstance(value, str) for found in self._canary.findall(value)}
+        # A credential in a credential field was reported as not masked.
+        allowed = {text for _, value in credentials if isinstance(value, str) for text in self._canary.findall(value)}
         leaked = set(self._canary.findall(reply.text)) - allowed
-        if leaked or self._disguised.search(reply.text):
+        if leaked or self._encoded_canary.search(reply.text):
             where = "an error" if reply.status >= 400 else "an answer"
             self.findings.add(
                 "credential-leak", f"a credential that was sent stands in {where}", exchange, got=reply.text[:500]
             )
 
 
-def double_key(json_text: bytes) -> str:
-    """Return the first key that stands twice in one object of JSON text, "" where none does."""
-    found: list[str] = []
+def duplicate_key(json_text: bytes) -> str:
+    """Return the first key that occurs twice in an object of JSON text, or "" if none does."""
+    duplicates: list[str] = []
 
-    def see(pairs: list[tuple[str, Any]]) -> None:
-        found.extend(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+    def collect(pairs: list[tuple[str, Any]]) -> None:
+        duplicates.extend(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
 
-    json.loads(json_text, object_pairs_hook=see)
-    return found[0] if found else ""
+    json.loads(json_text, object_pairs_hook=collect)
+    return duplicates[0] if duplicates else ""
 
 
-def disguises(text: str) -> re.Pattern[str]:
-    """Find a text written as base64 (wherever it begins), in hexadecimal, in capitals or backwards."""
+def encoded_forms(text: str) -> re.Pattern[str]:
+    """Return a pattern that matches a text in base64 (at any alignment), in hexadecimal, in capitals or reversed."""
     data = text.encode()
     forms = {text.upper(), text[::-1], data.hex(), data.hex().upper()}
-    for before in range(3):
-        # The characters at both ends depend on what stands beside the text.
-        coded = base64.b64encode(b" " * before + data).rstrip(b"=").decode()
-        forms.add(coded[(0, 2, 3)[before] : -1])
+    for offset in range(3):
+        # The characters at both ends depend on the neighbouring bytes.
+        encoded = base64.b64encode(b" " * offset + data).rstrip(b"=").decode()
+        forms.add(encoded[(0, 2, 3)[offset] : -1])
     return re.compile("|".join(map(re.escape, sorted(forms))))
 
 
-def own_failures(contract: Contract) -> re.Pattern[str]:
-    """Find the reasons for which Central itself answers 500: the constant parts of the texts of its rules."""
+def expected_failures(contract: Contract) -> re.Pattern[str]:
+    """Return a pattern that matches the messages with which Central itself answers 500, from the texts of its rules."""
     texts = [
         ".*".join(map(re.escape, parts))
         for rule in contract.rules.values()
@@ -258,10 +263,10 @@ def own_failures(contract: Contract) -> re.Pattern[str]:
 
 
 def operation_of(exchange: Exchange, contract: Contract | None = None) -> Operation | None:
-    """Return the operation that a request is of; without a `contract`, of the newest release."""
+    """Return the operation of a request in a contract (default: the newest release), or None."""
     method = exchange.headers.get("X-HTTP-Method-Override", exchange.method).upper()
-    found = _routes(contract or contracts.load()).match(method, urlsplit(exchange.path).path)
-    return found.operation if found is not None else None
+    match = _routes(contract or contracts.load()).match(method, urlsplit(exchange.path).path)
+    return match.operation if match is not None else None
 
 
 @lru_cache(maxsize=8)
@@ -270,10 +275,10 @@ def _routes(contract: Contract) -> Routes:
 
 
 def _ids_at(value: Any, path: str) -> tuple[str, ...]:
-    """Return the id of the item of a list that a path such as `$.integrations[3].type` leads to."""
-    found = re.search(r"integrations\[(\d+)\]", path)
+    """Return the id of the list item in a path such as `$.integrations[3].type`, or () if there is none."""
+    match = re.search(r"integrations\[(\d+)\]", path)
     try:
-        return (str(value["integrations"][int(found[1])]["id"]),) if found else ()
+        return (str(value["integrations"][int(match[1])]["id"]),) if match else ()
     except (LookupError, TypeError):
         return ()
 
@@ -286,12 +291,12 @@ def _integrations_of(value: Any) -> list[Mapping[str, Any]]:
 
 
 def credentials_of(message: Message, value: Mapping[str, Any], path: str = "") -> Iterable[tuple[str, Any]]:
-    """Return path and value of each credential in an answer."""
+    """Yield the path and the value of each credential in an answer."""
     for field in message.fields:
-        found = value.get(field.name)
-        if field.name not in value or found is None:
+        part = value.get(field.name)
+        if part is None:
             continue
         if field.scrub == "always":
-            yield path + field.name, found
-        elif field.message is not None and isinstance(found, dict):
-            yield from credentials_of(field.message, found, f"{path}{field.name}.")
+            yield path + field.name, part
+        elif field.message is not None and isinstance(part, dict):
+            yield from credentials_of(field.message, part, f"{path}{field.name}.")

@@ -1,4 +1,4 @@
-"""Steps that many checks take: an update, a delete, a list by a query."""
+"""Steps that many checks share: an update, a DELETE, a filtered list."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ import time
 from collections.abc import Callable
 
 from contract_tests.engine.central import Central
+from contract_tests.engine.exchange import Reply
 from contract_tests.engine.integrations import Body
-from contract_tests.engine.transport import Reply
 
 HEALTH_IS_WRITTEN = 0.5
-"""Seconds after which Central has surely written the health record that a DELETE looks for."""
+"""Seconds after a create by which Central has written the health record that a DELETE requires."""
 
 EARLY_DELETE = "A DELETE straight after the create answers 404 although it deletes, as deployed Central does."
 
 
 def filtered(central: Central, query: str) -> list[str]:
-    """Return the ids that the list answers for a query."""
+    """Return the ids in the list for a query that begins with a question mark."""
     items = central.list(query).object.get("integrations")
     return [str(item.get("id")) for item in items] if isinstance(items, list) else ["the answer is no list"]
 
 
 def updated(central: Central, way: str, id: str, body: Body) -> None:
-    """Update an integration by PUT, or by PATCH with the credentials."""
+    """Update an integration by PUT or PATCH (`way`), including its credentials."""
     reply = central.put(id, body) if way == "PUT" else central.patch(id, body, update_password=True)
     central.taken(reply, f"{way} of type {body['type']}")
     central.same(reply.json, {}, f"the answer to {way}")
 
 
 def too_early(central: Central, id: str, reply: Reply) -> bool:
-    """Return whether a DELETE has deleted and says 404: Central does when the create was a moment ago."""
+    """Return whether a DELETE was answered 404 but deleted, as Central does shortly after the create."""
     early = reply.status == 404 and central.get(id).status == 404
     if early:
         central.note(EARLY_DELETE)
@@ -37,11 +37,10 @@ def too_early(central: Central, id: str, reply: Reply) -> bool:
 
 
 def deleted(central: Central, id: str, delete: Callable[[str], Reply] | None = None) -> bool:
-    """Delete an integration, which answers 200 and {}.
+    """Delete an integration and check that DELETE answers 200 and {}; return whether this DELETE did.
 
-    Central writes the health record of an integration a moment after it is created. A DELETE before
-    that deletes and still says 404, which is no fault if one of an older integration answers 200.
-    Return whether this one was answered 200 itself: then the next DELETE is answered 404.
+    Central writes the health record of an integration shortly after the create. A DELETE before that deletes,
+    but is answered 404. In this case the DELETE of an older integration must answer 200.
     """
     reply = (delete or central.delete)(id)
     early = too_early(central, id, reply)

@@ -1,6 +1,6 @@
-"""Integrations by what is special about them: how each rule is broken, what looks wrong and is taken.
+"""Tables of special integrations: those that break each rule, and those that look wrong but are accepted.
 
-Checks and fixtures read the same tables, so that a rule is broken in one way only.
+Checks and fixtures share these tables.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from mock_server.contract import tables as contracts
 
 FRESH = "{fresh}"
-"""Stands for a new credential in a table of integrations."""
+"""Placeholder for a new credential in these tables."""
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -44,7 +44,7 @@ METADATA = (
     "metadata.google.internal",
     "https://metadata.google.internal:80/computeMetadata/v1",
 )
-WIDELY = (
+REFUSED_BY_NEWER = (
     "127.255.255.254:443",
     "https://127.8.9.10/path",
     "[::1]",
@@ -52,13 +52,13 @@ WIDELY = (
     "[::ffff:127.0.0.1]",
     "[::ffff:169.254.169.254]",
 )
-"""Those that older releases take: they compare the host with two names and two addresses."""
+"""Endpoints of `LOCAL` and `METADATA` that older releases accept: they know only two names and two addresses."""
 
 
-def looks_widely(rules: Container[str]) -> bool:
-    """Return whether a release with these rules refuses `WIDELY`.
+def refuses_more_endpoints(rules: Container[str]) -> bool:
+    """Return whether a release with these rules refuses the endpoints in `REFUSED_BY_NEWER`.
 
-    It does since the release that refuses to create type google.
+    It does if it refuses to create type google, as both came with the same release.
     """
     return "google-not-created" in rules
 
@@ -93,7 +93,7 @@ DATA = {"username": "AWS", "password": FRESH, "expiresAt": "2030-01-02T03:04:05Z
 KEYLESS = {"accessKeyId": "", "secretAccessKey": ""}
 DOCKER_TYPES = contracts.load().types_of("docker")
 
-# Each rule with types and the changes that break it; the rest is an integration that Central takes.
+# By rule: types with the changes to a valid integration that break the rule.
 Change = tuple[str, Mapping[str, Any]]
 BROKEN: Mapping[str, list[Change]] = {
     "registry-type-known": [
@@ -190,7 +190,7 @@ BROKEN: Mapping[str, list[Change]] = {
     ],
 }
 
-# Nobody creates these: they are tested, and those of type google also put over an integration of the check's own.
+# These types cannot be created. Checks test them; they also PUT those of type google over an existing integration.
 NOT_CREATED: Mapping[str, Change] = {
     "google-scanner-config-required": ("google", {"google": None}),
     "google-scanner-endpoint-required": ("google", {"google": {"endpoint": ""}}),
@@ -205,7 +205,7 @@ NOT_CREATED: Mapping[str, Change] = {
 
 
 class Taken(NamedTuple):
-    """A combination that looks wrong and is taken."""
+    """A combination of fields that looks wrong but is accepted."""
 
     what: str
     like: str
@@ -262,7 +262,7 @@ TAKEN = (
 
 Variant = tuple[str, dict[str, Any]]
 
-# An integration of each config member that has credentials; and those of messages within one.
+# Valid integrations: with credentials in a nested message, and one of each config member with credentials.
 ROBOTIC: Variant = ("quay", {"quay": {"oauthToken": "", "registryRobotCredentials": ROBOT}})
 AUTHORIZED: Variant = ("ecr", {"ecr": KEYLESS | {"authorizationData": DATA}})
 PLAIN: tuple[Variant, ...] = (
@@ -277,7 +277,7 @@ PLAIN: tuple[Variant, ...] = (
 VARIANTS: tuple[Variant, ...] = (
     ("docker", {}),
     ("quay", {"categories": BOTH, "quay": {"registryRobotCredentials": ROBOT}}),
-    # Not looked at beside a key, but stored.
+    # Ignored beside an access key, but stored.
     ("ecr", {"ecr": {"authorizationData": DATA}}),
     ("artifactregistry", {}),
     ("azure", {}),

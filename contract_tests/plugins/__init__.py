@@ -1,1 +1,1 @@
-"""plugins."""
+"""Plugins that run the harness in pytest and schemathesis."""

@@ -1,8 +1,7 @@
 """The harness in pytest: a test for each check, and a fixture that runs them all.
 
-`pytest --pyargs contract_tests --central-url URL` reports each check as a test of its own. Tests of your
-own take the fixture `check_central`. Loaded in every pytest run of its environment, so nothing of ours is
-imported up here.
+`pytest --pyargs contract_tests --central-url URL` reports each check as a test. Your own tests use the
+fixture `check_central`. pytest loads this module in every run, so it imports the harness only on use.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options, whose names begin with --central."""
+    """Add the options --central-url and --central-options."""
     group = parser.getgroup("central-contract", "the contract and the rules of Central")
     group.addoption(
         "--central-url", metavar="URL", help="Server that the tests of contract_tests check [default: a mock of ours]."
@@ -40,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse options of the harness that are none."""
+    """Refuse invalid options of the harness before the first test."""
     if words := config.getoption("central_options"):
         _options(config.getoption("central_url") or "http://127.0.0.1", shlex.split(words))
 
@@ -59,7 +58,7 @@ def _harness_required(fixture: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         missing = str(error.name)
-    if missing:  # outside, where pytest does not show the errors beneath
+    if missing:  # outside of `except`, so that pytest does not show the chained error
         pytest.fail(
             f"{fixture} needs the harness, but {missing} is not installed; "
             f"install it from a checkout: pip install '.[contract]'",
@@ -69,7 +68,7 @@ def _harness_required(fixture: str) -> Iterator[None]:
 
 @pytest.fixture
 def check_central(tmp_path: Path) -> Callable[..., Report]:
-    """Run the checks against a URL with options of `central-contract check`; the test fails when a check does.
+    """Return a function that checks a URL with options of `central-contract check`; the test fails if a check fails.
 
     `report = check_central(url, "--quick", "--skip", "list-order")`
     """
@@ -87,23 +86,23 @@ def check_central(tmp_path: Path) -> Callable[..., Report]:
         try:
             report = Run(options)()
         except (HarnessError, BudgetSpent) as error:
-            unable = str(error)  # told outside, where pytest does not show the errors beneath
+            unable = str(error)  # reported outside of `except`, so that pytest does not show the chained error
         if unable:
             pytest.fail(f"the harness cannot do its work: {unable}", pytrace=False)
         if report.interrupted:
             raise KeyboardInterrupt
         if report.exit_code:
             console = Console(highlight=False, soft_wrap=True)
-            with console.capture() as told:
+            with console.capture() as summary:
                 terminal.summary(report, options, console)
-            pytest.fail(told.get(), pytrace=False)
+            pytest.fail(summary.get(), pytrace=False)
         return report
 
     return run
 
 
 class Recorded(NamedTuple):
-    """Requests to Central and their recorded answers; the last exchange is what the fixture is about.
+    """Requests to Central and their recorded answers; the last exchange is the subject of the fixture.
 
     An exchange has a `request` (`method`, `path`, `headers`, `body`) and an `answer` (`status`, `headers`, `body`).
     """
@@ -131,12 +130,14 @@ class Recorded(NamedTuple):
 
 @pytest.fixture(scope="session")
 def central_fixture() -> Callable[[str], Recorded]:
-    """Return a fixture of `central-contract fixtures --list` by its name; `quay/read` is `type/quay/read`, too.
+    """Return a function that finds a fixture by its name in `central-contract fixtures --list`.
+
+    The prefix `type/` is optional: `quay/read` also finds `type/quay/read`.
 
     `central_fixture("quay/minimal-registry").body`, `central_fixture("name-unique/create").answer["message"]`
     """
 
-    def found(name: str) -> Recorded:
+    def find(name: str) -> Recorded:
         with _harness_required("central_fixture"):
             from contract_tests.fixtures.cases import catalogue
             from contract_tests.fixtures.formats.plain import plain
@@ -150,11 +151,11 @@ def central_fixture() -> Callable[[str], Recorded]:
         value = plain(next(iter(generate(Wish(names=(id,))))))
         return Recorded(id, value["rule"], value["why"], value["exchanges"])
 
-    return found
+    return find
 
 
-class Told(NamedTuple):
-    """How a check ended, and what is reported of it."""
+class CheckResult(NamedTuple):
+    """The outcome of a check, and the text that reports it."""
 
     outcome: str
     text: str
@@ -163,16 +164,15 @@ class Told(NamedTuple):
 @pytest.fixture(scope="session")
 def central_result(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], Told | None]:
-    """Return how a check ended, None where the profile leaves it out.
+) -> Callable[[str], CheckResult | None]:
+    """Return a function that returns the result of a check, or None if the profile leaves the check out.
 
-    One run makes all that were selected. With xdist the first worker that asks makes it, and the others read
-    how it ended.
+    One run covers all selected checks. With xdist, the first worker makes the run and the others read its results.
     """
     config = request.config
-    results: dict[str, Told] = {}
+    results: dict[str, CheckResult] = {}
 
-    def result(check: str) -> Told | None:
+    def result(check: str) -> CheckResult | None:
         if not results:
             if hasattr(config, "workerinput"):
                 folder = tmp_path_factory.getbasetemp().parent
@@ -184,11 +184,11 @@ def central_result(
     return result
 
 
-def _run(session: pytest.Session) -> dict[str, Told]:
+def _run(session: pytest.Session) -> dict[str, CheckResult]:
     """Run the checks whose tests were selected."""
     from contract_tests.engine.failures import HarnessError
     from contract_tests.reports import terminal
-    from contract_tests.runner import report as ends
+    from contract_tests.runner import report as outcomes
     from contract_tests.runner.own_mock import own_mock
     from contract_tests.runner.run import Run
 
@@ -200,24 +200,24 @@ def _run(session: pytest.Session) -> dict[str, Told]:
         try:
             report = Run(_only(options, _selected(session)))()
         except HarnessError as error:
-            return {_UNABLE: Told(ends.ERROR, f"the harness cannot do its work: {error}")}
+            return {_UNABLE: CheckResult(outcomes.ERROR, f"the harness cannot do its work: {error}")}
         if report.interrupted:
             raise KeyboardInterrupt
         return {
-            each.check: Told(
+            each.check: CheckResult(
                 each.outcome,
-                terminal.text_of(each, report, options) if each.outcome == ends.FAILED else each.reason,
+                terminal.text_of(each, report, options) if each.outcome == outcomes.FAILED else each.reason,
             )
             for each in report.results
         }
 
 
 _UNABLE = ""
-"""In the place of a check: the run could not be made."""
+"""In place of a check's id: the run could not be made."""
 
 
-def _shared(folder: Path, run: Callable[[], dict[str, Told]]) -> dict[str, Told]:
-    """Make a run once for all workers of xdist: the first one makes it, and keeps how it ended in a file."""
+def _shared(folder: Path, run: Callable[[], dict[str, CheckResult]]) -> dict[str, CheckResult]:
+    """Return the results of one run for all workers of xdist: the first makes it and writes the results to a file."""
     results = folder / "central-contract.json"
     try:
         claim = os.open(folder / "central-contract.pid", os.O_CREAT | os.O_EXCL | os.O_WRONLY)
@@ -225,21 +225,21 @@ def _shared(folder: Path, run: Callable[[], dict[str, Told]]) -> dict[str, Told]
         return _awaited(results, folder / "central-contract.pid")
     with os.fdopen(claim, "w") as file:
         file.write(str(os.getpid()))
-    found = run()
-    kept = results.with_suffix(".tmp")
-    kept.write_text(json.dumps(found), "utf-8")
-    kept.replace(results)
-    return found
+    by_check = run()
+    temporary = results.with_suffix(".tmp")
+    temporary.write_text(json.dumps(by_check), "utf-8")
+    temporary.replace(results)
+    return by_check
 
 
-def _awaited(results: Path, claim: Path) -> dict[str, Told]:
-    """Wait for what another worker runs; an error where that one has died."""
+def _awaited(results: Path, claim: Path) -> dict[str, CheckResult]:
+    """Wait for the results of another worker; return an error result if that worker has died."""
     while not results.exists():
         time.sleep(0.1)
         pid = claim.read_text("utf-8")
         if pid and not results.exists() and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
-            return {_UNABLE: Told("error", "the worker that ran the checks has died")}
-    return {check: Told(*told) for check, told in json.loads(results.read_text("utf-8")).items()}
+            return {_UNABLE: CheckResult("error", "the worker that ran the checks has died")}
+    return {check: CheckResult(*result) for check, result in json.loads(results.read_text("utf-8")).items()}
 
 
 def _selected(session: pytest.Session) -> list[str]:
@@ -248,7 +248,7 @@ def _selected(session: pytest.Session) -> list[str]:
 
 
 def _only(options: Options, checks: list[str]) -> Options:
-    """Choose checks and what they stand on."""
+    """Return options that select the checks and their prerequisites."""
     from dataclasses import replace
 
     from contract_tests.checks.registry import FOUNDATION, all_checks
@@ -269,20 +269,20 @@ def _options(url: str, words: list[str], mock: OwnMock | None = None) -> Options
         raise pytest.UsageError(f"options of the harness: {error.format_message()}") from None
 
 
-def told(results: Callable[[str], Told | None], check: str) -> None:
-    """End a test as the check of its name ended."""
-    from contract_tests.runner import report as ends
+def apply_result(results: Callable[[str], CheckResult | None], check: str) -> None:
+    """Pass, fail, skip or xfail the current test as its check ended."""
+    from contract_tests.runner import report as outcomes
 
     if unable := results(_UNABLE):
         pytest.exit(unable.text, returncode=2)
-    found = results(check)
-    if found is None:
+    result = results(check)
+    if result is None:
         pytest.skip("the profile leaves it out")
-    if found.outcome == ends.FAILED:
-        pytest.fail(found.text, pytrace=False)
-    if found.outcome == ends.ERROR:
-        pytest.fail(f"the harness failed: {found.text}", pytrace=False)
-    if found.outcome == ends.KNOWN:
-        pytest.xfail(found.text)
-    if found.outcome == ends.SKIPPED:
-        pytest.skip(found.text)
+    if result.outcome == outcomes.FAILED:
+        pytest.fail(result.text, pytrace=False)
+    if result.outcome == outcomes.ERROR:
+        pytest.fail(f"the harness failed: {result.text}", pytrace=False)
+    if result.outcome == outcomes.KNOWN:
+        pytest.xfail(result.text)
+    if result.outcome == outcomes.SKIPPED:
+        pytest.skip(result.text)

@@ -1,10 +1,10 @@
-"""What the harness sees to on every answer, as checks of plain schemathesis.
+"""The observed checks of the harness, as checks of plain schemathesis.
 
     SCHEMATHESIS_HOOKS=contract_tests.plugins.schemathesis_checks schemathesis run openapi.yaml --url URL
 
-Schemathesis writes to ids that it has seen in a list. With these hooks it changes only what it created
-itself, and what it created is deleted when it ends. Its bodies for `/test` may name any registry: leave
-those paths out (`--exclude-path-regex /test`) where the target must not contact one.
+Schemathesis writes to ids that it has seen in a list. With these hooks it changes only integrations that it created,
+and deletes them at the end. Its bodies for `/test` may name any registry: exclude those paths
+(`--exclude-path-regex /test`) if the target must not contact registries.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ import requests
 import schemathesis
 
 from contract_tests.engine.central import Shared
+from contract_tests.engine.exchange import COLLECTION, Exchange, Reply
 from contract_tests.engine.failures import Failure
 from contract_tests.engine.text import diff
-from contract_tests.engine.transport import COLLECTION, Exchange, Reply
 from contract_tests.oracle.observers import OBSERVED, Observers
 from mock_server.contract import tables as contracts
 
@@ -37,14 +37,14 @@ NEEDS_A_RUN = ("every-request-answered", "credential-leak")
 
 @dataclass(slots=True)
 class _Created:
-    """What was created: the URL that deletes it, the headers of its create, and the names that it was given."""
+    """A created integration: its URL, the Authorization header of its create, and the names that were sent for it."""
 
     url: str
     headers: Mapping[str, str]
     names: set[str]
 
-    def is_shown(self) -> bool:
-        """Return whether a read shows it under one of its names; what an answer told as its id may be somebody's."""
+    def is_ours(self) -> bool:
+        """Return whether a read shows one of its names; the id in the answer to a create may be somebody else's."""
         with suppress(requests.RequestException, ValueError, AttributeError):
             answer = requests.get(self.url, headers=self.headers, timeout=_TIMEOUT, allow_redirects=False)
             return answer.status_code == 200 and answer.json().get("name") in self.names
@@ -52,19 +52,19 @@ class _Created:
 
 
 _created: dict[str, _Created] = {}
-"""What was created, by its id; only what a read has shown under the name that was sent."""
+"""Created integrations by id; only those that a read has shown under the name that was sent."""
 
 
-_looked_at = threading.local()
-"""The last answer of each thread and what the observers said of it: every check asks for the same."""
+_last_observed = threading.local()
+"""The last answer of each thread and its failures, because every check asks for the same answer."""
 
 
 def findings(response: schemathesis.Response) -> list[Failure]:
-    """Return what the observers say of one answer."""
-    if getattr(_looked_at, "response", None) is not response:
-        _looked_at.failures = _observed(response)
-        _looked_at.response = response
-    failures: list[Failure] = _looked_at.failures
+    """Return the failures that the observers find in one answer."""
+    if getattr(_last_observed, "response", None) is not response:
+        _last_observed.failures = _observed(response)
+        _last_observed.response = response
+    failures: list[Failure] = _last_observed.failures
     return failures
 
 
@@ -82,14 +82,14 @@ def _observed(response: schemathesis.Response) -> list[Failure]:
 
 
 def _register(id: str) -> None:
-    def see(_context: schemathesis.CheckContext, response: schemathesis.Response, _case: Case) -> None:
+    def observed_check(_context: schemathesis.CheckContext, response: schemathesis.Response, _case: Case) -> None:
         for failure in findings(response):
             if failure.check == id:
                 raise AssertionError("\n".join([f"{id}: {failure.what}", *diff(failure.expected, failure.got)]))
 
-    see.__name__ = id.replace("-", "_")
-    see.__doc__ = OBSERVED[id]
-    schemathesis.check(see)
+    observed_check.__name__ = id.replace("-", "_")
+    observed_check.__doc__ = OBSERVED[id]
+    schemathesis.check(observed_check)
 
 
 for _id in OBSERVED:
@@ -102,7 +102,7 @@ for _id in OBSERVED:
 
 @schemathesis.hook
 def before_call(_context: schemathesis.HookContext, case: Case, _kwargs: dict[str, Any]) -> None:
-    """Write to what was created here, and to no other integration."""
+    """Redirect writes to ids that schemathesis did not create to a random id, and skip tests of registries."""
     id = case.path_parameters.get("id")
     if case.method.upper() not in ("GET", "HEAD", "OPTIONS") and id is not None and id not in _created:
         case.path_parameters["id"] = str(uuid.uuid4())
@@ -113,29 +113,29 @@ def before_call(_context: schemathesis.HookContext, case: Case, _kwargs: dict[st
 
 @schemathesis.hook
 def after_call(_context: schemathesis.HookContext, case: Case, response: schemathesis.Response) -> None:
-    """Remember what was created, to delete it at the end, and how it is named since."""
+    """Record created integrations and their later names, to delete them at the end."""
     body = case.body if isinstance(case.body, dict) else {}
     sent = body.get("config", body)
-    name = sent.get("name") if isinstance(sent, dict) else None
+    sent_name = sent.get("name") if isinstance(sent, dict) else None
     known = _created.get((case.path_parameters or {}).get("id", ""))
-    if known is not None and case.method.upper() in ("PUT", "PATCH") and isinstance(name, str):
-        known.names.add(name)
+    if known is not None and case.method.upper() in ("PUT", "PATCH") and isinstance(sent_name, str):
+        known.names.add(sent_name)
     if case.method.upper() != "POST" or case.path != COLLECTION or response.status_code != 200:
         return
     with suppress(ValueError, AttributeError, KeyError):
         id = response.json()["id"]
-        kept = {each: value for each, value in response.request.headers.items() if each.lower() == "authorization"}
+        headers = {name: value for name, value in response.request.headers.items() if name.lower() == "authorization"}
         collection = str(response.request.url).partition("?")[0]
-        made = _Created(f"{collection}/{quote(str(id), safe='')}", kept, {str(name)})
-        if made.is_shown():
-            _created[str(id)] = made
+        created = _Created(f"{collection}/{quote(str(id), safe='')}", headers, {str(sent_name)})
+        if created.is_ours():
+            _created[str(id)] = created
 
 
 @atexit.register
 def delete_created() -> None:
-    """Delete what schemathesis has created and what still carries its name."""
-    for each in _created.values():
-        if each.is_shown():
+    """Delete the integrations that schemathesis created and that still have one of their names."""
+    for integration in _created.values():
+        if integration.is_ours():
             with suppress(requests.RequestException):
-                requests.delete(each.url, headers=each.headers, timeout=_TIMEOUT)
+                requests.delete(integration.url, headers=integration.headers, timeout=_TIMEOUT)
     _created.clear()

@@ -11,10 +11,10 @@ from contract_tests.runner.report import Report
 
 
 def prepare(path: Path) -> None:
-    """Make the folder of a report before a run, which is not to be lost for want of one.
+    """Create the folder of a report before the run, so that no run ends without its report.
 
     Raises:
-        HarnessError: it cannot be made or written to.
+        HarnessError: the folder cannot be created, or the report not be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -25,10 +25,10 @@ def prepare(path: Path) -> None:
 
 
 def write(kind: str, report: Report, options: Options, path: Path) -> None:
-    """Write a report of a kind ("json", "junit", "markdown" or "html") to a file.
+    """Write a report to a file; `kind` is "json", "junit", "markdown" or "html".
 
     Raises:
-        HarnessError: it cannot be written.
+        HarnessError: the file cannot be written.
     """
     from contract_tests.reports import html, json_report, junit, markdown
 
@@ -40,7 +40,7 @@ def write_text(path: Path, text: str) -> None:
     """Write the text of a report to a file.
 
     Raises:
-        HarnessError: it cannot be written.
+        HarnessError: the file cannot be written.
     """
     try:
         path.write_text(text, "utf-8")

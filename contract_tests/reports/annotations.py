@@ -1,17 +1,17 @@
-"""Failures as annotations of a GitHub job: workflow commands, escaped as the runner reads them."""
+"""Failures as annotations of a GitHub job, in escaped workflow commands."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from contract_tests.engine.text import middle_out, printable
-from contract_tests.reports.failures import at_length, groups, title
+from contract_tests.reports.failures import detailed, groups, title
 from contract_tests.runner.report import FAILED, INCOMPLETE, UNABLE, Report
 
 
 def commands(report: Report) -> Iterator[str]:
-    """Return a command for each failure told at length, for each group of others, and for what did not run."""
-    for result in at_length(report):
+    """Yield a command for each detailed failure, each group of other failures, and an incomplete verdict."""
+    for result in detailed(report):
         yield _command("error", f"central-contract: {result.check}", title(result))
     for group in groups(report):
         yield _command("error", "central-contract", group.text)

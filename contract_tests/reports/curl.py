@@ -1,8 +1,8 @@
-"""The requests of a failure as lines for a shell.
+"""The requests of a failure as curl commands.
 
-A line sends what the harness sent: the same target, headers and bytes. No secret is in it; the
-shell puts in what stands in its environment (`$CENTRAL_TOKEN` and so on). Ids that the target
-gave out are read from its answers, so that a sequence can be run again.
+A command sends the request of the harness: the same target, headers and bytes. Secrets are replaced
+by environment variables (`$CENTRAL_TOKEN` and so on), and ids by variables that earlier commands of
+the sequence set, so that it can be run again.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Any
 
 import requests
 
+from contract_tests.engine.exchange import COLLECTION, Exchange
 from contract_tests.engine.options import Options, is_secret_header
 from contract_tests.engine.text import without_commands
-from contract_tests.engine.transport import COLLECTION, Exchange
 from contract_tests.runner.history import at_once, created_id
 
 VARIABLES = {
@@ -28,21 +28,21 @@ VARIABLES = {
     "no-access": "CENTRAL_NO_ACCESS_TOKEN",
     "no-role": "CENTRAL_NO_ROLE_TOKEN",
 }
-"""Variables of the environment that hold the tokens, by the part a token plays."""
+"""Environment variables of the tokens, by role."""
 BASIC_VARIABLE = "CENTRAL_BASIC"
 
 _VARIABLE = re.compile(r'"[^"$]*\$((?:CENTRAL|HEADER)_[A-Z0-9_]+)"')
 _LONGEST_ARGUMENT = 100_000
-"""Linux takes 128 KiB in one argument."""
+"""Bytes of the longest argument; Linux allows 128 KiB."""
 _READ_ID = """ | tee /dev/stderr | grep -o '"id": *"[^"]*"' | head -n 1 | cut -d '"' -f 4)"""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How a shell gets to the target.
+    """The parts of a curl command that reach the target.
 
-    `authorization` is the shell word of the Authorization header of a role that has credentials;
-    `secrets` are texts that must not be shown, by the variables that stand for them.
+    `authorization` has curl's arguments for the credentials of each role; `secrets` has the
+    variable for each secret text.
     """
 
     base: str
@@ -52,7 +52,7 @@ class Access:
 
 
 def access(options: Options) -> Access:
-    """Return the way to the target of a run."""
+    """Return the access to the target of a run."""
     words: dict[str, str] = {}
     secrets: dict[str, str] = {}
     for role, header in options.credentials.by_role.items():
@@ -74,7 +74,7 @@ def access(options: Options) -> Access:
 
 
 def line(exchange: Exchange, access: Access, ids: Mapping[str, str] | None = None) -> str:
-    """Return the line that sends the request of `exchange`; `ids` are variables by the ids they hold."""
+    """Return the command that sends the request of `exchange`; `ids` has the variable for each known id."""
     known = {**access.secrets, **(ids or {})}
     words = [f"curl -sS -w '\\n%{{http_code}}\\n'{access.flags}"]
     if exchange.method == "HEAD" and not exchange.body:
@@ -87,7 +87,7 @@ def line(exchange: Exchange, access: Access, ids: Mapping[str, str] | None = Non
     before = ""
     if exchange.body or exchange.method in ("POST", "PUT", "PATCH"):
         if "Content-Type" not in exchange.headers:
-            words.append("-H 'Content-Type:'")  # curl would add one of its own
+            words.append("-H 'Content-Type:'")  # otherwise curl adds one
         before, data = _data(exchange.body, known)
         words.append(data)
     if exchange.reply_headers.get("Content-Encoding"):
@@ -102,23 +102,22 @@ def line(exchange: Exchange, access: Access, ids: Mapping[str, str] | None = Non
 
 
 def sequence(exchanges: Sequence[Exchange], access: Access) -> list[str]:
-    """Return the lines that send some requests in their order, and that delete what they created.
+    """Return the commands that send some requests in order, and then delete the integrations that they created.
 
-    Pasted into a shell they begin with nothing but the variables that they ask for.
+    The first lines end the script if a required variable is not set.
     """
     ids: dict[str, str] = {}
     lines = []
     if at_once(exchanges):
         lines.append("# Some of these were under way at the same moment; one after the other they may go well.")
     for exchange in exchanges:
-        made = created_id(exchange)
+        created = created_id(exchange)
         text = line(exchange, access, ids)
-        if made and made not in ids:
-            ids[made] = f"ID{len(ids) + 1}"
-            text = f"{ids[made]}=$({text}{_READ_ID}"
+        if created and created not in ids:
+            ids[created] = f"ID{len(ids) + 1}"
+            text = f"{ids[created]}=$({text}{_READ_ID}"
         lines.append(text)
-    left = _left(exchanges, ids)
-    for id in left:
+    for id in _not_deleted(exchanges, ids):
         delete = line(Exchange(0, "", "DELETE", f"{COLLECTION}/{id}", "admin"), access, ids)
         lines.append(f'[ -z "${ids[id]}" ] || {delete}  # tidy up')
     used = sorted({name for each in lines for name in _VARIABLE.findall(each)})
@@ -126,11 +125,11 @@ def sequence(exchanges: Sequence[Exchange], access: Access) -> list[str]:
 
 
 def sent_url(url: str) -> str:
-    """Return a URL as the transport sends it, which escapes what no URL may hold."""
+    """Return a URL as the transport sends it, with invalid characters escaped."""
     return requests.Request("GET", url).prepare().url or url
 
 
-def _left(exchanges: Iterable[Exchange], ids: Iterable[str]) -> list[str]:
+def _not_deleted(exchanges: Iterable[Exchange], ids: Iterable[str]) -> list[str]:
     deleted = {each.path for each in exchanges if each.method == "DELETE" and each.status == 200}
     return [id for id in ids if f"{COLLECTION}/{id}" not in deleted]
 
@@ -141,7 +140,7 @@ def _header(name: str, value: Any, known: Mapping[str, str]) -> str:
 
 
 def _data(body: bytes, known: Mapping[str, str]) -> tuple[str, str]:
-    """Return what stands before curl and the words of curl that send a body."""
+    """Return the shell text before curl, and curl's arguments, that send a body."""
     if b"\0" not in body and len(body) <= _LONGEST_ARGUMENT:
         return "", f"--data-raw {_quoted_bytes(body, known)}"
     packed, unpack = base64.b64encode(body).decode(), "base64 -d"
@@ -161,11 +160,11 @@ def _quoted_bytes(body: bytes, known: Mapping[str, str]) -> str:
 
 
 def _quoted(text: str, known: Mapping[str, str], encoding: str = "utf-8") -> str:
-    """Quote a text for the shell, variables in the places of the values they hold."""
+    """Quote a text for the shell, with variables in place of the values in `known`."""
     if not text:
         return "''"
-    held = sorted((value for value in known if value), key=len, reverse=True)
-    parts = re.split(f"({'|'.join(map(re.escape, held))})", text) if held else [text]
+    values = sorted((value for value in known if value), key=len, reverse=True)
+    parts = re.split(f"({'|'.join(map(re.escape, values))})", text) if values else [text]
     return "".join(f'"${known[part]}"' if part in known else _word(part, encoding) for part in parts if part)
 
 
@@ -177,10 +176,10 @@ def _word(text: str, encoding: str) -> str:
 
 
 def _escaped(content: bytes) -> str:
-    r"""Write bytes between $'…', where \xHH is a byte."""
-    shown = {0x0A: "\\n", 0x09: "\\t", 0x27: "\\'", 0x5C: "\\\\"}
+    r"""Quote bytes as $'…', with \xHH for bytes that are not printable ASCII."""
+    escapes = {0x0A: "\\n", 0x09: "\\t", 0x27: "\\'", 0x5C: "\\\\"}
     return (
         "$'"
-        + "".join(shown.get(each) or (chr(each) if 0x20 <= each < 0x7F else f"\\x{each:02x}") for each in content)
+        + "".join(escapes.get(byte) or (chr(byte) if 0x20 <= byte < 0x7F else f"\\x{byte:02x}") for byte in content)
         + "'"
     )

@@ -1,4 +1,4 @@
-"""What is reported of failures: at most three at length, the rest by what they show."""
+"""Selection of failures for reports: at most three in detail, the others grouped by symptom."""
 
 from __future__ import annotations
 
@@ -15,45 +15,46 @@ from contract_tests.runner.replay import name_of
 from contract_tests.runner.report import FAILED, Report, Result
 from contract_tests.runner.symptoms import symptom
 
-AT_LENGTH = 3
-"""Failures that are reported with their requests; the JSON report has those of all."""
+MOST_DETAILED = 3
+"""Number of failures that are reported with their requests; the JSON report has the requests of all."""
 LEGEND = "- expected, + answered"
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Failed checks that are reported in one line: what they show, and their ids."""
+    """Failed checks that are reported in one line: their symptom and their ids."""
 
-    shows: str
+    symptom: str
     checks: tuple[str, ...]
 
     @property
     def text(self) -> str:
-        """The line."""
+        """The group in one line."""
         count = "1 more check" if len(self.checks) == 1 else f"{len(self.checks)} more checks"
-        return f"{count}: {self.shows}: {', '.join(self.checks)}"
+        return f"{count}: {self.symptom}: {', '.join(self.checks)}"
 
 
-def at_length(report: Report) -> list[Result]:
-    """Return the failed checks that are reported at length: the first of those that show something of their own."""
-    own = [each for each in report.results if each.outcome == FAILED and not each.like and not each.unseen]
-    return own[:AT_LENGTH]
+def detailed(report: Report) -> list[Result]:
+    """Return the failed checks to report in detail: the first ones with different symptoms."""
+    distinct = [each for each in report.results if each.outcome == FAILED and not each.like and not each.failed_by_skip]
+    return distinct[:MOST_DETAILED]
 
 
 def groups(report: Report) -> list[Group]:
-    """Return the other failed checks, by what they show."""
-    told = {each.check for each in at_length(report)}
-    found: dict[Any, tuple[str, list[str]]] = {}
+    """Return the other failed checks, grouped by symptom."""
+    in_detail = {result.check for result in detailed(report)}
+    by_symptom: dict[Any, tuple[str, list[str]]] = {}
     for result in report.results:
-        if result.outcome != FAILED or result.check in told:
+        if result.outcome != FAILED or result.check in in_detail:
             continue
-        key, shows = _shown(result)
-        found.setdefault(key, (shows, []))[1].append(result.check)
-    return [Group(printable(shows), tuple(checks)) for shows, checks in found.values()]
+        key, text = _symptom(result)
+        by_symptom.setdefault(key, (text, []))[1].append(result.check)
+    return [Group(printable(text), tuple(checks)) for text, checks in by_symptom.values()]
 
 
-def _shown(result: Result) -> tuple[Any, str]:
-    if result.unseen:
+def _symptom(result: Result) -> tuple[Any, str]:
+    """Return the key of a failed check's symptom, and its text."""
+    if result.failed_by_skip:
         return result.reason, f"skipped (--strict): {result.reason}"
     if result.like:
         return result.like, f"the same answers as {result.like}"
@@ -73,7 +74,7 @@ def _symptom_text(failure: Failure) -> str:
 
 
 def what(failure: Failure) -> str:
-    """Return what a failure says, and how often it showed."""
+    """Return the text of a failure, with the number of its repetitions."""
     text = failure.what + (" (intermittent)" if failure.intermittent else "")
     if failure.also:
         text += f" (and {failure.also} more time{'' if failure.also == 1 else 's'})"
@@ -81,18 +82,18 @@ def what(failure: Failure) -> str:
 
 
 def title(result: Result) -> str:
-    """Return one line that says what failed."""
+    """Return the title of a failed check and its first failure in one line."""
     return printable(f"{result.title}: {result.failures[0].what}" if result.failures else result.title)
 
 
 def differences(failure: Failure) -> list[str]:
-    """Return the lines of the diff of a failure under their legend."""
+    """Return the diff of a failure in lines, after a legend; empty if there is none."""
     lines = diff(failure.expected, failure.got)
     return [f"({LEGEND})", *lines] if lines else []
 
 
 def replays(report: Report, options: Options, result: Result) -> Iterator[str]:
-    """Return the command that judges each failure of a check again."""
+    """Yield the command that replays each failure of a check, if the run wrote a JSON report."""
     if report.kept is None:
         return
     for number in range(1, len(result.failures) + 1):

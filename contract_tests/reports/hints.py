@@ -1,21 +1,21 @@
-"""What a run says about itself rather than about the target: a wrong URL, credentials that cannot write."""
+"""Hints about the run itself rather than the target, such as a wrong URL."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from contract_tests.engine.exchange import COLLECTION, Exchange, read_json
 from contract_tests.engine.text import middle_out, printable
-from contract_tests.engine.transport import COLLECTION, Exchange, read_json
 from contract_tests.runner.report import FAILED, Report
 
 
 def hints(report: Report) -> Iterator[str]:
-    """Return sentences on what may have to be put right before the failures mean something."""
+    """Yield the notes of a run, and a sentence on a URL that seems not to be a Central."""
     failed = {result.check: result for result in report.results if result.outcome == FAILED}
     listed = _last(failed["list"].failures[0].exchanges) if "list" in failed else None
     if listed is not None and not isinstance(read_json(listed.reply), dict):
         yield (
-            f"Is {report.target} a Central? GET {COLLECTION} answered {_told(listed)}. "
+            f"Is {report.target} a Central? GET {COLLECTION} answered {_described(listed)}. "
             f"Give the URL up to /v1, and make sure that no login page is in front."
         )
     yield from report.notes
@@ -25,7 +25,7 @@ def _last(exchanges: list[Exchange]) -> Exchange | None:
     return exchanges[-1] if exchanges else None
 
 
-def _told(exchange: Exchange) -> str:
+def _described(exchange: Exchange) -> str:
     headers = exchange.reply_headers
     where = f" to {headers['Location']}" if "Location" in headers else ""
     what = f" with {headers.get('Content-Type', 'no content type')}" if exchange.reply else " without a body"

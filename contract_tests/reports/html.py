@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing else."""
+"""The report as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from contract_tests.engine.options import Options
 from contract_tests.engine.text import clean, printable
-from contract_tests.reports.failures import at_length
+from contract_tests.reports.failures import detailed
 from contract_tests.reports.hints import hints
 from contract_tests.reports.json_report import document
 from contract_tests.runner.report import OUTCOMES, Report
 
 
 def render(report: Report, options: Options) -> str:
-    """Write the report as HTML text."""
+    """Return the report as HTML text."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -24,7 +24,7 @@ def render(report: Report, options: Options) -> str:
     return environment.get_template("report.html.jinja").render(
         report=value,
         verdict=[printable(line) for line in report.verdict_lines],
-        at_length=[result.check for result in at_length(report)],
+        detailed=[result.check for result in detailed(report)],
         outcomes=OUTCOMES,
         groups=groups,
         hints=[printable(hint) for hint in hints(report)],

@@ -7,10 +7,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from contract_tests.engine.exchange import Exchange
 from contract_tests.engine.failures import Failure
 from contract_tests.engine.options import Options
 from contract_tests.engine.text import diff, harmless_json, plain
-from contract_tests.engine.transport import Exchange
 from contract_tests.reports.curl import Access, access, sequence
 from contract_tests.reports.failures import replays
 from contract_tests.reports.sources import links
@@ -30,7 +30,7 @@ def document(report: Report, options: Options) -> dict[str, Any]:
         "lookedAt": {
             "rules": len(report.rules) - len(report.not_covered),
             "ofRules": len(report.rules),
-            "checks": report.looked,
+            "checks": report.checks_run,
             "ofChecks": len(report.results),
         },
         "centralVersion": report.version,
@@ -61,7 +61,7 @@ def document(report: Report, options: Options) -> dict[str, Any]:
 
 
 def render(report: Report, options: Options) -> str:
-    """Write the report as JSON text."""
+    """Return the report as JSON text."""
     return harmless_json(json.dumps(document(report, options), indent=2, ensure_ascii=False)) + "\n"
 
 
@@ -101,7 +101,7 @@ def _failure(failure: Failure, way: Access) -> dict[str, Any]:
 
 
 def exchange_value(exchange: Exchange) -> dict[str, Any]:
-    """Return a request and its answer as a JSON value; bodies that are not text are in base64."""
+    """Return a request and its answer as a JSON value; bodies that are not UTF-8 are in base64."""
     return {
         "check": exchange.check,
         "method": exchange.method,

@@ -1,6 +1,6 @@
-"""The report as JUnit XML: a test case a check, its name the id of the check.
+"""The report as JUnit XML: one test case per check, with the id of the check as its name.
 
-The first case, `verdict`, is an error where the run is incomplete: no check of its own says so.
+The first test case, `verdict`, is an error if the run is incomplete, as no other test case shows that.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contract_tests.runner.report import ERROR, FAILED, INCOMPLETE, KNOWN, SKIPP
 
 
 def render(report: Report, options: Options) -> str:
-    """Write the report as XML text."""
+    """Return the report as XML text."""
     suites = ET.Element("testsuites", name="central-contract")
     _verdict(suites, report)
     way = access(options)
@@ -67,7 +67,7 @@ def _case(suite: ET.Element, result: Result, report: Report, options: Options, w
 
 
 def _count(suites: ET.Element) -> None:
-    """Return each suite, and the whole, its totals."""
+    """Set the totals of each suite and of the whole report."""
     for element in (suites, *suites):
         for name, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
             element.set(name, str(sum(1 for _ in element.iter(tag))))

@@ -7,19 +7,19 @@ from collections.abc import Mapping
 from contract_tests.engine.options import Options
 from contract_tests.engine.text import markdown, printable
 from contract_tests.reports.curl import access, sequence
-from contract_tests.reports.failures import at_length, differences, groups, replays, what
+from contract_tests.reports.failures import detailed, differences, groups, replays, what
 from contract_tests.reports.hints import hints
 from contract_tests.reports.sources import links
 from contract_tests.runner.report import KNOWN, OUTCOMES, Report
 
 
 def render(report: Report, options: Options) -> str:
-    """Write the report as Markdown text."""
+    """Return the report as Markdown text."""
     headline, *more = report.verdict_lines
     head = markdown(headline) if report.error else printable(headline)  # an error may quote the target
     lines = [f"## {head}", *(part for line in more for part in ("", markdown(line)))]
-    if told := [printable(hint) for hint in hints(report)]:
-        lines += ["", *_fenced("text", told)]
+    if hint_lines := [printable(hint) for hint in hints(report)]:
+        lines += ["", *_fenced("text", hint_lines)]
     if report.error:
         return "\n".join(lines) + "\n"
     lines += _failures(report, options)
@@ -38,7 +38,7 @@ def render(report: Report, options: Options) -> str:
 def _failures(report: Report, options: Options) -> list[str]:
     way = access(options)
     lines: list[str] = []
-    for result in at_length(report):
+    for result in detailed(report):
         urls = [f"<{url}>" for url in links(result.source, report.version)]
         source = ", ".join([result.source or "the contract", *urls])
         lines += ["", f"### {result.check}", "", f"{result.title}. Rule in {source}."]
@@ -47,13 +47,13 @@ def _failures(report: Report, options: Options) -> list[str]:
             lines += ["", *_fenced("diff", differences(failure))]
             lines += ["", *_fenced("sh", sequence(failure.exchanges, way))]
         lines += ["", "Replay it:", "", *_fenced("sh", list(replays(report, options, result)))]
-    found = groups(report)
-    if found:
+    others = groups(report)
+    if others:
         lines += [
             "",
             "### More failures",
             "",
-            *(f"- {markdown(each.shows)}: {', '.join(each.checks)}" for each in found),
+            *(f"- {markdown(group.symptom)}: {', '.join(group.checks)}" for group in others),
         ]
     return lines
 
@@ -65,7 +65,7 @@ def _by_group(report: Report) -> list[str]:
 
 
 def _coverage(what: str, counts: Mapping[str, Mapping[int, int]]) -> list[str]:
-    """Return a table of how often each status was answered."""
+    """Return a table of the number of answers with each status."""
     statuses = sorted({status for by_status in counts.values() for status in by_status})
     rows = [
         [name or "none", *(str(by_status.get(status, "")) for status in statuses)] for name, by_status in counts.items()

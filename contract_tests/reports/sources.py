@@ -1,4 +1,4 @@
-"""Where a rule stands in the source of Central, or of a library that it is built with, as a link."""
+"""Links to the source of a rule, in Central or in a library that it is built with."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CENTRAL = "https://github.com/stackrox/stackrox/{kind}/{tag}/{path}"
 
 
 def links(source: str, version: str) -> list[str]:
-    """Return the URLs of what a source names, such as `pkg/grpc/server.go` or `Go net/url url.go`."""
+    """Return the URLs of a rule's source, such as `pkg/grpc/server.go` or `Go net/url url.go`."""
     return [url for part in source.split(", ") if (url := _link(part, version))]
 
 
@@ -32,7 +32,7 @@ def _link(source: str, version: str) -> str:
 
 
 def _tag(version: str) -> str:
-    """Return the tag of a release; the newest one is on the main branch."""
+    """Return the git tag of a release, or "master" for the newest."""
     releases = contracts.load().releases
     release = releases.find(version)
     return "master" if release == releases.newest else str(release)

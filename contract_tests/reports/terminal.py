@@ -1,4 +1,4 @@
-"""The report on a terminal: progress while the checks run, then what a person can act on."""
+"""The report on a terminal: progress while the checks run, then failures, notes and the verdict."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from contract_tests.engine.options import Options
 from contract_tests.engine.text import middle_out, printable
 from contract_tests.reports.annotations import commands
 from contract_tests.reports.curl import access, sequence
-from contract_tests.reports.failures import at_length, differences, groups, replays, what
+from contract_tests.reports.failures import detailed, differences, groups, replays, what
 from contract_tests.reports.hints import hints
 from contract_tests.reports.sources import links
 from contract_tests.runner.compare import Comparison
@@ -30,14 +30,14 @@ _STYLES = {"passed": "green", FAILED: "bold red", KNOWN: "yellow", SKIPPED: "dim
 _MOST_LINES = 40
 _MOST_NAMES = 12
 _MOST_REQUESTS = 40
-"""Lines of a script that a terminal shows whole; a part of one could not be run."""
+"""Lines of the longest script that the terminal shows; a longer one is left out, as part of a script cannot run."""
 _SILENCE = 10.0
-"""Seconds between progress lines in a log, which has no bar."""
+"""Seconds between progress lines if standard error is not a terminal."""
 
 
 @contextmanager
 def progress(options: Options) -> Iterator[Watcher]:
-    """Show how far the run is."""
+    """Show the progress of a run on standard error."""
     console = Console(stderr=True)
     console.print(f"Checking {options.url}, profile {options.profile}, seed {options.seed}.", highlight=False)
     columns = (
@@ -49,13 +49,13 @@ def progress(options: Options) -> Iterator[Watcher]:
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("checks", total=None, failed=0)
-        failed, told = 0, time.monotonic()
+        failed, last_line = 0, time.monotonic()
 
         def watch(result: Result, number: int, total: int) -> None:
-            nonlocal failed, told
+            nonlocal failed, last_line
             failed += result.is_news
-            if bar.disable and time.monotonic() - told > _SILENCE:
-                told = time.monotonic()
+            if bar.disable and time.monotonic() - last_line > _SILENCE:
+                last_line = time.monotonic()
                 console.print(f"{number} of {total} checks, {failed} failed.", highlight=False)
             bar.update(task, completed=number, total=total, description=result.check[:30].ljust(30), failed=failed)
 
@@ -63,7 +63,7 @@ def progress(options: Options) -> Iterator[Watcher]:
 
 
 def text_of(result: Result, report: Report, options: Options) -> str:
-    """Return what is reported of a check that failed, as plain text."""
+    """Return the report on a failed check as plain text."""
     console = Console(file=StringIO(), highlight=False, soft_wrap=True)
     with console.capture() as captured:
         console.print(_failed(result, report, options))
@@ -71,9 +71,9 @@ def text_of(result: Result, report: Report, options: Options) -> str:
 
 
 def summary(report: Report, options: Options, console: Console | None = None) -> None:
-    """Print what was found, and at the end, alone, the verdict."""
+    """Print failures, notes and coverage, and the verdict at the end."""
     console = console or Console(highlight=False, soft_wrap=True)
-    for result in at_length(report):
+    for result in detailed(report):
         console.print(_failed(result, report, options))
     for result in report.results:
         if result.outcome == ERROR:
@@ -108,7 +108,7 @@ def summary(report: Report, options: Options, console: Console | None = None) ->
 
 
 def traffic(report: Report, options: Options) -> None:
-    """Print what traffic showed: the failures, how each rule fared, and the verdict."""
+    """Print the report on traffic: failures, counts by rule, and the verdict."""
     console = Console(highlight=False, soft_wrap=True)
     for result in report.results:
         if result.outcome == FAILED:
@@ -125,7 +125,7 @@ def traffic(report: Report, options: Options) -> None:
 
 
 def _by_rule(report: Report) -> Table:
-    """Return how each rule fared, by operation."""
+    """Return the counts of judgements by operation and rule."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for title in ("OPERATION", "RULE"):
         table.add_column(title, no_wrap=True)
@@ -139,7 +139,7 @@ def _by_rule(report: Report) -> Table:
 
 
 def verdict(report: Report, console: Console) -> None:
-    """Print the verdict alone."""
+    """Print the verdict."""
     style = {PASSED: "bold green", FAILED: "bold red"}.get(report.verdict, "bold yellow")
     headline, *more = (printable(line) for line in report.verdict_lines)
     console.print(Text(f"\n{headline}", style))
@@ -148,7 +148,7 @@ def verdict(report: Report, console: Console) -> None:
 
 
 def _by_group(report: Report) -> Table:
-    """Return how the checks of each kind ended."""
+    """Return the number of outcomes by kind of check."""
     outcomes = [outcome for outcome in OUTCOMES if report.count(outcome)]
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("KIND")
@@ -160,44 +160,44 @@ def _by_group(report: Report) -> Table:
 
 
 def judged(judgement: Judgement, recorded: Recorded) -> None:
-    """Print what was found of a failure that was judged again."""
+    """Print the result of a replay."""
     console = Console(highlight=False, soft_wrap=True)
     if judgement.result is not None:
         for failure in judgement.result.failures:
             console.print(_indented(what(failure), 7))
             for line in _lines(differences(failure)):
                 console.print(line)
-    told = f"{recorded.check} {judgement.verdict}" + (f": {judgement.reason}" if judgement.reason else "")
+    sentence = f"{recorded.check} {judgement.verdict}" + (f": {judgement.reason}" if judgement.reason else "")
     style = {"still fails": "bold red", "no longer fails": "bold green"}.get(judgement.verdict, "bold yellow")
-    console.print(Text(printable(f"{told}."), style))
+    console.print(Text(printable(f"{sentence}."), style))
 
 
-def comparison(found: Comparison, one: str, two: str) -> None:
-    """Print how two servers compare."""
+def comparison(result: Comparison, one: str, two: str) -> None:
+    """Print the differences between two servers."""
     console = Console(highlight=False, soft_wrap=True)
-    for each in found.differences:
-        more = f" (and {each.also} more)" if each.also else ""
-        console.print(Text(f"DIFFERS  {each.check}: {printable(each.request)}{more}", _STYLES[FAILED]))
-        if each.one.body:
-            body = middle_out(printable(each.one.body.decode("utf-8", "replace")), 400)
+    for difference in result.differences:
+        more = f" (and {difference.also} more)" if difference.also else ""
+        console.print(Text(f"DIFFERS  {difference.check}: {printable(difference.request)}{more}", _STYLES[FAILED]))
+        if difference.one.body:
+            body = middle_out(printable(difference.one.body.decode("utf-8", "replace")), 400)
             console.print(_indented(body, 9, "cyan"))
-        for line in _lines(each.lines):
+        for line in _lines(difference.lines):
             console.print(line)
-    if found.apart:
-        checks = ", ".join(f"{check} ({count})" for check, count in found.apart.items())
+    if result.apart:
+        checks = ", ".join(f"{check} ({count})" for check, count in result.apart.items())
         console.print(Text(f"APART    requests to one server only, as an earlier answer differed: {checks}", "yellow"))
     console.print(
-        Text(f"\n- {one}\n+ {two}\n{found.compared} requests compared, {len(found.differences)} differences.", "bold")
+        Text(f"\n- {one}\n+ {two}\n{result.compared} requests compared, {len(result.differences)} differences.", "bold")
     )
 
 
 def _indented(text: str, blanks: int, style: str = "") -> Text:
-    """Indent every line; a line is never cut, so that a command in it can be copied."""
+    """Indent every line without wrapping or cutting it, so that commands can be copied."""
     return Text("\n".join(" " * blanks + line for line in text.split("\n")), style)
 
 
 def _lines(lines: Iterable[str]) -> Iterator[Text]:
-    """Return the lines of a diff, coloured."""
+    """Yield the first lines of a diff, coloured."""
     for line in list(lines)[:_MOST_LINES]:
         yield _indented(line, 9, {"-": "green", "+": "red"}.get(line[:1], "dim"))
 
@@ -207,24 +207,24 @@ def _failed(result: Result, report: Report, options: Options) -> Group:
     if result.source:
         parts.append(_indented(f"rule in {result.source}", 7, "dim"))
         parts += [_indented(url, 7, "dim") for url in links(result.source, report.version)]
-    way = access(options)
-    again = list(replays(report, options, result))
+    target_access = access(options)
+    replay_commands = list(replays(report, options, result))
     for number, failure in enumerate(result.failures):
         parts.append(_indented(what(failure), 7))
         parts += _lines(differences(failure))
-        lines = sequence(failure.exchanges, way)
-        if len(lines) > _MOST_REQUESTS and again:
-            kept = f"{len(failure.exchanges)} requests lead to this failure; `{again[number]} --script` prints them"
-            parts.append(_indented(kept, 9, "cyan"))
+        lines = sequence(failure.exchanges, target_access)
+        if len(lines) > _MOST_REQUESTS and replay_commands:
+            script = f"`{replay_commands[number]} --script` prints them"
+            parts.append(_indented(f"{len(failure.exchanges)} requests lead to this failure; {script}", 9, "cyan"))
         else:
             parts += [_indented(line, 9, "cyan") for line in lines]
-    parts += [_indented(f"again: {line}", 7) for line in again]
+    parts += [_indented(f"again: {command}", 7) for command in replay_commands]
     parts.append(Text(""))
     return Group(*parts)
 
 
 def coverage(report: Report) -> str:
-    """Return how much of the contract the run has come to."""
+    """Return how much of the contract the run has covered, in one line."""
     contract = contracts.load().at(report.version)
     operations, types = report.answers_by(0), [type for type in report.answers_by(1) if type]
     statuses = sorted({status for by_status in operations.values() for status in by_status})
@@ -237,7 +237,7 @@ def coverage(report: Report) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    """Name the first of many; the JSON report has them all."""
+    """Return the first names and the number of the others; the JSON report has them all."""
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES + 1 else ""
     return ", ".join(names[:_MOST_NAMES] if more else names) + more
 

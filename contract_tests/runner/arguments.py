@@ -1,4 +1,4 @@
-"""Options of a run from the words of a command line, from files and from the environment."""
+"""Options of a run, from the command line, files and the environment."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 NEW_FILE = click.Path(dir_okay=False, path_type=Path)
 
 _LONGEST = 24 * 60 * 60
-"""Seconds that any time may be."""
+"""Upper limit in seconds for every option that is a time."""
 
 DEFAULT_BUDGET = 60.0
-"""Seconds that a run of the default profile may take."""
+"""Time budget in seconds of the default profile."""
 
 
 def per_second(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
-    """Read a rate such as 20/s or 300/m; give requests a second."""
+    """Parse a rate such as 20/s or 300/m; return requests per second."""
     if value is None:
         return None
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(?:/(s|m))?", value)
@@ -42,18 +42,18 @@ def per_second(_context: click.Context, _parameter: click.Parameter, value: str 
 
 
 def seconds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
-    """Read a time such as 0.5, 60s, 5m or 1h; give seconds."""
+    """Parse a time such as 0.5, 60s, 5m or 1h; return seconds."""
     if value is None:
         return None
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(s|m|h)?", value)
-    found = float(match[1]) * {"m": 60, "h": 3600}.get(match[2], 1) if match else 0.0
-    if not 0.001 <= found <= _LONGEST:
+    time = float(match[1]) * {"m": 60, "h": 3600}.get(match[2], 1) if match else 0.0
+    if not 0.001 <= time <= _LONGEST:
         raise click.BadParameter(f"{value!r} is not a time such as 0.5s, 60s, 5m or 1h (a day at the most)")
-    return found
+    return time
 
 
 def certificates(_context: click.Context, _parameter: click.Parameter, file: Path | None) -> Path | None:
-    """Check that a file holds certificates that can be trusted."""
+    """Check that a file contains readable certificates (PEM)."""
     if file is not None:
         try:
             ssl.create_default_context(cafile=file)
@@ -63,14 +63,14 @@ def certificates(_context: click.Context, _parameter: click.Parameter, file: Pat
 
 
 def run_id(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-    """Check that a name can be one of a run. Without a hyphen no run owns what is named like another's."""
+    """Check the format of a run's name. It has no hyphen, so that no run's prefix begins like another's."""
     if value is not None and not re.fullmatch(r"[a-z0-9]{1,40}", value):
         raise click.BadParameter(f"{value!r} is not 1 to 40 lower-case letters and digits")
     return value
 
 
 def checks(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    """Check that there are checks of these names."""
+    """Check that checks with these names exist."""
     for value in values:
         if problem := unknown_check(value):
             raise click.BadParameter(problem)
@@ -78,7 +78,7 @@ def checks(_context: click.Context, _parameter: click.Parameter, values: tuple[s
 
 
 def unknown_check(name: str) -> str:
-    """Say that there is no such check, and which ones are close; "" where there is one."""
+    """Return an error with close matches if there is no check with this name, else ""."""
     from contract_tests.checks.registry import all_checks
     from contract_tests.oracle.observers import OBSERVED, UNTOUCHED
 
@@ -91,7 +91,7 @@ def unknown_check(name: str) -> str:
 
 
 def complete_check(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
-    """Return a shell the checks that begin so."""
+    """Return the checks that begin with `begun`, for shell completion."""
     from contract_tests.checks.registry import all_checks
 
     return [name for name in all_checks() if name.startswith(begun)]
@@ -105,22 +105,22 @@ def _examples(_context: click.Context, _parameter: click.Parameter, value: str |
         usable = parts.scheme in ("redis", "rediss") and bool(parts.hostname)
     except ValueError:
         usable = False
-    if not usable:  # the text may hold a password
+    if not usable:  # the message leaves the value out, as it may contain a password
         raise click.BadParameter("is not a URL such as redis://redis.example.com:6379/0")
     return value
 
 
 def _header(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Any, ...]:
-    """Read headers such as `X-Route: blue`; a value is not shown, it may be a secret."""
-    found = []
+    """Parse headers such as `X-Route: blue`; errors leave the value out, as it may be a secret."""
+    headers = []
     for value in values:
         name, colon, text = value.partition(":")
         if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not _is_header_value(text.strip()):
             raise click.BadParameter(f"{name!r} is not the name of a header with a value, such as 'X-Route: blue'")
         if name.lower() == "authorization":
             raise click.BadParameter("pass credentials with --token-file or --basic-file")
-        found.append((name, text.strip()))
-    return tuple(found)
+        headers.append((name, text.strip()))
+    return tuple(headers)
 
 
 def _is_header_value(text: str) -> bool:
@@ -130,7 +130,7 @@ def _is_header_value(text: str) -> bool:
 def _shipped_difference(
     _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Check that there are shipped known differences of these names."""
+    """Check that the checks in `values` have shipped known differences."""
     from contract_tests.runner import known
 
     names = ["all", *(each.check for each in known.read([known.SHIPPED]))]
@@ -146,7 +146,7 @@ def _close(value: str, names: Iterable[str]) -> str:
 
 
 def _config(context: click.Context, _parameter: click.Parameter, file: Path | None) -> Path | None:
-    """Let a TOML file give what the command line does not. Paths in it begin at its folder."""
+    """Take options that the command line does not set from a TOML file. Its paths are relative to its folder."""
     if file is None:
         return None
     try:
@@ -165,7 +165,7 @@ def _config(context: click.Context, _parameter: click.Parameter, file: Path | No
 
 
 def _names(parameter: click.Parameter) -> list[str]:
-    """Return the names of a parameter: those of its options, and that under which the command gets it."""
+    """Return the names of a parameter: its options without dashes, and its Python name."""
     options = [each.removeprefix("--") for each in parameter.opts] if isinstance(parameter, click.Option) else []
     return [*options, str(parameter.name)]
 
@@ -175,7 +175,7 @@ def _key(name: str) -> str:
 
 
 def _from_file(file: Path, key: str, value: Any, parameter: click.Parameter) -> Any:
-    """Return a value of a TOML file as the command line would have it."""
+    """Convert a value of a TOML file to its form on the command line."""
     if key == parameter.name == "profile":
         if value not in PROFILES:
             raise click.BadParameter(f"{file}: {key}: {value!r} is none of {', '.join(PROFILES)}")
@@ -368,27 +368,27 @@ _RUN = (
 
 
 def target_options(command: Any) -> Any:
-    """Add the options that say how to reach a target."""
+    """Add the options for reaching a target."""
     return _with(_TARGET, command)
 
 
 def credential_options(command: Any) -> Any:
-    """Add the options that give credentials besides those of the run."""
+    """Add the options for credentials with fewer permissions."""
     return _with(_CREDENTIALS, command)
 
 
 def run_options(command: Any) -> Any:
-    """Add the options that say what a run does."""
+    """Add the options that control a run."""
     return _with(_RUN, command)
 
 
 def report_options(command: Any) -> Any:
-    """Add the options that name the reports to write."""
+    """Add the options for report files."""
     return _with(_REPORTS, command)
 
 
 def traffic_options(command: Any) -> Any:
-    """Add the options that say how traffic is judged."""
+    """Add the options that control how traffic is judged."""
     return _with(_TRAFFIC, command)
 
 
@@ -399,10 +399,10 @@ def _with(options: Sequence[Callable[[Any], Any]], command: Any) -> Any:
 
 
 def parsed(url: str, words: Sequence[str], mock: OwnMock | None = None) -> Options:
-    """Return the options of a run against `url` that words of a command line choose.
+    """Return the options of a run against `url` from the arguments of a command line.
 
     Raises:
-        click.UsageError: a word is no option, or its value is none.
+        click.UsageError: an option is unknown, or its value invalid.
     """
     command = run_options(target_options(click.command("check")(lambda **_: None)))
     with command.make_context("check", list(words)) as context:
@@ -410,10 +410,10 @@ def parsed(url: str, words: Sequence[str], mock: OwnMock | None = None) -> Optio
 
 
 def options_of(url: str, mock: OwnMock | None = None, **chosen: Any) -> Options:
-    """Make the options of a run; secrets come from files and the environment only, those of a mock of ours from it.
+    """Return the options of a run. Secrets come from files or the environment, or from `mock` if there is one.
 
     Raises:
-        click.UsageError: the URL is none, a secret cannot be one, options do not go together, or no check is left.
+        click.UsageError: the URL or a secret is invalid, options exclude each other, or they leave no check to run.
     """
     refuse_misspelt(os.environ)
     check_url(url)
@@ -438,7 +438,7 @@ def options_of(url: str, mock: OwnMock | None = None, **chosen: Any) -> Options:
 
 
 def _credentials(chosen: dict[str, Any]) -> Credentials:
-    """Take the files of the credentials out of the options, and read them or the environment."""
+    """Remove the credential files from the options, and read the credentials from them or the environment."""
     token_file, basic_file = chosen.pop("token_file"), chosen.pop("basic_file")
     if token_file and basic_file:
         raise click.UsageError("--token-file and --basic-file: use only one of them")
@@ -455,7 +455,7 @@ CREDENTIAL_FILES = ("token_file", "basic_file", "read_only_token_file", "no_acce
 
 
 def _target_words(chosen: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the words that reach the same target again, headers aside that may hold secrets."""
+    """Return the arguments that reach the same target again, without headers that may be secret."""
     files = [*CREDENTIAL_FILES, "ca_file", "client_cert", "client_key"]
     words = [word for key in files if chosen.get(key) for word in (_option(key), str(chosen[key]))]
     words += [_option(key) for key in ("insecure", "allow_writes") if chosen.get(key)]
@@ -486,8 +486,8 @@ def _check_client_certificate(certificate: Path | None, key: Path | None) -> Non
 
 
 def check_url(url: str) -> None:
-    """Refuse what is no URL of a server; what may be a secret in it (a user, a query) is not repeated."""
-    shown = _without_secrets(url)
+    """Raise click.UsageError unless `url` is the base URL of a server; the message hides possible secrets."""
+    safe_url = _without_secrets(url)
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in url
@@ -496,15 +496,15 @@ def check_url(url: str) -> None:
     if usable and "@" in parts.netloc:
         raise click.UsageError("the URL contains credentials; pass them with --basic-file FILE or in CENTRAL_BASIC")
     if not usable:
-        raise click.UsageError(f"{shown!r} is not a URL such as https://central.example.com")
+        raise click.UsageError(f"{safe_url!r} is not a URL such as https://central.example.com")
     before, version, _ = f"{parts.path}/".partition("/v1/")
     if version or parts.query or parts.fragment:
         base = f"{parts.scheme}://{parts.netloc}{before.rstrip('/')}"
-        raise click.UsageError(f"{shown!r} is not the base URL of a server, which ends before /v1; use {base}")
+        raise click.UsageError(f"{safe_url!r} is not the base URL of a server, which ends before /v1; use {base}")
 
 
 def _without_secrets(url: str) -> str:
-    """Return a text that was given as a URL without what may be a secret: before an @, after a ? or #."""
+    """Return a URL without the parts that may be secret: those before an @ and after a ? or #."""
     address, mark, _ = re.sub(r"^([^/]*//)?[^/?#]*@", r"\1…@", url).partition("?")
     address, other_mark, _ = address.partition("#")
     return address + (f"{mark or other_mark}…" if mark or other_mark else "")
@@ -536,10 +536,10 @@ def _secret(path: Path | None, variable: str) -> str | None:
 
 
 def bearer(path: Path | None, variable: str) -> str | None:
-    """Return the Authorization header for a token that a file or the environment holds, None where neither does.
+    """Return the Authorization header for the token in a file or an environment variable, or None without either.
 
     Raises:
-        click.UsageError: what is there cannot be a token.
+        click.UsageError: the text is not a token.
     """
     token = _secret(path, variable)
     if token and not re.fullmatch(r"[!-~]+", token):

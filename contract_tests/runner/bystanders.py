@@ -1,4 +1,4 @@
-"""Integrations of a target that are not the run's: what they are before it, and whether they are the same after it."""
+"""Integrations that a run does not own, compared before and after the run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contract_tests.runner.leftovers import describe_age, is_over, orphans
 from contract_tests.runner.report import BLOCKED, FAILED, PASSED, Result
 
 Snapshot = Mapping[str, Mapping[str, Any]]
-"""What a list showed, by id."""
+"""The items of a list, by id."""
 
 
 def snapshot(items: Any) -> Snapshot | None:
@@ -23,12 +23,12 @@ def snapshot(items: Any) -> Snapshot | None:
     return {str(item.get("id")): item for item in items if isinstance(item, dict)}
 
 
-def notes_on_orphans(found: Iterable[Mapping[str, Any]], options: Options) -> Iterator[str]:
-    """Say that integrations of earlier runs without a ledger are there, if any are."""
-    left = [each for each in orphans(found, options) if is_over(each) or each.age is None]
+def notes_on_orphans(items: Iterable[Mapping[str, Any]], options: Options) -> Iterator[str]:
+    """Yield a note if integrations of earlier runs without a ledger exist."""
+    left = [orphan for orphan in orphans(items, options) if is_over(orphan) or orphan.age is None]
     if left:
-        runs = {each.run for each in left}
-        oldest = max((each.age for each in left if each.age is not None), default=None)
+        runs = {orphan.run for orphan in left}
+        oldest = max((orphan.age for orphan in left if orphan.age is not None), default=None)
         yield (
             f"{len(left)} integrations are left over from {'a run' if len(runs) == 1 else f'{len(runs)} runs'} without "
             f"a ledger in {options.state_dir}; the oldest run is {describe_age(oldest)}. "
@@ -37,7 +37,7 @@ def notes_on_orphans(found: Iterable[Mapping[str, Any]], options: Options) -> It
 
 
 def compare(before: Snapshot | None, after: Snapshot | None, ownership: Ownership) -> Result:
-    """Return the result of the check that what no run owns is the same before and after the run."""
+    """Return the result of the check `others-untouched`."""
     result = Result(UNTOUCHED, "Integrations that the run did not create have changed", "observed", "", PASSED)
     if before is None or after is None:
         result.skipped(BLOCKED, "the target did not return its list")

@@ -1,7 +1,7 @@
-"""Two servers side by side: the same requests at both, and where their answers differ.
+"""Comparison of two servers: send both the same requests and report where their answers differ.
 
-The requests are those of the checks, drawn from the same seed under the same run id. What a check
-finds is of no matter here: a fault that both have is no difference.
+The requests are those of the checks, with the same seed and run id. Failures of checks are ignored, as
+a fault of both servers is no difference.
 """
 
 from __future__ import annotations
@@ -14,25 +14,26 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from contract_tests.checks.registry import all_checks
+from contract_tests.engine.exchange import Exchange, read_json
+from contract_tests.engine.guard import PROOF
 from contract_tests.engine.options import Options
 from contract_tests.engine.ownership import new_run_id
 from contract_tests.engine.text import changed, diff
-from contract_tests.engine.transport import PROOF, Exchange, read_json
 from contract_tests.oracle.observers import operation_of
 from contract_tests.runner.history import created_id
 from contract_tests.runner.run import Progress, Run
 
 _NOT_REPEATABLE = ("concurrency", "latency")
-"""Groups of checks whose requests depend on the moment."""
+"""Groups of checks whose requests depend on timing."""
 _HEADERS = ("content-type", "location", "www-authenticate")
-"""Headers whose values say something of the server rather than of what stands before it."""
+"""Compared headers: the others depend on proxies and on the moment."""
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{11,12}", re.IGNORECASE)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
 
 
 @dataclass(slots=True)
 class Difference:
-    """One way in which two servers differ: the first pair of answers that shows it, and how many more do."""
+    """One difference between two servers: the first pair of answers that shows it, and the number of further pairs."""
 
     check: str
     one: Exchange
@@ -42,35 +43,35 @@ class Difference:
 
     @property
     def request(self) -> str:
-        """The request that both were sent."""
+        """Method and path of the request that both servers were sent."""
         return f"{self.one.method} {self.one.path}"
 
 
 @dataclass(slots=True)
 class Comparison:
-    """How two servers compare."""
+    """The result of a comparison."""
 
     compared: int = 0
-    """Requests that both were sent."""
+    """Number of requests that both servers were sent."""
     differences: list[Difference] = field(default_factory=list)
     apart: dict[str, int] = field(default_factory=dict)
-    """By check the requests that only one of the two was sent, because an answer before differed."""
+    """Number of requests by check that only one server was sent, because an earlier answer differed."""
 
 
 def compare(one: Options, two: Options, progress: Progress = lambda *_: None) -> Comparison:
-    """Play the checks at two targets and compare the answers, those of the first being the expected ones.
+    """Run the checks against two targets and compare the answers; those of the first are the expected ones.
 
     Raises:
         HarnessError: a target does not answer, or refuses the credentials.
     """
     repeatable = tuple(each.id for each in all_checks().values() if each.group not in _NOT_REPEATABLE)
-    # One check after the other: what a check keeps stands for those after it.
+    # With one worker, as checks reuse integrations of earlier checks.
     chosen = [replace(each, only=each.only or repeatable, workers=1) for each in (one, two)]
     run_id = new_run_id()
     reports = []
-    for each in chosen:
-        run = Run(each, progress, run_id)
-        run.waits = False  # what a check finds is of no matter here
+    for options in chosen:
+        run = Run(options, progress, run_id)
+        run.skips_dependents = False  # failures of checks are ignored
         reports.append(run())
         if reports[-1].interrupted:
             raise KeyboardInterrupt
@@ -78,76 +79,80 @@ def compare(one: Options, two: Options, progress: Progress = lambda *_: None) ->
 
 
 def compared(one: Sequence[Exchange], two: Sequence[Exchange]) -> Comparison:
-    """Compare what two servers answered to the requests of the same run."""
-    found = Comparison()
-    names = _Names(one), _Names(two)
-    mine, theirs = _by_check(one), _by_check(two)
-    for check in dict.fromkeys((*mine, *theirs)):
-        _compare_check(found, check, mine.get(check, []), theirs.get(check, []), names)
-    return found
+    """Compare the answers of two servers to the requests of the same run."""
+    comparison = Comparison()
+    normalisers = _Normaliser(one), _Normaliser(two)
+    first, second = _by_check(one), _by_check(two)
+    for check in dict.fromkeys((*first, *second)):
+        _compare_check(comparison, check, first.get(check, []), second.get(check, []), normalisers)
+    return comparison
 
 
 def _by_check(exchanges: Iterable[Exchange]) -> dict[str, list[Exchange]]:
-    found: dict[str, list[Exchange]] = {}
-    for each in exchanges:
-        if each.check not in ("set-up", "clean-up", PROOF):
-            found.setdefault(each.check, []).append(each)
-    return found
+    by_check: dict[str, list[Exchange]] = {}
+    for exchange in exchanges:
+        if exchange.check not in ("set-up", "clean-up", PROOF):
+            by_check.setdefault(exchange.check, []).append(exchange)
+    return by_check
 
 
 def _compare_check(
-    found: Comparison, check: str, mine: list[Exchange], theirs: list[Exchange], names: tuple[_Names, _Names]
+    comparison: Comparison,
+    check: str,
+    first: list[Exchange],
+    second: list[Exchange],
+    normalisers: tuple[_Normaliser, _Normaliser],
 ) -> None:
-    one, two = names
-    left, right = [one.request(each) for each in mine], [two.request(each) for each in theirs]
-    matcher = SequenceMatcher(None, left, right, autojunk=False)
+    """Align the requests of one check at both servers and compare the answers to those that both were sent."""
+    one, two = normalisers
+    requests = [one.request(exchange) for exchange in first], [two.request(exchange) for exchange in second]
+    matcher = SequenceMatcher(None, *requests, autojunk=False)
     matched = 0
-    for start, other, size in matcher.get_matching_blocks():
+    for start_one, start_two, size in matcher.get_matching_blocks():
         matched += size
-        for each, its in zip(mine[start : start + size], theirs[other : other + size], strict=True):
-            found.compared += 1
-            expected, got = one.answer(each), two.answer(its)
+        pairs = zip(first[start_one : start_one + size], second[start_two : start_two + size], strict=True)
+        for left, right in pairs:
+            comparison.compared += 1
+            expected, got = one.answer(left), two.answer(right)
             if expected != got:
-                _note(found, Difference(check, each, its, diff(expected, got)))
-    if apart := len(mine) + len(theirs) - 2 * matched:
-        found.apart[check] = apart
+                _add(comparison, Difference(check, left, right, diff(expected, got)))
+    if apart := len(first) + len(second) - 2 * matched:
+        comparison.apart[check] = apart
 
 
-def _note(found: Comparison, new: Difference) -> None:
-    """Keep a difference once: the same operation, and the same lines differ, whatever their values."""
-    for known in found.differences:
+def _add(comparison: Comparison, new: Difference) -> None:
+    """Add a difference, or count it if the same lines already differ for the same operation, whatever their values."""
+    for known in comparison.differences:
         if _kind(known) == _kind(new):
             known.also += 1
             return
-    found.differences.append(new)
+    comparison.differences.append(new)
 
 
-def _kind(each: Difference) -> tuple[Any, ...]:
-    operation = operation_of(each.one)
-    return operation.id if operation else each.one.method, changed(each.lines)
+def _kind(difference: Difference) -> tuple[Any, ...]:
+    operation = operation_of(difference.one)
+    return operation.id if operation else difference.one.method, changed(difference.lines)
 
 
-class _Names:
-    """Names for what a server gives out, which are the same at another: times, and ids by whose they are.
+class _Normaliser:
+    """Replaces the ids and times of one server with names that are the same at another server.
 
-    An id is named after the integration that has it, whose name the run has given, or after the create that was
-    answered with it.
+    An id is named after its integration, whose name the run has sent, or after the create that returned it.
     """
 
     def __init__(self, exchanges: Iterable[Exchange]) -> None:
         self._sent: set[str] = set()
-        """Ids that the run has made up."""
+        """Ids that the run has invented."""
         self._ids: dict[str, str] = {}
         creates: Counter[str] = Counter()
-        for each in exchanges:
-            self._sent |= {_key(id) for id in _UUID.findall(_sent(each)) if _key(id) not in self._ids}
-            answer = read_json(each.reply)
-            if id := created_id(each):
-                creates[each.check] += 1
-                name = read_json(each.body)
-                of = name.get("name") if isinstance(name, Mapping) else None
-                self._learn(id, of or f"create {creates[each.check]} of {each.check}")
-            for item in _items(answer):
+        for exchange in exchanges:
+            self._sent |= {_key(id) for id in _UUID.findall(_sent(exchange)) if _key(id) not in self._ids}
+            if id := created_id(exchange):
+                creates[exchange.check] += 1
+                body = read_json(exchange.body)
+                name = body.get("name") if isinstance(body, Mapping) else None
+                self._learn(id, name or f"create {creates[exchange.check]} of {exchange.check}")
+            for item in _items(read_json(exchange.reply)):
                 self._learn(item.get("id"), item.get("name"))
 
     def _learn(self, id: Any, name: Any) -> None:
@@ -155,11 +160,11 @@ class _Names:
             self._ids.setdefault(_key(id), f"id of {name}")
 
     def text(self, text: str) -> str:
-        """Put a name in the place of each id that was not sent first."""
+        """Replace each id that came from the server with its name."""
         return _UUID.sub(self._named, text)
 
     def _named(self, match: re.Match[str]) -> str:
-        """Name an id, also one that a check has sent in capitals or cut short."""
+        """Return the name of an id, even if a check has sent it in capitals or cut short."""
         id = match[0]
         if _key(id) in self._sent:
             return id
@@ -167,13 +172,13 @@ class _Names:
         return f"{name.upper() if id.isupper() else name}, {len(id)} characters"
 
     def request(self, exchange: Exchange) -> Hashable:
-        """Return what has to be the same for two requests to be one."""
+        """Return a request in a form that is equal for both servers."""
         body = exchange.body.decode("utf-8", "backslashreplace")
         headers = tuple(sorted(exchange.headers.items()))
         return exchange.method, self.text(exchange.path), self.text(body), headers, exchange.role
 
     def answer(self, exchange: Exchange) -> dict[str, Any]:
-        """Return the part of an answer that has to be the same."""
+        """Return the compared parts of an answer: status, some headers and the body, without ids and times."""
         value = read_json(exchange.reply)
         body = exchange.reply.decode("utf-8", "backslashreplace") if value is None else _own_items(value, exchange)
 
@@ -188,7 +193,7 @@ class _Names:
 
 
 def _mapped(value: Any, change: Callable[[str], str]) -> Any:
-    """Change every text in a JSON value."""
+    """Apply `change` to every text in a JSON value, including keys."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, Mapping):
@@ -213,7 +218,7 @@ def _items(answer: Any) -> list[Mapping[str, Any]]:
 
 
 def _own_items(body: Any, exchange: Exchange) -> Any:
-    """Leave out of a list what the check did not create, and sort it: other integrations and order are no matter."""
+    """Return a list answer with the check's own integrations only, sorted by name; other answers unchanged."""
     items = body.get("integrations") if isinstance(body, Mapping) else None
     if not isinstance(items, list):
         return body

@@ -1,6 +1,7 @@
 """The environment variables of `central-contract`.
 
-`CENTRAL_READ_ONLY_TOKEN` holds what the file of `--read-only-token-file` holds; `CENTRAL_EXAMPLES` is `--examples`.
+Each replaces the file of an option: `CENTRAL_READ_ONLY_TOKEN` that of `--read-only-token-file`. `CENTRAL_EXAMPLES`
+is the value of `--examples`.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ VARIABLES = tuple(
     for name in ("TOKEN", "TOKEN_B", "BASIC", "READ_ONLY_TOKEN", "NO_ACCESS_TOKEN", "NO_ROLE_TOKEN", "EXAMPLES")
 )
 _CLOSE = 0.9
-"""Other tools have variables with this prefix, so only what is almost one of ours is taken for one of ours."""
+"""Minimum similarity of a misspelt variable. It is high because other tools use this prefix, too."""
 
 
 def refuse_misspelt(environment: Iterable[str]) -> None:
-    """Raise click.UsageError if a variable is almost one of ours: a token that is not read would go unnoticed."""
+    """Raise click.UsageError for a variable with almost the name of one of ours, which would be ignored silently."""
     for name in sorted(environment):
         if name.startswith(PREFIX) and name not in VARIABLES:
             for close in difflib.get_close_matches(name, VARIABLES, n=1, cutoff=_CLOSE):

@@ -1,4 +1,4 @@
-"""All requests that lead from an empty start to a broken answer."""
+"""Complete request sequences of failures, which reproduce them from an empty start."""
 
 from __future__ import annotations
 
@@ -7,63 +7,63 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+from contract_tests.engine.exchange import COLLECTION, Exchange
 from contract_tests.engine.failures import Failure
 from contract_tests.engine.options import NAME_PREFIX
 from contract_tests.engine.text import plain
-from contract_tests.engine.transport import COLLECTION, Exchange
 
 _WRITES = ("POST", "PUT", "PATCH", "DELETE")
 
 
 def created_id(exchange: Exchange) -> str | None:
-    """Return the id of what a request created."""
+    """Return the id of the integration that a request created, or None."""
     if exchange.method != "POST" or exchange.path.partition("?")[0] != COLLECTION:
         return None
     if not 200 <= exchange.status < 300:
         return None
-    found = re.search(rb'"id": *"([^"\\]+)"', exchange.reply)
-    return found[1].decode("utf-8", "replace") if found else None
+    match = re.search(rb'"id": *"([^"\\]+)"', exchange.reply)
+    return match[1].decode("utf-8", "replace") if match else None
 
 
 class Log:
-    """All that a run has sent, by what it created."""
+    """The exchanges of a run, searchable by the integrations that they created."""
 
     def __init__(self, exchanges: Iterable[Exchange], run: str) -> None:
         self._exchanges = list(exchanges)
         self._created = {id: each for each in self._exchanges if (id := created_id(each)) is not None}
         self._of_run = re.compile(rf"(?:{NAME_PREFIX}|canary)-{re.escape(run)}-[a-z0-9-]*[a-z0-9]")
         self._makers: dict[str, list[str]] = {}
-        """Ids by the names and credentials that their creation sent."""
+        """Ids by the names and credentials that their creates sent."""
         for id, each in self._created.items():
             for text in set(self._of_run.findall(_sent(each))):
                 self._makers.setdefault(text, []).append(id)
 
     def complete(self, failure: Failure) -> list[Exchange]:
-        """Return the requests of a failure in their order, after those that made what it needs.
+        """Return the requests of a failure in order, preceded by those that created the integrations it involves.
 
-        A check has its own requests from their beginning. What others created, or an observer saw in the middle of
-        a check, has its creation and the updates that were taken put before.
+        A failure of a check has all requests of its case. For an integration that another check created, or for a
+        failure that an observer found in the middle of a check, the create and the accepted updates are added.
         """
-        shown: list[Exchange] = failure.exchanges
-        if not shown:
+        exchanges: list[Exchange] = failure.exchanges
+        if not exchanges:
             return []
-        last = max(each.number for each in shown)
-        found = {id(each): each for each in shown}
-        made = {made for each in shown if (made := created_id(each))}
-        for needed in self._needed(failure, last) - made:
-            found |= {id(each): each for each in self._life(needed, last)}
-        return sorted(found.values(), key=lambda each: each.number)
+        last = max(each.number for each in exchanges)
+        complete = {id(each): each for each in exchanges}
+        created = {created for each in exchanges if (created := created_id(each))}
+        for needed in self._needed(failure, last) - created:
+            complete |= {id(each): each for each in self._writes_before(needed, last)}
+        return sorted(complete.values(), key=lambda each: each.number)
 
     def _needed(self, failure: Failure, last: int) -> set[str]:
-        """Return the ids that the requests of a failure, or what it says, name."""
+        """Return the ids of earlier integrations that the requests or the text of a failure mention."""
         texts = [_sent(each) for each in failure.exchanges]
         texts += [json.dumps(plain(failure.got)), *failure.about]
         reply = failure.exchanges[-1].reply
-        if b'"integrations"' not in reply:  # a list holds what has nothing to do with the failure, too
+        if b'"integrations"' not in reply:  # a list also contains unrelated integrations
             texts.append(reply.decode("utf-8", "replace"))
-        whole = "\n".join(texts)
-        named = {maker for text in set(self._of_run.findall(whole)) for maker in self._makers.get(text, ())}
-        named |= {id for id in self._created if id in whole}
+        text = "\n".join(texts)
+        named = {maker for word in set(self._of_run.findall(text)) for maker in self._makers.get(word, ())}
+        named |= {id for id in self._created if id in text}
         first = min(each.number for each in failure.exchanges)
         alone = len(failure.exchanges) == 1
         return {
@@ -73,12 +73,12 @@ class Log:
         }
 
     def _lives(self, id: str, until: int) -> bool:
-        """Return whether an integration was there, or its id was named by the request that ends the failure."""
+        """Return whether an integration still existed at request `until`, or that request mentions its id."""
         deleted = (each.number for each in self._exchanges if each.status == 200 and _is_delete(each, id))
         return next(deleted, until + 1) >= until or id in _sent(self._exchanges[until - 1])
 
-    def _life(self, id: str, until: int) -> list[Exchange]:
-        """Return the requests that made an integration what it was at a moment."""
+    def _writes_before(self, id: str, until: int) -> list[Exchange]:
+        """Return the create of an integration and its successful writes before request `until`."""
         route = f"{COLLECTION}/{id}"
         writes = (
             each
@@ -97,5 +97,5 @@ def _sent(exchange: Exchange) -> str:
 
 
 def at_once(exchanges: Sequence[Exchange]) -> bool:
-    """Return whether some of these requests were under way at the same moment."""
+    """Return whether some of these requests were sent concurrently."""
     return any(after.at - after.elapsed < before.at for before, after in pairwise(exchanges))

@@ -1,4 +1,4 @@
-"""The verdict on traffic as a report, like that of a run."""
+"""Reports on judged traffic, in the same form as the reports on runs."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from contract_tests.runner.verdict import gone, mark_known
 from contract_tests.traffic.judge import BROKEN, HELD, UNDECIDABLE, Judge
 
 CLIENT = "client-contract"
-"""The check that the client keeps the contract."""
+"""The check that the client's requests conform to the contract."""
 _CLIENT_TITLE = "A request breaks the contract: an unknown field or a value of the wrong type"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """How one rule fared in the requests of one operation."""
+    """Counts of judgements of one rule in the requests of one operation."""
 
     operation: str
     rule: str
@@ -41,14 +41,14 @@ class Row:
 
     @property
     def seen(self) -> int:
-        """How often it was judged."""
+        """Total number of judgements."""
         return self.held + self.broken + self.undecidable
 
 
 def rows(judge: Judge) -> list[Row]:
-    """Return the summary of traffic by operation and rule, in the order of the contract."""
-    places = {name: at for at, name in enumerate(judge.contract.operations)}
-    keys = sorted({key[:2] for key in judge.tally}, key=lambda key: (places.get(key[0], len(places)), key[1]))
+    """Return the counts by operation, in the order of the contract, and by rule."""
+    positions = {name: position for position, name in enumerate(judge.contract.operations)}
+    keys = sorted({key[:2] for key in judge.tally}, key=lambda key: (positions.get(key[0], len(positions)), key[1]))
     return [Row(*key, *(judge.tally[(*key, outcome)] for outcome in (HELD, BROKEN, UNDECIDABLE))) for key in keys]
 
 
@@ -61,7 +61,7 @@ def report_on(
     seconds: float,
     client_fails: bool,
 ) -> Report:
-    """Return the report on what was judged."""
+    """Return the report on judged traffic; with `client_fails`, faults of the client are failures."""
     differences = InForce(given(options.known, options.no_known), judge.version, dt.datetime.now(dt.UTC).date())
     results = [each for each in _results(judge, client_fails=client_fails) if each.check not in options.skip]
     for result in results:
@@ -88,11 +88,11 @@ def report_on(
 
 def _results(judge: Judge, *, client_fails: bool) -> Iterator[Result]:
     by_rule: dict[str, Counter[str]] = {}
-    for (_, rule, outcome), number in judge.tally.items():
-        by_rule.setdefault(rule, Counter())[outcome] += number
-    found: dict[str, list[Failure]] = {}
+    for (_, rule_id, outcome), number in judge.tally.items():
+        by_rule.setdefault(rule_id, Counter())[outcome] += number
+    failures: dict[str, list[Failure]] = {}
     for failure in judge.findings.failures:
-        found.setdefault(failure.check, []).append(failure)
+        failures.setdefault(failure.check, []).append(failure)
     checks = all_checks()
     for id in dict.fromkeys((*OBSERVED, *judge.contract.rules, *(each for each in checks if each in by_rule))):
         check = checks.get(id)
@@ -101,16 +101,20 @@ def _results(judge: Judge, *, client_fails: bool) -> Iterator[Result]:
         elif id in OBSERVED:
             result = Result(id, OBSERVED[id], "observed", "", PASSED)
         else:
-            known_rule = judge.contract.rules[id]
-            result = Result(id, known_rule.title, "rules", known_rule.source, PASSED)
+            rule = judge.contract.rules[id]
+            result = Result(id, rule.title, "rules", rule.source, PASSED)
         counts = by_rule.get(id, Counter())
         result.requests = counts.total()
-        if id in found:
-            result.outcome, result.failures = FAILED, found[id]
+        if id in failures:
+            result.outcome, result.failures = FAILED, failures[id]
         elif not counts[HELD]:
             kind, reason = (NOT_CHOSEN, UNDECIDED) if counts[UNDECIDABLE] else (NOT_APPLICABLE, NOT_SHOWN)
             result.skipped(kind, reason)
         yield result
+    yield _client_result(judge, client_fails=client_fails)
+
+
+def _client_result(judge: Judge, *, client_fails: bool) -> Result:
     client = Result(CLIENT, _CLIENT_TITLE, "client", "", PASSED, requests=judge.judged)
     if not judge.judged:
         client.skipped(NOT_APPLICABLE, NOT_SHOWN)
@@ -119,7 +123,7 @@ def _results(judge: Judge, *, client_fails: bool) -> Iterator[Result]:
     elif judge.client:
         client.outcome = FAILED
         client.failures = [Failure(CLIENT, what, also=number - 1) for what, number in judge.client.most_common()]
-    yield client
+    return client
 
 
 UNDECIDED = "undecidable from this traffic"
@@ -131,8 +135,8 @@ def _client_notes(judge: Judge) -> Iterator[str]:
         yield f"The client broke the contract {number} {'time' if number == 1 else 'times'}: {what}"
 
 
-def as_values(found: Iterable[Row]) -> list[Mapping[str, str | int]]:
-    """Return the summary as JSON values."""
+def as_values(table: Iterable[Row]) -> list[Mapping[str, str | int]]:
+    """Return the counts as JSON values."""
     return [
         {
             "operation": each.operation,
@@ -142,5 +146,5 @@ def as_values(found: Iterable[Row]) -> list[Mapping[str, str | int]]:
             "broken": each.broken,
             "undecidable": each.undecidable,
         }
-        for each in found
+        for each in table
     ]

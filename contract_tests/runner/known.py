@@ -1,4 +1,4 @@
-"""Known differences: failures that are expected, with their reasons, from files."""
+"""Known differences: expected failures with their reasons, read from TOML files."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ SHIPPED = Path(__file__).with_name("known_differences.toml")
 
 @dataclass(frozen=True, slots=True)
 class KnownDifference:
-    """A failure of `check` that is no news on these releases of Central, until `expires`.
+    """An expected failure of `check` on the releases `versions`, until the day `expires`.
 
-    `versions` are releases, or minors for all of their patches; without them: every release.
-    With `contains` only failures whose text contains it.
+    `versions` are releases such as 4.11.0, or minors such as 4.11 for all their patches; empty means every
+    release. Only failures whose text contains `contains` are expected.
     """
 
     check: str
@@ -32,7 +32,7 @@ class KnownDifference:
     expires: dt.date | None = None
 
     def covers(self, failure: Failure, version: str, today: dt.date) -> bool:
-        """Return whether a failure is this difference."""
+        """Return whether a failure is an instance of this difference."""
         return (
             failure.check == self.check
             and self.is_of(version)
@@ -41,29 +41,29 @@ class KnownDifference:
         )
 
     def is_of(self, version: str) -> bool:
-        """Return whether the difference is one of a release."""
+        """Return whether the difference applies to a release."""
         release = contracts.load().releases.find(version)
         return not self.versions or any(map(release.is_named, self.versions))
 
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """The known differences of a run: those given, for a release, on a day."""
+    """The known differences that apply to one release on one day."""
 
     differences: Sequence[KnownDifference]
     version: str
     today: dt.date
 
     def reason(self, failure: Failure) -> str | None:
-        """Return why a failure is known, or None if it is new."""
+        """Return the reason of the known difference that covers a failure, or None if it is new."""
         return next((each.reason for each in self.differences if each.covers(failure, self.version, self.today)), None)
 
 
 def given(paths: Iterable[Path], without: Collection[str] = ()) -> list[KnownDifference]:
-    """Read the shipped differences, except those of the checks in `without` ("all": none of them), and those of files.
+    """Return the shipped differences, without those of the checks in `without` ("all": of every check), and the user's.
 
     Raises:
-        HarnessError: `without` names a check that has no shipped difference, or a file is wrong; see `read`.
+        HarnessError: `without` names a check without a shipped difference, or a file is invalid; see `read`.
     """
     shipped = read([SHIPPED])
     names = [each.check for each in shipped]
@@ -80,7 +80,7 @@ def read(paths: Iterable[Path]) -> list[KnownDifference]:
     Raises:
         HarnessError: a file cannot be read, or an entry has no check or reason, an unknown key or a wrong value.
     """
-    found = []
+    differences = []
     for path in paths:
         try:
             content = tomllib.loads(path.read_text("utf-8"))
@@ -92,12 +92,12 @@ def read(paths: Iterable[Path]) -> list[KnownDifference]:
             for number, entry in enumerate(entries, 1):
                 if problem := _problem(entry):
                     raise HarnessError(f"{path}: difference {number}: {problem}")
-                found.append(KnownDifference(**entry | {"versions": tuple(entry.get("versions", ()))}))
-    return found
+                differences.append(KnownDifference(**entry | {"versions": tuple(entry.get("versions", ()))}))
+    return differences
 
 
 def _problem(entry: Any) -> str:
-    """Return what is wrong with an entry of a file, "" where nothing is."""
+    """Return the error in an entry of a file, or "" if it is valid."""
     if not isinstance(entry, dict):
         return f"{entry!r} is no table"
     known = [each.name for each in dataclasses.fields(KnownDifference)]

@@ -1,4 +1,4 @@
-"""What runs have left on a target: found by ledger or by name, deleted only where it still carries its run's name."""
+"""Leftovers of runs on a target: found by ledger or by name, deleted only if they still have their run's name."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from contract_tests.engine.exchange import COLLECTION
 from contract_tests.engine.failures import BudgetSpent, CheckFailed, Skip
 from contract_tests.engine.ledger import Ledger, leftovers
 from contract_tests.engine.options import Options
 from contract_tests.engine.ownership import age_of, new_run_id, run_of
 from contract_tests.engine.text import one_line
-from contract_tests.engine.transport import COLLECTION, Transport
+from contract_tests.engine.transport import Transport
 
 _NO_ANSWER = (CheckFailed, BudgetSpent, Skip)
-"""What ends a request of the clean-up without a verdict."""
+"""Exceptions of requests that were not answered or not sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """How a clean-up ended: what is still there, and what was left alone because it is not the run's."""
+    """The result of a clean-up: integrations that could not be deleted, and those that are not the run's."""
 
     left: list[str] = field(default_factory=list)
     not_ours: list[str] = field(default_factory=list)
@@ -28,7 +29,7 @@ class Cleaned:
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """An integration that carries the name of a run which has no ledger here: it is over, or runs elsewhere."""
+    """An integration named by a run without a ledger here; that run is over, or runs on another machine."""
 
     id: str
     name: str
@@ -36,7 +37,7 @@ class Orphan:
 
     @property
     def age(self) -> dt.timedelta | None:
-        """How long ago its run began, None where the run's id does not tell."""
+        """Time since its run began, or None if the run's id does not contain it."""
         return age_of(self.run)
 
     def __str__(self) -> str:
@@ -49,7 +50,7 @@ def describe(id: Any, name: Any) -> str:
 
 
 def is_over(orphan: Orphan, older_than: float = 3600.0) -> bool:
-    """Return whether the run of an orphan is so old that it is surely over; one of unknown age is not."""
+    """Return whether the run of an orphan began at least `older_than` seconds ago; False if its age is unknown."""
     return orphan.age is not None and orphan.age.total_seconds() >= older_than
 
 
@@ -64,10 +65,10 @@ def describe_age(age: dt.timedelta | None) -> str:
 
 
 def remove_owned(transport: Transport) -> list[str]:
-    """Delete what a run has created; name what could not be deleted.
+    """Delete the integrations of a run; return descriptions of those that could not be deleted.
 
-    It is found by the ids that creates were answered with, and by name where an answer was lost. Where the target
-    does not give its list, what is known by its id is deleted.
+    They are found by the ids in the answers to creates, and by name if an answer was lost. If the target does not
+    return its list, those with known ids are deleted.
     """
     left: dict[str, str] = {}
     for _ in range(2):
@@ -75,30 +76,29 @@ def remove_owned(transport: Transport) -> list[str]:
         if items is None:
             return _remove_unlisted(transport)
         owned = {str(item.get("id")): item for item in items if _is_of_run(item, transport)}
-        unlisted = {
-            id: {"id": id} for id in sorted(transport.ledger.left - owned.keys()) if _may_be_there(transport, id)
-        }
-        for item in (found := owned | unlisted).values():
+        unlisted = {id: {"id": id} for id in sorted(transport.ledger.left - owned.keys()) if _may_exist(transport, id)}
+        remaining = owned | unlisted
+        for item in remaining.values():
             _remove(transport, item)
-        left = {id: describe(id, item.get("name", "not listed")) for id, item in found.items()}
+        left = {id: describe(id, item.get("name", "not listed")) for id, item in remaining.items()}
         if not left:
             break
-    return sorted(shown for id, shown in left.items() if not transport.ownership.is_foreign(id))
+    return sorted(text for id, text in left.items() if not transport.ownership.is_foreign(id))
 
 
 def _is_of_run(item: Mapping[str, Any], transport: Transport) -> bool:
-    id, own = str(item.get("id")), transport.ownership
-    return not own.is_foreign(id) and own.is_named(item.get("name"))
+    id, ownership = str(item.get("id")), transport.ownership
+    return not ownership.is_foreign(id) and ownership.is_named(item.get("name"))
 
 
-def _may_be_there(transport: Transport, id: str) -> bool:
-    """Return whether what a list does not hold, which may be an old one, may still exist."""
+def _may_exist(transport: Transport, id: str) -> bool:
+    """Return whether an integration that is missing in the list may exist, as the list may be stale."""
     try:
         reply = transport.send("GET", f"{COLLECTION}/{id}", check="clean-up")
     except _NO_ANSWER:
         return True
     if reply.status == 404:
-        transport.ownership.deleted(id)
+        transport.ownership.record_deleted(id)
     return reply.status != 404
 
 
@@ -110,7 +110,7 @@ def _remove_unlisted(transport: Transport) -> list[str]:
 
 
 def listed(transport: Transport) -> list[Mapping[str, Any]] | None:
-    """Read what the target holds, None where it does not tell."""
+    """Return the integrations of the target, or None if it does not return its list."""
     try:
         items = transport.send("GET", COLLECTION, check="clean-up").object.get("integrations")
     except _NO_ANSWER:
@@ -121,32 +121,32 @@ def listed(transport: Transport) -> list[Mapping[str, Any]] | None:
 def _remove(transport: Transport, item: Mapping[str, Any]) -> None:
     id = str(item.get("id"))
     try:
-        if not transport.adopt(id, item.get("name")):
+        if not transport.guard.adopt(id, item.get("name")):
             return
         reply = transport.send("DELETE", f"{COLLECTION}/{id}", check="clean-up")
         if reply.status == 400 and item.get("type") == "scannerv4":
-            # A target that let one of ours become Scanner V4 does not let it go as that.
+            # The target let an update make it Scanner V4, which cannot be deleted; change it back.
             body = {"name": item.get("name"), "type": "docker", "categories": ["REGISTRY"],
                     "docker": {"endpoint": "registry.example.com"}, "skipTestIntegration": True}  # fmt: skip
             transport.send("PUT", f"{COLLECTION}/{id}", value=body, check="clean-up")
             transport.send("DELETE", f"{COLLECTION}/{id}", check="clean-up")
     except _NO_ANSWER:
-        return  # it stays in the list, and is named as left behind
+        return  # it stays in the list, so it is reported as left behind
 
 
 def clean_leftovers(options: Options) -> Cleaned:
-    """Remove what runs against this target have left that were killed.
+    """Delete the integrations of killed runs against this target, as recorded in their ledgers.
 
     Raises:
         HarnessError: the target does not answer.
     """
-    found = Cleaned()
+    cleaned = Cleaned()
     for run in leftovers(options.state_dir, options.url.rstrip("/")):
         ledger = Ledger(options.state_dir, run, options.url.rstrip("/"))
         left = [f"integrations of run {run}"]
         try:
             transport = Transport(options, run, ledger)
-            transport.ownership.knows_before = True  # the ledger knows it, or nothing was created
+            transport.ownership.has_baseline = True  # the ledger has it, or the run created nothing
             transport.pace.close()
             if not transport.may_write:
                 left = [f"integrations of run {run}; delete them with --allow-writes"]
@@ -154,26 +154,26 @@ def clean_leftovers(options: Options) -> Cleaned:
                 left = [f"integrations of run {run}; the target does not return its list"]
             else:
                 left = remove_owned(transport)
-            found.not_ours.extend(describe(id, name) for id, name in transport.ownership.refused.items())
+            cleaned.not_ours.extend(describe(id, name) for id, name in transport.ownership.refused.items())
         finally:
             ledger.close(keep=bool(left))
-        found.left.extend(left)
-    return found
+        cleaned.left.extend(left)
+    return cleaned
 
 
 def orphans(items: Iterable[Mapping[str, Any]], options: Options) -> list[Orphan]:
-    """Return what carries the name of a run that has no ledger here."""
-    known = {path.stem for path in options.state_dir.glob("*.ledger")}
-    found = [
-        Orphan(str(item.get("id")), str(item.get("name")), owner)
+    """Return the items that are named by runs without a ledger in the state folder, sorted by run and name."""
+    runs_with_ledger = {path.stem for path in options.state_dir.glob("*.ledger")}
+    without_ledger = [
+        Orphan(str(item.get("id")), str(item.get("name")), run)
         for item in items
-        if (owner := run_of(item.get("name"))) is not None and owner not in known
+        if (run := run_of(item.get("name"))) is not None and run not in runs_with_ledger
     ]
-    return sorted(found, key=lambda each: (each.run, each.name))
+    return sorted(without_ledger, key=lambda orphan: (orphan.run, orphan.name))
 
 
 def find_orphans(options: Options) -> list[Orphan] | None:
-    """Ask the target for what runs without a ledger have left, None where it does not tell."""
+    """Return the orphans on the target, or None if it does not return its list."""
     ledger = Ledger(options.state_dir, new_run_id(), options.url.rstrip("/"))
     try:
         items = listed(Transport(options, ledger.run, ledger))
@@ -183,19 +183,18 @@ def find_orphans(options: Options) -> list[Orphan] | None:
 
 
 def remove_orphans(options: Options, chosen: Collection[Orphan]) -> list[str]:
-    """Delete orphans; name those that could not be deleted, or no longer carry the name."""
+    """Delete orphans; return descriptions of those that were not deleted because of errors or another name."""
     left: list[str] = []
     for run in dict.fromkeys(each.run for each in chosen):
         ledger = Ledger(options.state_dir, run, options.url.rstrip("/"))
         transport = Transport(options, run, ledger)
-        transport.ownership.knows_before = True
-        for each in chosen:
-            if each.run == run:
-                ledger.naming(each.name)
-                _remove(transport, {"id": each.id, "name": each.name})
+        transport.ownership.has_baseline = True
+        of_run = [orphan for orphan in chosen if orphan.run == run]
+        for orphan in of_run:
+            ledger.record_name(orphan.name)
+            _remove(transport, {"id": orphan.id, "name": orphan.name})
+        ids = {orphan.id for orphan in of_run}
         items = listed(transport) or []
-        mine = {each.id for each in chosen if each.run == run}
-        still = [describe(item.get("id"), item.get("name")) for item in items if str(item.get("id")) in mine]
-        left += still
+        left += [describe(item.get("id"), item.get("name")) for item in items if str(item.get("id")) in ids]
         ledger.close(keep=False)
     return left

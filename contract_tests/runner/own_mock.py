@@ -1,4 +1,4 @@
-"""A mock that a run starts for itself, where it is given no server."""
+"""Mocks that commands start themselves if the user gives no URL."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contract_tests.engine.options import Credentials
 
 @dataclass(frozen=True, slots=True)
 class OwnMock:
-    """A mock that is being served: where, what it was started with, and who it lets in."""
+    """A running mock: its URL, its settings, and the credentials that it accepts."""
 
     url: str
     settings: Mapping[str, Any]
@@ -21,7 +21,7 @@ class OwnMock:
 
 @contextmanager
 def own_mock(**settings: Any) -> Iterator[OwnMock]:
-    """Serve a mock that asks for credentials, so that permissions can be checked, too."""
+    """Serve a mock that requires credentials, so that permissions can be checked, too."""
     from mock_server.serving.server import serving
     from mock_server.settings import Settings
 
@@ -39,7 +39,7 @@ def own_mock(**settings: Any) -> Iterator[OwnMock]:
 
 @contextmanager
 def open_mock(**settings: Any) -> Iterator[str]:
-    """Serve a mock that lets everybody in."""
+    """Serve a mock that requires no credentials."""
     from mock_server.serving.server import serving
     from mock_server.settings import Settings
 

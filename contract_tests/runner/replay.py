@@ -1,7 +1,7 @@
-"""A reported failure, judged again: does the target do now what the check asks?
+"""Replay of a reported failure: does the check still fail?
 
-The check is run again with the inputs that it had, first alone with what it stands on, then after all that ran before
-it: a fault may need what other checks have left, or show only now and then.
+The check runs again with the same inputs: first with its prerequisites only, then after all checks that preceded it,
+because a fault may depend on their effects or be intermittent.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from contract_tests.checks.registry import all_checks
+from contract_tests.engine.exchange import Exchange
 from contract_tests.engine.failures import BudgetSpent, Failure, HarnessError
 from contract_tests.engine.options import Options
 from contract_tests.engine.text import without_values
-from contract_tests.engine.transport import Exchange
 from contract_tests.runner.report import FAILED, KNOWN, PASSED, Report, Result
 from contract_tests.runner.run import Progress, Run
 
@@ -35,12 +35,12 @@ _REQUEST_OPTIONS = (
     "allow_load",
     "disposable",
 )
-"""What of a run's options decides on its requests, besides target, seed, profile and release."""
+"""Options that influence the requests of a run, besides target, seed, profile and release."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A failure as a report holds it: what it says, what leads to it, and how its run was made."""
+    """A failure from a JSON report: its text, its requests, and the options of its run."""
 
     check: str
     what: str
@@ -51,26 +51,26 @@ class Recorded:
     profile: str
     options: Mapping[str, Any]
     unsteady: bool
-    """It shows only now and then, or depends on the moment: every failure of the check counts as the same."""
+    """The failure is intermittent or depends on timing, so every failure of the check counts as the same."""
     checks: tuple[str, ...]
     """The checks of the run, in their order."""
     exchanges: tuple[Exchange, ...]
 
     @property
     def own_mock(self) -> Mapping[str, Any] | None:
-        """Settings of the mock that the run had started for itself."""
+        """Settings of the mock that the run started itself, or None."""
         settings: Mapping[str, Any] | None = self.options.get("own_mock")
         return settings
 
     def applied(self, options: Options) -> Options:
-        """Return options that draw the same requests."""
+        """Return `options` changed so that they generate the same requests."""
         kept = {key: self.options[key] for key in _REQUEST_OPTIONS}
         return replace(options, central_version=self.version, seed=self.seed, profile=self.profile, **kept)
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What was found of a failure: SHOWS, GONE or UNKNOWN, why, and the failure where it shows."""
+    """The result of a replay: SHOWS, GONE or UNKNOWN, the reason, and the check's new result if it fails."""
 
     verdict: str
     reason: str = ""
@@ -78,20 +78,20 @@ class Judgement:
 
 
 def request_options(options: Options) -> dict[str, Any]:
-    """Return what a report keeps of a run's options, so that the same requests can be drawn again."""
+    """Return the options that a report must contain so that a replay generates the same requests."""
     return {**{key: getattr(options, key) for key in _REQUEST_OPTIONS}, "own_mock": options.own_mock}
 
 
 def name_of(check: str, number: int) -> str:
-    """Name a failure: `CHECK`, or `CHECK/2` for the second one of that check."""
+    """Return the name of a failure: `CHECK`, or `CHECK/2` for the second one of that check."""
     return check if number == 1 else f"{check}/{number}"
 
 
 def read(report: Path, name: str) -> Recorded:
-    """Find a failure in a JSON report by its name.
+    """Read a failure from a JSON report by its name.
 
     Raises:
-        HarnessError: the file is no report, or has no such failure.
+        HarnessError: the file is not a report, or has no such failure.
     """
     try:
         value = json.loads(report.read_text("utf-8"))
@@ -103,19 +103,19 @@ def read(report: Path, name: str) -> Recorded:
         if name not in failures:
             known = ", ".join(failures) or "none"
             raise HarnessError(f"{report} has no failure {name!r}; it has: {known}")
-        result, found = failures[name]
+        result, failure = failures[name]
         return Recorded(
-            check=found["check"],
-            what=found["what"],
+            check=failure["check"],
+            what=failure["what"],
             target=value["target"],
             run=value["run"],
             version=value["centralVersion"],
             seed=value["seed"],
             profile=result["profile"] or value["profile"],
             options=value["options"],
-            unsteady=found["intermittent"] or result["group"] in ("concurrency", "latency"),
+            unsteady=failure["intermittent"] or result["group"] in ("concurrency", "latency"),
             checks=tuple(each["check"] for each in value["results"] if each["outcome"] != "skipped"),
-            exchanges=tuple(_exchange(each) for each in found["exchanges"]),
+            exchanges=tuple(_exchange(each) for each in failure["exchanges"]),
         )
     except OSError as error:
         raise HarnessError(f"{report}: {error.strerror}") from None
@@ -148,13 +148,13 @@ def _content(value: Mapping[str, Any], name: str) -> bytes:
 
 
 def judge(recorded: Recorded, options: Options, progress: Progress = lambda *_: None) -> Judgement:
-    """Run the check of a failure again, and say whether it still shows.
+    """Run the check of a failure again and judge whether it still fails.
 
     Raises:
         HarnessError: the target does not answer, or refuses the credentials.
     """
     options = recorded.applied(options)
-    found = Judgement(UNKNOWN, f"the profile {recorded.profile} does not have {recorded.check}")
+    judgement = Judgement(UNKNOWN, f"the profile {recorded.profile} does not have {recorded.check}")
     for only in _selections(recorded):
         try:
             report = Run(replace(options, only=only), progress)()
@@ -162,23 +162,23 @@ def judge(recorded: Recorded, options: Options, progress: Progress = lambda *_: 
             return Judgement(UNKNOWN, f"the budget of {error} was used up")
         if report.interrupted:
             raise KeyboardInterrupt
-        found = _judged(recorded, report)
-        if found.verdict == SHOWS:
+        judgement = _judged(recorded, report)
+        if judgement.verdict == SHOWS:
             break
-    return found
+    return judgement
 
 
 def _selections(recorded: Recorded) -> Iterator[tuple[str, ...]]:
-    """Return the checks to run: what shows the failure and what that stands on, then all that came before, too."""
+    """Yield the checks to run: the failing one with its prerequisites, then with all checks before it."""
     known = all_checks()
     order = [each for each in recorded.checks if each in known]
     last = recorded.exchanges[-1].check if recorded.exchanges else ""
-    shows = recorded.check if recorded.check in known else last
-    if shows in known:
-        needs = [each for each in known[shows].needs if each in known]
-        yield tuple(dict.fromkeys((*needs, shows)))
-        before = order[: order.index(shows)] if shows in order else order
-        yield tuple(dict.fromkeys((*before, shows)))
+    failing = recorded.check if recorded.check in known else last
+    if failing in known:
+        needs = [each for each in known[failing].needs if each in known]
+        yield tuple(dict.fromkeys((*needs, failing)))
+        before = order[: order.index(failing)] if failing in order else order
+        yield tuple(dict.fromkeys((*before, failing)))
     elif order:
         yield tuple(order)
 
@@ -200,11 +200,11 @@ def _first(failures: list[Failure]) -> str:
     return failures[0].what if failures else "no failure is reported"
 
 
-_SHOWN = re.compile(
+_VARYING = re.compile(
     r"[{\[(].*|'[^']*'|(?:canary|central-contract)-[a-z0-9-]+|[0-9a-f]{8}-[0-9a-f-]{27}", re.DOTALL | re.IGNORECASE
 )
 
 
 def _expectation(what: str) -> str:
-    """Return what a failure says, without what was drawn or answered."""
-    return without_values(_SHOWN.sub("…", what))
+    """Return the text of a failure without generated and answered values."""
+    return without_values(_VARYING.sub("…", what))

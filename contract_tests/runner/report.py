@@ -1,4 +1,4 @@
-"""How a run ended: the result of each check, and the verdict that a pipeline can gate on."""
+"""The report on a run: the result of each check, and the verdict for a pipeline."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from contract_tests.engine.exchange import Exchange
 from contract_tests.engine.failures import Failure
 from contract_tests.engine.options import Options
-from contract_tests.engine.transport import Exchange
 from contract_tests.runner.known import KnownDifference
 from mock_server.contract import tables as contracts
 
@@ -18,19 +18,19 @@ PASSED, FAILED, KNOWN, SKIPPED, ERROR = "passed", "failed", "known difference", 
 OUTCOMES = (PASSED, FAILED, KNOWN, SKIPPED, ERROR)
 INCOMPLETE, UNABLE = "incomplete", "could not be checked"
 """Verdicts besides passed and failed."""
-LOOKED = (PASSED, FAILED, KNOWN)
-"""Outcomes of a check that came to its matter."""
+JUDGED = (PASSED, FAILED, KNOWN)
+"""Outcomes of a check that ran to a result."""
 
 NOT_APPLICABLE = "not applicable"
-"""Skipped: the release or the kind of target does not have what the check looks at."""
+"""Skipped: the release or the kind of target does not have the behaviour."""
 NOT_CHOSEN = "not chosen"
-"""Skipped: an option that was not given lets the check look."""
+"""Skipped: the check needs an option that was not given."""
 CUT_OFF = "cut off"
 """Skipped, or run in its short form only: the budget was used up, or the run was stopped."""
 BLOCKED = "blocked"
-"""Skipped: the run could not look, whatever it tried."""
+"""Skipped: the target or the credentials do not let the check run."""
 WAITING = "waiting"
-"""Skipped: a check that it stands on failed."""
+"""Skipped: a prerequisite failed."""
 
 STATUS = {PASSED: 0, FAILED: 1, UNABLE: 2, INCOMPLETE: 3}
 """Exit statuses by verdict."""
@@ -38,18 +38,18 @@ INTERRUPTED = {"SIGINT": 130, "SIGTERM": 143}
 """Exit statuses of a run that a signal ended."""
 
 TRAFFIC = "traffic"
-"""What stands for a profile in a report on the requests of others."""
+"""In place of the profile: the report is on recorded or live traffic."""
 
 GIVEN, REPORTED, ASSUMED = "given", "reported by the target", "assumed"
-"""Where the release comes from that a run checks against."""
+"""Origins of the release that a run checks against."""
 
 
 @dataclass(slots=True)
 class Result:
-    """How one check ended.
+    """The result of one check.
 
-    `profile` is the form in which it was run, `skip` the kind of a skip. `cut` says why only the short form of the
-    check ran, "" where all of it did.
+    `profile` is the profile in which it ran, `skip` the kind of a skip. `cut` is the reason why only the quick form
+    ran, or "" if the check ran completely.
     """
 
     check: str
@@ -66,28 +66,28 @@ class Result:
     cut: str = ""
 
     def skipped(self, kind: str, reason: str) -> None:
-        """Let the check be one that did not come to its matter."""
+        """Mark the check as skipped."""
         self.outcome, self.skip, self.reason = SKIPPED, kind, reason
 
     @property
     def like(self) -> str:
-        """The check whose failure shows the same as all of these, "" where there is something of its own."""
+        """The check that reports the same symptom in detail, or "" if any failure has another symptom."""
         return self.failures[0].like if self.failures and all(each.like for each in self.failures) else ""
 
     @property
     def is_news(self) -> bool:
-        """The check has failed in a way that is not known."""
+        """True if the check has failed with a failure that is not a known difference."""
         return self.outcome == FAILED and any(each.known is None for each in self.failures)
 
     @property
-    def unseen(self) -> bool:
-        """The check fails for having been skipped (--strict)."""
+    def failed_by_skip(self) -> bool:
+        """True if the check failed because it was skipped (--strict)."""
         return self.outcome == FAILED and bool(self.skip)
 
 
 @dataclass(slots=True)
 class Report:
-    """How a run ended."""
+    """The results of a run and the verdict on them."""
 
     target: str
     version: str
@@ -101,33 +101,33 @@ class Report:
     requests: int
     results: list[Result]
     gone: list[KnownDifference]
-    """Known differences of the release that were looked for and no longer occur."""
+    """Known differences of the release that no longer occur although their checks ran."""
     left_behind: list[str]
     covered: Mapping[tuple[str, str, int], int]
-    """Answers by operation, type that was sent and status."""
+    """Number of answers by operation, sent type and status."""
     exchanges: list[Exchange]
     only: tuple[str, ...] = ()
-    """The checks that were asked for by name."""
+    """The checks that --only names."""
     require_rules: float = 0.0
-    """Per cent of the rules that a run has to cover."""
+    """Percentage of the rules that a run must cover."""
     notes: list[str] = field(default_factory=list)
-    """What a person should know beside the verdict, in sentences."""
+    """Remarks for the user, in sentences."""
     interrupted: str = ""
-    """The signal that ended the run early."""
+    """The signal that ended the run early, or ""."""
     error: str = ""
-    """Why the target could not be checked at all."""
+    """Why the target could not be checked at all, or ""."""
     kept: Path | None = None
-    """The JSON report of the run, for `replay`."""
+    """File of the JSON report, for `replay`."""
     traffic: Sequence[Any] = ()
-    """Of judged traffic: how each rule fared, by operation."""
+    """Counts by operation and rule, for a report on traffic."""
 
     def count(self, outcome: str) -> int:
-        """Count the checks that ended so."""
+        """Return the number of checks with an outcome."""
         return sum(result.outcome == outcome for result in self.results)
 
     @property
     def failures(self) -> list[Failure]:
-        """The failures that are news."""
+        """The failures that are not known differences."""
         return [failure for result in self.results for failure in result.failures if failure.known is None]
 
     def answers_by(self, part: int) -> dict[str, dict[int, int]]:
@@ -146,7 +146,7 @@ class Report:
             outcomes[result.outcome] += 1
         return counts
 
-    # -- what ran ---------------------------------------------------------------------------------
+    # -- coverage ---------------------------------------------------------------------------------
 
     @property
     def rules(self) -> list[str]:
@@ -156,23 +156,23 @@ class Report:
     @property
     def not_covered(self) -> list[str]:
         """Rules in force that no check covered."""
-        ran = {result.check for result in self.results if result.outcome in LOOKED and not result.unseen}
+        ran = {result.check for result in self.results if result.outcome in JUDGED and not result.failed_by_skip}
         return [rule for rule in self.rules if rule not in ran]
 
     @property
-    def looked(self) -> int:
+    def checks_run(self) -> int:
         """The number of checks that ran."""
-        return sum(result.outcome in LOOKED and not result.unseen for result in self.results)
+        return sum(result.outcome in JUDGED and not result.failed_by_skip for result in self.results)
 
     @property
     def coverage(self) -> str:
         """How many checks ran and how many rules they covered, in words."""
         rules, covered = len(self.rules), len(self.rules) - len(self.not_covered)
-        return f"{self.looked} of {len(self.results)} checks ran, covering {covered} of {rules} rules"
+        return f"{self.checks_run} of {len(self.results)} checks ran, covering {covered} of {rules} rules"
 
     @property
     def release(self) -> str:
-        """The release that the run checked against, and where it comes from."""
+        """The release that the run checked against, and its origin."""
         advice = " (--central-version sets it)" if self.version_from == ASSUMED else ""
         return f"Central {self.version}, {self.version_from}{advice}"
 
@@ -180,24 +180,24 @@ class Report:
 
     @property
     def incomplete(self) -> list[str]:
-        """Why green would say more than was seen; empty where it would not."""
+        """Reasons why a run without failures counts as incomplete."""
         return list(self._incomplete())
 
     def _incomplete(self) -> Iterator[str]:
         if self.interrupted:
             yield f"{self.interrupted} ended the run"
-        if not self.looked:
+        if not self.checks_run:
             yield "no check ran"
         skipped = [each for each in self.results if each.outcome == SKIPPED]
         for result in skipped:
             if result.check in self.only and result.skip not in (CUT_OFF, BLOCKED, WAITING):
                 yield f"{result.check} was requested but skipped: {result.reason}"
-        # What waits for a check that failed says no more than that failure.
+        # A failed check already explains the checks that wait for it.
         for kind in (CUT_OFF, BLOCKED, *(() if self.count(FAILED) else (WAITING,))):
             some = [each for each in skipped if each.skip == kind]
             for reason in dict.fromkeys(each.reason for each in some):
                 yield f"{_checks(sum(each.reason == reason for each in some))} skipped: {reason}"
-        short = [each for each in self.results if each.cut and each.outcome in LOOKED]
+        short = [each for each in self.results if each.cut and each.outcome in JUDGED]
         for cut in dict.fromkeys(each.cut for each in short):
             yield f"{_checks(sum(each.cut == cut for each in short))} run only in the short form: {cut}"
         rules = len(self.rules)
@@ -216,12 +216,12 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """The exit status, that of the signal where one ended the run."""
+        """The exit status: that of the signal if one ended the run, else that of the verdict."""
         return INTERRUPTED.get(self.interrupted, STATUS[self.verdict])
 
     @property
     def headline(self) -> str:
-        """The first line of the verdict: what it is, and what ran."""
+        """The first line of the verdict: the verdict and the coverage."""
         if self.error:
             return f"{self.target} {UNABLE}: {self.error}"
         ended = {
@@ -234,7 +234,7 @@ class Report:
 
     @property
     def verdict_lines(self) -> Sequence[str]:
-        """The verdict: its headline, why it is incomplete, and what was run."""
+        """The verdict in lines: headline, reasons for incompleteness, counts, and facts of the run."""
         if self.error:
             return (self.headline,)
         counts = ", ".join(f"{self.count(outcome)} {outcome}" for outcome in OUTCOMES if self.count(outcome))

@@ -1,4 +1,4 @@
-"""One run: the checks in order of worth, what they leave behind, and the verdict."""
+"""One run against a target: set-up, the checks in their order, clean-up, and the report."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from functools import partial
 from contract_tests.checks.registry import Check, all_checks
 from contract_tests.engine import examples
 from contract_tests.engine.central import Central, Shared
+from contract_tests.engine.exchange import COLLECTION, Exchange
 from contract_tests.engine.failures import (
     BudgetSpent,
     Busy,
@@ -28,9 +29,9 @@ from contract_tests.engine.failures import (
 )
 from contract_tests.engine.ledger import Ledger
 from contract_tests.engine.options import Options
-from contract_tests.engine.ownership import ITS_OWN, NOT_ITS_OWN, new_run_id
+from contract_tests.engine.ownership import FOREIGN_ID, OWN_ID, new_run_id
 from contract_tests.engine.text import one_line
-from contract_tests.engine.transport import COLLECTION, Exchange, Transport, credentials_refused
+from contract_tests.engine.transport import Transport, credentials_refused
 from contract_tests.oracle.observers import OBSERVED, UNTOUCHED, Observers
 from contract_tests.runner import bystanders, known, verdict
 from contract_tests.runner.bystanders import Snapshot, notes_on_orphans, snapshot
@@ -56,11 +57,11 @@ from contract_tests.runner.report import (
 from mock_server.contract import tables as contracts
 
 USUAL_REQUESTS = 5_000
-"""About what a run of the default profile sends."""
+"""Approximate number of requests of a run with the default profile."""
 _WOULD_WRITE = "would write; allow it with --allow-writes"
 _IN_ORDER = ("base", "generated")
-"""Groups of checks that never run at the same time. What generates parses source, which Python 3.11 (gh-106905)
-can fail to do in several threads."""
+"""Groups of checks that never run in parallel. The generator parses source code, which can fail in several threads
+on Python 3.11 (gh-106905)."""
 
 
 Progress = Callable[[Result, int, int], None]
@@ -70,10 +71,10 @@ class Run:
     """A run against one target."""
 
     def __init__(self, options: Options, progress: Progress = lambda *_: None, run_id: str | None = None) -> None:
-        """Prepare.
+        """Open the ledger and the transport.
 
         Raises:
-            HarnessError: examples or the ledger cannot be kept where the options say, or known differences not be read.
+            HarnessError: the ledger, the example store or a file of known differences is unusable.
         """
         if options.examples is not None:
             examples.check_store(options.examples)
@@ -84,25 +85,25 @@ class Run:
         self.ledger = Ledger(options.state_dir, self.id, options.url.rstrip("/"))
         self.transport = Transport(options, self.id, self.ledger)
         self.failed_outside: list[Failure] = []
-        """Failures of requests that the run sends outside of its checks."""
+        """Failures of requests outside of the checks."""
         self.notes: list[str] = []
-        self._are_many = False
-        """Several checks run at this moment."""
-        self.waits = True
-        """A check waits for those that it stands on: one fault is reported once."""
+        self._is_parallel = False
+        """Several checks are running."""
+        self.skips_dependents = True
+        """Checks whose prerequisites failed are skipped, so that one fault is reported once."""
         self.over = False
-        """True once the run has failed and is to stop at that."""
+        """A new failure has ended the run (--fail-fast)."""
         self.interrupted = ""
-        """The signal that ended the run early."""
+        """The signal that ended the run early, or ""."""
         self.cannot_write = ""
-        """Why the credentials of the run cannot write, once that is known."""
+        """Why the credentials of the run cannot write, or "" if they can or nothing was written yet."""
 
     def __call__(self) -> Report:
-        """Run the checks and clean up, also after Ctrl-C: what was found until then is reported.
+        """Run the checks and clean up. After Ctrl-C, clean up and report the results so far.
 
         Raises:
-            HarnessError: the target is not reachable or refuses the credentials.
-            KeyboardInterrupt: it was interrupted before the first check, or again while it cleaned up.
+            HarnessError: the target is unreachable or refuses the credentials.
+            KeyboardInterrupt: interrupted before the first check or during the clean-up.
         """
         try:
             return self._run()
@@ -114,7 +115,7 @@ class Run:
         self._clean_leftovers()
         left: list[str] = []
         results: list[Result] = []
-        cleaned = True  # nothing was written until now
+        cleaned = True  # nothing is written yet
         try:
             version, version_from = self._version()
             self.shared = Shared(self.id, version)
@@ -136,11 +137,17 @@ class Run:
             results.append(bystanders.compare(before, self._snapshot("clean-up"), self.transport.ownership))
         finally:
             self.ledger.close(keep=bool(left) or not cleaned)
+        return self._report(results, left, started, version, version_from)
+
+    def _report(
+        self, results: list[Result], left: list[str], started: dt.datetime, version: str, version_from: str
+    ) -> Report:
+        """Conclude the verdict from the results, complete the requests of failures, and return the report."""
         results = verdict.conclude(results, self.known, self.observers.findings.shown_by)
         if self.options.strict:
             verdict.fail_skipped(results, self.options.only)
         log = Log(self.transport.exchanges, self.id)
-        for failure in (each for result in results for each in result.failures):
+        for failure in (failure for result in results for failure in result.failures):
             failure.exchanges = log.complete(failure)
         return Report(
             target=self.transport.base,
@@ -163,7 +170,7 @@ class Run:
             notes=[*self.notes, *self._limits()],
         )
 
-    # -- before -----------------------------------------------------------------------------------
+    # -- before the checks ------------------------------------------------------------------------
 
     def _clean_leftovers(self) -> None:
         cleaned = clean_leftovers(self.options)
@@ -173,7 +180,7 @@ class Run:
         ]
 
     def _limits(self) -> Iterable[str]:
-        """Say that the target limits requests, where it does."""
+        """Yield a note if the target limits requests."""
         pace = self.transport.pace
         if pace.limited:
             yield (
@@ -182,7 +189,7 @@ class Run:
             )
 
     def _version(self) -> tuple[str, str]:
-        """Return the release to check against, the newest if the target reports none, and where it comes from."""
+        """Return the release to check against, and its origin: GIVEN, REPORTED or ASSUMED (the newest or nearest)."""
         releases = contracts.load().releases
         if self.options.central_version:
             return str(releases.find(self.options.central_version)), GIVEN
@@ -196,7 +203,7 @@ class Run:
         return str(release), REPORTED if is_known else ASSUMED
 
     def _snapshot(self, when: str) -> Snapshot | None:
-        """Read what the target holds, or None where it does not list it."""
+        """Return the integrations of the target, or None if it does not return its list."""
         try:
             reply = self.transport.send("GET", COLLECTION, check=when)
         except CheckFailed as error:
@@ -217,7 +224,7 @@ class Run:
     # -- the checks -------------------------------------------------------------------------------
 
     def chosen(self, profile: str) -> list[Check]:
-        """Return the checks of this run that a profile has, in order."""
+        """Return the checks of a profile that --only and --skip select, in order."""
         checks = all_checks()
         for name in (*self.options.only, *self.options.skip):
             if name not in checks and name not in (*OBSERVED, UNTOUCHED):
@@ -231,7 +238,7 @@ class Run:
         ]
 
     def passes(self) -> list[str]:
-        """Return the profiles to run: a quick one first where the budget may be too small for the chosen one."""
+        """Return the profiles to run: first the quick one if the budget may be too small for the chosen one."""
         options = self.options
         if options.profile == "quick" or (options.time_budget is None and options.max_requests is None):
             return [options.profile]
@@ -244,73 +251,73 @@ class Run:
     def _checks(self) -> list[Result]:
         passes = [(profile, self.chosen(profile)) for profile in self.passes()]
         results: dict[str, Result] = {}
-        whole: set[str] = set()
-        """Checks that were come to in the form of the chosen profile."""
+        complete: set[str] = set()
+        """Checks that were tried with the chosen profile, not only with the quick one before it."""
         done, total = 0, sum(len(checks) for _, checks in passes)
 
-        def one(each: Check, profile: str) -> None:
+        def run_and_record(check: Check, profile: str) -> None:
             nonlocal done
-            run = self._more if each.id in results else self._one
-            results[each.id] = run(each, results, profile)
-            self.over = self.over or (self.options.fail_fast and self._has_news(results[each.id]))
-            whole.update([each.id] if profile == passes[-1][0] else [])
+            run = self._repeat_check if check.id in results else self._run_check
+            results[check.id] = run(check, results, profile)
+            self.over = self.over or (self.options.fail_fast and self._has_news(results[check.id]))
+            complete.update([check.id] if profile == passes[-1][0] else [])
             done += 1
-            self.progress(results[each.id], done, total)
+            self.progress(results[check.id], done, total)
 
         try:
             for profile, checks in passes:
-                for group in _batches(checks, self.options.workers):
-                    if len(group) == 1:
-                        one(group[0], profile)
+                for batch in _batches(checks, self.options.workers):
+                    if len(batch) == 1:
+                        run_and_record(batch[0], profile)
                     else:
-                        self._at_once(group, partial(one, profile=profile))
+                        self._in_parallel(batch, partial(run_and_record, profile=profile))
         except KeyboardInterrupt as stop:
             self.interrupted = getattr(stop, "signal", "SIGINT")
-        for each in passes[-1][1]:
-            if each.id not in results:
-                results[each.id] = _skipped(each, CUT_OFF, self._stopped)
-            elif each.id not in whole:
-                results[each.id].cut = self._stopped
-        return [results[each.id] for each in passes[-1][1]]
+        for check in passes[-1][1]:
+            if check.id not in results:
+                results[check.id] = _skipped(check, CUT_OFF, self._interruption)
+            elif check.id not in complete:
+                results[check.id].cut = self._interruption
+        return [results[check.id] for check in passes[-1][1]]
 
     @property
-    def _stopped(self) -> str:
+    def _interruption(self) -> str:
         return f"{self.interrupted} ended the run"
 
-    def _at_once(self, checks: Iterable[Check], one: Callable[[Check], None]) -> None:
-        """Run checks beside each other, and afterwards, alone, those that found no room there."""
-        put_off: list[Check] = []
+    def _in_parallel(self, checks: Iterable[Check], run: Callable[[Check], None]) -> None:
+        """Run checks in parallel; then run alone those that would have exceeded --max-live."""
+        postponed: list[Check] = []
 
-        def beside(each: Check) -> None:
+        def run_or_postpone(check: Check) -> None:
             try:
-                one(each)
+                run(check)
             except NoRoomError:
-                put_off.append(each)
+                postponed.append(check)
 
-        self._are_many = True
+        self._is_parallel = True
         with ThreadPoolExecutor(self.options.workers) as pool:
             try:
-                list(pool.map(beside, checks))
+                list(pool.map(run_or_postpone, checks))
             except KeyboardInterrupt as stop:
                 self.interrupted = getattr(stop, "signal", "SIGINT")
                 self.transport.pace.stopped = True  # the other threads send nothing more
                 pool.shutdown(cancel_futures=True)
                 raise
-        self._are_many = False
-        for each in put_off:
-            one(each)
+        self._is_parallel = False
+        for check in postponed:
+            run(check)
 
     def _has_news(self, result: Result) -> bool:
-        """Return whether a check, or an observer until now, has found what is not known."""
-        found = [*result.failures, *self.observers.findings.failures]
-        return any(self.known.reason(failure) is None for failure in found)
+        """Return whether a check or an observer has found a failure that is not a known difference."""
+        failures = [*result.failures, *self.observers.findings.failures]
+        return any(self.known.reason(failure) is None for failure in failures)
 
-    def _more(self, check: Check, results: dict[str, Result], profile: str) -> Result:
-        """Run a check that a quick pass has run; what that one has found stays."""
+    def _repeat_check(self, check: Check, results: dict[str, Result], profile: str) -> Result:
+        """Run a check again after the quick pass; a failure of the quick pass stays."""
         before = results[check.id]
         if before.outcome in (FAILED, ERROR) or before.failures:
             return before
-        after = self._one(check, results, profile)
+        after = self._run_check(check, results, profile)
         if after.outcome == SKIPPED and not after.failures:
             before.cut = after.reason if after.skip in (CUT_OFF, BLOCKED) else ""
             return before
@@ -318,10 +325,10 @@ class Run:
         after.seconds += before.seconds
         return after
 
-    def _left_out(self, check: Check, results: dict[str, Result]) -> Result | None:
-        """Return how a check is skipped that is not to be run, None where it is."""
+    def _skip_before_run(self, check: Check, results: dict[str, Result]) -> Result | None:
+        """Return the result of a check that must be skipped, or None if it can run."""
         failed = [need for need in check.needs if need in results and results[need].outcome == FAILED]
-        if failed and self.waits:
+        if failed and self.skips_dependents:
             return _skipped(check, WAITING, f"needs {failed[0]}, which failed")
         if check.writes and not self.transport.may_write:
             return _skipped(check, BLOCKED, _WOULD_WRITE)
@@ -333,46 +340,63 @@ class Run:
             return _skipped(check, CUT_OFF, "an earlier check failed (--fail-fast)")
         return None
 
-    def _one(self, check: Check, results: dict[str, Result], profile: str) -> Result:
-        if left_out := self._left_out(check, results):
-            return left_out
+    def _run_check(self, check: Check, results: dict[str, Result], profile: str) -> Result:
+        """Run a check, or skip it if it cannot run, and return its result.
+
+        Raises:
+            NoRoomError: checks run in parallel, and this one would exceed --max-live.
+            HarnessError: the target does not answer at all.
+        """
+        if skipped := self._skip_before_run(check, results):
+            return skipped
         result = _passed(check, profile)
         central = Central(self.transport, check.id, self.shared, profile)
         started, count = time.monotonic(), self.transport.count
+        self._record_outcome(check, central, result)
+        if result.failures and (reason := self._may_not_write(central.history)):
+            self.cannot_write, result.failures = reason, []
+            result.skipped(BLOCKED, reason)
+        result.seconds = time.monotonic() - started
+        result.requests = self.transport.count - count
+        return result
+
+    def _execute(self, check: Check, central: Central) -> None:
+        """Run a check and delete its integrations."""
+        if check.group != "latency":  # these checks judge the answers so far and send nothing
+            self.transport.pace.check_budget()  # before the check's own preparations, which can be slow
         try:
-            if check.group != "latency":  # they judge what there is
-                self.transport.pace.check_budget()  # some checks take long to prepare
-            try:
-                check.run(central)
-            except BaseException:
-                with suppress(CheckFailed, Skip):  # what the check has found comes first
-                    central.clean()
-                raise
-            central.clean()
+            check.run(central)
+        except BaseException:
+            with suppress(CheckFailed, Skip):  # the check's own failure takes precedence
+                central.clean()
+            raise
+        central.clean()
+
+    def _record_outcome(self, check: Check, central: Central, result: Result) -> None:
+        """Run a check and record in `result` how it ended."""
+        try:
+            self._execute(check, central)
             result.reason = " ".join(central.notes)
         except CheckFailed as error:
-            result.outcome = FAILED
-            result.failures = [
-                Failure(
-                    error.check or check.id,
-                    error.what,
-                    error.expected,
-                    error.got,
-                    list(central.history),
-                    error.intermittent,
-                )
-            ]
-            for failure in result.failures:
-                failure.known = self.known.reason(failure)
+            failure = Failure(
+                error.check or check.id,
+                error.what,
+                error.expected,
+                error.got,
+                list(central.history),
+                error.intermittent,
+            )
+            failure.known = self.known.reason(failure)
+            result.outcome, result.failures = FAILED, [failure]
         except PreconditionFailed as error:
             result.skipped(WAITING, f"needs {error.need}: {error.what}")
             result.failures = [Failure(error.need, error.what, exchanges=list(central.history))]
         except Skip as error:
             result.skipped(NOT_APPLICABLE if isinstance(error, NotApplicable) else NOT_CHOSEN, str(error))
         except BudgetSpent as error:
-            result.skipped(*self._why_spent(error))
+            result.skipped(*self._skip_without_budget(error))
         except NoRoomError as error:
-            if self._are_many:
+            if self._is_parallel:
                 raise
             result.skipped(BLOCKED, f"{error}; raise --max-live")
         except OwnershipError as error:
@@ -383,23 +407,17 @@ class Run:
             raise
         except Exception:  # noqa: BLE001 (a bug of the harness must not hide as one of the target)
             result.outcome, result.reason = ERROR, traceback.format_exc(limit=-4)
-        if result.failures and (reason := self._may_not_write(central.history)):
-            self.cannot_write, result.failures = reason, []
-            result.skipped(BLOCKED, reason)
-        result.seconds = time.monotonic() - started
-        result.requests = self.transport.count - count
-        return result
 
-    def _why_spent(self, error: BudgetSpent) -> tuple[str, str]:
-        """Return the kind of the skip, and the reason, of a check that was cut off."""
+    def _skip_without_budget(self, error: BudgetSpent) -> tuple[str, str]:
+        """Return the kind and the reason of the skip of a check that was cut off."""
         if self.interrupted:
-            return CUT_OFF, self._stopped
+            return CUT_OFF, self._interruption
         if "without an answer" in str(error):
             return BLOCKED, f"the target no longer answered ({error})"
         return CUT_OFF, f"the budget of {error} was used up"
 
     def _may_not_write(self, history: Sequence[Exchange]) -> str:
-        """Say that the credentials may only read, "" where nothing speaks for it: then no write was ever let in."""
+        """Return a message if the target has refused all writes with the run's credentials, else ""."""
         if not history or not _is_write_of_run(history[-1]) or history[-1].status not in (401, 403):
             return ""
         if any(each.status == 200 and _is_write_of_run(each) for each in self.transport.exchanges):
@@ -407,17 +425,17 @@ class Run:
         refused = history[-1]
         return f"the credentials cannot write ({refused.method} {refused.path} was answered {refused.status})"
 
-    # -- after ------------------------------------------------------------------------------------
+    # -- after the checks -------------------------------------------------------------------------
 
     def _observed(self) -> list[Result]:
-        """Turn what observers found into results, one for each observed check."""
-        found: dict[str, list[Failure]] = {id: [] for id in OBSERVED}
+        """Return the results of the observed checks."""
+        by_check: dict[str, list[Failure]] = {id: [] for id in OBSERVED}
         for failure in self.observers.findings.failures:
-            found[failure.check].append(failure)
+            by_check[failure.check].append(failure)
         for failure in self.failed_outside:
-            found[failure.check if failure.check in found else "every-request-answered"].append(failure)
+            by_check[failure.check if failure.check in by_check else "every-request-answered"].append(failure)
         for exchange, reason in self.transport.dropped:
-            found["every-request-answered"].append(
+            by_check["every-request-answered"].append(
                 Failure(
                     "every-request-answered",
                     "a request was answered only when sent again",
@@ -427,7 +445,7 @@ class Run:
                 )
             )
         results = []
-        for id, failures in found.items():
+        for id, failures in by_check.items():
             result = Result(id, OBSERVED[id], "observed", "", FAILED if failures else PASSED, failures=failures)
             if not failures and id not in self.observers.seen:
                 result.skipped(NOT_APPLICABLE if self.options.only else BLOCKED, "no answer could show it")
@@ -435,24 +453,24 @@ class Run:
         return [each for each in results if each.check not in self.options.skip]
 
     def _report_foreign_ids(self, results: list[Result]) -> None:
-        """Report that a create was answered with an id that is not the run's, unless a check has reported it."""
+        """Report a create that was answered with a foreign id, unless a check has reported it."""
         refused = self.transport.ownership.refused
-        reported = any(failure.check == ITS_OWN for result in results for failure in result.failures)
+        reported = any(failure.check == OWN_ID for result in results for failure in result.failures)
         if not refused or reported:
             return
         id, name = next(iter(refused.items()))
-        creation = self.transport.creations.get(id)
+        creation = self.transport.guard.creations.get(id)
         failure = Failure(
-            ITS_OWN,
-            NOT_ITS_OWN,
+            OWN_ID,
+            FOREIGN_ID,
             expected={"name": f"{self.transport.name_prefix}…"},
             got={"id": id, "name": name},
             exchanges=[creation] if creation else [],
             also=len(refused) - 1,
         )
-        own = next((each for each in results if each.check == ITS_OWN), None)
+        own = next((each for each in results if each.check == OWN_ID), None)
         if own is None:
-            results.append(own := _passed(all_checks()[ITS_OWN]))
+            results.append(own := _passed(all_checks()[OWN_ID]))
         own.outcome, own.reason, own.failures = FAILED, "", [failure]
 
 
@@ -465,13 +483,13 @@ def _skipped(check: Check, kind: str, reason: str) -> Result:
 
 
 def _is_write_of_run(exchange: Exchange) -> bool:
-    """Return whether a request would write, with the credentials of the run."""
+    """Return whether a request is a write with the run's credentials."""
     of_run = exchange.role == "admin" and "Authorization" not in exchange.headers
     return of_run and exchange.method in ("POST", "PUT", "PATCH", "DELETE")
 
 
 def _batches(checks: Iterable[Check], workers: int) -> Iterable[list[Check]]:
-    """Cut the checks into parts that may run at the same time."""
+    """Yield the checks in batches that may run in parallel."""
     batch: list[Check] = []
     for each in checks:
         if each.alone or each.group in _IN_ORDER or workers == 1:

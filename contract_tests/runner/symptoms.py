@@ -1,6 +1,6 @@
-"""Failures that show the same: one fault in what many checks rely on turns many of them red.
+"""Grouping of failures with the same symptom, because one fault can fail many checks.
 
-All of them are reported, but only the first is reported at length.
+All of them are reported, but only the first one in detail.
 """
 
 from __future__ import annotations
@@ -8,62 +8,66 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 
+from contract_tests.engine.exchange import Exchange
 from contract_tests.engine.failures import Failure
 from contract_tests.engine.text import changed, diff, without_values
-from contract_tests.engine.transport import Exchange
 from contract_tests.oracle.observers import OBSERVED, operation_of
 
 MANY = 4
-"""Checks that show the same and are reported as one; fewer may have faults of their own."""
+"""Smallest number of checks with the same symptom that are grouped; fewer may have different causes."""
 _BAD_GATEWAY = 502
 
 
 def group_by_observed(failures: Iterable[Failure], shown_by: Mapping[int, str]) -> None:
-    """Group failures with the rule of every answer that their last answer breaks, by its number in `shown_by`.
+    """Group failures of checks with the observed check that their last answer fails, too.
 
-    The rule names them, such as "an answer is not JSON" a list without integrations. Where the status was wrong
-    already, and where the check is about the shape of errors, the check names the broken rule instead.
+    `shown_by` has that observed check by the number of the exchange. It represents the group: an answer that is
+    not JSON also explains a list without integrations. But if the status was wrong, or the check is about the shape
+    of errors, the check represents the group.
     """
-    with_answer = [each for each in failures if each.exchanges]
-    rules = [each for each in with_answer if each.check in OBSERVED]
-    for each in (each for each in with_answer if each.check not in OBSERVED):
-        shown = each.exchanges[-1]
-        broken = shown_by.get(shown.number, "no-server-error")
-        alike = [rule for rule in rules if rule.check == broken]
-        if each.check == "error-shape" or _status_is_wrong(each):
-            for rule in alike:
-                if _are_of_one_kind(shown, rule.exchanges[-1]) or each.check == "error-shape":
-                    rule.like = rule.like or each.check
-        elif shown.number in shown_by and any(not rule.like for rule in alike):
-            each.like = broken
+    with_answer = [failure for failure in failures if failure.exchanges]
+    observed = [failure for failure in with_answer if failure.check in OBSERVED]
+    for failure in (failure for failure in with_answer if failure.check not in OBSERVED):
+        last = failure.exchanges[-1]
+        observed_check = shown_by.get(last.number, "no-server-error")
+        of_same_answer = [other for other in observed if other.check == observed_check]
+        if failure.check == "error-shape" or _status_is_wrong(failure):
+            for other in of_same_answer:
+                if _have_same_operation_and_status(last, other.exchanges[-1]) or failure.check == "error-shape":
+                    other.like = other.like or failure.check
+        elif last.number in shown_by and any(not other.like for other in of_same_answer):
+            failure.like = observed_check
 
 
 def _status_is_wrong(failure: Failure) -> bool:
-    """Return whether a failure is one of the status. A proxy without a server shows by the form of its answer."""
+    """Return whether the answer has a wrong status, except 502: the body shows a proxy without a server better."""
     expected, got = failure.expected, failure.got
     if not isinstance(expected, Mapping) or not isinstance(got, Mapping):
         return False
     return got.get("status") not in (expected.get("status"), _BAD_GATEWAY)
 
 
-def _are_of_one_kind(one: Exchange, other: Exchange) -> bool:
+def _have_same_operation_and_status(one: Exchange, other: Exchange) -> bool:
     return operation_of(one) == operation_of(other) and one.status == other.status
 
 
 def group_by_symptom(failures: Iterable[Failure]) -> None:
-    """Let each failure that shows what at least three others show name the check of the first of them."""
-    alike: dict[Hashable, list[Failure]] = defaultdict(list)
+    """Group at least `MANY` checks with the same symptom: in all failures but the first, `like` names its check."""
+    by_symptom: dict[Hashable, list[Failure]] = defaultdict(list)
     for failure in failures:
-        if not failure.like and (found := symptom(failure)) is not None:
-            alike[found].append(failure)
-    for first, *others in alike.values():
+        if not failure.like and (key := symptom(failure)) is not None:
+            by_symptom[key].append(failure)
+    for first, *others in by_symptom.values():
         if len({first.check, *(each.check for each in others)}) >= MANY:
             for each in others:
                 each.like = first.check if each.check != first.check else ""
 
 
 def symptom(failure: Failure) -> Hashable | None:
-    """Return what is wrong with the answer that a failure shows, whatever was asked; None where no answer shows it."""
+    """Return a key for what is wrong with the last answer of a failure, or None if it has no answer.
+
+    The key does not depend on the request's values.
+    """
     if not failure.exchanges:
         return None
     operation = operation_of(failure.exchanges[-1])

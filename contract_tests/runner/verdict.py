@@ -1,4 +1,4 @@
-"""From what the checks found to the verdict: whose failure each is, which are known, and which comes first."""
+"""Conclusions from the results of checks: move, mark, group and order failures."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from contract_tests.runner.symptoms import group_by_observed, group_by_symptom
 
 
 def conclude(results: Iterable[Result], known: InForce, shown_by: Mapping[int, str]) -> list[Result]:
-    """Return the results with each failure at the check that names it, known differences marked, causes first.
+    """Return the results with each failure at the check that covers it, known differences marked, and causes first.
 
-    `shown_by` gives, by the number of an exchange, the rule of every answer that its answer breaks.
+    `shown_by` has the observed check that an answer fails, by the number of its exchange.
     """
     results = list(results)
     _move_failures_to_their_checks(results)
@@ -43,7 +43,7 @@ def gone(results: Iterable[Result], known: InForce) -> list[KnownDifference]:
 
 
 def fail_skipped(results: Iterable[Result], only: Collection[str]) -> None:
-    """Turn skips into failures (--strict), except where the contract or the user says why a check may be skipped."""
+    """Turn skips into failures (--strict), except of checks that do not apply, wait, or are not in --only."""
     for result in results:
         asked = not only or result.check in only
         if result.outcome == SKIPPED and asked and result.skip not in (NOT_APPLICABLE, WAITING):
@@ -56,7 +56,7 @@ def _failures(results: Iterable[Result]) -> list[Failure]:
 
 
 def _move_failures_to_their_checks(results: Sequence[Result]) -> None:
-    """Assign a failure that showed in one check to the check that is about it, once."""
+    """Move each failure to the check that covers it, and count repetitions."""
     by_id = {result.check: result for result in results}
     if server_errors := by_id.get("no-server-error"):
         _drop_shown_elsewhere(server_errors, results)
@@ -77,21 +77,23 @@ def _move_failures_to_their_checks(results: Sequence[Result]) -> None:
 
 
 def _drop_shown_elsewhere(observed: Result, results: Iterable[Result]) -> None:
-    """Remove the failures of an observed check whose requests other failures show."""
-    shown = {
+    """Remove the failures of an observed check whose exchanges other failures contain."""
+    elsewhere = {
         id(exchange)
         for result in results
         if result is not observed
         for failure in result.failures
         for exchange in failure.exchanges
     }
-    observed.failures = [each for each in observed.failures if not all(id(one) in shown for one in each.exchanges)]
+    observed.failures = [
+        failure for failure in observed.failures if not all(id(exchange) in elsewhere for exchange in failure.exchanges)
+    ]
     if not observed.failures:
         observed.outcome = PASSED
 
 
 def _fail_for_unmet_preconditions(results: Iterable[Result]) -> None:
-    """Turn a skip for an unmet precondition into a failure, unless a check has failed for it."""
+    """Turn a skip for an unmet precondition into a failure, unless the check that covers it has failed."""
     results = list(results)
     reported = {failure.check for failure in _failures(results)}
     for result in results:
@@ -104,15 +106,15 @@ def _fail_for_unmet_preconditions(results: Iterable[Result]) -> None:
 
 
 def _causes_first(result: Result) -> int:
-    """Order results: base checks, what answers show by themselves, then the other checks.
+    """Return the sort key of a result: base checks first, then observed checks, then the others.
 
-    Checks whose failures showed only in other checks come last.
+    Checks whose failures occurred only in other checks come last.
     """
     if result.outcome != FAILED or result.check == UNTOUCHED:
         return 2
     if result.group == "observed":
         return 1
-    shown_in = [failure.exchanges[-1].check for failure in result.failures if failure.exchanges]
-    if shown_in and result.check not in shown_in:
+    occurred_in = [failure.exchanges[-1].check for failure in result.failures if failure.exchanges]
+    if occurred_in and result.check not in occurred_in:
         return 3
     return 0 if result.group == "base" and not result.like else 2

@@ -11,7 +11,7 @@ from typing import Any
 
 from requests.structures import CaseInsensitiveDict
 
-from contract_tests.engine.transport import Exchange, Reply
+from contract_tests.engine.exchange import Exchange, Reply
 from mock_server.simulation.redaction import read
 
 Headers = Mapping[str, str]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from contract_tests.engine.integrations import Body, hidden, read_answer
+from contract_tests.engine.integrations import Body, read_answer, with_masks
 from contract_tests.oracle.model import Model
 from mock_server.contract.tables import Contract
 
@@ -105,7 +105,7 @@ class Follower:
             self.doubt(id, "the answer that showed it was not whole")
             return
         created = known.created if known else None
-        self._store(id, hidden(self.contract, dict(integration)))
+        self._store(id, with_masks(self.contract, dict(integration)))
         self.known[id] = Known(READ, self._writes, known.first if known else self.now, created)
         self._see_to_writers(id)
 

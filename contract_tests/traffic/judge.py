@@ -15,8 +15,8 @@ from urllib.parse import parse_qs
 
 from contract_tests.engine.central import Shared
 from contract_tests.engine.failures import Failure
-from contract_tests.engine.integrations import Body, hidden, read_answer, whole
-from contract_tests.oracle.model import any_text
+from contract_tests.engine.integrations import Body, read_answer, with_defaults, with_masks
+from contract_tests.oracle.model import constant_pieces
 from contract_tests.oracle.observers import Observers
 from contract_tests.oracle.steps import HEALTH_IS_WRITTEN
 from contract_tests.traffic.exchanges import NOT_SHOWN, Seen, json_of
@@ -304,7 +304,7 @@ class Judge:
                 asked.update_password = bool(message.get("updatePassword", False))
                 message = message.get("config")
         if isinstance(message, dict):
-            asked.whole = whole(self.contract.integration, message)
+            asked.whole = with_defaults(self.contract.integration, message)
             if asked.operation.id.startswith("Test"):
                 asked.id = asked.whole["id"]
         return asked
@@ -410,7 +410,7 @@ class Judge:
                 self.hold("www-authenticate", asked == message, what, expected=message, got=asked)
         elif refusals.must:
             rule = self.contract.rules[self._first(refusals.must)]
-            expected = {"message contains": any_text(rule.message)}
+            expected = {"message contains": constant_pieces(rule.message)}
             self.say(rule.id, BROKEN, "another refusal is due", expected=expected, got=answer)
         elif fitting:
             self.say(self._first(fitting), BROKEN, "a request is refused that does not break the rule", got=answer)
@@ -521,7 +521,7 @@ class Judge:
 
     def _compare(self, id: str, expected: Body, got: Mapping[str, Any] | None, missing: str = "") -> None:
         """Compare what is shown of an integration with what the traffic says of it."""
-        shown = got if got is None or got == expected else hidden(self.contract, dict(got))
+        shown = got if got is None or got == expected else with_masks(self.contract, dict(got))
         check = self.follower.blame(id)
         if shown is None:
             check, what = missing or check, "an integration is missing"
@@ -605,7 +605,7 @@ class Judge:
         expected = read_answer(self.contract, asked.whole, id)
         follower.write(id, asked.whole, "read-after-create", seen.ended)
         if follower.sure(id) is not None and seen.whole:
-            shown = hidden(self.contract, answer)
+            shown = with_masks(self.contract, answer)
             self.hold("create-answer", shown == expected, "it is not what was sent", expected=expected, got=shown)
         if id in self._touched():
             follower.doubt(id, "it was written to before the create was answered")

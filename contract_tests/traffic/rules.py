@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contract_tests.engine.integrations import Body
-from contract_tests.oracle.model import any_text
+from contract_tests.oracle.model import constant_pieces
 from contract_tests.traffic.exchanges import json_of
 from mock_server.contract.tables import MASK, Contract, Message, Rule
 
@@ -230,7 +230,7 @@ class Texts:
     """Finds the rules whose texts stand in a refusal."""
 
     def __init__(self, contract: Contract) -> None:
-        self._pieces = [(rule, pieces) for rule in contract.rules.values() if (pieces := any_text(rule.message))]
+        self._pieces = [(rule, pieces) for rule in contract.rules.values() if (pieces := constant_pieces(rule.message))]
         self.silent = contract.rules.keys() - {rule.id for rule, _ in self._pieces}
         """Rules whose refusals have no text of their own."""
 

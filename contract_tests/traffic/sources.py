@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from contract_tests.engine.exchange import COLLECTION
 from contract_tests.engine.failures import HarnessError
-from contract_tests.engine.transport import COLLECTION
 from contract_tests.traffic import har
 from contract_tests.traffic.exchanges import NOT_SHOWN, Seen, headers_of, json_of
 from mock_server.contract import tables as contracts
