@@ -1,17 +1,16 @@
-"""Hypothesis strategies over the contract: integrations that Central takes, and such that it refuses.
+"""Hypothesis strategies from the contract: integrations that Central accepts, and integrations that it refuses.
 
     from contract_tests.strategies import integrations
 
     @given(integrations(types=["quay", "ecr"]))
     def test_a_client(integration): ...
 
-What is drawn shrinks to a short integration with hosts under example.com. Fields and categories
-come from the contract; what clients of a type need is the harness's own reading of Central.
+Examples shrink to a short integration with hosts under example.com. Fields and categories come from the contract; which
+fields the client of a type needs is defined here, independently of the mock.
 
-`integrations` and `broken` draw odd texts, to find what a client trips over; `requests` draws what no
-sensible client sends, to find what a server trips over. `realistic`, `conversations` and `breaking` draw
-what `central-contract fixtures` makes: values as people have them, and whole sequences of requests, by
-the same builders.
+`integrations` and `broken` draw odd texts, to find faults of a client; `requests` draws malformed requests, to find
+faults of a server. `realistic`, `conversations` and `breaking` draw the cases of `central-contract fixtures`:
+realistic values and whole sequences of requests.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ CREATABLE = tuple(
     for type in contracts.load().types
     if all(type in each.creatable_types for each in contracts.load().every_release)
 )
-"""Types that every release of Central lets anyone create."""
+"""Types that can be created in every release of Central."""
 
 _HOSTS = (
     "a.example.com",
@@ -71,7 +70,7 @@ _TIMES = ("2030-01-02T03:04:05Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.9
 
 
 def names() -> SearchStrategy[str]:
-    """Draw a name. Names are unique in a store: whoever sends several wants to give them himself."""
+    """Draw a name. Names are unique in a store: pass your own strategy if you send several integrations."""
     return st.integers(0, 10**6).map("name-{}".format)
 
 
@@ -81,12 +80,12 @@ def credentials() -> SearchStrategy[str]:
 
 
 def texts() -> SearchStrategy[str]:
-    """Draw a text for a field that Central stores as it comes."""
+    """Draw a text for a field that Central stores unchanged."""
     return st.sampled_from(_TEXTS) | st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
 
 
 def endpoints() -> SearchStrategy[str]:
-    """Draw an endpoint that Central takes: a host under example.com, with what may stand around it."""
+    """Draw an endpoint that Central accepts: a host under example.com, perhaps with scheme, port and path."""
     return st.builds(
         "{}{}{}{}".format,
         st.sampled_from(("", "https://", "http://")),
@@ -105,7 +104,7 @@ def _times() -> SearchStrategy[str]:
 
 
 def sources() -> SearchStrategy[Body | None]:
-    """Draw the source of an integration that Sensor has found."""
+    """Draw the source of an integration that Sensor found, or None."""
     return st.none() | st.fixed_dictionaries(
         {"clusterId": texts(), "namespace": texts(), "imagePullSecretName": texts()}
     )
@@ -115,10 +114,10 @@ def sources() -> SearchStrategy[Body | None]:
 
 
 def _known(what: str, names: Sequence[str], known: Iterable[str]) -> None:
-    """Check names that a caller gives.
+    """Check the names that a caller passes.
 
     Raises:
-        ValueError: one is not known, or the names are one text.
+        ValueError: a name is unknown, or the names are a single text.
     """
     listed = list(known)
     if isinstance(names, str):
@@ -151,7 +150,7 @@ def configs(
     secrets: SearchStrategy[str] | None = None,
     version: str | None = None,
 ) -> SearchStrategy[Body]:
-    """Draw the config of a type, such that Central can build the clients of the categories (default: all).
+    """Draw a config from which Central can build the clients of the categories (default: all of the type).
 
     `version`: the release that has its fields (default: the newest).
     """
@@ -172,7 +171,7 @@ _KINDS = ("string", "bool", "int32")
 
 
 def _of_field(field: Field, secrets: SearchStrategy[str]) -> SearchStrategy[Any]:
-    """Draw a value of a field that came with a later release."""
+    """Draw a value for a field that a later release added."""
     if field.kind == "string":
         return secrets if field.scrub == "always" else endpoints() if field.validate else texts()
     return st.booleans() if field.kind == "bool" else _int32()
@@ -229,7 +228,7 @@ def _google(secrets: SearchStrategy[str], categories: tuple[Any, ...]) -> Search
         {"endpoint": endpoints(), "serviceAccount": accounts, "project": st.just("example-project")},
         {"wifEnabled": st.just(False)},
     )
-    if "SCANNER" in categories:  # no workload identity scans
+    if "SCANNER" in categories:  # workload identity does not work for scanners
         return by_key
     project = st.sampled_from(("example-project", "p-1", ""))
     return by_key | _some({"endpoint": endpoints(), "wifEnabled": st.just(True)}, {"project": project})
@@ -286,7 +285,7 @@ def integrations(
     version: str | None = None,
     tested: bool | None = False,
 ) -> Body:
-    """Draw an integration that Central takes.
+    """Draw an integration that Central accepts.
 
     `version`: the release of Central (default: the newest). `tested`: whether Central tests the connection first, None
     for either; a registry has to answer then, as each does at the mock.
@@ -325,7 +324,7 @@ def _category_lists(categories: Sequence[str]) -> list[list[str]]:
 
 @dataclass(frozen=True, slots=True)
 class _Breach:
-    """How an integration breaks a rule: of which types, and what is changed (None takes a field out)."""
+    """How an integration breaks a rule: its possible types, and the changes to it (None removes a field)."""
 
     types: tuple[str, ...] = CREATABLE
     changes: Mapping[str, SearchStrategy[Any]] = field(default_factory=dict)
@@ -402,7 +401,7 @@ _BREACHES: Mapping[str, _Breach] = {
 }
 
 BREAKABLE = (*_BREACHES, *(rule for rule in BROKEN if rule not in _BREACHES))
-"""Rules of which `broken` gives integrations."""
+"""Rules that `broken` can break."""
 
 
 @st.composite
@@ -414,7 +413,7 @@ def broken(
     secrets: SearchStrategy[str] | None = None,
     version: str | None = None,
 ) -> tuple[Body, Rule]:
-    """Draw an integration that breaks this rule when it is created, and no other; and the rule.
+    """Draw a rule and an integration that breaks it, and no other, when it is created.
 
     `version`: the release of Central (default: the newest).
 
@@ -458,13 +457,13 @@ def _changed(draw: st.DrawFn, value: Body, changes: Mapping[str, SearchStrategy[
 
 
 class Drawn(Choices):
-    """Choices that hypothesis makes."""
+    """Choices made by hypothesis."""
 
     def __init__(self, draw: st.DrawFn) -> None:
         self._draw = draw
 
     def below(self, count: int) -> int:
-        """Draw a whole number; it shrinks to 0, which stands for the simplest."""
+        """Draw a whole number from 0 to `count` - 1; it shrinks to 0, the simplest choice."""
         return self._draw(st.integers(0, count - 1))
 
 
@@ -472,13 +471,13 @@ class Drawn(Choices):
 def realistic(
     draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, form: str | None = None, version: str | None = None
 ) -> Body:
-    """Draw an integration as people have them, of one or all of its type's categories.
+    """Draw a realistic integration, with one or all categories of its type.
 
     `form` is "minimal" or "full", or None for either and for each way to sign in (IAM, AssumeRole, workload identity,
     robot account).
 
     Raises:
-        ValueError: there is no such type or form.
+        ValueError: the type or form is unknown.
     """
     _form(form)
     contract = _at(version)
@@ -512,7 +511,7 @@ def conversations(
     version: str | None = None,
     large: bool = False,
 ) -> tuple[Case, list[Step]]:
-    """Draw a case of the catalogue of fixtures, and the requests it consists of.
+    """Draw a case of the fixture catalogue, with its requests.
 
     `rules`, `types` and `group` ("requests", "surprising", "conversations", "lists", "as-the-ui-sends",
     "combinations") narrow the cases; empty or None: all. `{ID}` in a request stands for the id that an answer before
@@ -545,12 +544,12 @@ def conversations(
 
 @st.composite
 def breaking(draw: st.DrawFn, rule: str, *, version: str | None = None) -> tuple[Case, list[Step]]:
-    """Draw requests of which the last one breaks a rule: any rule that refuses, by any operation that it can refuse.
+    """Draw requests of which the last one breaks a rule, by any operation that the rule can refuse.
 
     `broken` gives a single integration, of the rules of which one is enough.
 
     Raises:
-        ValueError: there is no such rule, the release does not have it, or it refuses nothing.
+        ValueError: the rule is unknown, not part of the release, or refuses nothing.
     """
     _known("rules", [rule], contracts.load().history)
     contract = _at(version)
@@ -564,19 +563,19 @@ def breaking(draw: st.DrawFn, rule: str, *, version: str | None = None) -> tuple
 # -- requests of any kind -------------------------------------------------------------------------
 
 _JUNK: tuple[Any, ...] = (None, True, 0, -1, 1.5, "", "x", "a\0b", [], [None], ["x"], {}, {"x": 1}, INT32)
-"""Values of every JSON type; most fields take only some of them."""
+"""Values of every JSON type; most fields accept only some of them."""
 _HOW: Mapping[str, tuple[str, ...]] = {
     "string": ("left out", "junk", "spelled", "stranger", "nul"),
     "enum": ("enum", "left out", "junk"),
     "message": ("left out", "junk", "spelled", "stranger"),
 }
-"""What may be done to a field of a kind; to others what is done to a message."""
+"""Mutations of a field by its kind; fields of other kinds get those of a message."""
 _ENUMS: tuple[Any, ...] = ("BOGUS", "registry", "1", 0, 1, 7, -1, None)
 
 
 @st.composite
 def requests(draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, version: str | None = None) -> tuple[str, str, Any]:
-    """Draw a method, a path and a JSON body for an operation that reads an integration, right or wrong in any way.
+    """Draw a method, a path and a JSON body for an operation that reads an integration, valid or invalid in any way.
 
     The integration lacks fields (the name and the categories, too), has values of a wrong JSON type, categories that
     nobody knows, NUL in texts, either spelling of a name, or fields that Central does not know. The id in a path is
@@ -599,7 +598,7 @@ def requests(draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, version: str 
 
 
 def _mangled(draw: st.DrawFn, body: Body, message: Message) -> Body:
-    """Do one thing to a message or to one within it."""
+    """Make one change to a message or to one nested in it."""
     inner = [name for name, value in body.items() if isinstance(value, dict) and name in message.by_name and value]
     name: str = draw(st.sampled_from([field.name for field in message.fields]))
     goes_in: bool = draw(st.booleans())

@@ -160,7 +160,7 @@ def identity_before_lookup(central: Central) -> None:
         central.refused(central.get(id, role="nobody"), "GET of an unknown id", status=403, code=7)
         for what, reply in (
             ("DELETE of an unknown id", central.delete(id, role="nobody")),
-            ("PUT of what is not valid", central.put(id, invalid, role="nobody")),
+            ("PUT of an invalid integration", central.put(id, invalid, role="nobody")),
         ):
             central.refused(reply, what, status=401, code=16)
     if central.quick:
@@ -168,10 +168,10 @@ def identity_before_lookup(central: Central) -> None:
     with central.case():
         for what, reply in (
             ("PATCH of an unknown id", central.patch(id, central.integration(), role="nobody")),
-            ("POST of what is not valid", central.create(invalid, role="nobody")),
+            ("POST of an invalid integration", central.create(invalid, role="nobody")),
             ("POST with an id", central.create(central.integration(id=id), role="nobody")),
-            ("a test of what is not valid", central.test(invalid, role="nobody")),
-            ("a test of nothing", central.test_updated(None, role="nobody")),
+            ("a test of an invalid integration", central.test(invalid, role="nobody")),
+            ("a test without an integration", central.test_updated(None, role="nobody")),
         ):
             central.refused(reply, what, status=401, code=16)
 

@@ -1,6 +1,6 @@
-"""What no client should send: an error in Central's shape, no failure, no hang, and the server lives on.
+"""Requests that no client should send: the answer is an error in Central's shape, and the server survives.
 
-Observers see to the shape of each answer and to failures without a reason (`no-server-error`).
+Observers check the shape of each answer and look for failures without a reason (`no-server-error`).
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ HEADERS: tuple[dict[str, str], ...] = (
 
 
 def client_error(reply: Reply, what: str) -> None:
-    """Check that a request was answered as the client's error."""
+    """Check that a request was answered with a client error."""
     if 400 <= reply.status < 500 and reply.message:
         return
     got = {"status": reply.status, "body": reply.text[:300]}
@@ -87,13 +87,13 @@ def client_error(reply: Reply, what: str) -> None:
 
 
 def has_an_answer(reply: Reply, what: str) -> None:
-    """Check that a request was taken or refused; observers see to the reason of a 500."""
+    """Check that a request was accepted or refused; observers check the reason of a 500."""
     if reply.status not in (200, 500) and not 400 <= reply.status < 500:
         raise CheckFailed(what, expected="200, 4xx, or 500 for a reason of Central's", got=shown(reply))
 
 
 def lives(central: Central) -> None:
-    """Check that the target still answers; in a quick run the next check does."""
+    """Check that the target still answers; in a quick run the next check shows that."""
     if central.quick:
         return
     central.taken(central.list(f"?name={central.name()}"), "the list afterwards")
@@ -126,7 +126,7 @@ def garbage_refused(central: Central) -> None:
 def odd_paths(central: Central) -> None:
     some = list(central.some(PATHS, 2))
     if is_loopback(central.transport.base):
-        some.append("/v1/imageintegrations/%00")  # proxies have their own answer to this one
+        some.append("/v1/imageintegrations/%00")  # proxies answer this one themselves
     for path in some:
         with central.case():
             client_error(central.send("GET", path), f"GET {path[:60]}")
