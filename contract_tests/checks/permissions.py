@@ -1,9 +1,9 @@
-"""Who may do what: every operation with every kind of caller.
+"""Access: every operation with every kind of caller.
 
-Central looks at the route, then at the body, then at the caller, and only then at what it holds.
-A caller whom it does not know gets 401 from what writes and 403 from what reads.
+Central checks the route, then the body, then the caller, and only then looks up what is stored. It refuses an unknown
+caller with 401 if the operation writes, and with 403 if it reads.
 
-A check needs those before it, so that a hole is reported once: who calls, what is there, which way in.
+The checks need each other in the order callers, existence, credentials, so that one hole is reported once.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from contract_tests.engine.failures import CheckFailed, PreconditionFailed, Skip
 from contract_tests.engine.transport import COLLECTION, Reply
 
 Caller = Mapping[str, Any]
-"""How a request is sent: its role or its Authorization header."""
+"""Arguments of a request that identify its caller: a role or an Authorization header."""
 Call = Callable[..., Reply]
 
-# What each part stands on; what was skipped for a reason does not skip the next.
+# The checks that each part needs; a check that was skipped for a reason does not skip the next one.
 ASKED = ("create", "list", "credentials-missing", "read-permission")
 ORDERED = (*ASKED, "identity-before-lookup")
 SILENT = (*ORDERED, "token-silent")
@@ -34,7 +34,7 @@ UNSIGNED = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiIsImV4cCI6MX0."
 
 
 def header(text: str) -> Caller:
-    """Call with this Authorization header."""
+    """Return a caller with this Authorization header."""
     return {"headers": {"Authorization": text}}
 
 
@@ -44,7 +44,7 @@ def basic(text: str) -> str:
 
 
 def asked_for(central: Central) -> str:
-    """Return the credentials that the target asks for.
+    """Return the credentials that the target requires.
 
     Raises:
         Skip: the run has none.
@@ -55,7 +55,7 @@ def asked_for(central: Central) -> str:
 
 
 def writes(central: Central, id: str) -> list[tuple[str, Call]]:
-    """Return each operation that needs the permission to write: its name, and a call that would do it on `id`."""
+    """Return each operation that needs write permission: its name, and a call that performs it on `id`."""
     other = central.integration()
     return [
         *writes_without_id(central),
@@ -66,7 +66,7 @@ def writes(central: Central, id: str) -> list[tuple[str, Call]]:
 
 
 def writes_without_id(central: Central) -> list[tuple[str, Call]]:
-    """Return those operations of `writes` that look nothing up."""
+    """Return the operations of `writes` that look nothing up."""
     tested = central.integration("scannerv4")
     return [
         ("POST", lambda **how: central.create(central.integration(), **how)),
@@ -76,7 +76,7 @@ def writes_without_id(central: Central) -> list[tuple[str, Call]]:
 
 
 def reads(central: Central) -> list[tuple[str, Call]]:
-    """Return each operation that reads; the id is of any integration that is there."""
+    """Return each operation that reads; the id is that of any existing integration."""
     items = central.list().object.get("integrations")
     ids = [str(items[0].get("id"))] if isinstance(items, list) and items else []
     return [
@@ -87,7 +87,7 @@ def reads(central: Central) -> list[tuple[str, Call]]:
 
 
 def refused_all(central: Central, calls: Sequence[tuple[str, Call]], caller: Caller, rule: str, **values: str) -> None:
-    """Check that what writes refuses a caller by the rule."""
+    """Check that each operation that writes refuses a caller by the rule."""
     for operation, call in calls:
         central.refused_by(call(**caller), rule, f"{operation}: {central.rules[rule].title}", **values)
 
@@ -95,7 +95,7 @@ def refused_all(central: Central, calls: Sequence[tuple[str, Call]], caller: Cal
 def not_read(
     central: Central, calls: Sequence[tuple[str, Call]], caller: Caller, first: str, second: str | None = None
 ) -> None:
-    """Check that what reads refuses a caller, and tells why each of the two ways in was closed."""
+    """Check that each operation that reads refuses a caller, with the reasons of both ways to sign in."""
     for operation, call in calls:
         with central.case():
             what = f"{operation} without the permission to read"
@@ -103,7 +103,7 @@ def not_read(
 
 
 def nothing_done(central: Central, caller: Caller, rule: str) -> None:
-    """Check that each operation that writes refuses the caller and does nothing."""
+    """Check that each operation that writes refuses the caller and changes nothing."""
     with central.case():
         id, _ = central.spare()
         before = central.listed()
@@ -118,7 +118,7 @@ def nothing_done(central: Central, caller: Caller, rule: str) -> None:
 def credentials_missing(central: Central) -> None:
     secret = asked_for(central).partition(" ")[2]
     nothing_done(central, NOBODY, "credentials-missing")
-    # Header fields lose the blanks at their ends, so a scheme that stands alone has none.
+    # Header values lose leading and trailing blanks, so a scheme alone has no blank behind it.
     for text in ["Digest x", *central.some([secret, "Bearer", "Basic", f"Token {secret}", ""], 1)]:
         with central.case():
             calls = central.some(writes_without_id(central), 1, 2)
@@ -177,7 +177,7 @@ def identity_before_lookup(central: Central) -> None:
 
 
 def roleless(central: Central) -> bool:
-    """Return whether the token without access has no role at all, which Central tells in other words."""
+    """Return whether the token without access has no role at all, for which Central has a different error."""
     if central.options.credentials.no_access is None:
         return False
     return central.text("role-missing") in central.test(central.integration("scannerv4"), role="no-access").message
@@ -196,7 +196,7 @@ def write_permission(central: Central) -> None:
             calls = central.some(writes(central, central.unknown_id()), 1, 6)
             refused_all(central, calls, {"role": "no-access"}, "write-permission")
     if given.read_only is not None and not central.quick:
-        with central.case():  # whether there is something to write does not change the answer
+        with central.case():  # the answer does not depend on whether the integration exists
             refused_all(central, writes(central, central.unknown_id()), {"role": "read-only"}, "write-permission")
 
 
@@ -229,7 +229,7 @@ def role_missing(central: Central) -> None:
 def token_silent(central: Central) -> None:
     asked_for(central)
     number = central.random.randrange(10**9, 10**10)
-    # Basic credentials show the name of the user, and only that.
+    # Basic credentials: only the user name may be shown.
     for text in (f"Bearer token-{number}", basic(f"admin:word-{number}")):
         with central.case():
             reply = central.list(**header(text))
@@ -266,7 +266,7 @@ def basic_invalid(central: Central) -> None:
 
 
 def _user(authorization: str) -> str:
-    """Return the name of a user who is there, if one was given."""
+    """Return the name of an existing user, if the run knows one."""
     scheme, _, coded = authorization.partition(" ")
     if scheme != "Basic":
         return "admin"

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from contract_tests.cli.main import main
 from contract_tests.fixtures.cells import SKIPPED, TESTED, cells
 from contract_tests.fixtures.coverage import coverage, lines_of, of_line, requests_of, routes, universe
-from contract_tests.fixtures.interactions import Row, chosen, met, row_of, rows, wanted
+from contract_tests.fixtures.interactions import Row, chosen_rows, met, row_of, rows, wanted
 from contract_tests.fixtures.mutation import UNSEEN, mutants, survivors
 from mock_server.contract import tables as contracts
 from mock_server.mutants import all_mutants, find
@@ -117,8 +117,8 @@ def test_what_is_wanted_is_counted_by_hand() -> None:
 
 
 def test_few_rows_are_chosen() -> None:
-    assert len(chosen(NEWEST)) == 15 * 5 * 2 * 5  # one for each quadruple
-    assert all(len(chosen(older)) <= 20 for older in CONTRACT.releases.lines[:-1])
+    assert len(chosen_rows(NEWEST)) == 15 * 5 * 2 * 5  # one for each quadruple
+    assert all(len(chosen_rows(older)) <= 20 for older in CONTRACT.releases.lines[:-1])
 
 
 def test_a_request_is_in_its_row() -> None:
