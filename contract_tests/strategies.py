@@ -113,7 +113,7 @@ def sources() -> SearchStrategy[Body | None]:
 # -- arguments ------------------------------------------------------------------------------------
 
 
-def _known(what: str, names: Sequence[str], known: Iterable[str]) -> None:
+def _check_known(what: str, names: Sequence[str], known: Iterable[str]) -> None:
     """Check the names that a caller passes.
 
     Raises:
@@ -131,7 +131,7 @@ def _known(what: str, names: Sequence[str], known: Iterable[str]) -> None:
             raise ValueError(f"{what}: there is no {name!r}; {hint}")
 
 
-def _form(form: str | None) -> None:
+def _check_form(form: str | None) -> None:
     if form not in (None, "minimal", "full"):
         raise ValueError(f"form={form!r} is neither 'minimal' nor 'full'; leave it out for either")
 
@@ -155,50 +155,52 @@ def configs(
     `version`: the release that has its fields (default: the newest).
     """
     contract = _at(version)
-    _known("types", [type], contract.types)
+    _check_known("types", [type], contract.types)
     known = contract.types[type]
     secrets = credentials() if secrets is None else secrets
     wanted = tuple(known.categories if categories is None else categories)
     make: Callable[[SearchStrategy[str], tuple[Any, ...]], SearchStrategy[Body]] = _CONFIGS[known.member]
     message = contract.integration.by_name[known.member].message
     assert message is not None  # a config member is a message
-    later = {field.name: _of_field(field, secrets) for field in contract.later_fields(message) if field.kind in _KINDS}
+    later = {
+        field.name: _field_values(field, secrets) for field in contract.later_fields(message) if field.kind in _KINDS
+    }
     drawn = make(secrets, wanted)
-    return st.builds(lambda body, more: body | more, drawn, _some({}, later)) if later else drawn
+    return st.builds(lambda body, more: body | more, drawn, _fields({}, later)) if later else drawn
 
 
 _KINDS = ("string", "bool", "int32")
 
 
-def _of_field(field: Field, secrets: SearchStrategy[str]) -> SearchStrategy[Any]:
+def _field_values(field: Field, secrets: SearchStrategy[str]) -> SearchStrategy[Any]:
     """Draw a value for a field that a later release added."""
     if field.kind == "string":
         return secrets if field.scrub == "always" else endpoints() if field.validate else texts()
     return st.booleans() if field.kind == "bool" else _int32()
 
 
-def _some(needed: Mapping[str, SearchStrategy[Any]], more: Mapping[str, SearchStrategy[Any]]) -> SearchStrategy[Body]:
+def _fields(needed: Mapping[str, SearchStrategy[Any]], more: Mapping[str, SearchStrategy[Any]]) -> SearchStrategy[Body]:
     return st.fixed_dictionaries(dict(needed), optional=dict(more))
 
 
-def _maybe(secrets: SearchStrategy[str]) -> SearchStrategy[str]:
+def _empty_or(secrets: SearchStrategy[str]) -> SearchStrategy[str]:
     return st.just("") | secrets
 
 
 def _docker(secrets: SearchStrategy[str], _: tuple[Any, ...]) -> SearchStrategy[Body]:
-    more = {"endpoint": endpoints(), "username": texts(), "password": _maybe(secrets), "insecure": st.booleans()}
-    return _some({}, more)
+    more = {"endpoint": endpoints(), "username": texts(), "password": _empty_or(secrets), "insecure": st.booleans()}
+    return _fields({}, more)
 
 
 def _quay(secrets: SearchStrategy[str], categories: tuple[Any, ...]) -> SearchStrategy[Body]:
-    usual = _some({"endpoint": endpoints()}, {"oauthToken": _maybe(secrets), "insecure": st.booleans()})
+    usual = _fields({"endpoint": endpoints()}, {"oauthToken": _empty_or(secrets), "insecure": st.booleans()})
     names = texts().filter(bool)
     robot = st.fixed_dictionaries({"username": names, "password": secrets})
     with_robot = {"endpoint": endpoints(), "registryRobotCredentials": robot}
     if categories == ("REGISTRY",):
-        return usual | _some(with_robot, {"insecure": st.booleans()})
+        return usual | _fields(with_robot, {"insecure": st.booleans()})
     if len(categories) > 1:
-        return usual | _some(with_robot | {"oauthToken": secrets}, {"insecure": st.booleans()})
+        return usual | _fields(with_robot | {"oauthToken": secrets}, {"insecure": st.booleans()})
     return usual
 
 
@@ -214,48 +216,48 @@ def _ecr(secrets: SearchStrategy[str], _: tuple[Any, ...]) -> SearchStrategy[Bod
     data = {"username": filled, "password": secrets, "expiresAt": _times()}
     roles = {"assumeRoleId": texts(), "assumeRoleExternalId": texts()}
     return st.one_of(
-        _some(keys, {"endpoint": endpoints(), **roles}),
-        _some(keys | role, {"assumeRoleExternalId": texts()}),
-        _some(container, {"endpoint": endpoints(), **roles}),
-        _some(container | role, {"assumeRoleExternalId": texts()}),
-        _some(needed | {"authorizationData": st.fixed_dictionaries(data)}, {"endpoint": endpoints(), **roles}),
+        _fields(keys, {"endpoint": endpoints(), **roles}),
+        _fields(keys | role, {"assumeRoleExternalId": texts()}),
+        _fields(container, {"endpoint": endpoints(), **roles}),
+        _fields(container | role, {"assumeRoleExternalId": texts()}),
+        _fields(needed | {"authorizationData": st.fixed_dictionaries(data)}, {"endpoint": endpoints(), **roles}),
     )
 
 
 def _google(secrets: SearchStrategy[str], categories: tuple[Any, ...]) -> SearchStrategy[Body]:
     accounts = secrets.map(lambda secret: SERVICE_ACCOUNT % secret)
-    by_key = _some(
+    by_key = _fields(
         {"endpoint": endpoints(), "serviceAccount": accounts, "project": st.just("example-project")},
         {"wifEnabled": st.just(False)},
     )
     if "SCANNER" in categories:  # workload identity does not work for scanners
         return by_key
     project = st.sampled_from(("example-project", "p-1", ""))
-    return by_key | _some({"endpoint": endpoints(), "wifEnabled": st.just(True)}, {"project": project})
+    return by_key | _fields({"endpoint": endpoints(), "wifEnabled": st.just(True)}, {"project": project})
 
 
 def _azure(secrets: SearchStrategy[str], _: tuple[Any, ...]) -> SearchStrategy[Body]:
-    by_password = _some({"endpoint": endpoints(), "password": secrets}, {"username": texts()})
-    return by_password | _some({"endpoint": endpoints(), "wifEnabled": st.just(True)}, {"username": texts()})
+    by_password = _fields({"endpoint": endpoints(), "password": secrets}, {"username": texts()})
+    return by_password | _fields({"endpoint": endpoints(), "wifEnabled": st.just(True)}, {"username": texts()})
 
 
 def _ibm(secrets: SearchStrategy[str], _: tuple[Any, ...]) -> SearchStrategy[Body]:
-    return _some({"endpoint": endpoints(), "apiKey": secrets}, {})
+    return _fields({"endpoint": endpoints(), "apiKey": secrets}, {})
 
 
 def _clair(_secrets: SearchStrategy[str], _: tuple[Any, ...]) -> SearchStrategy[Body]:
-    return _some({"endpoint": endpoints()}, {"insecure": st.booleans()})
+    return _fields({"endpoint": endpoints()}, {"insecure": st.booleans()})
 
 
 def _clairify(_secrets: SearchStrategy[str], _: tuple[Any, ...]) -> SearchStrategy[Body]:
     hosts = st.sampled_from(("", "a.example.com:8443", "scanner.example.com"))
-    return _some({"endpoint": endpoints()}, {"grpcEndpoint": hosts, "numConcurrentScans": _int32()})
+    return _fields({"endpoint": endpoints()}, {"grpcEndpoint": hosts, "numConcurrentScans": _int32()})
 
 
 def _scanner_v4(_secrets: SearchStrategy[str], _: tuple[Any, ...]) -> SearchStrategy[Body]:
     hosts = st.sampled_from(("", "a.example.com:8443", ":8443", "[2001:db8::1]:8443", "scanner example:x"))
     more = {"numConcurrentScans": _int32(), "indexerEndpoint": hosts, "matcherEndpoint": hosts}
-    return _some({}, more)
+    return _fields({}, more)
 
 
 _CONFIGS: Mapping[str, Callable[[SearchStrategy[str], tuple[Any, ...]], SearchStrategy[Body]]] = {
@@ -293,7 +295,7 @@ def integrations(
     Raises:
         ValueError: the release does not have a type.
     """
-    _known("types", types, _at(version).types)
+    _check_known("types", types, _at(version).types)
     type = draw(st.sampled_from(list(types)))
     known = _at(version).types[type]
     categories = draw(st.sampled_from(_category_lists(known.categories)))
@@ -444,16 +446,16 @@ def broken(
     if not breach.member:
         del integration[known.member]
     else:
-        integration[known.member] = _changed(draw, integration[known.member], breach.config, message)
-    return _changed(draw, integration, breach.changes, contract.integration), contract.rules[rule]
+        integration[known.member] = _with_changes(draw, integration[known.member], breach.config, message)
+    return _with_changes(draw, integration, breach.changes, contract.integration), contract.rules[rule]
 
 
-def _changed(draw: st.DrawFn, value: Body, changes: Mapping[str, SearchStrategy[Any]], message: Message) -> Body:
+def _with_changes(draw: st.DrawFn, value: Body, changes: Mapping[str, SearchStrategy[Any]], message: Message) -> Body:
     drawn = {name: draw(values) for name, values in changes.items() if name in message.by_name}
     return {name: each for name, each in {**value, **drawn}.items() if each is not None or name not in drawn}
 
 
-# -- what fixtures are made of --------------------------------------------------------------------
+# -- cases of the fixture catalogue ---------------------------------------------------------------
 
 
 class Drawn(Choices):
@@ -479,9 +481,9 @@ def realistic(
     Raises:
         ValueError: the type or form is unknown.
     """
-    _form(form)
+    _check_form(form)
     contract = _at(version)
-    _known("types", types, contract.types)
+    _check_known("types", types, contract.types)
     scene = Scene(Drawn(draw), version=version or contract.release.line, form=form)
     type = draw(st.sampled_from(list(types)))
     if form is None:
@@ -521,10 +523,10 @@ def conversations(
         ValueError: no case is of these.
     """
     version = version or contracts.load().release.line
-    _known("rules", rules, contracts.load().history)
+    _check_known("rules", rules, contracts.load().history)
     if types:
-        _known("types", types, _at(version).types)
-    _known("group", [] if group is None else [group], GROUPS)
+        _check_known("types", types, _at(version).types)
+    _check_known("group", [] if group is None else [group], GROUPS)
     found = [
         case
         for case in catalogue().values()
@@ -551,7 +553,7 @@ def breaking(draw: st.DrawFn, rule: str, *, version: str | None = None) -> tuple
     Raises:
         ValueError: the rule is unknown, not part of the release, or refuses nothing.
     """
-    _known("rules", [rule], contracts.load().history)
+    _check_known("rules", [rule], contracts.load().history)
     contract = _at(version)
     if rule not in contract.rules:
         raise ValueError(f"Central {contract.release} does not have the rule {rule!r}")
@@ -587,7 +589,7 @@ def requests(draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, version: str 
     contract = _at(version)
     body = draw(integrations(types=types, version=version, tested=None))
     for _ in range(draw(st.integers(0, 3))):
-        body = _mangled(draw, body, contract.integration)
+        body = _with_one_fault(draw, body, contract.integration)
     operation = draw(st.sampled_from([each for each in contract.operations.values() if each.request]))
     id = draw(st.sampled_from(("6513270e-269e-4d37-b2a7-4de452e6b438", *(each["id"] for each in contract.defaults))))
     sent: Any = body
@@ -597,7 +599,7 @@ def requests(draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, version: str 
     return operation.method, operation.path.replace("{id}", id), sent
 
 
-def _mangled(draw: st.DrawFn, body: Body, message: Message) -> Body:
+def _with_one_fault(draw: st.DrawFn, body: Body, message: Message) -> Body:
     """Make one change to a message or to one nested in it."""
     inner = [name for name, value in body.items() if isinstance(value, dict) and name in message.by_name and value]
     name: str = draw(st.sampled_from([field.name for field in message.fields]))
@@ -606,7 +608,7 @@ def _mangled(draw: st.DrawFn, body: Body, message: Message) -> Body:
         name = draw(st.sampled_from(inner))
         within = message.by_name[name].message
         if within is not None:
-            return body | {name: _mangled(draw, body[name], within)}
+            return body | {name: _with_one_fault(draw, body[name], within)}
     field = message.by_name[name]
     how = draw(st.sampled_from(_HOW.get(field.kind, _HOW["message"])))
     rest = {each: value for each, value in body.items() if each != name}

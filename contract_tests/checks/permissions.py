@@ -43,7 +43,7 @@ def basic(text: str) -> str:
     return "Basic " + base64.b64encode(text.encode()).decode()
 
 
-def asked_for(central: Central) -> str:
+def required_credentials(central: Central) -> str:
     """Return the credentials that the target requires.
 
     Raises:
@@ -86,13 +86,15 @@ def reads(central: Central) -> list[tuple[str, Call]]:
     ]
 
 
-def refused_all(central: Central, calls: Sequence[tuple[str, Call]], caller: Caller, rule: str, **values: str) -> None:
+def check_writes_refused(
+    central: Central, calls: Sequence[tuple[str, Call]], caller: Caller, rule: str, **values: str
+) -> None:
     """Check that each operation that writes refuses a caller by the rule."""
     for operation, call in calls:
         central.refused_by(call(**caller), rule, f"{operation}: {central.rules[rule].title}", **values)
 
 
-def not_read(
+def check_reads_refused(
     central: Central, calls: Sequence[tuple[str, Call]], caller: Caller, first: str, second: str | None = None
 ) -> None:
     """Check that each operation that reads refuses a caller, with the reasons of both ways to sign in."""
@@ -102,12 +104,12 @@ def not_read(
             central.refused_by(call(**caller), "read-permission", what, first=first, second=second or first)
 
 
-def nothing_done(central: Central, caller: Caller, rule: str) -> None:
+def check_nothing_changed(central: Central, caller: Caller, rule: str) -> None:
     """Check that each operation that writes refuses the caller and changes nothing."""
     with central.case():
         id, _ = central.spare()
         before = central.listed()
-        refused_all(central, writes(central, id), caller, rule)
+        check_writes_refused(central, writes(central, id), caller, rule)
         central.same(central.listed(), before, "the check's integrations after requests that were refused")
 
 
@@ -116,13 +118,13 @@ def nothing_done(central: Central, caller: Caller, rule: str) -> None:
 
 @check("credentials-missing", "permissions", needs=("create",))
 def credentials_missing(central: Central) -> None:
-    secret = asked_for(central).partition(" ")[2]
-    nothing_done(central, NOBODY, "credentials-missing")
+    secret = required_credentials(central).partition(" ")[2]
+    check_nothing_changed(central, NOBODY, "credentials-missing")
     # Header values lose leading and trailing blanks, so a scheme alone has no blank behind it.
     for text in ["Digest x", *central.some([secret, "Bearer", "Basic", f"Token {secret}", ""], 1)]:
         with central.case():
             calls = central.some(writes_without_id(central), 1, 2)
-            refused_all(central, calls, header(text), "credentials-missing")
+            check_writes_refused(central, calls, header(text), "credentials-missing")
     if not central.quick:
         reply = central.test(central.integration("scannerv4"), role="nobody")
         central.same(reply.message, central.text("credentials-missing"), "the whole text for a caller unknown")
@@ -130,20 +132,20 @@ def credentials_missing(central: Central) -> None:
 
 @check("read-permission", "permissions", needs=("list", "credentials-missing"), writes=False)
 def read_permission(central: Central) -> None:
-    asked_for(central)
+    required_credentials(central)
     calls: Sequence[tuple[str, Call]] = reads(central)
     none = central.text("credentials-missing")
-    not_read(central, calls, NOBODY, none)
-    not_read(central, central.some(calls, 0, 3), header("Digest x"), none)
+    check_reads_refused(central, calls, NOBODY, none)
+    check_reads_refused(central, central.some(calls, 0, 3), header("Digest x"), none)
     if central.options.credentials.read_only is not None:
         for operation, call in calls[:2]:
             central.taken(call(role="read-only"), f"{operation} with the read-only token")
     if central.options.credentials.no_access is not None:
         calls = central.some(calls, 2, 3)
         if central.text("role-missing") in central.list(role="no-access").message:
-            not_read(central, calls, {"role": "no-access"}, central.text("role-missing"))
+            check_reads_refused(central, calls, {"role": "no-access"}, central.text("role-missing"))
         else:
-            not_read(central, calls, {"role": "no-access"}, none, READING)
+            check_reads_refused(central, calls, {"role": "no-access"}, none, READING)
 
 
 @check(
@@ -153,7 +155,7 @@ def read_permission(central: Central) -> None:
     needs=ASKED,
 )
 def identity_before_lookup(central: Central) -> None:
-    asked_for(central)
+    required_credentials(central)
     id = central.unknown_id()
     invalid = central.integration(name="")
     with central.case():
@@ -176,7 +178,7 @@ def identity_before_lookup(central: Central) -> None:
             central.refused(reply, what, status=401, code=16)
 
 
-def roleless(central: Central) -> bool:
+def has_no_role(central: Central) -> bool:
     """Return whether the token without access has no role at all, for which Central has a different error."""
     if central.options.credentials.no_access is None:
         return False
@@ -185,35 +187,39 @@ def roleless(central: Central) -> bool:
 
 @check("write-permission", "permissions", needs=ORDERED)
 def write_permission(central: Central) -> None:
-    asked_for(central)
+    required_credentials(central)
     given = central.options.credentials
     if given.read_only is None and given.no_access is None:
         raise Skip("give a read-only token or one without access to check this")
     if given.read_only is not None:
-        nothing_done(central, {"role": "read-only"}, "write-permission")
-    if given.no_access is not None and not roleless(central):
+        check_nothing_changed(central, {"role": "read-only"}, "write-permission")
+    if given.no_access is not None and not has_no_role(central):
         with central.case():
             calls = central.some(writes(central, central.unknown_id()), 1, 6)
-            refused_all(central, calls, {"role": "no-access"}, "write-permission")
+            check_writes_refused(central, calls, {"role": "no-access"}, "write-permission")
     if given.read_only is not None and not central.quick:
         with central.case():  # the answer does not depend on whether the integration exists
-            refused_all(central, writes(central, central.unknown_id()), {"role": "read-only"}, "write-permission")
+            check_writes_refused(
+                central, writes(central, central.unknown_id()), {"role": "read-only"}, "write-permission"
+            )
 
 
 @check("role-missing", "permissions", needs=(*ORDERED, "token-invalid"))
 def role_missing(central: Central) -> None:
-    asked_for(central)
+    required_credentials(central)
     if central.options.credentials.no_role is not None:
         caller = {"role": "no-role"}
-    elif roleless(central):
+    elif has_no_role(central):
         caller = {"role": "no-access"}
     else:
         raise Skip("give a token without a role to check this")
     if central.quick:
         with central.case():
-            refused_all(central, central.some(writes(central, central.unknown_id()), 2), caller, "role-missing")
+            check_writes_refused(
+                central, central.some(writes(central, central.unknown_id()), 2), caller, "role-missing"
+            )
     else:
-        nothing_done(central, caller, "role-missing")
+        check_nothing_changed(central, caller, "role-missing")
 
 
 # -- callers whom Central does not know ---------------------------------------------------------------
@@ -227,7 +233,7 @@ def role_missing(central: Central) -> None:
     writes=False,
 )
 def token_silent(central: Central) -> None:
-    asked_for(central)
+    required_credentials(central)
     number = central.random.randrange(10**9, 10**10)
     # Basic credentials: only the user name may be shown.
     for text in (f"Bearer token-{number}", basic(f"admin:word-{number}")):
@@ -240,29 +246,29 @@ def token_silent(central: Central) -> None:
 
 @check("token-invalid", "permissions", needs=SILENT)
 def token_invalid(central: Central) -> None:
-    secret = asked_for(central).partition(" ")[2]
+    secret = required_credentials(central).partition(" ")[2]
     wrong = header("Bearer not-a-token")
     with central.case():
-        refused_all(central, central.some(writes(central, central.unknown_id()), 4), wrong, "token-invalid")
-    not_read(central, central.some(reads(central), 1, 3), wrong, central.text("token-invalid"))
+        check_writes_refused(central, central.some(writes(central, central.unknown_id()), 4), wrong, "token-invalid")
+    check_reads_refused(central, central.some(reads(central), 1, 3), wrong, central.text("token-invalid"))
     near = [f"x{secret}", f"{secret} {secret}", secret[: len(secret) // 2] or "x", UNSIGNED]
     near += [each for each in (secret.swapcase(),) if each != secret]
     for token in [f"{secret}x", secret[:-1], *central.some(near, 1)]:
         with central.case():
             calls = central.some(writes(central, central.unknown_id()), 1, 2)
-            refused_all(central, calls, header(f"Bearer {token}"), "token-invalid")
+            check_writes_refused(central, calls, header(f"Bearer {token}"), "token-invalid")
 
 
 @check("basic-invalid", "permissions", needs=SILENT)
 def basic_invalid(central: Central) -> None:
-    user = _user(asked_for(central))
+    user = _user(required_credentials(central))
     more = central.some([("nobody", "wrong"), (user, user), ("", "")], 0)
     for name, password in [(user, "wrong"), (user, ""), *more]:
         with central.case():
             calls = central.some(writes(central, central.unknown_id()), 1, 3)
-            refused_all(central, calls, header(basic(f"{name}:{password}")), "basic-invalid", user=f'"{name}"')
+            check_writes_refused(central, calls, header(basic(f"{name}:{password}")), "basic-invalid", user=f'"{name}"')
     reason = central.text("basic-invalid", user=f'"{user}"')
-    not_read(central, central.some(reads(central), 1, 2), header(basic(f"{user}:wrong")), reason)
+    check_reads_refused(central, central.some(reads(central), 1, 2), header(basic(f"{user}:wrong")), reason)
 
 
 def _user(authorization: str) -> str:
@@ -275,12 +281,14 @@ def _user(authorization: str) -> str:
 
 @check("basic-malformed", "permissions", needs=(*SILENT, "basic-invalid"))
 def basic_malformed(central: Central) -> None:
-    asked_for(central)
+    required_credentials(central)
     for text in central.some(["Basic !!!", basic("no-colon"), "Basic YWRtaW4", "Basic admin:password"], 2):
         with central.case():
             calls = central.some(writes(central, central.unknown_id()), 1, 3)
-            refused_all(central, calls, header(text), "basic-malformed")
-    not_read(central, central.some(reads(central), 1, 2), header("Basic !!!"), central.text("basic-malformed"))
+            check_writes_refused(central, calls, header(text), "basic-malformed")
+    check_reads_refused(
+        central, central.some(reads(central), 1, 2), header("Basic !!!"), central.text("basic-malformed")
+    )
 
 
 # -- the request and the answer -----------------------------------------------------------------------
@@ -293,7 +301,7 @@ def basic_malformed(central: Central) -> None:
     needs=ASKED,
 )
 def decoded_before_identity(central: Central) -> None:
-    asked_for(central)
+    required_credentials(central)
     id = central.unknown_id()
     routes = [("POST", ""), ("PUT", f"/{id}"), ("PATCH", f"/{id}"), ("POST", "/test"), ("POST", "/test/updated")]
     for method, path in central.some(routes, 1):
@@ -313,7 +321,7 @@ def decoded_before_identity(central: Central) -> None:
     needs=EVERY_WAY,
 )
 def www_authenticate(central: Central) -> None:
-    asked_for(central)
+    required_credentials(central)
     for caller in central.some([NOBODY, header("Bearer not-a-token"), header("Basic !!!")], 1):
         reply = central.test(central.integration("scannerv4"), **caller)
         if reply.status != 401:
@@ -330,7 +338,7 @@ def www_authenticate(central: Central) -> None:
     writes=False,
 )
 def scheme_case(central: Central) -> None:
-    scheme, _, secret = asked_for(central).partition(" ")
+    scheme, _, secret = required_credentials(central).partition(" ")
     for small in ["bearer", *central.some(("BEARER", "bEARER"), 0)]:
         if scheme == "Bearer":
             reply = central.list(**header(f"{small} {secret}"))

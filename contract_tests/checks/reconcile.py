@@ -165,7 +165,7 @@ def each_stored(central: Central, variants: Sequence[Variant], **more: Any) -> I
             yield stored, stored.become(variant, **more)
 
 
-# -- before the walk ----------------------------------------------------------------------------------
+# -- before the comparison ----------------------------------------------------------------------------
 
 
 @check("reconcile-needs-id", "rules", needs=("test", "test-stores-nothing"))
@@ -195,7 +195,7 @@ def reconcile_needs_config(central: Central) -> None:
         stored.is_unchanged()
 
 
-# -- the walk -------------------------------------------------------------------------------------------
+# -- comparison field by field --------------------------------------------------------------------------
 
 
 @check("reconcile-same-member", "rules", needs=(*_KEEPING, "reconcile-dependent-unchanged"))
@@ -348,7 +348,7 @@ def reconcile_free_fields(central: Central) -> None:
         reads_as(central, stored.id, body, "other categories after a PATCH that kept the credentials")
 
 
-# -- the tests take the same way ------------------------------------------------------------------------
+# -- tests apply the same rules -------------------------------------------------------------------------
 
 
 @check(
@@ -429,7 +429,7 @@ def update_password_default(central: Central) -> None:
         check_only_stored(central, {id: sent}, "PATCH that kept all")
 
 
-# -- where the credential goes ----------------------------------------------------------------------------
+# -- preservation of stored credentials -------------------------------------------------------------------
 
 # The clients of these types need the credential, so an update that lost it is refused.
 PROVEN: tuple[Variant, ...] = (

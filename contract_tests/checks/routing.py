@@ -92,7 +92,7 @@ def method_override(central: Central) -> None:
     central.same(central.get(id).status, 404, "what a form POST has deleted that is a DELETE by its header")
 
 
-# -- what an answer carries ---------------------------------------------------------------------------
+# -- properties of every answer -----------------------------------------------------------------------
 
 
 @check("pretty-answer", "rules", needs=("list", "list-by-name"), writes=False)

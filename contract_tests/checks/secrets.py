@@ -34,7 +34,7 @@ WITHOUT: tuple[Variant, ...] = (
 )
 
 
-def every_type(central: Central) -> list[Variant]:
+def variants_of_every_type(central: Central) -> list[Variant]:
     """Return variants that together set every credential of every type, one of each config member first."""
     types = [type for type in central.creatable_types if all(type != known for known, _ in VARIANTS)]
     return [*VARIANTS, ROBOTIC, AUTHORIZED, *((type, {}) for type in types)]
@@ -70,7 +70,7 @@ def by_name(central: Central, body: Body) -> Body | None:
     title="A read shows a credential unmasked after some operation",
 )
 def masks_everywhere(central: Central) -> None:
-    variants = every_type(central)
+    variants = variants_of_every_type(central)
     members = len(PLAIN)
     with central.case():
         created = {}
@@ -263,7 +263,7 @@ REFUSED: dict[str, Refused] = {
 
 @check("refusals-silent", "secrets", needs=("create",), title="A refusal shows a credential that was sent")
 def refusals_silent(central: Central) -> None:
-    variants = every_type(central)[: len(PLAIN) + 2]
+    variants = variants_of_every_type(central)[: len(PLAIN) + 2]
     for like, changes in central.some(variants, 1, 2):
         with central.case():
             id, sent = central.spare_from(from_table(central, like, changes))

@@ -35,14 +35,14 @@ def text_of(central: Central, rule: str, body: Body) -> str:
     return central.rules[rule].message.partition("{reason}")[0].format(type=shown)
 
 
-def not_built(central: Central, reply: Reply, rule: str, body: Body, what: str) -> None:
+def check_build_fails(central: Central, reply: Reply, rule: str, body: Body, what: str) -> None:
     """Check that an integration whose test was skipped was refused when its client was built."""
     # The error of a node scanner's client has no label in front.
     start = "" if body["categories"][0] == "NODE_SCANNER" else "updating integration error"
     central.refused(reply, what, status=500, code=13, text=(start, text_of(central, rule, body)))
 
 
-def not_tested(central: Central, reply: Reply, rule: str, body: Body, what: str) -> None:
+def check_test_fails(central: Central, reply: Reply, rule: str, body: Body, what: str) -> None:
     """Check that a test was refused because the client cannot be built."""
     label = LABELS[body["categories"][0]]
     central.refused(reply, what, text=(label, text_of(central, rule, body)))
@@ -70,9 +70,9 @@ def check_type_rule(rule: str) -> Callable[[Central], None]:
                     body = from_table(central, like, changes)
                     what = f"a {way} of type {body['type']} with {_shown(changes)}"
                     if way == "create":
-                        not_built(central, central.create(body), rule, body, f"{what}, the test skipped,")
+                        check_build_fails(central, central.create(body), rule, body, f"{what}, the test skipped,")
                     else:
-                        not_tested(central, central.test(body), rule, body, what)
+                        check_test_fails(central, central.test(body), rule, body, what)
 
     return run
 
@@ -91,7 +91,7 @@ def check_legacy_type_rule(rule: str) -> Callable[[Central], None]:
             central.contactless_test(like)
         with central.case():
             body = from_table(central, like, changes)
-            not_tested(central, central.test(body), rule, body, f"a test of type {like} with {_shown(changes)}")
+            check_test_fails(central, central.test(body), rule, body, f"a test of type {like} with {_shown(changes)}")
 
     return run
 
@@ -125,7 +125,7 @@ def build_rules_on_update(central: Central) -> None:
                 with central.attempt():
                     body = from_table(central, like, changes)
                     reply = central.random.choice(updates(central))(id, body)
-                    not_built(central, reply, rule, body, f"an update to {body['type']} with {_shown(changes)}")
+                    check_build_fails(central, reply, rule, body, f"an update to {body['type']} with {_shown(changes)}")
 
 
 @check("type-defined", "rules", needs=("create",))
@@ -313,7 +313,7 @@ def ecr_authorization_erased(central: Central) -> None:
         central.refused(reply, "PUT of a category that Central does not know", status=500, code=13, text=text)
         ecr = central.get(id).object.get("ecr")
         if not isinstance(ecr, dict) or ecr.get("registryId") != body["ecr"]["registryId"]:
-            raise PreconditionFailed("update-not-rolled-back", "an update that could not be put to use is not stored")
+            raise PreconditionFailed("update-not-rolled-back", "an update whose client cannot be built is not stored")
         kept = ecr.get("authorizationData")
         what = "authorization data of an ecr integration that is no registry"
         central.true(isinstance(kept, dict) and kept.get("username") == "AWS", what, expected=DATA, got=kept)

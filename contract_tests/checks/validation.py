@@ -546,7 +546,9 @@ def skip_test_respected(central: Central) -> None:
             reply = send(untestable(central, central.integration(**kept)))
             if reply.status == 200:
                 raise PreconditionFailed("scanner-type-known", f"a type that does not scan: {shown(reply)}")
-            central.refused(reply, f"{where} of what cannot be built", status=500, code=13, text=text)
+            central.refused(
+                reply, f"{where} of an integration whose client cannot be built", status=500, code=13, text=text
+            )
 
 
 @check(

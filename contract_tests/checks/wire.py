@@ -39,7 +39,7 @@ class Flaw(NamedTuple):
     """Whether it can be applied to an integration of any type, not only to the one that the check sends."""
 
 
-def _instead(old: str, new: str | bytes) -> Callable[[bytes], bytes]:
+def _substitute(old: str, new: str | bytes) -> Callable[[bytes], bytes]:
     """Return a function that replaces the first match of `old` with `new`."""
     replacement = new if isinstance(new, bytes) else new.encode()
 
@@ -53,10 +53,10 @@ def _instead(old: str, new: str | bytes) -> Callable[[bytes], bytes]:
 
 
 def _before_name(new: str) -> Callable[[bytes], bytes]:
-    return _instead('"name":', f'{new}, "name":')
+    return _substitute('"name":', f'{new}, "name":')
 
 
-def _whole(new: str) -> Callable[[bytes], bytes]:
+def _whole_body(new: str) -> Callable[[bytes], bytes]:
     return lambda _: new.encode()
 
 
@@ -128,7 +128,7 @@ class Stored:
         reply = central.get(self.id)
         central.taken(reply, "reading an integration back", need="read-after-create")
         if before is not None and reply.json == before:
-            raise PreconditionFailed("update-replaces", "an update that was taken has changed nothing")
+            raise PreconditionFailed("update-replaces", "an accepted update has changed nothing")
         self.shown = reply.json
         central.same(self.shown, read_answer(central.contract, meant, self.id), f"reading {what} back")
 
@@ -147,7 +147,7 @@ def with_authorization(central: Central, expires: str) -> Body:
     return central.integration("ecr", ecr={"accessKeyId": None, "secretAccessKey": None, "authorizationData": data})
 
 
-# -- what is no JSON ----------------------------------------------------------------------------------
+# -- bodies that are not JSON -------------------------------------------------------------------------
 
 
 @check("body-truncated", "rules", needs=("create",))
@@ -167,14 +167,14 @@ def body_truncated(central: Central) -> None:
 _NO_JSON = (
     Flaw("a comma before the last brace", lambda body: body[:-1] + b",}"),
     Flaw("a comment", _before_name("/* name */")),
-    Flaw("single quotes", _instead('"name":', "'name':")),
-    Flaw("a key without quotes", _instead('"name":', "name:")),
-    Flaw("no comma between two fields", _instead(', "type":', ' "type":')),
-    Flaw("no colon after a key", _instead('"type":', '"type"')),
-    Flaw("Python's False", _instead("false", "False")),
-    Flaw("plain text for a body", _whole("a registry")),
-    Flaw("a form for a body", _whole("name=registry&type=docker")),
-    Flaw("XML for a body", _whole("<integration/>")),
+    Flaw("single quotes", _substitute('"name":', "'name':")),
+    Flaw("a key without quotes", _substitute('"name":', "name:")),
+    Flaw("no comma between two fields", _substitute(', "type":', ' "type":')),
+    Flaw("no colon after a key", _substitute('"type":', '"type"')),
+    Flaw("Python's False", _substitute("false", "False")),
+    Flaw("plain text for a body", _whole_body("a registry")),
+    Flaw("a form for a body", _whole_body("name=registry&type=docker")),
+    Flaw("XML for a body", _whole_body("<integration/>")),
     Flaw("a byte order mark before it", lambda body: b"\xef\xbb\xbf" + body),
 )
 
@@ -187,7 +187,7 @@ def body_syntax(central: Central) -> None:
 
 def _as_cluster(text: str | bytes) -> Callable[[bytes], bytes]:
     inside = text.encode() if isinstance(text, str) else text
-    return _instead('"clusterId": ""', b'"clusterId": "cluster ' + inside + b' cluster"')
+    return _substitute('"clusterId": ""', b'"clusterId": "cluster ' + inside + b' cluster"')
 
 
 _NO_UTF8 = (
@@ -243,21 +243,25 @@ def message_size(central: Central) -> None:
     )
 
 
-# -- what is no integration ---------------------------------------------------------------------------
+# -- JSON that is not an integration ------------------------------------------------------------------
 
 _CATEGORIES = r'"categories": \[[^]]*\]'
 
 _WRONG_KIND = (
-    Flaw("null for a body", _whole("null"), "unexpected token null"),
-    Flaw("a list for a body", _whole("[]"), "unexpected token ["),
-    Flaw("a string for a body", _whole('"x"'), 'unexpected token "x"'),
+    Flaw("null for a body", _whole_body("null"), "unexpected token null"),
+    Flaw("a list for a body", _whole_body("[]"), "unexpected token ["),
+    Flaw("a string for a body", _whole_body('"x"'), 'unexpected token "x"'),
     Flaw(
-        "a category for the list of them", _instead(_CATEGORIES, '"categories": "REGISTRY"'), 'unexpected token "REGI'
+        "a category for the list of them",
+        _substitute(_CATEGORIES, '"categories": "REGISTRY"'),
+        'unexpected token "REGI',
     ),
     Flaw("a string for the source", _before_name('"source": "x"'), 'unexpected token "x"'),
     Flaw("a list for the source", _before_name('"source": []'), "unexpected token ["),
-    Flaw("a string for the config", _instead(r'"docker": \{[^}]*\}', '"docker": "x"'), 'unexpected token "x"', False),
-    Flaw("a list for the config", _instead(r'"docker": \{[^}]*\}', '"docker": []'), "unexpected token [", False),
+    Flaw(
+        "a string for the config", _substitute(r'"docker": \{[^}]*\}', '"docker": "x"'), 'unexpected token "x"', False
+    ),
+    Flaw("a list for the config", _substitute(r'"docker": \{[^}]*\}', '"docker": []'), "unexpected token [", False),
 )
 
 
@@ -297,7 +301,7 @@ _TWICE = (
     Flaw("clusterId and cluster_id", _before_name('"clusterId": "a", "cluster_id": "b"'), "duplicate field"),
     Flaw(
         "cluster_id after clusterId",
-        _instead('"clusterId": ""', '"clusterId": "", "cluster_id": ""'),
+        _substitute('"clusterId": ""', '"clusterId": "", "cluster_id": ""'),
         'duplicate field "cluster_id"',
     ),
     Flaw(
@@ -307,7 +311,7 @@ _TWICE = (
     ),
     Flaw(
         "two endpoints in the config",
-        _instead('"endpoint":', '"endpoint": "registry.example.com", "endpoint":'),
+        _substitute('"endpoint":', '"endpoint": "registry.example.com", "endpoint":'),
         'duplicate field "endpoint"',
         anywhere=False,
     ),
@@ -331,19 +335,23 @@ def one_config_member(central: Central) -> None:
     _check_flaws_refused(central, "one-config-member", sorted(flaws), default=3)
 
 
-# -- values that a field does not take ----------------------------------------------------------------
+# -- values of a wrong kind ---------------------------------------------------------------------------
 
 _WRONG_VALUE = (
     *(
-        Flaw(f"{value} for a string", _instead('"clusterId": ""', f'"clusterId": {value}'), "string field clusterId")
+        Flaw(f"{value} for a string", _substitute('"clusterId": ""', f'"clusterId": {value}'), "string field clusterId")
         for value in ("5", "true")
     ),
     *(
-        Flaw(f"{value} for a bool", _instead('"autogenerated": false', f'"autogenerated": {value}'), "bool field auto")
+        Flaw(
+            f"{value} for a bool", _substitute('"autogenerated": false', f'"autogenerated": {value}'), "bool field auto"
+        )
         for value in ('"true"', "0", "1")
     ),
-    Flaw('"true" for skipping the test', _instead('Integration": true', 'Integration": "true"'), "bool field skipTest"),
-    Flaw("null among the categories", _instead(_CATEGORIES, '"categories": [null]'), "enum field categories: null"),
+    Flaw(
+        '"true" for skipping the test', _substitute('Integration": true', 'Integration": "true"'), "bool field skipTest"
+    ),
+    Flaw("null among the categories", _substitute(_CATEGORIES, '"categories": [null]'), "enum field categories: null"),
 )
 
 _NO_INT32 = ("5.5", "2147483648", "-2147483649", '""', '" 5"', "true", "{}")
@@ -362,7 +370,7 @@ def field_value(central: Central) -> None:
         [
             Flaw(
                 f"{value} for an int32",
-                _instead('"numConcurrentScans": 7', f'"numConcurrentScans": {value}'),
+                _substitute('"numConcurrentScans": 7', f'"numConcurrentScans": {value}'),
                 "invalid value for int32 field numConcurrentScans",
                 anywhere=False,
             )
@@ -508,7 +516,7 @@ def body_on_read_ignored(central: Central) -> None:
     central.same(central.get(id).status, 404, "status of a GET after a DELETE with a body")
 
 
-# -- what is tolerated --------------------------------------------------------------------------------
+# -- tolerated deviations -----------------------------------------------------------------------------
 
 _UNKNOWN_FIELDS: Body = {
     "clusters": [],
@@ -655,7 +663,7 @@ def category_by_number(central: Central) -> None:
         central.refused(reply, f"{what} is read", status=500, code=13, text=text)
     found = central.get(stored.id).object.get("categories")
     if found == meant["categories"]:
-        raise PreconditionFailed("update-not-rolled-back", "an update that could not be put to use is not stored")
+        raise PreconditionFailed("update-not-rolled-back", "an update whose client cannot be built is not stored")
     central.same(found, ["REGISTRY", 7], f"{what} is kept")
 
 

@@ -122,7 +122,7 @@ def _run(
     reach = {name: chosen.pop(name) for name in ("token_file", "basic_file", "ca_file", "insecure", "timeout")}
     wish = _wish(**chosen)
     if coverage not in (None, _THIS_RUN):
-        from contract_tests.fixtures.coverage import of_folder
+        from contract_tests.fixtures.coverage import covered_by_folder
 
         folder = Path(str(coverage))
         if not (folder.is_file() or any(folder.rglob("*.jsonl"))):
@@ -131,7 +131,7 @@ def _run(
             )
         if mutants:
             _show_mutants(folder)
-        _show(of_folder(folder))
+        _show(covered_by_folder(folder))
     if mutants:
         raise click.UsageError("--mutants needs a folder of fixtures: --coverage DIR")
     if replay is not None:
@@ -221,13 +221,15 @@ def _replay(folder: Path, version: str, at: str | None, reach: dict[str, Any], *
     """Replay the lines under a folder: on our mocks those of every release, on a server those of its release."""
     from contract_tests.fixtures.coverage import lines_of
     from contract_tests.fixtures.record import mocks
-    from contract_tests.fixtures.replay import of_fresh, replayed
+    from contract_tests.fixtures.replay import needs_fresh_server, replayed
 
     found = lines_of(folder)
     answers: list[Any] = []
     if at:
         server = _server(at, reach, allow_writes=allow_writes)
-        fitting = [each for each in found if each["central"] == version and (server.resets or not of_fresh(each))]
+        fitting = [
+            each for each in found if each["central"] == version and (server.resets or not needs_fresh_server(each))
+        ]
         try:
             answers += replayed(fitting, {None: server})
         finally:
@@ -309,10 +311,10 @@ def _integrations(content: bytes) -> list[dict[str, Any]] | None:
 
 
 def _coverage_of(found: Sequence[Fixture], version: str) -> Any:
-    from contract_tests.fixtures.coverage import coverage, of_line, universe
+    from contract_tests.fixtures.coverage import coverage, covered_by_line, universe
     from contract_tests.fixtures.formats.jsonl import line
 
-    return coverage(set().union(*(of_line(line(each)) for each in found)), universe(version))
+    return coverage(set().union(*(covered_by_line(line(each)) for each in found)), universe(version))
 
 
 def _show_mutants(folder: Path) -> None:

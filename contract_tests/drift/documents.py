@@ -56,9 +56,9 @@ def parse(content: bytes, name: str) -> Node:
         raise HarnessError(f"{name}: is no text in UTF-8 or UTF-16") from None
     is_data = text.lstrip().startswith("{") or re.search(r"""^["']?(swagger|openapi)["']?\s*:""", text, re.MULTILINE)
     if text.lstrip().startswith("<") or (not is_data and re.search(r"^#+ |^\|.*\|$", text, re.MULTILINE)):
-        found = _of_page(_blocks(text))
+        found = _parse_page(_blocks(text))
     else:
-        found = _of_data(text, name)
+        found = _parse_data(text, name)
     if not isinstance(found, dict) or not ("swagger" in found or "openapi" in found):
         raise HarnessError(
             f"{name}: is no Swagger 2.0, OpenAPI 3.0 or 3.1, and no page with tables of operations or objects"
@@ -66,7 +66,7 @@ def parse(content: bytes, name: str) -> Node:
     return found
 
 
-def _of_data(text: str, name: str) -> Any:
+def _parse_data(text: str, name: str) -> Any:
     import yaml
 
     try:
@@ -201,7 +201,7 @@ _TYPES: Mapping[str, Node] = {
 }
 
 
-def _of_page(blocks: Iterable[Block]) -> dict[str, Any]:
+def _parse_page(blocks: Iterable[Block]) -> dict[str, Any]:
     """Read the operations and objects of a page in the layout of Red Hat's API reference."""
     paths: dict[str, Any] = {}
     schemas: dict[str, Any] = {}
@@ -230,7 +230,7 @@ def _read_table(
 ) -> None:
     cells = [dict(zip(head, row, strict=False)) for row in rows]
     if head[:1] == ["field name"]:
-        fields = {cell["field name"]: _of_type(cell.get("type", ""), cell.get("format", "")) for cell in cells}
+        fields = {cell["field name"]: _schema_of_type(cell.get("type", ""), cell.get("format", "")) for cell in cells}
         required = [cell["field name"] for cell in cells if cell.get("required", "").upper() == "X"]
         schema |= {"type": "object", "properties": fields} | ({"required": required} if required else {})
     elif head[:1] == ["enum values"]:
@@ -238,24 +238,24 @@ def _read_table(
     elif head[:1] == ["code"] and operation:
         for cell in cells:
             status = "default" if cell["code"] == "0" else cell["code"]
-            media = {"application/json": {"schema": _of_type(cell.get("datatype", ""))}}
+            media = {"application/json": {"schema": _schema_of_type(cell.get("datatype", ""))}}
             operation["responses"][status] = {"description": cell.get("message", ""), "content": media}
     elif head[:1] == ["name"] and operation:
         for cell in cells:
             needed = cell.get("required", "").upper() == "X"
             if section == "body":
-                media = {"application/json": {"schema": _of_type(cell.get("description", ""))}}
+                media = {"application/json": {"schema": _schema_of_type(cell.get("description", ""))}}
                 operation["requestBody"] = {"required": needed, "content": media}
             else:  # the page does not give the types of parameters
                 operation["parameters"].append({"name": cell["name"], "in": section, "required": needed})
 
 
-def _of_type(text: str, format: str = "") -> dict[str, Any]:
+def _schema_of_type(text: str, format: str = "") -> dict[str, Any]:
     """Return the schema of a type such as `String`, `List of StorageX`, `[StorageX]` or `Map of string`."""
     if found := re.fullmatch(r"List of (.+)|\[(.+)\]", text):
-        return {"type": "array", "items": _of_type(found[1] or found[2])}
+        return {"type": "array", "items": _schema_of_type(found[1] or found[2])}
     if found := re.fullmatch(r"Map of (.+)", text):
-        return {"type": "object", "additionalProperties": _of_type(found[1])}
+        return {"type": "object", "additionalProperties": _schema_of_type(found[1])}
     if text.lower() in _TYPES or not text:
         plain = dict(_TYPES.get(text.lower(), {}))
         return plain | ({"format": format} if re.fullmatch(r"[a-z][a-z0-9-]*", format) else {})

@@ -54,7 +54,7 @@ class Follower:
         """Start without integrations."""
         self.model = Model(self.contract)
 
-    # -- what is known ------------------------------------------------------------------------------
+    # -- queries ------------------------------------------------------------------------------------
 
     def sure(self, id: str) -> Body | None:
         """Return the integration that a read must show, or None if it is unknown."""
@@ -80,7 +80,7 @@ class Follower:
         known = self.known[id]
         return known.blame if known.blame != READ or known.at == self._writes else self._last
 
-    # -- what is learnt -----------------------------------------------------------------------------
+    # -- updates ------------------------------------------------------------------------------------
 
     @property
     def state(self) -> tuple[int, bool]:

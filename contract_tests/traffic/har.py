@@ -27,7 +27,7 @@ def read(log: Mapping[str, Any]) -> Iterator[Seen]:
     Raises:
         HarnessError: an entry is not one of HAR 1.2.
     """
-    by_mock = is_of_mock(log)
+    by_mock = is_mock_journal(log)
     entries = log.get("entries") or []
     if not isinstance(entries, list):
         raise HarnessError("$.log.entries: is no list, so this is no HAR 1.2")
@@ -40,16 +40,16 @@ def read(log: Mapping[str, Any]) -> Iterator[Seen]:
             raise HarnessError(f"$.log.entries[{number}].{error}") from None
         except (TypeError, ValueError, AttributeError, OverflowError):
             raise HarnessError(f"$.log.entries[{number}]: is no entry of HAR 1.2; save the recording again") from None
-        yield of_mock(seen, entry.get("_fault")) if by_mock else seen
+        yield from_mock(seen, entry.get("_fault")) if by_mock else seen
 
 
-def is_of_mock(log: Mapping[str, Any]) -> bool:
+def is_mock_journal(log: Mapping[str, Any]) -> bool:
     """Return whether an archive was exported from the mock's request journal."""
     creator = log.get("creator")
     return isinstance(creator, dict) and creator.get("name") == "mock-central"
 
 
-def of_mock(seen: Seen, fault: str | None) -> Seen:
+def from_mock(seen: Seen, fault: str | None) -> Seen:
     """Return an exchange from the mock's journal: credentials are masked, headers missing, some bodies omitted.
 
     The answer of a simulated failure does not count as Central's.

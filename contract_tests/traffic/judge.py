@@ -27,7 +27,7 @@ from contract_tests.traffic.rules import (
     broken,
     broken_with_unknown,
     canonical,
-    is_of_store,
+    depends_on_store,
     status_fits,
     with_credentials,
 )
@@ -187,7 +187,7 @@ class Judge:
             self._dropped += 1
             again = self._dropped > 1  # once may be a kept connection that had expired
             what = "there is no whole answer: the connection ends before it, or it cannot be unpacked"
-            self.say("every-request-answered", BROKEN if again else UNDECIDABLE, what)
+            self.count_outcome("every-request-answered", BROKEN if again else UNDECIDABLE, what)
         if not seen.status or seen.dropped:
             self._unknown_outcome(match, "a request that was not answered")
         elif seen.status in NOT_CENTRALS and "code" not in (json_of(seen.reply) or {}):
@@ -197,7 +197,7 @@ class Judge:
             if "X-HTTP-Method-Override" in seen.headers:
                 del self._centrals[sandbox]  # its effect is unknown
                 return
-            if _is_of_grpc(seen) or (match is not None and _UNKNOWN_TO_DATABASE.search(match.id)):
+            if _is_grpc(seen) or (match is not None and _UNKNOWN_TO_DATABASE.search(match.id)):
                 self._unknown_outcome(match, "a request whose answer the contract does not define")
                 return
             self._observe(seen)
@@ -225,7 +225,7 @@ class Judge:
             if all(outcome != BROKEN for _, _, outcome in outcomes):
                 self._central.last, self._central.last_outcomes = (state, _shown(seen)), outcomes
 
-    def say(
+    def count_outcome(
         self,
         rule: str,
         outcome: str,
@@ -236,7 +236,7 @@ class Judge:
         stored: bool = False,
     ) -> None:
         """Count an outcome of a rule. `stored`: it depends on the store, so another writer may be the cause."""
-        stored = stored or is_of_store(rule)
+        stored = stored or depends_on_store(rule)
         if outcome == BROKEN and stored and self.others_write:
             outcome = UNDECIDABLE
         self.tally[self._operation, rule, outcome] += 1
@@ -244,9 +244,9 @@ class Judge:
             likely = " (likely: no other writer was seen)" if stored else ""
             self.findings.add(rule, f"{self._operation}: {what}{likely}", self._exchange, expected=expected, got=got)
 
-    def hold(self, rule: str, held: bool, what: str, **more: Any) -> bool:
+    def check(self, rule: str, held: bool, what: str, **more: Any) -> bool:
         """Count whether a rule held, and return that."""
-        self.say(rule, HELD if held else BROKEN, what, **more)
+        self.count_outcome(rule, HELD if held else BROKEN, what, **more)
         return held
 
     def _observe(self, seen: Seen) -> None:
@@ -263,7 +263,7 @@ class Judge:
             for name, wanted in (("Cache-Control", "no-store"), ("Vary", "accept-encoding")):
                 kept = seen.reply_headers.get(name, "")
                 what = f"the header {name} does not say {wanted}"
-                self.hold("answer-headers", wanted in kept.lower(), what, expected=wanted, got=kept)
+                self.check("answer-headers", wanted in kept.lower(), what, expected=wanted, got=kept)
 
     def _judge_unknown_route(self, seen: Seen) -> None:
         path = path_of(seen.target)
@@ -271,7 +271,7 @@ class Judge:
             return
         rule, status = ("method-not-allowed", 501) if self.routes.has_path(path) else ("unknown-route", 404)
         what = f"the answer is {seen.status}, not {status}"
-        self.hold(rule, seen.status == status, what, expected={"status": status}, got={"status": seen.status})
+        self.check(rule, seen.status == status, what, expected={"status": status}, got={"status": seen.status})
 
     def _unknown_outcome(self, match: Match | None, why: str) -> None:
         """Mark as unknown the integration that a write without a known outcome may have changed."""
@@ -284,50 +284,50 @@ class Judge:
     # -- requests -----------------------------------------------------------------------------------
 
     def _parsed(self, seen: Seen, match: Match) -> _Request:
-        asked = _Request(seen, match.operation, match.id)
+        request = _Request(seen, match.operation, match.id)
         if match.operation.request is None or seen.body is None:
-            return asked
+            return request
         value = json_of(seen.body)
         if not _is_strict(seen.body):
-            return asked
+            return request
         if seen.body and not self._accepts(match.operation, value):
-            self._explain(asked)
+            self._explain(request)
         try:
             message = canonical(self.contract.message(match.operation.request), value) if seen.body else {}
         except ValueError:
-            return asked
+            return request
         if not isinstance(message, dict) or not self._accepts(match.operation, message):
-            return asked
+            return request
         if "Test" in match.operation.id or match.operation.id == "UpdateImageIntegration":
             wrapped = "config" in self.contract.message(match.operation.request).by_name
             if wrapped:
-                asked.update_password = bool(message.get("updatePassword", False))
+                request.update_password = bool(message.get("updatePassword", False))
                 message = message.get("config")
         if isinstance(message, dict):
-            asked.whole = whole(self.contract.integration, message)
-            if asked.operation.id.startswith("Test"):
-                asked.id = asked.whole["id"]
-        return asked
+            request.whole = whole(self.contract.integration, message)
+            if request.operation.id.startswith("Test"):
+                request.id = request.whole["id"]
+        return request
 
     def _accepts(self, operation: Operation, value: Any) -> bool:
         return self.observers.validator.accepts(str(operation.request), value)
 
-    def _explain(self, asked: _Request) -> None:
+    def _explain(self, request: _Request) -> None:
         """Count the places in which a request violates the contract."""
         if self._explained >= _MOST_EXPLAINED:
-            self.client[f"{asked.operation.id}: further invalid requests"] += 1
+            self.client[f"{request.operation.id}: further invalid requests"] += 1
             return
         self._explained += 1
         found = self.observers.validator.request_violations(
-            asked.operation, asked.operation.path, {}, asked.seen.body or b"", "application/json"
+            request.operation, request.operation.path, {}, request.seen.body or b"", "application/json"
         )
         for each in found:
-            self.client[f"{asked.operation.id}: {re.sub(r'[0-9]+', 'n', str(each))}"] += 1
+            self.client[f"{request.operation.id}: {re.sub(r'[0-9]+', 'n', str(each))}"] += 1
 
-    def _judge_operation(self, asked: _Request) -> None:
-        seen = asked.seen
+    def _judge_operation(self, request: _Request) -> None:
+        seen = request.seen
         self._access(seen)
-        self._pace(asked)
+        self._pace(request)
         if seen.status in (401, 403) or seen.status in NOT_CENTRALS:
             self._refused(Refusals(), of_access=True)
             return
@@ -338,10 +338,10 @@ class Judge:
             "PutImageIntegration": self._update,
             "UpdateImageIntegration": self._update,
             "DeleteImageIntegration": self._delete,
-        }.get(asked.operation.id, self._test)
-        judge(asked)
+        }.get(request.operation.id, self._test)
+        judge(request)
 
-    # -- who and how fast ---------------------------------------------------------------------------
+    # -- access and response time -------------------------------------------------------------------
 
     def _access(self, seen: Seen) -> None:
         """Judge access: a caller without credentials must be refused if another one was.
@@ -355,11 +355,11 @@ class Judge:
         central.asks_credentials |= seen.status == 401 or (is_nobody and seen.status == 403)
         if is_nobody and seen.status == 200 and central.asks_credentials:
             rule = "read-permission" if seen.method == "GET" else "credentials-missing"
-            self.say(rule, BROKEN, "a caller without credentials is accepted; another was refused")
+            self.count_outcome(rule, BROKEN, "a caller without credentials is accepted; another was refused")
 
-    def _pace(self, asked: _Request) -> None:
+    def _pace(self, request: _Request) -> None:
         """Judge the time of answers that wait for no registry, relative to those of other kinds."""
-        operation, whole, seen = asked.operation.id, asked.whole, asked.seen
+        operation, whole, seen = request.operation.id, request.whole, request.seen
         if operation.startswith("Test") or (whole and (whole["type"] == "ecr" or not whole["skipTestIntegration"])):
             return
         is_quick = seen.ended - seen.began < _SLOW
@@ -367,11 +367,13 @@ class Judge:
         slow, quick = (self._central.paces[operation, seen.status, each] for each in (False, True))
         others = sum(number if each else -number for (*_, each), number in self._central.paces.items()) - quick + slow
         if is_quick:
-            self.say("response-time", HELD)
+            self.count_outcome("response-time", HELD)
         elif quick or min(slow, others) < _OFTEN:
-            self.say("response-time", UNDECIDABLE)
+            self.count_outcome("response-time", UNDECIDABLE)
         else:
-            self.say("response-time", BROKEN, f"every answer {seen.status} takes more than {_SLOW:.0f} seconds")
+            self.count_outcome(
+                "response-time", BROKEN, f"every answer {seen.status} takes more than {_SLOW:.0f} seconds"
+            )
 
     # -- refusals -----------------------------------------------------------------------------------
 
@@ -384,15 +386,15 @@ class Judge:
         """
         answer = json_of(self._seen.reply)
         if not isinstance(answer, dict):
-            self.say("refusal", UNDECIDABLE)
+            self.count_outcome("refusal", UNDECIDABLE)
             return set()
         message = str(answer.get("message", "")).replace("\u00a0", " ")
         same = bool(message) and answer.get("error") == answer.get("message")
-        self.hold("error-shape", same, "`error` does not repeat `message`", expected=message, got=answer)
+        self.check("error-shape", same, "`error` does not repeat `message`", expected=message, got=answer)
         if not message:
             return set()
         if message.startswith(_OF_STRICT) or (self._seen.blind and NOT_SHOWN.fullmatch(message)):
-            self.say("refusal", UNDECIDABLE)
+            self.count_outcome("refusal", UNDECIDABLE)
             return set()
         named = self._texts.named(message)
         fitting = {rule.id for rule in named if status_fits(rule, self._seen.status, answer.get("code"), tested=tested)}
@@ -400,29 +402,31 @@ class Judge:
             rule = named[0]
             what = f"the refusal has the status {self._seen.status} and the code {answer.get('code')}"
             fits = {"status": rule.status, "code": rule.code}
-            self.say(rule.id, BROKEN, what, expected=fits, got=answer)
+            self.count_outcome(rule.id, BROKEN, what, expected=fits, got=answer)
         elif due := fitting & (refusals.must | refusals.may):
             for rule_id in due:
-                self.say(rule_id, HELD if rule_id in refusals.must else UNDECIDABLE)
+                self.count_outcome(rule_id, HELD if rule_id in refusals.must else UNDECIDABLE)
         elif of_access:
             for rule_id in fitting:
-                self.say(rule_id, HELD)
-            asked = self._seen.reply_headers.get("WWW-Authenticate", "")
+                self.count_outcome(rule_id, HELD)
+            challenge = self._seen.reply_headers.get("WWW-Authenticate", "")
             if fitting and self._seen.status == 401 and self._seen.headers_kept and message.isascii():
                 what = "WWW-Authenticate of a 401 does not say what the message says"
-                self.hold("www-authenticate", asked == message, what, expected=message, got=asked)
+                self.check("www-authenticate", challenge == message, what, expected=message, got=challenge)
         elif refusals.must:
             rule = self.contract.rules[self._first(refusals.must)]
             expected = {"message contains": any_text(rule.message)}
-            self.say(rule.id, BROKEN, "another refusal is due", expected=expected, got=answer)
+            self.count_outcome(rule.id, BROKEN, "another refusal is due", expected=expected, got=answer)
         elif fitting:
-            self.say(self._first(fitting), BROKEN, "a request is refused that does not break the rule", got=answer)
+            self.count_outcome(
+                self._first(fitting), BROKEN, "a request is refused that does not break the rule", got=answer
+            )
         elif check and not tested and not self._overlapping and not refusals.may & self._texts.silent:
-            self.say(
+            self.count_outcome(
                 check, BROKEN, "a request that Central accepts is refused", got={"status": self._seen.status, **answer}
             )
         else:
-            self.say("registry-reachable" if tested else "refusal", UNDECIDABLE)
+            self.count_outcome("registry-reachable" if tested else "refusal", UNDECIDABLE)
         return fitting
 
     def _first(self, rules: Iterable[str]) -> str:
@@ -432,25 +436,25 @@ class Judge:
     def _accepted(self, refusals: Refusals, check: str) -> None:
         """Judge that a request was accepted."""
         for rule in refusals.may:
-            self.say(rule, UNDECIDABLE)
+            self.count_outcome(rule, UNDECIDABLE)
         for rule in refusals.must:
             title = self.contract.rules[rule].title
-            self.say(rule, BROKEN, f"Central accepted what this rule refuses: {title}")
+            self.count_outcome(rule, BROKEN, f"Central accepted what this rule refuses: {title}")
         if not refusals.must:
-            self.say(check, HELD)
+            self.count_outcome(check, HELD)
 
-    def _integration_rules(self, asked: _Request) -> Refusals:
+    def _integration_rules(self, request: _Request) -> Refusals:
         """Return the rules that the integration of a request breaks, whatever is stored."""
-        assert asked.whole is not None
-        if asked.credentials_known:
-            return broken(self.contract, asked.whole)
-        return broken_with_unknown(self.contract, asked.whole)
+        assert request.whole is not None
+        if request.credentials_known:
+            return broken(self.contract, request.whole)
+        return broken_with_unknown(self.contract, request.whole)
 
-    def _name_rule(self, asked: _Request, refusals: Refusals) -> None:
-        assert asked.whole is not None
-        name = asked.whole["name"]
+    def _name_rule(self, request: _Request, refusals: Refusals) -> None:
+        assert request.whole is not None
+        name = request.whole["name"]
         owner = self.follower.owner(name)
-        if not name or owner == asked.id != "":
+        if not name or owner == request.id != "":
             return
         touched = self._touched()
         if owner is not None and owner not in touched and not self._names_in_flight(name):
@@ -474,8 +478,8 @@ class Judge:
 
     # -- reads --------------------------------------------------------------------------------------
 
-    def _list(self, asked: _Request) -> None:
-        seen, follower = asked.seen, self.follower
+    def _list(self, request: _Request) -> None:
+        seen, follower = request.seen, self.follower
         if seen.status != 200:
             may = {"query-value-once", "query-encoding"} if "?" in seen.target else set()
             self._refused(Refusals(may=may), "list")
@@ -486,27 +490,29 @@ class Judge:
             return
         query = parse_qs(seen.target.partition("?")[2], keep_blank_values=True)
         if any(len(query.get(key, [])) > 1 for key in ("name", "cluster")):
-            self.say("query-value-once", BROKEN, "a query with a repeated key is accepted")
+            self.count_outcome("query-value-once", BROKEN, "a query with a repeated key is accepted")
             return
         name, cluster = (query.get(key, [""])[0] for key in ("name", "cluster"))
         if cluster:
-            self.hold("list-by-cluster", not items, "the list of a cluster is not empty", expected=[], got=answer)
+            self.check("list-by-cluster", not items, "the list of a cluster is not empty", expected=[], got=answer)
             return
         if name:
             right = all(each.get("name") == name for each in items)
-            self.hold("list-by-name", right, "the list filtered by name holds other names", got=answer)
+            self.check("list-by-name", right, "the list filtered by name holds other names", got=answer)
         by_id: dict[str, Mapping[str, Any]] = {}
         for each in items:
             by_id.setdefault(str(each.get("id")), each)
         once = len(by_id) == len(items)
-        self.hold("many-kept", once, "the list holds an integration twice", got=answer)
+        self.check("many-kept", once, "the list holds an integration twice", got=answer)
         touched = self._touched()
         for id, expected in list(follower.expected(name)):
             if id in touched:
                 continue
             self._compare(id, expected, by_id.get(id), missing="list-by-name" if name else "")
         for id in [each for each in by_id if each in follower.gone and each not in touched]:
-            self.say("delete-answer", BROKEN, "the list holds a deleted integration", got=by_id[id], stored=True)
+            self.count_outcome(
+                "delete-answer", BROKEN, "the list holds a deleted integration", got=by_id[id], stored=True
+            )
         self._learn_list(by_id, touched, is_filtered=bool(name))
 
     def _learn_list(self, by_id: Mapping[str, Mapping[str, Any]], touched: set[str], *, is_filtered: bool) -> None:
@@ -515,7 +521,7 @@ class Judge:
             if id not in touched:
                 if follower.is_absent(id) and not self._overlapping and each.get("name") in follower.refused:
                     what = "the list holds an integration whose create was refused"
-                    self.say("create-rolled-back", BROKEN, what, got=each, stored=True)
+                    self.count_outcome("create-rolled-back", BROKEN, what, got=each, stored=True)
                 follower.show(id, each)
             elif id not in follower.known and id not in follower.gone:
                 follower.doubt(id, "it was written to at the same time")
@@ -532,23 +538,23 @@ class Judge:
             check, what = missing or check, "an integration is missing"
         else:
             what = "an integration differs from what the traffic stored"
-        self.hold(check, shown == expected, what, expected=expected, got=shown, stored=True)
+        self.check(check, shown == expected, what, expected=expected, got=shown, stored=True)
 
-    def _get(self, asked: _Request) -> None:
-        seen, id, follower = asked.seen, asked.id, self.follower
+    def _get(self, request: _Request) -> None:
+        seen, id, follower = request.seen, request.id, self.follower
         is_open = id in self._touched()
         expected = None if is_open else follower.sure(id)
         if seen.status == 200:
             got = json_of(seen.reply)
             if not isinstance(got, dict):
                 return
-            self.hold("id-exact", got.get("id") == id, "the answer shows another integration", expected=id, got=got)
+            self.check("id-exact", got.get("id") == id, "the answer shows another integration", expected=id, got=got)
             if expected is not None:
                 self._compare(id, expected, got)
             elif id in follower.gone and not is_open:
-                self.say("delete-answer", BROKEN, "GET answers a deleted integration", got=got, stored=True)
+                self.count_outcome("delete-answer", BROKEN, "GET answers a deleted integration", got=got, stored=True)
             else:
-                self.say("read-after-create", UNDECIDABLE)
+                self.count_outcome("read-after-create", UNDECIDABLE)
             if got.get("id") == id and not is_open:
                 follower.show(id, got)
             return
@@ -565,139 +571,139 @@ class Judge:
 
     # -- writes -------------------------------------------------------------------------------------
 
-    def _create(self, asked: _Request) -> None:
-        seen, follower = asked.seen, self.follower
+    def _create(self, request: _Request) -> None:
+        seen, follower = request.seen, self.follower
         answer = json_of(seen.reply)
         refusals = Refusals()
         tested = True
-        if asked.whole is not None:
-            refusals = self._integration_rules(asked)
-            tested = not asked.whole["skipTestIntegration"]
-            own = {"scannerv4": "scanner-v4-not-created", "google": "google-not-created"}.get(asked.whole["type"])
-            if asked.whole["id"]:
+        if request.whole is not None:
+            refusals = self._integration_rules(request)
+            tested = not request.whole["skipTestIntegration"]
+            own = {"scannerv4": "scanner-v4-not-created", "google": "google-not-created"}.get(request.whole["type"])
+            if request.whole["id"]:
                 refusals.must.add("id-empty-on-create")
             if own in self.contract.rules:
                 refusals.must.add(str(own))
-            self._name_rule(asked, refusals)
+            self._name_rule(request, refusals)
         if seen.status != 200:
-            if asked.whole is None:
-                self.say("create", UNDECIDABLE)
+            if request.whole is None:
+                self.count_outcome("create", UNDECIDABLE)
                 return
             self._refused(refusals, "create", tested=tested)
-            if not self._overlapping and follower.is_free(asked.whole["name"]):
-                follower.refused.add(asked.whole["name"])
+            if not self._overlapping and follower.is_free(request.whole["name"]):
+                follower.refused.add(request.whole["name"])
             return
         follower.wrote("read-after-create")
-        if asked.whole is None:
-            self.say("create", UNDECIDABLE)
+        if request.whole is None:
+            self.count_outcome("create", UNDECIDABLE)
         else:
             self._accepted(refusals, "create")
         id = answer.get("id") if isinstance(answer, dict) else None
         if not isinstance(id, str) or not id:
             if seen.reply is not None:
-                self.say("create", BROKEN, "the answer has no id", got=answer)
+                self.count_outcome("create", BROKEN, "the answer has no id", got=answer)
             follower.complete = False
             return
         if seen.whole:
-            self.hold("create-assigns-id", _UUID.fullmatch(id) is not None, f"the id {id} is no UUID of version 4")
+            self.check("create-assigns-id", _UUID.fullmatch(id) is not None, f"the id {id} is no UUID of version 4")
         before = follower.known.get(id)
         is_old = id in follower.gone or (before is not None and before.first < seen.began)
         what = f"the id {id} is, or was, that of another integration"
-        self.hold("create-answers-its-own", not is_old, what, stored=True)
-        if asked.whole is None:
+        self.check("create-answers-its-own", not is_old, what, stored=True)
+        if request.whole is None:
             follower.show(id, answer)
             return
-        expected = read_answer(self.contract, asked.whole, id)
-        follower.write(id, asked.whole, "read-after-create", seen.ended)
+        expected = read_answer(self.contract, request.whole, id)
+        follower.write(id, request.whole, "read-after-create", seen.ended)
         if follower.sure(id) is not None and seen.whole:
             shown = hidden(self.contract, answer)
-            self.hold(
+            self.check(
                 "create-answer", shown == expected, "the answer differs from the request", expected=expected, got=shown
             )
         if id in self._touched():
             follower.doubt(id, "it was written to before the create was answered")
 
-    def _update(self, asked: _Request) -> None:
-        seen, id, follower = asked.seen, asked.id, self.follower
-        if asked.whole is None:
-            self.say("update", UNDECIDABLE)
+    def _update(self, request: _Request) -> None:
+        seen, id, follower = request.seen, request.id, self.follower
+        if request.whole is None:
+            self.count_outcome("update", UNDECIDABLE)
             if seen.status == 200 or seen.status >= 500:
                 follower.wrote("update-changes-one")
                 follower.doubt(id, "the request body cannot be read")
             return
-        tested = not asked.whole["skipTestIntegration"]
-        refusals = self._update_rules(asked)
+        tested = not request.whole["skipTestIntegration"]
+        refusals = self._update_rules(request)
         is_open = id in self._touched()
         if seen.status == 200:
             self._accepted(refusals, "update")
             if seen.reply is not None:
                 answer = json_of(seen.reply)
-                self.hold("update", answer == {}, "the answer is not {}", expected={}, got=answer)
-            self._store_update(asked, is_open=is_open)
+                self.check("update", answer == {}, "the answer is not {}", expected={}, got=answer)
+            self._store_update(request, is_open=is_open)
             return
         named = self._refused(refusals, "update", tested=tested)
         if seen.status >= 500 and not is_open:
             # An update whose client cannot be built is stored all the same.
             kinds = {self.contract.rules[each].kind for each in named}
             if kinds == {"build"} and id in follower.known and "update-missing" not in refusals.must:
-                self._store_update(asked, is_open=is_open, blame="update-not-rolled-back")
+                self._store_update(request, is_open=is_open, blame="update-not-rolled-back")
             else:
                 follower.doubt(id, f"an update was answered {seen.status}")
 
-    def _store_update(self, asked: _Request, *, is_open: bool, blame: str = "update") -> None:
-        assert asked.whole is not None
+    def _store_update(self, request: _Request, *, is_open: bool, blame: str = "update") -> None:
+        assert request.whole is not None
         self.follower.wrote("update-changes-one")
-        self.follower.write(asked.id, asked.whole, blame)
+        self.follower.write(request.id, request.whole, blame)
         if is_open:
-            self.follower.doubt(asked.id, "it was written to by two requests at once")
+            self.follower.doubt(request.id, "it was written to by two requests at once")
 
-    def _update_rules(self, asked: _Request) -> Refusals:
+    def _update_rules(self, request: _Request) -> Refusals:
         """Return the rules that must, or may, refuse an update or a test."""
-        assert asked.whole is not None
-        refusals = self._integration_rules(asked)
-        self._name_rule(asked, refusals)
-        id = asked.id
+        assert request.whole is not None
+        refusals = self._integration_rules(request)
+        self._name_rule(request, refusals)
+        id = request.id
         stored = self.follower.sure(id) if id and id not in self._touched() else None
         if stored is None:
             reconcile = [rule for rule in self.contract.rules if rule.startswith("reconcile-")]
-            refusals.may |= {*_UPDATE_MAY, *(reconcile if not asked.update_password else ())}
-            if not id and asked.operation.id.startswith("Test"):
+            refusals.may |= {*_UPDATE_MAY, *(reconcile if not request.update_password else ())}
+            if not id and request.operation.id.startswith("Test"):
                 refusals.may -= {*_UPDATE_MAY, *reconcile}
-                refusals.must |= set() if asked.update_password else {"reconcile-needs-id"}
+                refusals.must |= set() if request.update_password else {"reconcile-needs-id"}
             elif id and self.follower.is_absent(id) and id not in self._touched():
                 refusals.must.add("update-missing")
         else:
-            self._reconcile(asked, stored, refusals)
+            self._reconcile(request, stored, refusals)
         return refusals
 
-    def _reconcile(self, asked: _Request, stored: Body, refusals: Refusals) -> None:
-        assert asked.whole is not None
-        if asked.whole["type"] != stored["type"] and "scannerv4" in (asked.whole["type"], stored["type"]):
+    def _reconcile(self, request: _Request, stored: Body, refusals: Refusals) -> None:
+        assert request.whole is not None
+        if request.whole["type"] != stored["type"] and "scannerv4" in (request.whole["type"], stored["type"]):
             refusals.must.add("scanner-v4-type-fixed")
-        if asked.update_password:
+        if request.update_password:
             return
-        config = asked.whole
-        if asked.seen.blind:
+        config = request.whole
+        if request.seen.blind:
             refusals.may.add("reconcile-credential-masked")
             config = with_credentials(self.contract.integration, config, MASK)
         refusal = self.follower.model.update_refusal(
-            asked.id, {**config, "name": stored["name"]}, update_password=False
+            request.id, {**config, "name": stored["name"]}, update_password=False
         )
         if refusal is None:
             return
         rules = {rule for rule in self.contract.rules if rule.startswith("reconcile-")}
-        if asked.whole["type"] == "azure" and "docker" in stored:
+        if request.whole["type"] == "azure" and "docker" in stored:
             refusals.may |= rules  # a stored docker member is read as one of azure
         else:
             refusals.must.add(refusal.rule)
 
-    def _test(self, asked: _Request) -> None:
-        seen = asked.seen
-        if asked.whole is None:
-            self.say("test", UNDECIDABLE)
+    def _test(self, request: _Request) -> None:
+        seen = request.seen
+        if request.whole is None:
+            self.count_outcome("test", UNDECIDABLE)
             return
-        refusals = self._update_rules(asked)
-        if not asked.whole["type"]:
+        refusals = self._update_rules(request)
+        if not request.whole["type"]:
             refusals.must.discard("type-defined")
             refusals.may.add("type-defined")
         if seen.status == 200:
@@ -705,12 +711,12 @@ class Judge:
             self._accepted(refusals, "test")
             if seen.reply is not None:
                 answer = json_of(seen.reply)
-                self.hold("test", answer == {}, "the answer is not {}", expected={}, got=answer)
+                self.check("test", answer == {}, "the answer is not {}", expected={}, got=answer)
         else:
             self._refused(refusals, tested=True)
 
-    def _delete(self, asked: _Request) -> None:
-        seen, id, follower = asked.seen, asked.id, self.follower
+    def _delete(self, request: _Request) -> None:
+        seen, id, follower = request.seen, request.id, self.follower
         is_open = id in self._touched()
         expected = None if is_open else follower.sure(id)
         is_central = expected is not None and expected["type"] == "scannerv4"
@@ -720,7 +726,7 @@ class Judge:
             self._accepted(Refusals(must), "delete-answer")
             if seen.reply is not None:
                 answer = json_of(seen.reply)
-                self.hold("delete-answer", answer == {}, "the answer is not {}", expected={}, got=answer)
+                self.check("delete-answer", answer == {}, "the answer is not {}", expected={}, got=answer)
             follower.wrote("delete-answer")
             follower.remove(id, deleted=True)
             return
@@ -728,9 +734,9 @@ class Judge:
         early = known is not None and known.created is not None and seen.ended - known.created < HEALTH_IS_WRITTEN + 1
         if seen.status == 404 and expected is not None and not is_central:
             if early:
-                self.say("delete-answer", UNDECIDABLE)
+                self.count_outcome("delete-answer", UNDECIDABLE)
             else:
-                self.say(
+                self.count_outcome(
                     "delete-answer",
                     BROKEN,
                     "an existing integration is not deleted",
@@ -763,7 +769,7 @@ def _sandbox(seen: Seen) -> str:
     return seen.headers.get(_SANDBOX, "")
 
 
-def _is_of_grpc(seen: Seen) -> bool:
+def _is_grpc(seen: Seen) -> bool:
     """Return whether a request is gRPC, or has headers that Central's gRPC server obeys, such as a timeout."""
     speaks = seen.headers.get("Content-Type", "").lower().startswith("application/grpc")
     return speaks or any(name.lower().startswith("grpc-") for name in seen.headers)

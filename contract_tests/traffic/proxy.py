@@ -223,7 +223,7 @@ class Bench(threading.Thread):
         self._convene = convene
         self._keep = keep
         self._tell = tell
-        self._told = ""
+        self._version = ""
         self._judge: Judge | None = None
         self._reported = 0
         self.trouble = ""
@@ -238,7 +238,7 @@ class Bench(threading.Thread):
         while (taken := self._queue.get()) is not None:
             seen, oldest = taken
             if seen.target.partition("?")[0] == METADATA:
-                self._told = self._told or version_in(seen)
+                self._version = self._version or version_in(seen)
                 continue
             try:
                 self._keep(self.judge.add(seen))
@@ -257,7 +257,7 @@ class Bench(threading.Thread):
     def judge(self) -> Judge:
         """The judge, once a request has come."""
         if self._judge is None:
-            self._judge = self._convene(self._told)
+            self._judge = self._convene(self._version)
         return self._judge
 
     def close(self) -> Judge:

@@ -80,7 +80,7 @@ def broken(contract: Contract, integration: Body) -> Refusals:
     return found
 
 
-def is_of_store(rule: str) -> bool:
+def depends_on_store(rule: str) -> bool:
     """Return whether a rule depends on what is stored."""
     return rule in _STORED or rule.startswith("reconcile-")
 

@@ -72,7 +72,7 @@ def _read(text: str) -> Recording:
     except ValueError:
         value = None
     if isinstance(value, dict) and isinstance(value.get("log"), dict):
-        return _of_har(value["log"])
+        return _from_har(value["log"])
     if isinstance(value, dict) and isinstance(value.get("requests"), list):
         return Recording({SOME: journal(value["requests"])})
     if isinstance(value, list):
@@ -87,10 +87,10 @@ def _read(text: str) -> Recording:
     return Recording({SOME: journal(lines)})
 
 
-def _of_har(log: Mapping[str, Any]) -> Recording:
+def _from_har(log: Mapping[str, Any]) -> Recording:
     found = list(har.read(log))
     version = str(log.get("_centralVersion") or "") or next(filter(None, map(version_in, found)), "")
-    if har.is_of_mock(log):
+    if har.is_mock_journal(log):
         found = _in_order(found)
     conversations: dict[str, list[Seen]] = {}
     for entry, seen in zip(log.get("entries") or (), found, strict=True):
@@ -118,7 +118,7 @@ def version_in(seen: Seen) -> str:
 
 def journal(entries: list[Mapping[str, Any]]) -> list[Seen]:
     """Return the requests of a journal in the form of `GET /__admin/requests`."""
-    return _in_order(map(_of_journal, sorted(entries, key=lambda each: int(each["number"]))))
+    return _in_order(map(_from_journal, sorted(entries, key=lambda each: int(each["number"]))))
 
 
 def _in_order(entries: Iterable[Seen]) -> list[Seen]:
@@ -132,7 +132,7 @@ def _in_order(entries: Iterable[Seen]) -> list[Seen]:
     return found
 
 
-def _of_journal(entry: Mapping[str, Any]) -> Seen:
+def _from_journal(entry: Mapping[str, Any]) -> Seen:
     ended = datetime.fromisoformat(entry["time"]).timestamp()
     seen = Seen(
         method=entry["method"],
@@ -145,7 +145,7 @@ def _of_journal(entry: Mapping[str, Any]) -> Seen:
         reply_headers=headers_of(_JSON.items()),
         reply=_shown(entry["answer"], empty=b""),
     )
-    return har.of_mock(seen, entry.get("fault"))
+    return har.from_mock(seen, entry.get("fault"))
 
 
 def _shown(value: Any, empty: bytes | None) -> bytes | None:

@@ -118,12 +118,12 @@ class Companion:
             Refusal: the caller may not, or asks for what there is not.
         """
         try:
-            permission = self._let_in(central, authorization or "")
+            permission = self._permission_of(central, authorization or "")
         except Refusal as refusal:
             raise refusal if self.gateway else replace(refusal, form="text") from None
         return self.answer(central, Visit(permission, query, body))
 
-    def _let_in(self, central: Central, authorization: str) -> str:
+    def _permission_of(self, central: Central, authorization: str) -> str:
         auth = central.auth
         if not auth.enforced:
             return WRITE
@@ -329,7 +329,7 @@ def no_session(_central: Central, _visit: Visit) -> Any:
     raise Refusal("companion-session", 400, 13, "you are not currently logged in", "pair")
 
 
-# -- what the UI shows around its pages --------------------------------------------------------------
+# -- around the pages of the UI ----------------------------------------------------------------------
 
 
 @companion("GET /v1/metadata", f"{UI_POLLS}; central-contract", KNOWN_OR_SENSOR)
@@ -420,7 +420,7 @@ fixed("GET /v1/cloud-sources", UI_TABS, READER, {"cloudSources": []})
 fixed("GET /v1/auth/m2m", UI_TABS, ACCESS_READER, {"configs": []})
 
 
-# -- what follows from what is stored, and from the contract -----------------------------------------
+# -- derived from the store and from the contract ----------------------------------------------------
 
 
 @companion("GET /v1/integrationhealth/imageintegrations", UI_HEALTH, READER)

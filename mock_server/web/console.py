@@ -33,24 +33,24 @@ View = Callable[..., "AnyResponse"]
 
 def blueprint() -> Blueprint:
     """Return the blueprint of the console."""
-    made = Blueprint("console", __name__, url_prefix=PREFIX)
+    result = Blueprint("console", __name__, url_prefix=PREFIX)
     views: dict[str, View] = {
         "": lambda: redirect(f"{PREFIX.lstrip('/')}/", 308),  # relative, so that it stays in the sandbox
-        "/": partial(_own, "index.html"),
-        "/console/<name>": _own,
-        "/viewer/<name>": _of_the_viewer,
+        "/": partial(_console_file, "index.html"),
+        "/console/<name>": _console_file,
+        "/viewer/<name>": _viewer_file,
     }
     for path, view in views.items():
-        made.add_url_rule(path, f"console {path}", view, methods=["GET"], provide_automatic_options=False)
-    return made
+        result.add_url_rule(path, f"console {path}", view, methods=["GET"], provide_automatic_options=False)
+    return result
 
 
-def _own(name: str) -> Response:
+def _console_file(name: str) -> Response:
     """Return a file of the console."""
     return _answer(name, {each.name: each for each in _FOLDER.iterdir()}.get(name))
 
 
-def _of_the_viewer(name: str) -> Response:
+def _viewer_file(name: str) -> Response:
     """Return a file of Swagger UI."""
     return _answer(name, files("flask_swagger_ui").joinpath("dist", name) if name in _VIEWER_FILES else None)
 
