@@ -106,7 +106,7 @@ def all_taken(central: Central, replies: Sequence[Reply], what: str) -> None:
     "concurrency",
     needs=("name-unique", "creates-at-once"),
     alone=True,
-    title="Of creates of one name at the same moment none or several succeed",
+    title="None, or more than one, of several concurrent creates with the same name succeeds",
 )
 def same_name_at_once(central: Central) -> None:
     types = central.creatable_types
@@ -122,7 +122,7 @@ def same_name_at_once(central: Central) -> None:
                     if reply.status == 200
                 }
                 _one_wins(central, replies, name)
-                see_listed(central, won, "what creates of one name left", f"?name={name}")
+                see_listed(central, won, "the integrations after concurrent creates with one name", f"?name={name}")
         for each in clients.rounds() if not central.quick else ():
             with each, central.case():
                 made = [central.created() for _ in range(2)]
@@ -134,7 +134,7 @@ def same_name_at_once(central: Central) -> None:
 
 def _one_wins(central: Central, replies: Sequence[Reply], name: str) -> None:
     statuses = sorted(reply.status for reply in replies)
-    central.same(statuses.count(200), 1, f"requests for one name that were taken, of {statuses}")
+    central.same(statuses.count(200), 1, f"accepted requests for one name, of {statuses}")
     text = any_text(central.rules["name-unique"].message)
     for reply in replies:
         if reply.status == 200:
@@ -148,7 +148,7 @@ def _one_wins(central: Central, replies: Sequence[Reply], name: str) -> None:
 _LOST = ((400, 3), (409, 6))
 """Status and code when the database refuses a create, and when it refuses a rename."""
 _UNIQUE = "duplicate key value violates unique constraint"
-_OF_THE_DATABASE = "Who loses a race of names is answered in the database's words, as by deployed Central."
+_OF_THE_DATABASE = "The loser of a race for a name gets the database's error text, as from deployed Central."
 
 
 @check(
@@ -156,7 +156,7 @@ _OF_THE_DATABASE = "Who loses a race of names is answered in the database's word
     "concurrency",
     needs=("create",),
     alone=True,
-    title="Of creates at the same moment one is lost, or two get one id",
+    title="One of several concurrent creates is lost, or two get the same id",
 )
 def creates_at_once(central: Central) -> None:
     types = central.creatable_types
@@ -174,7 +174,7 @@ def creates_at_once(central: Central) -> None:
                 central.same(names, [body["name"] for body in bodies], "the names in the answers")
                 made = {str(reply.object.get("id")): body for reply, body in zip(replies, bodies, strict=True)}
                 central.same(len(made), CLIENTS, "different ids")
-                see_listed(central, made, "what was created at the same moment")
+                see_listed(central, made, "the integrations of concurrent creates")
 
 
 @check(
@@ -182,7 +182,7 @@ def creates_at_once(central: Central) -> None:
     "concurrency",
     needs=("update-read-back",),
     alone=True,
-    title="Updates at the same moment are mixed, lost or refused",
+    title="Concurrent updates are mixed, lost or refused",
 )
 def updates_at_once(central: Central) -> None:
     """Send three updates of one integration, one of another, and reads; a quick run omits the latter two."""
@@ -225,7 +225,7 @@ def _version(central: Central, body: Body, mark: str) -> Body:
 def _among(central: Central, reply: Reply, states: Sequence[Body], what: str) -> None:
     central.taken(reply, what)
     got = hidden(central.contract, reply.json)
-    central.true(got in states, f"{what} shows none of the states there were", expected=list(states), got=got)
+    central.true(got in states, f"{what} shows none of the valid states", expected=list(states), got=got)
 
 
 @check(
@@ -233,7 +233,7 @@ def _among(central: Central, reply: Reply, states: Sequence[Body], what: str) ->
     "concurrency",
     needs=("delete-answer",),
     alone=True,
-    title="Of deletes at the same moment none succeeds, one fails, or a read sees a part",
+    title="No concurrent delete succeeds, one fails, or a read shows a partial integration",
 )
 def deletes_at_once(central: Central) -> None:
     """Check that each delete is answered 200 or 404, at least one 200; Central looks up and deletes without a lock."""
@@ -255,7 +255,7 @@ def deletes_at_once(central: Central) -> None:
                     continue
                 allowed = ([200, 404], [200, 200])
                 central.true(statuses in allowed, "deletes of one integration", expected=list(allowed), got=statuses)
-                central.same(central.get(id).status, 404, "the status of what two deletes have deleted")
+                central.same(central.get(id).status, 404, "the status of a GET after two deletes")
                 if statuses == [200, 200]:
                     central.note("Of two DELETEs at once both may answer 200, as by deployed Central.")
 
@@ -266,7 +266,7 @@ def deletes_at_once(central: Central) -> None:
     needs=("list-holds-what-was-created",),
     alone=True,
     profiles=LONGER,
-    title="A list during writes is incomplete: it lacks parts, or an integration that nobody changes",
+    title="A list during writes is incomplete, or lacks an integration that is not being changed",
 )
 def lists_during_writes(central: Central) -> None:
     """Read lists while each round creates an integration and deletes the one created two rounds before."""
@@ -279,9 +279,8 @@ def lists_during_writes(central: Central) -> None:
                 sends: list[Send] = [*creates(central, [body]), partial(central.delete, going)]
                 made, gone = clients.at_once(sends, watch=central.list)
                 central.taken(made, "a create beside lists")
-                if (
-                    gone.status != 404 or central.get(going).status != 404
-                ):  # otherwise too early for Central; see `deleted`
+                # Answered 404 although it is deleted: the request came too early for Central; see `deleted`.
+                if gone.status != 404 or central.get(going).status != 404:
                     central.taken(gone, "a delete beside lists")
                 coming = str(made.object.get("id"))
                 some_time = expected(central, {coming: body, going: going_body})
@@ -320,7 +319,7 @@ def _own_items(central: Central, reply: Reply) -> dict[str, Body]:
     "concurrency",
     needs=("read-after-create",),
     alone=True,
-    title="Of reads at the same moment one gets the answer of another",
+    title="One of several concurrent reads gets the answer of another",
 )
 def reads_at_once(central: Central) -> None:
     with Clients(central) as clients, central.case():

@@ -24,7 +24,7 @@ _PROFILES = ("default", "deep")
 @check(
     "lifecycle-machine",
     "generated",
-    title="After some order of requests the integrations are not those of a model of the store",
+    title="After a sequence of requests the integrations differ from those of a model of the store",
     needs=(
         "create",
         "list",

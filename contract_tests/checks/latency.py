@@ -468,7 +468,7 @@ def _costs(central: Central) -> dict[str, float]:
     needs=("create",),
     alone=True,
     worth=1,
-    title="A long text costs more time than reading it takes",
+    title="A long text makes an answer slow",
 )
 def slow_input(central: Central) -> None:
     def seconds(length: int) -> float:

@@ -49,7 +49,7 @@ def list_holds_what_was_created(central: Central) -> None:
     "lifecycle",
     needs=("list-by-name", "unicode-kept", "name-unique"),
     source="central/imageintegration/datastore/datastore_impl.go",
-    title="The list by name does not find one with blanks, signs or letters beyond ASCII, or finds a former name",
+    title="The list by name misses a name with blanks, signs or non-ASCII letters, or finds a former name",
 )
 def list_by_odd_name(central: Central) -> None:
     with central.case():
@@ -96,7 +96,7 @@ def list_order(central: Central) -> None:
     "lifecycle",
     needs=("create",),
     alone=True,
-    title="Of many integrations one is lost, changed, or listed twice",
+    title="One of many integrations is lost, changed, or listed twice",
 )
 def many_kept(central: Central) -> None:
     # More than a page of 20: `create` has already kept some, so a few more are enough.
@@ -258,7 +258,7 @@ def _turned_config(central: Central, type: str, message: Message, turn: int) -> 
     "lifecycle",
     needs=("create",),
     profiles=LONGER,
-    title="An update changes another integration, too",
+    title="An update also changes another integration",
 )
 def update_changes_one(central: Central) -> None:
     for type in central.some(central.creatable_types, 0, 6):
@@ -281,7 +281,7 @@ def _neighbours(central: Central, type: str) -> dict[str, Body]:
     "reads-repeat",
     "lifecycle",
     needs=("create",),
-    title="Repeating a read or an update gives another result",
+    title="A repeated read or update has a different result",
 )
 def reads_repeat(central: Central) -> None:
     with central.case():

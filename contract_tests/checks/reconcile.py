@@ -534,7 +534,7 @@ def _nothing_kept_as_nothing(central: Central) -> None:
         "google-service-account-required",
         "quay-scanner-without-robot",
     ),
-    title="With updatePassword true, or PUT, something of the stored credentials stays",
+    title="PUT, or PATCH with updatePassword true, keeps a part of the stored credentials",
 )
 def credentials_replaced(central: Central) -> None:
     for rule, (like, changes) in central.some(EMPTY, 1, 3):

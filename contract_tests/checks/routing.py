@@ -42,7 +42,7 @@ def unknown_route(central: Central) -> None:
 @check(
     "test-path-is-an-id",
     "rules",
-    title="GET of the path of a test does not look for the id `test`",
+    title="GET of the path of a test does not look up the id `test`",
     source="grpc-gateway runtime/mux.go",
     needs=("list",),
     writes=False,

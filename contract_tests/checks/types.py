@@ -188,7 +188,7 @@ def first_category_tested(central: Central) -> None:
     "rules",
     source="pkg/images/integration/set_impl.go",
     needs=("create", "registry-type-known", "scanner-type-known", "quay-endpoint-required"),
-    title="With the test skipped not every category that fails is reported",
+    title="With the test skipped, a failing category is not reported",
 )
 def all_categories_activated(central: Central) -> None:
     if not central.quick:
@@ -221,7 +221,7 @@ def all_categories_activated(central: Central) -> None:
         "ecr-region-required",
         "test-ignores-skip",
     ),
-    title="The fields that a client lacks are not in one list, in Central's order",
+    title="The missing fields of a config are not reported in one list, in Central's order",
 )
 def missing_fields_listed(central: Central) -> None:
     lists: list[tuple[str, Body, str, list[str]]] = [

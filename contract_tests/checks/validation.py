@@ -356,7 +356,7 @@ def name_required(central: Central) -> None:
     "rules",
     source="pkg/errorhelpers/format.go",
     needs=("create", "endpoint-not-local", "name-required", "category-required"),
-    title="The problems of an integration are not in one list, in Central's order",
+    title="The problems of an integration are not reported in one list, in Central's order",
 )
 def problems_listed(central: Central) -> None:
     local, category = central.text("endpoint-not-local"), central.text("category-required")

@@ -206,7 +206,7 @@ _LONGEST_NAME = 1000
 @check(
     "long-values-kept",
     "rules",
-    title="A long text is cut or refused, or the least or the greatest int32 is",
+    title="A long text, or the least or greatest int32, is changed or refused",
     source="proto/storage/image_integration.proto",
     needs=("read-after-create",),
 )
@@ -287,7 +287,7 @@ _OF_THE_CLIENT = ("endpoint", "Endpoint", "region", "registryId")
 @check(
     "texts-kept",
     "rules",
-    title="A text of some type loses or changes signs, control characters or blanks",
+    title="A text field loses or changes signs, control characters or blanks",
     source="protobuf-go encoding/protojson",
     needs=("unicode-kept",),
 )
