@@ -515,12 +515,11 @@ def conversations(
 ) -> tuple[Case, list[Step]]:
     """Draw a case of the fixture catalogue, with its requests.
 
-    `rules`, `types` and `group` ("requests", "surprising", "conversations", "lists", "as-the-ui-sends",
-    "combinations") narrow the cases; empty or None: all. `{ID}` in a request stands for the id that an answer before
-    has given.
+    `rules`, `types` and `group` ("requests", "surprising", "conversations", "lists", "as-the-ui-sends", "combinations")
+    select cases; empty or None selects all. `{ID}` in a request is the placeholder for the id from an earlier answer.
 
     Raises:
-        ValueError: no case is of these.
+        ValueError: no case matches.
     """
     version = version or contracts.load().release.line
     _check_known("rules", rules, contracts.load().history)
@@ -548,7 +547,7 @@ def conversations(
 def breaking(draw: st.DrawFn, rule: str, *, version: str | None = None) -> tuple[Case, list[Step]]:
     """Draw requests of which the last one breaks a rule, by any operation that the rule can refuse.
 
-    `broken` gives a single integration, of the rules of which one is enough.
+    `broken` draws a single integration, for the rules that one integration can break.
 
     Raises:
         ValueError: the rule is unknown, not part of the release, or refuses nothing.
@@ -579,12 +578,12 @@ _ENUMS: tuple[Any, ...] = ("BOGUS", "registry", "1", 0, 1, 7, -1, None)
 def requests(draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, version: str | None = None) -> tuple[str, str, Any]:
     """Draw a method, a path and a JSON body for an operation that reads an integration, valid or invalid in any way.
 
-    The integration lacks fields (the name and the categories, too), has values of a wrong JSON type, categories that
-    nobody knows, NUL in texts, either spelling of a name, or fields that Central does not know. The id in a path is
-    that of nobody or of an integration of a fresh Central.
+    The integration may lack fields (also name and categories), or have values of a wrong JSON type, unknown categories,
+    NUL in texts, either spelling of a name, or unknown fields. The id in a path is unknown, or that of an integration
+    of a fresh Central.
 
     Raises:
-        ValueError: there is no such type.
+        ValueError: a type is unknown.
     """
     contract = _at(version)
     body = draw(integrations(types=types, version=version, tested=None))

@@ -19,8 +19,8 @@ from contract_tests.engine.integrations import hidden, read_answer
 def repeated(central: Central, what: str, times: int, once: Callable[[int], str | None]) -> None:
     """Call `once` repeatedly; it returns a description of what was wrong, or None.
 
-    A failure in some of the repetitions is intermittent, in all of them it is not. The report shows the requests of the
-    first repetition that failed.
+    The failure counts as intermittent if some repetitions pass. The report shows the requests of the first repetition
+    that failed.
     """
     wrong: dict[int, str] = {}
     history = central.history

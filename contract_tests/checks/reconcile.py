@@ -1,6 +1,6 @@
 """Stored credentials: which changes an update without credentials may make, seen from outside.
 
-What is a credential, and what depends on one, comes from `x-scrub` in the contract.
+The contract's `x-scrub` marks the credentials and the fields on which they depend.
 """
 
 from __future__ import annotations

@@ -147,7 +147,7 @@ def _place(each: Check) -> tuple[int, int, int, str]:
 
 
 def _with_base_needs(each: Check) -> Check:
-    """Let a check wait for what all of them stand on, so that one fault is reported once."""
+    """Make each check need the basic ones, so that one fault is reported once."""
     if each.group == "base":
         writes = each.writes and each.id not in ("create", ITS_OWN)
         return replace(each, needs=tuple(dict.fromkeys((*each.needs, ITS_OWN)))) if writes else each

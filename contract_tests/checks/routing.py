@@ -1,4 +1,4 @@
-"""Routing: the paths and methods that Central has, and what every answer carries."""
+"""Routing: the paths and methods of Central's API, and properties of every answer."""
 
 from __future__ import annotations
 

@@ -445,8 +445,8 @@ def _own_name_tested(central: Central, id: str, sent: Body) -> None:
         central.true(taken not in reply.message, "a test under its own name", got=reply.message)
 
 
-def _names_free_again(central: Central, one: tuple[str, Body], two: tuple[str, Body]) -> None:
-    (id, sent), (other, taken) = one, two
+def _names_free_again(central: Central, renamed: tuple[str, Body], deleted: tuple[str, Body]) -> None:
+    (id, sent), (other, taken) = renamed, deleted
     new = sent | {"name": central.name()}
     central.taken(central.random.choice(updates(central))(id, new), "an update with a new name")
     reply = central.create(central.integration(name=sent["name"]))
@@ -793,24 +793,24 @@ def name_with_nul(central: Central) -> None:
 @check("path-id-wins", "rules", needs=("create", "credentials-replaced"))
 def path_id_wins(central: Central) -> None:
     with central.case():
-        one, sent = central.spare()
-        two, other = central.created("quay")
+        first, sent = central.spare()
+        second, other = central.created("quay")
         ways: list[tuple[str, Callable[[Body], Reply]]] = [
-            ("PUT", partial(central.put, one)),
-            ("PATCH with credentials", partial(central.patch, one, update_password=True)),
-            ("PATCH without credentials", partial(central.patch, one, update_password=False)),
+            ("PUT", partial(central.put, first)),
+            ("PATCH with credentials", partial(central.patch, first, update_password=True)),
+            ("PATCH without credentials", partial(central.patch, first, update_password=False)),
         ]
         for _ in rounds(central):
-            ids = central.some((two, central.unknown_id(), "not-a-uuid"), 2, 3)
+            ids = central.some((second, central.unknown_id(), "not-a-uuid"), 2, 3)
             for (where, send), id in random_rows(
-                central, [ways[0], *central.some(ways[1:], 1)], [two, *(each for each in ids if each != two)]
+                central, [ways[0], *central.some(ways[1:], 1)], [second, *(each for each in ids if each != second)]
             ):
                 kept = sent["docker"] | {"password": ""} if "without" in where else {}
                 sent = central.integration(id=id, docker=kept)
                 central.taken(send(sent), f"{where} with the id {id!r} in the body")
                 if not central.quick:
-                    reads_as(central, one, sent, f"{where} with the id {id!r} in the body")
-        check_only_stored(central, {one: sent, two: other}, "updates with other ids in their bodies")
+                    reads_as(central, first, sent, f"{where} with the id {id!r} in the body")
+        check_only_stored(central, {first: sent, second: other}, "updates with other ids in their bodies")
 
 
 @check("update-not-rolled-back", "rules", needs=("create", "registry-type-known"))

@@ -228,7 +228,7 @@ def long_values_kept(central: Central) -> None:
 
 
 def _long(central: Central, type: str, length: int) -> Body:
-    """Return an integration in which each text has `length` characters, where Central allows that."""
+    """Return an integration in which each text has `length` characters, if Central allows that."""
     body = central.integration(type)
     member = member_of(central.contract, body) or ""
     fields = {field.name: field for field in central.contract.message(_schema_of(central, member)).fields}

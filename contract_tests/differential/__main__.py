@@ -50,8 +50,8 @@ def main(
     """Compare two Centrals; with one URL, compare it with a mock that is started for it.
 
     Integrations whose names begin with "differential-" are created and deleted at both; nothing else changes. Registry
-    tests go to hosts that do not exist, and to AWS and Google with invented credentials.
-    The exit status is 1 where something differs.
+    tests go to hosts that do not exist, and to AWS and Google with invented credentials. The exit status is 1 if there
+    are differences.
     """
     token = os.environ.get(token_variable, "")
     last = Target(urls[-1], f"Bearer {token}" if token else "", insecure)

@@ -105,7 +105,7 @@ def compare(document: Node, contract: Contract, name: str = "the document", sinc
     """Compare a document with the contract of a release; patches mark additions with `since`.
 
     Raises:
-        HarnessError: the document says nothing of image integrations, or nests too deep.
+        HarnessError: the document has no image integrations, or is nested too deeply.
     """
     try:
         return _compare(document, contract, name, since)

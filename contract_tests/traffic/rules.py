@@ -198,7 +198,7 @@ def canonical(message: Message, value: Any) -> Any:
     """Return a message as Central reads it: without unknown fields and null, with the JSON names of fields.
 
     Raises:
-        ValueError: a field stands twice, in two spellings, or is one that Central may refuse.
+        ValueError: a field occurs twice, in two spellings, or is one that Central may refuse.
     """
     if not isinstance(value, dict):
         return value

@@ -263,7 +263,7 @@ def thresholds(texts: Iterable[str]) -> dict[str, float]:
     """Parse thresholds such as ``rules=40%``.
 
     Raises:
-        ValueError: one is none.
+        ValueError: a text is not a threshold.
     """
     found = {}
     for text in texts:

@@ -80,7 +80,7 @@ class _Body:
         """Read so many bytes, or all.
 
         Raises:
-            Refusal: they did not come in time, or too many bodies are waited for.
+            Refusal: they did not arrive in time, or too many requests wait for bodies.
         """
         self.since = self.since or time.monotonic()
         if not self._places.take(self):  # an unread rest closes the connection

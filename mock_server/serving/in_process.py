@@ -1,6 +1,6 @@
 """A threaded server in this process that keeps connections open.
 
-werkzeug's own server closes each one, because it does not know where a body ends that the app has not read.
+werkzeug's own server closes each connection, because it does not know the end of a body that the app has not read.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class InProcessServer(ThreadedWSGIServer):
         """Start listening.
 
         Raises:
-            SystemExit: nobody can listen there; werkzeug is made for command lines.
+            SystemExit: listening failed; werkzeug exits like a command-line tool.
         """
         self._connections: set[socket.socket] = set()
         super().__init__(host, port, app, _Handler)

@@ -88,7 +88,7 @@ def read_document(path: Path) -> Contract:
     """Return the contract from an OpenAPI document.
 
     Raises:
-        ValueError: with the file, the place and what is wrong there.
+        ValueError: the document is invalid; the text gives the file, the place and the problem.
     """
     document = yaml_files.read(path)
     if not isinstance(document, dict):

@@ -172,11 +172,11 @@ def serve(
     on_start: Callable[[MockCentral], None] = lambda _app: None,
     on_listening: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve until interrupted. One worker process, because the state is in its memory.
+    """Serve until interrupted, with one worker process, because the state is in its memory.
 
-    `host` is an address, and `name` what it was called. In the worker process `on_start` is called with the app, and
-    `on_listening` once requests are answered. With `save` the state is kept in that file; a worker that dies is
-    replaced by one that begins with it.
+    `host` is an address, and `name` the host name given for it. In the worker process `on_start` is called with the
+    app, and `on_listening` once requests are answered. With `save` the state is kept in that file; a worker that dies
+    is replaced by one that starts from it.
 
     Raises:
         ServeError: the port is taken, or the worker process died.
@@ -439,7 +439,7 @@ class MockServer:
             raise AssertionError("\n".join(("the mock was not used as it should be:", *found)))
 
     def sandbox(self, name: str) -> MockServer:
-        """Return the sandbox of this name: the same server with a state of its own.
+        """Return the sandbox with this name: the same server with a separate state.
 
         Raises:
             ValueError: the name is invalid, or there are `max_sandboxes` already.
@@ -468,7 +468,7 @@ def _misused(sandbox: Sandbox[Instance], misuses: Iterable[str]) -> Iterator[str
 
 
 class _InSandbox(MockServer):
-    """One sandbox of a server, under a URL of its own."""
+    """One sandbox of a server, with its own URL."""
 
     def __init__(self, app: MockCentral, url: str, name: str) -> None:
         from mock_server.sandboxes.sandboxes import PREFIX
@@ -532,7 +532,7 @@ class Requests:
         """Return the filter for a test's arguments; a status may be a number.
 
         Raises:
-            ValueError: a name, the status or the operation is none.
+            ValueError: a name, the status or the operation is invalid.
         """
         known = [each.name for each in fields(Filter)]
         if unknown := [name for name in wanted if name not in known]:

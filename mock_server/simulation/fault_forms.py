@@ -24,7 +24,7 @@ def from_values(values: Mapping[str, Any]) -> Fault:
     """Return a fault from values by field: texts, or the types that JSON has for them.
 
     Raises:
-        FaultError: a field is unknown or its value is none of its kind.
+        FaultError: a field is unknown, or its value has a wrong type.
     """
     return Fault(**{name: _READ[name](_shown(name), value) for name, value in _named(values).items()})
 
@@ -144,10 +144,10 @@ _READ: Mapping[str, Callable[[str, Any], Any]] = {
 
 
 def parse(text: str) -> Fault:
-    """Read ``[OPERATION] KEY=VALUE …``, as options give it; a value with blanks stands in quotes. Or read JSON.
+    """Parse ``[OPERATION] KEY=VALUE …``, as in options, or JSON; quote a value that contains blanks.
 
     Raises:
-        FaultError: what cannot be read.
+        FaultError: the text is invalid.
     """
     if text.startswith("{"):
         try:

@@ -166,8 +166,8 @@ def read(text: str | bytes) -> Any:
     """Decode JSON in UTF-8 without duplicate keys.
 
     Raises:
-        ValueError: it is none.
-        RecursionError: it nests too deep.
+        ValueError: it is not such JSON.
+        RecursionError: it is nested too deeply.
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8", "surrogatepass")

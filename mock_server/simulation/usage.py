@@ -167,7 +167,7 @@ def parse(document: Any, name: str) -> Usage:
     """Parse the counts from JSON.
 
     Raises:
-        UsageError: it is no usage.
+        UsageError: the document does not contain usage counts.
     """
     if not isinstance(document, dict) or document.get("format") != FORMAT or document.get("version") != VERSION:
         raise UsageError(f"{name}: is not what `serve --usage` writes or GET /__admin/usage answers")

@@ -115,7 +115,7 @@ class Companion:
         """Return the body of the answer.
 
         Raises:
-            Refusal: the caller may not, or asks for what there is not.
+            Refusal: the caller has no permission, or the request is invalid.
         """
         try:
             permission = self._permission_of(central, authorization or "")
@@ -154,8 +154,11 @@ def _invalid(text: str) -> Refusal:
 
 
 COMPANIONS: list[Companion] = []
-"""Every companion. `/v1/sac/clusters` is none on purpose: an empty list there sends the UI away from
-every address, and without the permission `Cluster` it does not ask."""
+"""Every companion.
+
+`/v1/sac/clusters` is missing on purpose: an empty list there makes the UI leave every page, and without the permission
+`Cluster` the UI does not request it.
+"""
 
 UI = "UI: every page"
 UI_POLLS = "UI: polled on every page"

@@ -175,7 +175,7 @@ class Upstream:
         """Pass the request on and return the answer, or None to leave it to the mock.
 
         Raises:
-            NoAnswerError: 502, or 503 where too many wait.
+            NoAnswerError: 502, or 503 if too many requests wait.
         """
         path = request.path
         if self.is_ours(path):
@@ -306,7 +306,7 @@ def _origin(scheme: str, netloc: str) -> tuple[str, str, int | None]:
     """Return scheme, host and port in a normalised form.
 
     Raises:
-        ValueError: the port is none.
+        ValueError: the port is invalid.
     """
     parts = urlsplit(f"//{netloc}")
     scheme = scheme.lower()
