@@ -1,17 +1,16 @@
-"""Hypothesis strategies over the contract: integrations that Central takes, and such that it refuses.
+"""Hypothesis strategies from the contract: integrations that Central accepts, and integrations that it refuses.
 
     from contract_tests.strategies import integrations
 
     @given(integrations(types=["quay", "ecr"]))
     def test_a_client(integration): ...
 
-What is drawn shrinks to a short integration with hosts under example.com. Fields and categories
-come from the contract; what clients of a type need is the harness's own reading of Central.
+Examples shrink to a short integration with hosts under example.com. Fields and categories come from the contract; which
+fields the client of a type needs is defined here, independently of the mock.
 
-`integrations` and `broken` draw odd texts, to find what a client trips over; `requests` draws what no
-sensible client sends, to find what a server trips over. `realistic`, `conversations` and `breaking` draw
-what `central-contract fixtures` makes: values as people have them, and whole sequences of requests, by
-the same builders.
+`integrations` and `broken` draw odd texts, to find faults of a client; `requests` draws malformed requests, to find
+faults of a server. `realistic`, `conversations` and `breaking` draw the cases of `central-contract fixtures`:
+realistic values and whole sequences of requests.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ CREATABLE = tuple(
     for type in contracts.load().types
     if all(type in each.creatable_types for each in contracts.load().every_release)
 )
-"""Types that every release of Central lets anyone create."""
+"""Types that can be created in every release of Central."""
 
 _HOSTS = (
     "a.example.com",
@@ -71,7 +70,7 @@ _TIMES = ("2030-01-02T03:04:05Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.9
 
 
 def names() -> SearchStrategy[str]:
-    """Draw a name. Names are unique in a store: whoever sends several wants to give them himself."""
+    """Draw a name. Names are unique in a store: pass your own strategy if you send several integrations."""
     return st.integers(0, 10**6).map("name-{}".format)
 
 
@@ -81,12 +80,12 @@ def credentials() -> SearchStrategy[str]:
 
 
 def texts() -> SearchStrategy[str]:
-    """Draw a text for a field that Central stores as it comes."""
+    """Draw a text for a field that Central stores unchanged."""
     return st.sampled_from(_TEXTS) | st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
 
 
 def endpoints() -> SearchStrategy[str]:
-    """Draw an endpoint that Central takes: a host under example.com, with what may stand around it."""
+    """Draw an endpoint that Central accepts: a host under example.com, perhaps with scheme, port and path."""
     return st.builds(
         "{}{}{}{}".format,
         st.sampled_from(("", "https://", "http://")),
@@ -105,7 +104,7 @@ def _times() -> SearchStrategy[str]:
 
 
 def sources() -> SearchStrategy[Body | None]:
-    """Draw the source of an integration that Sensor has found."""
+    """Draw the source of an integration that Sensor found, or None."""
     return st.none() | st.fixed_dictionaries(
         {"clusterId": texts(), "namespace": texts(), "imagePullSecretName": texts()}
     )
@@ -114,11 +113,11 @@ def sources() -> SearchStrategy[Body | None]:
 # -- arguments ------------------------------------------------------------------------------------
 
 
-def _known(what: str, names: Sequence[str], known: Iterable[str]) -> None:
-    """Check names that a caller gives.
+def _check_known(what: str, names: Sequence[str], known: Iterable[str]) -> None:
+    """Check the names that a caller passes.
 
     Raises:
-        ValueError: one is not known, or the names are one text.
+        ValueError: a name is unknown, or the names are a single text.
     """
     listed = list(known)
     if isinstance(names, str):
@@ -132,7 +131,7 @@ def _known(what: str, names: Sequence[str], known: Iterable[str]) -> None:
             raise ValueError(f"{what}: there is no {name!r}; {hint}")
 
 
-def _form(form: str | None) -> None:
+def _check_form(form: str | None) -> None:
     if form not in (None, "minimal", "full"):
         raise ValueError(f"form={form!r} is neither 'minimal' nor 'full'; leave it out for either")
 
@@ -151,55 +150,57 @@ def configs(
     secrets: SearchStrategy[str] | None = None,
     version: str | None = None,
 ) -> SearchStrategy[Body]:
-    """Draw the config of a type, such that Central can build the clients of the categories (default: all).
+    """Draw a config from which Central can build the clients of the categories (default: all of the type).
 
     `version`: the release that has its fields (default: the newest).
     """
     contract = _at(version)
-    _known("types", [type], contract.types)
+    _check_known("types", [type], contract.types)
     known = contract.types[type]
     secrets = credentials() if secrets is None else secrets
     wanted = tuple(known.categories if categories is None else categories)
     make: Callable[[SearchStrategy[str], tuple[Any, ...]], SearchStrategy[Body]] = _CONFIGS[known.member]
     message = contract.integration.by_name[known.member].message
     assert message is not None  # a config member is a message
-    later = {field.name: _of_field(field, secrets) for field in contract.later_fields(message) if field.kind in _KINDS}
+    later = {
+        field.name: _field_values(field, secrets) for field in contract.later_fields(message) if field.kind in _KINDS
+    }
     drawn = make(secrets, wanted)
-    return st.builds(lambda body, more: body | more, drawn, _some({}, later)) if later else drawn
+    return st.builds(lambda body, more: body | more, drawn, _fields({}, later)) if later else drawn
 
 
 _KINDS = ("string", "bool", "int32")
 
 
-def _of_field(field: Field, secrets: SearchStrategy[str]) -> SearchStrategy[Any]:
-    """Draw a value of a field that came with a later release."""
+def _field_values(field: Field, secrets: SearchStrategy[str]) -> SearchStrategy[Any]:
+    """Draw a value for a field that a later release added."""
     if field.kind == "string":
         return secrets if field.scrub == "always" else endpoints() if field.validate else texts()
     return st.booleans() if field.kind == "bool" else _int32()
 
 
-def _some(needed: Mapping[str, SearchStrategy[Any]], more: Mapping[str, SearchStrategy[Any]]) -> SearchStrategy[Body]:
+def _fields(needed: Mapping[str, SearchStrategy[Any]], more: Mapping[str, SearchStrategy[Any]]) -> SearchStrategy[Body]:
     return st.fixed_dictionaries(dict(needed), optional=dict(more))
 
 
-def _maybe(secrets: SearchStrategy[str]) -> SearchStrategy[str]:
+def _empty_or(secrets: SearchStrategy[str]) -> SearchStrategy[str]:
     return st.just("") | secrets
 
 
 def _docker(secrets: SearchStrategy[str], _: tuple[Any, ...]) -> SearchStrategy[Body]:
-    more = {"endpoint": endpoints(), "username": texts(), "password": _maybe(secrets), "insecure": st.booleans()}
-    return _some({}, more)
+    more = {"endpoint": endpoints(), "username": texts(), "password": _empty_or(secrets), "insecure": st.booleans()}
+    return _fields({}, more)
 
 
 def _quay(secrets: SearchStrategy[str], categories: tuple[Any, ...]) -> SearchStrategy[Body]:
-    usual = _some({"endpoint": endpoints()}, {"oauthToken": _maybe(secrets), "insecure": st.booleans()})
+    usual = _fields({"endpoint": endpoints()}, {"oauthToken": _empty_or(secrets), "insecure": st.booleans()})
     names = texts().filter(bool)
     robot = st.fixed_dictionaries({"username": names, "password": secrets})
     with_robot = {"endpoint": endpoints(), "registryRobotCredentials": robot}
     if categories == ("REGISTRY",):
-        return usual | _some(with_robot, {"insecure": st.booleans()})
+        return usual | _fields(with_robot, {"insecure": st.booleans()})
     if len(categories) > 1:
-        return usual | _some(with_robot | {"oauthToken": secrets}, {"insecure": st.booleans()})
+        return usual | _fields(with_robot | {"oauthToken": secrets}, {"insecure": st.booleans()})
     return usual
 
 
@@ -215,48 +216,48 @@ def _ecr(secrets: SearchStrategy[str], _: tuple[Any, ...]) -> SearchStrategy[Bod
     data = {"username": filled, "password": secrets, "expiresAt": _times()}
     roles = {"assumeRoleId": texts(), "assumeRoleExternalId": texts()}
     return st.one_of(
-        _some(keys, {"endpoint": endpoints(), **roles}),
-        _some(keys | role, {"assumeRoleExternalId": texts()}),
-        _some(container, {"endpoint": endpoints(), **roles}),
-        _some(container | role, {"assumeRoleExternalId": texts()}),
-        _some(needed | {"authorizationData": st.fixed_dictionaries(data)}, {"endpoint": endpoints(), **roles}),
+        _fields(keys, {"endpoint": endpoints(), **roles}),
+        _fields(keys | role, {"assumeRoleExternalId": texts()}),
+        _fields(container, {"endpoint": endpoints(), **roles}),
+        _fields(container | role, {"assumeRoleExternalId": texts()}),
+        _fields(needed | {"authorizationData": st.fixed_dictionaries(data)}, {"endpoint": endpoints(), **roles}),
     )
 
 
 def _google(secrets: SearchStrategy[str], categories: tuple[Any, ...]) -> SearchStrategy[Body]:
     accounts = secrets.map(lambda secret: SERVICE_ACCOUNT % secret)
-    by_key = _some(
+    by_key = _fields(
         {"endpoint": endpoints(), "serviceAccount": accounts, "project": st.just("example-project")},
         {"wifEnabled": st.just(False)},
     )
-    if "SCANNER" in categories:  # no workload identity scans
+    if "SCANNER" in categories:  # workload identity does not work for scanners
         return by_key
     project = st.sampled_from(("example-project", "p-1", ""))
-    return by_key | _some({"endpoint": endpoints(), "wifEnabled": st.just(True)}, {"project": project})
+    return by_key | _fields({"endpoint": endpoints(), "wifEnabled": st.just(True)}, {"project": project})
 
 
 def _azure(secrets: SearchStrategy[str], _: tuple[Any, ...]) -> SearchStrategy[Body]:
-    by_password = _some({"endpoint": endpoints(), "password": secrets}, {"username": texts()})
-    return by_password | _some({"endpoint": endpoints(), "wifEnabled": st.just(True)}, {"username": texts()})
+    by_password = _fields({"endpoint": endpoints(), "password": secrets}, {"username": texts()})
+    return by_password | _fields({"endpoint": endpoints(), "wifEnabled": st.just(True)}, {"username": texts()})
 
 
 def _ibm(secrets: SearchStrategy[str], _: tuple[Any, ...]) -> SearchStrategy[Body]:
-    return _some({"endpoint": endpoints(), "apiKey": secrets}, {})
+    return _fields({"endpoint": endpoints(), "apiKey": secrets}, {})
 
 
 def _clair(_secrets: SearchStrategy[str], _: tuple[Any, ...]) -> SearchStrategy[Body]:
-    return _some({"endpoint": endpoints()}, {"insecure": st.booleans()})
+    return _fields({"endpoint": endpoints()}, {"insecure": st.booleans()})
 
 
 def _clairify(_secrets: SearchStrategy[str], _: tuple[Any, ...]) -> SearchStrategy[Body]:
     hosts = st.sampled_from(("", "a.example.com:8443", "scanner.example.com"))
-    return _some({"endpoint": endpoints()}, {"grpcEndpoint": hosts, "numConcurrentScans": _int32()})
+    return _fields({"endpoint": endpoints()}, {"grpcEndpoint": hosts, "numConcurrentScans": _int32()})
 
 
 def _scanner_v4(_secrets: SearchStrategy[str], _: tuple[Any, ...]) -> SearchStrategy[Body]:
     hosts = st.sampled_from(("", "a.example.com:8443", ":8443", "[2001:db8::1]:8443", "scanner example:x"))
     more = {"numConcurrentScans": _int32(), "indexerEndpoint": hosts, "matcherEndpoint": hosts}
-    return _some({}, more)
+    return _fields({}, more)
 
 
 _CONFIGS: Mapping[str, Callable[[SearchStrategy[str], tuple[Any, ...]], SearchStrategy[Body]]] = {
@@ -286,7 +287,7 @@ def integrations(
     version: str | None = None,
     tested: bool | None = False,
 ) -> Body:
-    """Draw an integration that Central takes.
+    """Draw an integration that Central accepts.
 
     `version`: the release of Central (default: the newest). `tested`: whether Central tests the connection first, None
     for either; a registry has to answer then, as each does at the mock.
@@ -294,7 +295,7 @@ def integrations(
     Raises:
         ValueError: the release does not have a type.
     """
-    _known("types", types, _at(version).types)
+    _check_known("types", types, _at(version).types)
     type = draw(st.sampled_from(list(types)))
     known = _at(version).types[type]
     categories = draw(st.sampled_from(_category_lists(known.categories)))
@@ -325,7 +326,7 @@ def _category_lists(categories: Sequence[str]) -> list[list[str]]:
 
 @dataclass(frozen=True, slots=True)
 class _Breach:
-    """How an integration breaks a rule: of which types, and what is changed (None takes a field out)."""
+    """How an integration breaks a rule: its possible types, and the changes to it (None removes a field)."""
 
     types: tuple[str, ...] = CREATABLE
     changes: Mapping[str, SearchStrategy[Any]] = field(default_factory=dict)
@@ -402,7 +403,7 @@ _BREACHES: Mapping[str, _Breach] = {
 }
 
 BREAKABLE = (*_BREACHES, *(rule for rule in BROKEN if rule not in _BREACHES))
-"""Rules of which `broken` gives integrations."""
+"""Rules that `broken` can break."""
 
 
 @st.composite
@@ -414,7 +415,7 @@ def broken(
     secrets: SearchStrategy[str] | None = None,
     version: str | None = None,
 ) -> tuple[Body, Rule]:
-    """Draw an integration that breaks this rule when it is created, and no other; and the rule.
+    """Draw a rule and an integration that breaks it, and no other, when it is created.
 
     `version`: the release of Central (default: the newest).
 
@@ -445,26 +446,26 @@ def broken(
     if not breach.member:
         del integration[known.member]
     else:
-        integration[known.member] = _changed(draw, integration[known.member], breach.config, message)
-    return _changed(draw, integration, breach.changes, contract.integration), contract.rules[rule]
+        integration[known.member] = _with_changes(draw, integration[known.member], breach.config, message)
+    return _with_changes(draw, integration, breach.changes, contract.integration), contract.rules[rule]
 
 
-def _changed(draw: st.DrawFn, value: Body, changes: Mapping[str, SearchStrategy[Any]], message: Message) -> Body:
+def _with_changes(draw: st.DrawFn, value: Body, changes: Mapping[str, SearchStrategy[Any]], message: Message) -> Body:
     drawn = {name: draw(values) for name, values in changes.items() if name in message.by_name}
     return {name: each for name, each in {**value, **drawn}.items() if each is not None or name not in drawn}
 
 
-# -- what fixtures are made of --------------------------------------------------------------------
+# -- cases of the fixture catalogue ---------------------------------------------------------------
 
 
 class Drawn(Choices):
-    """Choices that hypothesis makes."""
+    """Choices made by hypothesis."""
 
     def __init__(self, draw: st.DrawFn) -> None:
         self._draw = draw
 
     def below(self, count: int) -> int:
-        """Draw a whole number; it shrinks to 0, which stands for the simplest."""
+        """Draw a whole number from 0 to `count` - 1; it shrinks to 0, the simplest choice."""
         return self._draw(st.integers(0, count - 1))
 
 
@@ -472,17 +473,17 @@ class Drawn(Choices):
 def realistic(
     draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, form: str | None = None, version: str | None = None
 ) -> Body:
-    """Draw an integration as people have them, of one or all of its type's categories.
+    """Draw a realistic integration, with one or all categories of its type.
 
     `form` is "minimal" or "full", or None for either and for each way to sign in (IAM, AssumeRole, workload identity,
     robot account).
 
     Raises:
-        ValueError: there is no such type or form.
+        ValueError: the type or form is unknown.
     """
-    _form(form)
+    _check_form(form)
     contract = _at(version)
-    _known("types", types, contract.types)
+    _check_known("types", types, contract.types)
     scene = Scene(Drawn(draw), version=version or contract.release.line, form=form)
     type = draw(st.sampled_from(list(types)))
     if form is None:
@@ -512,20 +513,19 @@ def conversations(
     version: str | None = None,
     large: bool = False,
 ) -> tuple[Case, list[Step]]:
-    """Draw a case of the catalogue of fixtures, and the requests it consists of.
+    """Draw a case of the fixture catalogue, with its requests.
 
-    `rules`, `types` and `group` ("requests", "surprising", "conversations", "lists", "as-the-ui-sends",
-    "combinations") narrow the cases; empty or None: all. `{ID}` in a request stands for the id that an answer before
-    has given.
+    `rules`, `types` and `group` ("requests", "surprising", "conversations", "lists", "as-the-ui-sends", "combinations")
+    select cases; empty or None selects all. `{ID}` in a request is the placeholder for the id from an earlier answer.
 
     Raises:
-        ValueError: no case is of these.
+        ValueError: no case matches.
     """
     version = version or contracts.load().release.line
-    _known("rules", rules, contracts.load().history)
+    _check_known("rules", rules, contracts.load().history)
     if types:
-        _known("types", types, _at(version).types)
-    _known("group", [] if group is None else [group], GROUPS)
+        _check_known("types", types, _at(version).types)
+    _check_known("group", [] if group is None else [group], GROUPS)
     found = [
         case
         for case in catalogue().values()
@@ -545,14 +545,14 @@ def conversations(
 
 @st.composite
 def breaking(draw: st.DrawFn, rule: str, *, version: str | None = None) -> tuple[Case, list[Step]]:
-    """Draw requests of which the last one breaks a rule: any rule that refuses, by any operation that it can refuse.
+    """Draw requests of which the last one breaks a rule, by any operation that the rule can refuse.
 
-    `broken` gives a single integration, of the rules of which one is enough.
+    `broken` draws a single integration, for the rules that one integration can break.
 
     Raises:
-        ValueError: there is no such rule, the release does not have it, or it refuses nothing.
+        ValueError: the rule is unknown, not part of the release, or refuses nothing.
     """
-    _known("rules", [rule], contracts.load().history)
+    _check_known("rules", [rule], contracts.load().history)
     contract = _at(version)
     if rule not in contract.rules:
         raise ValueError(f"Central {contract.release} does not have the rule {rule!r}")
@@ -564,31 +564,31 @@ def breaking(draw: st.DrawFn, rule: str, *, version: str | None = None) -> tuple
 # -- requests of any kind -------------------------------------------------------------------------
 
 _JUNK: tuple[Any, ...] = (None, True, 0, -1, 1.5, "", "x", "a\0b", [], [None], ["x"], {}, {"x": 1}, INT32)
-"""Values of every JSON type; most fields take only some of them."""
+"""Values of every JSON type; most fields accept only some of them."""
 _HOW: Mapping[str, tuple[str, ...]] = {
     "string": ("left out", "junk", "spelled", "stranger", "nul"),
     "enum": ("enum", "left out", "junk"),
     "message": ("left out", "junk", "spelled", "stranger"),
 }
-"""What may be done to a field of a kind; to others what is done to a message."""
+"""Mutations of a field by its kind; fields of other kinds get those of a message."""
 _ENUMS: tuple[Any, ...] = ("BOGUS", "registry", "1", 0, 1, 7, -1, None)
 
 
 @st.composite
 def requests(draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, version: str | None = None) -> tuple[str, str, Any]:
-    """Draw a method, a path and a JSON body for an operation that reads an integration, right or wrong in any way.
+    """Draw a method, a path and a JSON body for an operation that reads an integration, valid or invalid in any way.
 
-    The integration lacks fields (the name and the categories, too), has values of a wrong JSON type, categories that
-    nobody knows, NUL in texts, either spelling of a name, or fields that Central does not know. The id in a path is
-    that of nobody or of an integration of a fresh Central.
+    The integration may lack fields (also name and categories), or have values of a wrong JSON type, unknown categories,
+    NUL in texts, either spelling of a name, or unknown fields. The id in a path is unknown, or that of an integration
+    of a fresh Central.
 
     Raises:
-        ValueError: there is no such type.
+        ValueError: a type is unknown.
     """
     contract = _at(version)
     body = draw(integrations(types=types, version=version, tested=None))
     for _ in range(draw(st.integers(0, 3))):
-        body = _mangled(draw, body, contract.integration)
+        body = _with_one_fault(draw, body, contract.integration)
     operation = draw(st.sampled_from([each for each in contract.operations.values() if each.request]))
     id = draw(st.sampled_from(("6513270e-269e-4d37-b2a7-4de452e6b438", *(each["id"] for each in contract.defaults))))
     sent: Any = body
@@ -598,8 +598,8 @@ def requests(draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, version: str 
     return operation.method, operation.path.replace("{id}", id), sent
 
 
-def _mangled(draw: st.DrawFn, body: Body, message: Message) -> Body:
-    """Do one thing to a message or to one within it."""
+def _with_one_fault(draw: st.DrawFn, body: Body, message: Message) -> Body:
+    """Make one change to a message or to one nested in it."""
     inner = [name for name, value in body.items() if isinstance(value, dict) and name in message.by_name and value]
     name: str = draw(st.sampled_from([field.name for field in message.fields]))
     goes_in: bool = draw(st.booleans())
@@ -607,7 +607,7 @@ def _mangled(draw: st.DrawFn, body: Body, message: Message) -> Body:
         name = draw(st.sampled_from(inner))
         within = message.by_name[name].message
         if within is not None:
-            return body | {name: _mangled(draw, body[name], within)}
+            return body | {name: _with_one_fault(draw, body[name], within)}
     field = message.by_name[name]
     how = draw(st.sampled_from(_HOW.get(field.kind, _HOW["message"])))
     rest = {each: value for each, value in body.items() if each != name}

@@ -1,4 +1,4 @@
-"""Any order of requests over several integrations, and a model of the store that says what must come."""
+"""Sequences of requests over several integrations, compared with a model of the store."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from contract_tests.strategies import integrations, texts
 from mock_server.contract.tables import MASK
 
 MOST_ALIVE = 12
-"""Integrations of one example that exist at once."""
+"""Greatest number of integrations that exist at once in an example."""
 TO_SHRINK = {"quick": 0.0, "default": 10.0, "deep": 60.0}
-"""Seconds that shrinking may take."""
+"""Time limit for shrinking, in seconds."""
 
 
 def settings(central: Central, *, examples: int, steps: int = 50) -> hypothesis.settings:
-    """Return settings under which a run repeats: no deadline, and examples are kept only on request."""
+    """Return settings for repeatable runs: no deadline, and no examples kept unless requested."""
     kept = database(central)
     return hypothesis.settings(
         max_examples=examples,
@@ -54,19 +54,19 @@ def settings(central: Central, *, examples: int, steps: int = 50) -> hypothesis.
 
 
 def seeded(central: Central, test: Any) -> Any:
-    """Let hypothesis draw what it draws in every run with this seed."""
+    """Make hypothesis draw the same examples in every run with this seed."""
     return hypothesis.seed(f"{central.options.seed}:{central.check}")(test)
 
 
 class Enough(BaseException):
-    """The time given to shrinking is over. Not an Exception: hypothesis lets it through."""
+    """Raised when the time for shrinking is over; not an Exception, so that hypothesis does not catch it."""
 
 
 class Watch:
-    """Keeps the shortest failure of a hypothesis test and its requests, and ends shrinking in time.
+    """Keeps the shortest failure of a hypothesis test with its requests, and ends shrinking in time.
 
-    Hypothesis runs a failing example again before it reports it. When that one passes, or there is
-    no time left for it, only this still has what failed.
+    Hypothesis runs a failing example again before it reports it. If that run passes, or no time is left for it,
+    only this object still has the failure.
     """
 
     def __init__(self, central: Central) -> None:
@@ -88,7 +88,7 @@ class Watch:
             raise self.stopped
 
     def ends(self, error: BaseException | None) -> None:
-        """Look at how an example has ended, and delete what it has left."""
+        """Record the result of an example, and delete the integrations that it left."""
         if isinstance(error, BudgetSpent):
             self.stopped = error
         elif isinstance(error, (CheckFailed, PreconditionFailed)):
@@ -100,14 +100,14 @@ class Watch:
         self.central.clean()
 
     def run(self, test: Callable[[], None]) -> None:
-        """Run a hypothesis test; what fails and then passes is reported as intermittent."""
+        """Run a hypothesis test; report a failure that does not repeat as intermittent."""
         try:
             test()
         except (hypothesis.errors.Flaky, CheckFailed, PreconditionFailed, BudgetSpent, Enough) as error:
             if self.error is None:
                 raise self.stopped or error from None
             if isinstance(self.error, CheckFailed) and isinstance(error, hypothesis.errors.Flaky):
-                # Hypothesis calls it flaky, too, when it is stopped.
+                # Hypothesis also reports a test as flaky if it is stopped.
                 self.error.intermittent = self.error.intermittent or self.stopped is None
             self.central.history = self.history
             raise self.error from None
@@ -125,7 +125,7 @@ def run_machine(central: Central, *, examples: int, steps: int) -> None:
 
 
 class IntegrationMachine(RuleBasedStateMachine):
-    """Creates, changes, tests and deletes integrations; after each step the list is what the model says."""
+    """Creates, changes, tests and deletes integrations; after each step the list must match the model."""
 
     central: Central
     watch: Watch
@@ -138,10 +138,10 @@ class IntegrationMachine(RuleBasedStateMachine):
         self.watch.begins()
         self.model = Model(self.central.contract)
         self.early: set[str] = set()
-        """Deleted straight after the create: answered 404, and the next DELETE may be answered 200."""
+        """Ids that were deleted straight after their create: that DELETE may be answered 404, and the next one 200."""
 
     def teardown(self) -> None:
-        """End the example; called while a failure of it is on its way."""
+        """End the example, while a failure of it may be propagating."""
         self.watch.ends(sys.exc_info()[1])
 
     # -- creating ---------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ class IntegrationMachine(RuleBasedStateMachine):
     @precondition(lambda self: len(self.model.stored) < MOST_ALIVE)
     @rule(target=alive, id=gone, data=st.data())
     def create_again(self, id: str, data: st.DataObject) -> Any:
-        """POST under a name that was given before."""
+        """POST an integration under a name that was used before."""
         body = self._integration(data) | {"name": self.model.names[id]}
         if refusal := self.model.create_refusal(body):
             check_refusal(self.central, self.central.create(body), refusal, "POST of a name that is taken again")
@@ -165,10 +165,10 @@ class IntegrationMachine(RuleBasedStateMachine):
 
     @rule(id=alive, data=st.data())
     def create_taken_name(self, id: str, data: st.DataObject) -> None:
-        """POST under a name that an integration has."""
+        """POST an integration under a name that is taken."""
         body = self._integration(data) | {"name": self.model.names[id]}
         refusal = self.model.create_refusal(body)
-        assert refusal is not None  # an integration in `alive` exists
+        assert refusal is not None  # the model says that it exists
         check_refusal(self.central, self.central.create(body), refusal, "POST of a name that is taken")
 
     def _created(self, body: Body) -> str:
@@ -183,7 +183,7 @@ class IntegrationMachine(RuleBasedStateMachine):
 
     @rule(id=alive, way=st.sampled_from(("PUT", "PATCH")), keep_name=st.booleans(), data=st.data())
     def replace(self, id: str, way: str, keep_name: bool, data: st.DataObject) -> None:
-        """PUT or PATCH with credentials another integration in the place of this one."""
+        """Replace an integration, by PUT or by PATCH with credentials."""
         body = self._integration(data)
         if keep_name:
             body["name"] = self.model.names[id]
@@ -191,31 +191,31 @@ class IntegrationMachine(RuleBasedStateMachine):
 
     @rule(id=alive, other=alive, way=st.sampled_from(("PUT", "PATCH")), data=st.data())
     def take_name(self, id: str, other: str, way: str, data: st.DataObject) -> None:
-        """Update an integration to the name of another, or to its own."""
+        """Rename an integration to the name of another, or to its present name."""
         self._updated(way, id, self._integration(data) | {"name": self.model.names[other]})
 
     @rule(id=gone, way=st.sampled_from(("PUT", "PATCH")), data=st.data())
     def update_gone(self, id: str, way: str, data: st.DataObject) -> None:
-        """Update what was deleted."""
+        """Update an integration that was deleted."""
         self._updated(way, id, self._integration(data))
 
     @rule(id=alive, mask=st.sampled_from((MASK, "")), autogenerated=st.booleans(), cluster=texts())
     def update_stored(self, id: str, mask: str, autogenerated: bool, cluster: str) -> None:
-        """PATCH without credentials what no credential depends on."""
+        """PATCH, without credentials, fields that no credential depends on."""
         body = masked(self.central.contract.integration, self.model.stored[id], mask)
         body |= {"name": self.central.name(), "autogenerated": autogenerated, "clusterId": cluster}
         self._updated("PATCH without credentials", id, body)
 
     @rule(id=alive, data=st.data())
     def update_without(self, id: str, data: st.DataObject) -> None:
-        """PATCH without credentials whatever comes: it is refused, or the stored ones are kept."""
+        """PATCH any integration without credentials: it is refused, or keeps the stored ones."""
         body = self._integration(data)
         if data.draw(st.booleans(), label="masked"):
             body = masked(self.central.contract.integration, body)
         if "azure" in (body["type"], self.model.stored[id]["type"]) and member_of(
             self.central.contract, body
         ) != member_of(self.central.contract, self.model.stored[id]):
-            return  # a stored docker member may count as azure: a rule of its own
+            return  # a stored docker member may count as azure; another rule covers that
         self._updated("PATCH without credentials", id, body)
 
     def _updated(self, way: str, id: str, body: Body) -> None:
@@ -261,9 +261,9 @@ class IntegrationMachine(RuleBasedStateMachine):
 
     @rule(id=gone)
     def delete_again(self, id: str) -> None:
-        """DELETE what was deleted."""
+        """DELETE an integration that was deleted."""
         refusal = self.model.delete_refusal(id)
-        assert refusal is not None  # an integration in `gone` does not exist
+        assert refusal is not None  # the model says that it does not exist
         reply = self.central.delete(id)
         if reply.status != 200 or id not in self.early:
             check_refusal(self.central, reply, refusal, "the second DELETE")
@@ -278,19 +278,19 @@ class IntegrationMachine(RuleBasedStateMachine):
 
     @rule(id=gone)
     def read_gone(self, id: str) -> None:
-        """GET what was deleted."""
-        self.central.refused_by(self.central.get(id), "get-missing", "GET of what was deleted", id=id)
+        """GET an integration that was deleted."""
+        self.central.refused_by(self.central.get(id), "get-missing", "GET of a deleted integration", id=id)
 
     @rule(id=st.one_of(alive, gone))
     def filter(self, id: str) -> None:
-        """List by a name that is or was given."""
+        """List by a name that is, or was, used."""
         name = self.model.names[id]
         got = listed(self.central, f"?name={name}")
         check_same(got, self.model.listed(name), "the list?name=")
 
     @invariant()
     def all_there(self) -> None:
-        """Check that the list holds what the model holds."""
+        """Check that the list matches the model."""
         if self.model.names:
             check_same(listed(self.central), self.model.listed(), "the list")
 

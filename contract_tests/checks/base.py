@@ -1,6 +1,6 @@
-"""What every other check stands on: creating, reading, updating, deleting, filtering, the shape of an error.
+"""Basic checks that all others need: create, read, update, delete, filter, and the shape of an error.
 
-They come first, and what relies on them waits for them: a fault that shows in a hundred checks is reported once.
+They run first, and the checks that need them wait for them: a fault that would fail a hundred checks is reported once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ STATUS_OF_CODE: Mapping[int, int] = {
     1: 499, 2: 500, 3: 400, 4: 504, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 10: 409, 11: 400, 12: 501, 13: 500,
     14: 503, 15: 500, 16: 401,
 }  # fmt: skip
-"""What grpc-gateway makes of the codes of gRPC."""
+"""HTTP status for each gRPC code, as grpc-gateway maps them."""
 
 
 @check("list", "base", title="The list does not answer 200 with `integrations`, a list", writes=False)
@@ -51,15 +51,15 @@ def error_shape(central: Central) -> None:
         ("GET of an unknown path", central.send("GET", "/v1/nothing")),
     ):
         if not reply.object or (reply.status < 400 and "message" not in reply.object):
-            continue  # it is no error, which other checks tell
-        _is_an_error(central, reply, f"the error of a {what}")
+            continue  # this is not an error; other checks report that
+        _check_error(central, reply, f"the error of a {what}")
     for method in ("PUT", "PATCH", "DELETE") if central.transport.may_write and not central.quick else ():
         body = central.send(method, f"{COLLECTION}/{central.unknown_id()}", value={}).object
         if {"error", "message"} <= body.keys():
             central.same(body["error"], body["message"], f"`error` repeats `message` where {method} is refused")
 
 
-def _is_an_error(central: Central, reply: Reply, what: str) -> None:
+def _check_error(central: Central, reply: Reply, what: str) -> None:
     body = reply.object
     central.same(sorted(body), ["code", "details", "error", "message"], f"the keys of {what}")
     central.same(body["error"], body["message"], f"`error` repeats `message` in {what}")
@@ -102,13 +102,13 @@ def create(central: Central) -> None:
             if reply.status != 200 or not reply.object.get("id"):
                 raise CheckFailed(f"creating type {type}", expected={"status": 200}, got=brief(reply))
             central.shared.controls.add(type)
-            if central.reuses_integrations:  # other checks go on with them
+            if central.reuses_integrations:  # other checks reuse them
                 central.keep(reply.object["id"], body)
     keep_one(central)
 
 
 def keep_one(central: Central) -> None:
-    """Create what `unchanged-over-time` reads late in the run; the end of the run deletes it."""
+    """Create the integration that `unchanged-over-time` reads late in the run; the end of the run deletes it."""
     keeper = Central(central.transport, "unchanged-over-time", central.shared)
     body = with_every_field(keeper, "docker", 0)
     id, _ = keeper.created_from(body)
@@ -116,9 +116,9 @@ def keep_one(central: Central) -> None:
 
 
 def with_every_field(central: Central, type: str, number: int) -> Body:
-    """Return an integration with no field left out; flags are set in every second one.
+    """Return an integration with every field set; flags are true in every second one.
 
-    It has one category, which every release has; whether more are kept is a check of its own.
+    It has one category, which every release has; another check covers several categories.
     """
     cluster = str(uuid.UUID(int=central.random.getrandbits(128), version=4))
     source = {"clusterId": cluster, "namespace": "payments", "imagePullSecretName": "pull-secret"}
@@ -136,9 +136,10 @@ def with_every_field(central: Central, type: str, number: int) -> Body:
     needs=("create",),
 )
 def create_answers_its_own(central: Central) -> None:
-    """Nothing is written before it holds: an id is all that says what a run may change and delete.
+    """Check that creates return new ids.
 
-    A quick run looks at what it has created already.
+    The run writes nothing else until this holds, because it decides by id what it may change and delete. A quick run
+    checks the integrations that it has already created.
     """
     refused = central.transport.ownership.refused
     with central.case():
@@ -151,15 +152,17 @@ def create_answers_its_own(central: Central) -> None:
             made[id] = body["name"]
         found = _whole_list(central)
         names = {id: found[id].get("name") for id in made if id in found}
-        if names != made:  # else there may be a fault of the list
+        if names != made:  # otherwise the list may be at fault
             shown = {id: central.get(id) for id in made}
             names = {id: reply.object.get("name") for id, reply in shown.items() if reply.status == 200}
-        expected = {id: name for id, name in made.items() if id in names}  # what is not there is not stored
+        expected = {
+            id: name for id, name in made.items() if id in names
+        }  # an integration that is missing was not stored
         central.same(names, expected, "the names under the ids that creates were answered with")
 
 
 def _creations(central: Central) -> Iterator[tuple[Body, Exchange]]:
-    """Return what was sent and how, of some creates."""
+    """Yield the body and the exchange of some creates."""
     if central.reuses_integrations and central.shared.standing:
         yield from ((sent, creation) for _, sent, creation in central.shared.standing.values())
         return
@@ -170,20 +173,20 @@ def _creations(central: Central) -> Iterator[tuple[Body, Exchange]]:
 
 
 def created_id_of(creation: Exchange) -> str:
-    """Return the id that a create was answered with."""
+    """Return the id in the answer to a create."""
     answer = read_json(creation.reply)
     return str(answer.get("id")) if isinstance(answer, dict) else ""
 
 
 @check("read-after-create", "base", title="A create did not store what was sent", needs=("create", "list", OWN_ID))
 def read_after_create(central: Central) -> None:
-    """One list shows all of them. What is not there as it was sent is read by its id: is it the create or the list?"""
+    """Check all new integrations in one list; a read by id shows whether the create or the list is at fault."""
     with central.case():
         sent: dict[str, Body] = {}
         creations: dict[str, Exchange] = {}
         for number, type in enumerate(central.creatable_types):
             full = with_every_field(central, type, number)
-            id, body = central.standing(type) if central.keeps else central.created_from(full)
+            id, body = central.standing(type) if central.reuses_integrations else central.created_from(full)
             sent[id], creations[id] = body, central.history[-1]
         found, listing = _whole_list(central), central.history[-1]
         doubtful = [id for id, body in sent.items() if not _shows(central, id, found.get(id), body)]
@@ -192,7 +195,7 @@ def read_after_create(central: Central) -> None:
             central.history = [creations[id], central.history[-1]]
             what = f"reading a new integration of type {sent[id]['type']}"
             central.taken(reply, what)
-            _see_sent(central, id, reply.json, sent[id], what)
+            _compare_sent(central, id, reply.json, sent[id], what)
         for id in doubtful:
             central.history = [creations[id], listing]
             what = f"GET shows a new integration of type {sent[id]['type']} as it was sent, the list does not"
@@ -212,18 +215,18 @@ def _whole_list(central: Central) -> dict[str, Any]:
 
 
 def _shows(central: Central, id: str, item: Any, sent: Body) -> bool:
-    """Return whether an answer shows what was sent; zero values and masks are other checks' matter."""
+    """Return whether an answer shows the values that were sent; other checks cover zero values and masks."""
     expected = read_answer(central.contract, sent, id)
     return bool(_sent_part(with_masks(central.contract, item), sent) == _sent_part(expected, sent))
 
 
-def _see_sent(central: Central, id: str, answer: Any, sent: Body, what: str) -> None:
+def _compare_sent(central: Central, id: str, answer: Any, sent: Body, what: str) -> None:
     expected = read_answer(central.contract, sent, id)
     central.same(_sent_part(with_masks(central.contract, answer), sent), _sent_part(expected, sent), what)
 
 
 def _sent_part(value: Any, sent: Any) -> Any:
-    """Return the part of an answer that was sent."""
+    """Return only the fields of an answer that were sent."""
     if not isinstance(value, dict) or not isinstance(sent, dict):
         return value
     return {key: _sent_part(value.get(key), each) for key, each in sent.items() if each}
@@ -242,16 +245,18 @@ def _sent_part(value: Any, sent: Any) -> Any:
 def delete_answer(central: Central) -> None:
     for type in central.some(central.creatable_types, 1, 6):
         with central.case():
-            others = _bystanders(central)
+            others = _unrelated(central)
             id, _ = central.created(type)
             deleted(central, id)
             reply = central.get(id)
             if reply.status == 200:
                 raise CheckFailed("DELETE did not delete: a read still answers", expected=404, got=brief(reply))
-            central.refused_by(reply, "get-missing", "GET of what was deleted", id=id)
+            central.refused_by(reply, "get-missing", "GET of a deleted integration", id=id)
             found = _whole_list(central)
-            central.true(id not in found, "what was deleted is still in the list", expected=None, got=found.get(id))
-            _see_others(central, found, others, "a DELETE of another")
+            central.true(
+                id not in found, "a deleted integration is still in the list", expected=None, got=found.get(id)
+            )
+            _check_unchanged(central, found, others, "a DELETE of another")
 
 
 # -- filtering ------------------------------------------------------------------------------------
@@ -299,9 +304,9 @@ def list_by_name(central: Central) -> None:
 )
 def update(central: Central) -> None:
     with central.case():
-        others = _bystanders(central)
+        others = _unrelated(central)
         id, old = central.created()
-        _whole_list(central)  # the list after the updates may not be this one
+        _whole_list(central)  # the list after the updates must not be a cached copy of this one
         for way in ("PUT", "PATCH"):
             config = {"endpoint": f"{way.lower()}.example.com", "username": f"user-of-{way}"}
             new = central.integration(docker=config) | ({"name": old["name"]} if way == "PATCH" else {})
@@ -309,17 +314,17 @@ def update(central: Central) -> None:
             reply = central.get(id)
             central.taken(reply, f"reading after {way}")
             if not _shows(central, id, reply.json, new):
-                _not_updated(central, way, (id, old, new), reply)
+                _raise_not_updated(central, way, (id, old, new), reply)
             old = new
         found = _whole_list(central)
         if not _shows(central, id, found.get(id), old):
             expected = read_answer(central.contract, old, id)
             raise CheckFailed("after an update the list does not show it", expected=expected, got=found.get(id))
-        _see_others(central, found, others, "an update of another")
+        _check_unchanged(central, found, others, "an update of another")
         own = f"{central.transport.name_prefix}{central.check}-"
         mine = {each: str(item.get("name")) for each, item in found.items() if each not in others}
         copies = [name for name in mine.values() if name.startswith(own)]
-        central.same(copies, [old["name"]], "the names of what was updated, once")
+        central.same(copies, [old["name"]], "the names that the check has stored")
         reply = central.put(id, central.integration(categories=[]))
         if reply.status >= 400:
             kept = central.get(id)
@@ -327,8 +332,8 @@ def update(central: Central) -> None:
             central.true(_shows(central, id, kept.json, old), what, expected=old, got=brief(kept))
 
 
-def _not_updated(central: Central, way: str, states: tuple[str, Body, Body], reply: Reply) -> None:
-    """Raise what is wrong with a read after an update: the update, or the read."""
+def _raise_not_updated(central: Central, way: str, states: tuple[str, Body, Body], reply: Reply) -> None:
+    """Raise a failure that says whether the update or the read is at fault."""
     id, old, new = states
     read, history = reply.json, list(central.history)
     if _shows(central, id, _whole_list(central).get(id), new):
@@ -341,8 +346,8 @@ def _not_updated(central: Central, way: str, states: tuple[str, Body, Body], rep
     raise CheckFailed(what, expected=expected, got=with_masks(central.contract, read))
 
 
-def _bystanders(central: Central) -> dict[str, Body]:
-    """Return integrations that nothing may touch: those that stand already, or two new ones."""
+def _unrelated(central: Central) -> dict[str, Body]:
+    """Return integrations that nothing may change: existing ones, or two new ones."""
     standing = {id: sent for id, sent, _ in central.shared.standing.values()}
     if central.shared.oldest is not None:
         id, sent, _ = central.shared.oldest
@@ -353,16 +358,16 @@ def _bystanders(central: Central) -> dict[str, Body]:
     return standing | dict(map(central.created_from, new))
 
 
-def _see_others(central: Central, found: Mapping[str, Any], others: Mapping[str, Body], what: str) -> None:
+def _check_unchanged(central: Central, found: Mapping[str, Any], others: Mapping[str, Body], what: str) -> None:
     for id, sent in others.items():
         if not _shows(central, id, found.get(id), sent):
             expected = read_answer(central.contract, sent, id)
             raise CheckFailed(f"{what} changed or removed an integration", expected=expected, got=found.get(id))
 
 
-# Fields beyond those that a usual config sets.
+# Fields that a usual config does not set.
 MORE: Mapping[str, Body] = {
-    # A registry has one of both credentials.
+    # A registry uses only one of the two credentials.
     "quay": {"oauthToken": "", "registryRobotCredentials": {"username": "org+robot", "password": FRESH}},
     "ecr": {
         "useAssumeRole": True,
@@ -374,8 +379,8 @@ MORE: Mapping[str, Body] = {
 }
 
 
-def _full_and_least(central: Central, like: str) -> tuple[Body, Body]:
-    """Return an integration with every field set, and one with the fewest and all of them changed."""
+def _full_and_minimal(central: Central, like: str) -> tuple[Body, Body]:
+    """Return an integration with every field set, and one with the fewest fields, all of them changed."""
     known = central.contract.types[like]
     full = central.integration(
         like,
@@ -402,9 +407,9 @@ def _full_and_least(central: Central, like: str) -> tuple[Body, Body]:
     needs=("create", "read-after-create", "update"),
 )
 def update_replaces(central: Central) -> None:
-    """Fields that are not sent, the type, the categories: nothing of the old stays."""
+    """Check that an update keeps nothing of the old integration: fields that are not sent, the type, the categories."""
     with central.case():
-        (full, least), (other, nexus) = (_full_and_least(central, like) for like in ("quay", "docker"))
+        (full, least), (other, nexus) = (_full_and_minimal(central, like) for like in ("quay", "docker"))
         id, _ = central.created_from(other)
         steps = [("PATCH", nexus), ("PUT", full), ("PUT", least)]
         if not central.quick:
@@ -414,7 +419,7 @@ def update_replaces(central: Central) -> None:
     likes = [like for like in NEEDED if like in central.creatable_types and like not in ("docker", "quay")]
     for like in central.some(likes, 0, 4):
         with central.case():
-            full, least = _full_and_least(central, like)
+            full, least = _full_and_minimal(central, like)
             id, _ = central.created_from(full)
             for way in ("PATCH", "PUT"):
                 _replaced(central, way, id, least)
@@ -430,7 +435,7 @@ def _replaced(central: Central, way: str, id: str, sent: Body) -> None:
 
 
 def _without_zeros(value: Any) -> Any:
-    """Return what is set of an answer: whether zero values are shown is another check's matter."""
+    """Return the fields of an answer that are set; another check covers zero values."""
     if not isinstance(value, dict):
         return value
     return {name: _without_zeros(each) for name, each in value.items() if each}

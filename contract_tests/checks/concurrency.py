@@ -1,8 +1,8 @@
-"""Races: several clients at the same moment.
+"""Races: several clients send requests at the same moment.
 
-A check repeats its round so often that a race which shows with a chance of one in five a round is
-missed by the default profile with less than 1 % (0.8 ** 21 = 0.9 %), and one that shows every other
-round with 0.00005 %. The quick profile has one round: it misses these with 80 % and 50 %.
+Each check repeats its round. A race that shows in one of five rounds is missed with less than 1 % by the default
+profile (0.8 ** 21 = 0.9 %), and one that shows in every other round with 0.00005 %. The quick profile has one round:
+it misses these with 80 % and 50 %.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from contract_tests.oracle.steps import HEALTH_IS_WRITTEN, deleted
 
 CLIENTS = 4
 MOST_WATCHED = 8
-"""Reads of one round while others write."""
+"""Number of reads in a round while other clients write."""
 ROUNDS = {"quick": 1, "default": 21, "deep": 60}
 _FEWEST_A_SECOND = 100
-"""With a lower `--rate` requests do not meet."""
+"""At a lower `--rate`, requests do not overlap."""
 
 Send = Callable[[], Reply]
 
 
 class Clients:
-    """Threads that stay, so that their connections are open when it counts."""
+    """Pool of threads with open connections, so that requests can start at the same moment."""
 
     def __init__(self, central: Central) -> None:
         if central.options.rate is not None and central.options.rate < _FEWEST_A_SECOND:
@@ -50,15 +50,15 @@ class Clients:
         self.pool.shutdown()
 
     def rounds(self) -> Iterator[Any]:
-        """Return the rounds of this profile, each to be entered; what fails after a round went well is intermittent."""
+        """Yield a context manager for each round; a failure after a successful round is intermittent."""
         return (_round(number) for number in range(ROUNDS[self.central.options.profile]))
 
     def at_once(self, sends: Sequence[Send], watch: Send | None = None) -> list[Reply]:
-        """Send several requests at the same moment.
+        """Send several requests at the same moment, and return their replies.
 
-        `watch` is sent again and again meanwhile, its answers are `watched`.
+        `watch` is sent repeatedly meanwhile; its answers are in `watched`.
         """
-        self.central.transport.guard.prove_all()  # or the first writes would wait for it
+        self.central.transport.guard.prove_all()  # otherwise the first writes would wait for it
         barrier = threading.Barrier(len(sends) + (watch is not None))
         done = threading.Event()
 
@@ -106,7 +106,7 @@ def all_taken(central: Central, replies: Sequence[Reply], what: str) -> None:
     "concurrency",
     needs=("name-unique", "creates-at-once"),
     alone=True,
-    title="Of creates of one name at the same moment none or several succeed",
+    title="None, or more than one, of several concurrent creates with the same name succeeds",
 )
 def same_name_at_once(central: Central) -> None:
     types = central.creatable_types
@@ -122,7 +122,7 @@ def same_name_at_once(central: Central) -> None:
                     if reply.status == 200
                 }
                 _one_wins(central, replies, name)
-                check_listed(central, won, "what creates of one name left", f"?name={name}")
+                check_listed(central, won, "the integrations after concurrent creates with one name", f"?name={name}")
         for each in clients.rounds() if not central.quick else ():
             with each, central.case():
                 made = [central.created() for _ in range(2)]
@@ -134,7 +134,7 @@ def same_name_at_once(central: Central) -> None:
 
 def _one_wins(central: Central, replies: Sequence[Reply], name: str) -> None:
     statuses = sorted(reply.status for reply in replies)
-    central.same(statuses.count(200), 1, f"requests for one name that were taken, of {statuses}")
+    central.same(statuses.count(200), 1, f"accepted requests for one name, of {statuses}")
     text = constant_pieces(central.rules["name-unique"].message)
     for reply in replies:
         if reply.status == 200:
@@ -146,9 +146,9 @@ def _one_wins(central: Central, replies: Sequence[Reply], name: str) -> None:
 
 
 _LOST = ((400, 3), (409, 6))
-"""Status and code of a create, and of a rename, that a database has refused."""
+"""Status and code when the database refuses a create, and when it refuses a rename."""
 _UNIQUE = "duplicate key value violates unique constraint"
-_OF_THE_DATABASE = "Who loses a race of names is answered in the database's words, as by deployed Central."
+_OF_THE_DATABASE = "The loser of a race for a name gets the database's error text, as from deployed Central."
 
 
 @check(
@@ -156,7 +156,7 @@ _OF_THE_DATABASE = "Who loses a race of names is answered in the database's word
     "concurrency",
     needs=("create",),
     alone=True,
-    title="Of creates at the same moment one is lost, or two get one id",
+    title="One of several concurrent creates is lost, or two get the same id",
 )
 def creates_at_once(central: Central) -> None:
     types = central.creatable_types
@@ -174,7 +174,7 @@ def creates_at_once(central: Central) -> None:
                 central.same(names, [body["name"] for body in bodies], "the names in the answers")
                 made = {str(reply.object.get("id")): body for reply, body in zip(replies, bodies, strict=True)}
                 central.same(len(made), CLIENTS, "different ids")
-                check_listed(central, made, "what was created at the same moment")
+                check_listed(central, made, "the integrations of concurrent creates")
 
 
 @check(
@@ -182,10 +182,10 @@ def creates_at_once(central: Central) -> None:
     "concurrency",
     needs=("update-read-back",),
     alone=True,
-    title="Updates at the same moment are mixed, lost or refused",
+    title="Concurrent updates are mixed, lost or refused",
 )
 def updates_at_once(central: Central) -> None:
-    """Three updates of one integration, one of another, and reads; a quick run leaves the other and the reads out."""
+    """Send three updates of one integration, one of another, and reads; a quick run omits the latter two."""
     with Clients(central) as clients, central.case():
         id, sent = central.spare()
         others = {} if central.quick else dict([central.created("clairify")])
@@ -213,7 +213,7 @@ def updates_at_once(central: Central) -> None:
 
 
 def _version(central: Central, body: Body, mark: str) -> Body:
-    """Return an integration whose every text says which version it is of."""
+    """Return an integration in which every text contains the mark of its version."""
     member = central.contract.types[body["type"]].member
     config = body[member] | {"endpoint": f"v{mark}.example.com"}
     for name in ("username", "grpcEndpoint"):
@@ -225,7 +225,7 @@ def _version(central: Central, body: Body, mark: str) -> Body:
 def _among(central: Central, reply: Reply, states: Sequence[Body], what: str) -> None:
     central.taken(reply, what)
     got = with_masks(central.contract, reply.json)
-    central.true(got in states, f"{what} shows none of the states there were", expected=list(states), got=got)
+    central.true(got in states, f"{what} shows none of the valid states", expected=list(states), got=got)
 
 
 @check(
@@ -233,10 +233,10 @@ def _among(central: Central, reply: Reply, states: Sequence[Body], what: str) ->
     "concurrency",
     needs=("delete-answer",),
     alone=True,
-    title="Of deletes at the same moment none succeeds, one fails, or a read sees a part",
+    title="No concurrent delete succeeds, one fails, or a read shows a partial integration",
 )
 def deletes_at_once(central: Central) -> None:
-    """Each is answered 200 or 404, at least one of them 200: Central looks and deletes without a lock between."""
+    """Check that each delete is answered 200 or 404, at least one 200; Central looks up and deletes without a lock."""
     pause = 0.0
     with Clients(central) as clients:
         for each in clients.rounds():
@@ -251,11 +251,11 @@ def deletes_at_once(central: Central) -> None:
                         raise CheckFailed("a read during a delete", expected=[404, whole], got=brief(reply))
                 statuses = sorted(reply.status for reply in replies)
                 if statuses == [404, 404] and not pause and central.get(id).status == 404:
-                    pause = HEALTH_IS_WRITTEN  # too early for Central, see `deleted`
+                    pause = HEALTH_IS_WRITTEN  # too early for Central; see `deleted`
                     continue
                 allowed = ([200, 404], [200, 200])
                 central.true(statuses in allowed, "deletes of one integration", expected=list(allowed), got=statuses)
-                central.same(central.get(id).status, 404, "the status of what two deletes have deleted")
+                central.same(central.get(id).status, 404, "the status of a GET after two deletes")
                 if statuses == [200, 200]:
                     central.note("Of two DELETEs at once both may answer 200, as by deployed Central.")
 
@@ -266,10 +266,10 @@ def deletes_at_once(central: Central) -> None:
     needs=("list-holds-what-was-created",),
     alone=True,
     profiles=LONGER,
-    title="A list during writes is not whole, or lacks what nobody touches",
+    title="A list during writes is incomplete, or lacks an integration that is not being changed",
 )
 def lists_during_writes(central: Central) -> None:
-    """Each round one integration comes and the one before the last goes, and lists are read meanwhile."""
+    """Read lists while each round creates an integration and deletes the one created two rounds before."""
     with Clients(central) as clients, central.case():
         kept = dict(central.created(type) for type in ("docker", "quay", "ibm"))
         going, going_body = central.created()
@@ -279,7 +279,8 @@ def lists_during_writes(central: Central) -> None:
                 sends: list[Send] = [*creates(central, [body]), partial(central.delete, going)]
                 made, gone = clients.at_once(sends, watch=central.list)
                 central.taken(made, "a create beside lists")
-                if gone.status != 404 or central.get(going).status != 404:  # else too early for Central, see `deleted`
+                # Answered 404 although it is deleted: the request came too early for Central; see `deleted`.
+                if gone.status != 404 or central.get(going).status != 404:
                     central.taken(gone, "a delete beside lists")
                 coming = str(made.object.get("id"))
                 some_time = expected(central, {coming: body, going: going_body})
@@ -287,7 +288,9 @@ def lists_during_writes(central: Central) -> None:
                 for reply in clients.watched:
                     found = _own_items(central, reply)
                     check_same(
-                        {key: found[key] for key in always if key in found}, always, "what nobody touches, in a list"
+                        {key: found[key] for key in always if key in found},
+                        always,
+                        "the unchanged integrations, in a list",
                     )
                     touched = {key: item for key, item in found.items() if key not in always}
                     allowed = {key: some_time[key] for key in touched if key in some_time}
@@ -316,7 +319,7 @@ def _own_items(central: Central, reply: Reply) -> dict[str, Body]:
     "concurrency",
     needs=("read-after-create",),
     alone=True,
-    title="Of reads at the same moment one gets the answer of another",
+    title="One of several concurrent reads gets the answer of another",
 )
 def reads_at_once(central: Central) -> None:
     with Clients(central) as clients, central.case():
@@ -328,4 +331,4 @@ def reads_at_once(central: Central) -> None:
                 *replies, missing = clients.at_once([partial(central.get, id) for id in ids])
                 for reply, (id, sent) in zip(replies, made, strict=True):
                     central.same(reply.json, read_answer(central.contract, sent, id), "a read beside others")
-                central.refused(missing, "a read of what is not there, beside others", status=404, code=5)
+                central.refused(missing, "a read of an unknown id, beside other reads", status=404, code=5)

@@ -1,4 +1,4 @@
-"""What the target publishes about itself, beside the contract; `central-contract drift` tells all of it."""
+"""The target's own API document, compared with the contract; `central-contract drift` shows every difference."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from contract_tests.engine.failures import CheckFailed, HarnessError, NotApplica
 )
 def published_document(central: Central) -> None:
     reply = central.send("GET", documents.PUBLISHED)
-    if reply.status != 200 or reply.content.lstrip().startswith(b"<"):  # a UI may answer whatever it does not know
+    if reply.status != 200 or reply.content.lstrip().startswith(b"<"):  # a UI may answer any path that it does not know
         raise NotApplicable(f"the target publishes no document of its API at {documents.PUBLISHED}")
     try:
         drift = compare(documents.parse(reply.content, "the published document"), central.contract)

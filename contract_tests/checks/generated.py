@@ -1,4 +1,4 @@
-"""Inputs that nobody has written down: integrations, bodies that are none, and orders of requests."""
+"""Generated input: integrations, malformed bodies, and sequences of requests."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from contract_tests.oracle.model import constant_pieces
 _PROFILES = ("default", "deep")
 
 
-# hypothesis and schemathesis are imported by the checks that need them: they take a second to load.
+# The checks import hypothesis and schemathesis themselves, because each takes a second to load.
 
 
 @check(
     "lifecycle-machine",
     "generated",
-    title="After some order of requests the integrations are not those of a model of the store",
+    title="After a sequence of requests the integrations differ from those of a model of the store",
     needs=(
         "create",
         "list",
@@ -65,13 +65,13 @@ def generated_valid(central: Central) -> None:
         types=central.creatable_types, names=names, secrets=st.builds(central.secret), version=central.version
     )
 
-    def taken_and_read(body: Body) -> None:
+    def accepted_and_read(body: Body) -> None:
         reply = central.create(body)
         central.taken(reply, f"a create of type {body['type']}")
         id = created_id(reply)
         central.same(central.get(id).json, read_answer(central.contract, body, id), f"type {body['type']} read back")
 
-    _each(central, drawn, taken_and_read, examples=30)
+    _each(central, drawn, accepted_and_read, examples=30)
 
 
 @check(
@@ -131,7 +131,7 @@ def generated_invalid(central: Central) -> None:
         if body is _NOTHING:
             return
         reply = central.create(body)
-        _see_shape(central, reply, built)
+        _check_error_shape(central, reply, built)
         if isinstance(body, dict) and isinstance(body.get("name"), str):
             _stored_at_most(central, body["name"], 1 if reply.status == 200 else 0)
 
@@ -143,7 +143,7 @@ def generated_invalid(central: Central) -> None:
 
 
 def _each(central: Central, strategy: Any, see: Callable[[Any], None], *, examples: int) -> None:
-    """Run a check for each drawn value, each as a case of its own."""
+    """Run a check for each drawn value, each as a separate case."""
     import hypothesis
 
     from contract_tests.checks._machine import Watch, seeded, settings
@@ -159,14 +159,14 @@ def _each(central: Central, strategy: Any, see: Callable[[Any], None], *, exampl
             watch.ends(sys.exc_info()[1])
 
     chosen = settings(central, examples=examples * (10 if central.options.profile == "deep" else 1))
-    watch.run(chosen(seeded(central, one)))  # in this order: a seed takes the database out of the settings before it
+    watch.run(chosen(seeded(central, one)))  # in this order: seed() removes the database from the settings before it
 
 
 _NOTHING = object()
 
 
 def _harmless(central: Central, body: Any) -> Any:
-    """Return the body a name of its own, and let the target contact nothing; without a body give `_NOTHING`."""
+    """Return a body with a unique name that makes the target contact nothing, or `_NOTHING` if there is no body."""
     if not isinstance(body, dict):
         return body if isinstance(body, (list, str, int, float, bool)) else _NOTHING
     changed = dict(body)
@@ -185,7 +185,7 @@ def _build_texts(central: Central) -> list[list[str]]:
     return [constant_pieces(rule.message) for rule in built if rule.id != "registry-reachable"]
 
 
-def _see_shape(central: Central, reply: Reply, built: list[list[str]]) -> None:
+def _check_error_shape(central: Central, reply: Reply, built: list[list[str]]) -> None:
     central.true(isinstance(reply.json, dict), "an answer that is no JSON object", got=brief(reply))
     if reply.status >= 500:
         expected = reply.object.get("code") == 13 and any(

@@ -1,7 +1,7 @@
-"""Faults that show now and then: the same request often, every answer counted.
+"""Intermittent faults: send the same request many times and check every answer.
 
-Of `n` repetitions, a fault that shows every k-th time shows at least `n // k` times: the default
-profile meets one of up to every 40th create, delete or update and every 60th read.
+In `n` repetitions, a fault that shows every k-th time shows at least `n // k` times: the default profile finds one
+that shows in up to every 40th create, delete or update, or every 60th read.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from contract_tests.engine.integrations import read_answer, with_masks
 
 
 def repeated(central: Central, what: str, times: int, once: Callable[[int], str | None]) -> None:
-    """Do something often; `once` gives what was wrong. Some wrong is intermittent, all wrong is not.
+    """Call `once` repeatedly; it returns a description of what was wrong, or None.
 
-    A failure shows the requests of the first time that went wrong.
+    The failure counts as intermittent if some repetitions pass. The report shows the requests of the first repetition
+    that failed.
     """
     wrong: dict[int, str] = {}
     history = central.history
@@ -44,7 +45,7 @@ def _regularly(turns: Sequence[int]) -> str:
 
 
 def rounds(central: Central, default: int) -> int:
-    """Return how often to repeat."""
+    """Return the number of repetitions."""
     return default * 5 if central.options.profile == "deep" else default
 
 
@@ -56,7 +57,7 @@ def rounds(central: Central, default: int) -> int:
     title="A create or a delete sometimes does nothing",
 )
 def creates_repeat(central: Central) -> None:
-    """Creates and deletes; a quick run has `many-kept` for it."""
+    """Create and delete repeatedly; in a quick run `many-kept` covers this."""
 
     def once(turn: int) -> str | None:
         body = central.integration(types[turn % len(types)])
@@ -64,7 +65,9 @@ def creates_repeat(central: Central) -> None:
         id = str(reply.object.get("id"))
         read = central.get(id)
         if reply.status != 200 or with_masks(central.contract, read.json) != read_answer(central.contract, body, id):
-            with suppress(CheckFailed):  # what was not stored cannot be deleted, and the create comes first
+            with suppress(
+                CheckFailed
+            ):  # an integration that was not stored cannot be deleted, and the create comes first
                 central.clean()
             return f"create {reply.status}, then GET {read.status}: {read.text[:300]}"
         gone = central.delete(id)
@@ -80,7 +83,7 @@ def creates_repeat(central: Central) -> None:
 
 @check("updates-repeat", "lifecycle", needs=("update",), profiles=LONGER, title="An update sometimes does nothing")
 def updates_repeat(central: Central) -> None:
-    """Updates by PUT, by PATCH and by PATCH without credentials."""
+    """Update by PUT, by PATCH, and by PATCH without credentials."""
     with central.case():
         id, sent = central.created()
 
@@ -108,7 +111,7 @@ def updates_repeat(central: Central) -> None:
     title="A read sometimes fails",
 )
 def reads_steady(central: Central) -> None:
-    """The list, and of an integration that is there."""
+    """Read the list and an existing integration."""
     items = central.list().object.get("integrations")
     there = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
     ids = [str(item.get("id")) for item in there if not str(item.get("name")).startswith(central.transport.name_prefix)]

@@ -1,8 +1,8 @@
-"""Time: no answer is slow, no kind of request is, and cost does not grow with what is stored.
+"""Time: no answer and no kind of request is slow, and cost does not grow with the number of integrations.
 
-All that the run has recorded is judged, whatever budget is left, and against the target itself: an answer
-is slow beside those before and after it. On a busy machine they are slow, too, and that is no fault.
-What looks slow is sent again where the budget has room for it, beside a request that costs nothing.
+The checks judge everything that the run has recorded, whatever budget is left, relative to the target itself: an
+answer is slow compared with those before and after it, because on a busy machine these are slow, too. If the budget
+allows, a request that looks slow is sent again beside a request that costs nothing.
 """
 
 from __future__ import annotations
@@ -23,34 +23,34 @@ from contract_tests.engine.integrations import Body
 from contract_tests.oracle.observers import operation_of
 
 SLOW = 0.8
-"""Seconds from which an answer may be slow."""
+"""Answers that took fewer seconds than this are never slow."""
 _TIMES_USUAL = 8
-"""An answer is slow that takes this many times what the others take."""
+"""A slow answer takes at least this many times as long as the others."""
 _BESIDE = 4
-"""So many times longer than its neighbours an answer takes that is slow by itself."""
+"""An answer is slow by itself if it takes at least this many times as long as its neighbours."""
 _NEIGHBOURS = 3
-"""Requests before, and as many after, that tell how busy the machine was."""
+"""Number of requests before, and of requests after, that show how busy the machine was."""
 _NEAR = 12
-"""How far away they may be."""
+"""Greatest distance of these neighbours, in requests."""
 _ALIKE = 1.25
-"""Slow answers whose lengths differ by less than this factor were made slow by one thing."""
+"""Slow answers whose times differ by less than this factor have one cause."""
 _APART = 10
-"""Requests that lie between two stalls of a machine; what is closer is one stall."""
+"""Least number of requests between two stalls of a machine; closer ones count as one stall."""
 _SHARE = 3
-"""One in so many of a kind that are late is no accident."""
+"""If at least one in this many requests of a kind is late, that is no accident."""
 _MOST_KINDS = 5
-"""Kinds of requests that are sent again."""
+"""Number of kinds of requests that are sent again."""
 _LONG_BODY = 1_000_000
 _AGAIN = 3
 _FEWEST = 3
-"""Answers to one kind of request that tell by themselves, where none can be sent again."""
+"""Number of slow answers of one kind that suffice as evidence if none can be sent again."""
 _ENOUGH = 4
-"""Answers to one kind of request, alike slow, that need not be seen again."""
+"""Number of equally slow answers of one kind that suffice without sending them again."""
 _MOST_AGAIN = 300
 _LONG_TEXT = 0.25
-"""Seconds that reading a long text may take more than reading a short one."""
+"""Seconds that reading a long text may take longer than reading a short one."""
 _LONGEST = 30.0
-"""Seconds that measuring again may take."""
+"""Seconds that repeated measurements may take."""
 
 ASKS_AWS = "Creates and updates of type ecr take {seconds:.1f} s: where AWS cannot be reached, Central waits for it."
 
@@ -70,13 +70,13 @@ def response_time(central: Central) -> None:
         if exchange.elapsed > SLOW:
             central.note(ASKS_AWS.format(seconds=exchange.elapsed))
             break
-    _see_none_above(central, recorded, central.options.max_response_time)
-    _see_no_kind_slow(central, recorded)
-    _see_none_regular(central, recorded)
+    _check_none_above(central, recorded, central.options.max_response_time)
+    _check_no_kind_slow(central, recorded)
+    _check_none_regular(central, recorded)
 
 
 class Recorded:
-    """What the run has measured until now."""
+    """The exchanges that the run has measured so far."""
 
     def __init__(self, exchanges: Sequence[Exchange]) -> None:
         self.asking_aws = [each for each in exchanges if _asks_aws(each)]
@@ -88,14 +88,14 @@ class Recorded:
         self.one_by_one = [each for each in self.exchanges if each.check not in self._at_once]
 
     def slow_for(self, operation: str) -> float:
-        """Return from when an operation is slow: what the other operations take tells, as most may be of this one."""
+        """Return the seconds from which an operation is slow, by what the other operations take."""
         others = [each.elapsed for each in self.exchanges if _operation(each) != operation]
         return max(SLOW, _TIMES_USUAL * min(self.usual, median(others))) if others else self.slow
 
     def beside(self, exchange: Exchange) -> float:
         """Return the seconds that requests of other kinds took just before and just after one, of the slower side.
 
-        What is slow by itself has quick ones on both sides; a machine that is busy for a while has none on one.
+        A request that is slow by itself has quick neighbours on both sides; on a busy machine, one side is slow, too.
         """
         place = self._place[exchange.number]
         before = self.exchanges[max(0, place - _NEAR) : place][::-1]
@@ -104,7 +104,7 @@ class Recorded:
         return max((median(side[:_NEIGHBOURS]) for side in sides if side), default=self.usual)
 
     def is_even(self, group: Sequence[Exchange]) -> bool:
-        """Return whether answers took the same time through half of the run, as no busy machine lets them.
+        """Return whether the answers took the same time through half of the run, which a busy machine does not cause.
 
         Their neighbours may be slow by themselves.
         """
@@ -113,16 +113,16 @@ class Recorded:
         return len(times) >= _ENOUGH and max(times) < _ALIKE * min(times) and reach > len(self.exchanges) / 2
 
     def group(self, exchange: Exchange) -> str:
-        """Return what a request is alike to: those of its kind, or those that were sent at the same moment."""
+        """Return the similar requests: those of the same kind, or those sent at the same moment."""
         return exchange.check if exchange.check in self._at_once else _kind(exchange)
 
     def stands_out(self, exchange: Exchange) -> bool:
-        """Return whether an answer took long while others did not."""
+        """Return whether an answer was slow while others were not."""
         return exchange.elapsed > _BESIDE * self.beside(exchange)
 
 
 def _asks_aws(exchange: Exchange) -> bool:
-    """Return whether Central may make an ECR client for a request, which asks AWS for a token."""
+    """Return whether Central may build an ECR client for a request, which asks AWS for a token."""
     return exchange.method in ("POST", "PUT", "PATCH") and _type_of(exchange) == "ecr"
 
 
@@ -159,8 +159,8 @@ def _type_of(exchange: Exchange) -> str | None:
 # -- the limit ------------------------------------------------------------------------------------
 
 
-def _see_none_above(central: Central, recorded: Recorded, limit: float) -> None:
-    """Check that no answer took longer than the limit while others were quick: often among its kind, or again."""
+def _check_none_above(central: Central, recorded: Recorded, limit: float) -> None:
+    """Check that no answer exceeded the limit while others were quick: often among its kind, or again when repeated."""
     late: dict[str, list[Exchange]] = defaultdict(list)
     for each in recorded.exchanges:
         if each.elapsed > limit and recorded.stands_out(each):
@@ -183,8 +183,8 @@ def _see_none_above(central: Central, recorded: Recorded, limit: float) -> None:
 # -- slow beside others ---------------------------------------------------------------------------
 
 
-def _see_no_kind_slow(central: Central, recorded: Recorded) -> None:
-    """Check that no operation, and no kind of request to one, is slow each time."""
+def _check_no_kind_slow(central: Central, recorded: Recorded) -> None:
+    """Check that no operation, and no kind of request to one, is always slow."""
     started = time.monotonic()
     suspects = []
     for kind, group in _by_kind(recorded.one_by_one).items():
@@ -193,7 +193,7 @@ def _see_no_kind_slow(central: Central, recorded: Recorded) -> None:
         stands_out = seconds > _BESIDE * beside or recorded.is_even(group)
         if seconds > SLOW and seconds > recorded.slow_for(kind[0]) and stands_out:
             suspects.append((kind, group, seconds))
-    # The widest kind first: where an operation is slow, so is it with each type.
+    # The widest kind first: if an operation is slow, so is each of its types.
     for kind, group, seconds in sorted(suspects, key=lambda each: (len(each[0]), -each[2]))[:_MOST_KINDS]:
         slow = recorded.slow_for(kind[0])
         again = _slow_again(central, max(group, key=lambda each: each.number), slow, _AGAIN)
@@ -227,7 +227,7 @@ def _named(kind: tuple[str, ...]) -> str:
 
 
 def _slow_again(central: Central, exchange: Exchange, limit: float, times: int) -> bool | None:
-    """Return whether requests like one of the run are slow again; None where the budget has no room for them."""
+    """Return whether similar requests are slow again, or None if the budget has no room for them."""
     try:
         found = _times_again(central, exchange, times)
         idle = [_cheap(central) for _ in range(times + 1)]
@@ -237,13 +237,13 @@ def _slow_again(central: Central, exchange: Exchange, limit: float, times: int) 
 
 
 def _cheap(central: Central) -> float:
-    """Return the seconds that a request takes which nothing is done for."""
+    """Return the seconds that a request takes for which Central does no work."""
     central.transport.send("GET", "/v1/nothing", check=central.check)
     return central.transport.exchanges[-1].elapsed
 
 
 def _times_again(central: Central, exchange: Exchange, times: int) -> list[float]:
-    """Send requests like one of the run, each with a name and an id of its own, and give the seconds they take."""
+    """Send similar requests, each with a new name and id, and return the seconds that they take."""
     found = []
     for _ in range(times):
         with central.case():
@@ -260,7 +260,7 @@ def _times_again(central: Central, exchange: Exchange, times: int) -> list[float
 
 
 def _path_again(central: Central, exchange: Exchange, value: Any) -> str:
-    """Return the path of a request like one of the run; what it needs is created."""
+    """Return the path for a similar request; create the integration that it needs."""
     if b"already exists" in exchange.reply and isinstance(value, dict):
         value.get("config", value)["name"] = central.created()[1]["name"]
     is_of_one = exchange.path.startswith(f"{COLLECTION}/") and "/test" not in exchange.path
@@ -274,7 +274,7 @@ def _path_again(central: Central, exchange: Exchange, value: Any) -> str:
 
 
 def _renamed(central: Central, exchange: Exchange) -> Any:
-    """Return what was sent, under a new name that is as long; None where it was no JSON object."""
+    """Return the body with a new name of the same length, or None if it is not a JSON object."""
     value = read_json(exchange.body)
     if not isinstance(value, dict):
         return None
@@ -289,8 +289,8 @@ def _renamed(central: Central, exchange: Exchange) -> Any:
 # -- slow now and then ----------------------------------------------------------------------------
 
 
-def _see_none_regular(central: Central, recorded: Recorded) -> None:
-    """Check that not every n-th request is slow: where two took alike long, as many are sent as lie between."""
+def _check_none_regular(central: Central, recorded: Recorded) -> None:
+    """Check that not every n-th request is slow: if two were equally slow, send as many as lie between them."""
     slow = [each for each in recorded.one_by_one if each.elapsed > recorded.slow and recorded.stands_out(each)]
     alike = _alike(slow)
     if len(alike) < 2:
@@ -321,7 +321,7 @@ def _see_none_regular(central: Central, recorded: Recorded) -> None:
 
 
 def _alike(exchanges: Sequence[Exchange]) -> list[Exchange]:
-    """Return the most answers that took nearly the same time."""
+    """Return the greatest number of answers that took nearly the same time."""
     ordered = sorted(exchanges, key=lambda each: each.elapsed)
     groups = (
         [each for each in ordered[start:] if each.elapsed < _ALIKE * ordered[start].elapsed]
@@ -331,7 +331,7 @@ def _alike(exchanges: Sequence[Exchange]) -> list[Exchange]:
 
 
 def _play(central: Central, requests: int, mark: int) -> None:
-    """Send requests of every kind, at least as many as given, counted from a place in the run's exchanges."""
+    """Send requests of every kind, at least `requests` since the place `mark` in the run's exchanges."""
     started = time.monotonic()
     taken: Body | None = None
     while True:
@@ -364,14 +364,14 @@ def _play(central: Central, requests: int, mark: int) -> None:
     title="A request takes longer the more integrations there are",
 )
 def cost_growth(central: Central) -> None:
-    """A quick run measures only what was slower when more was stored."""
+    """Compare the times with few and with many integrations; a quick run repeats only requests that became slower."""
     more = min({"quick": 20, "default": 60, "deep": 150}[central.options.profile], central.options.max_live - 10)
     if central.quick and not list(_grown(*_costs_so_far(central.transport.exchanges), _MANY)):
         return
     try:
-        found = _seen_to_grow(central, more)
+        found = _measured_growth(central, more)
     except BudgetSpent:
-        if (found := _recorded_to_grow(central)) is None:
+        if (found := _recorded_growth(central)) is None:
             raise
     if found is not None:
         what, number, few, many = found
@@ -383,11 +383,11 @@ def cost_growth(central: Central) -> None:
 
 
 Growth = tuple[str, int, float, float]
-"""What costs more, with how many more integrations, and the seconds with few and with many."""
+"""A request that costs more, the number of additional integrations, and the seconds with few and with many."""
 
 
-def _seen_to_grow(central: Central, more: int) -> Growth | None:
-    """Measure with few and with many, and where that differs once more."""
+def _measured_growth(central: Central, more: int) -> Growth | None:
+    """Measure with few and with many integrations, and confirm a difference by measuring once more."""
     few = _costs(central)
     with central.case():
         for _ in range(more):
@@ -401,11 +401,11 @@ def _seen_to_grow(central: Central, more: int) -> Growth | None:
 
 
 _CERTAIN = 3
-"""So much more than what counts as growth has to be recorded where it cannot be measured again."""
+"""Factor by which a recorded growth must exceed the limit if it cannot be measured again."""
 
 
-def _recorded_to_grow(central: Central) -> Growth | None:
-    """Judge what the run has recorded, where the budget has no room for more."""
+def _recorded_growth(central: Central) -> Growth | None:
+    """Judge the recorded exchanges if the budget has no room for more."""
     few, many = _costs_so_far(central.transport.exchanges)
     for what in _grown(few, many, _CERTAIN * _MANY):
         if many[what] > _CERTAIN * few[what]:
@@ -414,7 +414,7 @@ def _recorded_to_grow(central: Central) -> Growth | None:
 
 
 _FEW, _MANY = 6, 12
-"""Integrations of a run up to which, and from which on, a request tells what more of them cost."""
+"""Few integrations are at most the first number, many at least the second."""
 
 
 def _costs_so_far(exchanges: Sequence[Exchange]) -> tuple[dict[str, float], dict[str, float]]:
@@ -439,7 +439,7 @@ def _costing(exchange: Exchange) -> str:
 
 
 def _grown(few: dict[str, float], many: dict[str, float], more: int) -> Iterator[str]:
-    """Name what costs more by at least a half and 50 ms, and by 2 ms for each integration more."""
+    """Name the request that costs more by at least a half and 50 ms, and by 2 ms for each additional integration."""
     for what, cost in many.items():
         growth = cost - few.get(what, cost)
         if growth > max(0.05, 0.5 * few.get(what, cost), 0.002 * more):
@@ -468,7 +468,7 @@ def _costs(central: Central) -> dict[str, float]:
     needs=("create",),
     alone=True,
     worth=1,
-    title="A long text costs more time than reading it takes",
+    title="A long text makes an answer slow",
 )
 def slow_input(central: Central) -> None:
     def seconds(length: int) -> float:
@@ -479,7 +479,7 @@ def slow_input(central: Central) -> None:
 
     if seconds(5000) < _LONG_TEXT:
         return
-    # In turns: a machine that is busy makes short ones slow, too.
+    # Alternately: a busy machine makes short ones slow, too.
     times = [(seconds(10), seconds(5000)) for _ in range(_AGAIN)]
     short, long = max(short for short, _ in times), min(long for _, long in times)
     if long - short > _LONG_TEXT:

@@ -1,4 +1,4 @@
-"""State: what is written is what is read, and nothing else changes."""
+"""State: reads return what was written, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from contract_tests.oracle.steps import deleted, filtered, updated
 from mock_server.contract.tables import MASK, Message
 
 ON_SOME_DEPLOYMENTS = ("useIam", "wifEnabled")
-"""Switches that Central takes only where the cloud it runs in offers them."""
+"""Switches that Central accepts only if its cloud offers them."""
 WAYS = ("PATCH", "PUT")
 
 # -- lists ----------------------------------------------------------------------------------------
@@ -41,7 +41,7 @@ def list_holds_what_was_created(central: Central) -> None:
             deleted(central, gone)
             del sent[gone]
             check_listed(central, sent, "the list after one was deleted")
-            central.refused_by(central.get(gone), "get-missing", "GET of what was deleted", id=gone)
+            central.refused_by(central.get(gone), "get-missing", "GET of a deleted integration", id=gone)
 
 
 @check(
@@ -49,7 +49,7 @@ def list_holds_what_was_created(central: Central) -> None:
     "lifecycle",
     needs=("list-by-name", "unicode-kept", "name-unique"),
     source="central/imageintegration/datastore/datastore_impl.go",
-    title="The list by name does not find one with blanks, signs or letters beyond ASCII, or finds a former name",
+    title="The list by name misses a name with blanks, signs or non-ASCII letters, or finds a former name",
 )
 def list_by_odd_name(central: Central) -> None:
     with central.case():
@@ -85,7 +85,7 @@ def list_order(central: Central) -> None:
         for _ in range(max(0, 5 - lasting)):
             central.created()
         lists = [filtered(central, "") for _ in range(2 if central.quick else 3)]
-        # What others create or delete meanwhile is no matter here.
+        # Ignore integrations that others create or delete meanwhile.
         common = set(lists[0]).intersection(*lists)
         orders = [[id for id in ids if id in common] for ids in lists]
         central.true(all(order == orders[0] for order in orders), "lists of the same integrations differ in order")
@@ -96,10 +96,10 @@ def list_order(central: Central) -> None:
     "lifecycle",
     needs=("create",),
     alone=True,
-    title="Of many integrations one is lost, changed, or listed twice",
+    title="One of many integrations is lost, changed, or listed twice",
 )
 def many_kept(central: Central) -> None:
-    # More than a page of 20: beside what `create` has kept a few are enough.
+    # More than a page of 20: `create` has already kept some, so a few more are enough.
     number = {"quick": 4 if central.reuses_integrations else 22, "default": 120, "deep": 300}[central.options.profile]
     number = min(number, central.options.max_live - 5)
     types = central.creatable_types
@@ -114,7 +114,7 @@ def many_kept(central: Central) -> None:
             raise CheckFailed(what, expected={"status": 200}, got=brief(bad[0]), intermittent=True)
         ids = [str(reply.object["id"]) for reply in replies]
         central.same(len(set(ids)), number, "different ids")
-        _see_all(central, ids, dict(zip(ids, bodies, strict=True)))
+        _check_all_listed(central, ids, dict(zip(ids, bodies, strict=True)))
         check_stored(central, ids[0], bodies[0], f"the first of {number}")
         for id in ids:
             if central.quick:
@@ -125,8 +125,8 @@ def many_kept(central: Central) -> None:
         check_same(listed(central), {}, what, check="list-holds-what-was-created" if central.quick else None)
 
 
-def _see_all(central: Central, ids: Sequence[str], sent: Mapping[str, Body]) -> None:
-    """Check that the list holds what was sent; show the first three that it does not hold so, and where they are."""
+def _check_all_listed(central: Central, ids: Sequence[str], sent: Mapping[str, Body]) -> None:
+    """Check that the list holds these integrations; show the first three that are wrong, and their positions."""
     found, whole = listed(central), expected(central, sent)
     wrong = differences(found, whole)
     if not wrong:
@@ -152,7 +152,7 @@ def _see_all(central: Central, ids: Sequence[str], sent: Mapping[str, Body]) -> 
     title="A field that PUT or PATCH writes is not read back, or the id changes",
 )
 def update_read_back(central: Central) -> None:
-    """All types at once, so that one list shows what an update did to each and to all others."""
+    """Update all types at once, so that one list shows the effect of each update on every integration."""
     types = central.some(central.creatable_types, 7)
     with central.case():
         ids: dict[str, str] = {}
@@ -161,7 +161,7 @@ def update_read_back(central: Central) -> None:
             ids[type], body = central.claim(type) or central.created_from(turned(central, type, 0))
             sent[ids[type]] = body
         for turn in (1,) if central.quick else (1, 2, 3, 4):
-            # A quick run has one turn: each type is updated in one of the two ways.
+            # A quick run has one turn: it updates each type by one of the two ways.
             ways = {type: WAYS[(index if central.quick else turn) % 2] for index, type in enumerate(types)}
             for type, id in ids.items():
                 sent[id] = turned(central, type, turn)
@@ -175,7 +175,7 @@ def update_read_back(central: Central) -> None:
             try:
                 check_same(found, expected(central, sent), "an update of one integration of each type")
             except CheckFailed as error:
-                error.intermittent = True  # each of them alone went well
+                error.intermittent = True  # each update succeeded by itself
                 raise
     for type in types if not central.quick else ():
         with central.case():
@@ -183,7 +183,7 @@ def update_read_back(central: Central) -> None:
 
 
 def _update_alone(central: Central, type: str, way: str, turn: int) -> None:
-    """Show with few requests what went wrong among many."""
+    """Reproduce with few requests a failure that many requests found."""
     with central.case():
         id, _ = central.created_from(turned(central, type, turn - 1))
         body = turned(central, type, turn)
@@ -204,7 +204,7 @@ def _switched(central: Central, type: str) -> None:
 
 
 def turned(central: Central, type: str, turn: int) -> Body:
-    """Return an integration of a type of which every field differs from that of the turn before."""
+    """Return an integration of a type in which every field differs from the turn before."""
     known = central.contract.types[type]
     message = central.contract.integration.by_name[known.member].message
     assert message is not None  # a config member is a message
@@ -258,7 +258,7 @@ def _turned_config(central: Central, type: str, message: Message, turn: int) -> 
     "lifecycle",
     needs=("create",),
     profiles=LONGER,
-    title="An update changes another integration, too",
+    title="An update also changes another integration",
 )
 def update_changes_one(central: Central) -> None:
     for type in central.some(central.creatable_types, 0, 6):
@@ -272,7 +272,7 @@ def update_changes_one(central: Central) -> None:
 
 
 def _neighbours(central: Central, type: str) -> dict[str, Body]:
-    """Create three integrations of a type whose names begin alike."""
+    """Create three integrations of a type with names that begin alike."""
     name = central.name()
     return dict(central.created(type, name=name + ending) for ending in ("", "-a", "-ab"))
 
@@ -281,7 +281,7 @@ def _neighbours(central: Central, type: str) -> dict[str, Body]:
     "reads-repeat",
     "lifecycle",
     needs=("create",),
-    title="Repeating a read or an update gives another result",
+    title="A repeated read or update has a different result",
 )
 def reads_repeat(central: Central) -> None:
     with central.case():
@@ -352,9 +352,9 @@ def ids_not_reused(central: Central) -> None:
 
 @check("test-stores-nothing", "lifecycle", needs=("create", "stored-credentials-kept"))
 def test_stores_nothing(central: Central) -> None:
-    """Tests that pass and tests that fail, of new integrations and of a stored one; none contacts a registry.
+    """Check that passing and failing tests of new and stored integrations store nothing, without contacting a registry.
 
-    Central's test leaves out a category that it does not know: such a test passes for any type.
+    Central's test ignores a category that it does not know: such a test passes for any type.
     """
     like = "ibm" if central.quick else "docker"
     with central.case():
@@ -390,14 +390,14 @@ def test_stores_nothing(central: Central) -> None:
     "unchanged-over-time",
     "latency",
     needs=("create", "read-after-create"),
-    title="An integration that nobody touches changes as it gets older",
+    title="An integration changes over time without an update",
 )
 def unchanged_over_time(central: Central) -> None:
-    """The integration was created by `create`, early in the run."""
+    """Read the integration that `create` stored early in the run."""
     if central.shared.oldest is None:
         keep_one(central)
         time.sleep(1)
-    assert central.shared.oldest is not None  # just created
+    assert central.shared.oldest is not None  # it was created just now
     id, sent, created = central.shared.oldest
     central.shared.oldest = None  # it is deleted below
     age = f"an integration {time.monotonic() - created:.0f} s old, never touched since"

@@ -1,9 +1,9 @@
-"""Who may do what: every operation with every kind of caller.
+"""Access: every operation with every kind of caller.
 
-Central looks at the route, then at the body, then at the caller, and only then at what it holds.
-A caller whom it does not know gets 401 from what writes and 403 from what reads.
+Central checks the route, then the body, then the caller, and only then looks up what is stored. It refuses an unknown
+caller with 401 if the operation writes, and with 403 if it reads.
 
-A check needs those before it, so that a hole is reported once: who calls, what is there, which way in.
+The checks need each other in the order callers, existence, credentials, so that one hole is reported once.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from contract_tests.engine.exchange import COLLECTION, Reply
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed, Skip
 
 Caller = Mapping[str, Any]
-"""How a request is sent: its role or its Authorization header."""
+"""Arguments of a request that identify its caller: a role or an Authorization header."""
 Call = Callable[..., Reply]
 
-# What each part stands on; what was skipped for a reason does not skip the next.
+# The checks that each part needs; a check that was skipped for a reason does not skip the next one.
 ASKED = ("create", "list", "credentials-missing", "read-permission")
 ORDERED = (*ASKED, "identity-before-lookup")
 SILENT = (*ORDERED, "token-silent")
@@ -34,7 +34,7 @@ UNSIGNED = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiIsImV4cCI6MX0."
 
 
 def header(text: str) -> Caller:
-    """Call with this Authorization header."""
+    """Return a caller with this Authorization header."""
     return {"headers": {"Authorization": text}}
 
 
@@ -43,8 +43,8 @@ def basic(text: str) -> str:
     return "Basic " + base64.b64encode(text.encode()).decode()
 
 
-def asked_for(central: Central) -> str:
-    """Return the credentials that the target asks for.
+def required_credentials(central: Central) -> str:
+    """Return the credentials that the target requires.
 
     Raises:
         Skip: the run has none.
@@ -55,7 +55,7 @@ def asked_for(central: Central) -> str:
 
 
 def writes(central: Central, id: str) -> list[tuple[str, Call]]:
-    """Return each operation that needs the permission to write: its name, and a call that would do it on `id`."""
+    """Return each operation that needs write permission: its name, and a call that performs it on `id`."""
     other = central.integration()
     return [
         *writes_without_id(central),
@@ -66,7 +66,7 @@ def writes(central: Central, id: str) -> list[tuple[str, Call]]:
 
 
 def writes_without_id(central: Central) -> list[tuple[str, Call]]:
-    """Return those operations of `writes` that look nothing up."""
+    """Return the operations of `writes` that look nothing up."""
     tested = central.integration("scannerv4")
     return [
         ("POST", lambda **how: central.create(central.integration(), **how)),
@@ -76,7 +76,7 @@ def writes_without_id(central: Central) -> list[tuple[str, Call]]:
 
 
 def reads(central: Central) -> list[tuple[str, Call]]:
-    """Return each operation that reads; the id is of any integration that is there."""
+    """Return each operation that reads; the id is that of any existing integration."""
     items = central.list().object.get("integrations")
     ids = [str(items[0].get("id"))] if isinstance(items, list) and items else []
     return [
@@ -86,28 +86,30 @@ def reads(central: Central) -> list[tuple[str, Call]]:
     ]
 
 
-def refused_all(central: Central, calls: Sequence[tuple[str, Call]], caller: Caller, rule: str, **values: str) -> None:
-    """Check that what writes refuses a caller by the rule."""
+def check_writes_refused(
+    central: Central, calls: Sequence[tuple[str, Call]], caller: Caller, rule: str, **values: str
+) -> None:
+    """Check that each operation that writes refuses a caller by the rule."""
     for operation, call in calls:
         central.refused_by(call(**caller), rule, f"{operation}: {central.rules[rule].title}", **values)
 
 
-def not_read(
+def check_reads_refused(
     central: Central, calls: Sequence[tuple[str, Call]], caller: Caller, first: str, second: str | None = None
 ) -> None:
-    """Check that what reads refuses a caller, and tells why each of the two ways in was closed."""
+    """Check that each operation that reads refuses a caller, with the reasons of both ways to sign in."""
     for operation, call in calls:
         with central.case():
             what = f"{operation} without the permission to read"
             central.refused_by(call(**caller), "read-permission", what, first=first, second=second or first)
 
 
-def nothing_done(central: Central, caller: Caller, rule: str) -> None:
-    """Check that each operation that writes refuses the caller and does nothing."""
+def check_nothing_changed(central: Central, caller: Caller, rule: str) -> None:
+    """Check that each operation that writes refuses the caller and changes nothing."""
     with central.case():
         id, _ = central.spare()
         before = central.listed()
-        refused_all(central, writes(central, id), caller, rule)
+        check_writes_refused(central, writes(central, id), caller, rule)
         central.same(central.listed(), before, "the check's integrations after requests that were refused")
 
 
@@ -116,13 +118,13 @@ def nothing_done(central: Central, caller: Caller, rule: str) -> None:
 
 @check("credentials-missing", "permissions", needs=("create",))
 def credentials_missing(central: Central) -> None:
-    secret = asked_for(central).partition(" ")[2]
-    nothing_done(central, NOBODY, "credentials-missing")
-    # Header fields lose the blanks at their ends, so a scheme that stands alone has none.
+    secret = required_credentials(central).partition(" ")[2]
+    check_nothing_changed(central, NOBODY, "credentials-missing")
+    # Header values lose leading and trailing blanks, so a scheme alone has no blank behind it.
     for text in ["Digest x", *central.some([secret, "Bearer", "Basic", f"Token {secret}", ""], 1)]:
         with central.case():
             calls = central.some(writes_without_id(central), 1, 2)
-            refused_all(central, calls, header(text), "credentials-missing")
+            check_writes_refused(central, calls, header(text), "credentials-missing")
     if not central.quick:
         reply = central.test(central.integration("scannerv4"), role="nobody")
         central.same(reply.message, central.text("credentials-missing"), "the whole text for a caller unknown")
@@ -130,20 +132,20 @@ def credentials_missing(central: Central) -> None:
 
 @check("read-permission", "permissions", needs=("list", "credentials-missing"), writes=False)
 def read_permission(central: Central) -> None:
-    asked_for(central)
+    required_credentials(central)
     calls: Sequence[tuple[str, Call]] = reads(central)
     none = central.text("credentials-missing")
-    not_read(central, calls, NOBODY, none)
-    not_read(central, central.some(calls, 0, 3), header("Digest x"), none)
+    check_reads_refused(central, calls, NOBODY, none)
+    check_reads_refused(central, central.some(calls, 0, 3), header("Digest x"), none)
     if central.options.credentials.read_only is not None:
         for operation, call in calls[:2]:
             central.taken(call(role="read-only"), f"{operation} with the read-only token")
     if central.options.credentials.no_access is not None:
         calls = central.some(calls, 2, 3)
         if central.text("role-missing") in central.list(role="no-access").message:
-            not_read(central, calls, {"role": "no-access"}, central.text("role-missing"))
+            check_reads_refused(central, calls, {"role": "no-access"}, central.text("role-missing"))
         else:
-            not_read(central, calls, {"role": "no-access"}, none, READING)
+            check_reads_refused(central, calls, {"role": "no-access"}, none, READING)
 
 
 @check(
@@ -153,14 +155,14 @@ def read_permission(central: Central) -> None:
     needs=ASKED,
 )
 def identity_before_lookup(central: Central) -> None:
-    asked_for(central)
+    required_credentials(central)
     id = central.unknown_id()
     invalid = central.integration(name="")
     with central.case():
         central.refused(central.get(id, role="nobody"), "GET of an unknown id", status=403, code=7)
         for what, reply in (
             ("DELETE of an unknown id", central.delete(id, role="nobody")),
-            ("PUT of what is not valid", central.put(id, invalid, role="nobody")),
+            ("PUT of an invalid integration", central.put(id, invalid, role="nobody")),
         ):
             central.refused(reply, what, status=401, code=16)
     if central.quick:
@@ -168,16 +170,16 @@ def identity_before_lookup(central: Central) -> None:
     with central.case():
         for what, reply in (
             ("PATCH of an unknown id", central.patch(id, central.integration(), role="nobody")),
-            ("POST of what is not valid", central.create(invalid, role="nobody")),
+            ("POST of an invalid integration", central.create(invalid, role="nobody")),
             ("POST with an id", central.create(central.integration(id=id), role="nobody")),
-            ("a test of what is not valid", central.test(invalid, role="nobody")),
-            ("a test of nothing", central.test_updated(None, role="nobody")),
+            ("a test of an invalid integration", central.test(invalid, role="nobody")),
+            ("a test without an integration", central.test_updated(None, role="nobody")),
         ):
             central.refused(reply, what, status=401, code=16)
 
 
-def roleless(central: Central) -> bool:
-    """Return whether the token without access has no role at all, which Central tells in other words."""
+def has_no_role(central: Central) -> bool:
+    """Return whether the token without access has no role at all, for which Central has a different error."""
     if central.options.credentials.no_access is None:
         return False
     return central.text("role-missing") in central.test(central.integration("scannerv4"), role="no-access").message
@@ -185,35 +187,39 @@ def roleless(central: Central) -> bool:
 
 @check("write-permission", "permissions", needs=ORDERED)
 def write_permission(central: Central) -> None:
-    asked_for(central)
+    required_credentials(central)
     given = central.options.credentials
     if given.read_only is None and given.no_access is None:
         raise Skip("give a read-only token or one without access to check this")
     if given.read_only is not None:
-        nothing_done(central, {"role": "read-only"}, "write-permission")
-    if given.no_access is not None and not roleless(central):
+        check_nothing_changed(central, {"role": "read-only"}, "write-permission")
+    if given.no_access is not None and not has_no_role(central):
         with central.case():
             calls = central.some(writes(central, central.unknown_id()), 1, 6)
-            refused_all(central, calls, {"role": "no-access"}, "write-permission")
+            check_writes_refused(central, calls, {"role": "no-access"}, "write-permission")
     if given.read_only is not None and not central.quick:
-        with central.case():  # whether there is something to write does not change the answer
-            refused_all(central, writes(central, central.unknown_id()), {"role": "read-only"}, "write-permission")
+        with central.case():  # the answer does not depend on whether the integration exists
+            check_writes_refused(
+                central, writes(central, central.unknown_id()), {"role": "read-only"}, "write-permission"
+            )
 
 
 @check("role-missing", "permissions", needs=(*ORDERED, "token-invalid"))
 def role_missing(central: Central) -> None:
-    asked_for(central)
+    required_credentials(central)
     if central.options.credentials.no_role is not None:
         caller = {"role": "no-role"}
-    elif roleless(central):
+    elif has_no_role(central):
         caller = {"role": "no-access"}
     else:
         raise Skip("give a token without a role to check this")
     if central.quick:
         with central.case():
-            refused_all(central, central.some(writes(central, central.unknown_id()), 2), caller, "role-missing")
+            check_writes_refused(
+                central, central.some(writes(central, central.unknown_id()), 2), caller, "role-missing"
+            )
     else:
-        nothing_done(central, caller, "role-missing")
+        check_nothing_changed(central, caller, "role-missing")
 
 
 # -- callers whom Central does not know ---------------------------------------------------------------
@@ -227,9 +233,9 @@ def role_missing(central: Central) -> None:
     writes=False,
 )
 def token_silent(central: Central) -> None:
-    asked_for(central)
+    required_credentials(central)
     number = central.random.randrange(10**9, 10**10)
-    # Basic credentials show the name of the user, and only that.
+    # Basic credentials: only the user name may be shown.
     for text in (f"Bearer token-{number}", basic(f"admin:word-{number}")):
         with central.case():
             reply = central.list(**header(text))
@@ -240,33 +246,33 @@ def token_silent(central: Central) -> None:
 
 @check("token-invalid", "permissions", needs=SILENT)
 def token_invalid(central: Central) -> None:
-    secret = asked_for(central).partition(" ")[2]
+    secret = required_credentials(central).partition(" ")[2]
     wrong = header("Bearer not-a-token")
     with central.case():
-        refused_all(central, central.some(writes(central, central.unknown_id()), 4), wrong, "token-invalid")
-    not_read(central, central.some(reads(central), 1, 3), wrong, central.text("token-invalid"))
+        check_writes_refused(central, central.some(writes(central, central.unknown_id()), 4), wrong, "token-invalid")
+    check_reads_refused(central, central.some(reads(central), 1, 3), wrong, central.text("token-invalid"))
     near = [f"x{secret}", f"{secret} {secret}", secret[: len(secret) // 2] or "x", UNSIGNED]
     near += [each for each in (secret.swapcase(),) if each != secret]
     for token in [f"{secret}x", secret[:-1], *central.some(near, 1)]:
         with central.case():
             calls = central.some(writes(central, central.unknown_id()), 1, 2)
-            refused_all(central, calls, header(f"Bearer {token}"), "token-invalid")
+            check_writes_refused(central, calls, header(f"Bearer {token}"), "token-invalid")
 
 
 @check("basic-invalid", "permissions", needs=SILENT)
 def basic_invalid(central: Central) -> None:
-    user = _user(asked_for(central))
+    user = _user(required_credentials(central))
     more = central.some([("nobody", "wrong"), (user, user), ("", "")], 0)
     for name, password in [(user, "wrong"), (user, ""), *more]:
         with central.case():
             calls = central.some(writes(central, central.unknown_id()), 1, 3)
-            refused_all(central, calls, header(basic(f"{name}:{password}")), "basic-invalid", user=f'"{name}"')
+            check_writes_refused(central, calls, header(basic(f"{name}:{password}")), "basic-invalid", user=f'"{name}"')
     reason = central.text("basic-invalid", user=f'"{user}"')
-    not_read(central, central.some(reads(central), 1, 2), header(basic(f"{user}:wrong")), reason)
+    check_reads_refused(central, central.some(reads(central), 1, 2), header(basic(f"{user}:wrong")), reason)
 
 
 def _user(authorization: str) -> str:
-    """Return the name of a user who is there, if one was given."""
+    """Return the name of an existing user, if the run knows one."""
     scheme, _, coded = authorization.partition(" ")
     if scheme != "Basic":
         return "admin"
@@ -275,12 +281,14 @@ def _user(authorization: str) -> str:
 
 @check("basic-malformed", "permissions", needs=(*SILENT, "basic-invalid"))
 def basic_malformed(central: Central) -> None:
-    asked_for(central)
+    required_credentials(central)
     for text in central.some(["Basic !!!", basic("no-colon"), "Basic YWRtaW4", "Basic admin:password"], 2):
         with central.case():
             calls = central.some(writes(central, central.unknown_id()), 1, 3)
-            refused_all(central, calls, header(text), "basic-malformed")
-    not_read(central, central.some(reads(central), 1, 2), header("Basic !!!"), central.text("basic-malformed"))
+            check_writes_refused(central, calls, header(text), "basic-malformed")
+    check_reads_refused(
+        central, central.some(reads(central), 1, 2), header("Basic !!!"), central.text("basic-malformed")
+    )
 
 
 # -- the request and the answer -----------------------------------------------------------------------
@@ -293,7 +301,7 @@ def basic_malformed(central: Central) -> None:
     needs=ASKED,
 )
 def decoded_before_identity(central: Central) -> None:
-    asked_for(central)
+    required_credentials(central)
     id = central.unknown_id()
     routes = [("POST", ""), ("PUT", f"/{id}"), ("PATCH", f"/{id}"), ("POST", "/test"), ("POST", "/test/updated")]
     for method, path in central.some(routes, 1):
@@ -313,7 +321,7 @@ def decoded_before_identity(central: Central) -> None:
     needs=EVERY_WAY,
 )
 def www_authenticate(central: Central) -> None:
-    asked_for(central)
+    required_credentials(central)
     for caller in central.some([NOBODY, header("Bearer not-a-token"), header("Basic !!!")], 1):
         reply = central.test(central.integration("scannerv4"), **caller)
         if reply.status != 401:
@@ -330,7 +338,7 @@ def www_authenticate(central: Central) -> None:
     writes=False,
 )
 def scheme_case(central: Central) -> None:
-    scheme, _, secret = asked_for(central).partition(" ")
+    scheme, _, secret = required_credentials(central).partition(" ")
     for small in ["bearer", *central.some(("BEARER", "bEARER"), 0)]:
         if scheme == "Bearer":
             reply = central.list(**header(f"{small} {secret}"))

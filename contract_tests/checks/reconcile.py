@@ -1,6 +1,6 @@
-"""Stored credentials: what an update without credentials may change, seen from outside.
+"""Stored credentials: which changes an update without credentials may make, seen from outside.
 
-What is a credential, and what depends on one, comes from `x-scrub` in the contract.
+The contract's `x-scrub` marks the credentials and the fields on which they depend.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 from contract_tests.checks.registry import check
 from contract_tests.checks.validation import (
+    check_only_stored,
+    from_table,
     is_managed,
-    left_alone,
-    made,
     named,
     reads_as,
     untestable,
@@ -37,7 +37,7 @@ from contract_tests.oracle.variants import (
 from mock_server.contract.tables import MASK, Field, Message
 
 _KEEPING = ("create", "update-password-default", "reconcile-credential-masked")
-"""What each rule of updates without credentials stands on."""
+"""Checks that each rule of updates without credentials needs."""
 _WALK = (
     "reconcile-dependent-unchanged",
     "reconcile-same-member",
@@ -47,7 +47,7 @@ _WALK = (
 
 
 class Spot(NamedTuple):
-    """A field of an integration: where it is, and what Central's Go code calls the place."""
+    """A field of an integration: its place in the JSON, and the path that Central's Go code uses for it."""
 
     place: tuple[str, ...]
     field: Field
@@ -57,13 +57,13 @@ class Spot(NamedTuple):
         return ".".join(self.place)
 
 
-def keeping(central: Central, sent: Body, credential: str = MASK) -> Body:
-    """Return what a client sends that does not know the credentials."""
+def masked_body(central: Central, sent: Body, credential: str = MASK) -> Body:
+    """Return the body that a client sends if it does not know the credentials."""
     return masked(central.contract.integration, sent, credential)
 
 
 def spots(central: Central, body: Body) -> Iterator[Spot]:
-    """Return each field of the config of a body, those of messages within it too."""
+    """Yield each field of the config of a body, including those of nested messages."""
     integration = central.contract.integration
     member = integration.by_name[str(member_of(central.contract, body))]
     assert member.message is not None  # a config member is a message
@@ -80,7 +80,7 @@ def _spots(message: Message, value: Body, place: tuple[str, ...], path: str) -> 
 
 
 def value_at(body: Body, place: tuple[str, ...]) -> Any:
-    """Return the value at a place, None where nothing was sent."""
+    """Return the value at a place, or None if nothing was sent."""
     found: Any = body
     for name in place:
         found = found.get(name) if isinstance(found, dict) else None
@@ -93,8 +93,8 @@ def with_value(body: Body, place: tuple[str, ...], value: Any) -> Body:
     return body | {first: with_value(body[first], rest, value) if rest else value}
 
 
-def others(spot: Spot, value: Any) -> list[Any]:
-    """Return values that differ from the stored one, in much and in little."""
+def other_values(spot: Spot, value: Any) -> list[Any]:
+    """Return values that differ from the stored one: the first one completely, the others slightly."""
     if spot.field.kind == "bool":
         return [not value]
     if spot.field.kind == "int32":
@@ -107,7 +107,7 @@ def others(spot: Spot, value: Any) -> list[Any]:
 
 
 class Stored:
-    """One integration of the check that becomes each variant in turn."""
+    """An integration that is replaced by one variant after the other."""
 
     def __init__(self, central: Central) -> None:
         self.central = central
@@ -115,44 +115,44 @@ class Stored:
         self.sent: Body = {}
 
     def become(self, variant: Variant, **more: Any) -> Body:
-        """Make or replace it, and give what was sent."""
+        """Create or replace the integration, and return the body that was sent."""
         like, changes = variant
         if not self.id:
-            self.id, self.sent = self.central.spare_from(made(self.central, like, changes | more))
+            self.id, self.sent = self.central.spare_from(from_table(self.central, like, changes | more))
         else:
-            self.sent = made(self.central, like, changes | more)
+            self.sent = from_table(self.central, like, changes | more)
             self.central.taken(self.central.put(self.id, self.sent), f"PUT of type {like}", need="update-replaces")
         return self.sent
 
     def refuses(self, body: Body, text: str, what: str) -> None:
-        """Check that an update that keeps the credentials is refused; it would also give another name."""
+        """Check that an update that keeps the credentials is refused; the update also changes the name."""
         flag = self.central.random.choice((False, None))
         with self.central.attempt():
             reply = self.central.patch(self.id, body | {"name": self.central.name()}, update_password=flag)
             if not is_managed(self.central, reply):
-                self.central.refused(reply, f"PATCH, updatePassword {_told(flag)}, {what}", text=text)
+                self.central.refused(reply, f"PATCH, updatePassword {_flag_text(flag)}, {what}", text=text)
 
     def refuses_test(self, body: Body, text: str, what: str) -> None:
-        """Check that a test with the stored credentials is refused; were it not, it would contact nothing."""
+        """Check that a test with the stored credentials is refused; if the target accepts it, it contacts nothing."""
         flag = self.central.random.choice((False, None))
         with self.central.attempt():
             body = untestable(self.central, body) | {"id": self.id}
             reply = self.central.test_updated(body, update_password=flag)
             if not is_managed(self.central, reply):
-                self.central.refused(reply, f"/test/updated, updatePassword {_told(flag)}, {what}", text=text)
+                self.central.refused(reply, f"/test/updated, updatePassword {_flag_text(flag)}, {what}", text=text)
 
     def is_unchanged(self) -> None:
-        """Check that nothing of what was refused is stored. Quick runs see to that in fewer places."""
+        """Check that refused updates stored nothing. A quick run skips this."""
         if not self.central.quick:
             reads_as(self.central, self.id, self.sent, "an integration after refused updates")
 
 
-def _told(flag: bool | None) -> str:
+def _flag_text(flag: bool | None) -> str:
     return "left out" if flag is None else "false"
 
 
 def each_stored(central: Central, variants: Sequence[Variant], **more: Any) -> Iterator[tuple[Stored, Body]]:
-    """Return each variant, stored. In a quick run one integration is all of them, one after the other."""
+    """Yield each variant after it was stored. A quick run stores them one after the other in one integration."""
     if central.quick:
         with central.case():
             stored = Stored(central)
@@ -165,20 +165,20 @@ def each_stored(central: Central, variants: Sequence[Variant], **more: Any) -> I
             yield stored, stored.become(variant, **more)
 
 
-# -- before the walk ----------------------------------------------------------------------------------
+# -- before the comparison ----------------------------------------------------------------------------
 
 
 @check("reconcile-needs-id", "rules", needs=("test", "test-stores-nothing"))
 def reconcile_needs_id(central: Central) -> None:
-    # The same passes when credentials need not be stored.
+    # A control: the same test passes if it needs no stored credentials.
     body = central.integration("scannerv4")
     central.taken(central.test_updated(body, update_password=True), "a test that contacts nothing", need="test")
     for flag in central.some((False, None), 1):
         like, _ = central.random.choice(PLAIN)
-        for each in central.some((body, untestable(central, keeping(central, central.integration(like)))), 1):
+        for each in central.some((body, untestable(central, masked_body(central, central.integration(like)))), 1):
             with central.case():
                 reply = central.test_updated(each, update_password=flag)
-                what = f"/test/updated of type {each['type']} without an id, updatePassword {_told(flag)}"
+                what = f"/test/updated of type {each['type']} without an id, updatePassword {_flag_text(flag)}"
                 central.refused_by(reply, "reconcile-needs-id", what)
 
 
@@ -195,7 +195,7 @@ def reconcile_needs_config(central: Central) -> None:
         stored.is_unchanged()
 
 
-# -- the walk -------------------------------------------------------------------------------------------
+# -- comparison field by field --------------------------------------------------------------------------
 
 
 @check("reconcile-same-member", "rules", needs=(*_KEEPING, "reconcile-dependent-unchanged"))
@@ -206,9 +206,9 @@ def reconcile_same_member(central: Central) -> None:
         mine = members[sent["type"]]
         likes = [like for like, member in members.items() if member != mine and (like, mine) != ("azure", "docker")]
         for like in central.some(likes, 2, 2):
-            other = keeping(central, central.integration(like))
+            other = masked_body(central, central.integration(like))
             if "endpoint" in sent[mine]:
-                # As like as can be: only the member is another.
+                # The two bodies are as similar as possible: only the config member differs.
                 other[members[like]]["endpoint"] = sent[mine]["endpoint"]
             rest = {key: value for key, value in sent.items() if key != mine}
             text = central.text("reconcile-same-member", sent=go_names[members[like]], stored=go_names[mine])
@@ -221,13 +221,13 @@ def reconcile_same_member(central: Central) -> None:
 @check("reconcile-dependent-unchanged", "rules", needs=(*_KEEPING, "credentials-replaced"))
 def reconcile_dependent_unchanged(central: Central) -> None:
     for stored, sent in each_stored(central, PLAIN):
-        kept = keeping(central, sent, central.random.choice((MASK, "")))
+        kept = masked_body(central, sent, central.random.choice((MASK, "")))
         for spot in spots(central, sent):
             if spot.field.scrub != "dependent":
                 continue
             text = central.text("reconcile-dependent-unchanged", field=spot.path)
-            much, *little = others(spot, value_at(sent, spot.place))
-            # What differs little may still reach another host, or the same without TLS.
+            much, *little = other_values(spot, value_at(sent, spot.place))
+            # A slightly different value may still lead to another host, or to the same host without TLS.
             values = (
                 [central.random.choice([much, *little[:2]])] if central.quick else [much, *central.some(little, 1, 1)]
             )
@@ -243,7 +243,9 @@ def reconcile_dependent_unchanged(central: Central) -> None:
             text = central.text(
                 "reconcile-dependent-unchanged", field=f"ImageIntegration.ImageIntegration_Azure.AzureConfig.{field}"
             )
-            stored.refuses(with_value(keeping(central, sent), ("azure", name), value), text, f"that sets azure.{name}")
+            stored.refuses(
+                with_value(masked_body(central, sent), ("azure", name), value), text, f"that sets azure.{name}"
+            )
         stored.is_unchanged()
 
 
@@ -260,7 +262,7 @@ def reconcile_credential_masked(central: Central) -> None:
             values = [right or central.secret(), "*****", "*******", central.secret(), f"{MASK} ", " "]
             few = [values[turn % len(values)]] if central.quick else [*values[:4], *central.some(values[4:], 1, 1)]
             for value in few:
-                body = with_value(keeping(central, sent), spot.place, value)
+                body = with_value(masked_body(central, sent), spot.place, value)
                 what = "the right credential" if value == right else f"{value!r}" if "*" in value else "a credential"
                 stored.refuses(body, text, f"with {what} in {spot}")
         stored.is_unchanged()
@@ -277,13 +279,13 @@ def reconcile_message_kept(central: Central) -> None:
         paths |= {str(spot): spot.path for spot in spots(central, sent)}
         for place in places:
             text = central.text("reconcile-message-kept", field=paths[place])
-            body = with_value(keeping(central, sent), tuple(place.split(".")), None)
+            body = with_value(masked_body(central, sent), tuple(place.split(".")), None)
             stored.refuses(body, text, f"without the {place} that is stored")
         stored.is_unchanged()
 
 
 def _with_messages(central: Central) -> Iterator[tuple[Stored, Body, tuple[str, ...]]]:
-    """Return integrations that have messages within them, and where."""
+    """Yield integrations that contain nested messages, with the places of these messages."""
     robotic = (ROBOTIC[0], ROBOTIC[1] | {"source": SOURCE})
     for stored, sent in each_stored(central, central.some((robotic, AUTHORIZED), 1)):
         places = ("source", "quay.registryRobotCredentials")
@@ -308,7 +310,7 @@ def reconcile_message_not_added(central: Central) -> None:
             del messages["source"]
         for place, values in messages.items():
             for value in central.some(values, 1):
-                body = with_value(keeping(central, sent), tuple(place.split(".")), value)
+                body = with_value(masked_body(central, sent), tuple(place.split(".")), value)
                 stored.refuses(body, text, f"with a {place} that is not stored")
         stored.is_unchanged()
 
@@ -322,27 +324,31 @@ def reconcile_message_not_added(central: Central) -> None:
 )
 def reconcile_free_fields(central: Central) -> None:
     for stored, sent in each_stored(central, central.some((*VARIANTS, *UNTAGGED), 0, 6)):
-        body = keeping(central, sent) | {"name": central.name(), "autogenerated": True, "clusterId": "another-cluster"}
+        body = masked_body(central, sent) | {
+            "name": central.name(),
+            "autogenerated": True,
+            "clusterId": "another-cluster",
+        }
         for spot in spots(central, sent):
-            # A role that is used excludes an endpoint: that is another rule's matter.
+            # AssumeRole excludes an endpoint; another rule covers that.
             free = not spot.field.scrub and not spot.field.message and spot.field.kind != "timestamp"
             if free and spot.field.name != "useAssumeRole":
-                body = with_value(body, spot.place, others(spot, value_at(sent, spot.place))[0])
+                body = with_value(body, spot.place, other_values(spot, value_at(sent, spot.place))[0])
         central.taken(central.patch(stored.id, body), f"PATCH of {sent['type']} that changes all that may change")
         reads_as(central, stored.id, body, f"type {sent['type']} after a PATCH that kept its credentials")
     for stored, sent in each_stored(central, (("docker", {"source": SOURCE}),)):
-        body = keeping(central, sent) | {"type": "artifactory", "source": SOURCE | {"namespace": "other"}}
+        body = masked_body(central, sent) | {"type": "artifactory", "source": SOURCE | {"namespace": "other"}}
         body = with_value(body, ("docker", "insecure"), False)
         body |= {"name": central.name(), "autogenerated": True, "clusterId": "another-cluster"}
         central.taken(central.patch(stored.id, body), "PATCH of another type with the same member, and of the source")
         reads_as(central, stored.id, body, "another type after a PATCH that kept the credentials")
     for stored, sent in each_stored(central, central.some((("quay", {}),), 0)):
-        body = keeping(central, sent) | {"categories": BOTH[::-1]}
+        body = masked_body(central, sent) | {"categories": BOTH[::-1]}
         central.taken(central.patch(stored.id, body), "PATCH of other categories")
         reads_as(central, stored.id, body, "other categories after a PATCH that kept the credentials")
 
 
-# -- the tests take the same way ------------------------------------------------------------------------
+# -- tests apply the same rules -------------------------------------------------------------------------
 
 
 @check(
@@ -361,11 +367,11 @@ def reconcile_free_fields(central: Central) -> None:
 )
 def reconcile_on_test(central: Central) -> None:
     for stored, sent in each_stored(central, (VARIANTS[0], *central.some(VARIANTS[2:], 0, 2))):
-        kept = keeping(central, sent)
+        kept = masked_body(central, sent)
         for spot in spots(central, sent):
             if spot.field.scrub == "dependent":
                 text = central.text("reconcile-dependent-unchanged", field=spot.path)
-                body = with_value(kept, spot.place, others(spot, value_at(sent, spot.place))[0])
+                body = with_value(kept, spot.place, other_values(spot, value_at(sent, spot.place))[0])
                 stored.refuses_test(body, text, f"that changes only {spot}")
             elif spot.field.scrub == "always" and not central.quick:
                 text = central.text("reconcile-credential-masked", field=spot.path)
@@ -373,7 +379,7 @@ def reconcile_on_test(central: Central) -> None:
                 stored.refuses_test(body, text, f"with a credential in {spot}")
         stored.is_unchanged()
     for stored, sent in each_stored(central, (VARIANTS[1],)):
-        kept = keeping(central, sent)
+        kept = masked_body(central, sent)
         path = "ImageIntegration.ImageIntegration_Quay.QuayConfig"
         text = central.text("reconcile-credential-masked", field=f"{path}.QuayConfig_RobotAccount.Password")
         body = with_value(kept, ("quay", "registryRobotCredentials", "password"), central.secret())
@@ -383,13 +389,15 @@ def reconcile_on_test(central: Central) -> None:
             stored.refuses_test(with_value(kept, ("quay", "registryRobotCredentials"), None), text, "without the robot")
         text = central.text("reconcile-message-not-added")
         stored.refuses_test(kept | {"source": SOURCE}, text, "with a source that is not stored")
-        body = {key: value for key, value in kept.items() if key != "quay"} | keeping(central, central.integration())
+        body = {key: value for key, value in kept.items() if key != "quay"} | masked_body(
+            central, central.integration()
+        )
         text = central.text("reconcile-same-member", sent="Docker", stored="Quay")
         stored.refuses_test(body, text, "with another member")
         stored.is_unchanged()
         if central.quick or "node-scanner-type-known" not in central.rules:
             continue
-        # What may be sent comes as far as the client, which cannot be built for this category.
+        # An accepted test gets as far as building the client, which fails for this category.
         text = central.text("node-scanner-type-known", type='"quay"')
         stored.refuses_test(kept, text, "with masked credentials")
 
@@ -416,17 +424,16 @@ def update_password_default(central: Central) -> None:
         body = untestable(central, sent) | {"id": id}
         reply = central.test_updated(body, update_password=None)
         central.refused(reply, "/test/updated with a credential and without updatePassword", text=text)
-        reply = central.patch(id, keeping(central, sent, ""), update_password=None)
-        what = "PATCH without a credential and without updatePassword"
-        central.taken(reply, what, need="stored-credentials-kept")
-        left_alone(central, {id: sent}, "PATCH that kept all")
+        reply = central.patch(id, masked_body(central, sent, ""), update_password=None)
+        central.taken(reply, "PATCH without a credential and without updatePassword")
+        check_only_stored(central, {id: sent}, "PATCH that kept all")
 
 
-# -- where the credential goes ----------------------------------------------------------------------------
+# -- preservation of stored credentials -------------------------------------------------------------------
 
-# Types whose client needs the credential: an update that lost it is refused.
+# The clients of these types need the credential, so an update that lost it is refused.
 PROVEN: tuple[Variant, ...] = (
-    # Credential JSON: an update that stored the mask as it stands is refused, too.
+    # The credential is JSON, so an update that stored the mask literally is refused, too.
     ("artifactregistry", {}),
     ("ibm", {}),
     ("azure", {}),
@@ -434,7 +441,7 @@ PROVEN: tuple[Variant, ...] = (
     ("ecr", {}),
     ROBOTIC,
     AUTHORIZED,
-    # A robot account does not scan, so the token is needed.
+    # A robot account cannot scan, so the token is needed.
     ("quay", {"categories": BOTH, "quay": {"registryRobotCredentials": ROBOT}}),
 )
 
@@ -445,10 +452,10 @@ def stored_credentials_kept(central: Central) -> None:
     for stored, sent in each_stored(central, telling if central.quick else PROVEN):
         forms = [MASK, ""]
         central.random.shuffle(forms)
-        # The second update finds what the first one has left.
+        # The second update depends on the state that the first one left.
         for form in forms[:1] if central.quick and sent["type"] != "artifactregistry" else forms:
             reply = central.patch(
-                stored.id, keeping(central, sent, form), update_password=central.random.choice((False, None))
+                stored.id, masked_body(central, sent, form), update_password=central.random.choice((False, None))
             )
             central.taken(reply, f"PATCH of {sent['type']} with {form or 'nothing'!r} for its credentials")
         if not central.quick:
@@ -457,13 +464,15 @@ def stored_credentials_kept(central: Central) -> None:
             reply = central.patch(stored.id, left_out)
             central.taken(reply, f"PATCH of {sent['type']} that leaves its credentials out")
             reads_as(central, stored.id, left_out, f"type {sent['type']} after updates that kept its credentials")
-            central.taken(central.patch(stored.id, keeping(central, sent, forms[0])), f"PATCH of {sent['type']} again")
+            central.taken(
+                central.patch(stored.id, masked_body(central, sent, forms[0])), f"PATCH of {sent['type']} again"
+            )
     if not central.quick:
         _nothing_kept_as_nothing(central)
 
 
 def _without_credentials(message: Message, value: Body) -> Body:
-    """Leave each credential out."""
+    """Return a copy without credentials."""
     copy = {}
     for name, inner in value.items():
         field = message.by_name[name]
@@ -473,7 +482,7 @@ def _without_credentials(message: Message, value: Body) -> Body:
     return copy
 
 
-# Rule that asks for the credential, and the integration without it.
+# The rule that requires the credential, and the integration without it.
 EMPTY: tuple[tuple[str, Variant], ...] = (
     ("ibm-api-key-required", ("ibm", {"ibm": {"apiKey": ""}})),
     ("azure-password-required", ("azure", {"azure": {"password": ""}})),
@@ -493,21 +502,21 @@ EMPTY: tuple[tuple[str, Variant], ...] = (
 
 
 def _nothing_kept_as_nothing(central: Central) -> None:
-    """Check that a mask over an empty credential keeps it empty: a client that needs it is not built."""
+    """Check that a mask keeps an empty credential empty: then a client that needs the credential cannot be built."""
     for rule, (like, changes) in central.some(EMPTY, 1, 3):
         with central.case():
             id, _ = central.created(like)
-            empty = made(central, like, changes)
+            empty = from_table(central, like, changes)
             central.refused(central.put(id, empty), "PUT without the credential", status=500, code=13)
             if not named(central, empty["name"]):
                 raise PreconditionFailed(
                     "update-not-rolled-back", "an update whose client cannot be built is not stored"
                 )
             text = central.text(rule)
-            reply = central.patch(id, keeping(central, empty))
+            reply = central.patch(id, masked_body(central, empty))
             what = f"of {like} with the mask where no credential is stored"
             central.refused(reply, f"PATCH {what}", status=500, code=13, text=text)
-            reply = central.test_updated(keeping(central, empty) | {"id": id})
+            reply = central.test_updated(masked_body(central, empty) | {"id": id})
             central.refused(reply, f"/test/updated {what}", text=text)
 
 
@@ -525,13 +534,13 @@ def _nothing_kept_as_nothing(central: Central) -> None:
         "google-service-account-required",
         "quay-scanner-without-robot",
     ),
-    title="With updatePassword true, or PUT, something of the stored credentials stays",
+    title="PUT, or PATCH with updatePassword true, keeps a part of the stored credentials",
 )
 def credentials_replaced(central: Central) -> None:
     for rule, (like, changes) in central.some(EMPTY, 1, 3):
         with central.case():
             id, _ = central.spare(like)
-            body = made(central, like, changes)
+            body = from_table(central, like, changes)
             if not central.quick:
                 reply = central.test(body | {"id": id})
                 what = f"a test of {like} without the credential that is stored"
@@ -544,7 +553,7 @@ def credentials_replaced(central: Central) -> None:
         body = sent
         for spot in spots(central, sent):
             if spot.field.scrub == "dependent" and spot.field.kind == "string":
-                body = with_value(body, spot.place, others(spot, value_at(sent, spot.place))[0])
+                body = with_value(body, spot.place, other_values(spot, value_at(sent, spot.place))[0])
         body = body | {"name": central.name(), "source": SOURCE}
         central.taken(central.patch(stored.id, body, update_password=True), f"PATCH of all of {sent['type']}")
         reads_as(central, stored.id, body, f"type {sent['type']} after PATCH with credentials")
@@ -559,7 +568,7 @@ def credentials_replaced(central: Central) -> None:
 
 @check("mask-taken-literally", "rules", needs=("create", "google-service-account-json", "test-ignores-skip"))
 def mask_taken_literally(central: Central) -> None:
-    # Six asterisks are no credential JSON.
+    # Six asterisks are not valid credential JSON.
     text = central.rules["google-service-account-json"].message.partition("{")[0]
     ways: list[tuple[str, Callable[[str, Body], Reply]]] = [
         ("PUT", central.put),
@@ -571,11 +580,11 @@ def mask_taken_literally(central: Central) -> None:
         id, sent = central.spare("artifactregistry")
         for where, send in central.some(ways, 2):
             status, code = (400, 3) if where == "a test" else (500, 13)
-            reply = send(id, keeping(central, sent) | {"name": central.name()})
+            reply = send(id, masked_body(central, sent) | {"name": central.name()})
             central.refused(reply, f"{where} of artifactregistry with the mask", status=status, code=code, text=text)
         for like in central.some(("docker", "ibm", "azure", "quay", "ecr"), 1, 3):
             where, send = central.random.choice(ways[: 2 if central.quick else 3])
-            body = keeping(central, central.integration(like))
+            body = masked_body(central, central.integration(like))
             central.taken(send(id, body), f"{where} of {like} with the mask")
             if where != "a create" and not central.quick:
                 central.taken(central.patch(id, body), f"PATCH of {like} after that")
@@ -592,9 +601,9 @@ def config_member_kept(central: Central) -> None:
     if not central.quick:
         _azure_member_kept(central)
     with central.case():
-        # An unknown type first, then another member.
+        # First an unknown type, then another config member.
         id, sent = central.spare("ibm")
-        body = keeping(central, sent) | {"type": "quay"}
+        body = masked_body(central, sent) | {"type": "quay"}
         text = "updating integration error: " + central.text("quay-config-required")
         central.refused(central.patch(id, body), "PATCH to a type of another member", status=500, code=13, text=text)
         quay = {"endpoint": sent["ibm"]["endpoint"], "oauthToken": MASK}
@@ -614,4 +623,4 @@ def _azure_member_kept(central: Central) -> None:
             with central.attempt():
                 reply = central.patch(id, rest | {"docker": docker, "type": type})
                 central.refused(reply, f"PATCH from azure to docker as type {type}", text=text)
-        left_alone(central, {id: sent}, "refused updates")
+        check_only_stored(central, {id: sent}, "refused updates")

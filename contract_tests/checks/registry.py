@@ -1,4 +1,4 @@
-"""The checks by their ids. A check is a function of a run; its id is the rule it sees to."""
+"""Registry of checks by id. A check is a function of a run; its id is that of the rule it checks."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ GROUPS = (
     "latency",
     "generated",
 )
-"""Kinds of checks, in the order in which they are worth running."""
+"""Groups of checks, in the order in which they run."""
 
 
 LONGER = ("default", "deep")
-"""Profiles that have the requests for more than every rule once and a short lifecycle."""
+"""Profiles with enough requests for more than one pass over the rules and a short lifecycle."""
 
 STRUCTURE = ("list", "error-shape", "get-missing")
-"""Checks that every other one stands on."""
+"""Checks that all others need."""
 
 FOUNDATION = (
     *STRUCTURE,
@@ -49,10 +49,10 @@ FOUNDATION = (
     "zero-values-emitted",
     "answer-complete",
 )
-"""Checks that every other one that writes stands on."""
+"""Checks that all others need that write."""
 
 _ORDER = ("base", "routing", "wire", "values", "validation", "types", "reconcile")
-"""Modules whose checks come first within a group: a request is routed, read, validated, and only then stored."""
+"""Modules whose checks come first within a group: a request is routed, read and validated before it is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Check:
 
     @property
     def is_of_rule(self) -> bool:
-        """Whether the check is one of a rule, in whatever releases."""
+        """Whether the check is that of a rule, in any release."""
         return self.id in contracts.load().history
 
 
@@ -147,7 +147,7 @@ def _place(each: Check) -> tuple[int, int, int, str]:
 
 
 def _with_base_needs(each: Check) -> Check:
-    """Let a check wait for what all of them stand on, so that one fault is reported once."""
+    """Make each check need the basic ones, so that one fault is reported once."""
     if each.group == "base":
         writes = each.writes and each.id not in ("create", OWN_ID)
         return replace(each, needs=tuple(dict.fromkeys((*each.needs, OWN_ID)))) if writes else each

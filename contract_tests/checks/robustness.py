@@ -1,6 +1,6 @@
-"""What no client should send: an error in Central's shape, no failure, no hang, and the server lives on.
+"""Requests that no client should send: the answer is an error in Central's shape, and the server survives.
 
-Observers see to the shape of each answer and to failures without a reason (`no-server-error`).
+Observers check the shape of each answer and look for failures without a reason (`no-server-error`).
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ HEADERS: tuple[dict[str, str], ...] = (
 )
 
 
-def client_error(reply: Reply, what: str) -> None:
-    """Check that a request was answered as the client's error."""
+def check_client_error(reply: Reply, what: str) -> None:
+    """Check that a request was answered with a client error."""
     if 400 <= reply.status < 500 and reply.message:
         return
     got = {"status": reply.status, "body": reply.text[:300]}
@@ -87,14 +87,14 @@ def client_error(reply: Reply, what: str) -> None:
     raise CheckFailed(what, expected="a status of 4xx with a message", got=got, check=check)
 
 
-def has_an_answer(reply: Reply, what: str) -> None:
-    """Check that a request was taken or refused; observers see to the reason of a 500."""
+def check_answered(reply: Reply, what: str) -> None:
+    """Check that a request was accepted or refused; observers check the reason of a 500."""
     if reply.status not in (200, 500) and not 400 <= reply.status < 500:
         raise CheckFailed(what, expected="200, 4xx, or 500 for a reason of Central's", got=brief(reply))
 
 
-def lives(central: Central) -> None:
-    """Check that the target still answers; in a quick run the next check does."""
+def check_alive(central: Central) -> None:
+    """Check that the target still answers; in a quick run the next check shows that."""
     if central.quick:
         return
     central.taken(central.list(f"?name={central.name()}"), "the list afterwards")
@@ -103,7 +103,7 @@ def lives(central: Central) -> None:
 @check(
     "garbage-refused",
     "robustness",
-    title="A body that is no integration is not refused as the client's error",
+    title="A malformed body is not refused with a client error",
     needs=("create", "body-syntax", "unexpected-token", "field-value"),
 )
 def garbage_refused(central: Central) -> None:
@@ -113,8 +113,8 @@ def garbage_refused(central: Central) -> None:
         for body in central.some(GARBAGE, 1, 6):
             with central.case():
                 reply = central.send(method, COLLECTION + path, body=body)
-                client_error(reply, f"{method} {path} with {body[:30]!r}")
-    lives(central)
+                check_client_error(reply, f"{method} {path} with {body[:30]!r}")
+    check_alive(central)
 
 
 @check(
@@ -127,11 +127,11 @@ def garbage_refused(central: Central) -> None:
 def odd_paths(central: Central) -> None:
     some = list(central.some(PATHS, 2))
     if is_loopback(central.transport.base):
-        some.append("/v1/imageintegrations/%00")  # proxies have their own answer to this one
+        some.append("/v1/imageintegrations/%00")  # proxies answer this one themselves
     for path in some:
         with central.case():
-            client_error(central.send("GET", path), f"GET {path[:60]}")
-    lives(central)
+            check_client_error(central.send("GET", path), f"GET {path[:60]}")
+    check_alive(central)
 
 
 @check(
@@ -150,7 +150,7 @@ def odd_ids_written(central: Central) -> None:
             for method, value in (("PUT", body), ("PATCH", {"config": body, "updatePassword": True}), ("DELETE", None)):
                 reply = central.send(method, path, value=value)
                 central.refused(reply, f"{method} of an id that ends in {ending[:10]!r}", status=404, code=5)
-    lives(central)
+    check_alive(central)
 
 
 @check(
@@ -211,7 +211,7 @@ def much_of_everything(central: Central) -> None:
         central.taken(reply, "a create with a user name of 100,000 characters")
         id = created_id(reply)
         central.same(central.get(id).json, read_answer(central.contract, body, id), "a user name of 100,000 characters")
-    lives(central)
+    check_alive(central)
 
 
 @check(
@@ -224,14 +224,14 @@ def much_of_everything(central: Central) -> None:
 def empty_texts(central: Central) -> None:
     with central.case():
         empty = {field.name: "" for field in central.contract.integration.fields if field.kind == "string"}
-        client_error(central.create(empty), "a create of empty texts")
+        check_client_error(central.create(empty), "a create of empty texts")
     for type in central.some(central.creatable_types, 1):
         with central.case():
             body = central.integration(type)
             member = next(name for name, value in body.items() if isinstance(value, dict))
             body[member] = {name: "" if isinstance(value, str) else value for name, value in body[member].items()}
-            has_an_answer(central.create(body), f"a create of type {type} with empty texts")
-    lives(central)
+            check_answered(central.create(body), f"a create of type {type} with empty texts")
+    check_alive(central)
 
 
 @check(
@@ -250,8 +250,8 @@ def control_characters(central: Central) -> None:
                 changes = {field: f"{central.name()}{text}"}
             body = central.integration(**changes)
             reply = central.create(body=json.dumps(body).encode())
-            has_an_answer(reply, f"a create with NUL in {field}")
+            check_answered(reply, f"a create with NUL in {field}")
             if reply.status == 200:
                 id = created_id(reply)
                 central.same(central.get(id).json, read_answer(central.contract, body, id), f"NUL in {field}")
-    lives(central)
+    check_alive(central)

@@ -1,4 +1,4 @@
-"""Routing: the paths and methods that Central has, and what every answer carries."""
+"""Routing: the paths and methods of Central's API, and properties of every answer."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def unknown_route(central: Central) -> None:
 @check(
     "test-path-is-an-id",
     "rules",
-    title="GET of the path of a test does not look for the id `test`",
+    title="GET of the path of a test does not look up the id `test`",
     source="grpc-gateway runtime/mux.go",
     needs=("list",),
     writes=False,
@@ -63,7 +63,7 @@ def method_not_allowed(central: Central) -> None:
         if central.transport.may_write:
             requests += [("POST", f"{COLLECTION}/")]
     if is_loopback(central.transport.base) and not central.quick:
-        # Proxies have their own answer to TRACE, and no shared server shall be asked to delete everything.
+        # Proxies answer TRACE themselves, and a shared server must not be asked to delete everything.
         requests += [("TRACE", COLLECTION), ("DELETE", COLLECTION)]
     for method, path in requests:
         with central.case():
@@ -93,7 +93,7 @@ def method_override(central: Central) -> None:
     central.same(central.get(id).status, 404, "what a form POST has deleted that is a DELETE by its header")
 
 
-# -- what an answer carries ---------------------------------------------------------------------------
+# -- properties of every answer -----------------------------------------------------------------------
 
 
 @check("pretty-answer", "rules", needs=("list", "list-by-name"), writes=False)
@@ -122,7 +122,7 @@ def _is_indented(central: Central, path: str, plain: Any, line: str) -> None:
 
 def _is_called_json(central: Central, reply: Reply, what: str) -> None:
     media_type = reply.headers.get("Content-Type", "")
-    # A proxy may name the charset that JSON has anyway.
+    # A proxy may add the charset, which is the default of JSON.
     known = ("application/json", "application/json;charset=utf-8")
     central.true(
         media_type.replace(" ", "").lower() in known,
@@ -142,7 +142,7 @@ def _as_every_answer(central: Central, reply: Reply, what: str) -> None:
 
 
 def _has_its_length(central: Central, reply: Reply, what: str) -> None:
-    if "Content-Encoding" not in reply.headers:  # what a proxy has compressed may come in chunks
+    if "Content-Encoding" not in reply.headers:  # a proxy may compress an answer and send it in chunks
         length = reply.headers.get("Content-Length")
         central.same(length, str(len(reply.content)), f"Content-Length of {what}")
 
@@ -171,7 +171,9 @@ def answer_headers(central: Central) -> None:
         _as_every_answer(central, central.patch(id, body, update_password=True), "the answer to a PATCH")
         _as_every_answer(central, central.test({}), "the answer to a test")
         _as_every_answer(central, central.send("PUT", COLLECTION, value=body), "an error 501")
-    _as_every_answer(central, central.delete(id), "the answer to a DELETE")  # 404 where it came too early
+    _as_every_answer(
+        central, central.delete(id), "the answer to a DELETE"
+    )  # 404 if it comes too early after the create
 
 
 @check(
@@ -183,7 +185,7 @@ def answer_headers(central: Central) -> None:
     writes=False,
 )
 def gzip(central: Central) -> None:
-    # Long enough to be compressed, and nothing has to be created for it: an error repeats the id.
+    # An error repeats the id, so a long id makes an answer that is worth compressing, without creating anything.
     id = central.unknown_id() * 50
     plain, packed = (central.get(id, headers={"Accept-Encoding": encoding}) for encoding in ("identity", "gzip"))
     central.refused_by(plain, "get-missing", "GET of a long id", id=id)
@@ -203,7 +205,7 @@ def gzip(central: Central) -> None:
     writes=False,
 )
 def path_escapes(central: Central) -> None:
-    # The refusal repeats the id as it was read, so that nothing has to be created for it.
+    # The error repeats the decoded id, so nothing has to be created.
     unknown = central.unknown_id()
     ids = {unknown.replace("-", "%2D"): unknown, f"{unknown}:verb": f"{unknown}:verb"}
     for path, id in ids.items():
@@ -213,7 +215,7 @@ def path_escapes(central: Central) -> None:
 
 _ODD = "<a>&'\"\u00e9"
 _ODD_QUOTED = "<a>&'\\\"\u00e9"
-"""The same as Go quotes it."""
+"""The same text as Go quotes it."""
 _CONTROL, _CONTROL_QUOTED = "\x01", "\\x01"
 
 
@@ -226,7 +228,7 @@ _CONTROL, _CONTROL_QUOTED = "\x01", "\\x01"
 )
 def texts_in_refusals(central: Central) -> None:
     odd, quoted = _ODD, _ODD_QUOTED
-    if is_loopback(central.transport.base):  # proxies have their own answer to a control character in a path
+    if is_loopback(central.transport.base):  # proxies answer a control character in a path themselves
         odd, quoted = odd + _CONTROL, quoted + _CONTROL_QUOTED
     unknown = central.unknown_id()
     id = unknown + odd

@@ -1,4 +1,4 @@
-"""Credentials: situations in which one would show, if the target let it.
+"""Credential disclosure: provoke situations in which a faulty target would show a credential.
 
 Observers look at every answer for a credential in clear (`credentials-masked`, `credential-leak`).
 Here the situations arise: every credential of every type, in every state, in reads and in refusals.
@@ -10,9 +10,9 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from contract_tests.checks.reconcile import keeping
+from contract_tests.checks.reconcile import masked_body
 from contract_tests.checks.registry import LONGER, check
-from contract_tests.checks.validation import made, untestable
+from contract_tests.checks.validation import from_table, untestable
 from contract_tests.engine.central import Central, brief
 from contract_tests.engine.exchange import COLLECTION, Reply
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
@@ -21,7 +21,7 @@ from contract_tests.oracle.observers import UNMASKED, credentials_of
 from contract_tests.oracle.variants import AUTHORIZED, PLAIN, ROBOTIC, VARIANTS, Variant
 from mock_server.contract.tables import MASK, Message
 
-# Credentials that are empty or were never sent, as far as Central takes such integrations.
+# Credentials that are empty or were never sent, for types that Central accepts without one.
 WITHOUT: tuple[Variant, ...] = (
     ("docker", {"docker": {"password": ""}}),
     ("docker", {"docker": {"username": None, "password": None}}),
@@ -34,14 +34,14 @@ WITHOUT: tuple[Variant, ...] = (
 )
 
 
-def every_type(central: Central) -> list[Variant]:
-    """Return variants that together set every credential of every type, each config member first."""
+def variants_of_every_type(central: Central) -> list[Variant]:
+    """Return variants that together set every credential of every type, one of each config member first."""
     types = [type for type in central.creatable_types if all(type != known for known, _ in VARIANTS)]
     return [*VARIANTS, ROBOTIC, AUTHORIZED, *((type, {}) for type in types)]
 
 
-def masked_in(central: Central, integration: Body | None, sent: Body) -> None:
-    """Check that the mask stands for each credential of what was sent, for those left out too."""
+def check_masked(central: Central, integration: Body | None, sent: Body) -> None:
+    """Check that the answer masks every credential, including those that were not sent."""
     if integration is None:
         raise PreconditionFailed("list-holds-what-was-created", "an integration that was created is not in the list")
     expected = dict(credentials_of(central.contract.integration, read_answer(central.contract, sent, "")))
@@ -55,7 +55,7 @@ def masked_in(central: Central, integration: Body | None, sent: Body) -> None:
 
 
 def by_name(central: Central, body: Body) -> Body | None:
-    """Read an integration through the list."""
+    """Return an integration as the list filtered by name shows it."""
     items = central.list(f"?name={body['name']}").object.get("integrations")
     return items[0] if isinstance(items, list) and items and isinstance(items[0], dict) else None
 
@@ -70,49 +70,49 @@ def by_name(central: Central, body: Body) -> Body | None:
     title="A read shows a credential unmasked after some operation",
 )
 def masks_everywhere(central: Central) -> None:
-    variants = every_type(central)
+    variants = variants_of_every_type(central)
     members = len(PLAIN)
     with central.case():
         created = {}
         for like, changes in central.some(variants, 2):
-            id, sent = central.created_from(made(central, like, changes))
+            id, sent = central.created_from(from_table(central, like, changes))
             created[id] = sent
         listed = central.listed()
         for id, sent in created.items():
-            masked_in(central, listed.get(id), sent)
+            check_masked(central, listed.get(id), sent)
         for id, sent in central.some(created.items(), 1):
-            masked_in(central, central.get(id).object, sent)
+            check_masked(central, central.get(id).object, sent)
         for _, sent in central.some(created.items(), 1, 4):
-            masked_in(central, by_name(central, sent), sent)
+            check_masked(central, by_name(central, sent), sent)
     for like, changes in central.some(variants[: members + 2], 1, 3):
         with central.case():
-            _masked_after_writes(central, like, changes)
+            _check_masked_after_writes(central, like, changes)
 
 
-def _masked_after_writes(central: Central, like: str, changes: Mapping[str, Any]) -> None:
-    id, sent = central.spare_from(made(central, like, changes))
-    if not central.quick:  # many checks read what was updated
-        central.put(id, made(central, like, changes) | {"name": sent["name"]})
-        masked_in(central, central.get(id).object, sent)
+def _check_masked_after_writes(central: Central, like: str, changes: Mapping[str, Any]) -> None:
+    id, sent = central.spare_from(from_table(central, like, changes))
+    if not central.quick:  # other checks read integrations after an update
+        central.put(id, from_table(central, like, changes) | {"name": sent["name"]})
+        check_masked(central, central.get(id).object, sent)
         central.patch(id, sent, update_password=True)
-        masked_in(central, by_name(central, sent), sent)
-        central.patch(id, keeping(central, sent))
-        masked_in(central, central.get(id).object, sent)
-    central.put(id, made(central, like, changes) | {"name": ""})
-    masked_in(central, central.get(id).object, sent)
-    # Its client cannot be built: refused, and stored all the same.
-    central.put(id, made(central, like, changes) | {"type": "harbor", "name": sent["name"]})
-    masked_in(central, central.get(id).object, sent)
-    masked_in(central, central.listed().get(id), sent)
+        check_masked(central, by_name(central, sent), sent)
+        central.patch(id, masked_body(central, sent))
+        check_masked(central, central.get(id).object, sent)
+    central.put(id, from_table(central, like, changes) | {"name": ""})
+    check_masked(central, central.get(id).object, sent)
+    # Its client cannot be built: Central answers 500 but stores the update.
+    central.put(id, from_table(central, like, changes) | {"type": "harbor", "name": sent["name"]})
+    check_masked(central, central.get(id).object, sent)
+    check_masked(central, central.listed().get(id), sent)
 
 
 @check("masks-empty", "secrets", needs=("create",), title="An empty credential is not shown as the mask")
 def masks_empty(central: Central) -> None:
     for like, changes in central.some(WITHOUT, 1):
         with central.case():
-            id, sent = central.spare_from(made(central, like, changes))
-            masked_in(central, central.get(id).object, sent)
-    # Types that need a credential keep what cannot be built after an update.
+            id, sent = central.spare_from(from_table(central, like, changes))
+            check_masked(central, central.get(id).object, sent)
+    # After an update, types that need a credential still store an integration that cannot be built.
     for like, changes in central.some(
         (("ibm", {"apiKey": ""}), ("ecr", {"accessKeyId": "", "secretAccessKey": ""})), 0
     ):
@@ -120,7 +120,7 @@ def masks_empty(central: Central) -> None:
             id, sent = central.created(like)
             emptied = sent | {like: sent[like] | changes}
             central.put(id, emptied)
-            masked_in(central, central.get(id).object, emptied)
+            check_masked(central, central.get(id).object, emptied)
 
 
 @check(
@@ -137,7 +137,7 @@ def mask_tells_nothing(central: Central) -> None:
         for password in central.some(secrets, 1):
             body = sent | {"docker": sent["docker"] | {"password": password}}
             central.taken(central.put(id, body), "a PUT with another password", need="update-replaces")
-            masked_in(central, central.get(id).object, body)
+            check_masked(central, central.get(id).object, body)
 
 
 @check(
@@ -149,8 +149,8 @@ def mask_tells_nothing(central: Central) -> None:
 def others_not_masked(central: Central) -> None:
     for like, changes in central.some([VARIANTS[1], VARIANTS[2], ROBOTIC, AUTHORIZED], 1):
         with central.case():
-            # The mask is a text like any other where no credential stands.
-            id, sent = central.spare_from(made(central, like, changes | {"clusterId": MASK}))
+            # The mask is ordinary text in a field that is not a credential.
+            id, sent = central.spare_from(from_table(central, like, changes | {"clusterId": MASK}))
             expected = read_answer(central.contract, sent, id)
             central.same(central.get(id).json, expected, f"GET of type {like} with a message within its config")
     if not central.quick:
@@ -170,26 +170,26 @@ def others_not_masked(central: Central) -> None:
     title="Reading replaces the stored credential with the mask",
 )
 def masking_stores_nothing(central: Central) -> None:
-    # The mask is no service account, so that one is the first to tell; the others tell an empty credential.
+    # The mask is not a valid service account, so a google config shows the fault first; others show a lost credential.
     variants: Sequence[Variant] = (("ibm", {}), ("azure", {}), ("ecr", {}), ROBOTIC)
     for like, changes in [("artifactregistry", {}), *central.some(variants, 0)]:
         with central.case():
-            id, sent = central.spare_from(made(central, like, changes))
+            id, sent = central.spare_from(from_table(central, like, changes))
             central.get(id)
             central.list(f"?name={sent['name']}")
-            reply = central.patch(id, keeping(central, sent))
+            reply = central.patch(id, masked_body(central, sent))
             if reply.status == 200:
                 central.get(id)
-                reply = central.patch(id, keeping(central, sent, ""))
+                reply = central.patch(id, masked_body(central, sent, ""))
             if reply.status != 200:
                 _is_for_reading(central, like, changes, reply)
 
 
 def _is_for_reading(central: Central, like: str, changes: Mapping[str, Any], refusal: Reply) -> None:
-    """Check that an update of what nobody has read goes well, and name the reading as the reason."""
-    id, sent = central.created_from(made(central, like, changes))
+    """Check that the update succeeds without a read before it, and raise a failure that names the read as the cause."""
+    id, sent = central.created_from(from_table(central, like, changes))
     for credential in (MASK, ""):
-        reply = central.patch(id, keeping(central, sent, credential))
+        reply = central.patch(id, masked_body(central, sent, credential))
         central.taken(reply, "a PATCH with stored credentials", need="stored-credentials-kept")
     raise CheckFailed(
         f"after it was read, the stored credential of type {like} does not do",
@@ -201,7 +201,7 @@ def _is_for_reading(central: Central, like: str, changes: Mapping[str, Any], ref
 # -- refusals -----------------------------------------------------------------------------------------
 
 Refused = Callable[[Central, str, Body, Body], Reply]
-"""Sends what has to be refused: given the id of an integration, what was sent for it, and one that is new."""
+"""Sends a request that must be refused; arguments: the id of an integration, the body sent for it, and a new body."""
 
 
 def _with_config(body: Body, **changes: Any) -> Body:
@@ -238,7 +238,7 @@ REFUSED: dict[str, Refused] = {
     "nothing to reach": lambda central, _, __, new: central.create(
         _with_config(new, endpoint="", region="", registryId="")
     ),
-    "an id that is not there": lambda central, _, __, new: central.put(central.unknown_id(), new),
+    "an unknown id": lambda central, _, __, new: central.put(central.unknown_id(), new),
     "credentials without updatePassword": lambda central, id, sent, new: central.patch(
         id, new | {"name": sent["name"]}
     ),
@@ -246,7 +246,7 @@ REFUSED: dict[str, Refused] = {
         new | {"id": id, "name": sent["name"]}
     ),
     "another endpoint with stored credentials": lambda central, id, sent, _: central.patch(
-        id, _with_config(keeping(central, sent), endpoint="other.example.com")
+        id, _with_config(masked_body(central, sent), endpoint="other.example.com")
     ),
     "another member with stored credentials": lambda central, id, sent, _: central.patch(
         id, {name: value for name, value in sent.items() if not isinstance(value, dict)} | {"clair": {"endpoint": "c"}}
@@ -263,12 +263,12 @@ REFUSED: dict[str, Refused] = {
 
 @check("refusals-silent", "secrets", needs=("create",), title="A refusal shows a credential that was sent")
 def refusals_silent(central: Central) -> None:
-    variants = every_type(central)[: len(PLAIN) + 2]
+    variants = variants_of_every_type(central)[: len(PLAIN) + 2]
     for like, changes in central.some(variants, 1, 2):
         with central.case():
-            id, sent = central.spare_from(made(central, like, changes))
+            id, sent = central.spare_from(from_table(central, like, changes))
             for send in central.some(REFUSED.values(), 4):
-                send(central, id, sent, made(central, like, changes))
+                send(central, id, sent, from_table(central, like, changes))
 
 
 def _places(message: Message, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -281,7 +281,7 @@ def _places(message: Message, place: tuple[str, ...] = ()) -> Iterator[tuple[str
 
 
 def _wrong(place: Iterable[str], value: Any) -> Body:
-    """Return a body that holds only this, at its place."""
+    """Return a body that holds only this value, at its place."""
     body: Any = value
     for name in reversed(list(place)):
         body = {name: body}
@@ -301,7 +301,7 @@ def credential_in_error(central: Central) -> None:
     for place in central.some(places, 3, len(places)):
         with central.case():
             digits = _digits(central)
-            # A number is what protobuf's own reader shows.
+            # The error of protobuf's own reader shows a number.
             number = int(digits) if central.random.random() < 0.5 else float(f"0.{digits}")
             found = _shows(central, place, number, digits)
             (shown_in if found else hidden_in).append(".".join(place))
@@ -325,7 +325,7 @@ def credential_in_error(central: Central) -> None:
 
 
 def _digits(central: Central) -> str:
-    """Return ten digits that no way to write a number cuts short: neither end is a zero."""
+    """Return ten digits that start and end with a non-zero digit, so that no number format shortens them."""
     return f"{central.random.randrange(10**8, 10**9)}{central.random.randrange(1, 10)}"
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from contract_tests.checks.registry import LONGER, check
 from contract_tests.checks.validation import (
+    check_only_stored,
+    from_table,
     is_managed,
-    left_alone,
-    made,
     reads_as,
     updates,
 )
@@ -30,20 +30,20 @@ LABELS = {
 
 
 def text_of(central: Central, rule: str, body: Body) -> str:
-    """Return the constant text of a build rule for an integration."""
+    """Return the constant part of the error of a build rule for an integration."""
     type = body["type"]
     shown = f'"{type}"' if rule in ("scanner-type-known", "node-scanner-type-known") else type
     return central.rules[rule].message.partition("{reason}")[0].format(type=shown)
 
 
-def not_built(central: Central, reply: Reply, rule: str, body: Body, what: str) -> None:
-    """Check that an integration whose test was skipped was refused while it was put to use."""
-    # A node scanner's client says what is wrong without a word before.
+def check_build_fails(central: Central, reply: Reply, rule: str, body: Body, what: str) -> None:
+    """Check that an integration whose test was skipped was refused when its client was built."""
+    # The error of a node scanner's client has no label in front.
     start = "" if body["categories"][0] == "NODE_SCANNER" else "updating integration error"
     central.refused(reply, what, status=500, code=13, text=(start, text_of(central, rule, body)))
 
 
-def not_tested(central: Central, reply: Reply, rule: str, body: Body, what: str) -> None:
+def check_test_fails(central: Central, reply: Reply, rule: str, body: Body, what: str) -> None:
     """Check that a test was refused because the client cannot be built."""
     label = LABELS[body["categories"][0]]
     central.refused(reply, what, text=(label, text_of(central, rule, body)))
@@ -54,11 +54,11 @@ def _shown(changes: Mapping[str, Any]) -> str:
 
 
 _IN_A_QUICK_RUN = {"quay-scanner-without-robot": 3}
-"""Ways to break a rule that a quick run tries, where Central looks for each of them by itself."""
+"""Further ways to break a rule that a quick run tries, because Central checks each of them separately."""
 
 
-def rule_of_a_type(rule: str) -> Callable[[Central], None]:
-    """Make the check of a rule: it holds with the test skipped, and in a test."""
+def check_type_rule(rule: str) -> Callable[[Central], None]:
+    """Register the check of a rule: the rule refuses with the test skipped, and in a test."""
 
     def run(central: Central) -> None:
         known = [each for each in BROKEN[rule] if central.has(*each)]
@@ -68,18 +68,18 @@ def rule_of_a_type(rule: str) -> Callable[[Central], None]:
             central.control_of(like)
             for way in central.some(("create", "test"), 1):
                 with central.case():
-                    body = made(central, like, changes)
+                    body = from_table(central, like, changes)
                     what = f"a {way} of type {body['type']} with {_shown(changes)}"
                     if way == "create":
-                        not_built(central, central.create(body), rule, body, f"{what}, the test skipped,")
+                        check_build_fails(central, central.create(body), rule, body, f"{what}, the test skipped,")
                     else:
-                        not_tested(central, central.test(body), rule, body, what)
+                        check_test_fails(central, central.test(body), rule, body, what)
 
     return run
 
 
-def rule_of_a_kept_type(rule: str) -> Callable[[Central], None]:
-    """Make the check of a rule of a type that nobody creates."""
+def check_legacy_type_rule(rule: str) -> Callable[[Central], None]:
+    """Register the check of a rule of a type that cannot be created."""
 
     def run(central: Central) -> None:
         like, changes = NOT_CREATED[rule]
@@ -91,8 +91,8 @@ def rule_of_a_kept_type(rule: str) -> Callable[[Central], None]:
         elif not central.quick:
             central.contactless_test(like)
         with central.case():
-            body = made(central, like, changes)
-            not_tested(central, central.test(body), rule, body, f"a test of type {like} with {_shown(changes)}")
+            body = from_table(central, like, changes)
+            check_test_fails(central, central.test(body), rule, body, f"a test of type {like} with {_shown(changes)}")
 
     return run
 
@@ -101,9 +101,9 @@ _ALSO_NEEDED = {"ecr-authorization-expiry": ("null-is-absent",)}
 
 for _rule in BROKEN:
     _needs = ("create", "test", "test-ignores-skip", "skip-test-respected", *_ALSO_NEEDED.get(_rule, ()))
-    check(_rule, "rules", needs=_needs)(rule_of_a_type(_rule))
+    check(_rule, "rules", needs=_needs)(check_type_rule(_rule))
 for _rule in NOT_CREATED:
-    check(_rule, "rules", needs=("create", "test", "test-ignores-skip"))(rule_of_a_kept_type(_rule))
+    check(_rule, "rules", needs=("create", "test", "test-ignores-skip"))(check_legacy_type_rule(_rule))
 
 
 @check(
@@ -124,9 +124,9 @@ def build_rules_on_update(central: Central) -> None:
         for rule, (like, changes) in cases.items():
             if like != "scannerv4":
                 with central.attempt():
-                    body = made(central, like, changes)
+                    body = from_table(central, like, changes)
                     reply = central.random.choice(updates(central))(id, body)
-                    not_built(central, reply, rule, body, f"an update to {body['type']} with {_shown(changes)}")
+                    check_build_fails(central, reply, rule, body, f"an update to {body['type']} with {_shown(changes)}")
 
 
 @check("type-defined", "rules", needs=("create",))
@@ -154,7 +154,7 @@ def category_implemented(central: Central) -> None:
                 reply = central.create(central.integration(categories=categories))
                 central.refused(reply, f"a create with the categories {categories}", status=500, code=13, text=text)
         if not central.quick:
-            left_alone(central, {}, "creates with unknown categories")
+            check_only_stored(central, {}, "creates with unknown categories")
 
 
 @check(
@@ -171,7 +171,7 @@ def first_category_tested(central: Central) -> None:
             text = LABELS[order[0]] + central.text("quay-endpoint-required")
             central.refused(reply, f"a test of {order}", text=text)
     with central.case():
-        # Scanner V4 passes without a contact; the other category does not.
+        # Scanner V4 passes without contacting anything; the other category fails.
         body = central.integration("scannerv4", categories=["SCANNER", "REGISTRY"])
         text = LABELS["REGISTRY"] + central.text("registry-type-known", type="scannerv4")
         central.refused(central.test(body), "a test whose second category fails", text=text)
@@ -189,7 +189,7 @@ def first_category_tested(central: Central) -> None:
     "rules",
     source="pkg/images/integration/set_impl.go",
     needs=("create", "registry-type-known", "scanner-type-known", "quay-endpoint-required"),
-    title="With the test skipped not every category that fails is reported",
+    title="With the test skipped, a failing category is not reported",
 )
 def all_categories_activated(central: Central) -> None:
     if not central.quick:
@@ -222,7 +222,7 @@ def all_categories_activated(central: Central) -> None:
         "ecr-region-required",
         "test-ignores-skip",
     ),
-    title="The fields that a client lacks are not in one list, in Central's order",
+    title="The missing fields of a config are not reported in one list, in Central's order",
 )
 def missing_fields_listed(central: Central) -> None:
     lists: list[tuple[str, Body, str, list[str]]] = [
@@ -243,7 +243,7 @@ def missing_fields_listed(central: Central) -> None:
     ]  # fmt: skip
     for like, changes, start, rules in central.some(lists, 1):
         with central.case():
-            body = made(central, like, changes)
+            body = from_table(central, like, changes)
             text = f"{start} errors: [{', '.join(central.text(rule) for rule in rules)}]"
             what = f"type {like} with {_shown(changes)}"
             if central.random.choice((True, False)):
@@ -253,7 +253,7 @@ def missing_fields_listed(central: Central) -> None:
 
 
 _TELLING = ("artifactregistry by workload identity", "azure by workload identity", "quay with a robot account")
-"""What stands in the place of a password: a quick run tries these, too."""
+"""Ways to sign in without a password: a quick run tries these, too."""
 
 
 @check(
@@ -270,14 +270,14 @@ def odd_combinations(central: Central) -> None:
             id, _ = central.spare()
             telling = [each for each in taken if each.what in _TELLING]
             for what, like, changes in (taken[0], *telling, central.random.choice(taken[1:])):
-                reply = central.put(id, made(central, like, changes))
+                reply = central.put(id, from_table(central, like, changes))
                 if not is_managed(central, reply):
                     central.taken(reply, f"PUT of {what}")
         return
     created = taken if central.options.profile == "deep" else central.random.sample(taken, 3)
     for what, like, changes in created:
         with central.case():
-            body = made(central, like, changes)
+            body = from_table(central, like, changes)
             reply = central.create(body)
             if not is_managed(central, reply):
                 central.taken(reply, f"a create of {what}")
@@ -285,51 +285,51 @@ def odd_combinations(central: Central) -> None:
     with central.case():
         id, _ = central.created()
         for what, like, changes in (each for each in taken if each not in created):
-            reply = central.random.choice(updates(central))(id, made(central, like, changes))
+            reply = central.random.choice(updates(central))(id, from_table(central, like, changes))
             if not is_managed(central, reply):
                 central.taken(reply, f"an update to {what}")
 
 
 @check("ecr-authorization-erased", "rules", needs=("create",))
 def ecr_authorization_erased(central: Central) -> None:
-    # Each of these has the client use something else than authorization data.
+    # With each of these the client does not use the authorization data.
     others: list[Body] = [
         {"accessKeyId": central.secret(), "secretAccessKey": central.secret()},
         KEYLESS | {"useIam": True},
         {"useAssumeRole": True, "endpoint": ""},
     ]
     with central.case():
-        # A role alone is not enough: with the authorization data gone a key is missing.
+        # A role alone is not enough: once the authorization data is erased, a key is missing.
         role = KEYLESS | {"useAssumeRole": True, "endpoint": "", "authorizationData": DATA}
-        reply = central.create(made(central, "ecr", {"ecr": role}))
+        reply = central.create(from_table(central, "ecr", {"ecr": role}))
         text = central.text("ecr-access-key-required")
         central.refused(reply, "a create with authorization data beside a role alone", status=500, code=13, text=text)
     with central.case():
-        # Only the client of a registry does that: without one, authorization data stays beside a key.
+        # Only the client of a registry erases it: without one, authorization data stays beside a key.
         id, sent = central.spare("ecr")
         changes = {"categories": [7], "skipTestIntegration": False, "ecr": {"authorizationData": DATA}}
-        body = made(central, "ecr", changes)
+        body = from_table(central, "ecr", changes)
         text = central.text("category-implemented", category=7)
         reply = central.put(id, body | {"name": sent["name"]})
         central.refused(reply, "PUT of a category that Central does not know", status=500, code=13, text=text)
         ecr = central.get(id).object.get("ecr")
         if not isinstance(ecr, dict) or ecr.get("registryId") != body["ecr"]["registryId"]:
-            raise PreconditionFailed("update-not-rolled-back", "an update that could not be put to use is not stored")
+            raise PreconditionFailed("update-not-rolled-back", "an update whose client cannot be built is not stored")
         kept = ecr.get("authorizationData")
         what = "authorization data of an ecr integration that is no registry"
         central.true(isinstance(kept, dict) and kept.get("username") == "AWS", what, expected=DATA, got=kept)
     for config in central.some(others, 1):
         with central.case():
-            body = made(central, "ecr", {"ecr": config | {"authorizationData": DATA}})
+            body = from_table(central, "ecr", {"ecr": config | {"authorizationData": DATA}})
             reply = central.create(body)
             if is_managed(central, reply):
                 continue
-            central.taken(reply, "a create with authorization data beside what it is not used with", need="create")
+            central.taken(reply, "a create with authorization data that the client does not use", need="create")
             ecr = reply.object.get("ecr")
             answered = ecr.get("authorizationData", "absent") if isinstance(ecr, dict) else ecr
             central.same(answered, None, "authorization data in the answer to a create")
-            # It was taken out of the request after that had been stored.
-            reads_as(central, created_id(reply), body, "what is stored")
+            # Central erases it from the answer after it has stored the integration.
+            reads_as(central, created_id(reply), body, "the stored integration")
     if central.quick:
         return
     with central.case():
@@ -337,7 +337,7 @@ def ecr_authorization_erased(central: Central) -> None:
         text = f"ECR Validation error: {central.text('ecr-region-required')}"
         central.refused(reply, "a test with a key, empty authorization data and no region", text=text)
     with central.case():
-        reply = central.create(made(central, "ecr", {"ecr": KEYLESS | {"authorizationData": DATA}}))
+        reply = central.create(from_table(central, "ecr", {"ecr": KEYLESS | {"authorizationData": DATA}}))
         central.taken(reply, "a create with authorization data alone", need="odd-combinations")
         ecr = reply.object.get("ecr")
         kept = isinstance(ecr, dict) and ecr.get("authorizationData") is not None
@@ -347,12 +347,12 @@ def ecr_authorization_erased(central: Central) -> None:
 _NOWHERE = "nowhere.example.invalid"
 """A host that never resolves (RFC 2606)."""
 _ELSEWHERE = ("ecr", "google")
-"""Types whose test does not ask the endpoint, or that nobody creates."""
+"""Types whose test does not contact the endpoint, or that cannot be created."""
 
 
 @check("registry-reachable", "rules", needs=("create", "test"))
 def registry_reachable(central: Central) -> None:
-    """A test asks the endpoint, whatever the type: one that leads nowhere is refused."""
+    """Check that a test contacts the endpoint, whatever the type: one that cannot be reached is refused."""
     if not (central.options.allow_registry_tests or is_loopback(central.transport.base)):
         raise Skip("would make the target contact a registry; allow it with --allow-registry-tests")
     for like in central.some((each for each in central.creatable_types if each not in _ELSEWHERE), 3):
@@ -378,7 +378,7 @@ def registry_reachable(central: Central) -> None:
             with central.case():
                 body = central.integration(like, skipTestIntegration=False, **{like: {"endpoint": endpoint}})
                 central.refused(send(body), f"{what} of a {like} that does not exist", text=label)
-                left_alone(central, {}, f"{what} that failed")
+                check_only_stored(central, {}, f"{what} that failed")
 
 
 @check(
@@ -389,7 +389,7 @@ def registry_reachable(central: Central) -> None:
     title="The text of a failed test does not have the label and the suffixes of its category",
 )
 def test_text(central: Central) -> None:
-    """A create wraps the error of a test three times, /test twice; a type without a node scanner once less."""
+    """Check the nesting of errors: a create wraps it three times, /test twice; without a node scanner once less."""
     forms: list[tuple[str, Body, str, int]] = [
         ("docker", {"categories": ["SCANNER"]}, central.text("scanner-type-known", type='"docker"'), 3),
         ("clair", {"categories": ["REGISTRY"]}, central.text("registry-type-known", type="clair"), 3),
@@ -418,7 +418,7 @@ def test_passes(central: Central) -> None:
     with central.case():
         odd: list[dict[str, Any]] = [{"categories": NODE}, {"scannerV4": {}}, {"skipTestIntegration": False}]
         odd = [each for each in odd if central.has("scannerv4", each)]
-        if central.quick:  # it passes with all of that at once
+        if central.quick:  # a quick run makes all changes at once
             odd = [dict(ChainMap(*odd))]
         else:
             central.contactless_test("scannerv4")
@@ -434,7 +434,7 @@ def test_passes(central: Central) -> None:
     needs=("create", "reconcile-same-member", "reconcile-dependent-unchanged", "stored-credentials-kept"),
 )
 def azure_member_converted(central: Central) -> None:
-    # Of type azure there is nothing to see of one rule: a quick run takes another one.
+    # For type azure one of the rules cannot be checked, so a quick run uses another type.
     for type in central.some(("docker", "nexus"), 1) if central.quick else ("azure", "nexus"):
         with central.case():
             id, sent = central.spare("docker", type=type)
@@ -461,7 +461,7 @@ def azure_member_converted(central: Central) -> None:
             central.taken(central.patch(id, body), "PATCH of a docker member to azure, the credential kept")
             reads_as(central, id, body, "after the conversion")
             if not central.quick:
-                # azure needs a password: this fails where the stored one was lost on the way.
+                # azure needs a password: this fails if the conversion lost the stored one.
                 central.taken(central.patch(id, body), "another PATCH with the credential kept")
             back = {key: value for key, value in sent.items() if key != "docker"}
             text = central.text("reconcile-same-member", sent="Docker", stored="Azure")

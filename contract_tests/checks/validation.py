@@ -1,4 +1,4 @@
-"""Creating, common validation, reading, updating and deleting: what each integration has to meet."""
+"""Creating, common validation, reading, updating and deleting: the rules that hold for every type."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ Send = Callable[[Body], Reply]
 Way = tuple[str, Send]
 
 ROUNDS = {"quick": 1, "default": 2, "deep": 12}
-"""How often rules of many forms are gone through, drawn anew each time."""
+"""How often a check repeats rules that have many forms, each time with new random combinations."""
 
 
 UNKNOWN_CATEGORY = 7
-"""A number that no category of any release has."""
+"""A category number that no release knows."""
 
 
 def rounds(central: Central) -> range:
@@ -45,8 +45,8 @@ def rounds(central: Central) -> range:
     return range(ROUNDS[central.options.profile])
 
 
-def paired(central: Central, *columns: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
-    """Return rows as long as needed for each item of each column to come once, drawn together by chance."""
+def random_rows(central: Central, *columns: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """Combine columns into rows at random; each item of each column occurs at least once."""
     length = max(len(column) for column in columns)
     drawn = [[column[index % len(column)] for index in range(length)] for column in columns]
     for column in drawn:
@@ -55,36 +55,35 @@ def paired(central: Central, *columns: Sequence[Any]) -> Iterator[tuple[Any, ...
 
 
 def fresh(central: Central, value: Any) -> Any:
-    """Put a new credential in each place that asks for one."""
+    """Replace each FRESH placeholder with a new credential."""
     if isinstance(value, Mapping):
         return {name: fresh(central, inner) for name, inner in value.items()}
     return central.secret() if value == FRESH else value
 
 
-def made(central: Central, like: str, changes: Mapping[str, Any]) -> Body:
+def from_table(central: Central, like: str, changes: Mapping[str, Any]) -> Body:
     """Return an integration of a type with changes from a table."""
     return central.integration(like, **fresh(central, changes))
 
 
 def untestable(central: Central, body: Body) -> Body:
-    """Return a body a category that its type does not have: then its test contacts nothing.
+    """Return the body with a category that its type does not support, so that its test contacts nothing.
 
-    Where the type has all that the release knows, it is one that nobody knows, which no test looks at.
+    If the type supports every category of the release, use an unknown one, which tests ignore.
     """
     known = central.contract.types.get(str(body.get("type")))
     kept = known.categories if known else ()
     lacking = [name for name in central.contract.categories if name not in kept]
-    # A scanner is what most types are not.
+    # Most types are not scanners.
     category: str | int = "SCANNER" if "SCANNER" in lacking else lacking[0] if lacking else UNKNOWN_CATEGORY
     tested = set(body.get("categories") or ()) & central.contract.categories.keys()
     return body | {"categories": [category]} if tested else body
 
 
-def ways_in(central: Central, id: str) -> list[Way]:
-    """Return every way in for an integration; `id` is one of the check's own.
+def ways_to_send(central: Central, id: str) -> list[Way]:
+    """Return every request that reads an integration; `id` is one that the check created.
 
-    Tests are of a category that the type does not have: also a target that lacks the rule in
-    question contacts nothing.
+    Tests use a category that the type does not support: even a target that lacks the rule contacts nothing.
     """
     flags = [central.random.choice((True, False))] if central.quick else [True, False]
 
@@ -103,29 +102,29 @@ def ways_in(central: Central, id: str) -> list[Way]:
 
 
 def updates(central: Central) -> list[Callable[[str, Body], Reply]]:
-    """Return the two ways to replace an integration with its credentials."""
+    """Return the two requests that replace an integration with its credentials."""
     return [central.put, partial(central.patch, update_password=True)]
 
 
-def left_alone(central: Central, stored: Mapping[str, Body], what: str) -> None:
-    """Check that the check's integrations are these and no other, each as it was sent."""
+def check_only_stored(central: Central, stored: Mapping[str, Body], what: str) -> None:
+    """Check that exactly these integrations of the check exist, each as it was sent."""
     expected = {id: read_answer(central.contract, sent, id) for id, sent in stored.items()}
     central.same(central.listed(), expected, f"the integrations of this check after {what}")
 
 
 def reads_as(central: Central, id: str, sent: Body, what: str) -> None:
-    """Check that a read shows what was sent."""
+    """Check that a read returns the body that was sent."""
     central.same(central.get(id).json, read_answer(central.contract, sent, id), what)
 
 
 def named(central: Central, name: str) -> list[Any]:
-    """Return the integrations of that name, as the list without a filter shows them."""
+    """Return the integrations with this name from the unfiltered list."""
     items = central.list().object.get("integrations")
     return [item for item in items if item.get("name") == name] if isinstance(items, list) else []
 
 
 def is_managed(central: Central, reply: Reply) -> bool:
-    """Return whether only the managed service refuses so."""
+    """Return whether the request was refused by the rule that only the managed service has."""
     return "ecr-iam-managed" in central.rules and central.text("ecr-iam-managed") in reply.message
 
 
@@ -145,7 +144,7 @@ def id_empty_on_create(central: Central) -> None:
             id, sent = central.created()
             body = central.integration(id=id)
             central.refused_by(central.create(body), "id-empty-on-create", "a create with the id of another")
-            left_alone(central, {id: sent}, "a create with an id")
+            check_only_stored(central, {id: sent}, "a create with an id")
 
 
 @check("scanner-v4-not-created", "rules")
@@ -161,12 +160,12 @@ def scanner_v4_not_created(central: Central) -> None:
             with central.attempt():
                 central.refused_by(central.create(body), "scanner-v4-not-created", "a create of type scannerv4")
         if not central.quick:
-            left_alone(central, {}, "creates of type scannerv4")
+            check_only_stored(central, {}, "creates of type scannerv4")
 
 
 @check("google-not-created", "rules", needs=("create",))
 def google_not_created(central: Central) -> None:
-    # The same config under the type that took google's place.
+    # The same config under the type that replaced google.
     central.control_of("artifactregistry")
     with central.case():
         categories = [["REGISTRY"], ["SCANNER"], ["REGISTRY", "SCANNER"]]
@@ -175,10 +174,10 @@ def google_not_created(central: Central) -> None:
                 reply = central.create(central.integration("google", categories=each))
                 central.refused_by(reply, "google-not-created", f"a create of type google as {each}")
         if not central.quick:
-            left_alone(central, {}, "creates of type google")
+            check_only_stored(central, {}, "creates of type google")
             id, _ = central.created("artifactregistry")
             kept = central.integration("google")
-            central.taken(central.put(id, kept), "PUT of type google over what is there")
+            central.taken(central.put(id, kept), "PUT of type google over a stored integration")
             reads_as(central, id, kept, "type google after PUT")
 
 
@@ -196,7 +195,7 @@ def create_assigns_id(central: Central) -> None:
                 ids.append(central.created_from(sent)[0])
         for id in ids:
             central.true(uuid4.fullmatch(id) is not None, "the id is a lower-case UUID of version 4", got=id)
-        central.same(len(set(ids)), len(ids), "each create gives an id of its own, also after a delete")
+        central.same(len(set(ids)), len(ids), "the number of different ids, also after a delete")
 
 
 @check("create-rolled-back", "rules", needs=("create", "name-unique"))
@@ -221,16 +220,16 @@ def create_rolled_back(central: Central) -> None:
                 if reply.status < 400:
                     raise PreconditionFailed(rule, f"a create whose client cannot be built: {brief(reply)}")
                 names.append(body["name"])
-        left_alone(central, {}, "creates that failed")
+        check_only_stored(central, {}, "creates that failed")
         for name in central.some(names, 1):
-            central.taken(central.create(central.integration(name=name)), "a create under the name of one that failed")
+            central.taken(central.create(central.integration(name=name)), "a create under the name of a failed create")
 
 
 # -- common validation --------------------------------------------------------------------------
 
 
 class Place(NamedTuple):
-    """One endpoint of an integration, in a member that may be another than its type's."""
+    """An endpoint of an integration, in a config member that need not be that of its type."""
 
     like: str
     member: str
@@ -238,8 +237,8 @@ class Place(NamedTuple):
     type: str
 
 
-def guarded(central: Central) -> list[Place]:
-    """Return each endpoint that the contract guards, and some whose member is not their type's."""
+def guarded_endpoints(central: Central) -> list[Place]:
+    """Return each endpoint that the contract restricts, and some in a config member of another type."""
     places = []
     for member in central.contract.integration.members:
         assert member.message is not None  # a config member is a message
@@ -255,17 +254,17 @@ def guarded(central: Central) -> list[Place]:
 
 
 def endpoints_refused(central: Central, forms: Sequence[str], text: str) -> None:
-    """Check that endpoints are refused: each form, in each guarded place, by each way in."""
+    """Check that every form of an endpoint is refused, covering each restricted place and each request."""
     central.control_of("docker")
     with central.case():
         id, sent = central.standing("docker")
         for _ in rounds(central):
-            for form, place, way in paired(
-                central, forms, central.some(guarded(central), len(forms)), ways_in(central, id)
+            for form, place, way in random_rows(
+                central, forms, central.some(guarded_endpoints(central), len(forms)), ways_to_send(central, id)
             ):
                 _endpoint_refused(central, form, place, way, text)
         if not central.quick:
-            left_alone(central, {id: sent}, "refused endpoints")
+            check_only_stored(central, {id: sent}, "refused endpoints")
 
 
 def _endpoint_refused(central: Central, form: str, place: Place, way: Way, text: str) -> None:
@@ -276,18 +275,18 @@ def _endpoint_refused(central: Central, form: str, place: Place, way: Way, text:
         central.refused(reply, what, text=text)
 
 
-def _looked_at(central: Central, forms: Sequence[str]) -> list[str]:
+def _validated_forms(central: Central, forms: Sequence[str]) -> list[str]:
     return [form for form in forms if refuses_more_endpoints(central.rules) or form not in REFUSED_BY_NEWER]
 
 
 @check("endpoint-not-local", "rules", needs=("create",))
 def endpoint_not_local(central: Central) -> None:
-    endpoints_refused(central, _looked_at(central, LOCAL), central.text("endpoint-not-local"))
+    endpoints_refused(central, _validated_forms(central, LOCAL), central.text("endpoint-not-local"))
 
 
 @check("endpoint-not-metadata", "rules", needs=("create", "endpoint-not-local"))
 def endpoint_not_metadata(central: Central) -> None:
-    endpoints_refused(central, _looked_at(central, METADATA), central.text("endpoint-not-metadata"))
+    endpoints_refused(central, _validated_forms(central, METADATA), central.text("endpoint-not-metadata"))
 
 
 @check("endpoint-parses", "rules", needs=("create", "endpoint-not-local"))
@@ -301,13 +300,13 @@ def endpoint_parses(central: Central) -> None:
         return
     with central.case():
         id, sent = central.created()
-        for form, way in paired(central, UNPARSABLE, ways_in(central, id)):
+        for form, way in random_rows(central, UNPARSABLE, ways_to_send(central, id)):
             _endpoint_refused(central, form, place, way, start)
         if refuses_more_endpoints(
             central.rules
-        ):  # older releases were built with several releases of Go, some of which take it
+        ):  # older releases were built with several releases of Go, some of which accept it
             _endpoint_refused(central, "::1", place, ("create", central.create), start.partition(":")[0])
-        left_alone(central, {id: sent}, "refused endpoints")
+        check_only_stored(central, {id: sent}, "refused endpoints")
 
 
 @check(
@@ -332,22 +331,24 @@ def endpoint_as_sent(central: Central) -> None:
             form = central.random.choice(LOOK_ALIKES)
             reply = central.create(central.integration(docker={"endpoint": form}))
             central.taken(reply, f"a create with the endpoint {form!r}")
-    # Scanner V4 runs beside Central: its addresses are not looked at.
+    # Scanner V4 runs beside Central: its addresses are not checked.
     body = central.integration("scannerv4", scannerV4={"indexerEndpoint": "localhost:8443"})
     central.taken(central.test(body), "a test of type scannerv4 with a local indexer")
 
 
 def refused_by_every_way(central: Central, rule: str, forms: Sequence[Mapping[str, Any]]) -> None:
-    """Check that each way in refuses by this rule what is changed so, and that nothing is stored by it."""
+    """Check that each kind of request is refused by this rule for these changes, and that nothing is stored."""
     central.control_of("docker")
     with central.case():
         id, sent = central.standing("docker")
-        for change, (where, send) in paired(central, central.some(forms, 2), central.some(ways_in(central, id), 3)):
+        for change, (where, send) in random_rows(
+            central, central.some(forms, 2), central.some(ways_to_send(central, id), 3)
+        ):
             with central.attempt():
                 body = central.integration(central.random.choice(central.creatable_types), **change)
                 central.refused_by(send(body), rule, f"{where} of type {body['type']} with {change}")
         if not central.quick:
-            left_alone(central, {id: sent}, "refused updates")
+            check_only_stored(central, {id: sent}, "refused updates")
 
 
 @check("category-required", "rules", needs=("create",))
@@ -365,7 +366,7 @@ def name_required(central: Central) -> None:
     "rules",
     source="pkg/errorhelpers/format.go",
     needs=("create", "endpoint-not-local", "name-required", "category-required"),
-    title="The problems of an integration are not in one list, in Central's order",
+    title="The problems of an integration are not reported in one list, in Central's order",
 )
 def problems_listed(central: Central) -> None:
     local, category = central.text("endpoint-not-local"), central.text("category-required")
@@ -381,7 +382,7 @@ def problems_listed(central: Central) -> None:
             taken = central.text("name-unique", name=f'"{sent["name"]}"')
             text = f"Validation errors: [{local}, {category}, {taken}]: invalid arguments"
             other, _ = central.created("ibm")
-            for where, send in central.some(ways_in(central, other), 1, 3):
+            for where, send in central.some(ways_to_send(central, other), 1, 3):
                 with central.attempt():
                     reply = send(central.integration(name=sent["name"], **three))
                     central.refused(reply, f"{where} with three problems", text=text)
@@ -396,17 +397,17 @@ def name_unique(central: Central) -> None:
         owner, taken = central.created(autogenerated=True, name=central.name("-a"))
         id, sent = central.created("quay")
         text = central.text("name-unique", name=f'"{taken["name"]}"')
-        for where, send in ways_in(central, id):
+        for where, send in ways_to_send(central, id):
             with central.attempt():
                 like = central.random.choice(central.creatable_types)
                 reply = send(central.integration(like, name=taken["name"]))
                 central.refused(reply, f"{where} of type {like} under the name of another integration", text=text)
-        left_alone(central, {owner: taken, id: sent}, "refused names")
-        for way in () if central.quick else updates(central):  # a quick run has `update` for it
+        check_only_stored(central, {owner: taken, id: sent}, "refused names")
+        for way in () if central.quick else updates(central):  # in a quick run `update` covers this
             central.taken(way(id, sent | {"id": id}), "an update under its own name")
         if not central.quick:
             _own_name_tested(central, id, sent)
-        _names_given_up(central, (id, sent), (owner, taken))
+        _names_free_again(central, (id, sent), (owner, taken))
     if not central.quick:
         _names_of_others(central)
 
@@ -438,7 +439,7 @@ def names_exact(central: Central) -> None:
             central.same(found, [ids[each]], f"the list by the name {each!r} beside names alike")
         sent[ids[name]] = central.integration(clusterId="another-cluster")
         updated(central, "PUT", ids[name], sent[ids[name]])
-        what = "after an update of one whose name is the beginning of others"
+        what = "after an update of an integration whose name begins other names"
         check_same(listed(central), expected(central, sent), what, check="update-changes-one")
 
 
@@ -454,19 +455,19 @@ def _own_name_tested(central: Central, id: str, sent: Body) -> None:
         central.true(taken not in reply.message, "a test under its own name", got=reply.message)
 
 
-def _names_given_up(central: Central, one: tuple[str, Body], two: tuple[str, Body]) -> None:
-    (id, sent), (other, taken) = one, two
+def _names_free_again(central: Central, renamed: tuple[str, Body], deleted: tuple[str, Body]) -> None:
+    (id, sent), (other, taken) = renamed, deleted
     new = sent | {"name": central.name()}
     central.taken(central.random.choice(updates(central))(id, new), "an update with a new name")
     reply = central.create(central.integration(name=sent["name"]))
-    central.taken(reply, "a create under the name that an update gave up")
+    central.taken(reply, "a create under the former name of an updated integration")
     if not central.quick:
         text = central.text("name-unique", name=f'"{new["name"]}"')
         reply = central.create(central.integration(name=new["name"]))
-        central.refused(reply, "a create under the name that an update gave", text=text)
+        central.refused(reply, "a create under the new name of an updated integration", text=text)
     central.remove(other)
     reply = central.create(central.integration(name=taken["name"]))
-    central.taken(reply, "a create under the name of one that was deleted")
+    central.taken(reply, "a create under the name of a deleted integration")
 
 
 def _names_of_others(central: Central) -> None:
@@ -485,15 +486,15 @@ def _names_of_others(central: Central) -> None:
 @check("ecr-iam-managed", "rules", needs=("create",))
 def ecr_iam_managed(central: Central) -> None:
     with central.case():
-        # In a quick run the first way tells whether there is more to see.
+        # In a quick run the first request shows whether the target is managed.
         first = central.create(central.integration("ecr", ecr={"useIam": True}))
         managed = central.options.managed or is_managed(central, first)
         id, _ = central.created("ecr") if managed or not central.quick else ("", {})
-        ways = ways_in(central, id) if id else []
+        ways = ways_to_send(central, id) if id else []
         found = [("create", first)]
         found += [(where, send(central.integration("ecr", ecr={"useIam": True}))) for where, send in ways]
         if not managed and not any(is_managed(central, reply) for _, reply in found):
-            raise NotApplicable("the target takes the container's IAM role; with --managed that is a failure")
+            raise NotApplicable("the target accepts the container's IAM role; with --managed that is a failure")
         for where, reply in found:
             central.refused_by(reply, "ecr-iam-managed", f"{where} of an ecr integration that uses IAM")
 
@@ -506,11 +507,11 @@ def integration_required(central: Central) -> None:
             central.refused_by(reply, "integration-required", "test/updated without a config")
     if not central.quick:
         with central.case():
-            # The id of the path makes a config of it, an empty one.
+            # The id of the path creates an empty config.
             id, sent = central.created()
             text = [central.text(rule) for rule in ("category-required", "name-required")]
             central.refused(central.patch(id, None, update_password=True), "PATCH without a config", text=text)
-            left_alone(central, {id: sent}, "PATCH without a config")
+            check_only_stored(central, {id: sent}, "PATCH without a config")
 
 
 # -- skipping the test ----------------------------------------------------------------------------
@@ -527,14 +528,14 @@ def tested_before_stored(central: Central) -> None:
     with central.case():
         id, sent = central.spare()
         text = "image scanner integration: " + central.text("scanner-type-known", type='"docker"')
-        # A refused credential or endpoint would hide the test from PATCH with stored credentials.
+        # PATCH keeps the stored credentials: a rejected credential or endpoint would hide the failed test.
         kept = {"docker": sent["docker"] | {"password": ""}}
-        ways = [way for way in ways_in(central, id) if not way[0].startswith("/test")]
-        for (where, send), skip in paired(central, ways, (False, None)):
+        ways = [way for way in ways_to_send(central, id) if not way[0].startswith("/test")]
+        for (where, send), skip in random_rows(central, ways, (False, None)):
             with central.attempt():
                 body = untestable(central, central.integration(**kept, skipTestIntegration=skip))
                 central.refused(send(body), f"{where} that fails its test", text=text)
-        left_alone(central, {id: sent}, "failed tests")
+        check_only_stored(central, {id: sent}, "failed tests")
 
 
 @check(
@@ -549,13 +550,15 @@ def skip_test_respected(central: Central) -> None:
         id, sent = central.standing("docker")
         text = "updating integration error: " + central.text("scanner-type-known", type='"docker"')
         kept = {"docker": sent["docker"] | {"password": ""}}
-        ways = [way for way in ways_in(central, id) if not way[0].startswith("/test")]
-        # Refused or not, an update is stored: in a quick run what stands is needed as it is.
+        ways = [way for way in ways_to_send(central, id) if not way[0].startswith("/test")]
+        # Even a refused update is stored: a quick run must not change the integrations that it reuses.
         for where, send in ways[:1] if central.quick else ways:
             reply = send(untestable(central, central.integration(**kept)))
             if reply.status == 200:
                 raise PreconditionFailed("scanner-type-known", f"a type that does not scan: {brief(reply)}")
-            central.refused(reply, f"{where} of what cannot be built", status=500, code=13, text=text)
+            central.refused(
+                reply, f"{where} of an integration whose client cannot be built", status=500, code=13, text=text
+            )
 
 
 @check(
@@ -573,7 +576,7 @@ def test_ignores_skip(central: Central) -> None:
             ("/test/updated", partial(central.test_updated, update_password=True)),
         ]
         for skip in (True,) if central.quick else (True, False, None):
-            # Each rule of a type is tested with the test skipped: that is enough for a quick run.
+            # The checks of the types cover tests with the flag set: that is enough for a quick run.
             for where, send in tests[1:] if central.quick else tests:
                 reply = send(untestable(central, central.integration(skipTestIntegration=skip)))
                 if reply.status == 200 and send(untestable(central, central.integration())).status == 200:
@@ -591,7 +594,7 @@ def id_required(central: Central) -> None:
     with central.case():
         central.refused_by(central.get(""), "id-required", "GET with an empty id")
     if is_loopback(central.transport.base):
-        # A shared server shall not be asked to delete whatever an empty id means to it.
+        # A shared server might delete an integration for an empty id.
         with central.case():
             central.refused_by(central.delete(""), "id-required", "DELETE with an empty id")
 
@@ -620,17 +623,17 @@ def update_missing(central: Central) -> None:
         if not central.quick:
             missing.append(central.created()[0])
             central.remove(missing[-1])
-        ways = [_updates_of(central, each) for each in missing]
-        for index, each in paired(central, central.some(range(len(ways[0])), 4), range(len(missing))):
+        ways = [_ways_to_update(central, each) for each in missing]
+        for index, each in random_rows(central, central.some(range(len(ways[0])), 4), range(len(missing))):
             where, send = ways[each][index]
             with central.attempt():
-                reply = send(made(central, *central.random.choice(PLAIN)))
+                reply = send(from_table(central, *central.random.choice(PLAIN)))
                 central.refused_by(reply, "update-missing", f"{where} of {missing[each]}", id=f'"{missing[each]}"')
         if not central.quick:
-            left_alone(central, {id: sent}, "updates of ids that are not there")
+            check_only_stored(central, {id: sent}, "updates of unknown ids")
 
 
-def _updates_of(central: Central, id: str) -> list[Way]:
+def _ways_to_update(central: Central, id: str) -> list[Way]:
     ways: list[Way] = [
         ("PUT", partial(central.put, id)),
         ("PATCH with credentials", partial(central.patch, id, update_password=True)),
@@ -658,16 +661,16 @@ def delete_missing(central: Central) -> None:
         id, sent = central.created()
         central.transport.invented.add(id.upper())
         deleted, _ = central.created()
-        time.sleep(HEALTH_IS_WRITTEN)  # or the next DELETE may be answered 200 for it
+        time.sleep(HEALTH_IS_WRITTEN)  # otherwise the next DELETE may still be answered 200
         central.remove(deleted)
         for missing in (deleted, id.upper()):
             with central.attempt():
                 not_deleted(central, missing)
-        left_alone(central, {id: sent}, "deletes of ids that are not there")
+        check_only_stored(central, {id: sent}, "deletes of unknown ids")
 
 
 def not_deleted(central: Central, missing: str) -> None:
-    """Check that an id that is not there cannot be deleted."""
+    """Check that DELETE of an id that does not exist is refused."""
     reply = central.delete(missing)
     central.refused_by(reply, "delete-missing", f"DELETE of {missing}", id=missing, quoted=f'"{missing}"')
 
@@ -698,13 +701,17 @@ def scanner_v4_stays(central: Central) -> None:
         what = f"{where} of type docker over Central's own Scanner V4"
         reply = update(scanner["id"], body)
         if reply.status == 200:
-            central.put(scanner["id"], scanner)  # so that only the failure is left of it
+            central.put(scanner["id"], scanner)  # undo the change if the target accepted it
         central.refused_by(reply, "scanner-v4-type-fixed", what)
     central.same(central.get(scanner["id"]).json, scanner, "Scanner V4 after updates that were refused")
 
 
 def _scanner_v4_of_the_target(central: Central) -> Body:
-    """Return Central's own Scanner V4 integration, which a disposable target may lose."""
+    """Return Central's own Scanner V4 integration.
+
+    Raises:
+        Skip: the target is not disposable, or has no Scanner V4.
+    """
     if not central.options.disposable:
         raise Skip("would delete Central's own Scanner V4; allow it with --disposable")
     items = central.list().object.get("integrations")
@@ -726,30 +733,30 @@ def scanner_v4_type_fixed(central: Central) -> None:
             ("/test", lambda body: central.test(body | {"id": id})),
             ("/test/updated", lambda body: central.test_updated(body | {"id": id}, update_password=True)),
         ]
-        # A docker member leaves the type alone to be refused.
+        # Only the type is wrong if the body keeps its docker member.
         bodies = (central.integration("scannerv4"), sent | {"type": "scannerv4", "categories": ["SCANNER"]})
         for _ in rounds(central):
-            for (where, send), body in paired(central, central.some(ways, 2), bodies):
+            for (where, send), body in random_rows(central, central.some(ways, 2), bodies):
                 with central.attempt():
                     what = f"{where} that makes a docker integration one of Scanner V4"
                     central.refused_by(send(body), "scanner-v4-type-fixed", what)
         if not central.quick:
-            left_alone(central, {id: sent}, "refused changes of the type")
+            check_only_stored(central, {id: sent}, "refused changes of the type")
             central.taken(central.put(id, sent | {"type": "nexus"}), "PUT of another type with the same member")
 
 
 _DATABASE = "SQLSTATE"
-"""A word of the database's own texts."""
+"""A word that only the database's own error texts contain."""
 
 
 def shows_database(central: Central) -> bool:
-    """Return whether the release answers with the database's own text, which stands for `{reason}`."""
+    """Return whether the release answers with the database's own error text, which replaces `{reason}`."""
     return "{reason}" in central.rule("database-error").message
 
 
 @check("database-error", "rules", needs=("create",))
 def database_error(central: Central) -> None:
-    """An update with an empty id, which has no row, fails in this release's words and stores nothing."""
+    """Check that an update with an empty id, which has no row, fails with this release's error and stores nothing."""
     rule = central.rule("database-error")
     ways: list[tuple[str, Callable[[str, Body], Reply]]] = [
         ("PUT", central.put),
@@ -763,7 +770,9 @@ def database_error(central: Central) -> None:
             central.refused(reply, f"{where} with an empty id", status=rule.status, code=rule.code, text=text)
             if not shows_database(central):
                 central.true(_DATABASE not in reply.message, "the database's text is shown", got=reply.message)
-            central.same(named(central, body["name"]), [], f"what {where} has stored that the database refused")
+            central.same(
+                named(central, body["name"]), [], f"integrations stored by {where}, which the database refused"
+            )
 
 
 @check(
@@ -774,7 +783,7 @@ def database_error(central: Central) -> None:
     title="A write that the database refuses stays visible",
 )
 def name_with_nul(central: Central) -> None:
-    """PostgreSQL holds no NUL: Central refuses it and keeps what there was. Another target may."""
+    """Check that a name with NUL, which PostgreSQL cannot store, is not half stored; another target may accept it."""
     if shows_database(central):
         raise Skip(f"Central {central.version} shows the database's own message, which no rule has for NUL")
     ways: list[tuple[str, Callable[[str, Body], Reply]]] = [
@@ -794,24 +803,24 @@ def name_with_nul(central: Central) -> None:
 @check("path-id-wins", "rules", needs=("create", "credentials-replaced"))
 def path_id_wins(central: Central) -> None:
     with central.case():
-        one, sent = central.spare()
-        two, other = central.created("quay")
+        first, sent = central.spare()
+        second, other = central.created("quay")
         ways: list[tuple[str, Callable[[Body], Reply]]] = [
-            ("PUT", partial(central.put, one)),
-            ("PATCH with credentials", partial(central.patch, one, update_password=True)),
-            ("PATCH without credentials", partial(central.patch, one, update_password=False)),
+            ("PUT", partial(central.put, first)),
+            ("PATCH with credentials", partial(central.patch, first, update_password=True)),
+            ("PATCH without credentials", partial(central.patch, first, update_password=False)),
         ]
         for _ in rounds(central):
-            ids = central.some((two, central.unknown_id(), "not-a-uuid"), 2, 3)
-            for (where, send), id in paired(
-                central, [ways[0], *central.some(ways[1:], 1)], [two, *(each for each in ids if each != two)]
+            ids = central.some((second, central.unknown_id(), "not-a-uuid"), 2, 3)
+            for (where, send), id in random_rows(
+                central, [ways[0], *central.some(ways[1:], 1)], [second, *(each for each in ids if each != second)]
             ):
                 kept = sent["docker"] | {"password": ""} if "without" in where else {}
                 sent = central.integration(id=id, docker=kept)
                 central.taken(send(sent), f"{where} with the id {id!r} in the body")
                 if not central.quick:
-                    reads_as(central, one, sent, f"{where} with the id {id!r} in the body")
-        left_alone(central, {one: sent, two: other}, "updates with other ids in their bodies")
+                    reads_as(central, first, sent, f"{where} with the id {id!r} in the body")
+        check_only_stored(central, {first: sent, second: other}, "updates with other ids in their bodies")
 
 
 @check("update-not-rolled-back", "rules", needs=("create", "registry-type-known"))
@@ -854,7 +863,7 @@ def categories_sorted(central: Central) -> None:
                 sent = sent | {"categories": lists[0]}
                 central.taken(central.patch(id, sent, update_password=True), f"PATCH with the categories {lists[0]}")
                 reads_as(central, id, sent, f"categories patched to {lists[0]}")
-                # No type has all three: refused at its very end, and stored.
+                # No type has all three: the update is refused when its clients are built, but stored.
                 sent = sent | {"categories": ["NODE_SCANNER", "SCANNER", "REGISTRY"]}
                 central.refused(central.put(id, sent), "PUT with three categories", status=500, code=13)
                 reads_as(central, id, sent, "three categories")

@@ -1,4 +1,4 @@
-"""Values: an answer shows the whole integration, and every value is kept as it was sent."""
+"""Values: an answer shows the whole integration, and every value is stored as it was sent."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SOURCE = {
     needs=("create", "categories-sorted", "zero-values-emitted"),
 )
 def create_answer(central: Central) -> None:
-    """Every field of every type; a quick run looks at the answers to what it has created already."""
+    """Check every field of every type; a quick run checks the answers to the creates that it has already made."""
     for type in central.creatable_types:
         with central.case():
             id, sent = central.standing(type)
@@ -40,15 +40,15 @@ def create_answer(central: Central) -> None:
                 central.remove(id)
                 sent = with_every_field(central, type, len(type))
                 central.create(sent)
-            _is_answered(central, sent, type)
+            _check_answer(central, sent, type)
     with central.case():
         backwards = central.integration("quay", categories=["SCANNER", "REGISTRY"])
         central.create(backwards)
-        _is_answered(central, backwards, "quay, its categories the other way round")
+        _check_answer(central, backwards, "quay, its categories the other way round")
 
 
-def _is_answered(central: Central, sent: Body, what: str) -> None:
-    """Compare the answer of the last request, a create."""
+def _check_answer(central: Central, sent: Body, what: str) -> None:
+    """Compare the answer to the last request, a create, with the body that was sent."""
     answer = read_json(central.history[-1].reply)
     id = str(answer.get("id")) if isinstance(answer, dict) else ""
     expected = read_answer(central.contract, sent, id)
@@ -73,7 +73,7 @@ def _with_sub_messages(central: Central) -> list[Body]:
 def answer_complete(central: Central) -> None:
     bodies = _with_sub_messages(central)
     read = central.some(bodies, 1)
-    # Every type: a list may forget one. One list shows all of them.
+    # Check every type, because a list may omit one. One list shows all of them.
     bodies += [central.integration(type) for type in central.some(central.creatable_types, 0)]
     ids, creations = [], []
     for body in bodies:
@@ -86,14 +86,14 @@ def answer_complete(central: Central) -> None:
         central.history = [creation, listing]
         what = f"type {body['type']}"
         central.true(id in found, f"the list holds an integration of {what}", expected=id, got=list(found))
-        _is_complete(central, central.contract.integration, found[id], body, f"the list's item of {what}")
+        _check_complete(central, central.contract.integration, found[id], body, f"the list's item of {what}")
         if body in read:
             reply = central.get(id)
             central.taken(reply, "reading a new integration", need="read-after-create")
-            _is_complete(central, central.contract.integration, reply.object, body, f"a read of {what}")
+            _check_complete(central, central.contract.integration, reply.object, body, f"a read of {what}")
 
 
-def _is_complete(
+def _check_complete(
     central: Central, message: Message, answer: Mapping[str, Any], sent: Mapping[str, Any], what: str
 ) -> None:
     fields = [field for field in message.fields if not field.oneof or sent.get(field.name) is not None]
@@ -107,7 +107,7 @@ def _is_complete(
             central.same(value, None, f"{where}, which is not set")
         elif field.message is not None and inner is not None:
             central.true(isinstance(value, dict), where, expected="an object", got=value)
-            _is_complete(central, field.message, value, inner, where)
+            _check_complete(central, field.message, value, inner, where)
         else:
             central.true(value is not None, where, expected="a value", got=value)
 
@@ -126,14 +126,14 @@ def list_item_equals_read(central: Central) -> None:
         ids += [str(long.object["id"])] if long.status == 200 else []
     items = central.list().object.get("integrations")
     found = {str(item.get("id")): item for item in items if isinstance(item, dict)} if isinstance(items, list) else {}
-    # What is not the run's has what no run stores, such as a test that is not skipped.
+    # Integrations of others have values that no run stores, such as a test that is not skipped.
     foreign = [id for id, item in found.items() if not central.transport.ownership.is_named(item.get("name"))]
     foreign.sort(key=lambda id: found[id].get("skipTestIntegration") is True)
     if not ids and not foreign:
         ids = list(found)[:1]
     for id in [*ids, *foreign[: 1 if central.quick else 3]]:
         read = central.get(id).json
-        # Others may have changed what is theirs meanwhile.
+        # Others may have changed their integrations meanwhile.
         if id in ids or (read != found[id] and found[id] in (central.list().object.get("integrations") or [])):
             central.same(found.get(id), read, f"the list's item of {id} is what GET answers")
 
@@ -200,13 +200,13 @@ def _keeps(stored: Stored, what: str, text: str, *, escaped: bool) -> None:
 
 
 _LONGEST_NAME = 1000
-"""Central keeps names in an index of its database, whose entries have less than 2,700 bytes."""
+"""Central indexes names in its database; an index entry must be shorter than 2,700 bytes."""
 
 
 @check(
     "long-values-kept",
     "rules",
-    title="A long text is cut or refused, or the least or the greatest int32 is",
+    title="A long text, or the least or greatest int32, is changed or refused",
     source="proto/storage/image_integration.proto",
     needs=("read-after-create",),
 )
@@ -216,10 +216,10 @@ def long_values_kept(central: Central) -> None:
         body = _long(central, "docker", length)
         stored.becomes(body, body, f"strings of {length} characters")
     for type in ["docker", *central.some(("ecr", "artifactregistry", "quay"), 0)]:
-        # All of them together are more than the 64 kB that some servers read.
+        # Together they exceed the 64 kB that some servers read.
         body = _long(central, type, 20_000)
         stored.becomes(body, body, f"strings of 20000 characters in type {type}")
-        if central.quick:  # a default run has `list-item-equals-read` for it
+        if central.quick:  # in a default run `list-item-equals-read` covers this
             found = listed(central, f"?name={body['name']}")
             check_same(found, expected(central, {stored.id: body}), "long texts", check="list-item-equals-read")
     for number in (-(2**31), *central.some((2**31 - 1,), 0)):
@@ -228,7 +228,7 @@ def long_values_kept(central: Central) -> None:
 
 
 def _long(central: Central, type: str, length: int) -> Body:
-    """Return an integration each of whose strings has `length` characters, where Central has a use for it."""
+    """Return an integration in which each text has `length` characters, if Central allows that."""
     body = central.integration(type)
     member = member_of(central.contract, body) or ""
     fields = {field.name: field for field in central.contract.message(_schema_of(central, member)).fields}
@@ -253,7 +253,7 @@ def _schema_of(central: Central, member: str) -> str:
 
 
 _LONG_CREDENTIAL = 2300
-"""Characters of a real service account with its key."""
+"""Length in characters of a real service account with its key."""
 
 
 @check(
@@ -264,7 +264,7 @@ _LONG_CREDENTIAL = 2300
     needs=("read-after-create", "update", "stored-credentials-kept"),
 )
 def long_credentials_kept(central: Central) -> None:
-    """A service account that was cut is no JSON any more: an update that keeps the stored one is refused then."""
+    """Check with a service account: truncated it is invalid JSON, so an update that keeps the stored one is refused."""
     for length in (_LONG_CREDENTIAL,) if central.quick else (_LONG_CREDENTIAL, 5000, 20_000):
         with central.case():
             account = SERVICE_ACCOUNT % (central.secret() + "x" * length)
@@ -287,14 +287,14 @@ _OF_THE_CLIENT = ("endpoint", "Endpoint", "region", "registryId")
 @check(
     "texts-kept",
     "rules",
-    title="A text of some type loses or changes signs, control characters or blanks",
+    title="A text field loses or changes signs, control characters or blanks",
     source="protobuf-go encoding/protojson",
     needs=("unicode-kept",),
 )
 def texts_kept(central: Central) -> None:
-    """Every text of every type that is no credential, no endpoint and nothing that a client is made with."""
+    """Check every text of every type except credentials, endpoints and texts from which a client is built."""
     text = " <b>&amp;'\"\t\x01 "
-    # The deepest place of a text is a message within a config.
+    # The most deeply nested texts are those of a message inside the config.
     for type in ("quay",) if central.quick else central.creatable_types:
         with central.case():
             body = with_every_field(central, type, 0)

@@ -1,7 +1,7 @@
-"""Wire: what bytes of a body Central refuses, what it tolerates, and what it makes of it.
+"""Wire format: which bodies Central refuses, which deviations it accepts, and how it reads them.
 
-A refusal is decided by status, code and the part of protobuf-go's text that is the same in every
-build. A tolerance is decided by what is read back.
+A refusal is recognised by status, code and the part of protobuf-go's text that is the same in every build. Tolerance is
+checked by reading the integration back.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from contract_tests.oracle.variants import FORM
 from mock_server.contract.tables import MASK, Message
 
 _ELSEWHERE = ("PUT", "PATCH", "test", "test/updated")
-"""The operations besides create that read a body."""
+"""Operations, besides create, that read a body."""
 
 
 _READ = ("category-required", "name-required")
-"""Checks of the refusals that show that a body was read."""
+"""Checks of the errors that prove that a body was read."""
 
 
 class Flaw(NamedTuple):
-    """A way to spoil a body; `text` is what the refusal then says."""
+    """A way to make a body invalid; `text` is a part of the error."""
 
     what: str
     spoil: Callable[[bytes], bytes]
     text: str = ""
     anywhere: bool = True
-    """It fits an integration of any type, not only the one the check sends."""
+    """Whether it can be applied to an integration of any type, not only to the one that the check sends."""
 
 
-def _instead(old: str, new: str | bytes) -> Callable[[bytes], bytes]:
-    """Put `new` in the place of what matches `old`, once."""
+def _substitute(old: str, new: str | bytes) -> Callable[[bytes], bytes]:
+    """Return a function that replaces the first match of `old` with `new`."""
     replacement = new if isinstance(new, bytes) else new.encode()
 
     def spoil(body: bytes) -> bytes:
@@ -53,18 +53,17 @@ def _instead(old: str, new: str | bytes) -> Callable[[bytes], bytes]:
 
 
 def _before_name(new: str) -> Callable[[bytes], bytes]:
-    return _instead('"name":', f'{new}, "name":')
+    return _substitute('"name":', f'{new}, "name":')
 
 
-def _whole(new: str) -> Callable[[bytes], bytes]:
+def _whole_body(new: str) -> Callable[[bytes], bytes]:
     return lambda _: new.encode()
 
 
-def _sent_elsewhere(central: Central, operation: str, flaw: Flaw) -> Reply:
-    """Send a spoiled body where nothing can come of it, should the flaw be overlooked.
+def _send_harmlessly(central: Central, operation: str, flaw: Flaw) -> Reply:
+    """Send an invalid body where it does no harm if the target accepts it.
 
-    PUT and PATCH go to an id that is not there; what is tested is Scanner V4, whose test contacts
-    nothing.
+    PUT and PATCH use an id that does not exist; tests use Scanner V4, whose test contacts nothing.
     """
     value: Body = central.integration("docker" if operation in ("PUT", "PATCH") else "scannerv4")
     if operation in ("PATCH", "test/updated"):
@@ -75,7 +74,7 @@ def _sent_elsewhere(central: Central, operation: str, flaw: Flaw) -> Reply:
     return central.send("POST", f"{COLLECTION}/{operation}", body=body)
 
 
-def _refused_flaws(
+def _check_flaws_refused(
     central: Central,
     rule: str,
     flaws: Iterable[Flaw],
@@ -84,7 +83,7 @@ def _refused_flaws(
     default: int | None = None,
     integration: Callable[[], Body] | None = None,
 ) -> None:
-    """Check that `rule` refuses flaws in a create, and one of them in each other operation."""
+    """Check that `rule` refuses the flaws in a create, and one of them in each other operation."""
     found, flaws, make = central.rules[rule], list(flaws), integration or central.integration
     central.control_of(make()["type"])
     for flaw in central.some(flaws, quick, default):
@@ -95,13 +94,13 @@ def _refused_flaws(
     for operation in central.some(_ELSEWHERE, 1) if anywhere else ():
         with central.case():
             flaw = central.random.choice(anywhere)
-            reply = _sent_elsewhere(central, operation, flaw)
+            reply = _send_harmlessly(central, operation, flaw)
             what = f"{operation} with {flaw.what}"
             central.refused(reply, what, status=found.status, code=found.code, text=flaw.text)
 
 
 class Stored:
-    """One integration: the first body it is given creates it, each other one replaces it."""
+    """An integration that the first body creates and each further body replaces."""
 
     def __init__(self, central: Central) -> None:
         self.central = central
@@ -110,10 +109,10 @@ class Stored:
         self.creation: list[Exchange] = []
 
     def becomes(self, sent: bytes | Body, meant: Body, what: str, **request: Any) -> None:
-        """Send a body that Central must take, and check that `meant` is read back."""
+        """Send a body that Central must accept, and check that a read returns `meant`."""
         central, body = self.central, sent if isinstance(sent, bytes) else json.dumps(sent).encode()
         if self.id:
-            central.history = list(self.creation)  # the updates before do not matter
+            central.history = list(self.creation)  # earlier updates do not matter
             reply = central.put(self.id, body=body, **request)
             central.taken(reply, f"a PUT with {what}")
         else:
@@ -124,18 +123,18 @@ class Stored:
         self.reads_as(meant, what)
 
     def reads_as(self, meant: Body, what: str) -> None:
-        """Check that a read shows `meant`."""
+        """Check that a read returns `meant`."""
         central, before = self.central, self.shown
         reply = central.get(self.id)
         central.taken(reply, "reading an integration back", need="read-after-create")
         if before is not None and reply.json == before:
-            raise PreconditionFailed("update-replaces", "an update that was taken has changed nothing")
+            raise PreconditionFailed("update-replaces", "an accepted update has changed nothing")
         self.shown = reply.json
-        central.same(self.shown, read_answer(central.contract, meant, self.id), f"what is read back of {what}")
+        central.same(self.shown, read_answer(central.contract, meant, self.id), f"reading {what} back")
 
 
-def is_read(central: Central, reply: Reply, what: str) -> None:
-    """Check that a body without name and category was read: Central misses these, and nothing else."""
+def check_body_was_read(central: Central, reply: Reply, what: str) -> None:
+    """Check that a body without name and category was read: these are the only problems that Central reports."""
     missing = (central.text("category-required"), central.text("name-required"))
     if reply.status >= 500:
         raise CheckFailed(what, expected="a refusal", got=brief(reply), check="no-server-error")
@@ -148,7 +147,7 @@ def with_authorization(central: Central, expires: str) -> Body:
     return central.integration("ecr", ecr={"accessKeyId": None, "secretAccessKey": None, "authorizationData": data})
 
 
-# -- what is no JSON ----------------------------------------------------------------------------------
+# -- bodies that are not JSON -------------------------------------------------------------------------
 
 
 @check("body-truncated", "rules", needs=("create",))
@@ -162,33 +161,33 @@ def body_truncated(central: Central) -> None:
         Flaw("its last byte missing", lambda body: body[:-1]),
         *(Flaw("an end missing", cut) for _ in range(4)),
     ]
-    _refused_flaws(central, "body-truncated", [flaw._replace(text="unexpected EOF") for flaw in flaws], default=5)
+    _check_flaws_refused(central, "body-truncated", [flaw._replace(text="unexpected EOF") for flaw in flaws], default=5)
 
 
 _NO_JSON = (
     Flaw("a comma before the last brace", lambda body: body[:-1] + b",}"),
     Flaw("a comment", _before_name("/* name */")),
-    Flaw("single quotes", _instead('"name":', "'name':")),
-    Flaw("a key without quotes", _instead('"name":', "name:")),
-    Flaw("no comma between two fields", _instead(', "type":', ' "type":')),
-    Flaw("no colon after a key", _instead('"type":', '"type"')),
-    Flaw("Python's False", _instead("false", "False")),
-    Flaw("plain text for a body", _whole("a registry")),
-    Flaw("a form for a body", _whole("name=registry&type=docker")),
-    Flaw("XML for a body", _whole("<integration/>")),
+    Flaw("single quotes", _substitute('"name":', "'name':")),
+    Flaw("a key without quotes", _substitute('"name":', "name:")),
+    Flaw("no comma between two fields", _substitute(', "type":', ' "type":')),
+    Flaw("no colon after a key", _substitute('"type":', '"type"')),
+    Flaw("Python's False", _substitute("false", "False")),
+    Flaw("plain text for a body", _whole_body("a registry")),
+    Flaw("a form for a body", _whole_body("name=registry&type=docker")),
+    Flaw("XML for a body", _whole_body("<integration/>")),
     Flaw("a byte order mark before it", lambda body: b"\xef\xbb\xbf" + body),
 )
 
 
 @check("body-syntax", "rules", needs=("create",))
 def body_syntax(central: Central) -> None:
-    # The words after these are Go's and change with its releases.
-    _refused_flaws(central, "body-syntax", [flaw._replace(text="invalid character") for flaw in _NO_JSON])
+    # The rest of the text is Go's and changes with its releases.
+    _check_flaws_refused(central, "body-syntax", [flaw._replace(text="invalid character") for flaw in _NO_JSON])
 
 
 def _as_cluster(text: str | bytes) -> Callable[[bytes], bytes]:
     inside = text.encode() if isinstance(text, str) else text
-    return _instead('"clusterId": ""', b'"clusterId": "cluster ' + inside + b' cluster"')
+    return _substitute('"clusterId": ""', b'"clusterId": "cluster ' + inside + b' cluster"')
 
 
 _NO_UTF8 = (
@@ -205,7 +204,7 @@ _HALF_PAIRS = (
 @check("string-encoding", "rules", needs=("create", "field-value"))
 def string_encoding(central: Central) -> None:
     for flaws in central.some((_NO_UTF8, _HALF_PAIRS), 1):
-        _refused_flaws(central, "string-encoding", flaws)
+        _check_flaws_refused(central, "string-encoding", flaws)
 
 
 @check(
@@ -218,10 +217,10 @@ def nesting_depth(central: Central) -> None:
         Flaw(f"{what} 20,000 deep", _before_name(f'"unknown": {_deep(20_000, opening, closing)}'), anywhere=False)
         for what, opening, closing in (("lists", "[", "]"), ("objects", '{"a":', "}"))
     ]
-    _refused_flaws(central, "nesting-depth", flaws)
+    _check_flaws_refused(central, "nesting-depth", flaws)
     with central.case():
         body = f'{{"unknown": {_deep(200, "[", "]")}}}'.encode()
-        is_read(central, central.create(body=body), "a create with lists 200 deep")
+        check_body_was_read(central, central.create(body=body), "a create with lists 200 deep")
 
 
 def _deep(levels: int, opening: str, closing: str) -> str:
@@ -244,27 +243,31 @@ def message_size(central: Central) -> None:
     )
 
 
-# -- what is no integration ---------------------------------------------------------------------------
+# -- JSON that is not an integration ------------------------------------------------------------------
 
 _CATEGORIES = r'"categories": \[[^]]*\]'
 
 _WRONG_KIND = (
-    Flaw("null for a body", _whole("null"), "unexpected token null"),
-    Flaw("a list for a body", _whole("[]"), "unexpected token ["),
-    Flaw("a string for a body", _whole('"x"'), 'unexpected token "x"'),
+    Flaw("null for a body", _whole_body("null"), "unexpected token null"),
+    Flaw("a list for a body", _whole_body("[]"), "unexpected token ["),
+    Flaw("a string for a body", _whole_body('"x"'), 'unexpected token "x"'),
     Flaw(
-        "a category for the list of them", _instead(_CATEGORIES, '"categories": "REGISTRY"'), 'unexpected token "REGI'
+        "a category for the list of them",
+        _substitute(_CATEGORIES, '"categories": "REGISTRY"'),
+        'unexpected token "REGI',
     ),
     Flaw("a string for the source", _before_name('"source": "x"'), 'unexpected token "x"'),
     Flaw("a list for the source", _before_name('"source": []'), "unexpected token ["),
-    Flaw("a string for the config", _instead(r'"docker": \{[^}]*\}', '"docker": "x"'), 'unexpected token "x"', False),
-    Flaw("a list for the config", _instead(r'"docker": \{[^}]*\}', '"docker": []'), "unexpected token [", False),
+    Flaw(
+        "a string for the config", _substitute(r'"docker": \{[^}]*\}', '"docker": "x"'), 'unexpected token "x"', False
+    ),
+    Flaw("a list for the config", _substitute(r'"docker": \{[^}]*\}', '"docker": []'), "unexpected token [", False),
 )
 
 
 @check("unexpected-token", "rules", needs=("create",))
 def unexpected_token(central: Central) -> None:
-    _refused_flaws(central, "unexpected-token", _WRONG_KIND, quick=2)
+    _check_flaws_refused(central, "unexpected-token", _WRONG_KIND, quick=2)
     if central.quick:
         return
     for value, token in ((1893553445, "1893553445"), ({"seconds": 1893553445}, "{")):
@@ -277,7 +280,7 @@ def unexpected_token(central: Central) -> None:
 
 @check("extension-name", "rules", needs=("create",))
 def extension_name(central: Central) -> None:
-    """The notation of extensions is no part of what Central documents: a server may take it for an unknown field."""
+    """Central does not document extension names, so a target may treat one as an unknown field."""
     names = sorted(central.contract.proto_types)
     rule = central.rules["extension-name"]
     for name in central.some(central.random.sample(names, 3), 1, 1):
@@ -298,7 +301,7 @@ _TWICE = (
     Flaw("clusterId and cluster_id", _before_name('"clusterId": "a", "cluster_id": "b"'), "duplicate field"),
     Flaw(
         "cluster_id after clusterId",
-        _instead('"clusterId": ""', '"clusterId": "", "cluster_id": ""'),
+        _substitute('"clusterId": ""', '"clusterId": "", "cluster_id": ""'),
         'duplicate field "cluster_id"',
     ),
     Flaw(
@@ -308,7 +311,7 @@ _TWICE = (
     ),
     Flaw(
         "two endpoints in the config",
-        _instead('"endpoint":', '"endpoint": "registry.example.com", "endpoint":'),
+        _substitute('"endpoint":', '"endpoint": "registry.example.com", "endpoint":'),
         'duplicate field "endpoint"',
         anywhere=False,
     ),
@@ -317,7 +320,7 @@ _TWICE = (
 
 @check("duplicate-field", "rules", needs=("create", "query-on-write-ignored"))
 def duplicate_field(central: Central) -> None:
-    _refused_flaws(central, "duplicate-field", _TWICE)
+    _check_flaws_refused(central, "duplicate-field", _TWICE)
 
 
 @check("one-config-member", "rules", needs=("create",))
@@ -329,22 +332,26 @@ def one_config_member(central: Central) -> None:
         for name in {field.name, field.proto_name}
         if field.name != "docker"
     ]
-    _refused_flaws(central, "one-config-member", sorted(flaws), default=3)
+    _check_flaws_refused(central, "one-config-member", sorted(flaws), default=3)
 
 
-# -- values that a field does not take ----------------------------------------------------------------
+# -- values of a wrong kind ---------------------------------------------------------------------------
 
 _WRONG_VALUE = (
     *(
-        Flaw(f"{value} for a string", _instead('"clusterId": ""', f'"clusterId": {value}'), "string field clusterId")
+        Flaw(f"{value} for a string", _substitute('"clusterId": ""', f'"clusterId": {value}'), "string field clusterId")
         for value in ("5", "true")
     ),
     *(
-        Flaw(f"{value} for a bool", _instead('"autogenerated": false', f'"autogenerated": {value}'), "bool field auto")
+        Flaw(
+            f"{value} for a bool", _substitute('"autogenerated": false', f'"autogenerated": {value}'), "bool field auto"
+        )
         for value in ('"true"', "0", "1")
     ),
-    Flaw('"true" for skipping the test', _instead('Integration": true', 'Integration": "true"'), "bool field skipTest"),
-    Flaw("null among the categories", _instead(_CATEGORIES, '"categories": [null]'), "enum field categories: null"),
+    Flaw(
+        '"true" for skipping the test', _substitute('Integration": true', 'Integration": "true"'), "bool field skipTest"
+    ),
+    Flaw("null among the categories", _substitute(_CATEGORIES, '"categories": [null]'), "enum field categories: null"),
 )
 
 _NO_INT32 = ("5.5", "2147483648", "-2147483649", '""', '" 5"', "true", "{}")
@@ -356,14 +363,14 @@ def field_value(central: Central) -> None:
     strings, bools, enums = flaws[:2], flaws[2:6], flaws[6:]
     if central.quick:
         flaws = [central.random.choice(strings), central.random.choice(bools), *enums]
-    _refused_flaws(central, "field-value", flaws, quick=3)
-    _refused_flaws(
+    _check_flaws_refused(central, "field-value", flaws, quick=3)
+    _check_flaws_refused(
         central,
         "field-value",
         [
             Flaw(
                 f"{value} for an int32",
-                _instead('"numConcurrentScans": 7', f'"numConcurrentScans": {value}'),
+                _substitute('"numConcurrentScans": 7', f'"numConcurrentScans": {value}'),
                 "invalid value for int32 field numConcurrentScans",
                 anywhere=False,
             )
@@ -376,7 +383,7 @@ def field_value(central: Central) -> None:
 
 
 def _each_field_of_config(central: Central, type: str) -> None:
-    """Return each field of a config, credentials too, a value that it does not take."""
+    """Yield each field of a config, including credentials, with a value of a wrong kind."""
     central.control_of(type)
     member = central.contract.types[type].member
     for name, value in central.integration(type)[member].items():
@@ -440,7 +447,7 @@ def query_value_once(central: Central) -> None:
 
 @check("query-encoding", "rules", needs=("list",), writes=False)
 def query_encoding(central: Central) -> None:
-    # HTTP libraries mend a bad escape in a path; in a form, which becomes the query, they let it be.
+    # HTTP libraries correct a bad escape in a path, but not in form data, from which the query is made.
     headers = {"Content-Type": FORM, "X-HTTP-Method-Override": "GET"}
     for escape in central.some(("%zz", "%", "%4"), 1):
         reply = central.send("POST", COLLECTION, body=f"name={escape}".encode(), headers=headers)
@@ -463,7 +470,7 @@ _QUERY = "?name=other&name=another&type=quay&categories=REGISTRY&docker.username
 )
 def query_on_write_ignored(central: Central) -> None:
     with central.case():
-        is_read(central, central.send("POST", COLLECTION + _QUERY, value={}), "a create with a query")
+        check_body_was_read(central, central.send("POST", COLLECTION + _QUERY, value={}), "a create with a query")
     if central.quick:
         return
     with central.case():
@@ -506,12 +513,12 @@ def body_on_read_ignored(central: Central) -> None:
     central.taken(reply, "a GET with a body")
     central.same(reply.json, read_answer(central.contract, sent, id), "the answer to a GET with a body")
     deleted(central, id, lambda id: central.delete(id, body=body))
-    central.same(central.get(id).status, 404, "status of what a DELETE with a body has deleted")
+    central.same(central.get(id).status, 404, "status of a GET after a DELETE with a body")
 
 
-# -- what is tolerated --------------------------------------------------------------------------------
+# -- tolerated deviations -----------------------------------------------------------------------------
 
-_STRANGERS: Body = {
+_UNKNOWN_FIELDS: Body = {
     "clusters": [],
     "Name": "another",
     "TYPE": "quay",
@@ -531,20 +538,20 @@ def unknown_field_dropped(central: Central) -> None:
             stored, meant = Stored(central), central.integration(type)
             meant["source"] = {"clusterId": "cluster", "namespace": "namespace", "imagePullSecretName": "secret"}
             member = member_of(central.contract, meant) or ""
-            sent = meant | _STRANGERS
-            sent |= {key: meant[key] | _STRANGERS for key in (member, "source")}
+            sent = meant | _UNKNOWN_FIELDS
+            sent |= {key: meant[key] | _UNKNOWN_FIELDS for key in (member, "source")}
             stored.becomes(sent, meant, what)
             if central.quick:
                 continue
             meant = meant | {"name": central.name()}
-            update = {"config": meant | _STRANGERS, "updatePassword": True, "update": 1, "UpdatePassword": False}
+            update = {"config": meant | _UNKNOWN_FIELDS, "updatePassword": True, "update": 1, "UpdatePassword": False}
             reply = central.send("PATCH", f"{COLLECTION}/{stored.id}", value=update)
             central.taken(reply, f"a PATCH with {what}")
             stored.reads_as(meant, f"a PATCH with {what}")
 
 
 def in_proto_names(message: Message, value: Mapping[str, Any]) -> Body:
-    """Write a message with the names that its fields have in protobuf."""
+    """Return a message with the protobuf names of its fields."""
     named: Body = {}
     for field in message.fields:
         if field.name in value:
@@ -556,7 +563,7 @@ def in_proto_names(message: Message, value: Mapping[str, Any]) -> Body:
 
 
 def _in_every_spelling(central: Central) -> dict[str, Body]:
-    """Return integrations whose configs hold, together, every field that is spelled in two ways."""
+    """Return integrations whose configs together hold every field that has two spellings."""
     ecr = central.integration("ecr", ecr={"useAssumeRole": True, "endpoint": None, "assumeRoleId": "role"})
     ecr["source"] = {"clusterId": "cluster", "namespace": "namespace", "imagePullSecretName": "secret"}
     ecr |= {"clusterId": "cluster", "autogenerated": True}
@@ -583,7 +590,7 @@ def both_spellings(central: Central) -> None:
             sent = in_proto_names(central.contract.integration, bodies[name])
             stored.becomes(sent, bodies[name], f"the proto names of {name}")
     with central.case():
-        # Scanner V4 cannot be created; its test passes only when the config is there.
+        # Scanner V4 cannot be created, but its test passes only if the config was read.
         sent = in_proto_names(central.contract.integration, central.integration("scannerv4"))
         central.taken(central.test(sent), "a test with the config scanner_v4")
     if central.quick:
@@ -606,7 +613,7 @@ def null_is_absent(central: Central) -> None:
         Stored(central).becomes(sent, meant, "null for a field of each kind")
     with central.case():
         reply = central.create(central.integration() | {"name": None, "categories": None})
-        is_read(central, reply, "a create with null for name and categories")
+        check_body_was_read(central, reply, "a create with null for name and categories")
     if central.quick:
         return
     with central.case():
@@ -614,7 +621,7 @@ def null_is_absent(central: Central) -> None:
         sent = meant | {"quay": meant["quay"] | {"registryRobotCredentials": None}}
         Stored(central).becomes(sent, meant, "null for the robot account")
     with central.case():
-        # Skipping the test is asked for by true only: the refusal is that of a test, and no type is contacted.
+        # Only true skips the test: this error comes from the test, and an unknown type contacts nothing.
         body = central.integration(type="harbor") | {"skipTestIntegration": None}
         text = "registry with type 'harbor' does not exist"
         central.refused(central.create(body), "null for skipTestIntegration", text=text)
@@ -623,19 +630,19 @@ def null_is_absent(central: Central) -> None:
         central.refused_by(reply, "integration-required", "null for the config of an update")
 
 
-_NO_CATEGORIES = ("BOGUS", "registry", "1", "REGISTRY ", "")
+_UNKNOWN_CATEGORIES = ("BOGUS", "registry", "1", "REGISTRY ", "")
 
 
 @check("unknown-category-dropped", "rules", needs=("read-after-create", *_READ))
 def unknown_category_dropped(central: Central) -> None:
     with central.case():
-        reply = central.create(central.integration(categories=list(_NO_CATEGORIES)))
+        reply = central.create(central.integration(categories=list(_UNKNOWN_CATEGORIES)))
         central.refused_by(reply, "category-required", "no category but those that Central does not know")
     if central.quick:
         return
     with central.case():
         meant = central.integration("quay")
-        sent = meant | {"categories": [*_NO_CATEGORIES[:2], "REGISTRY", *_NO_CATEGORIES[2:]]}
+        sent = meant | {"categories": [*_UNKNOWN_CATEGORIES[:2], "REGISTRY", *_UNKNOWN_CATEGORIES[2:]]}
         Stored(central).becomes(sent, meant, "categories that Central does not know")
 
 
@@ -651,12 +658,12 @@ def category_by_number(central: Central) -> None:
     stored.becomes(meant | {"categories": ["SCANNER", 0]}, meant, "a category by its number, one by its name")
     reply = central.put(stored.id, meant | {"categories": [0, 7]})
     what = "a number that Central does not know"
-    if reply.status != 500:  # an update that fails at its very end is stored, and can be read
+    if reply.status != 500:  # an update that fails only when its clients are built is stored, so it can be read
         text = central.text("category-implemented", category=7)
         central.refused(reply, f"{what} is read", status=500, code=13, text=text)
     found = central.get(stored.id).object.get("categories")
     if found == meant["categories"]:
-        raise PreconditionFailed("update-not-rolled-back", "an update that could not be put to use is not stored")
+        raise PreconditionFailed("update-not-rolled-back", "an update whose client cannot be built is not stored")
     central.same(found, ["REGISTRY", 7], f"{what} is kept")
 
 
@@ -675,7 +682,7 @@ def number_forms(central: Central) -> None:
     for form, _ in central.some(quoted, 1):
         with central.case():
             body = f'{{"clairify": {{"numConcurrentScans": {form}}}}}'.encode()
-            is_read(central, central.create(body=body), f"a create with the number {form}")
+            check_body_was_read(central, central.create(body=body), f"a create with the number {form}")
 
 
 _TIMES = (
@@ -691,14 +698,14 @@ _TIMES = (
     ("2030-01-02T03:04:05+01:00", "2030-01-02T02:04:05Z"),
     ("2030-01-01T00:30:00.25+05:45", "2029-12-31T18:45:00.250Z"),
 )
-_TELLING_TIME = ("2030-12-31T23:30:00.000000001-01:00", "2031-01-01T00:30:00.000000001Z")
-"""Another zone, another year and every digit of a second."""
+_COMPLETE_TIME = ("2030-12-31T23:30:00.000000001-01:00", "2031-01-01T00:30:00.000000001Z")
+"""A time in another zone, with another year in UTC, and with every digit of the fraction."""
 
 
 @check("timestamp-normalised", "rules", needs=("read-after-create",))
 def timestamp_normalised(central: Central) -> None:
     stored = Stored(central)
-    for sent, read in [_TELLING_TIME, *central.some(_TIMES, 0, 5)]:
+    for sent, read in [_COMPLETE_TIME, *central.some(_TIMES, 0, 5)]:
         body = with_authorization(central, sent)
         data = body["ecr"]["authorizationData"] | {"expiresAt": read}
         stored.becomes(body, body | {"ecr": body["ecr"] | {"authorizationData": data}}, f"the time {sent}")
@@ -711,7 +718,7 @@ _TAILS = (b' {"name": "other", "type": "quay"}', b" trailing text", b"}", b"\n\x
 def trailing_data_ignored(central: Central) -> None:
     for tail in central.some(_TAILS, 1, 2):
         with central.case():
-            is_read(central, central.create(body=b"{}" + tail), f"a create with {tail!r} behind its body")
+            check_body_was_read(central, central.create(body=b"{}" + tail), f"a create with {tail!r} behind its body")
     stored = Stored(central)
     for tail in central.some(_TAILS, 0, 3):
         meant = central.integration()
@@ -731,7 +738,9 @@ def empty_body(central: Central) -> None:
     )
     for method, path, body in requests[:1] if central.quick else requests:
         with central.case():
-            is_read(central, central.send(method, path, body=body), f"{method} {path} with the body {body!r}")
+            check_body_was_read(
+                central, central.send(method, path, body=body), f"{method} {path} with the body {body!r}"
+            )
     if central.quick:
         return
     with central.case():
@@ -755,10 +764,10 @@ def content_type_ignored(central: Central) -> None:
     for content_type in central.some(_CONTENT_TYPES, 1):
         with central.case():
             reply = central.create({}, headers={"Content-Type": content_type})
-            is_read(central, reply, f"a create with the content type {content_type}")
+            check_body_was_read(central, reply, f"a create with the content type {content_type}")
     stored = Stored(central)
     for content_type in central.some(_CONTENT_TYPES, 0, 2):
-        # A character of two bytes shows whether they are read as UTF-8 whatever the type says.
+        # A two-byte character shows whether the body is read as UTF-8 whatever its content type.
         meant = central.integration(clusterId="Z\u00fcrich")
         sent = json.dumps(meant, ensure_ascii=False).encode()
         stored.becomes(sent, meant, f"the content type {content_type}", headers={"Content-Type": content_type})
@@ -767,7 +776,7 @@ def content_type_ignored(central: Central) -> None:
         central.taken(reply, f"a test with the content type {content_type}")
 
 
-def _least(central: Central) -> dict[str, Body]:
+def _minimal_bodies(central: Central) -> dict[str, Body]:
     """Return integrations with as few fields as each type needs."""
     bodies = {}
     for type in (each for each in NEEDED if each in central.creatable_types):
@@ -779,7 +788,7 @@ def _least(central: Central) -> dict[str, Body]:
 
 @check("zero-values-emitted", "schema", needs=("read-after-create",), worth=1)
 def zero_values_emitted(central: Central) -> None:
-    bodies = _least(central)
+    bodies = _minimal_bodies(central)
     with central.case():
         stored = Stored(central)
         for type in ("clairify",) if central.quick else bodies:

@@ -214,13 +214,15 @@ def _replay(folder: Path, version: str, at: str | None, access: dict[str, Any], 
     """Replay the fixtures in a folder: those of one release at the server `at`, or all at mocks of their releases."""
     from contract_tests.fixtures.coverage import lines_of
     from contract_tests.fixtures.record import mocks
-    from contract_tests.fixtures.replay import of_fresh, replayed
+    from contract_tests.fixtures.replay import needs_fresh_server, replayed
 
     lines = lines_of(folder)
     answers: list[Any] = []
     if at:
         server = _server(at, access, allow_writes=allow_writes)
-        fitting = [each for each in lines if each["central"] == version and (server.resets or not of_fresh(each))]
+        fitting = [
+            each for each in lines if each["central"] == version and (server.resets or not needs_fresh_server(each))
+        ]
         try:
             answers += replayed(fitting, {None: server})
         finally:
@@ -304,7 +306,7 @@ def _integrations(content: bytes) -> list[dict[str, Any]] | None:
 
 def _report_coverage(folder: Path, *, mutants: bool) -> NoReturn:
     """Print the coverage of the fixtures in a folder and exit."""
-    from contract_tests.fixtures.coverage import of_folder
+    from contract_tests.fixtures.coverage import covered_by_folder
 
     if not (folder.is_file() or any(folder.rglob("*.jsonl"))):
         raise HarnessError(
@@ -312,14 +314,14 @@ def _report_coverage(folder: Path, *, mutants: bool) -> NoReturn:
         )
     if mutants:
         _print_mutants(folder)
-    _print_coverage(of_folder(folder))
+    _print_coverage(covered_by_folder(folder))
 
 
 def _coverage_of(selected: Sequence[Fixture], version: str) -> Any:
-    from contract_tests.fixtures.coverage import coverage, of_line, universe
+    from contract_tests.fixtures.coverage import coverage, covered_by_line, universe
     from contract_tests.fixtures.formats.jsonl import line
 
-    return coverage(set().union(*(of_line(line(fixture)) for fixture in selected)), universe(version))
+    return coverage(set().union(*(covered_by_line(line(fixture)) for fixture in selected)), universe(version))
 
 
 def _print_mutants(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Where two Centrals, or a Central and its mock, answer differently: ``python -m contract_tests.differential``.
+"""Compare the answers of two Centrals, or of a Central and its mock: ``python -m contract_tests.differential``.
 
-It knows base URLs and the contract, nothing else. What it finds are classes, each with a minimal example.
+It knows base URLs and the contract, nothing else. It reports classes of differences, each with a minimal example.
 """

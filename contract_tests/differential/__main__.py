@@ -1,4 +1,4 @@
-"""Play conversations, raw requests and races at two targets and print classes of differences."""
+"""Send conversations, raw requests and races to two targets, and print classes of differences."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def main(
     insecure: bool,
     release: str | None,
 ) -> None:
-    """Compare two Centrals; with one URL, a mock that is started for it and that Central.
+    """Compare two Centrals; with one URL, compare it with a mock that is started for it.
 
     Integrations whose names begin with "differential-" are created and deleted at both; nothing else changes. Registry
-    tests go to hosts that do not exist, and to AWS and Google with invented credentials.
-    The exit status is 1 where something differs.
+    tests go to hosts that do not exist, and to AWS and Google with invented credentials. The exit status is 1 if there
+    are differences.
     """
     token = os.environ.get(token_variable, "")
     last = Target(urls[-1], f"Bearer {token}" if token else "", insecure)
@@ -65,7 +65,7 @@ def main(
 
 @contextmanager
 def _first(urls: tuple[str, ...], release: str | None, *, is_guarded: bool) -> Iterator[Target]:
-    """Return the first target, starting a mock where none is given."""
+    """Return the first target; start a mock if only one URL is given."""
     token = f"Bearer {_TOKEN}" if is_guarded else ""
     if len(urls) > 1:
         yield Target(urls[0], token)
@@ -82,7 +82,7 @@ def _first(urls: tuple[str, ...], release: str | None, *, is_guarded: bool) -> I
 
 
 def _address(lines: Iterator[str]) -> str:
-    """Read where a mock that was started listens."""
+    """Return the URL on which a started mock listens."""
     for line in lines:
         words = [word for word in line.split() if word.startswith(("http://", "https://"))]
         if words:

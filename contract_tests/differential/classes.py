@@ -1,4 +1,4 @@
-"""Differences grouped: by what was asked, the two statuses, and the shapes of the two texts."""
+"""Differences grouped by the request, the two statuses, and the shapes of the two texts."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'')
 _NUMBER = re.compile(r"\d+")
 _SPACE = re.compile("proto:[ \N{NO-BREAK SPACE}]")
 HEADERS = ("content-type", "location", "grpc-metadata-content-type", "www-authenticate", "cache-control", "vary")
-"""Headers that are compared; others tell of a server and not of the API."""
+"""Headers that are compared; others depend on the server rather than on the API."""
 
 
 @dataclass
 class Difference:
-    """One class: how often it was met, and the shortest example so far."""
+    """A class of differences: how often it occurred, and the shortest example so far."""
 
     key: tuple[str, ...]
     count: int = 0
@@ -29,20 +29,20 @@ class Difference:
 
 
 class Classes:
-    """All classes that were found."""
+    """All classes found so far."""
 
     def __init__(self) -> None:
         self.found: dict[tuple[str, ...], Difference] = {}
 
     def add(self, key: tuple[str, ...], example: Sequence[str], answers: tuple[str, str]) -> None:
-        """Count a difference; a shorter example takes the place of a longer one."""
+        """Count a difference; keep the shortest example."""
         known = self.found.setdefault(key, Difference(key))
         known.count += 1
         if not known.example or sum(map(len, example)) < sum(map(len, known.example)):
             known.example, known.answers = list(example), answers
 
     def lines(self) -> list[str]:
-        """Write the classes, the most frequent first."""
+        """Return the classes as lines, the most frequent first."""
         written = []
         for each in sorted(self.found.values(), key=lambda each: (-each.count, each.key)):
             written += [f"{each.count} x {' | '.join(each.key)}", *(f"    {step}" for step in each.example)]
@@ -51,7 +51,7 @@ class Classes:
 
 
 def shape(reply: Reply) -> str:
-    """Return what kind of answer it is: an error by its text without what varies, anything else by its keys."""
+    """Return the shape of an answer: the text of an error without variable parts, otherwise the keys."""
     value = reply.json
     if isinstance(value, dict) and "message" in value:
         return masked(str(value["message"]))
@@ -61,12 +61,12 @@ def shape(reply: Reply) -> str:
 
 
 def masked(text: str) -> str:
-    """Take out of a text what differs from request to request."""
+    """Replace the parts of a text that differ from request to request."""
     return _NUMBER.sub("N", _QUOTED.sub('"..."', _UUID.sub("ID", _SPACE.sub("proto: ", text))))
 
 
 def comparable(reply: Reply, names: dict[str, str]) -> Any:
-    """Return what has to be equal; `names` puts the same word for the ids of either side."""
+    """Return the parts of an answer that must be equal; `names` maps the ids of either side to common words."""
     text = reply.body.decode("utf-8", "replace")
     for id, word in names.items():
         text = text.replace(id, word)
@@ -75,19 +75,19 @@ def comparable(reply: Reply, names: dict[str, str]) -> Any:
         value = json.loads(text)
     except ValueError:
         value = text
-    if isinstance(value, dict) and isinstance(value.get("integrations"), list):  # in no order
+    if isinstance(value, dict) and isinstance(value.get("integrations"), list):  # the order is not defined
         value["integrations"] = sorted(value["integrations"], key=lambda each: json.dumps(each, sort_keys=True))
     headers = {name: reply.headers[name] for name in HEADERS if name in reply.headers}
     return reply.status, headers, value
 
 
 def short(reply: Reply) -> str:
-    """Write an answer in a line."""
+    """Return an answer in one line."""
     return f"{reply.status} {reply.body[:300].decode('utf-8', 'replace')!r}"
 
 
 def where(first: Any, second: Any, path: str = "$") -> str:
-    """Name the first place in which two JSON values differ."""
+    """Return the path of the first difference between two JSON values."""
     if isinstance(first, dict) and isinstance(second, dict):
         for key in sorted({*first, *second}):
             if first.get(key) != second.get(key) or (key in first) != (key in second):

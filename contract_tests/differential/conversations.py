@@ -1,4 +1,4 @@
-"""Conversations: a few integrations created, changed, tested, read and deleted, much of it wrongly."""
+"""Conversations: create, change, test, read and delete a few integrations, with many mistakes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _WRONG: tuple[Any, ...] = (None, True, 5, "x", [], {}, [None], {"a": 1})
 
 
 class Step(NamedTuple):
-    """One request of a conversation; `{0}` in it is the id of the first integration that was created."""
+    """A request of a conversation; `{0}` in it is the id of the first integration created."""
 
     operation: str
     method: str
@@ -71,10 +71,10 @@ class Step(NamedTuple):
 
 
 class Generator:
-    """Draws conversations; equal seeds draw equal ones."""
+    """Draws conversations; equal seeds draw equal conversations."""
 
     def __init__(self, contract: Contract, seed: object, prefix: str) -> None:
-        """`prefix` begins the names of all that is created."""
+        """`prefix` starts the name of every integration."""
         self.contract = contract
         self.random = random.Random(str(seed))
         self.prefix = prefix
@@ -136,7 +136,7 @@ class Generator:
     # -- bodies -------------------------------------------------------------------------------------
 
     def _integration(self, names: Sequence[str]) -> dict[str, Any]:
-        """Draw an integration: mostly right, with something wrong here and there."""
+        """Draw an integration: mostly valid, with mistakes here and there."""
         kind = self.random.choice(self.types)
         type_ = self.contract.types[kind]
         body: dict[str, Any] = {
@@ -176,7 +176,7 @@ class Generator:
     def _spoil(self, body: dict[str, Any], names: Sequence[str]) -> None:
         """Change one thing in a way that Central may refuse.
 
-        A name that may be accepted is made from those of this conversation: others run at the same time.
+        A name that may be accepted is one of this conversation, because others run at the same time.
         """
         name = self.random.choice(names)
         ways: tuple[Callable[[], Mapping[str, Any]], ...] = (
@@ -201,7 +201,7 @@ class Generator:
 
 
 class Conversations:
-    """Plays conversations at two targets and notes where they part."""
+    """Runs conversations against two targets, and records where they differ."""
 
     def __init__(self, first: Target, second: Target, classes: Classes, path: str) -> None:
         self.targets = (first, second)
@@ -209,7 +209,7 @@ class Conversations:
         self.path = path
 
     def play(self, steps: Sequence[Step]) -> None:
-        """Play one; where it differs, leave out steps as long as it still does."""
+        """Run a conversation; if it shows a difference, remove steps as long as the difference remains."""
         found = self._difference(steps)
         if found is None:
             return
@@ -266,7 +266,7 @@ class _Found(NamedTuple):
 
 
 def play(first: Target, second: Target, classes: Classes, seeds: Sequence[object], prefix: str) -> int:
-    """Play the conversation of each seed; return how many requests were sent to either target."""
+    """Run the conversation of each seed; return the number of requests sent to each target."""
     contract = contracts.load()
     path = contract.operations["GetImageIntegrations"].path
     player = Conversations(first, second, classes, path)

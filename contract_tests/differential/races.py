@@ -1,4 +1,4 @@
-"""Races: creates and renames to one name at once. What may differ from run to run is no difference."""
+"""Races: concurrent creates and renames with the same name. Random variation does not count as a difference."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from contract_tests.differential.targets import Reply, Target
 
 _AT_ONCE = 6
 _OFTEN = 0.2
-"""The part of the losers that has to be told something before its absence elsewhere is a difference."""
+"""The share of losers that must get an answer before its absence at the other target counts as a difference."""
 
 
 def together(calls: Sequence[Callable[[], Reply]]) -> list[Reply]:
-    """Make all calls at once, each over a connection of its own."""
+    """Make all calls at once, each over a separate connection."""
     gate = threading.Barrier(len(calls))
     found: list[Reply] = []
 
@@ -43,7 +43,7 @@ def _integration(name: str) -> dict[str, object]:
 
 
 def creates(target: Target, path: str, prefix: str, rounds: int) -> Counter[str]:
-    """Create one name at once, and count what each call was told; `winners: N` counts rounds."""
+    """Create the same name concurrently, and count the answers; `winners: N` counts rounds with N successes."""
     told: Counter[str] = Counter()
     for number in range(rounds):
         body = _integration(f"{prefix}race-{number}")
@@ -57,7 +57,7 @@ def creates(target: Target, path: str, prefix: str, rounds: int) -> Counter[str]
 
 
 def renames(target: Target, path: str, prefix: str, rounds: int) -> Counter[str]:
-    """Rename integrations to one name at once, and count as for `creates`."""
+    """Rename integrations to the same name concurrently, and count the answers as `creates` does."""
     told: Counter[str] = Counter()
     made = [target.ask("POST", path, _integration(f"{prefix}rename-{index}")) for index in range(_AT_ONCE)]
     ids = [reply.json["id"] for reply in made if reply.status == 200]
@@ -72,7 +72,7 @@ def renames(target: Target, path: str, prefix: str, rounds: int) -> Counter[str]
 
 
 def compare(first: Target, second: Target, classes: Classes, path: str, prefix: str, rounds: int) -> None:
-    """Race at both targets; what one tells often and the other never is a difference."""
+    """Race at both targets; an answer that is frequent at one and never occurs at the other is a difference."""
     for what, race in (("creates at once", creates), ("renames at once", renames)):
         one, other = race(first, path, prefix, rounds), race(second, path, prefix, rounds)
         for text in {*one, *other}:

@@ -1,4 +1,4 @@
-"""Raw HTTP: request lines, headers and bodies as no library writes them, by themselves and combined."""
+"""Raw HTTP: unusual request lines, headers and bodies, alone and combined."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ _CHUNKED = (
 
 
 def draw(seed: object, authorization: str) -> bytes:
-    """Draw one request. Nothing in it changes what is stored: writes go to ids that are none, and bodies are none."""
+    """Draw a request. It changes nothing that is stored: writes go to unknown ids, or have invalid bodies."""
     choices = random.Random(f"raw {seed}")
     method, target = choices.choice(_METHODS), choices.choice(_TARGETS)
     version, host = "HTTP/1.1", "Host: central\r\n"

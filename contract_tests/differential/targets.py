@@ -1,4 +1,4 @@
-"""One Central to ask: over HTTP, or with bytes over a socket."""
+"""A Central as a target: over HTTP, or with raw bytes over a socket."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ SECONDS = 30.0
 
 
 class Reply(NamedTuple):
-    """What came back; status 0 stands for no answer."""
+    """An answer; status 0 means that there was none."""
 
     status: int
     headers: dict[str, str]
-    """By names in small letters."""
+    """Header values by lower-case name."""
     body: bytes
 
     @property
     def json(self) -> Any:
-        """The body as JSON, None where it is none."""
+        """The body as JSON, or None if it is not JSON."""
         try:
             return json.loads(self.body)
         except ValueError:
@@ -36,7 +36,7 @@ class Reply(NamedTuple):
 
 @dataclass
 class Target:
-    """A base URL and the credentials for it."""
+    """A base URL with the credentials for it."""
 
     url: str
     authorization: str = ""
@@ -59,7 +59,7 @@ class Target:
                 self._context.verify_mode = ssl.CERT_NONE
 
     def ask(self, method: str, path: str, body: Any = None) -> Reply:
-        """Send one request over a connection that is kept; what is not bytes goes out as JSON."""
+        """Send one request over a kept connection; a body that is not bytes is sent as JSON."""
         whole = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"} if body is not None else {}
         if self.authorization:
@@ -96,7 +96,7 @@ class Target:
             self._open.pop().close()
 
     def ask_once(self, method: str, path: str, body: Any = None) -> Reply:
-        """Send one request over a connection of its own."""
+        """Send one request over a new connection."""
         other = Target(self.url, self.authorization, self.is_insecure)
         try:
             return other.ask(method, path, body)
@@ -104,11 +104,11 @@ class Target:
             other.close()
 
     def send(self, sent: bytes) -> Reply:
-        """Send bytes over a connection of their own and read the first answer."""
+        """Send raw bytes over a new connection, and read the first answer."""
         raw = b""
         with suppress(OSError), socket.create_connection((self.host, self.port), timeout=SECONDS) as plain:
             connection = self._context.wrap_socket(plain, server_hostname=self.host) if self._context else plain
-            with suppress(OSError):  # the server may have had enough
+            with suppress(OSError):  # the server may have closed the connection
                 connection.sendall(sent)
             while piece := connection.recv(65536):
                 raw += piece
@@ -124,7 +124,7 @@ def _is_whole(raw: bytes) -> bool:
 
 
 def parsed(raw: bytes) -> Reply:
-    """Read an answer as it came over a socket."""
+    """Parse an answer as it was received from a socket."""
     head, _, body = raw.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     words = first.split()
@@ -132,12 +132,12 @@ def parsed(raw: bytes) -> Reply:
         return Reply(0, {}, raw[:200])
     pairs = (line.partition(":") for line in lines)
     headers = {name.lower(): value.strip() for name, _, value in pairs}
-    if words[1] == "100":  # an answer follows
+    if words[1] == "100":  # an interim answer: the final one follows
         return parsed(body)
     if headers.get("transfer-encoding", "").lower() == "chunked":
         body = _unchunked(body)
     if headers.get("content-encoding", "").lower() == "gzip":
-        with suppress(OSError, EOFError, zlib.error):  # else it is compared as it came
+        with suppress(OSError, EOFError, zlib.error):  # otherwise it is compared as it came
             body = gzip.decompress(body)
     return Reply(int(words[1]), headers, body)
 

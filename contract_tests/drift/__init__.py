@@ -1,4 +1,4 @@
-"""A published document beside the contract: reading either, comparing them, reporting and taking up what is new.
+"""Compare a published API document with the contract, report the differences, and write patches for what is new.
 
-Pure but for `documents.fetched`. What a Central *does* is the matter of `checks`; here is what its document *says*.
+Pure except for `documents.fetched`. The `checks` test what a Central does; this package compares its document.
 """

@@ -1,7 +1,7 @@
-"""Where a document and the contract differ in what they say of the image integrations.
+"""Differences between a document and the contract in their image-integration operations and schemas.
 
-What is compared is meaning: names of schemas, the order of keys, references and texts count for nothing, but a name
-that generated clients take up is a harmless difference.
+Only the meaning counts: names of schemas, the order of keys, references and descriptions do not matter, except that a
+name which generated clients use is a harmless difference.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mock_server.contract.routes import Routes
 from mock_server.contract.tables import Contract
 
 NEW, LOST, CHANGED, UNSAID = "new", "lost", "changed", "unsaid"
-"""In the document alone; in the contract alone; in both, but different; in the contract, and the document is silent."""
+"""Kinds: only in the document; only in the contract; different; or in the contract while the document is silent."""
 KINDS: Mapping[str, str] = {
     NEW: "The document has what the contract does not",
     LOST: "The document lost what the contract has",
@@ -32,15 +32,15 @@ _LIMITS = (
 )
 _OF_INT32 = {"minimum": -(2**31), "maximum": 2**31 - 1}
 _DEEPEST = 20
-"""Messages within messages."""
+"""Greatest nesting of messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One difference; `contract` and `document` are what either says, `patch` the part of the contract that it adds."""
+    """A difference; `contract` and `document` are the two statements, `patch` the addition to the contract."""
 
     place: str
-    """An operation, or a schema of the contract and a field, such as `StorageDockerConfig.password`."""
+    """An operation, or a contract schema with a field, such as `StorageDockerConfig.password`."""
     kind: str
     text: str
     breaking: bool = False
@@ -53,7 +53,7 @@ class Difference:
         return f"{self.place}: {self.text}"
 
     def json(self) -> dict[str, Any]:
-        """Return what a report shows of it."""
+        """Return the difference as JSON data for a report."""
         shown = {"place": self.place, "kind": self.kind, "breaking": self.breaking, "text": self.text}
         values = {"contract": self.contract, "document": self.document, "operations": list(self.operations)}
         return shown | {key: value for key, value in values.items() if value}
@@ -61,7 +61,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """All differences of one document; `gaps` is what it refers to or should hold, but does not."""
+    """All differences of a document; `gaps` lists references and parts that the document lacks."""
 
     name: str
     release: str
@@ -75,17 +75,17 @@ class Drift:
 
     @property
     def breaking(self) -> list[Difference]:
-        """Return the differences that break clients which keep to the contract."""
+        """Return the differences that break clients which follow the contract."""
         return [each for each in self.differences if each.breaking]
 
     @property
     def harmless(self) -> list[Difference]:
-        """Return the others, but for what the document leaves unsaid."""
+        """Return the other differences, except where the document is silent."""
         return [each for each in self.differences if not each.breaking and each.kind != UNSAID]
 
     @property
     def headline(self) -> str:
-        """The verdict in a line."""
+        """The verdict in one line."""
         said = f"{self.name} and the contract of {self.release}"
         if self.breaking or self.harmless:
             what = f"differ in {len(self.breaking)} breaking and {len(self.harmless)} harmless places"
@@ -102,10 +102,10 @@ class Drift:
 
 
 def compare(document: Node, contract: Contract, name: str = "the document", since: str = "") -> Drift:
-    """Compare a document with the contract of a release; what is new is marked with `since` in patches.
+    """Compare a document with the contract of a release; patches mark additions with `since`.
 
     Raises:
-        HarnessError: the document says nothing of image integrations, or nests too deep.
+        HarnessError: the document has no image integrations, or is nested too deeply.
     """
     try:
         return _compare(document, contract, name, since)
@@ -129,7 +129,7 @@ def _compare(document: Node, contract: Contract, name: str, since: str) -> Drift
 
 
 class _Comparison:
-    """Collects differences; those of a schema that several operations use are one."""
+    """Collects differences; a schema that several operations use is compared once."""
 
     def __init__(self, ours: Description, theirs: Description, contract: Contract, since: str) -> None:
         self.ours, self.theirs, self.contract, self.since = ours, theirs, contract, since
@@ -137,7 +137,7 @@ class _Comparison:
         self.operation = ""
 
     def add(self, place: str, kind: str, text: str, **more: Any) -> None:
-        """Note a difference."""
+        """Record a difference."""
         new = Difference(place, kind, text, **more, operations=(self.operation,) if self.operation != place else ())
         old = self.found.setdefault((place, kind, text), new)
         self.found[place, kind, text] = replace(
@@ -171,7 +171,7 @@ class _Comparison:
             self.add(self.operation, CHANGED, "is deprecated")
 
     def _parameters(self, ours: Operation, theirs: Operation) -> None:
-        # Parameters of the path go by their order: Central calls one `config.id` that others call `id`.
+        # Match path parameters by position: Central's `config.id` is `id` in other documents.
         names = dict(zip(theirs.path_parameters, ours.path_parameters, strict=True))
         other = {
             (place, names.get(name, name) if place == "path" else name): each
@@ -189,13 +189,13 @@ class _Comparison:
             needed = " and required" if theirs.required else ""
             self.add(self.operation, NEW, f"{what} is new{needed}", breaking=theirs.required, patch=patch)
         elif theirs is None:
-            if ours.place != "path":  # a path says by itself that it has one
+            if ours.place != "path":  # a path shows by itself that it has a parameter
                 self.add(self.operation, LOST, f"{what} is not in the document", breaking=True)
         else:
             if theirs.required != ours.required:
                 text = f"{what} is {'now required' if theirs.required else 'no longer required'}"
                 self.add(self.operation, CHANGED, text, breaking=theirs.required)
-            if theirs.schema:  # a page tells no types
+            if theirs.schema:  # a documentation page does not give types
                 place = f"{self.operation} {ours.place}.{ours.name}"
                 self.shapes(place, ours.schema, theirs.schema, REQUEST)
 
@@ -210,7 +210,7 @@ class _Comparison:
             text = f"the body is {'now required' if theirs.body.required else 'no longer required'}"
             self.add(self.operation, CHANGED, text, breaking=theirs.body.required)
         self._media(ours.body, theirs.body, "the body", breaking=True)
-        # grpc-gateway leaves out of the body what the path holds, and then repeats the message without it.
+        # grpc-gateway removes path parameters from the body, and so repeats the message without them.
         bound = theirs.path_parameters
         self.shapes(self.operation, ours.body.schema, theirs.body.schema, REQUEST, bound=bound, names=not bound)
 
@@ -244,7 +244,7 @@ class _Comparison:
     # -- schemas ----------------------------------------------------------------------------------
 
     def schemas_by_name(self) -> bool:
-        """Compare the schemas whose names are those of the contract; return whether there are any."""
+        """Compare the schemas that have the contract's names; return whether there are any."""
         other = {name.casefold(): name for name in self.theirs.schemas}
         found = [(name, other[name.casefold()]) for name in self.ours.schemas if name.casefold() in other]
         for name, theirs in found:
@@ -265,7 +265,7 @@ class _Comparison:
         """Compare two schemas; `bound` are the fields, such as `config.id`, that the document has in the path."""
         ours, theirs = self.ours.shape(mine), self.theirs.shape(other)
         if theirs.is_missing or depth > _DEEPEST:
-            return  # what is not in the document cannot be compared
+            return  # a schema that the document lacks cannot be compared
         if other is None:
             if ours.type:
                 self.add(place, UNSAID, "the document does not say what it looks like")
@@ -282,7 +282,7 @@ class _Comparison:
             self._fields(ours.name or place, ours, theirs, side, bound, depth, names=names)
 
     def _types(self, place: str, ours: Shape, theirs: Shape, side: str) -> bool:
-        """Compare the types; return whether there is more to compare."""
+        """Compare the types; return whether the contents can be compared, too."""
         if ours.enum or theirs.enum:
             self._enums(ours.name or place, ours, theirs, side)
         kinds = [_kind(ours), _kind(theirs)]
@@ -395,7 +395,7 @@ class _Comparison:
         return {"content": {media: {"schema": self._contract_schema(content.schema)} for media in content.media}}
 
     def _contract_schema(self, node: Any) -> Any:
-        """Write a schema of the document as the contract would: its names, its way to refer to them."""
+        """Return a schema of the document in the contract's form: its names and style of references."""
         if isinstance(node, list):
             return [self._contract_schema(each) for each in node]
         if not isinstance(node, Mapping):

@@ -1,4 +1,4 @@
-"""What a document says of the operations of an API, alike for Swagger 2.0, OpenAPI 3.0 and 3.1."""
+"""Uniform view of the operations in a document, for Swagger 2.0, OpenAPI 3.0 and 3.1."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ Node = Mapping[str, Any]
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _SHAPE_OF_A_PARAMETER = ("type", "format", "enum", "items", "schema")
 _DEEPEST = 30
-"""References that lead to references."""
+"""Greatest number of references that lead to further references."""
 
 _MISSING = "$missing"
-"""Keyword of ours in the place of what a reference does not lead to."""
+"""Our keyword for a reference that leads nowhere."""
 
 _MOST_PARTS = 1000
-"""Schemas that one is put together from: those of `allOf` can double with each reference."""
+"""Greatest number of schemas combined into one: with `allOf` their number can double with each reference."""
 
 Route = tuple[str, str]
-"""A method and a path whose parameters have no names."""
+"""A method, and a path whose parameters have no names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What values may look like; `node` has the keywords of all that is referred to, `name` is that of a schema."""
+    """The set of valid values; `node` has the keywords of all referenced schemas, `name` is that of a schema."""
 
     name: str
     type: str
@@ -45,18 +45,18 @@ class Shape:
 
     @property
     def is_missing(self) -> bool:
-        """Whether the schema refers to what is not in the document."""
+        """Whether the schema refers to a missing part of the document."""
         return _MISSING in self.node
 
     @property
     def required(self) -> Collection[str]:
-        """The names of the fields that are always there."""
+        """The names of the fields that are always present."""
         return _list(self.node.get("required"))
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A body: a schema, None where there is none, and its media types."""
+    """A body: its schema, None if it has none, and its media types."""
 
     schema: Node | None
     media: Collection[str] = ("application/json",)
@@ -65,7 +65,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter that is no body."""
+    """A parameter outside of the body."""
 
     name: str
     place: str
@@ -75,7 +75,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation; `node` is the one of the document."""
+    """An operation; `node` is its part of the document."""
 
     id: str
     method: str
@@ -88,7 +88,7 @@ class Operation:
 
     @property
     def route(self) -> Route:
-        """The method and the path without names."""
+        """The method, and the path without parameter names."""
         return self.method, re.sub(r"\{[^}]*\}", "{}", self.path)
 
     @property
@@ -101,7 +101,7 @@ class Operation:
 
 
 class Description:
-    """Reads one document."""
+    """The operations and schemas of one document."""
 
     def __init__(self, document: Node) -> None:
         self.document = document
@@ -130,7 +130,7 @@ class Description:
 
     @property
     def _base(self) -> str:
-        """What all paths begin with."""
+        """The prefix of all paths."""
         server = next(iter(_list(self.document.get("servers"))), None)
         url = self.document.get("basePath") or _map(server).get("url") or ""
         return urlsplit(str(url)).path.rstrip("/")
@@ -165,7 +165,7 @@ class Description:
         return Content(_schema(chosen), list(content), required)
 
     def _resolved(self, node: Any) -> Node:
-        """Return what a node refers to; an empty one where that is not there."""
+        """Return the target of a reference, or an empty object if it is missing."""
         for _ in range(_DEEPEST):
             if not isinstance(node, Mapping):
                 return {}
@@ -184,13 +184,13 @@ class Description:
         return node
 
     def shape(self, schema: Node | None) -> Shape:
-        """Return what a schema says, with all that it refers to."""
+        """Return the keywords of a schema and of all schemas that it refers to."""
         node: dict[str, Any] = {}
         names: list[str] = []
         for name, part in islice(self._parts(schema or {}, 0), _MOST_PARTS):
             names += [name] if name else []
             own = {key: value for key, value in part.items() if key not in ("$ref", "allOf", "anyOf", "oneOf")}
-            for key in ("properties", "required"):  # of all parts together
+            for key in ("properties", "required"):  # combined from all parts
                 if key in node and key in own:
                     both = node[key], own[key]
                     own[key] = _map(both[0]) | _map(both[1]) if key == "properties" else _list(both[0]) + _list(both[1])
@@ -210,7 +210,7 @@ class Description:
         )
 
     def _parts(self, schema: Node, depth: int) -> Iterator[tuple[str, Node]]:
-        """Return all that a schema consists of, the one that counts last, with the name it is referred to by."""
+        """Return all schemas that a schema consists of, the decisive one last, and the name it is referred to by."""
         if depth > _DEEPEST:
             return
         if isinstance(reference := schema.get("$ref"), str):
@@ -233,7 +233,7 @@ def _schema(node: Node) -> Node | None:
 
 
 def _map(value: Any) -> dict[str, Any]:
-    """Return a value that should be an object; an empty one where it is none: nobody vouches for a document."""
+    """Return a value that should be an object, or an empty object if it is not: the document may be malformed."""
     return value if isinstance(value, dict) else {}
 
 
@@ -242,7 +242,7 @@ def _list(value: Any) -> list[Any]:
 
 
 def _implied(node: Node) -> str:
-    """Return the type of a schema that names none."""
+    """Return the type that the keywords of a schema without a type imply."""
     for keyword, type in (("properties", "object"), ("items", "array"), ("enum", "string"), ("const", "string")):
         if keyword in node:
             return type

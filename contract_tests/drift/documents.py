@@ -1,4 +1,4 @@
-"""Published documents of any form as OpenAPI: JSON, YAML, and the tables of a page in Markdown or HTML."""
+"""Published documents as OpenAPI data: JSON, YAML, and the tables of a Markdown or HTML page."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from contract_tests.engine.options import Options
 from contract_tests.engine.transport import reason, way_out
 
 PUBLISHED = "/api/docs/swagger"
-"""Where a Central publishes its document, Swagger 2.0 of all services."""
+"""The path at which a Central publishes its document, Swagger 2.0 of all services."""
 MOST = 32 * 2**20
-"""Bytes that a document may have; that of Central 4.11 has 2 MB."""
+"""Greatest size of a document in bytes; that of Central 4.11 has 2 MB."""
 
 Node = Mapping[str, Any]
 
 
 def fetched(options: Options, path: str = PUBLISHED) -> requests.Response:
-    """Ask a Central for something, with the credentials and certificates of the options.
+    """Fetch a path from a Central, with the credentials and certificates of the options.
 
     Raises:
-        HarnessError: it gives no answer.
+        HarnessError: Central does not answer.
     """
     session = BoundedSession()
     session.most = MOST
@@ -45,10 +45,10 @@ def fetched(options: Options, path: str = PUBLISHED) -> requests.Response:
 
 
 def parse(content: bytes, name: str) -> Node:
-    """Read a document; `name` says in messages where it came from.
+    """Parse a document; `name` is its origin, for messages.
 
     Raises:
-        HarnessError: it is none that can be read.
+        HarnessError: the document cannot be read.
     """
     try:
         text = content.decode(json.detect_encoding(content)).removeprefix("\ufeff")
@@ -56,9 +56,9 @@ def parse(content: bytes, name: str) -> Node:
         raise HarnessError(f"{name}: is no text in UTF-8 or UTF-16") from None
     is_data = text.lstrip().startswith("{") or re.search(r"""^["']?(swagger|openapi)["']?\s*:""", text, re.MULTILINE)
     if text.lstrip().startswith("<") or (not is_data and re.search(r"^#+ |^\|.*\|$", text, re.MULTILINE)):
-        found = _of_page(_blocks(text))
+        found = _parse_page(_blocks(text))
     else:
-        found = _of_data(text, name)
+        found = _parse_data(text, name)
     if not isinstance(found, dict) or not ("swagger" in found or "openapi" in found):
         raise HarnessError(
             f"{name}: is no Swagger 2.0, OpenAPI 3.0 or 3.1, and no page with tables of operations or objects"
@@ -66,7 +66,7 @@ def parse(content: bytes, name: str) -> Node:
     return found
 
 
-def _of_data(text: str, name: str) -> Any:
+def _parse_data(text: str, name: str) -> Any:
     import yaml
 
     try:
@@ -82,7 +82,7 @@ def _of_data(text: str, name: str) -> Any:
 
 
 def merged(documents: Iterable[Node]) -> Node:
-    """Put documents together, such as a page of operations and one of objects; the first one of a name counts."""
+    """Merge documents, such as a page of operations and one of objects; the first definition of a name counts."""
     first, *more = documents
     if not more:
         return first
@@ -145,7 +145,7 @@ class _Page(HTMLParser):
             self.blocks.append(Block("text", text))
 
     def handle_data(self, data: str) -> None:
-        """Keep a text."""
+        """Append text to the current block or cell."""
         self._text.append(data)
 
 
@@ -156,7 +156,7 @@ def _blocks(text: str) -> list[Block]:
 
 
 def _html_of(lines: Iterable[str]) -> Iterator[str]:
-    """Write the headings, tables and lines of Markdown as HTML; what is HTML already stays."""
+    """Convert the headings, tables and lines of Markdown to HTML; HTML in it stays."""
     in_table = False
     for line in lines:
         row = re.fullmatch(r"\s*\|(.*)\|\s*", line)
@@ -178,7 +178,7 @@ def _html_of(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _inline(text: str) -> str:
-    """Return a text of Markdown without its marks."""
+    """Return Markdown text without its marks."""
     return html.escape(re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text).replace("`", "").replace("\\", "").strip())
 
 
@@ -201,8 +201,8 @@ _TYPES: Mapping[str, Node] = {
 }
 
 
-def _of_page(blocks: Iterable[Block]) -> dict[str, Any]:
-    """Read the operations and objects of a page, as the generator of Red Hat's API reference lays them out."""
+def _parse_page(blocks: Iterable[Block]) -> dict[str, Any]:
+    """Read the operations and objects of a page in the layout of Red Hat's API reference."""
     paths: dict[str, Any] = {}
     schemas: dict[str, Any] = {}
     name = section = ""
@@ -230,7 +230,7 @@ def _read_table(
 ) -> None:
     cells = [dict(zip(head, row, strict=False)) for row in rows]
     if head[:1] == ["field name"]:
-        fields = {cell["field name"]: _of_type(cell.get("type", ""), cell.get("format", "")) for cell in cells}
+        fields = {cell["field name"]: _schema_of_type(cell.get("type", ""), cell.get("format", "")) for cell in cells}
         required = [cell["field name"] for cell in cells if cell.get("required", "").upper() == "X"]
         schema |= {"type": "object", "properties": fields} | ({"required": required} if required else {})
     elif head[:1] == ["enum values"]:
@@ -238,24 +238,24 @@ def _read_table(
     elif head[:1] == ["code"] and operation:
         for cell in cells:
             status = "default" if cell["code"] == "0" else cell["code"]
-            media = {"application/json": {"schema": _of_type(cell.get("datatype", ""))}}
+            media = {"application/json": {"schema": _schema_of_type(cell.get("datatype", ""))}}
             operation["responses"][status] = {"description": cell.get("message", ""), "content": media}
     elif head[:1] == ["name"] and operation:
         for cell in cells:
             needed = cell.get("required", "").upper() == "X"
             if section == "body":
-                media = {"application/json": {"schema": _of_type(cell.get("description", ""))}}
+                media = {"application/json": {"schema": _schema_of_type(cell.get("description", ""))}}
                 operation["requestBody"] = {"required": needed, "content": media}
-            else:  # the page does not tell the types of parameters
+            else:  # the page does not give the types of parameters
                 operation["parameters"].append({"name": cell["name"], "in": section, "required": needed})
 
 
-def _of_type(text: str, format: str = "") -> dict[str, Any]:
-    """Read a type such as `String`, `List of StorageX`, `[StorageX]` or `Map of string`."""
+def _schema_of_type(text: str, format: str = "") -> dict[str, Any]:
+    """Return the schema of a type such as `String`, `List of StorageX`, `[StorageX]` or `Map of string`."""
     if found := re.fullmatch(r"List of (.+)|\[(.+)\]", text):
-        return {"type": "array", "items": _of_type(found[1] or found[2])}
+        return {"type": "array", "items": _schema_of_type(found[1] or found[2])}
     if found := re.fullmatch(r"Map of (.+)", text):
-        return {"type": "object", "additionalProperties": _of_type(found[1])}
+        return {"type": "object", "additionalProperties": _schema_of_type(found[1])}
     if text.lower() in _TYPES or not text:
         plain = dict(_TYPES.get(text.lower(), {}))
         return plain | ({"format": format} if re.fullmatch(r"[a-z][a-z0-9-]*", format) else {})

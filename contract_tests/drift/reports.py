@@ -1,4 +1,4 @@
-"""The differences of a document as text, JSON, JUnit XML and Markdown, and what is new as a patch of the contract."""
+"""Reports of differences as text, JSON, JUnit XML and Markdown, and additions as a patch of the contract."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contract_tests.engine.text import clean, markdown, printable
 
 
 def text(drift: Drift, *, everything: bool = False) -> str:
-    """Write the report for a terminal; what the document leaves unsaid is only counted, unless `everything` is."""
+    """Return the report for a terminal; unless `everything` is set, only count where the document is silent."""
     lines: list[str] = []
     for kind, title in KINDS.items():
         found = drift.of(kind)
@@ -33,7 +33,7 @@ def _places(difference: Difference) -> str:
 
 
 def render_json(drift: Drift, *, strict: bool) -> str:
-    """Write the report as JSON."""
+    """Return the report as JSON."""
     document = {
         "document": drift.name,
         "contract": drift.release,
@@ -49,7 +49,7 @@ def render_json(drift: Drift, *, strict: bool) -> str:
 
 
 def render_markdown(drift: Drift, *, strict: bool) -> str:
-    """Write the report as Markdown, for the summary of a CI job."""
+    """Return the report as Markdown, for the summary of a CI job."""
     lines = [f"## {'Failed: ' if drift.status(strict=strict) == 1 else ''}{markdown(drift.headline)}"]
     for kind, title in KINDS.items():
         if found := drift.of(kind):
@@ -64,7 +64,7 @@ def render_markdown(drift: Drift, *, strict: bool) -> str:
 
 
 def render_junit(drift: Drift, *, strict: bool) -> str:
-    """Write the report as JUnit XML: a test case for each difference, and one for the verdict."""
+    """Return the report as JUnit XML: a test case for each difference, and one for the verdict."""
     suite = ET.Element("testsuite", name="central-contract.drift")
     verdict = ET.SubElement(suite, "testcase", classname="central-contract.drift", name="verdict")
     if drift.gaps:
@@ -92,7 +92,7 @@ RENDERERS = {"json": render_json, "junit": render_junit, "markdown": render_mark
 
 
 def patch(drift: Drift) -> str:
-    """Write what is new in the document as YAML to be merged into `openapi.yaml`; a list replaces the one there."""
+    """Return the additions of the document as YAML to be merged into `openapi.yaml`; a list replaces the one there."""
     import yaml
 
     whole: dict[str, Any] = {}

@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 
 from contract_tests.cli.main import main
 from contract_tests.fixtures.cells import SKIPPED, TESTED, cells
-from contract_tests.fixtures.coverage import coverage, lines_of, of_line, requests_of, routes, universe
-from contract_tests.fixtures.interactions import Row, chosen, met, row_of, rows, wanted
+from contract_tests.fixtures.coverage import coverage, covered_by_line, lines_of, requests_of, routes, universe
+from contract_tests.fixtures.interactions import Row, all_combinations, chosen_rows, combinations_of, row_of, rows
 from contract_tests.fixtures.mutation import UNSEEN, mutants, survivors
 from mock_server.contract import tables as contracts
 from mock_server.mutants import all_mutants, find
@@ -88,7 +88,7 @@ def test_no_refusal_of_the_set_is_in_a_cell_that_the_contract_rules_out(lines: l
     ],
 )
 def test_a_cell_without_its_fixture_shows(removed: str, missing: str, lines: list[Any]) -> None:
-    covered = set().union(*(of_line(line) for line in lines if line["id"] != removed))
+    covered = set().union(*(covered_by_line(line) for line in lines if line["id"] != removed))
     assert missing in coverage(covered, universe()).missing["rule x operation"]
 
 
@@ -96,7 +96,7 @@ def test_a_cell_without_its_fixture_shows(removed: str, missing: str, lines: lis
 
 
 def test_every_pair_triple_and_quadruple_of_the_newest_release_is_there(lines: list[Any]) -> None:
-    found = coverage(set().union(*(of_line(line) for line in lines)), universe())
+    found = coverage(set().union(*(covered_by_line(line) for line in lines)), universe())
     assert {kind: len(found.missing[kind]) for kind in ("pair", "triple", "quadruple")} == dict.fromkeys(
         ("pair", "triple", "quadruple"), 0
     )
@@ -107,7 +107,7 @@ def test_every_pair_triple_and_quadruple_of_the_newest_release_is_there(lines: l
 def test_what_is_wanted_is_counted_by_hand() -> None:
     # 15 types, 5 lists of categories, skipped or not, 5 operations of which 2 have a flag of two values.
     assert len(rows(CONTRACT)) == 15 * 5 * 2 * (3 + 2 * 2)
-    kinds = Counter(kind for kind, _ in wanted(NEWEST))
+    kinds = Counter(kind for kind, _ in all_combinations(NEWEST))
     flags, operations = 3, 5
     sizes = {"type": 15, "categories": 5, "skip": 2}
     pairs = sum(a * b for a, b in combinations(sizes.values(), 2))
@@ -117,8 +117,8 @@ def test_what_is_wanted_is_counted_by_hand() -> None:
 
 
 def test_few_rows_are_chosen() -> None:
-    assert len(chosen(NEWEST)) == 15 * 5 * 2 * 5  # one for each quadruple
-    assert all(len(chosen(older)) <= 20 for older in CONTRACT.releases.lines[:-1])
+    assert len(chosen_rows(NEWEST)) == 15 * 5 * 2 * 5  # one for each quadruple
+    assert all(len(chosen_rows(older)) <= 20 for older in CONTRACT.releases.lines[:-1])
 
 
 def test_a_request_is_in_its_row() -> None:
@@ -130,7 +130,7 @@ def test_a_request_is_in_its_row() -> None:
     )
     for odd in ({"type": "harbor"}, {"categories": None}, {"categories": ["BOGUS"]}, {"skipTestIntegration": "yes"}):
         assert row_of("PutImageIntegration", {}, body | odd, CONTRACT) is None
-    assert ("pair", "type=ecr operation=UpdateImageIntegration") in met(row, NEWEST, NEWEST)
+    assert ("pair", "type=ecr operation=UpdateImageIntegration") in combinations_of(row, NEWEST, NEWEST)
 
 
 def test_a_combination_without_its_fixture_shows(tmp_path: Path) -> None:

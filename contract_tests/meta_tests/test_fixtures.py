@@ -27,7 +27,7 @@ from contract_tests.fixtures import values
 from contract_tests.fixtures.bodies import config_message
 from contract_tests.fixtures.cases import Case, catalogue
 from contract_tests.fixtures.choices import Seeded
-from contract_tests.fixtures.coverage import lines_of, of_line
+from contract_tests.fixtures.coverage import covered_by_line, lines_of
 from contract_tests.fixtures.formats import jsonl
 from contract_tests.fixtures.generate import Wish, generate
 from contract_tests.fixtures.record import ClaimError, Mock, record
@@ -98,8 +98,8 @@ def test_a_hole_shows_when_fixtures_are_removed(tmp_path: Path) -> None:
 
 def test_every_fixture_would_leave_a_hole() -> None:
     lines = lines_of(SHIPPED)
-    times = Counter(item for line in lines for item in of_line(line))
-    assert [line["id"] for line in lines if all(times[item] > 1 for item in of_line(line))] == []
+    times = Counter(item for line in lines for item in covered_by_line(line))
+    assert [line["id"] for line in lines if all(times[item] > 1 for item in covered_by_line(line))] == []
 
 
 # -- truth ----------------------------------------------------------------------------------------------
@@ -316,9 +316,9 @@ def test_minimal_and_full_say_what_bodies_hold() -> None:
 
 def test_few_fixtures_cover_more_than_as_many_taken_blindly() -> None:
     lines = [jsonl.line(each) for each in generate(Wish(count=60))]
-    driven = set().union(*(of_line(line) for line in lines))
+    driven = set().union(*(covered_by_line(line) for line in lines))
     every = [line for line in lines_of(SHIPPED) if line["central"] == NEWEST]
-    blind = set().union(*(of_line(every[place]) for place in range(0, len(every), len(every) // 60)))
+    blind = set().union(*(covered_by_line(every[place]) for place in range(0, len(every), len(every) // 60)))
     assert len(driven) > len(blind)
 
 

@@ -1,5 +1,6 @@
-"""Traffic of others, live or recorded, and what it says of Central.
+"""Traffic of other clients, live or recorded, and its conformance to the contract.
 
-Exchanges come in (`har`, `sources`, `proxy`), lose their secrets (`secrets`), are brought into order and judged
-(`judge`) with a model that follows along (`follow`) and with the rules that a request breaks by itself (`rules`).
+Exchanges come from a file (`har`, `sources`) or the `proxy`, lose their credentials (`secrets`), are put in order and
+judged (`judge`) against a model of the store that the traffic builds up (`follow`) and against the rules that a request
+breaks whatever is stored (`rules`).
 """

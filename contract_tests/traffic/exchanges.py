@@ -1,4 +1,4 @@
-"""What was seen of one request and its answer."""
+"""A request and its answer as observed."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from mock_server.simulation.redaction import read
 
 Headers = Mapping[str, str]
 NOT_SHOWN = re.compile(r"\([0-9]+ bytes, not shown\)")
-"""What the request journal of the mock shows in the place of what may hold a credential."""
+"""Placeholder of the mock's request journal for text that may contain a credential."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One request and its answer, however they were come by.
+    """A request and its answer, live or recorded.
 
-    `target` is the path with its query. `body` and `reply` are plain, and None where they were not kept. `began` and
-    `ended` are seconds of one clock. `status` 0 is a request without an answer; `dropped`: there was no whole answer.
-    `blind`: credentials were masked before this was read, so nothing can be said of them. `whole`: the answer is there
-    as it was given. `headers_kept`: and so are its headers.
+    `target` is the path with its query. `body` and `reply` are decompressed, or None if they were not kept. `began` and
+    `ended` are seconds of the same clock. `status` 0 means no answer; `dropped`: the answer is incomplete. `blind`:
+    credentials were already masked, so nothing can be said of them. `whole`: the answer is exactly as sent.
+    `headers_kept`: so are its headers.
     """
 
     method: str
@@ -49,11 +49,11 @@ class Seen:
         return _rebuilt, tuple(list(each.items()) if isinstance(each, Mapping) else each for each in values)
 
     def overlaps(self, other: Seen) -> bool:
-        """Return whether both were under way at the same time, so that nobody knows which came first."""
+        """Return whether both were under way at the same time, so that their order is unknown."""
         return self.began < other.ended and other.began < self.ended
 
     def exchange(self, number: int) -> Exchange:
-        """Return the value that observers and reports know."""
+        """Return the exchange in the form that observers and reports use."""
         return Exchange(
             number,
             "traffic",
@@ -70,7 +70,7 @@ class Seen:
         )
 
     def answer(self) -> Reply:
-        """Return the answer as observers know it."""
+        """Return the answer in the form that observers use."""
         return Reply(self.status, self.reply_headers, self.reply or b"", self.ended - self.began)
 
 
@@ -80,16 +80,16 @@ def _rebuilt(*values: Any) -> Seen:
 
 
 _SHOWN = ("content-type", "x-http-method-override")
-"""Headers of a request that change what it means."""
+"""Request headers that change the meaning of a request."""
 
 
 def headers_of(pairs: Iterable[tuple[str, str]]) -> Headers:
-    """Return headers that are found in any case."""
+    """Return headers whose names match in any case."""
     return CaseInsensitiveDict(pairs)
 
 
 def plain(body: bytes, encoding: str) -> bytes | None:
-    """Return a body without its compression, as it is where that is broken, None where it is another than gzip."""
+    """Return a body decompressed; unchanged if its gzip is broken, None if it has another encoding."""
     if encoding.strip().lower() in ("", "identity"):
         return body
     if encoding.strip().lower() not in ("gzip", "x-gzip"):
@@ -101,7 +101,7 @@ def plain(body: bytes, encoding: str) -> bytes | None:
 
 
 def json_of(body: bytes | None) -> Any:
-    """Return a body that is one JSON value in which no key stands twice, None where it is not."""
+    """Return the decoded body, or None unless it is a single JSON value without duplicate keys."""
     try:
         return read(body or b"")
     except (ValueError, RecursionError):

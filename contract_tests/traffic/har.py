@@ -1,4 +1,4 @@
-"""HTTP archives (HAR 1.2), as browsers, proxies and Charles write them, and as we do, without secrets."""
+"""HTTP archives (HAR 1.2): reading those of browsers, proxies and Charles, and writing them without credentials."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def read(log: Mapping[str, Any]) -> Iterator[Seen]:
     Raises:
         HarnessError: an entry is not one of HAR 1.2.
     """
-    by_mock = is_of_mock(log)
+    by_mock = is_mock_journal(log)
     entries = log.get("entries") or []
     if not isinstance(entries, list):
         raise HarnessError("$.log.entries: is no list, so this is no HAR 1.2")
@@ -40,19 +40,19 @@ def read(log: Mapping[str, Any]) -> Iterator[Seen]:
             raise HarnessError(f"$.log.entries[{number}].{error}") from None
         except (TypeError, ValueError, AttributeError, OverflowError):
             raise HarnessError(f"$.log.entries[{number}]: is no entry of HAR 1.2; save the recording again") from None
-        yield of_mock(seen, entry.get("_fault")) if by_mock else seen
+        yield from_mock(seen, entry.get("_fault")) if by_mock else seen
 
 
-def is_of_mock(log: Mapping[str, Any]) -> bool:
-    """Return whether an archive is the request journal of the mock."""
+def is_mock_journal(log: Mapping[str, Any]) -> bool:
+    """Return whether an archive was exported from the mock's request journal."""
     creator = log.get("creator")
     return isinstance(creator, dict) and creator.get("name") == "mock-central"
 
 
-def of_mock(seen: Seen, fault: str | None) -> Seen:
-    """Return what the mock has written down: credentials are masked, headers are gone, some bodies are not shown.
+def from_mock(seen: Seen, fault: str | None) -> Seen:
+    """Return an exchange from the mock's journal: credentials are masked, headers missing, some bodies omitted.
 
-    What a simulated failure answered is no answer of Central's.
+    The answer of a simulated failure does not count as Central's.
     """
     body, reply = (
         None if NOT_SHOWN.fullmatch((each or b"").decode("utf-8", "replace")) else each
@@ -65,7 +65,7 @@ def of_mock(seen: Seen, fault: str | None) -> Seen:
 def _seen(entry: Mapping[str, Any]) -> Seen:
     request, response = entry["request"], entry.get("response") or {"status": 0}
     began = _micros(entry["startedDateTime"])
-    # A program that rounds to milliseconds does not say which of two requests of one millisecond came first.
+    # A program that rounds to milliseconds leaves the order of two requests in one millisecond unknown.
     least = 1000 if _MILLISECONDS.search(entry["startedDateTime"]) else 0
     try:
         url = urlsplit(request["url"])
@@ -80,7 +80,7 @@ def _seen(entry: Mapping[str, Any]) -> Seen:
     return Seen(
         method=str(request["method"]).upper(),
         target=url.path + (f"?{url.query}" if url.query else ""),
-        status=max(int(response["status"] or 0), 0),  # some programs write -1 where there was no answer
+        status=max(int(response["status"] or 0), 0),  # some programs write -1 if there was no answer
         began=began / 1e6,
         ended=(began + max(round(1000 * float(entry.get("time") or 0)), least)) / 1e6,
         headers=headers_of((each["name"], each["value"]) for each in request.get("headers") or ()),
@@ -112,26 +112,26 @@ def _content(part: Mapping[str, Any]) -> bytes | None:
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except ValueError:
-        return None  # the body was not kept as it was
+        return None  # the body was not kept unchanged
 
 
 def _reply(content: Mapping[str, Any], headers: Mapping[str, str]) -> bytes | None:
-    """Return the body of an answer; some programs write it unpacked, some packed in base64."""
+    """Return the body of an answer; some programs store it decompressed, some in base64."""
     found = _content(content)
     if found is None:
         return b"" if content.get("size") == 0 else None
     encoding = headers.get("Content-Encoding", "")
     if found.startswith(b"\x1f\x8b"):
         return plain(found, encoding)
-    # What is packed otherwise cannot be read, unless the program has unpacked it.
+    # Other encodings cannot be read, unless the program has decoded them.
     return found if json_of(found) is not None else plain(found, "" if encoding == "gzip" else encoding)
 
 
 class Writer:
-    """Writes an archive entry by entry, so that it may be longer than the memory."""
+    """Writes an archive entry by entry, so that it need not fit in memory."""
 
     version = ""
-    """The release that the traffic was judged by."""
+    """The release of Central that the traffic was compared with."""
 
     def __init__(self, path: Path, origin: str) -> None:
         """`origin`: the scheme and the host in front of every path; it may change between entries.
@@ -155,7 +155,7 @@ class Writer:
         self._file.close()
 
     def add(self, seen: Seen) -> None:
-        """Write an exchange that has lost its secrets."""
+        """Write an exchange whose credentials have been replaced."""
         self._file.write(self._between + json.dumps(_entry(seen, self.origin.rstrip("/")), ensure_ascii=True))
         self._between = ",\n"
 

@@ -1,7 +1,7 @@
-"""A reverse proxy in front of a Central: everything is passed on, and what is of the API is also seen.
+"""A reverse proxy in front of a Central: it passes everything on and observes the requests of the API.
 
-The mock's way to another server does the passing on (`mock_server.web.upstream`): bodies go through piece by piece and
-stay compressed, redirects stay redirects, TLS is checked. Here stands only what is kept beside.
+The mock's `--upstream` does the forwarding (`mock_server.web.upstream`): bodies are streamed and stay compressed,
+redirects are not followed, TLS is verified. This module only records the exchanges.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from werkzeug import Request
 from contract_tests.engine.failures import Failure
 from contract_tests.traffic.exchanges import Seen, headers_of, plain
 from contract_tests.traffic.judge import Judge
-from contract_tests.traffic.sources import METADATA, told_version
+from contract_tests.traffic.sources import METADATA, version_in
 from mock_server.contract import tables as contracts
 from mock_server.contract.routes import Routes
 from mock_server.serving.server import Tls, granian, leave_signals_to_supervisor, when_listening
@@ -40,20 +40,20 @@ if TYPE_CHECKING:
 
 _GZIP = b"\x1f\x8b"
 THREADS = 64
-"""Requests that may be under way at once, streams too."""
+"""Number of requests that may be under way at once, including streams."""
 _LONGEST_BODY = 4 * 2**20
-"""Bytes of a body that are kept to be judged; a longer one is passed on and nothing is said of it."""
+"""Bytes up to which a body is kept to be judged; a longer one is only passed on."""
 
 _WATCH = "central_contract.watch"
-"""Key of WSGI under which a request is watched."""
+"""WSGI key of the watch of a request."""
 
 Pipe: TypeAlias = "SharedQueue[tuple[Seen, float] | None]"
 Give = Callable[[Seen, float], object]
-"""Takes an exchange that has ended, and when the oldest request began that is still under way."""
+"""Receives an exchange that has ended, and the time at which the oldest pending request began."""
 
 
 class _Kept:
-    """What passes, as far as it is kept."""
+    """The bytes of a body that passes, up to a limit."""
 
     def __init__(self, readable: Any = None) -> None:
         self._readable = readable
@@ -62,14 +62,14 @@ class _Kept:
         self.is_whole = readable is None
 
     def read(self, size: int = -1) -> bytes:
-        """Read from what is passed on, as urllib3 does."""
+        """Read from the body that is passed on; urllib3 calls this."""
         piece: bytes = self._readable.read(size)
         self.is_whole = not piece
         self.add(piece)
         return piece
 
     def add(self, piece: bytes) -> None:
-        """Keep a piece, unless there is too much."""
+        """Keep a piece, unless the body is too long."""
         self._size += len(piece)
         if self._size <= _LONGEST_BODY:
             self._pieces.append(piece)
@@ -78,12 +78,12 @@ class _Kept:
 
     @property
     def content(self) -> bytes | None:
-        """All of it, None where it is too long or has not ended."""
+        """The whole body, or None if it is too long or has not ended."""
         return b"".join(self._pieces) if self.is_whole and self._size <= _LONGEST_BODY else None
 
 
 class _Watch:
-    """One request of the API, while it is under way."""
+    """A request of the API that is under way."""
 
     def __init__(self, began: float) -> None:
         self.began = began
@@ -93,11 +93,11 @@ class _Watch:
         self.reply_headers: list[tuple[str, str]] = []
         self.dropped = False
         self.answered = 0.0
-        """When the last byte of the answer came: Central has done it by then, whenever the client reads it."""
+        """Time of the last byte of the answer: Central has finished by then, whenever the client reads it."""
 
 
 class Tap(Upstream):
-    """The server behind the proxy; tells `give` what it sees of the API."""
+    """The upstream behind the proxy; calls `give` with each exchange of the API."""
 
     def __init__(self, settings: Settings, give: Give) -> None:
         super().__init__(settings, most=THREADS - 4)
@@ -108,11 +108,11 @@ class Tap(Upstream):
         self._start = time.time() - time.perf_counter()
 
     def _now(self) -> float:
-        """Return the time by a clock that is never put back, to the microsecond that a HAR holds."""
+        """Return the time of a monotonic clock in seconds, to the microsecond that a HAR holds."""
         return round(self._start + time.perf_counter(), 6)
 
     def answer(self, request: Request) -> Response:
-        """Pass the request on and its answer back."""
+        """Pass the request on, and return the answer."""
         if not self._routes.is_below(request.path) and request.path != METADATA:
             return self._passed(request)
         with self._lock:
@@ -129,7 +129,7 @@ class Tap(Upstream):
 
     def _passed(self, request: Request) -> Response:
         response = super().answer(request)
-        assert response is not None  # nothing is ours
+        assert response is not None  # the proxy answers nothing itself
         return response
 
     def _end(self, watch: _Watch, seen: Seen) -> None:
@@ -138,7 +138,7 @@ class Tap(Upstream):
         encoding = headers.get("Content-Encoding", "")
         with self._lock:
             if self._under_way.pop(id(watch), None) is None:
-                return  # closed twice
+                return  # closed a second time
             seen = dataclasses.replace(
                 seen,
                 status=watch.status,
@@ -147,13 +147,13 @@ class Tap(Upstream):
                 body=watch.body.content,
                 reply_headers=headers,
                 reply=None if content is None else plain(content, encoding),
-                # Nor can a client read what only says that it is packed.
+                # A client cannot read an answer either that only claims to be compressed.
                 dropped=watch.dropped or (encoding == "gzip" and not (content or _GZIP).startswith(_GZIP)),
             )
             self._give(seen, min(self._under_way.values(), default=self._now()))
 
     def _let_stream(self, streams: bool) -> None:
-        """Do nothing: every answer of the proxy is sent piece by piece."""
+        """Do nothing: the proxy streams every answer."""
 
     def _body(self, request: Request) -> Any:
         if watch := request.environ.get(_WATCH):
@@ -165,7 +165,7 @@ class Tap(Upstream):
         if watch := request.environ.get(_WATCH):
             watch.status = answer.status
             watch.reply_headers = list(answer.headers.items())
-            watch.reply.is_whole = request.method == "HEAD" or answer.status in (204, 304)  # there is nothing to read
+            watch.reply.is_whole = request.method == "HEAD" or answer.status in (204, 304)  # the answer has no body
             watch.answered = self._now()
         return super()._passed_back(request, answer)
 
@@ -192,7 +192,7 @@ class Tap(Upstream):
 
 
 def make_app(settings: Settings, give: Give) -> WSGIApplication:
-    """Make the WSGI app that passes everything on to `settings.upstream`."""
+    """Return the WSGI app that passes everything on to `settings.upstream`."""
     tap = Tap(settings, give)
 
     @Request.application
@@ -211,34 +211,34 @@ class Bench(threading.Thread):
     def __init__(
         self, convene: Callable[[str], Judge], keep: Callable[[Seen], object], tell: Callable[[Failure], object]
     ) -> None:
-        """Begin when the first request of the API comes.
+        """Start judging with the first request of the API.
 
         Args:
-            convene: Make the judge; it is given the release that Central told, "" where it did not.
-            keep: Take each exchange without its secrets.
-            tell: Take each fault when it shows first.
+            convene: Returns the judge for a release of Central; "" if the release is unknown.
+            keep: Called with each exchange, without credentials.
+            tell: Called with each fault when it first shows.
         """
         super().__init__(daemon=True)
         self._queue: SimpleQueue[tuple[Seen, float] | None] = SimpleQueue()
         self._convene = convene
         self._keep = keep
         self._tell = tell
-        self._told = ""
+        self._version = ""
         self._judge: Judge | None = None
         self._reported = 0
         self.trouble = ""
-        """What kept an exchange from being judged: a fault of ours, which must not pass for a green verdict."""
+        """An error of the judge itself, so that the verdict must not be green."""
 
     def take(self, seen: Seen, oldest: float) -> None:
-        """Judge an exchange when its turn comes; fits `Give`."""
+        """Queue an exchange to be judged; matches `Give`."""
         self._queue.put((seen, oldest))
 
     def run(self) -> None:
-        """Judge until there is nothing more to come."""
+        """Judge exchanges until the end of the queue."""
         while (taken := self._queue.get()) is not None:
             seen, oldest = taken
             if seen.target.partition("?")[0] == METADATA:
-                self._told = self._told or told_version(seen)
+                self._version = self._version or version_in(seen)
                 continue
             try:
                 self._keep(self.judge.add(seen))
@@ -255,13 +255,13 @@ class Bench(threading.Thread):
 
     @property
     def judge(self) -> Judge:
-        """The judge, from the first request on."""
+        """The judge, once a request has come."""
         if self._judge is None:
-            self._judge = self._convene(self._told)
+            self._judge = self._convene(self._version)
         return self._judge
 
     def close(self) -> Judge:
-        """Judge all that has come, and return the judge."""
+        """Judge all remaining exchanges, and return the judge."""
         self._queue.put(None)
         self.join()
         self._settle(math.inf)
@@ -269,7 +269,7 @@ class Bench(threading.Thread):
 
 
 class _Worker:
-    """What the worker process of the server runs; it is pickled where processes are spawned."""
+    """The worker process of the server; it is pickled if processes are spawned."""
 
     def __init__(self, settings: Settings, host: str, port: int, announce: Callable[[], None], pipe: Pipe) -> None:
         self._settings = settings
@@ -278,7 +278,7 @@ class _Worker:
         self._pipe = pipe
 
     def load(self) -> WSGIApplication:
-        """Make the app, in the worker process."""
+        """Return the app, in the worker process."""
         leave_signals_to_supervisor()
         threading.Thread(target=when_listening, args=(*self._address, self._announce), daemon=True).start()
         return make_app(self._settings, lambda seen, oldest: self._pipe.put((seen, oldest)))
@@ -287,7 +287,7 @@ class _Worker:
 def serve(
     settings: Settings, host: str, port: int, bench: Bench, *, tls: Tls | None, announce: Callable[[], None]
 ) -> None:
-    """Pass requests on until a signal comes. A process of its own does it; the bench sits in this one."""
+    """Pass requests on until a signal arrives, in a separate process; the bench runs in this one."""
     pipe: Pipe = multiprocessing.SimpleQueue()
 
     def drain() -> None:
@@ -306,7 +306,7 @@ def serve(
 
 @contextmanager
 def proxying(settings: Settings, give: Give) -> Iterator[str]:
-    """Pass requests on from a thread of this process while the block runs, for tests; give the URL."""
+    """Pass requests on from a thread of this process while the block runs; yield the URL. For tests."""
     from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
     class Handler(WSGIRequestHandler):
@@ -314,7 +314,7 @@ def proxying(settings: Settings, give: Give) -> Iterator[str]:
         disable_nagle_algorithm = True
 
         def log(self, type: str, message: str, *args: Any) -> None:
-            """Say nothing of a request."""
+            """Log nothing."""
 
     server = ThreadedWSGIServer("127.0.0.1", 0, make_app(settings, give), Handler)
     thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01), daemon=True)

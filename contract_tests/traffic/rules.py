@@ -1,4 +1,4 @@
-"""The rules that a request breaks by itself, whatever is stored: the harness's own reading of them."""
+"""The rules that a request breaks whatever is stored, implemented independently of the mock."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CREDENTIAL_RULES = frozenset(
         "quay-scanner-without-robot",
     )
 )
-"""Rules about credentials: undecidable where those that are stored count, or those that were sent are masked."""
+"""Rules about credentials: undecidable if stored credentials matter, or those that were sent are masked."""
 _STORED = (
     *("name-unique", "get-missing", "update-missing", "delete-missing"),
     *("scanner-v4-not-deleted", "scanner-v4-type-fixed"),
@@ -44,14 +44,14 @@ _FLAWED = {
 
 @dataclass(slots=True)
 class Refusals:
-    """The rules that must refuse a request (one of them is named), and those that may, for all that was seen."""
+    """The rules that must refuse a request (the error names one of them), and those that may, for all we know."""
 
     must: set[str] = field(default_factory=set)
     may: set[str] = field(default_factory=set)
 
 
 def broken(contract: Contract, integration: Body) -> Refusals:
-    """Return the rules that a whole integration breaks by itself."""
+    """Return the rules that an integration, with all its fields known, breaks whatever is stored."""
     found = Refusals()
     if not integration["name"]:
         found.must.add("name-required")
@@ -80,20 +80,20 @@ def broken(contract: Contract, integration: Body) -> Refusals:
     return found
 
 
-def is_of_store(rule: str) -> bool:
+def depends_on_store(rule: str) -> bool:
     """Return whether a rule depends on what is stored."""
     return rule in _STORED or rule.startswith("reconcile-")
 
 
 def broken_with_unknown(contract: Contract, integration: Body) -> Refusals:
-    """Return the rules that an integration breaks or may break whose credentials nobody knows."""
+    """Return the rules that an integration with unknown credentials breaks or may break."""
     masked, empty = (broken(contract, with_credentials(contract.integration, integration, text)) for text in (MASK, ""))
     unsure = {each for found in (masked, empty) for each in found.must | found.may} & CREDENTIAL_RULES
     return Refusals(masked.must - CREDENTIAL_RULES, masked.may | unsure)
 
 
 def _endpoint(found: Refusals, endpoint: str) -> None:
-    """What looks odd may be refused, for reasons of Go's URL parser that are not told again here."""
+    """Add the rules about an endpoint; Go's URL parser, which is not repeated here, may refuse an odd one."""
     plain = _PLAIN_ENDPOINT.fullmatch(endpoint)
     if not endpoint:
         return
@@ -104,7 +104,7 @@ def _endpoint(found: Refusals, endpoint: str) -> None:
     elif plain[1] in ("169.254.169.254", "metadata.google.internal"):
         found.must.add("endpoint-not-metadata")
     elif _is_loopback(plain[1]):
-        found.may.add("endpoint-not-local")  # since a release
+        found.may.add("endpoint-not-local")  # only in later releases
 
 
 def _is_loopback(host: str) -> bool:
@@ -115,7 +115,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _client(contract: Contract, integration: Body, category: str) -> Iterator[str]:
-    """Name the rules that keep Central from building the client of one category."""
+    """Yield the rules that keep Central from building the client of one category."""
     type = integration["type"]
     known = contract.types.get(type)
     if known is None or category not in known.categories:
@@ -175,7 +175,7 @@ def _ecr(config: Mapping[str, Any], _categories: list[str]) -> Iterator[str]:
 
 
 def _erases(ecr: Mapping[str, Any]) -> bool:
-    """Return whether Central erases the authorization data of an ecr config, having another way in."""
+    """Return whether Central erases the authorization data of an ecr config because it has another way to sign in."""
     return bool(ecr["useIam"] or ecr["accessKeyId"] or ecr["secretAccessKey"] or ecr["useAssumeRole"])
 
 
@@ -195,10 +195,10 @@ def _google_scanner(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def canonical(message: Message, value: Any) -> Any:
-    """Return a message without what Central drops: unknown fields and null; fields get their JSON names.
+    """Return a message as Central reads it: without unknown fields and null, with the JSON names of fields.
 
     Raises:
-        ValueError: a field stands twice, in two spellings, or is one that Central may refuse.
+        ValueError: a field occurs twice, in two spellings, or is one that Central may refuse.
     """
     if not isinstance(value, dict):
         return value
@@ -216,7 +216,7 @@ def canonical(message: Message, value: Any) -> Any:
 
 
 def with_credentials(message: Message, integration: Body, text: str) -> Body:
-    """Return an integration all of whose credentials are `text`."""
+    """Return an integration with `text` for every credential."""
     filled = dict(integration)
     for each in message.fields:
         if each.scrub == "always" and each.name in filled:
@@ -227,20 +227,20 @@ def with_credentials(message: Message, integration: Body, text: str) -> Body:
 
 
 class Texts:
-    """Finds the rules whose texts stand in a refusal."""
+    """Finds the rules whose texts an error contains."""
 
     def __init__(self, contract: Contract) -> None:
         self._pieces = [(rule, pieces) for rule in contract.rules.values() if (pieces := constant_pieces(rule.message))]
         self.silent = contract.rules.keys() - {rule.id for rule, _ in self._pieces}
-        """Rules whose refusals have no text of their own."""
+        """Rules whose errors have no fixed text."""
 
     def named(self, message: str) -> list[Rule]:
-        """Return every rule whose text a message may hold."""
+        """Return every rule whose text a message may contain."""
         return [rule for rule, pieces in self._pieces if all(piece in message for piece in pieces)]
 
 
 def status_fits(rule: Rule, status: int, code: Any, *, tested: bool = True) -> bool:
-    """Return whether a refusal by a rule may have this status and code; `tested`: a test may have found it first."""
+    """Return whether an error of this rule may have this status and code; `tested`: the test may have found it."""
     if rule.kind == "build":
         return (status, code) == (500, 13) or (tested and (status, code) == (400, 3))
     if not rule.status:

@@ -1,7 +1,7 @@
-"""Stand-ins for credentials: what is judged, reported or written holds none.
+"""Stand-ins for credentials, so that judging, reports and files contain no real ones.
 
-The same credential has the same stand-in wherever it stands, in disguise too. So a leak shows as before, and traffic
-that was written without its secrets is judged as it was with them.
+A credential has the same stand-in wherever it occurs, also encoded. So a leak is still visible, and recorded traffic is
+judged as the original was.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from mock_server.contract.tables import MASK, Contract
 from mock_server.simulation.redaction import Redaction, omitted
 
 RUN = "credential"
-"""Stand-ins look like the credentials of a run of this name, so that the observers of runs know them."""
+"""Name of a run whose credentials the stand-ins resemble, so that the observers of runs recognise them."""
 _STAND_IN = re.compile(rf"canary-{RUN}-[0-9]+")
 _MOST = 100
-"""Credentials that are looked for at once; the oldest are forgotten."""
+"""Number of credentials that are searched for; the oldest are forgotten."""
 _SHORTEST = 8
-"""Characters of a text that is looked for wherever it stands."""
+"""Least length, in characters, of a credential that is searched for everywhere."""
 _LONGEST_TEXT = 2_000
-"""Bytes that are kept of what is no JSON."""
+"""Bytes up to which a body that is not JSON is kept."""
 _SAYS_CREDENTIAL = re.compile(r"pass|secret|token|credential|key|auth", re.IGNORECASE)
-"""A text with such a word is not shown unless it is JSON."""
+"""A text that contains such a word is kept only if it is JSON."""
 
 
 class Secrets:
-    """Takes the credentials out of exchanges."""
+    """Replaces the credentials in exchanges."""
 
     def __init__(self, contract: Contract) -> None:
         self._redaction = Redaction(contract.credential_names)
@@ -44,13 +44,13 @@ class Secrets:
         self._texts: dict[str, str] = {}
         self._keys: dict[str, bool] = {}
         self._last: tuple[tuple[bytes | None, int], bytes | None] = ((None, -1), None)
-        """The last answer and the number of credentials then, and what was made of it."""
+        """The last answer, the number of credentials known then, and the result: pages poll the same list."""
 
     def hide(self, seen: Seen) -> Seen:
-        """Return an exchange with stand-ins in the places of its credentials."""
+        """Return an exchange with stand-ins for its credentials."""
         body = self._body(seen.body, learn=True)
         if token := _scheme_and_secret(seen.headers.get("Authorization", ""))[1]:
-            self._seek(token, self._stand_in(token))
+            self._search_for(token, self._stand_in(token))
         reply, reply_headers = self._answer(seen.reply, seen.reply_headers)
         return dataclasses.replace(
             seen,
@@ -62,11 +62,12 @@ class Secrets:
         )
 
     def _answer(self, reply: bytes | None, headers: Headers) -> tuple[bytes | None, Headers]:
-        """Hide what an answer shows; pages ask for the same list all the time."""
-        if shown := self._shown(b"\n".join([reply or b"", *map(_bytes, headers.values())])):
-            reply = _swept(reply, shown) if reply else reply
+        """Replace the credentials in an answer; repeated answers are cached, because pages poll the same list."""
+        if shown := self._redactions_for(b"\n".join([reply or b"", *map(_bytes, headers.values())])):
+            reply = _with_stand_ins(reply, shown) if reply else reply
             headers = headers_of(
-                (name, _swept(_bytes(value), shown).decode("utf-8", "replace")) for name, value in headers.items()
+                (name, _with_stand_ins(_bytes(value), shown).decode("utf-8", "replace"))
+                for name, value in headers.items()
             )
         key = reply, len(self._stand_ins)
         if self._last[0] != key:
@@ -84,7 +85,7 @@ class Secrets:
         return path + mark + self._redaction.query(query)
 
     def _body(self, content: bytes | None, *, learn: bool) -> bytes | None:
-        """Return JSON with stand-ins under the names of credentials; other content is not kept if it may hold one."""
+        """Return JSON with stand-ins for credentials; drop other content that may contain one."""
         if not content:
             return content
         value = json_of(content)
@@ -94,22 +95,22 @@ class Secrets:
         except RecursionError:
             value = hidden = None
         if value is None:
-            return self._no_json(content, is_request=learn)
+            return self._hide_text(content, is_request=learn)
         if learn:
             rest = json.dumps(hidden)
             for secret in found:
-                if secret not in rest:  # a user name like its password is no leak
-                    self._seek(secret, self._stand_in(secret))
+                if secret not in rest:  # a user name equal to its password is not a leak
+                    self._search_for(secret, self._stand_in(secret))
         return content if hidden == value else json.dumps(hidden, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
-    def _no_json(self, content: bytes, *, is_request: bool) -> bytes:
-        """Return what may be shown of a text in which nobody can tell what is a credential."""
+    def _hide_text(self, content: bytes, *, is_request: bool) -> bytes:
+        """Return text that is not JSON if it is an answer without credentials, otherwise a note of its size."""
         text = self._redaction.text(content[:_LONGEST_TEXT].decode("utf-8", "replace"))
         is_shown = not is_request and not _SAYS_CREDENTIAL.search(text) and json_of(text.encode()) is None
         return text.encode() if is_shown else omitted(len(content)).encode()
 
     def _hidden(self, value: Any, found: list[str], *, secret: bool = False) -> Any:
-        """Return a value without credentials: `secret`, all of it is one."""
+        """Return a value with stand-ins for its credentials; `secret`: the whole value is one."""
         if isinstance(value, list):
             return [self._hidden(each, found, secret=secret) for each in value]
         if isinstance(value, dict):
@@ -117,11 +118,11 @@ class Secrets:
                 key: self._hidden(each, found, secret=secret or self._is_secret(key)) for key, each in value.items()
             }
         if isinstance(value, str):
-            return self._of_credential(value, found) if secret else self._of_text(value)
+            return self._hide_credential(value, found) if secret else self._hide_in_text(value)
         return 0 if secret and value and not isinstance(value, bool) else value
 
-    def _of_text(self, text: str) -> str:
-        """Hide what stands in a text, such as a password in a URL; equal texts stay equal."""
+    def _hide_in_text(self, text: str) -> str:
+        """Replace credentials inside a text, such as a password in a URL; equal texts stay equal."""
         shown = self._redaction.text(text)
         if shown == text:
             return text
@@ -129,11 +130,11 @@ class Secrets:
 
     def _is_secret(self, key: str) -> bool:
         if key not in self._keys:
-            # registryRobotCredentials holds a user name, too.
+            # registryRobotCredentials also holds a user name.
             self._keys[key] = key.lower() not in self._message_names and self._redaction.is_secret(key)
         return self._keys[key]
 
-    def _of_credential(self, value: str, found: list[str]) -> str:
+    def _hide_credential(self, value: str, found: list[str]) -> str:
         if value in ("", MASK):
             return value
         found.append(value)
@@ -142,12 +143,12 @@ class Secrets:
         return json.dumps({"credential": stand_in}) if is_account else stand_in
 
     def _stand_in(self, secret: str) -> str:
-        """Return what stands for a credential: itself where it is a stand-in already."""
+        """Return the stand-in of a credential; a stand-in is returned unchanged."""
         if known := _STAND_IN.search(secret):
             return known[0]
         return self._stand_ins.setdefault(secret, f"canary-{RUN}-{len(self._stand_ins) + 1}")
 
-    def _seek(self, secret: str, stand_in: str) -> None:
+    def _search_for(self, secret: str, stand_in: str) -> None:
         if (
             len(secret) < _SHORTEST
             or secret == stand_in
@@ -160,16 +161,16 @@ class Secrets:
         if len(self._sought) > _MOST:
             del self._sought[next(iter(self._sought))]
 
-    def _shown(self, content: bytes) -> dict[str, redaction.Redaction]:
-        """Return what takes out each known credential that stands in some content, in disguise too."""
+    def _redactions_for(self, content: bytes) -> dict[str, redaction.Redaction]:
+        """Return the redactions of known credentials that content contains, also encoded, by stand-in."""
         lowered = content.lower()
         return {
             stand_in: each for stand_in, (forms, each) in self._sought.items() if any(form in lowered for form in forms)
         }
 
 
-def _swept(content: bytes, shown: Mapping[str, redaction.Redaction]) -> bytes:
-    """Return content with stand-ins in the places of credentials."""
+def _with_stand_ins(content: bytes, shown: Mapping[str, redaction.Redaction]) -> bytes:
+    """Return content with stand-ins for the credentials that occur in it."""
     for stand_in, each in shown.items():
         content = each.content(content).replace(redaction.REDACTED.encode(), stand_in.encode())
     return content
@@ -181,7 +182,7 @@ def _scheme_and_secret(authorization: str) -> tuple[str, str]:
 
 
 def path_of(target: str) -> str:
-    """Return the path of a target, decoded."""
+    """Return the decoded path of a request target."""
     return unquote(urlsplit(target).path if not target.startswith("//") else target.partition("?")[0])
 
 

@@ -1,4 +1,4 @@
-"""Recorded traffic in the forms in which it is kept: HAR, the mock's request journal, JSON Lines of fixtures."""
+"""Recorded traffic: HAR files, the mock's request journal, and fixtures in JSON Lines."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from contract_tests.traffic.exchanges import NOT_SHOWN, Seen, headers_of, json_o
 from mock_server.contract import tables as contracts
 
 SOME = "http://central.example.com"
-"""The address of a Central that the recording does not tell."""
+"""Placeholder address if the recording does not name the Central."""
 METADATA = "/v1/metadata"
-"""Where Central tells its release; the web UI asks every ten seconds."""
+"""The path that returns Central's release; the web UI asks for it every ten seconds."""
 _FORMS = "HAR, request journal or JSON Lines of fixtures"
 _USUAL_PORTS = {"http": ":80", "https": ":443"}
 _JSON = {"Content-Type": "application/json"}
 _ROUNDING = 0.002
-"""Seconds by which times of the journal, which have milliseconds, may be wrong."""
+"""Uncertainty, in seconds, of the journal's times, which have milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Conversations with one Central each, by its address, and the release as far as they say."""
+    """Conversations, each with one Central, by address; and the release, if an answer shows it."""
 
     conversations: dict[str, list[Seen]]
     version: str = ""
 
     @property
     def origin(self) -> str:
-        """The address that reports name."""
+        """The address for reports."""
         return next(iter(self.conversations), SOME)
 
 
 def read(path: Path) -> Recording:
-    """Read a file of any known form.
+    """Read a file of any known format.
 
     Raises:
         HarnessError: it cannot be read, or is of no known form.
@@ -72,7 +72,7 @@ def _read(text: str) -> Recording:
     except ValueError:
         value = None
     if isinstance(value, dict) and isinstance(value.get("log"), dict):
-        return _of_har(value["log"])
+        return _from_har(value["log"])
     if isinstance(value, dict) and isinstance(value.get("requests"), list):
         return Recording({SOME: journal(value["requests"])})
     if isinstance(value, list):
@@ -87,10 +87,10 @@ def _read(text: str) -> Recording:
     return Recording({SOME: journal(lines)})
 
 
-def _of_har(log: Mapping[str, Any]) -> Recording:
+def _from_har(log: Mapping[str, Any]) -> Recording:
     found = list(har.read(log))
-    version = str(log.get("_centralVersion") or "") or next(filter(None, map(told_version, found)), "")
-    if har.is_of_mock(log):
+    version = str(log.get("_centralVersion") or "") or next(filter(None, map(version_in, found)), "")
+    if har.is_mock_journal(log):
         found = _in_order(found)
     conversations: dict[str, list[Seen]] = {}
     for entry, seen in zip(log.get("entries") or (), found, strict=True):
@@ -101,8 +101,8 @@ def _of_har(log: Mapping[str, Any]) -> Recording:
     return Recording(conversations, version)
 
 
-def told_version(seen: Seen) -> str:
-    """Return the release that Central tells in an answer, "" where it does not."""
+def version_in(seen: Seen) -> str:
+    """Return the release of Central that an answer shows, or ""."""
     if seen.target.partition("?")[0] != METADATA or seen.status != 200:
         return ""
     answer = json_of(seen.reply)
@@ -117,12 +117,12 @@ def told_version(seen: Seen) -> str:
 
 
 def journal(entries: list[Mapping[str, Any]]) -> list[Seen]:
-    """Return the requests of a journal as `GET /__admin/requests` shows them."""
-    return _in_order(map(_of_journal, sorted(entries, key=lambda each: int(each["number"]))))
+    """Return the requests of a journal in the form of `GET /__admin/requests`."""
+    return _in_order(map(_from_journal, sorted(entries, key=lambda each: int(each["number"]))))
 
 
 def _in_order(entries: Iterable[Seen]) -> list[Seen]:
-    """Return requests that the mock has numbered, one after the other where only the rounding makes them overlap."""
+    """Return requests in the order of the mock's numbers, without overlaps that only come from rounding."""
     found: list[Seen] = []
     for seen in entries:
         began = seen.began
@@ -132,7 +132,7 @@ def _in_order(entries: Iterable[Seen]) -> list[Seen]:
     return found
 
 
-def _of_journal(entry: Mapping[str, Any]) -> Seen:
+def _from_journal(entry: Mapping[str, Any]) -> Seen:
     ended = datetime.fromisoformat(entry["time"]).timestamp()
     seen = Seen(
         method=entry["method"],
@@ -145,7 +145,7 @@ def _of_journal(entry: Mapping[str, Any]) -> Seen:
         reply_headers=headers_of(_JSON.items()),
         reply=_shown(entry["answer"], empty=b""),
     )
-    return har.of_mock(seen, entry.get("fault"))
+    return har.from_mock(seen, entry.get("fault"))
 
 
 def _shown(value: Any, empty: bytes | None) -> bytes | None:
@@ -160,7 +160,7 @@ def _shown(value: Any, empty: bytes | None) -> bytes | None:
 
 
 def _fixture(line: Mapping[str, Any]) -> Iterator[Seen]:
-    """Yield the requests of one fixture; each begins with a Central of its own."""
+    """Yield the requests of one fixture; a fixture starts with a fresh Central."""
     steps = [*line.get("setup", ()), *(line.get("steps") or [line["request"]])]
     expect = line["expect"] if isinstance(line["expect"], list) else [line["expect"]]
     expect = [*({"status": 200} for _ in range(len(steps) - len(expect))), *expect]
@@ -192,7 +192,7 @@ def _body(request: Mapping[str, Any]) -> bytes | None:
 
 
 def _partial(method: str, target: str, step: Mapping[str, Any], answer: Mapping[str, Any]) -> bytes | None:
-    """Return what a fixture says of an answer, as far as it can be taken for the answer; None where it cannot."""
+    """Return the body that a fixture states for an answer, as far as it can be judged, or None."""
     value = answer.get("json")
     if answer["status"] != 200:
         if not isinstance(value, dict):

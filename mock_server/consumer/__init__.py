@@ -1,4 +1,4 @@
-"""The consumer report: what a client met of the contract, what it never did, and what would make it happen.
+"""The consumer report: which parts of the contract a client met, which it never met, and how to make those happen.
 
-Pure: counts (`simulation.usage`) and a contract in, texts out.
+Pure functions from counts (`simulation.usage`) and a contract to text.
 """

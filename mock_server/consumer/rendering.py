@@ -11,11 +11,11 @@ from xml.etree import ElementTree as ET
 from mock_server.consumer.report import Item, Report, Section
 
 _MOST_NAMES = 8
-"""Gaps of a section that a terminal shows."""
+"""Greatest number of gaps of a section that a terminal shows."""
 
 
 def text(report: Report, *, everything: bool = False) -> str:
-    """Write the report for a terminal; `everything`: all gaps, each with what makes it happen."""
+    """Return the report for a terminal; `everything`: all gaps, each with how to make it happen."""
     lines = [f"{report.requests} requests; the contract of Central {report.release}.", ""]
     lines += [f"{section.name:<11}{_share(section):>10}  {_bar(section)}" for section in report.sections]
     lines += ["", *_gaps(report.sections, everything=everything)]
@@ -57,7 +57,7 @@ def _words(item: Item, section: Section) -> str:
 
 
 def document(report: Report) -> dict[str, Any]:
-    """Return the report as JSON."""
+    """Return the report as JSON data."""
     return {
         "centralVersion": report.release,
         "requests": report.requests,
@@ -77,12 +77,12 @@ def document(report: Report) -> dict[str, Any]:
 
 
 def render_json(report: Report) -> str:
-    """Write the report as JSON."""
+    """Return the report as JSON text."""
     return json.dumps(document(report), indent=2) + "\n"
 
 
 def render_markdown(report: Report) -> str:
-    """Write the report as Markdown, for the summary of a CI job or a page of docs."""
+    """Return the report as Markdown, for the summary of a CI job or a docs page."""
     lines = [f"{report.requests} requests; the contract of Central {report.release}.", ""]
     lines += [f"**{_markdown(each)}**" for each in report.problems]
     lines += ["| | met | share |", "|---|---:|---:|"]
@@ -100,7 +100,7 @@ def render_markdown(report: Report) -> str:
 
 
 def render_junit(report: Report) -> str:
-    """Write the report as JUnit XML: a test case for each thing, skipped where it was never met."""
+    """Return the report as JUnit XML: a test case for each item, skipped if clients never met it."""
     suites = ET.Element("testsuites", name="mock-central.report")
     for section in report.sections:
         suite = ET.SubElement(suites, "testsuite", name=f"mock-central.{section.name}")
@@ -121,7 +121,7 @@ def render_junit(report: Report) -> str:
 
 
 def render_html(report: Report) -> str:
-    """Write the report as one HTML page that needs nothing else."""
+    """Return the report as a self-contained HTML page."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -138,5 +138,5 @@ def _markdown(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Escape what a client chose (the name of a field in a warning) and could act on a terminal."""
+    """Escape text from a client, such as a field name in a warning, that could control a terminal."""
     return "".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in text)

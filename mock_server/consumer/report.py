@@ -1,4 +1,4 @@
-"""What clients met and never met, from the counts of one run or several."""
+"""The parts of the contract that clients met, and never met, computed from the counts of one run or several."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mock_server.simulation.usage import (
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing of a section: how often it was met, and what makes it happen."""
+    """An item of a section: how often clients met it, and how to make it happen."""
 
     name: str
     title: str
@@ -32,7 +32,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Things of one sort, such as the rules."""
+    """Items of one kind, such as the rules."""
 
     name: str
     verb: str
@@ -40,17 +40,17 @@ class Section:
 
     @property
     def met(self) -> list[Item]:
-        """The things that clients met."""
+        """The items that clients met."""
         return [each for each in self.items if each.count]
 
     @property
     def gaps(self) -> list[Item]:
-        """The things that they never met."""
+        """The items that clients never met."""
         return [each for each in self.items if not each.count]
 
     @property
     def percent(self) -> float:
-        """The share that was met."""
+        """The percentage of items that clients met."""
         return 100 * len(self.met) / len(self.items) if self.items else 100.0
 
 
@@ -62,14 +62,14 @@ class Report:
     requests: int
     sections: tuple[Section, ...]
     warnings: tuple[tuple[str, str, int], ...]
-    """Operation, text and count of where requests left the contract."""
+    """Operation, text and count for requests that violated the contract."""
     survived: Mapping[str, int]
-    """Faults after which the same operation went well, with their counts."""
+    """Faults after which the same operation succeeded, with their counts."""
     problems: tuple[str, ...] = ()
-    """Thresholds that are missed."""
+    """Thresholds that were missed."""
 
     def section(self, name: str) -> Section:
-        """Return a section."""
+        """Return a section by its name."""
         return next(each for each in self.sections if each.name == name)
 
 
@@ -82,7 +82,7 @@ SECTIONS: Mapping[str, str] = {
     "fields": "set the field",
     "faults": "met",
 }
-"""The sections, and how a sentence tells their gaps: "No test of yours ever saw …"."""
+"""The sections, each with the start of the sentence about its gaps: "No test of yours ever saw …"."""
 
 Seen = Callable[[Kind], bool]
 
@@ -96,7 +96,7 @@ def _status(*statuses: int) -> Seen:
 
 
 def _well(*operations: str, mark: str = "") -> Seen:
-    """Return whether one of these operations, or any, went well, with a mark if one is named."""
+    """Return a condition: one of these operations (empty: any) succeeded, with this mark if one is named."""
     return lambda kind: (
         kind.status == 200 and (not operations or kind.operation in operations) and (not mark or mark in kind.marks)
     )
@@ -121,7 +121,7 @@ _BEHAVIOURS: Mapping[str, Seen] = {
     "mask-taken-literally": lambda kind: _well(*_WRITES, mark=MASK_SENT)(kind) and STORED not in kind.marks,
     "zero-values-emitted": _well("GetImageIntegration", "GetImageIntegrations"),
 }
-"""Rules that refuse nothing, but can be seen in a kind of request; others leave no trace there, and are not counted."""
+"""Rules that refuse nothing but show in a kind of request; other rules of behaviour are not counted."""
 
 _AUTH = "mock-central serve --auth"
 _SITUATIONS: tuple[tuple[str, str, Seen, str], ...] = (
@@ -146,7 +146,7 @@ _SITUATIONS: tuple[tuple[str, str, Seen, str], ...] = (
     ("credential-in-answer", "an answer to a create with its credentials in clear",
      _well("PostImageIntegration", mark=DEPLOYED), "mock-central serve --as-deployed"),
 )  # fmt: skip
-"""What clients trip over most: id, its words in a sentence, how it is seen, what makes it happen."""
+"""Common stumbling blocks for clients: id, description, condition, and how to make it happen."""
 
 _MISSING = {"GetImageIntegration": "get-missing", "DeleteImageIntegration": "delete-missing"}
 _FAULTS: Mapping[str, str] = {
@@ -163,11 +163,11 @@ _OPTIONS = {
     "ecr-iam-managed": "mock-central serve --managed",
     "registry-reachable": "mock-central serve --registry-test '*=unauthorized'",
 }
-"""What makes rules happen for which a request alone is not enough."""
+"""How to make a rule happen if a request alone is not enough."""
 
 
 def report(usage: Usage, contract: Contract) -> Report:
-    """Return what the counts say about the release of a contract."""
+    """Return the report on the release of a contract."""
     kinds = usage.copied()
     items = (
         _situations(kinds),
@@ -244,11 +244,11 @@ def _fields(kinds: Mapping[Kind, int], contract: Contract) -> Iterator[Item]:
 
 
 def _paths(message: Message, prefix: str = "", member: str = "") -> Iterator[tuple[str, str]]:
-    """Return the path of each field that a client can set, and the config member that it is in."""
+    """Yield the path of each field that a client can set, with the name of its config member."""
     for field in message.fields:
         if field.message is not None:
             yield from _paths(field.message, f"{prefix}{field.name}.", member or (field.name if field.oneof else ""))
-        elif (prefix, field.name) != ("", "id"):  # Central's to choose
+        elif (prefix, field.name) != ("", "id"):  # Central sets it
             yield prefix + field.name, member
 
 
@@ -260,10 +260,10 @@ def _faults(kinds: Mapping[Kind, int]) -> Iterator[Item]:
 
 
 def thresholds(texts: Iterable[str]) -> dict[str, float]:
-    """Read thresholds such as ``rules=40%``.
+    """Parse thresholds such as ``rules=40%``.
 
     Raises:
-        ValueError: one is none.
+        ValueError: a text is not a threshold.
     """
     found = {}
     for text in texts:

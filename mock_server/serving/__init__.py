@@ -1,6 +1,6 @@
 """Serving an app over sockets: granian behind `mock-central serve`, and `serving(Settings(...))` for tests.
 
-The only package that knows servers and sockets; nothing of it decides what is answered.
+This is the only package that knows servers and sockets; it does not decide what is answered.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["serving"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the public name when it is asked for: most modules of this package need no server."""
+    """Import a public name on first use: most modules of this package need no server."""
     if name == "serving":
         from mock_server.serving.server import serving
 

@@ -1,7 +1,7 @@
-"""Bodies that do not come: how many may be waited for at once, and for how long.
+"""Incomplete request bodies: how many requests may wait for one, and for how long.
 
-Reading a body holds a thread of the server until the body is whole, and WSGI knows no time limit for it. So only some
-of the threads may wait for bodies, and a body that is overdue is ended by its connection.
+Reading a body occupies a thread of the server until the body is complete, and WSGI has no timeout for it. So only some
+of the threads may wait for bodies, and the connection of an overdue body is closed.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 PATIENCE = 1.0
-"""Seconds after which a body that is not whole is taken for one that does not come."""
+"""Seconds after which an incomplete body counts as stuck."""
 TIMEOUT = 60.0
-"""Seconds that a body has, unless told otherwise; by then granian has closed the connections that are idle."""
+"""Default timeout of a body in seconds; granian has closed idle connections by then."""
 
 _INTERVAL = 0.5
 
 
 class Bodies:
-    """A WSGI app before another, which sees to the bodies of its requests."""
+    """A WSGI app in front of another that limits the waiting for request bodies."""
 
     def __init__(self, app: WSGIApplication, seconds: float) -> None:
-        """`seconds`: the time that a body has to come whole."""
+        """`seconds`: the timeout of a body."""
         self._app = app
         self._seconds = seconds
         self._waiting = Places[_Body](MOST_WAITING, PATIENCE)
@@ -73,17 +73,17 @@ class _Body:
         self._seconds = seconds
         self.ends: tuple[str, str] = environ["REMOTE_ADDR"], environ["SERVER_PORT"]
         self.since = 0.0
-        """When it began to be read, in monotonic seconds."""
+        """Start of reading, in monotonic seconds."""
         self.refusal: Refusal | None = None
 
     def read(self, *size: int) -> bytes:
-        """Read so many bytes, or all there are.
+        """Read so many bytes, or all.
 
         Raises:
-            Refusal: they did not come in time, or too many bodies are waited for.
+            Refusal: they did not arrive in time, or too many requests wait for bodies.
         """
         self.since = self.since or time.monotonic()
-        if not self._places.take(self):  # left unread it ends the connection
+        if not self._places.take(self):  # an unread rest closes the connection
             text = (
                 f"{MOST_WAITING} requests wait for bodies that do not come, as many as may; "
                 f"they have {self._seconds:g} seconds, and requests without a body are answered meanwhile"

@@ -1,4 +1,4 @@
-"""Ending a connection of granian on purpose, which WSGI has no word for."""
+"""Deliberate closing of granian's connections, which WSGI does not provide."""
 
 from __future__ import annotations
 
@@ -21,39 +21,39 @@ from mock_server.web.connections import CLOSE_WITH_RESET, WsgiConnections, cut_b
 _CORK = getattr(socket, "TCP_CORK", None)
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 _SECONDS_TO_FAIL = 5.0
-"""How long granian may take to ask for the body that breaks off."""
+"""Seconds that granian has to ask for the body that breaks off."""
 _SECONDS_TO_CLOSE = 0.3
-"""How long it may take to close the connection then; it takes less than a millisecond, if the client is still there."""
+"""Seconds that it then has to close the connection; usually it takes less than a millisecond."""
 _SECONDS_TO_WAIT = 1.0
-"""How long a request waits for its turn to end its connection."""
+"""Seconds that a request waits for its turn to close its connection."""
 _POLL = 0.0005
 _TCP_INFO = struct.Struct("=B43xI80xQ")
-"""Of Linux' ``struct tcp_info``: state, milliseconds since data was sent, bytes received."""
+"""Fields of Linux' ``struct tcp_info``: state, milliseconds since data was sent, bytes received."""
 _NOT_ENDED = (1, 8)
-"""The states in which this side has not ended a connection: established, and ended by the client."""
+"""States in which this side has not closed a connection: established, and closed by the client."""
 _TICK = 0.02
-"""Seconds by which the times of ``struct tcp_info`` may be wrong."""
+"""Uncertainty, in seconds, of the times in ``struct tcp_info``."""
 
 
 class GranianConnections(WsgiConnections):
-    """Ends connections under granian too, and as any WSGI app where another server is in front."""
+    """Closes connections under granian, and under another server as `WsgiConnections` does."""
 
     def refusal_of_reset(self, origin: Mapping[str, Any]) -> Refusal | None:
         """Return why the server of a request cannot reset its connection, or None if it can."""
         return None if _is_granian(origin) else super().refusal_of_reset(origin)
 
     def reset(self, origin: Mapping[str, Any]) -> Response:
-        """Return an answer that resets the connection before a byte of it."""
+        """Return an answer that resets the connection before its first byte."""
         if _is_granian(origin):
             if origin["REQUEST_METHOD"] == "HEAD":
-                # No body is asked for, so none can fail. Granian rather closes a connection than send such headers:
-                # the client gets no byte, though an end instead of a reset.
+                # The answer to HEAD has no body that could fail. Granian closes a connection rather than send such
+                # headers: the client gets no byte, but a normal close instead of a reset.
                 return Response(200, (("Content-Length", "1"), ("Content-Length", "2")), iter([b"x"]))
             return Response(200, (("Content-Length", "1"),), cut_body(_ENDS.expect(origin, reset=True).set))
         return super().reset(origin)
 
     def before_end(self, origin: Mapping[str, Any]) -> None:
-        """Let granian's connection end with the answer that breaks off."""
+        """Make granian's connection close together with the answer that breaks off."""
         if _is_granian(origin):
             _ENDS.expect(origin, reset=False).set()
 
@@ -63,22 +63,22 @@ def _is_granian(origin: Mapping[str, Any]) -> bool:
 
 
 class _Ends:
-    """Ends of connections under granian, which tells an app neither the socket nor the port of its request.
+    """Closes connections under granian, which exposes neither the socket nor the port of a request.
 
-    Where an answer breaks off, granian closes its descriptor of that connection without ending the connection. So
-    every connection of the client is kept by a copy of its descriptor: the one that granian has closed, and that has
-    not ended, is the one of the request, and closing the copy ends it as it should. One at a time, so that there is
-    only one such connection. What granian writes meanwhile is held back (`TCP_CORK`), because it may write the head
-    of an answer before it hears that the body fails.
+    If an answer breaks off, granian closes its descriptor of the connection without shutting the connection down. So
+    this class keeps a copy of the descriptor of every connection of the client. The connection of the request is the
+    one that granian has closed and that is not shut down; closing the copy ends it properly. Only one request at a time
+    does this, so that only one connection qualifies. Meanwhile granian's output is held back (`TCP_CORK`), because it
+    may write the head of an answer before it notices that the body fails.
     """
 
     def __init__(self) -> None:
         self._one_at_a_time = threading.Lock()
 
     def expect(self, environ: Mapping[str, Any], *, reset: bool) -> threading.Event:
-        """End the connection of a request whose answer breaks off next, which the event tells.
+        """End the connection of a request whose answer breaks off next, which the event signals.
 
-        Where others took too long, because their clients left, the connection ends without our help.
+        If other requests took too long, because their clients left, the connection ends without this.
         """
         fails = threading.Event()
         if not self._one_at_a_time.acquire(timeout=_SECONDS_TO_WAIT):
@@ -108,7 +108,7 @@ _ENDS = _Ends()
 
 
 class _Connection:
-    """A connection, by the descriptors that the server has of it and by a copy of our own."""
+    """A connection: the server's descriptors of it, and our copy."""
 
     def __init__(self, number: int, inode: int) -> None:
         self.copy = _copy(number)
@@ -116,18 +116,18 @@ class _Connection:
         self._inode = inode
 
     def add(self, number: int) -> None:
-        """Take another descriptor of the same connection, unless it is our own."""
+        """Add a descriptor of the same connection, unless it is our copy."""
         if number != self.copy.fileno():
             self._numbers.append(number)
 
     def is_closed(self) -> bool:
-        """Return whether the server has closed its descriptors; their numbers may be of others by now."""
+        """Return whether the server has closed its descriptors; their numbers may have been reused."""
         self._numbers = [each for each in self._numbers if _socket_inode(each) == self._inode]
         return not self._numbers
 
 
 def _ended(connections: list[_Connection], *, reset: bool) -> bool:
-    """End the connection that the server has let go of without ending it, if there is one."""
+    """End the connection that the server closed without shutting it down, if there is one."""
     for each in connections:
         if each.is_closed():
             connections.remove(each)
@@ -140,7 +140,7 @@ def _ended(connections: list[_Connection], *, reset: bool) -> bool:
 
 
 def _connections(address: str, port: int) -> list[_Connection]:
-    """Return the connections from an address to a port of ours, what they send held back."""
+    """Return the connections from an address to a port of ours, with their output held back."""
     found: dict[int, _Connection] = {}
     for number in _descriptors():
         inode = _socket_inode(number)
@@ -166,7 +166,7 @@ def _cork(connection: socket.socket, *, on: bool) -> None:
 
 
 def _socket_inode(number: int) -> int | None:
-    """Return what tells a socket from every other one, or None if the descriptor is none of a socket."""
+    """Return the identity of a socket, or None if the descriptor is not a socket."""
     try:
         found = os.fstat(number)
     except OSError:
@@ -175,10 +175,10 @@ def _socket_inode(number: int) -> int | None:
 
 
 def stop_reading(address: str, port: int, silent: float, *, most: int) -> None:
-    """End the requests from an address to a port of ours that are `silent` seconds old, as if their clients had.
+    """End the requests from an address to a port of ours that are `silent` seconds old, as if their clients had left.
 
-    They can still be answered. Where more than `most` connections could be meant nothing is done, and nothing
-    anywhere but on Linux, which tells when a connection last sent something.
+    They can still be answered. Do nothing if more than `most` connections qualify, or on systems other than Linux,
+    which alone reports when a connection last sent something.
     """
     if sys.platform != "linux":
         return
@@ -191,7 +191,7 @@ def stop_reading(address: str, port: int, silent: float, *, most: int) -> None:
 
 
 def _waits(number: int, address: str, port: int, seconds: float) -> bool:
-    """Return whether something came on a connection between the two, and nothing was answered for so long."""
+    """Return whether a connection between the two received data, and sent nothing for so long."""
     with suppress(OSError), _socket(number) as found:
         if _is_between(found, address, port):
             _, milliseconds, received = _info(found)
@@ -204,12 +204,12 @@ def _is_between(connection: socket.socket, address: str, port: int) -> bool:
         return False
     try:
         return bool(connection.getpeername()[0] == address and connection.getsockname()[1] == port)
-    except OSError:  # it has no other end, or none any more
+    except OSError:  # it has no other end (any more)
         return False
 
 
 def _info(connection: socket.socket) -> tuple[int, int, int]:
-    """Return state, milliseconds since it sent data, and bytes received, as far as the system tells."""
+    """Return state, milliseconds since it sent data, and bytes received, or None if the system does not report them."""
     if sys.platform != "linux":
         return _NOT_ENDED[0], 0, 0
     state, milliseconds, received = _TCP_INFO.unpack(
@@ -233,6 +233,6 @@ def _copy(number: int) -> socket.socket:
 
 @contextmanager
 def _socket(number: int) -> Iterator[socket.socket]:
-    """Look at a descriptor as a socket, through a copy of its own."""
+    """Return a copy of a descriptor as a socket object."""
     with _copy(number) as found:
         yield found

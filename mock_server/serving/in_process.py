@@ -1,6 +1,6 @@
-"""A server of threads of this process, whose connections stay open from request to request.
+"""A threaded server in this process that keeps connections open.
 
-werkzeug's own closes each one, because it does not know where a body ends that an app has not read.
+werkzeug's own server closes each connection, because it does not know the end of a body that the app has not read.
 """
 
 from __future__ import annotations
@@ -17,34 +17,34 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 _SECONDS_FOR_REST = 0.5
-"""How long a client may take for the next piece of a body that nobody wants."""
+"""Seconds that a client has for the next piece of a body that the app does not read."""
 _PIECE = 1 << 16
 
 
 class InProcessServer(ThreadedWSGIServer):
-    """Serves an app at a free port for 0, until `server_close`."""
+    """Serves an app on a port (0: any free one) until `server_close`."""
 
     def __init__(self, host: str, port: int, app: WSGIApplication) -> None:
-        """Listen.
+        """Start listening.
 
         Raises:
-            SystemExit: nobody can listen there; werkzeug is made for command lines.
+            SystemExit: listening failed; werkzeug exits like a command-line tool.
         """
         self._connections: set[socket.socket] = set()
         super().__init__(host, port, app, _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Remember the connection: its thread waits for the next request when this server has ended."""
+        """Remember the connection, because its thread may still wait for a request when the server closes."""
         self._connections.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """End a connection."""
+        """Close a connection."""
         self._connections.discard(request)
         super().shutdown_request(request)
 
     def server_close(self) -> None:
-        """Listen no more, and end the connections."""
+        """Stop listening, and close the connections."""
         super().server_close()
         for each in tuple(self._connections):
             with suppress(OSError):
@@ -52,14 +52,14 @@ class InProcessServer(ThreadedWSGIServer):
 
 
 class _Body:
-    """A body of known length, which ends where the next request begins."""
+    """A body of known length; the next request begins behind it."""
 
     def __init__(self, read: Callable[[int], bytes], length: int) -> None:
         self._read = read
         self._left = length
 
     def read(self, size: int = -1) -> bytes:
-        """Read up to so many bytes, or all that are left."""
+        """Read up to so many bytes, or the rest."""
         found = self._read(self._left if size < 0 else min(size, self._left))
         self._left -= len(found)
         return found
@@ -67,14 +67,14 @@ class _Body:
 
 class _Handler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"  # keeps connections open
-    disable_nagle_algorithm = True  # or the body of an answer would wait until the client has confirmed its head
+    disable_nagle_algorithm = True  # otherwise the body of an answer would wait until the client confirms the head
 
     def run_wsgi(self) -> None:
         """Answer one request."""
         if self.headers.get("Expect", "").strip().lower() == "100-continue":
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         environ = self.make_environ()
-        if not environ.get("wsgi.input_terminated"):  # which werkzeug sets for a body in chunks
+        if not environ.get("wsgi.input_terminated"):  # werkzeug sets it for a chunked body
             length = environ.get("CONTENT_LENGTH", "")
             environ["wsgi.input"] = _Body(self.rfile.read, int(length) if length.isdecimal() else 0)
         head: list[Any] = []
@@ -91,7 +91,7 @@ class _Handler(WSGIRequestHandler):
                 if hasattr(answer, "close"):
                     answer.close()
             self._read_rest(environ["wsgi.input"].read)
-        except ConnectionError:  # the client has left, or a fault cuts the connection
+        except ConnectionError:  # the client has disconnected, or a fault cuts the connection
             self.close_connection = True
         except Exception:  # noqa: BLE001 (what an app does not see to itself)
             traceback.print_exc()
@@ -101,7 +101,7 @@ class _Handler(WSGIRequestHandler):
                 self.send_error(500)
 
     def _send(self, head: list[Any], answer: Iterable[bytes]) -> None:
-        """Send an answer, its head with the first piece: until then the app may fail."""
+        """Send an answer, its head with the first piece of the body: until then the app may fail."""
         is_begun = False
         for piece in answer:
             if not is_begun:
@@ -118,11 +118,11 @@ class _Handler(WSGIRequestHandler):
             self.send_header(name, value)
         names = {name.lower() for name, _ in headers}
         if "content-length" not in names and self.command != "HEAD" and int(code) not in (204, 304):
-            self.send_header("Connection", "close")  # the end of the connection is the end of the answer
+            self.send_header("Connection", "close")  # closing the connection ends the answer
         self.end_headers()
 
     def _read_rest(self, read: Callable[[int], bytes]) -> None:
-        """Read what the app has not read of a body: the next request begins behind it."""
+        """Read the unread rest of a body, behind which the next request begins."""
         self.connection.settimeout(_SECONDS_FOR_REST)
         try:
             while read(_PIECE):
@@ -132,4 +132,4 @@ class _Handler(WSGIRequestHandler):
             self.close_connection = True
 
     def log(self, type: str, message: str, *args: Any) -> None:
-        """Do nothing: the app writes the log."""
+        """Do nothing: the app logs requests."""

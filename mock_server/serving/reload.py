@@ -1,4 +1,4 @@
-"""Taking up changed files while running; a broken file is logged, and the last good state stays."""
+"""Reloading changed files; an invalid file is logged, and the last valid state stays."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 log = logging.getLogger("mock_central")
 
 INTERVAL = 0.5
-"""Seconds between looks at the files."""
+"""Seconds between two checks of the files."""
 
 
 class Watcher:
-    """Looks at the files of one server."""
+    """Watches the files of one server."""
 
     def __init__(self, app: MockCentral, files: Mapping[str, Path], settings: Callable[[], Settings]) -> None:
-        """`files` are those of the options, by what they are; `settings` reads the options again."""
+        """`files` are the watched files by purpose; `settings` reads the options again."""
         self._app = app
         self._settings = settings
         shipped = {"document": contracts.find(), "scenarios": scenarios.PATH}
@@ -38,7 +38,7 @@ class Watcher:
         self._seen = {what: _mark(path) for what, path in self._files.items()}
 
     def start(self) -> None:
-        """Look from now on."""
+        """Start watching."""
         threading.Thread(target=self._look_at_times, daemon=True).start()
 
     def _look_at_times(self) -> None:
@@ -47,7 +47,7 @@ class Watcher:
             self.look()
 
     def look(self) -> None:
-        """Take up what has changed, if anything has."""
+        """Apply the changes, if there are any."""
         marks = {what: _mark(path) for what, path in self._files.items()}
         changed = [what for what, mark in marks.items() if mark != self._seen[what]]
         if not changed:
@@ -85,10 +85,10 @@ def _mark(path: Path) -> tuple[int, int] | None:
 
 
 def read_document(path: Path) -> Contract:
-    """Return the contract that a document holds.
+    """Return the contract from an OpenAPI document.
 
     Raises:
-        ValueError: with the file, the place and what is wrong there.
+        ValueError: the document is invalid; the text gives the file, the place and the problem.
     """
     document = yaml_files.read(path)
     if not isinstance(document, dict):
@@ -100,7 +100,7 @@ def read_document(path: Path) -> Contract:
         raise ValueError(f"{path}: at {'/'.join(map(str, broken.absolute_path)) or 'the top'}: {broken.message}")
     try:
         contract = Contract(document)
-        # Each table is read now, so that none fails in the middle of a request.
+        # Read each table now, so that none fails during a request.
         for each in contract.every_release:
             _ = each.operations, each.rules, each.types, each.differences, each.defaults
             _ = each.integration, each.categories, each.credential_names

@@ -46,19 +46,19 @@ if TYPE_CHECKING:
 log = logging.getLogger("mock_central")
 
 CONNECTIONS = 8192
-"""Connections at once, as far as the system gives the files for them; those beyond wait in the queue of the system."""
+"""Greatest number of connections, if the limit of open files allows; others wait in the system's queue."""
 _OTHER_FILES = 256
-"""Files for everything else: the state, the upstream, copies of descriptors."""
+"""Open files reserved for other uses: the state, the upstream, copies of descriptors."""
 SECONDS_FOR_HEAD = 10
-"""How long a client has for the head of a request, and how long a connection may be idle between two."""
+"""Seconds that a client has for the head of a request, and that a connection may be idle between two."""
 LONGEST_HEAD = (1 << 20) + 4096
-"""Bytes of a request before its body; Go's HTTP server takes as many."""
+"""Greatest size in bytes of a request head; Go's HTTP server has the same limit."""
 SECONDS_TO_STOP = 2
-"""How long requests that are under way may take once the server has to stop."""
+"""Seconds that pending requests have once the server must stop."""
 
 
 def _connections() -> int:
-    """Raise the limit of open files as far as it may be, and return how many connections that allows."""
+    """Raise the limit of open files as far as possible, and return the resulting number of connections."""
     try:
         import resource
     except ImportError:  # Windows
@@ -67,7 +67,7 @@ def _connections() -> int:
     wanted = CONNECTIONS + _OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        with suppress(OSError, ValueError):  # some systems have another limit besides
+        with suppress(OSError, ValueError):  # some systems have a second limit
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     available = wanted if soft == resource.RLIM_INFINITY else soft
@@ -80,23 +80,23 @@ class ServeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Files of a certificate and its key."""
+    """Files with a certificate and its key."""
 
     cert: Path
     key: Path
     ca: str | None = None
-    """The certificate authority that clients have to trust (PEM), of a certificate of ours."""
+    """The certificate authority (PEM) that clients must trust, for a self-signed certificate."""
 
 
 def resolve(host: str) -> str:
-    """Return the address of this machine that a name means, an IPv4 one if it has both; brackets may enclose IPv6.
+    """Return the address of this machine for a host name, an IPv4 one if it has both; brackets may enclose IPv6.
 
     Raises:
         ServeError: the name cannot be resolved.
     """
     name = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     try:
-        # An empty name is every address.
+        # An empty name means every address.
         found = socket.getaddrinfo(name or None, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):
         raise ServeError(
@@ -108,7 +108,7 @@ def resolve(host: str) -> str:
 
 
 def free_port(address: str, port: int) -> int:
-    """Return `port` if nobody listens there, or any free one for 0.
+    """Return `port` if it is free, or any free port for 0.
 
     Raises:
         ServeError: the port is taken or not allowed, or the address is not one of this machine.
@@ -125,7 +125,7 @@ def free_port(address: str, port: int) -> int:
 
 
 def _why_not(address: str, port: int, error: OSError) -> str:
-    """Say why nobody can listen there, and what to do."""
+    """Return why listening failed, and what to do."""
     if error.errno == errno.EADDRINUSE:
         return f"--port: port {port} of {address} is taken; choose another one, or 0 for a free one"
     if error.errno == errno.EACCES:
@@ -136,7 +136,7 @@ def _why_not(address: str, port: int, error: OSError) -> str:
 
 
 def check_upstream(url: str, host: str, port: int) -> None:
-    """Raise ServeError if requests would be passed to the server itself, which is about to listen there."""
+    """Raise ServeError if the upstream is this server itself."""
     parts = urlsplit(url)
     there = parts.port or {"http": 80, "https": 443}[parts.scheme]
     if there == port and parts.hostname in (host, "localhost", "127.0.0.1", "::1"):
@@ -145,7 +145,7 @@ def check_upstream(url: str, host: str, port: int) -> None:
 
 @contextmanager
 def self_signed(*names: str) -> Iterator[Tls]:
-    """Make a certificate for hosts and the loopback names, in files that go away afterwards."""
+    """Yield a certificate for hosts and the loopback names, in temporary files."""
     import trustme
 
     known = dict.fromkeys((*(name.strip("[]") for name in names), "localhost", "127.0.0.1", "::1"))
@@ -172,11 +172,11 @@ def serve(
     on_start: Callable[[MockCentral], None] = lambda _app: None,
     on_listening: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve until interrupted. One worker process, because the state is in its memory.
+    """Serve until interrupted, with one worker process, because the state is in its memory.
 
-    `host` is an address, and `name` what it was called. In the worker process `on_start` is called with the app, and
-    `on_listening` once requests are answered. With `save` the state is kept in that file; a worker that dies is
-    replaced by one that begins with it.
+    `host` is an address, and `name` the host name given for it. In the worker process `on_start` is called with the
+    app, and `on_listening` once requests are answered. With `save` the state is kept in that file; a worker that dies
+    is replaced by one that starts from it.
 
     Raises:
         ServeError: the port is taken, or the worker process died.
@@ -201,7 +201,7 @@ def serve(
 
 
 def granian(host: str, port: int, number: int, *, tls: Tls | None = None, respawns: bool = False) -> Any:
-    """Return a server of one worker process with so many threads; `serve(target_loader=…)` runs it until a signal."""
+    """Return a server with one worker process and so many threads; `serve(target_loader=…)` runs it until a signal."""
     from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings
     from granian.server import Server
@@ -211,7 +211,7 @@ def granian(host: str, port: int, number: int, *, tls: Tls | None = None, respaw
         address=host,
         port=port,
         interface=Interfaces.WSGI,
-        # Over HTTP/2 granian (2.8.7) never ends to read the body of a client that left: a thread and a core are lost.
+        # Over HTTP/2 granian (2.8.7) never stops reading the body of a client that left: a thread and a core are lost.
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(max_buffer_size=LONGEST_HEAD, header_read_timeout=SECONDS_FOR_HEAD * 1000),
         workers=1,
@@ -233,14 +233,14 @@ _HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)  # Windows has 
 
 
 def _hangup_handler(end: Callable[..., None]) -> Callable[..., None]:
-    """Return what a hang-up does: it ends the server, unless `nohup` or the like had it ignored."""
+    """Return the handler of a hang-up signal: it ends the server, unless `nohup` or the like ignores the signal."""
     if _HANGUP is not None and signal.getsignal(_HANGUP) is signal.SIG_IGN:
         return lambda *_: None
     return end
 
 
 def _first_signal_only(handler: Callable[..., None], *arguments: Any) -> None:
-    # A second signal would wait for the lock that the handler of the first one holds.
+    # A second signal would wait for a lock that the handler of the first one holds.
     for each in filter(None, (signal.SIGINT, signal.SIGTERM, _HANGUP)):
         signal.signal(each, signal.SIG_IGN)
     handler(*arguments)
@@ -248,7 +248,7 @@ def _first_signal_only(handler: Callable[..., None], *arguments: Any) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Worker:
-    """What the worker process runs."""
+    """The worker process."""
 
     settings: Settings
     hosts: tuple[str, str]
@@ -261,7 +261,7 @@ class _Worker:
     """Shared by all worker processes."""
 
     def load(self) -> WSGIApplication:
-        """Make the app, in the worker process."""
+        """Return the app, in the worker process."""
         leave_signals_to_supervisor()
         self.configure_log()
         app = make_app(self.settings, *self.hosts)
@@ -293,14 +293,14 @@ class _Worker:
 def _save_and_answer(
     saver: states.Saver, app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
 ) -> Iterable[bytes]:
-    """Answer a request once what it changed is in the file: no acknowledged change is lost with this process."""
+    """Answer a request after its changes are saved, so that no acknowledged change is lost with this process."""
     answer = app(environ, start_response)
     saver.save()
     return answer
 
 
 def make_app(settings: Settings | None = None, host: str = "", name: str = "") -> MockCentral:
-    """Make an app whose connection faults reach the sockets of the server, and which knows where that listens."""
+    """Return an app whose connection faults use the sockets of the server, and which knows its address."""
     from mock_server.web.app import create_app
 
     app = create_app(settings)
@@ -311,17 +311,17 @@ def make_app(settings: Settings | None = None, host: str = "", name: str = "") -
 
 
 def leave_signals_to_supervisor() -> None:
-    """Let this worker process end when its supervisor says so, or ends, and for no other reason."""
+    """Make this worker process end only when its supervisor says so, or ends."""
     if sys.platform != "win32":
         # Ctrl-C reaches every process of a group. This one stops when the supervisor says so, and
-        # loses its way when a second order follows.
+        # fails if a second signal follows.
         os.setpgrp()
     threading.Thread(target=_end_with_supervisor, daemon=True).start()
-    # The handlers of the supervisor, which this process came from, would swallow an early signal.
+    # The inherited handlers of the supervisor would swallow an early signal.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if _HANGUP is not None:
-        signal.signal(_HANGUP, signal.SIG_IGN)  # the supervisor's matter
+        signal.signal(_HANGUP, signal.SIG_IGN)  # the supervisor handles it
 
 
 def _end_with_supervisor() -> None:
@@ -332,7 +332,7 @@ def _end_with_supervisor() -> None:
 
 
 def when_listening(host: str, port: int, call: Callable[[], None]) -> None:
-    """Call when requests are answered there."""
+    """Call a function once requests are answered at this address."""
     while True:
         try:
             socket.create_connection((host, port), timeout=1).close()
@@ -348,7 +348,7 @@ MISUSES = {
     "contract-warnings": "requests that left the contract",
     "unmet-faults": "faults that no request met",
 }
-"""What `MockServer.verify` looks for."""
+"""The misuses that `MockServer.verify` checks."""
 
 
 class MockServer:
@@ -357,7 +357,7 @@ class MockServer:
     def __init__(self, app: MockCentral, url: str) -> None:
         self.app = app
         self.url = url
-        """Where it listens, such as ``http://127.0.0.1:40123``."""
+        """Its address, such as ``http://127.0.0.1:40123``."""
 
     @property
     def _sandbox(self) -> Sandbox[Instance]:
@@ -383,7 +383,7 @@ class MockServer:
             ValueError: the fault is invalid.
         """
         if not isinstance(text, str) or (text and fields):
-            raise ValueError(  # as all errors of faults
+            raise ValueError(  # like all errors of faults
                 f"{text!r}: give a text or fields, such as fault('code=503 times=2') or fault(code=503, times=2)"
             )
         fault = parse(text) if text else from_values(fields)
@@ -392,7 +392,7 @@ class MockServer:
 
     @property
     def faults(self) -> Faults:
-        """The faults, with the counts of the requests that met them."""
+        """The faults, with the numbers of requests that matched and met them."""
         return self._sandbox.faults
 
     @property
@@ -407,7 +407,7 @@ class MockServer:
         return Requests(self._sandbox.journal, self.app.gateway)
 
     def record_usage(self) -> Usage:
-        """Start counting what clients meet, for the consumer report, and return the counts."""
+        """Start counting for the consumer report, and return the counts."""
         return self.app.gateway.record_usage()
 
     def mutate(self, *mutants: str) -> None:
@@ -439,7 +439,7 @@ class MockServer:
             raise AssertionError("\n".join(("the mock was not used as it should be:", *found)))
 
     def sandbox(self, name: str) -> MockServer:
-        """Return the sandbox of this name: the same server with a state of its own.
+        """Return the sandbox with this name: the same server with a separate state.
 
         Raises:
             ValueError: the name is invalid, or there are `max_sandboxes` already.
@@ -448,7 +448,7 @@ class MockServer:
 
 
 def _misused(sandbox: Sandbox[Instance], misuses: Iterable[str]) -> Iterator[str]:
-    """Describe what happened in one sandbox, one line each."""
+    """Return a line for each kind of misuse in one sandbox."""
     where = f" (sandbox {sandbox.name})" if sandbox.name else ""
     requests = sandbox.journal.found() if sandbox.journal is not None else None
     for misuse in misuses:
@@ -468,7 +468,7 @@ def _misused(sandbox: Sandbox[Instance], misuses: Iterable[str]) -> Iterator[str
 
 
 class _InSandbox(MockServer):
-    """One sandbox of a server, under a URL of its own."""
+    """One sandbox of a server, with its own URL."""
 
     def __init__(self, app: MockCentral, url: str, name: str) -> None:
         from mock_server.sandboxes.sandboxes import PREFIX
@@ -529,10 +529,10 @@ class Requests:
         self._journal.clear()
 
     def _filter(self, wanted: Mapping[str, Any]) -> Filter:
-        """Make a filter of what a test wrote; a status may be a number.
+        """Return the filter for a test's arguments; a status may be a number.
 
         Raises:
-            ValueError: a name, the status or the operation is none.
+            ValueError: a name, the status or the operation is invalid.
         """
         known = [each.name for each in fields(Filter)]
         if unknown := [name for name in wanted if name not in known]:
@@ -557,9 +557,9 @@ def serving(settings: Settings | None = None, *, host: str = "127.0.0.1", port: 
     app = make_app(settings, host)
     try:
         server = InProcessServer(host, port, app)
-    except SystemExit:  # werkzeug is made for command lines
+    except SystemExit:  # werkzeug exits the process
         raise OSError(f"serving: cannot listen on {host}:{port}; port=0 takes a free one") from None
-    # The default poll makes every stop last half a second.
+    # With the default poll interval every stop takes half a second.
     thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.01), daemon=True)
     thread.start()
     try:

@@ -1,4 +1,4 @@
-"""What tests ask of the mock beyond Central: injected faults and the request journal, as data.
+"""Features for tests that Central lacks: injected faults and the request journal, as data.
 
-No HTTP: the layers of the gateway apply the one and fill the other.
+No HTTP here: the layers of the gateway apply the faults and fill the journal.
 """

@@ -1,4 +1,4 @@
-"""The forms that a fault is written in: JSON of a control call, the text of an option, the header `Prefer`."""
+"""Input formats of a fault: JSON of a control call, the text of an option, the header `Prefer`."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from mock_server.simulation.faults import PAIRS, Fault, FaultError, Pairs
 
 _FIELDS = [each.name for each in fields(Fault) if each.init]
 _SINGULAR = {name.removesuffix("s"): name for name in PAIRS if name.endswith("headers")}
-"""A text has one header at a time."""
+"""In a text, each header is a separate item."""
 _TEXTS = ("message", "html", "text", "file", "delay", "fault")
 _FILTERS = ("operation", "method", "path", "name")
-"""Texts that limit a fault to some requests."""
+"""Keys that limit a fault to some requests."""
 
 
 def from_values(values: Mapping[str, Any]) -> Fault:
-    """Make a fault of values by their field: texts, or the types that JSON has for them.
+    """Return a fault from values by field: texts, or the types that JSON has for them.
 
     Raises:
-        FaultError: a field is unknown or its value is none of its kind.
+        FaultError: a field is unknown, or its value has a wrong type.
     """
     return Fault(**{name: _READ[name](_shown(name), value) for name, value in _named(values).items()})
 
 
 def from_json(fault: Mapping[str, Any]) -> Fault:
-    """Make a fault of what a control call sends: a text as its `json` is a text, not JSON.
+    """Return a fault from the JSON of a control call; a text as its `json` is a JSON string.
 
     Raises:
         FaultError: as `from_values`.
@@ -67,7 +67,7 @@ def _text(name: str, value: Any) -> str:
 
 
 def _filter(name: str, value: Any) -> str:
-    """An empty one, such as a variable of a script that is not set, would let the fault meet every request."""
+    """Return a filter; refuse an empty one (an unset variable?), which would affect every request."""
     text = _text(name, value)
     if not text:
         raise FaultError(f"{name}: is empty; leave it out to meet every request")
@@ -95,7 +95,7 @@ def _flag(name: str, value: Any) -> bool:
 
 
 def _json(_name: str, value: Any) -> str:
-    """A text is JSON already, as options and `Prefer` have it; a control call wraps values that are texts."""
+    """Return a JSON value; texts are JSON already, as in options and `Prefer`, while a control call wraps strings."""
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
 
 
@@ -144,10 +144,10 @@ _READ: Mapping[str, Callable[[str, Any], Any]] = {
 
 
 def parse(text: str) -> Fault:
-    """Read ``[OPERATION] KEY=VALUE …``, as options give it; a value with blanks stands in quotes. Or read JSON.
+    """Parse ``[OPERATION] KEY=VALUE …``, as in options, or JSON; quote a value that contains blanks.
 
     Raises:
-        FaultError: what cannot be read.
+        FaultError: the text is invalid.
     """
     if text.startswith("{"):
         try:
@@ -181,19 +181,19 @@ _PREFERENCE = re.compile(
     r"""(?:;[^,]*)?(?:,|$)"""  # parameters, which none of ours has
 )
 SUPPORTED = ("code", "message", "json", "html", "text", "header", "execute", "delay", "fault")
-"""The preferences that the mock knows."""
+"""The names of known preferences."""
 
 
 class Preferences(NamedTuple):
-    """What the header `Prefer` asks for."""
+    """The content of the header `Prefer`."""
 
     fault: Fault | None
     unknown: tuple[str, ...]
-    """Preferences that the mock does not know: ignored, as RFC 7240 says."""
+    """Unknown preferences: ignored, as RFC 7240 says."""
 
 
 def preferences(header: str) -> Preferences:
-    """Read the header `Prefer` (RFC 7240); of a preference that stands twice, the first counts, but headers add up.
+    """Parse the header `Prefer` (RFC 7240); of a repeated preference the first counts, but headers accumulate.
 
     Raises:
         FaultError: a value of one of ours.
@@ -223,7 +223,7 @@ def preferences(header: str) -> Preferences:
 
 
 def _unreadable(part: str) -> str:
-    """Return a part of `Prefer` that is no preference.
+    """Return a part of `Prefer` that is not a preference, to be ignored.
 
     Raises:
         FaultError: it begins as one of ours does.
@@ -237,7 +237,7 @@ def _unreadable(part: str) -> str:
 
 
 def applied(fault: Fault) -> str:
-    """Write the preferences of a fault for the header `Preference-Applied`."""
+    """Return the preferences of a fault for the header `Preference-Applied`."""
     shown = fault.shown()
     found = [("header", f"{name}: {text}") for name, text in fault.headers]
     shown.pop("headers", None)

@@ -1,8 +1,8 @@
-"""Fault on demand: what happens to a request besides, or instead of, what Central would do.
+"""Injected faults: what happens to a request besides, or instead of, Central's answer.
 
-A fault answers in Central's place (`code`), changes the answer (`headers`, a body), waits (`delay`) or spoils the
-answer (`fault`). Mutants (`mock_server.mutants`) are another matter: there the mock is wrong about Central, here the
-network or the server gives out.
+A fault answers in Central's place (`code`), changes the answer (`headers`, a body), waits (`delay`) or breaks the
+answer (`fault`). Mutants (`mock_server.mutants`) are different: they make the mock deviate from Central, while a fault
+simulates an unreliable network or server.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mock_server.central.errors import Refusal
 from mock_server.simulation.redaction import is_secret_header, masked_header
 
 RULE = "fault"
-"""What `Mock-Central-Rule` says where a fault refuses."""
+"""Value of `Mock-Central-Rule` if a fault refuses."""
 
 ANSWER_FAULTS = {
     "reset": "the connection is reset before a byte of the answer",
@@ -35,15 +35,15 @@ ANSWER_FAULTS = {
     "garbage": "the body is bytes that are no JSON",
     "slow": "the body comes in small pieces, over two seconds",
 }
-"""How an answer can be spoilt."""
+"""Ways to break an answer."""
 
 OK = "ok"
-"""In a sequence: answered as Central answers."""
+"""A step of a sequence: the answer of Central."""
 
 BODILESS = (204, 205, 304)
 """Statuses of answers that have no body."""
 
-# grpc-gateway runtime/errors.go, the other way round; what it never answers is "unknown".
+# Inverse of grpc-gateway's runtime/errors.go; "unknown" for statuses that it never answers.
 _GRPC_CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 6, 412: 9, 429: 8, 499: 1, 500: 13, 501: 12, 503: 14, 504: 4}
 _UNKNOWN = 2
 
@@ -58,12 +58,12 @@ Pairs = tuple[tuple[str, str], ...]
 
 
 class FaultError(ValueError):
-    """A fault that makes no sense; the text names the value and what would be one."""
+    """An invalid fault; the text names the value, and valid ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault and the requests that meet it. docs/reference/faults.md says what each field means."""
+    """A fault and the conditions for requests that it affects; docs/reference/faults.md describes the fields."""
 
     code: int | None = None
     message: str = ""
@@ -90,7 +90,7 @@ class Fault:
     _content: bytes = field(default=b"", init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse what makes no sense, and read the file of the body."""
+        """Raise FaultError if the fields contradict each other, and read the file of the body."""
         if not (self.code or self.sequence or self.delay or self.fault or self.headers or self.body_kind):
             raise FaultError("a fault has a code, a delay or a fault; or a sequence, headers or a body")
         if self.fault and self.fault not in ANSWER_FAULTS:
@@ -165,7 +165,7 @@ class Fault:
                 raise FaultError(f"match-json: {path!r} is not a path such as $.docker.endpoint or $.categories[0]")
 
     def __str__(self) -> str:
-        """Write it as `parse` reads it, but for the credentials in headers: logs show it."""
+        """Return the text that `parse` reads, with credentials in headers masked, because it is logged."""
         words = [] if not self.operation else [self.operation]
         for key, value in self.shown().items():
             if key == "json":
@@ -181,7 +181,7 @@ class Fault:
         return " ".join(words)
 
     def shown(self) -> dict[str, Any]:
-        """Return the fields that are set, as a control call takes them."""
+        """Return the fields that are set, in the form of a control call."""
         found: dict[str, Any] = {}
         for each in fields(self):
             value = getattr(self, each.name)
@@ -195,7 +195,7 @@ class Fault:
         return found
 
     def step(self, number: int) -> Fault | None:
-        """Return the fault of one step of the sequence; None is what Central answers.
+        """Return the fault for one step of the sequence, or None for Central's answer.
 
         Raises:
             FaultError: the step makes no sense.
@@ -211,26 +211,26 @@ class Fault:
 
     @property
     def most(self) -> int | None:
-        """How many requests can meet it; None is no limit."""
+        """The number of requests that it can affect, or None without a limit."""
         return len(self.sequence) or self.times
 
     def refusal(self) -> Refusal | None:
-        """Return what answers in Central's place, in its error shape."""
+        """Return the error that answers in Central's place."""
         return self.error() if self.code is not None and not self.execute else None
 
     def error(self) -> Refusal:
-        """Return the error of the code, in the error shape of Central."""
+        """Return the error with the fault's code, in Central's shape."""
         code = self.code or 200
         phrase = next((each.phrase for each in HTTPStatus if each.value == code), f"status {code}")
         return Refusal(RULE, code, _GRPC_CODES.get(code, _UNKNOWN), self.message or f"{phrase} (injected fault)")
 
     @property
     def body_kind(self) -> str:
-        """The field that has a body of one's own, or ""."""
+        """The field that defines a custom body, or ""."""
         return next((name for name in (*_BODIES, "file") if getattr(self, name)), "")
 
     def body(self) -> tuple[str, bytes]:
-        """Return the media type and the bytes of a body of one's own."""
+        """Return media type and bytes of the custom body."""
         if self.file:
             return mimetypes.guess_type(self.file)[0] or "application/octet-stream", self._content
         kind = self.body_kind
@@ -238,11 +238,11 @@ class Fault:
 
 
 PAIRS = {"headers": ":", "match_headers": ":", "match_query": "=", "match_json": "="}
-"""The fields of pairs, and what stands between name and value in a text."""
+"""Fields that hold pairs, with the separator between name and value in a text."""
 
 
 def _by_name(pairs: Pairs) -> dict[str, str | list[str]]:
-    """Return values by name: a list where a name stands more than once."""
+    """Return values by name, as a list if a name occurs more than once."""
     found: dict[str, list[str]] = {}
     for name, value in pairs:
         found.setdefault(name, []).append(value)
@@ -254,14 +254,14 @@ def _masked(name: str, value: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    # A shell's double quotes have the same escapes, but for control characters, which no log line should have.
+    # A shell's double quotes have the same escapes, except control characters, which must not reach a log line.
     return json.dumps(text, ensure_ascii=False) if re.search(r"""[\s'"\\]""", text) or not text else text
 
 
 class RequestFacts(NamedTuple):
-    """What a fault can be limited by; `name` and `json` are asked for only where a fault wants to know them.
+    """The properties of a request that faults can depend on.
 
-    `json` returns the body, None where it is no JSON.
+    `name` and `json` are called only if a fault needs them. `json` returns the body, or None if it is not JSON.
     """
 
     operation: str
@@ -274,7 +274,7 @@ class RequestFacts(NamedTuple):
 
 
 class ActiveFault:
-    """A fault of a sandbox, and how many requests matched and met it."""
+    """A fault of a sandbox, with the numbers of requests that matched it and were affected."""
 
     __slots__ = ("_random", "_steps", "fault", "id", "matched", "met")
 
@@ -286,21 +286,21 @@ class ActiveFault:
         self._steps = [fault.step(at) for at in range(len(fault.sequence))]
 
     def json(self) -> dict[str, Any]:
-        """Show it."""
+        """Return the fault as JSON data."""
         return {"id": self.id, **self.fault.shown(), "matched": self.matched, "met": self.met}
 
     @property
     def is_used_up(self) -> bool:
-        """Whether no more requests can meet it."""
+        """Whether it cannot affect further requests."""
         return self.fault.most is not None and self.met >= self.fault.most
 
     @property
     def current(self) -> Fault | None:
-        """What the request gets that met it last; None is what Central answers."""
+        """The step for the last affected request, or None for Central's answer."""
         return self._steps[self.met - 1] if self._steps else self.fault
 
     def meets(self) -> bool:
-        """Count a request that matches, and return whether it meets the fault."""
+        """Count a matching request, and return whether the fault affects it."""
         self.matched += 1
         met = not self.matched % self.fault.every and self._random.random() < self.fault.probability
         self.met += met
@@ -308,7 +308,7 @@ class ActiveFault:
 
 
 class Faults:
-    """The faults of one sandbox; the first one that a request meets counts."""
+    """The faults of one sandbox; only the first that affects a request applies."""
 
     def __init__(self, first: Iterable[Fault] = ()) -> None:
         self._first = tuple(first)
@@ -316,20 +316,20 @@ class Faults:
         self.reset()
 
     def reset(self) -> None:
-        """Restore the faults of the start, with fresh counters."""
+        """Restore the initial faults, with fresh counters."""
         with self._lock:
             self._ids = count(1)
             self.listed = [ActiveFault(next(self._ids), each) for each in self._first]
 
     def add(self, fault: Fault) -> ActiveFault:
-        """Add a fault, behind those that are there."""
+        """Add a fault after the existing ones."""
         with self._lock:
             added = ActiveFault(next(self._ids), fault)
             self.listed = [*self.listed, added]
             return added
 
     def remove(self, id: int | None = None) -> int:
-        """Remove the fault with this id, or all; give how many there were."""
+        """Remove the fault with this id, or all; return the number of removed faults."""
         with self._lock:
             kept = [each for each in self.listed if id is not None and each.id != id]
             removed = len(self.listed) - len(kept)
@@ -337,9 +337,9 @@ class Faults:
             return removed
 
     def match(self, asked: RequestFacts) -> Fault | None:
-        """Count a request, and give the fault that it meets."""
+        """Count a request, and return the fault that affects it, or None."""
         for each in self.listed:
-            # Outside of the lock: a body that comes slowly is waited for.
+            # Outside of the lock, because a body may arrive slowly.
             if each.is_used_up or not _matches(each.fault, asked):
                 continue
             with self._lock:
@@ -374,7 +374,7 @@ def _json_matches(wanted: Pairs, body: Any) -> bool:
 
 
 def _found(body: Any, path: str) -> str | None:
-    """Return what stands at a path, a text as it is and all else as JSON; None where there is nothing."""
+    """Return the text at a path, other values as JSON, or None if there is none."""
     for member, index, quoted in _JSON_STEP.findall(path):
         try:
             body = body[int(index)] if index and isinstance(body, list) else body[member or quoted or index]

@@ -1,4 +1,4 @@
-"""The request journal as HAR 1.2, which browsers' tools, proxies and load generators read."""
+"""The request journal as HAR 1.2, for browser tools, proxies and load generators."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from urllib.parse import parse_qsl, quote
 _SAFE = "/:@!$&'()*+,;=-._~"
 _JSON = "application/json"
 _UNKNOWN = -1
-"""Of sizes, in HAR."""
+"""Unknown size, in HAR."""
 
 Json = dict[str, Any]
 
 
 def har(shown: Iterable[Mapping[str, Any]], base: str) -> Json:
-    """Write requests of the journal, as `Journal.shown` gives them, as HAR; `base` is the URL in front of their paths.
+    """Return requests, in the form of `Journal.shown`, as HAR; `base` is the URL in front of their paths.
 
-    Credentials are masked as there. The journal keeps no headers of answers.
+    Credentials stay masked. The journal does not have the headers of answers.
     """
     creator = {"name": "mock-central", "version": version("mock-central")}
     return {"log": {"version": "1.2", "creator": creator, "entries": [_entry(each, base) for each in shown]}}
@@ -83,5 +83,5 @@ def _pairs(pairs: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
 
 
 def _text(body: Any) -> str:
-    """Return a body as a text; a text stands for a body that is not shown."""
+    """Return a body as text; a string is the placeholder of a body that is not shown."""
     return body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)

@@ -1,8 +1,8 @@
-"""What is shown of requests and answers, without credentials.
+"""Removal of credentials from requests and answers before they are shown.
 
-A value is hidden for its place, never for its text: for the key that it has in JSON, in a query or in a form, for the
-header that it is, for standing before the host of a URL. So a short password neither shows through nor changes a text
-that happens to contain it. JSON inside of a text is looked into, however deep.
+A value is hidden because of its place, never because of its text: its key in JSON, in a query or in a form, its header,
+or its position before the host of a URL. So a short password neither shows nor changes other texts that contain it.
+JSON inside of text is searched, too, however deep.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ _SECRET_HEADER = re.compile(
     r"pass(?:w(?:or)?d|phrase)?|pwd|credentials?|cookie2?|session|sig|signature|assertion|jwt|bearer|t?otp)(?:[-_].*)?"
 )
 _ALSO_SECRET = ("token", "auth", "authorization", "passwd", "passphrase", "pwd", "secret", "privatekey")
-"""Ends of keys beside those of the contract: what the web UI, clients, Docker and Google's accounts hold."""
+"""Endings of secret keys besides those of the contract, from the web UI, clients, Docker and Google's accounts."""
 _SHOWN = ("updatepassword",)
-"""Keys that end so and hold no credential."""
+"""Keys with such an ending that do not hold a credential."""
 _USERINFO = re.compile(
     r"""(?<=//)(?:[^\s/?#"'<>]*|[^\s/@:]+:(?!\d+(?:/|$))[^\s@]*)@"""
-    # Endpoints have no scheme. A digest behind an @ is that of an image.
+    # Endpoints may have no scheme. The text after the @ of an image is a digest.
     r"""|[^\s/\\?#"'<>@:]+:(?!//|\d+(?:/|$))[^\s?#"'<>@]+@(?!sha\d+:)(?=[\w-]+\.[\w-]|localhost|\[|[\w-]+:\d)"""
 )
 _GIVEN_USERINFO = re.compile(r"""(?<=//)[^\s'"]+@|[^\s'"/=:]+:(?!//)[^\s'"]*@""")
 _SCHEME = re.compile(r"""\b(bearer|basic)\s+(?=[^\s"']*\d)[^\s"'\\,;]+""", re.IGNORECASE)
-"""A digit tells a token from a word."""
+"""A digit distinguishes a token from a word."""
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _SEPARATORS = re.compile(r"[^a-z0-9_-]+")
 _DECODINGS = 5
-"""How often a text may be encoded for URLs and still be read."""
+"""Number of URL encodings that are decoded."""
 
 
 def without_userinfo(url: str) -> str:
-    """Hide what stands before the host of a URL, even of one that cannot be parsed."""
+    """Replace the credentials before the host of a URL, even of an invalid one."""
     before, at, after = url.rpartition("@")
     if not at:
         return url
@@ -47,12 +47,12 @@ def without_userinfo(url: str) -> str:
 
 
 def without_any_userinfo(text: str) -> str:
-    """Hide what stands before hosts in a text that quotes what somebody gave: rather too much than too little."""
+    """Replace everything before hosts in a text that quotes input: rather too much than too little."""
     return _GIVEN_USERINFO.sub(f"{MASK}@", text)
 
 
 def with_hidden_userinfo(text: str) -> str:
-    """Hide what stands before hosts in a text, and keep the rest of it."""
+    """Replace the credentials before hosts in a text, and keep the rest."""
     return _USERINFO.sub(f"{MASK}@", text)
 
 
@@ -66,18 +66,18 @@ def _unquoted(text: str) -> str:
 
 
 class Redaction:
-    """Hides what stands under the names of credentials."""
+    """Hides the values of keys that name credentials."""
 
     def __init__(self, credential_names: Collection[str]) -> None:
         names = "|".join(sorted(map(re.escape, {*credential_names, *_ALSO_SECRET}), key=len, reverse=True))
         self._ends = tuple(each.replace("_", "") for each in (*credential_names, *_ALSO_SECRET))
         self._pairs = re.compile(rf"""(\b(?:{names})=)[^&"'\\\s]+""", re.IGNORECASE)
-        key = rf"""(?:{names})\s*\\*["']\s*:(?! invalid arguments$)"""  # so ends a refusal that quotes a field's name
+        key = rf"""(?:{names})\s*\\*["']\s*:(?! invalid arguments$)"""  # the end of an error that quotes a field's name
         self._keys = re.compile(rf"""^\s*[{{\[].*["']\s*:|{key}""", re.IGNORECASE | re.DOTALL)
         self._wrong_values = re.compile(rf"(\bfield (?:{names}): ).*", re.IGNORECASE | re.DOTALL)
 
     def is_secret(self, key: str) -> bool:
-        """Return whether a key names a credential, perhaps at the end of a path, such as ``docker.password``."""
+        """Return whether a key, or the last part of a path such as ``docker.password``, names a credential."""
         for part in _SEPARATORS.split(key.lower()):
             word = part.replace("_", "").replace("-", "")
             if word.endswith(self._ends) and word not in _SHOWN:
@@ -87,7 +87,7 @@ class Redaction:
         return False
 
     def value(self, value: Any) -> Any:
-        """Copy a JSON value without the credentials in it.
+        """Return a JSON value without its credentials.
 
         Raises:
             RecursionError: it nests too deep.
@@ -102,7 +102,7 @@ class Redaction:
         return self.text(value) if isinstance(value, str) else value
 
     def text(self, text: str) -> str:
-        """Copy a text without the credentials in it: those of URLs, of headers and of JSON that it is."""
+        """Return a text without its credentials, in URLs, headers and JSON."""
         if text.lstrip()[:1] in ("{", "[", '"'):
             try:
                 value = read(text)
@@ -122,7 +122,7 @@ class Redaction:
         return _SCHEME.sub(rf"\1 {MASK}", text)
 
     def message(self, text: str) -> str:
-        """Copy the text of a refusal, which may quote a value of the wrong type, or text that is JSON."""
+        """Return the text of an error, which may quote a value of the wrong type, or JSON."""
         text = self._wrong_values.sub(rf"\1{MASK}", text)
         return self.text(_STRING.sub(self._quoted, text))
 
@@ -135,7 +135,7 @@ class Redaction:
         return found[0] if shown == text else json.dumps(shown, ensure_ascii=False)
 
     def query(self, query: str) -> str:
-        """Copy a query without the credentials in it, however their keys are encoded."""
+        """Return a query without its credentials, however their keys are encoded."""
         return "&".join(self._parameter(part) for part in query.split("&"))
 
     def _parameter(self, part: str) -> str:
@@ -147,27 +147,27 @@ class Redaction:
         return part if shown == plain else f"{key if equals else ''}{equals}{quote_plus(shown, safe='*/:@=')}"
 
     def header(self, name: str, value: str) -> str:
-        """Return the value of a header, of which only the scheme is shown if it lets somebody in."""
+        """Return the value of a header; of a secret one only the scheme."""
         return masked_header(name, value) if is_secret_header(name) else self.text(value)
 
 
 def is_secret_header(name: str) -> bool:
-    """Return whether a header lets somebody in; names are in small letters."""
+    """Return whether a header holds credentials; names are in lower case."""
     return _SECRET_HEADER.fullmatch(name) is not None
 
 
 def masked_header(name: str, value: str) -> str:
-    """Return the value of a header that lets somebody in, of which only the scheme is shown."""
+    """Return the value of a secret header masked except for the scheme."""
     scheme, blank, _ = value.partition(" ")
     return f"{scheme} {MASK}" if blank and "auth" in name else MASK
 
 
 def read(text: str | bytes) -> Any:
-    """Read JSON in UTF-8 that has every key once.
+    """Decode JSON in UTF-8 without duplicate keys.
 
     Raises:
-        ValueError: it is none.
-        RecursionError: it nests too deep.
+        ValueError: it is not such JSON.
+        RecursionError: it is nested too deeply.
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8", "surrogatepass")
@@ -182,5 +182,5 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def omitted(size: int) -> str:
-    """Say that something is not shown: what cannot be read cannot be hidden either."""
+    """Return a placeholder for a content that cannot be read, and in which nothing can be hidden."""
     return f"({size} bytes, not shown)"

@@ -1,4 +1,4 @@
-"""The journal: what was asked and what was answered, credentials masked, for tests to verify.
+"""The request journal: requests and answers with credentials masked, for tests to verify.
 
 Requests are kept as they came and made readable only when somebody looks, so that keeping costs little.
 """
@@ -21,23 +21,23 @@ from mock_server.contract.tables import MASK
 from mock_server.simulation.redaction import Redaction, omitted, read
 
 LONGEST_BODY = 16 * 1024
-"""Bytes up to which a body is kept; of a longer one the journal holds only the size."""
+"""Size in bytes up to which a body is kept; of a longer one only the size is kept."""
 
 LONGEST_HEAD = 16 * 1024
-"""Characters of path, query and headers up to which they are kept; of longer ones the journal holds the sizes."""
+"""Length in characters up to which path, query and headers are kept; of longer ones only the size is kept."""
 MOST_BYTES = 32 * 1024 * 1024
-"""Of all requests together; the oldest make room for new ones."""
+"""Size in bytes of all requests together; the oldest are dropped for new ones."""
 _OVERHEAD = 1024
-"""Bytes of an entry, roughly, beside what was sent and answered."""
+"""Approximate size in bytes of an entry besides the request and the answer."""
 _GZIP = b"\x1f\x8b"
 _STATUS = re.compile(r"[1-5](?:[0-9]{2}|xx)")
 
 
 class Entry(NamedTuple):
-    """One request and its answer, as they came.
+    """A request and its answer, unchanged.
 
-    `seconds` is how long the answer took; `headers` are those of the request; `body` and `answer` are None where they
-    are too long to be kept; `weight` is the bytes of all of it.
+    `seconds` is the duration of the request; `headers` are those of the request; `body` and `answer` are None if they
+    are too long to be kept; `weight` is the size of everything in bytes.
     """
 
     number: int
@@ -60,7 +60,7 @@ class Entry(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The name of the integration that the request is about, as far as it says."""
+        """The name of the integration in the request, if it has one."""
         value, _ = _read(self.body)
         for each in (value, value.get("config") if isinstance(value, dict) else None):
             if isinstance(each, dict) and isinstance(each.get("name"), str):
@@ -69,7 +69,7 @@ class Entry(NamedTuple):
 
 
 def _read(body: bytes | None) -> tuple[Any, bool]:
-    """Read a body that is one JSON value; return whether it is."""
+    """Decode a body; return whether it is a single JSON value, and the value."""
     try:
         return read(body or b""), True
     except (ValueError, RecursionError):
@@ -78,10 +78,10 @@ def _read(body: bytes | None) -> tuple[Any, bool]:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which requests are looked for; what is empty matches all.
+    """A filter of requests; an empty field matches all.
 
-    `status` is a number or a class such as ``4xx``, `path` and `name` are shell patterns, `since` is the
-    number of the last request that does not count.
+    `status` is a number or a class such as ``4xx``, `path` and `name` are shell patterns, `since` is the number of the
+    last request before the matching ones.
     """
 
     operation: str = ""
@@ -93,12 +93,12 @@ class Filter:
     since: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse a status that is none."""
+        """Raise ValueError if the status is invalid."""
         if self.status and not _STATUS.fullmatch(self.status):
             raise ValueError(f"status={self.status}: is not a status such as 404 or 4xx")
 
     def matches(self, entry: Entry) -> bool:
-        """Return whether a request is one of those."""
+        """Return whether a request matches."""
         return (
             entry.number > self.since
             and (not self.operation or self.operation == entry.operation)
@@ -114,12 +114,12 @@ class Journal:
     """The last requests of one sandbox."""
 
     def __init__(self, size: int, credential_names: Collection[str], *, texts_show_credentials: bool = False) -> None:
-        """`texts_show_credentials`: refusals may show what was sent, as deployed Central's do."""
+        """`texts_show_credentials`: errors may repeat what was sent, as those of deployed Central do."""
         self._size = size
         self._entries: deque[tuple[Any, ...]] = deque()
         self._weight = 0
         self.last = 0
-        """The number of the last request that was kept."""
+        """The number of the last request."""
         self._lock = threading.Lock()
         self._redaction = Redaction(credential_names)
         self._texts_show_credentials = texts_show_credentials
@@ -142,7 +142,7 @@ class Journal:
         answer: bytes,
         seconds: float,
     ) -> None:
-        """Keep a request that was answered; the fields are those of `Entry`."""
+        """Add an answered request; the arguments are the fields of `Entry`."""
         size, answer_size = len(body), len(answer)
         head = len(path) + len(query) + len("".join(headers)) + len("".join(headers.values()))
         if head > LONGEST_HEAD:
@@ -151,9 +151,9 @@ class Journal:
         kept_body = body if size <= LONGEST_BODY else None
         kept_answer = answer if answer_size <= LONGEST_BODY else None
         weight = _OVERHEAD + head + (size if kept_body else 0) + (answer_size if kept_answer else 0)
-        with self._lock:  # who follows by number would miss one that comes after the next
+        with self._lock:  # a client that polls by number must not miss a request
             self.last += 1
-            # A plain tuple of texts and numbers: the garbage collector soon leaves it alone.
+            # A plain tuple of texts and numbers is cheap for the garbage collector.
             self._entries.append(
                 (
                     self.last,
@@ -183,18 +183,18 @@ class Journal:
                 self._arrived.notify_all()
 
     def clear(self) -> None:
-        """Forget every request; numbers go on, so that `since` stays true."""
+        """Remove every request; the numbers continue, so that `since` stays valid."""
         with self._lock:
             self._entries.clear()
             self._weight = 0
 
     def found(self, wanted: Filter | None = None) -> list[Entry]:
-        """List the requests that match, oldest first."""
+        """Return the requests that match, oldest first."""
         wanted = wanted or Filter()
         return [entry for entry in map(Entry._make, self._entries.copy()) if wanted.matches(entry)]
 
     def wait(self, wanted: Filter, number: int = 1, timeout: float = 5.0) -> list[Entry]:
-        """Wait until `number` requests match, or for `timeout` seconds; give those that do."""
+        """Wait up to `timeout` seconds until `number` requests match; return the matching ones."""
         until = time.monotonic() + timeout
         with self._arrived:
             self._waiting += 1
@@ -206,7 +206,7 @@ class Journal:
                 self._waiting -= 1
 
     def shown(self, entry: Entry) -> dict[str, Any]:
-        """Make a request readable, credentials hidden."""
+        """Return a request as JSON data, without credentials."""
         shown = self._redaction
         sent, readable = _read(entry.body)
         return {
@@ -255,11 +255,11 @@ def _shortened(text: str) -> str:
 
 
 def _without_values(headers: Mapping[str, str]) -> dict[str, str]:
-    """Keep the names of headers that are too long together, as many as there is room for."""
+    """Return the names of headers that are too long together, as many as fit."""
     names = [name for name in headers if len(name) <= 100][: LONGEST_HEAD // 200]
     return dict.fromkeys(names, "(not shown)")
 
 
 def _omitted(size: int) -> str | None:
-    """Say that a body is not shown, if there is one."""
+    """Return a placeholder for a body of this size that is not shown, or "" if there is none."""
     return omitted(size) if size else None

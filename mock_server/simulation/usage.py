@@ -1,7 +1,7 @@
-"""What the clients of a server met: counts of kinds of requests, for the consumer report.
+"""Counts of the requests of all clients, for the consumer report.
 
-Unlike the request journal it has no end, knows no values and goes on over resets and sandboxes: a kind of request is
-counted, with the names of the fields that were sent, but never what they held.
+Unlike the request journal they have no limit, contain no values, and continue over resets and sandboxes: requests of
+one kind are counted together, with the names of the fields that were sent, but not their values.
 """
 
 from __future__ import annotations
@@ -20,49 +20,49 @@ from mock_server.state import files as states
 FORMAT = "mock-central usage"
 VERSION = 1
 MOST_KINDS = 5000
-"""Kinds of requests that are kept apart; of more, the fields are not kept."""
+"""Number of kinds of requests that are distinguished; further kinds are counted without their fields."""
 _MOST_WARNINGS = 1000
 _MASK = MASK.encode()
 _LONGEST_ANSWER = 64 * 1024
-"""Bytes of an answer up to which a mask is looked for."""
+"""Size in bytes up to which an answer is searched for a mask."""
 
 MASK_SENT, MASK_READ, STORED, BY_NAME, BY_CLUSTER, DEPLOYED = (
     *("mask-sent", "mask-read", "stored-credentials", "by-name", "by-cluster", "as-deployed"),
 )
-"""Marks of a kind of request."""
+"""Properties of a kind of request."""
 
 
 OTHER_ANSWER = "answer"
-"""The name of a fault that answers with headers or a body of its own."""
+"""The name for a fault that answers with custom headers or a custom body."""
 
 
 class Kind(NamedTuple):
-    """A kind of request: all that the report knows of one."""
+    """A kind of request, with all that the report uses."""
 
     operation: str
     status: int
     rule: str
     type: str = ""
     fields: tuple[str, ...] = ()
-    """The fields that were sent with a value, such as `docker.password`."""
+    """The fields sent with a value, such as `docker.password`."""
     marks: tuple[str, ...] = ()
     fault: str = ""
 
 
 class UsageError(Exception):
-    """A file or an answer holds no usage; the text says why."""
+    """A file or an answer does not contain usage counts; the text says why."""
 
 
 class Usage:
-    """The counts of one server; `as_deployed` is how it answers."""
+    """The counts of one server; `as_deployed` is its mode."""
 
     def __init__(self, release: str = "", *, as_deployed: bool = False) -> None:
         self.release = release
         self.kinds: Counter[Kind] = Counter()
         self.warnings: Counter[tuple[str, str]] = Counter()
-        """Where requests left the contract, by operation and text."""
+        """Requests that violated the contract, by operation and text."""
         self.survived: Counter[str] = Counter()
-        """Faults after which the same operation went well in the same sandbox."""
+        """Faults after which the same operation succeeded in the same sandbox."""
         self._marks = (DEPLOYED,) if as_deployed else ()
         self._unsolved: dict[tuple[str, str], str] = {}
         self._mask_was_read = False
@@ -120,12 +120,12 @@ class Usage:
             self.survived.update(other.survived)
 
     def copied(self) -> dict[Kind, int]:
-        """Return how many requests of each kind there were, as of now."""
+        """Return a snapshot of the number of requests of each kind."""
         with self._lock:
             return dict(self.kinds)
 
     def document(self) -> dict[str, Any]:
-        """Return the counts as JSON."""
+        """Return the counts as JSON data."""
         with self._lock:
             return {
                 "format": FORMAT,
@@ -141,7 +141,7 @@ class Usage:
 
 
 def _sent(message: Mapping[str, Any]) -> tuple[str, ...]:
-    """Name the fields that are set. What is not sent, and what is sent empty, is the same to Central."""
+    """Return the paths of the fields that are set. To Central, an empty field equals a missing one."""
     found = []
     for name, value in message.items():
         if value:
@@ -164,10 +164,10 @@ def _named(fault: Fault) -> str:
 
 
 def parse(document: Any, name: str) -> Usage:
-    """Read the counts from JSON.
+    """Parse the counts from JSON.
 
     Raises:
-        UsageError: it is no usage.
+        UsageError: the document does not contain usage counts.
     """
     if not isinstance(document, dict) or document.get("format") != FORMAT or document.get("version") != VERSION:
         raise UsageError(f"{name}: is not what `serve --usage` writes or GET /__admin/usage answers")
@@ -201,7 +201,7 @@ def read(path: Path) -> Usage:
 
 
 def merged(usages: Iterable[Usage]) -> Usage:
-    """Return the counts of several runs together."""
+    """Return the sum of the counts of several runs."""
     whole = Usage()
     for each in usages:
         whole.add(each)

@@ -1,4 +1,4 @@
-"""WSGI and Flask: the edge in front of the gateway, and the blueprints of what is no operation.
+"""WSGI and Flask: the edge in front of the gateway, and the blueprints for paths that are not operations.
 
-No operation is answered here; those are the layers of the gateway.
+The layers of the gateway answer the operations.
 """

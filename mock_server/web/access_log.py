@@ -1,6 +1,6 @@
-"""Log lines of a server: one line each whatever a client or an upstream sent, and written together.
+"""Logging: one line for each request, whatever a client or upstream sent; lines are written in batches.
 
-Each write makes the other threads wait, so lines wait for each other instead.
+Each write makes the other threads wait, so lines are kept briefly and written together.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ access_log = logging.getLogger("mock_central.access")
 FORMAT = "%(asctime)s %(levelname)-7s %(message)s"
 FORMATS = ("text", "json")
 INTERVAL = 0.1
-"""Seconds that a line may wait; warnings and errors are written at once."""
+"""Seconds that a line may be kept; warnings and errors are written at once."""
 
 _CAPACITY = 1000
 
 
 class Line(NamedTuple):
-    """What is logged of a request; made a text only when it is written."""
+    """The log fields of a request; formatted only when it is written."""
 
     method: str
     path: str
@@ -63,7 +63,7 @@ class Line(NamedTuple):
 
 
 def log_access(proceed: Proceed) -> Proceed:
-    """Answer a request and log it, at a higher level if there are warnings."""
+    """Return a layer that logs each request, at a higher level if there are warnings."""
 
     def answer(exchange: Exchange) -> Response:
         response = proceed(exchange)
@@ -82,21 +82,21 @@ def log_access(proceed: Proceed) -> Proceed:
 
 
 def _plain(path: str) -> str:
-    """Keep a path on its line, whatever was asked for, and show no password of a URL in it."""
+    """Return a path on one line, and without the passwords of URLs in it."""
     if "@" in path:
         path = with_hidden_userinfo(path)
     return path if path.isprintable() else "".join(each if each.isprintable() else "?" for each in path)
 
 
 def one_line(text: str) -> str:
-    """Write line ends, escapes and other characters that nobody sees as Python does."""
+    """Return text with line ends, escapes and other invisible characters escaped as Python does."""
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 class _OneLine(logging.Filter):
-    """Keeps what a record says on one line, whoever handles the record."""
+    """Filter that keeps the message of a record on one line, whatever handler writes it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let every record pass."""
@@ -114,22 +114,22 @@ for _name in ("mock_central", "mock_central.access"):
 
 
 class _Text(logging.Formatter):
-    """One line, and a traceback whose lines cannot be taken for others."""
+    """Formats a record as one line; a traceback gets lines that cannot be mistaken for other records."""
 
     def __init__(self) -> None:
         super().__init__(FORMAT)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (the name is that of `logging`)
-        """Write the line; other libraries log what they were sent, too."""
+        """Return the line; other libraries log untrusted text, too."""
         return one_line(super().formatMessage(record))
 
     def formatException(self, ei: Any) -> str:  # noqa: N802
-        """Write a traceback, each line with a bar before it."""
+        """Return a traceback with a bar before each line."""
         return "\n".join(f"  | {one_line(line)}" for line in super().formatException(ei).split("\n"))
 
 
 class _Json(logging.Formatter):
-    """One JSON object a line."""
+    """Formats a record as one JSON object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
@@ -145,12 +145,12 @@ class _Json(logging.Formatter):
 
 
 class _Together(logging.handlers.MemoryHandler):
-    """Keeps lines for a moment and writes them in one go."""
+    """Keeps lines briefly and writes them together."""
 
     def __init__(self) -> None:
         super().__init__(_CAPACITY, logging.WARNING)
         threading.Thread(target=self._write_at_times, daemon=True).start()
-        # A worker process ends without the hooks that the logging module relies on.
+        # A worker process ends without the exit hooks of the logging module.
         multiprocessing.util.Finalize(self, self.flush, exitpriority=0)
 
     def _write_at_times(self) -> None:
@@ -159,7 +159,7 @@ class _Together(logging.handlers.MemoryHandler):
             self.flush()
 
     def flush(self) -> None:
-        """Write what was kept: one call, where the base class makes one for each line."""
+        """Write the kept lines in one call; the base class makes one for each line."""
         self.acquire()
         try:
             lines = "".join(f"{self.format(record)}\n" for record in self.buffer)

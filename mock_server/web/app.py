@@ -1,7 +1,7 @@
-"""The Flask application that embedders and servers get.
+"""The Flask application for embedding and serving.
 
 The gateway is mounted at its `wsgi_app`, as Flask documents for middleware, and answers every operation. Flask answers
-what is beside them, a blueprint each: control calls, console, companions, a built web UI, another Central.
+the other paths, in a blueprint each: control calls, console, companions, a built web UI, another Central.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from mock_server.web.processes import refuse_divided_state
 
 
 def create_app(settings: Settings | None = None, contract: Contract | None = None) -> MockCentral:
-    """Return a WSGI app with a state of its own. `contract` replaces the shipped contract.
+    """Return a WSGI app with its own state. `contract` replaces the shipped contract.
 
     Raises:
         ValueError: document and handlers differ, a mutant or an operation of the settings is unknown, or its state
@@ -48,11 +48,11 @@ class MockCentral(Flask):
     """
 
     def __init__(self, settings: Settings, contract: Contract | None = None) -> None:
-        """Make the parts, the blueprints and the gateway in front of them."""
+        """Create the parts, the blueprints and the gateway in front of them."""
         super().__init__("mock_server", static_folder=None)
         self.settings = settings
         self.config["MAX_CONTENT_LENGTH"] = LONGEST_BODY
-        self.config["PROPAGATE_EXCEPTIONS"] = True  # the gateway answers for them
+        self.config["PROPAGATE_EXCEPTIONS"] = True  # the gateway answers these
         self.register_error_handler(HTTPException, _refuse)
         self.url_map.merge_slashes = False
 
@@ -89,14 +89,14 @@ class MockCentral(Flask):
             self.register_blueprint(upstream.blueprint(settings, self.gateway.home.routes, self.gateway.home.endpoints))
 
     def add_layer(self, layer: Layer) -> None:
-        """Add a layer: what ``layer(proceed)`` returns answers every exchange, by itself or by ``proceed(exchange)``.
+        """Add a layer: the result of ``layer(proceed)`` answers every exchange, itself or by ``proceed(exchange)``.
 
-        Flask's hooks (`before_request` and so on) see only what Flask answers, which no operation is.
+        Flask's hooks (`before_request` and so on) see only requests that Flask answers, not operations.
         """
         self.gateway.add_layer(layer)
 
     def raise_routing_exception(self, request: Request) -> NoReturn:
-        """Raise the refusal for a wrong path or method; a redirect counts as an unknown path."""
+        """Raise the refusal for an unknown path or method; a redirect counts as an unknown path."""
         unknown = isinstance(request.routing_exception, NotFound)
         if self.settings.control and request.path.startswith(f"{control.PREFIX}/"):
             raise control.unknown_call(request)
@@ -104,7 +104,7 @@ class MockCentral(Flask):
             self.settings.ui is not None and request.path.startswith(("/api/", "/sso/", "/docs/"))
         )
         if unknown and not is_json:
-            raise Refusal("unknown-route", 404, 5, "404 page not found", "text")  # Go's mux, not the gateway
+            raise Refusal("unknown-route", 404, 5, "404 page not found", "text")  # from Go's mux, not from the gateway
         raise Rules(self.central.contract).refusal("unknown-route" if unknown else "method-not-allowed")
 
 

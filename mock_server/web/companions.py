@@ -1,8 +1,8 @@
-"""The paths beside the image integrations that their clients ask for on the way to them.
+"""Paths besides the image integrations that their clients need.
 
-The web UI does not open without a login, permissions and a version; scripts ping and fetch a token.
-Each companion answers in Central's shape and lets in whom Central lets in. None keeps a state; the health of the
-integrations follows from what is stored and from the registry-test rules.
+The web UI does not open without a login, permissions and a version; scripts ping and fetch a token. Each companion
+answers in Central's shape and applies Central's access rules. None stores anything; the health of the integrations
+follows from the store and from the registry-test rules.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from mock_server.web.edge import current, json_answer
 log = logging.getLogger("mock_central")
 
 LONGEST_REPORT = 4000
-"""Characters of a crash report that the log shows."""
+"""Characters of a crash report that are logged."""
 
 ANYONE = "anyone"
 KNOWN = "a known caller"
@@ -43,7 +43,7 @@ KNOWN_OR_SENSOR = "a known caller or Sensor"
 READER = "a reader of integrations"
 ACCESS_READER = "a reader of Access, which is an admin"
 WRITER = "a writer of integrations"
-"""Whom Central lets in. `KNOWN_OR_SENSOR` refuses as reads do, because Central tries two ways in."""
+"""Access levels. `KNOWN_OR_SENSOR` refuses as reads do, because Central tries two ways to sign in."""
 
 PROVIDER = "4df1b98c-24ed-4073-a9ad-356aec6bb62d"
 """Id of the provider of basic logins (central/auth/userpass/auth.go)."""
@@ -62,14 +62,14 @@ ROLES = {
 """Central's own roles and their permission on integrations (central/role/datastore/defaults.go)."""
 
 NO_ROLE = "None"
-"""The role that leaves a caller without a valid one."""
+"""The role of a caller without a valid role."""
 
 _NAMESPACE = uuid.UUID("5f0a2f7e-6c0f-4d0c-9d0e-7a1c3b9f2e11")
-"""Of the ids that are made from names, so that they stay."""
+"""Namespace of the ids that are derived from names, so that they are constant."""
 
 
 class Visit(NamedTuple):
-    """One request to a companion: what its caller may do, its query as sent, its body."""
+    """A request to a companion: the caller's permission, the raw query, the body."""
 
     permission: str
     query: str
@@ -81,9 +81,10 @@ Answer = Callable[[Central, Visit], Any]
 
 @dataclass(frozen=True, slots=True)
 class Companion:
-    """One path with one method.
+    """A path with a method.
 
-    `needed_by`: which client asks, and when. `access`: whom Central lets in. `gives`: the answer, in words or JSON.
+    `needed_by`: which client requests it, and when. `access`: which callers Central accepts. `gives`: a description of
+    the answer, or its JSON.
     """
 
     id: str
@@ -92,37 +93,37 @@ class Companion:
     access: str
     gives: str
     answer: Answer
-    """Makes the body; None stands for an empty one."""
+    """Returns the body of the answer, or None for an empty one."""
     status: int = 200
 
     @property
     def method(self) -> str:
-        """The method that it answers."""
+        """The HTTP method."""
         return self.id.partition(" ")[0]
 
     @property
     def path(self) -> str:
-        """The path that it answers."""
+        """The path."""
         return self.id.partition(" ")[2]
 
     @property
     def gateway(self) -> bool:
-        """Whether Central's gRPC gateway answers, with a header of its own; other handlers refuse in plain text."""
+        """Whether Central's gRPC gateway answers, with its own header; other handlers refuse in plain text."""
         return self.path.startswith("/v1/")
 
     def answered(self, central: Central, authorization: str | None, query: str, body: bytes) -> Any:
         """Return the body of the answer.
 
         Raises:
-            Refusal: the caller may not, or asks for what there is not.
+            Refusal: the caller has no permission, or the request is invalid.
         """
         try:
-            permission = self._let_in(central, authorization or "")
+            permission = self._permission_of(central, authorization or "")
         except Refusal as refusal:
             raise refusal if self.gateway else replace(refusal, form="text") from None
         return self.answer(central, Visit(permission, query, body))
 
-    def _let_in(self, central: Central, authorization: str) -> str:
+    def _permission_of(self, central: Central, authorization: str) -> str:
         auth = central.auth
         if not auth.enforced:
             return WRITE
@@ -144,7 +145,7 @@ class Companion:
 
 
 def _forbidden(access: str, resource: str) -> Refusal:
-    """pkg/grpc/authz/user/user.go."""
+    """Return Central's refusal of a caller without permission (pkg/grpc/authz/user/user.go)."""
     return Refusal("companion-permission", 403, 7, f'not authorized: "{access}" for "{resource}"')
 
 
@@ -153,8 +154,11 @@ def _invalid(text: str) -> Refusal:
 
 
 COMPANIONS: list[Companion] = []
-"""Every companion. `/v1/sac/clusters` is none on purpose: an empty list there sends the UI away from
-every address, and without the permission `Cluster` it does not ask."""
+"""Every companion.
+
+`/v1/sac/clusters` is missing on purpose: an empty list there makes the UI leave every page, and without the permission
+`Cluster` the UI does not request it.
+"""
 
 UI = "UI: every page"
 UI_POLLS = "UI: polled on every page"
@@ -167,7 +171,7 @@ SCRIPTS = "scripts, Ansible"
 
 
 def companion(id: str, needed_by: str, access: str, *, status: int = 200) -> Callable[[Answer], Answer]:
-    """Register a function as the one that answers `id`; its docstring says what it gives."""
+    """Return a decorator that registers a function as the companion `id`; its docstring describes the answer."""
 
     def register(function: Answer) -> Answer:
         gives = (function.__doc__ or "").partition("\n")[0]
@@ -178,7 +182,7 @@ def companion(id: str, needed_by: str, access: str, *, status: int = 200) -> Cal
 
 
 def fixed(id: str, needed_by: str, access: str, body: Mapping[str, Any]) -> None:
-    """Register an answer that is always the same."""
+    """Register a constant answer."""
     COMPANIONS.append(Companion(id, needed_by, access, f"`{protojson.render(body).decode()}`", lambda *_: body))
 
 
@@ -210,7 +214,7 @@ GENERATE = _message(
 
 @companion("GET /v1/login/authproviders", UI_LOGIN, ANYONE)
 def login_providers(_central: Central, _visit: Visit) -> Any:
-    """The one login there is: with user name and password."""
+    """The only login provider: user name and password."""
     provider = {"id": PROVIDER, "name": "Login with username/password", "type": "basic"}
     return {"authProviders": [{**provider, "loginUrl": f"/sso/login/{PROVIDER}"}]}
 
@@ -235,7 +239,7 @@ def exchange_token(central: Central, visit: Visit) -> Any:
 
 @companion("POST /v1/apitokens/generate", SCRIPTS, WRITER)
 def generate_token(central: Central, visit: Visit) -> Any:
-    """The token of the settings that may do what the strongest of the roles may; it does not expire."""
+    """The token from the settings with the strongest permission of the roles; it does not expire."""
     sent = central.decoding.decoder.decode(GENERATE, visit.body)
     if not sent["name"]:
         raise _invalid("token name cannot be empty")
@@ -271,11 +275,11 @@ def _text(moment: datetime) -> str:
 
 
 _ACCESS = {WRITE: {"Integration": "READ_WRITE_ACCESS"}, READ: {"Integration": "READ_ACCESS"}, NOTHING: {}}
-"""No other permission: the UI then asks for nothing that is not here, and offers nothing it cannot show."""
+"""No other permission, so that the UI neither requests paths that the mock lacks nor offers pages it cannot show."""
 
 
 def _granted(central: Central, permission: str) -> Mapping[str, str]:
-    """Return the permissions of a caller; `--permission` changes those of one that may write integrations."""
+    """Return the permissions of a caller; `--permission` changes those of a caller with write permission."""
     if permission != WRITE:
         return _ACCESS[permission]
     settings = central.settings
@@ -289,19 +293,19 @@ def _granted(central: Central, permission: str) -> Mapping[str, str]:
 
 @companion("GET /v1/mypermissions", UI, KNOWN)
 def permissions(central: Central, visit: Visit) -> Any:
-    """What the caller may do with integrations, or as `--permission` says; as deployed an admin may do everything."""
+    """The caller's permissions on integrations, or those of `--permission`; as deployed an admin has all."""
     return {"resourceToAccess": _granted(central, visit.permission)}
 
 
 @companion("GET /v1/auth/status", UI, KNOWN)
 def auth_status(central: Central, visit: Visit) -> Any:
-    """The caller, with the role that has its permission and a session without end."""
+    """The caller, with the role for its permission, and a session that does not expire."""
     access = {"resourceToAccess": _granted(central, visit.permission)}
     role = next(name for name, permission in ROLES.items() if permission == visit.permission)
     user = central.auth.credentials.username
     return {
         "userId": user,
-        "expires": None,  # with a time, the UI would ask for a new token shortly before
+        "expires": None,  # with an expiry, the UI would request a new token shortly before it
         "refreshUrl": "",
         "authProvider": None,
         "userInfo": {
@@ -317,23 +321,23 @@ def auth_status(central: Central, visit: Visit) -> Any:
 
 @companion("POST /sso/session/tokenrefresh", "UI: after a 401", ANYONE)
 def no_refresh(_central: Central, _visit: Visit) -> Any:
-    """400, as Central does without its cookie; with 401 the UI would wait for itself forever."""
+    """400, as Central answers without its cookie; after a 401 the UI would wait forever."""
     text = "could not obtain refresh token cookie: http: named cookie not present"
     raise Refusal("companion-session", 400, 13, text, "pair")
 
 
 @companion("POST /sso/session/logout", UI_LOGIN, ANYONE)
 def no_session(_central: Central, _visit: Visit) -> Any:
-    """400, as Central does without its cookie; with 401 the UI would log out again and again."""
+    """400, as Central answers without its cookie; after a 401 the UI would log out again and again."""
     raise Refusal("companion-session", 400, 13, "you are not currently logged in", "pair")
 
 
-# -- what the UI shows around its pages --------------------------------------------------------------
+# -- around the pages of the UI ----------------------------------------------------------------------
 
 
 @companion("GET /v1/metadata", f"{UI_POLLS}; central-contract", KNOWN_OR_SENSOR)
 def metadata(central: Central, _visit: Visit) -> Any:
-    """The release that is played."""
+    """The simulated release."""
     return {
         "version": str(central.contract.release),
         "buildFlavor": "release",
@@ -345,7 +349,7 @@ def metadata(central: Central, _visit: Visit) -> Any:
 
 @companion("GET /v1/central-capabilities", UI, KNOWN)
 def capabilities(central: Central, _visit: Visit) -> Any:
-    """What the managed service has not is switched off with `--managed`."""
+    """Features that the managed service lacks are off with `--managed`."""
     on, off = "CapabilityAvailable", "CapabilityDisabled"
     own, managed = (off, on) if central.settings.managed else (on, off)
     return {
@@ -368,7 +372,7 @@ def cluster_health(_central: Central, visit: Visit) -> Any:
 
 @companion("POST /api/logimbue", "UI: when it crashed", KNOWN, status=202)
 def log_report(central: Central, visit: Visit) -> None:
-    """Nothing; the report goes to the log, cut short and without credentials."""
+    """Nothing; the report is logged, truncated and without credentials."""
     text = Redaction(central.contract.credential_names).text(visit.body.decode("utf-8", "replace"))
     log.warning("the UI reports: %s", text[:LONGEST_REPORT])
 
@@ -377,7 +381,7 @@ _SCANNER_FLAGS = {
     "ROX_LEGACY_SCANNER": "Enable legacy scanner (Scanner V2) integration",
     "ROX_SCANNER_V4": "Enables Scanner V4 runtime functionality",
 }
-"""What shows the tiles of the two scanners that a fresh Central has."""
+"""Data for the tiles of the two scanners of a fresh Central."""
 
 fixed("GET /v1/ping", SCRIPTS, ANYONE, {"status": "ok"})
 fixed(
@@ -388,14 +392,14 @@ fixed(
 )
 fixed("GET /v1/config/public", UI, ANYONE, {"loginNotice": None, "header": None, "footer": None, "telemetry": None})
 fixed("GET /v1/availableAuthProviders", UI, ANYONE, {"authProviderTypes": []})
-# With a key, the UI would send what its user does to an analytics service.
+# With a key, the UI would send usage data to an analytics service.
 fixed("GET /v1/telemetry/config", UI, KNOWN, {"userId": "", "endpoint": "", "storageKeyV1": ""})
 _COMPONENTS = ("CENTRAL", "SCANNER", "SCANNER_V4", "CENTRAL_DB")
 
 
 @companion("GET /v1/credentialexpiry", UI, KNOWN)
 def credential_expiry(_central: Central, visit: Visit) -> Any:
-    """For a component, a time far away: within two weeks, or without an answer, the UI shows a banner on every page."""
+    """For a component, a time far away: otherwise the UI shows a banner on every page."""
     component = parse_qs(visit.query).get("component", ["UNKNOWN"])[0]
     if component == "UNKNOWN":
         raise _invalid("invalid component: UNKNOWN")
@@ -419,12 +423,12 @@ fixed("GET /v1/cloud-sources", UI_TABS, READER, {"cloudSources": []})
 fixed("GET /v1/auth/m2m", UI_TABS, ACCESS_READER, {"configs": []})
 
 
-# -- what follows from what is stored, and from the contract -----------------------------------------
+# -- derived from the store and from the contract ----------------------------------------------------
 
 
 @companion("GET /v1/integrationhealth/imageintegrations", UI_HEALTH, READER)
 def image_integration_health(central: Central, _visit: Visit) -> Any:
-    """Each stored integration as its registry test ends now: `HEALTHY`, or `UNHEALTHY` with the text of the test."""
+    """Each stored integration with the result of its registry test: `HEALTHY`, or `UNHEALTHY` with the test's error."""
     now = _text(datetime.now(UTC))
     return {"integrationHealth": [_health(central, each, now) for each in central.store.integrations()]}
 
@@ -448,7 +452,7 @@ fixed("GET /v1/declarative-config/health", UI_HEALTH, READER, {"healths": []})
 
 @companion("GET /v1/apitokens/generate/allowed-roles", UI_TOKENS, ACCESS_READER)
 def allowed_roles(_central: Central, _visit: Visit) -> Any:
-    """The names of Central's own roles: an admin may give each to a token."""
+    """The names of Central's own roles: an admin may create a token with any of them."""
     return {"roleNames": list(ROLES)}
 
 
@@ -491,7 +495,7 @@ ENDPOINTS: Mapping[tuple[str, str], str] = {(each.method, each.path): each.id fo
 
 
 def blueprint(contract: Contract) -> Blueprint:
-    """Make the blueprint of the companions."""
+    """Return the blueprint of the companions."""
     made = Blueprint("companions", __name__)
     for each in COMPANIONS:
         view = partial(_serve, each, contract)
@@ -502,7 +506,7 @@ def blueprint(contract: Contract) -> Blueprint:
 def _serve(companion: Companion, contract: Contract) -> Response:
     exchange = current()
     request = exchange.request
-    if request.method != companion.method:  # Flask takes HEAD for GET, and small letters for capitals
+    if request.method != companion.method:  # Flask answers HEAD like GET, and accepts lower-case methods
         raise Rules(contract).refusal("method-not-allowed")
     exchange.is_logged = True
     body = request.body.read()

@@ -1,6 +1,6 @@
-"""How an injected fault ends a connection under a WSGI server.
+"""How an injected fault closes a connection under a WSGI server.
 
-A server that hands over the socket of a request can reset it; under any other a reset is refused at once.
+A server that exposes the socket of a request allows a reset; under any other server a reset is refused at once.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from mock_server.gateway.faults import Connections, Cut, cut_after
 from mock_server.gateway.messages import Response
 
 CLOSE_WITH_RESET = struct.pack("ii", 1, 0)
-"""The value of `SO_LINGER` that drops what is not sent and resets."""
+"""Value of `SO_LINGER` that discards unsent data and resets the connection."""
 _SOCKETS = ("werkzeug.socket", "gunicorn.socket")
-"""Where servers put the socket of a request."""
+"""Keys under which servers expose the socket of a request."""
 _SECONDS_TO_SEND = 0.05
-"""How long a server has to send a piece of a body; one that hears of the end too early does not send it."""
+"""Seconds that a server has to send a piece of a body; a server that learns of the end too early does not send it."""
 
 
 class WsgiConnections(Connections):
-    """Ends connections with what a WSGI server tells of them; a test client tells of none and meets `Cut`."""
+    """Closes connections by the means of a WSGI server; a test client has none, and gets the exception `Cut`."""
 
     def refusal_of_reset(self, origin: Mapping[str, Any]) -> Refusal | None:
         """Return why the server of a request cannot reset its connection, or None if it can."""
@@ -42,22 +42,22 @@ class WsgiConnections(Connections):
         )
 
     def reset(self, origin: Mapping[str, Any]) -> Response:
-        """Return an answer that resets the connection before a byte of it."""
+        """Return an answer that resets the connection before the first byte."""
         connection = _socket_of(origin)
         body = cut_body(partial(_reset_now, connection) if connection is not None else lambda: None)
         return super().reset(origin)._replace(body=body)
 
     def truncated(self, origin: Mapping[str, Any], whole: bytes) -> Iterator[bytes]:
-        """Return a body that ends the connection after half of itself."""
+        """Return a body that closes the connection halfway."""
         if not whole or origin["REQUEST_METHOD"] == "HEAD":
-            return  # there is nothing to cut
+            return  # there is nothing to truncate
         yield whole[: len(whole) // 2]
         time.sleep(_SECONDS_TO_SEND)
         self.before_end(origin)
         raise Cut
 
     def before_end(self, origin: Mapping[str, Any]) -> None:
-        """Do what a server needs before an answer breaks off."""
+        """Prepare the server for an answer that breaks off."""
 
 
 def _socket_of(origin: Mapping[str, Any]) -> socket.socket | None:
@@ -65,13 +65,13 @@ def _socket_of(origin: Mapping[str, Any]) -> socket.socket | None:
 
 
 def cut_body(before: Callable[[], None]) -> Iterator[bytes]:
-    """Return a body that breaks off without a byte, after a call."""
+    """Return a body that fails before its first byte, after calling `before`."""
     before()
     yield from cut_after(b"")
 
 
 def _reset_now(connection: socket.socket) -> None:
-    """Reset a connection that others still hold: they find a socket that has ended in its place."""
+    """Reset a connection that other descriptors share; they get a closed socket instead."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, CLOSE_WITH_RESET)
     ended, other = socket.socketpair()
     other.close()

@@ -1,4 +1,4 @@
-"""The web console at `/__admin/`: files that a browser takes. What it shows it asks the control calls for."""
+"""The web console at `/__admin/`: static files. Its pages use the control calls."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FOLDER = Path(__file__).with_name("console_pages")
 _VIEWER_FILES = ("swagger-ui.css", "swagger-ui-bundle.js")
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 _HEADERS = {
-    # Pictures of the viewer's style sheet are data in it.
+    # The viewer's style sheet contains pictures as data URLs.
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -32,26 +32,26 @@ View = Callable[..., "AnyResponse"]
 
 
 def blueprint() -> Blueprint:
-    """Make the blueprint of the console."""
-    made = Blueprint("console", __name__, url_prefix=PREFIX)
+    """Return the blueprint of the console."""
+    result = Blueprint("console", __name__, url_prefix=PREFIX)
     views: dict[str, View] = {
-        "": lambda: redirect(f"{PREFIX.lstrip('/')}/", 308),  # relative: stays in the sandbox
-        "/": partial(_own, "index.html"),
-        "/console/<name>": _own,
-        "/viewer/<name>": _of_the_viewer,
+        "": lambda: redirect(f"{PREFIX.lstrip('/')}/", 308),  # relative, so that it stays in the sandbox
+        "/": partial(_console_file, "index.html"),
+        "/console/<name>": _console_file,
+        "/viewer/<name>": _viewer_file,
     }
     for path, view in views.items():
-        made.add_url_rule(path, f"console {path}", view, methods=["GET"], provide_automatic_options=False)
-    return made
+        result.add_url_rule(path, f"console {path}", view, methods=["GET"], provide_automatic_options=False)
+    return result
 
 
-def _own(name: str) -> Response:
-    """Answer with a file of the console."""
+def _console_file(name: str) -> Response:
+    """Return a file of the console."""
     return _answer(name, {each.name: each for each in _FOLDER.iterdir()}.get(name))
 
 
-def _of_the_viewer(name: str) -> Response:
-    """Answer with a file of Swagger UI."""
+def _viewer_file(name: str) -> Response:
+    """Return a file of Swagger UI."""
     return _answer(name, files("flask_swagger_ui").joinpath("dist", name) if name in _VIEWER_FILES else None)
 
 

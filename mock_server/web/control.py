@@ -1,4 +1,4 @@
-"""The control calls: looking into the mock, and changing it, while it runs. `control.yaml` describes them."""
+"""The control calls, which inspect and change the running mock; described in `control.yaml`."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ if TYPE_CHECKING:
 PREFIX = "/__admin"
 RULE = "control"
 _FOR_ANYBODY = ("health", "certificateAuthority")
-"""Calls that ask for no token: probes have none, and who trusts nobody yet should not send one."""
+"""Calls that need no token: probes have none, and a client should not send one before it trusts the server."""
 LONGEST_WAIT = 60.0
 """Seconds."""
 _SECONDS_BETWEEN_BATCHES = 0.05
-"""A stream that woke up for each request of a load test would slow the test down."""
+"""A stream that woke up for each request would slow down a load test."""
 _SECONDS_ALIVE = 15.0
-"""After which a stream without news says that it is still there."""
+"""Seconds after which an idle stream sends a keep-alive."""
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 Json = dict[str, Any]
@@ -65,20 +65,20 @@ def document() -> Json:
 
 
 def query_parameters(entry: Mapping[str, Any]) -> list[str]:
-    """List the names of the query parameters of a call."""
+    """Return the names of the query parameters of a call."""
     known = document()["components"]["parameters"]
     found = [known[each["$ref"].rpartition("/")[2]] for each in entry.get("parameters", ())]
     return [each["name"] for each in found if each["in"] == "query"]
 
 
 def refuse(status: int, text: str) -> Refusal:
-    """Refuse a control call, in the error shape of Central."""
+    """Return the refusal of a control call, in Central's error shape."""
     codes = {400: 3, 401: 16, 403: 7, 404: 5, 408: 4, 409: 9, 429: 8, 501: 12}
     return Refusal(RULE, status, codes[status], text)
 
 
 def unknown_call(asked: Request) -> Refusal:
-    """Return the refusal of a path or method that no control call has, with a way to those that there are."""
+    """Return the refusal of an unknown control path or method, with a hint to the existing ones."""
     methods = getattr(asked.routing_exception, "valid_methods", None)
     if methods:
         return Refusal("method-not-allowed", 501, 12, f"{asked.path} takes {', '.join(sorted(methods))}")
@@ -86,7 +86,7 @@ def unknown_call(asked: Request) -> Refusal:
 
 
 def blueprint(app: MockCentral) -> Blueprint:
-    """Make the blueprint of the calls that the settings of an app offer."""
+    """Return the blueprint of the calls that the settings of an app enable."""
     made = Blueprint("control", __name__, url_prefix=PREFIX)
     for path, method, id, view in Control(app).routes():
         made.add_url_rule(path, id, view, methods=[method], provide_automatic_options=False)
@@ -94,14 +94,14 @@ def blueprint(app: MockCentral) -> Blueprint:
 
 
 class Control:
-    """The calls of one app; each is a method of the name that `control.yaml` gives it, in Python's spelling."""
+    """The calls of one app; each is a method with the name from `control.yaml`, in Python's spelling."""
 
     def __init__(self, app: MockCentral) -> None:
         self.app = app
         self._waiting = threading.BoundedSemaphore(MOST_WAITING)
 
     def routes(self) -> Iterator[Routed]:
-        """Return path, method, endpoint and view of each call that the settings offer."""
+        """Yield path, method, endpoint and view of each call that the settings enable."""
         for path, item in document()["paths"].items():
             for method, entry in item.items():
                 id = entry["operationId"]
@@ -110,7 +110,7 @@ class Control:
                     yield path.replace("{", "<").replace("}", ">"), method.upper(), id, view
 
     def _called(self, id: str, entry: Mapping[str, Any], call: Callable[..., Any], **values: Any) -> Response:
-        if not current().request.path.startswith(f"{PREFIX}/"):  # Flask reads //__admin as /__admin
+        if not current().request.path.startswith(f"{PREFIX}/"):  # Flask matches //__admin like /__admin
             raise Rules(self.app.central.contract).refusal("unknown-route")
         if id not in _FOR_ANYBODY:
             self._check_page()
@@ -124,12 +124,12 @@ class Control:
             values["sent"] = _body(entry)
         try:
             answer = call(this, **values)
-        except ValueError as error:  # settings, scenarios, states, faults and mutants tell what is wrong by it
+        except ValueError as error:  # settings, scenarios, states, faults and mutants raise it for invalid input
             raise refuse(400, str(error)) from None
         return answer if isinstance(answer, Response) else json_answer(protojson.render(answer))
 
     def _check_page(self) -> None:
-        """Refuse pages of other origins, whose simple requests a browser sends without asking."""
+        """Refuse pages of other origins: browsers send their simple requests without asking."""
         headers, cors = current().request.headers, self.app.gateway.home.settings.cors
         fault = page_fault(request.host, headers.get("origin"), headers.get("sec-fetch-site"), cors)
         if fault:
@@ -146,7 +146,7 @@ class Control:
     # -- the mock ---------------------------------------------------------------------------------
 
     def health(self, sandbox: AnySandbox) -> Json:
-        """Say that the mock is up, and whether what it stores is kept as it should be."""
+        """Report that the mock is up, and whether its state is saved."""
         settings = self.app.gateway.home.settings
         problem = sandbox.central.store.problem
         return {
@@ -157,12 +157,12 @@ class Control:
         }
 
     def reset(self, sandbox: AnySandbox) -> Json:
-        """Make everything as it was at the start."""
+        """Restore the initial state."""
         sandbox.reset()
         return self.health(sandbox)
 
     def settings(self, _sandbox: AnySandbox) -> Json:
-        """Show the settings; what lets somebody in is left out."""
+        """Return the settings without credentials."""
         settings = self.app.gateway.home.settings
         values = {each.name: getattr(settings, each.name) for each in fields(settings)}
         shown = {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
@@ -174,18 +174,18 @@ class Control:
         return shown
 
     def certificate_authority(self, _sandbox: AnySandbox) -> Response:
-        """Show the certificate authority of `serve --tls`."""
+        """Return the certificate authority of `serve --tls`."""
         found = self.app.gateway.home.settings.tls_ca
         if found is None:
             raise refuse(404, "the mock has no certificate authority; serve --tls makes one")
         return Response(found, mimetype="application/x-pem-file")
 
     def document(self, _sandbox: AnySandbox) -> Json:
-        """Show the description of these calls."""
+        """Return the description of these calls."""
         return document()
 
     def contract(self, sandbox: AnySandbox) -> Json:
-        """Show the contract."""
+        """Return the contract."""
         return dict(sandbox.central.contract.document)
 
     # -- the journal ------------------------------------------------------------------------------
@@ -235,14 +235,14 @@ class Control:
         last = request.headers.get("Last-Event-ID", "")
         if _NUMBER.fullmatch(last):
             since = int(last)
-        if since > journal.last:  # of the journal before: the server began anew, or the sandbox did
+        if since > journal.last:  # a number of an earlier journal: the server or the sandbox has restarted
             since = 0
         if not self._waiting.acquire(blocking=False):
             raise _too_many_waiting()
         current().is_streamed = True
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         answer = Response(_events(sandbox, journal, since), mimetype="text/event-stream", headers=headers)
-        answer.call_on_close(self._waiting.release)  # a generator that was never begun has no end either
+        answer.call_on_close(self._waiting.release)  # a generator that was never started does not run its finally block
         return answer
 
     @contextmanager
@@ -255,7 +255,7 @@ class Control:
             self._waiting.release()
 
     def metrics(self, _sandbox: AnySandbox) -> Response:
-        """Show counts of all requests."""
+        """Return counts of all requests."""
         try:
             text, mimetype = self.app.metrics.exposition()
         except ModuleNotFoundError:
@@ -275,16 +275,16 @@ class Control:
         }
 
     def scenario(self, sandbox: AnySandbox) -> Json:
-        """Say in which scenario the sandbox is."""
+        """Return the scenario of the sandbox."""
         return {"scenario": sandbox.scenario, "integrations": len(sandbox.central.store)}
 
     def switch_scenario(self, sandbox: AnySandbox, sent: Json) -> Json:
-        """Replace the state with that of a scenario."""
+        """Replace the state by that of a scenario."""
         sandbox.switch(sent["scenario"])
         return self.scenario(sandbox)
 
     def state(self, sandbox: AnySandbox) -> Json:
-        """Show what is stored."""
+        """Return the stored state."""
         return states.document(sandbox.central.store.integrations(), scenario=sandbox.scenario)
 
     def replace_state(self, sandbox: AnySandbox, sent: Json) -> Json:
@@ -294,7 +294,7 @@ class Control:
         return self.scenario(sandbox)
 
     def integrations(self, sandbox: AnySandbox) -> Json:
-        """List what is stored, as the API shows it."""
+        """List the stored integrations as the API shows them."""
         return dict(json.loads(sandbox.central.store.list_answer()))
 
     def create_integration(self, sandbox: AnySandbox, sent: Json) -> Json:
@@ -317,7 +317,7 @@ class Control:
         return {}
 
     def remove_integration(self, sandbox: AnySandbox, integration: str) -> Json:
-        """Take one integration out."""
+        """Remove an integration."""
         store = sandbox.central.store
         with store.lock:
             if store.get(integration) is None:
@@ -348,30 +348,30 @@ class Control:
         return {"removed": 1}
 
     def mutants(self, sandbox: AnySandbox) -> Json:
-        """List the mutants, and those that can be."""
+        """List the active mutants and the available ones."""
         from mock_server.mutants import all_mutants
 
         known = [{"name": each.name, "kind": each.kind, "summary": each.summary} for each in all_mutants().values()]
         return {"mutants": list(sandbox.mutants), "known": known}
 
     def plant_mutants(self, sandbox: AnySandbox, sent: Json) -> Json:
-        """Apply mutants, and no others."""
+        """Activate these mutants and no others."""
         sandbox.mutate(tuple(sent["mutants"]))
         return {"mutants": list(sandbox.mutants)}
 
     def registry_tests(self, sandbox: AnySandbox) -> Json:
-        """List how registry tests end."""
+        """List the rules for registry tests."""
         return {"rules": [each.shown() for each in sandbox.central.registry_tests.rules], "outcomes": list(OUTCOMES)}
 
     def replace_registry_tests(self, sandbox: AnySandbox, sent: Json) -> Json:
-        """Let registry tests end otherwise."""
+        """Replace the rules for registry tests."""
         sandbox.central.registry_tests.rules = [registry_test_rule(each) for each in sent["rules"]]
         return self.registry_tests(sandbox)
 
     # -- all sandboxes --------------------------------------------------------------------------------
 
     def usage(self, _sandbox: AnySandbox) -> Json:
-        """Show what clients met."""
+        """Return the counts of the consumer report."""
         usage = self.app.gateway.usage
         if usage is None:
             raise refuse(404, "the mock does not count what clients meet; serve --usage FILE does")
@@ -393,7 +393,7 @@ class Control:
 
 
 def _body(entry: Mapping[str, Any]) -> Json:
-    """Read the body of a call and validate it against the document."""
+    """Read the body of a call, and validate it against the document."""
     schema = entry["requestBody"]["content"]["application/json"]["schema"]["$ref"]
     try:
         sent = states.read_json(request.get_data(cache=False))
@@ -402,7 +402,7 @@ def _body(entry: Mapping[str, Any]) -> Json:
         raise refuse(400, text if text.startswith("$") else f"the body is not JSON: {text}") from None
     try:
         found = next(_validator(schema).iter_errors(sent), None)
-    except ValueError:  # jsonschema-rs has a limit of its own
+    except ValueError:  # jsonschema-rs has a nesting limit
         raise refuse(400, "the body nests too deep") from None
     if found:
         place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in found.instance_path)
@@ -411,7 +411,7 @@ def _body(entry: Mapping[str, Any]) -> Json:
 
 
 def _hint(error: jsonschema_rs.ValidationError) -> str:
-    """Suggest the name that is close to an unknown one."""
+    """Return a hint to the known name that is most similar to an unknown one."""
     unexpected = getattr(error.kind, "unexpected", None)
     if not unexpected:
         return ""
@@ -423,7 +423,7 @@ def _hint(error: jsonschema_rs.ValidationError) -> str:
 
 @cache
 def _validator(reference: str) -> jsonschema_rs.Draft202012Validator:
-    # A value that is refused may be a credential.
+    # A refused value may be a credential, so messages omit it.
     schema = {"$ref": reference, "components": document()["components"]}
     return jsonschema_rs.Draft202012Validator(schema, mask="the value")
 
@@ -459,7 +459,7 @@ def _events(sandbox: AnySandbox, journal: Journal, since: int) -> Iterator[bytes
     yield b"retry: 1000\n\n"
     while True:
         found = journal.wait(Filter(since=since), 1, _SECONDS_ALIVE)
-        sandbox.used = time.monotonic()  # who watches a sandbox uses it
+        sandbox.used = time.monotonic()  # watching a sandbox counts as using it
         if not found:
             yield b": still here\n\n"
         for each in found:

@@ -1,4 +1,4 @@
-"""The edge of WSGI: requests and answers become values of the gateway here, and back."""
+"""The WSGI edge: converts requests to values of the gateway, and its answers back."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NAMES = {"CONTENT_TYPE": "content-type"} | {
     f"HTTP_{name.upper().replace('-', '_')}": name
     for name in ("host", "user-agent", "accept", "accept-encoding", "connection", "authorization", "origin", "prefer")
 }
-"""The usual headers by the keys of WSGI, so that they need not be spelled again for each request."""
+"""Usual headers by their WSGI keys, so that their names need not be derived for each request."""
 
 
 class Edge:
@@ -34,7 +34,7 @@ class Edge:
         self.gateway = gateway
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request; a body that is whole is given in one piece, which servers send as one."""
+        """Answer one request; return a complete body in one piece, which servers send at once."""
         response = self.gateway(request_of(environ))
         status, headers, body, _, reason = response
         line = f"{status} {reason}" if reason else _STATUS_LINES.get(status) or f"{status} UNKNOWN"
@@ -48,9 +48,9 @@ class Edge:
 
 
 def request_of(environ: WSGIEnvironment) -> Request:
-    """Make the request of a WSGI environment."""
+    """Return the request of a WSGI environment."""
     headers: dict[str, str] = {}
-    # Servers write the headers last, some of them behind the variables of their process: HTTP_PROXY there is no header.
+    # Headers come last, with some servers after the variables of their process: HTTP_PROXY there is not a header.
     for key in reversed(environ):
         name = _NAMES.get(key)
         if name is not None:
@@ -60,7 +60,7 @@ def request_of(environ: WSGIEnvironment) -> Request:
         elif key == "REQUEST_METHOD" and "host" in headers:
             break
     if headers.get("host") == "" and environ.get("SERVER_PROTOCOL") != "HTTP/1.1":
-        del headers["host"]  # granian makes one up for HTTP/1.0, which needs none
+        del headers["host"]  # granian invents one for HTTP/1.0, which needs none
     body, length = NO_BODY, environ.get("CONTENT_LENGTH", "")
     if length.isdecimal():
         if length != "0":
@@ -79,21 +79,19 @@ def request_of(environ: WSGIEnvironment) -> Request:
     )
 
 
-# -- Flask, for what the gateway does not answer itself ------------------------------------------------
-
 _current: ContextVar[Exchange] = ContextVar("exchange")
 
 
 def current() -> Exchange:
-    """Return the exchange that a Flask view answers."""
+    """Return the exchange that a Flask view is answering."""
     return _current.get()
 
 
 def answered_by(app: WSGIApplication) -> Proceed:
-    """Let a WSGI app answer; what its views raise goes on to the gateway."""
+    """Return a function that lets a WSGI app answer; exceptions of its views propagate to the gateway."""
 
     def answer(exchange: Exchange) -> Response:
-        exchange.is_logged = False  # unless a view says otherwise
+        exchange.is_logged = False  # unless a view sets it
         started: list[Any] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], _error: object = None) -> Any:
@@ -120,7 +118,7 @@ def answered_by(app: WSGIApplication) -> Proceed:
 
 
 def _environ_of(request: Request) -> WSGIEnvironment:
-    """Write a request into a WSGI environment, as the layers left it."""
+    """Return a WSGI environment for a request as the layers have changed it."""
     environ = {key: value for key, value in request.origin.items() if key[:5] != "HTTP_"}
     environ |= {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in request.headers.items()}
     environ["CONTENT_TYPE"] = environ.pop("HTTP_CONTENT_TYPE", "")
@@ -138,20 +136,20 @@ def _environ_of(request: Request) -> WSGIEnvironment:
 
 
 class _Again:
-    """The stream of a body that was read already; what went wrong then goes wrong again."""
+    """The stream of a body that was already read; a read error is raised again."""
 
     def __init__(self, body: Body) -> None:
         self._body = body
         self._stream: BytesIO | None = None
 
     def read(self, size: int = -1) -> bytes:
-        """Read so many bytes, or all there are."""
+        """Read up to so many bytes, or all."""
         if self._stream is None:
             self._stream = BytesIO(self._body.read())
         return self._stream.read(size)
 
 
 def json_answer(body: bytes, status: int = 200, headers: Headers = JSON_HEADERS) -> FlaskResponse:
-    """Make Flask's response of a JSON body, written in the form that was asked for."""
+    """Return a Flask response with a JSON body in the format that the request asked for."""
     response = encode(lambda _: Response(status, headers, body))(current())
     return FlaskResponse([response.bytes], response.status, list(response.headers))

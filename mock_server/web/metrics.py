@@ -1,4 +1,4 @@
-"""Counts of the requests of one server, in the format of Prometheus (extra `metrics`)."""
+"""Request counts of a server in the Prometheus format (extra `metrics`)."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class Metrics:
-    """Counts requests by operation and status, of all sandboxes together; control calls are none."""
+    """Counts requests by operation and status in all sandboxes; control calls are not counted."""
 
     def __init__(self, sandboxes: Sandboxes[Instance], endpoints: Mapping[tuple[str, str], str]) -> None:
-        """`endpoints`: the names of what answers beside the operations, by method and path."""
+        """`endpoints`: the names of the paths that are not operations, by method and path."""
         self.sandboxes = sandboxes
         self._endpoints = endpoints
         self._lock = threading.Lock()
@@ -54,7 +54,7 @@ class Metrics:
         return answer
 
     def exposition(self) -> tuple[bytes, str]:
-        """Return the text that Prometheus reads, and its media type.
+        """Return the metrics in the Prometheus text format, and its media type.
 
         Raises:
             ModuleNotFoundError: the client library of Prometheus is not installed.

@@ -1,4 +1,4 @@
-"""Several processes, as of `gunicorn -w 2`: each would answer from a state of its own."""
+"""Detection of several processes, as with `gunicorn -w 2`: each would have a separate state."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TEXT = (
 
 
 def refuse_divided_state(proceed: Proceed) -> Proceed:
-    """Answer 500, in Central's error shape, where the server runs several processes, and log why."""
+    """Return a layer that answers 500, in Central's error shape, if the server runs several processes, and logs why."""
 
     def answer(exchange: Exchange) -> Response:
         if not exchange.request.origin.get("wsgi.multiprocess"):

@@ -1,6 +1,7 @@
-"""How the threads of the server are shared out: what waits for others never holds all of them.
+"""Shares of the server's threads, so that waiting requests never occupy all of them.
 
-WSGI gives a request a thread until it is answered. Python runs one thread at a time, so more of them only wait.
+WSGI occupies a thread for a request until it is answered. Python runs one thread at a time, so more threads would only
+add waiting ones.
 """
 
 from __future__ import annotations
@@ -10,15 +11,15 @@ import time
 from typing import Generic, TypeVar
 
 BODIES = 12
-"""Requests whose bodies may be waited for at once."""
+"""Number of requests whose bodies may be waited for at once."""
 CONTROL_CALLS = 16
-"""Control calls that may wait or stream at once."""
+"""Number of control calls that may wait or stream at once."""
 ALWAYS_FREE = 4
-"""Threads that are left for everything else."""
+"""Number of threads that remain for everything else."""
 OWN = BODIES + CONTROL_CALLS + ALWAYS_FREE
-"""Threads of the mock itself."""
+"""Number of threads for requests that the mock answers itself."""
 UPSTREAM = 32
-"""Requests that may wait for the upstream at once, each in a thread that the mock does not count on."""
+"""Number of requests that may wait for the upstream at once, in additional threads."""
 
 _PAUSE = 0.005
 
@@ -27,18 +28,18 @@ HolderT = TypeVar("HolderT")
 
 
 class Places(Generic[HolderT]):
-    """A share of the threads."""
+    """A limited share of the threads."""
 
     def __init__(self, most: int, patience: float = 1.0) -> None:
-        """`patience`: seconds after which a place counts as held by a request that is stuck."""
+        """`patience`: seconds after which a request that holds a place counts as stuck."""
         self.most = most
         self._patience = patience
         self._lock = threading.Lock()
         self._taken: dict[HolderT, float] = {}
-        """When each place was taken, by who has it."""
+        """Time at which each holder took its place."""
 
     def take(self, holder: HolderT) -> bool:
-        """Take a place; wait a moment for one, unless all are held by requests that are stuck."""
+        """Take a place and return whether that succeeded; wait briefly, unless stuck requests hold all places."""
         until = time.monotonic() + self._patience
         while True:
             now = time.monotonic()
@@ -51,11 +52,11 @@ class Places(Generic[HolderT]):
             time.sleep(_PAUSE)
 
     def holders(self) -> tuple[HolderT, ...]:
-        """Return who has a place."""
+        """Return the holders of places."""
         with self._lock:
             return tuple(self._taken)
 
     def release(self, holder: HolderT) -> None:
-        """Free the place of a holder, unless it is free already."""
+        """Free the place of a holder, if it has one."""
         with self._lock:
             self._taken.pop(holder, None)

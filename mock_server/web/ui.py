@@ -1,4 +1,4 @@
-"""A production build of the web UI, served from the origin of the API (central/ui/mux.go)."""
+"""A production build of the web UI, served under the same origin as the API (central/ui/mux.go)."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from mock_server.gateway.sandbox import NOT_PAGES
 _ASSETS = "static"
 _HASHED = re.compile(rf"^{_ASSETS}/.*-[\w-]{{8}}\.\w+$")
 _FOR_EVER = 365 * 24 * 3600
-_TYPES = mimetypes.MimeTypes()  # as built in: those of the machine may call a script a text
+_TYPES = mimetypes.MimeTypes()  # only the built-in types: those of the machine may map scripts to plain text
 
 
 def blueprint(folder: Path) -> Blueprint:
-    """Make the blueprint that answers before the API does."""
+    """Return the blueprint that answers before the API does."""
     made = Blueprint("ui", __name__)
     made.before_app_request(Ui(folder).answer)
     return made
 
 
 class Ui:
-    """Serves files of a folder, and its index.html for every other path of a page."""
+    """Serves the files of a folder, and its index.html for every other page path."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
 
     def answer(self) -> Response | None:
-        """Return what stands in the place of the path that is asked for; None leaves it to the API.
+        """Return the answer for the requested path, or None to leave it to the API.
 
-        What is never a page is a 404 where it is unknown, which tells the UI of a failure.
+        An unknown path that is never a page is a 404, which shows the UI that something failed.
         """
         path = request.path.removeprefix("/")
         first = path.partition("/")[0]
@@ -44,14 +44,14 @@ class Ui:
         return None if first == _ASSETS else self._page()
 
     def _holds(self, path: str) -> bool:
-        """Return whether it is a file of the folder. What a link leads to outside is not, nor is a hidden file."""
+        """Return whether a path is a file in the folder; hidden files and links to the outside are not."""
         inside = safe_join(str(self.folder), path)
         if inside is None or any(each.startswith(".") for each in path.split("/") if each != ".well-known"):
             return False
         try:
             file = Path(inside).resolve()
             return file.is_relative_to(self.folder) and file.is_file()
-        except (OSError, ValueError):  # a name that is too long, or has a NUL, is none of a file
+        except (OSError, ValueError):  # a name that is too long or contains NUL
             return False
 
     def _page(self) -> Response:

@@ -1,6 +1,6 @@
-"""Pass requests for everything that is not the mock's own to a real Central or another stub.
+"""Pass requests for all other paths to a real Central or another stub.
 
-Bodies go through piece by piece and stay compressed. The client follows redirects itself.
+Bodies are streamed and stay compressed. The client follows redirects itself.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ log = logging.getLogger("mock_central")
 access_log = logging.getLogger("mock_central.access")
 
 TIMEOUT = Timeout(connect=5, read=180)
-"""Seconds. The web UI waits 180 for its slowest queries."""
+"""Timeout in seconds; the web UI waits 180 for its slowest queries."""
 
 _CONNECTIONS = 32
-"""How many connections stay open for the next request."""
+"""Number of connections that are kept open for further requests."""
 
 _PIECE = 64 * 1024
 _UNKNOWN_THERE = (404, 501)
-"""Statuses by which a server says that it does not know a path, or not this method of it."""
+"""Statuses with which a server says that it does not know a path, or its method."""
 _HOP_BY_HOP = frozenset(
     (
         "connection",
@@ -60,9 +60,9 @@ _HOP_BY_HOP = frozenset(
         "upgrade",
     )
 )
-"""What concerns one connection only (RFC 9110, 7.6.1), as does what `Connection` names."""
+"""Headers that concern a single connection (RFC 9110, 7.6.1), like those that `Connection` names."""
 _FORWARDING = re.compile(r"forwarded|x-forwarded-.*|x-real-ip", re.IGNORECASE)
-"""What proxies tell servers that trust them. Granian takes `X_Forwarded_For` for one of them, so none is passed on."""
+"""Headers that servers trust if a proxy sets them. None is passed on: granian reads `X_Forwarded_For` as one, too."""
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:
@@ -70,7 +70,9 @@ def _without_traceback(record: logging.LogRecord) -> bool:
     return True
 
 
-logging.getLogger("urllib3.connection").addFilter(_without_traceback)  # one line tells of headers that are none
+logging.getLogger("urllib3.connection").addFilter(
+    _without_traceback
+)  # a warning about malformed headers needs only one line
 
 _SAFE = "/:@!$&'()*+,;=-._~"
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -79,11 +81,11 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class NoAnswerError(Refusal):
-    """The upstream does not answer, or cannot be asked."""
+    """The upstream does not answer, or cannot be reached."""
 
 
 class _Answer(http.client.HTTPResponse):
-    """An answer that is read past every interim one (1xx), not only past `100 Continue`."""
+    """An answer that skips every interim response (1xx), not only `100 Continue`."""
 
     def _read_status(self) -> tuple[str, int, str]:
         version, status, reason = super()._read_status()  # type: ignore[misc]
@@ -108,17 +110,17 @@ class _SecurePool(HTTPSConnectionPool):
 
 
 class _Passed(Response):
-    """An answer whose headers go out as they came."""
+    """An answer whose headers are sent unchanged."""
 
     def get_wsgi_headers(self, _environ: WSGIEnvironment) -> Any:
-        """Return the headers; werkzeug would write some of them anew, and fail on a `Location` that is no URL."""
+        """Return the headers; werkzeug would rewrite some of them, and fail on an invalid `Location`."""
         return self.headers
 
 
 def blueprint(settings: Settings, routes: Routes, companions: Container[tuple[str, str]]) -> Blueprint:
-    """Make the blueprint that passes on what the mock does not answer itself.
+    """Return the blueprint that passes on requests which the mock does not answer.
 
-    `companions`: methods and paths that the mock can answer where the upstream cannot.
+    `companions`: methods and paths that the mock can answer if the upstream cannot.
     """
     made = Blueprint("upstream", __name__)
     upstream = Upstream(settings, (routes.collection, CONTROL.rstrip("/")), companions)
@@ -127,7 +129,7 @@ def blueprint(settings: Settings, routes: Routes, companions: Container[tuple[st
 
 
 class Upstream:
-    """The server that everything goes to whose path is not one of ours."""
+    """The server that gets every request for a path that the mock does not have."""
 
     def __init__(
         self,
@@ -136,14 +138,14 @@ class Upstream:
         companions: Container[tuple[str, str]] = (),
         most: int = threads.UPSTREAM,
     ) -> None:
-        """`most`: requests that may wait for it at once."""
+        """`most`: number of requests that may wait for it at once."""
         assert settings.upstream is not None
         self.url = settings.upstream.rstrip("/")
         self.ours = ours
         self.patterns = settings.upstream_paths
         self.companions = companions
         self.name = f"mock-central-{uuid.uuid4().hex}"
-        """Ours in the header `Via`, by which a request that comes back is known."""
+        """The mock's entry in the header `Via`, by which it recognises a request that comes back."""
         parts = urlsplit(self.url)
         self._prefix = parts.path
         self._origin = _origin(parts.scheme, parts.netloc)
@@ -160,7 +162,7 @@ class Upstream:
         manager = _manager(proxy, options) if proxy else urllib3.PoolManager(**options)
         manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
         self._pool = manager.connection_from_url(self.url)
-        # A proxy is asked for the whole URL; through TLS it only hands on what is sent.
+        # A proxy gets the whole URL; for TLS it only forwards the connection.
         self._before_path = f"{parts.scheme}://{parts.netloc}" if proxy and parts.scheme == "http" else ""
 
     def is_ours(self, path: str) -> bool:
@@ -170,10 +172,10 @@ class Upstream:
         return any(path == each or path.startswith(f"{each}/") for each in self.ours)
 
     def answer(self, request: Request) -> Response | None:
-        """Pass the request on and its answer back; None leaves it to the mock.
+        """Pass the request on and return the answer, or None to leave it to the mock.
 
         Raises:
-            NoAnswerError: 502, or 503 where too many wait.
+            NoAnswerError: 502, or 503 if too many requests wait.
         """
         path = request.path
         if self.is_ours(path):
@@ -198,7 +200,7 @@ class Upstream:
         path = request.path
         has_companion = (request.method, path) in self.companions
         if has_companion:
-            current().request.body.read()  # the companion may read it, too
+            current().request.body.read()  # the companion may need the body, too
         self._let_stream(True)
         try:
             answer = self._asked(request)
@@ -228,23 +230,23 @@ class Upstream:
             headers=self._request_headers(request),
             retries=False,
             redirect=False,
-            assert_same_host=not self._before_path,  # the connection is one to the proxy
+            assert_same_host=not self._before_path,  # the upstream connection is one to the proxy
             preload_content=False,
             decode_content=False,
         )
 
     def _target(self, request: Request) -> str:
-        """Return the path and the query to ask for."""
+        """Return the path and the query to request."""
         environ = request.environ
         path = quote(environ["PATH_INFO"].encode("latin-1"), safe=_SAFE)
         return f"{path}?{environ['QUERY_STRING']}" if environ["QUERY_STRING"] else path
 
     def _let_stream(self, streams: bool) -> None:
-        """Let the edge send the answer piece by piece, as it comes."""
+        """Make the edge stream the answer."""
         current().is_streamed = streams
 
     def _body(self, request: Request) -> Any:
-        """Return the body to send, whole where it was read before."""
+        """Return the body to send, complete if it was already read."""
         body = current().request.body
         return body.read() if body.is_read else request.stream
 
@@ -254,7 +256,7 @@ class Upstream:
             for name, value in _end_to_end(request.headers.items())
             if name.lower() not in ("host", "expect") and not _FORWARDING.fullmatch(name)
         }
-        passed.setdefault("User-Agent", SKIP_HEADER)  # rather none than one of ours
+        passed.setdefault("User-Agent", SKIP_HEADER)  # no header is better than one from urllib3
         passed["Via"] = ", ".join(filter(None, (request.headers.get("Via"), f"1.1 {self.name}")))
         return passed
 
@@ -269,22 +271,22 @@ class Upstream:
                 continue
             text = _CONTROL.sub("", _FOLD.sub(" ", value))
             text = self._here(text) if name.lower() == "location" else text
-            # The server writes bytes beyond ASCII: granian as UTF-8, any other as latin-1.
+            # The server encodes non-ASCII headers: granian as UTF-8, others as latin-1.
             response.headers.add(name, text.encode("latin-1").decode("utf-8", "replace") if is_utf8 else text)
         response.call_on_close(answer.close)
         return response
 
     def _here(self, location: str) -> str:
-        """Make a redirect inside the upstream one inside this server, so that the client stays here."""
+        """Return a redirect within the upstream as one within this server."""
         try:
             scheme, netloc, path, query, fragment = urlsplit(location)
             is_there = _origin(scheme or self._origin[0], netloc) == self._origin if netloc else not scheme
-        except ValueError:  # it is no URL
+        except ValueError:  # it is not a valid URL
             return location
         if not is_there or not (netloc or self._prefix) or not f"{path or '/'}/".startswith(f"{self._prefix}/"):
             return location
         rest = path[len(self._prefix) :] or "/"
-        # Two slashes, or what browsers take for them, would lead to another host.
+        # Two slashes, or what browsers treat as such, would lead to another host.
         return urlunsplit(("", "", f"/.{rest}" if rest[1:2] in ("/", "\\") else rest, query, fragment))
 
     def _pieces(self, _request: Request, answer: BaseHTTPResponse) -> Iterator[bytes]:
@@ -301,10 +303,10 @@ class Upstream:
 
 
 def _origin(scheme: str, netloc: str) -> tuple[str, str, int | None]:
-    """Return scheme, host and port, however they are written.
+    """Return scheme, host and port in a normalised form.
 
     Raises:
-        ValueError: the port is none.
+        ValueError: the port is invalid.
     """
     parts = urlsplit(f"//{netloc}")
     scheme = scheme.lower()
@@ -333,13 +335,13 @@ def _is_chunked(answer: BaseHTTPResponse) -> bool:
 
 
 def _end_to_end(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Return the headers that are meant for the other end."""
+    """Return the end-to-end headers."""
     found = list(headers)
     named = {part.strip().lower() for name, value in found if name.lower() == "connection" for part in value.split(",")}
     return ((name, value) for name, value in found if name.lower() not in _HOP_BY_HOP | named)
 
 
 def _reason(error: HTTPError) -> str:
-    """Return what went wrong, without the connection object that urllib3 puts in front."""
+    """Return the message of an error, without the connection object that urllib3 puts in front."""
     cause: Any = error.args[-1] if isinstance(error, ProtocolError) and error.args else error
     return re.sub(r"^(<.*>|\S*Connection\(.*?\)): ", "", str(cause)) or type(cause).__name__

@@ -1,4 +1,4 @@
-"""Ask a WSGI app without a socket, as a server asks it."""
+"""Call a WSGI app without a socket, as a server does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class Answer(NamedTuple):
-    """What an app answers; header names are in small letters."""
+    """The answer of an app; header names are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -19,7 +19,7 @@ class Answer(NamedTuple):
 
 
 def environ(method: str, target: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Write a request as a server hands it to an app; `target` is a path, with its query, as it is on the wire."""
+    """Return the WSGI environment of a request; `target` is the encoded path with its query."""
     path, _, query = target.partition("?")
     found: dict[str, Any] = {
         "REQUEST_METHOD": method,
@@ -45,7 +45,7 @@ def environ(method: str, target: str, body: bytes = b"", headers: Mapping[str, s
 
 
 def ask(app: App, request: dict[str, Any]) -> Answer:
-    """Send a request to an app and read the whole answer."""
+    """Send a request to an app, and read the whole answer."""
     started: list[Any] = []
     answer = app(request, lambda *given: started.extend(given))
     try:
