@@ -9,9 +9,10 @@ import time
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
+from typing import Self
 
 
-def _programs():
+def _programs() -> dict[str, str]:
     """Find a program of each kind: on PATH, or in the wheel among the requirements."""
     found = {each: path for each in ("redis", "valkey") if (path := shutil.which(f"{each}-server"))}
     with suppress(metadata.PackageNotFoundError):
@@ -29,10 +30,10 @@ def missing() -> str:
     return "" if PROGRAMS else "neither redis-server nor valkey-server is here (Debian: apt-get install redis-server)"
 
 
-def free_port():
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])
 
 
 class RedisServer:
@@ -69,10 +70,10 @@ class RedisServer:
     def go_on(self) -> None:
         self._process.send_signal(signal.SIGCONT)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self.start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.kill()
         self._folder.cleanup()
