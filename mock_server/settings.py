@@ -63,7 +63,7 @@ class Settings:
     strict: bool = False
     """Refuse requests that leave the contract. By default they are answered as Central does, with a warning."""
     validation: str = VALIDATION_MODES[0]
-    """Let openapi-core validate every request and answer (full), or only what a compiled validator rejects (fast)."""
+    """What openapi-core validates: every request and answer (full), or only what a compiled validator rejects (fast)."""
     fatal_answers: bool = False
     """Raise an error when an answer of the mock breaks the contract. By default it is logged."""
 
@@ -102,11 +102,11 @@ class Settings:
     """Allow this many sandboxes at once."""
 
     allow_hosts: tuple[str, ...] = ()
-    """Take this Host, too: a name, or a pattern such as *.example.com.
+    """Also accept this Host header: a name, or a pattern such as *.example.com.
 
-    A server that listens on loopback takes localhost, addresses and the name of --host, and for the API names without a
-    dot: so no page can point its own name at it (DNS rebinding). * takes every name. Another server takes every name
-    unless you give some.
+    A server on loopback accepts localhost, addresses and the name of --host, and for the API names without a dot, so
+    that no web page can point its own name at it (DNS rebinding). * accepts every name. Other servers accept every
+    name unless you set this option.
     """
     control: bool = True
     """Offer the control calls under /__admin. The health check is always offered."""

@@ -85,8 +85,8 @@ def summary(report: Report, options: Options, console: Console | None = None) ->
         if result.outcome == KNOWN:
             console.print(Text(f"KNOWN  {result.check}: {result.reason}", _STYLES[KNOWN]))
     if report.gone:
-        gone = ", ".join(each.check for each in report.gone)
-        console.print(Text(f"FIXED  known differences of deployed Central that do not occur here: {gone}", "dim"))
+        gone = ", ".join(dict.fromkeys(each.check for each in report.gone))
+        console.print(Text(f"FIXED  known differences that no longer occur: {gone}", "dim"))
     notes = [f"{each.check}: {each.reason}" for each in report.results if each.outcome == PASSED and each.reason]
     for note in notes:
         console.print(Text(f"NOTE   {printable(note)}", "dim"))

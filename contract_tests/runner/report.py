@@ -240,7 +240,8 @@ class Report:
         counts = ", ".join(f"{self.count(outcome)} {outcome}" for outcome in OUTCOMES if self.count(outcome))
         why = [f"Incomplete: {each}." for each in self.incomplete]
         chosen = "" if self.profile == TRAFFIC else f" profile {self.profile}, seed {self.seed}, run {self.run};"
-        run = f"{self.release};{chosen} {self.requests} requests in {self.seconds:.1f} s."
+        requests = "1 request" if self.requests == 1 else f"{self.requests} requests"
+        run = f"{self.release};{chosen} {requests} in {self.seconds:.1f} s."
         return (self.headline, *why, f"{counts}." if counts else "No check ran.", run)
 
 
