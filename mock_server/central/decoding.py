@@ -56,7 +56,7 @@ class Decoding:
         build: Build,
         *,
         strict: bool,
-        explains: bool = True,
+        explains: bool,
         show_credentials: bool,
     ) -> None:
         """`strict`: refuse what the contract does not promise. `explains`: look for where a body leaves it.
