@@ -28,7 +28,7 @@ from mock_server.simulation.redaction import without_userinfo
 from mock_server.state import scenarios
 from mock_server.state.memory import MEMORY
 
-VALIDATION_MODES = ("fast", "full")
+VALIDATION_MODES = ("fast", "full", "none")
 
 RESOURCES = (
     *("Access", "Administration", "Alert", "CVE", "Cluster", "Compliance", "Deployment", "DeploymentExtension"),
@@ -63,7 +63,10 @@ class Settings:
     strict: bool = False
     """Refuse requests that leave the contract. By default they are answered as Central does, with a warning."""
     validation: str = VALIDATION_MODES[0]
-    """What openapi-core validates: every request and answer (full), or only what a compiled validator rejects (fast)."""
+    """What openapi-core validates: everything (full), what a compiled validator rejects (fast), or nothing (none).
+
+    With none, no request causes a warning.
+    """
     fatal_answers: bool = False
     """Raise an error when an answer of the mock breaks the contract. By default it is logged."""
 
@@ -372,6 +375,8 @@ def _check_needs(settings: Settings) -> None:
         raise ValueError(f"upstream_ca: {settings.upstream_ca} is used with upstream only; give its URL, too")
     elif settings.upstream_insecure:
         raise ValueError("upstream_insecure: is used with upstream only; give its URL, too")
+    if settings.strict and settings.validation == "none":
+        raise ValueError("strict: refuses what validation finds; choose the validation fast or full")
     if settings.permissions and not settings.companions:
         raise ValueError(f"permissions: {settings.permissions[0]} is used with companions only; let it offer them")
 

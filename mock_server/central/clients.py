@@ -201,9 +201,9 @@ class Clients:
         """
         text = account.encode("utf-8", "surrogatepass")
         try:
-            reason = google_credentials.error(text)
-            if reason is None and google_credentials.is_client_file(text):
+            if google_credentials.is_client_file(text):
                 raise Refusal("google-client-file", 500, 13, _NIL_POINTER)
+            reason = google_credentials.error(text)
         except gojson.JsonSyntaxError as error:
             reason = str(error)
         return self.problem_if(reason is not None, "google-service-account-json", reason=reason)

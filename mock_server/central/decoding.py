@@ -50,13 +50,24 @@ class Decoding:
     """Reads requests for one contract."""
 
     def __init__(
-        self, contract: Contract, validator: Validator, build: Build, *, strict: bool, show_credentials: bool
+        self,
+        contract: Contract,
+        validator: Validator,
+        build: Build,
+        *,
+        strict: bool,
+        explains: bool,
+        show_credentials: bool,
     ) -> None:
-        """`strict`: refuse what the contract does not promise. `show_credentials`: as of `protojson.Decoder`."""
+        """`strict`: refuse what the contract does not promise. `explains`: look for where a body leaves it.
+
+        `show_credentials`: as of `protojson.Decoder`.
+        """
         self.contract = contract
         self.rules = Rules(contract)
         self.validator = validator
         self.strict = strict
+        self.explains = explains
         self.is_exact = False
         """Read every body with the exact decoder."""
         self._messages = {
@@ -84,7 +95,7 @@ class Decoding:
         decoded = self.decoder.decode(message, body)
         if is_long:
             self.message_size(message, decoded, id)
-        return Decoded(decoded, self.violations(operation, body, content_type))
+        return Decoded(decoded, self.violations(operation, body, content_type) if self.explains else ())
 
     def _accepted(self, operation: Operation, body: bytes, content_type: str) -> Any:
         """Return a body that every reader reads alike and the contract accepts, else None."""

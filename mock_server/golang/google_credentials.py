@@ -98,13 +98,11 @@ def _is_client_file(text: bytes, struct: Struct) -> bool:
 
 
 def error(text: bytes) -> str | None:
-    """Return why no source of tokens can be made of a text, or None.
+    """Return why no source of tokens can be made of a text that is no client-id file, or None.
 
     Raises:
         JsonSyntaxError: it is not JSON.
     """
-    if is_client_file(text):
-        return None
     values, wrong = unmarshal(text, _FILE)
     return wrong or _source_error(values)
 

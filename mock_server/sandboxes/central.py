@@ -38,7 +38,12 @@ class Central:
         self.build = releases.of(self.contract.release)
         self.validator = validators.of(self.contract)
         self.decoding = Decoding(
-            self.contract, self.validator, self.build, strict=settings.strict, show_credentials=settings.as_deployed
+            self.contract,
+            self.validator,
+            self.build,
+            strict=settings.strict,
+            explains=settings.validation != "none",
+            show_credentials=settings.as_deployed,
         )
         self.rendering = Rendering(
             self.contract, self.validator, in_clear=settings.as_deployed, fatal=settings.fatal_answers

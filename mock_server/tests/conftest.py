@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from mock_server import Settings, create_app
 from mock_server.contract import tables as contracts
 from mock_server.contract.tables import Contract, Field, Message
-from mock_server.settings import VALIDATION_MODES
 from mock_server.state.memory import MEMORY
 from mock_server.tests.redis_server import PROGRAMS, RedisServer, missing
 from mock_server.web import wsgi
@@ -142,7 +141,7 @@ def api() -> Api:
     return Api()
 
 
-@pytest.fixture(params=VALIDATION_MODES, scope="module")
+@pytest.fixture(params=("fast", "full"), scope="module")
 def validation(request: pytest.FixtureRequest) -> str:
     return request.param
 

@@ -454,6 +454,14 @@ def test_full_validation_checks_what_fast_validation_accepts():
         assert fast.ask(method, rest).headers.keys() == full.ask(method, rest).headers.keys()
 
 
+def test_without_validation_answers_are_the_same_but_bring_no_warning():
+    fast, without = Api(), Api(validation="none")
+    for body in (docker(unknown=1), {"name": 5}, docker(name="")):
+        one, two = fast.create(body), without.create(body)
+        assert (one.status, one.rule, one.json.keys()) == (two.status, two.rule, two.json.keys())
+        assert "mock-central-warning" not in dict(two.headers)
+
+
 # -- pages in a browser ------------------------------------------------------------------------------
 
 ORIGIN = "http://localhost:5173"

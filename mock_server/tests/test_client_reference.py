@@ -63,10 +63,10 @@ def target_error(question: Mapping[str, Any]) -> str:
 def registry_account_error(question: Mapping[str, Any]) -> str | None:
     text = question["Text"].encode("utf-8", "surrogatepass")
     try:
-        if found := google_credentials.error(text):
-            return found
         if google_credentials.is_client_file(text):
             return "runtime error: invalid memory address or nil pointer dereference"
+        if found := google_credentials.error(text):
+            return found
     except gojson.JsonSyntaxError as error:
         return str(error)
     return google_credentials.token_error(text, played(question)._reply)

@@ -63,6 +63,7 @@ WRONG = {
     "ui": (".", r"ui: \. has no index\.html; give the folder of a production build"),
     "upstream": ("x", "upstream: 'x' is not the URL of a server; give one such as https://"),
     "upstream_ca": ("ca.pem", "upstream_ca: ca.pem is used with upstream only; give its URL"),
+    "strict": (True, "strict: .*; choose the validation fast or full"),
     "upstream_insecure": (True, "upstream_insecure: is used with upstream only; give its URL"),
 }
 
@@ -70,7 +71,7 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_an_error_names_the_value_the_place_and_the_way_out(name):
     value, told = WRONG[name]
-    others = {"scenario": "many:3"} if name == "empty" else {}
+    others = {"empty": {"scenario": "many:3"}, "strict": {"validation": "none"}}.get(name, {})
     with pytest.raises(ValueError, match=f"^{told}"):
         Settings(**{name: value}, **others)
 
