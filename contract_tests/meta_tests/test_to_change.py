@@ -72,14 +72,10 @@ def name_forbidden(central: Central) -> None:
         "mock_server/mutants/rules.py",
         '\n_rule("name-forbidden")(never, "central.validation.name_forbidden")\n',
     )
-    copy.append(
-        "contract_tests/fixtures/catalogue/service.py",
-        """
-
-@about("name-forbidden", "create", "Nobody may have the name.")
-def _forbidden(scene: Scene) -> None:
-    scene.refused(scene.complete(name="forbidden"))
-""",
+    copy.replace(
+        "contract_tests/fixtures/catalogue/operations.py",
+        '    "name-required": (',
+        '    "name-forbidden": ("docker", {"name": "forbidden"}),\n    "name-required": (',
     )
     return copy
 
@@ -165,6 +161,20 @@ def _health(scene: Scene) -> None:
     scene.send("GET", f"{COLLECTION}/{{scene.create(scene.complete())}}/health")
 
 
+def _no_health(scene: Scene) -> None:
+    scene.send("GET", f"{COLLECTION}/6513270e-269e-4d37-b2a7-4de452e6b438/health")
+
+
+add(
+    Case(
+        "get-missing/health",
+        _no_health,
+        "The health of none.",
+        rule="get-missing",
+        type=None,
+        needs=lambda contract: "GetImageIntegrationHealth" in contract.operations,
+    )
+)
 add(
     Case(
         "health/one",
@@ -175,6 +185,11 @@ add(
     )
 )
 """,
+    )
+    copy.replace(
+        "contract_tests/fixtures/words.py",
+        '    "GetImageIntegration": (',
+        '    "GetImageIntegrationHealth": ("health", "GET of the health"),\n    "GetImageIntegration": (',
     )
     return copy
 
@@ -198,7 +213,13 @@ def test_fixtures_cover_an_operation(with_operation: ProjectCopy) -> None:
 def test_the_page_names_files_that_there_are() -> None:
     page = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("## To change")[2]
     named = {each for each in re.findall(r"`([\w./-]+\.(?:py|yaml|md))`", page) if "TYPE" not in each}
-    folders = [ROOT, *(ROOT / each for each in ("mock_server", "mock_server/tests", "contract_tests/fixtures"))]
+    folders = [
+        ROOT,
+        *(
+            ROOT / each
+            for each in ("mock_server", "mock_server/mutants", "mock_server/tests", "contract_tests/fixtures")
+        ),
+    ]
     folders.append(ROOT / "contract_tests/meta_tests")
     assert len(named) > 20
     assert [each for each in sorted(named) if not any((folder / each).exists() for folder in folders)] == []
