@@ -148,7 +148,7 @@ def unknown_extensions(mock: Instance) -> None:
 def test_a_race_of_names_may_be_lost_to_the_database() -> None:
     report = run(races_lost_to_the_database, "same-name-at-once")
     assert_green(report, "same-name-at-once")
-    assert "in the database's words" in next(each.reason for each in report.results if each.reason)
+    assert "the database's error text" in next(each.reason for each in report.results if each.reason)
 
 
 @pytest.mark.parametrize("profile", ["quick", pytest.param("default", marks=pytest.mark.slow)])

@@ -93,7 +93,7 @@ def test_tables_print_what_the_contract_holds():
     [
         (("--port", "99999"), "99999"),
         (("--central-version", "3.74"), "3.74"),
-        (("--validation", "none"), "none"),
+        (("--validation", "some"), "some"),
         (("--registry-test", "registry.example.com"), "registry.example.com"),
         (("--sandbox-ttl", "inf"), "inf is not a number of seconds"),
         (("--body-timeout", "nan"), "nan is not a number of seconds"),
