@@ -20,8 +20,6 @@ UNIT = re.compile(r"µs|\bms\b|\b[KM]iB\b|\bseconds\b|\bmeasured\b|\bmedian\b")
 BLOCKS = {"detection": (ROOT / "docs/reference/detection.md").read_text("utf-8")} | {
     name: text for file in PAGES for name, text in BLOCK.findall(file.read_text("utf-8"))
 }
-# To be measured again before the tag of 1.0.0, by the commands in their stamps. A name has to go when that was done.
-OLD = {"fuzz", "growth", "harness", "hot-paths", "side-by-side", "start", "steady", "stores"}
 
 
 def released(text: str) -> tuple[int, int]:
@@ -41,13 +39,7 @@ def test_what_was_measured_names_a_command_that_exists(name):
         assert importlib.util.find_spec(words[1])
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason="measured before 1.0.0", strict=True) if name in OLD else ())
-        for name in BLOCKS
-    ],
-)
+@pytest.mark.parametrize("name", BLOCKS)
 def test_what_was_measured_is_not_older_than_the_release(name):
     (found,) = STAMP.findall(BLOCKS[name])
     assert (int(found[0]), int(found[1])) >= released(VERSION)
@@ -62,10 +54,6 @@ def test_what_a_benchmark_writes_has_a_stamp(tmp_path, monkeypatch):
         written = copy.read_text("utf-8")
         assert written.startswith("before\n<!-- measured: hot-paths -->\n| new |\n\nMeasured")
         assert [found[2] for found in STAMP.findall(written)] == ["python -m benchmarks.hot_paths"]
-
-
-def test_only_what_is_there_may_be_old():
-    assert BLOCKS.keys() >= OLD
 
 
 @pytest.mark.parametrize("file", PAGES, ids=lambda file: file.relative_to(ROOT).as_posix())
