@@ -218,7 +218,7 @@ def test_a_server_that_stops_under_a_write_does_not_keep_the_others_waiting(own_
             go_on.wait(5)
             return new_id()
 
-        monkeypatch.setattr(api.central.service, "create_assigns_id", held_up)
+        monkeypatch.setattr(api.central.service.store, "new_id", held_up)
         with ThreadPoolExecutor(5) as pool:
             writes = [pool.submit(api.create, docker(name="first"))]
             assert holding.wait(5)
