@@ -281,16 +281,17 @@ def unexpected_token(central: Central) -> None:
 @check("extension-name", "rules", needs=("create",))
 def extension_name(central: Central) -> None:
     """Central does not document extension names, so a target may treat one as an unknown field."""
-    names = sorted(central.contract.proto_types)
+    kinds = central.contract.proto_types
     rule = central.rules["extension-name"]
-    for name in central.some(central.random.sample(names, 3), 1, 1):
+    for name in central.some(central.random.sample(sorted(kinds), 3), 1, 1):
         with central.case():
             body = json.dumps(central.integration()).encode()
             reply = central.create(body=_before_name(f'"[{name}]": 1')(body))
             if reply.status == 200:
                 central.note("A field name in brackets is ignored as an unknown field; Central refuses it.")
                 continue
-            text = f'unable to resolve "[{name}]": found wrong type'
+            wrong_type = f'unable to resolve "[{name}]": found wrong type'
+            text = f"cannot be extended by {name}" if kinds[name] == "extension" else wrong_type
             central.refused(reply, f"a create with a field [{name}]", status=rule.status, code=rule.code, text=text)
 
 
