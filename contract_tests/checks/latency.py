@@ -34,8 +34,6 @@ _NEAR = 12
 """Greatest distance of these neighbours, in requests."""
 _ALIKE = 1.25
 """Slow answers whose times differ by less than this factor have one cause."""
-_APART = 10
-"""Least number of requests between two stalls of a machine; closer ones count as one stall."""
 _SHARE = 3
 """If at least one in this many requests of a kind is late, that is no accident."""
 _MOST_KINDS = 5

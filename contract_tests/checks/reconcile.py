@@ -38,12 +38,6 @@ from mock_server.contract.tables import MASK, Field, Message
 
 _KEEPING = ("create", "update-password-default", "reconcile-credential-masked")
 """Checks that each rule of updates without credentials needs."""
-_WALK = (
-    "reconcile-dependent-unchanged",
-    "reconcile-same-member",
-    "reconcile-message-kept",
-    "reconcile-message-not-added",
-)
 
 
 class Spot(NamedTuple):

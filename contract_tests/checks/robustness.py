@@ -143,7 +143,7 @@ def odd_paths(central: Central) -> None:
 def odd_ids_written(central: Central) -> None:
     for ending in central.some(('"', "'; --", "\u65e5", " ", "%", "\\", "<", "x" * 1000), 1):
         id = central.unknown_id() + ending
-        central.transport.invented.add(id)
+        central.transport.guard.invented.add(id)
         with central.case():
             body = central.integration()
             path = f"{COLLECTION}/{''.join(f'%{byte:02X}' for byte in id.encode())}"

@@ -232,7 +232,7 @@ def texts_in_refusals(central: Central) -> None:
         odd, quoted = odd + _CONTROL, quoted + _CONTROL_QUOTED
     unknown = central.unknown_id()
     id = unknown + odd
-    central.transport.invented.add(id)
+    central.transport.guard.invented.add(id)
     path = quote(id, safe="")
     with central.case():
         central.refused_by(central.get(path), "get-missing", "GET of an id with signs and a control character", id=id)

@@ -618,7 +618,7 @@ def id_exact(central: Central) -> None:
 def update_missing(central: Central) -> None:
     with central.case():
         id, sent = central.standing("docker")
-        central.transport.invented.add(id.upper())
+        central.transport.guard.invented.add(id.upper())
         missing = [central.unknown_id(), id.upper()]
         if not central.quick:
             missing.append(central.created()[0])
@@ -659,7 +659,7 @@ def delete_missing(central: Central) -> None:
         return
     with central.case():
         id, sent = central.created()
-        central.transport.invented.add(id.upper())
+        central.transport.guard.invented.add(id.upper())
         deleted, _ = central.created()
         time.sleep(HEALTH_IS_WRITTEN)  # otherwise the next DELETE may still be answered 200
         central.remove(deleted)
@@ -718,7 +718,7 @@ def _scanner_v4_of_the_target(central: Central) -> Body:
     found = [item for item in items if item.get("type") == "scannerv4"] if isinstance(items, list) else []
     if not found:
         raise Skip("the target has no Scanner V4 integration")
-    central.transport.expendable.add(found[0]["id"])
+    central.transport.guard.expendable.add(found[0]["id"])
     return dict(found[0])
 
 

@@ -71,7 +71,7 @@ class Central:
     def unknown_id(self) -> str:
         """Return an id that no integration has."""
         id = str(uuid.UUID(int=self.random.getrandbits(128), version=4))
-        self.transport.invented.add(id)
+        self.transport.guard.invented.add(id)
         return id
 
     def integration(self, like: str = "docker", /, **changes: Any) -> Body:

@@ -105,16 +105,6 @@ class Transport:
         """True if the run may write to this target."""
         return self.options.may_write
 
-    @property
-    def invented(self) -> set[str]:
-        """Ids that the run made up and no integration has."""
-        return self.guard.invented
-
-    @property
-    def expendable(self) -> set[str]:
-        """Ids of built-in integrations that the run may write to, because the target is disposable."""
-        return self.guard.expendable
-
     # -- sending ----------------------------------------------------------------------------------
 
     def send(

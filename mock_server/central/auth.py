@@ -83,7 +83,7 @@ class Auth:
             raise self.read_permission(missing, 'not authorized: "READ_ACCESS" for "Integration"')
 
     def permission(self, header: str) -> str:
-        """Return the permission of the caller: a bearer token is looked at before basic credentials.
+        """Return the permission of the caller: a bearer token comes before basic credentials.
 
         Raises:
             Refusal: 401, the caller is not known.

@@ -125,7 +125,7 @@ def create_answers_its_own(mock: Instance) -> None:
     shown(mock, lambda each: each | {"id": memory(mock).integrations()[0]["id"]}, (CREATE,))
 
 
-# -- what is stored of a create or an update -------------------------------------------------------------
+# -- integrations that are stored wrongly -------------------------------------------------------------
 
 
 _state("source-lost", "`source` is not stored", "read-after-create")(stored, lambda _: {"source": None})

@@ -114,7 +114,7 @@ def add_to_refusals(root: object, method: str, more: Callable[[Refusal, Any], st
 
 
 def stored(mock: Instance, change: Callable[[Json], Mapping[str, Any]]) -> None:
-    """Change what is stored of an integration."""
+    """Change an integration when it is stored."""
     store = mock.central.store
     around(store, "put", lambda put, integration: put({**integration, **change(dict(integration))}))
 
@@ -125,7 +125,7 @@ def config_members(mock: Instance) -> list[str]:
 
 
 def stored_config(mock: Instance, change: Callable[[Json], Mapping[str, Any]]) -> None:
-    """Change what is stored of a config member."""
+    """Change a config member when it is stored."""
     names = config_members(mock)
     stored(mock, lambda sent: {name: {**sent[name], **change(sent[name])} for name in names if name in sent})
 
