@@ -37,7 +37,7 @@ def fetched(options: Options, path: str = PUBLISHED) -> requests.Response:
     headers = dict(options.headers) | (
         {"Authorization": options.credentials.admin or ""} if options.credentials.admin else {}
     )
-    url = options.url.rstrip("/") + path
+    url = options.base + path
     try:
         return session.get(url, headers=headers, timeout=options.timeout, allow_redirects=False)
     except requests.RequestException as error:

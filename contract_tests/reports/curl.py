@@ -70,7 +70,7 @@ def access(options: Options) -> Access:
     for name, value in options.headers:
         variable = f"HEADER_{re.sub('[^A-Z0-9]', '_', name.upper())}"
         flags += f' -H "{name}: ${variable}"' if is_secret_header(name) else f" -H {_header(name, value, {})}"
-    return Access(options.url.rstrip("/"), words, flags, secrets)
+    return Access(options.base, words, flags, secrets)
 
 
 def line(exchange: Exchange, access: Access, ids: Mapping[str, str] | None = None) -> str:

@@ -32,7 +32,7 @@ def notes_on_orphans(items: Iterable[Mapping[str, Any]], options: Options) -> It
         yield (
             f"{len(left)} integrations are left over from {'a run' if len(runs) == 1 else f'{len(runs)} runs'} without "
             f"a ledger in {options.state_dir}; the oldest run is {describe_age(oldest)}. "
-            f"`central-contract clean {options.url.rstrip('/')} --orphans` lists and deletes them."
+            f"`central-contract clean {options.base} --orphans` lists and deletes them."
         )
 
 

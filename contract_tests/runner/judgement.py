@@ -67,7 +67,7 @@ def report_on(
     for result in results:
         mark_known(result, differences)
     return Report(
-        target=options.url.rstrip("/"),
+        target=options.base,
         version=judge.version,
         version_from=version_from,
         profile=TRAFFIC,

@@ -141,8 +141,8 @@ def clean_leftovers(options: Options) -> Cleaned:
         HarnessError: the target does not answer.
     """
     cleaned = Cleaned()
-    for run in leftovers(options.state_dir, options.url.rstrip("/")):
-        ledger = Ledger(options.state_dir, run, options.url.rstrip("/"))
+    for run in leftovers(options.state_dir, options.base):
+        ledger = Ledger(options.state_dir, run, options.base)
         left = [f"integrations of run {run}"]
         try:
             transport = Transport(options, run, ledger)
@@ -174,7 +174,7 @@ def orphans(items: Iterable[Mapping[str, Any]], options: Options) -> list[Orphan
 
 def find_orphans(options: Options) -> list[Orphan] | None:
     """Return the orphans on the target, or None if it does not return its list."""
-    ledger = Ledger(options.state_dir, new_run_id(), options.url.rstrip("/"))
+    ledger = Ledger(options.state_dir, new_run_id(), options.base)
     try:
         items = listed(Transport(options, ledger.run, ledger))
     finally:
@@ -186,7 +186,7 @@ def remove_orphans(options: Options, chosen: Collection[Orphan]) -> list[str]:
     """Delete orphans; return descriptions of those that were not deleted because of errors or another name."""
     left: list[str] = []
     for run in dict.fromkeys(each.run for each in chosen):
-        ledger = Ledger(options.state_dir, run, options.url.rstrip("/"))
+        ledger = Ledger(options.state_dir, run, options.base)
         transport = Transport(options, run, ledger)
         transport.ownership.has_baseline = True
         of_run = [orphan for orphan in chosen if orphan.run == run]

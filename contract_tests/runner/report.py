@@ -252,7 +252,7 @@ def _checks(count: int) -> str:
 def unable(options: Options, run: str, error: str) -> Report:
     """Return the report of a run that could not begin."""
     return Report(
-        target=options.url.rstrip("/"),
+        target=options.base,
         version=options.central_version or contracts.load().releases.newest.line,
         version_from=GIVEN if options.central_version else ASSUMED,
         profile=options.profile,

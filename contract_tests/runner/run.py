@@ -82,7 +82,7 @@ class Run:
         self.options = options
         self.progress = progress
         self.id = run_id or new_run_id()
-        self.ledger = Ledger(options.state_dir, self.id, options.url.rstrip("/"))
+        self.ledger = Ledger(options.state_dir, self.id, options.base)
         self.transport = Transport(options, self.id, self.ledger)
         self.failed_outside: list[Failure] = []
         """Failures of requests outside of the checks."""
