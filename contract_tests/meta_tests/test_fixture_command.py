@@ -14,6 +14,8 @@ from click.testing import CliRunner, Result
 from contract_tests.cli.main import main
 from contract_tests.engine.failures import HarnessError
 from contract_tests.fixtures import manifest
+from contract_tests.fixtures.cases import catalogue
+from contract_tests.fixtures.formats.plain import file_name
 from contract_tests.fixtures.writing import write_files
 from mock_server.serving.server import serving
 from mock_server.settings import Settings
@@ -115,8 +117,6 @@ def test_why_says_what_is_wrong_in_the_request_and_what_would_be_right() -> None
 
 
 def test_each_case_says_something_of_its_own() -> None:
-    from contract_tests.fixtures.cases import catalogue
-
     times = Counter(case.why for case in catalogue().values())
     assert [why for why, count in times.items() if count > 1] == []
 
@@ -127,10 +127,46 @@ def test_a_field_at_a_limit_tells_its_value_and_the_right_one() -> None:
     assert why.startswith(told)
 
 
-def test_no_name_hangs_on_an_order() -> None:
-    from contract_tests.fixtures.cases import catalogue
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("type/clair/read", "Type clair: a read shows every field."),
+        ("type/quay/read", "Type quay: a read shows every field, the credentials masked."),
+        ("type/quay/delete", "Type quay: DELETE answers {}."),
+        ("type/scannerv4/delete", "Type scannerv4: DELETE is refused. Scanner V4 cannot be deleted."),
+        ("ui/clairV4/edit", "Form of clairV4. A new name, saved."),
+        ("conversation/life-clairify", "Type clairify: create, edit, test, read, delete."),
+        ("usual/ecr-by-iam", "Taken, and read: ecr by IAM."),
+        ("endpoint-taken/empty", '`docker.endpoint` "" is empty, and is taken.'),
+    ],
+)
+def test_why_is_about_this_type_and_this_answer(name: str, why: str) -> None:
+    assert [words[-1] for words in listed("--name", name)] == [why]
 
+
+def test_no_sentence_is_about_credentials_that_a_type_does_not_have() -> None:
+    without = ("--type", "clair", "--type", "clairV4", "--type", "clairify", "--type", "scannerv4")
+    wrong = r"(stored|new) credentials|credentials (masked|included|of the body)|secrets"
+    assert [words[0] for words in listed(*without) if re.search(wrong, words[-1])] == []
+
+
+def test_no_name_hangs_on_an_order() -> None:
     assert [id for id in catalogue() if re.search(r"/(create|replace|update|test)-\d+$|/0\d+-", id)] == []
+
+
+def test_no_two_fixtures_share_a_file_where_case_does_not_count() -> None:
+    times = Counter(file_name(id).lower() for id in catalogue())
+    assert [name for name, count in times.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("name", ["ecr/iam", "quay/minimal-registry", "type/quay/minimal-registry"])
+def test_a_name_may_leave_out_that_it_is_of_a_type_or_a_way_to_sign_in(name: str) -> None:
+    assert len(listed("--name", name)) == 1
+
+
+def test_short_names_name_one_fixture_each() -> None:
+    times = Counter(name for case in catalogue().values() for name in {case.id, case.short_id})
+    assert [name for name, count in times.items() if count > 1] == []
 
 
 # -- writing ------------------------------------------------------------------------------------------

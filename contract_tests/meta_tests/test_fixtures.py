@@ -439,7 +439,7 @@ def test_integrations_of_a_running_central_lose_what_is_their_own() -> None:
 def test_every_type_of_a_running_central_is_made_a_fixture_that_is_taken() -> None:
     with serving(Settings(central_version="4.11")) as mock:
         for line in made("--valid", "--central-version", "4.11"):
-            if line["id"].startswith("odd/") or re.fullmatch(r"type/[^/]+/full-.*", line["id"]):
+            if line["id"].startswith(("odd/", "usual/")) or re.fullmatch(r"type/[^/]+/full-.*", line["id"]):
                 for body in bodies(line):
                     create(mock.url, body)
         found = made("--from-url", mock.url, "--central-version", "4.11")
