@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from contract_tests.cli.unable import Unable
 from contract_tests.engine.failures import HarnessError
@@ -27,6 +29,20 @@ if TYPE_CHECKING:
 _FORMATS = ("jsonl", "json", "typescript", "msw", "postman", "curl", "http", "har", "wiremock", "go")
 _FOLDERS = ("json", "msw", "wiremock", "go")
 """Formats of several files."""
+_ACCESS = {"token_file", "basic_file", "ca_file", "insecure", "timeout"}
+_MODES = {
+    "everything": {"output", "seed", "as_deployed"},
+    "coverage": {"mutants"},
+    "replay": {"at", "version", "allow_writes", *_ACCESS},
+    "changes": {"output"},
+}
+"""Parameters that choose what to do instead of making some fixtures, and those that they can be combined with."""
+_IGNORED = {
+    "listed": {"formats", "coverage"},
+    "coverage": {"formats", "output"},
+    "from_url": {"form", "allow_writes"},
+}
+"""Parameters, and those that have no effect beside them."""
 _THIS_RUN = "-"
 """Value of --coverage without DIR: the fixtures that this command would generate."""
 _MOST = 5000
@@ -98,6 +114,7 @@ Examples:
 @click.option("--allow-writes", is_flag=True, help="Allow --at to write to a server that cannot be reset.")
 def fixtures(**chosen: Any) -> None:
     """Generate requests with Central's answers, for Jest, Cypress, Go, pytest or Postman."""
+    _check_combination(click.get_current_context())
     try:
         _run(**chosen)
     except HarnessError as error:
@@ -120,7 +137,7 @@ def _run(
     **chosen: Any,
 ) -> None:
     formats = formats or ("jsonl",)
-    access = {name: chosen.pop(name) for name in ("token_file", "basic_file", "ca_file", "insecure", "timeout")}
+    access = {name: chosen.pop(name) for name in _ACCESS}
     wish = _wish(**chosen)
     if coverage not in (None, _THIS_RUN):
         _report_coverage(Path(str(coverage)), mutants=mutants)
@@ -131,7 +148,6 @@ def _run(
     if changes is not None:
         _print_changes(*changes, output)
     if everything:
-        _check_all_is_alone(wish, at, from_url, coverage, listed)
         _write_whole_set(wish, output)
         return
     if output is None and not coverage and not listed and (len({*formats}) > 1 or formats[0] in _FOLDERS):
@@ -142,10 +158,7 @@ def _run(
     with _progress(wish.count) as track:
         selected = list(track(islice(generated, wish.count), "fixtures"))
     if not selected:
-        raise HarnessError(
-            "no fixture matches all of --type, --rule, --name, --operation, --status, --why and --valid or --invalid; "
-            "list all fixtures with `central-contract fixtures --list`"
-        )
+        raise HarnessError(_nothing(wish))
     if listed:
         _write_list(selected, output)
         return
@@ -160,17 +173,48 @@ def _generated(
     """Return the wished fixtures, with answers from a mock, the server `at`, or the integrations at `from_url`."""
     from contract_tests.fixtures.generate import generate
 
-    if at and from_url:
+    if at is not None and from_url is not None:
         raise click.UsageError("--at records at a server, --from-url reads from one; use only one of them")
-    if at:
+    if at is not None:
         return _at(wish, at, access, allow_writes=allow_writes)
-    return _from_url(wish, from_url, access) if from_url else generate(wish)
+    return generate(wish) if from_url is None else _from_url(wish, from_url, access)
 
 
-def _check_all_is_alone(wish: Wish, *others: Any) -> None:
-    narrowed = replace(wish, seed=0, as_deployed=False) != type(wish)()
-    if narrowed or any(others):
-        raise click.UsageError("--all makes everything; combine it only with -o, --seed and --as-deployed")
+def _check_combination(context: click.Context) -> None:
+    """Refuse options that the chosen mode would ignore."""
+    option_of: dict[str, str] = {}
+    for each in context.command.params:
+        option_of[str(each.name)] = "/".join(filter(None, (option_of.get(str(each.name)), each.opts[0])))
+    given = {name for name in option_of if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    ignored = {mode: given & names for mode, names in _IGNORED.items()}
+    ignored |= {mode: given - names - {mode} for mode, names in _MODES.items() if context.params[mode] != _THIS_RUN}
+    for mode in given & ignored.keys():
+        if words := ", ".join(option for name, option in option_of.items() if name in ignored[mode]):
+            raise click.UsageError(f"{option_of[mode]} cannot be combined with {words}, which it would ignore")
+    if given >= {"replay", "version"} and "at" not in given:
+        raise click.UsageError("--replay asks mocks of the releases of the lines; --central-version needs --at URL")
+
+
+def _nothing(wish: Wish) -> str:
+    """Return the error for filters that leave no fixture."""
+    from contract_tests.fixtures.cases import similar
+
+    filters: tuple[tuple[str, Iterable[Any]], ...] = (
+        ("--type", wish.types),
+        ("--rule", wish.rules),
+        ("--name", wish.names),
+        ("--operation", wish.operations),
+        ("--status", wish.statuses),
+        ("--why", filter(None, [wish.why])),
+    )
+    words = [f"{option} {shlex.quote(str(value))}" for option, values in filters for value in values]
+    words += [] if wish.verdict is None else ["--valid" if wish.verdict else "--invalid"]
+    close = [near for name in wish.names for near in similar(name)]
+    hint = f"; did you mean {' or '.join(close)}?" if close else ""
+    return (
+        f"no fixture of Central {wish.version} matches {' '.join(words)}{hint} "
+        "(`central-contract fixtures --list` lists all)"
+    )
 
 
 def _wish(**chosen: Any) -> Wish:
@@ -218,11 +262,14 @@ def _replay(folder: Path, version: str, at: str | None, access: dict[str, Any], 
 
     lines = lines_of(folder)
     answers: list[Any] = []
-    if at:
+    if at is not None:
         server = _server(at, access, allow_writes=allow_writes)
         fitting = [
             each for each in lines if each["central"] == version and (server.resets or not needs_fresh_server(each))
         ]
+        if not fitting:
+            releases = ", ".join(sorted({each["central"] for each in lines}))
+            raise HarnessError(f"{folder} has nothing to ask {at} as Central {version}; its lines are of {releases}")
         try:
             answers += replayed(fitting, {None: server})
         finally:
@@ -281,7 +328,7 @@ def _from_url(wish: Wish, url: str, access: dict[str, Any]) -> Iterator[Fixture]
         raise HarnessError(f"{url} answered {reply.status_code}, not with a list of integrations")
     targets = mocks(wish.version, as_deployed=wish.as_deployed)
     for case, note in cases(read, wish.seed, contracts.load().at(wish.version)):
-        if not wish.types or case.type in wish.types:
+        if wish.chooses(case):
             fixture = replace(drawn(case, wish, targets), note=note)
             if wish.fits(fixture):
                 yield fixture

@@ -20,6 +20,8 @@ from contract_tests.fixtures.writing import write_files
 from mock_server.serving.server import serving
 from mock_server.settings import Settings
 
+SHIPPED = Path(__file__).parents[2] / "fixtures"
+
 
 def fixtures(*words: str) -> Result:
     return CliRunner().invoke(main, ["fixtures", *words])
@@ -59,15 +61,28 @@ def test_a_list_can_be_kept(tmp_path: Path) -> None:
             ("--operation", "PutImageIntegrations"),
             "there is no operation 'PutImageIntegrations'; did you mean PutImageIntegration",
         ),
-        (("--status", "299"), "no fixture matches all of"),
+        (("--status", "299"), "no fixture of Central 5.0 matches --status 299 ("),
         (("--mutants",), "needs a folder of fixtures: --coverage DIR"),
         (("--replay", "no-such-folder"), "there is no JSON Lines file"),
-        (("--name", "nope"), "`central-contract fixtures --list`"),
+        (("--name", "nope"), "matches --name nope (`central-contract fixtures --list` lists all)"),
+        (("--name", "quay/minimal-registr"), "did you mean quay/minimal-registry"),
+        (("--name", "type/google/minimal-registry", "--valid", "--why", "a b"), "--why 'a b' --valid"),
+        (("--replay", "x", "--type", "quay"), "--replay cannot be combined with --type, which it would ignore"),
+        (("--replay", "x", "--central-version", "4.8"), "--central-version needs --at URL"),
+        (("--replay", "x", "--coverage", "y"), "cannot be combined with --"),
+        (("--changes", ".", ".", "--type", "quay"), "--changes cannot be combined with --type"),
+        (("--coverage", "x", "-o", "y"), "--coverage cannot be combined with -o"),
+        (("--list", "--format", "go"), "--list cannot be combined with --format"),
+        (("--from-url", "http://127.0.0.1:9", "--minimal"), "--from-url cannot be combined with --minimal/--full"),
+        (("--coverage", "--format", "go"), "--coverage cannot be combined with --format"),
+        (("--from-url", ""), "'' is not a URL"),
+        (("--at", ""), "'' is not a URL"),
+        (("--replay", str(SHIPPED / "managed.jsonl"), "--at", ""), "'' is not a URL"),
         (("--name", "nope", "--count", "3"), "`central-contract fixtures --list`"),
-        (("--all", "--name", "nope"), "--all makes everything"),
+        (("--all", "--name", "nope"), "--all cannot be combined with --name"),
         (("--all",), "-o DIR"),
-        (("--all", "--type", "quay", "-o", "x"), "--all makes everything"),
-        (("--type", "clair", "--rule", "name-unique"), "no fixture matches all of"),
+        (("--all", "--type", "quay", "-o", "x"), "--all cannot be combined with --type"),
+        (("--type", "clair", "--rule", "name-unique"), "matches --type clair --rule name-unique ("),
         (("--format", "json"), "-o DIR"),
         (("--format", "wiremock"), "-o DIR"),
         (("--coverage", "no-such-folder"), "there is no JSON Lines file"),
