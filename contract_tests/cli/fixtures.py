@@ -323,9 +323,7 @@ def _from_url(wish: Wish, url: str, access: dict[str, Any]) -> Iterator[Fixture]
         raise HarnessError(f"{url} does not answer: {Redaction([authorization]).text(reason(error))}") from None
     if reply.status_code in (401, 403):
         raise HarnessError(f"{url} {credentials_refused(given=bool(authorization))}: {reply.status_code}")
-    read = _integrations(reply.content)
-    if read is None:
-        raise HarnessError(f"{url} answered {reply.status_code}, not with a list of integrations")
+    read = _integrations(url, reply.status_code, reply.content)
     targets = mocks(wish.version, as_deployed=wish.as_deployed)
     for case, note in cases(read, wish.seed, contracts.load().at(wish.version)):
         if wish.chooses(case):
@@ -334,18 +332,29 @@ def _from_url(wish: Wish, url: str, access: dict[str, Any]) -> Iterator[Fixture]
                 yield fixture
 
 
-def _integrations(content: bytes) -> list[dict[str, Any]] | None:
-    """Return the integrations in the answer to a list, or None if it is not a valid list."""
-    from contract_tests.engine.exchange import read_json
+def _integrations(url: str, status: int, content: bytes) -> list[dict[str, Any]]:
+    """Return the integrations in the answer to a list.
+
+    Raises:
+        HarnessError: it is not a list of integrations, or too long.
+    """
+    from contract_tests.engine.exchange import COLLECTION, read_json
+    from mock_server.contract import tables as contracts
     from mock_server.contract import validator as validators
 
     value = read_json(content)
     items = value.get("integrations") if isinstance(value, dict) else None
-    if not isinstance(items, list) or len(items) > _MOST:
-        return None
-    accepts = validators.shared().accepts  # a newer Central may have more fields
-    are_valid = all(accepts("StorageImageIntegration", item) and isinstance(item.get("type"), str) for item in items)
-    return items if are_valid else None
+    if not isinstance(items, list):
+        raise HarnessError(f"{url} answered {status}, not with a list of integrations")
+    if len(items) > _MOST:
+        raise HarnessError(f"{url} lists {len(items)} integrations; --from-url reads {_MOST} at the most")
+    validator = validators.shared()
+    if not all(validator.accepts("StorageImageIntegration", item, answer=True) for item in items):
+        operation = contracts.load().operations["GetImageIntegrations"]
+        for violation in validator.answer_violations(operation, COLLECTION, 200, content):
+            if not violation.reason.startswith(validators.UNKNOWN_FIELD):  # a newer Central may have more fields
+                raise HarnessError(f"{url} did not answer with a list of integrations: {violation}")
+    return items
 
 
 # -- output -------------------------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ def test_a_fixture_that_does_not_hold_is_told_by_its_name(tmp_path: Path) -> Non
     assert "0 of 1 agree" in result.output
 
 
-LINE = {
+LINE: dict[str, Any] = {
     "id": "a", "group": "taken", "rule": None, "type": None, "why": "The list.", "central": "5.0", "setup": [],
     "request": {"method": "GET", "path": "/v1/imageintegrations"}, "expect": {"status": 200},
 }  # fmt: skip

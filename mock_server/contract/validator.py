@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from openapi_core.datatypes import RequestParameters
 
 HOST = "http://mock-central"
+UNKNOWN_FIELD = "is not a field of the contract"
+"""How the reason of a violation begins if a newer Central may know better."""
 _LONGEST_NAME = 64
 """Characters of a name that a violation's path shows: a client chooses it, and the text ends up in logs."""
 _PLAIN_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
@@ -216,7 +218,7 @@ def _schema_violations(error: Any, base: str = "$") -> Iterator[Violation]:
         spellings = {entry.get("x-proto-name"): name for name, entry in properties.items()}
         for name in sorted(set(error.instance) - set(properties)):
             hint = f"; the contract calls it {spellings[name]}" if name in spellings else ""
-            yield Violation(path + _step(name), f"is not a field of the contract{hint}")
+            yield Violation(path + _step(name), f"{UNKNOWN_FIELD}{hint}")
     elif validator == "required":
         for name in wanted:
             if name not in error.instance and f"'{name}'" in error.message:
