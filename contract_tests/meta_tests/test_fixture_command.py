@@ -238,3 +238,32 @@ def test_a_manifest_that_names_files_elsewhere_removes_none(tmp_path: Path) -> N
     (folder / "manifest.json").write_text(json.dumps({"files": {"../outside.txt": digest}}), "utf-8")
     write_files({"a": "a"}, folder, whole=True)
     assert outside.exists()
+
+
+def test_names_of_a_manifest_that_no_file_can_have_are_passed_over(tmp_path: Path) -> None:
+    names = ("a" * 300, "\0", "", "..", "/")
+    (tmp_path / "manifest.json").write_text(json.dumps({"files": dict.fromkeys(names, "x")}), "utf-8")
+    write_files({"a": "a"}, tmp_path, whole=True)
+    assert (tmp_path / "a").read_text("utf-8") == "a"
+
+
+def test_a_link_stays_a_link_and_its_file_is_written(tmp_path: Path) -> None:
+    there, link = tmp_path / "there.jsonl", tmp_path / "link.jsonl"
+    there.write_text("old", "utf-8")
+    link.symlink_to(there.name)
+    write_files({"link.jsonl": "new"}, tmp_path)
+    assert (link.is_symlink(), there.read_text("utf-8")) == (True, "new")
+
+
+@pytest.mark.parametrize("name", ["file/a.jsonl", "file/folder/a.jsonl"])
+def test_a_file_where_a_folder_is_needed_is_told(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("mine", "utf-8")
+    with pytest.raises(HarnessError, match=r"cannot write .*/file.*: a file stands where a folder is needed"):
+        write_files({name: "new"}, tmp_path)
+    assert (tmp_path / "file").read_text("utf-8") == "mine"
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc")
+def test_a_folder_that_takes_no_file_is_told_by_the_name_of_the_file() -> None:
+    with pytest.raises(HarnessError, match=r"cannot write /proc/a\.jsonl: "):
+        write_files({"a.jsonl": "new"}, Path("/proc"))

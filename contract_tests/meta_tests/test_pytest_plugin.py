@@ -119,13 +119,24 @@ def test_a_fixture_of_central_is_had_by_its_name(tmp_path: Path) -> None:
         "    refused = central_fixture('name-unique/create')\n"
         "    assert (refused.rule, refused.status) == ('name-unique', 400)\n"
         "    assert 'already exists' in refused.answer['message']\n"
+        "    assert central_fixture('ecr/iam').body['ecr']['useIam'] is True\n"
+        "    assert central_fixture('google/minimal-registry', central_version='4.11').status == 200\n"
+        "\n"
+        "def test_later(central_fixture):\n"
+        "    central_fixture('endpoint-taken/ipv6-1')\n"
+        "\n"
+        "def test_no_release(central_fixture):\n"
+        "    central_fixture('quay/read', central_version='3.74')\n"
         "\n"
         "def test_misspelled(central_fixture):\n"
         "    central_fixture('quay/minimal-registr')\n",
         "utf-8",
     )
     done = run(tmp_path, "test_mine.py")
-    assert "1 failed, 1 passed" in done.stdout
+    assert "3 failed, 1 passed" in done.stdout
+    assert "Central 5.0 has no fixture 'endpoint-taken/ipv6-1'" in done.stdout
+    assert "central_version='4.11'" in done.stdout
+    assert "'3.74' is not a release of Central" in done.stdout
     assert "there is no fixture 'quay/minimal-registr'" in done.stdout
     assert "did you mean quay/minimal-registry" in done.stdout
 

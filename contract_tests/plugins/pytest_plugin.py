@@ -12,7 +12,6 @@ import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -129,27 +128,42 @@ class Recorded(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def central_fixture() -> Callable[[str], Recorded]:
+def central_fixture() -> Callable[..., Recorded]:
     """Return a function that finds a fixture by its name in `central-contract fixtures --list`.
 
-    The prefix `type/` is optional: `quay/read` also finds `type/quay/read`.
+    The prefixes `type/` and `variant/` are optional: `quay/read` also finds `type/quay/read`. `central_version` is the
+    release that answers (default: the newest).
 
     `central_fixture("quay/minimal-registry").body`, `central_fixture("name-unique/create").answer["message"]`
     """
 
-    def find(name: str) -> Recorded:
+    def find(name: str, central_version: str | None = None) -> Recorded:
         with _harness_required("central_fixture"):
-            from contract_tests.fixtures.cases import catalogue
+            from contract_tests.fixtures.cases import named, similar
             from contract_tests.fixtures.formats.plain import plain
-            from contract_tests.fixtures.generate import Wish, generate
+            from contract_tests.fixtures.generate import Wish, drawn
+            from contract_tests.fixtures.record import mocks
+            from mock_server.contract import tables as contracts
 
-        id = name if name in catalogue() else f"type/{name}"
-        if id not in catalogue():
-            close = get_close_matches(name, [each.removeprefix("type/") for each in catalogue()])
+        try:
+            wish = Wish() if central_version is None else Wish(version=central_version)
+            contracts.load().at(wish.version)
+        except ValueError as error:
+            pytest.fail(str(error), pytrace=False)
+        case = named(name)
+        if case is None:
+            close = similar(name)
             hint = f"; did you mean {' or '.join(close)}?" if close else ""
             pytest.fail(f"there is no fixture {name!r} (`central-contract fixtures --list`){hint}", pytrace=False)
-        value = plain(next(iter(generate(Wish(names=(id,))))))
-        return Recorded(id, value["rule"], value["why"], value["exchanges"])
+        if not case.in_force(wish.version):
+            having = [each for each in contracts.load().releases.lines if case.in_force(each)]
+            pytest.fail(
+                f"Central {wish.version} has no fixture {name!r}; "
+                f"central_fixture({name!r}, central_version={having[-1]!r}) has",
+                pytrace=False,
+            )
+        value = plain(drawn(case, wish, mocks(wish.version)))
+        return Recorded(case.id, value["rule"], value["why"], value["exchanges"])
 
     return find
 
