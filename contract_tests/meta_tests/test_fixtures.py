@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,9 +29,9 @@ from contract_tests.fixtures.bodies import config_message
 from contract_tests.fixtures.cases import Case, catalogue
 from contract_tests.fixtures.choices import Seeded
 from contract_tests.fixtures.coverage import covered_by_line, lines_of
-from contract_tests.fixtures.formats import jsonl
+from contract_tests.fixtures.formats import har, jsonl
 from contract_tests.fixtures.generate import Wish, generate
-from contract_tests.fixtures.record import ClaimError, Mock, record
+from contract_tests.fixtures.record import Answer, ClaimError, Mock, record
 from contract_tests.fixtures.scene import Step
 from contract_tests.fixtures.shipped import whole_set
 from contract_tests.fixtures.values import Values
@@ -403,6 +404,15 @@ def test_a_server_that_cannot_be_reset_gets_back_what_was_created_there(monkeypa
     assert session.count() == before
     scanner = next(each["id"] for each in CONTRACT.defaults if each["type"] == "scannerv4")
     assert [path for method, path in session.asked if method != "GET" and scanner in path] == []
+
+
+def test_an_answer_of_a_proxy_is_kept_as_its_text() -> None:
+    (fixture,) = generate(Wish(names=("name-required/create",)))
+    (exchange,) = fixture.exchanges
+    odd = replace(exchange, answer=Answer(520, {"content-type": "text/html"}, "<html>Web server is down</html>"))
+    (entry,) = json.loads(har.write([replace(fixture, exchanges=(odd,))]))["log"]["entries"]
+    assert (entry["response"]["status"], entry["response"]["statusText"]) == (520, "")
+    assert entry["response"]["content"]["text"] == odd.answer.text
 
 
 SECRETS: Body = {
