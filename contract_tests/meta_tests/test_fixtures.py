@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -32,6 +33,7 @@ from contract_tests.fixtures.coverage import covered_by_line, lines_of
 from contract_tests.fixtures.formats import har, jsonl
 from contract_tests.fixtures.generate import Wish, generate
 from contract_tests.fixtures.record import Answer, ClaimError, Mock, record
+from contract_tests.fixtures.replay import replay
 from contract_tests.fixtures.scene import Step
 from contract_tests.fixtures.shipped import whole_set
 from contract_tests.fixtures.values import Values
@@ -404,6 +406,15 @@ def test_a_server_that_cannot_be_reset_gets_back_what_was_created_there(monkeypa
     assert session.count() == before
     scanner = next(each["id"] for each in CONTRACT.defaults if each["type"] == "scannerv4")
     assert [path for method, path in session.asked if method != "GET" and scanner in path] == []
+
+
+@pytest.mark.parametrize("version", ["4.8", NEWEST])
+def test_lines_of_deployed_central_hold_for_the_document_and_are_the_same_each_time(version: str) -> None:
+    names = ("field/*/number", "field-value/*", "type/*/read", "list/*")
+    wish = Wish(names=names, version=version, as_deployed=True)
+    lines = [jsonl.line(each) for each in generate(wish)]
+    assert lines == [jsonl.line(each) for each in generate(wish)]
+    assert [each for each in map(partial(replay, target=Mock(central_version=version)), lines) if each] == []
 
 
 def test_an_answer_of_a_proxy_is_kept_as_its_text() -> None:
