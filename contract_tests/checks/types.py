@@ -269,13 +269,13 @@ def odd_combinations(central: Central) -> None:
         with central.case():
             id, _ = central.spare()
             telling = [each for each in taken if each.what in _TELLING]
-            for what, like, changes in (taken[0], *telling, central.random.choice(taken[1:])):
+            for what, like, changes, _ in (taken[0], *telling, central.random.choice(taken[1:])):
                 reply = central.put(id, from_table(central, like, changes))
                 if not is_managed(central, reply):
                     central.taken(reply, f"PUT of {what}")
         return
     created = taken if central.options.profile == "deep" else central.random.sample(taken, 3)
-    for what, like, changes in created:
+    for what, like, changes, _ in created:
         with central.case():
             body = from_table(central, like, changes)
             reply = central.create(body)
@@ -284,7 +284,7 @@ def odd_combinations(central: Central) -> None:
                 reads_as(central, created_id(reply), body, what)
     with central.case():
         id, _ = central.created()
-        for what, like, changes in (each for each in taken if each not in created):
+        for what, like, changes, _ in (each for each in taken if each not in created):
             reply = central.random.choice(updates(central))(id, from_table(central, like, changes))
             if not is_managed(central, reply):
                 central.taken(reply, f"an update to {what}")
