@@ -170,8 +170,24 @@ def test_no_name_hangs_on_an_order() -> None:
 
 
 def test_no_two_fixtures_share_a_file_where_case_does_not_count() -> None:
-    times = Counter(file_name(id).lower() for id in catalogue())
+    times = Counter(file_name(f"{id}{serial}").lower() for id in catalogue() for serial in ("", "#1", "#2"))
     assert [name for name, count in times.items() if count > 1] == []
+
+
+def test_each_of_many_draws_has_a_file_of_its_own(tmp_path: Path) -> None:
+    chosen = (
+        "--name",
+        "quay/minimal-registry",
+        "--name",
+        "quay/read",
+        "--name",
+        "list/fresh",
+        "--name",
+        "name-unique/create",
+    )
+    assert fixtures(*chosen, "--count", "12", "--format", "json", "-o", str(tmp_path)).exit_code == 0
+    files = [each.relative_to(tmp_path / "json").parts[0] for each in tmp_path.rglob("*.json")]
+    assert len([each for each in files if each != "errors"]) == 12
 
 
 @pytest.mark.parametrize("name", ["ecr/iam", "quay/minimal-registry", "type/quay/minimal-registry"])
