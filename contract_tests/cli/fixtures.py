@@ -258,18 +258,27 @@ def _replay(folder: Path, version: str, at: str | None, access: dict[str, Any], 
     """Replay the fixtures in a folder: those of one release at the server `at`, or all at mocks of their releases."""
     from contract_tests.fixtures.coverage import lines_of
     from contract_tests.fixtures.record import mocks
-    from contract_tests.fixtures.replay import needs_fresh_server, replayed
+    from contract_tests.fixtures.replay import needs_fresh_server, replayed, switch_of
 
     lines = lines_of(folder)
     answers: list[Any] = []
     if at is not None:
         server = _server(at, access, allow_writes=allow_writes)
         fitting = [
-            each for each in lines if each["central"] == version and (server.resets or not needs_fresh_server(each))
+            each
+            for each in lines
+            if each["central"] == version
+            and switch_of(each) is None
+            and (server.resets or not needs_fresh_server(each))
         ]
         if not fitting:
             releases = ", ".join(sorted({each["central"] for each in lines}))
-            raise HarnessError(f"{folder} has nothing to ask {at} as Central {version}; its lines are of {releases}")
+            raise HarnessError(
+                f"{folder} has nothing to ask {at} as Central {version}: its lines are of {releases}, or need a server "
+                "with --auth or --managed, or a fresh one; without --at mocks answer them"
+            )
+        if left := len(lines) - len(fitting):
+            click.echo(f"{left} lines of other releases, or for servers with other options, are left out", err=True)
         try:
             answers += replayed(fitting, {None: server})
         finally:

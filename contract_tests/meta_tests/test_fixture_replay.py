@@ -162,7 +162,19 @@ def test_the_command_replays_what_a_server_can_be_asked(tmp_path: Path) -> None:
     with serving() as mock:
         result = replay(str(tmp_path), "--at", mock.url)
     assert result.exit_code == 0, result.output
-    assert f"{sum('auth' not in each.get('env', {}) for each in lines)} of" in result.output
+    asked = sum("auth" not in each.get("env", {}) for each in lines)
+    assert f"{asked} of {asked} agree" in result.stdout
+    assert f"{len(lines) - asked} lines of other releases" in result.stderr
+
+
+@pytest.mark.served
+@pytest.mark.parametrize("words", [(), ("--central-version", "4.9")])
+def test_a_set_without_a_line_for_a_server_is_no_agreement(words: tuple[str, ...]) -> None:
+    with serving() as mock:
+        result = replay(str(SHIPPED / "auth.jsonl"), "--at", mock.url, *words)
+    assert result.exit_code == 2
+    assert "has nothing to ask" in result.output
+    assert "without --at mocks answer them" in result.output
 
 
 @pytest.mark.parametrize("mutant", ["name-unique", "credentials-masked", "answer-headers", "list-by-name"])
