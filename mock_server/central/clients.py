@@ -61,7 +61,8 @@ class Clients:
         return self.rules.problem(rule, **values) if wrong else None
 
     def _listed(self, start: str, *found: Problem | None) -> Problem | None:
-        return listed(start, [each for each in found if each])
+        problems = list(filter(None, found))
+        return listed(start, problems) if problems else None
 
     # -- factories: pkg/registries/factory_impl.go, pkg/scanners/factory_impl.go ------------
 

@@ -67,10 +67,8 @@ class Rules:
         return Problem(id, self._rules[id].message.format(**values)) if id in self._rules else None
 
 
-def listed(start: str, problems: list[Problem]) -> Problem | None:
-    """Join problems as Central's error list does; the first one names the rule."""
-    if not problems:
-        return None
+def listed(start: str, problems: list[Problem]) -> Problem:
+    """Join problems (one or more) as Central's error list does; the first one names the rule."""
     if len(problems) == 1:
         return Problem(problems[0].rule, f"{start} error: {problems[0].text}")
     return Problem(problems[0].rule, f"{start} errors: [{', '.join(each.text for each in problems)}]")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal
 from mock_server.central.integration import Integration
-from mock_server.central.masking import Masking
+from mock_server.central.masking import credentials_masked
 from mock_server.contract.tables import Contract
 from mock_server.contract.validator import Validator, Violation
 
@@ -25,13 +26,13 @@ class Rendering:
         """`in_clear`: a create shows credentials, as deployed. `fatal`: raise when an answer breaks the contract."""
         self.integration = contract.integration.name
         self.validator = validator
-        self.masking = Masking(contract)
+        self.credentials_masked = partial(credentials_masked, contract.integration)
         self.in_clear = in_clear
         self.fatal = fatal
 
     def read_answer(self, integration: Integration) -> bytes:
         """Render what reads show of an integration."""
-        shown = self.masking.credentials_masked(integration)
+        shown = self.credentials_masked(integration)
         if not self.validator.accepts(self.integration, shown, answer=True):
             self._is_no(self.integration)
         return protojson.render(shown)

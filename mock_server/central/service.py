@@ -139,7 +139,7 @@ class Service:
         with self.store.lock:
             if was_free and self._is_race_lost(integration):
                 raise Refusal("name-unique", 409, 6, database.START + database.DUPLICATE_NAME)
-            self._validate(integration)
+            self.validation.check(integration)
             integration = self._reconciled(integration, update_password=update_password)
             integration = self._valid_tested_sorted(integration)
             if integration["id"] == "" and "\0" not in integration["name"]:  # values are read before they are checked
@@ -157,7 +157,7 @@ class Service:
         if integration is None:
             raise self.rules.refusal("integration-required")
         with self.store.lock:
-            self._validate(integration)
+            self.validation.check(integration)
             integration = self._reconciled(integration, update_password=update_password)
         if found := self._failed_test(integration):
             raise invalid_arguments(found)
@@ -171,15 +171,14 @@ class Service:
 
     def _is_race_lost(self, integration: Integration) -> bool:
         """Return whether somebody took a free name while this waited: Central checks it, and stores without a lock."""
-        found = self.validation.problems(integration)
-        return found is not None and found.rule == "name-unique"
-
-    def _validate(self, integration: Integration) -> None:
-        if found := self.validation.problems(integration):
-            raise invalid_arguments(found)
+        try:
+            self.validation.check(integration)
+        except Refusal as refusal:
+            return refusal.rule == "name-unique"
+        return False
 
     def _valid_tested_sorted(self, integration: Integration) -> Integration:
-        self._validate(integration)
+        self.validation.check(integration)
         if not integration["skipTestIntegration"]:
             if found := self._failed_test(integration):
                 raise invalid_arguments(found, times=2)

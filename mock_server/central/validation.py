@@ -6,7 +6,7 @@ central/imageintegration/service/service_impl.go). One method a rule, named by t
 
 from __future__ import annotations
 
-from mock_server.central.errors import Problem, Rules, listed
+from mock_server.central.errors import Problem, Rules, invalid_arguments, listed
 from mock_server.central.integration import Integration
 from mock_server.central.releases import Build
 from mock_server.central.store import Store
@@ -39,8 +39,8 @@ class Validation:
             if member.message is not None
         }
 
-    def problems(self, integration: Integration) -> Problem | None:
-        """Return the list of problems as one, or None."""
+    def check(self, integration: Integration) -> None:
+        """Raise the refusal that lists all problems, if there are any."""
         found = (
             self.endpoint(integration),
             self.category_required(integration),
@@ -48,8 +48,8 @@ class Validation:
             # Central stops at an empty name: the look-up of the name is left out.
             self.name_required(integration) or self.name_unique(integration),
         )
-        problems = list(filter(None, found))
-        return listed("Validation", problems) if problems else None
+        if problems := list(filter(None, found)):
+            raise invalid_arguments(listed("Validation", problems))
 
     def endpoint(self, integration: Integration) -> Problem | None:
         """Check the endpoints of the member that is set, whatever the type; the first bad one counts."""
