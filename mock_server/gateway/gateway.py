@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 
 from mock_server.gateway.exchange import Exchange, Layer, stacked
-from mock_server.gateway.faults import InjectFaults, shaped
+from mock_server.gateway.faults import InjectFaults
 from mock_server.gateway.hosts import RequireHost
 from mock_server.gateway.http_rules import refuse_malformed
 from mock_server.gateway.instance import Instance
-from mock_server.gateway.journal import keep_in_journal
+from mock_server.gateway.journal import answer_in_sandbox
 from mock_server.gateway.limits import limit_body
 from mock_server.gateway.messages import Request, Response
 from mock_server.gateway.sandbox import ChooseSandbox
@@ -23,8 +23,6 @@ class Gateway:
     """From a request to its answer. The layers below these are those of the sandbox's instance.
 
     Attributes:
-        layers: From the outside in.
-        hosts: The layer of names, which a server tells its own.
         faults: The layer of injected faults, whose `connections` a server may replace.
         usage: What clients met, over resets and in all sandboxes; None until `record_usage` is called.
     """
@@ -32,18 +30,24 @@ class Gateway:
     def __init__(self, home: Instance, make: MakeInstance[Instance]) -> None:
         """`home` answers control calls, and requests of sandboxes that have no instance of their own."""
         self.sandboxes = Sandboxes(home, make)
-        self.hosts = RequireHost(self.sandboxes)
         self.faults = InjectFaults()
         self.usage: Usage | None = None
-        self.layers: list[Layer] = [
+        self._host: tuple[str, ...] = ()
+        self._added: list[Layer] = []
+        self._stack()
+
+    def _stack(self) -> None:
+        hosts = self._host + self.home.settings.allow_hosts
+        layers: list[Layer] = [
+            *self._added,
             refuse_malformed,
             limit_body,
-            self.hosts,
+            *([RequireHost(self.sandboxes, hosts)] if hosts else ()),
             ChooseSandbox(self.sandboxes),
             self.faults,
-            keep_in_journal,
+            *([CountUsage(self.usage)] if self.usage is not None else ()),
         ]
-        self._answer = stacked(self.layers, _answer_in_sandbox)
+        self._answer = stacked(layers, answer_in_sandbox)
 
     def __call__(self, request: Request) -> Response:
         """Answer one request."""
@@ -51,16 +55,20 @@ class Gateway:
 
     def add_layer(self, layer: Layer) -> None:
         """Add a layer outside of all: it sees every request first and every answer last."""
-        self.layers.insert(0, layer)
-        self._answer = stacked(self.layers, _answer_in_sandbox)
+        self._added.insert(0, layer)
+        self._stack()
+
+    def require_host(self, name: str) -> None:
+        """Answer only requests for this name, for `allow_hosts` and for this machine: no other machine asks."""
+        self._host = (name,)
+        self._stack()
 
     def record_usage(self) -> Usage:
         """Count from now on what clients meet, and return the counts."""
         if self.usage is None:
             central = self.home.central
             self.usage = Usage(str(central.contract.release), as_deployed=self.home.settings.as_deployed)
-            self.layers.insert(self.layers.index(self.faults) + 1, CountUsage(self.usage))
-            self._answer = stacked(self.layers, _answer_in_sandbox)
+            self._stack()
         return self.usage
 
     @property
@@ -71,6 +79,7 @@ class Gateway:
     def renew(self, other: Gateway, *, keep_state: bool) -> None:
         """Answer as another gateway does; without `keep_state` sandboxes begin anew, with its first state."""
         self.sandboxes.renew(other.home, other.sandboxes.make, keep_state=keep_state)
+        self._stack()
 
     def require_operation(self, name: str) -> None:
         """Check that something answers under this name; "" is any.
@@ -83,9 +92,3 @@ class Gateway:
             close = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
             hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(sorted(known))}"
             raise FaultError(f"operation={name}: is no operation; {hint}")
-
-
-def _answer_in_sandbox(exchange: Exchange) -> Response:
-    """Answer, and let the fault shape the answer here, where the request journal still sees what comes of it."""
-    response, fault = exchange.sandbox.instance.answer(exchange), exchange.fault
-    return response if fault is None else shaped(response, fault, exchange)

@@ -7,7 +7,7 @@ and only the Host header tells.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Collection
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -26,26 +26,19 @@ _LONGEST_NAME = 253
 
 
 class RequireHost:
-    """Refuses names that are not those of a server that only this machine reaches.
+    """Refuses requests for other names than those of the server."""
 
-    Attributes:
-        name: The name that such a server was given; None where others reach it or nobody knows.
-    """
-
-    def __init__(self, sandboxes: Sandboxes[Instance]) -> None:
+    def __init__(self, sandboxes: Sandboxes[Instance], names: Collection[str]) -> None:
+        """`names`: shell patterns; addresses and localhost are always allowed."""
         self.sandboxes = sandboxes
-        self.name: str | None = None
+        self.names = names
 
     def __call__(self, proceed: Proceed) -> Proceed:
         """Answer a request, or refuse it before faults and request journal."""
 
         def answer(exchange: Exchange) -> Response:
-            allowed = self.sandboxes.home.settings.allow_hosts
-            if self.name is None and not allowed:
-                return proceed(exchange)
             request = exchange.request
-            names = (self.name, *allowed) if self.name else allowed
-            fault = host_fault(request.path, request.headers.get("host", ""), names)
+            fault = host_fault(request.path, request.headers.get("host", ""), self.names)
             is_url = request.target[:1] not in ("", "/")  # as proxies are asked, and no server by a page
             if not fault or (is_url and not request.path.startswith(OWN)):
                 return proceed(exchange)
@@ -64,7 +57,7 @@ def is_local(name: str) -> bool:
     return address is not None and (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
-def host_fault(path: str, host: str, names: Iterable[str]) -> str:
+def host_fault(path: str, host: str, names: Collection[str]) -> str:
     """Return why a Host header may not ask for a path, or "".
 
     Addresses, localhost and `names` (shell patterns) may ask for everything. A name without a dot may ask for what

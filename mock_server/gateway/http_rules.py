@@ -1,4 +1,4 @@
-"""What Go's HTTP server and the layers before the API refuse (Go net/http, golang.stackrox.io/grpc-http1).
+"""What Go's HTTP server refuses (Go net/http).
 
 Only what the HTTP server below passes on can be seen here; docs/reference/hostile-input.md lists the rest.
 """
@@ -7,15 +7,11 @@ from __future__ import annotations
 
 import re
 
-from mock_server.central.errors import Refusal
 from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.messages import Response
 
 _BAD_ESCAPE = re.compile("%(?![0-9a-fA-F]{2})")
 _HOST = re.compile(r"[A-Za-z0-9!$%&'()*+.:;=\[\]_~-]*", re.ASCII)
-_GRPC = "application/grpc"
-_GRPC_TYPE = re.compile(r"application/grpc(?:-web)?(?:\+.*)?")
-"""Central hands these content types to gRPC, which over HTTP/1 has nothing for them."""
 _PLAIN = ("Content-Type", "text/plain; charset=utf-8")
 _CLOSE = ("Connection", "close")
 
@@ -55,15 +51,3 @@ def _host_fault(host: str) -> str:
 
 def _refused(status: int, text: str) -> Response:
     return Response(status, (_PLAIN, _CLOSE), text.encode(), is_final=True)
-
-
-def refuse_grpc(proceed: Proceed) -> Proceed:
-    """Refuse gRPC's content types, whatever is asked for."""
-
-    def answer(exchange: Exchange) -> Response:
-        content_type = exchange.request.headers.get("content-type", "")
-        if content_type.startswith(_GRPC) and _GRPC_TYPE.fullmatch(content_type):
-            raise Refusal("no-grpc", 500, 13, "Method cannot be downgraded", "text")
-        return proceed(exchange)
-
-    return answer

@@ -11,7 +11,6 @@ from mock_server.gateway.cors import Cors
 from mock_server.gateway.encoding import encode
 from mock_server.gateway.errors import AnswerErrors
 from mock_server.gateway.exchange import Layer, Proceed, stacked
-from mock_server.gateway.http_rules import refuse_grpc
 from mock_server.gateway.messages import Request
 from mock_server.gateway.metadata import annotate
 from mock_server.gateway.operations import HANDLERS, check_complete, decode, serve
@@ -55,7 +54,6 @@ class Instance:
             encode,
             *([full.answers] if full else ()),
             self.errors,
-            refuse_grpc,
             self.route,
             annotate,
             decode,

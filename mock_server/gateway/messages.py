@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from mock_server.central.decoding import MAX_MESSAGE
@@ -22,24 +23,21 @@ class BodyTooLongError(Exception):
         self.size = size
 
 
+@dataclass(slots=True, eq=False)
 class Body:
-    """The body of one request, read once and only so far as it may be long; the outcome is kept, a failure too."""
+    """The body of one request. It is read once, up to `LONGEST_BODY`; later reads return or raise the same."""
 
-    __slots__ = ("_failure", "_read", "_whole", "size")
-
-    def __init__(self, read: Callable[[int], bytes], size: int | None) -> None:
-        """`read` reads up to so many bytes; `size` is None where only the end of the body tells it."""
-        self._read = read
-        self.size = size
-        self._whole: bytes | None = None
-        self._failure: Exception | None = None
+    _read: Callable[[int], bytes]
+    """Reads up to so many bytes."""
+    size: int | None
+    """None if the client does not announce it."""
+    _whole: bytes | None = None
+    _failure: Exception | None = None
 
     @classmethod
     def of(cls, whole: bytes) -> Body:
         """Make a body of bytes that are at hand."""
-        body = cls(lambda _: whole, len(whole))
-        body._whole = whole
-        return body
+        return cls(lambda _: whole, len(whole), whole)
 
     @property
     def is_read(self) -> bool:

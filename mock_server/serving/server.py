@@ -306,7 +306,7 @@ def make_app(settings: Settings | None = None, host: str = "", name: str = "") -
     app = create_app(settings)
     app.gateway.faults.connections = GranianConnections()
     if is_local(host):
-        app.gateway.hosts.name = name or host
+        app.gateway.require_host(name or host)
     return app
 
 
