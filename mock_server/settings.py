@@ -17,9 +17,9 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from mock_server.central.auth import Credentials
-from mock_server.central.registry_tests import DEFAULT_RULES, RegistryTestRule
-from mock_server.central.registry_tests import of as registry_test_of
-from mock_server.central.registry_tests import parse as parse_registry_test
+from mock_server.central.registry_test_rules import DEFAULT_RULES, RegistryTestRule
+from mock_server.central.registry_test_rules import of as registry_test_of
+from mock_server.central.registry_test_rules import parse as parse_registry_test
 from mock_server.contract import tables as contracts
 from mock_server.simulation.fault_forms import from_json
 from mock_server.simulation.fault_forms import parse as parse_fault

@@ -227,7 +227,7 @@ class Service:
 
     def health(self, integration: Integration) -> Problem | None:
         """Return what is wrong with a stored integration: how its test would end now; no rule is used up by that."""
-        with self.registry_tests.only_looking():
+        with self.registry_tests.network.only_looking():
             return self._failed_test(integration)
 
     def _failed_test(self, integration: Integration) -> Problem | None:

@@ -19,7 +19,8 @@ from typing import Any
 import click
 
 from mock_server.central.auth import Credentials, is_token
-from mock_server.central.registry_tests import DEFAULT_RULES, OUTCOMES
+from mock_server.central.registry_outcomes import OUTCOMES
+from mock_server.central.registry_test_rules import DEFAULT_RULES
 from mock_server.cli.release import RELEASE, ReleaseType
 from mock_server.serving.body_timeouts import TIMEOUT
 from mock_server.settings import VALIDATION_MODES, Settings, documentation, suggestion

@@ -10,27 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any
 
 from mock_server.golang import private_key
+from mock_server.golang.http import Ask, Reply
 from mock_server.golang.struct import Struct, Values, unmarshal
 from mock_server.golang.text import quote
 from mock_server.golang.url import parse
 
 TOKEN_URL = "https://oauth2.googleapis.com/token"  # noqa: S105 (an address)
 EXCHANGE_URL = "https://sts.googleapis.com/v1/token"
-
-
-class Reply(NamedTuple):
-    """What comes of a request: the text of Go's client, or a status and a body."""
-
-    error: str | None = None
-    status: int = 200
-    body: str = ""
-
-
-Ask = Callable[[str, str], Reply]
-"""Sends a request of a method, written as Go does (``Post``), to a URL."""
 
 
 def _strings(*names: str) -> dict[str, str | Struct]:

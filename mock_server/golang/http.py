@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 from mock_server.golang import addr as goaddr
@@ -25,6 +26,18 @@ class Asked(NamedTuple):
         """Host and port as they are dialled."""
         port = self.url.port or ("443" if self.url.scheme == "https" else "80")
         return f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
+
+
+class Reply(NamedTuple):
+    """What comes of a request: the text of Go's client, or a status and a body."""
+
+    error: str | None = None
+    status: int = 200
+    body: str = ""
+
+
+Ask = Callable[[str, str], Reply]
+"""Sends a request of a method, written as Go does (``Post``), to a URL."""
 
 
 def asked(url: str, syntax: UrlSyntax) -> Asked:

@@ -14,8 +14,10 @@ from mock_server.central.auth import Auth
 from mock_server.central.clients import Clients
 from mock_server.central.decoding import Decoding
 from mock_server.central.integration import Integration
+from mock_server.central.network import Network
 from mock_server.central.reconcile import Reconcile
-from mock_server.central.registry_tests import RegistryTestRule, RegistryTests
+from mock_server.central.registry_test_rules import RegistryTestRule
+from mock_server.central.registry_tests import RegistryTests
 from mock_server.central.rendering import Rendering
 from mock_server.central.service import Service
 from mock_server.central.store import Store
@@ -69,7 +71,8 @@ class Central:
     def _bind_to_store(self, registry_tests: Sequence[RegistryTestRule]) -> None:
         """Make the parts that know the store, or that differ from sandbox to sandbox."""
         self.validation = Validation(self.contract, self.store, self.build, managed=self.settings.managed)
-        self.registry_tests = RegistryTests(self.contract, self.build, registry_tests, self.settings.namespace)
+        self.network = Network(registry_tests, self.build.urls)
+        self.registry_tests = RegistryTests(self.contract, self.network, self.settings.namespace)
         self.service = Service(
             self.contract,
             self.store,

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from mock_server.central.errors import Refusal
-from mock_server.central.registry_tests import RegistryTestRule
+from mock_server.central.registry_test_rules import RegistryTestRule
 from mock_server.contract.tables import Contract
 from mock_server.sandboxes.central import Central
 from mock_server.settings import Settings
@@ -69,7 +69,7 @@ class Sandbox(Generic[InstanceT]):
         settings = self._home.settings
         self.mutate(settings.mutants)
         self.central.store.reset()
-        self.central.registry_tests.rules = self.central.first_registry_tests()
+        self.central.network.rules = self.central.first_registry_tests()
         self.faults.reset()
         self.scenario = _first_scenario(settings)
         if self.journal is not None:
@@ -82,9 +82,9 @@ class Sandbox(Generic[InstanceT]):
             ValueError: there is no such scenario.
         """
         self.central.store.replace(self.central.scenario(scenario))
-        tests = self.central.registry_tests
-        kept = [each for each in tests.rules if each not in _rules_of(self.scenario)]
-        tests.rules = (*kept, *_rules_of(scenario))
+        network = self.central.network
+        kept = [each for each in network.rules if each not in _rules_of(self.scenario)]
+        network.rules = (*kept, *_rules_of(scenario))
         self.scenario = scenario
 
     def mutate(self, mutants: tuple[str, ...]) -> None:
@@ -110,7 +110,7 @@ class Sandbox(Generic[InstanceT]):
     def _move(self, instance: InstanceT, central: Central) -> None:
         """Go on in another instance, with the state and the registries of this one."""
         central.store.adopt(self.central.store)
-        central.registry_tests.adopt(self.central.registry_tests)
+        central.network.adopt(self.central.network)
         self.instance, self.central = instance, central
 
     def renew(self, home: InstanceT, make: MakeInstance[InstanceT], *, keep_state: bool) -> None:
@@ -118,7 +118,7 @@ class Sandbox(Generic[InstanceT]):
         old, self._home, self._make = self._home.settings, home, make
         self._move(home, self.home_central())
         if home.settings.registry_tests != old.registry_tests:
-            self.central.registry_tests.rules = (*home.settings.registry_tests, *_rules_of(self.scenario))
+            self.central.network.rules = (*home.settings.registry_tests, *_rules_of(self.scenario))
         if home.settings.faults != old.faults:
             self.faults = Faults(home.settings.faults)
         self.mutants = home.settings.mutants

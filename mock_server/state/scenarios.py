@@ -13,8 +13,8 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-from mock_server.central import registry_tests
-from mock_server.central.registry_tests import RegistryTestRule
+from mock_server.central import registry_test_rules
+from mock_server.central.registry_test_rules import RegistryTestRule
 from mock_server.contract import yaml_files
 from mock_server.contract.tables import Contract
 
@@ -55,7 +55,7 @@ def _read() -> dict[str, Scenario]:
                 **{
                     **entry,
                     "integrations": tuple(entry.get("integrations", ())),
-                    "registry_tests": tuple(map(registry_tests.of, entry.get("registry_tests", ()))),
+                    "registry_tests": tuple(map(registry_test_rules.of, entry.get("registry_tests", ()))),
                 },
             )
             for name, entry in entries.items()

@@ -20,8 +20,8 @@ from flask import Blueprint, Request, Response, request
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal, Rules
 from mock_server.central.integration import Integration
-from mock_server.central.registry_tests import OUTCOMES
-from mock_server.central.registry_tests import of as registry_test_rule
+from mock_server.central.registry_outcomes import OUTCOMES
+from mock_server.central.registry_test_rules import of as registry_test_rule
 from mock_server.contract import yaml_files
 from mock_server.gateway.hosts import page_fault
 from mock_server.gateway.instance import Instance
@@ -361,11 +361,11 @@ class Control:
 
     def registry_tests(self, sandbox: AnySandbox) -> Json:
         """List the rules for registry tests."""
-        return {"rules": [each.shown() for each in sandbox.central.registry_tests.rules], "outcomes": list(OUTCOMES)}
+        return {"rules": [each.shown() for each in sandbox.central.network.rules], "outcomes": list(OUTCOMES)}
 
     def replace_registry_tests(self, sandbox: AnySandbox, sent: Json) -> Json:
         """Replace the rules for registry tests."""
-        sandbox.central.registry_tests.rules = [registry_test_rule(each) for each in sent["rules"]]
+        sandbox.central.network.rules = [registry_test_rule(each) for each in sent["rules"]]
         return self.registry_tests(sandbox)
 
     # -- all sandboxes --------------------------------------------------------------------------------
