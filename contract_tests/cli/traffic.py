@@ -192,7 +192,8 @@ def proxy(
     from contract_tests.traffic.har import Writer
     from contract_tests.traffic.proxy import Bench, serve
     from mock_server.cli.startup import require_certificate
-    from mock_server.serving.server import ServeError, Tls, check_upstream, free_port, resolve, self_signed
+    from mock_server.serving.addresses import ServeError, check_upstream, free_port, resolve
+    from mock_server.serving.tls import Tls, self_signed
     from mock_server.settings import Settings
 
     check_url(url)

@@ -28,7 +28,9 @@ from contract_tests.traffic.judge import Judge
 from contract_tests.traffic.sources import METADATA, version_in
 from mock_server.contract import tables as contracts
 from mock_server.contract.routes import Routes
-from mock_server.serving.server import Tls, granian, leave_signals_to_supervisor, when_listening
+from mock_server.serving.addresses import when_listening
+from mock_server.serving.tls import Tls
+from mock_server.serving.worker import granian, leave_signals_to_supervisor
 from mock_server.settings import Settings
 from mock_server.web.upstream import NoAnswerError, Upstream
 

@@ -12,7 +12,8 @@ from playwright.sync_api import Page, sync_playwright
 from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.hosts import host_fault, is_cross_site, is_local, page_fault
 from mock_server.gateway.messages import Response
-from mock_server.serving.server import MockServer, make_app, serving
+from mock_server.serving.server import MockServer, serving
+from mock_server.serving.worker import make_app
 from mock_server.settings import Settings
 from mock_server.tests.chromium import CHROMIUM, in_chromium
 from mock_server.tests.conftest import PATH, Api, ask, docker
