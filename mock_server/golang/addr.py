@@ -1,4 +1,4 @@
-"""Why Go does not take a text for an IP address (Go ``net/netip``: ``ParseAddr``), or for a host and a port."""
+"""Go's errors for invalid IP addresses (``net/netip``: ``ParseAddr``) and invalid pairs of host and port."""
 
 from __future__ import annotations
 

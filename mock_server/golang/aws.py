@@ -1,4 +1,7 @@
-"""Why AWS's library gets no token for ECR (aws-sdk-go-v2 ``service/ecr``, ``service/sts``, ``feature/ec2/imds``)."""
+"""The errors of AWS's library when it requests a token for ECR (aws-sdk-go-v2).
+
+It uses ``service/ecr``, ``service/sts`` and ``feature/ec2/imds``.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ _DOMAINS = (
 def token_error(
     region: str, endpoint: str, ask: Ask, syntax: UrlSyntax, *, instance_role: bool, assume_role: bool
 ) -> str | None:
-    """Return why the API of ECR gives no token, or None.
+    """Return the error of requesting a token for ECR, or None.
 
     Args:
         region: The region of the registry.
@@ -67,7 +70,7 @@ def token_error(
 
 
 def _instance_role_error(ask: Ask) -> str | None:
-    """Return why the machine's metadata service gives no keys."""
+    """Return the error of requesting the machine's keys from its metadata service."""
     reply = ask("Get", _METADATA)
     if reply.error is None and reply.status == 200:
         return None
