@@ -404,7 +404,7 @@ def _scanner_source_error(source: Mapping[str, Any]) -> str | None:
 
 
 def _certificate_error(certificate: Mapping[str, Any] | None) -> str | None:
-    """Return the error of loading a certificate: there is never one, because no file is read."""
+    """Return the error of loading a certificate; its file is never found, because no file is read."""
     if certificate is None:
         return None
     usual, place = (
