@@ -1,7 +1,7 @@
-"""Common validation: what create, update and test ask of every integration.
+"""Common validation of create, update and test, for integrations of all types.
 
 The problems are collected in Central's order (``validateIntegration`` in
-central/imageintegration/service/service_impl.go). One method a rule, named by the rule's id.
+central/imageintegration/service/service_impl.go). Each rule has a method with its id as name.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mock_server.golang.text import quote
 
 
 def config_member(message: Message, integration: Integration) -> str | None:
-    """Name the config member that is set, or give None."""
+    """Return the name of the config member that is set, or None."""
     for field in message.members:
         if field.name in integration:
             return field.name
@@ -27,7 +27,7 @@ class Validation:
     """The common rules of one Central."""
 
     def __init__(self, contract: Contract, store: Store, build: Build, *, managed: bool) -> None:
-        """`managed`: play the managed service, where ECR cannot use the container's IAM role."""
+        """`managed`: simulate the managed service, where ECR cannot use the container's IAM role."""
         self.contract = contract
         self.rules = Rules(contract)
         self.store = store
@@ -52,7 +52,7 @@ class Validation:
             raise invalid_arguments(listed("Validation", problems))
 
     def endpoint(self, integration: Integration) -> Problem | None:
-        """Check the endpoints of the member that is set, whatever the type; the first bad one counts."""
+        """Return the first problem of the endpoints of the member that is set, independent of the type."""
         for member, endpoints in self._endpoints.items():
             if member in integration:
                 for endpoint in endpoints:
@@ -73,15 +73,15 @@ class Validation:
         return self.endpoint_not_local() if kind == "loopback" else self.endpoint_not_metadata()
 
     def endpoint_parses(self, url: str, reason: str) -> Problem | None:
-        """pkg/endpoints/validate.go: what stands behind ``http://`` is no URL."""
+        """pkg/endpoints/validate.go: the endpoint after ``http://`` is not a URL."""
         return self.rules.problem("endpoint-parses", url=url, reason=reason)
 
     def endpoint_not_local(self) -> Problem | None:
-        """pkg/endpoints/validate.go: the host leads back to Central."""
+        """pkg/endpoints/validate.go: the host is Central itself."""
         return self.rules.problem("endpoint-not-local")
 
     def endpoint_not_metadata(self) -> Problem | None:
-        """pkg/endpoints/validate.go: the host hands out the cluster's credentials."""
+        """pkg/endpoints/validate.go: the host serves credentials of the cluster."""
         return self.rules.problem("endpoint-not-metadata")
 
     def category_required(self, integration: Integration) -> Problem | None:

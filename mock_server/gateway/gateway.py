@@ -1,4 +1,4 @@
-"""The gateway of one server: what every request passes, whatever sandbox it is for."""
+"""The gateway of one server: the layers of every request, before its sandbox answers."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from mock_server.simulation.usage import Usage
 
 
 class Gateway:
-    """From a request to its answer. The layers below these are those of the sandbox's instance.
+    """Answers requests: its own layers first, then those of the sandbox's instance.
 
     Attributes:
         faults: The layer of injected faults, whose `connections` a server may replace.
-        usage: What clients met, over resets and in all sandboxes; None until `record_usage` is called.
+        usage: The counts of the consumer report; None until `record_usage` is called.
     """
 
     def __init__(self, home: Instance, make: MakeInstance[Instance]) -> None:
@@ -59,12 +59,12 @@ class Gateway:
         self._stack()
 
     def require_host(self, name: str) -> None:
-        """Answer only requests for this name, for `allow_hosts` and for this machine: no other machine asks."""
+        """Refuse requests for names of hosts other than this one and `allow_hosts`, on a server on loopback."""
         self._host = (name,)
         self._stack()
 
     def record_usage(self) -> Usage:
-        """Count from now on what clients meet, and return the counts."""
+        """Start counting for the consumer report, and return the counts."""
         if self.usage is None:
             central = self.home.central
             self.usage = Usage(str(central.contract.release), as_deployed=self.home.settings.as_deployed)
@@ -77,15 +77,15 @@ class Gateway:
         return self.sandboxes.home
 
     def renew(self, other: Gateway, *, keep_state: bool) -> None:
-        """Answer as another gateway does; without `keep_state` sandboxes begin anew, with its first state."""
+        """Use the instance of another gateway; without `keep_state` reset every sandbox to its first state."""
         self.sandboxes.renew(other.home, other.sandboxes.make, keep_state=keep_state)
         self._stack()
 
     def require_operation(self, name: str) -> None:
-        """Check that something answers under this name; "" is any.
+        """Check that an operation or a companion has this name; "" is any.
 
         Raises:
-            FaultError: nothing does; the text names what is close.
+            FaultError: none has; the text suggests similar names.
         """
         known = self.home.known_endpoints
         if name and name not in known:

@@ -1,6 +1,6 @@
 """What Go's HTTP server refuses (Go net/http).
 
-Only what the HTTP server below passes on can be seen here; docs/reference/hostile-input.md lists the rest.
+The HTTP server below refuses other requests itself; docs/reference/hostile-input.md lists them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _CLOSE = ("Connection", "close")
 
 
 def refuse_malformed(proceed: Proceed) -> Proceed:
-    """Answer what Go does not hand on: a host that is none, an expectation or a coding that it does not know."""
+    """Refuse a malformed target or host, and an unknown expectation or transfer coding."""
 
     def answer(exchange: Exchange) -> Response:
         headers = exchange.request.headers

@@ -1,4 +1,4 @@
-"""Limits of bodies: short ones are read whether or not somebody asks for them."""
+"""Reading of short bodies, even if no layer needs them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.messages import BodyTooLongError, Response
 
 SHORT_BODY = 64 * 1024
-"""Bytes up to which a body is read at once: left unread it ends the connection, or is read as the next request."""
+"""Size in bytes up to which a body is always read. Unread, it would end the connection or be parsed as a request."""
 
 
 def limit_body(proceed: Proceed) -> Proceed:
-    """Take a short body off the connection; what is wrong with it concerns only who reads it."""
+    """Read a short body from the connection. Its errors are raised again where the body is needed."""
 
     def answer(exchange: Exchange) -> Response:
         body = exchange.request.body

@@ -1,4 +1,4 @@
-"""What happens to method and path before they are routed (Go net/http ServeMux, grpc-gateway)."""
+"""Cleaning of paths, and method overrides (Go net/http ServeMux, grpc-gateway)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _UNCLEAN = re.compile(r"//|/\.\.?(?:/|$)")
 _SAFE = "/$&+,:;=@!'()*~"
 
 _ROOTS = ("/v1", "/v2")
-"""Where the APIs begin; without a slash behind it, a root is sent to the path with one."""
+"""Roots of the APIs; a root redirects to the path with a slash."""
 
 
 def clean_path(proceed: Proceed) -> Proceed:
-    """Send a client to the path as Go's mux writes it; the method stays what it is, since a release."""
+    """Redirect to the cleaned path, as Go's mux does."""
 
     def answer(exchange: Exchange) -> Response:
         request = exchange.request
@@ -46,7 +46,7 @@ def clean_path(proceed: Proceed) -> Proceed:
 
 
 def _redirect(target: str, method: str, *, keeps_method: bool) -> Response:
-    """Answer as Go's http.Redirect, which writes a body for a GET alone."""
+    """Return the answer of Go's http.Redirect, which has a body only for GET."""
     status, text = (307, "Temporary Redirect") if keeps_method else (301, "Moved Permanently")
     headers: tuple[tuple[str, str], ...] = (("Location", target),)
     if method in ("GET", "HEAD"):
@@ -64,7 +64,7 @@ def _clean(path: str) -> str:
 
 
 def override_method(exchange: Exchange) -> None:
-    """Turn a form POST into the method that it names in a header; its fields become the query."""
+    """Change a form POST to the method in its header; its fields become the query."""
     request = exchange.request
     override = request.headers.get(OVERRIDE)
     if not override or request.method != "POST" or request.headers.get("content-type") != FORM:

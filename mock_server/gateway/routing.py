@@ -1,4 +1,4 @@
-"""Which operation a request is for. Every path and method at and below the collection ends here."""
+"""Routing to an operation, for every path and method at and below the collection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _GRPC_TYPE = re.compile(r"application/grpc(?:-web)?(?:\+.*)?")
 
 
 class Route:
-    """Finds the operation; what is not below the collection goes `elsewhere`."""
+    """Finds the operation; other paths go `elsewhere`."""
 
     def __init__(self, routes: Routes, rules: Rules, elsewhere: Proceed) -> None:
         self.routes = routes

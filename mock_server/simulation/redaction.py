@@ -47,7 +47,7 @@ def without_userinfo(url: str) -> str:
 
 
 def without_any_userinfo(text: str) -> str:
-    """Replace everything before hosts in a text that quotes input: rather too much than too little."""
+    """Replace everything before hosts in a text that quotes input, even if it is not a credential."""
     return _GIVEN_USERINFO.sub(f"{MASK}@", text)
 
 

@@ -1,6 +1,6 @@
 """The request journal: requests and answers with credentials masked, for tests to verify.
 
-Requests are kept as they came and made readable only when somebody looks, so that keeping costs little.
+Requests are stored raw and formatted only when they are listed, so that recording is cheap.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _STATUS = re.compile(r"[1-5](?:[0-9]{2}|xx)")
 
 
 class Entry(NamedTuple):
-    """A request and its answer, unchanged.
+    """A raw request and its answer.
 
     `seconds` is the duration of the request; `headers` are those of the request; `body` and `answer` are None if they
     are too long to be kept; `weight` is the size of everything in bytes.

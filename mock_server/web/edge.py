@@ -1,4 +1,4 @@
-"""The WSGI edge: converts requests to values of the gateway, and its answers back."""
+"""The WSGI edge: converts requests for the gateway, and its answers back."""
 
 from __future__ import annotations
 
