@@ -135,13 +135,8 @@ class _Connection(HTTPConnection):
         super().connect()
 
 
-class _TlsConnection(HTTPSConnection):
-    response_class = _Response
-
-    def connect(self) -> None:
-        """Open the connection, if that is allowed."""
-        _require_may_connect()
-        super().connect()
+class _TlsConnection(_Connection, HTTPSConnection):
+    """The same over TLS."""
 
 
 class _Pool(urllib3.HTTPConnectionPool):

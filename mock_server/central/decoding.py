@@ -211,7 +211,8 @@ def _is_json(content_type: str) -> bool:
     return content_type.partition(";")[0].strip().lower() == "application/json"
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object; raise ValueError if a key is repeated."""
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a key stands twice")
@@ -223,4 +224,4 @@ def _no_constant(name: str) -> None:
 
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-_PLAIN = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
+_PLAIN = json.JSONDecoder(object_pairs_hook=unique, parse_constant=_no_constant)

@@ -18,8 +18,8 @@ _MORE_THAN_A_HOST = re.compile(r"(?:\w+://)?(?P<host>[^/:]+|\[[^/]*\])(?::[0-9]+
 class RegistryTestRule:
     """Registry tests of hosts that match `host` (a shell pattern) end with `outcome`.
 
-    `reason` stands in the place of what the client would say. After `delay` (seconds, or a distribution) and only so
-    many `times`.
+    `reason` replaces the error of the client. The test waits `delay` first (seconds, or a distribution). After so many
+    `times` the rule no longer applies.
     """
 
     host: str

@@ -8,7 +8,6 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import fields
 from functools import cache, partial
 from pathlib import Path
@@ -222,8 +221,11 @@ class Control:
         """Wait for requests."""
         journal, wanted = _journal(sandbox), int(_number("count", 1))
         timeout = _number("timeout", 5, most=LONGEST_WAIT)
-        with self._one_more_waiting():
+        self._wait_or_refuse()
+        try:
             found = journal.wait(self._filter(), wanted, timeout)
+        finally:
+            self._waiting.release()
         if len(found) < wanted:
             raise refuse(408, f"{len(found)} of {wanted} requests came within {timeout:g} seconds")
         return {"count": len(found), "requests": [journal.shown(each) for each in found]}
@@ -237,22 +239,17 @@ class Control:
             since = int(last)
         if since > journal.last:  # a number of an earlier journal: the server or the sandbox has restarted
             since = 0
-        if not self._waiting.acquire(blocking=False):
-            raise _too_many_waiting()
+        self._wait_or_refuse()
         current().is_streamed = True
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         answer = Response(_events(sandbox, journal, since), mimetype="text/event-stream", headers=headers)
         answer.call_on_close(self._waiting.release)  # a generator that was never started does not run its finally block
         return answer
 
-    @contextmanager
-    def _one_more_waiting(self) -> Iterator[None]:
+    def _wait_or_refuse(self) -> None:
+        """Take a place of a waiting call; the caller releases it."""
         if not self._waiting.acquire(blocking=False):
-            raise _too_many_waiting()
-        try:
-            yield
-        finally:
-            self._waiting.release()
+            raise refuse(429, f"{MOST_WAITING} calls wait or stream already, as many as may")
 
     def metrics(self, _sandbox: AnySandbox) -> Response:
         """Return counts of all requests."""
@@ -449,10 +446,6 @@ def _number(name: str, default: float, most: float = float("inf")) -> float:
         bound = "" if most == float("inf") else f" up to {most:g}"
         raise refuse(400, f"?{name}={text}: is not a number{bound}")
     return float(text)
-
-
-def _too_many_waiting() -> Refusal:
-    return refuse(429, f"{MOST_WAITING} calls wait or stream already, as many as may")
 
 
 def _events(sandbox: AnySandbox, journal: Journal, since: int) -> Iterator[bytes]:
