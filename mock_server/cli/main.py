@@ -66,14 +66,7 @@ def serve(context: click.Context, /, **chosen: Any) -> None:
     from mock_server.state import files as states
 
     host, cert, key, ca_out = chosen["host"], chosen["cert"], chosen["key"], chosen["tls_ca_out"]
-    if (cert is None) != (key is None):
-        raise click.UsageError("--cert and --key go together")
-    if cert is not None:
-        startup.require_certificate(cert, key)
-    if ca_out is not None:
-        if cert is not None or not chosen["tls"]:
-            raise click.UsageError("--tls-ca-out: only --tls without --cert makes a certificate authority")
-        startup.require_writable("--tls-ca-out", ca_out)
+    startup.require_tls(cert, key, ca_out, self_signed=chosen["tls"])
     settings = settings_of(context)
     with ExitStack() as stack:
         try:

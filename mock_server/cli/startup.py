@@ -100,6 +100,18 @@ def _read_again(context: click.Context) -> click.Context:
 # -- checks before the start -------------------------------------------------------------------------
 
 
+def require_tls(cert: Path | None, key: Path | None, ca_out: Path | None, *, self_signed: bool) -> None:
+    """Raise click.UsageError unless the options of TLS go together and their files can be used."""
+    if (cert is None) != (key is None):
+        raise click.UsageError("--cert and --key go together")
+    if cert is not None and key is not None:
+        require_certificate(cert, key)
+    if ca_out is not None:
+        if cert is not None or not self_signed:
+            raise click.UsageError("--tls-ca-out: only --tls without --cert makes a certificate authority")
+        require_writable("--tls-ca-out", ca_out)
+
+
 def require_certificate(cert: Path, key: Path) -> None:
     """Raise click.UsageError unless two files are a certificate and its key."""
     import ssl
