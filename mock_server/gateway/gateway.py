@@ -7,10 +7,9 @@ import difflib
 from mock_server.gateway.exchange import Exchange, Layer, stacked
 from mock_server.gateway.faults import InjectFaults
 from mock_server.gateway.hosts import RequireHost
-from mock_server.gateway.http_rules import refuse_malformed
+from mock_server.gateway.http_rules import read_short_body, refuse_malformed
 from mock_server.gateway.instance import Instance
 from mock_server.gateway.journal import answer_in_sandbox
-from mock_server.gateway.limits import limit_body
 from mock_server.gateway.messages import Request, Response
 from mock_server.gateway.sandbox import ChooseSandbox
 from mock_server.gateway.usage import CountUsage
@@ -41,7 +40,7 @@ class Gateway:
         layers: list[Layer] = [
             *self._added,
             refuse_malformed,
-            limit_body,
+            read_short_body,
             *([RequireHost(self.sandboxes, hosts)] if hosts else ()),
             ChooseSandbox(self.sandboxes),
             self.faults,

@@ -1,4 +1,4 @@
-"""What Go's HTTP server refuses (Go net/http).
+"""Go's HTTP server: what it refuses, and short bodies, which it always reads (Go net/http).
 
 The HTTP server below refuses other requests itself; docs/reference/hostile-input.md lists them.
 """
@@ -6,10 +6,14 @@ The HTTP server below refuses other requests itself; docs/reference/hostile-inpu
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
+from mock_server.central.errors import Refusal
 from mock_server.gateway.exchange import Exchange, Proceed
-from mock_server.gateway.messages import Response
+from mock_server.gateway.messages import BodyTooLongError, Response
 
+SHORT_BODY = 64 * 1024
+"""Size in bytes up to which a body is always read. Unread, it would end the connection or be parsed as a request."""
 _BAD_ESCAPE = re.compile("%(?![0-9a-fA-F]{2})")
 _HOST = re.compile(r"[A-Za-z0-9!$%&'()*+.:;=\[\]_~-]*", re.ASCII)
 _PLAIN = ("Content-Type", "text/plain; charset=utf-8")
@@ -51,3 +55,16 @@ def _host_fault(host: str) -> str:
 
 def _refused(status: int, text: str) -> Response:
     return Response(status, (_PLAIN, _CLOSE), text.encode(), is_final=True)
+
+
+def read_short_body(proceed: Proceed) -> Proceed:
+    """Read a short body from the connection. Its errors are raised again where the body is needed."""
+
+    def answer(exchange: Exchange) -> Response:
+        body = exchange.request.body
+        if body.size is not None and 0 < body.size <= SHORT_BODY:
+            with suppress(Refusal, BodyTooLongError):
+                exchange.body = body.read()
+        return proceed(exchange)
+
+    return answer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -195,10 +194,7 @@ class Requests:
         if unknown := [name for name in wanted if name not in known]:
             raise ValueError(f"unknown filter {unknown[0]!r}; {suggestion(unknown[0], known)}")
         self._gateway.require_operation(str(wanted.get("operation", "")))
-        texts: dict[str, Any] = {name: str(value) for name, value in wanted.items()}
-        if not re.fullmatch(r"[0-9]{1,18}", texts.get("since", "0")):
-            raise ValueError(f"since={texts['since']}: is not the number of a request, such as journal()[-1]['number']")
-        return Filter(**texts | {"since": int(texts.get("since", 0))})
+        return Filter.of({name: str(value) for name, value in wanted.items()})
 
 
 @contextmanager

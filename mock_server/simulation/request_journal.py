@@ -92,6 +92,18 @@ class Filter:
     name: str = ""
     since: int = 0
 
+    @classmethod
+    def of(cls, texts: Mapping[str, str]) -> Filter:
+        """Return the filter of texts by field.
+
+        Raises:
+            ValueError: the status or the number of `since` is invalid.
+        """
+        since = texts.get("since", "0")
+        if not re.fullmatch(r"[0-9]{1,18}", since):
+            raise ValueError(f"since={since}: is not the number of a request")
+        return cls(**{**texts, "since": int(since)})  # type: ignore[arg-type] # the others are texts
+
     def __post_init__(self) -> None:
         """Raise ValueError if the status is invalid."""
         if self.status and not _STATUS.fullmatch(self.status):

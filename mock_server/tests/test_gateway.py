@@ -21,9 +21,9 @@ from mock_server.gateway.errors import AnswerErrors
 from mock_server.gateway.exchange import Exchange, stacked
 from mock_server.gateway.faults import Connections, Cut, InjectFaults
 from mock_server.gateway.gateway import Gateway
+from mock_server.gateway.http_rules import SHORT_BODY, read_short_body
 from mock_server.gateway.instance import Instance
 from mock_server.gateway.journal import answer_in_sandbox
-from mock_server.gateway.limits import SHORT_BODY, limit_body
 from mock_server.gateway.messages import LONGEST_BODY, NO_BODY, Body, BodyTooLongError, Request, Response
 from mock_server.gateway.operations import decode, serve
 from mock_server.gateway.paths import FORM, clean_path, override_method
@@ -163,7 +163,7 @@ def test_a_short_body_is_taken_though_nobody_asks_for_it():
     request = Request("GET", PATH, body=Body(reader(b"x" * SHORT_BODY), SHORT_BODY))
     asked = exchange()
     asked.request = request
-    limit_body(FINE)(asked)
+    read_short_body(FINE)(asked)
     assert request.body.is_read
 
 
@@ -171,14 +171,14 @@ def test_a_short_body_is_taken_though_nobody_asks_for_it():
 def test_a_long_body_is_left_to_who_asks_for_it(size):
     asked = exchange()
     asked.request = asked.request._replace(body=Body(raising(AssertionError), size))
-    assert limit_body(FINE)(asked).status == 200
+    assert read_short_body(FINE)(asked).status == 200
 
 
 def test_a_short_body_that_does_not_come_concerns_only_who_asks_for_it():
     asked = exchange("POST")
     asked.request = asked.request._replace(body=Body(raising(Refusal("http", 408, 4, "late")), 5))
-    assert limit_body(FINE)(asked).status == 200
-    answer = limit_body(asked.sandbox.instance.answer)(asked)
+    assert read_short_body(FINE)(asked).status == 200
+    answer = read_short_body(asked.sandbox.instance.answer)(asked)
     assert answer.status == 408
 
 

@@ -204,9 +204,8 @@ class Control:
         return [journal.shown(each) for each in found[max(len(found) - limit, 0) :]]
 
     def _filter(self) -> Filter:
-        texts = {each.name: request.args.get(each.name, "") for each in fields(Filter) if each.name != "since"}
-        self.app.gateway.require_operation(texts["operation"])
-        return Filter(**texts, since=int(_number("since", 0)))
+        self.app.gateway.require_operation(request.args.get("operation", ""))
+        return Filter.of({each.name: request.args[each.name] for each in fields(Filter) if each.name in request.args})
 
     def forget_requests(self, sandbox: AnySandbox) -> Json:
         """Empty the journal."""
