@@ -16,7 +16,7 @@ READ, WRITE, NOTHING = "read", "write", "nothing"
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What the mock lets in when authentication is enforced.
+    """Credentials that the mock accepts when authentication is enforced.
 
     Raises:
         ValueError: a token cannot be sent in a header, or two tokens are the same.

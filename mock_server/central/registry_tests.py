@@ -51,7 +51,7 @@ class RegistryTests:
         }
 
     def registry_reachable(self, integration: Integration, category: str) -> Problem | None:
-        """Play the network part of the test of a category; None when it passes."""
+        """Return the problem of the network part of a test, or None if it passes."""
         kind = integration["type"]
         if kind == "scannerv4":
             return None
@@ -83,7 +83,7 @@ class RegistryTests:
         return self._docker(config["endpoint"], _CATALOG)
 
     def _docker(self, endpoint: str, path: str, credentials: Callable[[], str | None] = lambda: None) -> str | None:
-        """Ask a registry; `credentials` says why there are none, which is known once the URL is read."""
+        """Return the error of a request to a registry; `credentials` returns why there are none."""
         try:
             asked = gohttp.asked(_docker_url(endpoint) + path, self.network.syntax)
         except gourl.UrlError as error:
@@ -97,7 +97,7 @@ class RegistryTests:
         return f"Get {quote(str(asked.url))}: http: {what}"
 
     def _quay(self, quay: Config) -> str | None:
-        """pkg/registries/quay/quay.go: only a token is good for a ping."""
+        """pkg/registries/quay/quay.go: without a token it requests a public path."""
         if quay["oauthToken"]:
             return self._ping(quay)
         reply = self.network.ask("Get", _url(quay["endpoint"], "https") + "/api/v1/discovery")
@@ -107,7 +107,7 @@ class RegistryTests:
         return f"received {received} from Quay; check Central logs for the full error"
 
     def _google(self, google: Config) -> str | None:
-        """pkg/registries/google/transport.go: a token first, with the service account or the workload's identity."""
+        """pkg/registries/google/transport.go: it requests a token first, with the service account or the identity of the workload."""
         account = google["serviceAccount"].encode("utf-8", "surrogatepass")
 
         def token() -> str | None:
@@ -119,7 +119,7 @@ class RegistryTests:
         return self._docker(google["endpoint"], _PING, token)
 
     def _ecr(self, ecr: Config) -> str | None:
-        """pkg/registries/ecr/ecr.go: the host is made of account and region; `endpoint` is that of the AWS API."""
+        """pkg/registries/ecr/ecr.go: account and region make the host; `endpoint` is that of the AWS API."""
         instance_role, assume_role = ecr["useIam"], ecr["useAssumeRole"]
         has_keys = instance_role or ecr["accessKeyId"] or ecr["secretAccessKey"] or assume_role
 
@@ -141,11 +141,11 @@ class RegistryTests:
     # -- scanners -----------------------------------------------------------------------------------
 
     def _container_analysis(self, _google: Config) -> str | None:
-        """pkg/scanners/google/google.go: Google's API is asked; `endpoint` only says which images are meant."""
+        """pkg/scanners/google/google.go: a call of Google's API; `endpoint` only selects images."""
         return self.network.call(_CONTAINER_ANALYSIS)
 
     def _clair(self, clair: Config) -> str | None:
-        """pkg/scanners/clair/clair.go: the URL is read once more, and loses its query."""
+        """pkg/scanners/clair/clair.go: the URL is parsed again, and loses its query."""
         try:
             url = gourl.parse(_url(clair["endpoint"], "https") + "/v1/namespaces", self.network.syntax)
         except gourl.UrlError as error:
@@ -177,22 +177,22 @@ class RegistryTests:
         return f"Expected status code 2XX. Received {reply.status} {phrase}. Body: {reply.body}"
 
     def _clairify_node(self, clairify: Config) -> str | None:
-        """pkg/scanners/clairify/clairify.go TestNodeScanner: by gRPC, and not at `endpoint`."""
+        """pkg/scanners/clairify/clairify.go TestNodeScanner: over gRPC, and not to `endpoint`."""
         return self.network.call(grpc.target(scanner_target(clairify, self.namespace), self.network.syntax))
 
 
 def scanner_target(clairify: Config, namespace: str) -> str:
-    """Return where the gRPC server of a clairify scanner is (pkg/scanners/clairify/clairify.go)."""
+    """Return the gRPC target of a clairify scanner (pkg/scanners/clairify/clairify.go)."""
     target: str = clairify["grpcEndpoint"]
     return target or f"scanner.{namespace}.svc:8443"
 
 
 def _url(endpoint: str, scheme: str) -> str:
-    """pkg/urlfmt FormatURL: whatever starts with "http" has a scheme already."""
+    """pkg/urlfmt FormatURL: a text that starts with "http" counts as having a scheme."""
     return (endpoint if endpoint.startswith("http") else f"{scheme}://{endpoint}").rstrip("/")
 
 
 def _docker_url(endpoint: str) -> str:
-    """pkg/registries/docker/config.go: Docker Hub is at another host than its name says."""
+    """pkg/registries/docker/config.go: Docker Hub has another host than its name."""
     hub = endpoint.lower() in ("docker.io", "https://docker.io")
     return _url("registry-1.docker.io" if hub else endpoint, "https")

@@ -20,6 +20,7 @@ from mock_server.tests.conftest import PATH, Api, ask, docker
 from mock_server.tests.hostile import send
 from mock_server.tests.test_cli import serve_command, url_in
 from mock_server.web import wsgi
+from mock_server.web.app import create_app
 from mock_server.web.control import MOST_WAITING
 
 STATE, RESET = "/__admin/state", "/__admin/reset"
@@ -164,6 +165,13 @@ def test_only_a_server_on_loopback_asks_for_its_names_unless_some_are_given():
     for host in ("", "127.0.0.1"):
         app = make_app(Settings(allow_hosts=["good.example"]), host)
         assert (evil(app).status, evil(app, host="good.example").status) == (403, 200)
+
+
+def test_a_name_can_be_allowed_while_the_server_runs():
+    for host in ("", "127.0.0.1"):
+        app = make_app(Settings(allow_hosts=["good.example"]), host)
+        app.gateway.renew(create_app(Settings(allow_hosts=["evil.example"])).gateway, keep_state=True)
+        assert (evil(app).status, evil(app, host="good.example").status) == (200, 403)
 
 
 def test_a_refused_name_leaves_no_trace():
