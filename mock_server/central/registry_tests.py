@@ -107,7 +107,7 @@ class RegistryTests:
         return f"received {received} from Quay; check Central logs for the full error"
 
     def _google(self, google: Config) -> str | None:
-        """pkg/registries/google/transport.go: it requests a token first, with the service account or the identity of the workload."""
+        """pkg/registries/google/transport.go: a token comes first, for the account or the workload's identity."""
         account = google["serviceAccount"].encode("utf-8", "surrogatepass")
 
         def token() -> str | None:
