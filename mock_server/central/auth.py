@@ -116,7 +116,7 @@ class Auth:
         except (binascii.Error, ValueError):
             raise self.rules.refusal("basic-malformed") from None
         user, colon, password = decoded.partition(":")
-        if not colon or len(encoded) % 4:  # Python overlooks padding that is too much
+        if not colon or len(encoded) % 4:  # Python ignores excess padding
             raise self.rules.refusal("basic-malformed")
         if not self.is_known(user, password):
             raise self.rules.refusal("basic-invalid", user=quote(user))

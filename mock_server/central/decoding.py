@@ -84,10 +84,10 @@ class Decoding:
         """
         assert operation.request is not None  # operations without a body do not decode
         message = self._messages[operation.id]
-        # To count costs more than the rest, and hardly any body is long enough to need it.
+        # Counting is expensive, and hardly any body is long enough to need it.
         is_long = LARGEST_GROWTH * len(body) + 4 * len(id) + _BOUND > MAX_MESSAGE
         if (sent := self._accepted(operation, body, content_type)) is not None:
-            with suppress(ValueError):  # a time that only looks like one
+            with suppress(ValueError):  # of an invalid time
                 decoded = protojson.complete(message, sent)
                 if is_long:
                     self.message_size(message, decoded, id)
@@ -101,7 +101,7 @@ class Decoding:
         """Return the body if every JSON decoder reads it alike and the contract accepts it, else None."""
         if self.is_exact or not (content_type == "application/json" or _is_json(content_type)):
             return None
-        if _SURROGATE.search(body):  # half a pair is text for Python and a fault for Go
+        if _SURROGATE.search(body):  # Python accepts half a surrogate pair, Go does not
             return None
         try:
             sent = _PLAIN.decode(body.decode())

@@ -24,7 +24,7 @@ class Problem(NamedTuple):
     text: str
 
 
-@dataclass(unsafe_hash=True, slots=True)  # not frozen: contextlib sets the traceback of what passes by
+@dataclass(unsafe_hash=True, slots=True)  # not frozen: contextlib sets tracebacks
 class Refusal(Exception):  # noqa: N818 (Central refuses; nothing is in error)
     """An answer in Central's error shape.
 

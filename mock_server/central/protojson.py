@@ -40,7 +40,7 @@ def render(value: object) -> bytes:
     """Encode an answer without blanks and needless escapes."""
     try:
         return _ENCODER.encode(value).encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, such as the request journal shows: UTF-8 has only its escape
+    except UnicodeEncodeError:  # half a surrogate pair, such as in the request journal, needs an escape
         return json.dumps(value, separators=(",", ":")).encode()
 
 

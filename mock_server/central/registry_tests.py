@@ -64,7 +64,7 @@ class RegistryTests:
             client = self._registries.get(kind, self._ping)
         member = config_member(self.contract.integration, integration)
         if client is None or member is None:
-            return None  # only where a mutant builds a client that cannot be
+            return None  # only if a mutant builds an impossible client
         reason: str | None
         try:
             reason = client(integration[member])

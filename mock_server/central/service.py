@@ -141,7 +141,7 @@ class Service:
             self.validation.check(integration)
             integration = self._reconciled(integration, update_password=update_password)
             integration = self._valid_tested_sorted(integration)
-            if integration["id"] == "" and "\0" not in integration["name"]:  # values are read before they are checked
+            if integration["id"] == "" and "\0" not in integration["name"]:  # values are parsed before constraints
                 raise self.database_error(database.NO_KEY)
             if wrong := database.name_error(integration["name"]):
                 raise self.database_error(wrong)

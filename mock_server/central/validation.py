@@ -45,7 +45,7 @@ class Validation:
             self.endpoint(integration),
             self.category_required(integration),
             self.ecr_iam_managed(integration) if self.managed else None,
-            # Central stops at an empty name: the look-up of the name is left out.
+            # Central does not look up an empty name.
             self.name_required(integration) or self.name_unique(integration),
         )
         if problems := list(filter(None, found)):
@@ -61,7 +61,7 @@ class Validation:
         return None
 
     def _endpoint(self, endpoint: str) -> Problem | None:
-        # Central takes off one "http://" and then one "https://", in this order.
+        # Central removes one "http://" and then one "https://", in this order.
         bare = endpoint.removeprefix("http://").removeprefix("https://")
         try:
             host = gourl.host_name("http://" + bare, self.build.urls)

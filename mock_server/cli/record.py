@@ -72,7 +72,7 @@ def asked(url: str, path: str, *, token: str, ca: Path | None, insecure: bool) -
         raise RecordError(f"{ca}: contains no certificates that can be read (PEM): {error}") from None
     if insecure:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # it was asked for
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the option asks for it
     try:
         with bounded_http.deadline(_TIMEOUT):
             # No redirect is followed: the token is for one host.
@@ -164,7 +164,7 @@ def _that_build(integration: Mapping[str, Any], masked: list[Place], clients: Cl
         for chosen in combinations(masked, number):
             if clients.activation(_with(integration, masked, chosen)) is None:
                 yield chosen
-    yield tuple(masked)  # none can be built, in Central neither
+    yield tuple(masked)  # Central cannot build a client either
 
 
 def _with(integration: Mapping[str, Any], masked: list[Place], chosen: tuple[Place, ...]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def openapi_3_0(contract: Contract) -> Node:
     _convert_schemas(made)
     schemas = made["components"]["schemas"]
     for name in _nullable(contract.document["components"]["schemas"]):
-        schemas[name]["nullable"] = True  # or else `null` fails there, whatever the field says
+        schemas[name]["nullable"] = True  # else `null` is invalid there, even if the field allows it
     return made
 
 

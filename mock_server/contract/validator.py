@@ -70,7 +70,7 @@ class Validator:
             compiled = self._accepts.get((schema, answer)) or self._compiled(schema, answer)
             return compiled(value)
         except (ValueError, TypeError, OverflowError, UnicodeError):
-            return False  # a value that the validator cannot even read, such as half a surrogate pair
+            return False  # the validator cannot read the value, such as half a surrogate pair
 
     def _compiled(self, schema: str, answer: bool) -> Callable[[Any], bool]:
         key = (schema, answer)
@@ -163,7 +163,7 @@ def _openapi(document: Mapping[str, Any]) -> OpenAPI:
     # Half a second of imports that most runs never need.
     from openapi_core import Config, OpenAPI
 
-    # Credentials are `auth`'s matter, and servers are wherever the mock listens.
+    # `auth` checks credentials, and the mock listens at any address.
     open_document = {**document, "security": [], "servers": [{"url": HOST}]}
     # The document itself is checked by the tests, not at each start.
     return OpenAPI.from_dict(open_document, config=Config(spec_validator_cls=None))  # type: ignore[arg-type]

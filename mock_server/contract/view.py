@@ -55,7 +55,7 @@ def _cut(node: Any, release: Release, *, table: bool) -> Any:
         return [each for each in items if each is not _GONE]
     if not isinstance(node, dict):
         return node
-    # A field may be called "since" too: what stands there is no release then, but a schema.
+    # A field may be named "since"; its value is a schema then.
     marks = {key for key in _marks(table=table) if key in node and not isinstance(node[key], dict)}
     if marks and not span_of(node, table=table).has(release):
         return _GONE

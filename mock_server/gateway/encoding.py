@@ -40,12 +40,12 @@ def encode(proceed: Proceed) -> Proceed:
     """Add warnings and `Content-Length`; indent and compress the body if the client accepts it."""
 
     def answer(exchange: Exchange) -> Response:
-        query = exchange.request.query  # of the URL: the fields of a form ask for no indent
+        query = exchange.request.query  # the URL's, before the fields of a form replace it
         response = proceed(exchange)
         if response.is_final:
             return response
         request, headers, body = exchange.request, response.headers, response.body
-        assert isinstance(body, bytes)  # only what is final comes in pieces
+        assert isinstance(body, bytes)  # only final bodies are streamed
         if exchange.violations:
             headers += ((WARNING_HEADER, header_text("; ".join(map(str, exchange.violations)))),)
         is_json = headers[:1] == JSON_HEADERS[:1]
@@ -53,7 +53,7 @@ def encode(proceed: Proceed) -> Proceed:
             body = protojson.indented(body)
         size = len(body)
         if size >= GZIP_FROM and _accepts_gzip(request.headers.get("accept-encoding", "")):
-            body = gzip.compress(body, compresslevel=1, mtime=0)  # without a time of day equal answers are equal bytes
+            body = gzip.compress(body, compresslevel=1, mtime=0)  # without a time, equal answers are equal bytes
             headers, size = (*headers, ("Content-Encoding", "gzip")), len(body)
         body = b"" if request.method == "HEAD" else body
         return Response(response.status, (*headers, ("Content-Length", str(size))), body)
@@ -77,7 +77,7 @@ def _accepts_gzip(header: str) -> bool:
     for each in header.split(",") if header else ():
         coding, *parameters = (part.strip() for part in each.split(";"))
         if coding.lower() == "gzip":
-            with contextlib.suppress(ValueError):  # what is no number does not count
+            with contextlib.suppress(ValueError):  # an invalid weight does not count
                 weight = next((float(part[2:]) for part in reversed(parameters) if part.startswith("q=")), 1.0)
     return weight > 0
 

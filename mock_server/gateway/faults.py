@@ -96,10 +96,10 @@ class InjectFaults:
             return self.connections.reset(origin)
         if fault == "empty":
             whole = b""
-            response = response.without_header("content-encoding")  # no byte is no gzip either
+            response = response.without_header("content-encoding")  # an empty body is not valid gzip
         elif fault == "garbage":
             whole = b"\xff\xff" + random.randbytes(max(len(whole) - 2, 14))  # FF FE would begin UTF-16
-            response = response.without_header("content-encoding")  # rubbish has to reach the client's JSON parser
+            response = response.without_header("content-encoding")  # the garbage must reach the client's JSON parser
         response = response._replace(body=whole).sized()
         if fault == "truncated":
             return response._replace(body=self.connections.truncated(origin, whole))
@@ -109,7 +109,7 @@ class InjectFaults:
 def shaped(response: Response, fault: Fault, exchange: Exchange) -> Response:
     """Return the answer with the status, the headers and the body of a fault."""
     if fault.refusal() is not None and exchange.rule != RULE:
-        return response  # a redirect that comes before it
+        return response  # a redirect came first
     if fault.code is not None:
         response = response._replace(status=fault.code, reason="")
     content = _content(exchange, fault)
@@ -175,7 +175,7 @@ def _met(exchange: Exchange) -> Fault | None:
                 partial(_sent, exchange),
             )
         )
-    except Refusal as unanswered:  # the name is looked up in a store that may fail, or in a body that does not come
+    except Refusal as unanswered:  # the store of the name failed, or the body did not come
         exchange.refusal = unanswered
         return None
 
@@ -196,7 +196,7 @@ def _sent(exchange: Exchange) -> Any:
     """Return the decoded body of a request, or None if it is not JSON."""
     body = exchange.request.body
     if body.size is not None and body.size > MAX_MESSAGE:
-        return None  # no integration that Central takes is so long
+        return None  # longer than any integration that Central accepts
     try:
         return json.loads(body.read())
     except (ValueError, RecursionError, BodyTooLongError):

@@ -39,7 +39,7 @@ class RequireHost:
         def answer(exchange: Exchange) -> Response:
             request = exchange.request
             fault = host_fault(request.path, request.headers.get("host", ""), self.names)
-            is_url = request.target[:1] not in ("", "/")  # as proxies are asked, and no server by a page
+            is_url = request.target[:1] not in ("", "/")  # as in requests to proxies; pages cannot send it
             if not fault or (is_url and not request.path.startswith(OWN)):
                 return proceed(exchange)
             exchange.refusal = Refusal(RULE, 403, 7, fault)

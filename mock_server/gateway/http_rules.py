@@ -25,7 +25,7 @@ def refuse_malformed(proceed: Proceed) -> Proceed:
 
     def answer(exchange: Exchange) -> Response:
         headers = exchange.request.headers
-        target = exchange.request.target  # granian does not tell it
+        target = exchange.request.target  # granian does not provide it
         if "%" in target and _BAD_ESCAPE.search(target.partition("?")[0]):
             return _refused(400, "400 Bad Request")
         host = headers.get("host")
@@ -46,9 +46,9 @@ def refuse_malformed(proceed: Proceed) -> Proceed:
 
 
 def _host_fault(host: str) -> str:
-    if not host:  # granian tells no missing Host from an empty one
+    if not host:  # granian turns a missing Host into an empty one
         return "400 Bad Request: missing required Host header"
-    if "," in host:  # a header that stands twice comes joined
+    if "," in host:  # servers join repeated headers
         return "400 Bad Request"
     return "400 Bad Request: malformed Host header"
 

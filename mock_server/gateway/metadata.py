@@ -31,7 +31,7 @@ def annotate(proceed: Proceed) -> Proceed:
     def answer(exchange: Exchange) -> Response:
         headers = exchange.request.headers
         if timeout := headers.get("grpc-timeout"):
-            # What is done within a microsecond is not done on the way through Central's own gRPC.
+            # From the start of the request, so that a time-out of microseconds always expires, as in Central.
             exchange.deadline = exchange.started + _seconds(timeout)
         for name, value in headers.items():
             if name.startswith(_PREFIX) and name.endswith("-bin"):
@@ -93,6 +93,6 @@ def credentials(headers: Mapping[str, str]) -> str | None:
     found = as_metadata if sent is None else sent
     if found is None:
         return None
-    first, comma, _ = found.partition(",")  # a header that stands twice comes joined
+    first, comma, _ = found.partition(",")  # servers join repeated headers
     is_alone = (sent is None or as_metadata is None) and not comma
     return first if is_alone or first.startswith("Basic ") else None

@@ -132,7 +132,7 @@ def check_complete(contract: Contract, handlers: Mapping[str, Handler]) -> None:
     """
     without_handler = contract.operations.keys() - handlers.keys()
     without_operation = handlers.keys() - contract.operations.keys()
-    if without_operation:  # perhaps another release has it
+    if without_operation:  # another release may have it
         without_operation -= {id for each in contract.every_release for id in each.operations}
     if without_handler or without_operation:
         raise ValueError(

@@ -31,12 +31,12 @@ def clean_path(proceed: Proceed) -> Proceed:
             if ("//" not in path and "/." not in path) or _UNCLEAN.search(path) is None:
                 return proceed(exchange)
             sent = request.target.partition("?")[0]
-            if sent.startswith("/") and _UNCLEAN.search(sent) is None:  # an escaped dot or slash is left alone
+            if sent.startswith("/") and _UNCLEAN.search(sent) is None:  # only escaped dots or slashes, which stay
                 return proceed(exchange)
             path = _clean(path)
         if path in _ROOTS:
             path += "/"
-        if path.startswith(OWN):  # of the mock, and not to be found by ways around
+        if path.startswith(OWN):  # the mock's own paths have no redirects
             return proceed(exchange)
         target = percent_encoded((request.prefix + path).encode("latin-1"), safe=_SAFE)
         target = f"{target}?{request.query}" if request.query else target

@@ -84,7 +84,7 @@ class ChooseSandbox:
         if not request.path.startswith(PREFIX) or (settings.ui is None and settings.upstream is None):
             return None
         name, _, rest = request.path.removeprefix(PREFIX).partition("/")
-        rest = rest.lstrip("/")  # or else it would lead to another host
+        rest = rest.lstrip("/")  # two slashes would lead to another host
         is_page = request.method == "GET" and _PAGE in request.headers.get("accept", "")
         if not is_page or rest.partition("/")[0] in NOT_PAGES or not (name == "" or NAME.fullmatch(name)):
             return None

@@ -24,7 +24,7 @@ def host_port_error(text: str) -> str | None:
     colon = text.rfind(":")
     if colon < 0:
         return "missing port in address"
-    inside, behind = 0, 0  # where no bracket may stand: "[" from the one on, "]" from the other
+    inside, behind = 0, 0  # offsets from which "[" and "]" are not allowed
     if text.startswith("["):
         close = text.find("]")
         if close < 0:

@@ -52,7 +52,7 @@ def first_value(data: bytes) -> tuple[int, int] | None:
 def check_document(text: bytes) -> None:
     """Raise the error of Go's ``json.Unmarshal`` unless `text` is exactly one JSON value."""
     try:
-        # Go ends the text with a blank, which may itself be what is wrong.
+        # Go appends a blank to the text, and its error may be about this blank.
         found = first_value(text + b" ")
     except JsonTruncatedError:
         found = None

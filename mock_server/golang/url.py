@@ -148,7 +148,7 @@ def host_name(url: str, syntax: UrlSyntax = NEWEST) -> str:
     Raises:
         UrlError: as `parse` does.
     """
-    if plain := _PLAIN_URL.fullmatch(url):  # nothing in it is escaped, and nothing can be wrong
+    if plain := _PLAIN_URL.fullmatch(url):  # no escapes, and no possible error
         return plain[1]
     return parse(url, syntax).host_name.decode("utf-8", "replace")
 
@@ -330,7 +330,7 @@ def query_keys(query: str) -> set[str]:
 
 
 def _unescaped_query(text: bytes) -> str:
-    # A plus sign stands for a blank only outside an escape, and a refused escape is shown as sent.
+    # Check the escapes first: a refused one is shown as sent, with its plus signs.
     unescape(text)
     return unescape(text.replace(b"+", b" ")).decode("utf-8", "replace")
 

@@ -130,7 +130,7 @@ class Sandbox(Generic[InstanceT]):
 def _rules_of(scenario: str) -> tuple[RegistryTestRule, ...]:
     try:
         return scenarios.parse(scenario)[0].registry_tests
-    except ValueError:  # the name of a file, or of a scenario that is no more
+    except ValueError:  # the name of a file, or of a removed scenario
         return ()
 
 
@@ -239,5 +239,5 @@ class Sandboxes(Generic[InstanceT]):
     def _home_of_a_sandbox(self) -> InstanceT:
         if not self.home.settings.mutants:
             return self.home
-        # They are applied in the parts that sandboxes would share.
+        # Mutants change parts that sandboxes would share.
         return self.make(self.home.settings, self.home.central.contract)

@@ -172,7 +172,7 @@ def read(text: str | bytes) -> Any:
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8", "surrogatepass")
-    return json.loads(text, object_pairs_hook=unique)  # of two values of a key one would be neither shown nor hidden
+    return json.loads(text, object_pairs_hook=unique)  # a repeated key would hide one of its values from the redaction
 
 
 def omitted(size: int) -> str:

@@ -107,7 +107,7 @@ def _as_state_error() -> Iterator[None]:
         raise StateError("nests too deep") from None
     except StateError:
         raise
-    except ValueError as error:  # of a date that is none, or of a number that is too long
+    except ValueError as error:  # an invalid date, or a number that is too long
         raise StateError("has a number with too many digits" if "digits" in str(error) else str(error)) from None
 
 
@@ -263,7 +263,7 @@ class Saver:
         self._texts: dict[str, tuple[Integration, str]] = {}
         self._save_or_log()
         threading.Thread(target=self._save_at_times, daemon=True).start()
-        # A worker process ends without running what `atexit` knows.
+        # A worker process ends without the hooks of `atexit`.
         multiprocessing.util.Finalize(self, self._save_or_log, exitpriority=1)
 
     def save(self) -> None:

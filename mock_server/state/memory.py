@@ -60,7 +60,7 @@ class MemoryStore:
     def reset(self) -> None:
         """Restore the first state, and start seeded ids again."""
         with self.lock:
-            self._random: random.Random | None = None  # made with the first id, which many a sandbox never needs
+            self._random: random.Random | None = None  # created with the first id, which many sandboxes never need
             self._replace(self._first_state)
 
     def _rendered(self, integrations: Iterable[Integration]) -> tuple[Stored, ...]:
@@ -90,7 +90,7 @@ class MemoryStore:
             self._random = self._random or random.Random(self._seed)
             while True:
                 id = str(uuid.UUID(int=self._random.getrandbits(128), version=4))
-                if id not in self._by_id:  # a seed begins anew where the state does not: --load, --reload, mutants
+                if id not in self._by_id:  # the seed restarts while the state stays: --load, --reload, mutants
                     return id
 
     def get(self, id: str) -> Stored | None:
@@ -133,7 +133,7 @@ class MemoryStore:
         with self.lock:
             if self._shuffled:
                 answers = [stored.answer for stored in self._by_id.values()]
-                random.shuffle(answers)  # not by the generator of the ids: a read must not change those that follow
+                random.shuffle(answers)  # not the generator of the ids: a read must not change the next ids
                 return joined(answers)
             if self._joined is None:
                 self._joined = joined(stored.answer for stored in self._by_id.values())
@@ -141,7 +141,7 @@ class MemoryStore:
 
     def list_named(self, name: str) -> bytes:
         """Render the list of the integration with exactly this name."""
-        with self.lock:  # a write has the name, or the integration, half done
+        with self.lock:  # during a write, name and integration may disagree
             id = self.id_of_name(name)
             return self.list_answer([id] if id else [])
 

@@ -55,7 +55,7 @@ class Connection:
                 encoding_errors=ENCODING_ERRORS,
                 socket_timeout=ANSWER_SECONDS,
                 socket_connect_timeout=ANSWER_SECONDS,
-                # A connection that was closed meanwhile; a server that does not answer is not waited for twice.
+                # Retry once if the connection was closed, but never after a time-out.
                 retry=Retry(NoBackoff(), 1, (redis.ConnectionError,)),
             )
             self.client.connection_pool.make_connection()
@@ -113,7 +113,7 @@ class Connection:
         if words != self._told or now > self._tell_again_at:
             log.error("the store %s fails, requests are refused until it works again: %s", self.address, words)
         self._told, self._tell_again_at = words, now + QUIET_SECONDS
-        # Whoever refuses one command may carry out the next; whoever does not answer is lost for all of them.
+        # A server that refuses a command may accept the next one; one that does not answer is lost for all.
         self._lost = self._lost or isinstance(error, redis.ConnectionError | redis.TimeoutError)
         self._ask_again_at = now + PAUSE_SECONDS if isinstance(error, redis.TimeoutError) else 0.0
         if isinstance(error, redis.ReadOnlyError):
@@ -139,7 +139,7 @@ def check(url: str, prefix: str) -> None:
                 f"{connection.address}: is one of {nodes} nodes of a cluster, each of which has some of the sandboxes; "
                 f"give a server, or a cluster of one node, that has them all"
             )
-        with client.lock(f"{{{prefix}:}}:start-{uuid.uuid4().hex}", timeout=ANSWER_SECONDS):  # a write and a script
+        with client.lock(f"{{{prefix}:}}:start-{uuid.uuid4().hex}", timeout=ANSWER_SECONDS):  # needs writes and scripts
             pass
     except redis.RedisError as error:
         raise StoreError(f"{connection.address}: {connection.words(error)}") from None

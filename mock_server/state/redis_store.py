@@ -39,7 +39,7 @@ _BEGINNINGS = 5
 
 # The fields of a sandbox: `changes`, `count`, `ids` (how many a seed gave), `n:NAME` (an id) and `i:ID` (the number of
 # the change that made the integration, a blank, its JSON).
-# Every write looks at the lock and at the sandbox: one of them may have gone since the caller checked.
+# Every write checks lock and sandbox, because they may have expired since the caller checked.
 _HEAD = """
 local sandbox, lock = unpack(KEYS)
 local function forget_name(id)
@@ -78,8 +78,8 @@ redis.call('HINCRBY', sandbox, 'changes', 1)
 keep_for(milliseconds)
 return 1
 """
-# Without a token it begins a sandbox, once. Counting changes from the time on, none comes twice, not even where the
-# server has lost everything in between.
+# Without a token it creates a sandbox, once. Changes are counted from the current time, so that no number repeats, even
+# if the server has lost everything in between.
 _REPLACE = f"""{_HEAD}
 local token, milliseconds, now, reset = unpack(ARGV, 1, 4)
 local held = redis.pcall('HMGET', sandbox, 'changes', 'ids')
@@ -135,7 +135,7 @@ class _Lock:
     def __exit__(self, *_: object) -> None:
         self._depth -= 1
         try:
-            # What was written is written; a lock that cannot be given back expires.
+            # The write is done; a lock that cannot be released expires.
             if self._depth == 0 and not self._connection.silent:
                 with suppress(redis.RedisError):
                     self._held.release()
@@ -179,7 +179,7 @@ class RedisStore:
         self.problem = ""
         script = self._connection.client.register_script
         self._put, self._remove, self._replace, self._named = map(script, (_PUT, _REMOVE, _REPLACE, _NAMED))
-        # Shared by the stores of all sandboxes: what an integration looks like does not depend on the sandbox.
+        # Shared by all sandboxes, because rendering does not depend on them.
         self._stored = lru_cache(MOST_RENDERED)(self._read)
         self.bind("")
 

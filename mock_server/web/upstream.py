@@ -150,7 +150,7 @@ class Upstream:
         self._origin = _origin(parts.scheme, parts.netloc)
         self._places = threads.Places[object](most)
         if settings.upstream_insecure:
-            urllib3.disable_warnings(InsecureRequestWarning)  # it was asked for
+            urllib3.disable_warnings(InsecureRequestWarning)  # the option asks for it
         proxy = _proxy(parts.scheme, parts.netloc)
         options: dict[str, Any] = {
             "maxsize": _CONNECTIONS,
