@@ -138,7 +138,7 @@ class Transport:
             wanted["Content-Type"] = "application/json"
         wanted |= dict(headers or {})
         sent = {name: text for name, text in wanted.items() if text is not None}
-        ids = self.guard.check(method, path, sent, body or b"")
+        ids = self.guard.check(method, path, self._headers | sent, body or b"")
         exchange = Exchange(0, check, method, path, role, sent, body or b"")
         try:
             reply = self._send_until_answered(exchange, ids)
