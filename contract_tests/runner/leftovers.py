@@ -183,7 +183,10 @@ def find_orphans(options: Options) -> list[Orphan] | None:
 
 
 def remove_orphans(options: Options, chosen: Collection[Orphan]) -> list[str]:
-    """Delete orphans; return descriptions of those that were not deleted because of errors or another name."""
+    """Delete orphans; return descriptions of those that the target still lists, or all if it returns no list.
+
+    An orphan stays if it has another name by now, or if the target does not delete it.
+    """
     left: list[str] = []
     for run in dict.fromkeys(each.run for each in chosen):
         ledger = Ledger(options.state_dir, run, options.base)
@@ -193,8 +196,8 @@ def remove_orphans(options: Options, chosen: Collection[Orphan]) -> list[str]:
         for orphan in of_run:
             ledger.record_name(orphan.name)
             _remove(transport, {"id": orphan.id, "name": orphan.name})
-        ids = {orphan.id for orphan in of_run}
-        items = listed(transport) or []
-        left += [describe(item.get("id"), item.get("name")) for item in items if str(item.get("id")) in ids]
+        items = listed(transport)
+        listed_ids = {str(item.get("id")) for item in items or ()}
+        left += [describe(each.id, each.name) for each in of_run if items is None or each.id in listed_ids]
         ledger.close(keep=False)
     return left
