@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from contract_tests.cli.unable import Unable
 from contract_tests.drift import comparison, documents, reports
 from contract_tests.engine.failures import HarnessError
-from contract_tests.reports import write_text
+from contract_tests.engine.http import fetch
+from contract_tests.reports import requested, write_text
 from contract_tests.runner.arguments import NEW_FILE, options_of, target_options
 from mock_server.cli.release import RELEASE
 from mock_server.contract import tables as contracts
@@ -51,17 +51,13 @@ def drift(sources: tuple[str, ...], *, strict: bool, everything: bool, as_contra
     """
     if chosen["since"] and not re.fullmatch(r"[0-9]+\.[0-9]+", chosen["since"]):
         raise click.BadParameter(f"{chosen['since']!r} is no release such as 5.1", param_hint="--since")
-    written = {kind: chosen.pop(f"report_{kind}") for kind in reports.RENDERERS}
+    files = requested(chosen)
     since, version = chosen.pop("since") or "", chosen.pop("central_version")
-    try:
-        document, reported = _document(sources, chosen)
-        contract = contracts.load().at(version or reported or contracts.load().release)
-        result = comparison.compare(document, contract, " and ".join(sources), since or contract.release.line)
-        for kind, path in written.items():
-            if path is not None:
-                write_text(path, reports.RENDERERS[kind](result, strict=strict))
-    except HarnessError as error:
-        raise Unable(str(error)) from None
+    document, reported = _document(sources, chosen)
+    contract = contracts.load().at(version or reported or contracts.load().release)
+    result = comparison.compare(document, contract, " and ".join(sources), since or contract.release.line)
+    for kind, path in files.items():
+        write_text(path, reports.RENDERERS[kind](result, strict=strict))
     click.echo(
         reports.patch(result) if as_contract_patch else reports.text(result, everything=everything),
         nl=not as_contract_patch,
@@ -78,11 +74,11 @@ def _document(sources: tuple[str, ...], chosen: dict[str, Any]) -> tuple[documen
             continue
         url = source.rstrip("/").removesuffix(documents.PUBLISHED)
         options = options_of(url, **chosen)
-        answer = documents.fetched(options)
+        answer = fetch(options, documents.PUBLISHED, documents.MOST)
         if answer.status_code != 200:
             raise HarnessError(f"{url}{documents.PUBLISHED}: answered {answer.status_code}{_hint(answer.status_code)}")
         parts.append(documents.parse(answer.content, f"{url}{documents.PUBLISHED}"))
-        release = release or _release(documents.fetched(options, "/v1/metadata").content)
+        release = release or _release(fetch(options, "/v1/metadata").content)
     return documents.merged(parts), release
 
 

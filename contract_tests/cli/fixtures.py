@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from contract_tests.cli.unable import Unable
 from contract_tests.engine.failures import HarnessError
 from contract_tests.engine.text import printable
 from contract_tests.runner.arguments import FILE, certificates, options_of, seconds
@@ -96,15 +95,7 @@ Examples:
 @click.option("--timeout", default="30s", callback=seconds, metavar="TIME",
               help="Time to wait for an answer, such as 30s.")  # fmt: skip
 @click.option("--allow-writes", is_flag=True, help="Allow --at to write to a server that cannot be reset.")
-def fixtures(**chosen: Any) -> None:
-    """Generate requests with Central's answers, for Jest, Cypress, Go, pytest or Postman."""
-    try:
-        _run(**chosen)
-    except HarnessError as error:
-        raise Unable(str(error)) from None
-
-
-def _run(
+def fixtures(
     *,
     everything: bool,
     formats: tuple[str, ...],
@@ -119,6 +110,7 @@ def _run(
     allow_writes: bool,
     **chosen: Any,
 ) -> None:
+    """Generate requests with Central's answers, for Jest, Cypress, Go, pytest or Postman."""
     formats = formats or ("jsonl",)
     access = {name: chosen.pop(name) for name in ("token_file", "basic_file", "ca_file", "insecure", "timeout")}
     wish = _wish(**chosen)
@@ -200,16 +192,6 @@ def _wish(**chosen: Any) -> Wish:
 # -- sources of answers -----------------------------------------------------------------------------------
 
 
-def _session(url: str, access: dict[str, Any]) -> tuple[Any, str, float]:
-    """Return a session for a server, its Authorization header ("" for none), and the timeout in seconds."""
-    from contract_tests.engine.http import BoundedSession
-
-    options = options_of(url, **access)
-    session = BoundedSession()
-    session.verify = str(options.ca_file) if options.ca_file else not options.insecure
-    return session, options.credentials.admin or "", options.timeout
-
-
 def _replay(folder: Path, version: str, at: str | None, access: dict[str, Any], *, allow_writes: bool) -> NoReturn:
     """Replay the fixtures in a folder: those of one release at the server `at`, or all at mocks of their releases."""
     from contract_tests.fixtures.coverage import lines_of
@@ -238,10 +220,11 @@ def _replay(folder: Path, version: str, at: str | None, access: dict[str, Any], 
 
 
 def _server(url: str, access: dict[str, Any], *, allow_writes: bool) -> Any:
+    from contract_tests.engine.http import session_for
     from contract_tests.fixtures.record import Server
 
-    session, authorization, timeout = _session(url, access)
-    server = Server(url, session, timeout, authorization)
+    options = options_of(url, **access)
+    server = Server(url, session_for(options), options.timeout, options.credentials.admin or "")
     if not server.resets and not allow_writes:
         raise HarnessError(f"{url} cannot be reset, so it is no mock; --allow-writes lets fixtures write to it")
     return server
@@ -258,24 +241,18 @@ def _at(wish: Wish, url: str, access: dict[str, Any], *, allow_writes: bool) -> 
 
 
 def _from_url(wish: Wish, url: str, access: dict[str, Any]) -> Iterator[Fixture]:
-    import requests
-
     from contract_tests.engine.exchange import COLLECTION
-    from contract_tests.engine.redaction import Redaction
-    from contract_tests.engine.transport import credentials_refused, reason
+    from contract_tests.engine.http import credentials_refused, fetch
     from contract_tests.fixtures.generate import drawn
     from contract_tests.fixtures.record import mocks
     from contract_tests.fixtures.sanitise import cases
     from mock_server.contract import tables as contracts
 
-    session, authorization, timeout = _session(url, access)
-    headers = {"Authorization": authorization} if authorization else {}
-    try:
-        reply = session.get(url.rstrip("/") + COLLECTION, headers=headers, timeout=timeout, allow_redirects=False)
-    except requests.RequestException as error:
-        raise HarnessError(f"{url} does not answer: {Redaction([authorization]).text(reason(error))}") from None
+    options = options_of(url, **access)
+    reply = fetch(options, COLLECTION)
     if reply.status_code in (401, 403):
-        raise HarnessError(f"{url} {credentials_refused(given=bool(authorization))}: {reply.status_code}")
+        what = credentials_refused(given=options.credentials.admin is not None)
+        raise HarnessError(f"{url} {what}: {reply.status_code}")
     read = _integrations(reply.content)
     if read is None:
         raise HarnessError(f"{url} answered {reply.status_code}, not with a list of integrations")

@@ -207,7 +207,8 @@ def _id_in(route: str) -> str:
 def _normalised(route: str) -> str:
     """Return a path as a lenient server may read it.
 
-    That is without doubled slashes, dots and path parameters (`;x`), and with the collection in lower case.
+    That is without doubled slashes and dots, without parameters (`;x`) before the id, and with the collection in lower
+    case.
     """
-    path = posixpath.normpath(re.sub(r"[/\\]+", "/", re.sub(r";[^/\\]*", "", route)))
+    path = posixpath.normpath(re.sub(r"(?:;[^/\\]*)?[/\\]+", "/", route))
     return COLLECTION + path[len(COLLECTION) :] if path.casefold().startswith(COLLECTION) else path

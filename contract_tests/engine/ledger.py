@@ -159,6 +159,13 @@ def leftovers(folder: Path, target: str) -> Iterator[str]:
             yield path.stem
 
 
+def is_left_by_this_process(folder: Path) -> bool:
+    """Return whether a run of this process left its ledger, because its clean-up did not end."""
+    readable = (path for path in folder.glob("*.ledger") if path.is_file() and os.access(path, os.R_OK))
+    lines = (line for path in readable for line in path.read_text("utf-8", "replace").splitlines())
+    return any(_entry(line).get("pid") == os.getpid() for line in lines)
+
+
 def _unusable(path: Path, error: OSError) -> HarnessError:
     return HarnessError(f"the ledger {path} cannot be used ({error.strerror}); --state-dir names another folder")
 

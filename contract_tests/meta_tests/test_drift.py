@@ -533,11 +533,11 @@ def test_twice_the_fields_take_twice_the_calls() -> None:
 def test_the_address_of_the_document_itself_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def fetched(options: Any, path: str = documents.PUBLISHED) -> Any:
+    def fetch(options: Any, path: str, _most: int) -> Any:
         asked.append(options.url + path)
         raise HarnessError("enough")
 
-    monkeypatch.setattr(documents, "fetched", fetched)
+    monkeypatch.setattr("contract_tests.cli.drift.fetch", fetch)
     CliRunner().invoke(main, ["drift", "https://central.example.com/api/docs/swagger"])
     assert asked == ["https://central.example.com/api/docs/swagger"]
 
@@ -653,7 +653,7 @@ def test_the_command_prints_a_patch(tmp_path: Path) -> None:
 def test_a_server_without_a_document_cannot_be_compared() -> None:
     ran = CliRunner().invoke(main, ["drift", "http://127.0.0.1:1"])
     assert ran.exit_code == 2
-    assert "gave no answer: ConnectionRefusedError: " in ran.output
+    assert "http://127.0.0.1:1 does not answer: ConnectionRefusedError: " in ran.output
 
 
 def test_not_a_document_raises() -> None:

@@ -24,13 +24,14 @@ from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
 
 from contract_tests.cli.main import main
+from contract_tests.engine.failures import HarnessError
 from contract_tests.engine.integrations import read_answer
 from contract_tests.meta_tests.traffic_detection import judged
 from contract_tests.meta_tests.traffic_journeys import Client, travel, ui
 from contract_tests.traffic import har, sources
 from contract_tests.traffic.exchanges import Seen, headers_of
 from contract_tests.traffic.judge import HELD, UNDECIDABLE, Judge
-from contract_tests.traffic.proxy import proxying
+from contract_tests.traffic.proxy import Bench, proxying
 from contract_tests.traffic.secrets import Secrets
 from mock_server import create_app
 from mock_server.contract import tables as contracts
@@ -571,6 +572,32 @@ def test_a_redacted_har_has_no_secret_and_the_same_verdict(browsed: Path, tmp_pa
     jsonschema_rs.validate(json.loads((ROOT / "contract_tests/reports/report.schema.json").read_text("utf-8")), one)
     assert one["traffic"] == two["traffic"]
     assert one["results"] == two["results"]
+
+
+def test_a_full_disk_is_told_in_one_line(browsed: Path) -> None:
+    result = audit(browsed, "--redact", "/dev/full")
+    assert (result.exit_code, result.output) == (2, "Error: /dev/full cannot be written: No space left on device\n")
+
+
+def test_an_exchange_that_cannot_be_judged_or_kept_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise HarnessError("the disk is full")
+
+    unkept, unjudged = (Bench(lambda _: Judge(NEWEST), keep, print) for keep in (refuse, print))
+    unkept.start()
+    unkept.take(Seen("GET", PATH, 200, 0.0, 1.0), 2.0)
+    unkept.close()
+    assert unkept.trouble == "the disk is full"
+    monkeypatch.setattr(Judge, "settle", refuse)
+    unjudged.start()
+    unjudged.close()
+    assert unjudged.trouble == "the disk is full"
+
+
+def test_a_file_of_known_differences_that_is_wrong_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "known.toml").write_text("[[difference]]\n")
+    result = CliRunner().invoke(main, ["proxy", "http://127.0.0.1:9", "--known", str(tmp_path / "known.toml")])
+    assert (result.exit_code, "it has no check" in result.output) == (2, True)
 
 
 def test_a_leak_shows_and_is_not_repeated(tmp_path: Path) -> None:

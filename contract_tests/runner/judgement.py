@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from contract_tests.checks.registry import all_checks
 from contract_tests.engine.failures import Failure
 from contract_tests.engine.options import Options
 from contract_tests.oracle.observers import OBSERVED
-from contract_tests.runner.known import InForce, given
+from contract_tests.runner.known import InForce, KnownDifference
 from contract_tests.runner.report import (
     FAILED,
     NOT_APPLICABLE,
@@ -55,32 +56,29 @@ def rows(judge: Judge) -> list[Row]:
 def report_on(
     judge: Judge,
     options: Options,
+    differences: Sequence[KnownDifference],
     *,
     version_from: str,
     started: dt.datetime,
-    seconds: float,
     client_fails: bool,
 ) -> Report:
     """Return the report on judged traffic; with `client_fails`, faults of the client are failures."""
-    differences = InForce(given(options.known, options.no_known), judge.version, dt.datetime.now(dt.UTC).date())
+    now = dt.datetime.now(dt.UTC)
+    known = InForce(differences, judge.version, now.date())
     results = [each for each in _results(judge, client_fails=client_fails) if each.check not in options.skip]
     for result in results:
-        mark_known(result, differences)
+        mark_known(result, known)
     return Report(
         target=options.base,
         version=judge.version,
         version_from=version_from,
         profile=TRAFFIC,
-        seed=0,
-        run="",
         started=started,
-        seconds=seconds,
+        seconds=(now - started).total_seconds(),
         requests=judge.judged,
         results=results,
-        gone=gone(results, differences),
-        left_behind=[],
+        gone=gone(results, known),
         covered=judge.observers.covered,
-        exchanges=[],
         notes=[] if client_fails else list(_client_notes(judge)),
         traffic=rows(judge),
     )
@@ -137,14 +135,4 @@ def _client_notes(judge: Judge) -> Iterator[str]:
 
 def as_values(table: Iterable[Row]) -> list[Mapping[str, str | int]]:
     """Return the counts as JSON values."""
-    return [
-        {
-            "operation": each.operation,
-            "rule": each.rule,
-            "seen": each.seen,
-            "held": each.held,
-            "broken": each.broken,
-            "undecidable": each.undecidable,
-        }
-        for each in table
-    ]
+    return [{**dataclasses.asdict(each), "seen": each.seen} for each in table]

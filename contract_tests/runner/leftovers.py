@@ -190,14 +190,16 @@ def remove_orphans(options: Options, chosen: Collection[Orphan]) -> list[str]:
     left: list[str] = []
     for run in dict.fromkeys(each.run for each in chosen):
         ledger = Ledger(options.state_dir, run, options.base)
-        transport = Transport(options, run, ledger)
-        transport.ownership.has_baseline = True
-        of_run = [orphan for orphan in chosen if orphan.run == run]
-        for orphan in of_run:
-            ledger.record_name(orphan.name)
-            _remove(transport, {"id": orphan.id, "name": orphan.name})
-        items = listed(transport)
+        try:
+            transport = Transport(options, run, ledger)
+            transport.ownership.has_baseline = True
+            of_run = [orphan for orphan in chosen if orphan.run == run]
+            for orphan in of_run:
+                ledger.record_name(orphan.name)
+                _remove(transport, {"id": orphan.id, "name": orphan.name})
+            items = listed(transport)
+        finally:
+            ledger.close(keep=False)
         listed_ids = {str(item.get("id")) for item in items or ()}
         left += [describe(each.id, each.name) for each in of_run if items is None or each.id in listed_ids]
-        ledger.close(keep=False)
     return left

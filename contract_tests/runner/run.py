@@ -27,11 +27,12 @@ from contract_tests.engine.failures import (
     PreconditionFailed,
     Skip,
 )
+from contract_tests.engine.http import credentials_refused
 from contract_tests.engine.ledger import Ledger
 from contract_tests.engine.options import Options
 from contract_tests.engine.ownership import FOREIGN_ID, OWN_ID, new_run_id
 from contract_tests.engine.text import one_line
-from contract_tests.engine.transport import Transport, credentials_refused
+from contract_tests.engine.transport import Transport
 from contract_tests.oracle.observers import OBSERVED, UNTOUCHED, Observers
 from contract_tests.runner import bystanders, known, verdict
 from contract_tests.runner.bystanders import Snapshot, notes_on_orphans, snapshot

@@ -22,7 +22,7 @@ from flask import Response
 from urllib3.exceptions import HTTPError, ProtocolError
 from werkzeug import Request
 
-from contract_tests.engine.failures import Failure
+from contract_tests.engine.failures import Failure, HarnessError
 from contract_tests.traffic.exchanges import Seen, headers_of, plain
 from contract_tests.traffic.judge import Judge
 from contract_tests.traffic.sources import METADATA, version_in
@@ -227,7 +227,7 @@ class Bench(threading.Thread):
         self._judge: Judge | None = None
         self._reported = 0
         self.trouble = ""
-        """An error of the judge itself, so that the verdict must not be green."""
+        """Why an exchange could not be judged or kept, so that the verdict must not be green; "" if all were."""
 
     def take(self, seen: Seen, oldest: float) -> None:
         """Queue an exchange to be judged; matches `Give`."""
@@ -240,11 +240,19 @@ class Bench(threading.Thread):
             if seen.target.partition("?")[0] == METADATA:
                 self._version = self._version or version_in(seen)
                 continue
-            try:
+            with self._recording_trouble():
                 self._keep(self.judge.add(seen))
                 self._settle(oldest)
-            except Exception:  # noqa: BLE001 (what comes next is passed on and judged all the same)
-                self.trouble = traceback.format_exc(limit=-4)
+
+    @contextmanager
+    def _recording_trouble(self) -> Iterator[None]:
+        """Record an error instead of raising it, so that later requests are passed on and judged all the same."""
+        try:
+            yield
+        except HarnessError as error:
+            self.trouble = str(error)
+        except Exception:  # noqa: BLE001 (a bug of the judge)
+            self.trouble = traceback.format_exc(limit=-4)
 
     def _settle(self, oldest: float) -> None:
         self.judge.settle(oldest)
@@ -264,7 +272,8 @@ class Bench(threading.Thread):
         """Judge all remaining exchanges, and return the judge."""
         self._queue.put(None)
         self.join()
-        self._settle(math.inf)
+        with self._recording_trouble():
+            self._settle(math.inf)
         return self.judge
 
 
