@@ -22,6 +22,7 @@ from contract_tests.engine.text import printable
 from contract_tests.runner.arguments import (
     CREDENTIAL_FILES,
     FILE,
+    Unable,
     bearer,
     checks,
     complete_check,
@@ -45,16 +46,6 @@ if TYPE_CHECKING:
 
 LAST_REPORT = "last-report.json"
 """File in --state-dir for the JSON report of a failed run without `--report-json`, because `replay` needs one."""
-
-
-class Unable(click.ClickException):
-    """The command cannot do its work; the text may quote a target, a server or a file."""
-
-    exit_code = 2
-
-    def format_message(self) -> str:
-        """Return the text with unprintable parts escaped."""
-        return printable(self.message)
 
 
 class _Commands(click.Group):

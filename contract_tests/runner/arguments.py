@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import click
 
 from contract_tests.engine.options import PROFILES, Credentials, Options, is_secret_header
+from contract_tests.engine.text import printable
 from contract_tests.runner.environment import refuse_misspelt
 from contract_tests.runner.own_mock import OwnMock
 from mock_server.cli.release import RELEASE
@@ -29,6 +30,16 @@ _LONGEST = 24 * 60 * 60
 
 DEFAULT_BUDGET = 60.0
 """Time budget in seconds of the default profile."""
+
+
+class Unable(click.ClickException):
+    """The command cannot do its work; the text may quote a target, a server or a file."""
+
+    exit_code = 2
+
+    def format_message(self) -> str:
+        """Return the text with unprintable parts escaped."""
+        return printable(self.message)
 
 
 def per_second(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
