@@ -13,7 +13,7 @@ from contract_tests.drift import comparison, documents, reports
 from contract_tests.engine.failures import HarnessError
 from contract_tests.engine.http import fetch
 from contract_tests.reports import requested, write_text
-from contract_tests.runner.arguments import NEW_FILE, options_of, target_options
+from contract_tests.runner.arguments import data_report_options, options_of, target_options
 from mock_server.cli.release import RELEASE
 from mock_server.contract import tables as contracts
 
@@ -40,9 +40,7 @@ Examples:
 @click.option("--all", "everything", is_flag=True, help="Also list what the document does not specify.")
 @click.option("--as-contract-patch", is_flag=True, help="Print YAML that adds the new parts to the contract.")
 @click.option("--since", metavar="RELEASE", help="Release that the patch names  [default: the one compared with]")
-@click.option("--report-json", type=NEW_FILE, help="Write a JSON report.")
-@click.option("--report-junit", type=NEW_FILE, help="Write a JUnit XML report.")
-@click.option("--report-markdown", type=NEW_FILE, help="Write a Markdown summary.")
+@data_report_options
 def drift(sources: tuple[str, ...], *, strict: bool, everything: bool, as_contract_patch: bool, **chosen: Any) -> None:
     """Compare a published document of Central's API with the contract.
 

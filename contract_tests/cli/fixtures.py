@@ -16,7 +16,7 @@ import click
 
 from contract_tests.engine.failures import HarnessError
 from contract_tests.engine.text import printable
-from contract_tests.runner.arguments import FILE, certificates, options_of, seconds
+from contract_tests.runner.arguments import ACCESS, access_options, options_of
 from mock_server.cli.release import RELEASE, newest
 
 if TYPE_CHECKING:
@@ -88,12 +88,7 @@ Examples:
               help="Print in Markdown what changed from the fixtures in OLD to those in NEW.")  # fmt: skip
 @click.option("--at", metavar="URL", help="Record the answers of the server at URL instead of a mock.")
 @click.option("--from-url", metavar="URL", help="Make sanitised fixtures from the integrations of the Central at URL.")
-@click.option("--token-file", type=FILE, help="File with a bearer token [env: CENTRAL_TOKEN].")
-@click.option("--basic-file", type=FILE, help="File with USER:PASSWORD [env: CENTRAL_BASIC].")
-@click.option("--ca-file", type=FILE, callback=certificates, help="Certificate authority to trust (PEM).")
-@click.option("--insecure", is_flag=True, help="Do not check the certificate.")
-@click.option("--timeout", default="30s", callback=seconds, metavar="TIME",
-              help="Time to wait for an answer, such as 30s.")  # fmt: skip
+@access_options
 @click.option("--allow-writes", is_flag=True, help="Allow --at to write to a server that cannot be reset.")
 def fixtures(
     *,
@@ -112,7 +107,7 @@ def fixtures(
 ) -> None:
     """Generate requests with Central's answers, for Jest, Cypress, Go, pytest or Postman."""
     formats = formats or ("jsonl",)
-    access = {name: chosen.pop(name) for name in ("token_file", "basic_file", "ca_file", "insecure", "timeout")}
+    access = {name: chosen.pop(name) for name in ACCESS}
     wish = _wish(**chosen)
     if coverage not in (None, _THIS_RUN):
         _report_coverage(Path(str(coverage)), mutants=mutants)

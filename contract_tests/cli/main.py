@@ -24,7 +24,7 @@ from contract_tests.runner.arguments import (
     FILE,
     Unable,
     bearer,
-    checks,
+    check_option,
     complete_check,
     credential_options,
     options_of,
@@ -32,8 +32,8 @@ from contract_tests.runner.arguments import (
     report_options,
     run_id,
     run_options,
-    seconds,
     target_options,
+    time_option,
     unknown_check,
 )
 from contract_tests.runner.own_mock import open_mock, own_mock
@@ -315,14 +315,7 @@ Examples:
 @click.option("--full", is_flag=True, help="Also send generated requests, like `check` without --quick.")
 @click.option("--central-version", type=RELEASE, help="Release of Central that both servers follow.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the generated requests.")
-@click.option(
-    "--only",
-    multiple=True,
-    metavar="CHECK",
-    callback=checks,
-    shell_complete=complete_check,
-    help="Send only the requests of this check; can be repeated.",
-)
+@check_option("--only", "Send only the requests of this check")
 @click.option("--rate", callback=per_second, metavar="N/s", help="Maximum requests per second.")
 def compare(
     url_a: str, url_b: str, token_file_b: Path | None, *, full: bool, central_version: str | None, **chosen: Any
@@ -368,13 +361,11 @@ Examples:
 @click.argument("url")
 @target_options
 @click.option("--orphans", is_flag=True, help="Also delete leftovers of runs that have no ledger in --state-dir.")
-@click.option(
+@time_option(
     "--older-than",
-    default="1h",
+    "With --orphans: only runs that began this long ago; younger ones may still be running.",
+    "1h",
     show_default=True,
-    callback=seconds,
-    metavar="TIME",
-    help="With --orphans: only runs that began this long ago; younger ones may still be running.",
 )
 @click.option("--yes", is_flag=True, help="With --orphans: do not ask for confirmation.")
 def clean(url: str, *, orphans: bool, older_than: float, yes: bool, **chosen: Any) -> None:

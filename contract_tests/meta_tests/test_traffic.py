@@ -26,12 +26,12 @@ from flask.testing import FlaskClient
 from contract_tests.cli.main import main
 from contract_tests.engine.failures import HarnessError
 from contract_tests.engine.integrations import read_answer
-from contract_tests.meta_tests.traffic_detection import judged
+from contract_tests.meta_tests.traffic_detection import judged, proxying
 from contract_tests.meta_tests.traffic_journeys import Client, travel, ui
 from contract_tests.traffic import har, sources
 from contract_tests.traffic.exchanges import Seen, headers_of
 from contract_tests.traffic.judge import HELD, UNDECIDABLE, Judge
-from contract_tests.traffic.proxy import Bench, proxying
+from contract_tests.traffic.proxy import Bench
 from contract_tests.traffic.secrets import Secrets
 from mock_server import create_app
 from mock_server.contract import tables as contracts

@@ -101,10 +101,7 @@ def summary(report: Report, options: Options, console: Console | None = None) ->
     for hint in hints(report):
         console.print(Text(printable(f"HINT   {hint}"), "bold yellow"))
     console.print(_by_group(report))
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in commands(report):
-            console.out(line, highlight=False)
-    verdict(report, console)
+    _verdict(report, console)
 
 
 def traffic(report: Report, options: Options) -> None:
@@ -118,10 +115,7 @@ def traffic(report: Report, options: Options) -> None:
     for note in report.notes:
         console.print(Text(printable(f"NOTE   {note}"), "dim"))
     console.print(_by_rule(report))
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in commands(report):
-            console.out(line, highlight=False)
-    verdict(report, console)
+    _verdict(report, console)
 
 
 def _by_rule(report: Report) -> Table:
@@ -138,8 +132,11 @@ def _by_rule(report: Report) -> Table:
     return table
 
 
-def verdict(report: Report, console: Console) -> None:
-    """Print the verdict."""
+def _verdict(report: Report, console: Console) -> None:
+    """Print the verdict, after annotations in a GitHub job."""
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in commands(report):
+            console.out(line, highlight=False)
     style = {PASSED: "bold green", FAILED: "bold red"}.get(report.verdict, "bold yellow")
     headline, *more = (printable(line) for line in report.verdict_lines)
     console.print(Text(f"\n{headline}", style))

@@ -311,26 +311,3 @@ def serve(
     server.serve(target_loader=worker.load, wrap_loader=False)
     pipe.put(None)
     draining.join()
-
-
-@contextmanager
-def proxying(settings: Settings, give: Give) -> Iterator[str]:
-    """Pass requests on from a thread of this process while the block runs; yield the URL. For tests."""
-    from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
-
-    class Handler(WSGIRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def log(self, type: str, message: str, *args: Any) -> None:
-            """Log nothing."""
-
-    server = ThreadedWSGIServer("127.0.0.1", 0, make_app(settings, give), Handler)
-    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
