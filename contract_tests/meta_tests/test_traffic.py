@@ -29,8 +29,9 @@ from contract_tests.engine.integrations import read_answer
 from contract_tests.meta_tests.traffic_detection import judged, proxying
 from contract_tests.meta_tests.traffic_journeys import Client, travel, ui
 from contract_tests.traffic import har, sources
+from contract_tests.traffic.case import HELD, UNDECIDABLE
 from contract_tests.traffic.exchanges import Seen, headers_of
-from contract_tests.traffic.judge import HELD, UNDECIDABLE, Judge
+from contract_tests.traffic.judge import Judge
 from contract_tests.traffic.proxy import Bench
 from contract_tests.traffic.secrets import Secrets
 from mock_server import create_app
@@ -105,7 +106,7 @@ class Story:
 
     def outcomes(self, rule: str) -> set[str]:
         self.judge.judge(self.traffic)
-        return {outcome for _, each, outcome in self.judge.tally if each == rule}
+        return {outcome for _, each, outcome in self.judge.record.tally if each == rule}
 
 
 STORED = DOCKER | {"id": ID}
@@ -231,7 +232,7 @@ def test_what_a_strict_mock_refuses_is_undecidable() -> None:
 def test_fields_too_much_are_the_clients_fault() -> None:
     story = Story().create(DOCKER | {"clusters": []})
     assert story.broken() == set()
-    assert list(story.judge.client) == ["PostImageIntegration: $.clusters: is not a field of the contract"]
+    assert list(story.judge.record.client) == ["PostImageIntegration: $.clusters: is not a field of the contract"]
 
 
 def test_what_was_refused_must_not_be_in_the_list() -> None:
@@ -300,7 +301,7 @@ def test_the_fixtures_are_as_central_is(name: str) -> None:
     assert judge.findings.failures == []
     assert judge.judged >= 1
     if name == "refused":
-        held = {rule for _, rule, outcome in judge.tally if outcome == HELD}
+        held = {rule for _, rule, outcome in judge.record.tally if outcome == HELD}
         assert len(held & CONTRACT.rules.keys()) >= 60
 
 
@@ -327,8 +328,12 @@ def test_the_request_journal_is_judged(tmp_path: Path) -> None:
     healthy = journal()
     assert healthy.judged > 20
     assert healthy.findings.failures == []
-    assert ("UpdateImageIntegration", "reconcile-dependent-unchanged", HELD) in healthy.tally
-    assert ("GetImageIntegrations", "credentials-masked", HELD) not in healthy.tally  # the journal masks by itself
+    assert ("UpdateImageIntegration", "reconcile-dependent-unchanged", HELD) in healthy.record.tally
+    assert (
+        "GetImageIntegrations",
+        "credentials-masked",
+        HELD,
+    ) not in healthy.record.tally  # the journal masks by itself
     assert "reconcile-dependent-unchanged" in {
         each.check for each in journal("reconcile-dependent-unchanged").findings.failures
     }
@@ -357,7 +362,7 @@ def test_the_request_journal_of_odd_requests_and_failures_raises_no_alarm(tmp_pa
     mock.get(PATH)
     judge = judge_of(kept(tmp_path, mock, har=har))
     assert [(each.check, each.what) for each in judge.findings.failures] == []
-    assert ("GetImageIntegrations", "read-after-create", HELD) in judge.tally
+    assert ("GetImageIntegrations", "read-after-create", HELD) in judge.record.tally
 
 
 def entry(
@@ -507,7 +512,7 @@ def test_sandboxes_in_one_har_are_judged_apart(tmp_path: Path) -> None:
     other = entry("GET", url, 200, answer='{"integrations": []}', at=1)
     assert judge_of(of_entries(tmp_path, first, other)).findings.failures != []
     other["request"]["headers"].append({"name": "mock-central-sandbox", "value": "mine"})
-    assert judge_of(of_entries(tmp_path, first, other, entry("GET", url, 200, answer=stored, at=2))).tally[
+    assert judge_of(of_entries(tmp_path, first, other, entry("GET", url, 200, answer=stored, at=2))).record.tally[
         "GetImageIntegrations", "reads-repeat", HELD
     ]
     assert judge_of(tmp_path / "some.har").findings.failures == []
@@ -668,7 +673,7 @@ def proxied(tmp_path: Path, journeys: int = 12, **settings: Any) -> tuple[Judge,
 def test_the_har_of_the_proxy_is_judged_as_the_proxy_judged(tmp_path: Path, mutant: str) -> None:
     live, file, settings = proxied(tmp_path, mutants=(mutant,) if mutant else ())
     later = judge_of(file)
-    assert later.tally == live.tally
+    assert later.record.tally == live.record.tally
     assert [(each.check, each.what, each.also) for each in later.findings.failures] == [
         (each.check, each.what, each.also) for each in live.findings.failures
     ]

@@ -23,7 +23,8 @@ from contract_tests.runner.report import (
     Result,
 )
 from contract_tests.runner.verdict import gone, mark_known
-from contract_tests.traffic.judge import BROKEN, HELD, UNDECIDABLE, Judge
+from contract_tests.traffic.case import BROKEN, HELD, UNDECIDABLE
+from contract_tests.traffic.judge import Judge
 
 CLIENT = "client-contract"
 """The check that the client's requests conform to the contract."""
@@ -48,9 +49,10 @@ class Row:
 
 def rows(judge: Judge) -> list[Row]:
     """Return the counts by operation, in the order of the contract, and by rule."""
+    tally = judge.record.tally
     positions = {name: position for position, name in enumerate(judge.contract.operations)}
-    keys = sorted({key[:2] for key in judge.tally}, key=lambda key: (positions.get(key[0], len(positions)), key[1]))
-    return [Row(*key, *(judge.tally[(*key, outcome)] for outcome in (HELD, BROKEN, UNDECIDABLE))) for key in keys]
+    keys = sorted({key[:2] for key in tally}, key=lambda key: (positions.get(key[0], len(positions)), key[1]))
+    return [Row(*key, *(tally[(*key, outcome)] for outcome in (HELD, BROKEN, UNDECIDABLE))) for key in keys]
 
 
 def report_on(
@@ -86,7 +88,7 @@ def report_on(
 
 def _results(judge: Judge, *, client_fails: bool) -> Iterator[Result]:
     by_rule: dict[str, Counter[str]] = {}
-    for (_, rule_id, outcome), number in judge.tally.items():
+    for (_, rule_id, outcome), number in judge.record.tally.items():
         by_rule.setdefault(rule_id, Counter())[outcome] += number
     failures: dict[str, list[Failure]] = {}
     for failure in judge.findings.failures:
@@ -116,11 +118,11 @@ def _client_result(judge: Judge, *, client_fails: bool) -> Result:
     client = Result(CLIENT, _CLIENT_TITLE, "client", "", PASSED, requests=judge.judged)
     if not judge.judged:
         client.skipped(NOT_APPLICABLE, NOT_SHOWN)
-    elif judge.client and not client_fails:
+    elif judge.record.client and not client_fails:
         client.skipped(NOT_CHOSEN, "only a note; --client-fails makes it a failure")
-    elif judge.client:
+    elif judge.record.client:
         client.outcome = FAILED
-        client.failures = [Failure(CLIENT, what, also=number - 1) for what, number in judge.client.most_common()]
+        client.failures = [Failure(CLIENT, what, also=number - 1) for what, number in judge.record.client.most_common()]
     return client
 
 
@@ -129,7 +131,7 @@ NOT_SHOWN = "no request could show it"
 
 
 def _client_notes(judge: Judge) -> Iterator[str]:
-    for what, number in judge.client.most_common(10):
+    for what, number in judge.record.client.most_common(10):
         yield f"The client broke the contract {number} {'time' if number == 1 else 'times'}: {what}"
 
 
