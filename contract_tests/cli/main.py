@@ -36,7 +36,7 @@ from contract_tests.runner.arguments import (
     time_option,
     unknown_check,
 )
-from contract_tests.runner.own_mock import open_mock, own_mock
+from contract_tests.runner.own_mock import own_mock
 from contract_tests.runner.report import INTERRUPTED
 from mock_server.cli.release import RELEASE, newest
 from mock_server.contract import tables as contracts
@@ -289,11 +289,11 @@ def replay(report: Path, failure: str, url: str | None, *, script: bool, **chose
             return
         click.echo(f"{recorded.check}: {printable(recorded.what)}")
         try:
-            judgement = replay.judge(recorded, options)
+            outcome = replay.run_again(recorded, options)
         except HarnessError as error:
-            judgement = replay.Judgement(replay.UNKNOWN, str(error))
-        terminal.judged(judgement, recorded)
-        sys.exit(replay.STATUS[judgement.verdict])
+            outcome = replay.Outcome(replay.UNKNOWN, str(error))
+        terminal.replayed(outcome, recorded)
+        sys.exit(replay.STATUS[outcome.verdict])
 
 
 @main.command(
@@ -333,7 +333,7 @@ def compare(
     version = central_version or newest()
     with ExitStack() as stack:
         urls = [
-            stack.enter_context(open_mock(as_deployed=each != "mock", central_version=version))
+            stack.enter_context(own_mock(auth=False, as_deployed=each != "mock", central_version=version)).url
             if each in ("mock", "mock-as-deployed")
             else each
             for each in (url_a, url_b)

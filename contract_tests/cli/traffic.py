@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from contract_tests.traffic.judge import Judge
 
 
-class Verdict:
-    """The verdict of one command on traffic: its options, the release to judge by, and the report at the end."""
+class _Judging:
+    """What `audit` and `proxy` have in common: options, the release to judge by, and the report at the end."""
 
     def __init__(self, target: str, chosen: dict[str, Any]) -> None:
         """Take the options from `chosen`, and create the folders of the reports.
@@ -59,7 +59,7 @@ class Verdict:
     def conclude(self, judge: Judge) -> int:
         """Print the verdict, write the reports and return the exit status."""
         from contract_tests.reports import terminal, write
-        from contract_tests.runner.judgement import report_on
+        from contract_tests.runner.traffic_report import report_on
 
         report = report_on(
             judge,
@@ -100,10 +100,10 @@ def audit(file: Path, *, redact: Path | None, **chosen: Any) -> None:
     from contract_tests.engine.exchange import COLLECTION
     from contract_tests.traffic import har, sources
 
-    verdict = Verdict(str(file), chosen)
+    judging = _Judging(str(file), chosen)
     recording = sources.read(file)
-    judge = verdict.judge(recording.version)
-    verdict.options = dataclasses.replace(verdict.options, url=recording.origin)
+    judge = judging.judge(recording.version)
+    judging.options = dataclasses.replace(judging.options, url=recording.origin)
     with ExitStack() as stack:
         writer = None
         if redact is not None:
@@ -116,7 +116,7 @@ def audit(file: Path, *, redact: Path | None, **chosen: Any) -> None:
             judge.judge((each for each in conversation if judge.concerns(each.target)), writer.add if writer else None)
     if not judge.judged:
         click.echo(f"{file}: contains no request whose path begins with {COLLECTION}", err=True)
-    sys.exit(verdict.conclude(judge))
+    sys.exit(judging.conclude(judge))
 
 
 @click.command(
@@ -170,7 +170,7 @@ def proxy(
     which leaves credentials out.
     """
     from contract_tests.traffic.har import Writer
-    from contract_tests.traffic.proxy import Bench, serve
+    from contract_tests.traffic.proxy import JudgeThread, serve
     from mock_server.cli.startup import require_certificate
     from mock_server.serving.server import ServeError, Tls, check_upstream, free_port, resolve, self_signed
     from mock_server.settings import Settings
@@ -180,7 +180,7 @@ def proxy(
         raise click.UsageError("--cert and --key need each other")
     if cert and key:
         require_certificate(cert, key)
-    verdict = Verdict(url, chosen)
+    judging = _Judging(url, chosen)
     with ExitStack() as stack:
         try:
             settings = Settings(upstream=url.rstrip("/"), upstream_ca=ca_file, upstream_insecure=insecure)
@@ -191,20 +191,20 @@ def proxy(
             writer = stack.enter_context(Writer(archive, url)) if archive else None
         except (ServeError, ValueError) as error:
             raise HarnessError(str(error)) from None
-        bench = Bench(verdict.judge, writer.add if writer else lambda _: None, _print_failure)
-        bench.start()
+        thread = JudgeThread(judging.judge, writer.add if writer else lambda _: None, _print_failure)
+        thread.start()
         if read_list:
             credentials = Credentials(admin=bearer(token_file, "CENTRAL_TOKEN"))
-            bench.take(*_list(Options(url, credentials=credentials, ca_file=ca_file, insecure=insecure)))
+            thread.take(*_list(Options(url, credentials=credentials, ca_file=ca_file, insecure=insecure)))
         hostname = f"[{address}]" if ":" in address else address
         own_url = f"{'https' if files else 'http'}://{hostname}:{port}"
-        serve(settings, address, port, bench, tls=files, announce=partial(_announce, own_url, url))
-        judge = bench.close()
-        if bench.trouble:
-            raise HarnessError(f"not every exchange was judged and kept: {bench.trouble}")
+        serve(settings, address, port, thread.take, tls=files, announce=partial(_announce, own_url, url))
+        judge = thread.close()
+        if thread.error:
+            raise HarnessError(f"not every exchange was judged and kept: {thread.error}")
         if writer is not None:
             writer.version = judge.version
-    sys.exit(verdict.conclude(judge))
+    sys.exit(judging.conclude(judge))
 
 
 def _announce(own_url: str, url: str) -> None:

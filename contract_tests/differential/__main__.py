@@ -19,7 +19,7 @@ from contract_tests.engine.options import is_loopback
 from contract_tests.engine.redaction import Redaction
 from contract_tests.engine.text import printable
 from contract_tests.runner.arguments import Unable, bearer, check_url
-from contract_tests.runner.own_mock import open_mock, own_mock
+from contract_tests.runner.own_mock import own_mock
 
 _BATCH = 20
 _MOCK_AUTHORIZATION = "Bearer mock-admin-token"
@@ -84,15 +84,12 @@ def main(
 @contextmanager
 def _first(urls: tuple[str, ...], release: str | None, *, is_guarded: bool) -> Iterator[Target]:
     """Return the first target; start a mock if only one URL is given."""
-    settings = {"as_deployed": True} | ({"central_version": release} if release else {})
+    settings = {"as_deployed": True, **({"central_version": release} if release else {})}
     if len(urls) > 1:
         yield Target(urls[0], _MOCK_AUTHORIZATION if is_guarded else "")
-    elif is_guarded:
-        with own_mock(**settings) as mock:
-            yield Target(mock.url, mock.credentials.admin or "")
-    else:
-        with open_mock(**settings) as url:
-            yield Target(url)
+        return
+    with own_mock(auth=is_guarded, **settings) as mock:
+        yield Target(mock.url, mock.credentials.admin or "")
 
 
 def _compared(

@@ -78,19 +78,9 @@ class Transport:
         return self.ownership.prefix
 
     @property
-    def live(self) -> set[str]:
-        """Ids of the run's integrations that are not deleted yet."""
-        return self.ownership.live
-
-    @property
     def count(self) -> int:
         """Number of requests sent."""
         return self.pace.count
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the run began."""
-        return self.pace.elapsed
 
     @property
     def may_write(self) -> bool:
@@ -153,7 +143,7 @@ class Transport:
             exchange.reply_headers = dict(reply.headers)
             exchange.reply = reply.content[: _KEPT_BODY if self._kept_bytes < _KEPT_BODIES else _KEPT_BODY_LATER]
             self._kept_bytes += len(exchange.reply)
-            exchange.elapsed, exchange.at = reply.elapsed, self.elapsed
+            exchange.elapsed, exchange.at = reply.elapsed, self.pace.elapsed
             self.exchanges.append(exchange)
         return reply
 
@@ -224,7 +214,7 @@ class Transport:
             raise HarnessError(f"{self.base} does not answer: {why}")
         self.pace.record_no_answer(timed_out=isinstance(failure, requests.Timeout))
         with self._lock:
-            exchange.number, exchange.at = len(self.exchanges) + 1, self.elapsed
+            exchange.number, exchange.at = len(self.exchanges) + 1, self.pace.elapsed
             self.exchanges.append(exchange)
         return CheckFailed(
             "a request got no complete answer",

@@ -32,7 +32,7 @@ from contract_tests.traffic import har, sources
 from contract_tests.traffic.case import HELD, UNDECIDABLE
 from contract_tests.traffic.exchanges import Seen, headers_of
 from contract_tests.traffic.judge import Judge
-from contract_tests.traffic.proxy import Bench
+from contract_tests.traffic.proxy import JudgeThread
 from contract_tests.traffic.secrets import Secrets
 from mock_server import create_app
 from mock_server.contract import tables as contracts
@@ -588,15 +588,15 @@ def test_an_exchange_that_cannot_be_judged_or_kept_is_not_forgotten(monkeypatch:
     def refuse(*_: object) -> None:
         raise HarnessError("the disk is full")
 
-    unkept, unjudged = (Bench(lambda _: Judge(NEWEST), keep, print) for keep in (refuse, print))
+    unkept, unjudged = (JudgeThread(lambda _: Judge(NEWEST), keep, print) for keep in (refuse, print))
     unkept.start()
     unkept.take(Seen("GET", PATH, 200, 0.0, 1.0), 2.0)
     unkept.close()
-    assert unkept.trouble == "the disk is full"
+    assert unkept.error == "the disk is full"
     monkeypatch.setattr(Judge, "settle", refuse)
     unjudged.start()
     unjudged.close()
-    assert unjudged.trouble == "the disk is full"
+    assert unjudged.error == "the disk is full"
 
 
 def test_a_file_of_known_differences_that_is_wrong_stops_the_start(tmp_path: Path) -> None:

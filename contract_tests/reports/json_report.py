@@ -14,9 +14,9 @@ from contract_tests.engine.text import diff, harmless_json, plain
 from contract_tests.reports.curl import Access, access, sequence
 from contract_tests.reports.failures import replays
 from contract_tests.reports.sources import links
-from contract_tests.runner.judgement import as_values
 from contract_tests.runner.replay import request_options
 from contract_tests.runner.report import OUTCOMES, TRAFFIC, Report, Result
+from contract_tests.runner.traffic_report import as_values
 
 
 def document(report: Report, options: Options) -> dict[str, Any]:

@@ -103,10 +103,10 @@ def _may_exist(transport: Transport, id: str) -> bool:
 
 
 def _remove_unlisted(transport: Transport) -> list[str]:
-    for id in sorted(transport.live):
+    for id in sorted(transport.ownership.live):
         _remove(transport, {"id": id})
     unknown = ["integrations of requests that got no answer, if any"] if transport.pace.unanswered else []
-    return [*sorted(map(one_line, transport.live)), *unknown]
+    return [*sorted(map(one_line, transport.ownership.live)), *unknown]
 
 
 def listed(transport: Transport) -> list[Mapping[str, Any]] | None:

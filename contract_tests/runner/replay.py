@@ -69,7 +69,7 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Outcome:
     """The result of a replay: SHOWS, GONE or UNKNOWN, the reason, and the check's new result if it fails."""
 
     verdict: str
@@ -147,25 +147,25 @@ def _content(value: Mapping[str, Any], name: str) -> bytes:
     return base64.b64decode(value[f"{name}Base64"])
 
 
-def judge(recorded: Recorded, options: Options, progress: Progress = lambda *_: None) -> Judgement:
+def run_again(recorded: Recorded, options: Options, progress: Progress = lambda *_: None) -> Outcome:
     """Run the check of a failure again and judge whether it still fails.
 
     Raises:
         HarnessError: the target does not answer, or refuses the credentials.
     """
     options = recorded.applied(options)
-    judgement = Judgement(UNKNOWN, f"the profile {recorded.profile} does not have {recorded.check}")
+    outcome = Outcome(UNKNOWN, f"the profile {recorded.profile} does not have {recorded.check}")
     for only in _selections(recorded):
         try:
             report = Run(replace(options, only=only), progress)()
         except BudgetSpent as error:
-            return Judgement(UNKNOWN, f"the budget of {error} was used up")
+            return Outcome(UNKNOWN, f"the budget of {error} was used up")
         if report.interrupted:
             raise KeyboardInterrupt
-        judgement = _judged(recorded, report)
-        if judgement.verdict == SHOWS:
+        outcome = _outcome_of(recorded, report)
+        if outcome.verdict == SHOWS:
             break
-    return judgement
+    return outcome
 
 
 def _selections(recorded: Recorded) -> Iterator[tuple[str, ...]]:
@@ -183,17 +183,17 @@ def _selections(recorded: Recorded) -> Iterator[tuple[str, ...]]:
         yield tuple(order)
 
 
-def _judged(recorded: Recorded, report: Report) -> Judgement:
+def _outcome_of(recorded: Recorded, report: Report) -> Outcome:
     result = next((each for each in report.results if each.check == recorded.check), None)
     if result is None:
-        return Judgement(UNKNOWN, f"{recorded.check} did not run")
+        return Outcome(UNKNOWN, f"{recorded.check} did not run")
     if result.outcome in (FAILED, KNOWN):
         if recorded.unsteady or any(_expectation(each.what) == _expectation(recorded.what) for each in result.failures):
-            return Judgement(SHOWS, result=result)
-        return Judgement(UNKNOWN, f"{recorded.check} now fails differently: {_first(result.failures)}", result)
+            return Outcome(SHOWS, result=result)
+        return Outcome(UNKNOWN, f"{recorded.check} now fails differently: {_first(result.failures)}", result)
     if result.outcome == PASSED:
-        return Judgement(GONE)
-    return Judgement(UNKNOWN, f"{recorded.check} was skipped: {result.reason}")
+        return Outcome(GONE)
+    return Outcome(UNKNOWN, f"{recorded.check} was skipped: {result.reason}")
 
 
 def _first(failures: list[Failure]) -> str:

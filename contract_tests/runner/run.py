@@ -158,7 +158,7 @@ class Run:
             seed=self.options.seed,
             run=self.id,
             started=started,
-            seconds=self.transport.elapsed,
+            seconds=self.transport.pace.elapsed,
             requests=self.transport.count,
             results=results,
             gone=verdict.gone(results, self.known),

@@ -205,28 +205,28 @@ def make_app(settings: Settings, give: Give) -> WSGIApplication:
     return answer
 
 
-class Bench(threading.Thread):
-    """The thread that judges, so that no request waits for a verdict."""
+class JudgeThread(threading.Thread):
+    """Judges exchanges in a thread, so that no request waits for a verdict."""
 
     def __init__(
-        self, convene: Callable[[str], Judge], keep: Callable[[Seen], object], tell: Callable[[Failure], object]
+        self, new_judge: Callable[[str], Judge], keep: Callable[[Seen], object], show: Callable[[Failure], object]
     ) -> None:
         """Start judging with the first request of the API.
 
         Args:
-            convene: Returns the judge for a release of Central; "" if the release is unknown.
+            new_judge: Returns the judge for a release of Central; "" if the release is unknown.
             keep: Called with each exchange, without credentials.
-            tell: Called with each fault when it first shows.
+            show: Called with each fault when it first shows.
         """
         super().__init__(daemon=True)
         self._queue: SimpleQueue[tuple[Seen, float] | None] = SimpleQueue()
-        self._convene = convene
+        self._new_judge = new_judge
         self._keep = keep
-        self._tell = tell
+        self._show = show
         self._version = ""
         self._judge: Judge | None = None
         self._reported = 0
-        self.trouble = ""
+        self.error = ""
         """Why an exchange could not be judged or kept, so that the verdict must not be green; "" if all were."""
 
     def take(self, seen: Seen, oldest: float) -> None:
@@ -240,39 +240,39 @@ class Bench(threading.Thread):
             if seen.target.partition("?")[0] == METADATA:
                 self._version = self._version or version_in(seen)
                 continue
-            with self._recording_trouble():
+            with self._recording_errors():
                 self._keep(self.judge.add(seen))
                 self._settle(oldest)
 
     @contextmanager
-    def _recording_trouble(self) -> Iterator[None]:
+    def _recording_errors(self) -> Iterator[None]:
         """Record an error instead of raising it, so that later requests are passed on and judged all the same."""
         try:
             yield
         except HarnessError as error:
-            self.trouble = str(error)
+            self.error = str(error)
         except Exception:  # noqa: BLE001 (a bug of the judge)
-            self.trouble = traceback.format_exc(limit=-4)
+            self.error = traceback.format_exc(limit=-4)
 
     def _settle(self, oldest: float) -> None:
         self.judge.settle(oldest)
         found = self.judge.findings.failures
         for failure in found[self._reported :]:
-            self._tell(failure)
+            self._show(failure)
         self._reported = len(found)
 
     @property
     def judge(self) -> Judge:
         """The judge, once a request has come."""
         if self._judge is None:
-            self._judge = self._convene(self._version)
+            self._judge = self._new_judge(self._version)
         return self._judge
 
     def close(self) -> Judge:
         """Judge all remaining exchanges, and return the judge."""
         self._queue.put(None)
         self.join()
-        with self._recording_trouble():
+        with self._recording_errors():
             self._settle(math.inf)
         return self.judge
 
@@ -294,15 +294,15 @@ class _Worker:
 
 
 def serve(
-    settings: Settings, host: str, port: int, bench: Bench, *, tls: Tls | None, announce: Callable[[], None]
+    settings: Settings, host: str, port: int, give: Give, *, tls: Tls | None, announce: Callable[[], None]
 ) -> None:
-    """Pass requests on until a signal arrives, in a separate process; the bench runs in this one."""
+    """Pass requests on until a signal arrives, in a separate process; `give` is called in this one."""
     pipe: Pipe = multiprocessing.SimpleQueue()
 
     def drain() -> None:
         """Empty the pipe, which holds little, so that no request waits for a verdict."""
         while (taken := pipe.get()) is not None:
-            bench.take(*taken)
+            give(*taken)
 
     draining = threading.Thread(target=drain, daemon=True)
     draining.start()
