@@ -328,12 +328,10 @@ def _write(selected: Sequence[Fixture], formats: tuple[str, ...], output: Path |
     from contract_tests.fixtures.formats import write
 
     texts = {path: text for form in dict.fromkeys(formats) for path, text in write(form, selected).items()}
-    if output is None:
-        _print("".join(texts.values()))
-    elif formats[0] in _FOLDERS or len(texts) > 1 or output.is_dir():
+    if output is not None and (formats[0] in _FOLDERS or len(texts) > 1 or output.is_dir()):
         _write_files(texts, output)
     else:
-        _write_files({output.name: "".join(texts.values())}, output.parent)
+        _write_text("".join(texts.values()), output)
 
 
 def _write_files(texts: dict[str, str], folder: Path, *, whole: bool = False) -> None:
@@ -349,11 +347,16 @@ def _print_changes(old: Path, new: Path, output: Path | None) -> NoReturn:
     from contract_tests.fixtures.coverage import lines_of
 
     text = manifest.changes(lines_of(old), lines_of(new), manifest.title(old), manifest.title(new))
+    _write_text(text, output)
+    sys.exit(0)
+
+
+def _write_text(text: str, output: Path | None) -> None:
+    """Write to a file, or to standard output."""
     if output is None:
         _print(text)
     else:
         _write_files({output.name: text}, output.parent)
-    sys.exit(0)
 
 
 def _print(text: str) -> None:
@@ -380,10 +383,7 @@ def _write_list(selected: Sequence[Fixture], output: Path | None) -> None:
         request, status = f"{step.method} {step.path}", str(fixture.answer.status)
         rows.append((fixture.id, fixture.case.type or "", request, status, fixture.rule or "", fixture.why))
     text = "".join("\t".join(row) + "\n" for row in rows)
-    if output is None:
-        _print(text)
-    else:
-        _write_files({output.name: text}, output.parent)
+    _write_text(text, output)
 
 
 @contextmanager

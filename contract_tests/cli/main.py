@@ -20,10 +20,8 @@ from contract_tests.engine.ledger import is_left_by_this_process
 from contract_tests.engine.options import Credentials, Options
 from contract_tests.engine.text import printable
 from contract_tests.runner.arguments import (
-    CREDENTIAL_FILES,
     FILE,
     Unable,
-    bearer,
     check_option,
     complete_check,
     credential_options,
@@ -36,6 +34,7 @@ from contract_tests.runner.arguments import (
     time_option,
     unknown_check,
 )
+from contract_tests.runner.environment import CREDENTIAL_FILES, bearer
 from contract_tests.runner.own_mock import own_mock
 from contract_tests.runner.report import INTERRUPTED
 from mock_server.cli.release import RELEASE, newest

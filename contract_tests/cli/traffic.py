@@ -18,7 +18,8 @@ from contract_tests.engine.options import Credentials, Options
 from contract_tests.engine.text import printable
 from contract_tests.reports import requested
 from contract_tests.runner import known
-from contract_tests.runner.arguments import FILE, NEW_FILE, bearer, certificates, check_url, traffic_options
+from contract_tests.runner.arguments import FILE, NEW_FILE, certificates, check_url, traffic_options
+from contract_tests.runner.environment import bearer
 from contract_tests.runner.report import ASSUMED, GIVEN, REPORTED
 from mock_server.contract import tables as contracts
 

@@ -18,7 +18,8 @@ from contract_tests.engine.exchange import COLLECTION
 from contract_tests.engine.options import is_loopback
 from contract_tests.engine.redaction import Redaction
 from contract_tests.engine.text import printable
-from contract_tests.runner.arguments import Unable, bearer, check_url
+from contract_tests.runner.arguments import Unable, check_url
+from contract_tests.runner.environment import bearer
 from contract_tests.runner.own_mock import own_mock
 
 _BATCH = 20

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import difflib
 import os
 import random
@@ -16,9 +15,9 @@ from urllib.parse import urlsplit
 
 import click
 
-from contract_tests.engine.options import PROFILES, Credentials, Options, is_secret_header
+from contract_tests.engine.options import PROFILES, Options, is_secret_header
 from contract_tests.engine.text import printable
-from contract_tests.runner.environment import refuse_misspelt
+from contract_tests.runner.environment import CREDENTIAL_FILES, refuse_misspelt, take_credentials
 from contract_tests.runner.own_mock import OwnMock
 from mock_server.cli.release import RELEASE
 
@@ -422,7 +421,7 @@ def options_of(url: str, mock: OwnMock | None = None, **chosen: Any) -> Options:
         raise click.UsageError("--ca-file and --insecure: use only one of them")
     _check_client_certificate(chosen.get("client_cert"), chosen.get("client_key"))
     chosen["target_words"] = _target_words(chosen)
-    credentials = _credentials(chosen)
+    credentials = take_credentials(chosen)
     if mock is not None:
         credentials = mock.credentials
         chosen["own_mock"] = mock.settings
@@ -436,23 +435,6 @@ def options_of(url: str, mock: OwnMock | None = None, **chosen: Any) -> Options:
         chosen["time_budget"] = DEFAULT_BUDGET
     _check_selection(profile, chosen.get("only", ()), chosen.get("skip", ()))
     return Options(url=url, profile=profile, credentials=credentials, **chosen)
-
-
-def _credentials(chosen: dict[str, Any]) -> Credentials:
-    """Remove the credential files from the options, and read the credentials from them or the environment."""
-    token_file, basic_file = chosen.pop("token_file"), chosen.pop("basic_file")
-    if token_file and basic_file:
-        raise click.UsageError("--token-file and --basic-file: use only one of them")
-    admin = None if basic_file else bearer(token_file, "CENTRAL_TOKEN")
-    return Credentials(
-        admin=admin or _basic(basic_file),
-        read_only=bearer(chosen.pop("read_only_token_file", None), "CENTRAL_READ_ONLY_TOKEN"),
-        no_access=bearer(chosen.pop("no_access_token_file", None), "CENTRAL_NO_ACCESS_TOKEN"),
-        no_role=bearer(chosen.pop("no_role_token_file", None), "CENTRAL_NO_ROLE_TOKEN"),
-    )
-
-
-CREDENTIAL_FILES = ("token_file", "basic_file", "read_only_token_file", "no_access_token_file", "no_role_token_file")
 
 
 def _target_words(chosen: Mapping[str, Any]) -> tuple[str, ...]:
@@ -522,34 +504,3 @@ def _check_selection(profile: str, only: Sequence[str], skip: Sequence[str]) -> 
             f"--only {' --only '.join(only)}: no check is left to run: each is skipped, "
             f"not in the profile {profile}, or only observes the answers to other checks"
         )
-
-
-def _secret(path: Path | None, variable: str) -> str | None:
-    if path is None:
-        return os.environ.get(variable, "").strip() or None
-    try:
-        text = path.read_text("utf-8").strip()
-    except (OSError, UnicodeError):
-        raise click.UsageError(f"{path} cannot be read as text") from None
-    if not text:
-        raise click.UsageError(f"{path} is empty")
-    return text
-
-
-def bearer(path: Path | None, variable: str) -> str | None:
-    """Return the Authorization header for the token in a file or an environment variable, or None without either.
-
-    Raises:
-        click.UsageError: the text is not a token.
-    """
-    token = _secret(path, variable)
-    if token and not re.fullmatch(r"[!-~]+", token):
-        raise click.UsageError(f"{path or variable} does not hold a token: one line of ASCII without blanks")
-    return f"Bearer {token}" if token else None
-
-
-def _basic(path: Path | None) -> str | None:
-    pair = _secret(path, "CENTRAL_BASIC")
-    if pair and not (":" in pair and pair.isprintable()):
-        raise click.UsageError(f"{path or 'CENTRAL_BASIC'} does not hold USER:PASSWORD in one line")
-    return f"Basic {base64.b64encode(pair.encode()).decode()}" if pair else None

@@ -124,6 +124,30 @@ def read(report: Path, name: str) -> Recorded:
         raise HarnessError(f"{report} is no JSON report of a run (--report-json): {why}") from None
 
 
+def exchange_value(exchange: Exchange) -> dict[str, Any]:
+    """Return a request and its answer as a JSON value; bodies that are not UTF-8 are in base64."""
+    return {
+        "check": exchange.check,
+        "method": exchange.method,
+        "path": exchange.path,
+        "role": exchange.role,
+        "headers": {name: str(value) for name, value in exchange.headers.items()},
+        **_body("body", exchange.body),
+        "status": exchange.status,
+        "replyHeaders": dict(exchange.reply_headers),
+        **_body("reply", exchange.reply),
+        "seconds": round(exchange.elapsed, 4),
+        "at": round(exchange.at, 3),
+    }
+
+
+def _body(name: str, content: bytes) -> Mapping[str, str]:
+    try:
+        return {name: content.decode()}
+    except UnicodeDecodeError:
+        return {f"{name}Base64": base64.b64encode(content).decode()}
+
+
 def _exchange(value: Mapping[str, Any]) -> Exchange:
     return Exchange(
         0,

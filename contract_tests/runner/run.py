@@ -401,9 +401,10 @@ class Run:
                 raise
             result.skipped(BLOCKED, f"{error}; raise --max-live")
         except OwnershipError as error:
-            allowed = self.transport.may_write
-            result.skipped(BLOCKED, _WOULD_WRITE)
-            result.outcome, result.reason = (ERROR, str(error)) if allowed else (SKIPPED, _WOULD_WRITE)
+            if self.transport.may_write:
+                result.outcome, result.reason = ERROR, str(error)
+            else:
+                result.skipped(BLOCKED, _WOULD_WRITE)
         except HarnessError:
             raise
         except Exception:  # noqa: BLE001 (a bug of the harness must not hide as one of the target)
