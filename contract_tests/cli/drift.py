@@ -73,23 +73,16 @@ def _document(sources: tuple[str, ...], chosen: dict[str, Any]) -> tuple[documen
         url = source.rstrip("/").removesuffix(documents.PUBLISHED)
         options = options_of(url, **chosen)
         answer = fetch(options, documents.PUBLISHED, documents.MOST)
-        if answer.status_code != 200:
-            raise HarnessError(f"{url}{documents.PUBLISHED}: answered {answer.status_code}{_hint(answer.status_code)}")
+        if answer.status != 200:
+            raise HarnessError(f"{url}{documents.PUBLISHED}: answered {answer.status}{_hint(answer.status)}")
         parts.append(documents.parse(answer.content, f"{url}{documents.PUBLISHED}"))
-        release = release or _release(fetch(options, "/v1/metadata").content)
+        reported = fetch(options, "/v1/metadata").object.get("version", "")
+        release = release or str(contracts.load().releases.nearest(str(reported)))
     return documents.merged(parts), release
 
 
 def _hint(status: int) -> str:
     return "; give credentials with --token-file" if status in (401, 403) else ""
-
-
-def _release(metadata: bytes) -> str:
-    from contract_tests.engine.exchange import read_json
-
-    value = read_json(metadata)
-    reported = str(value.get("version", "")) if isinstance(value, dict) else ""
-    return str(contracts.load().releases.nearest(reported))
 
 
 def _read(name: str) -> bytes:

@@ -245,12 +245,12 @@ def _from_url(wish: Wish, url: str, access: dict[str, Any]) -> Iterator[Fixture]
 
     options = options_of(url, **access)
     reply = fetch(options, COLLECTION)
-    if reply.status_code in (401, 403):
+    if reply.status in (401, 403):
         what = credentials_refused(given=options.credentials.admin is not None)
-        raise HarnessError(f"{url} {what}: {reply.status_code}")
-    read = _integrations(reply.content)
+        raise HarnessError(f"{url} {what}: {reply.status}")
+    read = _integrations(reply.object.get("integrations"))
     if read is None:
-        raise HarnessError(f"{url} answered {reply.status_code}, not with a list of integrations")
+        raise HarnessError(f"{url} answered {reply.status}, not with a list of integrations")
     targets = mocks(wish.version, as_deployed=wish.as_deployed)
     for case, note in cases(read, wish.seed, contracts.load().at(wish.version)):
         if not wish.types or case.type in wish.types:
@@ -259,13 +259,10 @@ def _from_url(wish: Wish, url: str, access: dict[str, Any]) -> Iterator[Fixture]
                 yield fixture
 
 
-def _integrations(content: bytes) -> list[dict[str, Any]] | None:
-    """Return the integrations in the answer to a list, or None if it is not a valid list."""
-    from contract_tests.engine.exchange import read_json
+def _integrations(items: Any) -> list[dict[str, Any]] | None:
+    """Return the integrations of a list answer, or None if they are not a list of valid integrations."""
     from mock_server.contract import validator as validators
 
-    value = read_json(content)
-    items = value.get("integrations") if isinstance(value, dict) else None
     if not isinstance(items, list) or len(items) > _MOST:
         return None
     accepts = validators.shared().accepts  # a newer Central may have more fields

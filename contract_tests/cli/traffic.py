@@ -228,8 +228,9 @@ def _list(options: Options) -> tuple[Seen, float]:
 
     began = time.time()
     answer = fetch(options, COLLECTION)
-    if answer.status_code != 200:
-        raise HarnessError(f"--read-list: {options.url} answers {answer.status_code}; give a token with --token-file")
+    if answer.status != 200:
+        raise HarnessError(f"--read-list: {options.url} answers {answer.status}; give a token with --token-file")
     ended = time.time()
-    sent, replied = headers_of(answer.request.headers.items()), headers_of(answer.headers.items())
+    token = options.credentials.admin
+    sent, replied = headers_of([("Authorization", token)] if token else []), headers_of(answer.headers.items())
     return Seen("GET", COLLECTION, 200, began, ended, sent, b"", replied, answer.content), ended

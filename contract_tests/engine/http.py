@@ -9,6 +9,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
+from contract_tests.engine.exchange import Reply
 from contract_tests.engine.failures import HarnessError
 from contract_tests.engine.options import Options, is_loopback
 from contract_tests.engine.redaction import Redaction
@@ -77,7 +78,7 @@ def session_for(options: Options) -> BoundedSession:
     return session
 
 
-def fetch(options: Options, path: str, most: int = bounded_http.MOST) -> requests.Response:
+def fetch(options: Options, path: str, most: int = bounded_http.MOST) -> Reply:
     """Read a path of the target with the run's credentials, without following redirects.
 
     Raises:
@@ -86,13 +87,16 @@ def fetch(options: Options, path: str, most: int = bounded_http.MOST) -> request
     headers = dict(options.headers)
     if options.credentials.admin:
         headers["Authorization"] = options.credentials.admin
+    redaction = Redaction(headers.values())
     with session_for(options) as session:
         session.most = most
         try:
-            return session.get(options.base + path, headers=headers, timeout=options.timeout, allow_redirects=False)
+            answer = session.get(options.base + path, headers=headers, timeout=options.timeout, allow_redirects=False)
         except requests.RequestException as error:
-            why = Redaction(headers.values()).text(why_unanswered(error, session, options.base))
+            why = redaction.text(why_unanswered(error, session, options.base))
             raise HarnessError(f"{options.base} does not answer: {why}") from None
+    content = redaction.content(answer.content)
+    return Reply(answer.status_code, answer.headers, content, answer.elapsed.total_seconds())
 
 
 def why_unanswered(failure: Exception, session: requests.Session, base: str) -> str:

@@ -36,6 +36,8 @@ _REQUEST_OPTIONS = (
     "disposable",
 )
 """Options that influence the requests of a run, besides target, seed, profile and release."""
+_OWN_MOCK = ("as_deployed", "central_version", "managed")
+"""Settings of the mock that `check` starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +114,14 @@ def read(report: Path, name: str) -> Recorded:
             version=value["centralVersion"],
             seed=value["seed"],
             profile=result["profile"] or value["profile"],
-            options=value["options"],
+            options=_options_in(value["options"]),
             unsteady=failure["intermittent"] or result["group"] in ("concurrency", "latency"),
             checks=tuple(each["check"] for each in value["results"] if each["outcome"] != "skipped"),
             exchanges=tuple(_exchange(each) for each in failure["exchanges"]),
         )
     except OSError as error:
         raise HarnessError(f"{report}: {error.strerror}") from None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         why = f"it has no {error}" if isinstance(error, KeyError) else f"{error}"
         raise HarnessError(f"{report} is no JSON report of a run (--report-json): {why}") from None
 
@@ -146,6 +148,12 @@ def _body(name: str, content: bytes) -> Mapping[str, str]:
         return {name: content.decode()}
     except UnicodeDecodeError:
         return {f"{name}Base64": base64.b64encode(content).decode()}
+
+
+def _options_in(value: Mapping[str, Any]) -> dict[str, Any]:
+    own_mock = value["own_mock"]
+    settings = own_mock if own_mock is None else {key: own_mock[key] for key in _OWN_MOCK}
+    return {**{key: value[key] for key in _REQUEST_OPTIONS}, "own_mock": settings}
 
 
 def _exchange(value: Mapping[str, Any]) -> Exchange:
