@@ -57,14 +57,21 @@ def _parse_data(text: str, name: str) -> Any:
 
 
 def merged(documents: Iterable[Node]) -> Node:
-    """Merge documents, such as a page of operations and one of objects; the first definition of a name counts."""
+    """Merge documents, such as a page of operations and one of objects; the first definition of a name counts.
+
+    Raises:
+        HarnessError: a document contains itself.
+    """
     first, *more = documents
     if not more:
         return first
-    whole = json.loads(json.dumps(first, default=str))
-    for each in more:
-        for part in ("paths", "definitions", "components"):
-            _add(whole, {part: each[part]} if part in each else {})
+    try:
+        whole = json.loads(json.dumps(first, default=str))
+        for each in more:
+            for part in ("paths", "definitions", "components"):
+                _add(whole, {part: each[part]} if part in each else {})
+    except (ValueError, RecursionError):
+        raise HarnessError("the documents cannot be merged, because one of them contains itself") from None
     return whole  # type: ignore[no-any-return]
 
 

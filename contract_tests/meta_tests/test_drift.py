@@ -684,6 +684,13 @@ def test_a_document_that_repeats_the_token_does_not_show_it(tmp_path: Path) -> N
     assert "a-token-of-somebody" not in ran.output
 
 
+def test_a_document_that_contains_itself_is_not_merged(tmp_path: Path) -> None:
+    (tmp_path / "one").write_text("openapi: 3.0.0\npaths: &a {x: *a}\n")
+    (tmp_path / "two").write_text("openapi: 3.0.0\npaths: {}\n")
+    ran = CliRunner().invoke(main, ["drift", str(tmp_path / "one"), str(tmp_path / "two")])
+    assert (ran.exit_code, "contains itself" in ran.output) == (2, True), ran.output
+
+
 def test_not_a_document_raises() -> None:
     with pytest.raises(HarnessError, match="is no Swagger"):
         documents.parse(b"1", "one")

@@ -224,6 +224,13 @@ def test_a_file_gives_every_option_and_the_command_line_wins(tmp_path: Path) -> 
     assert not options.insecure
 
 
+@pytest.mark.parametrize("option", ["--config", "--known"])
+def test_a_file_that_nests_too_deep_is_one_message(tmp_path: Path, option: str) -> None:
+    (tmp_path / "deep.toml").write_text("a=" + "[" * 5000)
+    result = check(tmp_path, "http://127.0.0.1:9", option, str(tmp_path / "deep.toml"))
+    assert (result.exit_code, "deep.toml: " in result.output) == (2, True), result.exception
+
+
 @pytest.mark.parametrize("key", ["quick = true", 'profile = "quick"'])
 def test_a_profile_is_chosen_in_a_file(tmp_path: Path, key: str) -> None:
     assert parsed("http://127.0.0.1:9", ["--config", config(tmp_path, key)]).profile == "quick"

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import click
+import requests
 
 from contract_tests.engine.options import PROFILES, Options, is_secret_header
 from contract_tests.engine.text import printable
@@ -161,7 +162,7 @@ def _config(context: click.Context, _parameter: click.Parameter, file: Path | No
         return None
     try:
         content = tomllib.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise click.BadParameter(f"{file}: {error}") from None
     known = {_key(name): each for each in context.command.params for name in _names(each) if name != "config"}
     context.default_map = {}
@@ -474,6 +475,9 @@ def check_url(url: str) -> None:
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in url
+        if usable:
+            str(parts.hostname).encode("idna")
+            requests.Request("GET", url).prepare()
     except ValueError:
         usable = False
     if usable and "@" in parts.netloc:
