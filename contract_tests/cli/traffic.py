@@ -47,7 +47,6 @@ class _Judging:
         self._differences = known.given(self.options.known, self.options.no_known)
         self._started = dt.datetime.now(dt.UTC)
         self._version_from = GIVEN
-        self._target = target
 
     def judge(self, reported: str = "") -> Judge:
         """Return a judge for the release; `reported` is the release in the traffic, or "" if it has none."""
@@ -57,22 +56,23 @@ class _Judging:
         version = self.given or reported or contracts.load().releases.newest.line
         return Judge(version, others_write=self.others_write)
 
-    def conclude(self, judge: Judge) -> int:
-        """Print the verdict, write the reports and return the exit status."""
+    def conclude(self, judge: Judge, origin: str) -> int:
+        """Print the verdict, write the reports and return the exit status; `origin` is the URL of the Central."""
         from contract_tests.reports import terminal, write
         from contract_tests.runner.traffic_report import report_on
 
+        options = dataclasses.replace(self.options, url=origin)
         report = report_on(
             judge,
-            self.options,
+            options,
             self._differences,
             version_from=self._version_from,
             started=self._started,
             client_fails=self.client_fails,
         )
-        report.target = self._target
-        write(report, self.options, self.files)
-        terminal.traffic(report, self.options)
+        report.target = self.options.url
+        write(report, options, self.files)
+        terminal.traffic(report, options)
         return report.exit_code
 
 
@@ -104,7 +104,6 @@ def audit(file: Path, *, redact: Path | None, **chosen: Any) -> None:
     judging = _Judging(str(file), chosen)
     recording = sources.read(file)
     judge = judging.judge(recording.version)
-    judging.options = dataclasses.replace(judging.options, url=recording.origin)
     with ExitStack() as stack:
         writer = None
         if redact is not None:
@@ -117,7 +116,7 @@ def audit(file: Path, *, redact: Path | None, **chosen: Any) -> None:
             judge.judge((each for each in conversation if judge.concerns(each.target)), writer.add if writer else None)
     if not judge.judged:
         click.echo(f"{file}: contains no request whose path begins with {COLLECTION}", err=True)
-    sys.exit(judging.conclude(judge))
+    sys.exit(judging.conclude(judge, recording.origin))
 
 
 @click.command(
@@ -205,7 +204,7 @@ def proxy(
             raise HarnessError(f"not every exchange was judged and kept: {thread.error}")
         if writer is not None:
             writer.version = judge.version
-    sys.exit(judging.conclude(judge))
+    sys.exit(judging.conclude(judge, url))
 
 
 def _announce(own_url: str, url: str) -> None:
