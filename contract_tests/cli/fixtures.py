@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import shlex
 import sys
@@ -16,10 +17,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.core import ParameterSource
 
-from contract_tests.cli.unable import Unable
 from contract_tests.engine.failures import HarnessError
 from contract_tests.engine.text import printable
-from contract_tests.runner.arguments import FILE, certificates, options_of, seconds
+from contract_tests.runner.arguments import ACCESS, access_options, options_of
 from mock_server.cli.release import RELEASE, newest
 
 if TYPE_CHECKING:
@@ -29,11 +29,10 @@ if TYPE_CHECKING:
 _FORMATS = ("jsonl", "json", "typescript", "msw", "postman", "curl", "http", "har", "wiremock", "go")
 _FOLDERS = ("json", "msw", "wiremock", "go")
 """Formats of several files."""
-_ACCESS = {"token_file", "basic_file", "ca_file", "insecure", "timeout"}
 _MODES = {
     "everything": {"output", "seed", "as_deployed"},
     "coverage": {"mutants"},
-    "replay": {"at", "version", "allow_writes", *_ACCESS},
+    "replay": {"at", "version", "allow_writes", *ACCESS},
     "changes": {"output"},
 }
 """Parameters that choose what to do instead of making some fixtures, and those that they can be combined with."""
@@ -105,23 +104,9 @@ Examples:
               help="Print in Markdown what changed from the fixtures in OLD to those in NEW.")  # fmt: skip
 @click.option("--at", metavar="URL", help="Record the answers of the server at URL instead of a mock.")
 @click.option("--from-url", metavar="URL", help="Make sanitised fixtures from the integrations of the Central at URL.")
-@click.option("--token-file", type=FILE, help="File with a bearer token [env: CENTRAL_TOKEN].")
-@click.option("--basic-file", type=FILE, help="File with USER:PASSWORD [env: CENTRAL_BASIC].")
-@click.option("--ca-file", type=FILE, callback=certificates, help="Certificate authority to trust (PEM).")
-@click.option("--insecure", is_flag=True, help="Do not check the certificate.")
-@click.option("--timeout", default="30s", callback=seconds, metavar="TIME",
-              help="Time to wait for an answer, such as 30s.")  # fmt: skip
+@access_options
 @click.option("--allow-writes", is_flag=True, help="Allow --at to write to a server that cannot be reset.")
-def fixtures(**chosen: Any) -> None:
-    """Generate requests with Central's answers, for Jest, Cypress, Go, pytest or Postman."""
-    _check_combination(click.get_current_context())
-    try:
-        _run(**chosen)
-    except HarnessError as error:
-        raise Unable(str(error)) from None
-
-
-def _run(
+def fixtures(
     *,
     everything: bool,
     formats: tuple[str, ...],
@@ -136,8 +121,10 @@ def _run(
     allow_writes: bool,
     **chosen: Any,
 ) -> None:
+    """Generate requests with Central's answers, for Jest, Cypress, Go, pytest or Postman."""
+    _check_combination(click.get_current_context())
     formats = formats or ("jsonl",)
-    access = {name: chosen.pop(name) for name in _ACCESS}
+    access = {name: chosen.pop(name) for name in ACCESS}
     wish = _wish(**chosen)
     if coverage not in (None, _THIS_RUN):
         _report_coverage(Path(str(coverage)), mutants=mutants)
@@ -244,16 +231,6 @@ def _wish(**chosen: Any) -> Wish:
 # -- sources of answers -----------------------------------------------------------------------------------
 
 
-def _session(url: str, access: dict[str, Any]) -> tuple[Any, str, float]:
-    """Return a session for a server, its Authorization header ("" for none), and the timeout in seconds."""
-    from contract_tests.engine.http import BoundedSession
-
-    options = options_of(url, **access)
-    session = BoundedSession()
-    session.verify = str(options.ca_file) if options.ca_file else not options.insecure
-    return session, options.credentials.admin or "", options.timeout
-
-
 def _replay(folder: Path, version: str, at: str | None, access: dict[str, Any], *, allow_writes: bool) -> NoReturn:
     """Replay the fixtures in a folder: those of one release at the server `at`, or all at mocks of their releases."""
     from contract_tests.fixtures.coverage import lines_of
@@ -294,10 +271,11 @@ def _replay(folder: Path, version: str, at: str | None, access: dict[str, Any], 
 
 
 def _server(url: str, access: dict[str, Any], *, allow_writes: bool) -> Any:
+    from contract_tests.engine.http import session_for
     from contract_tests.fixtures.record import Server
 
-    session, authorization, timeout = _session(url, access)
-    server = Server(url, session, timeout, authorization)
+    options = options_of(url, **access)
+    server = Server(url, session_for(options), options.timeout, options.credentials.admin or "")
     if not server.resets and not allow_writes:
         raise HarnessError(f"{url} cannot be reset, so it is no mock; --allow-writes lets fixtures write to it")
     return server
@@ -314,25 +292,19 @@ def _at(wish: Wish, url: str, access: dict[str, Any], *, allow_writes: bool) -> 
 
 
 def _from_url(wish: Wish, url: str, access: dict[str, Any]) -> Iterator[Fixture]:
-    import requests
-
     from contract_tests.engine.exchange import COLLECTION
-    from contract_tests.engine.redaction import Redaction
-    from contract_tests.engine.transport import credentials_refused, reason
+    from contract_tests.engine.http import credentials_refused, fetch
     from contract_tests.fixtures.generate import drawn
     from contract_tests.fixtures.record import mocks
     from contract_tests.fixtures.sanitise import cases
     from mock_server.contract import tables as contracts
 
-    session, authorization, timeout = _session(url, access)
-    headers = {"Authorization": authorization} if authorization else {}
-    try:
-        reply = session.get(url.rstrip("/") + COLLECTION, headers=headers, timeout=timeout, allow_redirects=False)
-    except requests.RequestException as error:
-        raise HarnessError(f"{url} does not answer: {Redaction([authorization]).text(reason(error))}") from None
-    if reply.status_code in (401, 403):
-        raise HarnessError(f"{url} {credentials_refused(given=bool(authorization))}: {reply.status_code}")
-    read = _integrations(url, reply.status_code, reply.content)
+    options = options_of(url, **access)
+    reply = fetch(options, COLLECTION)
+    if reply.status in (401, 403):
+        what = credentials_refused(given=options.credentials.admin is not None)
+        raise HarnessError(f"{url} {what}: {reply.status}")
+    read = _integrations(url, reply.status, reply.object.get("integrations"))
     targets = mocks(wish.version, as_deployed=wish.as_deployed)
     for case, note in cases(read, wish.seed, contracts.load().at(wish.version)):
         if wish.chooses(case):
@@ -341,18 +313,16 @@ def _from_url(wish: Wish, url: str, access: dict[str, Any]) -> Iterator[Fixture]
                 yield fixture
 
 
-def _integrations(url: str, status: int, content: bytes) -> list[dict[str, Any]]:
+def _integrations(url: str, status: int, items: Any) -> list[dict[str, Any]]:
     """Return the integrations in the answer to a list.
 
     Raises:
         HarnessError: it is not a list of integrations, or too long.
     """
-    from contract_tests.engine.exchange import COLLECTION, read_json
+    from contract_tests.engine.exchange import COLLECTION
     from mock_server.contract import tables as contracts
     from mock_server.contract import validator as validators
 
-    value = read_json(content)
-    items = value.get("integrations") if isinstance(value, dict) else None
     if not isinstance(items, list):
         raise HarnessError(f"{url} answered {status}, not with a list of integrations")
     if len(items) > _MOST:
@@ -360,6 +330,7 @@ def _integrations(url: str, status: int, content: bytes) -> list[dict[str, Any]]
     validator = validators.shared()
     if not all(validator.accepts("StorageImageIntegration", item, answer=True) for item in items):
         operation = contracts.load().operations["GetImageIntegrations"]
+        content = json.dumps({"integrations": items}).encode()
         for violation in validator.answer_violations(operation, COLLECTION, 200, content):
             if not violation.reason.startswith(validators.UNKNOWN_FIELD):  # a newer Central may have more fields
                 raise HarnessError(f"{url} did not answer with a list of integrations: {violation}")
@@ -421,12 +392,10 @@ def _write(selected: Sequence[Fixture], formats: tuple[str, ...], output: Path |
     from contract_tests.fixtures.formats import write
 
     texts = {path: text for form in dict.fromkeys(formats) for path, text in write(form, selected).items()}
-    if output is None:
-        _print("".join(texts.values()))
-    elif formats[0] in _FOLDERS or len(texts) > 1 or output.is_dir():
+    if output is not None and (formats[0] in _FOLDERS or len(texts) > 1 or output.is_dir()):
         _write_files(texts, output)
     else:
-        _write_files({output.name: "".join(texts.values())}, output.parent)
+        _write_text("".join(texts.values()), output)
 
 
 def _write_files(texts: dict[str, str], folder: Path, *, whole: bool = False) -> None:
@@ -442,11 +411,16 @@ def _print_changes(old: Path, new: Path, output: Path | None) -> NoReturn:
     from contract_tests.fixtures.coverage import lines_of
 
     text = manifest.changes(lines_of(old), lines_of(new), manifest.title(old), manifest.title(new))
+    _write_text(text, output)
+    sys.exit(0)
+
+
+def _write_text(text: str, output: Path | None) -> None:
+    """Write to a file, or to standard output."""
     if output is None:
         _print(text)
     else:
         _write_files({output.name: text}, output.parent)
-    sys.exit(0)
 
 
 def _print(text: str) -> None:
@@ -473,10 +447,7 @@ def _write_list(selected: Sequence[Fixture], output: Path | None) -> None:
         request, status = f"{step.method} {step.path}", str(fixture.answer.status)
         rows.append((fixture.id, fixture.case.type or "", request, status, fixture.rule or "", fixture.why))
     text = "".join("\t".join(row) + "\n" for row in rows)
-    if output is None:
-        _print(text)
-    else:
-        _write_files({output.name: text}, output.parent)
+    _write_text(text, output)
 
 
 @contextmanager

@@ -112,10 +112,10 @@ READ: Body = {
 )
 def test_what_is_no_list_of_integrations_is_told_with_its_place(items: Any, named: str) -> None:
     with pytest.raises(HarnessError, match=re.escape(named)):
-        _integrations("https://central.acme.test", 200, json.dumps({"integrations": items}).encode())
+        _integrations("https://central.acme.test", 200, items)
 
 
 def test_what_a_newer_central_adds_and_a_category_without_a_name_are_read() -> None:
     newer = [READ | {"labels": {"team": "acme"}}, READ | {"name": "b", "categories": [7]}]
-    assert _integrations("https://central.acme.test", 200, json.dumps({"integrations": newer}).encode()) == newer
+    assert _integrations("https://central.acme.test", 200, newer) == newer
     assert "labels" not in sanitised(newer[0])[0]
