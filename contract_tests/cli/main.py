@@ -92,8 +92,8 @@ def main() -> None:
     short_help="Check the server at a URL, or a mock that is started for it.",
     epilog="""\b
 Exit status: 0 passed, 1 the target failed a check, 2 it could not be
-checked, 3 incomplete: nothing failed, but not everything was checked;
-130 and 143: SIGINT or SIGTERM ended the run.
+checked, 3 incomplete: nothing failed, but not everything was checked or
+cleaned up; 130 and 143: SIGINT or SIGTERM ended the run.
 \b
 Examples:
   central-contract check --quick --seed 7

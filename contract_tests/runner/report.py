@@ -204,6 +204,8 @@ class Report:
         share = 100 * (rules - len(self.not_covered)) / rules
         if share < self.require_rules:
             yield f"{share:.1f} % of the rules were covered; --require-rules asks for {self.require_rules:g} %"
+        if self.left_behind:
+            yield f"of what the run created, {len(self.left_behind)} could not be deleted"
 
     @property
     def verdict(self) -> str:

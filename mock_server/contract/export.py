@@ -194,6 +194,6 @@ def _schema_2(schema: Any) -> Any:
             made[key] = {name: _schema_2(each) for name, each in value.items()}
         elif key in _VALUES or key.startswith("x-"):
             made[key] = value
-        elif key != "deprecated" or not isinstance(value, bool):
+        elif key != "deprecated":
             made[key] = _schema_2(value)
     return made

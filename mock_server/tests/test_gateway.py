@@ -369,6 +369,7 @@ def test_without_a_journal_nothing_is_kept():
         ("/v1//x", "/s/v1/x?q"),
         ("//v1/x/", "/s/v1/x/?q"),
         ("/v1/./a b", "/s/v1/a%20b?q"),
+        ("/v1//$&+,:;=@!'()*~", "/s/v1/$&+,:;=@!'()*~?q"),
         ("/v1/\xc3\xa9//x", "/s/v1/%C3%A9/x?q"),
         ("/v1/x", None),
         ("/v1/x..y/.z", None),

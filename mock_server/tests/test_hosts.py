@@ -135,7 +135,8 @@ def test_a_page_of_another_site_makes_no_sandbox(api):
     sandboxes = api.app.gateway.sandboxes
     for path in ("/__sandbox/a", f"/__sandbox/a{PATH}", "/__sandbox/a/__admin/state"):
         for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}, {"Origin": "http://page.example"}):
-            assert ask(api.app, "GET", path, headers=headers).status == 403
+            answer = ask(api.app, "GET", path, headers=headers)
+            assert (answer.status, answer.rule) == (403, "sandbox")
     assert [each["name"] for each in sandboxes.listed()] == [""]
     assert ask(api.app, "GET", f"/__sandbox/a{PATH}", headers={"Sec-Fetch-Site": "same-origin"}).status == 200
 

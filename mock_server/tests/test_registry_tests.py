@@ -462,6 +462,11 @@ def test_a_target_of_dns_has_no_two_ports(endpoint, place):
         grpc.target(endpoint, NEWEST)
 
 
+@pytest.mark.parametrize("endpoint", ["dns:///10.0.0.1", "dns:///::1", "dns:///[::1]:8443", "dns:///host"])
+def test_a_target_of_dns_may_be_an_address(endpoint):
+    assert grpc.target(endpoint, NEWEST).scheme == "dns"
+
+
 def test_quay_and_azure_fail_in_words_of_their_own():
     api = Api(registry_tests=[parse("quay.io=quay-token-invalid"), parse("*.azurecr.io=azure-unauthorized")])
     sent = example("quay", quay={"endpoint": "quay.io", "oauthToken": "t"})
