@@ -121,17 +121,20 @@ def test_the_harness_tells_one_release_from_the_other(
 def test_fixtures_follow_and_older_files_hold_only_what_differs(copy: ProjectCopy) -> None:
     copy.run("-m", "contract_tests", "fixtures", "--all", "-o", "made")
     made = {path.name: path.read_text("utf-8").splitlines() for path in (copy.folder / "made").rglob("*.jsonl")}
+    newest = {line for name, lines in made.items() if not name.startswith(("4.", "5.")) for line in lines}
     taken = {line["id"]: line for line in map(json.loads, made["taken.jsonl"])}
     assert {"type/harbor-proxy/full-registry", "field/docker.proxy/beyond-ascii"} <= taken.keys()
     assert taken["type/docker/read"]["expect"][-1]["json"]["docker"]["proxy"] == "proxy.example.com:3128"
-    assert len(made["5.0.jsonl"]) < 50
+    assert made["5.0.jsonl"]
+    assert newest.isdisjoint(made["5.0.jsonl"])
     shipped = {
         line["id"]: line
         for path in (ROOT / "fixtures/versions").glob("4.8.jsonl")
         for line in map(json.loads, path.read_text("utf-8").splitlines())
     }
     again = {line["id"]: line for line in map(json.loads, made["4.8.jsonl"])}
-    assert {id: again[id] for id in shipped} == shipped
+    assert [id for id in shipped if id not in again and not id.startswith("combination/")] == []  # those are drawn
+    assert [id for id in shipped.keys() & again.keys() if again[id] != shipped[id]] == []
     shutil.rmtree(copy.folder / "fixtures")
     (copy.folder / "made").rename(copy.folder / "fixtures")
     copy.test("mock_server/tests/test_fixtures.py", "-k", "every_line")
