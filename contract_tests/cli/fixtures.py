@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from contract_tests.cli.unable import Unable
 from contract_tests.engine.failures import HarnessError
 from contract_tests.engine.text import printable
-from contract_tests.runner.arguments import FILE, certificates, options_of, seconds
+from contract_tests.runner.arguments import ACCESS, access_options, options_of
 from mock_server.cli.release import RELEASE, newest
 
 if TYPE_CHECKING:
@@ -89,22 +88,9 @@ Examples:
               help="Print in Markdown what changed from the fixtures in OLD to those in NEW.")  # fmt: skip
 @click.option("--at", metavar="URL", help="Record the answers of the server at URL instead of a mock.")
 @click.option("--from-url", metavar="URL", help="Make sanitised fixtures from the integrations of the Central at URL.")
-@click.option("--token-file", type=FILE, help="File with a bearer token [env: CENTRAL_TOKEN].")
-@click.option("--basic-file", type=FILE, help="File with USER:PASSWORD [env: CENTRAL_BASIC].")
-@click.option("--ca-file", type=FILE, callback=certificates, help="Certificate authority to trust (PEM).")
-@click.option("--insecure", is_flag=True, help="Do not check the certificate.")
-@click.option("--timeout", default="30s", callback=seconds, metavar="TIME",
-              help="Time to wait for an answer, such as 30s.")  # fmt: skip
+@access_options
 @click.option("--allow-writes", is_flag=True, help="Allow --at to write to a server that cannot be reset.")
-def fixtures(**chosen: Any) -> None:
-    """Generate requests with Central's answers, for Jest, Cypress, Go, pytest or Postman."""
-    try:
-        _run(**chosen)
-    except HarnessError as error:
-        raise Unable(str(error)) from None
-
-
-def _run(
+def fixtures(
     *,
     everything: bool,
     formats: tuple[str, ...],
@@ -119,8 +105,9 @@ def _run(
     allow_writes: bool,
     **chosen: Any,
 ) -> None:
+    """Generate requests with Central's answers, for Jest, Cypress, Go, pytest or Postman."""
     formats = formats or ("jsonl",)
-    access = {name: chosen.pop(name) for name in ("token_file", "basic_file", "ca_file", "insecure", "timeout")}
+    access = {name: chosen.pop(name) for name in ACCESS}
     wish = _wish(**chosen)
     if coverage not in (None, _THIS_RUN):
         _report_coverage(Path(str(coverage)), mutants=mutants)
@@ -200,16 +187,6 @@ def _wish(**chosen: Any) -> Wish:
 # -- sources of answers -----------------------------------------------------------------------------------
 
 
-def _session(url: str, access: dict[str, Any]) -> tuple[Any, str, float]:
-    """Return a session for a server, its Authorization header ("" for none), and the timeout in seconds."""
-    from contract_tests.engine.http import BoundedSession
-
-    options = options_of(url, **access)
-    session = BoundedSession()
-    session.verify = str(options.ca_file) if options.ca_file else not options.insecure
-    return session, options.credentials.admin or "", options.timeout
-
-
 def _replay(folder: Path, version: str, at: str | None, access: dict[str, Any], *, allow_writes: bool) -> NoReturn:
     """Replay the fixtures in a folder: those of one release at the server `at`, or all at mocks of their releases."""
     from contract_tests.fixtures.coverage import lines_of
@@ -238,10 +215,11 @@ def _replay(folder: Path, version: str, at: str | None, access: dict[str, Any], 
 
 
 def _server(url: str, access: dict[str, Any], *, allow_writes: bool) -> Any:
+    from contract_tests.engine.http import session_for
     from contract_tests.fixtures.record import Server
 
-    session, authorization, timeout = _session(url, access)
-    server = Server(url, session, timeout, authorization)
+    options = options_of(url, **access)
+    server = Server(url, session_for(options), options.timeout, options.credentials.admin or "")
     if not server.resets and not allow_writes:
         raise HarnessError(f"{url} cannot be reset, so it is no mock; --allow-writes lets fixtures write to it")
     return server
@@ -258,27 +236,21 @@ def _at(wish: Wish, url: str, access: dict[str, Any], *, allow_writes: bool) -> 
 
 
 def _from_url(wish: Wish, url: str, access: dict[str, Any]) -> Iterator[Fixture]:
-    import requests
-
     from contract_tests.engine.exchange import COLLECTION
-    from contract_tests.engine.redaction import Redaction
-    from contract_tests.engine.transport import credentials_refused, reason
+    from contract_tests.engine.http import credentials_refused, fetch
     from contract_tests.fixtures.generate import drawn
     from contract_tests.fixtures.record import mocks
     from contract_tests.fixtures.sanitise import cases
     from mock_server.contract import tables as contracts
 
-    session, authorization, timeout = _session(url, access)
-    headers = {"Authorization": authorization} if authorization else {}
-    try:
-        reply = session.get(url.rstrip("/") + COLLECTION, headers=headers, timeout=timeout, allow_redirects=False)
-    except requests.RequestException as error:
-        raise HarnessError(f"{url} does not answer: {Redaction([authorization]).text(reason(error))}") from None
-    if reply.status_code in (401, 403):
-        raise HarnessError(f"{url} {credentials_refused(given=bool(authorization))}: {reply.status_code}")
-    read = _integrations(reply.content)
+    options = options_of(url, **access)
+    reply = fetch(options, COLLECTION)
+    if reply.status in (401, 403):
+        what = credentials_refused(given=options.credentials.admin is not None)
+        raise HarnessError(f"{url} {what}: {reply.status}")
+    read = _integrations(reply.object.get("integrations"))
     if read is None:
-        raise HarnessError(f"{url} answered {reply.status_code}, not with a list of integrations")
+        raise HarnessError(f"{url} answered {reply.status}, not with a list of integrations")
     targets = mocks(wish.version, as_deployed=wish.as_deployed)
     for case, note in cases(read, wish.seed, contracts.load().at(wish.version)):
         if not wish.types or case.type in wish.types:
@@ -287,13 +259,10 @@ def _from_url(wish: Wish, url: str, access: dict[str, Any]) -> Iterator[Fixture]
                 yield fixture
 
 
-def _integrations(content: bytes) -> list[dict[str, Any]] | None:
-    """Return the integrations in the answer to a list, or None if it is not a valid list."""
-    from contract_tests.engine.exchange import read_json
+def _integrations(items: Any) -> list[dict[str, Any]] | None:
+    """Return the integrations of a list answer, or None if they are not a list of valid integrations."""
     from mock_server.contract import validator as validators
 
-    value = read_json(content)
-    items = value.get("integrations") if isinstance(value, dict) else None
     if not isinstance(items, list) or len(items) > _MOST:
         return None
     accepts = validators.shared().accepts  # a newer Central may have more fields
@@ -356,12 +325,10 @@ def _write(selected: Sequence[Fixture], formats: tuple[str, ...], output: Path |
     from contract_tests.fixtures.formats import write
 
     texts = {path: text for form in dict.fromkeys(formats) for path, text in write(form, selected).items()}
-    if output is None:
-        _print("".join(texts.values()))
-    elif formats[0] in _FOLDERS or len(texts) > 1 or output.is_dir():
+    if output is not None and (formats[0] in _FOLDERS or len(texts) > 1 or output.is_dir()):
         _write_files(texts, output)
     else:
-        _write_files({output.name: "".join(texts.values())}, output.parent)
+        _write_text("".join(texts.values()), output)
 
 
 def _write_files(texts: dict[str, str], folder: Path, *, whole: bool = False) -> None:
@@ -377,11 +344,16 @@ def _print_changes(old: Path, new: Path, output: Path | None) -> NoReturn:
     from contract_tests.fixtures.coverage import lines_of
 
     text = manifest.changes(lines_of(old), lines_of(new), manifest.title(old), manifest.title(new))
+    _write_text(text, output)
+    sys.exit(0)
+
+
+def _write_text(text: str, output: Path | None) -> None:
+    """Write to a file, or to standard output."""
     if output is None:
         _print(text)
     else:
         _write_files({output.name: text}, output.parent)
-    sys.exit(0)
 
 
 def _print(text: str) -> None:
@@ -408,10 +380,7 @@ def _write_list(selected: Sequence[Fixture], output: Path | None) -> None:
         request, status = f"{step.method} {step.path}", str(fixture.answer.status)
         rows.append((fixture.id, fixture.case.type or "", request, status, fixture.rule or "", fixture.why))
     text = "".join("\t".join(row) + "\n" for row in rows)
-    if output is None:
-        _print(text)
-    else:
-        _write_files({output.name: text}, output.parent)
+    _write_text(text, output)
 
 
 @contextmanager

@@ -16,7 +16,8 @@ import requests
 from contract_tests.fixtures.formats import FILES, write
 from contract_tests.fixtures.formats.plain import file_name
 from contract_tests.fixtures.generate import Wish, generate
-from mock_server.serving.server import MockServer, free_port, serving
+from mock_server.serving.addresses import free_port
+from mock_server.serving.server import MockServer, serving
 from mock_server.settings import Settings
 from mock_server.tests.chromium import CHROMIUM, in_chromium
 from mock_server.tests.maven import jar

@@ -337,8 +337,9 @@ def test_ten_thousand_take_less_than_twenty_seconds_going_by_a_quarter_of_them()
     assert time.process_time() - started < 20 / 4
 
 
-def test_a_folder_with_something_else_is_told_by_file_and_line(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_text('{"id": 5}\n', "utf-8")
+@pytest.mark.parametrize("content", [b'{"id": 5}\n', b"\xff\xfe\0\1", b"[" * 100_000], ids=["other", "binary", "deep"])
+def test_a_folder_with_something_else_is_told_by_file_and_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.jsonl").write_bytes(content)
     result = run("--coverage", str(tmp_path))
     assert result.exit_code == 2
     assert "a.jsonl line 1 is no fixture" in result.output

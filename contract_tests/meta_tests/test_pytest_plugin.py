@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from contract_tests.plugins.pytest_plugin import CheckResult, _shared
 from mock_server.serving.server import serving
 from mock_server.settings import Settings
 
@@ -81,6 +82,23 @@ def test_a_server_that_does_not_answer_ends_the_run(tmp_path: Path) -> None:
     done = run(tmp_path, "--pyargs", "contract_tests", "--central-url", "http://127.0.0.1:1")
     assert done.returncode == 2
     assert "does not answer" in done.stdout + done.stderr
+
+
+def test_a_budget_that_is_used_up_at_once_ends_the_run(tmp_path: Path) -> None:
+    with serving() as mock:
+        done = run(tmp_path, "--pyargs", "contract_tests", "--central-url", mock.url,
+                   "--central-options=--time-budget 0.001s", "-k", CHOSEN)  # fmt: skip
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "the budget of 0.001 seconds was used up" in done.stdout + done.stderr
+
+
+def test_no_worker_waits_for_one_whose_run_broke_down(tmp_path: Path) -> None:
+    def break_down() -> dict[str, CheckResult]:
+        raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        _shared(tmp_path, break_down)
+    assert _shared(tmp_path, break_down) == {"": CheckResult("error", "the worker that ran the checks ended early")}
 
 
 def test_a_wrong_option_is_named(tmp_path: Path) -> None:

@@ -77,20 +77,12 @@ def check_central(tmp_path: Path) -> Callable[..., Report]:
         with _harness_required("check_central"):
             from rich.console import Console
 
-            from contract_tests.engine.failures import BudgetSpent, HarnessError
             from contract_tests.reports import terminal
-            from contract_tests.runner.run import Run
 
         options = _options(url, ["--state-dir", str(tmp_path), *words])
-        unable = ""
-        try:
-            report = Run(options)()
-        except (HarnessError, BudgetSpent) as error:
-            unable = str(error)  # reported outside of `except`, so that pytest does not show the chained error
-        if unable:
-            pytest.fail(f"the harness cannot do its work: {unable}", pytrace=False)
-        if report.interrupted:
-            raise KeyboardInterrupt
+        report, unable = _report(options)
+        if report is None:
+            pytest.fail(unable, pytrace=False)
         if report.exit_code:
             console = Console(highlight=False, soft_wrap=True)
             with console.capture() as summary:
@@ -99,6 +91,26 @@ def check_central(tmp_path: Path) -> Callable[..., Report]:
         return report
 
     return run
+
+
+def _report(options: Options) -> tuple[Report | None, str]:
+    """Run the checks; return the report, or None and why there is none.
+
+    Raises:
+        KeyboardInterrupt: the run was interrupted.
+    """
+    from contract_tests.engine.failures import BudgetSpent, HarnessError
+    from contract_tests.runner.run import Run
+
+    try:
+        report = Run(options)()
+    except HarnessError as error:
+        return None, f"the harness cannot do its work: {error}"
+    except BudgetSpent as error:
+        return None, f"the budget of {error} was used up before the first check"
+    if report.interrupted:
+        raise KeyboardInterrupt
+    return report, ""
 
 
 class Recorded(NamedTuple):
@@ -186,23 +198,18 @@ def central_result(
 
 def _run(session: pytest.Session) -> dict[str, CheckResult]:
     """Run the checks whose tests were selected."""
-    from contract_tests.engine.failures import HarnessError
     from contract_tests.reports import terminal
     from contract_tests.runner import report as outcomes
     from contract_tests.runner.own_mock import own_mock
-    from contract_tests.runner.run import Run
 
     config = session.config
     with ExitStack() as stack:
         mock = None if config.getoption("central_url") else stack.enter_context(own_mock())
         url = mock.url if mock else config.getoption("central_url")
         options = _options(url, shlex.split(config.getoption("central_options")), mock)
-        try:
-            report = Run(_only(options, _selected(session)))()
-        except HarnessError as error:
-            return {_UNABLE: CheckResult(outcomes.ERROR, f"the harness cannot do its work: {error}")}
-        if report.interrupted:
-            raise KeyboardInterrupt
+        report, unable = _report(_only(options, _selected(session)))
+        if report is None:
+            return {_UNABLE: CheckResult(outcomes.ERROR, unable)}
         return {
             each.check: CheckResult(
                 each.outcome,
@@ -225,10 +232,13 @@ def _shared(folder: Path, run: Callable[[], dict[str, CheckResult]]) -> dict[str
         return _awaited(results, folder / "central-contract.pid")
     with os.fdopen(claim, "w") as file:
         file.write(str(os.getpid()))
-    by_check = run()
-    temporary = results.with_suffix(".tmp")
-    temporary.write_text(json.dumps(by_check), "utf-8")
-    temporary.replace(results)
+    by_check = {_UNABLE: CheckResult("error", "the worker that ran the checks ended early")}
+    try:
+        by_check = run()
+    finally:  # the other workers wait for the file
+        temporary = results.with_suffix(".tmp")
+        temporary.write_text(json.dumps(by_check), "utf-8")
+        temporary.replace(results)
     return by_check
 
 

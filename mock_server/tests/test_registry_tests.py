@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from mock_server.central.registry_tests import DEFAULT_RULES, RegistryTestRule, parse
+from mock_server.central.registry_test_rules import DEFAULT_RULES, RegistryTestRule, parse
 from mock_server.contract import tables as contracts
 from mock_server.golang import google_credentials, grpc, private_key
-from mock_server.golang.google_credentials import Reply
+from mock_server.golang.http import Reply
 from mock_server.golang.url import NEWEST
 from mock_server.tests import google_accounts
 from mock_server.tests.conftest import Answer, Api, ask, docker, example
@@ -238,7 +238,7 @@ def test_a_rule_takes_its_time():
     started = time.monotonic()
     assert outcome(api, "docker", "r.corp") == ""
     assert time.monotonic() - started >= 0.2
-    with api.app.central.registry_tests.only_looking():
+    with api.app.central.network.only_looking():
         started = time.monotonic()
         assert outcome(api, "docker", "r.corp") == ""
         assert time.monotonic() - started < 0.2
@@ -246,7 +246,7 @@ def test_a_rule_takes_its_time():
 
 def test_looking_uses_up_no_rule():
     api = Api(registry_tests=[parse("host=r.corp outcome=timeout times=1")])
-    with api.app.central.registry_tests.only_looking():
+    with api.app.central.network.only_looking():
         assert all("deadline" in outcome(api, "docker", "r.corp") for _ in range(3))
     assert ["deadline" in outcome(api, "docker", "r.corp") for _ in range(2)] == [True, False]
 
