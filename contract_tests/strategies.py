@@ -8,9 +8,9 @@
 Examples shrink to a short integration with hosts under example.com. Fields and categories come from the contract; which
 fields the client of a type needs is defined here, independently of the mock.
 
-`integrations` and `broken` draw odd texts, to find faults of a client; `requests` draws malformed requests, to find
-faults of a server. `realistic`, `conversations` and `breaking` draw the cases of `central-contract fixtures`:
-realistic values and whole sequences of requests.
+`integrations` and `broken` draw odd texts, to find faults of a client. `requests` and `sessions` draw malformed
+requests and the whole life of an integration, to find faults of a server. `realistic`, `conversations` and
+`breaking` draw the cases of `central-contract fixtures`: realistic values and whole sequences of requests.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from contract_tests.fixtures.choices import Choices
 from contract_tests.fixtures.scene import Scene, Step
 from contract_tests.oracle.variants import BROKEN
 from mock_server.contract import tables as contracts
-from mock_server.contract.tables import Contract, Field, Message, Rule
+from mock_server.contract.tables import MASK, Contract, Field, Message, Rule
 
 INT32 = 2**31
 DOCKER_FAMILY = contracts.load().types_of("docker")
@@ -580,7 +580,7 @@ _JUNK: tuple[Any, ...] = (None, True, 0, -1, 1.5, "", "x", "a\0b", [], [None], [
 """Values of every JSON type; most fields accept only some of them."""
 _HOW: Mapping[str, tuple[str, ...]] = {
     "string": ("left out", "junk", "spelled", "stranger", "nul"),
-    "enum": ("enum", "left out", "junk"),
+    "enum": ("enum", "enum", "left out", "junk"),
     "message": ("left out", "junk", "spelled", "stranger"),
 }
 """Mutations of a field by its kind; fields of other kinds get those of a message."""
@@ -614,7 +614,8 @@ def requests(draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, version: str 
 def _with_one_fault(draw: st.DrawFn, body: Body, message: Message) -> Body:
     """Make one change to a message or to one nested in it."""
     inner = [name for name, value in body.items() if isinstance(value, dict) and name in message.by_name and value]
-    name: str = draw(st.sampled_from([field.name for field in message.fields]))
+    known = [field.name for field in message.fields]
+    name: str = draw(st.sampled_from([name for name in known if name in body] or known) | st.sampled_from(known))
     goes_in: bool = draw(st.booleans())
     if inner and goes_in:
         name = draw(st.sampled_from(inner))
@@ -633,5 +634,68 @@ def _with_one_fault(draw: st.DrawFn, body: Body, message: Message) -> Body:
     if how == "stranger":
         return body | {draw(st.sampled_from(("clusters", "Name", "labels"))): draw(st.sampled_from(_JUNK))}
     if how == "enum":
-        return rest | {name: draw(st.lists(st.sampled_from(_ENUMS), max_size=3))}
+        return rest | {name: draw(st.lists(st.sampled_from(_ENUMS), min_size=1, max_size=3))}
     return rest | {name: draw(st.sampled_from(_JUNK))}
+
+
+# -- sessions of a client -------------------------------------------------------------------------
+
+_QUERIES = ("", "", "?name=first", "?name=nobody", "?cluster=x", "?pretty", "?nosuch=x", "?name=a&name=b")
+_UNKNOWN_IDS = ("6513270e-269e-4d37-b2a7-4de452e6b438", "a/b")
+_CALLERS = (None, "Bearer {{READ_ONLY}}", "Bearer {{INVALID}}")
+
+
+@st.composite
+def sessions(draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, version: str | None = None) -> list[Step]:
+    """Draw the requests of a client that creates integrations, and reads, changes, tests and deletes them.
+
+    It sends credentials, masks or neither, changes that need the credentials again, names that are taken, callers that
+    may not write, and faults as `requests` does. At its end it deletes what it has created. `{ID}`, `{ID2}` and so on
+    are placeholders for the ids in the answers to the creates; other ids are unknown, or those of a fresh Central.
+
+    Raises:
+        ValueError: a type is unknown.
+    """
+    _check_known("types", types, _at(version).types)
+    scene = Scene(Drawn(draw), version=_at(version).release.line)
+    special = [each["id"] for each in scene.contract.defaults if not scene.can_create(each["type"])]
+    names = st.sampled_from(("first", "second", "Dritte ü"))
+    few = draw(st.lists(st.sampled_from(list(types)), min_size=1, max_size=2))  # so that changes are mostly of the type
+    drawn = integrations(types=few, names=names, version=version, tested=None)
+    stored = [(scene.create(body), body) for body in draw(st.lists(drawn, min_size=1, max_size=2))]
+    ids = [id for id, _ in stored]
+    for _ in range(draw(st.integers(1, 5))):
+        id, body = draw(st.sampled_from(stored))
+        operation = draw(st.sampled_from(list(scene.contract.operations.values())))
+        place = draw(st.sampled_from((id, id, *ids, *special, *_UNKNOWN_IDS)))
+        caller = draw(st.sampled_from(({}, {}, {}, {"Authorization": draw(st.sampled_from(_CALLERS))})))
+        if operation.request:
+            sent = _with_credentials(draw, scene, draw(st.just(body) | drawn), ids)
+            if operation.id == "PostImageIntegration":
+                ids.append(scene.create(sent, headers=caller))
+            else:
+                scene.ask(operation.id, sent, place, keeps=draw(st.booleans()), headers=caller)
+        elif "{id}" in operation.path:
+            scene.send(operation.method, operation.path.replace("{id}", place), headers=caller)
+        else:
+            scene.list(draw(st.sampled_from(_QUERIES)), headers=caller)
+        read = draw(st.sampled_from((None, scene.get, lambda _: scene.list())))
+        if read is not None:
+            read(id)
+    scene.list()
+    for id in ids:
+        scene.delete(id)
+    scene.list()
+    return scene.steps
+
+
+def _with_credentials(draw: st.DrawFn, scene: Scene, body: Body, ids: Sequence[str]) -> Body:
+    """Return an integration with its credentials, masks or none of them, and perhaps with something wrong."""
+    hidden = draw(st.sampled_from((None, MASK, "")))
+    sent = body if hidden is None else scene.hidden(body, hidden)
+    how = draw(st.sampled_from(("", "id", "config", "fault", "fault")))
+    if how == "id":
+        return sent | {"id": draw(st.sampled_from((*ids, _UNKNOWN_IDS[0])))}
+    if how == "config":
+        return {name: value for name, value in sent.items() if name != scene.member(body["type"])}
+    return _with_one_fault(draw, sent, scene.contract.integration) if how == "fault" else sent

@@ -453,12 +453,13 @@ def _write_list(selected: Sequence[Fixture], output: Path | None) -> None:
 @contextmanager
 def _progress(count: int | None) -> Iterator[Any]:
     """Show a progress bar for long work if standard error is a terminal."""
+    if not sys.stderr.isatty() or (count is not None and count < _LONG):
+        yield lambda generated, _: generated
+        return
     from rich.console import Console
     from rich.progress import Progress
 
-    console = Console(stderr=True)
-    quiet = not console.is_terminal or (count is not None and count < _LONG)
-    with Progress(console=console, transient=True, disable=quiet) as progress:
+    with Progress(console=Console(stderr=True), transient=True) as progress:
 
         def track(generated: Iterable[Fixture], what: str) -> Iterable[Fixture]:
             return progress.track(generated, total=count or _count_cases(), description=what)

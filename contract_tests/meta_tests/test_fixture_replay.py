@@ -181,3 +181,11 @@ def test_a_set_without_a_line_for_a_server_is_no_agreement(words: tuple[str, ...
 def test_a_server_that_errs_does_not_pass(mutant: str) -> None:
     lines = (each for each in lines_of(SHIPPED) if each["rule"] == mutant)
     assert any(replayed(lines, {None: Mock(mutants=(mutant,))}))
+
+
+@pytest.mark.parametrize(("mutants", "wrong"), [((), 0), (("gzip-broken",), 1), (("leak-in-header",), 1)])
+def test_compression_and_leaks_in_headers_are_judged_without_a_key(mutants: tuple[str, ...], wrong: int) -> None:
+    texts = (SHIPPED / "taken.jsonl").read_text("utf-8").splitlines()
+    lines = [json.loads(text) for text in texts if text.startswith('{"id":"answer-headers/compressed"')]
+    assert len(lines) == 1
+    assert sum(map(bool, replayed(lines, {None: Mock(mutants=mutants)}))) == wrong

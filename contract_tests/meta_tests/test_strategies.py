@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 
 from contract_tests import strategies
 from contract_tests.engine.integrations import Body
-from contract_tests.fixtures.record import Mock
+from contract_tests.fixtures.cases import Case
+from contract_tests.fixtures.record import Mock, record
+from contract_tests.fixtures.scene import Step
 from mock_server.contract import tables as contracts
+from mock_server.contract.tables import MASK
 
 PATH = "/v1/imageintegrations"
 CONTRACT = contracts.load()
@@ -117,6 +120,31 @@ def test_requests_draws_what_generic_fuzzers_find(shown: Callable[[Any], bool]) 
     find(strategies.requests(), shown, settings=SEARCH)
 
 
+@pytest.mark.parametrize(
+    "shown",
+    [
+        lambda steps: any(step.method == "PATCH" and MASK in json.dumps(step.body) for step in steps),
+        lambda steps: any(step.method == "PUT" and "{ID}" in json.dumps(step.body) for step in steps),
+        lambda steps: any(step.headers.get("Authorization", "") is None for step in steps),
+        lambda steps: any("a/b" in step.path for step in steps),
+        lambda steps: [step.saves for step in steps if step.saves] == ["ID", "ID2", "ID3"],
+    ],
+    ids=["mask", "id in the body", "no credentials", "unknown path", "several creates"],
+)
+def test_sessions_draw_the_lives_of_integrations(shown: Callable[[Any], bool]) -> None:
+    find(strategies.sessions(), shown, settings=SEARCH)
+
+
+@hypothesis.settings(QUICK, max_examples=30)
+@given(strategies.sessions())
+def test_after_a_session_nothing_is_left(steps: list[Step]) -> None:
+    case = Case("session", lambda _: None, "", group="conversations")
+    exchanges = record(case, steps, MOCK, version=str(CONTRACT.release)).exchanges
+    last = exchanges[-1].answer.json["integrations"]
+    assert {each["id"] for each in last} <= {each["id"] for each in CONTRACT.defaults}
+    assert [each.answer.status for each in exchanges if each.answer.json is None] == []
+
+
 @QUICK
 @given(strategies.requests())
 def test_no_request_makes_central_fail(drawn: tuple[str, str, Any]) -> None:
@@ -148,8 +176,9 @@ def test_no_request_makes_central_fail(drawn: tuple[str, str, Any]) -> None:
         (lambda: strategies.conversations(rules=["nosuch"]), "there is no 'nosuch'"),
         (lambda: strategies.conversations(group="nosuch"), "group: there is no 'nosuch'"),
         (lambda: strategies.requests(types=["nosuch"]), "there is no 'nosuch'"),
+        (lambda: strategies.sessions(types=["nosuch"]), "there is no 'nosuch'"),
     ],
-    ids=map(str, range(19)),
+    ids=map(str, range(20)),
 )
 def test_a_wrong_argument_is_a_clear_error(draws: Callable[[], st.SearchStrategy[Any]], said: str) -> None:
     with pytest.raises(ValueError, match=said):

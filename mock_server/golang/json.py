@@ -17,7 +17,7 @@ MAX_DEPTH = 10_000
 
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _DIGITS = re.compile(rb"[0-9]*")
-_PLAIN = re.compile(rb'[^"\\\x00-\x1f]*')
+_CHARACTERS = re.compile(rb'(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+')
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 _LITERALS = {ord("t"): b"true", ord("f"): b"false", ord("n"): b"null"}
 _OPENERS = {ord("{"): "object", ord("["): "list"}
@@ -177,25 +177,20 @@ class _Scanner:
         return at + len(literal)
 
     def string_end(self, at: int) -> int:
-        at += 1
-        while True:
-            match = _PLAIN.match(self.data, at)
-            assert match is not None  # the pattern matches the empty string
-            at = match.end()
-            byte = self.byte(at)
-            if byte == ord('"'):
-                return at + 1
-            if byte != ord("\\"):
-                raise _invalid(byte, "in string literal")
-            escape = self.byte(at + 1)
-            at += 2
-            if escape == ord("u"):
-                for _ in range(4):
-                    if self.byte(at) not in _HEX:
-                        raise _invalid(self.data[at], "in \\u hexadecimal character escape")
-                    at += 1
-            elif escape not in b'"\\/bfnrt':
-                raise _invalid(escape, "in string escape code")
+        match = _CHARACTERS.match(self.data, at + 1)
+        assert match is not None  # the pattern matches the empty string
+        at = match.end()
+        byte = self.byte(at)
+        if byte == ord('"'):
+            return at + 1
+        if byte != ord("\\"):
+            raise _invalid(byte, "in string literal")
+        escape = self.byte(at + 1)
+        if escape != ord("u"):
+            raise _invalid(escape, "in string escape code")
+        while self.byte(at + 2) in _HEX:
+            at += 1
+        raise _invalid(self.data[at + 2], "in \\u hexadecimal character escape")
 
     def number_end(self, at: int, first: int) -> int:
         if first == ord("-"):

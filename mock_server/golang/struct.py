@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from mock_server.golang import json as gojson
@@ -48,10 +49,20 @@ def unmarshal(text: bytes, struct: Struct) -> Unmarshalled:
     Raises:
         JsonSyntaxError: it is not JSON.
     """
-    gojson.check_document(text)
     reader = _Reader(struct)
-    values = reader.read(text.strip(b" \t\r\n"))
+    values = reader.read(_checked(text))
     return Unmarshalled(values, reader.error)
+
+
+@lru_cache(maxsize=4)  # a text is read into several structs
+def _checked(text: bytes) -> bytes:
+    gojson.check_document(text)
+    return text.strip(b" \t\r\n")
+
+
+@lru_cache(maxsize=16)
+def _members(document: bytes) -> tuple[tuple[str, bytes], ...]:
+    return tuple((key.casefold(), value) for key, value in gojson.members(document))
 
 
 class _Reader:
@@ -72,8 +83,7 @@ class _Reader:
 
     def _object(self, document: bytes, struct: Struct, path: tuple[str, ...]) -> Values:
         values: Values = {}
-        for key, value in gojson.members(document):
-            name = key.casefold()
+        for name, value in _members(document):
             asked = struct.fields.get(name)
             if asked is None:
                 continue
