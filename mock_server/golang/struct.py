@@ -76,13 +76,12 @@ class _Reader:
         if not document.startswith(b"{"):
             self._wrong(f"{_kind(document)} into Go value of type {self.struct.go_type}")
             return {}
-        return self._object(document, self.struct, ())
+        return self._object(document, self.struct, (), {})
 
     def _wrong(self, what: str) -> None:
         self.error = self.error or f"json: cannot unmarshal {what}"
 
-    def _object(self, document: bytes, struct: Struct, path: tuple[str, ...]) -> Values:
-        values: Values = {}
+    def _object(self, document: bytes, struct: Struct, path: tuple[str, ...], values: Values) -> Values:
         for name, value in _members(document):
             asked = struct.fields.get(name)
             if asked is None:
@@ -103,7 +102,7 @@ class _Reader:
         place = f"into Go struct field {struct.name}.{'.'.join(path)} of type"
         if isinstance(asked, Struct):
             if kind == "object":
-                values[name] = {**values.get(name, {}), **self._object(value, asked, path)}
+                self._object(value, asked, path, values.setdefault(name, {}))
             else:
                 self._wrong(f"{kind} {place} {asked.go_type}")
         elif kind != _ASKED[asked]:

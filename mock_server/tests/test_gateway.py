@@ -486,6 +486,16 @@ def test_a_refusal_that_is_no_status_breaks_the_contract(monkeypatch):
         rendering.error_answer(Refusal("token-invalid", 401, 16, "no"))
 
 
+def test_an_integration_that_breaks_the_contract_is_told_by_its_name(monkeypatch):
+    rendering = instance(fatal_answers=True).central.rendering
+    monkeypatch.setattr(rendering, "validator", SimpleNamespace(accepts=lambda *_, **__: False))
+    monkeypatch.setattr(rendering, "in_clear", True)
+    with pytest.raises(AnswerContractError, match=r"^the mock's answer .*: \$: is no StorageImageIntegration$"):
+        rendering.read_answer(docker())
+    with pytest.raises(AnswerContractError, match=r"^the mock's answer .*: \$: is no StorageImageIntegration$"):
+        rendering.create_answer(docker(), b"", docker())
+
+
 def test_a_401_says_how_to_ask():
     response = errors()(raising(Refusal("token-invalid", 401, 16, "a\nb")))(exchange())
     assert response.header("WWW-Authenticate") == "a%0Ab"

@@ -448,6 +448,69 @@ def test_a_key_with_an_empty_number_is_told_in_the_words_of_go():
     )
 
 
+def rsa_key(**numbers: int) -> bytes:
+    """Return a small RSA key in the form of PKCS #1; numbers that are given replace its own."""
+    key = {"version": 0, "n": 143, "e": 7, "d": 43, "p": 11, "q": 13, "dp": 3, "dq": 7, "coefficient": 6} | numbers
+    fields = b"".join(_der(2, n.to_bytes(n.bit_length() // 8 + 1, signed=True)) for n in key.values())
+    return _der(0x30, fields)
+
+
+def _der(tag: int, content: bytes) -> bytes:
+    return bytes((tag, len(content))) + content
+
+
+@pytest.mark.parametrize(
+    ("numbers", "reason"),
+    [
+        ({"version": 2}, "x509: unsupported private key version"),
+        ({"dp": 0}, "x509: private key contains zero or negative value"),
+        ({"d": -1}, "x509: private key contains zero or negative value"),
+        ({"p": 1}, "crypto/rsa: invalid prime"),
+        ({"q": 1}, "crypto/rsa: invalid prime"),
+        ({"n": 144}, "crypto/rsa: public modulus is even"),
+        ({"e": 1}, "crypto/rsa: public exponent too small or negative"),
+        ({"e": 8}, "crypto/rsa: public exponent is even"),
+        ({"n": 145}, "crypto/rsa: p * q != n"),
+        ({"dp": 4}, "crypto/rsa: invalid CRT exponent"),
+        ({"dp": 13}, "crypto/rsa: invalid CRT exponent"),
+        ({"dq": 8}, "crypto/rsa: invalid CRT exponent"),
+        ({"dq": 19}, "crypto/rsa: invalid CRT exponent"),
+        ({"coefficient": 5}, "crypto/rsa: invalid CRT coefficient"),
+        ({"d": 44}, "crypto/rsa: d does not match dP"),
+        ({"d": 33}, "crypto/rsa: d does not match dQ"),
+    ],
+)
+def test_numbers_that_make_no_rsa_key_are_told_in_the_words_of_go(numbers, reason):
+    start = "private key should be a PEM or plain PKCS1 or PKCS8; parse error: "
+    assert private_key.rsa_error(rsa_key(**numbers)) == start + reason
+    assert private_key.old_signer_error(rsa_key(**numbers)) == start.replace("; parse error", "") + reason
+
+
+def test_a_short_rsa_key_is_insecure_only_to_the_library_of_registries():
+    text = "crypto/rsa: 8-bit keys are insecure (see https://go.dev/pkg/crypto/rsa#hdr-Minimum_key_size)"
+    assert private_key.rsa_error(rsa_key()) == text
+    assert private_key.old_signer_error(rsa_key()) is None
+    assert private_key.signer_error(rsa_key()) is None
+
+
+def test_a_key_with_half_of_a_surrogate_is_no_key():
+    """The field of an account; Go reads it as U+FFFD."""
+    account = b'{"type":"service_account","private_key":"\\ud800"}'
+    refused = "private key should be a PEM or plain PKCS1 or PKCS8; parse error: "
+    assert (google_credentials.token_error(account, lambda *_: Reply()) or "").startswith(refused)
+    found = google_credentials.scanner_error(account) or ""
+    assert found.startswith("credentials: could not parse key: failed to parse private key.")
+
+
+def test_objects_of_a_name_that_comes_twice_are_merged():
+    """As encoding/json does with a struct."""
+    parts = ({"executable": {"command": "c"}}, {"executable": {"timeout_millis": 1}}, {"format": {"type": "json"}})
+    sources = b"".join(b',"credential_source":' + json.dumps(each).encode() for each in parts)
+    account = json.dumps(EXTERNAL | {"credential_source": None}).encode()[:-1] + sources + b"}"
+    found = google_credentials.token_error(account, lambda *_: Reply()) or ""
+    assert "invalid `timeout_millis` field" in found
+
+
 def test_a_key_of_a_curve_whose_last_part_is_empty_is_told_in_the_words_of_go():
     der = bytes((0x30, 8, 2, 1, 1, 4, 1, 1, 0xA0, 0))
     pem = b"-----BEGIN EC PRIVATE KEY-----\n" + base64.b64encode(der) + b"\n-----END EC PRIVATE KEY-----\n"

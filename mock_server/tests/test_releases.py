@@ -164,6 +164,15 @@ def test_what_every_release_has_is_in_the_oldest_with_its_examples(contract):
         }
 
 
+def test_an_example_of_a_field_has_no_value_of_a_later_release(changed):
+    enum = changed["components"]["schemas"]["StorageImageIntegrationCategory"]
+    enum["x-enum-releases"] = {"NODE_SCANNER": {"since": "5.0"}}
+    node = changed["components"]["schemas"]["StorageImageIntegration"]["properties"]["categories"]
+    node["examples"] = [["SCANNER", "NODE_SCANNER"]]
+    schemas = Contract(changed).at("4.11").document["components"]["schemas"]
+    assert schemas["StorageImageIntegration"]["properties"]["categories"]["examples"] == [["SCANNER"]]
+
+
 def test_a_value_that_goes_leaves_types_defaults_and_examples(changed):
     enum = changed["components"]["schemas"]["StorageImageIntegrationCategory"]
     enum["x-enum-releases"] = {"NODE_SCANNER": {"until": "4.11"}}

@@ -19,6 +19,11 @@ def test_a_file_can_be_a_text(tmp_path):
     assert len(create_app(settings).central.store) == 0
 
 
+def test_a_file_is_written_for_people(tmp_path):
+    write(tmp_path / "state.json", {"name": "Zürich"})
+    assert (tmp_path / "state.json").read_text("utf-8") == '{\n  "name": "Zürich"\n}\n'
+
+
 def test_a_folder_of_the_ui_can_be_a_text(tmp_path):
     (tmp_path / "index.html").touch()
     assert Settings(ui=str(tmp_path)).ui == Path(tmp_path)
