@@ -749,6 +749,30 @@ def empty_body(central: Central) -> None:
         central.refused_by(reply, "integration-required", "a test/updated with an empty body")
 
 
+@check(
+    "chunked-body",
+    "rules",
+    title="A body that is sent in chunks is refused, or not read to its end",
+    source="Go net/http transfer.go",
+    needs=("read-after-create", *_READ),
+)
+def chunked_body(central: Central) -> None:
+    headers = {"Transfer-Encoding": "chunked"}
+    with central.case():
+        reply = central.create({"name": central.name()}, headers=headers)
+        what = "a create without a category, sent in chunks"
+        central.refused_by(reply, "category-required", what)
+        unread = central.text("name-required")
+        central.true(unread not in reply.message, f"{what}: its name is read", expected={}, got=brief(reply))
+    if central.quick:
+        return
+    with central.case():
+        stored = Stored(central)
+        for what in ("a create in chunks", "a PUT in chunks"):
+            meant = central.integration()
+            stored.becomes(meant, meant, what, headers=headers)
+
+
 _CONTENT_TYPES = (
     None,
     "text/plain",

@@ -271,8 +271,12 @@ class Transport:
         request.method = exchange.method
         request.url = self._root + exchange.path
         request.headers = CaseInsensitiveDict({**_ALWAYS, **self._headers, **headers})
-        request.body = exchange.body or None
-        request.prepare_content_length(request.body)
+        if request.headers.get("Transfer-Encoding") == "chunked":
+            middle = len(exchange.body) // 2
+            request.body = iter((exchange.body[:middle], exchange.body[middle:]))
+        else:
+            request.body = exchange.body or None
+            request.prepare_content_length(request.body)
         request.prepare_cookies(session.cookies)
         request.prepare_hooks({})
         return request

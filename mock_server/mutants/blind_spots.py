@@ -68,6 +68,13 @@ def create_answer_unsorted(mock: Instance, original: Original, sent: Integration
 _blind("create-answer-source", "The answer to a create leaves `source` out", "create-answer", kind="schema")(
     shown, lambda each: each | {"source": None}, (CREATE,)
 )
+_blind(
+    "create-answer-unnamed",
+    "The answer to a create has an empty name",
+    "create-answer",
+    kind="schema",
+    also=("creates-at-once",),
+)(shown, lambda each: each | {"name": ""}, (CREATE,))
 
 
 @_blind("read-without-gzip", "A read without gzip leaves `source` out", kind="schema")
