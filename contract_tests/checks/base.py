@@ -190,7 +190,8 @@ def read_after_create(central: Central) -> None:
             sent[id], creations[id] = body, central.history[-1]
         found, listing = _whole_list(central), central.history[-1]
         doubtful = [id for id, body in sent.items() if not _shows(central, id, found.get(id), body)]
-        for id in dict.fromkeys([*doubtful, *central.some(sent, 2)]):
+        richest = [id for id, body in sent.items() if "ecr" in body]  # the type with the most fields
+        for id in dict.fromkeys([*doubtful, *richest, *central.some(sent, 1)]):
             reply = central.get(id)
             central.history = [creations[id], central.history[-1]]
             what = f"reading a new integration of type {sent[id]['type']}"
@@ -275,7 +276,7 @@ def list_by_name(central: Central) -> None:
         name = sent["name"]
         central.same(filtered(central, f"?name={name}"), [id], "the list by name")
         central.same(filtered(central, f"?name={name}-More"), [longer], "the list by a longer name")
-        others = [f"{name}-more", f"{name[:-1]}%25", f"%20{name}%20"]
+        others = [f"{name}-more", f"{name[:-1]}%25", f"%20{name}%20", f"{name[:-1]}*"]
         if not central.quick:
             others += [
                 f"%20{name}",
@@ -284,6 +285,8 @@ def list_by_name(central: Central) -> None:
                 name.upper(),
                 f"{name}%20",
                 f"{name}*",
+                f'"{name}"',
+                id,
                 f"{name[:-1]}_",
                 "no-such-name",
             ]

@@ -15,9 +15,9 @@ from contract_tests.checks.validation import (
     reads_as,
     updates,
 )
-from contract_tests.engine.central import Central, created_id
+from contract_tests.engine.central import Central, brief, created_id
 from contract_tests.engine.exchange import Reply
-from contract_tests.engine.failures import PreconditionFailed, Skip
+from contract_tests.engine.failures import CheckFailed, PreconditionFailed, Skip
 from contract_tests.engine.integrations import Body
 from contract_tests.engine.options import is_loopback
 from contract_tests.oracle.variants import BOTH, BROKEN, DATA, KEYLESS, NODE, NOT_CREATED, TAKEN
@@ -29,11 +29,16 @@ LABELS = {
 }
 
 
+_ALONE = ("google-endpoint-required", "azure-endpoint-required")
+"""Rules that are broken together with a field left out that may be absent, so nothing else may be listed."""
+
+
 def text_of(central: Central, rule: str, body: Body) -> str:
     """Return the constant part of the error of a build rule for an integration."""
     type = body["type"]
     shown = f'"{type}"' if rule in ("scanner-type-known", "node-scanner-type-known") else type
-    return central.rules[rule].message.partition("{reason}")[0].format(type=shown)
+    text = central.rules[rule].message.partition("{reason}")[0].format(type=shown)
+    return f"alidation error: {text}" if rule in _ALONE else text
 
 
 def check_build_fails(central: Central, reply: Reply, rule: str, body: Body, what: str) -> None:
@@ -188,7 +193,15 @@ def first_category_tested(central: Central) -> None:
     "all-categories-activated",
     "rules",
     source="pkg/images/integration/set_impl.go",
-    needs=("create", "registry-type-known", "scanner-type-known", "quay-endpoint-required"),
+    needs=(
+        "create",
+        "registry-type-known",
+        "scanner-type-known",
+        "quay-endpoint-required",
+        "docker-config-required",
+        "create-rolled-back",
+        "skip-test-respected",
+    ),
     title="With the test skipped, a failing category is not reported",
 )
 def all_categories_activated(central: Central) -> None:
@@ -202,6 +215,17 @@ def all_categories_activated(central: Central) -> None:
             reply = central.create(central.integration("quay", categories=BOTH, quay={"endpoint": ""}))
             text = f"updating integration errors: [{twice}]"
             central.refused(reply, "a create that fails for both categories", status=500, code=13, text=text)
+    for type in central.contract.types_of("docker"):
+        if type in central.creatable_types:
+            with central.case():
+                rules = ("docker-config-required", "scanner-type-known")
+                texts = [central.text(rule, type=f'"{type}"') for rule in rules]
+                reply = central.create(central.integration(type, docker=None, categories=BOTH))
+                what = f"a create of type {type} without its member, for both categories"
+                if texts[0] not in reply.message and (reply.status == 200 or texts[1] in reply.message):
+                    raise CheckFailed(what, expected={"message contains": texts}, got=brief(reply), check=rules[0])
+                text = f"updating integration errors: [{', '.join(texts)}]"
+                central.refused(reply, what, status=500, code=13, text=text)
     with central.case():
         registry = central.text("registry-type-known", type="harbor")
         scanner = central.text("scanner-type-known", type='"harbor"')
@@ -225,15 +249,19 @@ def all_categories_activated(central: Central) -> None:
     title="The missing fields of a config are not reported in one list, in Central's order",
 )
 def missing_fields_listed(central: Central) -> None:
+    every: tuple[str, Body, str, list[str]] = (
+        "ecr",
+        {"ecr": KEYLESS | {"registryId": "", "region": "", "useAssumeRole": True, "assumeRoleId": ""}},
+        "ECR Validation",
+        ["ecr-registry-id-required", "ecr-access-key-required", "ecr-secret-key-required",
+         "ecr-assume-role-no-endpoint", "ecr-assume-role-id-required", "ecr-region-required"],
+    )  # fmt: skip
     lists: list[tuple[str, Body, str, list[str]]] = [
         ("ibm", {"ibm": {"endpoint": "", "apiKey": ""}}, "IBM Validation",
          ["ibm-endpoint-required", "ibm-api-key-required"]),
-        ("ecr", {"ecr": KEYLESS | {"registryId": "", "region": ""}}, "ECR Validation",
-         ["ecr-registry-id-required", "ecr-access-key-required", "ecr-secret-key-required", "ecr-region-required"]),
-        ("ecr", {"ecr": KEYLESS | {"authorizationData": {}}}, "ECR Validation",
-         ["ecr-authorization-username", "ecr-authorization-password", "ecr-authorization-expiry"]),
-        ("ecr", {"ecr": {"useAssumeRole": True, "assumeRoleId": ""}}, "ECR Validation",
-         ["ecr-assume-role-no-endpoint", "ecr-assume-role-id-required"]),
+        ("ecr", {"ecr": KEYLESS | {"region": "", "authorizationData": {}}}, "ECR Validation",
+         ["ecr-authorization-username", "ecr-authorization-password", "ecr-authorization-expiry",
+          "ecr-region-required"]),
         ("azure", {"azure": {"endpoint": "", "password": ""}}, "azure container registry validation",
          ["azure-endpoint-required", "azure-password-required"]),
         ("artifactregistry", {"google": {"endpoint": "", "serviceAccount": ""}}, "Google Validation",
@@ -241,7 +269,7 @@ def missing_fields_listed(central: Central) -> None:
         ("clairV4", {"clairV4": None}, "Clair v4 Validation",
          ["clair-v4-config-required", "clair-v4-endpoint-required"]),
     ]  # fmt: skip
-    for like, changes, start, rules in central.some(lists, 1):
+    for like, changes, start, rules in (every, *central.some(lists, 1)):
         with central.case():
             body = from_table(central, like, changes)
             text = f"{start} errors: [{', '.join(central.text(rule) for rule in rules)}]"
@@ -298,12 +326,17 @@ def ecr_authorization_erased(central: Central) -> None:
         KEYLESS | {"useIam": True},
         {"useAssumeRole": True, "endpoint": ""},
     ]
-    with central.case():
-        # A role alone is not enough: once the authorization data is erased, a key is missing.
-        role = KEYLESS | {"useAssumeRole": True, "endpoint": "", "authorizationData": DATA}
-        reply = central.create(from_table(central, "ecr", {"ecr": role}))
-        text = central.text("ecr-access-key-required")
-        central.refused(reply, "a create with authorization data beside a role alone", status=500, code=13, text=text)
+    alone: list[tuple[str, Body, str]] = [
+        ("a role", {"useAssumeRole": True, "endpoint": ""}, "ecr-access-key-required"),
+        ("an access key id", {"accessKeyId": central.secret()}, "ecr-secret-key-required"),
+        ("a secret access key", {"secretAccessKey": central.secret()}, "ecr-access-key-required"),
+    ]
+    for one, config, rule in alone:
+        with central.case():
+            # It is not enough: once the authorization data is erased, a key is missing.
+            body = from_table(central, "ecr", {"ecr": KEYLESS | config | {"authorizationData": DATA}})
+            what = f"a create with authorization data beside {one} alone"
+            central.refused(central.create(body), what, status=500, code=13, text=central.text(rule))
     with central.case():
         # Only the client of a registry erases it: without one, authorization data stays beside a key.
         id, sent = central.spare("ecr")

@@ -313,20 +313,28 @@ def endpoint_parses(central: Central) -> None:
     "endpoint-as-sent",
     "rules",
     source="pkg/endpoints/validate.go",
-    needs=("create",),
+    needs=("create", "name-required"),
     title="An endpoint that only looks forbidden is refused or changed",
 )
 def endpoint_as_sent(central: Central) -> None:
-    with central.case():
-        id, sent = central.spare()
-        forms = central.some(LOOK_ALIKES, 1)
-        read = (forms[-1], *central.some(forms, 0, 3))
-        for form in forms:
-            sent = sent | {"docker": sent["docker"] | {"endpoint": form}}
-            central.taken(central.random.choice(updates(central))(id, sent), f"an update with the endpoint {form!r}")
-            if form in read:
-                reads_as(central, id, sent, f"reading the endpoint {form!r} back")
+    for pair in zip(LOOK_ALIKES[::2], LOOK_ALIKES[1::2], strict=False):
+        with central.case():
+            # The other problem proves that the endpoints were looked at, and nothing is stored.
+            both = dict(zip(("endpoint", "grpcEndpoint"), pair, strict=True))
+            reply = central.test(central.integration("clairify", name="", clairify=both))
+            what = f"a test without a name, with the endpoints {' and '.join(map(repr, pair))}"
+            central.refused_by(reply, "name-required", what)
+            central.true(
+                "endpoint" not in reply.message, what, expected=central.text("name-required"), got=brief(reply)
+            )
     if not central.quick:
+        with central.case():
+            id, sent = central.spare()
+            for form in LOOK_ALIKES:
+                sent = sent | {"docker": sent["docker"] | {"endpoint": form}}
+                update = central.random.choice(updates(central))
+                central.taken(update(id, sent), f"an update with the endpoint {form!r}")
+                reads_as(central, id, sent, f"reading the endpoint {form!r} back")
         with central.case():
             form = central.random.choice(LOOK_ALIKES)
             reply = central.create(central.integration(docker={"endpoint": form}))

@@ -321,7 +321,8 @@ _TWICE = (
 
 @check("duplicate-field", "rules", needs=("create", "query-on-write-ignored"))
 def duplicate_field(central: Central) -> None:
-    _check_flaws_refused(central, "duplicate-field", _TWICE)
+    _check_flaws_refused(central, "duplicate-field", _TWICE[:-1])
+    _check_flaws_refused(central, "duplicate-field", _TWICE[-1:])
 
 
 @check("one-config-member", "rules", needs=("create",))
@@ -355,6 +356,12 @@ _WRONG_VALUE = (
     Flaw("null among the categories", _substitute(_CATEGORIES, '"categories": [null]'), "enum field categories: null"),
 )
 
+_WRONG_INSIDE = (
+    Flaw("5 for a user name", _substitute('"username": "[^"]*"', '"username": 5'), "string field username", False),
+    Flaw('"true" in a config', _substitute('"insecure": true', '"insecure": "true"'), "bool field insecure", False),
+    Flaw("5 in the source", _before_name('"source": {"namespace": 5}'), "string field namespace"),
+)
+
 _NO_INT32 = ("5.5", "2147483648", "-2147483649", '""', '" 5"', "true", "{}")
 
 
@@ -365,6 +372,8 @@ def field_value(central: Central) -> None:
     if central.quick:
         flaws = [central.random.choice(strings), central.random.choice(bools), *enums]
     _check_flaws_refused(central, "field-value", flaws, quick=3)
+    inside = [flaw._replace(text=f"invalid value for {flaw.text}") for flaw in _WRONG_INSIDE]
+    _check_flaws_refused(central, "field-value", central.some(inside, 1))
     _check_flaws_refused(
         central,
         "field-value",

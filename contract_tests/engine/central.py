@@ -336,6 +336,10 @@ class Central:
             raise CheckFailed(
                 what, expected={"status": status, "code": code, "message contains": texts}, got=got or reply.text
             )
+        usual = reply.object | {"error": reply.object["message"], "details": []}
+        if reply.object.keys() >= usual.keys() and reply.object != usual:  # others report keys that are missing
+            what = "`error` does not repeat `message`, or `details` has what image integrations do not attach"
+            raise CheckFailed(what, expected=usual, got=reply.json, check="error-shape")
 
     def refused_by(self, reply: Reply, rule: str, what: str, **values: object) -> None:
         """Check that a request was refused by this rule, alone or in a list of problems."""

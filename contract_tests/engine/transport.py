@@ -273,7 +273,7 @@ class Transport:
         request.headers = CaseInsensitiveDict({**_ALWAYS, **self._headers, **headers})
         if request.headers.get("Transfer-Encoding") == "chunked":
             middle = len(exchange.body) // 2
-            request.body = iter((exchange.body[:middle], exchange.body[middle:]))
+            request.body = iter((exchange.body[:middle], exchange.body[middle:]))  # type: ignore[assignment]
         else:
             request.body = exchange.body or None
             request.prepare_content_length(request.body)

@@ -158,8 +158,8 @@ BROKEN: Mapping[str, list[Change]] = {
     ],
     "google-config-required": [("artifactregistry", {"google": None}), ("docker", {"type": "artifactregistry"})],
     "google-endpoint-required": [
-        ("artifactregistry", {"google": {"endpoint": ""}}),
-        ("artifactregistry", {"google": {"endpoint": "", "serviceAccount": "", "wifEnabled": True}}),
+        ("artifactregistry", {"google": {"endpoint": "", "project": ""}}),
+        ("artifactregistry", {"google": {"endpoint": "", "serviceAccount": "", "wifEnabled": True, "project": ""}}),
     ],
     "google-service-account-required": [("artifactregistry", {"google": {"serviceAccount": ""}})],
     "google-service-account-json": [
@@ -168,8 +168,8 @@ BROKEN: Mapping[str, list[Change]] = {
     ],
     "azure-config-required": [("azure", {"azure": None}), ("quay", {"type": "azure"})],
     "azure-endpoint-required": [
-        ("azure", {"azure": {"endpoint": ""}}),
-        ("docker", {"type": "azure", "docker": {"endpoint": ""}}),
+        ("azure", {"azure": {"endpoint": "", "username": ""}}),
+        ("docker", {"type": "azure", "docker": {"endpoint": "", "username": ""}}),
     ],
     "azure-password-required": [
         ("azure", {"azure": {"password": ""}}),

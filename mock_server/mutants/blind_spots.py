@@ -5,13 +5,16 @@ from __future__ import annotations
 import html
 import json
 import unicodedata
+from collections.abc import Callable
+from dataclasses import replace
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mock_server.central import protojson
 from mock_server.central.errors import Problem, Refusal
 from mock_server.central.integration import Integration
-from mock_server.contract.tables import MASK
+from mock_server.contract.tables import MASK, Field
 from mock_server.mutants import Register, mutant
 from mock_server.mutants.tools import (
     CREATE,
@@ -29,6 +32,7 @@ from mock_server.mutants.tools import (
     listed_items,
     never,
     one_name,
+    reader,
     refused,
     replace_method,
     responses,
@@ -416,3 +420,129 @@ def test_forgets_credential(
         found = store.get(sent["id"]) if sent else None
         if found and found.integration.get("ibm"):
             store.put({**found.integration, "ibm": {**found.integration["ibm"], "apiKey": ""}})
+
+
+@_blind("refusal-error-differs", "`error` of a refused create is `Bad Request`", "error-shape", kind="schema")
+@given_to(errors)
+def refusal_error_differs(answer: Json) -> Json:
+    return answer | {"error": "Bad Request"} if answer["code"] == 3 else answer
+
+
+@_blind("refusal-details", "A refused create has details", "error-shape", kind="schema")
+@given_to(errors)
+def refusal_details(answer: Json) -> Json:
+    details = [{"@type": "type.googleapis.com/google.rpc.BadRequest"}]
+    return answer | {"details": details} if answer["code"] == 3 else answer
+
+
+@_blind("key-id-keeps-authorization", "Keeps authorization data beside a key id alone", "ecr-authorization-erased")
+@instead_of("central.clients.ecr_authorization_erased")
+def key_id_keeps_authorization(mock: Instance, original: Original, sent: Integration) -> Any:
+    ecr = sent.get("ecr")
+    return sent if ecr and ecr["accessKeyId"] and not ecr["secretAccessKey"] else original(sent)
+
+
+@_blind("missing-fields-order", "Lists a missing region before a missing registry id", "missing-fields-listed")
+@instead_of("central.clients._listed")
+def missing_fields_order(mock: Instance, original: Original, start: str, *found: Problem | None) -> Any:
+    first = [each for each in found if each and each.rule == "ecr-region-required"]
+    return original(start, *first, *(each for each in found if each not in first))
+
+
+@_blind("private-endpoints", "Refuses an endpoint on a private network", "endpoint-as-sent")
+@instead_of("central.validation._endpoint")
+def private_endpoints(mock: Instance, original: Original, endpoint: str) -> Any:
+    return original("localhost" if endpoint.startswith(("10.", "192.168.")) else endpoint)
+
+
+def _depends(mock: Instance, name: str) -> None:
+    """Let credentials depend on a field more."""
+    around(
+        mock,
+        "central.reconcile.reconcile_dependent_unchanged",
+        lambda check, field, *more: check(replace(field, scrub="dependent") if field.name == name else field, *more),
+    )
+
+
+for _field in ("project", "region", "registryId"):
+    _blind(f"guards-{_field}", f"A change of `{_field}` needs the credentials", "reconcile-free-fields")(
+        _depends, _field
+    )
+
+
+def _unchanged_if(mock: Instance, equal: Callable[[str, str], bool]) -> None:
+    """Take another endpoint for the stored one."""
+
+    def check(original: Original, field: Any, sent: Any, kept: Any, path: Any) -> None:
+        if not (field.name == "endpoint" and equal(sent, kept)):
+            original(field, sent, kept, path)
+
+    around(mock, "central.reconcile.reconcile_dependent_unchanged", check)
+
+
+for _name, _how, _equal in (
+    ("case", "changes in case only", lambda sent, kept: sent.lower() == kept.lower()),
+    ("left-out", "is left out", lambda sent, _: not sent),
+):
+    _blind(
+        f"endpoint-{_name}",
+        f"A stored credential stays when an endpoint {_how}",
+        "reconcile-dependent-unchanged",
+        kind="security",
+    )(_unchanged_if, _equal)
+
+
+@_blind("duplicate-inside", "Takes the last of two equal fields of a config", "duplicate-field", kind="wire")
+@reader
+class _DuplicateInside(protojson.Reading):
+    def duplicate_field(self, *arguments: Any) -> None:
+        if not self.path:
+            super().duplicate_field(*arguments)
+
+
+@_blind("text-for-a-bool-inside", 'Reads `"true"` as true in a config', "field-value", kind="wire")
+@reader
+class _TextForABoolInside(protojson.Reading):
+    def scalar(self, field: Field) -> Any:
+        token = self.peek()
+        try:
+            return super().scalar(field)
+        except Refusal:
+            if self.path and field.kind in ("bool", "string"):
+                return token.raw == b'"true"' if field.kind == "bool" else token.raw.decode()
+            raise
+
+
+@_blind("filter-glob", "An asterisk in the filter by name stands for any text", "list-by-name")
+def filter_glob(mock: Instance) -> None:
+    store = mock.central.store
+    around(
+        mock,
+        "central.service.list_by_name",
+        lambda _original, name: store.list_answer(
+            [each["id"] for each in store.integrations() if fnmatchcase(each["name"], name)]
+        ),
+    )
+
+
+_blind("get-without-external-id", "GET of ecr leaves the external id out", "read-after-create", kind="schema")(
+    shown, lambda each: each | {"ecr": each["ecr"] | {"assumeRoleExternalId": ""}} if "ecr" in each else each, (GET,)
+)
+
+
+@_blind("ghcr-without-config", "Accepts ghcr without the docker member", "docker-config-required")
+@instead_of("central.clients.registry")
+def ghcr_without_config(mock: Instance, original: Original, sent: Integration) -> Any:
+    return None if sent["type"] == "ghcr" and "docker" not in sent else original(sent)
+
+
+@_blind(
+    "project-required",
+    "Lists a missing project of artifactregistry, too",
+    "google-endpoint-required",
+    also=("google-scanner-endpoint-required",),
+)
+@instead_of("central.clients._listed")
+def project_required(mock: Instance, original: Original, start: str, *found: Problem | None) -> Any:
+    first = found[0] if start == "Google Validation" else None
+    return original(start, *found, first and first._replace(text="ProjectID must be specified"))
