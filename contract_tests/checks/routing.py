@@ -8,8 +8,9 @@ from urllib.parse import quote
 from contract_tests.checks.registry import check
 from contract_tests.engine.central import Central, created_id
 from contract_tests.engine.exchange import COLLECTION, Reply
+from contract_tests.engine.integrations import read_answer
 from contract_tests.engine.options import is_loopback
-from contract_tests.oracle.steps import deleted
+from contract_tests.oracle.steps import deleted, filtered
 from contract_tests.oracle.variants import FORM
 
 _NO_ROUTE = (
@@ -98,7 +99,13 @@ def method_override(central: Central) -> None:
 
 @check("pretty-answer", "rules", needs=("list", "list-by-name"), writes=False)
 def pretty_answer(central: Central) -> None:
-    _is_indented(central, _list_of_nothing(central), {"integrations": []}, '\n  "integrations":')
+    kept = central.shared.standing.get("docker")
+    if kept is not None and central.quick:
+        id, sent, creation = kept
+        central.history.append(creation)
+        _is_indented(central, f"{COLLECTION}/{id}?", read_answer(central.contract, sent, id), '\n    "endpoint":')
+    else:
+        _is_indented(central, _list_of_nothing(central), {"integrations": []}, '\n  "integrations":')
     if central.transport.may_write and not central.quick:
         id, _ = central.created()
         plain = central.get(id)
@@ -251,6 +258,9 @@ def texts_in_refusals(central: Central) -> None:
         central.refused(reply, "a create under a name with signs that is taken", text=text)
 
 
+_OTHER_FILTERS = "?query=none&type=none&id=none&categories=none&q=none&filter=none&offset=9999&pagination.offset=9999"
+
+
 @check(
     "unknown-query-ignored",
     "rules",
@@ -263,3 +273,7 @@ def unknown_query_ignored(central: Central) -> None:
     reply = central.list(f"?bogus=1&bogus=2&limit=1&Name=other&name={central.name()}")
     central.taken(reply, "a list with query keys that it does not have")
     central.same(reply.json, {"integrations": []}, "a list with query keys that it does not have")
+    if central.transport.may_write:
+        id, sent = central.standing("docker")
+        found = filtered(central, f"{_OTHER_FILTERS}&name={sent['name']}")
+        central.same(found, [id], "the list by name, with keys that look like other filters")

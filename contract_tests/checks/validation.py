@@ -367,6 +367,12 @@ def category_required(central: Central) -> None:
 @check("name-required", "rules", needs=("create",))
 def name_required(central: Central) -> None:
     refused_by_every_way(central, "name-required", ({"name": ""}, {"name": None}))
+    with central.case():
+        # The category is missing, too, so that nothing is stored.
+        reply = central.test(central.integration(name=" ", categories=[]))
+        central.refused_by(reply, "category-required", "a test without a category, whose name is a blank")
+        found = central.text("name-required") in reply.message
+        central.true(not found, "a blank is a name", expected=central.text("category-required"), got=brief(reply))
 
 
 @check(
@@ -416,8 +422,7 @@ def name_unique(central: Central) -> None:
         if not central.quick:
             _own_name_tested(central, id, sent)
         _names_free_again(central, (id, sent), (owner, taken))
-    if not central.quick:
-        _names_of_others(central)
+    _names_of_others(central)
 
 
 @check(

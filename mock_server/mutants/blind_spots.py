@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,8 +29,10 @@ from mock_server.mutants.tools import (
     each_changed,
     errors,
     given_to,
+    handled,
     instead_of,
     listed_items,
+    masked_as,
     never,
     one_name,
     reader,
@@ -546,3 +549,46 @@ def ghcr_without_config(mock: Instance, original: Original, sent: Integration) -
 def project_required(mock: Instance, original: Original, start: str, *found: Problem | None) -> Any:
     first = found[0] if start == "Google Validation" else None
     return original(start, *found, first and first._replace(text="ProjectID must be specified"))
+
+
+def _seen_if(mock: Instance, is_seen: Callable[[str], bool]) -> None:
+    """Show some credentials."""
+    masked_as(mock, lambda secret: secret if is_seen(secret) else MASK)
+
+
+for _name, _what, _is_seen in (
+    ("long", "of more than 2,000 characters", lambda secret: len(secret) > 2000),
+    ("short", "of one character", lambda secret: len(secret) == 1),
+    ("foreign", "with characters beyond ASCII", lambda secret: not secret.isascii()),
+):
+    _blind(f"shown-if-{_name}", f"Reads show credentials {_what}", "credentials-masked", kind="security")(
+        _seen_if, _is_seen
+    )
+
+
+@_blind("shown-if-pretty", "An indented GET shows credentials", "credentials-masked", kind="security")
+def shown_if_pretty(mock: Instance) -> None:
+    def read(proceed: Proceed, exchange: Exchange) -> Response:
+        response, found = proceed(exchange), mock.central.store.get(exchange.id)
+        if found is None or "pretty" not in exchange.request.query or "docker" not in found.integration:
+            return response
+        shown = json.loads(response.bytes) | {"docker": found.integration["docker"]}
+        return response._replace(body=json.dumps(shown, indent=2).encode()).sized()
+
+    handled(mock, (GET,), read)
+
+
+_blind("blank-is-no-name", "A name of blanks counts as no name", "name-required")(
+    around, "central.validation.name_required", lambda original, sent: original({**sent, "name": sent["name"].strip()})
+)
+
+
+@_blind("list-of-a-type", "The list filters by a query key `type`", "unknown-query-ignored", kind="wire")
+@answering(LIST)
+def list_of_a_type(proceed: Proceed, exchange: Exchange) -> Response:
+    response = proceed(exchange)
+    wanted = re.search("(?:^|&)type=([^&]*)", exchange.request.query)
+    if wanted is None:
+        return response
+    found = [each for each in json.loads(response.bytes)["integrations"] if each["type"] == wanted[1]]
+    return response._replace(body=protojson.render({"integrations": found}))
