@@ -138,6 +138,8 @@ def check_body_was_read(central: Central, reply: Reply, what: str) -> None:
     missing = (central.text("category-required"), central.text("name-required"))
     if reply.status >= 500:
         raise CheckFailed(what, expected="a refusal", got=brief(reply), check="no-server-error")
+    if sum(text in reply.message for text in missing) == 1:
+        raise PreconditionFailed("problems-listed", f"{what}: not both problems are reported: {brief(reply)}")
     central.refused(reply, what, text=missing)
 
 
@@ -543,13 +545,15 @@ _UNKNOWN_FIELDS: Body = {
 @check("unknown-field-dropped", "rules", needs=("read-after-create", "null-is-absent"))
 def unknown_field_dropped(central: Central) -> None:
     what = "fields that Central does not know"
-    for type in ["docker", *central.some(central.creatable_types, 0, 0)]:
+    for type in ["quay", *central.some(central.creatable_types, 0, 0)]:
         with central.case():
             stored, meant = Stored(central), central.integration(type)
             meant["source"] = {"clusterId": "cluster", "namespace": "namespace", "imagePullSecretName": "secret"}
             member = member_of(central.contract, meant) or ""
             sent = meant | _UNKNOWN_FIELDS
             sent |= {key: meant[key] | _UNKNOWN_FIELDS for key in (member, "source")}
+            if type == "quay":
+                sent[member] |= {"oauth_token": "other"}  # protobuf's name has no underscore
             stored.becomes(sent, meant, what)
             if central.quick:
                 continue

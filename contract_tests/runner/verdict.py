@@ -18,7 +18,7 @@ def conclude(results: Iterable[Result], known: InForce, shown_by: Mapping[int, s
     """
     results = list(results)
     found_by_others = _move_failures_to_their_checks(results)
-    _fail_for_unmet_preconditions(results)
+    found_by_others |= _fail_for_unmet_preconditions(results)
     for result in results:
         if result.outcome == FAILED:
             mark_known(result, known)
@@ -99,17 +99,24 @@ def _drop_shown_elsewhere(observed: Result, results: Iterable[Result]) -> None:
         observed.outcome = PASSED
 
 
-def _fail_for_unmet_preconditions(results: Iterable[Result]) -> None:
-    """Turn a skip for an unmet precondition into a failure, unless the check that covers it has failed."""
-    results = list(results)
+def _fail_for_unmet_preconditions(results: Sequence[Result]) -> set[str]:
+    """Turn an unmet precondition into a failure of the check that covers it, unless that has failed anyway.
+
+    Return the checks that would have passed.
+    """
+    by_id = {result.check: result for result in results}
     reported = {failure.check for failure in _failures(results)}
+    found_by_others: set[str] = set()
     for result in results:
-        if result.outcome == SKIPPED and result.failures:
-            if result.failures[0].check in reported:
-                result.failures = []
-            else:
-                result.outcome = FAILED
-                reported.add(result.failures[0].check)
+        if result.outcome != SKIPPED or not result.failures:
+            continue
+        (failure,), result.failures = result.failures, []
+        if failure.check not in reported:
+            reported.add(failure.check)
+            found_by_others.add(failure.check)
+            owner = by_id.get(failure.check, result)
+            owner.outcome, owner.skip, owner.reason, owner.failures = FAILED, "", "", [failure]
+    return found_by_others
 
 
 def _causes_first(result: Result) -> int:

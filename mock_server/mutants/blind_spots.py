@@ -592,3 +592,12 @@ def list_of_a_type(proceed: Proceed, exchange: Exchange) -> Response:
         return response
     found = [each for each in json.loads(response.bytes)["integrations"] if each["type"] == wanted[1]]
     return response._replace(body=protojson.render({"integrations": found}))
+
+
+def _as_several(text: str) -> str:
+    return re.sub("^Validation error: (.*?)(?=: invalid)", r"Validation errors: [\1]", text)
+
+
+_blind("one-problem-listed", "Reports one problem in the form of several", "problems-listed")(
+    around, "errors.answer", lambda answer, refusal: answer(replace(refusal, message=_as_several(refusal.message)))
+)
