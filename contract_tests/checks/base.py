@@ -133,7 +133,17 @@ def with_every_field(central: Central, type: str, number: int) -> Body:
         body["quay"]["oauthToken"] += "x" * 2000
     elif type == "nexus":
         body["docker"]["password"] = "p"  # noqa: S105 (as short as can be)
+    if type in _ENDPOINTS:
+        body["docker"]["endpoint"] = _ENDPOINTS[type]
     return body
+
+
+_ENDPOINTS = {
+    "artifactory": "https://robot@registry.example.com:443/a%20b/?q=1#end",
+    "nexus": "http://registry.example.com//",
+    "rhel": "HTTP://registry.example.com.",
+}
+"""Endpoints that a server may change when it stores them."""
 
 
 @check(

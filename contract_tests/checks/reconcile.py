@@ -246,7 +246,7 @@ def reconcile_dependent_unchanged(central: Central) -> None:
 @check("reconcile-credential-masked", "rules", needs=("create", "update-password-default"))
 def reconcile_credential_masked(central: Central) -> None:
     turn = 0
-    for stored, sent in each_stored(central, central.some(VARIANTS, 4)):
+    for stored, sent in each_stored(central, VARIANTS):
         for spot in spots(central, sent):
             if spot.field.scrub != "always":
                 continue

@@ -345,9 +345,14 @@ def ecr_authorization_erased(central: Central) -> None:
         text = central.text("category-implemented", category=7)
         reply = central.put(id, body | {"name": sent["name"]})
         central.refused(reply, "PUT of a category that Central does not know", status=500, code=13, text=text)
-        ecr = central.get(id).object.get("ecr")
+        shown = central.get(id).object
+        ecr = shown.get("ecr")
         if not isinstance(ecr, dict) or ecr.get("registryId") != body["ecr"]["registryId"]:
             raise PreconditionFailed("update-not-rolled-back", "an update whose client cannot be built is not stored")
+        for name, check_id in (("categories", "category-by-number"), ("skipTestIntegration", "update-replaces")):
+            if shown.get(name) != body[name]:  # few integrations of a run have such values
+                what = f"PUT of an unknown category, to be tested: its {name}"
+                raise CheckFailed(what, expected=body[name], got=shown.get(name), check=check_id)
         kept = ecr.get("authorizationData")
         what = "authorization data of an ecr integration that is no registry"
         central.true(isinstance(kept, dict) and kept.get("username") == "AWS", what, expected=DATA, got=kept)
