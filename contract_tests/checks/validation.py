@@ -317,7 +317,7 @@ def endpoint_parses(central: Central) -> None:
     title="An endpoint that only looks forbidden is refused or changed",
 )
 def endpoint_as_sent(central: Central) -> None:
-    for pair in zip(LOOK_ALIKES[::2], LOOK_ALIKES[1::2], strict=False):
+    for pair in central.some(zip(LOOK_ALIKES[::2], LOOK_ALIKES[1::2], strict=False), 6):
         with central.case():
             # The other problem proves that the endpoints were looked at, and nothing is stored.
             both = dict(zip(("endpoint", "grpcEndpoint"), pair, strict=True))
