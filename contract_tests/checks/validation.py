@@ -625,9 +625,11 @@ def id_required(central: Central) -> None:
 def id_exact(central: Central) -> None:
     with central.case():
         id, sent = central.standing("docker")
-        for other in (id.upper(), sent["name"], *central.some((id[:-1],), 0, 1)):
+        more = (id[:-1], f" {id} ", id.replace("-", ""), f"{{{id}}}", f"urn:uuid:{id}")
+        for other in (id.upper(), sent["name"], *central.some(more, 0)):
             with central.attempt():
-                central.refused_by(central.get(other), "get-missing", f"GET of {other}", id=other)
+                reply = central.get(quote(other, safe=""))
+                central.refused_by(reply, "get-missing", f"GET of {other!r}", id=other)
 
 
 @check("update-missing", "rules", needs=("create", "create-assigns-id"))
