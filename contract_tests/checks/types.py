@@ -29,8 +29,26 @@ LABELS = {
 }
 
 
-_ALONE = ("google-endpoint-required", "azure-endpoint-required")
-"""Rules that are broken together with a field left out that may be absent, so nothing else may be listed."""
+_AZURE = "getting Azure container registry configuration: "
+_LISTS = {
+    "ecr": "ECR Validation error: ",
+    "ibm": "IBM Validation error: ",
+    "google": "Google Validation error: ",
+    "azure": f"{_AZURE}azure container registry validation error: ",
+    "clair": "Clair Validation error: ",
+    "clair-v4": "Clair v4 Validation error: ",
+}
+"""The start of the error of a type that lists its problems, if it has one problem, by the start of its rules."""
+_LISTED = {
+    f"{start}-{rule}": text
+    for start, text in _LISTS.items()
+    for rule in (
+        "endpoint-required", "password-required", "api-key-required", "registry-id-required", "region-required",
+        "authorization-username", "authorization-password", "authorization-expiry", "assume-role-no-endpoint",
+        "assume-role-id-required", "service-account-required", "scanner-endpoint-required",
+        "scanner-service-account-required", "scanner-project-required", "scanner-no-workload-identity",
+    )
+} | {"azure-config-required": _AZURE}  # fmt: skip
 
 
 def text_of(central: Central, rule: str, body: Body) -> str:
@@ -38,7 +56,7 @@ def text_of(central: Central, rule: str, body: Body) -> str:
     type = body["type"]
     shown = f'"{type}"' if rule in ("scanner-type-known", "node-scanner-type-known") else type
     text = central.rules[rule].message.partition("{reason}")[0].format(type=shown)
-    return f"alidation error: {text}" if rule in _ALONE else text
+    return _LISTED.get(rule, "") + text
 
 
 def check_build_fails(central: Central, reply: Reply, rule: str, body: Body, what: str) -> None:

@@ -601,3 +601,16 @@ def _as_several(text: str) -> str:
 _blind("one-problem-listed", "Reports one problem in the form of several", "problems-listed")(
     around, "errors.answer", lambda answer, refusal: answer(replace(refusal, message=_as_several(refusal.message)))
 )
+
+
+@_blind(
+    "azure-text",
+    "The texts of azure lack what was attempted",
+    "azure-endpoint-required",
+    also=("azure-config-required", "azure-password-required"),
+)
+@instead_of("errors.answer")
+def azure_text(mock: Instance, original: Original, refusal: Refusal) -> Any:
+    return original(
+        replace(refusal, message=refusal.message.replace("getting Azure container registry configuration: ", ""))
+    )
