@@ -459,7 +459,8 @@ def _without_zeros(value: Any) -> Any:
     """Return the fields of an answer that are set; another check covers zero values."""
     if not isinstance(value, dict):
         return value
-    return {name: _without_zeros(each) for name, each in value.items() if each}
+    cleaned = {name: _without_zeros(each) for name, each in value.items()}
+    return {name: each for name, each in cleaned.items() if each}
 
 
 # -- testing --------------------------------------------------------------------------------------

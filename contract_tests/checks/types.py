@@ -45,8 +45,7 @@ _LISTED = {
     for rule in (
         "endpoint-required", "password-required", "api-key-required", "registry-id-required", "region-required",
         "authorization-username", "authorization-password", "authorization-expiry", "assume-role-no-endpoint",
-        "assume-role-id-required", "service-account-required", "scanner-endpoint-required",
-        "scanner-service-account-required", "scanner-project-required", "scanner-no-workload-identity",
+        "assume-role-id-required", "service-account-required",
     )
 } | {"azure-config-required": _AZURE}  # fmt: skip
 
@@ -68,8 +67,10 @@ def check_build_fails(central: Central, reply: Reply, rule: str, body: Body, wha
 
 def check_test_fails(central: Central, reply: Reply, rule: str, body: Body, what: str) -> None:
     """Check that a test was refused because the client cannot be built."""
-    label = LABELS[body["categories"][0]]
-    central.refused(reply, what, text=(label, text_of(central, rule, body)))
+    label, text = LABELS[body["categories"][0]], text_of(central, rule, body)
+    central.refused(reply, what, text=text)
+    if label not in reply.message:
+        raise CheckFailed(what, expected={"message contains": [label, text]}, got=brief(reply), check="test-text")
 
 
 def _shown(changes: Mapping[str, Any]) -> str:

@@ -349,14 +349,18 @@ def endpoint_as_sent(central: Central) -> None:
     central.taken(central.test(body), "a test of type scannerv4 with a local indexer")
 
 
-def refused_by_every_way(central: Central, rule: str, forms: Sequence[Mapping[str, Any]]) -> None:
-    """Check that each kind of request is refused by this rule for these changes, and that nothing is stored."""
+def refused_by_every_way(
+    central: Central, rule: str, forms: Sequence[Mapping[str, Any]], *, unknown: bool = False
+) -> None:
+    """Check that each kind of request is refused by this rule for these changes, and that nothing is stored.
+
+    Updates are of an existing integration, or in a quick run of an `unknown` one: the rule comes before the look-up.
+    """
     central.control_of("docker")
     with central.case():
         id, sent = central.standing("docker")
-        for change, (where, send) in random_rows(
-            central, central.some(forms, 2), central.some(ways_to_send(central, id), 3)
-        ):
+        ways = ways_to_send(central, central.unknown_id() if unknown and central.quick else id)
+        for change, (where, send) in random_rows(central, central.some(forms, 2), central.some(ways, 3)):
             with central.attempt():
                 body = central.integration(central.random.choice(central.creatable_types), **change)
                 central.refused_by(send(body), rule, f"{where} of type {body['type']} with {change}")
@@ -371,7 +375,7 @@ def category_required(central: Central) -> None:
 
 @check("name-required", "rules", needs=("create",))
 def name_required(central: Central) -> None:
-    refused_by_every_way(central, "name-required", ({"name": ""}, {"name": None}))
+    refused_by_every_way(central, "name-required", ({"name": ""}, {"name": None}), unknown=True)
 
 
 @check(
@@ -539,7 +543,7 @@ def integration_required(central: Central) -> None:
 def tested_before_stored(central: Central) -> None:
     with central.case():
         id, sent = central.spare()
-        text = "image scanner integration: " + central.text("scanner-type-known", type='"docker"')
+        text = central.text("scanner-type-known", type='"docker"')
         # PATCH keeps the stored credentials: a rejected credential or endpoint would hide the failed test.
         kept = {"docker": sent["docker"] | {"password": ""}}
         ways = [way for way in ways_to_send(central, id) if not way[0].startswith("/test")]
@@ -582,7 +586,7 @@ def skip_test_respected(central: Central) -> None:
 )
 def test_ignores_skip(central: Central) -> None:
     with central.case():
-        text = "image scanner integration: " + central.text("scanner-type-known", type='"docker"')
+        text = central.text("scanner-type-known", type='"docker"')
         tests: list[Way] = [
             ("/test", central.test),
             ("/test/updated", partial(central.test_updated, update_password=True)),
