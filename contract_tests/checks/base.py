@@ -55,8 +55,9 @@ def error_shape(central: Central) -> None:
         _check_error(central, reply, f"the error of a {what}")
     for method in ("PUT", "PATCH", "DELETE") if central.transport.may_write and not central.quick else ():
         body = central.send(method, f"{COLLECTION}/{central.unknown_id()}", value={}).object
-        if {"error", "message"} <= body.keys():
-            central.same(body["error"], body["message"], f"`error` repeats `message` where {method} is refused")
+        if {"error", "message", "details"} <= body.keys():
+            expected = body | {"error": body["message"], "details": []}
+            central.same(body, expected, f"`error` repeats `message` and `details` is empty where {method} is refused")
 
 
 def _check_error(central: Central, reply: Reply, what: str) -> None:
@@ -133,6 +134,8 @@ def with_every_field(central: Central, type: str, number: int) -> Body:
         body["quay"]["oauthToken"] += "x" * 2000
     elif type == "nexus":
         body["docker"]["password"] = "p"  # noqa: S105 (as short as can be)
+    elif type == "clairify":
+        body["clairify"]["numConcurrentScans"] = 2**31 - 1
     if type in _ENDPOINTS:
         body["docker"]["endpoint"] = _ENDPOINTS[type]
     return body
@@ -140,6 +143,7 @@ def with_every_field(central: Central, type: str, number: int) -> Body:
 
 _ENDPOINTS = {
     "artifactory": "https://robot@registry.example.com:443/a%20b/?q=1#end",
+    "ghcr": "docker.io",
     "nexus": "http://registry.example.com//",
     "rhel": "HTTP://registry.example.com.",
 }
