@@ -10,6 +10,7 @@ from contract_tests.engine.central import Central, created_id
 from contract_tests.engine.exchange import COLLECTION, Reply
 from contract_tests.engine.integrations import read_answer
 from contract_tests.engine.options import is_loopback
+from contract_tests.engine.ownership import OWN_ID
 from contract_tests.oracle.steps import deleted, filtered
 from contract_tests.oracle.variants import FORM
 
@@ -20,6 +21,10 @@ _NO_ROUTE = (
     "/v1/imageintegration",
     "/v1/nothing",
 )
+
+
+_KEPT = (OWN_ID, "read-after-create")
+"""Checks of the integrations that a quick run keeps."""
 
 
 def _list_of_nothing(central: Central) -> str:
@@ -97,7 +102,7 @@ def method_override(central: Central) -> None:
 # -- properties of every answer -----------------------------------------------------------------------
 
 
-@check("pretty-answer", "rules", needs=("list", "list-by-name"), writes=False)
+@check("pretty-answer", "rules", needs=("list", "list-by-name", *_KEPT), writes=False)
 def pretty_answer(central: Central) -> None:
     kept = central.shared.standing.get("docker")
     if kept is not None and central.quick:
@@ -267,7 +272,7 @@ _UNKNOWN_KEYS = "bogus=1&bogus=2&Name=other&limit=1&offset=9&query=none&filter=n
     writes=False,
     title="A query key that Central does not know changes the list",
     source="grpc-gateway runtime/query.go",
-    needs=("list", "list-by-name"),
+    needs=("list", "list-by-name", *_KEPT),
 )
 def unknown_query_ignored(central: Central) -> None:
     what = "the list by name, with query keys that it does not have"

@@ -366,7 +366,10 @@ def refused_by_every_way(
                 body = central.integration(central.random.choice(central.creatable_types), **change)
                 only = f"Validation error: {central.text(rule)}: invalid arguments"
                 definition, what = central.rules[rule], f"{where} of type {body['type']} with {change}"
-                central.refused(send(body), what, status=definition.status, code=definition.code, text=only)
+                reply = send(body)
+                if f"errors: [{central.text(rule)}]" in reply.message:
+                    raise CheckFailed(what, expected=only, got=brief(reply), check="problems-listed")
+                central.refused(reply, what, status=definition.status, code=definition.code, text=only)
         if not central.quick:
             check_only_stored(central, {id: sent}, "refused updates")
 
