@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -23,7 +24,7 @@ _NO_ROUTE = (
 )
 
 
-_KEPT = (OWN_ID, "read-after-create")
+_KEPT = (OWN_ID, "read-after-create", "delete-answer")
 """Checks of the integrations that a quick run keeps."""
 
 
@@ -104,25 +105,27 @@ def method_override(central: Central) -> None:
 
 @check("pretty-answer", "rules", needs=("list", "list-by-name", *_KEPT), writes=False)
 def pretty_answer(central: Central) -> None:
-    kept = central.shared.standing.get("docker")
-    if kept is not None and central.quick:
+    asked: list[tuple[str, dict[str, str]]] = [("&pretty", {}), ("", {"Accept": "application/json+pretty"})]
+    if not central.quick:
+        asked += [("&pretty=false", {})]
+    kept = central.shared.standing.get("docker") if central.quick else None
+    if kept is not None:
         id, sent, creation = kept
         central.history.append(creation)
-        _is_indented(central, f"{COLLECTION}/{id}?", read_answer(central.contract, sent, id), '\n    "endpoint":')
-    else:
-        _is_indented(central, _list_of_nothing(central), {"integrations": []}, '\n  "integrations":')
+        expected = read_answer(central.contract, sent, id)
+        _is_indented(central, f"{COLLECTION}/{id}?", expected, '\n    "endpoint":', asked[:1])
+        del asked[0]
+    _is_indented(central, _list_of_nothing(central), {"integrations": []}, '\n  "integrations":', asked)
     if central.transport.may_write and not central.quick:
         id, _ = central.created()
         plain = central.get(id)
         central.taken(plain, "reading a new integration", need="read-after-create")
-        _is_indented(central, f"{COLLECTION}/{id}?", plain.json, '\n    "endpoint":')
+        _is_indented(central, f"{COLLECTION}/{id}?", plain.json, '\n    "endpoint":', asked)
 
 
-def _is_indented(central: Central, path: str, plain: Any, line: str) -> None:
-    accept = {"Accept": "application/json+pretty"}
-    asked: list[tuple[str, dict[str, str]]] = [("&pretty", {}), ("", accept)]
-    if not central.quick:
-        asked += [("&pretty=false", {})]
+def _is_indented(
+    central: Central, path: str, plain: Any, line: str, asked: Sequence[tuple[str, dict[str, str]]]
+) -> None:
     for query, headers in asked:
         reply = central.send("GET", path + query, headers=headers)
         what = f"GET with {headers or query}"

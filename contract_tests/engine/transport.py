@@ -200,6 +200,8 @@ class Transport:
                 may_connect = True
                 continue
             reply = self._reply(response, time.monotonic() - started)
+            if headers.get("Connection") == "close":
+                self._local.session = None  # otherwise the next request may meet the end of this connection
             if failure is not None:
                 self._record_dropped(exchange, failure, idle)
             self._local.used = time.monotonic()
