@@ -114,7 +114,6 @@ def pretty_answer(central: Central) -> None:
         central.history.append(creation)
         expected = read_answer(central.contract, sent, id)
         _is_indented(central, f"{COLLECTION}/{id}?", expected, '\n    "endpoint":', asked[:1])
-        del asked[0]
     _is_indented(central, _list_of_nothing(central), {"integrations": []}, '\n  "integrations":', asked)
     if central.transport.may_write and not central.quick:
         id, _ = central.created()
