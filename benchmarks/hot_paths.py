@@ -23,8 +23,7 @@ from benchmarks.page import table, write
 from mock_server import Settings, create_app
 from mock_server.central import protojson
 from mock_server.gateway.exchange import Exchange
-from mock_server.gateway.journal import keep_in_journal
-from mock_server.gateway.messages import Response as Answer
+from mock_server.gateway.journal import answer_in_sandbox
 from mock_server.web.edge import request_of
 
 LOOPS, REPEATS = 2000, 7
@@ -95,7 +94,7 @@ def stages() -> Iterator[tuple[str, Callable[[], object]]]:
     sent: Any = json.loads(body)
     decoded = central.decoding.body(operation, body, "application/json").message
     stored = {**decoded, "id": central.store.new_id()}
-    shown = central.rendering.masking.credentials_masked(stored)
+    shown = central.rendering.credentials_masked(stored)
     getting = environ("GET", f"{PATH}/{stored['id']}")
     asked, home, default = request_of(getting), app.gateway.home, app.gateway.sandboxes.default
     central.store.put(stored)
@@ -105,10 +104,9 @@ def stages() -> Iterator[tuple[str, Callable[[], object]]]:
     yield "get", read(app, f"{PATH}/{stored['id']}")
     yield "  make a request of it", lambda: request_of(getting)
     yield "  find the operation", partial(home.routes.match, "GET", asked.path)
-    yield "  run it, headers included", lambda: home.answer(Exchange(asked, default))
-    yield "    look the bytes up", lambda: central.service.get(stored["id"]).answer
-    keep = keep_in_journal(lambda _: Answer(200))
-    yield "  keep it in the journal", lambda: keep(Exchange(asked, default))
+    yield "  run it and keep it in the journal", lambda: answer_in_sandbox(Exchange(asked, default))
+    yield "    run it, headers included", lambda: home.answer(Exchange(asked, default))
+    yield "      look the bytes up", lambda: central.service.get(stored["id"]).answer
     yield "create", create(create_app(Settings(empty=True)), bodies())
     yield "  read the body", lambda: central.decoding.body(operation, body, "application/json")
     yield "    strict json.loads and compiled accept", lambda: decoding._accepted(operation, body, "application/json")
@@ -116,12 +114,12 @@ def stages() -> Iterator[tuple[str, Callable[[], object]]]:
     yield "    fill the gaps", lambda: protojson.complete(message, sent)
     yield "    (instead, the exact decoder)", lambda: decoding.decoder.decode(message, body)
     yield "  run the service", lambda: central.service.create({**decoded, "name": str(next(names))})
-    yield "    common rules", lambda: central.validation.problems(decoded)
+    yield "    common rules", lambda: central.validation.check(decoded)
     yield "      of it the endpoint", lambda: central.validation.endpoint(decoded)
     yield "    new id", central.store.new_id
     yield "    client rules", lambda: central.clients.activation(decoded)
     yield "    store and render", lambda: central.store.put(stored)
-    yield "      mask", lambda: central.rendering.masking.credentials_masked(stored)
+    yield "      mask", lambda: central.rendering.credentials_masked(stored)
     yield (
         "      compiled accept of the answer",
         lambda: central.validator.accepts("StorageImageIntegration", shown, answer=True),

@@ -131,6 +131,12 @@ def _check_known(what: str, names: Sequence[str], known: Iterable[str]) -> None:
             raise ValueError(f"{what}: there is no {name!r}; {hint}")
 
 
+def _check_strategies(**given: SearchStrategy[str] | None) -> None:
+    for what, strategy in given.items():
+        if strategy is not None and not isinstance(strategy, SearchStrategy):
+            raise ValueError(f"{what}={strategy!r} is no strategy; give one, such as st.just({strategy!r})")
+
+
 def _check_form(form: str | None) -> None:
     if form not in (None, "minimal", "full"):
         raise ValueError(f"form={form!r} is neither 'minimal' nor 'full'; leave it out for either")
@@ -157,6 +163,8 @@ def configs(
     contract = _at(version)
     _check_known("types", [type], contract.types)
     known = contract.types[type]
+    _check_strategies(secrets=secrets)
+    _check_known("categories", categories or (), known.categories)
     secrets = credentials() if secrets is None else secrets
     wanted = tuple(known.categories if categories is None else categories)
     make: Callable[[SearchStrategy[str], tuple[Any, ...]], SearchStrategy[Body]] = _CONFIGS[known.member]
@@ -290,12 +298,16 @@ def integrations(
     """Draw an integration that Central accepts.
 
     `version`: the release of Central (default: the newest). `tested`: whether Central tests the connection first, None
-    for either; a registry has to answer then, as each does at the mock.
+    for either; a registry has to answer then, as each does at the mock. Of `types`, scannerv4 and since Central 5.0
+    google are not created: send those with PUT, or to a test.
 
     Raises:
-        ValueError: the release does not have a type.
+        ValueError: the release does not have a type, or another argument is wrong.
     """
     _check_known("types", types, _at(version).types)
+    _check_strategies(names=names, secrets=secrets)
+    if tested not in (True, False, None):
+        raise ValueError(f"tested={tested!r} is none of True, False and None")
     type = draw(st.sampled_from(list(types)))
     known = _at(version).types[type]
     categories = draw(st.sampled_from(_category_lists(known.categories)))
@@ -423,6 +435,7 @@ def broken(
         ValueError: no single integration breaks the rule, the release does not have it, or this module does not know
             how.
     """
+    _check_known("rules", [rule], contracts.load().history)
     if rule not in BREAKABLE:
         raise ValueError(
             f"no integration breaks {rule!r} by itself; `breaking` draws requests that do, "

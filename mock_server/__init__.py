@@ -16,7 +16,7 @@ __all__ = ["Settings", "create_app"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the public names when they are asked for: `--help` needs neither Flask nor the contract."""
+    """Import the public names on first use: `--help` needs neither Flask nor the contract."""
     if name == "create_app":
         from mock_server.web.app import create_app
 

@@ -1,7 +1,7 @@
-"""Answers of servers that nobody vouches for: one deadline for each request, and a most of bytes for each body.
+"""HTTP requests to untrusted servers, with a deadline for each request and a limit for each body.
 
-The timeouts of http.client, urllib3 and requests are for each read, so a server that sends a byte a second holds
-them for ever; and they unpack whatever comes.
+The timeouts of http.client, urllib3 and requests are for single reads, so a server that sends a byte a second blocks
+them forever; and they decompress bodies of any size.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 MOST = 8 * 2**20
-"""Bytes that a body may have once it is unpacked: about ten thousand integrations."""
+"""Greatest size in bytes of an uncompressed body: about ten thousand integrations."""
 MOST_PARTS = 300_000
-"""Objects and lists that a JSON text may have: small ones take forty times the memory of their text."""
+"""Greatest number of objects and lists in JSON: small ones take forty times the memory of their text."""
 _PIECE = 2**16
 _local = threading.local()
 
 
 class BodyTooLongError(Exception):
-    """A body has more bytes than are read."""
+    """A body is longer than allowed."""
 
 
 def _is_of_others(_record: logging.LogRecord) -> bool:
-    """Return whether a message of urllib3 is about another request: it quotes headers that may hold credentials."""
+    """Return whether a message of urllib3 is about another request; it may quote headers with credentials."""
     return getattr(_local, "deadline", None) is None
 
 
@@ -42,7 +42,7 @@ logging.getLogger("urllib3.connection").addFilter(_is_of_others)
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Let every answer that this thread reads in here be whole after so many seconds, or fail with TimeoutError."""
+    """Raise TimeoutError if this thread has not read an answer completely after so many seconds."""
     before = getattr(_local, "deadline", None)
     _local.deadline = time.monotonic() + seconds
     try:
@@ -52,21 +52,21 @@ def deadline(seconds: float) -> Iterator[None]:
 
 
 class KeptConnection:
-    """A context in which this thread opens no connection: it sends on an open one, or gets ConnectionResetError.
+    """A context in which this thread uses only open connections, and otherwise gets ConnectionResetError.
 
-    `refused` is True if there was no open one. http.client would open another silently, perhaps to another server.
+    `refused` is True if there was none. http.client would silently open one, perhaps to another server.
     """
 
     def __init__(self) -> None:
         self.refused = False
 
     def __enter__(self) -> Self:
-        """Open no connection from now on."""
+        """Allow only open connections."""
         _local.kept = self
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Open connections again."""
+        """Allow new connections again."""
         _local.kept = None
 
 
@@ -79,10 +79,10 @@ def _require_may_connect() -> None:
 
 
 def _seconds_left() -> float | None:
-    """Return the seconds until the deadline of this thread, None where it has none.
+    """Return the seconds until the deadline of this thread, or None without a deadline.
 
     Raises:
-        TimeoutError: there are none left.
+        TimeoutError: the deadline has passed.
     """
     until: float | None = getattr(_local, "deadline", None)
     if until is None:
@@ -94,7 +94,7 @@ def _seconds_left() -> float | None:
 
 
 class _TimedSocket(io.RawIOBase):
-    """The reading end of a socket, which waits no longer than until the deadline of the thread."""
+    """The reading end of a socket, which waits at most until the deadline of the thread."""
 
     def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
         self._sock = sock
@@ -105,14 +105,14 @@ class _TimedSocket(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        """Read what has come, or wait for it."""
+        """Read the available bytes, or wait for some."""
         left = _seconds_left()
         if left is not None:
             self._sock.settimeout(left)
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Close the stream."""
         if not self.closed:
             self._raw.close()
         super().close()
@@ -130,18 +130,13 @@ class _Connection(HTTPConnection):
     response_class = _Response
 
     def connect(self) -> None:
-        """Open the connection where that is allowed."""
+        """Open the connection, if that is allowed."""
         _require_may_connect()
         super().connect()
 
 
-class _TlsConnection(HTTPSConnection):
-    response_class = _Response
-
-    def connect(self) -> None:
-        """Open the connection where that is allowed."""
-        _require_may_connect()
-        super().connect()
+class _TlsConnection(_Connection, HTTPSConnection):
+    """The same over TLS."""
 
 
 class _Pool(urllib3.HTTPConnectionPool):
@@ -153,18 +148,18 @@ class _TlsPool(urllib3.HTTPSConnectionPool):
 
 
 def bounded(manager: urllib3.PoolManager) -> urllib3.PoolManager:
-    """Let the connections of a manager keep to `deadline`; give the manager back."""
+    """Make the connections of a manager observe `deadline`, and return the manager."""
     manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
     return manager
 
 
 def read(response: urllib3.BaseHTTPResponse, most: int = MOST) -> bytes:
-    """Return the body of an answer whose content was not read yet, unpacked if it is gzip.
+    """Read and return the body of an answer, decompressed if it is gzip.
 
     Raises:
-        BodyTooLongError: it has more than `most` bytes; the connection is closed then.
-        TimeoutError: it was not whole at the deadline.
-        urllib3.exceptions.HTTPError: it cannot be read, or is no gzip though it says so.
+        BodyTooLongError: it has more than `most` bytes; the connection is closed.
+        TimeoutError: the deadline has passed.
+        urllib3.exceptions.HTTPError: it cannot be read, or is not valid gzip.
     """
     packed = response.headers.get("Content-Encoding", "").strip().lower() in ("gzip", "x-gzip")
     unpacker = zlib.decompressobj(31) if packed else None
@@ -193,5 +188,5 @@ def read(response: urllib3.BaseHTTPResponse, most: int = MOST) -> bytes:
 
 
 def is_expensive(json_text: bytes) -> bool:
-    """Return whether a JSON text has more objects and lists than are read."""
+    """Return whether a JSON text has more than `MOST_PARTS` objects and lists."""
     return json_text.count(b"{") + json_text.count(b"[") > MOST_PARTS

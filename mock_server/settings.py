@@ -17,9 +17,9 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from mock_server.central.auth import Credentials
-from mock_server.central.registry_tests import DEFAULT_RULES, RegistryTestRule
-from mock_server.central.registry_tests import of as registry_test_of
-from mock_server.central.registry_tests import parse as parse_registry_test
+from mock_server.central.registry_test_rules import DEFAULT_RULES, RegistryTestRule
+from mock_server.central.registry_test_rules import of as registry_test_of
+from mock_server.central.registry_test_rules import parse as parse_registry_test
 from mock_server.contract import tables as contracts
 from mock_server.simulation.fault_forms import from_json
 from mock_server.simulation.fault_forms import parse as parse_fault
@@ -36,7 +36,7 @@ RESOURCES = (
     *("NetworkPolicy", "Node", "Secret", "ServiceAccount", "VulnerabilityManagementApprovals"),
     *("VulnerabilityManagementRequests", "WatchedImage", "WorkflowAdministration"),
 )
-"""What Central gives permissions for (pkg/sac/resources/list.go)."""
+"""Central's resources (pkg/sac/resources/list.go)."""
 ACCESSES = ("NO_ACCESS", "READ_ACCESS", "READ_WRITE_ACCESS")
 EVERY_RESOURCE = "all"
 
@@ -141,7 +141,7 @@ class Settings:
     """Trust any certificate of --upstream."""
 
     def __post_init__(self) -> None:
-        """Read texts, and refuse values that no mock can be made of."""
+        """Parse texts, and raise ValueError for invalid values."""
         for each in fields(self):
             _check_type(each.name, str(each.type), getattr(self, each.name))
         for name in ("load", "ui", "upstream_ca"):
@@ -181,7 +181,7 @@ class Settings:
         kind: type[Any] = str,
         of: Callable[[Mapping[str, Any]], Any] | None = None,
     ) -> None:
-        """Read the texts of a list, and its mappings by `of`; everything else has to be of the kind."""
+        """Parse the texts of a list, and its mappings with `of`; other values must be of the kind."""
         values: Iterable[Any] = getattr(self, name)
         if isinstance(values, str):
             raise ValueError(f"{name}: {values!r} is one text; give a list, such as [{values!r}]")  # noqa: TRY004 (all errors of settings are ValueError)
@@ -197,7 +197,7 @@ class Settings:
 
 
 def _check_type(name: str, annotation: str, value: Any) -> None:
-    """Raise ValueError unless a value is of its type, where that is a plain one: `auth="no"` would be true."""
+    """Raise ValueError unless a value is of its type, if that is a plain one: `auth="no"` would be true."""
     wanted = annotation.removesuffix(" | None")
     types = {"bool": bool, "str": str, "int": int, "float": int | float, "Path": str | PathLike}.get(wanted)
     if types is None or (value is None and wanted != annotation):
@@ -227,7 +227,7 @@ def names(of: type[Any] = Settings) -> list[str]:
 
 
 def documentation(of: type[Any] = Settings) -> dict[str, str]:
-    """Return the first paragraph of what stands below each field in the source."""
+    """Return the first paragraph of the text below each field in the source."""
     found: dict[str, str] = {}
     (defined,) = ast.parse(inspect.getsource(of)).body
     assert isinstance(defined, ast.ClassDef)
@@ -241,10 +241,10 @@ def documentation(of: type[Any] = Settings) -> dict[str, str]:
 
 
 def from_names(**chosen: Any) -> Settings:
-    """Make settings from names that a person wrote, such as those of a pytest marker.
+    """Return settings from names that a person wrote, such as those of a pytest marker.
 
     Raises:
-        ValueError: a name is unknown, or a value cannot be used.
+        ValueError: a name is unknown, or a value is invalid.
     """
     if unknown := [name for name in chosen if name not in names()]:
         raise ValueError(f"unknown setting {unknown[0]!r}; {suggestion(unknown[0], names())}")
@@ -252,7 +252,7 @@ def from_names(**chosen: Any) -> Settings:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Ask for the name that is close to a wrong one or has it for a word, or list all of them."""
+    """Return a hint with the known name that is most similar to an unknown one, or with all names."""
     known = list(known)
     close = [each for each in known if name in each.split("_")] or difflib.get_close_matches(name, known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
@@ -280,7 +280,7 @@ _SOURCE = (".ts", ".tsx", ".jsx", ".mts")
 
 
 def _check_build(folder: Path) -> None:
-    """Raise ValueError if a folder holds no production build of a UI."""
+    """Raise ValueError unless a folder is a production build of a UI."""
     advice = "give the folder of a production build of the UI (`npm run build` makes one)"
     page = folder / "index.html"
     if not page.is_file():
@@ -297,7 +297,7 @@ def _check_build(folder: Path) -> None:
 
 
 def server_url(text: str, *schemes: str) -> SplitResult | None:
-    """Return the parts of the URL of a server, None where it is none or has another scheme than these (if any)."""
+    """Return the parts of the URL of a server, or None if it is invalid or has a scheme other than these (if any)."""
     try:
         parts = urlsplit(text)
         is_usable = bool(parts.scheme and parts.hostname) and parts.port != 0
@@ -328,7 +328,7 @@ def _check_store(settings: Settings) -> None:
 
 
 def _check_origin(origin: str) -> None:
-    """Raise ValueError unless browsers send an origin like this: scheme, host and perhaps port."""
+    """Raise ValueError unless this is an origin as browsers send it: scheme, host and perhaps port."""
     if origin in ("*", "null"):
         return
     parts = server_url(origin)

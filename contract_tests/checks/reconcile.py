@@ -425,8 +425,7 @@ def update_password_default(central: Central) -> None:
         reply = central.test_updated(body, update_password=None)
         central.refused(reply, "/test/updated with a credential and without updatePassword", text=text)
         reply = central.patch(id, masked_body(central, sent, ""), update_password=None)
-        what = "PATCH without a credential and without updatePassword"
-        central.taken(reply, what, need="stored-credentials-kept")
+        central.taken(reply, "PATCH without a credential and without updatePassword", need="stored-credentials-kept")
         check_only_stored(central, {id: sent}, "PATCH that kept all")
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from contract_tests.cli.unable import Unable
 from contract_tests.drift import comparison, documents, reports
 from contract_tests.engine.failures import HarnessError
-from contract_tests.reports import write_text
-from contract_tests.runner.arguments import NEW_FILE, options_of, target_options
+from contract_tests.engine.http import fetch
+from contract_tests.reports import requested, write_text
+from contract_tests.runner.arguments import data_report_options, options_of, target_options
 from mock_server.cli.release import RELEASE
 from mock_server.contract import tables as contracts
 
@@ -40,9 +40,7 @@ Examples:
 @click.option("--all", "everything", is_flag=True, help="Also list what the document does not specify.")
 @click.option("--as-contract-patch", is_flag=True, help="Print YAML that adds the new parts to the contract.")
 @click.option("--since", metavar="RELEASE", help="Release that the patch names  [default: the one compared with]")
-@click.option("--report-json", type=NEW_FILE, help="Write a JSON report.")
-@click.option("--report-junit", type=NEW_FILE, help="Write a JUnit XML report.")
-@click.option("--report-markdown", type=NEW_FILE, help="Write a Markdown summary.")
+@data_report_options
 def drift(sources: tuple[str, ...], *, strict: bool, everything: bool, as_contract_patch: bool, **chosen: Any) -> None:
     """Compare a published document of Central's API with the contract.
 
@@ -51,17 +49,13 @@ def drift(sources: tuple[str, ...], *, strict: bool, everything: bool, as_contra
     """
     if chosen["since"] and not re.fullmatch(r"[0-9]+\.[0-9]+", chosen["since"]):
         raise click.BadParameter(f"{chosen['since']!r} is no release such as 5.1", param_hint="--since")
-    written = {kind: chosen.pop(f"report_{kind}") for kind in reports.RENDERERS}
+    files = requested(chosen)
     since, version = chosen.pop("since") or "", chosen.pop("central_version")
-    try:
-        document, reported = _document(sources, chosen)
-        contract = contracts.load().at(version or reported or contracts.load().release)
-        result = comparison.compare(document, contract, " and ".join(sources), since or contract.release.line)
-        for kind, path in written.items():
-            if path is not None:
-                write_text(path, reports.RENDERERS[kind](result, strict=strict))
-    except HarnessError as error:
-        raise Unable(str(error)) from None
+    document, reported = _document(sources, chosen)
+    contract = contracts.load().at(version or reported or contracts.load().release)
+    result = comparison.compare(document, contract, " and ".join(sources), since or contract.release.line)
+    for kind, path in files.items():
+        write_text(path, reports.RENDERERS[kind](result, strict=strict))
     click.echo(
         reports.patch(result) if as_contract_patch else reports.text(result, everything=everything),
         nl=not as_contract_patch,
@@ -78,24 +72,17 @@ def _document(sources: tuple[str, ...], chosen: dict[str, Any]) -> tuple[documen
             continue
         url = source.rstrip("/").removesuffix(documents.PUBLISHED)
         options = options_of(url, **chosen)
-        answer = documents.fetched(options)
-        if answer.status_code != 200:
-            raise HarnessError(f"{url}{documents.PUBLISHED}: answered {answer.status_code}{_hint(answer.status_code)}")
+        answer = fetch(options, documents.PUBLISHED, documents.MOST)
+        if answer.status != 200:
+            raise HarnessError(f"{url}{documents.PUBLISHED}: answered {answer.status}{_hint(answer.status)}")
         parts.append(documents.parse(answer.content, f"{url}{documents.PUBLISHED}"))
-        release = release or _release(documents.fetched(options, "/v1/metadata").content)
+        reported = fetch(options, "/v1/metadata").object.get("version", "")
+        release = release or str(contracts.load().releases.nearest(str(reported)))
     return documents.merged(parts), release
 
 
 def _hint(status: int) -> str:
     return "; give credentials with --token-file" if status in (401, 403) else ""
-
-
-def _release(metadata: bytes) -> str:
-    from contract_tests.engine.exchange import read_json
-
-    value = read_json(metadata)
-    reported = str(value.get("version", "")) if isinstance(value, dict) else ""
-    return str(contracts.load().releases.nearest(reported))
 
 
 def _read(name: str) -> bytes:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
-from contract_tests.cli.unable import Unable
 from contract_tests.engine.failures import HarnessError
 from contract_tests.engine.text import printable
-from contract_tests.runner.arguments import FILE, certificates, options_of, seconds
+from contract_tests.runner.arguments import ACCESS, access_options, options_of
 from mock_server.cli.release import RELEASE, newest
 
 if TYPE_CHECKING:
@@ -27,6 +29,19 @@ if TYPE_CHECKING:
 _FORMATS = ("jsonl", "json", "typescript", "msw", "postman", "curl", "http", "har", "wiremock", "go")
 _FOLDERS = ("json", "msw", "wiremock", "go")
 """Formats of several files."""
+_MODES = {
+    "everything": {"output", "seed", "as_deployed"},
+    "coverage": {"mutants"},
+    "replay": {"at", "version", "allow_writes", *ACCESS},
+    "changes": {"output"},
+}
+"""Parameters that choose what to do instead of making some fixtures, and those that they can be combined with."""
+_IGNORED = {
+    "listed": {"formats", "coverage"},
+    "coverage": {"formats", "output"},
+    "from_url": {"form", "allow_writes"},
+}
+"""Parameters, and those that have no effect beside them."""
 _THIS_RUN = "-"
 """Value of --coverage without DIR: the fixtures that this command would generate."""
 _MOST = 5000
@@ -89,22 +104,9 @@ Examples:
               help="Print in Markdown what changed from the fixtures in OLD to those in NEW.")  # fmt: skip
 @click.option("--at", metavar="URL", help="Record the answers of the server at URL instead of a mock.")
 @click.option("--from-url", metavar="URL", help="Make sanitised fixtures from the integrations of the Central at URL.")
-@click.option("--token-file", type=FILE, help="File with a bearer token [env: CENTRAL_TOKEN].")
-@click.option("--basic-file", type=FILE, help="File with USER:PASSWORD [env: CENTRAL_BASIC].")
-@click.option("--ca-file", type=FILE, callback=certificates, help="Certificate authority to trust (PEM).")
-@click.option("--insecure", is_flag=True, help="Do not check the certificate.")
-@click.option("--timeout", default="30s", callback=seconds, metavar="TIME",
-              help="Time to wait for an answer, such as 30s.")  # fmt: skip
+@access_options
 @click.option("--allow-writes", is_flag=True, help="Allow --at to write to a server that cannot be reset.")
-def fixtures(**chosen: Any) -> None:
-    """Generate requests with Central's answers, for Jest, Cypress, Go, pytest or Postman."""
-    try:
-        _run(**chosen)
-    except HarnessError as error:
-        raise Unable(str(error)) from None
-
-
-def _run(
+def fixtures(
     *,
     everything: bool,
     formats: tuple[str, ...],
@@ -119,8 +121,10 @@ def _run(
     allow_writes: bool,
     **chosen: Any,
 ) -> None:
+    """Generate requests with Central's answers, for Jest, Cypress, Go, pytest or Postman."""
+    _check_combination(click.get_current_context())
     formats = formats or ("jsonl",)
-    access = {name: chosen.pop(name) for name in ("token_file", "basic_file", "ca_file", "insecure", "timeout")}
+    access = {name: chosen.pop(name) for name in ACCESS}
     wish = _wish(**chosen)
     if coverage not in (None, _THIS_RUN):
         _report_coverage(Path(str(coverage)), mutants=mutants)
@@ -131,7 +135,6 @@ def _run(
     if changes is not None:
         _print_changes(*changes, output)
     if everything:
-        _check_all_is_alone(wish, at, from_url, coverage, listed)
         _write_whole_set(wish, output)
         return
     if output is None and not coverage and not listed and (len({*formats}) > 1 or formats[0] in _FOLDERS):
@@ -142,10 +145,7 @@ def _run(
     with _progress(wish.count) as track:
         selected = list(track(islice(generated, wish.count), "fixtures"))
     if not selected:
-        raise HarnessError(
-            "no fixture matches all of --type, --rule, --name, --operation, --status, --why and --valid or --invalid; "
-            "list all fixtures with `central-contract fixtures --list`"
-        )
+        raise HarnessError(_nothing(wish))
     if listed:
         _write_list(selected, output)
         return
@@ -160,17 +160,48 @@ def _generated(
     """Return the wished fixtures, with answers from a mock, the server `at`, or the integrations at `from_url`."""
     from contract_tests.fixtures.generate import generate
 
-    if at and from_url:
+    if at is not None and from_url is not None:
         raise click.UsageError("--at records at a server, --from-url reads from one; use only one of them")
-    if at:
+    if at is not None:
         return _at(wish, at, access, allow_writes=allow_writes)
-    return _from_url(wish, from_url, access) if from_url else generate(wish)
+    return generate(wish) if from_url is None else _from_url(wish, from_url, access)
 
 
-def _check_all_is_alone(wish: Wish, *others: Any) -> None:
-    narrowed = replace(wish, seed=0, as_deployed=False) != type(wish)()
-    if narrowed or any(others):
-        raise click.UsageError("--all makes everything; combine it only with -o, --seed and --as-deployed")
+def _check_combination(context: click.Context) -> None:
+    """Refuse options that the chosen mode would ignore."""
+    option_of: dict[str, str] = {}
+    for each in context.command.params:
+        option_of[str(each.name)] = "/".join(filter(None, (option_of.get(str(each.name)), each.opts[0])))
+    given = {name for name in option_of if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    ignored = {mode: given & names for mode, names in _IGNORED.items()}
+    ignored |= {mode: given - names - {mode} for mode, names in _MODES.items() if context.params[mode] != _THIS_RUN}
+    for mode in given & ignored.keys():
+        if words := ", ".join(option for name, option in option_of.items() if name in ignored[mode]):
+            raise click.UsageError(f"{option_of[mode]} cannot be combined with {words}, which it would ignore")
+    if given >= {"replay", "version"} and "at" not in given:
+        raise click.UsageError("--replay asks mocks of the releases of the lines; --central-version needs --at URL")
+
+
+def _nothing(wish: Wish) -> str:
+    """Return the error for filters that leave no fixture."""
+    from contract_tests.fixtures.cases import similar
+
+    filters: tuple[tuple[str, Iterable[Any]], ...] = (
+        ("--type", wish.types),
+        ("--rule", wish.rules),
+        ("--name", wish.names),
+        ("--operation", wish.operations),
+        ("--status", wish.statuses),
+        ("--why", filter(None, [wish.why])),
+    )
+    words = [f"{option} {shlex.quote(str(value))}" for option, values in filters for value in values]
+    words += [] if wish.verdict is None else ["--valid" if wish.verdict else "--invalid"]
+    close = [near for name in wish.names for near in similar(name)]
+    hint = f"; did you mean {' or '.join(close)}?" if close else ""
+    return (
+        f"no fixture of Central {wish.version} matches {' '.join(words)}{hint} "
+        "(`central-contract fixtures --list` lists all)"
+    )
 
 
 def _wish(**chosen: Any) -> Wish:
@@ -200,29 +231,31 @@ def _wish(**chosen: Any) -> Wish:
 # -- sources of answers -----------------------------------------------------------------------------------
 
 
-def _session(url: str, access: dict[str, Any]) -> tuple[Any, str, float]:
-    """Return a session for a server, its Authorization header ("" for none), and the timeout in seconds."""
-    from contract_tests.engine.http import BoundedSession
-
-    options = options_of(url, **access)
-    session = BoundedSession()
-    session.verify = str(options.ca_file) if options.ca_file else not options.insecure
-    return session, options.credentials.admin or "", options.timeout
-
-
 def _replay(folder: Path, version: str, at: str | None, access: dict[str, Any], *, allow_writes: bool) -> NoReturn:
     """Replay the fixtures in a folder: those of one release at the server `at`, or all at mocks of their releases."""
     from contract_tests.fixtures.coverage import lines_of
     from contract_tests.fixtures.record import mocks
-    from contract_tests.fixtures.replay import needs_fresh_server, replayed
+    from contract_tests.fixtures.replay import needs_fresh_server, replayed, switch_of
 
     lines = lines_of(folder)
     answers: list[Any] = []
-    if at:
+    if at is not None:
         server = _server(at, access, allow_writes=allow_writes)
         fitting = [
-            each for each in lines if each["central"] == version and (server.resets or not needs_fresh_server(each))
+            each
+            for each in lines
+            if each["central"] == version
+            and switch_of(each) is None
+            and (server.resets or not needs_fresh_server(each))
         ]
+        if not fitting:
+            releases = ", ".join(sorted({each["central"] for each in lines}))
+            raise HarnessError(
+                f"{folder} has nothing to ask {at} as Central {version}: its lines are of {releases}, or need a server "
+                "with --auth or --managed, or a fresh one; without --at mocks answer them"
+            )
+        if left := len(lines) - len(fitting):
+            click.echo(f"{left} lines of other releases, or for servers with other options, are left out", err=True)
         try:
             answers += replayed(fitting, {None: server})
         finally:
@@ -238,10 +271,11 @@ def _replay(folder: Path, version: str, at: str | None, access: dict[str, Any], 
 
 
 def _server(url: str, access: dict[str, Any], *, allow_writes: bool) -> Any:
+    from contract_tests.engine.http import session_for
     from contract_tests.fixtures.record import Server
 
-    session, authorization, timeout = _session(url, access)
-    server = Server(url, session, timeout, authorization)
+    options = options_of(url, **access)
+    server = Server(url, session_for(options), options.timeout, options.credentials.admin or "")
     if not server.resets and not allow_writes:
         raise HarnessError(f"{url} cannot be reset, so it is no mock; --allow-writes lets fixtures write to it")
     return server
@@ -258,47 +292,49 @@ def _at(wish: Wish, url: str, access: dict[str, Any], *, allow_writes: bool) -> 
 
 
 def _from_url(wish: Wish, url: str, access: dict[str, Any]) -> Iterator[Fixture]:
-    import requests
-
     from contract_tests.engine.exchange import COLLECTION
-    from contract_tests.engine.redaction import Redaction
-    from contract_tests.engine.transport import credentials_refused, reason
+    from contract_tests.engine.http import credentials_refused, fetch
     from contract_tests.fixtures.generate import drawn
     from contract_tests.fixtures.record import mocks
     from contract_tests.fixtures.sanitise import cases
     from mock_server.contract import tables as contracts
 
-    session, authorization, timeout = _session(url, access)
-    headers = {"Authorization": authorization} if authorization else {}
-    try:
-        reply = session.get(url.rstrip("/") + COLLECTION, headers=headers, timeout=timeout, allow_redirects=False)
-    except requests.RequestException as error:
-        raise HarnessError(f"{url} does not answer: {Redaction([authorization]).text(reason(error))}") from None
-    if reply.status_code in (401, 403):
-        raise HarnessError(f"{url} {credentials_refused(given=bool(authorization))}: {reply.status_code}")
-    read = _integrations(reply.content)
-    if read is None:
-        raise HarnessError(f"{url} answered {reply.status_code}, not with a list of integrations")
+    options = options_of(url, **access)
+    reply = fetch(options, COLLECTION)
+    if reply.status in (401, 403):
+        what = credentials_refused(given=options.credentials.admin is not None)
+        raise HarnessError(f"{url} {what}: {reply.status}")
+    read = _integrations(url, reply.status, reply.object.get("integrations"))
     targets = mocks(wish.version, as_deployed=wish.as_deployed)
     for case, note in cases(read, wish.seed, contracts.load().at(wish.version)):
-        if not wish.types or case.type in wish.types:
+        if wish.chooses(case):
             fixture = replace(drawn(case, wish, targets), note=note)
             if wish.fits(fixture):
                 yield fixture
 
 
-def _integrations(content: bytes) -> list[dict[str, Any]] | None:
-    """Return the integrations in the answer to a list, or None if it is not a valid list."""
-    from contract_tests.engine.exchange import read_json
+def _integrations(url: str, status: int, items: Any) -> list[dict[str, Any]]:
+    """Return the integrations in the answer to a list.
+
+    Raises:
+        HarnessError: it is not a list of integrations, or too long.
+    """
+    from contract_tests.engine.exchange import COLLECTION
+    from mock_server.contract import tables as contracts
     from mock_server.contract import validator as validators
 
-    value = read_json(content)
-    items = value.get("integrations") if isinstance(value, dict) else None
-    if not isinstance(items, list) or len(items) > _MOST:
-        return None
-    accepts = validators.shared().accepts  # a newer Central may have more fields
-    are_valid = all(accepts("StorageImageIntegration", item) and isinstance(item.get("type"), str) for item in items)
-    return items if are_valid else None
+    if not isinstance(items, list):
+        raise HarnessError(f"{url} answered {status}, not with a list of integrations")
+    if len(items) > _MOST:
+        raise HarnessError(f"{url} lists {len(items)} integrations; --from-url reads {_MOST} at the most")
+    validator = validators.shared()
+    if not all(validator.accepts("StorageImageIntegration", item, answer=True) for item in items):
+        operation = contracts.load().operations["GetImageIntegrations"]
+        content = json.dumps({"integrations": items}).encode()
+        for violation in validator.answer_violations(operation, COLLECTION, 200, content):
+            if not violation.reason.startswith(validators.UNKNOWN_FIELD):  # a newer Central may have more fields
+                raise HarnessError(f"{url} did not answer with a list of integrations: {violation}")
+    return items
 
 
 # -- output -------------------------------------------------------------------------------------------------
@@ -356,12 +392,10 @@ def _write(selected: Sequence[Fixture], formats: tuple[str, ...], output: Path |
     from contract_tests.fixtures.formats import write
 
     texts = {path: text for form in dict.fromkeys(formats) for path, text in write(form, selected).items()}
-    if output is None:
-        _print("".join(texts.values()))
-    elif formats[0] in _FOLDERS or len(texts) > 1 or output.is_dir():
+    if output is not None and (formats[0] in _FOLDERS or len(texts) > 1 or output.is_dir()):
         _write_files(texts, output)
     else:
-        _write_files({output.name: "".join(texts.values())}, output.parent)
+        _write_text("".join(texts.values()), output)
 
 
 def _write_files(texts: dict[str, str], folder: Path, *, whole: bool = False) -> None:
@@ -377,11 +411,16 @@ def _print_changes(old: Path, new: Path, output: Path | None) -> NoReturn:
     from contract_tests.fixtures.coverage import lines_of
 
     text = manifest.changes(lines_of(old), lines_of(new), manifest.title(old), manifest.title(new))
+    _write_text(text, output)
+    sys.exit(0)
+
+
+def _write_text(text: str, output: Path | None) -> None:
+    """Write to a file, or to standard output."""
     if output is None:
         _print(text)
     else:
         _write_files({output.name: text}, output.parent)
-    sys.exit(0)
 
 
 def _print(text: str) -> None:
@@ -408,10 +447,7 @@ def _write_list(selected: Sequence[Fixture], output: Path | None) -> None:
         request, status = f"{step.method} {step.path}", str(fixture.answer.status)
         rows.append((fixture.id, fixture.case.type or "", request, status, fixture.rule or "", fixture.why))
     text = "".join("\t".join(row) + "\n" for row in rows)
-    if output is None:
-        _print(text)
-    else:
-        _write_files({output.name: text}, output.parent)
+    _write_text(text, output)
 
 
 @contextmanager

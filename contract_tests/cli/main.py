@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,15 +15,14 @@ import click
 from contract_tests.cli.drift import drift
 from contract_tests.cli.fixtures import fixtures
 from contract_tests.cli.traffic import audit, proxy
-from contract_tests.cli.unable import Unable
 from contract_tests.engine.failures import BudgetSpent, Busy, HarnessError, Interrupted, OwnershipError
+from contract_tests.engine.ledger import is_left_by_this_process
 from contract_tests.engine.options import Credentials, Options
 from contract_tests.engine.text import printable
 from contract_tests.runner.arguments import (
-    CREDENTIAL_FILES,
     FILE,
-    bearer,
-    checks,
+    Unable,
+    check_option,
     complete_check,
     credential_options,
     options_of,
@@ -32,24 +30,28 @@ from contract_tests.runner.arguments import (
     report_options,
     run_id,
     run_options,
-    seconds,
     target_options,
+    time_option,
     unknown_check,
 )
-from contract_tests.runner.own_mock import open_mock, own_mock
+from contract_tests.runner.environment import CREDENTIAL_FILES, bearer
+from contract_tests.runner.own_mock import own_mock
+from contract_tests.runner.report import INTERRUPTED
 from mock_server.cli.release import RELEASE, newest
 from mock_server.contract import tables as contracts
 
 if TYPE_CHECKING:
     from contract_tests.runner.report import Report
 
-INTERRUPTED = {"SIGINT": 130, "SIGTERM": 143}
 LAST_REPORT = "last-report.json"
 """File in --state-dir for the JSON report of a failed run without `--report-json`, because `replay` needs one."""
 
 
-class _Interruptible(click.Group):
-    """Commands that exit with 130 if interrupted, as click's status 1 would mean that the target failed."""
+class _Commands(click.Group):
+    """Commands that end with one line and exit status 2 if they cannot do their work, or 130 if interrupted.
+
+    Click's own status, 1, would mean that the target failed.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
@@ -60,12 +62,12 @@ class _Interruptible(click.Group):
             sys.exit(INTERRUPTED[getattr(stop, "signal", "SIGINT")])
         except BudgetSpent as error:
             raise Unable(f"the budget of {error} was used up") from None
-        except (Busy, OwnershipError) as error:
+        except (Busy, HarnessError, OwnershipError) as error:
             raise Unable(str(error)) from None
 
 
 @click.group(
-    cls=_Interruptible,
+    cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="""\b
 Examples:
@@ -90,8 +92,8 @@ def main() -> None:
     short_help="Check the server at a URL, or a mock that is started for it.",
     epilog="""\b
 Exit status: 0 passed, 1 the target failed a check, 2 it could not be
-checked, 3 incomplete: nothing failed, but not everything was checked;
-130 and 143: SIGINT or SIGTERM ended the run.
+checked, 3 incomplete: nothing failed, but not everything was checked or
+cleaned up; 130 and 143: SIGINT or SIGTERM ended the run.
 \b
 Examples:
   central-contract check --quick --seed 7
@@ -143,10 +145,10 @@ def _signals() -> Iterator[None]:
 
 def _check(url: str | None, *, as_deployed: bool, run_id: str | None, **chosen: Any) -> int:
     """Run the checks, print the summary, write the reports, and return the exit status."""
-    from contract_tests.reports import prepare, terminal
+    from contract_tests import reports
+    from contract_tests.reports import terminal
 
-    kinds = {kind: chosen.pop(f"report_{kind}") for kind in ("json", "junit", "markdown", "html")}
-    reports = {kind: path for kind, path in kinds.items() if path is not None}
+    files = reports.requested(chosen)
     with ExitStack() as stack:
         mock = None
         if url is None:
@@ -158,27 +160,23 @@ def _check(url: str | None, *, as_deployed: bool, run_id: str | None, **chosen: 
         elif as_deployed:
             raise click.UsageError("--as-deployed needs the mock that `check` starts; omit URL or --as-deployed")
         options = options_of(url, mock, **chosen)
-        try:
-            for path in reports.values():
-                prepare(path)
-        except HarnessError as error:
-            raise Unable(str(error)) from None
-        report = _run(options, run_id, reports)
+        report = _run(options, run_id, files)
         if report.failures:
-            reports.setdefault("json", options.state_dir / LAST_REPORT)
-        report.kept = reports.get("json")
-        _write(report, options, reports)
+            files.setdefault("json", options.state_dir / LAST_REPORT)
+        report.kept = files.get("json")
+        reports.write(report, options, files)
         terminal.summary(report, options)
     return report.exit_code
 
 
-def _run(options: Options, run_id: str | None, reports: Mapping[str, Path]) -> Report:
+def _run(options: Options, run_id: str | None, files: Mapping[str, Path]) -> Report:
     """Run the checks and return the report.
 
     Raises:
-        Unable: the run could not begin; the reports say why.
+        HarnessError: the run could not begin; the reports say why.
         KeyboardInterrupt: the run was interrupted before its first check; the reports say so.
     """
+    from contract_tests import reports
     from contract_tests.reports import terminal
     from contract_tests.runner.report import unable
     from contract_tests.runner.run import Run
@@ -193,10 +191,10 @@ def _run(options: Options, run_id: str | None, reports: Mapping[str, Path]) -> R
     except KeyboardInterrupt as stop:
         report = unable(options, run_id or "", f"{stop or 'SIGINT'} ended the run early")
         report.interrupted = getattr(stop, "signal", "SIGINT")
-        _write(report, options, reports)
+        reports.write(report, options, files)
         raise
-    _write(unable(options, run_id or "", problem), options, reports)
-    raise Unable(problem)
+    reports.write(unable(options, run_id or "", problem), options, files)
+    raise HarnessError(problem)
 
 
 def _refuse_credentials(chosen: dict[str, Any]) -> None:
@@ -206,20 +204,9 @@ def _refuse_credentials(chosen: dict[str, Any]) -> None:
         raise click.UsageError(f"--{given[0].replace('_', '-')}: the mock has its own tokens; give a URL to use yours")
 
 
-def _write(report: Report, options: Options, reports: Mapping[str, Path]) -> None:
-    from contract_tests.reports import write
-
-    try:
-        for kind, path in reports.items():
-            write(kind, report, options, path)
-    except HarnessError as error:
-        raise Unable(str(error)) from None
-
-
 def _interruption_message(url: str | None, state_dir: Path) -> str:
     """Return the message on an interrupted run: its ledger remains only if the clean-up was interrupted, too."""
-    our_pid = f'"pid": {os.getpid()}}}'
-    if any(our_pid in ledger.read_text("utf-8") for ledger in state_dir.glob("*.ledger")):
+    if url is not None and is_left_by_this_process(state_dir):
         return f"Interrupted; `central-contract clean {url}` deletes integrations that the run may have left."
     return "Interrupted; everything that the run created was deleted."
 
@@ -248,7 +235,7 @@ def explain(check_id: str) -> None:
         return
     explained = all_checks().get(check_id)
     if explained is None:
-        raise Unable(unknown_check(check_id))
+        raise HarnessError(unknown_check(check_id))
     click.echo(f"{explained.id} ({explained.group})\n\n{explained.title}.")
     rule = contracts.load().history.get(explained.id)
     if rule is not None:
@@ -289,10 +276,7 @@ def replay(report: Path, failure: str, url: str | None, *, script: bool, **chose
     from contract_tests.reports import curl, terminal
     from contract_tests.runner import replay
 
-    try:
-        recorded = replay.read(report, failure)
-    except HarnessError as error:
-        raise Unable(str(error)) from None
+    recorded = replay.read(report, failure)
     with ExitStack() as stack, _signals():
         mock = None
         if url is None and recorded.own_mock is not None and not script:
@@ -304,11 +288,11 @@ def replay(report: Path, failure: str, url: str | None, *, script: bool, **chose
             return
         click.echo(f"{recorded.check}: {printable(recorded.what)}")
         try:
-            judgement = replay.judge(recorded, options)
+            outcome = replay.run_again(recorded, options)
         except HarnessError as error:
-            judgement = replay.Judgement(replay.UNKNOWN, str(error))
-        terminal.judged(judgement, recorded)
-        sys.exit(replay.STATUS[judgement.verdict])
+            outcome = replay.Outcome(replay.UNKNOWN, str(error))
+        terminal.replayed(outcome, recorded)
+        sys.exit(replay.STATUS[outcome.verdict])
 
 
 @main.command(
@@ -330,14 +314,7 @@ Examples:
 @click.option("--full", is_flag=True, help="Also send generated requests, like `check` without --quick.")
 @click.option("--central-version", type=RELEASE, help="Release of Central that both servers follow.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the generated requests.")
-@click.option(
-    "--only",
-    multiple=True,
-    metavar="CHECK",
-    callback=checks,
-    shell_complete=complete_check,
-    help="Send only the requests of this check; can be repeated.",
-)
+@check_option("--only", "Send only the requests of this check")
 @click.option("--rate", callback=per_second, metavar="N/s", help="Maximum requests per second.")
 def compare(
     url_a: str, url_b: str, token_file_b: Path | None, *, full: bool, central_version: str | None, **chosen: Any
@@ -355,7 +332,7 @@ def compare(
     version = central_version or newest()
     with ExitStack() as stack:
         urls = [
-            stack.enter_context(open_mock(as_deployed=each != "mock", central_version=version))
+            stack.enter_context(own_mock(auth=False, as_deployed=each != "mock", central_version=version)).url
             if each in ("mock", "mock-as-deployed")
             else each
             for each in (url_a, url_b)
@@ -365,10 +342,9 @@ def compare(
         two = options_of(urls[1], **chosen)
         if other := bearer(token_file_b, "CENTRAL_TOKEN_B"):
             two = replace(two, credentials=Credentials(admin=other))
-        try:
-            comparison = compare(one, two)
-        except HarnessError as error:
-            raise Unable(str(error)) from None
+        comparison = compare(one, two)
+    if not comparison.compared:
+        raise HarnessError("both servers were sent no request in common, so nothing was compared")
     terminal.comparison(comparison, one.url, two.url)
     sys.exit(bool(comparison.differences))
 
@@ -384,13 +360,11 @@ Examples:
 @click.argument("url")
 @target_options
 @click.option("--orphans", is_flag=True, help="Also delete leftovers of runs that have no ledger in --state-dir.")
-@click.option(
+@time_option(
     "--older-than",
-    default="1h",
+    "With --orphans: only runs that began this long ago; younger ones may still be running.",
+    "1h",
     show_default=True,
-    callback=seconds,
-    metavar="TIME",
-    help="With --orphans: only runs that began this long ago; younger ones may still be running.",
 )
 @click.option("--yes", is_flag=True, help="With --orphans: do not ask for confirmation.")
 def clean(url: str, *, orphans: bool, older_than: float, yes: bool, **chosen: Any) -> None:
@@ -403,32 +377,29 @@ def clean(url: str, *, orphans: bool, older_than: float, yes: bool, **chosen: An
     from contract_tests.runner.leftovers import clean_leftovers, find_orphans, is_over, remove_orphans
 
     options = options_of(url, **chosen)
-    try:
-        cleaned = clean_leftovers(options)
-        for name in cleaned.not_ours:
-            click.echo(f"Not deleted, because it no longer has the name of the run: {name}")
-        if cleaned.left:
-            raise click.ClickException(f"still there: {', '.join(cleaned.left)}")
-        all_orphans = find_orphans(options)
-        if all_orphans is None:
-            raise Unable(f"{options.url} does not return its list of integrations")
-        old = [orphan for orphan in all_orphans if is_over(orphan, older_than)]
-        for orphan in old if orphans else all_orphans:
-            click.echo(f"  {orphan}")
-        if not orphans:
-            click.echo(_orphans_message(len(all_orphans), options.url))
-            return
-        if not old:
-            young = f" ({len(all_orphans)} are from younger runs or runs of unknown age)" if all_orphans else ""
-            click.echo(f"No leftovers of runs that began {older_than / 60:g} minutes ago or earlier{young}.")
-            return
-        if not yes:
-            click.confirm(f"Delete these {len(old)}?", abort=True)
-        if left := remove_orphans(options, old):
-            raise click.ClickException(f"still there: {', '.join(left)}")
-        click.echo(f"Deleted {len(old)}.")
-    except HarnessError as error:
-        raise Unable(str(error)) from None
+    cleaned = clean_leftovers(options)
+    for name in cleaned.not_ours:
+        click.echo(f"Not deleted, because it no longer has the name of the run: {name}")
+    if cleaned.left:
+        raise click.ClickException(f"still there: {', '.join(cleaned.left)}")
+    all_orphans = find_orphans(options)
+    if all_orphans is None:
+        raise HarnessError(f"{options.url} does not return its list of integrations")
+    old = [orphan for orphan in all_orphans if is_over(orphan, older_than)]
+    for orphan in old if orphans else all_orphans:
+        click.echo(f"  {orphan}")
+    if not orphans:
+        click.echo(_orphans_message(len(all_orphans), options.url))
+        return
+    if not old:
+        young = f" ({len(all_orphans)} are from younger runs or runs of unknown age)" if all_orphans else ""
+        click.echo(f"No leftovers of runs that began {older_than / 60:g} minutes ago or earlier{young}.")
+        return
+    if not yes:
+        click.confirm(f"Delete these {len(old)}?", abort=True)
+    if left := remove_orphans(options, old):
+        raise click.ClickException(f"still there: {', '.join(left)}")
+    click.echo(f"Deleted {len(old)}.")
 
 
 def _orphans_message(count: int, url: str) -> str:

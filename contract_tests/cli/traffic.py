@@ -6,7 +6,6 @@ import dataclasses
 import datetime as dt
 import sys
 import time
-from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -14,49 +13,40 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from contract_tests.cli.unable import Unable
 from contract_tests.engine.failures import Failure, HarnessError
-from contract_tests.engine.options import Options
+from contract_tests.engine.options import Credentials, Options
 from contract_tests.engine.text import printable
-from contract_tests.runner.arguments import FILE, NEW_FILE, bearer, certificates, check_url, traffic_options
+from contract_tests.reports import requested
+from contract_tests.runner import known
+from contract_tests.runner.arguments import FILE, NEW_FILE, certificates, check_url, traffic_options
+from contract_tests.runner.environment import bearer
 from contract_tests.runner.report import ASSUMED, GIVEN, REPORTED
 from mock_server.contract import tables as contracts
 
 if TYPE_CHECKING:
-    from contract_tests.runner.report import Report
     from contract_tests.traffic.exchanges import Seen
     from contract_tests.traffic.judge import Judge
 
-KINDS = ("json", "junit", "markdown", "html")
 
-
-class Verdict:
-    """The options of both commands, and the verdict that they lead to: release, known differences, reports."""
+class _Judging:
+    """What `audit` and `proxy` have in common: options, the release to judge by, and the report at the end."""
 
     def __init__(self, target: str, chosen: dict[str, Any]) -> None:
-        """Remove the report options from `chosen` and prepare the reports.
+        """Take the options from `chosen`, and create the folders of the reports.
 
         Raises:
-            Unable: a report cannot be written.
+            HarnessError: a report cannot be written, or a file of known differences is invalid.
         """
-        from contract_tests.reports import prepare
-
-        kinds = {kind: chosen.pop(f"report_{kind}") for kind in KINDS}
-        self.reports: Mapping[str, Path] = {kind: path for kind, path in kinds.items() if path is not None}
+        self.files = requested(chosen)
         self.given: str | None = chosen["central_version"]
         self.others_write: bool = chosen["others_write"]
         self.client_fails: bool = chosen["client_fails"]
         self.options = Options(
             target, skip=chosen["skip"], known=chosen["known"], no_known=chosen["no_known"], central_version=self.given
         )
-        self._started = dt.datetime.now(dt.UTC), time.monotonic()
+        self._differences = known.given(self.options.known, self.options.no_known)
+        self._started = dt.datetime.now(dt.UTC)
         self._version_from = GIVEN
-        self._target = target
-        try:
-            for path in self.reports.values():
-                prepare(path)
-        except HarnessError as error:
-            raise Unable(str(error)) from None
 
     def judge(self, reported: str = "") -> Judge:
         """Return a judge for the release; `reported` is the release in the traffic, or "" if it has none."""
@@ -66,27 +56,23 @@ class Verdict:
         version = self.given or reported or contracts.load().releases.newest.line
         return Judge(version, others_write=self.others_write)
 
-    def conclude(self, judge: Judge) -> int:
-        """Print the verdict, write the reports and return the exit status."""
+    def conclude(self, judge: Judge, origin: str) -> int:
+        """Print the verdict, write the reports and return the exit status; `origin` is the URL of the Central."""
         from contract_tests.reports import terminal, write
-        from contract_tests.runner.judgement import report_on
+        from contract_tests.runner.traffic_report import report_on
 
-        started, clock = self._started
-        try:
-            report: Report = report_on(
-                judge,
-                self.options,
-                version_from=self._version_from,
-                started=started,
-                seconds=time.monotonic() - clock,
-                client_fails=self.client_fails,
-            )
-            report.target = self._target
-            for kind, path in self.reports.items():
-                write(kind, report, self.options, path)
-        except HarnessError as error:
-            raise Unable(str(error)) from None
-        terminal.traffic(report, self.options)
+        options = dataclasses.replace(self.options, url=origin)
+        report = report_on(
+            judge,
+            options,
+            self._differences,
+            version_from=self._version_from,
+            started=self._started,
+            client_fails=self.client_fails,
+        )
+        report.target = self.options.url
+        write(report, options, self.files)
+        terminal.traffic(report, options)
         return report.exit_code
 
 
@@ -115,28 +101,22 @@ def audit(file: Path, *, redact: Path | None, **chosen: Any) -> None:
     from contract_tests.engine.exchange import COLLECTION
     from contract_tests.traffic import har, sources
 
-    verdict = Verdict(str(file), chosen)
-    try:
-        recording = sources.read(file)
-        judge = verdict.judge(recording.version)
-        verdict.options = dataclasses.replace(verdict.options, url=recording.origin)
-        with ExitStack() as stack:
-            writer = None
-            if redact is not None:
-                writer = stack.enter_context(har.Writer(redact, recording.origin))
-                writer.version = judge.version
-            for origin, conversation in recording.conversations.items():
-                judge.begin()
-                if writer is not None:
-                    writer.origin = origin
-                judge.judge(
-                    (each for each in conversation if judge.concerns(each.target)), writer.add if writer else None
-                )
-    except HarnessError as error:
-        raise Unable(str(error)) from None
+    judging = _Judging(str(file), chosen)
+    recording = sources.read(file)
+    judge = judging.judge(recording.version)
+    with ExitStack() as stack:
+        writer = None
+        if redact is not None:
+            writer = stack.enter_context(har.Writer(redact, recording.origin))
+            writer.version = judge.version
+        for origin, conversation in recording.conversations.items():
+            judge.begin()
+            if writer is not None:
+                writer.origin = origin
+            judge.judge((each for each in conversation if judge.concerns(each.target)), writer.add if writer else None)
     if not judge.judged:
         click.echo(f"{file}: contains no request whose path begins with {COLLECTION}", err=True)
-    sys.exit(verdict.conclude(judge))
+    sys.exit(judging.conclude(judge, recording.origin))
 
 
 @click.command(
@@ -190,9 +170,10 @@ def proxy(
     which leaves credentials out.
     """
     from contract_tests.traffic.har import Writer
-    from contract_tests.traffic.proxy import Bench, serve
+    from contract_tests.traffic.proxy import JudgeThread, serve
     from mock_server.cli.startup import require_certificate
-    from mock_server.serving.server import ServeError, Tls, check_upstream, free_port, resolve, self_signed
+    from mock_server.serving.addresses import ServeError, check_upstream, free_port, resolve
+    from mock_server.serving.tls import Tls, self_signed
     from mock_server.settings import Settings
 
     check_url(url)
@@ -200,7 +181,7 @@ def proxy(
         raise click.UsageError("--cert and --key need each other")
     if cert and key:
         require_certificate(cert, key)
-    verdict = Verdict(url, chosen)
+    judging = _Judging(url, chosen)
     with ExitStack() as stack:
         try:
             settings = Settings(upstream=url.rstrip("/"), upstream_ca=ca_file, upstream_insecure=insecure)
@@ -209,21 +190,22 @@ def proxy(
             check_upstream(url, address, port)
             files = Tls(cert, key) if cert and key else stack.enter_context(self_signed(host)) if tls else None
             writer = stack.enter_context(Writer(archive, url)) if archive else None
-        except (ServeError, HarnessError, ValueError) as error:
-            raise Unable(str(error)) from None
-        bench = Bench(verdict.judge, writer.add if writer else lambda _: None, _print_failure)
-        bench.start()
+        except (ServeError, ValueError) as error:
+            raise HarnessError(str(error)) from None
+        thread = JudgeThread(judging.judge, writer.add if writer else lambda _: None, _print_failure)
+        thread.start()
         if read_list:
-            bench.take(*_list(url, bearer(token_file, "CENTRAL_TOKEN"), ca_file, insecure=insecure))
+            credentials = Credentials(admin=bearer(token_file, "CENTRAL_TOKEN"))
+            thread.take(*_list(Options(url, credentials=credentials, ca_file=ca_file, insecure=insecure)))
         hostname = f"[{address}]" if ":" in address else address
         own_url = f"{'https' if files else 'http'}://{hostname}:{port}"
-        serve(settings, address, port, bench, tls=files, announce=partial(_announce, own_url, url))
-        judge = bench.close()
-        if bench.trouble:
-            raise Unable(f"an exchange could not be judged: {bench.trouble}")
+        serve(settings, address, port, thread.take, tls=files, announce=partial(_announce, own_url, url))
+        judge = thread.close()
+        if thread.error:
+            raise HarnessError(f"not every exchange was judged and kept: {thread.error}")
         if writer is not None:
             writer.version = judge.version
-    sys.exit(verdict.conclude(judge))
+    sys.exit(judging.conclude(judge, url))
 
 
 def _announce(own_url: str, url: str) -> None:
@@ -234,28 +216,21 @@ def _print_failure(failure: Failure) -> None:
     click.echo(printable(f"BROKEN {failure.check}: {failure.what}"), err=True)
 
 
-def _list(url: str, token: str | None, ca_file: Path | None, *, insecure: bool) -> tuple[Seen, float]:
+def _list(options: Options) -> tuple[Seen, float]:
     """Read the list once; return the exchange and the time at which it ended.
 
     Raises:
-        Unable: the target does not answer, or not with 200.
+        HarnessError: the target does not answer, or not with 200.
     """
-    import requests
-
     from contract_tests.engine.exchange import COLLECTION
-    from contract_tests.engine.http import BoundedSession
-    from contract_tests.engine.transport import reason, way_out
+    from contract_tests.engine.http import fetch
     from contract_tests.traffic.exchanges import Seen, headers_of
 
-    headers = {"Authorization": token} if token else {}
     began = time.time()
-    try:
-        verify: bool | str = str(ca_file) if ca_file else not insecure
-        answer = BoundedSession().get(f"{url.rstrip('/')}{COLLECTION}", headers=headers, timeout=30, verify=verify)
-    except requests.RequestException as error:
-        raise Unable(f"--read-list: {url} does not answer: {reason(error)}{way_out(error)}") from None
-    if answer.status_code != 200:
-        raise Unable(f"--read-list: {url} answers {answer.status_code}; give a token with --token-file")
+    answer = fetch(options, COLLECTION)
+    if answer.status != 200:
+        raise HarnessError(f"--read-list: {options.url} answers {answer.status}; give a token with --token-file")
     ended = time.time()
-    replied = headers_of(answer.headers.items())
-    return Seen("GET", COLLECTION, 200, began, ended, headers_of(headers.items()), b"", replied, answer.content), ended
+    token = options.credentials.admin
+    sent, replied = headers_of([("Authorization", token)] if token else []), headers_of(answer.headers.items())
+    return Seen("GET", COLLECTION, 200, began, ended, sent, b"", replied, answer.content), ended

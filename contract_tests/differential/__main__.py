@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from itertools import chain
 
 import click
 
 from contract_tests.differential import conversations, races, shapes
 from contract_tests.differential.classes import Classes, comparable, shape, short, where
 from contract_tests.differential.targets import Target
-from mock_server.contract import tables as contracts
+from contract_tests.engine.exchange import COLLECTION
+from contract_tests.engine.options import is_loopback
+from contract_tests.engine.redaction import Redaction
+from contract_tests.engine.text import printable
+from contract_tests.runner.arguments import Unable, check_url
+from contract_tests.runner.environment import bearer
+from contract_tests.runner.own_mock import own_mock
 
 _BATCH = 20
-_TOKEN = "mock-admin-token"  # noqa: S105 (a mock's)
+_MOCK_AUTHORIZATION = "Bearer mock-admin-token"
+"""For the first of two URLs, if the last one has a token."""
 
 
 @click.command()
@@ -33,6 +37,7 @@ _TOKEN = "mock-admin-token"  # noqa: S105 (a mock's)
 @click.option("--workers", default=2, show_default=True, help="Conversations at once.")
 @click.option("--token-variable", default="ROX_API_TOKEN", show_default=True, help="Holds the token of the last URL.")
 @click.option("--insecure", is_flag=True, help="Trust any certificate.")
+@click.option("--allow-writes", is_flag=True, help="Allow writes to targets that are not on loopback.")
 @click.option("--release", help="The release that the mock plays where only one URL is given.")
 def main(
     urls: tuple[str, ...],
@@ -45,20 +50,34 @@ def main(
     workers: int,
     token_variable: str,
     insecure: bool,
+    allow_writes: bool,
     release: str | None,
 ) -> None:
     """Compare two Centrals; with one URL, compare it with a mock that is started for it.
 
     Integrations whose names begin with "differential-" are created and deleted at both; nothing else changes. Registry
-    tests go to hosts that do not exist, and to AWS and Google with invented credentials. The exit status is 1 if there
-    are differences.
+    tests go to hosts that do not exist, and to AWS and Google with invented credentials. Exit status: 0 no differences,
+    1 differences, 2 nothing could be compared.
     """
-    token = os.environ.get(token_variable, "")
-    last = Target(urls[-1], f"Bearer {token}" if token else "", insecure)
-    with closing(last), _first(urls, release, is_guarded=bool(token)) as first, closing(first):
-        classes, counted = _compared(first, last, (spoken, raw, raced), seed, seconds, workers)
+    for url in urls:
+        check_url(url)
+        if not (allow_writes or is_loopback(url)):
+            raise click.UsageError(f"{url} is not on loopback; allow writes to it with --allow-writes")
+    authorization = bearer(None, token_variable) or ""
+    ends = time.monotonic() + seconds if seconds else None
+
+    def is_over() -> bool:
+        return ends is not None and time.monotonic() > ends
+
+    last = Target(urls[-1], authorization, insecure)
+    with closing(last), _first(urls, release, is_guarded=bool(authorization)) as first, closing(first):
+        for target in (first, last):
+            if not target.ask("GET", COLLECTION).status:
+                raise Unable(f"{target.url} does not answer")
+        classes, counted = _compared(first, last, (spoken, raw, raced), seed, is_over, workers)
+    redaction = Redaction([authorization])
     for line in classes.lines():
-        click.echo(line)
+        click.echo(printable(redaction.text(line)))
     click.echo(f"{counted}: {len(classes.found)} classes of differences")
     sys.exit(1 if classes.found else 0)
 
@@ -66,57 +85,39 @@ def main(
 @contextmanager
 def _first(urls: tuple[str, ...], release: str | None, *, is_guarded: bool) -> Iterator[Target]:
     """Return the first target; start a mock if only one URL is given."""
-    token = f"Bearer {_TOKEN}" if is_guarded else ""
+    settings = {"as_deployed": True, **({"central_version": release} if release else {})}
     if len(urls) > 1:
-        yield Target(urls[0], token)
+        yield Target(urls[0], _MOCK_AUTHORIZATION if is_guarded else "")
         return
-    command = [sys.executable, "-m", "mock_server", "serve", "--as-deployed", "--port", "0", "--log-level", "error"]
-    command += ["--auth"] if is_guarded else []
-    command += ["--central-version", release] if release else []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603 (its own)
-        assert server.stdout is not None
-        try:
-            yield Target(_address(server.stdout), token)
-        finally:
-            server.terminate()
-
-
-def _address(lines: Iterator[str]) -> str:
-    """Return the URL on which a started mock listens."""
-    for line in lines:
-        words = [word for word in line.split() if word.startswith(("http://", "https://"))]
-        if words:
-            return words[0].rstrip(".,/")
-    raise click.ClickException("the mock did not start")
+    with own_mock(auth=is_guarded, **settings) as mock:
+        yield Target(mock.url, mock.credentials.admin or "")
 
 
 def _compared(
-    first: Target, last: Target, counts: tuple[int, int, int], seed: str, seconds: float | None, workers: int
+    first: Target, last: Target, counts: tuple[int, int, int], seed: str, is_over: Callable[[], bool], workers: int
 ) -> tuple[Classes, str]:
+    """Send everything to both targets until `is_over`; return the differences, and what was sent in words."""
     spoken, raw, raced = counts
     classes = Classes()
-    until = time.monotonic() + seconds if seconds else None
     prefix = f"differential-{secrets.token_hex(3)}-"
-    path = contracts.load().operations["GetImageIntegrations"].path
-    batches = [range(at, min(at + _BATCH, spoken)) for at in range(0, spoken, _BATCH)]
 
     def play(batch: range) -> tuple[int, int]:
-        if until is not None and time.monotonic() > until:
+        if is_over():
             return 0, 0
         seeds = [f"{seed} {number}" for number in batch]
         return len(batch), conversations.play(first, last, classes, seeds, prefix)
 
     with ThreadPoolExecutor(workers) as pool:
-        played = list(pool.map(play, batches))
+        played = list(pool.map(play, (range(at, min(at + _BATCH, spoken)) for at in range(0, spoken, _BATCH))))
     sent = 0
-    for number in range(raw):
-        if until is not None and time.monotonic() > until:
-            break
-        _raw(first, last, classes, f"{seed} {number}")
+    while sent < raw and not is_over():
+        _raw(first, last, classes, f"{seed} {sent}")
         sent += 1
     if raced:
-        races.compare(first, last, classes, path, prefix, raced)
-    talks, requests = sum(each for each, _ in played), sum(chain(each for _, each in played))
+        races.compare(first, last, classes, prefix, raced)
+    talks, requests = (sum(each) for each in zip(*played, strict=True)) if played else (0, 0)
+    if not talks + sent + raced:
+        raise Unable("nothing was sent, so nothing was compared")
     return classes, f"{talks} conversations of {requests} requests, {sent} raw requests, {raced} rounds of each race"
 
 
@@ -126,11 +127,11 @@ def _raw(first: Target, last: Target, classes: Classes, seed: str) -> None:
     values = [comparable(reply, {}) for reply in replies]
     if values[0] == values[1]:
         return
-    told = [shape(reply) for reply in replies]
-    if told[0] == told[1]:
-        told[1] = f"differs at {where([*values[0]], [*values[1]])}"
+    both = [shape(reply) for reply in replies]
+    if both[0] == both[1]:
+        both[1] = f"differs at {where([*values[0]], [*values[1]])}"
     line = bytes_of[0].split(b"\r\n", 1)[0].decode("latin-1")
-    key = ("raw", f"{replies[0].status} / {replies[1].status}", *told)
+    key = ("raw", f"{replies[0].status} / {replies[1].status}", *both)
     classes.add(key, [line, repr(bytes_of[0])], (short(replies[0]), short(replies[1])))
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from contract_tests.differential.classes import Classes, comparable, shape, short, where
 from contract_tests.differential.targets import Reply, Target
+from contract_tests.engine.exchange import COLLECTION
 from mock_server.contract import tables as contracts
 from mock_server.contract.tables import Contract, Field, Message
 
@@ -203,10 +204,11 @@ class Generator:
 class Conversations:
     """Runs conversations against two targets, and records where they differ."""
 
-    def __init__(self, first: Target, second: Target, classes: Classes, path: str) -> None:
+    def __init__(self, first: Target, second: Target, classes: Classes, prefix: str) -> None:
+        """`prefix` starts the name of every integration."""
         self.targets = (first, second)
         self.classes = classes
-        self.path = path
+        self.prefix = prefix
 
     def play(self, steps: Sequence[Step]) -> None:
         """Run a conversation; if it shows a difference, remove steps as long as the difference remains."""
@@ -227,21 +229,22 @@ class Conversations:
             for at, step in enumerate(steps):
                 replies = [self._ask(target, step, own) for target, own in zip(self.targets, ids, strict=True)]
                 values = []
-                for reply, own in zip(replies, ids, strict=True):
+                for target, reply, own in zip(self.targets, replies, ids, strict=True):
                     if step.operation == "create" and reply.status == 200 and isinstance(reply.json, dict):
-                        own.append(str(reply.json.get("id")))
+                        id = str(reply.json.get("id"))
+                        own.extend([id] if target.has(id, self.prefix) else [])
                     values.append(comparable(reply, {id: f"{{{number}}}" for number, id in enumerate(own)}))
-                if values[0] != values[1]:
+                if values[0] != values[1] or not replies[0].status:
                     return _Found(at, self._key(step, replies, values), (short(replies[0]), short(replies[1])))
         finally:
             for target, own in zip(self.targets, ids, strict=True):
                 for id in own:
-                    target.ask("DELETE", f"{self.path}/{id}")
+                    target.ask("DELETE", f"{COLLECTION}/{id}")
         return None
 
     def _ask(self, target: Target, step: Step, ids: Sequence[str]) -> Reply:
         names = [*ids, MISSING, MISSING][:2]
-        path = self.path + step.path
+        path = COLLECTION + step.path
         body = step.body
         for number, id in enumerate(names):
             path = path.replace(f"{{{number}}}", id)
@@ -268,8 +271,7 @@ class _Found(NamedTuple):
 def play(first: Target, second: Target, classes: Classes, seeds: Sequence[object], prefix: str) -> int:
     """Run the conversation of each seed; return the number of requests sent to each target."""
     contract = contracts.load()
-    path = contract.operations["GetImageIntegrations"].path
-    player = Conversations(first, second, classes, path)
+    player = Conversations(first, second, classes, prefix)
     sent = 0
     for seed in seeds:
         steps = Generator(contract, seed, prefix).steps()

@@ -9,6 +9,7 @@ from functools import partial
 
 from contract_tests.differential.classes import Classes, shape
 from contract_tests.differential.targets import Reply, Target
+from contract_tests.engine.exchange import COLLECTION
 
 _AT_ONCE = 6
 _OFTEN = 0.2
@@ -42,39 +43,49 @@ def _integration(name: str) -> dict[str, object]:
     }
 
 
-def creates(target: Target, path: str, prefix: str, rounds: int) -> Counter[str]:
+def creates(target: Target, prefix: str, rounds: int) -> Counter[str]:
     """Create the same name concurrently, and count the answers; `winners: N` counts rounds with N successes."""
-    told: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for number in range(rounds):
         body = _integration(f"{prefix}race-{number}")
-        replies = together([partial(target.ask_once, "POST", path, body)] * _AT_ONCE)
-        won = [reply for reply in replies if reply.status == 200]
-        told[f"winners: {len(won)}"] += 1
-        told.update(f"{reply.status} {shape(reply)}" for reply in replies if reply.status != 200)
-        for reply in won:
-            target.ask("DELETE", f"{path}/{reply.json['id']}")
-    return told
+        replies = together([partial(target.ask_once, "POST", COLLECTION, body)] * _AT_ONCE)
+        _count(counts, replies)
+        _delete(target, _own(target, replies, prefix))
+    return counts
 
 
-def renames(target: Target, path: str, prefix: str, rounds: int) -> Counter[str]:
+def renames(target: Target, prefix: str, rounds: int) -> Counter[str]:
     """Rename integrations to the same name concurrently, and count the answers as `creates` does."""
-    told: Counter[str] = Counter()
-    made = [target.ask("POST", path, _integration(f"{prefix}rename-{index}")) for index in range(_AT_ONCE)]
-    ids = [reply.json["id"] for reply in made if reply.status == 200]
-    for number in range(rounds):
+    counts: Counter[str] = Counter()
+    made = [target.ask("POST", COLLECTION, _integration(f"{prefix}rename-{index}")) for index in range(_AT_ONCE)]
+    ids = _own(target, made, prefix)
+    for number in range(rounds if ids else 0):
         body = _integration(f"{prefix}renamed-{number}")
-        replies = together([partial(target.ask_once, "PUT", f"{path}/{id}", body) for id in ids])
-        told[f"winners: {sum(reply.status == 200 for reply in replies)}"] += 1
-        told.update(f"{reply.status} {shape(reply)}" for reply in replies if reply.status != 200)
+        _count(counts, together([partial(target.ask_once, "PUT", f"{COLLECTION}/{id}", body) for id in ids]))
+    _delete(target, ids)
+    return counts
+
+
+def _count(counts: Counter[str], replies: Sequence[Reply]) -> None:
+    counts[f"winners: {sum(reply.status == 200 for reply in replies)}"] += 1
+    counts.update(f"{reply.status} {shape(reply)}" for reply in replies if reply.status != 200)
+
+
+def _own(target: Target, replies: Sequence[Reply], prefix: str) -> list[str]:
+    """Return the ids of the integrations that creates were answered with, unless they are somebody else's."""
+    ids = [str(reply.json.get("id")) for reply in replies if reply.status == 200 and isinstance(reply.json, dict)]
+    return [id for id in ids if target.has(id, prefix)]
+
+
+def _delete(target: Target, ids: Sequence[str]) -> None:
     for id in ids:
-        target.ask("DELETE", f"{path}/{id}")
-    return told
+        target.ask("DELETE", f"{COLLECTION}/{id}")
 
 
-def compare(first: Target, second: Target, classes: Classes, path: str, prefix: str, rounds: int) -> None:
+def compare(first: Target, second: Target, classes: Classes, prefix: str, rounds: int) -> None:
     """Race at both targets; an answer that is frequent at one and never occurs at the other is a difference."""
     for what, race in (("creates at once", creates), ("renames at once", renames)):
-        one, other = race(first, path, prefix, rounds), race(second, path, prefix, rounds)
+        one, other = race(first, prefix, rounds), race(second, prefix, rounds)
         for text in {*one, *other}:
             enough = 0 if text.startswith("winners") else _OFTEN * rounds
             if min(one[text], other[text]) == 0 and max(one[text], other[text]) > enough:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 
-PATH = "/v1/imageintegrations"
+from contract_tests.engine.exchange import COLLECTION as PATH
+
 ID = "10d3b4dc-8295-41bc-bb50-6da5484cdb1a"
 _METHODS = (
     *(

@@ -9,12 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from html.parser import HTMLParser
 from typing import Any, NamedTuple
 
-import requests
-
 from contract_tests.engine.failures import HarnessError
-from contract_tests.engine.http import BoundedSession
-from contract_tests.engine.options import Options
-from contract_tests.engine.transport import reason, way_out
 
 PUBLISHED = "/api/docs/swagger"
 """The path at which a Central publishes its document, Swagger 2.0 of all services."""
@@ -22,26 +17,6 @@ MOST = 32 * 2**20
 """Greatest size of a document in bytes; that of Central 4.11 has 2 MB."""
 
 Node = Mapping[str, Any]
-
-
-def fetched(options: Options, path: str = PUBLISHED) -> requests.Response:
-    """Fetch a path from a Central, with the credentials and certificates of the options.
-
-    Raises:
-        HarnessError: Central does not answer.
-    """
-    session = BoundedSession()
-    session.most = MOST
-    session.verify = str(options.ca_file) if options.ca_file else not options.insecure
-    session.cert = (str(options.client_cert), str(options.client_key)) if options.client_cert else None
-    headers = dict(options.headers) | (
-        {"Authorization": options.credentials.admin or ""} if options.credentials.admin else {}
-    )
-    url = options.base + path
-    try:
-        return session.get(url, headers=headers, timeout=options.timeout, allow_redirects=False)
-    except requests.RequestException as error:
-        raise HarnessError(f"{url}: gave no answer: {reason(error)}{way_out(error)}") from None
 
 
 def parse(content: bytes, name: str) -> Node:
@@ -82,14 +57,21 @@ def _parse_data(text: str, name: str) -> Any:
 
 
 def merged(documents: Iterable[Node]) -> Node:
-    """Merge documents, such as a page of operations and one of objects; the first definition of a name counts."""
+    """Merge documents, such as a page of operations and one of objects; the first definition of a name counts.
+
+    Raises:
+        HarnessError: a document contains itself.
+    """
     first, *more = documents
     if not more:
         return first
-    whole = json.loads(json.dumps(first, default=str))
-    for each in more:
-        for part in ("paths", "definitions", "components"):
-            _add(whole, {part: each[part]} if part in each else {})
+    try:
+        whole = json.loads(json.dumps(first, default=str))
+        for each in more:
+            for part in ("paths", "definitions", "components"):
+                _add(whole, {part: each[part]} if part in each else {})
+    except (ValueError, RecursionError):
+        raise HarnessError("the documents cannot be merged, because one of them contains itself") from None
     return whole  # type: ignore[no-any-return]
 
 

@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 from requests.structures import CaseInsensitiveDict
 
@@ -58,7 +58,8 @@ class WriteGuard:
     def check(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> list[str]:
         """Check that a request can change only the run's integrations; return the ids to `prove` before it is sent.
 
-        A server may parse paths leniently, with doubled slashes or in another case, so these readings count, too.
+        A server may parse paths leniently, for example with doubled slashes or in another case, so such readings count,
+        too. `headers` are all that will be sent, as one of them can change the method.
 
         Raises:
             OwnershipError: it could change something else, or the run may not write at all.
@@ -71,7 +72,8 @@ class WriteGuard:
         request = f"{method} {path}"
         if not self.options.may_write:
             raise OwnershipError(f"{request}: writing to {self.options.base} was not allowed")
-        route = unquote(urlsplit(path).path)
+        encoded, _, query = path.partition("?")
+        route = unquote(encoded)
         if route == COLLECTION and method == "POST":
             self._prepare_create()
         is_test = method.upper() == override.upper() == "POST" and route in _TEST_ROUTES
@@ -80,7 +82,8 @@ class WriteGuard:
             if not self.ownership.owns(id):
                 self._refuse(id, request)
         value = read_json(body) if len(body) < _LONG_BODY else None
-        mentioned = {*written, *texts_in(value, "id")}
+        in_query = parse_qs(query)
+        mentioned = {*written, *texts_in(value, "id"), *in_query.get("id", ()), *in_query.get("config.id", ())}
         for id in mentioned - self.expendable:
             if self.ownership.is_foreign(id):
                 self._refuse(id, request)
@@ -202,6 +205,10 @@ def _id_in(route: str) -> str:
 
 
 def _normalised(route: str) -> str:
-    """Return a path as a lenient server may read it: without doubled slashes and dots, the collection in lower case."""
-    path = posixpath.normpath(re.sub(r"[/\\]+", "/", route))
+    """Return a path as a lenient server may read it.
+
+    That is without doubled slashes and dots, without parameters (`;x`) before the id, and with the collection in lower
+    case.
+    """
+    path = posixpath.normpath(re.sub(r"(?:;[^/\\]*)?[/\\]+", "/", route))
     return COLLECTION + path[len(COLLECTION) :] if path.casefold().startswith(COLLECTION) else path

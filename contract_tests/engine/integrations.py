@@ -59,6 +59,55 @@ SERVICE_ACCOUNT = (
 """A Google service account whose key parses, because clients parse it before they contact anyone."""
 
 
+_GOOGLE: Body = {
+    "endpoint": "us-docker.example.com",
+    "serviceAccount": SERVICE_ACCOUNT,
+    "project": "example-project",
+}
+_CONFIGS: Mapping[str, tuple[str, Body]] = {
+    "docker": (
+        "docker",
+        {"endpoint": "https://Registry.example.com/", "username": "robot", "password": "%s", "insecure": True},
+    ),
+    "quay": ("quay", {"endpoint": "quay.example.com", "oauthToken": "%s", "insecure": True}),
+    "ecr": (
+        "ecr",
+        {
+            "registryId": "123456789012",
+            "accessKeyId": "%s",
+            "secretAccessKey": "%s",
+            "region": "us-east-1",
+            "endpoint": "ecr.example.com",
+            "assumeRoleId": "role",
+            "assumeRoleExternalId": "external",
+        },
+    ),
+    "google": ("google", _GOOGLE),
+    "artifactregistry": ("google", _GOOGLE),
+    "azure": ("azure", {"endpoint": "acr.example.com", "username": "robot", "password": "%s"}),
+    "ibm": ("ibm", {"endpoint": "icr.example.com", "apiKey": "%s"}),
+    "clair": ("clair", {"endpoint": "https://clair.example.com:6060", "insecure": True}),
+    "clairV4": ("clairV4", {"endpoint": "https://clair4.example.com", "insecure": True}),
+    "clairify": (
+        "clairify",
+        {
+            "endpoint": "https://scanner.example.com:8080",
+            "grpcEndpoint": "scanner.example.com:8443",
+            "numConcurrentScans": 7,
+        },
+    ),
+    "scannerv4": (
+        "scannerV4",
+        {
+            "numConcurrentScans": 5,
+            "indexerEndpoint": "indexer.example.com:8443",
+            "matcherEndpoint": "matcher.example.com:8443",
+        },
+    ),
+}
+"""The config member and a config of each type, with `%s` in place of credentials; other types are like docker."""
+
+
 def member_of(contract: Contract, integration: Mapping[str, Any]) -> str | None:
     """Return the name of the config member that is set, or None."""
     members = (field.name for field in contract.integration.members)
@@ -70,49 +119,9 @@ def config_for(type: str, secret: Callable[[], str]) -> tuple[str, Body]:
 
     `secret` returns a new credential at each call.
     """
-    if type == "quay":
-        return "quay", {"endpoint": "quay.example.com", "oauthToken": secret(), "insecure": True}
-    if type == "ecr":
-        return "ecr", {
-            "registryId": "123456789012",
-            "accessKeyId": secret(),
-            "secretAccessKey": secret(),
-            "region": "us-east-1",
-            "endpoint": "ecr.example.com",
-            "assumeRoleId": "role",
-            "assumeRoleExternalId": "external",
-        }
-    if type in ("google", "artifactregistry"):
-        return "google", {
-            "endpoint": "us-docker.example.com",
-            "serviceAccount": SERVICE_ACCOUNT % secret(),
-            "project": "example-project",
-        }
-    if type == "azure":
-        return "azure", {"endpoint": "acr.example.com", "username": "robot", "password": secret()}
-    if type == "ibm":
-        return "ibm", {"endpoint": "icr.example.com", "apiKey": secret()}
-    if type == "clair":
-        return "clair", {"endpoint": "https://clair.example.com:6060", "insecure": True}
-    if type == "clairV4":
-        return "clairV4", {"endpoint": "https://clair4.example.com", "insecure": True}
-    if type == "clairify":
-        return "clairify", {
-            "endpoint": "https://scanner.example.com:8080",
-            "grpcEndpoint": "scanner.example.com:8443",
-            "numConcurrentScans": 7,
-        }
-    if type == "scannerv4":
-        return "scannerV4", {
-            "numConcurrentScans": 5,
-            "indexerEndpoint": "indexer.example.com:8443",
-            "matcherEndpoint": "matcher.example.com:8443",
-        }
-    return "docker", {
-        "endpoint": "https://Registry.example.com/",
-        "username": "robot",
-        "password": secret(),
-        "insecure": True,
+    member, config = _CONFIGS.get(type, _CONFIGS["docker"])
+    return member, {
+        name: value % secret() if isinstance(value, str) and "%s" in value else value for name, value in config.items()
     }
 
 

@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -52,24 +53,24 @@ class Ledger:
         self._lock = threading.Lock()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("a+", encoding="utf-8")
+            self._file = self.path.open("a+", encoding="utf-8", errors="replace")
         except OSError as error:
-            raise HarnessError(
-                f"the ledger cannot be written to {folder} ({error.strerror}); --state-dir names another folder"
-            ) from None
+            raise _unusable(folder, error) from None
         if not _locked(self._file, _PATIENCE):
             self._file.close()
             raise HarnessError(f"another process uses the ledger of the run {run}: {self.path}")
         self._read()
-        self._write({"run": run, "target": target, "pid": os.getpid()})
-        os.fsync(self._file.fileno())
+        try:
+            self._write({"run": run, "target": target, "pid": os.getpid()}, sync=True)
+        except HarnessError:
+            self.close(keep=True)
+            raise
 
     def record_foreign(self, ids: Iterable[str]) -> None:
         """Record ids of integrations that are not the run's."""
         foreign = list(ids)
         self.foreign.update(foreign)
-        self._write({"foreign": foreign})
-        os.fsync(self._file.fileno())
+        self._write({"foreign": foreign}, sync=True)
 
     def record_name(self, name: str) -> None:
         """Record a name before a request sends it, because the answer may be lost."""
@@ -100,12 +101,23 @@ class Ledger:
         """Release the ledger; without `keep`, also delete its file."""
         if not keep:
             self.path.unlink(missing_ok=True)
-        self._file.close()
+        with suppress(OSError):  # reported by the write that failed first
+            self._file.close()
 
-    def _write(self, entry: dict[str, object]) -> None:
-        with self._lock:
-            self._file.write(json.dumps(entry) + "\n")
-            self._file.flush()
+    def _write(self, entry: dict[str, object], *, sync: bool = False) -> None:
+        """Append a line; with `sync`, wait until it is on disk.
+
+        Raises:
+            HarnessError: the disk is full, for example.
+        """
+        try:
+            with self._lock:
+                self._file.write(json.dumps(entry) + "\n")
+                self._file.flush()
+                if sync:
+                    os.fsync(self._file.fileno())
+        except OSError as error:
+            raise _unusable(self.path, error) from None
 
     def _read(self) -> None:
         self._file.seek(0)
@@ -129,20 +141,37 @@ def digest_of(name: str) -> str:
 
 
 def leftovers(folder: Path, target: str) -> Iterator[str]:
-    """Return the ids of the runs against `target` that ended without cleaning up."""
+    """Return the ids of the runs against `target` that ended without cleaning up.
+
+    Raises:
+        HarnessError: a ledger cannot be read, so its target is unknown.
+    """
     for path in sorted(folder.glob("*.ledger")):
         try:
-            with path.open("r+", encoding="utf-8") as file:
+            with path.open("r+", encoding="utf-8", errors="replace") as file:
                 is_of_target = any(_entry(line).get("target") == target for line in file)
                 is_over = _locked(file) and (_HAS_LOCKS or _is_old(path))
         except FileNotFoundError:
             continue  # its run has ended meanwhile
+        except OSError as error:
+            raise _unusable(path, error) from None
         if is_of_target and is_over:
             yield path.stem
 
 
+def is_left_by_this_process(folder: Path) -> bool:
+    """Return whether a run of this process left its ledger, because its clean-up did not end."""
+    readable = (path for path in folder.glob("*.ledger") if path.is_file() and os.access(path, os.R_OK))
+    lines = (line for path in readable for line in path.read_text("utf-8", "replace").splitlines())
+    return any(_entry(line).get("pid") == os.getpid() for line in lines)
+
+
+def _unusable(path: Path, error: OSError) -> HarnessError:
+    return HarnessError(f"the ledger {path} cannot be used ({error.strerror}); --state-dir names another folder")
+
+
 def _entry(line: str) -> dict[str, Any]:
-    """Decode one line; return {} for a line that was cut off when the run was killed."""
+    """Decode one line; return {} for a line that is damaged, or was cut off when the run was killed."""
     try:
         entry = json.loads(line)
     except ValueError:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -22,13 +21,12 @@ from requests.structures import CaseInsensitiveDict
 from contract_tests.engine.exchange import Exchange, Reply
 from contract_tests.engine.failures import CheckFailed, HarnessError
 from contract_tests.engine.guard import WriteGuard
-from contract_tests.engine.http import BoundedSession
+from contract_tests.engine.http import BoundedSession, reason, session_for, why_unanswered
 from contract_tests.engine.ledger import Ledger
-from contract_tests.engine.options import Options, is_loopback, is_secret_header
+from contract_tests.engine.options import Options, is_secret_header
 from contract_tests.engine.ownership import Ownership
 from contract_tests.engine.pace import ATTEMPTS, Pace
 from contract_tests.engine.redaction import REDACTED, Redaction
-from contract_tests.engine.text import one_line
 from mock_server import bounded_http
 
 _RECONNECTS = 2
@@ -65,13 +63,7 @@ class Transport:
         self._roles = options.credentials.by_role | {"nobody": None}
         secret = [f"{name}: {value}" for name, value in options.headers if is_secret_header(name)]
         self._redaction = Redaction([*self._roles.values(), *secret])
-        self._proxies = {} if is_loopback(self.base) else requests.utils.get_environ_proxies(self.base)
         self._headers = dict(options.headers)
-        certificate = str(options.client_cert) if options.client_cert else None
-        self._certificate = (
-            (certificate, str(options.client_key)) if certificate and options.client_key else certificate
-        )
-        self._verify: bool | str = str(options.ca_file) if options.ca_file else not options.insecure
         self._local = threading.local()
         self._lock = threading.Lock()
         self._kept_bytes = 0
@@ -86,19 +78,9 @@ class Transport:
         return self.ownership.prefix
 
     @property
-    def live(self) -> set[str]:
-        """Ids of the run's integrations that are not deleted yet."""
-        return self.ownership.live
-
-    @property
     def count(self) -> int:
         """Number of requests sent."""
         return self.pace.count
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the run began."""
-        return self.pace.elapsed
 
     @property
     def may_write(self) -> bool:
@@ -138,7 +120,7 @@ class Transport:
             wanted["Content-Type"] = "application/json"
         wanted |= dict(headers or {})
         sent = {name: text for name, text in wanted.items() if text is not None}
-        ids = self.guard.check(method, path, sent, body or b"")
+        ids = self.guard.check(method, path, self._headers | sent, body or b"")
         exchange = Exchange(0, check, method, path, role, sent, body or b"")
         try:
             reply = self._send_until_answered(exchange, ids)
@@ -161,7 +143,7 @@ class Transport:
             exchange.reply_headers = dict(reply.headers)
             exchange.reply = reply.content[: _KEPT_BODY if self._kept_bytes < _KEPT_BODIES else _KEPT_BODY_LATER]
             self._kept_bytes += len(exchange.reply)
-            exchange.elapsed, exchange.at = reply.elapsed, self.elapsed
+            exchange.elapsed, exchange.at = reply.elapsed, self.pace.elapsed
             self.exchanges.append(exchange)
         return reply
 
@@ -219,14 +201,8 @@ class Transport:
     def _request(self, exchange: Exchange, headers: Mapping[str, str], timeout: float) -> requests.Response:
         session = self._session()
         session.most = bounded_http.MOST + 2 * len(exchange.body)  # an answer may repeat the request
-        return session.send(
-            self._prepared(exchange, headers, session),
-            timeout=timeout,
-            allow_redirects=False,
-            proxies=self._proxies,
-            verify=self._verify,
-            cert=self._certificate,
-        )
+        request = self._prepared(exchange, headers, session)
+        return session.send(request, timeout=timeout, allow_redirects=False)
 
     def _unanswered(self, exchange: Exchange, failure: Exception | None) -> CheckFailed:
         """Record a request without an answer; return the failure to raise.
@@ -236,10 +212,11 @@ class Transport:
             BudgetSpent: the budget cut its timeout short.
         """
         if self.count <= 1 and isinstance(failure, (requests.ConnectionError, requests.Timeout)):
-            raise HarnessError(f"{self.base} does not answer: {self._why(failure)}")
+            why = self._redaction.text(why_unanswered(failure, self._session(), self.base))
+            raise HarnessError(f"{self.base} does not answer: {why}")
         self.pace.record_no_answer(timed_out=isinstance(failure, requests.Timeout))
         with self._lock:
-            exchange.number, exchange.at = len(self.exchanges) + 1, self.elapsed
+            exchange.number, exchange.at = len(self.exchanges) + 1, self.pace.elapsed
             self.exchanges.append(exchange)
         return CheckFailed(
             "a request got no complete answer",
@@ -292,18 +269,6 @@ class Transport:
         """
         return str(requests.Request("GET", self.base).prepare().url).rstrip("/")
 
-    def _why(self, failure: Exception) -> str:
-        """Return why there is no answer, and how the user can fix it."""
-        if isinstance(failure, requests.exceptions.ProxyError):
-            proxy = requests.utils.select_proxy(self.base, self._proxies) or ""
-            host = proxy.rpartition("@")[2].rpartition("//")[2]  # the part before @ may be a password
-            scheme = urlsplit(self.base).scheme
-            return (
-                f"the proxy {host} cannot reach it ({self._reason(failure)}); choose another with "
-                f"{scheme.upper()}_PROXY, or none with NO_PROXY={urlsplit(self.base).hostname}"
-            )
-        return f"{self._reason(failure)}{way_out(failure)}"
-
     def _record_dropped(self, exchange: Exchange, failure: Exception, idle: float) -> None:
         # A server may close an idle connection, but not one that was just used.
         if idle < _IDLE:
@@ -312,7 +277,7 @@ class Transport:
     def _session(self) -> BoundedSession:
         session: BoundedSession | None = getattr(self._local, "session", None)
         if session is None:
-            session = BoundedSession()
+            session = session_for(self.options)
             self._local.session = session
         return session
 
@@ -323,32 +288,3 @@ class Transport:
         halves = [half for each in self._redaction.secrets for half in (each[: len(each) // 2], each[len(each) // 2 :])]
         redacted = self._redaction.text(value)
         return REDACTED if any(len(half) > 3 and half in redacted.lower() for half in halves) else redacted
-
-
-def credentials_refused(*, given: bool) -> str:
-    """Return the predicate of a message about a 401 or 403; `given` is whether the request had credentials."""
-    return "refuses the credentials" if given else "asks for credentials (--token-file, --basic-file)"
-
-
-def reason(failure: Exception | None) -> str:
-    """Return the root cause of an error of requests as one line."""
-    cause: BaseException | None = failure
-    while cause is not None and (cause.__cause__ or cause.__context__) is not None:
-        cause = cause.__cause__ or cause.__context__
-    return one_line(f"{type(cause).__name__}: {cause}", 300) if cause else "no answer"
-
-
-def way_out(failure: Exception) -> str:
-    """Return advice on how to reach the target, to append to the error; "" if there is none."""
-    text = str(failure)
-    if "certificate has expired" in text:
-        return "; renew its certificate, or skip the check of it with --insecure"
-    if "Hostname mismatch" in text or "IP address mismatch" in text:
-        return "; its certificate is for another host: use the URL of that host"
-    if "CERTIFICATE_VERIFY_FAILED" in text:
-        return "; trust your authority with --ca-file FILE, or any certificate with --insecure"
-    if "WRONG_VERSION_NUMBER" in text or "RECORD_LAYER_FAILURE" in text:
-        return "; it may speak plain HTTP: try http://"
-    if "BadStatusLine" in text:
-        return "; it may speak TLS: try https://"
-    return "; wait longer with --timeout" if isinstance(failure, requests.Timeout) else ""

@@ -94,13 +94,13 @@ def replayed(name: str) -> Outcome:
             if recorded is None:
                 return Outcome(name, "has no failure", "")
             with _options(settings, **chosen) as options:  # a mutant may have ruined the first
-                mutated = replay.judge(recorded, options).verdict
+                mutated = replay.run_again(recorded, options).verdict
             with _options(settings, **chosen) as options:
                 script = _script(recorded, options, mutant=name)
         # What is slow on a healthy mock is not told from a busy machine in a thirtieth of a second.
         usual = {**recorded.options, "max_response_time": Options("").max_response_time}
         with _options(replace(settings, mutants=()), **chosen) as options:
-            healthy = replay.judge(replace(recorded, options=usual), options).verdict
+            healthy = replay.run_again(replace(recorded, options=usual), options).verdict
     return Outcome(name, mutated, healthy, script)
 
 

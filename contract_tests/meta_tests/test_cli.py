@@ -104,6 +104,9 @@ def check_with_token(url: str, tmp_path: Path, reports: dict[str, Path]) -> Resu
     [
         (("http://127.0.0.1:9",), "does not answer"),
         (("ftp://x",), "ftp://x"),
+        (("http://*.example",), "is not a URL"),
+        (("http://" + "a" * 64 + ".example",), "is not a URL"),
+        (("http://\u2028x.example",), "is not a URL"),
         (("http://127.0.0.1:99999",), "99999"),
         (("http://127.0.0.1:9/v1/imageintegrations",), "use http://127.0.0.1:9"),
         (("http://127.0.0.1:9/?x=1",), "use http://127.0.0.1:9"),

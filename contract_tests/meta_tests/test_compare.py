@@ -106,6 +106,14 @@ def test_a_mock_at_a_url_is_like_the_mock(tmp_path: Path) -> None:
     assert "APART" not in result.output
 
 
+def test_where_nothing_could_be_sent_nothing_is_called_equal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("contract_tests.engine.options.is_loopback", lambda _: False)
+    words = ("--state-dir", str(tmp_path), "--only", "name-required")
+    result = CliRunner().invoke(main, ["compare", "mock", "mock", *words])
+    assert result.exit_code == 2, result.output
+    assert "nothing was compared" in result.output
+
+
 def test_one_404_is_one_difference_and_sets_nothing_else_apart(tmp_path: Path) -> None:
     with serving() as mock, behind(mock.url, missing=1) as url:
         result = compare(tmp_path, "mock", url)

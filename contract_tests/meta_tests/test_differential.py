@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from contract_tests.differential import shapes
 from contract_tests.differential.__main__ import main
@@ -109,16 +109,78 @@ def test_answers_are_compared_without_what_varies() -> None:
     assert where({"a": [1, {"b": 2}]}, {"a": [1, {"b": 3}]}) == "$.a[].b"
 
 
+def read(raw: bytes) -> Reply:
+    one, other = socket.socketpair()
+    with one, other:
+        one.sendall(raw)
+        one.shutdown(socket.SHUT_WR)
+        return parsed(other)
+
+
 def test_a_compressed_answer_is_compared_by_what_it_says() -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n"
     one, other = b'{"integrations":[{"id":"a"},{"id":"b"}]}', b'{"integrations":[{"id":"b"},{"id":"a"}]}'
-    packed = [parsed(head + gzip.compress(body)) for body in (one, other)]
+    packed = [read(head + gzip.compress(body)) for body in (one, other)]
     assert packed[0].body == one
     assert comparable(packed[0], {}) == comparable(packed[1], {})
-    assert parsed(head + b"no gzip").body == b"no gzip"
+    assert read(head + b"no gzip").body == b"no gzip"
+
+
+@pytest.mark.parametrize(
+    ("raw", "reply"),
+    [
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", Reply(204, {}, b"")),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\n{}\r\n0\r\n\r\n",
+            Reply(200, {"transfer-encoding": "chunked"}, b"{}"),
+        ),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\n{}", Reply(200, {"content-length": "9"}, b"{}")),
+        (b"hello", Reply(0, {}, b"hello")),
+        (b"", Reply(0, {}, b"Remote end closed connection without response")),
+    ],
+)
+def test_any_answer_can_be_compared(raw: bytes, reply: Reply) -> None:
+    assert read(raw) == reply
+
+
+def differences(*words: str, **environment: str) -> Result:
+    return CliRunner(env=environment).invoke(main, [*words, "--conversations", "2", "--raw", "2", "--races", "0"])
 
 
 @pytest.mark.parametrize("url", ["central.example.com", "ftp://x", "http://"])
 def test_a_url_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="is not the URL of a Central"):
-        Target(url)
+    result = differences(url, url)
+    assert (result.exit_code, "is not a URL such as" in result.output) == (2, True)
+
+
+def test_two_servers_that_do_not_answer_are_not_called_equal() -> None:
+    result = differences("http://127.0.0.1:1", "http://127.0.0.1:1")
+    assert (result.exit_code, result.output) == (2, "Error: http://127.0.0.1:1 does not answer\n")
+
+
+def test_other_hosts_are_written_to_only_on_request() -> None:
+    result = differences("http://127.0.0.1:1", "https://central.example.com")
+    assert (result.exit_code, "--allow-writes" in result.output) == (2, True)
+
+
+def test_a_token_that_is_none_is_not_shown() -> None:
+    result = differences("http://127.0.0.1:1", "http://127.0.0.1:1", ROX_API_TOKEN="not-a\nreal-token")
+    assert result.exit_code == 2
+    assert "ROX_API_TOKEN does not hold a token" in result.output
+    assert "real-token" not in result.output
+
+
+@pytest.mark.served
+def test_nothing_is_compared_where_nothing_is_sent(mocks: dict[str, str]) -> None:
+    result = CliRunner().invoke(
+        main, [mocks["one"], mocks["other"], "--conversations", "0", "--raw", "0", "--races", "0"]
+    )
+    assert (result.exit_code, "nothing was sent" in result.output) == (2, True)
+
+
+@pytest.mark.served
+def test_an_id_that_a_create_is_answered_with_may_be_somebody_elses(mocks: dict[str, str]) -> None:
+    target = Target(mocks["one"])
+    scanner = next(each["id"] for each in contracts.load().defaults if each["type"] == "scannerv4")
+    assert not target.has(scanner, "differential-abc-")
+    target.close()

@@ -6,7 +6,9 @@ import json
 import random
 import re
 import shlex
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -533,11 +535,11 @@ def test_twice_the_fields_take_twice_the_calls() -> None:
 def test_the_address_of_the_document_itself_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def fetched(options: Any, path: str = documents.PUBLISHED) -> Any:
+    def fetch(options: Any, path: str, _most: int) -> Any:
         asked.append(options.url + path)
         raise HarnessError("enough")
 
-    monkeypatch.setattr(documents, "fetched", fetched)
+    monkeypatch.setattr("contract_tests.cli.drift.fetch", fetch)
     CliRunner().invoke(main, ["drift", "https://central.example.com/api/docs/swagger"])
     assert asked == ["https://central.example.com/api/docs/swagger"]
 
@@ -653,7 +655,40 @@ def test_the_command_prints_a_patch(tmp_path: Path) -> None:
 def test_a_server_without_a_document_cannot_be_compared() -> None:
     ran = CliRunner().invoke(main, ["drift", "http://127.0.0.1:1"])
     assert ran.exit_code == 2
-    assert "gave no answer: ConnectionRefusedError: " in ran.output
+    assert "http://127.0.0.1:1 does not answer: ConnectionRefusedError: " in ran.output
+
+
+def test_a_document_that_repeats_the_token_does_not_show_it(tmp_path: Path) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
+            content = json.dumps(
+                published() | {"paths": {f"/v1/imageintegrations/{token}": {"get": {"operationId": token}}}}
+            ).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    (tmp_path / "token").write_text("a-token-of-somebody")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        ran = CliRunner().invoke(main, ["drift", url, "--token-file", str(tmp_path / "token")])
+        server.shutdown()
+    assert ran.exit_code == 1
+    assert "[credential]" in ran.output
+    assert "a-token-of-somebody" not in ran.output
+
+
+def test_a_document_that_contains_itself_is_not_merged(tmp_path: Path) -> None:
+    (tmp_path / "one").write_text("openapi: 3.0.0\npaths: &a {x: *a}\n")
+    (tmp_path / "two").write_text("openapi: 3.0.0\npaths: {}\n")
+    ran = CliRunner().invoke(main, ["drift", str(tmp_path / "one"), str(tmp_path / "two")])
+    assert (ran.exit_code, "contains itself" in ran.output) == (2, True), ran.output
 
 
 def test_not_a_document_raises() -> None:

@@ -14,9 +14,13 @@ from click.testing import CliRunner, Result
 from contract_tests.cli.main import main
 from contract_tests.engine.failures import HarnessError
 from contract_tests.fixtures import manifest
+from contract_tests.fixtures.cases import catalogue
+from contract_tests.fixtures.formats.plain import file_name
 from contract_tests.fixtures.writing import write_files
 from mock_server.serving.server import serving
 from mock_server.settings import Settings
+
+SHIPPED = Path(__file__).parents[2] / "fixtures"
 
 
 def fixtures(*words: str) -> Result:
@@ -57,15 +61,28 @@ def test_a_list_can_be_kept(tmp_path: Path) -> None:
             ("--operation", "PutImageIntegrations"),
             "there is no operation 'PutImageIntegrations'; did you mean PutImageIntegration",
         ),
-        (("--status", "299"), "no fixture matches all of"),
+        (("--status", "299"), "no fixture of Central 5.0 matches --status 299 ("),
         (("--mutants",), "needs a folder of fixtures: --coverage DIR"),
         (("--replay", "no-such-folder"), "there is no JSON Lines file"),
-        (("--name", "nope"), "`central-contract fixtures --list`"),
+        (("--name", "nope"), "matches --name nope (`central-contract fixtures --list` lists all)"),
+        (("--name", "quay/minimal-registr"), "did you mean quay/minimal-registry"),
+        (("--name", "type/google/minimal-registry", "--valid", "--why", "a b"), "--why 'a b' --valid"),
+        (("--replay", "x", "--type", "quay"), "--replay cannot be combined with --type, which it would ignore"),
+        (("--replay", "x", "--central-version", "4.8"), "--central-version needs --at URL"),
+        (("--replay", "x", "--coverage", "y"), "cannot be combined with --"),
+        (("--changes", ".", ".", "--type", "quay"), "--changes cannot be combined with --type"),
+        (("--coverage", "x", "-o", "y"), "--coverage cannot be combined with -o"),
+        (("--list", "--format", "go"), "--list cannot be combined with --format"),
+        (("--from-url", "http://127.0.0.1:9", "--minimal"), "--from-url cannot be combined with --minimal/--full"),
+        (("--coverage", "--format", "go"), "--coverage cannot be combined with --format"),
+        (("--from-url", ""), "'' is not a URL"),
+        (("--at", ""), "'' is not a URL"),
+        (("--replay", str(SHIPPED / "managed.jsonl"), "--at", ""), "'' is not a URL"),
         (("--name", "nope", "--count", "3"), "`central-contract fixtures --list`"),
-        (("--all", "--name", "nope"), "--all makes everything"),
+        (("--all", "--name", "nope"), "--all cannot be combined with --name"),
         (("--all",), "-o DIR"),
-        (("--all", "--type", "quay", "-o", "x"), "--all makes everything"),
-        (("--type", "clair", "--rule", "name-unique"), "no fixture matches all of"),
+        (("--all", "--type", "quay", "-o", "x"), "--all cannot be combined with --type"),
+        (("--type", "clair", "--rule", "name-unique"), "matches --type clair --rule name-unique ("),
         (("--format", "json"), "-o DIR"),
         (("--format", "wiremock"), "-o DIR"),
         (("--coverage", "no-such-folder"), "there is no JSON Lines file"),
@@ -115,8 +132,6 @@ def test_why_says_what_is_wrong_in_the_request_and_what_would_be_right() -> None
 
 
 def test_each_case_says_something_of_its_own() -> None:
-    from contract_tests.fixtures.cases import catalogue
-
     times = Counter(case.why for case in catalogue().values())
     assert [why for why, count in times.items() if count > 1] == []
 
@@ -127,10 +142,62 @@ def test_a_field_at_a_limit_tells_its_value_and_the_right_one() -> None:
     assert why.startswith(told)
 
 
-def test_no_name_hangs_on_an_order() -> None:
-    from contract_tests.fixtures.cases import catalogue
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("type/clair/read", "Type clair: a read shows every field."),
+        ("type/quay/read", "Type quay: a read shows every field, the credentials masked."),
+        ("type/quay/delete", "Type quay: DELETE answers {}."),
+        ("type/scannerv4/delete", "Type scannerv4: DELETE is refused. Scanner V4 cannot be deleted."),
+        ("ui/clairV4/edit", "Form of clairV4. A new name, saved."),
+        ("conversation/life-clairify", "Type clairify: create, edit, test, read, delete."),
+        ("usual/ecr-by-iam", "Taken, and read: ecr by IAM."),
+        ("endpoint-taken/empty", '`docker.endpoint` "" is empty, and is taken.'),
+    ],
+)
+def test_why_is_about_this_type_and_this_answer(name: str, why: str) -> None:
+    assert [words[-1] for words in listed("--name", name)] == [why]
 
+
+def test_no_sentence_is_about_credentials_that_a_type_does_not_have() -> None:
+    without = ("--type", "clair", "--type", "clairV4", "--type", "clairify", "--type", "scannerv4")
+    wrong = r"(stored|new) credentials|credentials (masked|included|of the body)|secrets"
+    assert [words[0] for words in listed(*without) if re.search(wrong, words[-1])] == []
+
+
+def test_no_name_hangs_on_an_order() -> None:
     assert [id for id in catalogue() if re.search(r"/(create|replace|update|test)-\d+$|/0\d+-", id)] == []
+
+
+def test_no_two_fixtures_share_a_file_where_case_does_not_count() -> None:
+    times = Counter(file_name(f"{id}{serial}").lower() for id in catalogue() for serial in ("", "#1", "#2"))
+    assert [name for name, count in times.items() if count > 1] == []
+
+
+def test_each_of_many_draws_has_a_file_of_its_own(tmp_path: Path) -> None:
+    chosen = (
+        "--name",
+        "quay/minimal-registry",
+        "--name",
+        "quay/read",
+        "--name",
+        "list/fresh",
+        "--name",
+        "name-unique/create",
+    )
+    assert fixtures(*chosen, "--count", "12", "--format", "json", "-o", str(tmp_path)).exit_code == 0
+    files = [each.relative_to(tmp_path / "json").parts[0] for each in tmp_path.rglob("*.json")]
+    assert len([each for each in files if each != "errors"]) == 12
+
+
+@pytest.mark.parametrize("name", ["ecr/iam", "quay/minimal-registry", "type/quay/minimal-registry"])
+def test_a_name_may_leave_out_that_it_is_of_a_type_or_a_way_to_sign_in(name: str) -> None:
+    assert len(listed("--name", name)) == 1
+
+
+def test_short_names_name_one_fixture_each() -> None:
+    times = Counter(name for case in catalogue().values() for name in {case.id, case.short_id})
+    assert [name for name, count in times.items() if count > 1] == []
 
 
 # -- writing ------------------------------------------------------------------------------------------
@@ -187,3 +254,32 @@ def test_a_manifest_that_names_files_elsewhere_removes_none(tmp_path: Path) -> N
     (folder / "manifest.json").write_text(json.dumps({"files": {"../outside.txt": digest}}), "utf-8")
     write_files({"a": "a"}, folder, whole=True)
     assert outside.exists()
+
+
+def test_names_of_a_manifest_that_no_file_can_have_are_passed_over(tmp_path: Path) -> None:
+    names = ("a" * 300, "\0", "", "..", "/")
+    (tmp_path / "manifest.json").write_text(json.dumps({"files": dict.fromkeys(names, "x")}), "utf-8")
+    write_files({"a": "a"}, tmp_path, whole=True)
+    assert (tmp_path / "a").read_text("utf-8") == "a"
+
+
+def test_a_link_stays_a_link_and_its_file_is_written(tmp_path: Path) -> None:
+    there, link = tmp_path / "there.jsonl", tmp_path / "link.jsonl"
+    there.write_text("old", "utf-8")
+    link.symlink_to(there.name)
+    write_files({"link.jsonl": "new"}, tmp_path)
+    assert (link.is_symlink(), there.read_text("utf-8")) == (True, "new")
+
+
+@pytest.mark.parametrize("name", ["file/a.jsonl", "file/folder/a.jsonl"])
+def test_a_file_where_a_folder_is_needed_is_told(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("mine", "utf-8")
+    with pytest.raises(HarnessError, match=r"cannot write .*/file.*: a file stands where a folder is needed"):
+        write_files({name: "new"}, tmp_path)
+    assert (tmp_path / "file").read_text("utf-8") == "mine"
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc")
+def test_a_folder_that_takes_no_file_is_told_by_the_name_of_the_file() -> None:
+    with pytest.raises(HarnessError, match=r"cannot write /proc/a\.jsonl: "):
+        write_files({"a.jsonl": "new"}, Path("/proc"))

@@ -16,7 +16,8 @@ import requests
 from contract_tests.fixtures.formats import FILES, write
 from contract_tests.fixtures.formats.plain import file_name
 from contract_tests.fixtures.generate import Wish, generate
-from mock_server.serving.server import MockServer, free_port, serving
+from mock_server.serving.addresses import free_port
+from mock_server.serving.server import MockServer, serving
 from mock_server.settings import Settings
 from mock_server.tests.chromium import CHROMIUM, in_chromium
 from mock_server.tests.maven import jar
@@ -27,6 +28,7 @@ pytestmark = [pytest.mark.served, pytest.mark.slow]
 
 TOOLS = Path(__file__).parent / "fixture_tools"
 SHIPPED = Path(__file__).parents[2] / "fixtures"
+TSC = ("--strict", "--noEmit", "--target", "es2022", "--module", "esnext", "--moduleResolution", "bundler")
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +59,15 @@ def test_tsc_takes_the_module_and_its_types_refuse_what_is_wrong(folder: Path) -
     for path in (SHIPPED / "typescript/fixtures.ts", SHIPPED / "msw/handlers.mjs", SHIPPED / "msw/handlers.d.mts"):
         shutil.copy(path, folder)
     shutil.copy(TOOLS / "use.ts", folder)
-    options = ("--strict", "--noEmit", "--target", "es2022", "--module", "esnext", "--moduleResolution", "bundler")
-    run(folder, "node_modules/.bin/tsc", *options, "use.ts")
+    run(folder, "node_modules/.bin/tsc", *TSC, "use.ts")
+
+
+def test_tsc_takes_a_module_that_lacks_bodies_answers_or_errors(folder: Path) -> None:
+    names = ("name-unique/create", "list/fresh", "type/quay/minimal-registry", "type/quay/read")
+    for name in names:
+        made = write("typescript", list(generate(Wish(names=(name,)))))
+        (folder / f"{file_name(name)}.ts").write_text(made[FILES["typescript"]], "utf-8")
+    run(folder, "node_modules/.bin/tsc", *TSC, *(f"{file_name(name)}.ts" for name in names))
 
 
 def test_msw_answers_every_request_as_recorded(folder: Path) -> None:

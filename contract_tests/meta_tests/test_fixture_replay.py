@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from contract_tests.cli.main import main
-from contract_tests.fixtures.coverage import lines_of
+from contract_tests.fixtures.coverage import lines_of, universe
 from contract_tests.fixtures.record import Mock, mocks
 from contract_tests.fixtures.replay import replayed
 from mock_server.serving.server import serving
@@ -98,6 +98,63 @@ def test_a_fixture_that_does_not_hold_is_told_by_its_name(tmp_path: Path) -> Non
     assert "0 of 1 agree" in result.output
 
 
+LINE: dict[str, Any] = {
+    "id": "a", "group": "taken", "rule": None, "type": None, "why": "The list.", "central": "5.0", "setup": [],
+    "request": {"method": "GET", "path": "/v1/imageintegrations"}, "expect": {"status": 200},
+}  # fmt: skip
+STEPS = {key: value for key, value in LINE.items() if key not in ("setup", "request")} | {
+    "steps": [{"request": "GET /v1/imageintegrations"}] * 3,
+    "expect": [{"status": 200}] * 2,
+}
+
+
+def with_line(folder: Path, content: bytes) -> str:
+    (folder / "a.jsonl").write_bytes(content)
+    return str(folder / "a.jsonl")
+
+
+@pytest.mark.parametrize("how", ["--replay", "--coverage"])
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (b"x", "line 1 is no fixture: Expecting value"),
+        (b"\n[]", "line 2 is no fixture: $: "),
+        (b"\xff", "cannot be read: 'utf-8' codec can't decode byte 0xff"),
+        (b"[" * 100_000, "line 1 is no fixture: maximum recursion depth"),
+        (b" \n\n", "holds no fixtures; make some with"),
+        (LINE | {"expect": {}}, '$.expect: "status" is a required property'),
+        (LINE | {"expect": {"statos": 200}}, "'statos' was unexpected"),
+        (LINE | {"expect": {"status": 200, "text_regex": "("}}, "$.expect.text_regex: "),
+        (LINE | {"request": {"path": "/"}}, '$.request: "method" is a required property'),
+        (LINE | {"request": {"method": "PUT", "path": "/", "raw_base64": "%"}}, "$.request.raw_base64: "),
+        (LINE | {"request": {"method": "PUT", "path": "/", "raw_base64": "abc"}}, "Incorrect padding"),
+        (LINE | {"request": {"method": "GET", "path": "/", "headers": {"X": 5}}}, "$.request.headers.X: "),
+        (LINE | {"central": "3.74"}, "'3.74' is not a release of Central"),
+        (LINE | {"central": None}, "$.central: "),
+        (STEPS, "$.expect has 2 answers for 3 steps"),
+        (STEPS | {"expect": {"status": 200}}, "$.expect: "),
+        (STEPS | {"request": LINE["request"]}, "$.request: "),
+    ],
+    ids=str,
+)
+def test_what_is_no_fixture_is_told_with_its_place(tmp_path: Path, how: str, content: object, named: str) -> None:
+    written = content if isinstance(content, bytes) else json.dumps(content).encode()
+    result = CliRunner().invoke(main, ["fixtures", how, with_line(tmp_path, written)])
+    assert (result.exit_code, result.output.count("\n")) == (2, 1), result.output
+    assert "a.jsonl" in result.output
+    assert named in result.output
+
+
+def test_lines_end_and_begin_as_on_windows_too(tmp_path: Path) -> None:
+    file = with_line(tmp_path, b"\xef\xbb\xbf" + json.dumps(LINE).encode() + b"\r\n\r\n")
+    assert replay(file).output == "1 of 1 agree\n"
+
+
+def test_a_set_of_a_patch_release_is_complete() -> None:
+    wanted = [item for item in universe("4.11.1") if item.kind == "pair"]
+    assert wanted == [item for item in universe("4.11") if item.kind == "pair"]
+
+
 @pytest.mark.served
 def test_the_command_replays_what_a_server_can_be_asked(tmp_path: Path) -> None:
     lines = [each for each in lines_of(SHIPPED) if each["id"].startswith(("conversation/life-", "basic-invalid/"))]
@@ -105,7 +162,19 @@ def test_the_command_replays_what_a_server_can_be_asked(tmp_path: Path) -> None:
     with serving() as mock:
         result = replay(str(tmp_path), "--at", mock.url)
     assert result.exit_code == 0, result.output
-    assert f"{sum('auth' not in each.get('env', {}) for each in lines)} of" in result.output
+    asked = sum("auth" not in each.get("env", {}) for each in lines)
+    assert f"{asked} of {asked} agree" in result.stdout
+    assert f"{len(lines) - asked} lines of other releases" in result.stderr
+
+
+@pytest.mark.served
+@pytest.mark.parametrize("words", [(), ("--central-version", "4.9")])
+def test_a_set_without_a_line_for_a_server_is_no_agreement(words: tuple[str, ...]) -> None:
+    with serving() as mock:
+        result = replay(str(SHIPPED / "auth.jsonl"), "--at", mock.url, *words)
+    assert result.exit_code == 2
+    assert "has nothing to ask" in result.output
+    assert "without --at mocks answer them" in result.output
 
 
 @pytest.mark.parametrize("mutant", ["name-unique", "credentials-masked", "answer-headers", "list-by-name"])

@@ -9,6 +9,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,9 +30,10 @@ from contract_tests.fixtures.bodies import config_message
 from contract_tests.fixtures.cases import Case, catalogue
 from contract_tests.fixtures.choices import Seeded
 from contract_tests.fixtures.coverage import covered_by_line, lines_of
-from contract_tests.fixtures.formats import jsonl
+from contract_tests.fixtures.formats import har, jsonl
 from contract_tests.fixtures.generate import Wish, generate
-from contract_tests.fixtures.record import ClaimError, Mock, record
+from contract_tests.fixtures.record import Answer, ClaimError, Mock, record
+from contract_tests.fixtures.replay import replay
 from contract_tests.fixtures.scene import Step
 from contract_tests.fixtures.shipped import whole_set
 from contract_tests.fixtures.values import Values
@@ -337,8 +340,9 @@ def test_ten_thousand_take_less_than_twenty_seconds_going_by_a_quarter_of_them()
     assert time.process_time() - started < 20 / 4
 
 
-def test_a_folder_with_something_else_is_told_by_file_and_line(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_text('{"id": 5}\n', "utf-8")
+@pytest.mark.parametrize("content", [b'{"id": 5}\n', b"\xff\xfe\0\1", b"[" * 100_000], ids=["other", "binary", "deep"])
+def test_a_folder_with_something_else_is_told_by_file_and_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.jsonl").write_bytes(content)
     result = run("--coverage", str(tmp_path))
     assert result.exit_code == 2
     assert "a.jsonl line 1 is no fixture" in result.output
@@ -405,6 +409,24 @@ def test_a_server_that_cannot_be_reset_gets_back_what_was_created_there(monkeypa
     assert [path for method, path in session.asked if method != "GET" and scanner in path] == []
 
 
+@pytest.mark.parametrize("version", ["4.8", NEWEST])
+def test_lines_of_deployed_central_hold_for_the_document_and_are_the_same_each_time(version: str) -> None:
+    names = ("field/*/number", "field-value/*", "type/*/read", "list/*")
+    wish = Wish(names=names, version=version, as_deployed=True)
+    lines = [jsonl.line(each) for each in generate(wish)]
+    assert lines == [jsonl.line(each) for each in generate(wish)]
+    assert [each for each in map(partial(replay, target=Mock(central_version=version)), lines) if each] == []
+
+
+def test_an_answer_of_a_proxy_is_kept_as_its_text() -> None:
+    (fixture,) = generate(Wish(names=("name-required/create",)))
+    (exchange,) = fixture.exchanges
+    odd = replace(exchange, answer=Answer(520, {"content-type": "text/html"}, "<html>Web server is down</html>"))
+    (entry,) = json.loads(har.write([replace(fixture, exchanges=(odd,))]))["log"]["entries"]
+    assert (entry["response"]["status"], entry["response"]["statusText"]) == (520, "")
+    assert entry["response"]["content"]["text"] == odd.answer.text
+
+
 SECRETS: Body = {
     "name": "Acme production",
     "type": "docker",
@@ -439,7 +461,7 @@ def test_integrations_of_a_running_central_lose_what_is_their_own() -> None:
 def test_every_type_of_a_running_central_is_made_a_fixture_that_is_taken() -> None:
     with serving(Settings(central_version="4.11")) as mock:
         for line in made("--valid", "--central-version", "4.11"):
-            if line["id"].startswith("odd/") or re.fullmatch(r"type/[^/]+/full-.*", line["id"]):
+            if line["id"].startswith(("odd/", "usual/")) or re.fullmatch(r"type/[^/]+/full-.*", line["id"]):
                 for body in bodies(line):
                     create(mock.url, body)
         found = made("--from-url", mock.url, "--central-version", "4.11")

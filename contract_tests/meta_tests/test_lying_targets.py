@@ -1,5 +1,6 @@
 """At a target that lies the run writes to nothing that is not its own. `trust` does the same a thousand times."""
 
+import errno
 import json
 import threading
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from contract_tests.engine.transport import Transport
 from contract_tests.meta_tests import trust
 from contract_tests.meta_tests.lying_targets import LIES, Asked, Target, answering, honest
 from contract_tests.reports.failures import detailed
-from contract_tests.runner.leftovers import clean_leftovers
+from contract_tests.runner.leftovers import clean_leftovers, find_orphans, remove_orphans
 from contract_tests.runner.run import Run
 from mock_server.serving.server import MockServer, serving
 from mock_server.settings import Settings
@@ -206,6 +207,34 @@ def test_a_run_that_goes_on_is_no_leftover(mock: MockServer, tmp_path: Path) -> 
     ledger.close(keep=False)
 
 
+def test_a_damaged_ledger_is_read_as_far_as_it_can_be(mock: MockServer, tmp_path: Path) -> None:
+    first = json.dumps({"run": "hurt", "target": mock.url, "pid": 0}).encode()
+    (tmp_path / "hurt.ledger").write_bytes(first + b"\n\xff\xfe\n[]\n")
+    created(mock.url, "central-contract-hurt-create-1")
+    assert clean(mock.url, tmp_path)[0] == 0
+    assert "central-contract-hurt-create-1" not in names_at(mock.url)
+
+
+def test_a_ledger_that_cannot_be_read_is_named(mock: MockServer, tmp_path: Path) -> None:
+    (tmp_path / "folder.ledger").mkdir()
+    code, told = clean(mock.url, tmp_path)
+    assert (code, "folder.ledger" in told, "--state-dir" in told) == (2, True, True), told
+
+
+def test_a_full_disk_ends_a_run_with_one_line(
+    mock: MockServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = names_at(mock.url)
+    monkeypatch.setattr("os.fsync", full)
+    result = CliRunner().invoke(main, ["check", mock.url, "--quick", "--state-dir", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "No space left on device" in result.output
+    assert names_at(mock.url) == before
+
+
 # -- leftovers without a ledger -----------------------------------------------------------------------
 
 OLD = "20260101000000abcdef"
@@ -237,6 +266,16 @@ def test_leftovers_without_a_ledger_are_listed_and_deleted_on_request(mock: Mock
     assert clean(mock.url, tmp_path, "--orphans", "--yes")[0] == 0
     assert names_at(mock.url) >= {*names[1:], mine}
     assert not list(tmp_path.glob("*.ledger"))
+
+
+def test_leftovers_are_not_called_deleted_before_the_list_was_read_again(mock: MockServer, tmp_path: Path) -> None:
+    created(mock.url, f"central-contract-{OLD}-create-1")
+    (orphan,) = find_orphans(Options(url=mock.url, state_dir=tmp_path)) or []
+    mock.fault("DeleteImageIntegration code=503")
+    mock.fault("GetImageIntegrations code=503")
+    assert remove_orphans(Options(url=mock.url, state_dir=tmp_path), [orphan]) == [
+        f"central-contract-{OLD}-create-1 ({orphan.id})"
+    ]
 
 
 def test_check_mentions_leftovers_without_a_ledger(mock: MockServer, tmp_path: Path) -> None:

@@ -137,6 +137,20 @@ def test_a_client_certificate_is_presented_also_by_the_script(tmp_path: Path, au
     assert done.stdout == '{"integrations":[]}', done.stderr
 
 
+def test_a_client_certificate_may_hold_its_key_for_every_command(tmp_path: Path, authority: Authority) -> None:
+    certificate, key = map(Path, authority.client())
+    both = tmp_path / "both.pem"
+    both.write_bytes(certificate.read_bytes() + key.read_bytes())
+    context = authority.server()
+    authority.ca.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    with before("https://127.0.0.1:{port}", context) as (url, _):
+        words = ("--ca-file", str(authority.file), "--client-cert", str(both))
+        result = CliRunner().invoke(main, ["drift", url, *words])
+    assert result.exit_code == 2
+    assert "is no Swagger 2.0" in result.output, result.exception
+
+
 def test_a_client_certificate_that_cannot_be_used_is_named(tmp_path: Path, authority: Authority) -> None:
     certificate, _ = authority.client()
     result = check(tmp_path, "https://127.0.0.1:9", "--client-cert", certificate)
@@ -208,6 +222,13 @@ def test_a_file_gives_every_option_and_the_command_line_wins(tmp_path: Path) -> 
     assert options.max_requests == 100
     assert options.require_rules == 90.5
     assert not options.insecure
+
+
+@pytest.mark.parametrize("option", ["--config", "--known"])
+def test_a_file_that_nests_too_deep_is_one_message(tmp_path: Path, option: str) -> None:
+    (tmp_path / "deep.toml").write_text("a=" + "[" * 5000)
+    result = check(tmp_path, "http://127.0.0.1:9", option, str(tmp_path / "deep.toml"))
+    assert (result.exit_code, "deep.toml: " in result.output) == (2, True), result.exception
 
 
 @pytest.mark.parametrize("key", ["quick = true", 'profile = "quick"'])

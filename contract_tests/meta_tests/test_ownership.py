@@ -63,6 +63,9 @@ def transport(mock: MockServer, tmp_path: Path) -> Iterator[Transport]:
         ("DELETE", f"{COLLECTION}/{DEFAULT}?x=1", {}),
         ("POST", f"{COLLECTION}/{DEFAULT}", {"X-HTTP-Method-Override": "DELETE"}),
         ("GET", f"{COLLECTION}/{DEFAULT}", {"X-HTTP-Method-Override": "DELETE"}),
+        ("DELETE", f"/{COLLECTION}/{DEFAULT}", {}),
+        ("DELETE", f"{COLLECTION};a/{DEFAULT}", {}),
+        ("DELETE", f"{COLLECTION}/{DEFAULT};a", {}),
     ],
 )
 def test_a_write_to_what_the_run_does_not_own_is_not_sent(
@@ -71,6 +74,23 @@ def test_a_write_to_what_the_run_does_not_own_is_not_sent(
     with pytest.raises(OwnershipError):
         transport.send(method, path, value={}, headers=headers)
     assert transport.count == 0
+
+
+def test_a_header_of_the_user_that_overrides_the_method_makes_no_read_a_write(mock: MockServer, tmp_path: Path) -> None:
+    headers = (("x-http-method-override", "DELETE"),)
+    ledger = Ledger(tmp_path, "run", mock.url)
+    transport = Transport(Options(url=mock.url, state_dir=tmp_path, headers=headers), "run", ledger)
+    ledger.close(keep=False)
+    with pytest.raises(OwnershipError):
+        transport.send("GET", f"{COLLECTION}/{DEFAULT}")
+    assert transport.count == 0
+
+
+def test_an_id_in_the_query_of_a_write_is_guarded_too(transport: Transport) -> None:
+    id, _ = Central(transport, "create", Shared("run", "5.0")).created()
+    for name in ("id", "config.id"):
+        with pytest.raises(OwnershipError):
+            transport.send("DELETE", f"{COLLECTION}/{id}?{name}={DEFAULT}")
 
 
 def test_what_cannot_be_looked_for_is_named_as_left(mock: MockServer, transport: Transport) -> None:

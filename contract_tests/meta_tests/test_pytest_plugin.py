@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from contract_tests.plugins.pytest_plugin import CheckResult, _shared
 from mock_server.serving.server import serving
 from mock_server.settings import Settings
 
@@ -83,6 +84,23 @@ def test_a_server_that_does_not_answer_ends_the_run(tmp_path: Path) -> None:
     assert "does not answer" in done.stdout + done.stderr
 
 
+def test_a_budget_that_is_used_up_at_once_ends_the_run(tmp_path: Path) -> None:
+    with serving() as mock:
+        done = run(tmp_path, "--pyargs", "contract_tests", "--central-url", mock.url,
+                   "--central-options=--time-budget 0.001s", "-k", CHOSEN)  # fmt: skip
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "the budget of 0.001 seconds was used up" in done.stdout + done.stderr
+
+
+def test_no_worker_waits_for_one_whose_run_broke_down(tmp_path: Path) -> None:
+    def break_down() -> dict[str, CheckResult]:
+        raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        _shared(tmp_path, break_down)
+    assert _shared(tmp_path, break_down) == {"": CheckResult("error", "the worker that ran the checks ended early")}
+
+
 def test_a_wrong_option_is_named(tmp_path: Path) -> None:
     done = run(tmp_path, "--pyargs", "contract_tests", "--central-options=--quik", "-x")
     assert done.returncode != 0
@@ -119,13 +137,24 @@ def test_a_fixture_of_central_is_had_by_its_name(tmp_path: Path) -> None:
         "    refused = central_fixture('name-unique/create')\n"
         "    assert (refused.rule, refused.status) == ('name-unique', 400)\n"
         "    assert 'already exists' in refused.answer['message']\n"
+        "    assert central_fixture('ecr/iam').body['ecr']['useIam'] is True\n"
+        "    assert central_fixture('google/minimal-registry', central_version='4.11').status == 200\n"
+        "\n"
+        "def test_later(central_fixture):\n"
+        "    central_fixture('endpoint-taken/ipv6-1')\n"
+        "\n"
+        "def test_no_release(central_fixture):\n"
+        "    central_fixture('quay/read', central_version='3.74')\n"
         "\n"
         "def test_misspelled(central_fixture):\n"
         "    central_fixture('quay/minimal-registr')\n",
         "utf-8",
     )
     done = run(tmp_path, "test_mine.py")
-    assert "1 failed, 1 passed" in done.stdout
+    assert "3 failed, 1 passed" in done.stdout
+    assert "Central 5.0 has no fixture 'endpoint-taken/ipv6-1'" in done.stdout
+    assert "central_version='4.11'" in done.stdout
+    assert "'3.74' is not a release of Central" in done.stdout
     assert "there is no fixture 'quay/minimal-registr'" in done.stdout
     assert "did you mean quay/minimal-registry" in done.stdout
 

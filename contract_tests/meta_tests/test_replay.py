@@ -1,5 +1,6 @@
 """A failure of a report is played again; two servers are played the same and compared."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,22 @@ def names_at(mock: MockServer) -> list[str]:
 def mutated() -> Iterator[MockServer]:
     with serving(Settings(mutants=("name-unique",))) as mock:
         yield mock
+
+
+@pytest.mark.parametrize("gone", ["options", "max_live", "own_mock", "depth"])
+def test_a_report_that_is_not_whole_is_refused(tmp_path: Path, gone: str) -> None:
+    options = {"managed": False, "max_live": 150, "max_response_time": 5.0, "workers": 1, "allow_registry_tests": False,
+               "allow_load": False, "disposable": False, "own_mock": {"store": "redis://somewhere"}}  # fmt: skip
+    failure = {"check": "create", "what": "x", "intermittent": False, "exchanges": []}
+    result = {"check": "create", "group": "base", "profile": "quick", "outcome": "failed", "failures": [failure]}
+    value = {"target": "http://127.0.0.1:9", "run": "a", "centralVersion": "5.0", "seed": 1, "profile": "quick",
+             "options": options, "results": [result]}  # fmt: skip
+    value.pop(gone, None)
+    options.pop(gone if gone != "own_mock" else "", None)
+    text = "[" * 100_000 if gone == "depth" else json.dumps(value)
+    (tmp_path / "report.json").write_text(text)
+    done = run("replay", str(tmp_path / "report.json"), "create")
+    assert (done.exit_code, "is no JSON report of a run" in done.output) == (2, True), done.output
 
 
 @pytest.fixture

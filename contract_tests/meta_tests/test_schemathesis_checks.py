@@ -4,12 +4,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import requests
 
 from contract_tests.oracle.observers import OBSERVED
-from contract_tests.plugins.schemathesis_checks import NEEDS_A_RUN
+from contract_tests.plugins.schemathesis_checks import NEEDS_A_RUN, before_call
 from mock_server.contract import tables as contract
 from mock_server.serving.server import serving
 from mock_server.settings import Settings
@@ -53,3 +55,25 @@ def test_a_mutant_is_told_under_the_name_of_its_check(tmp_path: Path, mutant: st
         done = schemathesis(mock.url, tmp_path, "--phases", "fuzzing", "--max-failures", "1", "--include-method", "GET")
     assert done.returncode == 1, done.stdout + done.stderr
     assert check in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("method", "path_parameters", "body"),
+    [
+        ("DELETE", {"id": "foreign"}, None),
+        ("PUT", {"id": "foreign"}, {"id": "foreign", "name": "x"}),
+        ("PATCH", {"id": "foreign"}, {"config": {"id": "foreign"}, "updatePassword": True}),
+        ("POST", {}, {"config": {"id": "foreign"}}),
+        ("POST", {}, {"id": "foreign"}),
+    ],
+)
+def test_no_id_of_others_is_in_a_write(method: str, path_parameters: dict[str, str], body: Any) -> None:
+    case = SimpleNamespace(method=method, path_parameters=path_parameters, body=body)
+    before_call(SimpleNamespace(), case, {})
+    assert "foreign" not in repr(case)
+
+
+def test_an_id_in_a_read_stays() -> None:
+    case = SimpleNamespace(method="GET", path_parameters={"id": "foreign"}, body=None)
+    before_call(SimpleNamespace(), case, {})
+    assert case.path_parameters == {"id": "foreign"}

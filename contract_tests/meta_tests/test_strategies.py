@@ -137,13 +137,19 @@ def test_no_request_makes_central_fail(drawn: tuple[str, str, Any]) -> None:
         (lambda: strategies.realistic(form="big"), "form='big' is neither 'minimal' nor 'full'"),
         (lambda: strategies.configs("nosuch"), "there is no 'nosuch'"),
         (lambda: strategies.broken("name-unique"), "`breaking` draws requests that do"),
+        (lambda: strategies.broken("name-requird"), "did you mean 'name-required'?"),
+        (lambda: strategies.integrations(names="x"), r"names='x' is no strategy; give one, such as st.just\('x'\)"),  # type: ignore[arg-type]
+        (lambda: strategies.integrations(secrets=["x"]), "is no strategy"),  # type: ignore[arg-type]
+        (lambda: strategies.integrations(tested="yes"), "tested='yes' is none of True, False and None"),  # type: ignore[arg-type]
+        (lambda: strategies.configs("quay", categories="REGISTRY"), "give a list, such as"),
+        (lambda: strategies.configs("quay", categories=["REGISTERY"]), "did you mean 'REGISTRY'?"),
         (lambda: strategies.breaking("name-uniqe"), "did you mean 'name-unique'?"),
         (lambda: strategies.breaking("null-is-absent"), "refuses nothing"),
         (lambda: strategies.conversations(rules=["nosuch"]), "there is no 'nosuch'"),
         (lambda: strategies.conversations(group="nosuch"), "group: there is no 'nosuch'"),
         (lambda: strategies.requests(types=["nosuch"]), "there is no 'nosuch'"),
     ],
-    ids=map(str, range(13)),
+    ids=map(str, range(19)),
 )
 def test_a_wrong_argument_is_a_clear_error(draws: Callable[[], st.SearchStrategy[Any]], said: str) -> None:
     with pytest.raises(ValueError, match=said):

@@ -24,13 +24,15 @@ from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
 
 from contract_tests.cli.main import main
+from contract_tests.engine.failures import HarnessError
 from contract_tests.engine.integrations import read_answer
-from contract_tests.meta_tests.traffic_detection import judged
+from contract_tests.meta_tests.traffic_detection import judged, proxying
 from contract_tests.meta_tests.traffic_journeys import Client, travel, ui
 from contract_tests.traffic import har, sources
+from contract_tests.traffic.case import HELD, UNDECIDABLE
 from contract_tests.traffic.exchanges import Seen, headers_of
-from contract_tests.traffic.judge import HELD, UNDECIDABLE, Judge
-from contract_tests.traffic.proxy import proxying
+from contract_tests.traffic.judge import Judge
+from contract_tests.traffic.proxy import JudgeThread
 from contract_tests.traffic.secrets import Secrets
 from mock_server import create_app
 from mock_server.contract import tables as contracts
@@ -104,7 +106,7 @@ class Story:
 
     def outcomes(self, rule: str) -> set[str]:
         self.judge.judge(self.traffic)
-        return {outcome for _, each, outcome in self.judge.tally if each == rule}
+        return {outcome for _, each, outcome in self.judge.record.tally if each == rule}
 
 
 STORED = DOCKER | {"id": ID}
@@ -230,7 +232,7 @@ def test_what_a_strict_mock_refuses_is_undecidable() -> None:
 def test_fields_too_much_are_the_clients_fault() -> None:
     story = Story().create(DOCKER | {"clusters": []})
     assert story.broken() == set()
-    assert list(story.judge.client) == ["PostImageIntegration: $.clusters: is not a field of the contract"]
+    assert list(story.judge.record.client) == ["PostImageIntegration: $.clusters: is not a field of the contract"]
 
 
 def test_what_was_refused_must_not_be_in_the_list() -> None:
@@ -299,7 +301,7 @@ def test_the_fixtures_are_as_central_is(name: str) -> None:
     assert judge.findings.failures == []
     assert judge.judged >= 1
     if name == "refused":
-        held = {rule for _, rule, outcome in judge.tally if outcome == HELD}
+        held = {rule for _, rule, outcome in judge.record.tally if outcome == HELD}
         assert len(held & CONTRACT.rules.keys()) >= 60
 
 
@@ -326,8 +328,12 @@ def test_the_request_journal_is_judged(tmp_path: Path) -> None:
     healthy = journal()
     assert healthy.judged > 20
     assert healthy.findings.failures == []
-    assert ("UpdateImageIntegration", "reconcile-dependent-unchanged", HELD) in healthy.tally
-    assert ("GetImageIntegrations", "credentials-masked", HELD) not in healthy.tally  # the journal masks by itself
+    assert ("UpdateImageIntegration", "reconcile-dependent-unchanged", HELD) in healthy.record.tally
+    assert (
+        "GetImageIntegrations",
+        "credentials-masked",
+        HELD,
+    ) not in healthy.record.tally  # the journal masks by itself
     assert "reconcile-dependent-unchanged" in {
         each.check for each in journal("reconcile-dependent-unchanged").findings.failures
     }
@@ -356,7 +362,7 @@ def test_the_request_journal_of_odd_requests_and_failures_raises_no_alarm(tmp_pa
     mock.get(PATH)
     judge = judge_of(kept(tmp_path, mock, har=har))
     assert [(each.check, each.what) for each in judge.findings.failures] == []
-    assert ("GetImageIntegrations", "read-after-create", HELD) in judge.tally
+    assert ("GetImageIntegrations", "read-after-create", HELD) in judge.record.tally
 
 
 def entry(
@@ -506,7 +512,7 @@ def test_sandboxes_in_one_har_are_judged_apart(tmp_path: Path) -> None:
     other = entry("GET", url, 200, answer='{"integrations": []}', at=1)
     assert judge_of(of_entries(tmp_path, first, other)).findings.failures != []
     other["request"]["headers"].append({"name": "mock-central-sandbox", "value": "mine"})
-    assert judge_of(of_entries(tmp_path, first, other, entry("GET", url, 200, answer=stored, at=2))).tally[
+    assert judge_of(of_entries(tmp_path, first, other, entry("GET", url, 200, answer=stored, at=2))).record.tally[
         "GetImageIntegrations", "reads-repeat", HELD
     ]
     assert judge_of(tmp_path / "some.har").findings.failures == []
@@ -571,6 +577,32 @@ def test_a_redacted_har_has_no_secret_and_the_same_verdict(browsed: Path, tmp_pa
     jsonschema_rs.validate(json.loads((ROOT / "contract_tests/reports/report.schema.json").read_text("utf-8")), one)
     assert one["traffic"] == two["traffic"]
     assert one["results"] == two["results"]
+
+
+def test_a_full_disk_is_told_in_one_line(browsed: Path) -> None:
+    result = audit(browsed, "--redact", "/dev/full")
+    assert (result.exit_code, result.output) == (2, "Error: /dev/full cannot be written: No space left on device\n")
+
+
+def test_an_exchange_that_cannot_be_judged_or_kept_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise HarnessError("the disk is full")
+
+    unkept, unjudged = (JudgeThread(lambda _: Judge(NEWEST), keep, print) for keep in (refuse, print))
+    unkept.start()
+    unkept.take(Seen("GET", PATH, 200, 0.0, 1.0), 2.0)
+    unkept.close()
+    assert unkept.error == "the disk is full"
+    monkeypatch.setattr(Judge, "settle", refuse)
+    unjudged.start()
+    unjudged.close()
+    assert unjudged.error == "the disk is full"
+
+
+def test_a_file_of_known_differences_that_is_wrong_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "known.toml").write_text("[[difference]]\n")
+    result = CliRunner().invoke(main, ["proxy", "http://127.0.0.1:9", "--known", str(tmp_path / "known.toml")])
+    assert (result.exit_code, "it has no check" in result.output) == (2, True)
 
 
 def test_a_leak_shows_and_is_not_repeated(tmp_path: Path) -> None:
@@ -641,7 +673,7 @@ def proxied(tmp_path: Path, journeys: int = 12, **settings: Any) -> tuple[Judge,
 def test_the_har_of_the_proxy_is_judged_as_the_proxy_judged(tmp_path: Path, mutant: str) -> None:
     live, file, settings = proxied(tmp_path, mutants=(mutant,) if mutant else ())
     later = judge_of(file)
-    assert later.tally == live.tally
+    assert later.record.tally == live.record.tally
     assert [(each.check, each.what, each.also) for each in later.findings.failures] == [
         (each.check, each.what, each.also) for each in live.findings.failures
     ]

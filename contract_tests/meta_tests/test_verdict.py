@@ -136,6 +136,15 @@ def test_a_mock_that_refuses_creates_of_those_who_may_write_fails(tmp_path: Path
 
 
 @pytest.mark.served
+def test_a_run_that_leaves_something_behind_is_incomplete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("contract_tests.runner.run.remove_owned", lambda _: ["mine"])
+    with serving() as mock:
+        report = Run(Options(url=mock.url, profile="quick", only=("name-required",), state_dir=tmp_path))()
+    assert report.exit_code == 3
+    assert report.incomplete == ["of what the run created, 1 could not be deleted"]
+
+
+@pytest.mark.served
 def test_what_stands_on_a_known_difference_is_incomplete(tmp_path: Path) -> None:
     """A known difference of what everything stands on must not turn a run green that saw nothing."""
     # These say the same of the same answers.

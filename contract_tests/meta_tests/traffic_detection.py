@@ -11,16 +11,19 @@ from __future__ import annotations
 import json
 import multiprocessing
 import random
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
+from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from contract_tests.meta_tests.traffic_journeys import travel
 from contract_tests.traffic.judge import Judge
-from contract_tests.traffic.proxy import proxying
+from contract_tests.traffic.proxy import Give, make_app
 from mock_server.contract import tables as contracts
 from mock_server.mutants import KINDS, Mutant, all_mutants, find
 from mock_server.serving.server import serving
@@ -28,6 +31,28 @@ from mock_server.settings import Settings
 
 JOURNEYS = 50
 HEALTHY = "(healthy)"
+
+
+@contextmanager
+def proxying(settings: Settings, give: Give) -> Iterator[str]:
+    """Pass requests on from a thread of this process while the block runs; yield the URL."""
+
+    class Handler(WSGIRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def log(self, type: str, message: str, *args: Any) -> None:
+            """Log nothing."""
+
+    server = ThreadedWSGIServer("127.0.0.1", 0, make_app(settings, give), Handler)
+    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def judged(settings: Settings, journeys: int, seed: int = 1) -> Judge:

@@ -158,8 +158,8 @@ BROKEN: Mapping[str, list[Change]] = {
     ],
     "google-config-required": [("artifactregistry", {"google": None}), ("docker", {"type": "artifactregistry"})],
     "google-endpoint-required": [
-        ("artifactregistry", {"google": {"endpoint": "", "project": ""}}),
-        ("artifactregistry", {"google": {"endpoint": "", "serviceAccount": "", "wifEnabled": True, "project": ""}}),
+        ("artifactregistry", {"google": {"endpoint": ""}}),
+        ("artifactregistry", {"google": {"endpoint": "", "serviceAccount": "", "wifEnabled": True}}),
     ],
     "google-service-account-required": [("artifactregistry", {"google": {"serviceAccount": ""}})],
     "google-service-account-json": [
@@ -168,8 +168,8 @@ BROKEN: Mapping[str, list[Change]] = {
     ],
     "azure-config-required": [("azure", {"azure": None}), ("quay", {"type": "azure"})],
     "azure-endpoint-required": [
-        ("azure", {"azure": {"endpoint": "", "username": ""}}),
-        ("docker", {"type": "azure", "docker": {"endpoint": "", "username": ""}}),
+        ("azure", {"azure": {"endpoint": ""}}),
+        ("docker", {"type": "azure", "docker": {"endpoint": ""}}),
     ],
     "azure-password-required": [
         ("azure", {"azure": {"password": ""}}),
@@ -205,11 +205,12 @@ NOT_CREATED: Mapping[str, Change] = {
 
 
 class Taken(NamedTuple):
-    """A combination of fields that looks wrong but is accepted."""
+    """A combination of fields that is accepted; it looks wrong unless it is `usual`."""
 
     what: str
     like: str
     changes: Mapping[str, Any]
+    usual: bool = False
 
 
 TAKEN = (
@@ -222,11 +223,14 @@ TAKEN = (
     Taken("docker with a user name and no password", "ghcr", {"docker": {"password": ""}}),
     Taken("quay without credentials", "quay", {"quay": {"oauthToken": ""}}),
     Taken("a quay scanner without credentials", "quay", {"categories": ["SCANNER"], "quay": {"oauthToken": ""}}),
-    Taken("quay with a robot account", "quay", {"quay": {"oauthToken": "", "registryRobotCredentials": ROBOT}}),
+    Taken(
+        "quay with a robot account", "quay", {"quay": {"oauthToken": "", "registryRobotCredentials": ROBOT}}, usual=True
+    ),
     Taken(
         "quay with both credentials for both categories",
         "quay",
         {"categories": BOTH, "quay": {"registryRobotCredentials": ROBOT}},
+        usual=True,
     ),
     Taken(
         "quay with both credentials and one category twice",
@@ -234,9 +238,9 @@ TAKEN = (
         {"categories": ["REGISTRY", "REGISTRY"], "quay": {"registryRobotCredentials": ROBOT}},
     ),
     Taken("quay without credentials for both categories", "quay", {"categories": BOTH, "quay": {"oauthToken": ""}}),
-    Taken("ecr by IAM", "ecr", {"ecr": KEYLESS | {"useIam": True}}),
-    Taken("ecr by an assumed role", "ecr", {"ecr": {"useAssumeRole": True, "endpoint": ""}}),
-    Taken("ecr by authorization data", "ecr", {"ecr": KEYLESS | {"authorizationData": DATA}}),
+    Taken("ecr by IAM", "ecr", {"ecr": KEYLESS | {"useIam": True}}, usual=True),
+    Taken("ecr by an assumed role", "ecr", {"ecr": {"useAssumeRole": True, "endpoint": ""}}, usual=True),
+    Taken("ecr by authorization data", "ecr", {"ecr": KEYLESS | {"authorizationData": DATA}}, usual=True),
     Taken(
         "ecr by authorization data with an endpoint and a role that is not used",
         "ecr",
@@ -247,14 +251,15 @@ TAKEN = (
         "artifactregistry by workload identity",
         "artifactregistry",
         {"google": {"serviceAccount": "", "wifEnabled": True}},
+        usual=True,
     ),
     Taken("artifactregistry without a project", "artifactregistry", {"google": {"project": ""}}),
-    Taken("azure by workload identity", "azure", {"azure": {"password": "", "wifEnabled": True}}),
+    Taken("azure by workload identity", "azure", {"azure": {"password": "", "wifEnabled": True}}, usual=True),
     Taken("azure without a user name", "azure", {"azure": {"username": ""}}),
     Taken("azure with a docker member", "docker", {"type": "azure"}),
     Taken("clairify without the address of its gRPC port", "clairify", {"clairify": {"grpcEndpoint": ""}}),
-    Taken("clairify as a node scanner", "clairify", {"categories": NODE}),
-    Taken("clairify for both categories", "clairify", {"categories": ["SCANNER", "NODE_SCANNER"]}),
+    Taken("clairify as a node scanner", "clairify", {"categories": NODE}, usual=True),
+    Taken("clairify for both categories", "clairify", {"categories": ["SCANNER", "NODE_SCANNER"]}, usual=True),
 )
 
 

@@ -12,7 +12,6 @@ import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -77,20 +76,12 @@ def check_central(tmp_path: Path) -> Callable[..., Report]:
         with _harness_required("check_central"):
             from rich.console import Console
 
-            from contract_tests.engine.failures import BudgetSpent, HarnessError
             from contract_tests.reports import terminal
-            from contract_tests.runner.run import Run
 
         options = _options(url, ["--state-dir", str(tmp_path), *words])
-        unable = ""
-        try:
-            report = Run(options)()
-        except (HarnessError, BudgetSpent) as error:
-            unable = str(error)  # reported outside of `except`, so that pytest does not show the chained error
-        if unable:
-            pytest.fail(f"the harness cannot do its work: {unable}", pytrace=False)
-        if report.interrupted:
-            raise KeyboardInterrupt
+        report, unable = _report(options)
+        if report is None:
+            pytest.fail(unable, pytrace=False)
         if report.exit_code:
             console = Console(highlight=False, soft_wrap=True)
             with console.capture() as summary:
@@ -99,6 +90,26 @@ def check_central(tmp_path: Path) -> Callable[..., Report]:
         return report
 
     return run
+
+
+def _report(options: Options) -> tuple[Report | None, str]:
+    """Run the checks; return the report, or None and why there is none.
+
+    Raises:
+        KeyboardInterrupt: the run was interrupted.
+    """
+    from contract_tests.engine.failures import BudgetSpent, HarnessError
+    from contract_tests.runner.run import Run
+
+    try:
+        report = Run(options)()
+    except HarnessError as error:
+        return None, f"the harness cannot do its work: {error}"
+    except BudgetSpent as error:
+        return None, f"the budget of {error} was used up before the first check"
+    if report.interrupted:
+        raise KeyboardInterrupt
+    return report, ""
 
 
 class Recorded(NamedTuple):
@@ -129,27 +140,42 @@ class Recorded(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def central_fixture() -> Callable[[str], Recorded]:
+def central_fixture() -> Callable[..., Recorded]:
     """Return a function that finds a fixture by its name in `central-contract fixtures --list`.
 
-    The prefix `type/` is optional: `quay/read` also finds `type/quay/read`.
+    The prefixes `type/` and `variant/` are optional: `quay/read` also finds `type/quay/read`. `central_version` is the
+    release that answers (default: the newest).
 
     `central_fixture("quay/minimal-registry").body`, `central_fixture("name-unique/create").answer["message"]`
     """
 
-    def find(name: str) -> Recorded:
+    def find(name: str, central_version: str | None = None) -> Recorded:
         with _harness_required("central_fixture"):
-            from contract_tests.fixtures.cases import catalogue
+            from contract_tests.fixtures.cases import named, similar
             from contract_tests.fixtures.formats.plain import plain
-            from contract_tests.fixtures.generate import Wish, generate
+            from contract_tests.fixtures.generate import Wish, drawn
+            from contract_tests.fixtures.record import mocks
+            from mock_server.contract import tables as contracts
 
-        id = name if name in catalogue() else f"type/{name}"
-        if id not in catalogue():
-            close = get_close_matches(name, [each.removeprefix("type/") for each in catalogue()])
+        try:
+            wish = Wish() if central_version is None else Wish(version=central_version)
+            contracts.load().at(wish.version)
+        except ValueError as error:
+            pytest.fail(str(error), pytrace=False)
+        case = named(name)
+        if case is None:
+            close = similar(name)
             hint = f"; did you mean {' or '.join(close)}?" if close else ""
             pytest.fail(f"there is no fixture {name!r} (`central-contract fixtures --list`){hint}", pytrace=False)
-        value = plain(next(iter(generate(Wish(names=(id,))))))
-        return Recorded(id, value["rule"], value["why"], value["exchanges"])
+        if not case.in_force(wish.version):
+            having = [each for each in contracts.load().releases.lines if case.in_force(each)]
+            pytest.fail(
+                f"Central {wish.version} has no fixture {name!r}; "
+                f"central_fixture({name!r}, central_version={having[-1]!r}) has",
+                pytrace=False,
+            )
+        value = plain(drawn(case, wish, mocks(wish.version)))
+        return Recorded(case.id, value["rule"], value["why"], value["exchanges"])
 
     return find
 
@@ -186,23 +212,18 @@ def central_result(
 
 def _run(session: pytest.Session) -> dict[str, CheckResult]:
     """Run the checks whose tests were selected."""
-    from contract_tests.engine.failures import HarnessError
     from contract_tests.reports import terminal
     from contract_tests.runner import report as outcomes
     from contract_tests.runner.own_mock import own_mock
-    from contract_tests.runner.run import Run
 
     config = session.config
     with ExitStack() as stack:
         mock = None if config.getoption("central_url") else stack.enter_context(own_mock())
         url = mock.url if mock else config.getoption("central_url")
         options = _options(url, shlex.split(config.getoption("central_options")), mock)
-        try:
-            report = Run(_only(options, _selected(session)))()
-        except HarnessError as error:
-            return {_UNABLE: CheckResult(outcomes.ERROR, f"the harness cannot do its work: {error}")}
-        if report.interrupted:
-            raise KeyboardInterrupt
+        report, unable = _report(_only(options, _selected(session)))
+        if report is None:
+            return {_UNABLE: CheckResult(outcomes.ERROR, unable)}
         return {
             each.check: CheckResult(
                 each.outcome,
@@ -225,10 +246,13 @@ def _shared(folder: Path, run: Callable[[], dict[str, CheckResult]]) -> dict[str
         return _awaited(results, folder / "central-contract.pid")
     with os.fdopen(claim, "w") as file:
         file.write(str(os.getpid()))
-    by_check = run()
-    temporary = results.with_suffix(".tmp")
-    temporary.write_text(json.dumps(by_check), "utf-8")
-    temporary.replace(results)
+    by_check = {_UNABLE: CheckResult("error", "the worker that ran the checks ended early")}
+    try:
+        by_check = run()
+    finally:  # the other workers wait for the file
+        temporary = results.with_suffix(".tmp")
+        temporary.write_text(json.dumps(by_check), "utf-8")
+        temporary.replace(results)
     return by_check
 
 

@@ -103,10 +103,13 @@ for _id in OBSERVED:
 @schemathesis.hook
 def before_call(_context: schemathesis.HookContext, case: Case, _kwargs: dict[str, Any]) -> None:
     """Redirect writes to ids that schemathesis did not create to a random id, and skip tests of registries."""
-    id = case.path_parameters.get("id")
-    if case.method.upper() not in ("GET", "HEAD", "OPTIONS") and id is not None and id not in _created:
-        case.path_parameters["id"] = str(uuid.uuid4())
-    for integration in (case.body, case.body.get("config") if isinstance(case.body, dict) else None):
+    if case.method.upper() in ("GET", "HEAD", "OPTIONS"):
+        return
+    body = case.body if isinstance(case.body, dict) else {}
+    for holder in (case.path_parameters, body, body.get("config")):
+        if isinstance(holder, dict) and isinstance(id := holder.get("id"), str) and id and id not in _created:
+            holder["id"] = str(uuid.uuid4())
+    for integration in (body, body.get("config")):
         if isinstance(integration, dict) and integration.get("skipTestIntegration") in (None, False):
             integration["skipTestIntegration"] = True
 

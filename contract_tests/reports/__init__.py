@@ -3,37 +3,47 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from contract_tests.engine.failures import HarnessError
 from contract_tests.engine.options import Options
 from contract_tests.runner.report import Report
 
+KINDS = ("json", "junit", "markdown", "html")
 
-def prepare(path: Path) -> None:
-    """Create the folder of a report before the run, so that no run ends without its report.
+
+def requested(chosen: dict[str, Any]) -> dict[str, Path]:
+    """Remove the report options from `chosen`, and return the file of each kind of report that the user asks for.
+
+    Their folders are created now, so that no run ends without its report.
 
     Raises:
-        HarnessError: the folder cannot be created, or the report not be written.
+        HarnessError: a folder cannot be created, or a report not be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise HarnessError(f"the report {path} cannot be written: {error.strerror}") from None
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise HarnessError(f"the report {path} cannot be written: Permission denied")
+    files = {kind: path for kind in KINDS if (path := chosen.pop(f"report_{kind}", None)) is not None}
+    for path in files.values():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(path, error.strerror) from None
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise _unwritable(path, "Permission denied")
+    return files
 
 
-def write(kind: str, report: Report, options: Options, path: Path) -> None:
-    """Write a report to a file; `kind` is "json", "junit", "markdown" or "html".
+def write(report: Report, options: Options, files: Mapping[str, Path]) -> None:
+    """Write the report on a run to the file of each kind.
 
     Raises:
-        HarnessError: the file cannot be written.
+        HarnessError: a file cannot be written.
     """
     from contract_tests.reports import html, json_report, junit, markdown
 
-    render = {"json": json_report.render, "junit": junit.render, "markdown": markdown.render, "html": html.render}[kind]
-    write_text(path, render(report, options))
+    render = {"json": json_report.render, "junit": junit.render, "markdown": markdown.render, "html": html.render}
+    for kind, path in files.items():
+        write_text(path, render[kind](report, options))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -45,4 +55,8 @@ def write_text(path: Path, text: str) -> None:
     try:
         path.write_text(text, "utf-8")
     except OSError as error:
-        raise HarnessError(f"the report {path} cannot be written: {error.strerror}") from None
+        raise _unwritable(path, error.strerror) from None
+
+
+def _unwritable(path: Path, why: str | None) -> HarnessError:
+    return HarnessError(f"the report {path} cannot be written: {why}")

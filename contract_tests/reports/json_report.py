@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Mapping
 from typing import Any
 
-from contract_tests.engine.exchange import Exchange
 from contract_tests.engine.failures import Failure
 from contract_tests.engine.options import Options
 from contract_tests.engine.text import diff, harmless_json, plain
 from contract_tests.reports.curl import Access, access, sequence
 from contract_tests.reports.failures import replays
 from contract_tests.reports.sources import links
-from contract_tests.runner.judgement import as_values
-from contract_tests.runner.replay import request_options
+from contract_tests.runner.replay import exchange_value, request_options
 from contract_tests.runner.report import OUTCOMES, TRAFFIC, Report, Result
+from contract_tests.runner.traffic_report import as_values
 
 
 def document(report: Report, options: Options) -> dict[str, Any]:
@@ -98,27 +95,3 @@ def _failure(failure: Failure, way: Access) -> dict[str, Any]:
         "curl": sequence(failure.exchanges, way),
         "exchanges": [exchange_value(exchange) for exchange in failure.exchanges],
     }
-
-
-def exchange_value(exchange: Exchange) -> dict[str, Any]:
-    """Return a request and its answer as a JSON value; bodies that are not UTF-8 are in base64."""
-    return {
-        "check": exchange.check,
-        "method": exchange.method,
-        "path": exchange.path,
-        "role": exchange.role,
-        "headers": {name: str(value) for name, value in exchange.headers.items()},
-        **_body("body", exchange.body),
-        "status": exchange.status,
-        "replyHeaders": dict(exchange.reply_headers),
-        **_body("reply", exchange.reply),
-        "seconds": round(exchange.elapsed, 4),
-        "at": round(exchange.at, 3),
-    }
-
-
-def _body(name: str, content: bytes) -> Mapping[str, str]:
-    try:
-        return {name: content.decode()}
-    except UnicodeDecodeError:
-        return {f"{name}Base64": base64.b64encode(content).decode()}

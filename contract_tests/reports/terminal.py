@@ -21,7 +21,7 @@ from contract_tests.reports.failures import detailed, differences, groups, repla
 from contract_tests.reports.hints import hints
 from contract_tests.reports.sources import links
 from contract_tests.runner.compare import Comparison
-from contract_tests.runner.replay import Judgement, Recorded
+from contract_tests.runner.replay import Outcome, Recorded
 from contract_tests.runner.report import ERROR, FAILED, KNOWN, OUTCOMES, PASSED, SKIPPED, Report, Result
 from contract_tests.runner.run import Progress as Watcher
 from mock_server.contract import tables as contracts
@@ -101,10 +101,7 @@ def summary(report: Report, options: Options, console: Console | None = None) ->
     for hint in hints(report):
         console.print(Text(printable(f"HINT   {hint}"), "bold yellow"))
     console.print(_by_group(report))
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in commands(report):
-            console.out(line, highlight=False)
-    verdict(report, console)
+    _verdict(report, console)
 
 
 def traffic(report: Report, options: Options) -> None:
@@ -118,14 +115,11 @@ def traffic(report: Report, options: Options) -> None:
     for note in report.notes:
         console.print(Text(printable(f"NOTE   {note}"), "dim"))
     console.print(_by_rule(report))
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in commands(report):
-            console.out(line, highlight=False)
-    verdict(report, console)
+    _verdict(report, console)
 
 
 def _by_rule(report: Report) -> Table:
-    """Return the counts of judgements by operation and rule."""
+    """Return the counts of outcomes by operation and rule."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for title in ("OPERATION", "RULE"):
         table.add_column(title, no_wrap=True)
@@ -138,8 +132,11 @@ def _by_rule(report: Report) -> Table:
     return table
 
 
-def verdict(report: Report, console: Console) -> None:
-    """Print the verdict."""
+def _verdict(report: Report, console: Console) -> None:
+    """Print the verdict, after annotations in a GitHub job."""
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in commands(report):
+            console.out(line, highlight=False)
     style = {PASSED: "bold green", FAILED: "bold red"}.get(report.verdict, "bold yellow")
     headline, *more = (printable(line) for line in report.verdict_lines)
     console.print(Text(f"\n{headline}", style))
@@ -159,16 +156,16 @@ def _by_group(report: Report) -> Table:
     return table
 
 
-def judged(judgement: Judgement, recorded: Recorded) -> None:
+def replayed(outcome: Outcome, recorded: Recorded) -> None:
     """Print the result of a replay."""
     console = Console(highlight=False, soft_wrap=True)
-    if judgement.result is not None:
-        for failure in judgement.result.failures:
+    if outcome.result is not None:
+        for failure in outcome.result.failures:
             console.print(_indented(what(failure), 7))
             for line in _lines(differences(failure)):
                 console.print(line)
-    sentence = f"{recorded.check} {judgement.verdict}" + (f": {judgement.reason}" if judgement.reason else "")
-    style = {"still fails": "bold red", "no longer fails": "bold green"}.get(judgement.verdict, "bold yellow")
+    sentence = f"{recorded.check} {outcome.verdict}" + (f": {outcome.reason}" if outcome.reason else "")
+    style = {"still fails": "bold red", "no longer fails": "bold green"}.get(outcome.verdict, "bold yellow")
     console.print(Text(printable(f"{sentence}."), style))
 
 

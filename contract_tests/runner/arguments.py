@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import difflib
 import os
 import random
@@ -15,9 +14,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import click
+import requests
 
-from contract_tests.engine.options import PROFILES, Credentials, Options, is_secret_header
-from contract_tests.runner.environment import refuse_misspelt
+from contract_tests.engine.options import PROFILES, Options, is_secret_header
+from contract_tests.engine.text import printable
+from contract_tests.runner.environment import CREDENTIAL_FILES, refuse_misspelt, take_credentials
 from contract_tests.runner.own_mock import OwnMock
 from mock_server.cli.release import RELEASE
 
@@ -29,6 +30,16 @@ _LONGEST = 24 * 60 * 60
 
 DEFAULT_BUDGET = 60.0
 """Time budget in seconds of the default profile."""
+
+
+class Unable(click.ClickException):
+    """The command cannot do its work; the text may quote a target, a server or a file."""
+
+    exit_code = 2
+
+    def format_message(self) -> str:
+        """Return the text with unprintable parts escaped."""
+        return printable(self.message)
 
 
 def per_second(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
@@ -151,7 +162,7 @@ def _config(context: click.Context, _parameter: click.Parameter, file: Path | No
         return None
     try:
         content = tomllib.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise click.BadParameter(f"{file}: {error}") from None
     known = {_key(name): each for each in context.command.params for name in _names(each) if name != "config"}
     context.default_map = {}
@@ -195,13 +206,47 @@ def _from_file(file: Path, key: str, value: Any, parameter: click.Parameter) -> 
     return values if parameter.multiple else values[0]
 
 
-_TARGET = (
+def time_option(name: str, help: str, default: str | None = None, **more: Any) -> Callable[[Any], Any]:
+    """Return an option that is a time, such as 30s."""
+    return click.option(name, default=default, callback=seconds, metavar="TIME", help=help, **more)
+
+
+def check_option(name: str, help: str) -> Callable[[Any], Any]:
+    """Return an option that names a check and can be repeated."""
+    return click.option(
+        name,
+        multiple=True,
+        metavar="CHECK",
+        callback=checks,
+        shell_complete=complete_check,
+        help=f"{help}; can be repeated.",
+    )
+
+
+def version_option(default: str) -> Callable[[Any], Any]:
+    """Return the option for the release of Central; `default` says in words which one is used without it."""
+    return click.option(
+        "--central-version", type=RELEASE, help=f"Release of Central, such as 4.11 or 4.11.0  [default: {default}]"
+    )
+
+
+def _token_option(role: str, what: str) -> Callable[[Any], Any]:
+    variable = f"CENTRAL_{role.upper().replace('-', '_')}_TOKEN"
+    return click.option(f"--{role}-token-file", type=FILE, help=f"File with {what} [env: {variable}].")
+
+
+_ACCESS = (
     click.option("--token-file", type=FILE, help="File with a bearer token [env: CENTRAL_TOKEN]."),
     click.option("--basic-file", type=FILE, help="File with USER:PASSWORD [env: CENTRAL_BASIC]."),
     click.option("--ca-file", type=FILE, callback=certificates, help="Certificate authority to trust (PEM)."),
     click.option("--insecure", is_flag=True, help="Do not check the certificate."),
     click.option("--client-cert", type=FILE, help="Certificate to present to the target (PEM)."),
     click.option("--client-key", type=FILE, help="Private key of --client-cert, unless that file contains it."),
+    time_option("--timeout", "Time to wait for an answer, such as 30s.", "30s", show_default=True),
+)
+
+_TARGET = (
+    *_ACCESS,
     click.option(
         "--header",
         "headers",
@@ -209,14 +254,6 @@ _TARGET = (
         metavar="NAME:VALUE",
         callback=_header,
         help="Header to send with every request; can be repeated.",
-    ),
-    click.option(
-        "--timeout",
-        default="30s",
-        show_default=True,
-        callback=seconds,
-        metavar="TIME",
-        help="Time to wait for an answer, such as 30s.",
     ),
     click.option("--allow-writes", is_flag=True, help="Allow writes to a target that is not on loopback."),
     click.option(
@@ -229,17 +266,9 @@ _TARGET = (
 )
 
 _CREDENTIALS = (
-    click.option(
-        "--read-only-token-file", type=FILE, help="File with a read-only token [env: CENTRAL_READ_ONLY_TOKEN]."
-    ),
-    click.option(
-        "--no-access-token-file",
-        type=FILE,
-        help="File with a token without access to integrations [env: CENTRAL_NO_ACCESS_TOKEN].",
-    ),
-    click.option(
-        "--no-role-token-file", type=FILE, help="File with a token without a role [env: CENTRAL_NO_ROLE_TOKEN]."
-    ),
+    _token_option("read-only", "a read-only token"),
+    _token_option("no-access", "a token without access to integrations"),
+    _token_option("no-role", "a token without a role"),
 )
 
 _CONFIG_FILE = click.option(
@@ -250,45 +279,35 @@ _CONFIG_FILE = click.option(
     callback=_config,
     help="TOML file with options, such as `quick = true`; the command line takes precedence.",
 )
-_VERSION = click.option(
-    "--central-version", type=RELEASE, help="Release of Central, such as 4.11 or 4.11.0  [default: ask the target]"
-)
-_SKIP = click.option(
-    "--skip",
-    multiple=True,
-    metavar="CHECK",
-    callback=checks,
-    shell_complete=complete_check,
-    help="Skip this check; can be repeated.",
-)
-_KNOWN = click.option(
-    "--known", type=FILE, multiple=True, help="TOML file with your own known differences; can be repeated."
-)
-_NO_KNOWN = click.option(
-    "--no-known",
-    multiple=True,
-    metavar="CHECK",
-    callback=_shipped_difference,
-    help="Count a shipped known difference as a failure (`all` for every one); can be repeated.",
+_SKIP = check_option("--skip", "Skip this check")
+_KNOWN = (
+    click.option(
+        "--known", type=FILE, multiple=True, help="TOML file with your own known differences; can be repeated."
+    ),
+    click.option(
+        "--no-known",
+        multiple=True,
+        metavar="CHECK",
+        callback=_shipped_difference,
+        help="Count a shipped known difference as a failure (`all` for every one); can be repeated.",
+    ),
 )
 
-_REPORTS = (
+_DATA_REPORTS = (
     click.option("--report-json", type=NEW_FILE, help="Write a JSON report."),
     click.option("--report-junit", type=NEW_FILE, help="Write a JUnit XML report."),
     click.option("--report-markdown", type=NEW_FILE, help="Write a Markdown summary."),
+)
+_REPORTS = (
+    *_DATA_REPORTS,
     click.option("--report-html", type=NEW_FILE, help="Write one self-contained HTML page."),
 )
 
 _TRAFFIC = (
     _CONFIG_FILE,
-    click.option(
-        "--central-version",
-        type=RELEASE,
-        help="Release of Central, such as 4.11 or 4.11.0  [default: the one in the traffic, or the newest]",
-    ),
+    version_option("the one in the traffic, or the newest"),
     _SKIP,
-    _KNOWN,
-    _NO_KNOWN,
+    *_KNOWN,
     click.option(
         "--others-write",
         is_flag=True,
@@ -304,16 +323,9 @@ _RUN = (
     click.option("--quick", "profile", flag_value="quick", help="Check every rule once, with a short lifecycle."),
     click.option("--deep", "profile", flag_value="deep", help="Try many more inputs, within the budget."),
     click.option("--managed", is_flag=True, help="The target is the managed service, whose ECR cannot use IAM."),
-    _VERSION,
+    version_option("ask the target"),
     click.option("--seed", type=int, help="Seed of the generated inputs, to repeat a run  [default: random, printed]"),
-    click.option(
-        "--only",
-        multiple=True,
-        metavar="CHECK",
-        callback=checks,
-        shell_complete=complete_check,
-        help="Run only this check; can be repeated.",
-    ),
+    check_option("--only", "Run only this check"),
     _SKIP,
     click.option(
         "--strict", is_flag=True, help="Count a skipped check as failed, unless it does not apply to this Central."
@@ -328,23 +340,15 @@ _RUN = (
     ),
     click.option("--fail-fast", is_flag=True, help="Stop at the first failure that is not a known difference."),
     click.option("--rate", callback=per_second, metavar="N/s", help="Maximum requests per second."),
-    click.option(
+    time_option(
         "--time-budget",
-        callback=seconds,
-        metavar="TIME",
-        help="Time for the checks, such as 20s or 5m  [default: 60s; no limit with --quick or --deep]",
+        "Time for the checks, such as 20s or 5m  [default: 60s; no limit with --quick or --deep]",
     ),
     click.option("--max-requests", type=click.IntRange(1), help="Maximum number of requests for the checks."),
     click.option(
         "--max-live", type=click.IntRange(10), default=150, help="Maximum number of integrations that exist at once."
     ),
-    click.option(
-        "--max-response-time",
-        default="5s",
-        callback=seconds,
-        metavar="TIME",
-        help="Longest time that an answer may take.",
-    ),
+    time_option("--max-response-time", "Longest time that an answer may take.", "5s"),
     click.option("--workers", type=click.IntRange(1, 16), default=1, help="Number of checks that run in parallel."),
     click.option(
         "--allow-registry-tests", is_flag=True, help="Let the target contact registries (hosts that do not exist)."
@@ -362,40 +366,37 @@ _RUN = (
         callback=_examples,
         help="Share failing inputs between runs: try known ones first, store new ones [env: CENTRAL_EXAMPLES].",
     ),
-    _KNOWN,
-    _NO_KNOWN,
+    *_KNOWN,
 )
 
 
-def target_options(command: Any) -> Any:
-    """Add the options for reaching a target."""
-    return _with(_TARGET, command)
+def _adder(options: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    """Return a decorator that adds options to a command."""
+
+    def add(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
 
 
-def credential_options(command: Any) -> Any:
-    """Add the options for credentials with fewer permissions."""
-    return _with(_CREDENTIALS, command)
-
-
-def run_options(command: Any) -> Any:
-    """Add the options that control a run."""
-    return _with(_RUN, command)
-
-
-def report_options(command: Any) -> Any:
-    """Add the options for report files."""
-    return _with(_REPORTS, command)
-
-
-def traffic_options(command: Any) -> Any:
-    """Add the options that control how traffic is judged."""
-    return _with(_TRAFFIC, command)
-
-
-def _with(options: Sequence[Callable[[Any], Any]], command: Any) -> Any:
-    for option in reversed(options):
-        command = option(command)
-    return command
+access_options = _adder(_ACCESS)
+"""Options for reading from a server."""
+ACCESS = ("token_file", "basic_file", "ca_file", "insecure", "client_cert", "client_key", "timeout")
+"""Names of the values of `access_options`."""
+target_options = _adder(_TARGET)
+"""Options for reaching a target that may be written to."""
+credential_options = _adder(_CREDENTIALS)
+"""Options for credentials with fewer permissions."""
+run_options = _adder(_RUN)
+"""Options that control a run."""
+data_report_options = _adder(_DATA_REPORTS)
+"""Options for report files, except for the HTML page."""
+report_options = _adder(_REPORTS)
+"""Options for report files."""
+traffic_options = _adder(_TRAFFIC)
+"""Options that control how traffic is judged."""
 
 
 def parsed(url: str, words: Sequence[str], mock: OwnMock | None = None) -> Options:
@@ -421,7 +422,7 @@ def options_of(url: str, mock: OwnMock | None = None, **chosen: Any) -> Options:
         raise click.UsageError("--ca-file and --insecure: use only one of them")
     _check_client_certificate(chosen.get("client_cert"), chosen.get("client_key"))
     chosen["target_words"] = _target_words(chosen)
-    credentials = _credentials(chosen)
+    credentials = take_credentials(chosen)
     if mock is not None:
         credentials = mock.credentials
         chosen["own_mock"] = mock.settings
@@ -435,23 +436,6 @@ def options_of(url: str, mock: OwnMock | None = None, **chosen: Any) -> Options:
         chosen["time_budget"] = DEFAULT_BUDGET
     _check_selection(profile, chosen.get("only", ()), chosen.get("skip", ()))
     return Options(url=url, profile=profile, credentials=credentials, **chosen)
-
-
-def _credentials(chosen: dict[str, Any]) -> Credentials:
-    """Remove the credential files from the options, and read the credentials from them or the environment."""
-    token_file, basic_file = chosen.pop("token_file"), chosen.pop("basic_file")
-    if token_file and basic_file:
-        raise click.UsageError("--token-file and --basic-file: use only one of them")
-    admin = None if basic_file else bearer(token_file, "CENTRAL_TOKEN")
-    return Credentials(
-        admin=admin or _basic(basic_file),
-        read_only=bearer(chosen.pop("read_only_token_file", None), "CENTRAL_READ_ONLY_TOKEN"),
-        no_access=bearer(chosen.pop("no_access_token_file", None), "CENTRAL_NO_ACCESS_TOKEN"),
-        no_role=bearer(chosen.pop("no_role_token_file", None), "CENTRAL_NO_ROLE_TOKEN"),
-    )
-
-
-CREDENTIAL_FILES = ("token_file", "basic_file", "read_only_token_file", "no_access_token_file", "no_role_token_file")
 
 
 def _target_words(chosen: Mapping[str, Any]) -> tuple[str, ...]:
@@ -491,6 +475,9 @@ def check_url(url: str) -> None:
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in url
+        if usable:
+            str(parts.hostname).encode("idna")
+            requests.Request("GET", url).prepare()
     except ValueError:
         usable = False
     if usable and "@" in parts.netloc:
@@ -521,34 +508,3 @@ def _check_selection(profile: str, only: Sequence[str], skip: Sequence[str]) -> 
             f"--only {' --only '.join(only)}: no check is left to run: each is skipped, "
             f"not in the profile {profile}, or only observes the answers to other checks"
         )
-
-
-def _secret(path: Path | None, variable: str) -> str | None:
-    if path is None:
-        return os.environ.get(variable, "").strip() or None
-    try:
-        text = path.read_text("utf-8").strip()
-    except (OSError, UnicodeError):
-        raise click.UsageError(f"{path} cannot be read as text") from None
-    if not text:
-        raise click.UsageError(f"{path} is empty")
-    return text
-
-
-def bearer(path: Path | None, variable: str) -> str | None:
-    """Return the Authorization header for the token in a file or an environment variable, or None without either.
-
-    Raises:
-        click.UsageError: the text is not a token.
-    """
-    token = _secret(path, variable)
-    if token and not re.fullmatch(r"[!-~]+", token):
-        raise click.UsageError(f"{path or variable} does not hold a token: one line of ASCII without blanks")
-    return f"Bearer {token}" if token else None
-
-
-def _basic(path: Path | None) -> str | None:
-    pair = _secret(path, "CENTRAL_BASIC")
-    if pair and not (":" in pair and pair.isprintable()):
-        raise click.UsageError(f"{path or 'CENTRAL_BASIC'} does not hold USER:PASSWORD in one line")
-    return f"Basic {base64.b64encode(pair.encode()).decode()}" if pair else None

@@ -16,7 +16,7 @@ from typing import Any
 from contract_tests.checks.registry import all_checks
 from contract_tests.engine.exchange import Exchange, read_json
 from contract_tests.engine.guard import PROOF
-from contract_tests.engine.options import Options
+from contract_tests.engine.options import NAME_PREFIX, Options
 from contract_tests.engine.ownership import new_run_id
 from contract_tests.engine.text import changed, diff
 from contract_tests.oracle.observers import operation_of
@@ -222,6 +222,6 @@ def _own_items(body: Any, exchange: Exchange) -> Any:
     items = body.get("integrations") if isinstance(body, Mapping) else None
     if not isinstance(items, list):
         return body
-    prefix = re.compile(rf"central-contract-[0-9a-z]+-{re.escape(exchange.check)}-\d")
+    prefix = re.compile(rf"{NAME_PREFIX}-[0-9a-z]+-{re.escape(exchange.check)}-\d")
     own = [each for each in items if isinstance(each, dict) and prefix.match(str(each.get("name")))]
     return {**body, "integrations": sorted(own, key=lambda each: str(each.get("name")))}

@@ -84,7 +84,7 @@ def read(paths: Iterable[Path]) -> list[KnownDifference]:
     for path in paths:
         try:
             content = tomllib.loads(path.read_text("utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise HarnessError(f"{path}: {error}") from None
         for key, entries in content.items():
             if key != "difference" or not isinstance(entries, list):

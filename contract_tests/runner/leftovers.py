@@ -103,10 +103,10 @@ def _may_exist(transport: Transport, id: str) -> bool:
 
 
 def _remove_unlisted(transport: Transport) -> list[str]:
-    for id in sorted(transport.live):
+    for id in sorted(transport.ownership.live):
         _remove(transport, {"id": id})
     unknown = ["integrations of requests that got no answer, if any"] if transport.pace.unanswered else []
-    return [*sorted(map(one_line, transport.live)), *unknown]
+    return [*sorted(map(one_line, transport.ownership.live)), *unknown]
 
 
 def listed(transport: Transport) -> list[Mapping[str, Any]] | None:
@@ -183,18 +183,23 @@ def find_orphans(options: Options) -> list[Orphan] | None:
 
 
 def remove_orphans(options: Options, chosen: Collection[Orphan]) -> list[str]:
-    """Delete orphans; return descriptions of those that were not deleted because of errors or another name."""
+    """Delete orphans; return descriptions of those that the target still lists, or all if it returns no list.
+
+    An orphan stays if it has another name by now, or if the target does not delete it.
+    """
     left: list[str] = []
     for run in dict.fromkeys(each.run for each in chosen):
         ledger = Ledger(options.state_dir, run, options.base)
-        transport = Transport(options, run, ledger)
-        transport.ownership.has_baseline = True
-        of_run = [orphan for orphan in chosen if orphan.run == run]
-        for orphan in of_run:
-            ledger.record_name(orphan.name)
-            _remove(transport, {"id": orphan.id, "name": orphan.name})
-        ids = {orphan.id for orphan in of_run}
-        items = listed(transport) or []
-        left += [describe(item.get("id"), item.get("name")) for item in items if str(item.get("id")) in ids]
-        ledger.close(keep=False)
+        try:
+            transport = Transport(options, run, ledger)
+            transport.ownership.has_baseline = True
+            of_run = [orphan for orphan in chosen if orphan.run == run]
+            for orphan in of_run:
+                ledger.record_name(orphan.name)
+                _remove(transport, {"id": orphan.id, "name": orphan.name})
+            items = listed(transport)
+        finally:
+            ledger.close(keep=False)
+        listed_ids = {str(item.get("id")) for item in items or ()}
+        left += [describe(each.id, each.name) for each in of_run if items is None or each.id in listed_ids]
     return left

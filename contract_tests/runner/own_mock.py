@@ -20,12 +20,12 @@ class OwnMock:
 
 
 @contextmanager
-def own_mock(**settings: Any) -> Iterator[OwnMock]:
-    """Serve a mock that requires credentials, so that permissions can be checked, too."""
+def own_mock(*, auth: bool = True, **settings: Any) -> Iterator[OwnMock]:
+    """Serve a mock; with `auth` it requires credentials, so that permissions can be checked, too."""
     from mock_server.serving.server import serving
     from mock_server.settings import Settings
 
-    chosen = Settings(auth=True, **settings)
+    chosen = Settings(auth=auth, **settings)
     tokens = chosen.credentials
     credentials = Credentials(
         admin=f"Bearer {tokens.admin_token}",
@@ -34,14 +34,4 @@ def own_mock(**settings: Any) -> Iterator[OwnMock]:
         no_role=f"Bearer {tokens.no_role_token}",
     )
     with serving(chosen) as mock:
-        yield OwnMock(mock.url, settings, credentials)
-
-
-@contextmanager
-def open_mock(**settings: Any) -> Iterator[str]:
-    """Serve a mock that requires no credentials."""
-    from mock_server.serving.server import serving
-    from mock_server.settings import Settings
-
-    with serving(Settings(**settings)) as mock:
-        yield mock.url
+        yield OwnMock(mock.url, settings, credentials if auth else Credentials())

@@ -36,6 +36,8 @@ _REQUEST_OPTIONS = (
     "disposable",
 )
 """Options that influence the requests of a run, besides target, seed, profile and release."""
+_OWN_MOCK = ("as_deployed", "central_version", "managed")
+"""Settings of the mock that `check` starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Outcome:
     """The result of a replay: SHOWS, GONE or UNKNOWN, the reason, and the check's new result if it fails."""
 
     verdict: str
@@ -112,16 +114,46 @@ def read(report: Path, name: str) -> Recorded:
             version=value["centralVersion"],
             seed=value["seed"],
             profile=result["profile"] or value["profile"],
-            options=value["options"],
+            options=_options_in(value["options"]),
             unsteady=failure["intermittent"] or result["group"] in ("concurrency", "latency"),
             checks=tuple(each["check"] for each in value["results"] if each["outcome"] != "skipped"),
             exchanges=tuple(_exchange(each) for each in failure["exchanges"]),
         )
     except OSError as error:
         raise HarnessError(f"{report}: {error.strerror}") from None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         why = f"it has no {error}" if isinstance(error, KeyError) else f"{error}"
         raise HarnessError(f"{report} is no JSON report of a run (--report-json): {why}") from None
+
+
+def exchange_value(exchange: Exchange) -> dict[str, Any]:
+    """Return a request and its answer as a JSON value; bodies that are not UTF-8 are in base64."""
+    return {
+        "check": exchange.check,
+        "method": exchange.method,
+        "path": exchange.path,
+        "role": exchange.role,
+        "headers": {name: str(value) for name, value in exchange.headers.items()},
+        **_body("body", exchange.body),
+        "status": exchange.status,
+        "replyHeaders": dict(exchange.reply_headers),
+        **_body("reply", exchange.reply),
+        "seconds": round(exchange.elapsed, 4),
+        "at": round(exchange.at, 3),
+    }
+
+
+def _body(name: str, content: bytes) -> Mapping[str, str]:
+    try:
+        return {name: content.decode()}
+    except UnicodeDecodeError:
+        return {f"{name}Base64": base64.b64encode(content).decode()}
+
+
+def _options_in(value: Mapping[str, Any]) -> dict[str, Any]:
+    own_mock = value["own_mock"]
+    settings = own_mock if own_mock is None else {key: own_mock[key] for key in _OWN_MOCK}
+    return {**{key: value[key] for key in _REQUEST_OPTIONS}, "own_mock": settings}
 
 
 def _exchange(value: Mapping[str, Any]) -> Exchange:
@@ -147,25 +179,25 @@ def _content(value: Mapping[str, Any], name: str) -> bytes:
     return base64.b64decode(value[f"{name}Base64"])
 
 
-def judge(recorded: Recorded, options: Options, progress: Progress = lambda *_: None) -> Judgement:
+def run_again(recorded: Recorded, options: Options, progress: Progress = lambda *_: None) -> Outcome:
     """Run the check of a failure again and judge whether it still fails.
 
     Raises:
         HarnessError: the target does not answer, or refuses the credentials.
     """
     options = recorded.applied(options)
-    judgement = Judgement(UNKNOWN, f"the profile {recorded.profile} does not have {recorded.check}")
+    outcome = Outcome(UNKNOWN, f"the profile {recorded.profile} does not have {recorded.check}")
     for only in _selections(recorded):
         try:
             report = Run(replace(options, only=only), progress)()
         except BudgetSpent as error:
-            return Judgement(UNKNOWN, f"the budget of {error} was used up")
+            return Outcome(UNKNOWN, f"the budget of {error} was used up")
         if report.interrupted:
             raise KeyboardInterrupt
-        judgement = _judged(recorded, report)
-        if judgement.verdict == SHOWS:
+        outcome = _outcome_of(recorded, report)
+        if outcome.verdict == SHOWS:
             break
-    return judgement
+    return outcome
 
 
 def _selections(recorded: Recorded) -> Iterator[tuple[str, ...]]:
@@ -183,17 +215,17 @@ def _selections(recorded: Recorded) -> Iterator[tuple[str, ...]]:
         yield tuple(order)
 
 
-def _judged(recorded: Recorded, report: Report) -> Judgement:
+def _outcome_of(recorded: Recorded, report: Report) -> Outcome:
     result = next((each for each in report.results if each.check == recorded.check), None)
     if result is None:
-        return Judgement(UNKNOWN, f"{recorded.check} did not run")
+        return Outcome(UNKNOWN, f"{recorded.check} did not run")
     if result.outcome in (FAILED, KNOWN):
         if recorded.unsteady or any(_expectation(each.what) == _expectation(recorded.what) for each in result.failures):
-            return Judgement(SHOWS, result=result)
-        return Judgement(UNKNOWN, f"{recorded.check} now fails differently: {_first(result.failures)}", result)
+            return Outcome(SHOWS, result=result)
+        return Outcome(UNKNOWN, f"{recorded.check} now fails differently: {_first(result.failures)}", result)
     if result.outcome == PASSED:
-        return Judgement(GONE)
-    return Judgement(UNKNOWN, f"{recorded.check} was skipped: {result.reason}")
+        return Outcome(GONE)
+    return Outcome(UNKNOWN, f"{recorded.check} was skipped: {result.reason}")
 
 
 def _first(failures: list[Failure]) -> str:

@@ -94,18 +94,18 @@ class Report:
     version_from: str
     """GIVEN, REPORTED or ASSUMED."""
     profile: str
-    seed: int
-    run: str
     started: dt.datetime
-    seconds: float
-    requests: int
-    results: list[Result]
-    gone: list[KnownDifference]
+    seed: int = 0
+    run: str = ""
+    seconds: float = 0.0
+    requests: int = 0
+    results: list[Result] = field(default_factory=list)
+    gone: list[KnownDifference] = field(default_factory=list)
     """Known differences of the release that no longer occur although their checks ran."""
-    left_behind: list[str]
-    covered: Mapping[tuple[str, str, int], int]
+    left_behind: list[str] = field(default_factory=list)
+    covered: Mapping[tuple[str, str, int], int] = field(default_factory=dict)
     """Number of answers by operation, sent type and status."""
-    exchanges: list[Exchange]
+    exchanges: list[Exchange] = field(default_factory=list)
     only: tuple[str, ...] = ()
     """The checks that --only names."""
     require_rules: float = 0.0
@@ -204,6 +204,8 @@ class Report:
         share = 100 * (rules - len(self.not_covered)) / rules
         if share < self.require_rules:
             yield f"{share:.1f} % of the rules were covered; --require-rules asks for {self.require_rules:g} %"
+        if self.left_behind:
+            yield f"of what the run created, {len(self.left_behind)} could not be deleted"
 
     @property
     def verdict(self) -> str:
@@ -259,12 +261,5 @@ def unable(options: Options, run: str, error: str) -> Report:
         seed=options.seed,
         run=run,
         started=dt.datetime.now(dt.UTC),
-        seconds=0.0,
-        requests=0,
-        results=[],
-        gone=[],
-        left_behind=[],
-        covered={},
-        exchanges=[],
         error=error,
     )

@@ -27,11 +27,12 @@ from contract_tests.engine.failures import (
     PreconditionFailed,
     Skip,
 )
+from contract_tests.engine.http import credentials_refused
 from contract_tests.engine.ledger import Ledger
 from contract_tests.engine.options import Options
 from contract_tests.engine.ownership import FOREIGN_ID, OWN_ID, new_run_id
 from contract_tests.engine.text import one_line
-from contract_tests.engine.transport import Transport, credentials_refused
+from contract_tests.engine.transport import Transport
 from contract_tests.oracle.observers import OBSERVED, UNTOUCHED, Observers
 from contract_tests.runner import bystanders, known, verdict
 from contract_tests.runner.bystanders import Snapshot, notes_on_orphans, snapshot
@@ -157,7 +158,7 @@ class Run:
             seed=self.options.seed,
             run=self.id,
             started=started,
-            seconds=self.transport.elapsed,
+            seconds=self.transport.pace.elapsed,
             requests=self.transport.count,
             results=results,
             gone=verdict.gone(results, self.known),
@@ -408,9 +409,10 @@ class Run:
                 raise
             result.skipped(BLOCKED, f"{error}; raise --max-live")
         except OwnershipError as error:
-            allowed = self.transport.may_write
-            result.skipped(BLOCKED, _WOULD_WRITE)
-            result.outcome, result.reason = (ERROR, str(error)) if allowed else (SKIPPED, _WOULD_WRITE)
+            if self.transport.may_write:
+                result.outcome, result.reason = ERROR, str(error)
+            else:
+                result.skipped(BLOCKED, _WOULD_WRITE)
         except HarnessError:
             raise
         except Exception:  # noqa: BLE001 (a bug of the harness must not hide as one of the target)

@@ -140,24 +140,38 @@ class Writer:
             HarnessError: the file cannot be written.
         """
         self.origin = origin
+        self._path = path
         self._between = ""
         try:
             self._file = path.open("w", encoding="utf-8")
         except OSError as error:
-            raise HarnessError(f"{path} cannot be written: {error.strerror}") from None
+            raise self._unwritable(error) from None
         self._file.write(_START)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._file.write(f'\n], "_centralVersion": {json.dumps(self.version)}}}}}\n')
-        self._file.close()
+        try:
+            with self._file:
+                self._file.write(f'\n], "_centralVersion": {json.dumps(self.version)}}}}}\n')
+        except OSError as error:
+            raise self._unwritable(error) from None
 
     def add(self, seen: Seen) -> None:
-        """Write an exchange whose credentials have been replaced."""
-        self._file.write(self._between + json.dumps(_entry(seen, self.origin.rstrip("/")), ensure_ascii=True))
+        """Write an exchange whose credentials have been replaced.
+
+        Raises:
+            HarnessError: the file cannot be written.
+        """
+        try:
+            self._file.write(self._between + json.dumps(_entry(seen, self.origin.rstrip("/")), ensure_ascii=True))
+        except OSError as error:
+            raise self._unwritable(error) from None
         self._between = ",\n"
+
+    def _unwritable(self, error: OSError) -> HarnessError:
+        return HarnessError(f"{self._path} cannot be written: {error.strerror}")
 
 
 def _entry(seen: Seen, origin: str) -> dict[str, Any]:

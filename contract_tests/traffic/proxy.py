@@ -22,13 +22,15 @@ from flask import Response
 from urllib3.exceptions import HTTPError, ProtocolError
 from werkzeug import Request
 
-from contract_tests.engine.failures import Failure
+from contract_tests.engine.failures import Failure, HarnessError
 from contract_tests.traffic.exchanges import Seen, headers_of, plain
 from contract_tests.traffic.judge import Judge
 from contract_tests.traffic.sources import METADATA, version_in
 from mock_server.contract import tables as contracts
 from mock_server.contract.routes import Routes
-from mock_server.serving.server import Tls, granian, leave_signals_to_supervisor, when_listening
+from mock_server.serving.addresses import when_listening
+from mock_server.serving.tls import Tls
+from mock_server.serving.worker import granian, leave_signals_to_supervisor
 from mock_server.settings import Settings
 from mock_server.web.upstream import NoAnswerError, Upstream
 
@@ -205,29 +207,29 @@ def make_app(settings: Settings, give: Give) -> WSGIApplication:
     return answer
 
 
-class Bench(threading.Thread):
-    """The thread that judges, so that no request waits for a verdict."""
+class JudgeThread(threading.Thread):
+    """Judges exchanges in a thread, so that no request waits for a verdict."""
 
     def __init__(
-        self, convene: Callable[[str], Judge], keep: Callable[[Seen], object], tell: Callable[[Failure], object]
+        self, new_judge: Callable[[str], Judge], keep: Callable[[Seen], object], show: Callable[[Failure], object]
     ) -> None:
         """Start judging with the first request of the API.
 
         Args:
-            convene: Returns the judge for a release of Central; "" if the release is unknown.
+            new_judge: Returns the judge for a release of Central; "" if the release is unknown.
             keep: Called with each exchange, without credentials.
-            tell: Called with each fault when it first shows.
+            show: Called with each fault when it first shows.
         """
         super().__init__(daemon=True)
         self._queue: SimpleQueue[tuple[Seen, float] | None] = SimpleQueue()
-        self._convene = convene
+        self._new_judge = new_judge
         self._keep = keep
-        self._tell = tell
+        self._show = show
         self._version = ""
         self._judge: Judge | None = None
         self._reported = 0
-        self.trouble = ""
-        """An error of the judge itself, so that the verdict must not be green."""
+        self.error = ""
+        """Why an exchange could not be judged or kept, so that the verdict must not be green; "" if all were."""
 
     def take(self, seen: Seen, oldest: float) -> None:
         """Queue an exchange to be judged; matches `Give`."""
@@ -240,31 +242,40 @@ class Bench(threading.Thread):
             if seen.target.partition("?")[0] == METADATA:
                 self._version = self._version or version_in(seen)
                 continue
-            try:
+            with self._recording_errors():
                 self._keep(self.judge.add(seen))
                 self._settle(oldest)
-            except Exception:  # noqa: BLE001 (what comes next is passed on and judged all the same)
-                self.trouble = traceback.format_exc(limit=-4)
+
+    @contextmanager
+    def _recording_errors(self) -> Iterator[None]:
+        """Record an error instead of raising it, so that later requests are passed on and judged all the same."""
+        try:
+            yield
+        except HarnessError as error:
+            self.error = str(error)
+        except Exception:  # noqa: BLE001 (a bug of the judge)
+            self.error = traceback.format_exc(limit=-4)
 
     def _settle(self, oldest: float) -> None:
         self.judge.settle(oldest)
         found = self.judge.findings.failures
         for failure in found[self._reported :]:
-            self._tell(failure)
+            self._show(failure)
         self._reported = len(found)
 
     @property
     def judge(self) -> Judge:
         """The judge, once a request has come."""
         if self._judge is None:
-            self._judge = self._convene(self._version)
+            self._judge = self._new_judge(self._version)
         return self._judge
 
     def close(self) -> Judge:
         """Judge all remaining exchanges, and return the judge."""
         self._queue.put(None)
         self.join()
-        self._settle(math.inf)
+        with self._recording_errors():
+            self._settle(math.inf)
         return self.judge
 
 
@@ -285,15 +296,15 @@ class _Worker:
 
 
 def serve(
-    settings: Settings, host: str, port: int, bench: Bench, *, tls: Tls | None, announce: Callable[[], None]
+    settings: Settings, host: str, port: int, give: Give, *, tls: Tls | None, announce: Callable[[], None]
 ) -> None:
-    """Pass requests on until a signal arrives, in a separate process; the bench runs in this one."""
+    """Pass requests on until a signal arrives, in a separate process; `give` is called in this one."""
     pipe: Pipe = multiprocessing.SimpleQueue()
 
     def drain() -> None:
         """Empty the pipe, which holds little, so that no request waits for a verdict."""
         while (taken := pipe.get()) is not None:
-            bench.take(*taken)
+            give(*taken)
 
     draining = threading.Thread(target=drain, daemon=True)
     draining.start()
@@ -302,26 +313,3 @@ def serve(
     server.serve(target_loader=worker.load, wrap_loader=False)
     pipe.put(None)
     draining.join()
-
-
-@contextmanager
-def proxying(settings: Settings, give: Give) -> Iterator[str]:
-    """Pass requests on from a thread of this process while the block runs; yield the URL. For tests."""
-    from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
-
-    class Handler(WSGIRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def log(self, type: str, message: str, *args: Any) -> None:
-            """Log nothing."""
-
-    server = ThreadedWSGIServer("127.0.0.1", 0, make_app(settings, give), Handler)
-    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -1,4 +1,4 @@
-"""What Central itself does with requests that are decoded: rules, credentials, texts, protobuf JSON, answers.
+"""Central's own behaviour: protobuf JSON, credentials, rules, registry tests, texts, answers.
 
-No HTTP, no state of its own (`state` has the stores) and no list that the contract could hold.
+No HTTP, no stores (see `state`), and no list that the contract could hold.
 """

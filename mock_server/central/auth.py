@@ -16,7 +16,7 @@ READ, WRITE, NOTHING = "read", "write", "nothing"
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What the mock lets in when authentication is enforced.
+    """Credentials that the mock accepts when authentication is enforced.
 
     Raises:
         ValueError: a token cannot be sent in a header, or two tokens are the same.
@@ -36,7 +36,7 @@ class Credentials:
     """Password for basic authentication."""
 
     def __post_init__(self) -> None:
-        """Refuse tokens that cannot be sent or told apart."""
+        """Raise ValueError for tokens that cannot be sent, or that are equal."""
         tokens = {each.name: getattr(self, each.name) for each in fields(self) if each.name.endswith("_token")}
         for name, token in tokens.items():
             if not is_token(token):
@@ -57,18 +57,18 @@ class Auth:
     """Checks the Authorization header of a request."""
 
     def __init__(self, contract: Contract, credentials: Credentials, *, enforced: bool) -> None:
-        """Without `enforced` nobody is to be checked."""
+        """Without `enforced` callers need no credentials."""
         self.contract = contract
         self.rules = Rules(contract)
         self.credentials = credentials
         self.enforced = enforced
 
     def check(self, operation: Operation, header: str | None) -> None:
-        """Let the request through, or refuse it.
+        """Raise the refusal of a caller without permission.
 
         Raises:
-            Refusal: writes answer 401 or 403; reads answer 403 in every case, because Central
-                tries two ways in and tells why both failed (pkg/grpc/authz/or/or.go).
+            Refusal: 401 or 403 for a write, always 403 for a read, because Central tries two ways of authorization and
+                reports why both failed (pkg/grpc/authz/or/or.go).
         """
         try:
             permission = self.permission(header or "")
@@ -86,7 +86,7 @@ class Auth:
         """Return the permission of the caller: a bearer token comes before basic credentials.
 
         Raises:
-            Refusal: 401, the caller is not known.
+            Refusal: 401, the caller is unknown.
         """
         if header[:7].lower() == "bearer " and len(header) > 7:
             return self.token_permission(header[7:])
@@ -116,7 +116,7 @@ class Auth:
         except (binascii.Error, ValueError):
             raise self.rules.refusal("basic-malformed") from None
         user, colon, password = decoded.partition(":")
-        if not colon or len(encoded) % 4:  # Python overlooks padding that is too much
+        if not colon or len(encoded) % 4:  # Python ignores excess padding
             raise self.rules.refusal("basic-malformed")
         if not self.is_known(user, password):
             raise self.rules.refusal("basic-invalid", user=quote(user))

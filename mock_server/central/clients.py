@@ -1,9 +1,8 @@
-"""Building the clients of an integration: where the per-type rules of Central are checked.
+"""Central's rules for each type, which it checks by building the clients of an integration.
 
-Central builds a registry or scanner client for each category, once to test the integration
-and once to put it to use. Neither the fields of a type nor its config member are checked
-before. Each builder below is the constructor of the same name in pkg/registries,
-pkg/scanners and central/enrichment; it gives the first thing that is wrong.
+Central builds a registry or scanner client for each category, first to test the integration and then to use it. It does
+not check the fields of a type or its config member before. Each builder below is the constructor of the same name in
+pkg/registries, pkg/scanners and central/enrichment; it returns the first problem.
 """
 
 from __future__ import annotations
@@ -57,11 +56,12 @@ class Clients:
         }
 
     def problem_if(self, wrong: bool, rule: str, **values: object) -> Problem | None:
-        """Return the problem that a rule names if `wrong` and the release has the rule, else None."""
+        """Return the problem of a rule if `wrong` and the release has the rule, else None."""
         return self.rules.problem(rule, **values) if wrong else None
 
     def _listed(self, start: str, *found: Problem | None) -> Problem | None:
-        return listed(start, [each for each in found if each])
+        problems = list(filter(None, found))
+        return listed(start, problems) if problems else None
 
     # -- factories: pkg/registries/factory_impl.go, pkg/scanners/factory_impl.go ------------
 
@@ -89,7 +89,7 @@ class Clients:
         return self.rules.problem("scanner-type-known", type=quote(integration["type"]))
 
     def node_scanner_type_known(self, integration: Integration) -> Problem | None:
-        """central/enrichment/integration.go: before a node scanner is built, so told with one wrap less."""
+        """central/enrichment/integration.go: checked before a node scanner is built, so the error has one wrap less."""
         unknown = integration["type"] not in self.node_scanners
         return self.problem_if(unknown, "node-scanner-type-known", type=quote(integration["type"]))
 
@@ -100,7 +100,7 @@ class Clients:
         return None if "docker" in integration else self.problem_if(True, "docker-config-required")
 
     def quay(self, integration: Integration) -> Problem | None:
-        """pkg/registries/quay/quay.go; the scanner builds the same client first."""
+        """pkg/registries/quay/quay.go; the scanner builds this client first."""
         config = integration.get("quay")
         if config is None:
             return self.problem_if(True, "quay-config-required")
@@ -166,9 +166,9 @@ class Clients:
         )
 
     def ecr_authorization_erased(self, integration: Integration) -> Integration:
-        """pkg/registries/ecr/ecr.go: building the client takes authorization data out of its request.
+        """pkg/registries/ecr/ecr.go: return the integration without authorization data.
 
-        Gives the integration as it is afterwards.
+        Building the client removes them from the request.
         """
         ecr = integration.get("ecr")
         if ecr is None or integration["type"] != "ecr" or "REGISTRY" not in integration["categories"]:
@@ -193,11 +193,11 @@ class Clients:
         return self.google_service_account_json(google["serviceAccount"])
 
     def google_service_account_json(self, account: str) -> Problem | None:
-        """golang.org/x/oauth2 google: what keeps the text from being credentials; keys are not looked at.
+        """golang.org/x/oauth2 google: the error of reading the credentials; keys are not checked.
 
         Raises:
-            Refusal: the client-id file of Google's console is taken, and asking it for a token is a nil pointer;
-                what was stored before stays stored.
+            Refusal: a client-id file of Google's console is accepted, but Central panics when it requests a token; an
+                integration that is stored by then stays.
         """
         text = account.encode("utf-8", "surrogatepass")
         try:
@@ -209,7 +209,7 @@ class Clients:
         return self.problem_if(reason is not None, "google-service-account-json", reason=reason)
 
     def azure(self, integration: Integration) -> Problem | None:
-        """pkg/registries/azure/azure.go; a docker member is read as an azure one."""
+        """pkg/registries/azure/azure.go; a docker member serves, too."""
         config = integration.get("azure") or integration.get("docker")
         if config is None:
             found = self.problem_if(True, "azure-config-required")
@@ -254,7 +254,7 @@ class Clients:
         return self.google_scanner_account(google["serviceAccount"])
 
     def google_scanner_account(self, account: str) -> Problem | None:
-        """cloud.google.com/go/auth: the account is read whole, its key included, and told without a prefix."""
+        """cloud.google.com/go/auth: the whole account is checked, including its key; the error has no prefix."""
         try:
             text = account.encode("utf-8", "surrogatepass")
             reason = google_credentials.scanner_error(text, any_signer=self.build.any_signer)
@@ -270,7 +270,7 @@ class Clients:
         return self._listed("Clair Validation", self.problem_if(clair["endpoint"] == "", "clair-endpoint-required"))
 
     def clair_v4(self, integration: Integration) -> Problem | None:
-        """pkg/scanners/clairv4/clairv4.go: without the member there is no endpoint either."""
+        """pkg/scanners/clairv4/clairv4.go: without the member the endpoint is missing, too."""
         clair = integration.get("clairV4")
         return self._listed(
             "Clair v4 Validation",
@@ -279,7 +279,7 @@ class Clients:
         )
 
     def clairify(self, member_rule: str, integration: Integration) -> Problem | None:
-        """pkg/scanners/clairify/clairify.go; the node scanner refuses by another rule that there is no member."""
+        """pkg/scanners/clairify/clairify.go; the node scanner has another rule for a missing member."""
         clairify = integration.get("clairify")
         if clairify is None:
             return self.problem_if(True, member_rule)
@@ -292,7 +292,7 @@ class Clients:
         return self._dialled("clairify-grpc-target", scanner_target(clairify, ""), start=start)
 
     def _dialled(self, rule: str, *targets: str, start: str = "") -> Problem | None:
-        """google.golang.org/grpc Dial: a target that no connection can be made for."""
+        """google.golang.org/grpc Dial: the error of the first invalid target."""
         try:
             for each in targets:
                 grpc.target(each, self.build.urls)
@@ -301,7 +301,7 @@ class Clients:
         return None
 
     def scanner_v4(self, member_rule: str, integration: Integration) -> Problem | None:
-        """pkg/scanners/scannerv4/scannerv4.go; the node scanner refuses by another rule that there is no member."""
+        """pkg/scanners/scannerv4/scannerv4.go; the node scanner has another rule for a missing member."""
         config = integration.get("scannerV4")
         if config is None:
             return self.problem_if(True, member_rule)
@@ -313,7 +313,7 @@ class Clients:
         )
 
     def _address(self, rule: str, address: str) -> Problem | None:
-        """pkg/scannerv4/client/options.go; an empty address stands for that of Central's own scanner."""
+        """pkg/scannerv4/client/options.go; an empty address means Central's own scanner."""
         reason = goaddr.host_port_error(address) if address else None
         return self.problem_if(reason is not None, rule, reason=f"address {address}: {reason}")
 
@@ -329,7 +329,7 @@ class Clients:
         return None if integration["type"] else self.problem_if(True, "type-defined")
 
     def activation(self, integration: Integration) -> Problem | None:
-        """Return what keeps an integration from being put to use, in the words of its 500."""
+        """Return why an integration cannot be used, as in the text of the 500."""
         if found := self.type_defined(integration):
             return found
         builders: Mapping[object, Builder] = {"REGISTRY": self.registry, "SCANNER": self.scanner}

@@ -1,6 +1,6 @@
-"""What Central's database refuses: PostgreSQL's words, which some answers show.
+"""Errors of Central's database, PostgreSQL, that show in answers.
 
-Integrations are stored as bytes beside a few columns; the name is one of them, with a unique index.
+An integration is stored as bytes and a few columns; one is the name, with a unique index.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _index_row(value: int) -> int:
 # -- PostgreSQL's compression (src/common/pg_lzcompress.c), for the size alone ------------------------------
 
 _ENOUGH = 1 << 14
-"""Bytes after which the size of what cannot be stored any more is estimated."""
+"""Bytes after which the size of a value that is already too long is only estimated."""
 _LONGEST_MATCH = 273
 _FARTHEST = 0x0FFF
 _HISTORY = 4096
@@ -57,7 +57,7 @@ _FIRST_SUCCESS = 1024
 
 
 def compressed_size(value: bytes) -> int | None:
-    """Return how many bytes PostgreSQL packs a value into, or None where it does not pack it."""
+    """Return the size of a value that PostgreSQL has compressed, or None if it does not compress it."""
     most = len(value) * 75 // 100
     mask = _hash_size(len(value)) - 1
     chains: dict[int, list[int]] = {}
@@ -96,7 +96,7 @@ def _hash(value: bytes, at: int, mask: int) -> int:
 
 
 def _longest_match(value: bytes, at: int, chain: list[int]) -> int:
-    """Walk the places where the same bytes may begin, the nearest first, until a match is good enough."""
+    """Try the places where the same bytes may begin, the nearest first, until a match is good enough."""
     best, good = 0, _GOOD_MATCH
     for place in reversed(chain):
         if at - place >= _FARTHEST:

@@ -1,7 +1,7 @@
-"""From the bytes of a request to what Central understands: bodies and queries (grpc-gateway runtime).
+"""Decoding of bodies and queries (grpc-gateway runtime).
 
-Two readings of a body, one result. A body that the contract promises needs no more than its gaps filled; any other
-goes through the exact decoder. What a request says beyond the contract is not an error but a list of violations.
+There are two decoders with one result. A body that conforms to the contract only needs its gaps filled; any other goes
+through the exact decoder. Violations of the contract are listed, and refused only with `strict`.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ MAX_MESSAGE = 24 * 1024 * 1024
 """Bytes of the largest message Central receives (pkg/env/grpc_max_message_size.go)."""
 
 LARGEST_GROWTH = 4
-"""How much longer than its JSON the binary form can be: ``-1,`` in a list of categories takes ten bytes."""
+"""Greatest ratio of the binary form to the JSON: ``-1,`` in a list of categories takes ten bytes."""
 _BOUND = 16
-"""Bytes around the id of the path at most, in protobuf's binary form."""
+"""Greatest number of bytes around the id of the path, in protobuf's binary form."""
 _LONGEST_EXPLAINED = 16 * 1024
-"""Bytes of a body whose violations are listed one by one: a long list of them takes seconds to find."""
+"""Greatest size in bytes of a body whose violations are listed one by one; a long list takes seconds."""
 
 
 class Decoded(NamedTuple):
-    """A body as Central understands it, and where it left the contract."""
+    """A decoded body, and its violations of the contract."""
 
     message: Integration | UpdateRequest
     violations: Sequence[Violation] = ()
 
 
 class Filters(NamedTuple):
-    """The filters of a list, empty where they are not set, and where the query left the contract."""
+    """The filters of a list, empty if not set, and the violations of the query."""
 
     name: str = ""
     cluster: str = ""
@@ -47,7 +47,7 @@ class Filters(NamedTuple):
 
 
 class Decoding:
-    """Reads requests for one contract."""
+    """Decodes requests for one contract."""
 
     def __init__(
         self,
@@ -59,9 +59,9 @@ class Decoding:
         explains: bool,
         show_credentials: bool,
     ) -> None:
-        """`strict`: refuse what the contract does not promise. `explains`: look for where a body leaves it.
+        """`strict`: refuse violations of the contract. `explains`: look for them.
 
-        `show_credentials`: as of `protojson.Decoder`.
+        `show_credentials`: see `protojson.Decoder`.
         """
         self.contract = contract
         self.rules = Rules(contract)
@@ -80,14 +80,14 @@ class Decoding:
         """Decode the body of an operation as Central does; the `id` of the path counts for the size of the message.
 
         Raises:
-            Refusal: Central cannot read it, or (only with `strict`) the contract does not promise it.
+            Refusal: Central cannot read it, or (only with `strict`) it violates the contract.
         """
         assert operation.request is not None  # operations without a body do not decode
         message = self._messages[operation.id]
-        # To count costs more than the rest, and hardly any body is long enough to need it.
+        # Counting is expensive, and hardly any body is long enough to need it.
         is_long = LARGEST_GROWTH * len(body) + 4 * len(id) + _BOUND > MAX_MESSAGE
         if (sent := self._accepted(operation, body, content_type)) is not None:
-            with suppress(ValueError):  # a time that only looks like one
+            with suppress(ValueError):  # of an invalid time
                 decoded = protojson.complete(message, sent)
                 if is_long:
                     self.message_size(message, decoded, id)
@@ -98,10 +98,10 @@ class Decoding:
         return Decoded(decoded, self.violations(operation, body, content_type) if self.explains else ())
 
     def _accepted(self, operation: Operation, body: bytes, content_type: str) -> Any:
-        """Return a body that every reader reads alike and the contract accepts, else None."""
+        """Return the body if every JSON decoder reads it alike and the contract accepts it, else None."""
         if self.is_exact or not (content_type == "application/json" or _is_json(content_type)):
             return None
-        if _SURROGATE.search(body):  # half a pair is text for Python and a fault for Go
+        if _SURROGATE.search(body):  # Python accepts half a surrogate pair, Go does not
             return None
         try:
             sent = _PLAIN.decode(body.decode())
@@ -110,7 +110,7 @@ class Decoding:
         return sent if self.validator.accepts(str(operation.request), sent) else None
 
     def empty_integration(self) -> Integration:
-        """Return an integration of which nothing is set."""
+        """Return an integration with no field set."""
         return protojson.complete(self.contract.integration, {})
 
     def message_size(self, message: Message, decoded: Values, id: str) -> None:
@@ -124,10 +124,10 @@ class Decoding:
             raise self.rules.refusal("message-size", size=size)
 
     def violations(self, operation: Operation, body: bytes, content_type: str) -> list[Violation]:
-        """List where a body leaves the contract, in the words of openapi-core's validator.
+        """List the violations of a body, as openapi-core reports them.
 
         Raises:
-            Refusal: there is such a place, and `strict` refuses it.
+            Refusal: there are violations, and `strict` is on.
         """
         found: list[Violation] = []
         value = body.strip(b" \t\r\n")
@@ -148,10 +148,10 @@ class Decoding:
         return self._unless_strict(found)
 
     def query(self, operation: Operation, query: str) -> Filters:
-        """Decode the query of the list; it holds one character a byte (latin-1).
+        """Decode the query of a list; it has one character a byte (latin-1).
 
         Raises:
-            Refusal: a filter twice, or a query that cannot be decoded.
+            Refusal: a filter is repeated, or the query cannot be decoded.
         """
         if not query:
             return Filters()
@@ -192,7 +192,7 @@ _KEYED = re.compile(r"(.*)\[(.*)\]")
 
 
 def _query_field(key: str, values: list[str], known: list[str]) -> tuple[str, list[str]]:
-    """Return the field that a key names and its values; brackets hold one more (grpc-gateway runtime/query.go).
+    """Return the field of a key and its values; brackets in a key add one (grpc-gateway runtime/query.go).
 
     Raises:
         UrlError: a path leads into a field of `known`, none of which is a message.
@@ -211,7 +211,8 @@ def _is_json(content_type: str) -> bool:
     return content_type.partition(";")[0].strip().lower() == "application/json"
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object; raise ValueError if a key is repeated."""
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a key stands twice")
@@ -223,4 +224,4 @@ def _no_constant(name: str) -> None:
 
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-_PLAIN = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
+_PLAIN = json.JSONDecoder(object_pairs_hook=unique, parse_constant=_no_constant)

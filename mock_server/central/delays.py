@@ -1,4 +1,4 @@
-"""Delays: seconds, or a distribution that they are drawn from."""
+"""Delays: seconds, or a distribution of them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 LONGEST_DELAY = 300.0
-"""Seconds; a drawn delay is cut to it."""
+"""Greatest delay in seconds; longer drawn ones are cut."""
 LARGEST_SIGMA = 20.0
-"""Of a log-normal delay; e to this power is a billion years already."""
+"""Greatest SIGMA of a log-normal delay."""
 DELAYS = "seconds, LOW..HIGH, exponential(MEAN), normal(MEAN,DEVIATION) or lognormal(MEDIAN,SIGMA)"
 
 _NUMBER = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
@@ -29,16 +29,16 @@ def drawn(delay: str) -> float:
     """Draw the seconds of a delay.
 
     Raises:
-        ValueError: the text is no delay.
+        ValueError: the text is not a delay.
     """
     return min(max(distribution(delay)(), 0.0), LONGEST_DELAY)
 
 
 def distribution(delay: str) -> Callable[[], float]:
-    """Return what draws a delay.
+    """Return a function that draws a delay.
 
     Raises:
-        ValueError: the text is no delay.
+        ValueError: the text is not a delay.
     """
     for pattern, draw in _DISTRIBUTIONS.items():
         if found := re.fullmatch(pattern, delay):

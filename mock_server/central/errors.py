@@ -1,7 +1,7 @@
-"""Refusals: what Central answers instead of doing what was asked.
+"""Refusals: the errors that Central answers.
 
-Texts come from the rules of the contract. How Central wraps them is its error library's way
-(pkg/errox/errors.go, pkg/errorhelpers/errorhelpers.go).
+Texts come from the rules of the contract. They are wrapped as Central's error library does (pkg/errox/errors.go,
+pkg/errorhelpers/errorhelpers.go).
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ _SUFFIX = {"invalid": INVALID, "missing": MISSING}
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong, before it is wrapped into a refusal."""
+    """One broken rule, before it is wrapped into a refusal."""
 
     rule: str
     text: str
 
 
-@dataclass(unsafe_hash=True, slots=True)  # not frozen: contextlib sets the traceback of what passes by
+@dataclass(unsafe_hash=True, slots=True)  # not frozen: contextlib sets tracebacks
 class Refusal(Exception):  # noqa: N818 (Central refuses; nothing is in error)
     """An answer in Central's error shape.
 
-    `rule` is the id of the rule that decided, `status` the HTTP status, `code` the gRPC code.
+    `rule` is the id of the broken rule, `status` the HTTP status, `code` the gRPC code.
     """
 
     rule: str
@@ -46,13 +46,13 @@ class Refusal(Exception):  # noqa: N818 (Central refuses; nothing is in error)
 
 
 class Rules:
-    """What the rules of one release say, their placeholders filled from `values`."""
+    """The texts of the rules of one release. `values` fill their placeholders."""
 
     def __init__(self, contract: Contract) -> None:
         self._rules = contract.rules
 
     def refusal(self, id: str, /, **values: object) -> Refusal:
-        """Return the refusal of a rule that every release has, and that answers alone."""
+        """Return the refusal of a rule that every release has."""
         rule = self._rules[id]
         text = rule.message.format(**values) + _SUFFIX.get(rule.kind, "")
         return Refusal(rule.id, rule.status, rule.code, text)
@@ -63,14 +63,12 @@ class Rules:
             raise self.refusal(id, **values)
 
     def problem(self, id: str, /, **values: object) -> Problem | None:
-        """Return a rule as an item of a list of problems, None if the release does not have it."""
+        """Return the problem of a rule, or None if the release does not have it."""
         return Problem(id, self._rules[id].message.format(**values)) if id in self._rules else None
 
 
-def listed(start: str, problems: list[Problem]) -> Problem | None:
-    """Join problems as Central's error list does; the first one names the rule."""
-    if not problems:
-        return None
+def listed(start: str, problems: list[Problem]) -> Problem:
+    """Join problems (one or more) as Central's error list does; the first one names the rule."""
     if len(problems) == 1:
         return Problem(problems[0].rule, f"{start} error: {problems[0].text}")
     return Problem(problems[0].rule, f"{start} errors: [{', '.join(each.text for each in problems)}]")

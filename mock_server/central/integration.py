@@ -1,4 +1,4 @@
-"""The decoded messages of the API, as they stand between decoding and rendering."""
+"""The decoded messages of the API, between decoding and rendering."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any, TypedDict
 
 Values = Mapping[str, Any]
-"""A message as Central writes it: JSON names, zero values present, config members that are not set absent.
+"""A message in Central's form: JSON names, zero values present, unset config members absent.
 
-Its fields are those of the `Message` of the contract that goes with it. It is never changed in place.
+Its fields are those of a `Message` of the contract. It is never changed in place.
 """
 Integration = Values
 """The values of `Contract.integration`."""

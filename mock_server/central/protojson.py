@@ -1,12 +1,11 @@
-"""Protobuf JSON as Central's gateway reads and writes it.
+"""Protobuf JSON as Central's gateway decodes and encodes it.
 
 An integration is a `dict` in the shape and order in which Central writes it: JSON names, zero
 values present, unset messages None, unset config members absent, categories by name (by
 number where Central knows no name). It is never changed in place.
 
-Reading has two ways. A body that the contract promises needs no more than its gaps filled:
-`complete`. Any other body goes through `decode`, which follows protobuf-go's
-``encoding/protojson/decode.go`` token by token and refuses in its words.
+There are two ways to decode. `complete` fills the gaps of a body that conforms to the contract. `Decoder` follows
+protobuf-go's ``encoding/protojson/decode.go`` token by token, with its errors.
 """
 
 from __future__ import annotations
@@ -30,23 +29,23 @@ _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _SIMPLE = {b'"': '"', b"\\": "\\", b"/": "/", b"b": "\b", b"f": "\f", b"n": "\n", b"r": "\r", b"t": "\t"}
 _NUMBER = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?")
 _UNDELIMITED = re.compile(r"[-+._0-9A-Za-z]")
-"""What does not end a number."""
+"""Characters that cannot follow a number."""
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _INT32 = range(-(2**31), 2**31)
 _LONGEST_NUMBER = 20
-"""Digits of the largest number protojson unfolds an exponent for."""
+"""Greatest number of digits for which protojson expands an exponent."""
 
 
 def render(value: object) -> bytes:
-    """Write an answer: no blanks, nothing escaped that need not be."""
+    """Encode an answer without blanks and needless escapes."""
     try:
         return _ENCODER.encode(value).encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, such as the request journal shows: UTF-8 has only its escape
+    except UnicodeEncodeError:  # half a surrogate pair, such as in the request journal, needs an escape
         return json.dumps(value, separators=(",", ":")).encode()
 
 
 def indented(answer: bytes) -> bytes:
-    """Write an answer again with an indent of two blanks."""
+    """Return an answer with an indent of two blanks."""
     value = json.loads(answer)
     try:
         return json.dumps(value, ensure_ascii=False, indent=2).encode()
@@ -55,10 +54,10 @@ def indented(answer: bytes) -> bytes:
 
 
 def complete(message: Message, sent: Mapping[str, Any]) -> dict[str, Any]:
-    """Fill the gaps of a sparse message, in Central's order.
+    """Return a message with all its fields, in Central's order.
 
     Raises:
-        ValueError: a time that only looks like one.
+        ValueError: a time is invalid.
     """
     whole: dict[str, Any] = {}
     for field in message.fields:
@@ -78,13 +77,13 @@ def complete(message: Message, sent: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def value_end(data: bytes) -> int:
-    """Return the end of the first JSON value of a body that Central took."""
+    """Return the end of the first JSON value of a valid body."""
     found = gojson.first_value(data)
     return found[1] if found else 0
 
 
 def size(message: Message, value: Values, numbers: Mapping[str, int]) -> int:
-    """Count the bytes of a message in protobuf's binary form; `numbers` are those of the enum."""
+    """Return the size of a message in protobuf's binary form; `numbers`: the values of the enum."""
     total = 0
     for field in message.fields:
         found = value.get(field.name)
@@ -109,7 +108,7 @@ def size(message: Message, value: Values, numbers: Mapping[str, int]) -> int:
 
 
 def _varint(number: int) -> int:
-    """Count the bytes of a varint; a negative one is written with 64 bits."""
+    """Return the size of a varint; a negative one takes 64 bits."""
     return max(1, -(-(number % 2**64).bit_length() // 7))
 
 
@@ -134,12 +133,12 @@ class _Token(NamedTuple):
 
 
 class Decoder:
-    """Reads bodies, in the two steps in which Central does; each refuses in words of its own."""
+    """Decodes bodies in two steps like Central; each has its own errors."""
 
     def __init__(self, contract: Contract, *, show_credentials: bool, whole_numbers: bool = True) -> None:
-        """`show_credentials`: let a refused credential stand in the refusal, as Central does.
+        """`show_credentials`: refusals may quote a credential, as Central's do.
 
-        Without `whole_numbers` what follows a number in quotes does not count, as in older releases of protobuf-go.
+        Without `whole_numbers`, text after a number in quotes is ignored, as in older releases of protobuf-go.
         """
         self.contract = contract
         self.rules = Rules(contract)
@@ -147,20 +146,20 @@ class Decoder:
         self.show_credentials = show_credentials
 
     def decode(self, message: Message, data: bytes) -> dict[str, Any]:
-        """Read a body, byte for byte as Central does; an empty body is an empty message.
+        """Decode a body exactly as Central does; an empty body is an empty message.
 
         Raises:
-            Refusal: with protojson's text, or that of Go's JSON package.
+            Refusal: the body is invalid; the text is that of protojson or of Go's JSON package.
         """
         return complete(message, self.sparse(message, data))
 
     def sparse(self, message: Message, data: bytes) -> dict[str, Any]:
-        """Read a body, leaving out what it does not set."""
+        """Decode a body without its unset fields."""
         value = self.first_value(data)
         return self.reading(value).message(message) if value else {}
 
     def first_value(self, data: bytes) -> bytes:
-        """Cut out the first JSON value, all of a body that counts; nothing where there are only blanks."""
+        """Return the first JSON value of a body, which ignores the rest; empty if there are only blanks."""
         try:
             found = gojson.first_value(data)
         except gojson.JsonTruncatedError:
@@ -172,12 +171,12 @@ class Decoder:
         return data[found[0] : found[1]] if found else b""
 
     def reading(self, value: bytes) -> Reading:
-        """Begin to read a JSON value as protojson does."""
+        """Return a reading of a JSON value."""
         return Reading(self, value)
 
 
 class Reading:
-    """One body on its way to a message. The JSON is known to be well formed."""
+    """Decodes one body, which is well-formed JSON."""
 
     def __init__(self, decoder: Decoder, data: bytes) -> None:
         self.decoder = decoder
@@ -190,7 +189,7 @@ class Reading:
     # -- tokens ---------------------------------------------------------------
 
     def peek(self) -> _Token:
-        """Return the next token and stay before it."""
+        """Return the next token without consuming it."""
         if self.ahead is not None:
             return self.ahead
         match = _TOKEN.match(self.data, self.at)
@@ -202,7 +201,7 @@ class Reading:
         return self.ahead
 
     def string_end(self, start: int) -> int:
-        """Return the end of a string; to find its quotation mark is much faster than to match what stands before it."""
+        """Return the end of a string; finding its quotation mark is much faster than matching the content."""
         end = self.data.find(b'"', start + 1)
         if self.data.find(b"\\", start, end) < 0:
             return end + 1
@@ -211,7 +210,7 @@ class Reading:
         return match.end()
 
     def read(self) -> _Token:
-        """Return the next token; a string is checked as it is read."""
+        """Consume and return the next token; check a string."""
         token = self.peek()
         self.at, self.ahead = token.start + len(token.raw), None
         if token.is_string:
@@ -243,7 +242,7 @@ class Reading:
             parts.append(chr(point))
 
     def surrogate_pair(self, token: _Token, high: int, at: int) -> int:
-        """Join a surrogate with the escape that must follow it at byte `at` of the body."""
+        """Combine a surrogate with the escape that must follow it, at byte `at` of the body."""
         following = self.data[at : at + 6]
         if len(following) < 6:
             raise self.rules.refusal("string-encoding", reason="proto: unexpected EOF")
@@ -254,11 +253,11 @@ class Reading:
         return 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00)
 
     def bad_string(self, token: _Token, reason: str) -> Refusal:
-        """Refuse a string for what is in it."""
+        """Return the refusal of an invalid string."""
         return self.rules.refusal("string-encoding", reason=f"proto: syntax error ({self.position(token)}): {reason}")
 
     def position(self, token: _Token) -> str:
-        """Return where a token stands: line and column from 1, a column being a character."""
+        """Return line and column of a token, both from 1; columns are characters."""
         before = self.data[: token.start]
         line_number = before.count(b"\n") + 1
         line = before.rpartition(b"\n")[2]
@@ -267,23 +266,23 @@ class Reading:
         return f"line {line_number}:{column + 1}"
 
     def shown(self, token: _Token) -> str:
-        """Write a token into a refusal, or the mask in its place."""
+        """Return a token as refusals quote it, or the mask for a credential."""
         credential = bool(self.path) and self.path[-1].scrub == "always"
         if credential and not self.decoder.show_credentials:
             return MASK
         return token.raw.decode("utf-8", "replace")
 
     def unexpected(self, token: _Token) -> Refusal:
-        """Refuse a token that cannot stand where it does."""
+        """Return the refusal of a token at the wrong place."""
         return self.rules.refusal("unexpected-token", position=self.position(token), token=self.shown(token))
 
     def bad_field(self, rule: str, token: _Token, **values: object) -> Refusal:
-        """Refuse a field by its name, which is the token."""
+        """Return the refusal of a field; the token is its name."""
         shown = token.raw.decode("utf-8", "replace")
         return self.rules.refusal(rule, position=self.position(token), token=shown, **values)
 
     def extension_name(self, token: _Token, name: str, message: Message) -> None:
-        """Refuse a name in brackets, the notation of extensions, that names anything but one of this message."""
+        """Refuse a name in brackets, the notation of extensions, unless Central ignores it."""
         found = self.decoder.contract.proto_types.get(name[1:-1]) if name[:1] + name[-1:] == "[]" else None
         if found == "extension":
             text = f"message {message.proto} cannot be extended by {name[1:-1]}"
@@ -292,7 +291,7 @@ class Reading:
             raise self.bad_field("extension-name", token, found=found)
 
     def duplicate_field(self, token: _Token, field: Field, seen: set[str]) -> None:
-        """Refuse a field that came before, in either spelling, null or not."""
+        """Refuse a repeated field, in either spelling, null or not."""
         if field.name in seen:
             raise self.bad_field("duplicate-field", token)
 
@@ -304,7 +303,7 @@ class Reading:
     # -- values ---------------------------------------------------------------
 
     def message(self, message: Message) -> dict[str, Any]:
-        """Read an object, leaving out what it does not set."""
+        """Decode an object without its unset fields."""
         token = self.read()
         if token.raw != b"{":
             raise self.unexpected(token)
@@ -335,7 +334,7 @@ class Reading:
         return values
 
     def value(self, field: Field) -> Any:
-        """Read what a field is set to."""
+        """Decode the value of a field."""
         if field.repeated:
             return self.items(field)
         if field.message is not None:
@@ -345,7 +344,7 @@ class Reading:
         return self.scalar(field)
 
     def items(self, field: Field) -> list[Any]:
-        """Read a list; names of an enum that are not known leave it."""
+        """Decode a list without its unknown names of an enum."""
         token = self.read()
         if token.raw != b"[":
             raise self.unexpected(token)
@@ -360,7 +359,7 @@ class Reading:
         return found
 
     def scalar(self, field: Field) -> Any:
-        """Read one value; None for a name of an enum that is not known."""
+        """Decode one value; None for an unknown name of an enum."""
         token = self.read()
         if field.kind == "string":
             if token.is_string:
@@ -386,7 +385,7 @@ class Reading:
         )
 
     def quoted_number(self, token: _Token) -> str:
-        """Return what a string holds in the place of a number."""
+        """Return the number in a string."""
         text = self.text(token)
         if self.decoder.whole_numbers or text != text.strip():
             return text
@@ -395,7 +394,7 @@ class Reading:
         return text[: match.end()] if match and not _UNDELIMITED.match(tail) else text
 
     def timestamp(self) -> str:
-        """Read a time, as it is answered."""
+        """Decode a time to the form of answers."""
         token = self.read()
         if not token.is_string:
             raise self.unexpected(token)
@@ -408,7 +407,7 @@ class Reading:
         raise self.rules.refusal(rule, position=self.position(token), token=self.shown(token))
 
     def skip(self) -> None:
-        """Pass over the value of a field that Central does not know."""
+        """Skip the value of a field that Central does not know."""
         depth = 0
         while True:
             token = self.read()
@@ -421,7 +420,7 @@ class Reading:
 
 
 def _int32(text: str) -> int | None:
-    """Read a number as protojson does: any form that has no fraction left is a whole one."""
+    """Decode a number as protojson does: any notation of a whole number is one."""
     match = _NUMBER.fullmatch(text)
     if match is None:
         return None

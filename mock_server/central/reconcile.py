@@ -1,7 +1,7 @@
 """Reconcile: an update without credentials keeps the stored ones (pkg/secrets/reconcile.go).
 
-The walk follows the message in declaration order and stops at the first thing that is wrong.
-What is a credential and what depends on one comes from ``x-scrub`` in the contract.
+The fields are checked in the order of their declaration, up to the first error. ``x-scrub`` in the contract marks
+credentials, and fields that depend on them.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from mock_server.contract.tables import MASK, Contract, Field, Message
 
 
 class Reconcile:
-    """The rules of stored credentials of one Central."""
+    """The rules about stored credentials."""
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
         self.rules = Rules(contract)
 
     def with_stored(self, sent: Integration, stored: Integration | None) -> dict[str, Any]:
-        """Return `sent` with the stored credentials in the place of empty and masked ones.
+        """Return `sent` with the stored credentials for empty and masked ones.
 
         `stored` is None when `sent` names no integration.
 
@@ -91,7 +91,7 @@ class Reconcile:
             raise self._field("reconcile-message-kept", path, field)
 
     def reconcile_message_not_added(self, sent: Any, stored: Any) -> None:
-        """pkg/secrets/reconcile.go: nothing is stored that could be reconciled with it."""
+        """pkg/secrets/reconcile.go: no sub-message is stored to reconcile it with."""
         if sent is not None and stored is None:
             raise self.rules.refusal("reconcile-message-not-added")
 
@@ -101,7 +101,7 @@ class Reconcile:
             raise self._field("reconcile-credential-masked", path, field)
 
     def reconcile_dependent_unchanged(self, field: Field, sent: Any, stored: Any, path: tuple[str, ...]) -> None:
-        """pkg/secrets/reconcile.go: compared as they stand, also where no credential is stored."""
+        """pkg/secrets/reconcile.go: compared literally, even if no credential is stored."""
         if field.scrub == "dependent" and sent != stored:
             raise self._field("reconcile-dependent-unchanged", path, field)
 
@@ -109,7 +109,7 @@ class Reconcile:
         return self.rules.refusal(rule, field=".".join((*path, field.go_name)))
 
     def stored_credentials_kept(self, message: Message, sent: Values, stored: Values) -> dict[str, Any]:
-        """Copy each stored credential over what was sent."""
+        """Copy the stored credentials over the sent ones."""
         kept = dict(sent)
         for field in message.fields:
             if field.scrub == "always":

@@ -1,4 +1,4 @@
-"""What one build of Central does otherwise than another, beside the rules of the contract.
+"""Differences between builds of Central that are not rules of the contract.
 
 These follow from the versions of Go and of libraries that a release is built with, so they change with a patch.
 """
@@ -28,10 +28,10 @@ _SINCE: Mapping[str, Span] = {
 
 
 class Build(NamedTuple):
-    """How the libraries of one release behave."""
+    """The behaviour of the libraries of one release."""
 
     urls: UrlSyntax
-    """How hosts are read."""
+    """Checks of hosts."""
     bounded_query: bool
     """More than 10,000 query parameters are refused."""
     keeps_method: bool
@@ -41,11 +41,11 @@ class Build(NamedTuple):
     wide_endpoint_check: bool
     """All addresses of the loopback network are refused, and addresses of IPv6."""
     any_signer: bool
-    """Google's image scanner takes keys that are no RSA keys, and tells what it tried."""
+    """Google's image scanner accepts other keys than RSA keys, and its error lists the formats that it tried."""
 
 
 def of(release: Release) -> Build:
-    """Return how a release behaves."""
+    """Return the behaviour of a release."""
     has = {name: span.has(release) for name, span in _SINCE.items()}
     urls = UrlSyntax(has.pop("strict_colons"), has.pop("checked_brackets"))
     return Build(urls, **has)

@@ -1,13 +1,14 @@
-"""From what Central holds to the bytes of an answer, each checked against the contract once."""
+"""The bytes of answers, validated against the contract once."""
 
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal
 from mock_server.central.integration import Integration
-from mock_server.central.masking import Masking
+from mock_server.central.masking import credentials_masked
 from mock_server.contract.tables import Contract
 from mock_server.contract.validator import Validator, Violation
 
@@ -19,25 +20,25 @@ class AnswerContractError(AssertionError):
 
 
 class Rendering:
-    """Writes the answers of one contract."""
+    """Encodes the answers of one contract."""
 
     def __init__(self, contract: Contract, validator: Validator, *, in_clear: bool, fatal: bool) -> None:
         """`in_clear`: a create shows credentials, as deployed. `fatal`: raise when an answer breaks the contract."""
         self.integration = contract.integration.name
         self.validator = validator
-        self.masking = Masking(contract)
+        self.credentials_masked = partial(credentials_masked, contract.integration)
         self.in_clear = in_clear
         self.fatal = fatal
 
     def read_answer(self, integration: Integration) -> bytes:
-        """Render what reads show of an integration."""
-        shown = self.masking.credentials_masked(integration)
+        """Render an integration for reads, with masked credentials."""
+        shown = self.credentials_masked(integration)
         if not self.validator.accepts(self.integration, shown, answer=True):
             self._is_no(self.integration)
         return protojson.render(shown)
 
     def create_answer(self, created: Integration, stored_answer: bytes, stored: Integration) -> bytes:
-        """Render the answer to a create: in clear as deployed, else masked as the document says."""
+        """Render the answer to a create: credentials in clear as deployed, masked as documented."""
         if not self.in_clear:
             return stored_answer if created is stored else self.read_answer(created)
         if not self.validator.accepts(self.integration, created, answer=True):
@@ -57,10 +58,10 @@ class Rendering:
         self.answer_broken([Violation("$", f"is no {schema}")])
 
     def answer_broken(self, violations: list[Violation]) -> None:
-        """Report an answer of ours that breaks the contract.
+        """Log an answer of ours that breaks the contract.
 
         Raises:
-            AnswerContractError: only where it is `fatal`.
+            AnswerContractError: if it is `fatal`.
         """
         text = "the mock's answer breaks the contract: " + "; ".join(map(str, violations))
         log.error(text)

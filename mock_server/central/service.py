@@ -1,6 +1,6 @@
 """The eight operations as Central runs them (central/imageintegration/service/service_impl.go).
 
-Everything here works on decoded integrations; HTTP is `app`, JSON is `protojson`.
+It works on decoded integrations; `gateway` does HTTP, and `protojson` JSON.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mock_server.contract.tables import Contract
 from mock_server.golang.text import quote
 
 _UNKNOWN_TO_DATABASE = re.compile("[\0\udc80-\udcff]")
-"""NUL, and bytes that are no UTF-8, as "surrogateescape" keeps them."""
+"""NUL, and bytes that are not UTF-8, as "surrogateescape" decodes them."""
 
 
 def _shown(id: str) -> str:
@@ -30,7 +30,7 @@ def _shown(id: str) -> str:
 
 
 class Service:
-    """The verbs of one Central."""
+    """The operations of one Central."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Service:
         *,
         as_deployed: bool = False,
     ) -> None:
-        """`as_deployed`: who loses a race for a name gets the database's own words."""
+        """`as_deployed`: the loser of a race for a name gets the error of the database."""
         self.contract = contract
         self.rules = Rules(contract)
         self.store = store
@@ -79,21 +79,20 @@ class Service:
         return self.store.get(id) or self.get_missing(id)
 
     def id_required(self, id: str) -> None:
-        """GET and DELETE ask for an id; PUT and PATCH do not."""
+        """GET and DELETE require an id; PUT and PATCH do not."""
         if id == "":
             raise self.rules.refusal("id-required")
 
     def get_missing(self, id: str) -> Stored:
-        """Refuse a GET with the id as it stands."""
+        """Refuse a GET of an unknown id; the text does not quote it."""
         raise self.rules.refusal("get-missing", id=id)
 
     # -- creating ---------------------------------------------------------------------------
 
     def create(self, integration: Integration) -> tuple[Integration, Stored]:
-        """PostImageIntegration: give what was created, and what is stored of it.
+        """PostImageIntegration: return the created integration and the stored one.
 
-        The two differ where building the client took authorization data out of the request
-        after it was stored.
+        They differ if building the client removed authorization data after the integration was stored.
         """
         self.id_empty_on_create(integration)
         self.scanner_v4_not_created(integration)
@@ -139,10 +138,10 @@ class Service:
         with self.store.lock:
             if was_free and self._is_race_lost(integration):
                 raise Refusal("name-unique", 409, 6, database.START + database.DUPLICATE_NAME)
-            self._validate(integration)
+            self.validation.check(integration)
             integration = self._reconciled(integration, update_password=update_password)
             integration = self._valid_tested_sorted(integration)
-            if integration["id"] == "" and "\0" not in integration["name"]:  # values are read before they are checked
+            if integration["id"] == "" and "\0" not in integration["name"]:  # values are parsed before constraints
                 raise self.database_error(database.NO_KEY)
             if wrong := database.name_error(integration["name"]):
                 raise self.database_error(wrong)
@@ -157,7 +156,7 @@ class Service:
         if integration is None:
             raise self.rules.refusal("integration-required")
         with self.store.lock:
-            self._validate(integration)
+            self.validation.check(integration)
             integration = self._reconciled(integration, update_password=update_password)
         if found := self._failed_test(integration):
             raise invalid_arguments(found)
@@ -166,20 +165,19 @@ class Service:
         """Keep an update whose client cannot be built: `previous` is not restored."""
 
     def database_error(self, reason: str) -> Refusal:
-        """pkg/grpc/errors/interceptor.go: what the database refuses; old releases show its words."""
+        """pkg/grpc/errors/interceptor.go: an error of the database, whose text old releases show."""
         return self.rules.refusal("database-error", reason=reason)
 
     def _is_race_lost(self, integration: Integration) -> bool:
-        """Return whether somebody took a free name while this waited: Central checks it, and stores without a lock."""
-        found = self.validation.problems(integration)
-        return found is not None and found.rule == "name-unique"
-
-    def _validate(self, integration: Integration) -> None:
-        if found := self.validation.problems(integration):
-            raise invalid_arguments(found)
+        """Return whether another request took the name meanwhile: Central does not lock between check and write."""
+        try:
+            self.validation.check(integration)
+        except Refusal as refusal:
+            return refusal.rule == "name-unique"
+        return False
 
     def _valid_tested_sorted(self, integration: Integration) -> Integration:
-        self._validate(integration)
+        self.validation.check(integration)
         if not integration["skipTestIntegration"]:
             if found := self._failed_test(integration):
                 raise invalid_arguments(found, times=2)
@@ -187,7 +185,7 @@ class Service:
         return self.categories_sorted(integration)
 
     def categories_sorted(self, integration: Integration) -> Integration:
-        """Return the integration with its categories in order of their numbers; duplicates stay."""
+        """Return the integration with its categories sorted by their numbers; duplicates stay."""
         if len(integration["categories"]) < 2:
             return integration
         numbers: Mapping[Any, int] = self.contract.categories
@@ -208,7 +206,7 @@ class Service:
         return self.reconcile.with_stored(integration, stored)
 
     def update_missing(self, id: str) -> None:
-        """PUT, PATCH and test of an id that is not there: the id is quoted."""
+        """Refuse a PUT, PATCH or test of an unknown id; the text quotes it."""
         raise self.rules.refusal("update-missing", id=quote(id))
 
     def scanner_v4_type_fixed(self, sent: Integration, stored: Integration) -> None:
@@ -217,7 +215,7 @@ class Service:
             raise self.rules.refusal("scanner-v4-type-fixed")
 
     def azure_member_converted(self, sent: Integration, stored: Integration) -> Integration:
-        """Read a stored docker member as an azure one, whatever the stored type is."""
+        """Return the stored integration with its docker member as an azure one, independent of its type."""
         if sent["type"] != "azure" or "azure" not in sent or "docker" not in stored:
             return stored
         docker = stored["docker"]
@@ -227,12 +225,12 @@ class Service:
     # -- the registry test --------------------------------------------------------------------
 
     def health(self, integration: Integration) -> Problem | None:
-        """Return what is wrong with a stored integration: how its test would end now; no rule is used up by that."""
-        with self.registry_tests.only_looking():
+        """Return the problem that a test of a stored integration would report now, without using up rules."""
+        with self.registry_tests.network.only_looking():
             return self._failed_test(integration)
 
     def _failed_test(self, integration: Integration) -> Problem | None:
-        """testImageIntegration: the first category that fails, in the order they were sent."""
+        """testImageIntegration: the problem of the first category that fails, in the order of the request."""
         for category in integration["categories"]:
             found: Problem | None = None
             if category == "REGISTRY":
@@ -267,9 +265,9 @@ class Service:
             self.store.remove(id)
 
     def delete_missing(self, id: str) -> None:
-        """central/integrationhealth/datastore/datastore_impl.go: the missing health record shows, its id quoted.
+        """central/integrationhealth/datastore/datastore_impl.go: the error is about the missing health record.
 
-        The record is looked for in the database, which knows no NUL and nothing but UTF-8.
+        The look-up of the record fails for an id with NUL or without UTF-8, which the database cannot store.
         """
         if _UNKNOWN_TO_DATABASE.search(id):
             text = (

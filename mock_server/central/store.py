@@ -17,37 +17,37 @@ class Stored(NamedTuple):
 
 
 class Store(Protocol):
-    """The integrations of one sandbox by id, names unique. A read of one takes no lock; writes and reads of more do.
+    """The integrations of one sandbox by id, with unique names. Reading one takes no lock; writing and listing do.
 
-    A caller that checks before it writes holds `lock` around both. What is stored is never
-    changed in place, so a reader may keep what it got.
+    A caller that checks before it writes holds `lock` for both. Stored integrations are never changed in place, so
+    callers can keep them.
     """
 
     @property
     def lock(self) -> AbstractContextManager[Any]:
-        """What a caller holds from check to write; the thread that has it may take it again."""
+        """Re-entrant write lock."""
 
     @property
     def changes(self) -> int:
-        """A number that grows with each change: who keeps a copy sees by it that the copy is old."""
+        """Number of changes so far; a copy with a smaller number is outdated."""
 
     problem: str
-    """Why what is stored may be lost; empty where it is kept as it should be."""
+    """Why the state may be lost, such as a failed save; empty if all is well."""
 
     def fork(self) -> Store:
-        """Return a store of another sandbox, with the same first state."""
+        """Return a store for another sandbox, with the same first state."""
 
     def bind(self, sandbox: str) -> None:
-        """Use the state of the sandbox of this name from now on."""
+        """Use the state of the sandbox with this name."""
 
     def adopt(self, other: Store) -> None:
         """Take over the integrations of another store of the same sandbox."""
 
     def free(self) -> None:
-        """Forget the state: nobody goes on with this sandbox."""
+        """Delete the state of a sandbox that is no longer used."""
 
     def reset(self) -> None:
-        """Go back to the first state; seeded ids start again too."""
+        """Restore the first state, and start seeded ids again."""
 
     def replace(self, integrations: Iterable[Integration]) -> None:
         """Replace all integrations with these; a reset still goes back to the first state."""
@@ -59,13 +59,13 @@ class Store(Protocol):
         """central/imageintegration/datastore/datastore_impl.go: a lower-case UUID of version 4."""
 
     def get(self, id: str) -> Stored | None:
-        """Return the integration with exactly this id; an id is no more than a text here."""
+        """Return the integration with exactly this id; an id can be any text."""
 
     def id_of_name(self, name: str) -> str | None:
         """Return the id of the integration with exactly this name."""
 
     def put(self, integration: Integration) -> Stored:
-        """Store an integration under its id, in the place of the one that has it."""
+        """Store an integration under its id, replacing the previous one."""
 
     def remove(self, id: str) -> None:
         """Remove the integration with this id, if there is one."""
@@ -74,6 +74,6 @@ class Store(Protocol):
         """Render the list of all integrations, or of those with the given ids."""
 
     def list_named(self, name: str) -> bytes:
-        """Render the list of the integration with exactly this name, as it is at one moment."""
+        """Render the list of the integration with exactly this name, consistent even during a write."""
 
     def __len__(self) -> int: ...

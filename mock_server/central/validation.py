@@ -1,12 +1,12 @@
-"""Common validation: what create, update and test ask of every integration.
+"""Common validation of create, update and test, for integrations of all types.
 
 The problems are collected in Central's order (``validateIntegration`` in
-central/imageintegration/service/service_impl.go). One method a rule, named by the rule's id.
+central/imageintegration/service/service_impl.go). Each rule has a method with its id as name.
 """
 
 from __future__ import annotations
 
-from mock_server.central.errors import Problem, Rules, listed
+from mock_server.central.errors import Problem, Rules, invalid_arguments, listed
 from mock_server.central.integration import Integration
 from mock_server.central.releases import Build
 from mock_server.central.store import Store
@@ -16,7 +16,7 @@ from mock_server.golang.text import quote
 
 
 def config_member(message: Message, integration: Integration) -> str | None:
-    """Name the config member that is set, or give None."""
+    """Return the name of the config member that is set, or None."""
     for field in message.members:
         if field.name in integration:
             return field.name
@@ -27,7 +27,7 @@ class Validation:
     """The common rules of one Central."""
 
     def __init__(self, contract: Contract, store: Store, build: Build, *, managed: bool) -> None:
-        """`managed`: play the managed service, where ECR cannot use the container's IAM role."""
+        """`managed`: simulate the managed service, where ECR cannot use the container's IAM role."""
         self.contract = contract
         self.rules = Rules(contract)
         self.store = store
@@ -39,20 +39,20 @@ class Validation:
             if member.message is not None
         }
 
-    def problems(self, integration: Integration) -> Problem | None:
-        """Return the list of problems as one, or None."""
+    def check(self, integration: Integration) -> None:
+        """Raise the refusal that lists all problems, if there are any."""
         found = (
             self.endpoint(integration),
             self.category_required(integration),
             self.ecr_iam_managed(integration) if self.managed else None,
-            # Central stops at an empty name: the look-up of the name is left out.
+            # Central does not look up an empty name.
             self.name_required(integration) or self.name_unique(integration),
         )
-        problems = list(filter(None, found))
-        return listed("Validation", problems) if problems else None
+        if problems := list(filter(None, found)):
+            raise invalid_arguments(listed("Validation", problems))
 
     def endpoint(self, integration: Integration) -> Problem | None:
-        """Check the endpoints of the member that is set, whatever the type; the first bad one counts."""
+        """Return the first problem of the endpoints of the member that is set, independent of the type."""
         for member, endpoints in self._endpoints.items():
             if member in integration:
                 for endpoint in endpoints:
@@ -61,7 +61,7 @@ class Validation:
         return None
 
     def _endpoint(self, endpoint: str) -> Problem | None:
-        # Central takes off one "http://" and then one "https://", in this order.
+        # Central removes one "http://" and then one "https://", in this order.
         bare = endpoint.removeprefix("http://").removeprefix("https://")
         try:
             host = gourl.host_name("http://" + bare, self.build.urls)
@@ -73,15 +73,15 @@ class Validation:
         return self.endpoint_not_local() if kind == "loopback" else self.endpoint_not_metadata()
 
     def endpoint_parses(self, url: str, reason: str) -> Problem | None:
-        """pkg/endpoints/validate.go: what stands behind ``http://`` is no URL."""
+        """pkg/endpoints/validate.go: the endpoint after ``http://`` is not a URL."""
         return self.rules.problem("endpoint-parses", url=url, reason=reason)
 
     def endpoint_not_local(self) -> Problem | None:
-        """pkg/endpoints/validate.go: the host leads back to Central."""
+        """pkg/endpoints/validate.go: the host is Central itself."""
         return self.rules.problem("endpoint-not-local")
 
     def endpoint_not_metadata(self) -> Problem | None:
-        """pkg/endpoints/validate.go: the host hands out the cluster's credentials."""
+        """pkg/endpoints/validate.go: the host serves credentials of the cluster."""
         return self.rules.problem("endpoint-not-metadata")
 
     def category_required(self, integration: Integration) -> Problem | None:

@@ -62,28 +62,21 @@ Examples:
 @click.pass_context
 def serve(context: click.Context, /, **chosen: Any) -> None:
     """Serve the mock until Ctrl-C."""
-    from mock_server.serving import server
+    from mock_server.serving import addresses, tls, worker
     from mock_server.state import files as states
 
     host, cert, key, ca_out = chosen["host"], chosen["cert"], chosen["key"], chosen["tls_ca_out"]
-    if (cert is None) != (key is None):
-        raise click.UsageError("--cert and --key go together")
-    if cert is not None:
-        startup.require_certificate(cert, key)
-    if ca_out is not None:
-        if cert is not None or not chosen["tls"]:
-            raise click.UsageError("--tls-ca-out: only --tls without --cert makes a certificate authority")
-        startup.require_writable("--tls-ca-out", ca_out)
+    startup.require_tls(cert, key, ca_out, self_signed=chosen["tls"])
     settings = settings_of(context)
     with ExitStack() as stack:
         try:
-            address = server.resolve(host)
-            port = server.free_port(address, chosen["port"])
+            address = addresses.resolve(host)
+            port = addresses.free_port(address, chosen["port"])
             if settings.upstream is not None:
-                server.check_upstream(settings.upstream, address, port)
-            files = server.Tls(cert, key) if cert and key else None
+                addresses.check_upstream(settings.upstream, address, port)
+            files = tls.Tls(cert, key) if cert and key else None
             if chosen["tls"] and files is None:
-                files = stack.enter_context(server.self_signed(host, address))
+                files = stack.enter_context(tls.self_signed(host, address))
                 settings = dataclasses.replace(settings, tls_ca=files.ca)
             beside = startup.running(context, settings)
             if beside.save is not None:
@@ -91,7 +84,7 @@ def serve(context: click.Context, /, **chosen: Any) -> None:
             if files and files.ca and ca_out:
                 ca_out.write_text(files.ca)
             banner = startup.Banner(settings, host, port, files is not None, ca_out, chosen["control_token_file"])
-            server.serve(
+            worker.serve(
                 settings,
                 address,
                 port,
@@ -106,7 +99,7 @@ def serve(context: click.Context, /, **chosen: Any) -> None:
             )
         except states.StateError as error:
             raise click.ClickException(f"--save {error}") from None
-        except server.ServeError as error:
+        except addresses.ServeError as error:
             raise click.ClickException(str(error)) from None
 
 

@@ -1,4 +1,4 @@
-"""The options of `serve`: one name each on the command line, in the environment and in a TOML file.
+"""The options of `serve`, with one name each on the command line, in the environment and in a TOML file.
 
 `--central-version` is `MOCK_CENTRAL_CENTRAL_VERSION` and `central_version`. Options that are settings take their names,
 defaults and texts from `Settings`.
@@ -19,7 +19,8 @@ from typing import Any
 import click
 
 from mock_server.central.auth import Credentials, is_token
-from mock_server.central.registry_tests import DEFAULT_RULES, OUTCOMES
+from mock_server.central.registry_outcomes import OUTCOMES
+from mock_server.central.registry_test_rules import DEFAULT_RULES
 from mock_server.cli.release import RELEASE, ReleaseType
 from mock_server.serving.body_timeouts import TIMEOUT
 from mock_server.settings import VALIDATION_MODES, Settings, documentation, suggestion
@@ -33,9 +34,9 @@ AT_START = (
     *("host", "port", "tls", "tls_ca_out", "cert", "key", "body_timeout"),
     *("save", "usage", "reload", "log_level", "log_format"),
 )
-"""Options that are no settings of an app. They are read once."""
+"""Options that are not settings of an app. They are read once."""
 KEPT = ("load", "store", "store_prefix", "journal", "tls_ca")
-"""Settings that stay as they are from the start: what holds the state goes on."""
+"""Settings that a reload does not change, because the state stays."""
 
 READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 WRITABLE = click.Path(dir_okay=False, path_type=Path)
@@ -66,10 +67,10 @@ class Option(click.Option):
 
 
 class _Seconds(click.FloatRange):
-    """Seconds of which there is an end."""
+    """A finite number of seconds."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Refuse infinity, and what is no number: a range takes both."""
+        """Refuse infinity and NaN, which `FloatRange` accepts."""
         seconds = float(super().convert(value, param, ctx))
         if not math.isfinite(seconds):
             self.fail(f"{value} is not a number of seconds, such as 60", param, ctx)
@@ -77,7 +78,7 @@ class _Seconds(click.FloatRange):
 
 
 class _Several(click.types.StringParamType):
-    """A text, of which a variable holds several with semicolons between."""
+    """A text; an environment variable separates several by semicolons."""
 
     def split_envvar_value(self, rv: str) -> list[str]:
         """Split at semicolons outside of quotes."""
@@ -94,7 +95,7 @@ _TEXTS = {**documentation(Credentials), **documentation(Settings)}
 
 
 def _setting(name: str, group: str, *, also: str = "", **more: Any) -> Option:
-    """Make the option of a setting or a credential; `also` follows its text."""
+    """Return the option of a setting or a credential; `also` is appended to its help."""
     default, word = _DEFAULTS[name], f"--{name.replace('_', '-')}"
     if isinstance(default, tuple):
         word, default = word.removesuffix("s"), ()
@@ -114,10 +115,10 @@ def _basic(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 
 
 def token_in(path: Path) -> str:
-    """Read a token from a file.
+    """Return the token in a file.
 
     Raises:
-        click.BadParameter: the file cannot be read, or does not hold one.
+        click.BadParameter: the file cannot be read, or does not contain a token.
     """
     try:
         found = path.read_text("utf-8").strip()
@@ -160,7 +161,7 @@ def _complete_scenario(_context: click.Context, _parameter: click.Parameter, beg
 
 
 def _read_config(context: click.Context, _parameter: click.Parameter, path: Path | None) -> Path | None:
-    """Take the values of a TOML file as defaults of the options."""
+    """Use the values of a TOML file as defaults of the options."""
     if path is None:
         return None
     try:
@@ -184,10 +185,10 @@ def _read_config(context: click.Context, _parameter: click.Parameter, path: Path
 
 
 def _from_toml(path: Path, option: Option, value: Any) -> Any:
-    """Return the value of a key as the option takes it.
+    """Return the value of a key for the option.
 
     Raises:
-        click.BadParameter: it is of another type, which TOML tells apart and a command line does not.
+        click.BadParameter: the value has another type; unlike a command line, TOML has types.
     """
     if option.multiple:
         values = value if isinstance(value, list) else [value]
@@ -234,7 +235,7 @@ def _options(command: click.Command) -> list[Option]:
 
 @contextmanager
 def _no_userinfo_in_errors() -> Iterator[None]:
-    """Show no password of a URL that was given to an option of another kind, either."""
+    """Remove passwords of URLs from error messages."""
     try:
         yield
     except click.ClickException as error:
@@ -243,12 +244,12 @@ def _no_userinfo_in_errors() -> Iterator[None]:
 
 
 class Serve(click.Command):
-    """A command with grouped options. It remembers its words, to read them again when a file has changed."""
+    """A command with grouped options. It stores its arguments, to parse them again when a file has changed."""
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        """Read the words, and name the variable or the file that a wrong value comes from."""
+        """Parse the arguments; errors name the variable or the file of an invalid value."""
         words = list(args)
         with _no_userinfo_in_errors():
             try:
@@ -269,7 +270,7 @@ class Serve(click.Command):
             return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write each group under its name."""
+        """Write the options by group."""
         groups: dict[str, list[tuple[str, str]]] = {}
         for each in self.get_params(ctx):
             if record := each.get_help_record(ctx):
@@ -280,7 +281,7 @@ class Serve(click.Command):
 
 
 def place_of(context: click.Context, option: Option) -> str:
-    """Return where a value stands, if not on the command line."""
+    """Return the source of a value, if it is not the command line."""
     source = context.get_parameter_source(str(option.name))
     if source is click.core.ParameterSource.ENVIRONMENT:
         return f" (the variable {option.variable})"
@@ -356,10 +357,10 @@ OPTIONS: tuple[Option, ...] = (
 
 
 def settings_of(context: click.Context) -> Settings:
-    """Make settings of the options.
+    """Return the settings of the options.
 
     Raises:
-        click.UsageError: a value cannot be used. The text names the option and where its value stands.
+        click.UsageError: a value is invalid; the text names the option and the source of the value.
     """
     options = {each.field: each for each in _options(context.command)}
     chosen = {each.field: context.params[str(each.name)] for each in options.values() if each.name in context.params}

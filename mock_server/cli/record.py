@@ -1,4 +1,4 @@
-"""Make a state from the list of a live Central. Its answers show no credentials, so these are invented."""
+"""Make a state from the list of a live Central, with invented credentials, because answers do not show them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _JSON_TEXT = json.dumps(
     {"type": "authorized_user", **dict.fromkeys(("client_id", "client_secret", "refresh_token"), _TEXT)},
     separators=(",", ":"),
 )
-"""Needs no private key, which would have to be a whole one for a scanner."""
+"""A kind of account without a private key, which would have to be valid for a scanner."""
 
 Place = tuple[str, ...]
 """The path of a field in an integration."""
@@ -42,7 +42,7 @@ def fetched(url: str, *, token: str = "", ca: Path | None = None, insecure: bool
     """Return the list of a Central.
 
     Raises:
-        RecordError: it does not answer with a list.
+        RecordError: it does not answer a list.
     """
     status, content = asked(url, PATH, token=token, ca=ca, insecure=insecure)
     if status != 200:
@@ -57,7 +57,7 @@ def fetched(url: str, *, token: str = "", ca: Path | None = None, insecure: bool
 
 
 def asked(url: str, path: str, *, token: str, ca: Path | None, insecure: bool) -> tuple[int, bytes]:
-    """Return status and body of what a server answers.
+    """Return status and body of a server's answer.
 
     Raises:
         RecordError: it does not answer.
@@ -72,7 +72,7 @@ def asked(url: str, path: str, *, token: str, ca: Path | None, insecure: bool) -
         raise RecordError(f"{ca}: contains no certificates that can be read (PEM): {error}") from None
     if insecure:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # it was asked for
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the option asks for it
     try:
         with bounded_http.deadline(_TIMEOUT):
             # No redirect is followed: the token is for one host.
@@ -88,10 +88,7 @@ def asked(url: str, path: str, *, token: str, ca: Path | None, insecure: bool) -
 
 
 def _require_url(url: str) -> None:
-    """Raise RecordError unless this is the URL of a Central.
-
-    The text does not repeat what may be a secret: a user, a query.
-    """
+    """Raise RecordError unless this is the URL of a server; the text omits user and query, which may be secret."""
     shown = f"…@{url.rpartition('@')[2]}" if "@" in url else url
     for mark in "?#":
         shown = f"{shown.partition(mark)[0]}{mark}…" if mark in shown else shown
@@ -101,7 +98,7 @@ def _require_url(url: str) -> None:
 
 
 def _connections(url: str, context: ssl.SSLContext) -> urllib3.PoolManager:
-    """Return the connections to a server, through a proxy where the environment names one."""
+    """Return the connections to a server, through the proxy of the environment if there is one."""
     parts = urlsplit(url)
     proxy = urllib.request.getproxies().get(parts.scheme)
     if proxy is None or urllib.request.proxy_bypass(parts.hostname or ""):
@@ -114,7 +111,7 @@ def _has_certificate_failed(error: BaseException) -> bool:
 
 
 def _reason(error: BaseException) -> str:
-    """Return what went wrong at the bottom."""
+    """Return the text of the root cause."""
     while (cause := error.__cause__ or error.__context__ or getattr(error, "reason", None)) is not None:
         if not isinstance(cause, BaseException):
             break
@@ -123,7 +120,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _harmless(text: str, token: str) -> str:
-    """Return what a server may have made as it may stand in a message: without the token and controls, and short."""
+    """Return a server's text for a message: short, without the token and control characters."""
     text = text.replace(token, "[credential]") if token else text
     shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text[:300])
     return shown.replace("##[", r"\x23#[")
@@ -137,7 +134,7 @@ def recorded(listed: list[Any], contract: Contract, validator: Validator) -> dic
     """Make a state from a list. `invented` lists, by id, the places of credentials that are not Central's.
 
     Raises:
-        states.StateError: an entry is no integration.
+        states.StateError: an entry is not an integration.
     """
     found = states.checked(states.document(listed), contract, validator)
     clients = Clients(contract, releases.of(contract.release))
@@ -162,16 +159,16 @@ def _masked(message: Message, value: Mapping[str, Any], *path: str) -> Iterator[
 
 
 def _that_build(integration: Mapping[str, Any], masked: list[Place], clients: Clients) -> Iterator[tuple[Place, ...]]:
-    """Try which credentials are set: an empty one is masked too, so the most with which a client can be built."""
+    """Yield sets of credentials, the largest first, with which a client can be built: empty ones are masked, too."""
     for number in range(len(masked), -1, -1):
         for chosen in combinations(masked, number):
             if clients.activation(_with(integration, masked, chosen)) is None:
                 yield chosen
-    yield tuple(masked)  # none can be built, in Central neither
+    yield tuple(masked)  # Central cannot build a client either
 
 
 def _with(integration: Mapping[str, Any], masked: list[Place], chosen: tuple[Place, ...]) -> dict[str, Any]:
-    """Put an invented credential in each place that is chosen, and nothing in the other ones."""
+    """Return the integration with invented credentials in the chosen places, and empty ones in the others."""
     changed = dict(integration)
     for place in masked:
         text = (_JSON_TEXT if "google" in place else _TEXT) if place in chosen else ""

@@ -20,7 +20,7 @@ class ReleaseType(click.ParamType[str]):
     name = "release"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Refuse what is no release, with a suggestion."""
+        """Refuse an unknown release, with a suggestion."""
         try:
             contracts.load().releases.find(str(value))
         except ValueError as error:

@@ -24,12 +24,12 @@ from mock_server.state import files as states
 log = logging.getLogger("mock_central")
 
 _SECONDS = 1.0
-"""After which what was counted is in the file."""
+"""Interval of writing the file."""
 PATH = "/__admin/usage"
 
 
 class Keeper:
-    """Keeps the counts of a server in a file, with those that are there from before."""
+    """Adds the counts of a server to those in a file."""
 
     def __init__(self, usage: Usage, path: Path) -> None:
         self._usage = usage
@@ -38,7 +38,7 @@ class Keeper:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Load the counts in the file, then write it each second and at the end."""
+        """Load the counts in the file, and write it each second and at the end."""
         if self._path.exists():
             self._usage.add(usages.read(self._path))
         self.write()
@@ -133,10 +133,10 @@ class _Unable(click.ClickException):
 
 
 def _fetched(url: str, **reach: Any) -> Usage:
-    """Return the counts of a mock that runs.
+    """Return the counts of a running mock.
 
     Raises:
-        UsageError: it does not give them.
+        UsageError: it does not answer them.
     """
     from mock_server.cli.record import asked
 

@@ -1,4 +1,4 @@
-"""What `serve` does around the server: checks before the start, saving and watching beside it, its first lines."""
+"""The start of `serve`: checks, background tasks, and the first lines of output."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ _EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 (to compare with)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Running:
-    """What goes on beside the requests of a server: saving, counting and watching."""
+    """Background tasks of a server: saving, counting and watching."""
 
     save: Path | None
     usage: Path | None
     reload: bool
     files: Mapping[str, Path]
-    """The files that the options read, by what they are."""
+    """The files of the options, by purpose."""
     again: Callable[[], Settings]
     """Reads the options again.
 
     Raises:
-        click.ClickException: a value cannot be used any more.
+        click.ClickException: a value has become invalid.
     """
 
     def start(self, app: MockCentral) -> None:
@@ -55,10 +55,10 @@ class Running:
 
 
 def running(context: click.Context, settings: Settings) -> Running:
-    """Return what the options start beside the server.
+    """Return the background tasks of the options.
 
     Raises:
-        click.ClickException: the first state cannot be read, or the state cannot be saved.
+        click.ClickException: the first state cannot be read, or a file cannot be written.
     """
     save: Path | None = context.params["save"]
     if save is not None:
@@ -85,7 +85,7 @@ def running(context: click.Context, settings: Settings) -> Running:
 
 
 def _read_again(context: click.Context) -> click.Context:
-    """Read the words of the command again, and log what changes nothing before a restart."""
+    """Parse the command line again, and log the options that need a restart."""
     now = context.command.make_context(context.info_name, list(context.meta["mock_central.words"]))
     needs_restart = [
         each.opts[0]
@@ -98,6 +98,18 @@ def _read_again(context: click.Context) -> click.Context:
 
 
 # -- checks before the start -------------------------------------------------------------------------
+
+
+def require_tls(cert: Path | None, key: Path | None, ca_out: Path | None, *, self_signed: bool) -> None:
+    """Raise click.UsageError unless the options of TLS go together and their files can be used."""
+    if (cert is None) != (key is None):
+        raise click.UsageError("--cert and --key go together")
+    if cert is not None and key is not None:
+        require_certificate(cert, key)
+    if ca_out is not None:
+        if cert is not None or not self_signed:
+            raise click.UsageError("--tls-ca-out: only --tls without --cert makes a certificate authority")
+        require_writable("--tls-ca-out", ca_out)
 
 
 def require_certificate(cert: Path, key: Path) -> None:
@@ -113,7 +125,7 @@ def require_certificate(cert: Path, key: Path) -> None:
 
 
 def require_writable(option: str, file: Path) -> None:
-    """Raise click.BadParameter unless a file can be written where an option says."""
+    """Raise click.BadParameter unless the file of an option can be written."""
     try:
         with tempfile.TemporaryFile(dir=file.parent):
             return
@@ -122,7 +134,7 @@ def require_writable(option: str, file: Path) -> None:
 
 
 def require_replaceable(option: str, file: Path) -> None:
-    """Raise click.BadParameter unless a state can be written there; a device would become a file."""
+    """Raise click.BadParameter unless the file can be replaced; a device would become a file."""
     try:
         file.resolve()
     except (OSError, RuntimeError):  # Python 3.13 has an OSError for it
@@ -189,19 +201,19 @@ def _require_store(settings: Settings) -> None:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Banner:
-    """Where the mock is, and commands that work when pasted."""
+    """The address of the mock, and commands to paste."""
 
     settings: Settings
     host: str
-    """As it was given."""
+    """As given."""
     port: int
     secure: bool = False
     ca: Path | None = None
-    """Where clients find the certificate authority."""
+    """The file with the certificate authority."""
     control_token_file: Path | None = None
 
     def show(self) -> None:
-        """Warn of open control calls, and print the lines. They come last: who has read them knows all."""
+        """Print a warning about open control calls, then the lines."""
         if warning := self.warning():
             click.echo(warning, err=True)
         click.echo(self.text())

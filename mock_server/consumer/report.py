@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -190,31 +191,38 @@ def _count(kinds: Mapping[Kind, int], seen: Seen) -> int:
     return sum(count for kind, count in kinds.items() if seen(kind))
 
 
+def _counts(kinds: Mapping[Kind, int], keys: Callable[[Kind], Iterable[object]]) -> Counter[object]:
+    """Count the requests by keys of their kinds."""
+    found = Counter[object]()
+    for kind, count in kinds.items():
+        for key in keys(kind):
+            found[key] += count
+    return found
+
+
 def _situations(kinds: Mapping[Kind, int]) -> Iterator[Item]:
     for id, title, seen, how in _SITUATIONS:
         yield Item(id, title, _count(kinds, seen), how)
 
 
 def _operations(kinds: Mapping[Kind, int], contract: Contract) -> Iterator[Item]:
+    counts = _counts(kinds, lambda kind: [kind.operation])
     for each in contract.operations.values():
-        count = _count(kinds, lambda kind, id=each.id: kind.operation == id)  # type: ignore[misc]
-        yield Item(each.id, each.summary, count, f"{each.method} {each.path}")
+        yield Item(each.id, each.summary, counts[each.id], f"{each.method} {each.path}")
 
 
 def _types(kinds: Mapping[Kind, int], contract: Contract) -> Iterator[Item]:
+    counts = _counts(kinds, lambda kind: [kind.type])
     for type in contract.types:
-        count = _count(kinds, lambda kind, type=type: kind.type == type)  # type: ignore[misc]
-        yield Item(type, "", count, f"central-contract fixtures --type {type}")
+        yield Item(type, "", counts[type], f"central-contract fixtures --type {type}")
 
 
 def _statuses(kinds: Mapping[Kind, int], contract: Contract) -> Iterator[Item]:
-    for item in contract.document["paths"].values():
-        for method, entry in item.items():
-            for status in entry["responses"] if method != "parameters" else ():
-                if status.isdecimal():
-                    id = entry["operationId"]
-                    count = _count(kinds, lambda kind, is_=(id, int(status)): kind[:2] == is_)  # type: ignore[misc]
-                    yield Item(f"{id} {status}", "", count, _how_of_status(id, status))
+    counts = _counts(kinds, lambda kind: [(kind.operation, kind.status)])
+    for each in contract.operations.values():
+        for status in contract.document["paths"][each.path][each.method.lower()]["responses"]:
+            if status.isdecimal():
+                yield Item(f"{each.id} {status}", "", counts[each.id, int(status)], _how_of_status(each.id, status))
 
 
 def _how_of_status(operation: str, status: str) -> str:
@@ -237,10 +245,10 @@ def _rules(kinds: Mapping[Kind, int], contract: Contract) -> Iterator[Item]:
 
 
 def _fields(kinds: Mapping[Kind, int], contract: Contract) -> Iterator[Item]:
+    counts = _counts(kinds, lambda kind: kind.fields)
     for path, member in _paths(contract.integration):
         types = contract.types_of(member) if member else ()
-        count = _count(kinds, lambda kind, path=path: path in kind.fields)  # type: ignore[misc]
-        yield Item(path, "", count, f"central-contract fixtures --full{f' --type {types[0]}' if types else ''}")
+        yield Item(path, "", counts[path], f"central-contract fixtures --full{f' --type {types[0]}' if types else ''}")
 
 
 def _paths(message: Message, prefix: str = "", member: str = "") -> Iterator[tuple[str, str]]:
@@ -253,10 +261,10 @@ def _paths(message: Message, prefix: str = "", member: str = "") -> Iterator[tup
 
 
 def _faults(kinds: Mapping[Kind, int]) -> Iterator[Item]:
+    counts = _counts(kinds, lambda kind: [kind.fault.partition("=")[0]])
     for name, title in _FAULTS.items():
-        count = _count(kinds, lambda kind, name=name: kind.fault.partition("=")[0] == name)  # type: ignore[misc]
         text = {"code": "code=503", "delay": "delay=2", OTHER_ANSWER: "html=<p>Hello</p>"}.get(name, f"fault={name}")
-        yield Item(name, title, count, f"mock-central serve --fault '{text} every=5'")
+        yield Item(name, title, counts[name], f"mock-central serve --fault '{text} every=5'")
 
 
 def thresholds(texts: Iterable[str]) -> dict[str, float]:

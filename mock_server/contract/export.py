@@ -1,8 +1,8 @@
 """The contract in the older forms that generators and Central itself use: OpenAPI 3.0 and Swagger 2.0.
 
-Each is made from the document of one release. What a form cannot say is left out: `dependentSchemas` in both, links,
-all examples but the first and `deprecated` of a field in Swagger 2.0. `additionalProperties: false` is left out, too:
-a client made from it would refuse the answers of a newer Central. Notes for programs (`x-`) stay.
+Each is made from the document of one release. What a form cannot express is left out: `dependentSchemas` in both;
+links, all examples but the first and `deprecated` of a field in Swagger 2.0. `additionalProperties: false` is left
+out, too: a client made from it would refuse the answers of a newer Central. Extensions (`x-`) stay.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Node = dict[str, Any]
 _JSON = "application/json"
 _NULL = {"type": "null"}
 _VALUES = ("example", "examples", "value")
-"""Keys of JSON values, in which nothing is a schema."""
+"""Keys of JSON values, which contain no schemas."""
 
 
 def openapi_3_1(contract: Contract) -> Node:
@@ -34,7 +34,7 @@ def openapi_3_0(contract: Contract) -> Node:
     _convert_schemas(made)
     schemas = made["components"]["schemas"]
     for name in _nullable(contract.document["components"]["schemas"]):
-        schemas[name]["nullable"] = True  # or else `null` fails there, whatever the field says
+        schemas[name]["nullable"] = True  # else `null` is invalid there, even if the field allows it
     return made
 
 
@@ -100,11 +100,11 @@ FORMS: Mapping[str, Callable[[Contract], Node]] = {
     "openapi-3.0": openapi_3_0,
     "swagger-2.0": swagger_2,
 }
-"""By the names that `mock-central export` takes."""
+"""By the names of `mock-central export --format`."""
 
 
 class _Swagger:
-    """Writes an OpenAPI 3.0 document as Swagger 2.0. Headers and examples are copied to where they are referred to."""
+    """Writes an OpenAPI 3.0 document as Swagger 2.0. References to headers and examples are replaced by copies."""
 
     def __init__(self, components: Node) -> None:
         self.components = components
@@ -172,7 +172,7 @@ class _Swagger:
 
 
 def _security(scheme: Node) -> Node:
-    """Return a way to log in; a bearer token is nothing but a header there."""
+    """Return a security scheme; a bearer token is a plain header in Swagger."""
     kept = {key: value for key, value in scheme.items() if key == "description" or key.startswith("x-")}
     if scheme["scheme"] == "basic":
         return {"type": "basic", **kept}
@@ -194,6 +194,6 @@ def _schema_2(schema: Any) -> Any:
             made[key] = {name: _schema_2(each) for name, each in value.items()}
         elif key in _VALUES or key.startswith("x-"):
             made[key] = value
-        elif key != "deprecated" or not isinstance(value, bool):
+        elif key != "deprecated":
             made[key] = _schema_2(value)
     return made

@@ -1,8 +1,7 @@
-"""Releases of Central: their order, and in which of them a part of the contract holds.
+"""Releases of Central, their order, and spans of them.
 
-A release is a minor and a patch, such as 4.11.2. The contract lists the minors and the newest patch of
-each (`x-releases`). A minor alone, such as 4.11, stands for its newest patch where a release is asked for, for its
-first patch in `since` and for its last one in `until`.
+A release is a minor and a patch, such as 4.11.2. The contract lists the minors and the newest patch of each
+(`x-releases`). A minor alone, such as 4.11, means its newest patch; in `since` its first one, in `until` its last one.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple
 
 _FORM = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 _EVERY_PATCH = 10**9
-"""A patch above all: `until: "4.10"` includes whatever comes out of 4.10."""
+"""Greater than every patch, because `until: "4.10"` includes all patches of 4.10."""
 
 
 class Release(NamedTuple):
@@ -48,10 +47,10 @@ def _numbers(text: Any, patch: int) -> Release:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The releases that have something.
+    """The releases that have a part of the contract.
 
-    `since` without entries: from the first one on. The last entry is the first release from which on every later
-    one has it; those before it are patches of older minors that got it, too.
+    Without entries `since` means the first release. All releases from the last entry on have the part; the other
+    entries are patches of older minors that got it, too.
     """
 
     since: tuple[str, ...] = ()
@@ -62,7 +61,7 @@ class Span:
         """Read the values of `since` (a release or a list of them) and `until`.
 
         Raises:
-            ValueError: one of them is not a release, or they are not in order.
+            ValueError: a value is not a release, or they are not in order.
         """
         entries = () if since is None else tuple(since) if isinstance(since, list) else (since,)
         first = [_numbers(each, 0) for each in entries]
@@ -126,10 +125,10 @@ class Releases:
         return self.known[-1]
 
     def find(self, text: str) -> Release:
-        """Return the release of that name; a minor stands for its newest patch.
+        """Return the release with this name; a minor means its newest patch.
 
         Raises:
-            ValueError: the contract does not know it; the text suggests others.
+            ValueError: the release is unknown; the text suggests others.
         """
         match = _FORM.fullmatch(text)
         newest = self._newest.get(f"{match[1]}.{match[2]}") if match else None
@@ -143,10 +142,10 @@ class Releases:
         return release
 
     def nearest(self, reported: str) -> Release:
-        """Return the release that is most like the one that a server reports.
+        """Return the known release that is closest to the one that a server reports.
 
         A build of a known minor (4.11.2, 4.11.0-rc.1, 4.10.x-123-gabc) is that patch, or the newest known one.
-        Of an unknown minor it is the next one known; what is newer than all, or is no version, is the newest.
+        For an unknown minor it is the next known one; for a newer one, or no version, the newest.
         """
         match = _FORM.match(reported)
         if match is None:

@@ -1,4 +1,4 @@
-"""The one matcher: which operation of the contract a method and a path name."""
+"""The matcher from a method and a path to an operation of the contract."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ ID = "{id}"
 
 
 class Match(NamedTuple):
-    """An operation and the id that stands in the path, empty where the path has none."""
+    """An operation and the id in the path, empty if the path has none."""
 
     operation: Operation
     id: str
 
 
 class _Item(NamedTuple):
-    """A path with an id in the middle, as what stands before and after the id."""
+    """The parts of a path before and after an id in the middle."""
 
     before: str
     after: str
     operation: Operation
 
     def id_in(self, path: str) -> str | None:
-        """Return the id that stands in a path, None where the path is another."""
+        """Return the id in a path, or None if the path does not match."""
         end = len(path) - len(self.after)
         if end < len(self.before) or not path.startswith(self.before) or not path.endswith(self.after):
             return None
@@ -53,9 +53,9 @@ class Routes:
                 self._below_items[each.method].append(_Item(before, after, each))
 
     def match(self, method: str, path: str) -> Match | None:
-        """Return the operation that a request names; `path` is decoded and without its query.
+        """Return the operation of a request; `path` is decoded and without its query.
 
-        A trailing slash is an item with an empty id, never the collection.
+        A path with a trailing slash is an item with an empty id, not the collection.
         """
         found = self._whole.get((method, path))
         if found is not None:
@@ -70,7 +70,7 @@ class Routes:
         return None
 
     def has_path(self, path: str) -> bool:
-        """Return whether some method of a path is an operation."""
+        """Return whether the path has an operation, with any method."""
         return any(self.match(method, path) for method in self._methods)
 
     def is_below(self, path: str) -> bool:

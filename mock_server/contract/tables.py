@@ -1,7 +1,7 @@
 """The contract: `openapi.yaml`, read once and offered as tables, one set for each release of Central.
 
-Everything that is a *list* of something (releases, operations, messages and their fields, types, rules,
-credentials, differences) is read from the document here, and nowhere written a second time.
+All lists (releases, operations, messages and their fields, types, rules, credentials, differences) are read from the
+document here, and exist nowhere else.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mock_server.contract.releases import Release, Releases, Span
 from mock_server.contract.view import Values, span_of, view
 
 MASK = "******"
-"""What Central writes in the place of a credential (pkg/secrets/scrub.go)."""
+"""Central's mask of credentials (pkg/secrets/scrub.go)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,13 @@ class Field:
     repeated: bool
     oneof: bool
     scrub: str | None
-    """"always" for a credential, "dependent" for what a credential is sent to."""
+    """"always" for a credential, "dependent" for where it is sent to."""
     validate: str | None
     default: Any = field(init=False)
-    """What Central answers for the field when it is not set; for a repeated one a new list each time."""
+    """The value that Central answers for an unset field; None for a repeated one, which needs a new list each time."""
 
     def __post_init__(self) -> None:
-        """Derive the default once: it is asked for with every message."""
+        """Compute the default once, because every message needs it."""
         defaults = {"string": "", "enum": "", "bool": False, "int32": 0}
         object.__setattr__(self, "default", None if self.repeated else defaults.get(self.kind))
 
@@ -62,7 +62,7 @@ class Message:
     """The fields of which at most one is set: the config members of an integration."""
 
     def __post_init__(self) -> None:
-        """Pick the members once: rules ask for them with every integration."""
+        """Compute the members once, because every integration needs them."""
         object.__setattr__(self, "members", tuple(each for each in self.fields if each.oneof))
 
     @property
@@ -118,7 +118,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One text of a rule, and the releases from which on it is said."""
+    """One text of a rule, and the releases that have it."""
 
     text: str
     releases: Span
@@ -131,7 +131,7 @@ class RuleHistory:
     id: str
     title: str
     broken: str
-    """What a server does that does not keep the rule; the title where the contract does not say."""
+    """The behaviour of a server that breaks the rule; by default its title."""
     kind: str
     source: str
     status: int
@@ -141,7 +141,7 @@ class RuleHistory:
 
     @property
     def message(self) -> str:
-        """All texts in a line, those that not every release says with the releases that do."""
+        """All texts in a line, with their releases if not all have them."""
         told = (each.text if each.releases.everywhere else f"{each.releases}: {each.text}" for each in self.texts)
         return " / ".join(told)
 
@@ -160,8 +160,8 @@ class Difference:
 class IntegrationType:
     """One type of integration.
 
-    `member`: its config member. `categories`: those it can have. `refused_by`: the rule that refuses to create one,
-    if the release has such a rule. `test_path`: what its client asks for in a registry test.
+    `member`: its config member. `categories`: those it can have. `refused_by`: the rule against creating one, if the
+    release has such a rule. `test_path`: the path that its client requests in a registry test.
     """
 
     type: str
@@ -172,7 +172,7 @@ class IntegrationType:
 
     @property
     def creatable(self) -> bool:
-        """Whether the release lets anyone create one."""
+        """Whether the release accepts a create of this type."""
         return self.refused_by is None
 
 
@@ -180,10 +180,10 @@ class Contract:
     """The tables of one document as one release of Central has it."""
 
     def __init__(self, source: Mapping[str, Any], release: Release | None = None) -> None:
-        """`source`: the document of all releases; without `release` its newest one is meant.
+        """`source`: the document of all releases. `release`: by default the newest.
 
         Raises:
-            ValueError: a release in the document is none.
+            ValueError: a release in the document is invalid.
         """
         self.source = source
         self.releases = Releases(source["x-releases"])
@@ -195,10 +195,10 @@ class Contract:
         self._views: dict[Release, Contract] = {self.release: self}
 
     def at(self, release: str | Release) -> Contract:
-        """Return the contract of another release; each is made once.
+        """Return the contract of another release, built once.
 
         Raises:
-            ValueError: there is no such release.
+            ValueError: the release is unknown.
         """
         found = self.releases.find(str(release))
         if found not in self._views:
@@ -273,17 +273,17 @@ class Contract:
         )
 
     def types_of(self, member: str) -> tuple[str, ...]:
-        """Return the types whose settings are in a config member."""
+        """Return the types of a config member."""
         return tuple(each.type for each in self.types.values() if each.member == member)
 
     @property
     def creatable_types(self) -> list[str]:
-        """The types that the release lets anyone create."""
+        """The types that the release accepts in a create."""
         return [each.type for each in self.types.values() if each.creatable]
 
     @property
     def defaults(self) -> list[dict[str, Any]]:
-        """The integrations of a fresh Central, with the fields that are set."""
+        """The integrations of a fresh Central, without unset fields."""
         return list(self.document["x-defaults"])
 
     def later_fields(self, message: Message) -> tuple[Field, ...]:
@@ -294,16 +294,16 @@ class Contract:
         return self._later_fields[message.name]
 
     def example_of(self, message: Message, field: Field) -> Any:
-        """Return the example that stands beside a field, or else what Central answers where it is not set."""
+        """Return the example of a field, or its default."""
         examples = self._schemas[message.name]["properties"][field.name].get("examples")
         return examples[0] if examples else field.default
 
     def fitting(self, message: Message, value: Any) -> Any:
-        """Return a JSON value of a message without the fields and enum values that only other releases have."""
+        """Return the JSON of a message without fields and enum values of other releases."""
         return Values(self.source["components"]["schemas"], self._schemas).of_schema(message.name, value)
 
     def example(self, type: str) -> dict[str, Any]:
-        """Return the document's example of a request that creates an integration of a type."""
+        """Return the document's example of a create of a type."""
         return dict(self.document["components"]["examples"][f"{type}-request"]["value"])
 
     @cached_property
@@ -331,7 +331,7 @@ class Contract:
 
     @cached_property
     def proto_types(self) -> Mapping[str, str]:
-        """The protobuf types of the contract, and the best known others of Central, by their full names."""
+        """The protobuf types of the contract, and well-known others of Central, by full name."""
         known = {f"google.protobuf.{name}": "message" for name in _WELL_KNOWN} | _OTHER_TYPES
         for schema in self._schemas.values():
             if "x-proto-message" in schema:
@@ -340,11 +340,11 @@ class Contract:
 
     @cached_property
     def integration(self) -> Message:
-        """The message that everything is about."""
+        """The message of an image integration."""
         return self.message("StorageImageIntegration")
 
     def message(self, schema: str) -> Message:
-        """Return the message that the schema of that name describes."""
+        """Return the message of a schema."""
         if schema not in self._messages:
             self._messages[schema] = self._read_message(schema)
         return self._messages[schema]
@@ -413,5 +413,5 @@ def find() -> Path:
 
 @cache
 def load() -> Contract:
-    """Read the document that comes with the package; every call gives the same contract, of the newest release."""
+    """Return the contract of the newest release in the shipped document, always the same object."""
     return Contract(yaml_files.read(find()))

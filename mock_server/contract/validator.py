@@ -1,8 +1,7 @@
 """The contract's verdict on requests and answers.
 
-Two validators, one word. A validator compiled from the contract may only say yes; whatever it does
-not accept goes to openapi-core, which decides and says what is wrong and where. No text that
-leaves here shows a value: a value may be a credential.
+There are two validators. A compiled one accepts most requests fast. What it does not accept goes to openapi-core, which
+decides, and explains the violations. No text contains a value, because a value may be a credential.
 """
 
 from __future__ import annotations
@@ -28,14 +27,16 @@ if TYPE_CHECKING:
     from openapi_core.datatypes import RequestParameters
 
 HOST = "http://mock-central"
+UNKNOWN_FIELD = "is not a field of the contract"
+"""How the reason of a violation begins if a newer Central may know better."""
 _LONGEST_NAME = 64
-"""Characters of a name that a violation's path shows: a client chooses it, and the text ends up in logs."""
+"""Greatest length of a client's name in the path of a violation, which is logged."""
 _PLAIN_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
 _JSON_TYPES = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
 
 
 class Violation(NamedTuple):
-    """One place where a message leaves the contract: a JSON path and what is wrong there."""
+    """One violation of the contract: a JSON path and the reason."""
 
     path: str
     reason: str
@@ -57,7 +58,7 @@ class _Request:
 
 
 class Validator:
-    """Validates against one contract; a contract's validator can serve many apps."""
+    """Validates against one contract; several apps can share it."""
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
@@ -66,12 +67,12 @@ class Validator:
     # -- the compiled yes -----------------------------------------------------------------------
 
     def accepts(self, schema: str, value: Any, *, answer: bool = False) -> bool:
-        """Return whether the compiled validator takes `value`; no is not a verdict."""
+        """Return whether the compiled validator accepts `value`; if not, openapi-core decides."""
         try:
             compiled = self._accepts.get((schema, answer)) or self._compiled(schema, answer)
             return compiled(value)
         except (ValueError, TypeError, OverflowError, UnicodeError):
-            return False  # a value that the validator cannot even read, such as half a surrogate pair
+            return False  # the validator cannot read the value, such as half a surrogate pair
 
     def _compiled(self, schema: str, answer: bool) -> Callable[[Any], bool]:
         key = (schema, answer)
@@ -86,7 +87,7 @@ class Validator:
 
     @cached_property
     def answers_document(self) -> Mapping[str, Any]:
-        """The document for answers: an open enum may also be a number that Central has no name for."""
+        """The document for answers, where an open enum may also be a number without a name."""
         document = deepcopy(dict(self.contract.document))
         schemas = document["components"]["schemas"]
         for name, schema in list(schemas.items()):
@@ -106,13 +107,13 @@ class Validator:
         return _openapi(self.answers_document)
 
     def prepare(self) -> None:
-        """Import and build what explains requests now, so that no request waits a fifth of a second for it."""
+        """Build the explaining validator now, so that no request waits a fifth of a second for it."""
         _ = self._requests
 
     def request_violations(
         self, operation: Operation, path: str, query: Mapping[str, list[str]], body: bytes, content_type: str
     ) -> list[Violation]:
-        """List where a request leaves the contract; credentials are not looked at.
+        """List the violations of a request; credentials are not checked.
 
         `body` is one JSON value or empty.
         """
@@ -120,14 +121,14 @@ class Validator:
         return list(_explained(self._requests.request_validator.iter_errors(request)))
 
     def answer_violations(self, operation: Operation, path: str, status: int, body: bytes) -> list[Violation]:
-        """List where an answer leaves the contract."""
+        """List the violations of an answer."""
         request = _Request(operation.method.lower(), path, None, "", _parameters({}, path))
         return list(_explained(self._answers.response_validator.iter_errors(request, _Answer(status, body))))
 
 
 @lru_cache(maxsize=8)
 def of(contract: Contract) -> Validator:
-    """Return the validator of a contract (of one release): compiled once, for the contracts that are in use."""
+    """Return the validator of a contract, compiled once."""
     return Validator(contract)
 
 
@@ -164,7 +165,7 @@ def _openapi(document: Mapping[str, Any]) -> OpenAPI:
     # Half a second of imports that most runs never need.
     from openapi_core import Config, OpenAPI
 
-    # Credentials are `auth`'s matter, and servers are wherever the mock listens.
+    # `auth` checks credentials, and the mock listens at any address.
     open_document = {**document, "security": [], "servers": [{"url": HOST}]}
     # The document itself is checked by the tests, not at each start.
     return OpenAPI.from_dict(open_document, config=Config(spec_validator_cls=None))  # type: ignore[arg-type]
@@ -191,7 +192,7 @@ def _explained(errors: Iterator[Any]) -> Iterator[Violation]:
 
 
 def _reason(error: Exception) -> str:
-    """Return what openapi-core found outside of schemas. Its own text may hold the body, so it is not used."""
+    """Return the reason of an error outside of schemas. openapi-core's own text may contain the body."""
     names = {
         "MissingRequestBody": "the body is missing",
         "MissingRequiredRequestBody": "the body is missing",
@@ -216,7 +217,7 @@ def _schema_violations(error: Any, base: str = "$") -> Iterator[Violation]:
         spellings = {entry.get("x-proto-name"): name for name, entry in properties.items()}
         for name in sorted(set(error.instance) - set(properties)):
             hint = f"; the contract calls it {spellings[name]}" if name in spellings else ""
-            yield Violation(path + _step(name), f"is not a field of the contract{hint}")
+            yield Violation(path + _step(name), f"{UNKNOWN_FIELD}{hint}")
     elif validator == "required":
         for name in wanted:
             if name not in error.instance and f"'{name}'" in error.message:

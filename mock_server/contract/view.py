@@ -1,8 +1,8 @@
-"""The contract as one release has it: what came later or went before is cut out of the document.
+"""The contract of one release: the document without the parts of other releases.
 
-`x-since` and `x-until` stand on nodes of OpenAPI, `since` and `until` on entries of the tables (`x-rules`, ...), and
-`x-enum-releases` on an enum whose values do not stand in every release. Examples and defaults lose the fields and
-values that the release does not have; references to what is cut out go with it.
+`x-since` and `x-until` mark nodes of OpenAPI, `since` and `until` entries of the tables (`x-rules`, ...), and
+`x-enum-releases` an enum with values that not every release has. Fields and values of other releases are also removed
+from examples and defaults, and references to removed parts are removed.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ Node = dict[str, Any]
 
 
 def span_of(node: Mapping[str, Any], *, table: bool) -> Span:
-    """Return the releases that have a node, of one of the tables or of OpenAPI.
+    """Return the releases that have a node of OpenAPI or of a table.
 
     Raises:
-        ValueError: what stands there is not a release.
+        ValueError: a value is not a release.
     """
     since, until = _marks(table=table)
     return Span.of(node.get(since), node.get(until))
 
 
 def view(document: Mapping[str, Any], release: Release) -> Node:
-    """Return what a document says of one release.
+    """Return the document of one release.
 
     Raises:
-        ValueError: a release in it is none.
+        ValueError: a release in it is invalid.
     """
     cut = {name: _cut(part, release, table=name.startswith("x-")) for name, part in document.items()}
     del cut["x-releases"]
@@ -49,13 +49,13 @@ def view(document: Mapping[str, Any], release: Release) -> Node:
 
 
 def _cut(node: Any, release: Release, *, table: bool) -> Any:
-    """Copy a node without what the release does not have."""
+    """Return a copy of a node with only the parts of the release."""
     if isinstance(node, list):
         items = (_cut(each, release, table=table) for each in node)
         return [each for each in items if each is not _GONE]
     if not isinstance(node, dict):
         return node
-    # A field may be called "since" too: what stands there is no release then, but a schema.
+    # A field may be named "since"; its value is a schema then.
     marks = {key for key in _marks(table=table) if key in node and not isinstance(node[key], dict)}
     if marks and not span_of(node, table=table).has(release):
         return _GONE
@@ -79,7 +79,7 @@ def _cut_enum(schema: Node, releases: Mapping[str, Mapping[str, Any]], release: 
 
 
 def _cut_names(schema: Node) -> None:
-    """Take the names of fields that are cut out from where a schema speaks of them."""
+    """Remove the names of removed fields from the rest of a schema."""
     fields = schema.get("properties", {})
     if "required" in schema:
         schema["required"] = [name for name in schema["required"] if name in fields]
@@ -92,7 +92,7 @@ def _cut_names(schema: Node) -> None:
 
 
 def _cut_references(document: Node) -> None:
-    """Remove examples and links that lead to what is cut out."""
+    """Remove examples and links that refer to removed parts."""
     examples = document["components"]["examples"]
     operations = {
         operation["operationId"]
@@ -119,7 +119,7 @@ def _objects(node: Any) -> Iterator[Node]:
 
 
 def _cut_values(document: Node, values: Values) -> None:
-    """Cut the examples and defaults of a document, and the categories of its types."""
+    """Remove the values of other releases from examples, defaults and the categories of types."""
     types = document["x-types"]
     for known in types.values():
         known["categories"] = values.of_field("StorageImageIntegration", "categories", known["categories"])
@@ -144,7 +144,7 @@ def _cut_values(document: Node, values: Values) -> None:
 
 
 class Values:
-    """Cuts JSON values down to what the schemas of a release have."""
+    """Removes the fields and values of other releases from JSON."""
 
     def __init__(self, whole: Mapping[str, Any], schemas: Mapping[str, Any]) -> None:
         """`whole`: the schemas of all releases; `schemas`: those of the one."""
@@ -152,7 +152,7 @@ class Values:
         self.schemas = schemas
 
     def of_schema(self, schema: str, value: Any) -> Any:
-        """Return a value of a schema without the fields and enum values that only other releases have."""
+        """Return a value of a schema without fields and enum values of other releases."""
         whole, node = self.whole[schema], self.schemas[schema]
         if "enum" in whole:
             return _GONE if value in whole["enum"] and value not in node["enum"] else value
@@ -162,7 +162,7 @@ class Values:
         return {name: self.of_field(schema, name, each) for name, each in value.items() if name not in gone}
 
     def of_field(self, schema: str, field: str, value: Any) -> Any:
-        """Return the value of a field, cut as `of_schema` does."""
+        """Return the value of a field as `of_schema` does."""
         node = self.schemas[schema].get("properties", {}).get(field, {})
         shapes = [node.get("items", node), *node.get("anyOf", ())]
         target = next((each["$ref"].rpartition("/")[2] for each in shapes if "$ref" in each), None)

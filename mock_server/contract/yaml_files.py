@@ -1,4 +1,4 @@
-"""YAML files: those that are shipped, and what is wrong with one that somebody changed."""
+"""Reading of YAML files."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 
 def read(path: Path) -> Any:
-    """Return what a file holds.
+    """Return the content of a file.
 
     Raises:
-        ValueError: with the file, the place and what is wrong there.
+        ValueError: the file is invalid; the text gives the file, the place and the reason.
     """
     import yaml
 

@@ -15,13 +15,13 @@ _EXPOSED = f"{RULE_HEADER}, {WARNING_HEADER}, Preference-Applied"
 
 
 class Cors:
-    """Lets browser pages of one origin call (`*` for any)."""
+    """Allows calls from browser pages of one origin (`*` for any)."""
 
     def __init__(self, origin: str) -> None:
         self.origin = origin
 
     def __call__(self, proceed: Proceed) -> Proceed:
-        """Answer a preflight; let the page read any other answer."""
+        """Return a layer that answers preflights, and lets pages read the other answers."""
 
         def answer(exchange: Exchange) -> Response:
             request = exchange.request
@@ -35,7 +35,7 @@ class Cors:
         return answer
 
     def _is_open(self, request: Request) -> bool:
-        """Return whether pages may ask for this path: control calls show what is stored, not for every page."""
+        """Return whether pages may request this path; `*` does not allow control calls, which show stored data."""
         return self.origin != "*" or not request.path.startswith(CONTROL)
 
 
@@ -51,6 +51,6 @@ def _preflight(request: Request) -> Response:
 
 
 def explain_preflight(request: Request) -> None:
-    """Log how the page of a refused preflight could be let in."""
+    """Log which option allows a refused preflight."""
     origin = header_text(request.headers.get("origin", "another origin"))
     log.warning("refused a cross-origin call of a page of %s; --cors %s allows it", origin, origin)

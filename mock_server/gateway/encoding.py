@@ -1,4 +1,4 @@
-"""How JSON answers are written: headers, warnings, the indent and the compression that were asked for."""
+"""Encoding of answers: headers, warnings, indent, compression."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RULE_HEADER = "Mock-Central-Rule"
 WARNING_HEADER = "Mock-Central-Warning"
 
 GZIP_FROM = 1400
-"""Bytes from which an answer is compressed (the default of Central's gzip handler)."""
+"""Size in bytes from which an answer is compressed (the default of Central's gzip handler)."""
 
 JSON_HEADERS: Headers = (
     ("Content-Type", "application/json"),
@@ -25,9 +25,9 @@ JSON_HEADERS: Headers = (
     ("Vary", "Accept-Encoding"),
 )
 TEXT_HEADERS: Headers = (("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff"))
-"""Of Go's http.Error, for what is refused before the gateway."""
+"""Headers of Go's http.Error, for refusals before the gateway."""
 GATEWAY_HEADERS: Headers = (*JSON_HEADERS, ("Grpc-Metadata-Content-Type", "application/grpc"))
-"""Of what Central's gRPC gateway answers when all went well."""
+"""Headers of successful answers of Central's gRPC gateway."""
 
 _LONGEST_HEADER = 2000
 _PRETTY = "application/json+pretty"
@@ -37,15 +37,15 @@ _PRETTY_TYPE = re.compile(
 
 
 def encode(proceed: Proceed) -> Proceed:
-    """Answer in the form that was asked for, with the warnings that the request earned and the length of the body."""
+    """Add warnings and `Content-Length`; indent and compress the body if the client accepts it."""
 
     def answer(exchange: Exchange) -> Response:
-        query = exchange.request.query  # of the URL: the fields of a form ask for no indent
+        query = exchange.request.query  # the URL's, before the fields of a form replace it
         response = proceed(exchange)
         if response.is_final:
             return response
         request, headers, body = exchange.request, response.headers, response.body
-        assert isinstance(body, bytes)  # only what is final comes in pieces
+        assert isinstance(body, bytes)  # only final bodies are streamed
         if exchange.violations:
             headers += ((WARNING_HEADER, header_text("; ".join(map(str, exchange.violations)))),)
         is_json = headers[:1] == JSON_HEADERS[:1]
@@ -53,7 +53,7 @@ def encode(proceed: Proceed) -> Proceed:
             body = protojson.indented(body)
         size = len(body)
         if size >= GZIP_FROM and _accepts_gzip(request.headers.get("accept-encoding", "")):
-            body = gzip.compress(body, compresslevel=1, mtime=0)  # without a time of day equal answers are equal bytes
+            body = gzip.compress(body, compresslevel=1, mtime=0)  # without a time, equal answers are equal bytes
             headers, size = (*headers, ("Content-Encoding", "gzip")), len(body)
         body = b"" if request.method == "HEAD" else body
         return Response(response.status, (*headers, ("Content-Length", str(size))), body)
@@ -62,7 +62,7 @@ def encode(proceed: Proceed) -> Proceed:
 
 
 def _is_indent_wanted(query: str, headers: Mapping[str, str]) -> bool:
-    """Return what pkg/grpc/server.go and grpc-gateway do: a query key, or Accept, or the type of the body."""
+    """Return whether a query key, `Accept` or `Content-Type` asks for an indent (pkg/grpc/server.go, grpc-gateway)."""
     if query and "pretty" in gourl.query_keys(query):
         return True
     accepted = headers.get("accept")
@@ -77,12 +77,12 @@ def _accepts_gzip(header: str) -> bool:
     for each in header.split(",") if header else ():
         coding, *parameters = (part.strip() for part in each.split(";"))
         if coding.lower() == "gzip":
-            with contextlib.suppress(ValueError):  # what is no number does not count
+            with contextlib.suppress(ValueError):  # an invalid weight does not count
                 weight = next((float(part[2:]) for part in reversed(parameters) if part.startswith("q=")), 1.0)
     return weight > 0
 
 
 def header_text(text: str) -> str:
-    """Make a text fit for a header: one line of printable ASCII, not too long."""
+    """Return a text for a header: one line of printable ASCII, shortened if needed."""
     safe = percent_encoded(text, safe=" !\"#$&'()*+,/:;<=>?@[\\]^`{|}~-._")
     return safe if len(safe) <= _LONGEST_HEADER else safe[:_LONGEST_HEADER] + "..."

@@ -15,16 +15,16 @@ log = logging.getLogger("mock_central")
 
 
 class AnswerErrors:
-    """Answers for whatever is raised below, but for an answer of ours that breaks the contract."""
+    """Turns exceptions into answers, except AnswerContractError."""
 
     def __init__(self, rendering: Rendering, rules: Rules, *, explain_preflights: bool) -> None:
-        """`explain_preflights`: say in the log how the page of a refused preflight could be let in."""
+        """`explain_preflights`: log which option allows a refused preflight."""
         self.rendering = rendering
         self.rules = rules
         self.explain_preflights = explain_preflights
 
     def __call__(self, proceed: Proceed) -> Proceed:
-        """Answer a request; a refusal is an answer, too."""
+        """Return a layer that answers refusals and failures."""
 
         def answer(exchange: Exchange) -> Response:
             try:
@@ -48,7 +48,7 @@ class AnswerErrors:
         return answer
 
     def answer(self, refusal: Refusal) -> Response:
-        """Return the answer to what is refused."""
+        """Return the answer of a refusal."""
         headers = (*(TEXT_HEADERS if refusal.form == "text" else JSON_HEADERS), (RULE_HEADER, refusal.rule))
         if refusal.status == 401:
             headers += (("WWW-Authenticate", header_text(refusal.message)),)

@@ -1,4 +1,4 @@
-"""What is known of one request while it is answered, and how layers are stacked."""
+"""The state of a request while it is answered, and the stacking of layers."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ NO_FILTERS = Filters()
 
 @dataclass(slots=True, eq=False)
 class Exchange:
-    """One request on its way, and what each layer found out about it.
+    """One request, and what the layers have found out about it.
 
     Attributes:
-        request: As the layers so far left it.
-        sandbox: The one that answers.
+        request: The request, as changed by the layers so far.
+        sandbox: The sandbox that answers.
         operation: The operation of the contract, None for any other path.
-        id: The id of the path.
+        id: The id in the path.
         body: The bytes of the body, empty until they are read.
-        deadline: When the caller's time is up, by `time.perf_counter`.
-        message: What the body means, decoded.
-        filters: What the query of a list means.
-        violations: Where the request leaves the contract.
-        refusal: Decided early; raised once the operation is known.
+        deadline: End of the caller's time-out, by `time.perf_counter`.
+        message: The decoded body.
+        filters: The decoded query of a list.
+        violations: The violations of the contract.
+        refusal: An early refusal, raised once the operation is known.
         rule: The id of the rule that refused.
-        fault: The injected fault that the request meets.
-        started: When the request came in, by `time.perf_counter`.
-        is_logged: Whether the access log has a line of it.
-        is_streamed: Whether the answer goes out as it comes.
+        fault: The injected fault that affects the request.
+        started: Start of the request, by `time.perf_counter`.
+        is_logged: Whether the access log gets a line.
+        is_streamed: Whether the answer is streamed.
     """
 
     request: Request
@@ -63,14 +63,14 @@ class Exchange:
 
 
 Proceed = Callable[[Exchange], Response]
-"""Answers with what is below a layer."""
+"""Answers with the layers below."""
 
 Layer = Callable[[Proceed], Proceed]
-"""Given what is below it, returns what answers: with the answer from below, changed or not, or with one of its own."""
+"""Gets the layers below, and returns a function that answers: with their answer, changed or not, or with its own."""
 
 
 def stacked(layers: Sequence[Layer], innermost: Proceed) -> Proceed:
-    """Put layers over each other, the first one outside."""
+    """Return the layers as one function, the first one outermost."""
     proceed = innermost
     for layer in reversed(layers):
         proceed = layer(proceed)

@@ -1,4 +1,4 @@
-"""Injected faults: answer, delay or spoil the answer to a request that a fault of its sandbox is for."""
+"""Injected faults: refuse, delay or break the answers to requests that match a fault."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _SECONDS_SLOW = 2.0
 
 
 class Cut(ConnectionError):  # noqa: N818 (not an error: a fault asks for it)
-    """The connection ends here, as a fault asks."""
+    """A fault closes the connection here."""
 
     def __init__(self) -> None:
         super().__init__("the connection is cut, as a fault asks; a test client without sockets meets this error")
 
 
 class Connections:
-    """Ends connections by bodies that fail, which is enough without sockets. `origin` is that of the request."""
+    """Closes connections by bodies that raise `Cut`, which is enough without sockets. `origin`: see `Request`."""
 
     def refusal_of_reset(self, _origin: Any) -> Refusal | None:
         """Return why the connection of a request cannot be reset, or None if it can."""
@@ -49,23 +49,23 @@ class Connections:
 
 
 def cut_after(sent: bytes) -> Iterator[bytes]:
-    """Return a body that breaks off behind these bytes."""
+    """Return a body that raises `Cut` after these bytes."""
     if sent:
         yield sent
     raise Cut
 
 
 class InjectFaults:
-    """Lets requests meet the faults of their sandbox, or the one that they ask for with `Prefer`.
+    """Applies the faults of the sandbox, or the one of the header `Prefer`.
 
-    `connections` ends connections; the server in front replaces it by what its sockets need.
+    `connections` closes connections; a server replaces it according to its sockets.
     """
 
     def __init__(self, connections: Connections | None = None) -> None:
         self.connections = connections or Connections()
 
     def __call__(self, proceed: Proceed) -> Proceed:
-        """Answer a request, with the fault that it meets."""
+        """Return a layer that applies faults."""
 
         def answer(exchange: Exchange) -> Response:
             prefer = exchange.request.headers.get("prefer")
@@ -90,16 +90,16 @@ class InjectFaults:
         return answer
 
     def _spoilt(self, response: Response, fault: str, origin: Any) -> Response:
-        """Return the answer in one of the forms of `ANSWER_FAULTS`."""
+        """Return the answer broken in one of the ways of `ANSWER_FAULTS`."""
         whole = response.bytes
         if fault == "reset":
             return self.connections.reset(origin)
         if fault == "empty":
             whole = b""
-            response = response.without_header("content-encoding")  # no byte is no gzip either
+            response = response.without_header("content-encoding")  # an empty body is not valid gzip
         elif fault == "garbage":
             whole = b"\xff\xff" + random.randbytes(max(len(whole) - 2, 14))  # FF FE would begin UTF-16
-            response = response.without_header("content-encoding")  # rubbish has to reach the client's JSON parser
+            response = response.without_header("content-encoding")  # the garbage must reach the client's JSON parser
         response = response._replace(body=whole).sized()
         if fault == "truncated":
             return response._replace(body=self.connections.truncated(origin, whole))
@@ -109,7 +109,7 @@ class InjectFaults:
 def shaped(response: Response, fault: Fault, exchange: Exchange) -> Response:
     """Return the answer with the status, the headers and the body of a fault."""
     if fault.refusal() is not None and exchange.rule != RULE:
-        return response  # a redirect that comes before it
+        return response  # a redirect came first
     if fault.code is not None:
         response = response._replace(status=fault.code, reason="")
     content = _content(exchange, fault)
@@ -121,7 +121,7 @@ def shaped(response: Response, fault: Fault, exchange: Exchange) -> Response:
 
 
 def _content(exchange: Exchange, fault: Fault) -> tuple[str, bytes] | None:
-    """Return media type and bytes of the body of a fault; None leaves the body that is there."""
+    """Return media type and bytes of the body of a fault, or None to keep the body."""
     if fault.body_kind:
         return fault.body()
     code = fault.code
@@ -175,13 +175,13 @@ def _met(exchange: Exchange) -> Fault | None:
                 partial(_sent, exchange),
             )
         )
-    except Refusal as unanswered:  # the name is looked up in a store that may fail, or in a body that does not come
+    except Refusal as unanswered:  # the store of the name failed, or the body did not come
         exchange.refusal = unanswered
         return None
 
 
 def _name(exchange: Exchange, id: str) -> str:
-    """Return the name of the integration that a request is about: the stored one, the sent one, the one looked for."""
+    """Return the name of the integration of a request: as stored, as sent, or in the query."""
     stored = exchange.sandbox.central.store.get(id)
     if stored is not None:
         return str(stored.integration["name"])
@@ -193,10 +193,10 @@ def _name(exchange: Exchange, id: str) -> str:
 
 
 def _sent(exchange: Exchange) -> Any:
-    """Return the body of a request, None where it is no JSON."""
+    """Return the decoded body of a request, or None if it is not JSON."""
     body = exchange.request.body
     if body.size is not None and body.size > MAX_MESSAGE:
-        return None  # no integration that Central takes is so long
+        return None  # longer than any integration that Central accepts
     try:
         return json.loads(body.read())
     except (ValueError, RecursionError, BodyTooLongError):

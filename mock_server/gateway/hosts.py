@@ -1,13 +1,13 @@
-"""Which names a mock answers to, and which pages of a browser may look into it.
+"""Checks of the Host header, and of the origins of browser pages.
 
-A page can point its own name at 127.0.0.1 (DNS rebinding). Its browser then takes the mock for the page's own server,
-and only the Host header tells.
+A page can point its own name at 127.0.0.1 (DNS rebinding). Its browser then treats the mock as the page's own server;
+only the Host header shows the difference.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Collection
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -21,32 +21,25 @@ if TYPE_CHECKING:
 
 RULE = "host"
 OWN = "/__"
-"""Of paths: what Central does not have, such as control calls and sandboxes."""
+"""Prefix of paths that Central does not have, such as control calls and sandboxes."""
 _LONGEST_NAME = 253
 
 
 class RequireHost:
-    """Refuses names that are not those of a server that only this machine reaches.
+    """Refuses requests for other names than those of the server."""
 
-    Attributes:
-        name: The name that such a server was given; None where others reach it or nobody knows.
-    """
-
-    def __init__(self, sandboxes: Sandboxes[Instance]) -> None:
+    def __init__(self, sandboxes: Sandboxes[Instance], names: Collection[str]) -> None:
+        """`names`: shell patterns; addresses and localhost are always allowed."""
         self.sandboxes = sandboxes
-        self.name: str | None = None
+        self.names = names
 
     def __call__(self, proceed: Proceed) -> Proceed:
-        """Answer a request, or refuse it before faults and request journal."""
+        """Return a layer that refuses a request before faults and request journal."""
 
         def answer(exchange: Exchange) -> Response:
-            allowed = self.sandboxes.home.settings.allow_hosts
-            if self.name is None and not allowed:
-                return proceed(exchange)
             request = exchange.request
-            names = (self.name, *allowed) if self.name else allowed
-            fault = host_fault(request.path, request.headers.get("host", ""), names)
-            is_url = request.target[:1] not in ("", "/")  # as proxies are asked, and no server by a page
+            fault = host_fault(request.path, request.headers.get("host", ""), self.names)
+            is_url = request.target[:1] not in ("", "/")  # as in requests to proxies; pages cannot send it
             if not fault or (is_url and not request.path.startswith(OWN)):
                 return proceed(exchange)
             exchange.refusal = Refusal(RULE, 403, 7, fault)
@@ -56,7 +49,7 @@ class RequireHost:
 
 
 def is_local(name: str) -> bool:
-    """Return whether a name or an address is this machine for itself."""
+    """Return whether a name or an address is on loopback."""
     name = name.lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -64,11 +57,11 @@ def is_local(name: str) -> bool:
     return address is not None and (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
-def host_fault(path: str, host: str, names: Iterable[str]) -> str:
-    """Return why a Host header may not ask for a path, or "".
+def host_fault(path: str, host: str, names: Collection[str]) -> str:
+    """Return why a request with this Host header is refused, or "".
 
-    Addresses, localhost and `names` (shell patterns) may ask for everything. A name without a dot may ask for what
-    Central has: hosts files and containers give such names, and no page of the internet has one.
+    Addresses, localhost and `names` (shell patterns) can request everything. A name without a dot can request Central's
+    paths: hosts files and containers have such names, but no page of the internet.
     """
     name = _name(host)
     if is_local(name) or _address(name) is not None or any(fnmatchcase(name, _name(each)) for each in names):
@@ -94,13 +87,13 @@ def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def page_fault(host: str, origin: str | None, fetch_site: str | None, cors: str | None) -> str:
-    """Return why the page that a browser asks for may not make a control call, or "".
+    """Return why a control call from a browser page is refused, or "".
 
     Args:
         host: The Host header.
         origin: The Origin header. Browsers send none with a simple GET.
         fetch_site: The Sec-Fetch-Site header. Browsers send it to this machine, and to others over TLS.
-        cors: The origin that is let in.
+        cors: The allowed origin.
     """
     if origin is None or origin == cors:
         is_foreign = is_cross_site(host, origin, fetch_site, cors)
@@ -109,7 +102,7 @@ def page_fault(host: str, origin: str | None, fetch_site: str | None, cors: str 
 
 
 def is_cross_site(host: str, origin: str | None, fetch_site: str | None, cors: str | None) -> bool:
-    """Return whether a page of another site asks that `cors` does not let in, such as by a picture or a link."""
+    """Return whether a page of another site sent the request, such as by a link, and `cors` does not allow it."""
     if origin is not None and cors in ("*", origin):
         return False
     if fetch_site is not None:

@@ -1,31 +1,31 @@
-"""What Go's HTTP server and the layers before the API refuse (Go net/http, golang.stackrox.io/grpc-http1).
+"""Go's HTTP server: what it refuses, and short bodies, which it always reads (Go net/http).
 
-Only what the HTTP server below passes on can be seen here; docs/reference/hostile-input.md lists the rest.
+The HTTP server below refuses other requests itself; docs/reference/hostile-input.md lists them.
 """
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 from mock_server.central.errors import Refusal
 from mock_server.gateway.exchange import Exchange, Proceed
-from mock_server.gateway.messages import Response
+from mock_server.gateway.messages import BodyTooLongError, Response
 
+SHORT_BODY = 64 * 1024
+"""Size in bytes up to which a body is always read. Unread, it would end the connection or be parsed as a request."""
 _BAD_ESCAPE = re.compile("%(?![0-9a-fA-F]{2})")
 _HOST = re.compile(r"[A-Za-z0-9!$%&'()*+.:;=\[\]_~-]*", re.ASCII)
-_GRPC = "application/grpc"
-_GRPC_TYPE = re.compile(r"application/grpc(?:-web)?(?:\+.*)?")
-"""Central hands these content types to gRPC, which over HTTP/1 has nothing for them."""
 _PLAIN = ("Content-Type", "text/plain; charset=utf-8")
 _CLOSE = ("Connection", "close")
 
 
 def refuse_malformed(proceed: Proceed) -> Proceed:
-    """Answer what Go does not hand on: a host that is none, an expectation or a coding that it does not know."""
+    """Refuse a malformed target or host, and an unknown expectation or transfer coding."""
 
     def answer(exchange: Exchange) -> Response:
         headers = exchange.request.headers
-        target = exchange.request.target  # granian does not tell it
+        target = exchange.request.target  # granian does not provide it
         if "%" in target and _BAD_ESCAPE.search(target.partition("?")[0]):
             return _refused(400, "400 Bad Request")
         host = headers.get("host")
@@ -46,9 +46,9 @@ def refuse_malformed(proceed: Proceed) -> Proceed:
 
 
 def _host_fault(host: str) -> str:
-    if not host:  # granian tells no missing Host from an empty one
+    if not host:  # granian turns a missing Host into an empty one
         return "400 Bad Request: missing required Host header"
-    if "," in host:  # a header that stands twice comes joined
+    if "," in host:  # servers join repeated headers
         return "400 Bad Request"
     return "400 Bad Request: malformed Host header"
 
@@ -57,13 +57,14 @@ def _refused(status: int, text: str) -> Response:
     return Response(status, (_PLAIN, _CLOSE), text.encode(), is_final=True)
 
 
-def refuse_grpc(proceed: Proceed) -> Proceed:
-    """Refuse gRPC's content types, whatever is asked for."""
+def read_short_body(proceed: Proceed) -> Proceed:
+    """Read a short body from the connection. Its errors are raised again where the body is needed."""
 
     def answer(exchange: Exchange) -> Response:
-        content_type = exchange.request.headers.get("content-type", "")
-        if content_type.startswith(_GRPC) and _GRPC_TYPE.fullmatch(content_type):
-            raise Refusal("no-grpc", 500, 13, "Method cannot be downgraded", "text")
+        body = exchange.request.body
+        if body.size is not None and 0 < body.size <= SHORT_BODY:
+            with suppress(Refusal, BodyTooLongError):
+                exchange.body = body.read()
         return proceed(exchange)
 
     return answer

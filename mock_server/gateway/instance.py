@@ -1,4 +1,4 @@
-"""One mock of a Central: its parts, and the layers that a request passes on the way to them."""
+"""One mock of a Central: its parts, and the layers in front of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from mock_server.gateway.cors import Cors
 from mock_server.gateway.encoding import encode
 from mock_server.gateway.errors import AnswerErrors
 from mock_server.gateway.exchange import Layer, Proceed, stacked
-from mock_server.gateway.http_rules import refuse_grpc
 from mock_server.gateway.messages import Request
 from mock_server.gateway.metadata import annotate
 from mock_server.gateway.operations import HANDLERS, check_complete, decode, serve
@@ -23,23 +22,23 @@ from mock_server.settings import Settings
 
 
 class Endpoint(NamedTuple):
-    """The name of what answers a request, "" where nothing does, and the id of the path."""
+    """The name of the operation or companion of a request ("" if none), and the id in the path."""
 
     name: str
     id: str = ""
 
 
 class Instance:
-    """Answers as one Central. Layers and parts may be replaced; other instances stay as they are.
+    """Answers as one Central. Its layers and parts can be replaced without affecting other instances.
 
     Attributes:
         layers: From the outside in.
-        answer: Answers a request whose sandbox is known, with all of them.
-        endpoints: Names of what answers beside the operations of the contract, by method and path.
+        answer: Answers a request, with all layers.
+        endpoints: Names of the companions, by method and path.
     """
 
     def __init__(self, central: Central, elsewhere: Proceed, endpoints: Mapping[tuple[str, str], str]) -> None:
-        """`elsewhere` answers every path that is not below the collection."""
+        """`elsewhere` answers the paths outside of the collection."""
         check_complete(central.contract, HANDLERS)
         self.central = central
         self.settings: Settings = central.settings
@@ -55,7 +54,6 @@ class Instance:
             encode,
             *([full.answers] if full else ()),
             self.errors,
-            refuse_grpc,
             self.route,
             annotate,
             decode,
@@ -67,17 +65,17 @@ class Instance:
         self.answer: Proceed = stacked(self.layers, serve)
 
     def insert(self, layer: Layer, *, behind: Layer | None = None) -> None:
-        """Add a layer right behind another one, or outside of all."""
+        """Add a layer after another one, or outermost."""
         self.layers.insert(0 if behind is None else self.layers.index(behind) + 1, layer)
         self._stack()
 
     def endpoint(self, request: Request) -> Endpoint:
-        """Name what answers a request."""
+        """Return the name of the operation or companion of a request."""
         if found := self.routes.match(request.method, request.path):
             return Endpoint(found.operation.id, found.id)
         return Endpoint(self.endpoints.get((request.method, request.path), ""))
 
     @property
     def known_endpoints(self) -> list[str]:
-        """The names of all that answers."""
+        """The names of all operations and companions."""
         return [*self.central.contract.operations, *self.endpoints.values()]

@@ -1,57 +1,55 @@
-"""Requests and responses as values: what the edge makes of HTTP, and what it makes HTTP of."""
+"""Requests and responses as values; `web.edge` converts them from and to HTTP."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from mock_server.central.decoding import MAX_MESSAGE
 from mock_server.central.errors import Refusal
 
 LONGEST_BODY = 10 * MAX_MESSAGE
-"""Bytes of the longest body that is read; JSON may be longer than the message that it becomes."""
+"""Greatest size in bytes of a body; JSON may be longer than its message."""
 
 Headers = tuple[tuple[str, str], ...]
 
 
 class BodyTooLongError(Exception):
-    """A body of more than `LONGEST_BODY` bytes; `size` is None where the client does not say how many."""
+    """A body of more than `LONGEST_BODY` bytes; `size` is None if the client does not announce it."""
 
     def __init__(self, size: int | None) -> None:
         super().__init__(f"a body of {size} bytes")
         self.size = size
 
 
+@dataclass(slots=True, eq=False)
 class Body:
-    """The body of one request, read once and only so far as it may be long; the outcome is kept, a failure too."""
+    """The body of one request. It is read once, up to `LONGEST_BODY`; later reads return or raise the same."""
 
-    __slots__ = ("_failure", "_read", "_whole", "size")
-
-    def __init__(self, read: Callable[[int], bytes], size: int | None) -> None:
-        """`read` reads up to so many bytes; `size` is None where only the end of the body tells it."""
-        self._read = read
-        self.size = size
-        self._whole: bytes | None = None
-        self._failure: Exception | None = None
+    _read: Callable[[int], bytes]
+    """Reads up to so many bytes."""
+    size: int | None
+    """None if the client does not announce it."""
+    _whole: bytes | None = None
+    _failure: Exception | None = None
 
     @classmethod
     def of(cls, whole: bytes) -> Body:
-        """Make a body of bytes that are at hand."""
-        body = cls(lambda _: whole, len(whole))
-        body._whole = whole
-        return body
+        """Return a body of known bytes."""
+        return cls(lambda _: whole, len(whole), whole)
 
     @property
     def is_read(self) -> bool:
-        """Whether the client's bytes were taken from the connection."""
+        """Whether reading has succeeded or failed."""
         return self._whole is not None or self._failure is not None
 
     def read(self) -> bytes:
         """Return the whole body.
 
         Raises:
-            BodyTooLongError: it is longer than any that is read.
-            Refusal: it ended before it was whole, even if what came is JSON, or it did not come in time.
+            BodyTooLongError: it is longer than `LONGEST_BODY`.
+            Refusal: it is incomplete, or did not come in time.
         """
         if self._failure is not None:
             raise self._failure
@@ -79,14 +77,14 @@ class Request(NamedTuple):
     """One request.
 
     Attributes:
-        method: As it was sent, so `get` is not `GET`.
+        method: As sent, so `get` is not `GET`.
         path: Percent escapes decoded, one character a byte (latin-1); `text` reads it as UTF-8.
-        query: As it was sent, one character a byte.
-        headers: By their names in small letters, the last one first; the body tells its length itself.
+        query: As sent, one character a byte.
+        headers: By lower-case name, the last one first, without the length of the body.
         body: Read on demand.
         prefix: The part of the path in front of `path`, such as that of a sandbox.
-        target: The path and query as they were sent, where the server tells.
-        origin: What the edge made this of. Only the edge, and what it injects, looks inside.
+        target: Path and query as sent, if the server provides them.
+        origin: The source of the request, for the edge and the parts that it injects.
     """
 
     method: str
@@ -100,17 +98,17 @@ class Request(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The path as people read it."""
+        """The path as UTF-8."""
         return utf8(self.path)
 
     @property
     def is_preflight(self) -> bool:
-        """Whether a browser asks what a page may send."""
+        """Whether this is a CORS preflight."""
         return self.method == "OPTIONS" and "access-control-request-method" in self.headers
 
 
 def utf8(text: str) -> str:
-    """Read a text of one character a byte as UTF-8."""
+    """Return a text of one character a byte as UTF-8."""
     return text if text.isascii() else text.encode("latin-1").decode("utf-8", "replace")
 
 
@@ -118,9 +116,9 @@ class Response(NamedTuple):
     """One answer.
 
     Attributes:
-        body: Bytes, or an iterable of pieces that are sent as they come.
-        is_final: Nothing may change how the body is written, as for files and another server's answers.
-        reason: The phrase behind the status where it is not the usual one.
+        body: Bytes, or an iterable of pieces to stream.
+        is_final: Layers must not re-encode the body, such as a file or another server's answer.
+        reason: The reason phrase, if it is not the usual one.
     """
 
     status: int
@@ -131,7 +129,7 @@ class Response(NamedTuple):
 
     @property
     def bytes(self) -> bytes:
-        """The body, of a stream too, which is then used up."""
+        """The whole body; this consumes a stream."""
         return self.body if isinstance(self.body, bytes) else b"".join(self.body)
 
     def header(self, name: str) -> str | None:
@@ -147,7 +145,7 @@ class Response(NamedTuple):
         return self._replace(headers=tuple(each for each in self.headers if each[0].lower() != name.lower()))
 
     def sized(self) -> Response:
-        """Return the answer with its length behind the other headers."""
+        """Return the answer with `Content-Length` as its last header."""
         whole = self.bytes
         sized = self.without_header("content-length").with_header("Content-Length", str(len(whole)))
         return sized._replace(body=whole)

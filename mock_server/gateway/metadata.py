@@ -1,4 +1,4 @@
-"""The headers that grpc-gateway makes gRPC's metadata of, and the time that a caller gives (runtime/context.go)."""
+"""Headers that grpc-gateway converts to gRPC metadata, and the caller's time-out (runtime/context.go)."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _NOT_CARRIED = {
     _PREFIX: "there is an empty key in the header",
     f"{_PREFIX}connection": "stream terminated by RST_STREAM with error code: PROTOCOL_ERROR",
 }
-"""Headers whose metadata HTTP/2 has no place for."""
+"""Headers whose metadata HTTP/2 cannot carry."""
 _CREDENTIALS = ("authorization", f"{_PREFIX}authorization")
 _UNPRINTABLE = 'header key "authorization" contains value with non-printable ASCII characters'
 _ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 
 
 def annotate(proceed: Proceed) -> Proceed:
-    """Refuse metadata that cannot be decoded, before the body is; a caller whose time is up gets no answer."""
+    """Refuse invalid metadata before the body is decoded, and note the deadline."""
 
     def answer(exchange: Exchange) -> Response:
         headers = exchange.request.headers
         if timeout := headers.get("grpc-timeout"):
-            # What is done within a microsecond is not done on the way through Central's own gRPC.
+            # From the start of the request, so that a time-out of microseconds always expires, as in Central.
             exchange.deadline = exchange.started + _seconds(timeout)
         for name, value in headers.items():
             if name.startswith(_PREFIX) and name.endswith("-bin"):
@@ -42,7 +42,7 @@ def annotate(proceed: Proceed) -> Proceed:
 
 
 def check_call(exchange: Exchange) -> None:
-    """Raise the refusal of a call that gRPC's client does not make: nothing is done."""
+    """Raise a refusal if gRPC's client does not make the call."""
     headers = exchange.request.headers
     for name, text in _NOT_CARRIED.items():
         if name in headers:
@@ -56,7 +56,7 @@ def check_call(exchange: Exchange) -> None:
 
 
 def _seconds(timeout: str) -> float:
-    """Return how long a caller waits; nothing is for ever, and too much overflows as in Go."""
+    """Return the seconds of a time-out: 0 is unlimited, and large values overflow as in Go."""
     match = _TIMEOUT.fullmatch(timeout)
     if match is None or abs(int(match[1][:22])) > _LARGEST:
         raise Refusal("grpc-timeout", 400, 3, f"invalid grpc-timeout: {timeout}")
@@ -72,7 +72,7 @@ def _check_binary(name: str, value: str) -> None:
 
 
 def _base64_fault(value: str) -> int | None:
-    """Return the place where Go's encoding/base64 gives up; with a length that is a multiple of four it pads."""
+    """Return the offset of Go's error in encoding/base64, or None; padding needs a length divisible by four."""
     if len(value) % 4:
         fault = next((at for at, character in enumerate(value) if character not in _ALPHABET), None)
         return len(value) - 1 if fault is None and len(value) % 4 == 1 else fault
@@ -88,11 +88,11 @@ def _base64_fault(value: str) -> int | None:
 
 
 def credentials(headers: Mapping[str, str]) -> str | None:
-    """Return the credentials of a request; they may come as metadata, too. Of two only basic ones count, the first."""
+    """Return the credentials of a request, from a header or metadata; of two, the first counts, if it is basic."""
     sent, as_metadata = map(headers.get, _CREDENTIALS)
     found = as_metadata if sent is None else sent
     if found is None:
         return None
-    first, comma, _ = found.partition(",")  # a header that stands twice comes joined
+    first, comma, _ = found.partition(",")  # servers join repeated headers
     is_alone = (sent is None or as_metadata is None) and not comma
     return first if is_alone or first.startswith("Basic ") else None

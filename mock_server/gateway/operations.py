@@ -16,7 +16,7 @@ EMPTY = b"{}"
 
 
 def decode(proceed: Proceed) -> Proceed:
-    """Read what the operation is asked, and note where that leaves the contract."""
+    """Decode body or query, and list the violations of the contract."""
 
     def answer(exchange: Exchange) -> Response:
         operation, request = exchange.operation, exchange.request
@@ -35,7 +35,7 @@ def decode(proceed: Proceed) -> Proceed:
 
 
 def serve(exchange: Exchange) -> Response:
-    """Let in whom Central lets in, which looks at credentials after the body, and run the operation."""
+    """Check the credentials, as Central does after decoding, and run the operation."""
     operation = exchange.operation
     assert operation is not None  # only operations come here
     auth = exchange.sandbox.instance.central.auth
@@ -66,7 +66,7 @@ def create_integration(exchange: Exchange) -> bytes:
 
 
 def replace_integration(exchange: Exchange) -> bytes:
-    """PutImageIntegration: an update that never looks at stored credentials."""
+    """PutImageIntegration: an update that ignores the stored credentials."""
     exchange.sandbox.central.service.update(
         path_id_wins(exchange, cast("Integration", exchange.message)), update_password=True
     )
@@ -74,7 +74,7 @@ def replace_integration(exchange: Exchange) -> bytes:
 
 
 def update_integration(exchange: Exchange) -> bytes:
-    """UpdateImageIntegration: the id of the path makes a config where none was sent."""
+    """UpdateImageIntegration: without a config it is an empty integration with the id of the path."""
     central, sent = exchange.sandbox.central, cast("UpdateRequest", exchange.message)
     config = sent["config"] or central.decoding.empty_integration()
     central.service.update(path_id_wins(exchange, config), update_password=sent["updatePassword"])
@@ -101,12 +101,12 @@ def test_updated_integration(exchange: Exchange) -> bytes:
 
 
 def path_id_wins(exchange: Exchange, integration: Integration) -> Integration:
-    """Put the id of the path in the place of the one that was sent."""
+    """Return the integration with the id of the path instead of its own."""
     return {**integration, "id": id_in_bytes(exchange)}
 
 
 def id_in_bytes(exchange: Exchange) -> str:
-    """Return the id of the path with its bytes that are no UTF-8, which a text in quotes shows."""
+    """Return the id of the path, with bytes that are not UTF-8 as "surrogateescape" decodes them, for quoting."""
     if "\ufffd" not in exchange.id:
         return exchange.id
     return exchange.request.path.rpartition("/")[2].encode("latin-1").decode("utf-8", "surrogateescape")
@@ -128,11 +128,11 @@ def check_complete(contract: Contract, handlers: Mapping[str, Handler]) -> None:
     """Check that each operation has a handler and each handler an operation.
 
     Raises:
-        ValueError: naming those that have not.
+        ValueError: one is missing; the text names it.
     """
     without_handler = contract.operations.keys() - handlers.keys()
     without_operation = handlers.keys() - contract.operations.keys()
-    if without_operation:  # perhaps another release has it
+    if without_operation:  # another release may have it
         without_operation -= {id for each in contract.every_release for id in each.operations}
     if without_handler or without_operation:
         raise ValueError(

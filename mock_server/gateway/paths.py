@@ -1,4 +1,4 @@
-"""What happens to method and path before they are routed (Go net/http ServeMux, grpc-gateway)."""
+"""Cleaning of paths, and method overrides (Go net/http ServeMux, grpc-gateway)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _UNCLEAN = re.compile(r"//|/\.\.?(?:/|$)")
 _SAFE = "/$&+,:;=@!'()*~"
 
 _ROOTS = ("/v1", "/v2")
-"""Where the APIs begin; without a slash behind it, a root is sent to the path with one."""
+"""Roots of the APIs; a root redirects to the path with a slash."""
 
 
 def clean_path(proceed: Proceed) -> Proceed:
-    """Send a client to the path as Go's mux writes it; the method stays what it is, since a release."""
+    """Redirect to the cleaned path, as Go's mux does."""
 
     def answer(exchange: Exchange) -> Response:
         request = exchange.request
@@ -31,12 +31,12 @@ def clean_path(proceed: Proceed) -> Proceed:
             if ("//" not in path and "/." not in path) or _UNCLEAN.search(path) is None:
                 return proceed(exchange)
             sent = request.target.partition("?")[0]
-            if sent.startswith("/") and _UNCLEAN.search(sent) is None:  # an escaped dot or slash is left alone
+            if sent.startswith("/") and _UNCLEAN.search(sent) is None:  # only escaped dots or slashes, which stay
                 return proceed(exchange)
             path = _clean(path)
         if path in _ROOTS:
             path += "/"
-        if path.startswith(OWN):  # of the mock, and not to be found by ways around
+        if path.startswith(OWN):  # the mock's own paths have no redirects
             return proceed(exchange)
         target = percent_encoded((request.prefix + path).encode("latin-1"), safe=_SAFE)
         target = f"{target}?{request.query}" if request.query else target
@@ -46,7 +46,7 @@ def clean_path(proceed: Proceed) -> Proceed:
 
 
 def _redirect(target: str, method: str, *, keeps_method: bool) -> Response:
-    """Answer as Go's http.Redirect, which writes a body for a GET alone."""
+    """Return the answer of Go's http.Redirect, which has a body only for GET."""
     status, text = (307, "Temporary Redirect") if keeps_method else (301, "Moved Permanently")
     headers: tuple[tuple[str, str], ...] = (("Location", target),)
     if method in ("GET", "HEAD"):
@@ -64,7 +64,7 @@ def _clean(path: str) -> str:
 
 
 def override_method(exchange: Exchange) -> None:
-    """Turn a form POST into the method that it names in a header; its fields become the query."""
+    """Change a form POST to the method in its header; its fields become the query."""
     request = exchange.request
     override = request.headers.get(OVERRIDE)
     if not override or request.method != "POST" or request.headers.get("content-type") != FORM:

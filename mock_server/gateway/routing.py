@@ -1,16 +1,22 @@
-"""Which operation a request is for. Every path and method at and below the collection ends here."""
+"""Routing to an operation, for every path and method at and below the collection."""
 
 from __future__ import annotations
 
-from mock_server.central.errors import Rules
+import re
+
+from mock_server.central.errors import Refusal, Rules
 from mock_server.contract.routes import Routes
 from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.messages import Response, utf8
 from mock_server.gateway.paths import OVERRIDE, override_method
 
+_GRPC = "application/grpc"
+_GRPC_TYPE = re.compile(r"application/grpc(?:-web)?(?:\+.*)?")
+"""Central routes these content types to gRPC, which cannot answer over HTTP/1 (golang.stackrox.io/grpc-http1)."""
+
 
 class Route:
-    """Finds the operation; what is not below the collection goes `elsewhere`."""
+    """Finds the operation; other paths go `elsewhere`."""
 
     def __init__(self, routes: Routes, rules: Rules, elsewhere: Proceed) -> None:
         self.routes = routes
@@ -18,9 +24,12 @@ class Route:
         self.elsewhere = elsewhere
 
     def __call__(self, proceed: Proceed) -> Proceed:
-        """Answer, or refuse what is no operation or was refused before it was known which."""
+        """Refuse gRPC and unknown operations, and raise an early refusal now that the operation is known."""
 
         def answer(exchange: Exchange) -> Response:
+            content_type = exchange.request.headers.get("content-type", "")
+            if content_type.startswith(_GRPC) and _GRPC_TYPE.fullmatch(content_type):
+                raise Refusal("no-grpc", 500, 13, "Method cannot be downgraded", "text")
             if OVERRIDE in exchange.request.headers:
                 override_method(exchange)
             request = exchange.request

@@ -1,7 +1,7 @@
-"""Which sandbox a request is for.
+"""Choice of the sandbox of a request.
 
-A client names it in the path or in a header. A person in a browser can send no header, and a page asks for absolute
-paths: so a page below the path of a sandbox sets a cookie and leads to the same page without the prefix.
+A client names it in the path or in a header. Browsers send no such header, and pages request absolute paths. So a page
+below the path of a sandbox sets a cookie, and redirects to the same page without the prefix.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
     from mock_server.gateway.instance import Instance
 
 CONTROL = "/__admin/"
-"""Of paths: control calls, which look into a sandbox and are no requests to it."""
+"""Prefix of control calls, which inspect a sandbox."""
 HEADER = "mock-central-sandbox"
 COOKIE = "mock-central-sandbox"
-"""Of the cookie's name; the port follows, because browsers keep cookies by host alone."""
+"""Beginning of the cookie's name; the port follows, because browsers ignore it in the scope of cookies."""
 NOT_PAGES = {"v1", "v2", "api", "sso", "docs", "__admin"}
-"""First parts of paths that are no pages of the UI."""
+"""First segments of paths that are not pages of the UI."""
 
 _PAGE = "text/html"
 _SAFE = "/:@!$&'()*+,;=-._~"
 
 
 class ChooseSandbox:
-    """Names the sandbox by path, by header, by cookie, or leaves the default one.
+    """Chooses the sandbox by path, header or cookie; by default the default one.
 
-    Control calls, and requests whose sandbox cannot be, pass by the faults and the request journal. The cookie does not
-    count for control calls: the console's address names its sandbox.
+    Control calls, and requests for an invalid sandbox, skip faults and request journal. Control calls ignore the
+    cookie, because the console's address names its sandbox.
     """
 
     def __init__(self, sandboxes: Sandboxes[Instance]) -> None:
         self.sandboxes = sandboxes
 
     def __call__(self, proceed: Proceed) -> Proceed:
-        """Answer in the sandbox that is named."""
+        """Return a layer that chooses the sandbox."""
 
         def answer(exchange: Exchange) -> Response:
             request = exchange.request
@@ -79,12 +79,12 @@ class ChooseSandbox:
         return self.sandboxes.default
 
     def _page(self, request: Request) -> Response | None:
-        """Send a browser from a page below the path of a sandbox to the page itself; without a name, out of it."""
+        """Redirect from a page below the path of a sandbox to the page itself; an empty name leaves the sandbox."""
         settings = self.sandboxes.home.settings
         if not request.path.startswith(PREFIX) or (settings.ui is None and settings.upstream is None):
             return None
         name, _, rest = request.path.removeprefix(PREFIX).partition("/")
-        rest = rest.lstrip("/")  # or else it would lead to another host
+        rest = rest.lstrip("/")  # two slashes would lead to another host
         is_page = request.method == "GET" and _PAGE in request.headers.get("accept", "")
         if not is_page or rest.partition("/")[0] in NOT_PAGES or not (name == "" or NAME.fullmatch(name)):
             return None

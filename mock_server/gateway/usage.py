@@ -1,4 +1,4 @@
-"""Counting what clients met, for the consumer report."""
+"""Counting of requests for the consumer report."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mock_server.simulation.usage import BY_CLUSTER, BY_NAME, Usage
 
 
 class CountUsage:
-    """Counts each request of the API with its answer."""
+    """Counts the requests of the API with their answers."""
 
     def __init__(self, usage: Usage) -> None:
         self.usage = usage

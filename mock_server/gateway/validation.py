@@ -1,7 +1,7 @@
 """Full validation (`--validation full`): openapi-core on every request and on every answer.
 
-Without it openapi-core sees only what the compiled validator does not accept (`contract.validator`), and answers are
-checked by the compiled one alone (`central.rendering`).
+By default openapi-core validates only requests that the compiled validator does not accept (`contract.validator`), and
+no answers (`central.rendering`).
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from mock_server.sandboxes.central import Central
 
 
 class ValidateFully:
-    """Two layers of one Central: around its answers, and behind the decoding of its requests."""
+    """Two layers of one Central: one for its answers, one for its decoded requests."""
 
     def __init__(self, central: Central) -> None:
         self.central = central
 
     def requests(self, proceed: Proceed) -> Proceed:
-        """Validate with openapi-core what the compiled validator accepted."""
+        """Return a layer that validates requests which the compiled validator accepted."""
 
         def answer(exchange: Exchange) -> Response:
             operation = exchange.operation
@@ -36,7 +36,7 @@ class ValidateFully:
         return answer
 
     def answers(self, proceed: Proceed) -> Proceed:
-        """Validate an operation's answer, a refusal too, with openapi-core before it is rendered."""
+        """Return a layer that validates the answers of operations, including refusals."""
 
         def answer(exchange: Exchange) -> Response:
             response = proceed(exchange)

@@ -1,4 +1,4 @@
-"""What Go's libraries do with JSON, URLs, addresses, texts and times, byte for byte: pure functions.
+"""Go's libraries, byte for byte, as pure functions: JSON, URLs, HTTP and gRPC clients, cloud accounts, texts, times.
 
 Nothing here knows Central, HTTP or the contract.
 """

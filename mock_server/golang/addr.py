@@ -1,4 +1,4 @@
-"""Why Go does not take a text for an IP address (Go ``net/netip``: ``ParseAddr``), or for a host and a port."""
+"""Go's errors for invalid IP addresses (``net/netip``: ``ParseAddr``) and invalid pairs of host and port."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def host_port_error(text: str) -> str | None:
     colon = text.rfind(":")
     if colon < 0:
         return "missing port in address"
-    inside, behind = 0, 0  # where no bracket may stand: "[" from the one on, "]" from the other
+    inside, behind = 0, 0  # offsets from which "[" and "]" are not allowed
     if text.startswith("["):
         close = text.find("]")
         if close < 0:

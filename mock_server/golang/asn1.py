@@ -1,4 +1,4 @@
-"""Read DER as Go's ``encoding/asn1`` does, with its words for what it does not take."""
+"""A reader of DER that fails with the errors of Go's ``encoding/asn1``."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _PARAMETERS = (
     "{optional:false explicit:false application:false private:false defaultValue:<nil> tag:<nil> "
     "stringType:0 timeType:0 set:false omitEmpty:false}"
 )
-"""How Go prints the parameters of a field that has none."""
+"""Go's notation for a field without parameters."""
 _LONGEST = 1 << 23
 _TAGS = {"int": 2, "big": 2, "bits": 3, "octets": 4, "oid": 6, "sequence": 16, "list": 16}
 _GO_NAMES = {"int": "int", "bits": "BitString", "oid": "ObjectIdentifier"}
 
 
 class Asn1Error(ValueError):
-    """The bytes are not what was asked for; the text is Go's."""
+    """The bytes are not of the expected kind; the text is Go's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def list_of(kind: Kind) -> Kind:
 
 
 class Read(NamedTuple):
-    """What was read: a value, and the offset behind it. Optional fields that are not there are None."""
+    """A value, and the offset after it. Missing optional fields are None."""
 
     value: Any
     end: int
@@ -78,7 +78,7 @@ def _structure(reason: str) -> Asn1Error:
 
 
 def read(data: bytes, kind: Kind) -> Read:
-    """Read the value that `data` begins with.
+    """Read the value at the start of `data`.
 
     Raises:
         Asn1Error: it is not of that kind.

@@ -1,8 +1,8 @@
-"""Credentials of Google as two libraries read them.
+"""Google's credentials as two libraries read them.
 
-For registries that is golang.org/x/oauth2 ``google``, which looks at a key when it needs a token; for scanners
-cloud.google.com/go/auth ``credentials``, which looks at it at once. Nobody is asked here: `Ask` says what a server
-answers. And nothing outside of the text is read: a token that stands in a file is never found, and no program is run.
+Registries use golang.org/x/oauth2 ``google``, which checks a key when it needs a token; scanners use
+cloud.google.com/go/auth ``credentials``, which checks it immediately. This module sends no requests (`Ask` answers
+them), reads no files and runs no programs.
 """
 
 from __future__ import annotations
@@ -10,27 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any
 
 from mock_server.golang import private_key
+from mock_server.golang.http import Ask, Reply
 from mock_server.golang.struct import Struct, Values, unmarshal
 from mock_server.golang.text import quote
 from mock_server.golang.url import parse
 
 TOKEN_URL = "https://oauth2.googleapis.com/token"  # noqa: S105 (an address)
 EXCHANGE_URL = "https://sts.googleapis.com/v1/token"
-
-
-class Reply(NamedTuple):
-    """What comes of a request: the text of Go's client, or a status and a body."""
-
-    error: str | None = None
-    status: int = 200
-    body: str = ""
-
-
-Ask = Callable[[str, str], Reply]
-"""Sends a request of a method, written as Go does (``Post``), to a URL."""
 
 
 def _strings(*names: str) -> dict[str, str | Struct]:
@@ -46,7 +35,7 @@ _EXECUTABLE: dict[str, str | Struct] = {"command": "string", "timeout_millis": "
 
 
 def _client_file(package: str, *more: str) -> Struct:
-    """Return the file of a client id that the console of Google hands out."""
+    """Return the struct of a client-id file, which Google's console offers for download."""
     name = "google.cred" if package == "google" else "credsfile.Config3LO"
     fields = Struct(name, _strings(*_CLIENT_FILE) | {"redirect_uris": "[]string"})
     return Struct("", {"web": fields, "installed": fields, **_strings(*more)})
@@ -87,7 +76,7 @@ _EXTERNAL = "oauth2/google/externalaccount: "
 
 
 def is_client_file(text: bytes) -> bool:
-    """Return whether a text is the client-id file of Google's console, for which Central's token source panics."""
+    """Return whether a text is a client-id file of Google's console, on which Central's token source panics."""
     return _is_client_file(text, _CONSOLE)
 
 
@@ -98,7 +87,7 @@ def _is_client_file(text: bytes, struct: Struct) -> bool:
 
 
 def error(text: bytes) -> str | None:
-    """Return why no source of tokens can be made of a text that is no client-id file, or None.
+    """Return the error of making a token source from a text that is not a client-id file, or None.
 
     Raises:
         JsonSyntaxError: it is not JSON.
@@ -143,7 +132,7 @@ def _external_error(values: Values, start: str, project: str) -> str | None:
 
 
 def token_error(text: bytes, ask: Ask) -> str | None:
-    """Return why a text without `error` brings no token, or None."""
+    """Return the error of requesting a token with a text without `error`, or None."""
     return _token_error(unmarshal(text, _FILE).values, ask)
 
 
@@ -185,7 +174,7 @@ def _exchanged(url: str, ask: Ask) -> str | None:
 
 
 def _impersonated(values: Values, source_error: str | None, ask: Ask) -> str | None:
-    """Ask for the token of another account; the token that this needs is asked for on the way."""
+    """Return the error of requesting the token of another account, which needs a token itself."""
     url = values["service_account_impersonation_url"]
     reply = ask("Post", url)
     if reply.error is not None and reply.error.startswith("parse "):
@@ -198,7 +187,7 @@ def _impersonated(values: Values, source_error: str | None, ask: Ask) -> str | N
 
 
 def _subject_error(source: Mapping[str, Any], ask: Ask) -> str | None:
-    """Return why the token of the other identity provider cannot be had."""
+    """Return the error of reading the token of the other identity provider."""
     environment = source.get("environment_id", "")
     if environment.startswith("aws") and len(environment) > 3:
         match = _AWS.fullmatch(environment)
@@ -321,9 +310,9 @@ _KINDS = {
 
 
 def scanner_error(text: bytes, *, any_signer: bool = True) -> str | None:
-    """Return why the client of Google's image scanner cannot be made with a text, or None.
+    """Return the error of making the client of Google's image scanner, or None.
 
-    Without `any_signer` only RSA keys are taken, as older releases of the library do.
+    Without `any_signer` only RSA keys are accepted, as in older releases of the library.
 
     Raises:
         JsonSyntaxError: it is not JSON.
@@ -415,7 +404,7 @@ def _scanner_source_error(source: Mapping[str, Any]) -> str | None:
 
 
 def _certificate_error(certificate: Mapping[str, Any] | None) -> str | None:
-    """Return what is wrong with a certificate; none is ever found, for no file is read."""
+    """Return the error of loading a certificate; its file is never found, because no file is read."""
     if certificate is None:
         return None
     usual, place = (

@@ -1,4 +1,4 @@
-"""What grpc-go makes of a target: why it cannot be dialled, and what dialling it ends with (``grpc.Dial``)."""
+"""Targets of grpc-go, and the errors of dialling them (``grpc.Dial``)."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _CODES = {401: "Unauthenticated", 403: "PermissionDenied", 404: "Unimplemented"}
 
 
 class TargetError(ValueError):
-    """A target that no connection can be made for; the text is grpc-go's."""
+    """An invalid target; the text is grpc-go's."""
 
 
 class Target(NamedTuple):
-    """Whom a connection leads to."""
+    """The resolver and the endpoint of a connection."""
 
     scheme: str
     endpoint: str
 
     @property
     def host(self) -> str:
-        """The host that is looked up, or nothing."""
+        """The host to resolve, or ""."""
         if self.scheme.startswith("unix") or (self.scheme != "dns" and _port_error(self.address) is not None):
             return ""
         return _split(self.address)[0]
@@ -42,10 +42,10 @@ class Target(NamedTuple):
 
 
 def target(text: str, syntax: UrlSyntax) -> Target:
-    """Read a target; the scheme is passthrough where none that is known is named.
+    """Parse a target; without a known scheme it is ``passthrough``.
 
     Raises:
-        TargetError: no connection can be made for it.
+        TargetError: the target is invalid.
     """
     try:
         url = parse(text, syntax)
@@ -74,7 +74,7 @@ def target(text: str, syntax: UrlSyntax) -> Target:
 
 
 def _dns_error(endpoint: str, port: int) -> str | None:
-    """Return why the resolver of DNS does not take a host with or without a port; `port` is the usual one."""
+    """Return the error of the DNS resolver for a host with or without a port, or None; `port` is the default."""
     if not endpoint:
         return "dns resolver: missing address"
     if _is_address(endpoint):
@@ -110,9 +110,9 @@ def _port_error(address: str) -> str | None:
 
 
 def unreachable(asked: Target, outcome: str) -> str | None:
-    """Return what a call ends with where nobody is reached: by the target itself, or by `outcome` for its host.
+    """Return the error of a call that reaches no server, or None.
 
-    `outcome` is what the dialler or the handshake says, or nothing where somebody answers.
+    `outcome` is the error of dialling the host or of the handshake; it is empty if a server answers.
     """
     if asked.scheme.startswith("unix"):
         reason = _no_socket(asked)
@@ -138,7 +138,7 @@ def _no_socket(asked: Target) -> str:
 
 
 def answered(status: int) -> str:
-    """Return what a call ends with where an HTTP server answers that is no gRPC server."""
+    """Return the error of a call that an HTTP server answers instead of a gRPC server."""
     code = _CODES.get(status, "Unknown")
     return (
         f"rpc error: code = {code} desc = unexpected HTTP status code received from server: "

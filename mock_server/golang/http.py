@@ -1,8 +1,9 @@
-"""What Go's HTTP client asks for a URL: whom it dials, and what it calls the URL when it fails (Go ``net/http``)."""
+"""Requests of Go's HTTP client (``net/http``): the host that it dials, and its errors."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 from mock_server.golang import addr as goaddr
@@ -12,13 +13,13 @@ _LARGEST_PORT = 65535
 
 
 class Asked(NamedTuple):
-    """A request that the client is about to send."""
+    """A request before it is sent."""
 
     url: Url
     host: str
-    """The host as it is looked up: other than ASCII in Punycode."""
+    """The host as it is resolved, in ASCII (Punycode)."""
     failure: str | None
-    """Why the client asks nobody."""
+    """Why the client does not send it, or None."""
 
     @property
     def address(self) -> str:
@@ -27,8 +28,20 @@ class Asked(NamedTuple):
         return f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
 
 
+class Reply(NamedTuple):
+    """The result of a request: the error of Go's client, or a status and a body."""
+
+    error: str | None = None
+    status: int = 200
+    body: str = ""
+
+
+Ask = Callable[[str, str], Reply]
+"""Sends a request of a method, written as Go does (``Post``), to a URL."""
+
+
 def asked(url: str, syntax: UrlSyntax) -> Asked:
-    """Read a URL as ``http.NewRequest`` and the transport do.
+    """Return the request for a URL, as ``http.NewRequest`` and the transport read it.
 
     Raises:
         UrlError: Go does not parse it.
@@ -37,7 +50,7 @@ def asked(url: str, syntax: UrlSyntax) -> Asked:
 
 
 def of(found: Url) -> Asked:
-    """Make the request of a URL that is read already."""
+    """Return the request for a parsed URL."""
     if found.host.endswith(b":") and found.host.rfind(b":") > found.host.rfind(b"]"):
         found = found._replace(host=found.host[:-1])
     request = Asked(found, punycode(found.host_name.decode("utf-8", "replace")), None)
@@ -62,7 +75,7 @@ _JOINERS = frozenset("\u200c\u200d")
 
 
 def punycode(host: str) -> str:
-    """Return the host in ASCII; one that has no such form stays as it is (golang.org/x/net/idna, Lookup)."""
+    """Return the host in ASCII, or unchanged if it has no such form (golang.org/x/net/idna, Lookup)."""
     if host.isascii():
         return host
     import idna  # little used, and slow to import

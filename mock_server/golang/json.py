@@ -1,8 +1,7 @@
-"""Find the first JSON value of a body, or say in Go's words why there is none.
+"""A JSON scanner with the errors of Go's ``encoding/json`` (``scanner.go``, ``stream.go``).
 
-Central's gateway lets the JSON package of Go's standard library take one value from the
-stream before protojson looks at it, so what is wrong with the JSON itself is reported in that
-package's words (Go ``encoding/json``: ``scanner.go``, ``stream.go``).
+Central's gateway reads one JSON value from the body with this package, before protojson decodes it. So the errors of
+malformed JSON are those of this package.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from collections.abc import Iterator
 from mock_server.golang.text import quote_byte
 
 MAX_DEPTH = 10_000
-"""How many objects and lists Go's scanner follows into each other."""
+"""Levels of nesting that Go's scanner accepts."""
 
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _DIGITS = re.compile(rb"[0-9]*")
@@ -33,11 +32,11 @@ class JsonTruncatedError(JsonSyntaxError):
 
 
 class JsonDepthError(JsonSyntaxError):
-    """The value nests deeper than Go follows."""
+    """The value nests too deep for Go."""
 
 
 def first_value(data: bytes) -> tuple[int, int] | None:
-    """Return start and end of the first JSON value in `data`, or None where there are only blanks.
+    """Return start and end of the first JSON value in `data`, or None if there are only blanks.
 
     Raises:
         JsonTruncatedError: `data` ends inside the value.
@@ -51,9 +50,9 @@ def first_value(data: bytes) -> tuple[int, int] | None:
 
 
 def check_document(text: bytes) -> None:
-    """Raise what Go's ``json.Unmarshal`` says of `text` when it is not one whole JSON value."""
+    """Raise the error of Go's ``json.Unmarshal`` unless `text` is exactly one JSON value."""
     try:
-        # Go ends the text with a blank, which may itself be what is wrong.
+        # Go appends a blank to the text, and its error may be about this blank.
         found = first_value(text + b" ")
     except JsonTruncatedError:
         found = None
@@ -65,7 +64,7 @@ def check_document(text: bytes) -> None:
 
 
 def members(document: bytes) -> Iterator[tuple[str, bytes]]:
-    """Return the members of an object that was checked: each name decoded, each value as it stands."""
+    """Return the members of a valid object: names decoded, values as raw JSON."""
     scanner = _Scanner(document)
     at = _skip_space(document, 1)
     while document[at] != ord("}"):
@@ -78,7 +77,7 @@ def members(document: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def items(document: bytes) -> Iterator[bytes]:
-    """Return the values of a list or an object that was checked, as they stand."""
+    """Return the values of a valid list or object as raw JSON."""
     if document.startswith(b"{"):
         yield from (value for _, value in members(document))
         return
@@ -113,7 +112,7 @@ class _Scanner:
         return self.data[at]
 
     def value_end(self, at: int) -> int:
-        """Walk one value that starts at `at`; a loop, so that depth is Go's limit and not Python's."""
+        """Return the end of the value at `at`; a loop, so that Python does not limit the depth."""
         while True:
             first = self.byte(at)
             kind = _OPENERS.get(first)
@@ -154,7 +153,7 @@ class _Scanner:
             raise JsonDepthError(f"invalid character {quote_byte(opener)} exceeded max depth")
 
     def key_end(self, at: int) -> int:
-        """Pass ``"key" :`` and give the start of the value behind it."""
+        """Return the start of the value after ``"key" :``."""
         if self.byte(at) != ord('"'):
             raise _invalid(self.data[at], "looking for beginning of object key string")
         at = _skip_space(self.data, self.string_end(at))

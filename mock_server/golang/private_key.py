@@ -1,6 +1,6 @@
-"""Why a text is no private key for Google's libraries (Go ``encoding/pem``, ``crypto/x509``, ``crypto/rsa``).
+"""The errors of Google's libraries for invalid private keys (Go ``encoding/pem``, ``crypto/x509``, ``crypto/rsa``).
 
-Keys are read and their numbers compared, never used.
+Keys are parsed and checked, never used.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ _SEED_SIZE = 32
 
 
 class KeyFormatError(ValueError):
-    """No private key; the text is Go's."""
+    """An invalid private key; the text is Go's."""
 
 
 def rsa_error(key: bytes) -> str | None:
-    """Return the reason of golang.org/x/oauth2 not to sign with a key, or None for one that it signs with."""
+    """Return the error of golang.org/x/oauth2 for a key, or None."""
     try:
         bits = _rsa_bits(key)
     except KeyFormatError as error:
@@ -59,7 +59,7 @@ def rsa_error(key: bytes) -> str | None:
 
 
 def old_signer_error(key: bytes) -> str | None:
-    """Return the reason of cloud.google.com/go/auth while it took RSA keys only."""
+    """Return the error of cloud.google.com/go/auth in releases that accept only RSA keys, or None."""
     try:
         return None if _rsa_bits(key) else "private key is invalid"
     except KeyFormatError as error:
@@ -76,7 +76,7 @@ def _rsa_bits(key: bytes) -> int:
 
 
 def signer_error(key: bytes) -> str | None:
-    """Return the reason of cloud.google.com/go/auth not to take a key, or None for one that it takes."""
+    """Return the error of cloud.google.com/go/auth for a key, or None."""
     der = _pem_bytes(key)
     failed = []
     for name, parse in (("PKCS8", _pkcs8), ("PKCS1", _pkcs1), ("EC", _sec1)):
@@ -90,7 +90,7 @@ def signer_error(key: bytes) -> str | None:
 
 
 def _read(der: bytes, kind: asn1.Kind, *others: tuple[str, asn1.Kind], start: str = "") -> asn1.Read:
-    """Read one form; where another form fits, Go names the function that reads that one."""
+    """Read one form; if another form fits, Go's error names the function for that form."""
     try:
         return asn1.read(der, kind)
     except Asn1Error as error:
@@ -164,7 +164,7 @@ def _pkcs1(der: bytes) -> tuple[str, int]:
 
 
 def _rsa_mismatch(n: int, e: int, d: int, p: int, q: int, crt: list[int | None]) -> str | None:
-    """Return what Go finds wrong in the numbers of a key with two primes (crypto/internal/fips140/rsa)."""
+    """Return Go's error for the numbers of a key with two primes, or None (crypto/internal/fips140/rsa)."""
     if p == 1 or q == 1:
         return "invalid prime"
     dp, dq, coefficient = crt if None not in crt else (d % (p - 1), d % (q - 1), None)
@@ -207,7 +207,7 @@ _BEGIN, _END, _DASHES = b"-----BEGIN ", b"\n-----END ", b"-----"
 
 
 def _pem_bytes(text: bytes) -> bytes:
-    """Return what the first whole block of PEM holds, or the text where there is none (encoding/pem)."""
+    """Return the content of the first complete PEM block, or the text if there is none (encoding/pem)."""
     at = 0
     while (end := text.find(_END, at)) >= 0:
         begin = text.rfind(_BEGIN, at, end)
@@ -221,7 +221,7 @@ def _pem_bytes(text: bytes) -> bytes:
 
 
 def _line(text: bytes, at: int) -> tuple[bytes, int]:
-    """Return the line at an offset, without blanks at its end, and where the next one begins."""
+    """Return the line at an offset, without trailing blanks, and the offset of the next one."""
     end = text.find(b"\n", at)
     line, following = (text[at:], len(text)) if end < 0 else (text[at:end].removesuffix(b"\r"), end + 1)
     return line.rstrip(b" \t"), following

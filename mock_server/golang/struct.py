@@ -1,7 +1,7 @@
 """Read JSON into the fields of a Go struct (Go ``encoding/json``: ``Unmarshal``).
 
-Names count in either case, unknown ones are passed over, null changes nothing. The first value of a wrong JSON
-type is reported; the fields around it are filled all the same.
+Names are case-insensitive, unknown ones are ignored, and null changes nothing. The first value of a wrong JSON type is
+reported, but the other fields are still filled.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 from mock_server.golang import json as gojson
 
 Values = dict[str, Any]
-"""What the fields were set to, by their JSON names; a field that was not set is not there."""
+"""The values of the fields that are set, by their JSON names."""
 
 
 class Struct(NamedTuple):
-    """A struct: the name of its type in Go with and without its package, and what each field is."""
+    """A struct: the name of its type in Go, and the types of its fields."""
 
     go_type: str
     fields: Mapping[str, str | Struct]
@@ -36,7 +36,7 @@ _INTEGER = re.compile(rb"-?[0-9]{1,19}")
 
 
 class Unmarshalled(NamedTuple):
-    """The values of a document, and what is wrong with the first one that is."""
+    """The values of a document, and the error for the first one of a wrong type."""
 
     values: Values
     error: str | None

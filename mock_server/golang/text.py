@@ -1,4 +1,4 @@
-"""How Go writes a text inside a message: ``%q`` and the quoting of a single byte."""
+"""Go's quoting of texts and bytes in messages (``%q``)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _NAMED = {7: r"\a", 8: r"\b", 9: r"\t", 10: r"\n", 11: r"\v", 12: r"\f", 13: r"\
 def quote(text: str | bytes) -> str:
     r"""Write `text` as Go's ``strconv.Quote`` does.
 
-    Bytes that are not UTF-8 come out as ``\xNN``, as Go shows them.
+    Bytes that are not UTF-8 become ``\xNN``.
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8", "surrogateescape")

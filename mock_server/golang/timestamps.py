@@ -1,6 +1,6 @@
 """google.protobuf.Timestamp as protojson reads and writes it.
 
-A time is kept as the text it is answered with. Go's ``time.Parse(time.RFC3339Nano, …)`` is a
+A time is stored as the text that answers show. Go's ``time.Parse(time.RFC3339Nano, …)`` is a
 little wider than RFC 3339 (an hour of one digit, a comma before the fraction, an offset of
 24:60), and protojson a little narrower (protobuf-go ``encoding/protojson/well_known_types.go``).
 """
@@ -22,11 +22,11 @@ class TimestampRangeError(ValueError):
 
 
 def normalise(text: str) -> str:
-    """Write the time `text` in UTC with 0, 3, 6 or 9 digits of a second.
+    """Return a time in UTC with 0, 3, 6 or 9 digits of a second.
 
     Raises:
         TimestampRangeError: the time is outside the years 1 to 9999.
-        ValueError: the text is no time.
+        ValueError: the text is not a time.
     """
     match = _RFC3339.fullmatch(text)
     if match is None:

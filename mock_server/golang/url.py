@@ -1,4 +1,4 @@
-"""The parts of Go's ``net/url`` that Central's answers show: hosts, escapes, queries.
+"""The parts of Go's ``net/url`` that show in Central's answers: hosts, escapes, queries.
 
 Everything works on bytes, as Go's strings do (Go ``net/url/url.go``).
 """
@@ -18,23 +18,23 @@ _ESCAPED = re.compile(rb"%([0-9a-fA-F]{2})")
 _HOST_BYTES = re.compile(rb"[A-Za-z0-9\-._~!$&'()*+,;=:\[\]<>\"\x80-\xff]")
 _PLAIN_NAME = re.compile(rb"[A-Za-z0-9.-]*")
 MOST_PARAMETERS = 10_000
-"""Fields of a query that Go reads, since there is a bound (``urlmaxqueryparams``)."""
+"""Limit of the fields of a query, in releases of Go that have one (``urlmaxqueryparams``)."""
 _PLAIN_URL = re.compile(r"http://([A-Za-z0-9.-]*)(?::[0-9]*)?(?:/[A-Za-z0-9./_-]*)?")
 _USERINFO = re.compile(rb"[A-Za-z0-9\-._:~!$&'()*+,;=%@]*")
 _PORT = re.compile(rb"(?::[0-9]*)?")
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _SCHEME = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*):")
 _ENCODED = re.compile(rb"(?:[A-Za-z0-9\-_.~!$&'()*+,;=:@/?\[\]]|%[0-9A-Fa-f]{2})*")
-"""A path or fragment that Go leaves as it is; a path holds no question mark."""
+"""A path or fragment that Go leaves unchanged; a path contains no question mark."""
 _PATH_PLAIN = re.compile(rb"[^A-Za-z0-9\-_.~$&+,/:;=@]")
 _FRAGMENT_PLAIN = re.compile(rb"[^A-Za-z0-9\-_.~$&+,/:;=?@!()*]")
 _USER_BYTES = re.compile(rb"[^A-Za-z0-9\-_.~$&+,;=]")
 _HOST_PLAIN = re.compile(rb"[^A-Za-z0-9\-_.~!$&'()*+,;=:\[\]<>\"]")
-"""What Go escapes in a path, a fragment, a user name and a host."""
+"""The bytes that Go escapes in a path, a fragment, a user name and a host."""
 
 
 class UrlError(ValueError):
-    """A URL that Go does not parse; the text is Go's reason."""
+    """A URL that Go does not parse; the text is Go's."""
 
 
 def unescape(text: bytes, check: Callable[[bytes], None] | None = None) -> bytes:
@@ -60,24 +60,24 @@ def _bad_escape(escape: bytes) -> UrlError:
 
 
 class UrlSyntax(NamedTuple):
-    """How a build of Go reads hosts; each of the two has come with a release of Go (see ``urlstrictcolons``)."""
+    """Checks of hosts that releases of Go have added (see ``urlstrictcolons``)."""
 
     strict_colons: bool = True
     """More than one colon in a host is refused."""
     checked_brackets: bool = True
-    """What stands in brackets has to be an IPv6 address."""
+    """Brackets must enclose an IPv6 address."""
 
 
 NEWEST = UrlSyntax()
 
 
 class Url(NamedTuple):
-    """A URL as Go keeps it; path and fragment in the form that Go writes."""
+    """A URL as Go stores it; path and fragment as Go writes them."""
 
     scheme: str = ""
     opaque: bytes = b""
     user: tuple[bytes, bytes | None] | None = None
-    """A user name and, if there is a colon behind it, a password, both decoded."""
+    """A user name and, after a colon, a password, both decoded."""
     host: bytes = b""
     path: bytes = b""
     omit_host: bool = False
@@ -134,7 +134,7 @@ def parse(url: str, syntax: UrlSyntax = NEWEST) -> Url:
     """Read a URL (Go ``url.Parse``).
 
     Raises:
-        UrlError: with Go's reason; its `args` are the URL that Go names, quoted, and that reason.
+        UrlError: its `args` are the quoted URL and Go's reason.
     """
     whole = url.encode("utf-8", "surrogatepass")
     bare, _, fragment = whole.partition(b"#")
@@ -148,7 +148,7 @@ def host_name(url: str, syntax: UrlSyntax = NEWEST) -> str:
     Raises:
         UrlError: as `parse` does.
     """
-    if plain := _PLAIN_URL.fullmatch(url):  # nothing in it is escaped, and nothing can be wrong
+    if plain := _PLAIN_URL.fullmatch(url):  # no escapes, and no possible error
         return plain[1]
     return parse(url, syntax).host_name.decode("utf-8", "replace")
 
@@ -157,7 +157,7 @@ _Step = TypeVar("_Step")
 
 
 def _named(url: bytes, step: Callable[[bytes], _Step]) -> _Step:
-    """Run a step; its error names the URL as Go's ``url.Error`` does."""
+    """Run a step of parsing; add the URL to its error, as Go's ``url.Error`` does."""
     try:
         return step(url)
     except UrlError as error:
@@ -207,7 +207,7 @@ def _read_authority(
 
 
 def _written(text: bytes, plain: re.Pattern[bytes]) -> bytes:
-    """Write a path or a fragment as Go does: as it stands where that is well encoded."""
+    """Return a path or a fragment as Go writes it: unchanged if it is properly encoded."""
     decoded = unescape(text)
     return text if _ENCODED.fullmatch(text) else _escaped(decoded, plain)
 
@@ -217,7 +217,7 @@ def _escaped(text: bytes, plain: re.Pattern[bytes]) -> bytes:
 
 
 def escaped_host(host: str) -> str:
-    """Write a host, with its port, as it stands in a URL."""
+    """Return a host, with its port, escaped for a URL."""
     return _escaped(host.encode("utf-8", "surrogatepass"), _HOST_PLAIN).decode()
 
 
@@ -301,15 +301,15 @@ def _without_port(host: bytes) -> bytes:
 
 
 def parse_query(query: str, most: int | None = MOST_PARAMETERS) -> dict[str, list[str]]:
-    """Read a query string; `query` holds one character a byte (latin-1), as WSGI gives it. `most`: how many fields.
+    """Parse a query string with one character a byte (latin-1), as in WSGI. `most`: limit of its fields.
 
     Raises:
-        UrlError: with the first reason, as Go's ``url.ParseQuery``.
+        UrlError: the first error, as in Go's ``url.ParseQuery``.
     """
     pairs = query.encode("latin-1").split(b"&")
     if most is not None and len(pairs) > most:
         raise UrlError("number of URL query parameters exceeded limit")
-    if any(b";" in pair for pair in pairs):  # told before any bad escape
+    if any(b";" in pair for pair in pairs):  # reported before any bad escape
         raise UrlError("invalid semicolon separator in query")
     values: dict[str, list[str]] = {}
     for pair in filter(None, pairs):
@@ -319,7 +319,7 @@ def parse_query(query: str, most: int | None = MOST_PARAMETERS) -> dict[str, lis
 
 
 def query_keys(query: str) -> set[str]:
-    """Return the keys that Go's ``URL.Query`` finds, which leaves out what it cannot read."""
+    """Return the keys that Go's ``URL.Query`` finds; it skips invalid fields."""
     found = set()
     for pair in query.encode("latin-1").split(b"&"):
         if pair and b";" not in pair:
@@ -330,7 +330,7 @@ def query_keys(query: str) -> set[str]:
 
 
 def _unescaped_query(text: bytes) -> str:
-    # A plus sign stands for a blank only outside an escape, and a refused escape is shown as sent.
+    # Check the escapes first: a refused one is shown as sent, with its plus signs.
     unescape(text)
     return unescape(text.replace(b"+", b" ")).decode("utf-8", "replace")
 
@@ -344,9 +344,9 @@ _FORBIDDEN = {
 
 
 def forbidden_host(host: str, *, wide: bool = True) -> str | None:
-    """Name what Central refuses to contact: "loopback", "metadata" or, for any other host, None.
+    """Return why Central refuses to contact a host: "loopback", "metadata" or, for any other host, None.
 
-    Without `wide` hosts are compared as they are written, as releases before 5.0 do.
+    Without `wide`, hosts are compared literally, as in releases before 5.0.
     """
     if not wide:
         return _FORBIDDEN.get(host)

@@ -171,7 +171,7 @@ def long_credentials_kept(mock: Instance) -> None:
 
 
 @_blind("long-credential-refused", "A credential of more than 2,048 characters is refused", "long-credentials-kept")
-@instead_of("central.validation.problems")
+@instead_of("central.validation.check")
 def long_credential_refused(mock: Instance, original: Original, sent: Integration) -> Any:
     message = mock.central.contract.integration
     if credentials(message, sent, lambda text: text[:2048]) != sent:

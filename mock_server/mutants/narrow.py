@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from mock_server.central import protojson
-from mock_server.central.errors import Problem, Refusal, listed
+from mock_server.central.errors import Problem, Refusal, invalid_arguments, listed
 from mock_server.central.integration import Integration
 from mock_server.central.store import Stored
 from mock_server.contract.tables import MASK
@@ -205,12 +205,13 @@ def other_fields_kept(old: Integration, sent: Integration) -> Integration:
 def problems_listed(mock: Instance) -> None:
     rules = mock.central.validation
 
-    def problems(sent: Integration) -> Problem | None:
+    def check(sent: Integration) -> None:
         name = rules.name_required(sent) or rules.name_unique(sent)
         found = (rules.category_required(sent), rules.endpoint(sent), name)
-        return listed("Validation", list(filter(None, found)))
+        if problems := list(filter(None, found)):
+            raise invalid_arguments(listed("Validation", problems))
 
-    replace_method(rules, "problems", problems)
+    replace_method(rules, "check", check)
 
 
 @_narrow("tested-before-stored", "rule", "An update is not tested before it is stored")
@@ -304,7 +305,7 @@ def masking_stores_nothing(mock: Instance) -> None:
     def by_name(original: Original, name: str) -> Any:
         id = central.store.id_of_name(name)
         if id and (found := central.store.get(id)):
-            central.store.put(central.rendering.masking.credentials_masked(found.integration))
+            central.store.put(central.rendering.credentials_masked(found.integration))
         return original(name)
 
     around(central.service, "list_by_name", by_name)
@@ -317,7 +318,7 @@ def others_not_masked(mock: Instance) -> None:
             return {name: emptied(each) for name, each in value.items()}
         return "" if value == MASK else value
 
-    around(mock, "central.rendering.masking.credentials_masked", lambda masked, sent: masked(emptied(dict(sent))))
+    around(mock, "central.rendering.credentials_masked", lambda masked, sent: masked(emptied(dict(sent))))
 
 
 @_narrow(

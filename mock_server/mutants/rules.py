@@ -450,7 +450,7 @@ def list_by_cluster(mock: Instance) -> None:
 
 
 _rule("credentials-masked", "Reads show the credentials", also=("credential-leak",))(
-    replace_method, "central.rendering.masking.credentials_masked", dict
+    replace_method, "central.rendering.credentials_masked", dict
 )
 
 

@@ -74,7 +74,7 @@ def _copied(path: tuple[str, ...], source: Json, target: Json) -> Json:
 def _unmasked(mock: Instance, path: tuple[str, ...]) -> None:
     around(
         mock,
-        "central.rendering.masking.credentials_masked",
+        "central.rendering.credentials_masked",
         lambda masked, integration: _copied(path, dict(integration), masked(integration)),
     )
 
@@ -119,7 +119,7 @@ def mask_forgotten_after_update(mock: Instance) -> None:
     around(mock, "central.service.update", update)
     around(
         mock,
-        "central.rendering.masking.credentials_masked",
+        "central.rendering.credentials_masked",
         lambda masked, sent: dict(sent) if sent["id"] in updated else masked(sent),
     )
 
@@ -142,7 +142,7 @@ def _found(value: Any, message: Message) -> list[str]:
 
 
 _leak("credential-leak", "The text of a validation error shows the request")(
-    add_to_refusals, "central.service._validate", lambda _, sent: f": {json.dumps(sent)}"
+    add_to_refusals, "central.validation.check", lambda _, sent: f": {json.dumps(sent)}"
 )
 
 

@@ -272,8 +272,9 @@ def listed_items(mock: Instance, keep: Callable[[list[Json]], list[Json]]) -> No
 def masked_as(mock: Instance, mask: Callable[[str], Any]) -> None:
     """Show another mask for each credential."""
     message = mock.central.contract.integration
-    masking = mock.central.rendering.masking
-    replace_method(masking, "credentials_masked", lambda integration: credentials(message, integration, mask))
+    replace_method(
+        mock.central.rendering, "credentials_masked", lambda integration: credentials(message, integration, mask)
+    )
 
 
 def errors(mock: Instance, change: Callable[[Json], Any]) -> None:

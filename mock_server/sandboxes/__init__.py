@@ -1,4 +1,4 @@
-"""States apart in one server: the parts of one Central, and the sandboxes that share or copy them.
+"""The parts of one Central, and the sandboxes of a server, which share or copy them.
 
-No HTTP: which sandbox a request is for is the gateway's matter.
+No HTTP: the gateway chooses the sandbox of a request.
 """

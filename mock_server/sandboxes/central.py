@@ -1,7 +1,4 @@
-"""One Central: the parts that answer, put together from settings.
-
-Nothing outside the store keeps state, so one process can hold many.
-"""
+"""One Central: its parts, built from settings."""
 
 from __future__ import annotations
 
@@ -14,8 +11,10 @@ from mock_server.central.auth import Auth
 from mock_server.central.clients import Clients
 from mock_server.central.decoding import Decoding
 from mock_server.central.integration import Integration
+from mock_server.central.network import Network
 from mock_server.central.reconcile import Reconcile
-from mock_server.central.registry_tests import RegistryTestRule, RegistryTests
+from mock_server.central.registry_test_rules import RegistryTestRule
+from mock_server.central.registry_tests import RegistryTests
 from mock_server.central.rendering import Rendering
 from mock_server.central.service import Service
 from mock_server.central.store import Store
@@ -29,10 +28,10 @@ from mock_server.state.memory import MEMORY, MemoryStore
 
 
 class Central:
-    """The parts of one Central; each can be changed without touching another's."""
+    """The parts of one Central."""
 
     def __init__(self, settings: Settings, contract: contracts.Contract | None = None) -> None:
-        """`contract`: another one than the shipped one; of either, what the release of the settings has."""
+        """`contract`: replaces the shipped contract. The release of the settings is taken from it."""
         self.settings = settings
         self.contract = (contract or contracts.load()).at(settings.central_version)
         self.build = releases.of(self.contract.release)
@@ -67,9 +66,10 @@ class Central:
         return RedisStore(settings.store, first, answer, prefix=prefix, sandbox_seconds=seconds, **options)
 
     def _bind_to_store(self, registry_tests: Sequence[RegistryTestRule]) -> None:
-        """Make the parts that know the store, or that differ from sandbox to sandbox."""
+        """Create the parts that depend on the store or the sandbox."""
         self.validation = Validation(self.contract, self.store, self.build, managed=self.settings.managed)
-        self.registry_tests = RegistryTests(self.contract, self.build, registry_tests, self.settings.namespace)
+        self.network = Network(registry_tests, self.build.urls)
+        self.registry_tests = RegistryTests(self.contract, self.network, self.settings.namespace)
         self.service = Service(
             self.contract,
             self.store,
@@ -82,30 +82,30 @@ class Central:
         )
 
     def fork(self) -> Central:
-        """Return a Central with a state and registries of its own; what keeps no state is shared with this one."""
+        """Return a Central with its own state and network; it shares the stateless parts with this one."""
         other = copy.copy(self)
         other.store = self.store.fork()
         other._bind_to_store(self.first_registry_tests())  # noqa: SLF001 (it is one of us)
         return other
 
     def first_registry_tests(self) -> tuple[RegistryTestRule, ...]:
-        """Return the rules of the settings and, behind them, those of the scenario that the Central starts with."""
+        """Return the rules of the settings, followed by those of the scenario of the start."""
         settings = self.settings
         if settings.load is not None or settings.empty:
             return settings.registry_tests
         return settings.registry_tests + scenarios.parse(settings.scenario)[0].registry_tests
 
     def first_state(self) -> list[Integration]:
-        """List what the settings say the Central starts with."""
+        """List the integrations of the start."""
         if self.settings.load is not None:
             return states.read(self.settings.load, self.contract, self.validator)
         return self.scenario("empty" if self.settings.empty else self.settings.scenario)
 
     def scenario(self, text: str) -> list[Integration]:
-        """List what the scenario ``NAME`` or ``NAME:NUMBER`` holds.
+        """List the integrations of the scenario ``NAME`` or ``NAME:NUMBER``.
 
         Raises:
-            ValueError: there is none of that name.
+            ValueError: the scenario is unknown.
         """
         sparse = scenarios.integrations(self.contract, text, self.settings.namespace)
         return [protojson.complete(self.contract.integration, each) for each in sparse]

@@ -1,7 +1,7 @@
-"""Sandboxes: states apart in one server, so that tests that run at once do not meet.
+"""Sandboxes: separate states in one server, so that parallel tests do not interfere.
 
-A sandbox has its own integrations, registries, faults and journal. It is made when it is first named and freed
-when nobody has used it for a time. The default sandbox is the one of requests that name none.
+A sandbox has its own integrations, registry-test rules, faults and journal. It is created on first use, and deleted
+after an idle time. Requests that name none use the default sandbox.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from mock_server.central.errors import Refusal
-from mock_server.central.registry_tests import RegistryTestRule
+from mock_server.central.registry_test_rules import RegistryTestRule
 from mock_server.contract.tables import Contract
 from mock_server.sandboxes.central import Central
 from mock_server.settings import Settings
@@ -26,33 +26,33 @@ NAME = re.compile(r"(?!\.\.?$)[A-Za-z0-9._~-]{1,100}")
 """Clients resolve `.` and `..` in a path before they send it."""
 DEFAULT = ""
 PREFIX = "/__sandbox/"
-"""Of paths: what follows the name is the path in that sandbox."""
+"""Prefix of paths in a sandbox: its name and the path follow."""
 
 
 class Instance(Protocol):
-    """What answers for a sandbox: a Central, and whatever a request passes on its way there."""
+    """Answers for a sandbox: a Central, and the layers in front of it."""
 
     @property
     def central(self) -> Central:
-        """The parts that answer."""
+        """The parts of the Central."""
 
     @property
     def settings(self) -> Settings:
-        """What the parts are made of."""
+        """The settings of the parts."""
 
 
 InstanceT = TypeVar("InstanceT", bound=Instance)
 MakeInstance = Callable[[Settings, Contract], InstanceT]
-"""Makes an instance with its own Central, mutants of the settings applied."""
+"""Makes an instance with its own Central, and applies the mutants of the settings."""
 
 
 class Sandbox(Generic[InstanceT]):
-    """One sandbox. Its `central` is that of its `instance`, unless the instance serves several sandboxes."""
+    """One sandbox. Its `central` is that of its `instance`, unless several sandboxes share the instance."""
 
     __slots__ = ("_home", "_make", "central", "faults", "instance", "journal", "mutants", "name", "scenario", "used")
 
     def __init__(self, name: str, home: InstanceT, central: Central, make: MakeInstance[InstanceT]) -> None:
-        """`home` answers while no other mutants are applied than those of its settings."""
+        """`home` answers unless the sandbox has other mutants than the settings."""
         self.name = name
         self.instance = self._home = home
         self.central = central
@@ -65,11 +65,11 @@ class Sandbox(Generic[InstanceT]):
         self._make = make
 
     def reset(self) -> None:
-        """Make everything as it was at the start."""
+        """Restore the state of the start."""
         settings = self._home.settings
         self.mutate(settings.mutants)
         self.central.store.reset()
-        self.central.registry_tests.rules = self.central.first_registry_tests()
+        self.central.network.rules = self.central.first_registry_tests()
         self.faults.reset()
         self.scenario = _first_scenario(settings)
         if self.journal is not None:
@@ -79,16 +79,16 @@ class Sandbox(Generic[InstanceT]):
         """Replace the state and the rules of registry tests with those of a scenario.
 
         Raises:
-            ValueError: there is no such scenario.
+            ValueError: the scenario is unknown.
         """
         self.central.store.replace(self.central.scenario(scenario))
-        tests = self.central.registry_tests
-        kept = [each for each in tests.rules if each not in _rules_of(self.scenario)]
-        tests.rules = (*kept, *_rules_of(scenario))
+        network = self.central.network
+        kept = [each for each in network.rules if each not in _rules_of(self.scenario)]
+        network.rules = (*kept, *_rules_of(scenario))
         self.scenario = scenario
 
     def mutate(self, mutants: tuple[str, ...]) -> None:
-        """Answer with these mutants, and no others, from now on; the state stays.
+        """Apply these mutants and no others; the state stays.
 
         Raises:
             ValueError: a mutant is unknown.
@@ -103,22 +103,22 @@ class Sandbox(Generic[InstanceT]):
         self.mutants = mutants
 
     def home_central(self) -> Central:
-        """Return the Central of the home instance, or one apart from it where sandboxes share the instance."""
+        """Return the Central of the home instance, or a fork of it if sandboxes share the instance."""
         shared = self.name != DEFAULT and not self._home.settings.mutants
         return self._home.central.fork() if shared else self._home.central
 
     def _move(self, instance: InstanceT, central: Central) -> None:
-        """Go on in another instance, with the state and the registries of this one."""
+        """Switch to another instance, and keep state and registry-test rules."""
         central.store.adopt(self.central.store)
-        central.registry_tests.adopt(self.central.registry_tests)
+        central.network.adopt(self.central.network)
         self.instance, self.central = instance, central
 
     def renew(self, home: InstanceT, make: MakeInstance[InstanceT], *, keep_state: bool) -> None:
-        """Go on in an instance of other settings, or of another document."""
+        """Switch to an instance with other settings or another contract."""
         old, self._home, self._make = self._home.settings, home, make
         self._move(home, self.home_central())
         if home.settings.registry_tests != old.registry_tests:
-            self.central.registry_tests.rules = (*home.settings.registry_tests, *_rules_of(self.scenario))
+            self.central.network.rules = (*home.settings.registry_tests, *_rules_of(self.scenario))
         if home.settings.faults != old.faults:
             self.faults = Faults(home.settings.faults)
         self.mutants = home.settings.mutants
@@ -130,7 +130,7 @@ class Sandbox(Generic[InstanceT]):
 def _rules_of(scenario: str) -> tuple[RegistryTestRule, ...]:
     try:
         return scenarios.parse(scenario)[0].registry_tests
-    except ValueError:  # the name of a file, or of a scenario that is no more
+    except ValueError:  # the name of a file, or of a removed scenario
         return ()
 
 
@@ -157,10 +157,10 @@ class Sandboxes(Generic[InstanceT]):
         self.default = Sandbox(DEFAULT, home, home.central, make)
 
     def get(self, name: str) -> Sandbox[InstanceT]:
-        """Return the sandbox of that name, made now if there is none.
+        """Return the sandbox with this name; create it if it is missing.
 
         Raises:
-            Refusal: the text is no name, or there are as many sandboxes as there may be.
+            Refusal: the name is invalid, or the limit of sandboxes is reached.
         """
         sandbox = self._sandboxes.get(name)
         if sandbox is None:
@@ -210,7 +210,7 @@ class Sandboxes(Generic[InstanceT]):
             del self._sandboxes[name]
 
     def remove(self, name: str | None = None) -> int:
-        """Free the sandbox of that name, or all; give how many there were."""
+        """Delete the sandbox with this name, or all; return the number of deleted ones."""
         with self._lock:
             names = [name] if name in self._sandboxes else [] if name else list(self._sandboxes)
             for each in names:
@@ -218,7 +218,7 @@ class Sandboxes(Generic[InstanceT]):
             return len(names)
 
     def listed(self) -> list[dict[str, Any]]:
-        """Say of each sandbox, the default one first, what it holds and since when nobody has used it."""
+        """List the sandboxes as JSON data, the default one first."""
         with self._lock:
             sandboxes = [self.default, *self._sandboxes.values()]
         now = time.monotonic()
@@ -229,7 +229,7 @@ class Sandboxes(Generic[InstanceT]):
         ]
 
     def renew(self, home: InstanceT, make: MakeInstance[InstanceT], *, keep_state: bool) -> None:
-        """Let every sandbox go on in another instance: other settings, or another document."""
+        """Switch every sandbox to an instance with other settings or another contract."""
         with self._lock:
             self.home, self.make = home, make
             self.default.renew(home, make, keep_state=keep_state)
@@ -239,5 +239,5 @@ class Sandboxes(Generic[InstanceT]):
     def _home_of_a_sandbox(self) -> InstanceT:
         if not self.home.settings.mutants:
             return self.home
-        # They are applied in the parts that sandboxes would share.
+        # Mutants change parts that sandboxes would share.
         return self.make(self.home.settings, self.home.central.contract)

@@ -49,62 +49,55 @@ class GranianConnections(WsgiConnections):
                 # The answer to HEAD has no body that could fail. Granian closes a connection rather than send such
                 # headers: the client gets no byte, but a normal close instead of a reset.
                 return Response(200, (("Content-Length", "1"), ("Content-Length", "2")), iter([b"x"]))
-            return Response(200, (("Content-Length", "1"),), cut_body(_ENDS.expect(origin, reset=True).set))
+            return Response(200, (("Content-Length", "1"),), cut_body(_expect_end(origin, reset=True).set))
         return super().reset(origin)
 
     def before_end(self, origin: Mapping[str, Any]) -> None:
         """Make granian's connection close together with the answer that breaks off."""
         if _is_granian(origin):
-            _ENDS.expect(origin, reset=False).set()
+            _expect_end(origin, reset=False).set()
 
 
 def _is_granian(origin: Mapping[str, Any]) -> bool:
     return bool(origin.get("SERVER_SOFTWARE") == "Granian")
 
 
-class _Ends:
-    """Closes connections under granian, which exposes neither the socket nor the port of a request.
+_ONE_AT_A_TIME = threading.Lock()
 
-    If an answer breaks off, granian closes its descriptor of the connection without shutting the connection down. So
-    this class keeps a copy of the descriptor of every connection of the client. The connection of the request is the
-    one that granian has closed and that is not shut down; closing the copy ends it properly. Only one request at a time
-    does this, so that only one connection qualifies. Meanwhile granian's output is held back (`TCP_CORK`), because it
-    may write the head of an answer before it notices that the body fails.
+
+def _expect_end(environ: Mapping[str, Any], *, reset: bool) -> threading.Event:
+    """End the connection of a request whose answer breaks off when the event is set.
+
+    Granian exposes neither the socket nor the port of a request. If an answer breaks off, granian closes its descriptor
+    of the connection without shutting the connection down. So this keeps a copy of the descriptor of every connection
+    of the client. The connection of the request is the one that granian has closed and that is not shut down; closing
+    the copy ends it properly. Only one request at a time does this, so that only one connection qualifies; if others
+    take too long, because their clients left, the connection ends without this. Meanwhile granian's output is held back
+    (`TCP_CORK`), because it may write the head of an answer before it notices that the body fails.
     """
-
-    def __init__(self) -> None:
-        self._one_at_a_time = threading.Lock()
-
-    def expect(self, environ: Mapping[str, Any], *, reset: bool) -> threading.Event:
-        """End the connection of a request whose answer breaks off next, which the event signals.
-
-        If other requests took too long, because their clients left, the connection ends without this.
-        """
-        fails = threading.Event()
-        if not self._one_at_a_time.acquire(timeout=_SECONDS_TO_WAIT):
-            return fails
-        try:
-            connections = _connections(environ["REMOTE_ADDR"], int(environ["SERVER_PORT"]))
-            threading.Thread(target=self._wait, args=(connections, fails, reset), daemon=True).start()
-        except BaseException:
-            self._one_at_a_time.release()
-            raise
+    fails = threading.Event()
+    if not _ONE_AT_A_TIME.acquire(timeout=_SECONDS_TO_WAIT):
         return fails
-
-    def _wait(self, connections: list[_Connection], fails: threading.Event, reset: bool) -> None:
-        try:
-            fails.wait(_SECONDS_TO_FAIL)
-            until = time.monotonic() + _SECONDS_TO_CLOSE
-            while not _ended(connections, reset=reset) and time.monotonic() < until:
-                time.sleep(_POLL)
-        finally:
-            for each in connections:
-                _cork(each.copy, on=False)
-                each.copy.close()
-            self._one_at_a_time.release()
+    try:
+        connections = _connections(environ["REMOTE_ADDR"], int(environ["SERVER_PORT"]))
+        threading.Thread(target=_end, args=(connections, fails, reset), daemon=True).start()
+    except BaseException:
+        _ONE_AT_A_TIME.release()
+        raise
+    return fails
 
 
-_ENDS = _Ends()
+def _end(connections: list[_Connection], fails: threading.Event, reset: bool) -> None:
+    try:
+        fails.wait(_SECONDS_TO_FAIL)
+        until = time.monotonic() + _SECONDS_TO_CLOSE
+        while not _ended(connections, reset=reset) and time.monotonic() < until:
+            time.sleep(_POLL)
+    finally:
+        for each in connections:
+            _cork(each.copy, on=False)
+            each.copy.close()
+        _ONE_AT_A_TIME.release()
 
 
 class _Connection:

@@ -178,7 +178,7 @@ def parse(text: str) -> Fault:
 _PREFERENCE = re.compile(
     r"""\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)"""  # a token
     r"""\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^",;]*))?\s*"""  # its value, a word or a quoted text
-    r"""(?:;[^,]*)?(?:,|$)"""  # parameters, which none of ours has
+    r"""(?:;[^,]*)?(?:,|$)"""  # parameters, which no known preference has
 )
 SUPPORTED = ("code", "message", "json", "html", "text", "header", "execute", "delay", "fault")
 """The names of known preferences."""
@@ -196,7 +196,7 @@ def preferences(header: str) -> Preferences:
     """Parse the header `Prefer` (RFC 7240); of a repeated preference the first counts, but headers accumulate.
 
     Raises:
-        FaultError: a value of one of ours.
+        FaultError: the value of a known preference is invalid.
     """
     found: dict[str, str] = {}
     headers: list[str] = []
@@ -226,7 +226,7 @@ def _unreadable(part: str) -> str:
     """Return a part of `Prefer` that is not a preference, to be ignored.
 
     Raises:
-        FaultError: it begins as one of ours does.
+        FaultError: it begins like a known preference.
     """
     if re.split(r"[^\w-]", part, maxsplit=1)[0].lower() in SUPPORTED:
         raise FaultError(

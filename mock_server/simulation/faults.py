@@ -1,4 +1,4 @@
-"""Injected faults: what happens to a request besides, or instead of, Central's answer.
+"""Injected faults, which change or replace Central's answer to a request.
 
 A fault answers in Central's place (`code`), changes the answer (`headers`, a body), waits (`delay`) or breaks the
 answer (`fault`). Mutants (`mock_server.mutants`) are different: they make the mock deviate from Central, while a fault

@@ -13,6 +13,7 @@ from collections.abc import Collection
 from typing import Any
 from urllib.parse import quote_plus, unquote_plus
 
+from mock_server.central.decoding import unique
 from mock_server.contract.tables import MASK
 
 _SECRET_HEADER = re.compile(
@@ -47,7 +48,7 @@ def without_userinfo(url: str) -> str:
 
 
 def without_any_userinfo(text: str) -> str:
-    """Replace everything before hosts in a text that quotes input: rather too much than too little."""
+    """Replace everything before hosts in a text that quotes input, even if it is not a credential."""
     return _GIVEN_USERINFO.sub(f"{MASK}@", text)
 
 
@@ -171,14 +172,7 @@ def read(text: str | bytes) -> Any:
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8", "surrogatepass")
-    return json.loads(text, object_pairs_hook=_unique)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key stands twice: one of its values would be neither shown nor hidden")
-    return found
+    return json.loads(text, object_pairs_hook=unique)  # a repeated key would hide one of its values from the redaction
 
 
 def omitted(size: int) -> str:

@@ -1,6 +1,6 @@
 """The request journal: requests and answers with credentials masked, for tests to verify.
 
-Requests are kept as they came and made readable only when somebody looks, so that keeping costs little.
+Requests are stored raw and formatted only when they are listed, so that recording is cheap.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _STATUS = re.compile(r"[1-5](?:[0-9]{2}|xx)")
 
 
 class Entry(NamedTuple):
-    """A request and its answer, unchanged.
+    """A raw request and its answer.
 
     `seconds` is the duration of the request; `headers` are those of the request; `body` and `answer` are None if they
     are too long to be kept; `weight` is the size of everything in bytes.
@@ -91,6 +91,18 @@ class Filter:
     rule: str = ""
     name: str = ""
     since: int = 0
+
+    @classmethod
+    def of(cls, texts: Mapping[str, str]) -> Filter:
+        """Return the filter of texts by field.
+
+        Raises:
+            ValueError: the status or the number of `since` is invalid.
+        """
+        since = texts.get("since", "0")
+        if not re.fullmatch(r"[0-9]{1,18}", since):
+            raise ValueError(f"since={since}: is not the number of a request")
+        return cls(**{**texts, "since": int(since)})  # type: ignore[arg-type] # the others are texts
 
     def __post_init__(self) -> None:
         """Raise ValueError if the status is invalid."""

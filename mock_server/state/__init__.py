@@ -1,4 +1,4 @@
 """Where integrations are kept: the stores in memory and in Redis, files, named scenarios.
 
-No rule of Central and no rendering: a store is given the bytes that reads answer.
+No rules of Central and no rendering: the caller gives a store the bytes that reads answer.
 """

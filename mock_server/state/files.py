@@ -1,4 +1,4 @@
-"""The state of a Central in a file: written whole or not at all, read with every error named by its place."""
+"""State files: written atomically; errors of reading give the place."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ FORMAT = "mock-central state"
 VERSION = 1
 
 INTERVAL = 0.2
-"""Seconds between two attempts to save what no request waits for."""
+"""Seconds between two attempts to save in the background."""
 _UNFINISHED = ".tmp"
-"""How the name of a file ends that is being written."""
+"""Suffix of a file while it is written."""
 
 _OPTIONAL = ("scenario", "invented")
 
 
 class StateError(ValueError):
-    """A state that cannot be used; the text names the place and what is wrong there."""
+    """An invalid state; the text gives the place and the problem."""
 
 
 def document(integrations: Iterable[Integration], **more: Any) -> dict[str, Any]:
-    """Return what stands in a file: integrations as they are stored, credentials in clear."""
+    """Return the content of a file: the stored integrations, credentials in clear."""
     return {"format": FORMAT, "version": VERSION, **more, "integrations": list(integrations)}
 
 
@@ -54,7 +54,7 @@ def read(path: Path, contract: Contract, validator: Validator) -> list[Integrati
     """Read the integrations of a file (JSON, or YAML by its name).
 
     Raises:
-        StateError: the file cannot be read, is none of ours, or holds what no Central could.
+        StateError: the file cannot be read, is not a state, or contains what no Central could store.
     """
     try:
         text = path.read_text("utf-8-sig")
@@ -71,7 +71,7 @@ def _parsed(path: Path, text: str) -> Any:
         return read_json(text)
     import yaml
 
-    with _told():
+    with _as_state_error():
         try:
             value = yaml.safe_load(text)
         except yaml.YAMLError as error:
@@ -83,20 +83,20 @@ def _parsed(path: Path, text: str) -> Any:
 
 
 def read_json(text: str | bytes) -> Any:
-    """Read JSON that can be written again.
+    """Decode JSON that can be encoded again.
 
     Raises:
-        StateError: it cannot be read, or has what no JSON can have.
+        StateError: it is not valid JSON.
     """
-    with _told():
+    with _as_state_error():
         value = json.loads(text)
         _check_value(value)
     return value
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Raise StateError for what keeps JSON or YAML from being read."""
+def _as_state_error() -> Iterator[None]:
+    """Raise the errors of decoding JSON or YAML as StateError."""
     try:
         yield
     except json.JSONDecodeError as error:
@@ -107,12 +107,12 @@ def _told() -> Iterator[None]:
         raise StateError("nests too deep") from None
     except StateError:
         raise
-    except ValueError as error:  # of a date that is none, or of a number that is too long
+    except ValueError as error:  # an invalid date, or a number that is too long
         raise StateError("has a number with too many digits" if "digits" in str(error) else str(error)) from None
 
 
 def _check_value(value: Any, place: str = "$") -> None:
-    """Raise StateError if JSON cannot have a value: half of a surrogate pair, NaN, or a date of YAML."""
+    """Raise StateError for values that JSON does not have: half a surrogate pair, NaN, or a date of YAML."""
     if isinstance(value, str):
         if not _can_be_written(value):
             raise StateError(f"{place}: has half of a surrogate pair (\\ud800 to \\udfff)")
@@ -137,7 +137,7 @@ def checked(value: Any, contract: Contract, validator: Validator) -> list[Integr
     """Return the integrations of a document, gaps filled.
 
     Raises:
-        StateError: with the JSON path of what is wrong.
+        StateError: the document is invalid; the text begins with a JSON path.
     """
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise StateError(f'$.format: is not "{FORMAT}", so this is no state of a mock')
@@ -174,7 +174,7 @@ def _integration(place: str, entry: Any, contract: Contract, validator: Validato
 
 
 def write(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a state for its owner alone; readers find the old state or the new one, never half.
+    """Write a state atomically, readable only by its owner.
 
     Raises:
         StateError: the file cannot be written.
@@ -213,13 +213,12 @@ def _sync_folder(folder: Path) -> None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Keep other servers from saving to the same file, and remove what a killed one left half written.
+    """Keep other servers from saving to the same file, and remove an unfinished file of a killed one.
 
-    The lock ends with the process, however it ends. The file that carries it stays: removing it would let two
-    servers lock two different files.
+    The lock ends with the process. The lock file stays: if it were removed, two servers could lock two different files.
 
     Raises:
-        StateError: another server saves there, or the folder cannot be written to.
+        StateError: another server saves to the file, or the folder is not writable.
     """
     path = path.resolve()
     try:
@@ -248,14 +247,14 @@ def locked(path: Path) -> Iterator[None]:
 
 
 class Saver:
-    """A file that follows a store.
+    """Keeps a file up to date with a store.
 
-    `save` is called before a change is acknowledged. A thread of its own does the same five times a second: it tries
-    again where the file could not be written, and saves what changes without a request.
+    The server calls `save` before it acknowledges a change. A background thread does so five times a second: it retries
+    failed attempts, and saves changes that come without a request.
     """
 
     def __init__(self, path: Path, store: Callable[[], Store]) -> None:
-        """Write the first state; `store` returns the store of the moment."""
+        """Write the first state; `store` returns the current store."""
         self.path = path
         self._store = store
         self._problem = ""
@@ -264,11 +263,11 @@ class Saver:
         self._texts: dict[str, tuple[Integration, str]] = {}
         self._save_or_log()
         threading.Thread(target=self._save_at_times, daemon=True).start()
-        # A worker process ends without running what `atexit` knows.
+        # A worker process ends without the hooks of `atexit`.
         multiprocessing.util.Finalize(self, self._save_or_log, exitpriority=1)
 
     def save(self) -> None:
-        """Save what changed, unless the file could not be written a moment ago."""
+        """Save the changes, unless the last attempt failed a moment ago."""
         store = self._store()
         if not self._problem and (store, store.changes) != self._saved:
             self._save_or_log()
@@ -302,7 +301,7 @@ class Saver:
         self._saved = now
 
     def _text(self, integration: Integration) -> tuple[Integration, str]:
-        """Write an integration as it stands in the file; what is stored is replaced, never changed."""
+        """Return an integration as text; cached, because stored integrations never change."""
         known = self._texts.get(integration["id"])
         if known is not None and known[0] is integration:
             return known

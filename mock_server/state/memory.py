@@ -13,7 +13,7 @@ from mock_server.central.integration import Integration
 from mock_server.central.store import Store, Stored
 
 MEMORY = "memory"
-"""The name of the store that has no URL."""
+"""The setting `store` of stores in memory."""
 
 
 class MemoryStore:
@@ -27,12 +27,12 @@ class MemoryStore:
         seed: int | None = None,
         shuffled: bool = False,
     ) -> None:
-        """`answer` renders what reads show; `shuffled` lists in another order at each call."""
+        """`answer` renders an integration for reads; `shuffled`: each list has another order."""
         self.lock = threading.RLock()
         self.changes = 0
-        """Grows with each change: who keeps a copy sees by it that the copy is old."""
+        """Number of changes so far; a copy with a smaller number is outdated."""
         self.problem = ""
-        """Why what is stored is not in the file of `--save`."""
+        """Why `--save` failed; empty if it did not."""
         self._answer = answer
         self._first_state = self._rendered(first_state)
         self._seed = seed
@@ -40,7 +40,7 @@ class MemoryStore:
         self.reset()
 
     def fork(self) -> MemoryStore:
-        """Return another store with the same first state, which is rendered only once for all of them."""
+        """Return another store with the same first state; they share its rendered answers."""
         other = copy.copy(self)
         other.lock = threading.RLock()
         other.problem = ""
@@ -48,19 +48,19 @@ class MemoryStore:
         return other
 
     def bind(self, sandbox: str) -> None:
-        """Do nothing: a store in memory is a sandbox's own without knowing its name."""
+        """Do nothing: every sandbox has its own store in memory."""
 
     def adopt(self, other: Store) -> None:
         """Take over the integrations of another store of the same sandbox."""
         self.replace(other.integrations())
 
     def free(self) -> None:
-        """Do nothing: the state goes with the store."""
+        """Do nothing: garbage collection frees the state."""
 
     def reset(self) -> None:
-        """Go back to the first state; seeded ids start again too."""
+        """Restore the first state, and start seeded ids again."""
         with self.lock:
-            self._random: random.Random | None = None  # made with the first id, which many a sandbox never needs
+            self._random: random.Random | None = None  # created with the first id, which many sandboxes never need
             self._replace(self._first_state)
 
     def _rendered(self, integrations: Iterable[Integration]) -> tuple[Stored, ...]:
@@ -90,11 +90,11 @@ class MemoryStore:
             self._random = self._random or random.Random(self._seed)
             while True:
                 id = str(uuid.UUID(int=self._random.getrandbits(128), version=4))
-                if id not in self._by_id:  # a seed begins anew where the state does not: --load, --reload, mutants
+                if id not in self._by_id:  # the seed restarts while the state stays: --load, --reload, mutants
                     return id
 
     def get(self, id: str) -> Stored | None:
-        """Return the integration with exactly this id; an id is no more than a text here."""
+        """Return the integration with exactly this id; an id can be any text."""
         return self._by_id.get(id)
 
     def id_of_name(self, name: str) -> str | None:
@@ -102,7 +102,7 @@ class MemoryStore:
         return self._ids_by_name.get(name)
 
     def put(self, integration: Integration) -> Stored:
-        """Store an integration under its id, in the place of the one that has it."""
+        """Store an integration under its id, replacing the previous one."""
         stored = Stored(integration, self._answer(integration))
         with self.lock:
             if integration["id"] in self._by_id:
@@ -133,7 +133,7 @@ class MemoryStore:
         with self.lock:
             if self._shuffled:
                 answers = [stored.answer for stored in self._by_id.values()]
-                random.shuffle(answers)  # not by the generator of the ids: a read must not change those that follow
+                random.shuffle(answers)  # not the generator of the ids: a read must not change the next ids
                 return joined(answers)
             if self._joined is None:
                 self._joined = joined(stored.answer for stored in self._by_id.values())
@@ -141,7 +141,7 @@ class MemoryStore:
 
     def list_named(self, name: str) -> bytes:
         """Render the list of the integration with exactly this name."""
-        with self.lock:  # a write has the name, or the integration, half done
+        with self.lock:  # during a write, name and integration may disagree
             id = self.id_of_name(name)
             return self.list_answer([id] if id else [])
 
@@ -150,11 +150,11 @@ class MemoryStore:
 
 
 def joined(answers: Iterable[bytes]) -> bytes:
-    """Render the list of what reads of each integration answer."""
+    """Render a list from the answers of its integrations."""
     return b'{"integrations":[' + b",".join(answers) + b"]}"
 
 
 def address(url: str) -> str:
-    """Return the URL of a store without its credentials and options, to be shown."""
+    """Return the URL of a store without credentials and options."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()

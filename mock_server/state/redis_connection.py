@@ -1,4 +1,4 @@
-"""The way to the Redis or Valkey that replicas share: how long it is waited for, and what is reported when it fails."""
+"""The connection to the Redis or Valkey that replicas share: time-outs and failures."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from mock_server.state.memory import address
 log = logging.getLogger("mock_central")
 
 ANSWER_SECONDS = 5.0
-"""How long the server may take to answer, or to be reached."""
+"""Seconds to connect, and to wait for an answer."""
 PAUSE_SECONDS = 1.0
-"""How long a server that did not answer is left alone."""
+"""Seconds before a server that did not answer is tried again."""
 QUIET_SECONDS = 60.0
-"""How long the same failure is not told again."""
+"""Seconds before the same failure is logged again."""
 ENCODING_ERRORS = "surrogatepass"  # an id may hold anything
 
 
 class StoreError(ValueError):
-    """The store cannot be used; the text names it, without its password, and says why."""
+    """The store cannot be used; the text names it, without its password, and the reason."""
 
 
 def unavailable(text: str) -> Refusal:
-    """Refuse a request that the store lets nobody answer: no rule of Central's, so not in its words."""
+    """Return the refusal of a request while the store fails. Central has no such rule, so the text is the mock's."""
     return Refusal("store", 503, 14, text)
 
 
 class Connection:
-    """The way to one server, for every sandbox."""
+    """The connection to one server, shared by all sandboxes."""
 
     def __init__(self, url: str) -> None:
-        """Connect when there is something to ask.
+        """Prepare the connection; it opens with the first command.
 
         Raises:
-            StoreError: the URL says what the client library does not know.
+            StoreError: the client library rejects the URL.
         """
         self.address = address(url)
         self._lost = False
@@ -55,7 +55,7 @@ class Connection:
                 encoding_errors=ENCODING_ERRORS,
                 socket_timeout=ANSWER_SECONDS,
                 socket_connect_timeout=ANSWER_SECONDS,
-                # A connection that was closed meanwhile; a server that does not answer is not waited for twice.
+                # Retry once if the connection was closed, but never after a time-out.
                 retry=Retry(NoBackoff(), 1, (redis.ConnectionError,)),
             )
             self.client.connection_pool.make_connection()
@@ -69,7 +69,7 @@ class Connection:
         self._hidden = re.compile(rf"(?<!\w)(?:{'|'.join(hidden) or '(?!)'})(?!\w)")
 
     def words(self, error: redis.RedisError) -> str:
-        """Return what the server or its client library says, without user and password."""
+        """Return the text of an error without user and password."""
         text = str(error)
         if isinstance(error, redis.exceptions.MovedError):
             text = f"is a node of a cluster, and the key is at another one, {error.host}:{error.port}"
@@ -77,15 +77,15 @@ class Connection:
 
     @property
     def silent(self) -> bool:
-        """Whether the server did not answer when it was last asked."""
+        """Whether the last command got no answer."""
         return self._ask_again_at > 0
 
     def __enter__(self) -> redis.Redis:
-        """Talk to the server.
+        """Begin to use the connection.
 
         Raises:
-            Refusal: it did not answer a moment ago, or another request is finding out whether it does now. Were they
-                all to wait for it, they would hold every thread, and those behind them would wait for ever.
+            Refusal: the server did not answer a moment ago, or another request is trying it again. If all waited, they
+                would occupy every thread.
         """
         if self._ask_again_at:
             now = time.monotonic()
@@ -95,10 +95,10 @@ class Connection:
         return self.client
 
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
-        """Return when the server begins to fail, and when it works again.
+        """Log when the server begins to fail, and when it works again.
 
         Raises:
-            Refusal: it does not answer, or not as it should; the next request tries again.
+            Refusal: the server failed; the next request tries again.
         """
         if isinstance(error, redis.RedisError):
             words = self.words(error)
@@ -113,7 +113,7 @@ class Connection:
         if words != self._told or now > self._tell_again_at:
             log.error("the store %s fails, requests are refused until it works again: %s", self.address, words)
         self._told, self._tell_again_at = words, now + QUIET_SECONDS
-        # Whoever refuses one command may carry out the next; whoever does not answer is lost for all of them.
+        # A server that refuses a command may accept the next one; one that does not answer is lost for all.
         self._lost = self._lost or isinstance(error, redis.ConnectionError | redis.TimeoutError)
         self._ask_again_at = now + PAUSE_SECONDS if isinstance(error, redis.TimeoutError) else 0.0
         if isinstance(error, redis.ReadOnlyError):
@@ -125,28 +125,28 @@ class Connection:
 
 
 def check(url: str, prefix: str) -> None:
-    """Check that the server there can keep a state whose keys begin so.
+    """Check that the server can store a state with this prefix of its keys.
 
     Raises:
-        StoreError: there is none, it lets us not in, does not let us write, or has only some of the keys.
+        StoreError: it cannot be reached, refuses the login or writes, or has only some of the keys.
     """
     connection = Connection(url)
     client = connection.client
-    _see_to_files(connection)
+    _require_readable_files(connection)
     try:
         if (nodes := _nodes(client)) > 1:
             raise StoreError(
                 f"{connection.address}: is one of {nodes} nodes of a cluster, each of which has some of the sandboxes; "
                 f"give a server, or a cluster of one node, that has them all"
             )
-        with client.lock(f"{{{prefix}:}}:start-{uuid.uuid4().hex}", timeout=ANSWER_SECONDS):  # a write and a script
+        with client.lock(f"{{{prefix}:}}:start-{uuid.uuid4().hex}", timeout=ANSWER_SECONDS):  # needs writes and scripts
             pass
     except redis.RedisError as error:
         raise StoreError(f"{connection.address}: {connection.words(error)}") from None
 
 
-def _see_to_files(connection: Connection) -> None:
-    """Name the file that cannot be read; the client library does not."""
+def _require_readable_files(connection: Connection) -> None:
+    """Raise StoreError for an unreadable file; the client library does not name it."""
     options = connection.client.connection_pool.connection_kwargs
     for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"):
         try:
@@ -157,7 +157,7 @@ def _see_to_files(connection: Connection) -> None:
 
 
 def _nodes(client: redis.Redis) -> int:
-    """Count the nodes that have keys, as far as the server lets us look."""
+    """Return the number of nodes that have keys, as far as the server reports it."""
     with suppress(redis.ResponseError):
         if client.info("cluster").get("cluster_enabled"):
             return int(client.cluster("INFO")["cluster_size"])

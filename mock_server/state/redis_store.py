@@ -1,8 +1,8 @@
 """The integrations of a Central that several replicas share, in Redis or Valkey.
 
-A sandbox is one hash, so a server that evicts keys evicts whole sandboxes, and each call is atomic. Beside it stands
-the lock, in the same slot by the braces of ``{PREFIX:SANDBOX}:``. Writes hold the lock, which expires, and each write
-is refused once it has: so what a caller saw under the lock is still so when it writes.
+A sandbox is one hash, so a server that evicts keys evicts whole sandboxes, and each call is atomic. The lock is another
+key, in the same slot due to the braces of ``{PREFIX:SANDBOX}:``. Writes hold the lock. It expires, and a write without
+it is refused, so nothing changes between the check of a caller and its write.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from mock_server.state.memory import joined
 from mock_server.state.redis_connection import ENCODING_ERRORS, Connection, unavailable
 
 LOCK_SECONDS = 5.0
-"""How long a replica that died may keep the others from writing; a write takes milliseconds."""
+"""Seconds until the lock of a crashed replica expires; a write takes milliseconds."""
 WAIT_SECONDS = 10.0
-"""How long a write waits for its turn."""
+"""Seconds that a write waits for the lock."""
 MOST_RENDERED = 16_384
-"""Integrations whose answers a replica keeps."""
+"""Number of answers in the cache of a replica."""
 
 _POLL = 0.002
 _BEGINNINGS = 5
-"""How often a sandbox is begun that is gone before it can be read."""
+"""Attempts to create a sandbox that the server evicts before it can be read."""
 
 # The fields of a sandbox: `changes`, `count`, `ids` (how many a seed gave), `n:NAME` (an id) and `i:ID` (the number of
 # the change that made the integration, a blank, its JSON).
-# Every write looks at the lock and at the sandbox: one of them may have gone since the caller checked.
+# Every write checks lock and sandbox, because they may have expired since the caller checked.
 _HEAD = """
 local sandbox, lock = unpack(KEYS)
 local function forget_name(id)
@@ -78,8 +78,8 @@ redis.call('HINCRBY', sandbox, 'changes', 1)
 keep_for(milliseconds)
 return 1
 """
-# Without a token it begins a sandbox, once. Counting changes from the time on, none comes twice, not even where the
-# server has lost everything in between.
+# Without a token it creates a sandbox, once. Changes are counted from the current time, so that no number repeats, even
+# if the server has lost everything in between.
 _REPLACE = f"""{_HEAD}
 local token, milliseconds, now, reset = unpack(ARGV, 1, 4)
 local held = redis.pcall('HMGET', sandbox, 'changes', 'ids')
@@ -110,7 +110,7 @@ return {changes, id and redis.call('HGET', KEYS[1], 'i:' .. id)}
 
 
 class _Lock:
-    """Held by one thread of one replica; the thread that has it may take it again."""
+    """Re-entrant lock of one thread of one replica."""
 
     def __init__(self, connection: Connection, key: str) -> None:
         self._connection = connection
@@ -135,7 +135,7 @@ class _Lock:
     def __exit__(self, *_: object) -> None:
         self._depth -= 1
         try:
-            # What was written is written; a lock that cannot be given back expires.
+            # The write is done; a lock that cannot be released expires.
             if self._depth == 0 and not self._connection.silent:
                 with suppress(redis.RedisError):
                     self._held.release()
@@ -155,7 +155,7 @@ class _Lock:
 
 
 class RedisStore:
-    """A store on a server; every replica with the same URL and prefix has the same integrations."""
+    """A store on a server, shared by all replicas with the same URL and prefix."""
 
     def __init__(
         self,
@@ -168,7 +168,7 @@ class RedisStore:
         seed: int | None = None,
         shuffled: bool = False,
     ) -> None:
-        """`sandbox_seconds` is how long the server keeps a sandbox that nobody uses; the others as of `MemoryStore`."""
+        """`sandbox_seconds`: the server deletes a sandbox after this idle time. For the others see `MemoryStore`."""
         self._connection = Connection(url)
         self._answer = answer
         self._first_state = list(first_state)
@@ -179,7 +179,7 @@ class RedisStore:
         self.problem = ""
         script = self._connection.client.register_script
         self._put, self._remove, self._replace, self._named = map(script, (_PUT, _REMOVE, _REPLACE, _NAMED))
-        # Shared by the stores of all sandboxes: what an integration looks like does not depend on the sandbox.
+        # Shared by all sandboxes, because rendering does not depend on them.
         self._stored = lru_cache(MOST_RENDERED)(self._read)
         self.bind("")
 
@@ -188,11 +188,11 @@ class RedisStore:
         return Stored(integration, self._answer(integration))
 
     def fork(self) -> RedisStore:
-        """Return a store that is to belong to another sandbox."""
+        """Return a store for another sandbox; `bind` it before use."""
         return copy.copy(self)
 
     def bind(self, sandbox: str) -> None:
-        """Use the state that the server has for this sandbox."""
+        """Use the server's state of this sandbox."""
         self.sandbox = sandbox
         self._key, lock = self._keys = [f"{{{self._prefix}:{sandbox}}}:{key}" for key in ("state", "lock")]
         self.lock = _Lock(self._connection, lock)
@@ -202,19 +202,19 @@ class RedisStore:
         self._ids = _SeededIds(self._seed)
 
     def adopt(self, other: Store) -> None:
-        """Use the state that the server has for the sandbox of the other store."""
+        """Use the server's state of the other store's sandbox."""
         assert isinstance(other, RedisStore)
         self.bind(other.sandbox)
 
     def free(self) -> None:
-        """Let the server forget the sandbox."""
+        """Delete the sandbox on the server."""
         with self.lock, self._connection as client:
             client.delete(self._key)
 
     # -- reading ----------------------------------------------------------------------------------
 
     def _asked(self, ask: Callable[[redis.Redis], Sequence[Any]]) -> Sequence[Any]:
-        """Return what is found, the number of changes first; the sandbox begins if need be."""
+        """Return the result of a script, the number of changes first; create the sandbox if it is missing."""
         for _ in range(_BEGINNINGS):
             with self._connection as client:
                 found = ask(client)
@@ -225,11 +225,11 @@ class RedisStore:
         raise unavailable(f"the store {self._connection.address} loses a sandbox as soon as it is written")
 
     def _fields(self, *names: str) -> Sequence[Any]:
-        """Return the number of changes and these fields, all of one moment."""
+        """Return the number of changes and these fields, read atomically."""
         return self._asked(lambda client: client.hmget(self._key, ["changes", *names]))
 
     def _keep_longer(self, client: redis.Redis) -> None:
-        """Put off the end of a sandbox that is used."""
+        """Renew the expiry of a sandbox in use."""
         now = time.monotonic()
         if self._milliseconds and now >= self._kept_until:
             self._kept_until = now + self._sandbox_seconds / 10
@@ -237,7 +237,7 @@ class RedisStore:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """Refuse what no mock can have written."""
+        """Refuse data that no mock can have written."""
         try:
             yield
         except (ValueError, LookupError, TypeError, AttributeError) as error:
@@ -248,7 +248,7 @@ class RedisStore:
 
     @property
     def changes(self) -> int:
-        """Grows with each change of any replica."""
+        """Number of changes by all replicas so far."""
         fields = self._fields()
         with self._reading():
             return int(fields[0])
@@ -306,7 +306,7 @@ class RedisStore:
     # -- writing ----------------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        """Write the first state, unless another replica was faster."""
+        """Write the first state, unless another replica already did."""
         self._write(self._replace, "", self._milliseconds, *self._state(self._first_state, reset=True))
 
     def _state(self, integrations: Iterable[Integration], *, reset: bool) -> Iterator[str | int]:
@@ -328,7 +328,7 @@ class RedisStore:
             return bool(script(self._keys, arguments))
 
     def reset(self) -> None:
-        """Go back to the first state; seeded ids start again too."""
+        """Restore the first state, and start seeded ids again."""
         self._changed(self._replace, *self._state(self._first_state, reset=True))
 
     def replace(self, integrations: Iterable[Integration]) -> None:
@@ -336,14 +336,14 @@ class RedisStore:
         self._changed(self._replace, *self._state(integrations, reset=False))
 
     def new_id(self) -> str:
-        """Return a UUID of version 4; seeded ones come in the same order as from one store in memory."""
+        """Return a UUID of version 4; seeded ones come in the same order as from a store in memory."""
         if self._seed is None:
             return str(uuid.uuid4())
         with self.lock, self._connection as client:
             return self._ids.at(int(client.hincrby(self._key, "ids", 1)))
 
     def put(self, integration: Integration) -> Stored:
-        """Store an integration under its id, in the place of the one that has it."""
+        """Store an integration under its id, replacing the previous one."""
         stored = Stored(integration, self._answer(integration))
         self._changed(self._put, integration["id"], integration["name"], _text(integration))
         return stored
@@ -358,7 +358,7 @@ def _text(integration: Integration) -> str:
 
 
 class _SeededIds:
-    """The ids of a seed, by their number: other replicas may have given some of them."""
+    """The seeded ids by number, because other replicas may have used some."""
 
     def __init__(self, seed: int | None) -> None:
         self._seed = seed
@@ -369,7 +369,7 @@ class _SeededIds:
         self._given = 0
 
     def at(self, number: int) -> str:
-        """Return the id of that number, counted from 1."""
+        """Return the id with this number, from 1."""
         if number <= self._given:  # after a reset
             self._restart()
         while self._given < number:

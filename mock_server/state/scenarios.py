@@ -1,4 +1,4 @@
-"""Named starting states (`scenarios.yaml`), made from the contract where it has what they hold."""
+"""Named starting states (`scenarios.yaml`), built from the contract where possible."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-from mock_server.central import registry_tests
-from mock_server.central.registry_tests import RegistryTestRule
+from mock_server.central import registry_test_rules
+from mock_server.central.registry_test_rules import RegistryTestRule
 from mock_server.contract import yaml_files
 from mock_server.contract.tables import Contract
 
 PATH = Path(__file__).with_name("scenarios.yaml")
 DEFAULT = "fresh"
 MOST = 100_000
-"""The largest number that a scenario takes."""
+"""Largest NUMBER of a scenario."""
 
 Sparse = dict[str, Any]
-"""An integration with the fields that are set."""
+"""An integration without its unset fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Scenario:
 
 @cache
 def known() -> Mapping[str, Scenario]:
-    """Return every scenario by its name; one mapping, changed by `read_again` alone."""
+    """Return every scenario by its name. Only `read_again` changes the mapping."""
     return _read()
 
 
@@ -55,7 +55,7 @@ def _read() -> dict[str, Scenario]:
                 **{
                     **entry,
                     "integrations": tuple(entry.get("integrations", ())),
-                    "registry_tests": tuple(map(registry_tests.of, entry.get("registry_tests", ()))),
+                    "registry_tests": tuple(map(registry_test_rules.of, entry.get("registry_tests", ()))),
                 },
             )
             for name, entry in entries.items()
@@ -65,10 +65,10 @@ def _read() -> dict[str, Scenario]:
 
 
 def read_again() -> None:
-    """Take up a changed `scenarios.yaml`.
+    """Read a changed `scenarios.yaml`.
 
     Raises:
-        ValueError: it is broken; what was known stays.
+        ValueError: it is invalid; the known scenarios stay.
     """
     found = _read()
     scenarios = known()
@@ -81,7 +81,7 @@ def parse(text: str) -> tuple[Scenario, int]:
     """Read ``NAME`` or ``NAME:NUMBER``.
 
     Raises:
-        ValueError: there is no such scenario, or the number is none that it takes.
+        ValueError: the scenario is unknown, or the number is not allowed.
     """
     name, colon, number = text.partition(":")
     scenario = known().get(name)
@@ -97,7 +97,7 @@ def parse(text: str) -> tuple[Scenario, int]:
 
 
 def integrations(contract: Contract, text: str, namespace: str) -> list[Sparse]:
-    """List what a scenario holds; ids are the same at each start.
+    """List the integrations of a scenario; their ids are the same at each start.
 
     Raises:
         ValueError: as `parse`.

@@ -76,7 +76,21 @@ def ask(
     """Ask a WSGI app as an HTTP server does; a body that is not bytes goes out as JSON."""
     raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
     typed = {} if body is None else {"Content-Type": "application/json"}
-    return Answer(*wsgi.ask(app, wsgi.environ(method, target, raw, {**typed, **(headers or {})})))
+    return Answer(*wsgi.ask(canonical(app), wsgi.environ(method, target, raw, {**typed, **(headers or {})})))
+
+
+def canonical(app: Callable[..., Any]) -> Callable[..., Any]:
+    """Require of each answer that the names of its headers are written as Go writes them."""
+
+    def answer(environ: Any, start_response: Callable[..., Any]) -> Any:
+        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+            names = {name for name, _ in headers} - {"WWW-Authenticate", "ETag"}
+            assert names == {"-".join(part.capitalize() for part in name.split("-")) for name in names}
+            return start_response(status, headers, *error)
+
+        return app(environ, start)
+
+    return answer
 
 
 class Api:

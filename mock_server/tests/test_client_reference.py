@@ -8,29 +8,22 @@ from typing import Any
 
 import pytest
 
-from mock_server.central import releases
-from mock_server.central.registry_tests import RegistryTestRule, RegistryTests
+from mock_server.central.network import Network
+from mock_server.central.registry_test_rules import RegistryTestRule
+from mock_server.central.registry_tests import RegistryTests
 from mock_server.contract import tables as contracts
-from mock_server.golang import google_credentials, grpc
+from mock_server.golang import aws, google_credentials, grpc
 from mock_server.golang import json as gojson
 from mock_server.golang.url import NEWEST
 
 _FILE = Path(__file__).parent / "reference" / "clients" / "clients.jsonl"
 ROWS = [(each["input"], each["output"]) for each in map(json.loads, _FILE.read_text("utf-8").splitlines())]
 OUTCOMES = {0: "unreachable", 401: "unauthorized", 403: "forbidden", 404: "missing", 500: "failing"}
-_AWS = {
-    "endpoint": "",
-    "useIam": False,
-    "useAssumeRole": False,
-    "accessKeyId": "k",
-    "secretAccessKey": "s",
-    "authorizationData": None,
-}
 
 
 def played(question: Mapping[str, Any]) -> RegistryTests:
     rules = (RegistryTestRule("*", OUTCOMES[question.get("Status", 0)]),)
-    return RegistryTests(contracts.load(), releases.of(contracts.load().release), rules)
+    return RegistryTests(contracts.load(), Network(rules, NEWEST))
 
 
 def error_at(question: Mapping[str, Any]) -> str | None:
@@ -47,8 +40,9 @@ def error_at(question: Mapping[str, Any]) -> str | None:
 
 
 def aws_error(question: Mapping[str, Any]) -> str:
-    ecr = _AWS | {"region": question["Region"], "endpoint": question.get("Endpoint", "")}
-    found = played(question)._aws_token_error(ecr | {"useAssumeRole": "Role" in question})
+    region, endpoint, role = question["Region"], question.get("Endpoint", ""), "Role" in question
+    ask = played(question).network.ask
+    found = aws.token_error(region, endpoint, ask, NEWEST, instance_role=False, assume_role=role)
     return f"operation error ECR: GetAuthorizationToken, {found}"
 
 
@@ -57,7 +51,7 @@ def target_error(question: Mapping[str, Any]) -> str:
         target = grpc.target(question["Endpoint"], NEWEST)
     except grpc.TargetError as error:
         return str(error)
-    return played(question)._call(target) or ""
+    return played(question).network.call(target) or ""
 
 
 def registry_account_error(question: Mapping[str, Any]) -> str | None:
@@ -69,7 +63,7 @@ def registry_account_error(question: Mapping[str, Any]) -> str | None:
             return found
     except gojson.JsonSyntaxError as error:
         return str(error)
-    return google_credentials.token_error(text, played(question)._reply)
+    return google_credentials.token_error(text, played(question).network.ask)
 
 
 def scanner_account_error(question: Mapping[str, Any]) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mock_server.central.registry_tests import RegistryTestRule
+from mock_server.central.registry_test_rules import RegistryTestRule
 from mock_server.contract import tables as contracts
 from mock_server.contract.tables import MASK
 from mock_server.tests.conftest import Answer, Api, ask, fields

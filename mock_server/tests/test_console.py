@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from mock_server.central import protojson
-from mock_server.central.registry_tests import RegistryTestRule
+from mock_server.central.registry_test_rules import RegistryTestRule
 from mock_server.contract import tables as contracts
 from mock_server.serving.server import MockServer, serving
 from mock_server.settings import Settings
@@ -652,7 +652,7 @@ def test_registry_tests_end_as_the_rules_say(mock, opened):
     turn_to(page, "Registry tests")
     page.get_by_role("button", name="Apply").click()
     expect(page.get_by_text("applied: 6 rules")).to_be_visible()
-    assert mock.app.central.registry_tests.rules[0].shown() == {
+    assert mock.app.central.network.rules[0].shown() == {
         "host": "*.example.com",
         "outcome": "unauthorized",
         "reason": "not today",
@@ -663,7 +663,7 @@ def test_registry_tests_end_as_the_rules_say(mock, opened):
     page.get_by_role("button", name="Up").nth(1).click()
     page.get_by_role("button", name="Apply").click()
     expect(page.get_by_text("applied: 5 rules")).to_be_visible()
-    hosts = [each.host for each in mock.app.central.registry_tests.rules]
+    hosts = [each.host for each in mock.app.central.network.rules]
     assert hosts == ["unreachable.*", "*.invalid", "unreachable", "unauthorized.*", "unauthorized"]
 
 
@@ -855,7 +855,7 @@ def test_text_stands_out_from_its_ground_and_nothing_overflows(mock, opened, sch
     asked(mock, "POST", body={**docker(name=LONG), "docker": {"endpoint": LONG}})
     mock.fault(delay="0", path=f"/{LONG}", match_headers={"X-Long": LONG})
     mock.sandbox("s" * 100)
-    mock.app.central.registry_tests.rules = [RegistryTestRule(LONG, "failing", reason=LONG)]
+    mock.app.central.network.rules = [RegistryTestRule(LONG, "failing", reason=LONG)]
     page = opened(mock, color_scheme=scheme, viewport={"width": width, "height": 900}, refused=(400,))
     number = 0
     for name, text in PARTS.items():

@@ -90,7 +90,7 @@ def test_of_renames_at_once_one_wins_and_the_others_conflict(verb):
     answers = together(api, *[lambda id=id: rename(id, docker(name="raced")) for id in ids])
     assert Counter(each.status for each in answers) == {200: 1, 409: 3}
     lost = next(each for each in answers if each.status == 409)
-    assert (lost.json["code"], lost.message) == (6, DATABASE)
+    assert (lost.json["code"], lost.message, lost.rule) == (6, DATABASE, "name-unique")
     again = rename(next(id for id in ids if api.stored(id)["name"] != "raced"), docker(name="raced"))
     assert (again.status, again.message) == (400, SERVICE)
 

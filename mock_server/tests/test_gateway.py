@@ -21,10 +21,9 @@ from mock_server.gateway.errors import AnswerErrors
 from mock_server.gateway.exchange import Exchange, stacked
 from mock_server.gateway.faults import Connections, Cut, InjectFaults
 from mock_server.gateway.gateway import Gateway
-from mock_server.gateway.http_rules import refuse_grpc
+from mock_server.gateway.http_rules import SHORT_BODY, read_short_body
 from mock_server.gateway.instance import Instance
-from mock_server.gateway.journal import keep_in_journal
-from mock_server.gateway.limits import SHORT_BODY, limit_body
+from mock_server.gateway.journal import answer_in_sandbox
 from mock_server.gateway.messages import LONGEST_BODY, NO_BODY, Body, BodyTooLongError, Request, Response
 from mock_server.gateway.operations import decode, serve
 from mock_server.gateway.paths import FORM, clean_path, override_method
@@ -164,7 +163,7 @@ def test_a_short_body_is_taken_though_nobody_asks_for_it():
     request = Request("GET", PATH, body=Body(reader(b"x" * SHORT_BODY), SHORT_BODY))
     asked = exchange()
     asked.request = request
-    limit_body(FINE)(asked)
+    read_short_body(FINE)(asked)
     assert request.body.is_read
 
 
@@ -172,14 +171,14 @@ def test_a_short_body_is_taken_though_nobody_asks_for_it():
 def test_a_long_body_is_left_to_who_asks_for_it(size):
     asked = exchange()
     asked.request = asked.request._replace(body=Body(raising(AssertionError), size))
-    assert limit_body(FINE)(asked).status == 200
+    assert read_short_body(FINE)(asked).status == 200
 
 
 def test_a_short_body_that_does_not_come_concerns_only_who_asks_for_it():
     asked = exchange("POST")
     asked.request = asked.request._replace(body=Body(raising(Refusal("http", 408, 4, "late")), 5))
-    assert limit_body(FINE)(asked).status == 200
-    answer = limit_body(asked.sandbox.instance.answer)(asked)
+    assert read_short_body(FINE)(asked).status == 200
+    answer = read_short_body(asked.sandbox.instance.answer)(asked)
     assert answer.status == 408
 
 
@@ -339,7 +338,7 @@ def test_a_preflight_meets_no_fault():
 
 def test_the_journal_keeps_what_was_asked_and_answered():
     asked = exchange("POST", body=docker(), empty=True)
-    keep_in_journal(asked.sandbox.instance.answer)(asked)
+    answer_in_sandbox(asked)
     (entry,) = asked.sandbox.journal.found()
     assert (entry.method, entry.path, entry.operation, entry.status) == ("POST", PATH, "PostImageIntegration", 200)
     assert json.loads(entry.body) == docker()
@@ -348,7 +347,8 @@ def test_the_journal_keeps_what_was_asked_and_answered():
 
 def test_the_journal_lets_a_stream_pass_and_keeps_no_body_that_no_operation_reads():
     asked = exchange(body=b"unread")
-    response = keep_in_journal(always(Response(200, (), iter([b"a"]))))(asked)
+    asked.sandbox.instance.answer = always(Response(200, (), iter([b"a"])))
+    response = answer_in_sandbox(asked)
     (entry,) = asked.sandbox.journal.found()
     assert (entry.body, entry.answer) == (b"", b"")
     assert response.bytes == b"a"
@@ -356,7 +356,7 @@ def test_the_journal_lets_a_stream_pass_and_keeps_no_body_that_no_operation_read
 
 def test_without_a_journal_nothing_is_kept():
     asked = exchange(journal=0)
-    assert keep_in_journal(FINE)(asked).status == 200
+    assert answer_in_sandbox(asked).status == 200
     assert asked.sandbox.journal is None
 
 
@@ -369,6 +369,7 @@ def test_without_a_journal_nothing_is_kept():
         ("/v1//x", "/s/v1/x?q"),
         ("//v1/x/", "/s/v1/x/?q"),
         ("/v1/./a b", "/s/v1/a%20b?q"),
+        ("/v1//$&+,:;=@!'()*~", "/s/v1/$&+,:;=@!'()*~?q"),
         ("/v1/\xc3\xa9//x", "/s/v1/%C3%A9/x?q"),
         ("/v1/x", None),
         ("/v1/x..y/.z", None),
@@ -610,7 +611,7 @@ def test_grpc_is_refused_before_the_body_is_read():
     asked = operation("PostImageIntegration", method="POST", headers={"content-type": "application/grpc+proto"})
     asked.request = asked.request._replace(body=Body(raising(AssertionError), 5))
     with pytest.raises(Refusal, match="downgraded"):
-        refuse_grpc(decode(FINE))(asked)
+        asked.sandbox.instance.route(decode(FINE))(asked)
 
 
 def test_credentials_are_looked_at_behind_the_body():

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks import load
+from mock_server.serving.addresses import free_port
 from mock_server.serving.body_timeouts import MOST_WAITING, PATIENCE
 from mock_server.serving.connection_faults import stop_reading
-from mock_server.serving.server import SECONDS_FOR_HEAD, free_port
+from mock_server.serving.worker import SECONDS_FOR_HEAD
 
 from .conftest import PATH, Api, ask, docker
 from .hostile import CONTROL_PATHS, HALF, HOST, NAMES, SHAPES, SMUGGLED, VALID, complete, get, post, send, statuses

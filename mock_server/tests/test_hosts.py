@@ -12,13 +12,15 @@ from playwright.sync_api import Page, sync_playwright
 from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.hosts import host_fault, is_cross_site, is_local, page_fault
 from mock_server.gateway.messages import Response
-from mock_server.serving.server import MockServer, make_app, serving
+from mock_server.serving.server import MockServer, serving
+from mock_server.serving.worker import make_app
 from mock_server.settings import Settings
 from mock_server.tests.chromium import CHROMIUM, in_chromium
 from mock_server.tests.conftest import PATH, Api, ask, docker
 from mock_server.tests.hostile import send
 from mock_server.tests.test_cli import serve_command, url_in
 from mock_server.web import wsgi
+from mock_server.web.app import create_app
 from mock_server.web.control import MOST_WAITING
 
 STATE, RESET = "/__admin/state", "/__admin/reset"
@@ -133,7 +135,8 @@ def test_a_page_of_another_site_makes_no_sandbox(api):
     sandboxes = api.app.gateway.sandboxes
     for path in ("/__sandbox/a", f"/__sandbox/a{PATH}", "/__sandbox/a/__admin/state"):
         for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}, {"Origin": "http://page.example"}):
-            assert ask(api.app, "GET", path, headers=headers).status == 403
+            answer = ask(api.app, "GET", path, headers=headers)
+            assert (answer.status, answer.rule) == (403, "sandbox")
     assert [each["name"] for each in sandboxes.listed()] == [""]
     assert ask(api.app, "GET", f"/__sandbox/a{PATH}", headers={"Sec-Fetch-Site": "same-origin"}).status == 200
 
@@ -163,6 +166,13 @@ def test_only_a_server_on_loopback_asks_for_its_names_unless_some_are_given():
     for host in ("", "127.0.0.1"):
         app = make_app(Settings(allow_hosts=["good.example"]), host)
         assert (evil(app).status, evil(app, host="good.example").status) == (403, 200)
+
+
+def test_a_name_can_be_allowed_while_the_server_runs():
+    for host in ("", "127.0.0.1"):
+        app = make_app(Settings(allow_hosts=["good.example"]), host)
+        app.gateway.renew(create_app(Settings(allow_hosts=["evil.example"])).gateway, keep_state=True)
+        assert (evil(app).status, evil(app, host="good.example").status) == (200, 403)
 
 
 def test_a_refused_name_leaves_no_trace():

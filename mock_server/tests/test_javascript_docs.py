@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from mock_server.serving.server import free_port, serving
+from mock_server.serving.addresses import free_port
+from mock_server.serving.server import serving
 from mock_server.tests.chromium import CHROMIUM, in_chromium
 from mock_server.tests.npm import installed
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mock_server.central.registry_tests import RegistryTestRule
+from mock_server.central.registry_test_rules import RegistryTestRule
 from mock_server.tests.conftest import PATH, Answer, Api, ask
 
 FACTS = [json.loads(line) for line in (Path(__file__).parent / "data" / "observed.jsonl").read_text().splitlines()]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mock_server.serving.server import free_port
+from mock_server.serving.addresses import free_port
 from mock_server.tests.conftest import Answer
 from mock_server.tests.hostile import send
 from mock_server.tests.test_observed import of_kind

@@ -7,7 +7,7 @@ from hypothesis import assume, given
 
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal
-from mock_server.central.masking import Masking
+from mock_server.central.masking import credentials_masked
 from mock_server.central.reconcile import Reconcile
 from mock_server.central.validation import config_member
 from mock_server.contract import tables as contracts
@@ -37,7 +37,7 @@ def stored(member: str) -> dict[str, Any]:
 
 
 def masked(integration: dict[str, Any]) -> dict[str, Any]:
-    return Masking(CONTRACT).credentials_masked(integration)
+    return credentials_masked(CONTRACT.integration, integration)
 
 
 def refusal(sent: dict[str, Any], kept: dict[str, Any]) -> Refusal:

@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from mock_server.central.registry_tests import DEFAULT_RULES, RegistryTestRule, parse
+from mock_server.central.registry_test_rules import DEFAULT_RULES, RegistryTestRule, parse
 from mock_server.contract import tables as contracts
 from mock_server.golang import google_credentials, grpc, private_key
-from mock_server.golang.google_credentials import Reply
+from mock_server.golang.http import Reply
 from mock_server.golang.url import NEWEST
 from mock_server.tests import google_accounts
 from mock_server.tests.conftest import Answer, Api, ask, docker, example
@@ -238,7 +238,7 @@ def test_a_rule_takes_its_time():
     started = time.monotonic()
     assert outcome(api, "docker", "r.corp") == ""
     assert time.monotonic() - started >= 0.2
-    with api.app.central.registry_tests.only_looking():
+    with api.app.central.network.only_looking():
         started = time.monotonic()
         assert outcome(api, "docker", "r.corp") == ""
         assert time.monotonic() - started < 0.2
@@ -246,7 +246,7 @@ def test_a_rule_takes_its_time():
 
 def test_looking_uses_up_no_rule():
     api = Api(registry_tests=[parse("host=r.corp outcome=timeout times=1")])
-    with api.app.central.registry_tests.only_looking():
+    with api.app.central.network.only_looking():
         assert all("deadline" in outcome(api, "docker", "r.corp") for _ in range(3))
     assert ["deadline" in outcome(api, "docker", "r.corp") for _ in range(2)] == [True, False]
 
@@ -460,6 +460,11 @@ def test_a_key_of_a_curve_whose_last_part_is_empty_is_told_in_the_words_of_go():
 def test_a_target_of_dns_has_no_two_ports(endpoint, place):
     with pytest.raises(grpc.TargetError, match=f"address {place}: too many colons in address"):
         grpc.target(endpoint, NEWEST)
+
+
+@pytest.mark.parametrize("endpoint", ["dns:///10.0.0.1", "dns:///::1", "dns:///[::1]:8443", "dns:///host"])
+def test_a_target_of_dns_may_be_an_address(endpoint):
+    assert grpc.target(endpoint, NEWEST).scheme == "dns"
 
 
 def test_quay_and_azure_fail_in_words_of_their_own():

@@ -6,7 +6,7 @@ import pytest
 
 from mock_server import create_app
 from mock_server.central.auth import Credentials
-from mock_server.central.registry_tests import RegistryTestRule
+from mock_server.central.registry_test_rules import RegistryTestRule
 from mock_server.settings import VALIDATION_MODES, Settings, from_names
 from mock_server.simulation.faults import Fault
 from mock_server.state.files import document, write

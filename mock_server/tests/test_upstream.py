@@ -21,7 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_server.cli.main import main
-from mock_server.serving.server import ServeError, check_upstream, serving
+from mock_server.serving.addresses import ServeError, check_upstream
+from mock_server.serving.server import serving
 from mock_server.settings import Settings
 from mock_server.tests.conftest import PATH, Api, ask, docker
 from mock_server.tests.echo import ZIPPED, address, echoing

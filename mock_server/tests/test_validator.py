@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_server.central.masking import Masking
+from mock_server.central import rendering
 from mock_server.central.rendering import AnswerContractError
 from mock_server.contract import tables as contracts
 from mock_server.contract import validator as validators
@@ -209,7 +209,7 @@ def test_the_explaining_validator_hears_of_a_request_only_when_the_compiled_one_
 
 @pytest.fixture
 def broken_masking(monkeypatch):
-    monkeypatch.setattr(Masking, "credentials_masked", lambda _self, _integration: {"id": 5})
+    monkeypatch.setattr(rendering, "credentials_masked", lambda _message, _integration: {"id": 5})
 
 
 def test_a_broken_answer_of_ours_is_raised_in_tests(broken_masking):

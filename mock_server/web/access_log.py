@@ -1,7 +1,4 @@
-"""Logging: one line for each request, whatever a client or upstream sent; lines are written in batches.
-
-Each write makes the other threads wait, so lines are kept briefly and written together.
-"""
+"""Logging: exactly one line for each request, written in batches, because each write makes the other threads wait."""
 
 from __future__ import annotations
 
@@ -96,7 +93,7 @@ def one_line(text: str) -> str:
 
 
 class _OneLine(logging.Filter):
-    """Filter that keeps the message of a record on one line, whatever handler writes it."""
+    """Filter that keeps the message of a record on one line, for every handler."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let every record pass."""

@@ -7,6 +7,7 @@ the other paths, in a blueprint each: control calls, console, companions, a buil
 from __future__ import annotations
 
 from functools import partial
+from importlib.util import find_spec
 from typing import NoReturn
 
 from flask import Flask, Request, request
@@ -26,7 +27,6 @@ from mock_server.web.access_log import log_access
 from mock_server.web.connections import WsgiConnections
 from mock_server.web.edge import Edge, answered_by
 from mock_server.web.metrics import Metrics
-from mock_server.web.processes import refuse_divided_state
 
 
 def create_app(settings: Settings | None = None, contract: Contract | None = None) -> MockCentral:
@@ -61,16 +61,15 @@ class MockCentral(Flask):
         self.central = home.central
         self.gateway = Gateway(home, make)
         self.gateway.faults.connections = WsgiConnections()
-        if settings.store == MEMORY:
-            self.gateway.add_layer(refuse_divided_state)
         self.gateway.add_layer(log_access)
         self.metrics = Metrics(self.gateway.sandboxes, home.endpoints)
-        if settings.control:
+        if settings.control and find_spec("prometheus_client"):  # without it nobody can read the counts
             self.gateway.add_layer(self.metrics.count)
         for fault in settings.faults:
             self.gateway.require_operation(fault.operation)
         self._register()
-        self.wsgi_app = Edge(self.gateway)  # type: ignore[method-assign] # as Flask documents
+        edge = Edge(self.gateway, one_process_only=settings.store == MEMORY)
+        self.wsgi_app = edge  # type: ignore[method-assign] # as Flask documents
 
     def _register(self) -> None:
         settings = self.settings

@@ -8,7 +8,6 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import fields
 from functools import cache, partial
 from pathlib import Path
@@ -20,8 +19,8 @@ from flask import Blueprint, Request, Response, request
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal, Rules
 from mock_server.central.integration import Integration
-from mock_server.central.registry_tests import OUTCOMES
-from mock_server.central.registry_tests import of as registry_test_rule
+from mock_server.central.registry_outcomes import OUTCOMES
+from mock_server.central.registry_test_rules import of as registry_test_rule
 from mock_server.contract import yaml_files
 from mock_server.gateway.hosts import page_fault
 from mock_server.gateway.instance import Instance
@@ -205,9 +204,8 @@ class Control:
         return [journal.shown(each) for each in found[max(len(found) - limit, 0) :]]
 
     def _filter(self) -> Filter:
-        texts = {each.name: request.args.get(each.name, "") for each in fields(Filter) if each.name != "since"}
-        self.app.gateway.require_operation(texts["operation"])
-        return Filter(**texts, since=int(_number("since", 0)))
+        self.app.gateway.require_operation(request.args.get("operation", ""))
+        return Filter.of({each.name: request.args[each.name] for each in fields(Filter) if each.name in request.args})
 
     def forget_requests(self, sandbox: AnySandbox) -> Json:
         """Empty the journal."""
@@ -222,8 +220,11 @@ class Control:
         """Wait for requests."""
         journal, wanted = _journal(sandbox), int(_number("count", 1))
         timeout = _number("timeout", 5, most=LONGEST_WAIT)
-        with self._one_more_waiting():
+        self._wait_or_refuse()
+        try:
             found = journal.wait(self._filter(), wanted, timeout)
+        finally:
+            self._waiting.release()
         if len(found) < wanted:
             raise refuse(408, f"{len(found)} of {wanted} requests came within {timeout:g} seconds")
         return {"count": len(found), "requests": [journal.shown(each) for each in found]}
@@ -237,22 +238,17 @@ class Control:
             since = int(last)
         if since > journal.last:  # a number of an earlier journal: the server or the sandbox has restarted
             since = 0
-        if not self._waiting.acquire(blocking=False):
-            raise _too_many_waiting()
+        self._wait_or_refuse()
         current().is_streamed = True
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         answer = Response(_events(sandbox, journal, since), mimetype="text/event-stream", headers=headers)
         answer.call_on_close(self._waiting.release)  # a generator that was never started does not run its finally block
         return answer
 
-    @contextmanager
-    def _one_more_waiting(self) -> Iterator[None]:
+    def _wait_or_refuse(self) -> None:
+        """Take a place of a waiting call; the caller releases it."""
         if not self._waiting.acquire(blocking=False):
-            raise _too_many_waiting()
-        try:
-            yield
-        finally:
-            self._waiting.release()
+            raise refuse(429, f"{MOST_WAITING} calls wait or stream already, as many as may")
 
     def metrics(self, _sandbox: AnySandbox) -> Response:
         """Return counts of all requests."""
@@ -361,11 +357,11 @@ class Control:
 
     def registry_tests(self, sandbox: AnySandbox) -> Json:
         """List the rules for registry tests."""
-        return {"rules": [each.shown() for each in sandbox.central.registry_tests.rules], "outcomes": list(OUTCOMES)}
+        return {"rules": [each.shown() for each in sandbox.central.network.rules], "outcomes": list(OUTCOMES)}
 
     def replace_registry_tests(self, sandbox: AnySandbox, sent: Json) -> Json:
         """Replace the rules for registry tests."""
-        sandbox.central.registry_tests.rules = [registry_test_rule(each) for each in sent["rules"]]
+        sandbox.central.network.rules = [registry_test_rule(each) for each in sent["rules"]]
         return self.registry_tests(sandbox)
 
     # -- all sandboxes --------------------------------------------------------------------------------
@@ -449,10 +445,6 @@ def _number(name: str, default: float, most: float = float("inf")) -> float:
         bound = "" if most == float("inf") else f" up to {most:g}"
         raise refuse(400, f"?{name}={text}: is not a number{bound}")
     return float(text)
-
-
-def _too_many_waiting() -> Refusal:
-    return refuse(429, f"{MOST_WAITING} calls wait or stream already, as many as may")
 
 
 def _events(sandbox: AnySandbox, journal: Journal, since: int) -> Iterator[bytes]:

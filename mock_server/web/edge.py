@@ -1,4 +1,4 @@
-"""The WSGI edge: converts requests to values of the gateway, and its answers back."""
+"""The WSGI edge: converts requests for the gateway, and its answers back."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from mock_server.gateway.encoding import JSON_HEADERS, encode
 from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.gateway import Gateway
 from mock_server.gateway.messages import NO_BODY, Body, Headers, Request, Response
+from mock_server.web.processes import divided_state
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -30,12 +31,15 @@ _NAMES = {"CONTENT_TYPE": "content-type"} | {
 class Edge:
     """The WSGI callable in front of a gateway."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, *, one_process_only: bool) -> None:
+        """`one_process_only`: refuse every request of a server with several processes."""
         self.gateway = gateway
+        self.one_process_only = one_process_only
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request; return a complete body in one piece, which servers send at once."""
-        response = self.gateway(request_of(environ))
+        is_refused = self.one_process_only and environ.get("wsgi.multiprocess")
+        response = divided_state() if is_refused else self.gateway(request_of(environ))
         status, headers, body, _, reason = response
         line = f"{status} {reason}" if reason else _STATUS_LINES.get(status) or f"{status} UNKNOWN"
         if not isinstance(body, bytes):

@@ -1,4 +1,4 @@
-"""Detection of several processes, as with `gunicorn -w 2`: each would have a separate state."""
+"""The refusal of several processes, as with `gunicorn -w 2`: each would have a separate state."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from functools import cache
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal
 from mock_server.gateway.encoding import JSON_HEADERS, RULE_HEADER
-from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.messages import Response
 
 log = logging.getLogger("mock_central")
@@ -21,18 +20,11 @@ _TEXT = (
 )
 
 
-def refuse_divided_state(proceed: Proceed) -> Proceed:
-    """Return a layer that answers 500, in Central's error shape, if the server runs several processes, and logs why."""
-
-    def answer(exchange: Exchange) -> Response:
-        if not exchange.request.origin.get("wsgi.multiprocess"):
-            return proceed(exchange)
-        _log_once()
-        exchange.rule = RULE
-        body = protojson.render(Refusal(RULE, 500, 13, _TEXT).body())
-        return Response(500, (*JSON_HEADERS, (RULE_HEADER, RULE)), body)
-
-    return answer
+def divided_state() -> Response:
+    """Return a 500 in Central's error shape, and log why once."""
+    _log_once()
+    body = protojson.render(Refusal(RULE, 500, 13, _TEXT).body())
+    return Response(500, (*JSON_HEADERS, (RULE_HEADER, RULE)), body)
 
 
 @cache

@@ -39,7 +39,7 @@ class Places(Generic[HolderT]):
         """Time at which each holder took its place."""
 
     def take(self, holder: HolderT) -> bool:
-        """Take a place and return whether that succeeded; wait briefly, unless stuck requests hold all places."""
+        """Take a place, and return whether one was free; wait briefly, unless stuck requests hold all places."""
         until = time.monotonic() + self._patience
         while True:
             now = time.monotonic()

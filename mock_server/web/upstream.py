@@ -70,9 +70,8 @@ def _without_traceback(record: logging.LogRecord) -> bool:
     return True
 
 
-logging.getLogger("urllib3.connection").addFilter(
-    _without_traceback
-)  # a warning about malformed headers needs only one line
+# A warning about malformed headers needs only one line.
+logging.getLogger("urllib3.connection").addFilter(_without_traceback)
 
 _SAFE = "/:@!$&'()*+,;=-._~"
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -151,7 +150,7 @@ class Upstream:
         self._origin = _origin(parts.scheme, parts.netloc)
         self._places = threads.Places[object](most)
         if settings.upstream_insecure:
-            urllib3.disable_warnings(InsecureRequestWarning)  # it was asked for
+            urllib3.disable_warnings(InsecureRequestWarning)  # the option asks for it
         proxy = _proxy(parts.scheme, parts.netloc)
         options: dict[str, Any] = {
             "maxsize": _CONNECTIONS,
@@ -184,15 +183,14 @@ class Upstream:
         if not self._places.take(holder):
             text = f"{self._places.most} requests wait for the upstream {self.url}, as many as may; the mock goes on"
             raise NoAnswerError("upstream", 503, 14, text)
+        response: Response | None = None
         try:
             response = self._answer(request)
-        except BaseException:
-            self._places.release(holder)
-            raise
-        if response is None:
-            self._places.release(holder)
-            return None
-        response.call_on_close(lambda: self._places.release(holder))
+        finally:
+            if response is None:
+                self._places.release(holder)
+        if response is not None:
+            response.call_on_close(lambda: self._places.release(holder))
         return response
 
     def _answer(self, request: Request) -> Response | None:

@@ -1,4 +1,4 @@
-"""Call a WSGI app without a socket, as a server does."""
+"""Calls of WSGI apps without a socket."""
 
 from __future__ import annotations
 

@@ -3,11 +3,12 @@ import { answers, errors, fixtures, integrations, statuses, type ImageIntegratio
 import { central, fixtures as played, handlers } from "./handlers.mjs";
 
 const quay: Sent<ImageIntegration> = integrations["quay/minimal-registry"];
+const iam: Sent<ImageIntegration> = integrations["ecr/iam"];
 const masked: string = answers.quay.quay.oauthToken;
 const told: string = errors["name-unique"].message;
 const status: number = statuses["name-unique"];
 const last: unknown = fixtures["conversation/life-quay"].exchanges.at(-1)?.answer.body;
-export const used = [quay, masked, told, status, last, played["list/fresh"].why];
+export const used = [quay, iam, masked, told, status, last, played["list/fresh"].why];
 export const all = [...handlers("list/fresh", "name-unique/create"), ...central({ integrations: [answers.ecr] })];
 
 export function endpoint(each: ImageIntegration): string {

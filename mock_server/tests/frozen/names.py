@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mock_server.central.registry_tests import RegistryTestRule
+from mock_server.central.registry_test_rules import RegistryTestRule
 from mock_server.settings import Settings
 from mock_server.simulation.fault_forms import parse
 

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from mock_server.serving.server import free_port, serving
+from mock_server.serving.addresses import free_port
+from mock_server.serving.server import serving
 from mock_server.web import threads
 
 from .conversation import Group
@@ -47,7 +48,7 @@ class Switchboard:
 
     def _switch(self, name: str) -> None:
         from mock_server.serving.body_timeouts import TIMEOUT, Bodies
-        from mock_server.serving.server import make_app
+        from mock_server.serving.worker import make_app
 
         self._app = Bodies(make_app(self._groups[name].settings), TIMEOUT)
 
@@ -60,7 +61,7 @@ def _load() -> Switchboard:
 
 
 def serve(port: int) -> None:
-    """Serve in this process, as `mock_server.serving.server.serve` does."""
+    """Serve in this process, as `mock_server.serving.worker.serve` does."""
     from granian.constants import HTTPModes, Interfaces
     from granian.server import Server
 

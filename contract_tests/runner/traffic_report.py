@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from contract_tests.checks.registry import all_checks
 from contract_tests.engine.failures import Failure
 from contract_tests.engine.options import Options
 from contract_tests.oracle.observers import OBSERVED
-from contract_tests.runner.known import InForce, given
+from contract_tests.runner.known import InForce, KnownDifference
 from contract_tests.runner.report import (
     FAILED,
     NOT_APPLICABLE,
@@ -22,7 +23,8 @@ from contract_tests.runner.report import (
     Result,
 )
 from contract_tests.runner.verdict import gone, mark_known
-from contract_tests.traffic.judge import BROKEN, HELD, UNDECIDABLE, Judge
+from contract_tests.traffic.case import BROKEN, HELD, UNDECIDABLE
+from contract_tests.traffic.judge import Judge
 
 CLIENT = "client-contract"
 """The check that the client's requests conform to the contract."""
@@ -47,40 +49,38 @@ class Row:
 
 def rows(judge: Judge) -> list[Row]:
     """Return the counts by operation, in the order of the contract, and by rule."""
+    tally = judge.record.tally
     positions = {name: position for position, name in enumerate(judge.contract.operations)}
-    keys = sorted({key[:2] for key in judge.tally}, key=lambda key: (positions.get(key[0], len(positions)), key[1]))
-    return [Row(*key, *(judge.tally[(*key, outcome)] for outcome in (HELD, BROKEN, UNDECIDABLE))) for key in keys]
+    keys = sorted({key[:2] for key in tally}, key=lambda key: (positions.get(key[0], len(positions)), key[1]))
+    return [Row(*key, *(tally[(*key, outcome)] for outcome in (HELD, BROKEN, UNDECIDABLE))) for key in keys]
 
 
 def report_on(
     judge: Judge,
     options: Options,
+    differences: Sequence[KnownDifference],
     *,
     version_from: str,
     started: dt.datetime,
-    seconds: float,
     client_fails: bool,
 ) -> Report:
     """Return the report on judged traffic; with `client_fails`, faults of the client are failures."""
-    differences = InForce(given(options.known, options.no_known), judge.version, dt.datetime.now(dt.UTC).date())
+    now = dt.datetime.now(dt.UTC)
+    known = InForce(differences, judge.version, now.date())
     results = [each for each in _results(judge, client_fails=client_fails) if each.check not in options.skip]
     for result in results:
-        mark_known(result, differences)
+        mark_known(result, known)
     return Report(
         target=options.base,
         version=judge.version,
         version_from=version_from,
         profile=TRAFFIC,
-        seed=0,
-        run="",
         started=started,
-        seconds=seconds,
+        seconds=(now - started).total_seconds(),
         requests=judge.judged,
         results=results,
-        gone=gone(results, differences),
-        left_behind=[],
+        gone=gone(results, known),
         covered=judge.observers.covered,
-        exchanges=[],
         notes=[] if client_fails else list(_client_notes(judge)),
         traffic=rows(judge),
     )
@@ -88,7 +88,7 @@ def report_on(
 
 def _results(judge: Judge, *, client_fails: bool) -> Iterator[Result]:
     by_rule: dict[str, Counter[str]] = {}
-    for (_, rule_id, outcome), number in judge.tally.items():
+    for (_, rule_id, outcome), number in judge.record.tally.items():
         by_rule.setdefault(rule_id, Counter())[outcome] += number
     failures: dict[str, list[Failure]] = {}
     for failure in judge.findings.failures:
@@ -118,11 +118,11 @@ def _client_result(judge: Judge, *, client_fails: bool) -> Result:
     client = Result(CLIENT, _CLIENT_TITLE, "client", "", PASSED, requests=judge.judged)
     if not judge.judged:
         client.skipped(NOT_APPLICABLE, NOT_SHOWN)
-    elif judge.client and not client_fails:
+    elif judge.record.client and not client_fails:
         client.skipped(NOT_CHOSEN, "only a note; --client-fails makes it a failure")
-    elif judge.client:
+    elif judge.record.client:
         client.outcome = FAILED
-        client.failures = [Failure(CLIENT, what, also=number - 1) for what, number in judge.client.most_common()]
+        client.failures = [Failure(CLIENT, what, also=number - 1) for what, number in judge.record.client.most_common()]
     return client
 
 
@@ -131,20 +131,10 @@ NOT_SHOWN = "no request could show it"
 
 
 def _client_notes(judge: Judge) -> Iterator[str]:
-    for what, number in judge.client.most_common(10):
+    for what, number in judge.record.client.most_common(10):
         yield f"The client broke the contract {number} {'time' if number == 1 else 'times'}: {what}"
 
 
 def as_values(table: Iterable[Row]) -> list[Mapping[str, str | int]]:
     """Return the counts as JSON values."""
-    return [
-        {
-            "operation": each.operation,
-            "rule": each.rule,
-            "seen": each.seen,
-            "held": each.held,
-            "broken": each.broken,
-            "undecidable": each.undecidable,
-        }
-        for each in table
-    ]
+    return [{**dataclasses.asdict(each), "seen": each.seen} for each in table]
