@@ -606,8 +606,8 @@ _blind("one-problem-listed", "Reports one problem in the form of several", "prob
 @_blind(
     "azure-text",
     "The texts of azure lack what was attempted",
-    "azure-endpoint-required",
-    also=("azure-config-required", "azure-password-required"),
+    "azure-password-required",
+    also=("azure-config-required", "azure-endpoint-required"),
 )
 @instead_of("errors.answer")
 def azure_text(mock: Instance, original: Original, refusal: Refusal) -> Any:
