@@ -129,7 +129,7 @@ def with_every_field(central: Central, type: str, number: int) -> Body:
     )
     # Credentials that a server may fail to mask: beyond ASCII (but fit for a header), long, and short.
     if type == "azure":
-        body["azure"] |= {"password": f"{central.secret()}-\u00fc", "wifEnabled": True}
+        body["azure"]["password"] += "-\u00fc"
     elif type == "quay":
         body["quay"]["oauthToken"] += "x" * 2000
     elif type == "nexus":
