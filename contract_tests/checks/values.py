@@ -82,7 +82,7 @@ def answer_complete(central: Central) -> None:
     listed = central.list().object.get("integrations")
     listing = central.history[-1]
     found = {item.get("id"): item for item in listed if isinstance(item, dict)} if isinstance(listed, list) else {}
-    for id, body, creation in zip(ids, bodies, creations, strict=True):
+    for id, body, creation in (*zip(ids, bodies, creations, strict=True), *central.shared.standing.values()):
         central.history = [creation, listing]
         what = f"type {body['type']}"
         central.true(id in found, f"the list holds an integration of {what}", expected=id, got=list(found))
