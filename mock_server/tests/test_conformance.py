@@ -1,6 +1,7 @@
 """Golden vectors, cases and payloads (data/*.jsonl) against the app, request by request."""
 
 import base64
+import gzip
 import json
 import re
 from functools import cache
@@ -66,7 +67,8 @@ def play(api: Api, request: dict[str, Any]) -> Answer:
     elif (raw := request.get("raw", request.get("raw_body"))) is not None:
         body = raw.encode("utf-8", "surrogatepass")
     sent = {name: value for name, value in headers.items() if value is not None}
-    return ask(api.app, request["method"], request["path"], body, sent)
+    answer = ask(api.app, request["method"], request["path"], body, sent)
+    return answer._replace(body=gzip.decompress(answer.body)) if "content-encoding" in answer.headers else answer
 
 
 def subset(expected: Any, actual: Any, path: str = "$") -> str | None:
