@@ -51,6 +51,12 @@ def test_an_indent_is_asked_for_by_query_accept_or_type(api, query, headers, ind
     assert answer.body.startswith(b'{\n  "code"' if indented else b'{"code"')
 
 
+@pytest.mark.parametrize("query", ["", "?pretty"])
+def test_an_answer_escapes_nothing_that_json_need_not(query):
+    answer = Api(empty=True).ask("POST", query, docker(name="Zürich <&>"))
+    assert "Zürich <&>".encode() in answer.body
+
+
 def test_the_fields_of_a_form_ask_for_no_indent(api):
     headers = {"X-HTTP-Method-Override": "GET", "Content-Type": "application/x-www-form-urlencoded"}
     assert api.ask("POST", "/x", b"pretty", headers).body.startswith(b'{"code"')

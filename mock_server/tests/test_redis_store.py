@@ -4,6 +4,7 @@ import json
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
@@ -163,6 +164,21 @@ def test_a_sandbox_that_is_read_again_and_again_is_not_written_to_each_time(repl
     for _ in range(5):
         in_sandbox(api, "a")
     assert client.info("commandstats")["cmdstat_pexpire"]["calls"] == before
+
+
+def test_a_sandbox_in_use_is_kept_longer_after_a_tenth_of_its_time(replica, redis_server, monkeypatch):
+    clock = SimpleNamespace(monotonic=lambda: 1000.0, time_ns=time.time_ns)
+    monkeypatch.setattr("mock_server.state.redis_store.time", clock)
+    api, client = replica(sandbox_ttl=100), redis_store.Connection(redis_server.url).client
+    key = f"{{{api.app.settings.store_prefix}:a}}:state"
+    in_sandbox(api, "a")
+    kept = []
+    for now in (1009.9, 1010.0):
+        clock.monotonic = lambda now=now: now
+        client.pexpire(key, 50_000)
+        in_sandbox(api, "a")
+        kept.append(client.pttl(key) > 50_000)
+    assert kept == [False, True]
 
 
 def test_a_sandbox_stays_itself_when_the_mock_takes_up_other_settings(replica):

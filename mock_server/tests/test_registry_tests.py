@@ -32,6 +32,19 @@ def outcome(api: Api, type: str, endpoint: str) -> str:
     return "" if answer.status == 200 else answer.message.removesuffix(IA * 2)
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "reason"),
+    [
+        ("r.corp:65535", ""),
+        ("r.corp:65536", 'Get "https://r.corp:65536/v2/": dial tcp: address 65536: invalid port'),
+        ("[%25a%20b]", 'parse "http://[%25a%20b]": invalid host: ParseAddr("%a b"): missing IPv6 address'),
+    ],
+)
+def test_what_go_cannot_dial_is_told_in_its_words(api, endpoint, reason):
+    found = outcome(api, "docker", endpoint)
+    assert reason in found if reason else found == ""
+
+
 @pytest.mark.parametrize("host", ["registry.example.com", "ok", "localhost.example.com", "invalid.example.com"])
 def test_a_host_without_a_rule_passes(api, host):
     assert outcome(api, "docker", host) == ""

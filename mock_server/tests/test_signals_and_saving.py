@@ -8,13 +8,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import pytest
 
-from mock_server.state import files as states
-from mock_server.state.files import Saver, document, locked, read, write
-from mock_server.tests.conftest import Api, ask, docker
+from mock_server.state.files import document, write
 from mock_server.tests.test_cli import children, run, serve_command, url_in
 from mock_server.tests.test_states import create, names
 
@@ -155,74 +152,3 @@ def test_a_pipe_or_a_device_does_not_become_a_file(tmp_path):
         assert result.exit_code == 2
         assert f"{pipe}: is not a regular file; give the name of one" in result.output.splitlines()[-1]
     assert pipe.is_fifo()
-
-
-def test_what_a_killed_writer_left_is_removed_at_the_start(tmp_path):
-    file = tmp_path / "state.json"
-    (tmp_path / ".state.json.abcd1234.tmp").write_text("credentials")
-    (tmp_path / ".other.json.abcd1234.tmp").write_text("of another server")
-    with locked(file):
-        pass
-    assert sorted(each.name for each in tmp_path.iterdir()) == [".other.json.abcd1234.tmp", ".state.json.lock"]
-
-
-def test_a_killed_writer_leaves_nothing_that_a_start_does_not_find(tmp_path, monkeypatch):
-    file = tmp_path / "state.json"
-
-    class Killed(BaseException):
-        pass
-
-    def die(*_):
-        raise Killed
-
-    monkeypatch.setattr(os, "fsync", die)
-    monkeypatch.setattr(Path, "unlink", die)
-    with pytest.raises(Killed):
-        write(file, document([]))
-    monkeypatch.undo()
-    assert [each for each in tmp_path.iterdir() if each != file]
-    with locked(file):
-        assert [each.name for each in tmp_path.iterdir()] == [".state.json.lock"]
-
-
-def test_an_integration_is_written_as_it_was_loaded_or_changed(tmp_path):
-    file = tmp_path / "state.json"
-    api = Api(scenario="one-of-each")
-    saver = Saver(file, lambda: api.central.store)
-    id = api.created(docker(name='quotes " and \n lines'))
-    saver.save()
-    api.put(id, {**docker(name="é\u2028"), "id": id})
-    api.delete(api.list()[0]["id"])
-    saver.save()
-    assert read(file, api.central.contract, api.central.validator) == api.central.store.integrations()
-    assert (
-        file.read_text("utf-8") == json.dumps(json.loads(file.read_text("utf-8")), ensure_ascii=False, indent=2) + "\n"
-    )
-
-
-def test_a_full_disk_is_told_once_and_by_health_until_there_is_space(tmp_path, monkeypatch, caplog):
-    def full(_number):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(states, "INTERVAL", 0.02)
-    api = Api()
-    saver = Saver(tmp_path / "state.json", lambda: api.central.store)
-    fsync = os.fsync
-    monkeypatch.setattr(os, "fsync", full)
-    for number in range(5):
-        api.created(docker(name=f"n{number}"))
-        saver.save()
-        time.sleep(0.03)
-    shown = ask(api.app, "GET", "/__admin/health").json
-    assert shown["status"] == "degraded"
-    assert "state.json: cannot be written: No space left on device" in shown["problem"]
-    assert ask(api.app, "GET", "/__sandbox/a/__admin/health").json["status"] == "ok"
-    assert caplog.text.count("No space left on device") == 1
-    monkeypatch.setattr(os, "fsync", fsync)
-    until = time.monotonic() + 5
-    while ask(api.app, "GET", "/__admin/health").json["status"] != "ok":
-        assert time.monotonic() < until
-        time.sleep(0.02)
-    assert "the state is saved again" in caplog.text
-    assert len(json.loads((tmp_path / "state.json").read_text())["integrations"]) == 17
-    assert [each.name for each in tmp_path.iterdir()] == ["state.json"]

@@ -8,14 +8,16 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mock_server.central.errors import Refusal
 from mock_server.state import files as states
-from mock_server.state.files import StateError, checked, document, read, write
-from mock_server.tests.conftest import Api, docker, integrations
+from mock_server.state.files import StateError, checked, document, locked, read, write
+from mock_server.tests.conftest import Api, ask, docker, integrations
 from mock_server.tests.test_cli import run, serve_command, url_in
 
 
@@ -162,6 +164,94 @@ def test_a_category_without_a_name_survives():
     api = Api()
     state = document([{**GOOD, "categories": [7]}])
     assert checked(state, api.central.contract, api.central.validator)[0]["categories"] == [7]
+
+
+def test_what_a_killed_writer_left_is_removed_at_the_start(tmp_path):
+    file = tmp_path / "state.json"
+    (tmp_path / ".state.json.abcd1234.tmp").write_text("credentials")
+    (tmp_path / ".other.json.abcd1234.tmp").write_text("of another server")
+    with locked(file):
+        pass
+    assert sorted(each.name for each in tmp_path.iterdir()) == [".other.json.abcd1234.tmp", ".state.json.lock"]
+
+
+def test_a_killed_writer_leaves_nothing_that_a_start_does_not_find(tmp_path, monkeypatch):
+    file = tmp_path / "state.json"
+
+    class Killed(BaseException):
+        pass
+
+    def die(*_):
+        raise Killed
+
+    monkeypatch.setattr(os, "fsync", die)
+    monkeypatch.setattr(Path, "unlink", die)
+    with pytest.raises(Killed):
+        write(file, document([]))
+    monkeypatch.undo()
+    assert [each for each in tmp_path.iterdir() if each != file]
+    with locked(file):
+        assert [each.name for each in tmp_path.iterdir()] == [".state.json.lock"]
+
+
+def test_an_integration_is_written_as_it_was_loaded_or_changed(tmp_path):
+    file = tmp_path / "state.json"
+    api = Api(scenario="one-of-each")
+    saver = states.Saver(file, lambda: api.central.store)
+    id = api.created(docker(name='quotes " and \n lines'))
+    saver.save()
+    api.put(id, {**docker(name="é\u2028"), "id": id})
+    api.delete(api.list()[0]["id"])
+    saver.save()
+    assert read(file, api.central.contract, api.central.validator) == api.central.store.integrations()
+    assert (
+        file.read_text("utf-8") == json.dumps(json.loads(file.read_text("utf-8")), ensure_ascii=False, indent=2) + "\n"
+    )
+
+
+def test_a_store_that_does_not_answer_is_no_news_of_the_saver(tmp_path, caplog):
+    """The store has told it."""
+    api = Api()
+
+    def integrations():
+        raise Refusal("store", 503, 14, "the store is gone")
+
+    with caplog.at_level("DEBUG", "mock_central"):
+        saver = states.Saver(tmp_path / "state.json", lambda: api.central.store)
+        api.central.store.integrations = integrations
+        api.created(docker())
+        saver.save()
+    found = {(each.levelname, each.message) for each in caplog.records if "state is not saved" in each.message}
+    assert found == {("DEBUG", "the state is not saved yet: the store is gone")}
+    assert ask(api.app, "GET", "/__admin/health").json["status"] == "ok"
+
+
+def test_a_full_disk_is_told_once_and_by_health_until_there_is_space(tmp_path, monkeypatch, caplog):
+    def full(_number):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(states, "INTERVAL", 0.02)
+    api = Api()
+    saver = states.Saver(tmp_path / "state.json", lambda: api.central.store)
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", full)
+    for number in range(5):
+        api.created(docker(name=f"n{number}"))
+        saver.save()
+        time.sleep(0.03)
+    shown = ask(api.app, "GET", "/__admin/health").json
+    assert shown["status"] == "degraded"
+    assert "state.json: cannot be written: No space left on device" in shown["problem"]
+    assert ask(api.app, "GET", "/__sandbox/a/__admin/health").json["status"] == "ok"
+    assert caplog.text.count("No space left on device") == 1
+    monkeypatch.setattr(os, "fsync", fsync)
+    until = time.monotonic() + 5
+    while ask(api.app, "GET", "/__admin/health").json["status"] != "ok":
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    assert "the state is saved again" in caplog.text
+    assert len(json.loads((tmp_path / "state.json").read_text())["integrations"]) == 17
+    assert [each.name for each in tmp_path.iterdir()] == ["state.json"]
 
 
 @pytest.mark.served
