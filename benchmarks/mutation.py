@@ -253,7 +253,7 @@ def watched(file: Path) -> Run | None:
 
         code = in_fork(work, 600)
         if code not in {PASSED, NOTHING_RAN}:
-            raise SystemExit(f"{file} fails without a mutant ({code})")
+            raise RuntimeError(f"{file} fails without a mutant ({code})")  # an exit would leave the pool waiting
         return None if code == NOTHING_RAN else pickle.loads(kept.read_bytes())
 
 
