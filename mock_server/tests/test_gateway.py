@@ -474,6 +474,12 @@ def test_what_is_raised_is_answered_in_the_shape_of_central(error, status, rule)
     assert b"private" not in response.body
 
 
+def test_a_preflight_without_an_origin_is_explained_too(caplog):
+    headers = {"access-control-request-method": "PUT"}
+    errors()(raising(Refusal("x", 501, 12, "no")))(exchange("OPTIONS", headers=headers))
+    assert "refused a cross-origin call of a page of another origin; " in caplog.text
+
+
 def test_an_answer_that_breaks_the_contract_is_not_hidden():
     with pytest.raises(AnswerContractError):
         errors()(raising(AnswerContractError("broken")))(exchange())

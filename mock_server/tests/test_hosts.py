@@ -106,6 +106,19 @@ def test_other_pages_may_not(host, origin, fetch_site, cors):
     assert "--cors" in page_fault(host, origin, fetch_site, cors)
 
 
+def test_a_refusal_of_a_page_or_a_name_says_the_way_out():
+    assert page_fault(OURS, None, "cross-site", None) == (
+        "control calls are not for pages of other sites; --cors ORIGIN lets one in"
+    )
+    assert page_fault(OURS, "http://a", None, None) == (
+        "control calls are not for pages of http://a; --cors http://a lets them in"
+    )
+    assert host_fault(STATE, "", ()) == "a request without a Host may not look into the mock"
+    assert host_fault(STATE, "Evil.example.:80", ()) == (
+        "'evil.example' is not a name of this mock; serve --allow-host evil.example adds it"
+    )
+
+
 @pytest.mark.parametrize(
     ("origin", "fetch_site", "cors", "is_foreign"),
     [
@@ -137,6 +150,7 @@ def test_a_page_of_another_site_makes_no_sandbox(api):
         for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}, {"Origin": "http://page.example"}):
             answer = ask(api.app, "GET", path, headers=headers)
             assert (answer.status, answer.rule) == (403, "sandbox")
+            assert answer.message == "a page of another site makes no sandbox; --cors ORIGIN lets one in"
     assert [each["name"] for each in sandboxes.listed()] == [""]
     assert ask(api.app, "GET", f"/__sandbox/a{PATH}", headers={"Sec-Fetch-Site": "same-origin"}).status == 200
 

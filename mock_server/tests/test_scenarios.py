@@ -73,7 +73,12 @@ def test_a_legacy_azure_integration_is_updated_as_central_does():
 
 @pytest.mark.parametrize(
     ("text", "named"),
-    [("fresch", "known: fresh"), ("fresh:3", "takes no number"), ("many:x", "many:x"), ("many:9999999", "100000")],
+    [
+        ("fresch", "unknown scenario 'fresch'; known: fresh, "),
+        ("fresh:3", "scenario 'fresh' takes no number, but 'fresh:3' has one$"),
+        ("many:x", "scenario 'many:x': the number is not between 0 and 100000$"),
+        ("many:100001", "scenario 'many:100001': the number is not between 0 and 100000$"),
+    ],
 )
 def test_what_is_no_scenario_is_told(text, named):
     with pytest.raises(ValueError, match=named):

@@ -90,12 +90,12 @@ def test_an_error_of_a_store_shows_no_password():
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("admin_token", "two words", "is not a token"),
-        ("no_role_token", "mock-admin-token", "is the same as admin_token"),
+        ("admin_token", "two words", "is not a token; give one line of ASCII without blanks"),
+        ("no_role_token", "mock-admin-token", "is the same as admin_token; give each token a value of its own"),
     ],
 )
 def test_an_error_of_a_token_does_not_show_it(name, value, told):
-    with pytest.raises(ValueError, match=f"^{name}: {told}") as error:
+    with pytest.raises(ValueError, match=f"^{name}: {told}$") as error:
         Credentials(**{name: value})
     assert value not in str(error.value)
 

@@ -78,16 +78,19 @@ def test_a_state_may_be_yaml(tmp_path):
 GOOD = {"id": "a", "name": "x", "type": "docker", "categories": ["REGISTRY"]}
 HEAD = {"format": states.FORMAT, "version": states.VERSION}
 BROKEN = [
-    ("[]", r"\$\.format"),
+    ("[]", r'\$\.format: is not "mock-central state", so this is no state of a mock$'),
     ("{", "line 1, column 2"),
     ('{\n "x": ]', "line 2, column 7"),
-    (json.dumps({**HEAD, "version": 2, "integrations": []}), r"\$\.version: is not 1"),
+    (
+        json.dumps({**HEAD, "version": 2, "integrations": []}),
+        r"\$\.version: is not 1, the one that this release reads$",
+    ),
     (json.dumps({**HEAD, "integrations": {}}), r"\$\.integrations: is not a list"),
-    (json.dumps({**HEAD, "integrations": [], "more": 1}), r"\$\.more"),
+    (json.dumps({**HEAD, "integrations": [], "more": 1}), r" \$\.more: is not a field of a state$"),
     (json.dumps({**HEAD, "integrations": [GOOD, {**GOOD, "id": ""}]}), r"\$\.integrations\[1\]\.id: is required"),
     (
         json.dumps({**HEAD, "integrations": [GOOD, GOOD]}),
-        r"\[1\]\.id: is that of .*\[0\]",
+        r"\[1\]\.id: is that of \$\.integrations\[0\] too$",
     ),
     (json.dumps({**HEAD, "integrations": [GOOD, {**GOOD, "id": "b"}]}), r"\[1\]\.name: is that of"),
     (
@@ -97,9 +100,15 @@ BROKEN = [
     (json.dumps({**HEAD, "integrations": [{**GOOD, "made_up": "s3cr3t"}]}), r"\[0\]\.made_up: is not a field"),
     (json.dumps({**HEAD, "integrations": [{**GOOD, "docker": {}, "quay": {}}]}), "second config member"),
     (json.dumps({**HEAD, "integrations": [5]}), r"\[0\]"),
-    (json.dumps({**HEAD, "integrations": [{**GOOD, "name": "\ud800"}]}), r"\[0\]\.name: has half of a surrogate"),
+    (
+        json.dumps({**HEAD, "integrations": [{**GOOD, "name": "\ud800"}]}),
+        r"\[0\]\.name: has half of a surrogate pair \(\\ud800 to \\udfff\)$",
+    ),
     ("[" * 200_000, "nests too deep"),
-    (json.dumps({**HEAD, "integrations": [{**GOOD, "more": float("nan")}]}), r"\[0\]\.more: is nan, which JSON"),
+    (
+        json.dumps({**HEAD, "integrations": [{**GOOD, "more": float("nan")}]}),
+        r"\[0\]\.more: is nan, which JSON has no number for$",
+    ),
     (f'{{"format": {"9" * 5000}}}', "has a number with too many digits"),
 ]
 
@@ -129,7 +138,10 @@ def test_broken_yaml_is_told_with_its_line(tmp_path, api):
     ("text", "named"),
     [
         ("format: \x01", "is not YAML"),
-        ("integrations: [{name: 2026-01-01}]", r"\$\.integrations\[0\]\.name: is a date, .*; put it in quotes"),
+        (
+            "integrations: [{name: 2026-01-01}]",
+            r"\$\.integrations\[0\]\.name: is a date, which JSON does not have; put it in quotes$",
+        ),
         ("version: 2026-99-99", "month must be in"),
         ("version: " + "9" * 5000, "has a number with too many digits"),
         ("version: .inf", r"\$\.version: is inf"),
