@@ -102,12 +102,16 @@ def test_every_operation_has_a_handler_and_every_handler_an_operation():
 
 def test_an_operation_without_a_handler_is_refused_at_the_start():
     incomplete = {id: handler for id, handler in HANDLERS.items() if id != "GetImageIntegration"}
-    with pytest.raises(ValueError, match=r"operations without a handler \['GetImageIntegration'\]"):
+    with pytest.raises(
+        ValueError, match=r"^document and server differ: operations without a handler \['GetImageIntegration'\], "
+    ):
         check_complete(CONTRACT, incomplete)
 
 
 def test_a_handler_without_an_operation_is_refused_at_the_start():
-    with pytest.raises(ValueError, match=r"handlers without an operation \['Extra'\]"):
+    with pytest.raises(
+        ValueError, match=r" operations without a handler \[\], handlers without an operation \['Extra'\]$"
+    ):
         check_complete(CONTRACT, {**HANDLERS, "Extra": HANDLERS["GetImageIntegration"]})
 
 

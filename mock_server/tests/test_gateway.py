@@ -107,14 +107,14 @@ def test_a_body_that_is_too_long_is_refused_each_time_it_is_asked_for(size):
     for _ in range(2):
         with pytest.raises(BodyTooLongError) as caught:
             body.read()
-        assert caught.value.size == size
+        assert (caught.value.size, str(caught.value)) == (size, f"a body of {size} bytes")
     assert asked == ([] if size else [LONGEST_BODY + 1])
 
 
 def test_a_body_that_ends_early_is_refused():
     body = Body(reader(b"ab"), 4)
     for _ in range(2):
-        with pytest.raises(Refusal, match="ended after 2 of 4 bytes"):
+        with pytest.raises(Refusal, match="'the body ended after 2 of 4 bytes'"):
             body.read()
     assert body.is_read
 

@@ -11,7 +11,8 @@ from mock_server.central.registry_test_rules import DEFAULT_RULES, RegistryTestR
 from mock_server.contract import tables as contracts
 from mock_server.golang import google_credentials, grpc, private_key
 from mock_server.golang.http import Reply
-from mock_server.golang.url import NEWEST
+from mock_server.golang.url import NEWEST, UrlError
+from mock_server.golang.url import parse as parse_url
 from mock_server.tests import google_accounts
 from mock_server.tests.conftest import Answer, Api, ask, docker, example
 from mock_server.tests.google_accounts import service_account
@@ -461,51 +462,6 @@ def test_a_key_with_an_empty_number_is_told_in_the_words_of_go():
     )
 
 
-def rsa_key(**numbers: int) -> bytes:
-    """Return a small RSA key in the form of PKCS #1; numbers that are given replace its own."""
-    key = {"version": 0, "n": 143, "e": 7, "d": 43, "p": 11, "q": 13, "dp": 3, "dq": 7, "coefficient": 6} | numbers
-    fields = b"".join(_der(2, n.to_bytes(n.bit_length() // 8 + 1, signed=True)) for n in key.values())
-    return _der(0x30, fields)
-
-
-def _der(tag: int, content: bytes) -> bytes:
-    return bytes((tag, len(content))) + content
-
-
-@pytest.mark.parametrize(
-    ("numbers", "reason"),
-    [
-        ({"version": 2}, "x509: unsupported private key version"),
-        ({"dp": 0}, "x509: private key contains zero or negative value"),
-        ({"d": -1}, "x509: private key contains zero or negative value"),
-        ({"p": 1}, "crypto/rsa: invalid prime"),
-        ({"q": 1}, "crypto/rsa: invalid prime"),
-        ({"n": 144}, "crypto/rsa: public modulus is even"),
-        ({"e": 1}, "crypto/rsa: public exponent too small or negative"),
-        ({"e": 8}, "crypto/rsa: public exponent is even"),
-        ({"n": 145}, "crypto/rsa: p * q != n"),
-        ({"dp": 4}, "crypto/rsa: invalid CRT exponent"),
-        ({"dp": 13}, "crypto/rsa: invalid CRT exponent"),
-        ({"dq": 8}, "crypto/rsa: invalid CRT exponent"),
-        ({"dq": 19}, "crypto/rsa: invalid CRT exponent"),
-        ({"coefficient": 5}, "crypto/rsa: invalid CRT coefficient"),
-        ({"d": 44}, "crypto/rsa: d does not match dP"),
-        ({"d": 33}, "crypto/rsa: d does not match dQ"),
-    ],
-)
-def test_numbers_that_make_no_rsa_key_are_told_in_the_words_of_go(numbers, reason):
-    start = "private key should be a PEM or plain PKCS1 or PKCS8; parse error: "
-    assert private_key.rsa_error(rsa_key(**numbers)) == start + reason
-    assert private_key.old_signer_error(rsa_key(**numbers)) == start.replace("; parse error", "") + reason
-
-
-def test_a_short_rsa_key_is_insecure_only_to_the_library_of_registries():
-    text = "crypto/rsa: 8-bit keys are insecure (see https://go.dev/pkg/crypto/rsa#hdr-Minimum_key_size)"
-    assert private_key.rsa_error(rsa_key()) == text
-    assert private_key.old_signer_error(rsa_key()) is None
-    assert private_key.signer_error(rsa_key()) is None
-
-
 def test_a_key_with_half_of_a_surrogate_is_no_key():
     """The field of an account; Go reads it as U+FFFD."""
     account = b'{"type":"service_account","private_key":"\\ud800"}'
@@ -513,6 +469,88 @@ def test_a_key_with_half_of_a_surrogate_is_no_key():
     assert (google_credentials.token_error(account, lambda *_: Reply()) or "").startswith(refused)
     found = google_credentials.scanner_error(account) or ""
     assert found.startswith("credentials: could not parse key: failed to parse private key.")
+
+
+FAILS = Reply(status=403, body="b")
+EXTERNALLY = "oauth2/google/externalaccount: "
+
+
+@pytest.mark.parametrize(
+    ("changes", "failing", "text"),
+    [
+        ({}, "https://id.example.com/token", f"{EXTERNALLY}status code 403: b"),
+        ({}, "https://sts.googleapis.com/v1/token", "oauth2/google: status code 403: b"),
+        (
+            {"service_account_impersonation_url": "https://iam.example.com"},
+            "https://iam.example.com",
+            "oauth2/google: status code 403: b",
+        ),
+        (
+            {"credential_source": {"url": "https://id.example.com", "format": {"type": "xml"}}},
+            "",
+            f"{EXTERNALLY}invalid credential_source file format type",
+        ),
+        ({"credential_source": {"file": "/f"}}, "", f'{EXTERNALLY}failed to open credential file "/f"'),
+        ({"credential_source": {}}, "", f"{EXTERNALLY}unable to parse credential source"),
+        (
+            {"credential_source": {"executable": {}}},
+            "",
+            f"{EXTERNALLY}missing `command` field — executable command must be provided",
+        ),
+    ],
+)
+def test_a_token_that_google_refuses_is_told_in_the_words_of_its_library(changes, failing, text):
+    account = json.dumps(EXTERNAL | changes).encode()
+    asked = google_credentials.token_error(account, lambda _, url: FAILS if url == failing else Reply())
+    assert asked == text
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ({"executable": {}}, "credentials: missing `command` field — executable command must be provided"),
+        ({}, "credentials: unable to parse credential source"),
+        ({"certificate": {"use_default_certificate_config": True}}, "certificate source is unavailable"),
+        (
+            {"certificate": {}},
+            (
+                'credentials: "certificate" object must either specify a certificate_config_location or '
+                "use_default_certificate_config should be true"
+            ),
+        ),
+        (
+            {"certificate": {"use_default_certificate_config": True, "certificate_config_location": "/f"}},
+            (
+                'credentials: "certificate" object cannot specify both a certificate_config_location and '
+                "use_default_certificate_config=true"
+            ),
+        ),
+    ],
+)
+def test_a_source_of_tokens_that_is_incomplete_is_told_in_the_words_of_the_scanner(source, text):
+    assert google_credentials.scanner_error(json.dumps(EXTERNAL | {"credential_source": source}).encode()) == text
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (401, "code = Unauthenticated desc = unexpected HTTP status code received from server: 401 (Unauthorized)"),
+        (403, "code = PermissionDenied desc = unexpected HTTP status code received from server: 403 (Forbidden)"),
+        (404, "code = Unimplemented desc = unexpected HTTP status code received from server: 404 (Not Found)"),
+        (
+            500,
+            "code = Unknown desc = unexpected HTTP status code received from server: 500 (Internal Server Error)",
+        ),
+    ],
+)
+def test_an_http_server_in_place_of_one_of_grpc_is_told_in_the_words_of_grpc(status, told):
+    assert grpc.answered(status) == f"rpc error: {told}; malformed header: missing HTTP content-type"
+
+
+def test_a_url_without_a_scheme_before_its_colon_is_told():
+    with pytest.raises(UrlError) as told:
+        parse_url(":x", NEWEST)
+    assert told.value.args[-1] == "missing protocol scheme"
 
 
 def test_objects_of_a_name_that_comes_twice_are_merged():

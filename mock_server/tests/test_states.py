@@ -163,6 +163,29 @@ def test_a_byte_order_mark_is_no_part_of_a_state(tmp_path, api):
     assert read(file, api.central.contract, api.central.validator) == []
 
 
+def test_bytes_that_are_no_text_are_told():
+    with pytest.raises(StateError, match=r"^is not UTF-8$"):
+        states.read_json(b'"\xff"')
+
+
+def test_a_file_that_another_server_saves_to_is_told_with_its_process(tmp_path):
+    file = tmp_path / "state.json"
+    by = rf"another mock-central \(process {os.getpid()}\) saves there; give each a file of its own"
+    with locked(file), pytest.raises(StateError, match=f"^{file}: {by}$"), locked(file):
+        pass
+
+
+def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch, caplog):
+    def fail(*_):
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(states.fcntl, "flock", fail)
+    with locked(tmp_path / "state.json"):
+        pass
+    told = f"{tmp_path / 'state.json'}: cannot be locked, so nothing keeps a second server away: No locks available"
+    assert caplog.messages == [told]
+
+
 def test_a_file_that_is_not_there_is_told(tmp_path, api):
     with pytest.raises(StateError, match="No such file"):
         read(tmp_path / "none.json", api.central.contract, api.central.validator)
@@ -256,12 +279,14 @@ def test_a_full_disk_is_told_once_and_by_health_until_there_is_space(tmp_path, m
     assert "state.json: cannot be written: No space left on device" in shown["problem"]
     assert ask(api.app, "GET", "/__sandbox/a/__admin/health").json["status"] == "ok"
     assert caplog.text.count("No space left on device") == 1
+    file = tmp_path / "state.json"
+    assert caplog.messages[-1] == f"the state is not saved: {file}: cannot be written: No space left on device"
     monkeypatch.setattr(os, "fsync", fsync)
     until = time.monotonic() + 5
     while ask(api.app, "GET", "/__admin/health").json["status"] != "ok":
         assert time.monotonic() < until
         time.sleep(0.02)
-    assert "the state is saved again" in caplog.text
+    assert caplog.messages[-1] == f"the state is saved again: {file}"
     assert len(json.loads((tmp_path / "state.json").read_text())["integrations"]) == 17
     assert [each.name for each in tmp_path.iterdir()] == ["state.json"]
 
