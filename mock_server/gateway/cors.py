@@ -47,7 +47,7 @@ def _preflight(request: Request) -> Response:
         ("Access-Control-Allow-Headers", header_text(asked)),
         ("Access-Control-Max-Age", "600"),
     )
-    return Response(204, headers, is_final=True)
+    return Response(204, headers)
 
 
 def explain_preflight(request: Request) -> None:

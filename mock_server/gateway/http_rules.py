@@ -36,10 +36,10 @@ def refuse_malformed(proceed: Proceed) -> Proceed:
             return _refused(501, "Unsupported transfer encoding")
         expected = headers.get("expect")
         if expected and "100-continue" not in re.split(r"[\s,]+", expected.lower()):
-            return Response(417, (_CLOSE,), is_final=True)
+            return Response(417, (_CLOSE,))
         if exchange.request.path == "*":
             is_known = exchange.request.method == "OPTIONS"
-            return Response(200) if is_known else Response(400, (_CLOSE,), is_final=True)
+            return Response(200) if is_known else Response(400, (_CLOSE,))
         return proceed(exchange)
 
     return answer
@@ -54,7 +54,7 @@ def _host_fault(host: str) -> str:
 
 
 def _refused(status: int, text: str) -> Response:
-    return Response(status, (_PLAIN, _CLOSE), text.encode(), is_final=True)
+    return Response(status, (_PLAIN, _CLOSE), text.encode())
 
 
 def read_short_body(proceed: Proceed) -> Proceed:

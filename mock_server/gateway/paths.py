@@ -52,7 +52,7 @@ def _redirect(target: str, method: str, *, keeps_method: bool) -> Response:
     if method in ("GET", "HEAD"):
         headers = (("Content-Type", "text/html; charset=utf-8"), *headers)
     body = f'<a href="{html.escape(target)}">{text}</a>.\n\n' if method == "GET" else ""
-    return Response(status, headers, body.encode("latin-1"), is_final=True)
+    return Response(status, headers, body.encode("latin-1"))
 
 
 def _clean(path: str) -> str:

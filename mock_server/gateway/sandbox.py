@@ -96,7 +96,7 @@ class ChooseSandbox:
             ("Set-Cookie", cookie),
             ("Cache-Control", "no-store"),
         )
-        return Response(302, headers, is_final=True)
+        return Response(302, headers)
 
 
 def _cookie(request: Request) -> str:

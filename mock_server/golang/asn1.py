@@ -158,8 +158,6 @@ def _elements(inner: bytes, field: Field) -> list[Any]:
 
 
 def _head(data: bytes, at: int) -> tuple[_Head, int]:
-    if at >= len(data):
-        raise Asn1Error("asn1: internal error in parseTagAndLength")
     first = data[at]
     tag, at = first & 0x1F, at + 1
     if tag == 0x1F:

@@ -21,7 +21,7 @@ from mock_server.gateway.errors import AnswerErrors
 from mock_server.gateway.exchange import Exchange, stacked
 from mock_server.gateway.faults import Connections, Cut, InjectFaults
 from mock_server.gateway.gateway import Gateway
-from mock_server.gateway.http_rules import SHORT_BODY, read_short_body
+from mock_server.gateway.http_rules import SHORT_BODY, read_short_body, refuse_malformed
 from mock_server.gateway.instance import Instance
 from mock_server.gateway.journal import answer_in_sandbox
 from mock_server.gateway.messages import LONGEST_BODY, NO_BODY, Body, BodyTooLongError, Request, Response
@@ -157,6 +157,15 @@ def test_layers_are_passed_from_the_outside_in_and_back():
 
     stacked([layer("a"), layer("b")], FINE)(exchange())
     assert seen == ["a", "b", "B", "A"]
+
+
+@pytest.mark.parametrize(("target", "status"), [("/v1/%zz", 400), ("/v1/%", 400), ("/v1/%2f?%zz", 200)])
+def test_a_target_with_a_bad_escape_is_refused_in_go_s_words(target, status):
+    asked = exchange()
+    asked.request = asked.request._replace(target=target)
+    response = refuse_malformed(FINE)(asked)
+    assert response.status == status
+    assert status == 200 or (response.body, response.header("Connection")) == (b"400 Bad Request", "close")
 
 
 def test_a_short_body_is_taken_though_nobody_asks_for_it():

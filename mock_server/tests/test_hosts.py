@@ -182,6 +182,12 @@ def test_only_a_server_on_loopback_asks_for_its_names_unless_some_are_given():
         assert (evil(app).status, evil(app, host="good.example").status) == (403, 200)
 
 
+def test_a_request_without_a_host_may_not_look_into_the_mock():
+    answer = ask(make_app(Settings(), "127.0.0.1"), "GET", STATE)
+    assert (answer.status, answer.rule) == (403, "host")
+    assert answer.message == "a request without a Host may not look into the mock"
+
+
 def test_a_name_can_be_allowed_while_the_server_runs():
     for host in ("", "127.0.0.1"):
         app = make_app(Settings(allow_hosts=["good.example"]), host)

@@ -163,6 +163,12 @@ def test_no_credential_of_any_type_is_shown(type, as_deployed):
     assert SECRET not in json.dumps(shown(api))
 
 
+def test_a_body_that_an_operation_does_not_have_is_not_kept(api):
+    api.ask("GET", "", docker())
+    api.ask("POST", "", docker())
+    assert ["body" in each and bool(each["body"]) for each in shown(api)] == [False, True]
+
+
 def test_an_empty_credential_reads_as_empty(api):
     api.create(docker(docker={"endpoint": "x", "password": ""}))
     assert shown(api)[0]["body"]["docker"]["password"] == ""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mock_server.central.protojson import size
+from mock_server.central.protojson import indented, render, size
 from mock_server.contract import tables as contracts
 
 CONTRACT = contracts.load()
@@ -23,6 +23,12 @@ CONTRACT = contracts.load()
 )
 def test_a_message_has_the_size_of_its_binary_form(value, bytes):
     assert size(CONTRACT.integration, value, CONTRACT.categories) == bytes
+
+
+def test_half_of_a_surrogate_pair_is_escaped_and_nothing_else_is():
+    assert render({"é\ud800": 1}) == b'{"\\u00e9\\ud800":1}'
+    assert render({"é": "<&>\u2028"}) == '{"é":"<&>\u2028"}'.encode()
+    assert indented(b'{"a":"\\ud800"}') == b'{\n  "a": "\\ud800"\n}'
 
 
 @pytest.mark.parametrize(
