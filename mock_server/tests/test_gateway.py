@@ -393,6 +393,19 @@ def test_a_path_of_central_is_cleaned(path, location):
     assert (response.status, response.header("Location")) == ((307, location) if location else (200, None))
 
 
+@pytest.mark.parametrize(
+    ("version", "status", "phrase"), [("5.0", 307, "Temporary Redirect"), ("4.8", 301, "Moved Permanently")]
+)
+def test_a_redirect_has_a_page_for_get_alone(version, status, phrase):
+    found = {
+        method: clean_path(FINE)(exchange(method, "/v1//&", central_version=version))
+        for method in ("GET", "HEAD", "POST")
+    }
+    assert {each.status for each in found.values()} == {status}
+    assert [each.header("Content-Type") for each in found.values()] == [*["text/html; charset=utf-8"] * 2, None]
+    assert [each.body for each in found.values()] == [f'<a href="/v1/&amp;">{phrase}</a>.\n\n'.encode(), b"", b""]
+
+
 # -- pages in a browser ------------------------------------------------------------------------------
 
 PREFLIGHT = {"origin": "http://page", "access-control-request-method": "PUT", "access-control-request-headers": "a, b"}

@@ -86,6 +86,26 @@ def test_validation_comes_before_existence_and_reconciliation(api):
     assert api.put("no-such-id", docker()).rule == "update-missing"
 
 
+@pytest.mark.parametrize(
+    ("host", "wide", "kind"),
+    [
+        ("localhost", True, "loopback"),
+        ("127.1.2.3", True, "loopback"),
+        ("::ffff:127.0.0.1", True, "loopback"),
+        ("metadata.google.internal", True, "metadata"),
+        ("169.254.169.254", True, "metadata"),
+        ("::ffff:169.254.169.254", True, "metadata"),
+        ("169.254.169.253", True, None),
+        ("::1%eth0", True, None),
+        ("127.0.0.1", False, "loopback"),
+        ("127.1.2.3", False, None),
+        ("metadata.google.internal", False, "metadata"),
+    ],
+)
+def test_a_host_that_central_refuses_is_of_a_kind(host, wide, kind):
+    assert gourl.forbidden_host(host, wide=wide) == kind
+
+
 # -- the endpoint rule -------------------------------------------------------------------------------
 
 REFUSED = {
