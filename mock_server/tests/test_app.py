@@ -111,7 +111,7 @@ def test_any_other_path_leads_nowhere(api, target):
 def test_grpc_is_not_for_the_gateway(api, content_type):
     for method, rest in (("GET", ""), ("POST", ""), ("DELETE", f"/{ID}"), ("BREW", "/a/b")):
         answer = api.ask(method, rest, docker() if method == "POST" else None, {"Content-Type": content_type})
-        assert (answer.status, answer.body) == (500, b"Method cannot be downgraded\n")
+        assert (answer.status, answer.body, answer.rule) == (500, b"Method cannot be downgraded\n", "no-grpc")
         assert answer.headers["content-type"] == "text/plain; charset=utf-8"
     assert len(api.list()) == 12
     assert api.ask("POST", "", docker(), {"Content-Type": "application/grpcs"}).status == 200
@@ -429,7 +429,8 @@ def test_a_refusal_names_its_rule_in_header_and_log(api, caplog):
 def test_a_strict_mock_refuses_with_every_violation():
     api = Api(strict=True)
     answer = api.create(docker(made_up=1, name=None, categories=["X"]))
-    assert (answer.status, answer.rule) == (400, "strict")
+    assert (answer.status, answer.json["code"], answer.rule) == (400, 3, "strict")
+    assert answer.message.startswith("the request leaves the contract: $.")
     for violation in (
         "$.made_up: is not a field of the contract",
         "$.name: is null, not of type string",

@@ -68,6 +68,7 @@ def test_credentials_that_grpc_cannot_carry_are_a_failure(authorization, asked_f
         found = answer(Api(auth=asked_for), operation, authorization)
         assert (found.status, found.json["code"]) == (500, 13)
         assert found.message == 'header key "authorization" contains value with non-printable ASCII characters'
+        assert found.rule == "header-text"
 
 
 @pytest.mark.parametrize(("authorization", "text"), UNKNOWN)

@@ -91,6 +91,11 @@ def test_a_body_is_read_once_and_kept():
     assert body.is_read
 
 
+def test_a_body_of_known_bytes_is_read():
+    assert Body.of(b"ab").is_read
+    assert (Body.of(b"ab").size, Body.of(b"ab").read()) == (2, b"ab")
+
+
 def test_a_body_of_unknown_length_ends_where_it_ends():
     assert Body(reader(b"abcdef"), None).read() == b"abcdef"
 

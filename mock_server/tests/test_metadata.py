@@ -13,6 +13,7 @@ ADMIN = "Bearer mock-admin-token"
 def test_a_caller_whose_time_is_up_gets_no_answer_and_nothing_is_done(api, timeout):
     answer = api.ask("POST", "", docker(), {"Grpc-Timeout": timeout})
     assert (answer.status, answer.json["code"], answer.message) == (504, 4, "context deadline exceeded")
+    assert answer.rule == "deadline"
     assert len(api.list()) == 12
 
 
@@ -30,6 +31,7 @@ def test_a_delay_counts_against_the_time():
 def test_a_time_that_is_none_is_refused_before_the_body(api, timeout):
     answer = api.ask("POST", "", b"{", {"Grpc-Timeout": timeout})
     assert (answer.status, answer.json["code"], answer.message) == (400, 3, f"invalid grpc-timeout: {timeout}")
+    assert answer.rule == "grpc-timeout"
 
 
 @pytest.mark.parametrize(
@@ -51,7 +53,7 @@ def test_binary_metadata_is_base64(api, value, at):
     answer = api.ask("GET", "", headers={"Grpc-Metadata-Foo-Bin": value})
     text = f"invalid binary header Grpc-Metadata-Foo-Bin: illegal base64 data at input byte {at}"
     assert answer.status == (200 if at is None else 400)
-    assert at is None or answer.message == text
+    assert at is None or (answer.json["code"], answer.message, answer.rule) == (3, text, "grpc-metadata")
 
 
 @pytest.mark.parametrize(
@@ -64,7 +66,7 @@ def test_binary_metadata_is_base64(api, value, at):
 def test_metadata_that_http_2_does_not_carry_fails_after_the_body(name, text):
     api = Api(auth=True)
     answer = api.ask("POST", "", docker(), {name: "x"})
-    assert (answer.status, answer.json["code"], answer.message) == (500, 13, text)
+    assert (answer.status, answer.json["code"], answer.message, answer.rule) == (500, 13, text, "grpc-metadata")
     assert api.ask("POST", "", b"{", {name: "x"}).message == "unexpected EOF"
 
 

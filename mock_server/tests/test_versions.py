@@ -38,6 +38,7 @@ def test_texts_differ_by_release_where_the_document_says_so(contract):
 def test_a_database_reads_the_name_before_it_misses_the_id():
     answer = Api(central_version="4.10").put("", docker(name="a\0b"))
     text = 'invalid byte sequence for encoding "UTF8": 0x00 (SQLSTATE 22021)'
+    assert (answer.json["code"], answer.rule) == (13, "database-error")
     assert (answer.status, answer.message) == (500, f"found non-retryable error: closing batch: ERROR: {text}")
 
 
