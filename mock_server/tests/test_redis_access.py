@@ -116,6 +116,12 @@ def test_a_certificate_that_cannot_be_trusted_is_told(files, options, told):
         assert told in refused(f"{server.url}{options.format(**files._asdict())}")
 
 
+@pytest.mark.parametrize("option", ["ssl_ca_certs", "ssl_certfile", "ssl_keyfile"])
+def test_a_file_that_cannot_be_read_is_told_before_the_server_is_asked(option):
+    url = "rediss://127.0.0.1:1"
+    assert refused(f"{url}?{option}=/nowhere/x.pem") == f"{url}: {option}: /nowhere/x.pem: No such file or directory"
+
+
 @with_tls
 def test_a_name_that_is_not_in_the_certificate_is_told(files):
     with tls_server(files, "--tls-auth-clients", "no") as server:

@@ -4,11 +4,13 @@ import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 import redis
 
-from mock_server.state import redis_store
+from mock_server.central.errors import Refusal
+from mock_server.state import redis_connection, redis_store
 from mock_server.tests.conftest import IMPATIENT_SECONDS, PATH, Api, ask, docker
 from mock_server.tests.redis_server import free_port
 from mock_server.tests.test_redis_store import names
@@ -63,6 +65,55 @@ def requests(api, id):
 
 
 # -- gone, and back --------------------------------------------------------------------------------
+
+
+def test_a_failure_is_told_again_after_a_quiet_minute_and_its_end_once(monkeypatch, caplog):
+    clock = SimpleNamespace(monotonic=lambda: 100.0)
+    monkeypatch.setattr(redis_connection, "time", clock)
+    caplog.set_level("INFO", "mock_central")
+    url = "redis://127.0.0.1:1"
+    connection = redis_connection.Connection(url)
+
+    def fail(text):
+        with pytest.raises(Refusal) as told:
+            connection.__exit__(None, redis.ConnectionError(text), None)
+        assert told.value.args == ("store", 503, 14, f"the store {url} fails: {text}")
+
+    failing = f"the store {url} fails, requests are refused until it works again: "
+    for now, text in (
+        (100.0, "gone"),
+        (100.0, "gone"),
+        (159.0, "gone"),
+        (219.0, "gone"),
+        (280.0, "gone"),
+        (280.0, "x"),
+    ):
+        clock.monotonic = lambda now=now: now
+        fail(text)
+    assert caplog.messages == [f"{failing}gone", f"{failing}gone", f"{failing}x"]
+    for _ in range(2):
+        connection.__exit__(None, None, None)
+    assert caplog.messages[3:] == [f"the store {url} works again"]
+
+
+def test_a_server_that_does_not_answer_in_time_is_left_alone_for_a_second(monkeypatch):
+    clock = SimpleNamespace(monotonic=lambda: 100.0)
+    monkeypatch.setattr(redis_connection, "time", clock)
+    connection = redis_connection.Connection("redis://127.0.0.1:1")
+    with pytest.raises(Refusal):
+        connection.__exit__(None, redis.TimeoutError("late"), None)
+    assert connection.silent
+    clock.monotonic = lambda: 100.9
+    with pytest.raises(Refusal, match=r"the store redis://127\.0\.0\.1:1 fails: late"):
+        connection.__enter__()
+    clock.monotonic = lambda: 101.0
+    assert connection.__enter__() is connection.client
+    with pytest.raises(Refusal):  # while one request tries it again
+        connection.__enter__()
+    clock.monotonic = lambda: 106.0
+    assert connection.__enter__() is connection.client
+    connection.__exit__(None, None, None)
+    assert not connection.silent
 
 
 def test_a_server_that_is_gone_is_told_once_and_one_that_is_back_is_used(own_server, quiet):
