@@ -529,6 +529,13 @@ def test_an_integration_that_breaks_the_contract_is_told_by_its_name(monkeypatch
         rendering.create_answer(docker(), b"", docker())
 
 
+def test_an_answer_that_breaks_the_contract_may_go_out_and_is_logged(monkeypatch, caplog):
+    rendering = instance(fatal_answers=False).central.rendering
+    monkeypatch.setattr(rendering, "validator", SimpleNamespace(accepts=lambda *_, **__: False))
+    assert b'"no"' in rendering.error_answer(Refusal("token-invalid", 401, 16, "no"))
+    assert caplog.messages == ["the mock's answer breaks the contract: $: is no GooglerpcStatus"]
+
+
 def test_a_401_says_how_to_ask():
     response = errors()(raising(Refusal("token-invalid", 401, 16, "a\nb")))(exchange())
     assert response.header("WWW-Authenticate") == "a%0Ab"

@@ -42,6 +42,14 @@ def explained(
     )
 
 
+def test_a_name_of_protobuf_is_told_with_that_of_the_contract():
+    told = [str(each) for each in explained(docker(skip_test_integration=True, made_up=1))]
+    assert told == [
+        "$.made_up: is not a field of the contract",
+        "$.skip_test_integration: is not a field of the contract; the contract calls it skipTestIntegration",
+    ]
+
+
 # -- one word ----------------------------------------------------------------------------------------
 
 ODD_VALUES = st.sampled_from(
