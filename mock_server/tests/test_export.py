@@ -132,6 +132,38 @@ def test_swagger_2_has_the_fields_of_the_contract():
     assert made["StorageImageIntegration"]["properties"]["source"]["x-nullable"] is True
 
 
+def test_swagger_2_says_what_the_contract_says_in_its_own_words():
+    made, document = export.swagger_2(CONTRACT), CONTRACT.document
+    own = {"swagger": "2.0", "basePath": "/", "consumes": ["application/json"], "produces": ["application/json"]}
+    assert {key: made[key] for key in own} == own
+    assert {key: made.get(key) for key in document if key.startswith("x-")} == {
+        key: value for key, value in document.items() if key.startswith("x-")
+    }
+    (name,) = made["parameters"]
+    described = document["components"]["parameters"][name]
+    assert made["parameters"][name] == {
+        "name": "id",
+        "in": "path",
+        "required": True,
+        "description": described["description"],
+        "type": "string",
+    }
+    path = "/v1/imageintegrations/{id}"
+    get, described = made["paths"][path]["get"], document["paths"][path]["get"]
+    same = ("operationId", "tags", "summary", "description", "x-permission")
+    assert {key: get[key] for key in same} == {key: described[key] for key in same}
+    assert get["parameters"] == [{"$ref": f"#/parameters/{name}"}]
+    assert get["responses"].keys() == described["responses"].keys()
+    assert get["responses"]["404"] == {"$ref": "#/responses/NotFound"}
+    assert get["responses"]["200"]["schema"] == {"$ref": "#/definitions/StorageImageIntegration"}
+    example = document["components"]["examples"]["docker-answer"]["value"]
+    assert get["responses"]["200"]["examples"] == {"application/json": example}
+    header = get["responses"]["200"]["headers"]["Cache-Control"]
+    assert header == {"description": "Answers must not be cached.", "type": "string"}
+    fields = made["definitions"]["StorageImageIntegration"]["properties"]
+    assert fields["categories"]["items"] == {"$ref": "#/definitions/StorageImageIntegrationCategory"}
+
+
 def exported(*options):
     result = CliRunner().invoke(main, ["export", *options])
     assert result.exit_code == 0, result.output
