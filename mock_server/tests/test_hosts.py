@@ -10,8 +10,9 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from mock_server.gateway.exchange import Exchange, Proceed
-from mock_server.gateway.hosts import host_fault, is_cross_site, is_local, page_fault
+from mock_server.gateway.hosts import RequireHost, host_fault, is_cross_site, is_local, page_fault
 from mock_server.gateway.messages import Response
+from mock_server.sandboxes.sandboxes import Sandboxes
 from mock_server.serving.server import MockServer, serving
 from mock_server.serving.worker import make_app
 from mock_server.settings import Settings
@@ -19,6 +20,7 @@ from mock_server.tests.chromium import CHROMIUM, in_chromium
 from mock_server.tests.conftest import PATH, Api, ask, docker
 from mock_server.tests.hostile import send
 from mock_server.tests.test_cli import serve_command, url_in
+from mock_server.tests.test_gateway import FINE, exchange, made
 from mock_server.web import wsgi
 from mock_server.web.app import create_app
 from mock_server.web.control import MOST_WAITING
@@ -186,6 +188,22 @@ def test_a_request_without_a_host_may_not_look_into_the_mock():
     answer = ask(make_app(Settings(), "127.0.0.1"), "GET", STATE)
     assert (answer.status, answer.rule) == (403, "host")
     assert answer.message == "a request without a Host may not look into the mock"
+
+
+@pytest.mark.parametrize(
+    ("path", "target", "refused"),
+    [
+        (PATH, PATH, True),
+        (PATH, "", True),
+        (PATH, f"http://evil.example{PATH}", False),
+        (STATE, f"http://evil.example{STATE}", True),
+    ],
+)
+def test_a_name_of_another_is_taken_where_a_page_cannot_send_it(path, target, refused):
+    asked = exchange(path=path, headers={"host": "evil.example"})
+    asked.request = asked.request._replace(target=target)
+    found = RequireHost(Sandboxes(asked.sandbox.instance, made), ())(FINE)(asked)
+    assert (found.status, asked.refusal is not None) == ((403, True) if refused else (200, False))
 
 
 def test_a_name_can_be_allowed_while_the_server_runs():

@@ -42,6 +42,24 @@ def test_a_database_reads_the_name_before_it_misses_the_id():
     assert (answer.status, answer.message) == (500, f"found non-retryable error: closing batch: ERROR: {text}")
 
 
+@pytest.mark.parametrize(
+    ("version", "number", "read"),
+    [
+        ("4.8", "7 x", 7),
+        ("4.8", "7x", None),
+        ("4.8", "x", None),
+        ("4.8", " 7", None),
+        ("5.0", "7 x", None),
+        ("5.0", "7", 7),
+    ],
+)
+def test_older_releases_ignore_what_follows_a_number_in_quotes(version, number, read):
+    sent = example("clairify", clairify={"endpoint": "c.example", "numConcurrentScans": number})
+    answer = Api(central_version=version).create(sent)
+    assert (answer.json["clairify"]["numConcurrentScans"] if answer.status == 200 else None) == read
+    assert answer.rule == (None if read else "field-value")
+
+
 @pytest.mark.parametrize(("version", "refused"), since("5.0").items())
 def test_type_google_is_created_before_5_0(version, refused):
     assert Api(central_version=version).create(example("google")).status == (400 if refused else 200)
