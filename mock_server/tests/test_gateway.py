@@ -165,7 +165,7 @@ def test_layers_are_passed_from_the_outside_in_and_back():
 
 
 @pytest.mark.parametrize(("target", "status"), [("/v1/%zz", 400), ("/v1/%", 400), ("/v1/%2f?%zz", 200)])
-def test_a_target_with_a_bad_escape_is_refused_in_go_s_words(target, status):
+def test_a_target_with_a_bad_escape_is_refused_in_the_words_of_go(target, status):
     asked = exchange()
     asked.request = asked.request._replace(target=target)
     response = refuse_malformed(FINE)(asked)
