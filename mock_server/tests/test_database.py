@@ -52,6 +52,12 @@ def test_a_name_has_to_fit_into_its_index(name, error):
     assert database.name_error(name) == error
 
 
+@pytest.mark.parametrize(("repeated", "size"), [(207, None), (208, 455)])
+def test_a_value_is_compressed_if_that_saves_a_quarter(repeated, size):
+    """PostgreSQL's `PGLZ_strategy_default`: need_rate 25."""
+    assert database.compressed_size(letters(400).encode() + b"a" * repeated) == size
+
+
 def test_a_name_of_a_million_equal_letters_does_not_fit():
     started = time.process_time()
     assert database.name_error("a" * 1_000_000).startswith("index row requires ")
