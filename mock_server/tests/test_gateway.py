@@ -501,6 +501,13 @@ def test_what_is_raised_is_answered_in_the_shape_of_central(error, status, rule)
     assert b"private" not in response.body
 
 
+def test_a_rule_refuses_with_its_values_if_the_release_has_it():
+    with pytest.raises(Refusal) as told:
+        Rules(CONTRACT).refuse("get-missing", id="x")
+    assert told.value.args == Rules(CONTRACT).refusal("get-missing", id="x").args
+    Rules(CONTRACT).refuse("no-such-rule")
+
+
 def test_a_preflight_without_an_origin_is_explained_too(caplog):
     headers = {"access-control-request-method": "PUT"}
     errors()(raising(Refusal("x", 501, 12, "no")))(exchange("OPTIONS", headers=headers))
