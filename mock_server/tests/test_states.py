@@ -67,8 +67,9 @@ def test_a_state_is_for_its_owner_alone(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["state.json"]
 
 
-def test_a_state_may_be_yaml(tmp_path):
-    file = tmp_path / "state.yaml"
+@pytest.mark.parametrize("suffix", ["yaml", "yml"])
+def test_a_state_may_be_yaml(tmp_path, suffix):
+    file = tmp_path / f"state.{suffix}"
     file.write_text(
         "format: mock-central state\nversion: 1\nintegrations:\n- {id: a, name: x, type: docker, categories: []}\n"
     )
