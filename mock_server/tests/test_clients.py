@@ -135,6 +135,9 @@ BROKEN = [
     ("clairify-node-config-required", "clairify", "NODE_SCANNER", {}, "scanner configuration required"),
     *(("clairify-endpoint-required", "clairify", category, {"clairify": {}},
        "endpoint parameter must be defined for Clairify") for category in ("SCANNER", "NODE_SCANNER")),
+    *(("clairify-grpc-target", "clairify", category, {"clairify": {"endpoint": "c", "grpcEndpoint": "dns:///i:"}},
+       f"failed to make gRPC connection to Scanner: {RESOLVER}dns resolver: missing port after port-separator colon")
+      for category in ("SCANNER", "NODE_SCANNER")),
     ("scanner-v4-config-required", "scannerv4", "SCANNER", {}, "scanner V4 configuration required"),
     ("scanner-v4-node-config-required", "scannerv4", "NODE_SCANNER", {}, "scanner v4 configuration required"),
     *(("scanner-v4-indexer-address", "scannerv4", category, {"scannerV4": {"indexerEndpoint": address}},
