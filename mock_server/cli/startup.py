@@ -67,7 +67,7 @@ def running(context: click.Context, settings: Settings) -> Running:
     if usage is not None:
         require_replaceable("--usage", usage)
         _require_usage(usage)
-    _require_first_state(settings, "--load" if context.params["load"] else "--save")
+    _require_states({"--load": settings.load, "--save": save})
     _require_store(settings)
     _require_operations(settings)
     watched = {"settings": context.meta.get("mock_central.config"), "state": settings.load}
@@ -161,15 +161,17 @@ def _require_usage(file: Path) -> None:
             usage.read(file)
 
 
-def _require_first_state(settings: Settings, option: str) -> None:
-    if settings.load is None:
+def _require_states(files: Mapping[str, Path | None]) -> None:
+    present = {option: file for option, file in files.items() if file is not None and file.exists()}
+    if not present:
         return
     from mock_server.contract import tables as contract
     from mock_server.contract import validator
     from mock_server.state import files as states
 
-    with _blaming(option, states.StateError):
-        states.read(settings.load, contract.load(), validator.shared())
+    for option, file in present.items():
+        with _blaming(option, states.StateError):
+            states.read(file, contract.load(), validator.shared())
 
 
 def _require_operations(settings: Settings) -> None:

@@ -184,13 +184,15 @@ class _Worker:
     def _saver(self, app: MockCentral) -> states.Saver:
         assert self.save is not None
         central = app.central
-        if self.has_served.is_set() and self.settings.store == MEMORY:
-            log.error(
-                "the worker process ended unexpectedly; a new one goes on with the state in %s. "
-                "Sandboxes, faults and the request journal of the old one are lost",
-                self.save,
-            )
-            central.store.replace(states.read(self.save, central.contract, central.validator))
+        if self.settings.store == MEMORY:
+            if self.has_served.is_set():
+                log.error(
+                    "the worker process ended unexpectedly; a new one goes on with the state in %s. "
+                    "Sandboxes, faults and the request journal of the old one are lost",
+                    self.save,
+                )
+            if self.save.exists():
+                central.store.replace(states.read(self.save, central.contract, central.validator))
         return states.Saver(self.save, lambda: app.gateway.sandboxes.default.central.store)
 
 
