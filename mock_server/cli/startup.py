@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mock_server.cli.options import AT_START, KEPT, settings_of
+from mock_server.serving.addresses import url_of
 from mock_server.simulation.faults import FaultError
 from mock_server.state.memory import MEMORY, address
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("mock_central")
 
 _LOOPBACK = ("127.", "localhost", "::1", "[::1]")
-_EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 (to compare with)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -223,9 +223,7 @@ class Banner:
     @property
     def url(self) -> str:
         """The address of the server."""
-        name = self.host.strip("[]")
-        name = "127.0.0.1" if name in _EVERY_ADDRESS else f"[{name}]" if ":" in name else name
-        return f"{'https' if self.secure else 'http'}://{name}:{self.port}"
+        return url_of(self.host, self.port, secure=self.secure)
 
     def text(self) -> str:
         """Return the lines."""

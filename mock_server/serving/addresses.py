@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+_EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 (to compare with)
+
 
 class ServeError(Exception):
     """The server cannot start; the text says what to do."""
@@ -47,6 +49,13 @@ def free_port(address: str, port: int) -> int:
             return found
     except OSError as error:
         raise ServeError(_why_not(address, port, error)) from None
+
+
+def url_of(host: str, port: int, *, secure: bool = False) -> str:
+    """Return the URL of a server that listens on a host (as given), for clients on this machine."""
+    name = host.strip("[]")
+    name = "127.0.0.1" if name in _EVERY_ADDRESS else f"[{name}]" if ":" in name else name
+    return f"{'https' if secure else 'http'}://{name}:{port}"
 
 
 def _why_not(address: str, port: int, error: OSError) -> str:

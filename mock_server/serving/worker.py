@@ -106,7 +106,7 @@ def serve(
 
 def granian(host: str, port: int, number: int, *, tls: Tls | None = None, respawns: bool = False) -> Any:
     """Return a server with one worker process and so many threads; `serve(target_loader=…)` runs it until a signal."""
-    from granian.constants import HTTPModes, Interfaces
+    from granian.constants import HTTPModes, Interfaces, SSLProtocols
     from granian.http import HTTP1Settings
     from granian.server import Server
 
@@ -127,6 +127,7 @@ def granian(host: str, port: int, number: int, *, tls: Tls | None = None, respaw
         log_enabled=False,
         ssl_cert=tls.cert if tls else None,
         ssl_key=tls.key if tls else None,
+        ssl_protocol_min=SSLProtocols.tls12,  # as Central
     )
     server.signal_handler_interrupt = partial(_first_signal_only, server.signal_handler_interrupt)
     server.signal_handler_reload = _hangup_handler(server.signal_handler_interrupt)
