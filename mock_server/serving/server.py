@@ -207,8 +207,6 @@ def serving(settings: Settings | None = None, *, host: str = "127.0.0.1", port: 
     """
     from mock_server.serving.in_process import InProcessServer
 
-    if settings is not None and not isinstance(settings, Settings):
-        raise TypeError(f"serving: {settings!r} are not settings; give serving(Settings(scenario='one-of-each'))")
     if not isinstance(host, str):
         raise TypeError(f"serving: host={host!r} is not a text, such as '127.0.0.1'")
     if type(port) is not int or not 0 <= port <= 65535:

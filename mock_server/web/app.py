@@ -35,7 +35,11 @@ def create_app(settings: Settings | None = None, contract: Contract | None = Non
     Raises:
         ValueError: document and handlers differ, a mutant or an operation of the settings is unknown, or its state
             cannot be read.
+        TypeError: these are no settings.
     """
+    if settings is not None and not isinstance(settings, Settings):
+        kind = type(settings).__name__
+        raise TypeError(f"settings: expected Settings, such as Settings(scenario='one-of-each'), not {kind}")
     return MockCentral(settings or Settings(), contract)
 
 
