@@ -263,7 +263,7 @@ def _clairify(_secrets: SearchStrategy[str], _: tuple[Any, ...]) -> SearchStrate
 
 
 def _scanner_v4(_secrets: SearchStrategy[str], _: tuple[Any, ...]) -> SearchStrategy[Body]:
-    hosts = st.sampled_from(("", "a.example.com:8443", ":8443", "[2001:db8::1]:8443", "scanner example:x"))
+    hosts = st.sampled_from(("", "a.example.com:8443", ":8443", "[2001:db8::1]:8443", "scanner example:8443"))
     more = {"numConcurrentScans": _int32(), "indexerEndpoint": hosts, "matcherEndpoint": hosts}
     return _fields({}, more)
 

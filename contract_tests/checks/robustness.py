@@ -15,12 +15,12 @@ from contract_tests.engine.failures import CheckFailed
 from contract_tests.engine.integrations import Body, read_answer
 from contract_tests.engine.options import is_loopback
 
+_BINARY = (b"\x00\xff\xfe\x00", b"\xff\xfe{\x00}\x00", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03")
 GARBAGE = (
+    *_BINARY,
     b"some free text",
     b"<xml/>",
-    b"\x00\xff\xfe\x00",
     b'{"name":"\xff"}',
-    b"\xff\xfe{\x00}\x00",
     b"name=x&type=docker",
     b"--x\r\nContent-Disposition: form-data; name=x\r\n\r\n1\r\n--x--\r\n",
     b'{"docker":' + b"[" * 500 + b"]" * 500 + b"}",
@@ -28,7 +28,6 @@ GARBAGE = (
     b'{"name":NaN}',
     b'{"name":"a"',
     b'{"name":"\x01"}',
-    b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03",
     b"null",
     b'"text"',
     b"[]",
@@ -109,8 +108,9 @@ def check_alive(central: Central) -> None:
 def garbage_refused(central: Central) -> None:
     id = central.unknown_id()
     ways = [("POST", ""), ("PUT", f"/{id}"), ("PATCH", f"/{id}"), ("POST", "/test"), ("POST", "/test/updated")]
-    for method, path in ways:
-        for body in central.some(GARBAGE, 1, 6):
+    for method, path in ways[1:] if central.quick else ways:  # another check sends creates that are not JSON
+        garbage = _BINARY if central.quick and method == "PUT" else GARBAGE
+        for body in central.some(garbage, 1, 6):
             with central.case():
                 reply = central.send(method, COLLECTION + path, body=body)
                 check_client_error(reply, f"{method} {path} with {body[:30]!r}")
@@ -177,7 +177,7 @@ def odd_queries(central: Central) -> None:
     needs=("list", "list-by-name"),
 )
 def odd_headers(central: Central) -> None:
-    for headers in [*HEADERS[:2], *central.some(HEADERS[2:], 2)]:
+    for headers in [*HEADERS[:2], *central.some(HEADERS[2:], 1)]:
         with central.case():
             what = f"the list with {next(iter(headers.items()))[0]}: {next(iter(headers.values()))[:40]}"
             reply = central.list(f"?name={central.name()}", headers=headers)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
 from contract_tests.checks.registry import check
 from contract_tests.engine.central import Central, created_id
 from contract_tests.engine.exchange import COLLECTION, Reply
+from contract_tests.engine.integrations import read_answer
 from contract_tests.engine.options import is_loopback
-from contract_tests.oracle.steps import deleted
+from contract_tests.engine.ownership import OWN_ID
+from contract_tests.oracle.steps import deleted, filtered
 from contract_tests.oracle.variants import FORM
 
 _NO_ROUTE = (
@@ -19,6 +22,10 @@ _NO_ROUTE = (
     "/v1/imageintegration",
     "/v1/nothing",
 )
+
+
+_KEPT = (OWN_ID, "read-after-create", "delete-answer")
+"""Checks of the integrations that a quick run keeps."""
 
 
 def _list_of_nothing(central: Central) -> str:
@@ -96,21 +103,28 @@ def method_override(central: Central) -> None:
 # -- properties of every answer -----------------------------------------------------------------------
 
 
-@check("pretty-answer", "rules", needs=("list", "list-by-name"), writes=False)
+@check("pretty-answer", "rules", needs=("list", "list-by-name", *_KEPT), writes=False)
 def pretty_answer(central: Central) -> None:
-    _is_indented(central, _list_of_nothing(central), {"integrations": []}, '\n  "integrations":')
+    asked: list[tuple[str, dict[str, str]]] = [("&pretty", {}), ("", {"Accept": "application/json+pretty"})]
+    if not central.quick:
+        asked += [("&pretty=false", {})]
+    kept = central.shared.standing.get("docker") if central.quick else None
+    if kept is not None:
+        id, sent, creation = kept
+        central.history.append(creation)
+        expected = read_answer(central.contract, sent, id)
+        _is_indented(central, f"{COLLECTION}/{id}?", expected, '\n    "endpoint":', asked[:1])
+    _is_indented(central, _list_of_nothing(central), {"integrations": []}, '\n  "integrations":', asked)
     if central.transport.may_write and not central.quick:
         id, _ = central.created()
         plain = central.get(id)
         central.taken(plain, "reading a new integration", need="read-after-create")
-        _is_indented(central, f"{COLLECTION}/{id}?", plain.json, '\n    "endpoint":')
+        _is_indented(central, f"{COLLECTION}/{id}?", plain.json, '\n    "endpoint":', asked)
 
 
-def _is_indented(central: Central, path: str, plain: Any, line: str) -> None:
-    accept = {"Accept": "application/json+pretty"}
-    asked: list[tuple[str, dict[str, str]]] = [("&pretty", {}), ("", accept)]
-    if not central.quick:
-        asked += [("&pretty=false", {})]
+def _is_indented(
+    central: Central, path: str, plain: Any, line: str, asked: Sequence[tuple[str, dict[str, str]]]
+) -> None:
     for query, headers in asked:
         reply = central.send("GET", path + query, headers=headers)
         what = f"GET with {headers or query}"
@@ -251,15 +265,23 @@ def texts_in_refusals(central: Central) -> None:
         central.refused(reply, "a create under a name with signs that is taken", text=text)
 
 
+_UNKNOWN_KEYS = "bogus=1&bogus=2&Name=other&limit=1&offset=9&query=none&filter=none&type=none&id=none&categories=none"
+
+
 @check(
     "unknown-query-ignored",
     "rules",
     writes=False,
     title="A query key that Central does not know changes the list",
     source="grpc-gateway runtime/query.go",
-    needs=("list", "list-by-name"),
+    needs=("list", "list-by-name", *_KEPT),
 )
 def unknown_query_ignored(central: Central) -> None:
-    reply = central.list(f"?bogus=1&bogus=2&limit=1&Name=other&name={central.name()}")
-    central.taken(reply, "a list with query keys that it does not have")
-    central.same(reply.json, {"integrations": []}, "a list with query keys that it does not have")
+    what = "the list by name, with query keys that it does not have"
+    if central.transport.may_write:
+        id, sent = central.standing("docker")
+        central.same(filtered(central, f"?{_UNKNOWN_KEYS}&name={sent['name']}"), [id], what)
+    else:
+        reply = central.list(f"?{_UNKNOWN_KEYS}&name={central.name()}")
+        central.taken(reply, what)
+        central.same(reply.json, {"integrations": []}, what)

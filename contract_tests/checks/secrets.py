@@ -74,7 +74,8 @@ def masks_everywhere(central: Central) -> None:
     members = len(PLAIN)
     with central.case():
         created = {}
-        for like, changes in central.some(variants, 2):
+        # The list shows other types in every quick run, but not their nested credentials.
+        for like, changes in VARIANTS[1:3] if central.quick else variants:
             id, sent = central.created_from(from_table(central, like, changes))
             created[id] = sent
         listed = central.listed()
@@ -82,7 +83,7 @@ def masks_everywhere(central: Central) -> None:
             check_masked(central, listed.get(id), sent)
         for id, sent in central.some(created.items(), 1):
             check_masked(central, central.get(id).object, sent)
-        for _, sent in central.some(created.items(), 1, 4):
+        for _, sent in list(created.items())[: 1 if central.quick else 4]:
             check_masked(central, by_name(central, sent), sent)
     for like, changes in central.some(variants[: members + 2], 1, 3):
         with central.case():

@@ -15,10 +15,10 @@ from contract_tests.checks.validation import (
     reads_as,
     updates,
 )
-from contract_tests.engine.central import Central, created_id
+from contract_tests.engine.central import Central, brief, created_id
 from contract_tests.engine.exchange import Reply
-from contract_tests.engine.failures import PreconditionFailed, Skip
-from contract_tests.engine.integrations import Body
+from contract_tests.engine.failures import CheckFailed, PreconditionFailed, Skip
+from contract_tests.engine.integrations import Body, member_of
 from contract_tests.engine.options import is_loopback
 from contract_tests.oracle.variants import BOTH, BROKEN, DATA, KEYLESS, NODE, NOT_CREATED, TAKEN
 
@@ -29,11 +29,33 @@ LABELS = {
 }
 
 
+_AZURE = "getting Azure container registry configuration: "
+_LISTS = {
+    "ecr": "ECR Validation error: ",
+    "ibm": "IBM Validation error: ",
+    "google": "Google Validation error: ",
+    "azure": f"{_AZURE}azure container registry validation error: ",
+    "clair": "Clair Validation error: ",
+    "clair-v4": "Clair v4 Validation error: ",
+}
+"""The start of the error of a type that lists its problems, if it has one problem, by the start of its rules."""
+_LISTED = {
+    f"{start}-{rule}": text
+    for start, text in _LISTS.items()
+    for rule in (
+        "endpoint-required", "password-required", "api-key-required", "registry-id-required", "region-required",
+        "authorization-username", "authorization-password", "authorization-expiry", "assume-role-no-endpoint",
+        "assume-role-id-required", "service-account-required",
+    )
+} | {"azure-config-required": _AZURE}  # fmt: skip
+
+
 def text_of(central: Central, rule: str, body: Body) -> str:
     """Return the constant part of the error of a build rule for an integration."""
     type = body["type"]
     shown = f'"{type}"' if rule in ("scanner-type-known", "node-scanner-type-known") else type
-    return central.rules[rule].message.partition("{reason}")[0].format(type=shown)
+    text = central.rules[rule].message.partition("{reason}")[0].format(type=shown)
+    return _LISTED.get(rule, "") + text
 
 
 def check_build_fails(central: Central, reply: Reply, rule: str, body: Body, what: str) -> None:
@@ -45,8 +67,10 @@ def check_build_fails(central: Central, reply: Reply, rule: str, body: Body, wha
 
 def check_test_fails(central: Central, reply: Reply, rule: str, body: Body, what: str) -> None:
     """Check that a test was refused because the client cannot be built."""
-    label = LABELS[body["categories"][0]]
-    central.refused(reply, what, text=(label, text_of(central, rule, body)))
+    label, text = LABELS[body["categories"][0]], text_of(central, rule, body)
+    central.refused(reply, what, text=text)
+    if label not in reply.message:
+        raise CheckFailed(what, expected={"message contains": [label, text]}, got=brief(reply), check="test-text")
 
 
 def _shown(changes: Mapping[str, Any]) -> str:
@@ -55,6 +79,10 @@ def _shown(changes: Mapping[str, Any]) -> str:
 
 _IN_A_QUICK_RUN = {"quay-scanner-without-robot": 3}
 """Further ways to break a rule that a quick run tries, because Central checks each of them separately."""
+
+
+_OPTIONAL = {"google-endpoint-required": "project", "azure-endpoint-required": "username"}
+"""A field that may be absent, by the rule of one that may not: it is left out, too, and must not be listed."""
 
 
 def check_type_rule(rule: str) -> Callable[[Central], None]:
@@ -69,6 +97,9 @@ def check_type_rule(rule: str) -> Callable[[Central], None]:
             for way in central.some(("create", "test"), 1):
                 with central.case():
                     body = from_table(central, like, changes)
+                    if rule in _OPTIONAL:
+                        member = str(member_of(central.contract, body))
+                        body = body | {member: body[member] | {_OPTIONAL[rule]: ""}}
                     what = f"a {way} of type {body['type']} with {_shown(changes)}"
                     if way == "create":
                         check_build_fails(central, central.create(body), rule, body, f"{what}, the test skipped,")
@@ -188,7 +219,15 @@ def first_category_tested(central: Central) -> None:
     "all-categories-activated",
     "rules",
     source="pkg/images/integration/set_impl.go",
-    needs=("create", "registry-type-known", "scanner-type-known", "quay-endpoint-required"),
+    needs=(
+        "create",
+        "registry-type-known",
+        "scanner-type-known",
+        "quay-endpoint-required",
+        "docker-config-required",
+        "create-rolled-back",
+        "skip-test-respected",
+    ),
     title="With the test skipped, a failing category is not reported",
 )
 def all_categories_activated(central: Central) -> None:
@@ -202,6 +241,17 @@ def all_categories_activated(central: Central) -> None:
             reply = central.create(central.integration("quay", categories=BOTH, quay={"endpoint": ""}))
             text = f"updating integration errors: [{twice}]"
             central.refused(reply, "a create that fails for both categories", status=500, code=13, text=text)
+    for type in central.contract.types_of("docker"):
+        if type in central.creatable_types:
+            with central.case():
+                rules = ("docker-config-required", "scanner-type-known")
+                texts = [central.text(rule, type=f'"{type}"') for rule in rules]
+                reply = central.create(central.integration(type, docker=None, categories=BOTH))
+                what = f"a create of type {type} without its member, for both categories"
+                if texts[0] not in reply.message and (reply.status == 200 or texts[1] in reply.message):
+                    raise CheckFailed(what, expected={"message contains": texts}, got=brief(reply), check=rules[0])
+                text = f"updating integration errors: [{', '.join(texts)}]"
+                central.refused(reply, what, status=500, code=13, text=text)
     with central.case():
         registry = central.text("registry-type-known", type="harbor")
         scanner = central.text("scanner-type-known", type='"harbor"')
@@ -225,15 +275,19 @@ def all_categories_activated(central: Central) -> None:
     title="The missing fields of a config are not reported in one list, in Central's order",
 )
 def missing_fields_listed(central: Central) -> None:
+    every: tuple[str, Body, str, list[str]] = (
+        "ecr",
+        {"ecr": KEYLESS | {"registryId": "", "region": "", "useAssumeRole": True, "assumeRoleId": ""}},
+        "ECR Validation",
+        ["ecr-registry-id-required", "ecr-access-key-required", "ecr-secret-key-required",
+         "ecr-assume-role-no-endpoint", "ecr-assume-role-id-required", "ecr-region-required"],
+    )  # fmt: skip
     lists: list[tuple[str, Body, str, list[str]]] = [
         ("ibm", {"ibm": {"endpoint": "", "apiKey": ""}}, "IBM Validation",
          ["ibm-endpoint-required", "ibm-api-key-required"]),
-        ("ecr", {"ecr": KEYLESS | {"registryId": "", "region": ""}}, "ECR Validation",
-         ["ecr-registry-id-required", "ecr-access-key-required", "ecr-secret-key-required", "ecr-region-required"]),
-        ("ecr", {"ecr": KEYLESS | {"authorizationData": {}}}, "ECR Validation",
-         ["ecr-authorization-username", "ecr-authorization-password", "ecr-authorization-expiry"]),
-        ("ecr", {"ecr": {"useAssumeRole": True, "assumeRoleId": ""}}, "ECR Validation",
-         ["ecr-assume-role-no-endpoint", "ecr-assume-role-id-required"]),
+        ("ecr", {"ecr": KEYLESS | {"region": "", "authorizationData": {}}}, "ECR Validation",
+         ["ecr-authorization-username", "ecr-authorization-password", "ecr-authorization-expiry",
+          "ecr-region-required"]),
         ("azure", {"azure": {"endpoint": "", "password": ""}}, "azure container registry validation",
          ["azure-endpoint-required", "azure-password-required"]),
         ("artifactregistry", {"google": {"endpoint": "", "serviceAccount": ""}}, "Google Validation",
@@ -241,7 +295,7 @@ def missing_fields_listed(central: Central) -> None:
         ("clairV4", {"clairV4": None}, "Clair v4 Validation",
          ["clair-v4-config-required", "clair-v4-endpoint-required"]),
     ]  # fmt: skip
-    for like, changes, start, rules in central.some(lists, 1):
+    for like, changes, start, rules in (every, *central.some(lists, 1)):
         with central.case():
             body = from_table(central, like, changes)
             text = f"{start} errors: [{', '.join(central.text(rule) for rule in rules)}]"
@@ -298,12 +352,17 @@ def ecr_authorization_erased(central: Central) -> None:
         KEYLESS | {"useIam": True},
         {"useAssumeRole": True, "endpoint": ""},
     ]
-    with central.case():
-        # A role alone is not enough: once the authorization data is erased, a key is missing.
-        role = KEYLESS | {"useAssumeRole": True, "endpoint": "", "authorizationData": DATA}
-        reply = central.create(from_table(central, "ecr", {"ecr": role}))
-        text = central.text("ecr-access-key-required")
-        central.refused(reply, "a create with authorization data beside a role alone", status=500, code=13, text=text)
+    alone: list[tuple[str, Body, str]] = [
+        ("a role", {"useAssumeRole": True, "endpoint": ""}, "ecr-access-key-required"),
+        ("an access key id", {"accessKeyId": central.secret()}, "ecr-secret-key-required"),
+        ("a secret access key", {"secretAccessKey": central.secret()}, "ecr-access-key-required"),
+    ]
+    for one, config, rule in alone:
+        with central.case():
+            # It is not enough: once the authorization data is erased, a key is missing.
+            body = from_table(central, "ecr", {"ecr": KEYLESS | config | {"authorizationData": DATA}})
+            what = f"a create with authorization data beside {one} alone"
+            central.refused(central.create(body), what, status=500, code=13, text=central.text(rule))
     with central.case():
         # Only the client of a registry erases it: without one, authorization data stays beside a key.
         id, sent = central.spare("ecr")
@@ -312,9 +371,14 @@ def ecr_authorization_erased(central: Central) -> None:
         text = central.text("category-implemented", category=7)
         reply = central.put(id, body | {"name": sent["name"]})
         central.refused(reply, "PUT of a category that Central does not know", status=500, code=13, text=text)
-        ecr = central.get(id).object.get("ecr")
+        shown = central.get(id).object
+        ecr = shown.get("ecr")
         if not isinstance(ecr, dict) or ecr.get("registryId") != body["ecr"]["registryId"]:
             raise PreconditionFailed("update-not-rolled-back", "an update whose client cannot be built is not stored")
+        for name, check_id in (("categories", "category-by-number"), ("skipTestIntegration", "update-replaces")):
+            if shown.get(name) != body[name]:  # few integrations of a run have such values
+                what = f"PUT of an unknown category, to be tested: its {name}"
+                raise CheckFailed(what, expected=body[name], got=shown.get(name), check=check_id)
         kept = ecr.get("authorizationData")
         what = "authorization data of an ecr integration that is no registry"
         central.true(isinstance(kept, dict) and kept.get("username") == "AWS", what, expected=DATA, got=kept)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from contract_tests.checks.registry import check
 from contract_tests.engine.central import Central, brief, created_id
 from contract_tests.engine.exchange import Reply
-from contract_tests.engine.failures import NotApplicable, PreconditionFailed, Skip
+from contract_tests.engine.failures import CheckFailed, NotApplicable, PreconditionFailed, Skip
 from contract_tests.engine.integrations import Body, read_answer
 from contract_tests.engine.options import is_loopback
 from contract_tests.oracle.model import check_same, constant_pieces, expected, listed
@@ -137,7 +137,8 @@ def id_empty_on_create(central: Central) -> None:
     with central.case():
         for chosen in central.some((central.unknown_id(), "x"), 1):
             with central.attempt():
-                body = central.integration(id=chosen)
+                # The id comes before all that is wrong with an integration.
+                body = central.integration(id=chosen, **({"name": "", "categories": []} if central.quick else {}))
                 central.refused_by(central.create(body), "id-empty-on-create", f"a create with the id {chosen!r}")
     if not central.quick:
         with central.case():
@@ -313,20 +314,33 @@ def endpoint_parses(central: Central) -> None:
     "endpoint-as-sent",
     "rules",
     source="pkg/endpoints/validate.go",
-    needs=("create",),
+    needs=("create", "category-required"),
     title="An endpoint that only looks forbidden is refused or changed",
 )
 def endpoint_as_sent(central: Central) -> None:
-    with central.case():
-        id, sent = central.spare()
-        forms = central.some(LOOK_ALIKES, 1)
-        read = (forms[-1], *central.some(forms, 0, 3))
-        for form in forms:
-            sent = sent | {"docker": sent["docker"] | {"endpoint": form}}
-            central.taken(central.random.choice(updates(central))(id, sent), f"an update with the endpoint {form!r}")
-            if form in read:
-                reads_as(central, id, sent, f"reading the endpoint {form!r} back")
+    for pair in central.some(zip(LOOK_ALIKES[::2], LOOK_ALIKES[1::2], strict=False), 6):
+        with central.case():
+            # The missing category proves that the body was looked at, and nothing is stored. A blank is a name.
+            both = dict(zip(("endpoint", "grpcEndpoint"), pair, strict=True))
+            reply = central.test(central.integration("clairify", name=" ", categories=[], clairify=both))
+            what = (
+                f"a test without a category, with the endpoints {' and '.join(map(repr, pair))} and a blank for a name"
+            )
+            only = central.text("category-required")
+            central.refused(reply, what, text=only)
+            if f"Validation error: {only}: " in reply.message:
+                continue
+            for word, rule in (("endpoint", "endpoint-as-sent"), ("name", "name-required"), ("", "problems-listed")):
+                if word in reply.message:
+                    raise CheckFailed(what, expected=f"Validation error: {only}", got=brief(reply), check=rule)
     if not central.quick:
+        with central.case():
+            id, sent = central.spare()
+            for form in LOOK_ALIKES:
+                sent = sent | {"docker": sent["docker"] | {"endpoint": form}}
+                update = central.random.choice(updates(central))
+                central.taken(update(id, sent), f"an update with the endpoint {form!r}")
+                reads_as(central, id, sent, f"reading the endpoint {form!r} back")
         with central.case():
             form = central.random.choice(LOOK_ALIKES)
             reply = central.create(central.integration(docker={"endpoint": form}))
@@ -336,17 +350,26 @@ def endpoint_as_sent(central: Central) -> None:
     central.taken(central.test(body), "a test of type scannerv4 with a local indexer")
 
 
-def refused_by_every_way(central: Central, rule: str, forms: Sequence[Mapping[str, Any]]) -> None:
-    """Check that each kind of request is refused by this rule for these changes, and that nothing is stored."""
+def refused_by_every_way(
+    central: Central, rule: str, forms: Sequence[Mapping[str, Any]], *, unknown: bool = False
+) -> None:
+    """Check that each kind of request is refused by this rule for these changes, and that nothing is stored.
+
+    Updates are of an existing integration, or in a quick run of an `unknown` one: the rule comes before the look-up.
+    """
     central.control_of("docker")
     with central.case():
         id, sent = central.standing("docker")
-        for change, (where, send) in random_rows(
-            central, central.some(forms, 2), central.some(ways_to_send(central, id), 3)
-        ):
+        ways = ways_to_send(central, central.unknown_id() if unknown and central.quick else id)
+        for change, (where, send) in random_rows(central, central.some(forms, 2), central.some(ways, 3)):
             with central.attempt():
                 body = central.integration(central.random.choice(central.creatable_types), **change)
-                central.refused_by(send(body), rule, f"{where} of type {body['type']} with {change}")
+                only = f"Validation error: {central.text(rule)}: invalid arguments"
+                definition, what = central.rules[rule], f"{where} of type {body['type']} with {change}"
+                reply = send(body)
+                if f"errors: [{central.text(rule)}]" in reply.message:
+                    raise CheckFailed(what, expected=only, got=brief(reply), check="problems-listed")
+                central.refused(reply, what, status=definition.status, code=definition.code, text=only)
         if not central.quick:
             check_only_stored(central, {id: sent}, "refused updates")
 
@@ -358,7 +381,7 @@ def category_required(central: Central) -> None:
 
 @check("name-required", "rules", needs=("create",))
 def name_required(central: Central) -> None:
-    refused_by_every_way(central, "name-required", ({"name": ""}, {"name": None}))
+    refused_by_every_way(central, "name-required", ({"name": ""}, {"name": None}), unknown=True)
 
 
 @check(
@@ -408,8 +431,7 @@ def name_unique(central: Central) -> None:
         if not central.quick:
             _own_name_tested(central, id, sent)
         _names_free_again(central, (id, sent), (owner, taken))
-    if not central.quick:
-        _names_of_others(central)
+    _names_of_others(central)
 
 
 @check(
@@ -477,7 +499,7 @@ def _names_of_others(central: Central) -> None:
     others = [name for name in names if not name.startswith(central.transport.name_prefix)]
     if others:
         with central.case():
-            name = central.random.choice(others)
+            name = central.random.choice(sorted(others))  # lists have no order
             reply = central.test(untestable(central, central.integration(name=name)))
             text = central.text("name-unique", name=f'"{name}"')
             central.refused(reply, "a test under the name of an integration that the run did not create", text=text)
@@ -527,7 +549,7 @@ def integration_required(central: Central) -> None:
 def tested_before_stored(central: Central) -> None:
     with central.case():
         id, sent = central.spare()
-        text = "image scanner integration: " + central.text("scanner-type-known", type='"docker"')
+        text = central.text("scanner-type-known", type='"docker"')
         # PATCH keeps the stored credentials: a rejected credential or endpoint would hide the failed test.
         kept = {"docker": sent["docker"] | {"password": ""}}
         ways = [way for way in ways_to_send(central, id) if not way[0].startswith("/test")]
@@ -570,7 +592,7 @@ def skip_test_respected(central: Central) -> None:
 )
 def test_ignores_skip(central: Central) -> None:
     with central.case():
-        text = "image scanner integration: " + central.text("scanner-type-known", type='"docker"')
+        text = central.text("scanner-type-known", type='"docker"')
         tests: list[Way] = [
             ("/test", central.test),
             ("/test/updated", partial(central.test_updated, update_password=True)),
@@ -609,9 +631,11 @@ def id_required(central: Central) -> None:
 def id_exact(central: Central) -> None:
     with central.case():
         id, sent = central.standing("docker")
-        for other in (id.upper(), sent["name"], *central.some((id[:-1],), 0, 1)):
+        more = (id[:-1], f" {id} ", id.replace("-", ""), f"{{{id}}}", f"urn:uuid:{id}")
+        for other in (id.upper(), sent["name"], *central.some(more, 0)):
             with central.attempt():
-                central.refused_by(central.get(other), "get-missing", f"GET of {other}", id=other)
+                reply = central.get(quote(other, safe=""))
+                central.refused_by(reply, "get-missing", f"GET of {other!r}", id=other)
 
 
 @check("update-missing", "rules", needs=("create", "create-assigns-id"))
@@ -624,7 +648,7 @@ def update_missing(central: Central) -> None:
             missing.append(central.created()[0])
             central.remove(missing[-1])
         ways = [_ways_to_update(central, each) for each in missing]
-        for index, each in random_rows(central, central.some(range(len(ways[0])), 4), range(len(missing))):
+        for index, each in random_rows(central, range(len(ways[0])), range(len(missing))):
             where, send = ways[each][index]
             with central.attempt():
                 reply = send(from_table(central, *central.random.choice(PLAIN)))
@@ -811,10 +835,9 @@ def path_id_wins(central: Central) -> None:
             ("PATCH without credentials", partial(central.patch, first, update_password=False)),
         ]
         for _ in rounds(central):
-            ids = central.some((second, central.unknown_id(), "not-a-uuid"), 2, 3)
-            for (where, send), id in random_rows(
-                central, [ways[0], *central.some(ways[1:], 1)], [second, *(each for each in ids if each != second)]
-            ):
+            # An id that exists is the worst: a server may update the wrong integration.
+            ids = [second] if central.quick else [second, central.unknown_id(), "not-a-uuid"]
+            for (where, send), id in random_rows(central, [ways[0], *central.some(ways[1:], 1)], ids):
                 kept = sent["docker"] | {"password": ""} if "without" in where else {}
                 sent = central.integration(id=id, docker=kept)
                 central.taken(send(sent), f"{where} with the id {id!r} in the body")

@@ -138,6 +138,8 @@ def check_body_was_read(central: Central, reply: Reply, what: str) -> None:
     missing = (central.text("category-required"), central.text("name-required"))
     if reply.status >= 500:
         raise CheckFailed(what, expected="a refusal", got=brief(reply), check="no-server-error")
+    if sum(text in reply.message for text in missing) == 1:
+        raise PreconditionFailed("problems-listed", f"{what}: not both problems are reported: {brief(reply)}")
     central.refused(reply, what, text=missing)
 
 
@@ -285,9 +287,8 @@ def extension_name(central: Central) -> None:
     rule = central.rules["extension-name"]
     for name in central.some(central.random.sample(sorted(kinds), 3), 1, 1):
         with central.case():
-            body = json.dumps(central.integration()).encode()
-            reply = central.create(body=_before_name(f'"[{name}]": 1')(body))
-            if reply.status == 200:
+            reply = central.create({f"[{name}]": 1})
+            if central.text("name-required") in reply.message:
                 central.note("A field name in brackets is ignored as an unknown field; Central refuses it.")
                 continue
             wrong_type = f'unable to resolve "[{name}]": found wrong type'
@@ -321,7 +322,8 @@ _TWICE = (
 
 @check("duplicate-field", "rules", needs=("create", "query-on-write-ignored"))
 def duplicate_field(central: Central) -> None:
-    _check_flaws_refused(central, "duplicate-field", _TWICE)
+    _check_flaws_refused(central, "duplicate-field", _TWICE[:-1])
+    _check_flaws_refused(central, "duplicate-field", _TWICE[-1:])
 
 
 @check("one-config-member", "rules", needs=("create",))
@@ -355,6 +357,12 @@ _WRONG_VALUE = (
     Flaw("null among the categories", _substitute(_CATEGORIES, '"categories": [null]'), "enum field categories: null"),
 )
 
+_WRONG_INSIDE = (
+    Flaw("5 for a user name", _substitute('"username": "[^"]*"', '"username": 5'), "string field username", False),
+    Flaw('"true" in a config', _substitute('"insecure": true', '"insecure": "true"'), "bool field insecure", False),
+    Flaw("5 in the source", _before_name('"source": {"namespace": 5}'), "string field namespace"),
+)
+
 _NO_INT32 = ("5.5", "2147483648", "-2147483649", '""', '" 5"', "true", "{}")
 
 
@@ -365,6 +373,8 @@ def field_value(central: Central) -> None:
     if central.quick:
         flaws = [central.random.choice(strings), central.random.choice(bools), *enums]
     _check_flaws_refused(central, "field-value", flaws, quick=3)
+    inside = [flaw._replace(text=f"invalid value for {flaw.text}") for flaw in _WRONG_INSIDE]
+    _check_flaws_refused(central, "field-value", central.some(inside, 1))
     _check_flaws_refused(
         central,
         "field-value",
@@ -534,13 +544,15 @@ _UNKNOWN_FIELDS: Body = {
 @check("unknown-field-dropped", "rules", needs=("read-after-create", "null-is-absent"))
 def unknown_field_dropped(central: Central) -> None:
     what = "fields that Central does not know"
-    for type in ["docker", *central.some(central.creatable_types, 0, 0)]:
+    for type in ["quay", *central.some(central.creatable_types, 0, 0)]:
         with central.case():
             stored, meant = Stored(central), central.integration(type)
             meant["source"] = {"clusterId": "cluster", "namespace": "namespace", "imagePullSecretName": "secret"}
             member = member_of(central.contract, meant) or ""
             sent = meant | _UNKNOWN_FIELDS
             sent |= {key: meant[key] | _UNKNOWN_FIELDS for key in (member, "source")}
+            if type == "quay":
+                sent[member] |= {"oauth_token": "other"}  # protobuf's name has no underscore
             stored.becomes(sent, meant, what)
             if central.quick:
                 continue
@@ -618,9 +630,13 @@ def null_is_absent(central: Central) -> None:
     if central.quick:
         return
     with central.case():
-        meant = central.integration("quay")
-        sent = meant | {"quay": meant["quay"] | {"registryRobotCredentials": None}}
-        Stored(central).becomes(sent, meant, "null for the robot account")
+        stored = Stored(central)
+        for type, meant in _minimal_bodies(central).items():
+            member = central.contract.types[type].member
+            message = central.contract.integration.by_name[member].message
+            assert message is not None  # a config member is a message
+            nulls = {field.name: None for field in message.fields}
+            stored.becomes(meant | {member: nulls | meant[member]}, meant, f"null for the optional fields of {type}")
     with central.case():
         # Only true skips the test: this error comes from the test, and an unknown type contacts nothing.
         body = central.integration(type="harbor") | {"skipTestIntegration": None}
@@ -747,6 +763,31 @@ def empty_body(central: Central) -> None:
     with central.case():
         reply = central.send("POST", f"{COLLECTION}/test/updated", body=b"")
         central.refused_by(reply, "integration-required", "a test/updated with an empty body")
+
+
+@check(
+    "chunked-body",
+    "rules",
+    title="A body that is sent in chunks is refused",
+    source="Go net/http transfer.go",
+    needs=("read-after-create", *_READ),
+)
+def chunked_body(central: Central) -> None:
+    # A server that does not know chunks would take them for the next request of a connection.
+    headers = {"Transfer-Encoding": "chunked", "Connection": "close"}
+    with central.case():
+        reply = central.create({"name": central.name()}, headers=headers)
+        central.refused_by(reply, "category-required", "a create without a category, sent in chunks")
+        if central.text("name-required") in reply.message:  # as from simple servers in tests
+            central.note("A body that is sent in chunks is read as empty; Central reads it.")
+            return
+    if central.quick:
+        return
+    with central.case():
+        stored = Stored(central)
+        for what in ("a create in chunks", "a PUT in chunks"):
+            meant = central.integration()
+            stored.becomes(meant, meant, what, headers=headers)
 
 
 _CONTENT_TYPES = (

@@ -334,6 +334,10 @@ class Central:
         got = {"status": reply.status, "code": reply.object.get("code"), "message": reply.message}
         if reply.status != status or got["code"] != code or not all(part in reply.message for part in texts):
             raise CheckFailed(what, expected={"status": status, "code": code, "message contains": texts}, got=got)
+        usual = reply.object | {"error": reply.object.get("message"), "details": []}
+        if {"error", "message", "details"} <= reply.object.keys() and reply.object != usual:
+            what = "`error` does not repeat `message`, or `details` has what image integrations do not attach"
+            raise CheckFailed(what, expected=usual, got=reply.json, check="error-shape")
 
     def refused_by(self, reply: Reply, rule: str, what: str, **values: object) -> None:
         """Check that a request was refused by this rule, alone or in a list of problems."""

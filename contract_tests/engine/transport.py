@@ -182,6 +182,8 @@ class Transport:
                 may_connect = True
                 continue
             reply = self._reply(response, time.monotonic() - started)
+            if headers.get("Connection") == "close":
+                self._local.session = None  # otherwise the next request may meet the end of this connection
             if failure is not None:
                 self._record_dropped(exchange, failure, idle)
             self._local.used = time.monotonic()
@@ -248,8 +250,12 @@ class Transport:
         request.method = exchange.method
         request.url = self._root + exchange.path
         request.headers = CaseInsensitiveDict({**_ALWAYS, **self._headers, **headers})
-        request.body = exchange.body or None
-        request.prepare_content_length(request.body)
+        if request.headers.get("Transfer-Encoding") == "chunked":
+            middle = len(exchange.body) // 2
+            request.body = iter((exchange.body[:middle], exchange.body[middle:]))  # type: ignore[assignment]
+        else:
+            request.body = exchange.body or None
+            request.prepare_content_length(request.body)
         request.prepare_cookies(session.cookies)
         request.prepare_hooks({})
         return request

@@ -31,6 +31,11 @@ def test_what_the_budget_leaves_out_is_skipped_and_said() -> None:
     assert "the budget of 830 requests was used up" in reasons
 
 
+def test_the_quick_pass_leaves_nothing_to_the_next_one() -> None:
+    """The integration that the quick pass overwrites must not be taken for one that the check has left."""
+    assert not spent(only=("updates-at-once",), max_requests=2000).failures
+
+
 @pytest.mark.slow
 def test_a_budget_that_is_enough_is_spent_in_one_pass() -> None:
     assert spent(time_budget=600).requests < 1.2 * spent().requests

@@ -20,6 +20,7 @@ FIRST = {
     "get-missing-500": "get-missing",
     "delete-another": "delete-answer",
     "create-every-third-lost": "read-after-create",
+    "create-answer-unnamed": "create-answer",
     "code-is-status": "error-shape",
     "error-code-text": "error-shape",
     "error-shape": "error-shape",

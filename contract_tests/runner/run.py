@@ -267,6 +267,7 @@ class Run:
 
         try:
             for profile, checks in passes:
+                self._discard_spare()
                 for batch in _batches(checks, self.options.workers):
                     if len(batch) == 1:
                         run_and_record(batch[0], profile)
@@ -280,6 +281,13 @@ class Run:
             elif check.id not in complete:
                 results[check.id].cut = self._interruption
         return [results[check.id] for check in passes[-1][1]]
+
+    def _discard_spare(self) -> None:
+        """Delete the integration that the quick pass overwrites: it has the name of the check that used it last."""
+        if self.shared.spare is not None:
+            (id, _), self.shared.spare = self.shared.spare, None
+            with suppress(CheckFailed, BudgetSpent):  # the end of the run tries again
+                self.transport.send("DELETE", f"{COLLECTION}/{id}", check="clean-up")
 
     @property
     def _interruption(self) -> str:

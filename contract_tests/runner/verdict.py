@@ -17,13 +17,13 @@ def conclude(results: Iterable[Result], known: InForce, shown_by: Mapping[int, s
     `shown_by` has the observed check that an answer fails, by the number of its exchange.
     """
     results = list(results)
-    _move_failures_to_their_checks(results)
-    _fail_for_unmet_preconditions(results)
+    found_by_others = _move_failures_to_their_checks(results)
+    found_by_others |= _fail_for_unmet_preconditions(results)
     for result in results:
         if result.outcome == FAILED:
             mark_known(result, known)
     group_by_observed(_failures(results), shown_by)
-    results.sort(key=_causes_first)
+    results.sort(key=lambda result: 3 if result.check in found_by_others else _causes_first(result))
     group_by_symptom(_failures(results))
     return results
 
@@ -55,8 +55,12 @@ def _failures(results: Iterable[Result]) -> list[Failure]:
     return [failure for result in results if result.outcome == FAILED for failure in result.failures]
 
 
-def _move_failures_to_their_checks(results: Sequence[Result]) -> None:
-    """Move each failure to the check that covers it, and count repetitions."""
+def _move_failures_to_their_checks(results: Sequence[Result]) -> set[str]:
+    """Move each failure to the check that covers it, and count repetitions.
+
+    Return the checks that would have passed, because their failures occurred only in others.
+    """
+    found_by_others: set[str] = set()
     by_id = {result.check: result for result in results}
     if server_errors := by_id.get("no-server-error"):
         _drop_shown_elsewhere(server_errors, results)
@@ -68,12 +72,15 @@ def _move_failures_to_their_checks(results: Sequence[Result]) -> None:
             result.failures.remove(failure)
             same = next((each for each in owner.failures if each.what == failure.what), None)
             if same is None:
+                if owner.outcome != FAILED and owner.group != "observed":
+                    found_by_others.add(owner.check)
                 owner.failures.append(failure)
                 owner.outcome, owner.skip, owner.reason = FAILED, "", ""
             else:
                 same.also += 1
             if not result.failures:
                 result.skipped(WAITING, f"needs {failure.check}: {failure.what}")
+    return found_by_others
 
 
 def _drop_shown_elsewhere(observed: Result, results: Iterable[Result]) -> None:
@@ -92,29 +99,30 @@ def _drop_shown_elsewhere(observed: Result, results: Iterable[Result]) -> None:
         observed.outcome = PASSED
 
 
-def _fail_for_unmet_preconditions(results: Iterable[Result]) -> None:
-    """Turn a skip for an unmet precondition into a failure, unless the check that covers it has failed."""
-    results = list(results)
+def _fail_for_unmet_preconditions(results: Sequence[Result]) -> set[str]:
+    """Turn an unmet precondition into a failure of the check that covers it, unless that has failed anyway.
+
+    Return the checks that would have passed.
+    """
+    by_id = {result.check: result for result in results}
     reported = {failure.check for failure in _failures(results)}
+    found_by_others: set[str] = set()
     for result in results:
-        if result.outcome == SKIPPED and result.failures:
-            if result.failures[0].check in reported:
-                result.failures = []
-            else:
-                result.outcome = FAILED
-                reported.add(result.failures[0].check)
+        if result.outcome != SKIPPED or not result.failures:
+            continue
+        (failure,), result.failures = result.failures, []
+        if failure.check not in reported:
+            reported.add(failure.check)
+            found_by_others.add(failure.check)
+            owner = by_id.get(failure.check, result)
+            owner.outcome, owner.skip, owner.reason, owner.failures = FAILED, "", "", [failure]
+    return found_by_others
 
 
 def _causes_first(result: Result) -> int:
-    """Return the sort key of a result: base checks first, then observed checks, then the others.
-
-    Checks whose failures occurred only in other checks come last.
-    """
+    """Return the sort key of a result: base checks first, then observed checks, then the others."""
     if result.outcome != FAILED or result.check == UNTOUCHED:
         return 2
     if result.group == "observed":
         return 1
-    occurred_in = [failure.exchanges[-1].check for failure in result.failures if failure.exchanges]
-    if occurred_in and result.check not in occurred_in:
-        return 3
     return 0 if result.group == "base" and not result.like else 2

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import html
 import json
+import re
 import unicodedata
+from collections.abc import Callable
+from dataclasses import replace
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mock_server.central import protojson
 from mock_server.central.errors import Problem, Refusal
 from mock_server.central.integration import Integration
-from mock_server.contract.tables import MASK
+from mock_server.contract.tables import MASK, Field
 from mock_server.mutants import Register, mutant
 from mock_server.mutants.tools import (
     CREATE,
@@ -25,10 +29,13 @@ from mock_server.mutants.tools import (
     each_changed,
     errors,
     given_to,
+    handled,
     instead_of,
     listed_items,
+    masked_as,
     never,
     one_name,
+    reader,
     refused,
     replace_method,
     responses,
@@ -68,6 +75,13 @@ def create_answer_unsorted(mock: Instance, original: Original, sent: Integration
 _blind("create-answer-source", "The answer to a create leaves `source` out", "create-answer", kind="schema")(
     shown, lambda each: each | {"source": None}, (CREATE,)
 )
+_blind(
+    "create-answer-unnamed",
+    "The answer to a create has an empty name",
+    "create-answer",
+    kind="schema",
+    also=("creates-at-once",),
+)(shown, lambda each: each | {"name": ""}, (CREATE,))
 
 
 @_blind("read-without-gzip", "A read without gzip leaves `source` out", kind="schema")
@@ -409,3 +423,194 @@ def test_forgets_credential(
         found = store.get(sent["id"]) if sent else None
         if found and found.integration.get("ibm"):
             store.put({**found.integration, "ibm": {**found.integration["ibm"], "apiKey": ""}})
+
+
+@_blind("refusal-error-differs", "`error` of a refused create is `Bad Request`", "error-shape", kind="schema")
+@given_to(errors)
+def refusal_error_differs(answer: Json) -> Json:
+    return answer | {"error": "Bad Request"} if answer["code"] == 3 else answer
+
+
+@_blind("refusal-details", "A refused create has details", "error-shape", kind="schema")
+@given_to(errors)
+def refusal_details(answer: Json) -> Json:
+    details = [{"@type": "type.googleapis.com/google.rpc.BadRequest"}]
+    return answer | {"details": details} if answer["code"] == 3 else answer
+
+
+@_blind("key-id-keeps-authorization", "Keeps authorization data beside a key id alone", "ecr-authorization-erased")
+@instead_of("central.clients.ecr_authorization_erased")
+def key_id_keeps_authorization(mock: Instance, original: Original, sent: Integration) -> Any:
+    ecr = sent.get("ecr")
+    return sent if ecr and ecr["accessKeyId"] and not ecr["secretAccessKey"] else original(sent)
+
+
+@_blind("missing-fields-order", "Lists a missing region before a missing registry id", "missing-fields-listed")
+@instead_of("central.clients._listed")
+def missing_fields_order(mock: Instance, original: Original, start: str, *found: Problem | None) -> Any:
+    first = [each for each in found if each and each.rule == "ecr-region-required"]
+    return original(start, *first, *(each for each in found if each not in first))
+
+
+@_blind("private-endpoints", "Refuses an endpoint on a private network", "endpoint-as-sent")
+@instead_of("central.validation._endpoint")
+def private_endpoints(mock: Instance, original: Original, endpoint: str) -> Any:
+    return original("localhost" if endpoint.startswith(("10.", "192.168.")) else endpoint)
+
+
+def _depends(mock: Instance, name: str) -> None:
+    """Let credentials depend on a field more."""
+    around(
+        mock,
+        "central.reconcile.reconcile_dependent_unchanged",
+        lambda check, field, *more: check(replace(field, scrub="dependent") if field.name == name else field, *more),
+    )
+
+
+for _field in ("project", "region", "registryId"):
+    _blind(f"guards-{_field}", f"A change of `{_field}` needs the credentials", "reconcile-free-fields")(
+        _depends, _field
+    )
+
+
+def _unchanged_if(mock: Instance, equal: Callable[[str, str], bool]) -> None:
+    """Take another endpoint for the stored one."""
+
+    def check(original: Original, field: Any, sent: Any, kept: Any, path: Any) -> None:
+        if not (field.name == "endpoint" and equal(sent, kept)):
+            original(field, sent, kept, path)
+
+    around(mock, "central.reconcile.reconcile_dependent_unchanged", check)
+
+
+for _name, _how, _equal in (
+    ("case", "changes in case only", lambda sent, kept: sent.lower() == kept.lower()),
+    ("left-out", "is left out", lambda sent, _: not sent),
+):
+    _blind(
+        f"endpoint-{_name}",
+        f"A stored credential stays when an endpoint {_how}",
+        "reconcile-dependent-unchanged",
+        kind="security",
+    )(_unchanged_if, _equal)
+
+
+@_blind("duplicate-inside", "Takes the last of two equal fields of a config", "duplicate-field", kind="wire")
+@reader
+class _DuplicateInside(protojson.Reading):
+    def duplicate_field(self, *arguments: Any) -> None:
+        if not self.path:
+            super().duplicate_field(*arguments)
+
+
+@_blind("text-for-a-bool-inside", 'Reads `"true"` as true in a config', "field-value", kind="wire")
+@reader
+class _TextForABoolInside(protojson.Reading):
+    def scalar(self, field: Field) -> Any:
+        token = self.peek()
+        try:
+            return super().scalar(field)
+        except Refusal:
+            if self.path and field.kind in ("bool", "string"):
+                return token.raw == b'"true"' if field.kind == "bool" else token.raw.decode()
+            raise
+
+
+@_blind("filter-glob", "An asterisk in the filter by name stands for any text", "list-by-name")
+def filter_glob(mock: Instance) -> None:
+    store = mock.central.store
+    around(
+        mock,
+        "central.service.list_by_name",
+        lambda _original, name: store.list_answer(
+            [each["id"] for each in store.integrations() if fnmatchcase(each["name"], name)]
+        ),
+    )
+
+
+_blind("get-without-external-id", "GET of ecr leaves the external id out", "read-after-create", kind="schema")(
+    shown, lambda each: each | {"ecr": each["ecr"] | {"assumeRoleExternalId": ""}} if "ecr" in each else each, (GET,)
+)
+
+
+@_blind("ghcr-without-config", "Accepts ghcr without the docker member", "docker-config-required")
+@instead_of("central.clients.registry")
+def ghcr_without_config(mock: Instance, original: Original, sent: Integration) -> Any:
+    return None if sent["type"] == "ghcr" and "docker" not in sent else original(sent)
+
+
+@_blind(
+    "project-required",
+    "Lists a missing project of artifactregistry, too",
+    "google-endpoint-required",
+    also=("google-scanner-endpoint-required",),
+)
+@instead_of("central.clients._listed")
+def project_required(mock: Instance, original: Original, start: str, *found: Problem | None) -> Any:
+    first = found[0] if start == "Google Validation" else None
+    return original(start, *found, first and first._replace(text="ProjectID must be specified"))
+
+
+def _seen_if(mock: Instance, is_seen: Callable[[str], bool]) -> None:
+    """Show some credentials."""
+    masked_as(mock, lambda secret: secret if is_seen(secret) else MASK)
+
+
+for _name, _what, _is_seen in (
+    ("long", "of more than 2,000 characters", lambda secret: len(secret) > 2000),
+    ("short", "of one character", lambda secret: len(secret) == 1),
+    ("foreign", "with characters beyond ASCII", lambda secret: not secret.isascii()),
+):
+    _blind(f"shown-if-{_name}", f"Reads show credentials {_what}", "credentials-masked", kind="security")(
+        _seen_if, _is_seen
+    )
+
+
+@_blind("shown-if-pretty", "An indented GET shows credentials", "credentials-masked", kind="security")
+def shown_if_pretty(mock: Instance) -> None:
+    def read(proceed: Proceed, exchange: Exchange) -> Response:
+        response, found = proceed(exchange), mock.central.store.get(exchange.id)
+        if found is None or "pretty" not in exchange.request.query or "docker" not in found.integration:
+            return response
+        shown = json.loads(response.bytes) | {"docker": found.integration["docker"]}
+        return response._replace(body=json.dumps(shown, indent=2).encode()).sized()
+
+    handled(mock, (GET,), read)
+
+
+_blind("blank-is-no-name", "A name of blanks counts as no name", "name-required")(
+    around, "central.validation.name_required", lambda original, sent: original({**sent, "name": sent["name"].strip()})
+)
+
+
+@_blind("list-of-a-type", "The list filters by a query key `type`", "unknown-query-ignored", kind="wire")
+@answering(LIST)
+def list_of_a_type(proceed: Proceed, exchange: Exchange) -> Response:
+    response = proceed(exchange)
+    wanted = re.search("(?:^|&)type=([^&]*)", exchange.request.query)
+    if wanted is None:
+        return response
+    found = [each for each in json.loads(response.bytes)["integrations"] if each["type"] == wanted[1]]
+    return response._replace(body=protojson.render({"integrations": found}))
+
+
+def _as_several(text: str) -> str:
+    return re.sub("^Validation error: (.*?)(?=: invalid)", r"Validation errors: [\1]", text)
+
+
+_blind("one-problem-listed", "Reports one problem in the form of several", "problems-listed")(
+    around, "errors.answer", lambda answer, refusal: answer(replace(refusal, message=_as_several(refusal.message)))
+)
+
+
+@_blind(
+    "azure-text",
+    "The texts of azure lack what was attempted",
+    "azure-password-required",
+    also=("azure-config-required", "azure-endpoint-required"),
+)
+@instead_of("errors.answer")
+def azure_text(mock: Instance, original: Original, refusal: Refusal) -> Any:
+    return original(
+        replace(refusal, message=refusal.message.replace("getting Azure container registry configuration: ", ""))
+    )

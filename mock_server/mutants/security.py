@@ -226,6 +226,16 @@ def change_when_masked(mock: Instance, original: Original, sent: Integration, st
     return original(sent, stored)
 
 
+@_security(
+    "right-credential", "An update without updatePassword accepts the right credential", "reconcile-credential-masked"
+)
+@instead_of("central.reconcile.with_stored")
+def right_credential(mock: Instance, original: Original, sent: Integration, stored: Integration | None) -> Any:
+    message = mock.central.contract.integration
+    same = stored is not None and _found(sent, message) == _found(stored, message)
+    return original(credentials(message, sent, lambda _: MASK) if same else sent, stored)
+
+
 def _unless(mock: Instance, operation: str, *methods: str) -> None:
     """Let rules refuse nothing in one operation."""
     is_running = during(mock, operation)

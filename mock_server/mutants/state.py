@@ -433,6 +433,9 @@ _state("test", "Passes every test", "test")(replace_method, "central.service.tes
 _state("test-ignores-skip", "A test with skipTestIntegration tests nothing", "test-ignores-skip")(
     around, "central.service._failed_test", lambda failed, sent: None if sent["skipTestIntegration"] else failed(sent)
 )
+_state("put-creates", "PUT of an unknown id is taken", "update-missing", also=("odd-ids-written", "texts-in-refusals"))(
+    suppress_rule, "central.service.update", "update-missing"
+)
 _state("test-needs-no-id", "test/updated of an unknown id passes", "update-missing")(
     suppress_rule, "central.service.test", "update-missing"
 )

@@ -20,6 +20,10 @@ from mock_server.mutants.tools import (
     CREATE,
     GET,
     LIST,
+    PATCH,
+    PUT,
+    TEST,
+    TEST_UPDATED,
     Original,
     answering,
     bodies_refused,
@@ -234,6 +238,12 @@ _wire("accept-406", "Accept without JSON answers 406", "answer-headers")(
     (LIST, GET, CREATE),
     lambda exchange: exchange.request.headers.get("accept", "").startswith("text/"),
     refused(406, "Not Acceptable"),
+)
+_wire("chunked-body", "Refuses a body that is sent in chunks with 411", "chunked-body")(
+    refused_where,
+    (CREATE, PUT, PATCH, TEST, TEST_UPDATED),
+    lambda exchange: "transfer-encoding" in exchange.request.headers,
+    refused(411, "Length Required"),
 )
 _wire("unknown-query-ignored", "Refuses unknown query keys", "unknown-query-ignored")(
     refused_where,

@@ -445,5 +445,5 @@ def test_wrong_use_is_told():
         assert mock.sandbox(5).url.endswith("/__sandbox/5")
         with pytest.raises(OSError, match="is taken"), serving(port=int(mock.url.rpartition(":")[2])):
             pass
-    with pytest.raises(TypeError, match=r"give serving\(Settings\("), serving({"auth": True}):
+    with pytest.raises(TypeError, match=r"give Settings\("), serving({"auth": True}):
         pass

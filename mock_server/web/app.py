@@ -38,8 +38,7 @@ def create_app(settings: Settings | None = None, contract: Contract | None = Non
         TypeError: these are no settings.
     """
     if settings is not None and not isinstance(settings, Settings):
-        kind = type(settings).__name__
-        raise TypeError(f"settings: expected Settings, such as Settings(scenario='one-of-each'), not {kind}")
+        raise TypeError(f"settings: a {type(settings).__name__} is none; give Settings(scenario='one-of-each')")
     return MockCentral(settings or Settings(), contract)
 
 
