@@ -35,7 +35,6 @@ def create_app(settings: Settings | None = None, contract: Contract | None = Non
     Raises:
         ValueError: document and handlers differ, a mutant or an operation of the settings is unknown, or its state
             cannot be read.
-        TypeError: these are no settings.
     """
     if settings is not None and not isinstance(settings, Settings):
         raise TypeError(f"settings: a {type(settings).__name__} is none; give Settings(scenario='one-of-each')")
