@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 _EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 (to compare with)
@@ -49,6 +51,26 @@ def free_port(address: str, port: int) -> int:
             return found
     except OSError as error:
         raise ServeError(_why_not(address, port, error)) from None
+
+
+@contextmanager
+def claimed(address: str, port: int) -> Iterator[None]:
+    """Keep other mocks from listening on the same port.
+
+    granian sets SO_REUSEPORT, so of two that start at the same time both would listen, each with a state of its own.
+
+    Raises:
+        ServeError: another mock has claimed the port.
+    """
+    if sys.platform != "linux":  # others have no sockets whose names end with the process
+        yield
+        return
+    with socket.socket(socket.AF_UNIX) as claim:
+        try:
+            claim.bind(f"\0mock-central {address} {port}")
+        except OSError as error:
+            raise ServeError(_why_not(address, port, error)) from None
+        yield
 
 
 def url_of(host: str, port: int, *, secure: bool = False) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mock_server.gateway.hosts import is_local
-from mock_server.serving.addresses import ServeError, free_port, when_listening
+from mock_server.serving.addresses import ServeError, claimed, free_port, when_listening
 from mock_server.serving.body_timeouts import TIMEOUT, Bodies
 from mock_server.serving.connection_faults import GranianConnections
 from mock_server.serving.tls import Tls
@@ -98,7 +98,8 @@ def serve(
         save,
     )
     try:
-        server.serve(target_loader=worker.load, wrap_loader=False)
+        with claimed(host, port):
+            server.serve(target_loader=worker.load, wrap_loader=False)
     except SystemExit:
         lost = "" if save else "; what it held in memory is lost (--save FILE keeps it)"
         raise ServeError(f"the worker process ended unexpectedly{lost}") from None
