@@ -52,6 +52,15 @@ def test_a_name_has_to_fit_into_its_index(name, error):
     assert database.name_error(name) == error
 
 
+def test_a_match_begins_with_its_first_byte():
+    assert [database._match(value, 4, 0) for value in (b"abc-abc", b"abc-xbc", b"abc-axc")] == [3, 0, 1]
+
+
+def test_a_name_that_the_database_cannot_hold_is_a_refusal_of_its_own():
+    answer = Api().create(docker(name="a\0b"))
+    assert (answer.status, answer.json["code"], answer.rule) == (400, 3, "database-text")
+
+
 @pytest.mark.parametrize(("repeated", "size"), [(207, None), (208, 455)])
 def test_a_value_is_compressed_if_that_saves_a_quarter(repeated, size):
     """PostgreSQL's `PGLZ_strategy_default`: need_rate 25."""

@@ -119,8 +119,9 @@ def test_a_body_that_is_too_long_is_refused_each_time_it_is_asked_for(size):
 def test_a_body_that_ends_early_is_refused():
     body = Body(reader(b"ab"), 4)
     for _ in range(2):
-        with pytest.raises(Refusal, match="'the body ended after 2 of 4 bytes'"):
+        with pytest.raises(Refusal) as told:
             body.read()
+        assert told.value.args == ("http", 400, 3, "the body ended after 2 of 4 bytes")
     assert body.is_read
 
 
