@@ -323,11 +323,13 @@ def test_threads_create_at_once_and_own_what_they_created(transport: Transport) 
         assert list(pool.map(one, range(8))) == [200] * 8
 
 
-def test_recording_fixtures_writes_to_nothing_of_others(tmp_path: Path) -> None:
-    target = Target(LIES["ids of new ones of a user"][0], user=False)
+@pytest.mark.parametrize("lie", ["ids of new ones of a user", "hides what it answers"])
+def test_recording_fixtures_writes_to_nothing_of_others(lie: str, tmp_path: Path) -> None:
+    target = Target(LIES[lie][0], user=False)
     words = ["--allow-writes", "--name", "conversation/life-quay", "-o", str(tmp_path / "made.jsonl")]
     with answering(target) as url:
         result = CliRunner().invoke(main, ["fixtures", "--at", url, *words])
     assert result.exit_code == 2, result.output
-    assert "as somebody's" in result.output
+    assert "does not show" in result.output
+    assert "look there for" in result.output
     assert target.damage() == []
