@@ -127,6 +127,7 @@ def test_a_run_ends_in_time_where_the_target_turns_evil_on_the_way(evil: str, tm
         "broken status line",
         "gzip bomb",
         "body a byte at a time",
+        "deep JSON",
         pytest.param("expensive JSON", marks=pytest.mark.slow),
         pytest.param("wide lists and headers", marks=pytest.mark.slow),
         "too many requests",
@@ -154,6 +155,17 @@ def test_every_other_command_ends_in_time_and_shows_no_secret(evil: str, tmp_pat
             assert done.seconds < LONGER + START, (words, done)
             assert done.megabytes < MOST_MEMORY, (words, done.megabytes)
             see_harmless(done.output, f"{words[1]} {done.output}")
+
+
+@pytest.mark.parametrize("evil", ["errors that echo", "refusals that echo", "lists that echo"])
+def test_a_recorded_fixture_shows_no_secret(evil: str, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(TOKEN)
+    with serving(EVILS[evil]) as url:
+        words = ("--at", url, "--allow-writes", "--name", "conversation/life-quay", "--token-file", "secret")
+        done = run(tmp_path, "contract_tests", "fixtures", *words)
+    assert "Traceback" not in done.output
+    for secret in SECRETS:
+        assert secret.lower() not in done.output.lower()
 
 
 def recorded() -> dict[str, object]:
