@@ -89,7 +89,8 @@ differential: $(FULL) ## Print where the mock and the Central at URL=… answer 
 	$(BIN)/python -m contract_tests.differential $(URL) $(ARGS)
 
 .PHONY: bench-guard
-bench-guard: $(FULL) ## Fail if the mock became much slower beside a bare Flask app
+bench-guard: $(FULL) ## Fail if the mock became much slower beside a bare Flask app, or a create takes more calls
+	$(BIN)/python -m benchmarks.calls --most 60
 	$(BIN)/python -m benchmarks --guard
 
 .PHONY: fuzz

@@ -499,7 +499,7 @@ def _names_of_others(central: Central) -> None:
     others = [name for name in names if not name.startswith(central.transport.name_prefix)]
     if others:
         with central.case():
-            name = central.random.choice(others)
+            name = central.random.choice(sorted(others))  # lists have no order
             reply = central.test(untestable(central, central.integration(name=name)))
             text = central.text("name-unique", name=f'"{name}"')
             central.refused(reply, "a test under the name of an integration that the run did not create", text=text)

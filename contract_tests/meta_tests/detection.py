@@ -43,7 +43,7 @@ _SHARES = (50, 90)
 """Per cent of the mutants that a profile names, to tell how soon they are found."""
 
 _EXCLUDED = ("positive_data_acceptance", "negative_data_rejection", "unsupported_method")
-"""Checks of schemathesis that call Central's own ways mutants: a reader that takes much, 501 for a wrong method."""
+"""Checks of schemathesis that take Central's normal behaviour for a fault: a lenient reader, 501 for a wrong method."""
 
 
 def by_harness(name: str, profile: str) -> dict[str, Any]:
@@ -105,11 +105,11 @@ def table(mutants: Iterable[Mutant], results: dict[str, Any]) -> str:
     lines = [
         "# What the harness finds",
         "",
-        "Every mutant, one whole run for each profile, seed 1. *Named*: red by the check that the mutant is for.",
-        "Requests and seconds are what a run had sent and taken when the mutant had shown (all of it where none did).",
-        "*Also red* are further checks of the last profile. Seconds of mutants that only wait are a thirtieth of a",
-        "second here, and the limit of the run with them. Plain `schemathesis run` has all its checks but those that",
-        "call Central's own ways mutants, and is red where it says more than of a healthy mock; `?` was not tried.",
+        "Each mutant was checked by one whole run of each profile, seed 1. *Named* means that the check made for the",
+        "mutant failed. Requests and seconds count until the mutant showed, or the whole run if it did not. *Also red*",
+        "lists further checks that failed in the last profile. Mutants that only wait do so for a thirtieth of their",
+        "time here, and the limits of the run shrink with them. `schemathesis run` leaves out the checks that take",
+        "Central's normal behaviour for a fault; it counts if it reports more than for a healthy mock. `?`: not tried.",
         "",
         f"Measured with mock-central {version('mock-central')}: `python -m contract_tests.meta_tests.detection`.",
         "",
@@ -119,7 +119,7 @@ def table(mutants: Iterable[Mutant], results: dict[str, Any]) -> str:
         *_row(*["---"] * (1 + len(_SHARES))),
         *(line for profile, run in runs.items() for line in _row(profile, *_within(run))),
         "",
-        "*First* is the failure that a report tells first; it is right where it is of the check of the mutant.",
+        "*First* is the failure that a report shows first; it is right if it belongs to the check made for the mutant.",
         "Failures that show the same are reported at length once.",
         "",
         *_row("profile", "first is right", "told at length: median", "most"),

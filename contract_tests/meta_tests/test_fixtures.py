@@ -340,12 +340,19 @@ def test_ten_thousand_take_less_than_twenty_seconds_going_by_a_quarter_of_them()
     assert time.process_time() - started < 20 / 4
 
 
-@pytest.mark.parametrize("content", [b'{"id": 5}\n', b"\xff\xfe\0\1", b"[" * 100_000], ids=["other", "binary", "deep"])
-def test_a_folder_with_something_else_is_told_by_file_and_line(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        pytest.param(b'{"id": 5}\n', "a.jsonl line 1 is no fixture", id="other"),
+        pytest.param(b"[" * 100_000, "a.jsonl line 1 is no fixture", id="deep"),
+        pytest.param(b"\xff\xfe\0\1", "a.jsonl cannot be read: 'utf-8' codec can't decode byte 0xff", id="binary"),
+    ],
+)
+def test_a_folder_with_something_else_is_told_by_file_and_line(tmp_path: Path, content: bytes, reason: str) -> None:
     (tmp_path / "a.jsonl").write_bytes(content)
     result = run("--coverage", str(tmp_path))
     assert result.exit_code == 2
-    assert "a.jsonl line 1 is no fixture" in result.output
+    assert reason in result.output
 
 
 def test_forms_go_to_files_of_their_own(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from mock_server.central.delays import distribution
 from mock_server.central.registry_outcomes import OUTCOMES, PASSES
 
-_MORE_THAN_A_HOST = re.compile(r"(?:\w+://)?(?P<host>[^/:]+|\[[^/]*\])(?::[0-9]+)?(?:/.*)?")
+_MORE_THAN_A_HOST = re.compile(r"(?:\w+://)?(?:\[(?P<ipv6>[^/\]]*:[^/\]]*)\]|(?P<host>[^/:]+))(?::[0-9]+)?(?:/.*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,9 @@ class RegistryTestRule:
 
     def __post_init__(self) -> None:
         """Refuse what makes no rule."""
-        if (found := _MORE_THAN_A_HOST.fullmatch(self.host)) and found["host"] != self.host:
-            raise ValueError(f"{self.host}={self.outcome}: is more than the name of a host; write {found['host']}")
+        found = _MORE_THAN_A_HOST.fullmatch(self.host)
+        if found and (host := found["ipv6"] or found["host"]) != self.host:
+            raise ValueError(f"{self.host}={self.outcome}: is more than the name of a host; write {host}")
         if self.outcome not in OUTCOMES:
             raise ValueError(f"{self.host}={self.outcome}: the outcome is not one of {', '.join(OUTCOMES)}")
         if self.reason and self.outcome == PASSES:

@@ -26,6 +26,7 @@ from mock_server.serving.body_timeouts import TIMEOUT
 from mock_server.settings import VALIDATION_MODES, Settings, documentation, suggestion
 from mock_server.simulation.redaction import without_any_userinfo
 from mock_server.state import scenarios
+from mock_server.state.memory import MEMORY
 from mock_server.web.access_log import FORMATS
 
 ENVIRONMENT = "MOCK_CENTRAL"
@@ -376,7 +377,8 @@ def settings_of(context: click.Context) -> Settings:
                 "credentials": Credentials(**_fields(Credentials, chosen), username=username, password=password),
                 "registry_tests": (*chosen["registry_tests"], *DEFAULT_RULES),
                 "control_token": token_in(token_file) if token_file else None,
-                "load": load or (save if save is not None and save.exists() else None),
+                # A store in memory continues from the saved file, which is not its first state.
+                "load": load or (save if chosen["store"] != MEMORY and save is not None and save.exists() else None),
             }
         )
     except ValueError as error:

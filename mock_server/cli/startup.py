@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mock_server.cli.options import AT_START, KEPT, settings_of
+from mock_server.serving.addresses import url_of
 from mock_server.simulation.faults import FaultError
 from mock_server.state.memory import MEMORY, address
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("mock_central")
 
 _LOOPBACK = ("127.", "localhost", "::1", "[::1]")
-_EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 (to compare with)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def running(context: click.Context, settings: Settings) -> Running:
     if usage is not None:
         require_replaceable("--usage", usage)
         _require_usage(usage)
-    _require_first_state(settings, "--load" if context.params["load"] else "--save")
+    _require_states({"--load": settings.load, "--save": save})
     _require_store(settings)
     _require_operations(settings)
     watched = {"settings": context.meta.get("mock_central.config"), "state": settings.load}
@@ -161,15 +161,17 @@ def _require_usage(file: Path) -> None:
             usage.read(file)
 
 
-def _require_first_state(settings: Settings, option: str) -> None:
-    if settings.load is None:
+def _require_states(files: Mapping[str, Path | None]) -> None:
+    present = {option: file for option, file in files.items() if file is not None and file.exists()}
+    if not present:
         return
     from mock_server.contract import tables as contract
     from mock_server.contract import validator
     from mock_server.state import files as states
 
-    with _blaming(option, states.StateError):
-        states.read(settings.load, contract.load(), validator.shared())
+    for option, file in present.items():
+        with _blaming(option, states.StateError):
+            states.read(file, contract.load(), validator.shared())
 
 
 def _require_operations(settings: Settings) -> None:
@@ -221,9 +223,7 @@ class Banner:
     @property
     def url(self) -> str:
         """The address of the server."""
-        name = self.host.strip("[]")
-        name = "127.0.0.1" if name in _EVERY_ADDRESS else f"[{name}]" if ":" in name else name
-        return f"{'https' if self.secure else 'http'}://{name}:{self.port}"
+        return url_of(self.host, self.port, secure=self.secure)
 
     def text(self) -> str:
         """Return the lines."""

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
+
+_EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 (to compare with)
 
 
 class ServeError(Exception):
@@ -47,6 +51,33 @@ def free_port(address: str, port: int) -> int:
             return found
     except OSError as error:
         raise ServeError(_why_not(address, port, error)) from None
+
+
+@contextmanager
+def claimed(address: str, port: int) -> Iterator[None]:
+    """Keep other mocks from listening on the same port.
+
+    granian sets SO_REUSEPORT, so of two that start at the same time both would listen, each with a state of its own.
+
+    Raises:
+        ServeError: another mock has claimed the port.
+    """
+    if sys.platform != "linux":  # others have no sockets whose names end with the process
+        yield
+        return
+    with socket.socket(socket.AF_UNIX) as claim:
+        try:
+            claim.bind(f"\0mock-central {address} {port}")
+        except OSError as error:
+            raise ServeError(_why_not(address, port, error)) from None
+        yield
+
+
+def url_of(host: str, port: int, *, secure: bool = False) -> str:
+    """Return the URL of a server that listens on a host (as given), for clients on this machine."""
+    name = host.strip("[]")
+    name = "127.0.0.1" if name in _EVERY_ADDRESS else f"[{name}]" if ":" in name else name
+    return f"{'https' if secure else 'http'}://{name}:{port}"
 
 
 def _why_not(address: str, port: int, error: OSError) -> str:

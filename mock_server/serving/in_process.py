@@ -5,13 +5,17 @@ werkzeug's own server closes each connection, because it does not know the end o
 
 from __future__ import annotations
 
+import re
 import socket
 import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from io import BufferedIOBase
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
+
+from mock_server.central.errors import Refusal
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -19,6 +23,10 @@ if TYPE_CHECKING:
 _SECONDS_FOR_REST = 0.5
 """Seconds that a client has for the next piece of a body that the app does not read."""
 _PIECE = 1 << 16
+_LONGEST_LINE = 4096
+"""Greatest size in bytes of a line between chunks."""
+_LONGEST_LENGTH = 16
+"""Greatest number of digits of a chunk's length."""
 
 
 class InProcessServer(ThreadedWSGIServer):
@@ -60,9 +68,77 @@ class _Body:
 
     def read(self, size: int = -1) -> bytes:
         """Read up to so many bytes, or the rest."""
-        found = self._read(self._left if size < 0 else min(size, self._left))
+        try:
+            found = self._read(self._left if size < 0 else min(size, self._left))
+        except ConnectionError:  # the client is gone: the body ends here
+            found = b""
         self._left -= len(found)
         return found
+
+
+class _Chunks:
+    """A body in chunks; the next request begins behind its trailer. The errors are those of Go's HTTP server."""
+
+    def __init__(self, stream: BufferedIOBase) -> None:
+        self._stream = stream
+        self._left = 0
+        """Bytes of the chunk that are not yet read."""
+        self._is_over = False
+        self._failure: Refusal | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        """Read up to so many bytes, or the rest.
+
+        Raises:
+            Refusal: the chunks are malformed, or end too soon.
+        """
+        found = bytearray()
+        while not self._is_over and (size < 0 or len(found) < size):
+            if self._failure is not None:
+                raise self._failure
+            try:
+                found += self._piece(_PIECE if size < 0 else size - len(found))
+            except ConnectionError:
+                self._failure = _bad_chunks("unexpected EOF")
+            except Refusal as failure:
+                self._failure = failure
+        return bytes(found)
+
+    def _piece(self, size: int) -> bytes:
+        if not self._left:
+            self._left = self._length()
+        if not self._left:
+            while self._line().strip():  # a trailer
+                pass
+            self._is_over = True
+            return b""
+        piece = self._stream.read(min(size, self._left))
+        self._left -= len(piece)
+        if not piece or (not self._left and len(end := self._stream.read(2)) < 2):
+            raise _bad_chunks("unexpected EOF")
+        if not self._left and end != b"\r\n":
+            raise _bad_chunks("malformed chunked encoding")
+        return piece
+
+    def _length(self) -> int:
+        digits = self._line().partition(b";")[0].strip()
+        if not digits:
+            raise _bad_chunks("empty hex number for chunk length")
+        if not re.fullmatch(rb"[0-9A-Fa-f]+", digits):
+            raise _bad_chunks("invalid byte in chunk length")
+        if len(digits) > _LONGEST_LENGTH:
+            raise _bad_chunks("http chunk length too large")
+        return int(digits, 16)
+
+    def _line(self) -> bytes:
+        line = self._stream.readline(_LONGEST_LINE)
+        if not line.endswith(b"\n"):
+            raise _bad_chunks("header line too long" if len(line) == _LONGEST_LINE else "unexpected EOF")
+        return line
+
+
+def _bad_chunks(text: str) -> Refusal:
+    return Refusal("http", 400, 3, text)
 
 
 class _Handler(WSGIRequestHandler):
@@ -71,12 +147,13 @@ class _Handler(WSGIRequestHandler):
 
     def run_wsgi(self) -> None:
         """Answer one request."""
-        if self.headers.get("Expect", "").strip().lower() == "100-continue":
-            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         environ = self.make_environ()
-        if not environ.get("wsgi.input_terminated"):  # werkzeug sets it for a chunked body
-            length = environ.get("CONTENT_LENGTH", "")
-            environ["wsgi.input"] = _Body(self.rfile.read, int(length) if length.isdecimal() else 0)
+        length = environ.get("CONTENT_LENGTH", "")
+        environ["wsgi.input"] = (
+            _Chunks(self.rfile)
+            if environ.get("wsgi.input_terminated")  # werkzeug sets it for a chunked body
+            else _Body(self.rfile.read, int(length) if length.isdecimal() else 0)
+        )
         head: list[Any] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], _error: Any = None) -> Callable[[bytes], Any]:
@@ -128,7 +205,7 @@ class _Handler(WSGIRequestHandler):
             while read(_PIECE):
                 pass
             self.connection.settimeout(None)
-        except OSError:
+        except (OSError, Refusal):
             self.close_connection = True
 
     def log(self, type: str, message: str, *args: Any) -> None:

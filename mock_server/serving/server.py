@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mock_server.central.errors import Refusal
 from mock_server.sandboxes.sandboxes import PREFIX
+from mock_server.serving.addresses import ServeError, free_port, resolve, url_of
 from mock_server.serving.worker import make_app
 from mock_server.settings import Settings, suggestion
 from mock_server.simulation.fault_forms import from_values, parse
@@ -127,8 +128,9 @@ class MockServer:
         Raises:
             ValueError: the name is invalid, or there are `max_sandboxes` already.
         """
+        name = str(name)
         try:
-            self.app.gateway.sandboxes.get(str(name))
+            self.app.gateway.sandboxes.get(name)
         except Refusal as refusal:
             raise ValueError(refusal.message) from None
         return MockServer(self.app, self._server_url, name)
@@ -205,18 +207,24 @@ def serving(settings: Settings | None = None, *, host: str = "127.0.0.1", port: 
     """
     from mock_server.serving.in_process import InProcessServer
 
-    if settings is not None and not isinstance(settings, Settings):
-        raise TypeError(f"serving: {settings!r} are not settings; give serving(Settings(scenario='one-of-each'))")
-    app = make_app(settings, host)
+    if not isinstance(host, str):
+        raise TypeError(f"serving: host={host!r} is not a text, such as '127.0.0.1'")
+    if type(port) is not int or not 0 <= port <= 65535:
+        raise ValueError(f"serving: port={port!r} is not a number from 0 to 65535; 0 takes a free one")
     try:
-        server = InProcessServer(host, port, app)
+        address = resolve(host)
+        port = free_port(address, port)
+        app = make_app(settings, address, host)
+        server = InProcessServer(address, port, app)
+    except ServeError as error:
+        raise OSError(f"serving: {str(error).removeprefix('--')}") from None
     except SystemExit:  # werkzeug exits the process
-        raise OSError(f"serving: cannot listen on {host}:{port}; port=0 takes a free one") from None
+        raise OSError(f"serving: port: port {port} of {host} was taken a moment ago; 0 takes a free one") from None
     # With the default poll interval every stop takes half a second.
     thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.01), daemon=True)
     thread.start()
     try:
-        yield MockServer(app, f"http://{host}:{server.port}")
+        yield MockServer(app, url_of(host, server.port))
     finally:
         server.shutdown()
         thread.join()

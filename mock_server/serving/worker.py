@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mock_server.gateway.hosts import is_local
-from mock_server.serving.addresses import ServeError, free_port, when_listening
+from mock_server.serving.addresses import ServeError, claimed, free_port, when_listening
 from mock_server.serving.body_timeouts import TIMEOUT, Bodies
 from mock_server.serving.connection_faults import GranianConnections
 from mock_server.serving.tls import Tls
@@ -98,7 +98,8 @@ def serve(
         save,
     )
     try:
-        server.serve(target_loader=worker.load, wrap_loader=False)
+        with claimed(host, port):
+            server.serve(target_loader=worker.load, wrap_loader=False)
     except SystemExit:
         lost = "" if save else "; what it held in memory is lost (--save FILE keeps it)"
         raise ServeError(f"the worker process ended unexpectedly{lost}") from None
@@ -106,7 +107,7 @@ def serve(
 
 def granian(host: str, port: int, number: int, *, tls: Tls | None = None, respawns: bool = False) -> Any:
     """Return a server with one worker process and so many threads; `serve(target_loader=…)` runs it until a signal."""
-    from granian.constants import HTTPModes, Interfaces
+    from granian.constants import HTTPModes, Interfaces, SSLProtocols
     from granian.http import HTTP1Settings
     from granian.server import Server
 
@@ -127,6 +128,7 @@ def granian(host: str, port: int, number: int, *, tls: Tls | None = None, respaw
         log_enabled=False,
         ssl_cert=tls.cert if tls else None,
         ssl_key=tls.key if tls else None,
+        ssl_protocol_min=SSLProtocols.tls12,  # as Central
     )
     server.signal_handler_interrupt = partial(_first_signal_only, server.signal_handler_interrupt)
     server.signal_handler_reload = _hangup_handler(server.signal_handler_interrupt)
@@ -184,13 +186,15 @@ class _Worker:
     def _saver(self, app: MockCentral) -> states.Saver:
         assert self.save is not None
         central = app.central
-        if self.has_served.is_set() and self.settings.store == MEMORY:
-            log.error(
-                "the worker process ended unexpectedly; a new one goes on with the state in %s. "
-                "Sandboxes, faults and the request journal of the old one are lost",
-                self.save,
-            )
-            central.store.replace(states.read(self.save, central.contract, central.validator))
+        if self.settings.store == MEMORY:
+            if self.has_served.is_set():
+                log.error(
+                    "the worker process ended unexpectedly; a new one goes on with the state in %s. "
+                    "Sandboxes, faults and the request journal of the old one are lost",
+                    self.save,
+                )
+            if self.save.exists():
+                central.store.replace(states.read(self.save, central.contract, central.validator))
         return states.Saver(self.save, lambda: app.gateway.sandboxes.default.central.store)
 
 

@@ -23,6 +23,7 @@ from mock_server.cli import options as cli_options
 from mock_server.cli.main import main
 from mock_server.cli.release import newest
 from mock_server.contract import tables as contracts
+from mock_server.serving.addresses import claimed, free_port
 from mock_server.settings import Settings, documentation, names
 from mock_server.state import scenarios
 from mock_server.web.access_log import Line
@@ -380,6 +381,17 @@ def test_a_killed_supervisor_leaves_no_worker():
 
 
 @pytest.mark.served
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shares a port between servers")
+def test_of_two_mocks_that_start_at_the_same_time_one_gets_the_port():
+    port = free_port("127.0.0.1", 0)
+    with claimed("127.0.0.1", port):  # and not listening yet
+        result = run("serve", "--port", str(port))
+    assert (result.exit_code, f"port {port} of 127.0.0.1 is taken" in result.output) == (1, True)
+    with serve_command("--port", str(port)) as (_, banner):
+        assert url_in(banner) == f"http://127.0.0.1:{port}"
+
+
+@pytest.mark.served
 def test_it_serves_https_with_a_certificate_of_its_own():
     with serve_command("--tls", "--auth") as (_, banner):
         assert url_in(banner).startswith("https://127.0.0.1")
@@ -398,6 +410,7 @@ def test_clients_can_trust_the_certificate_authority(tmp_path):
         url = url_in(banner)
         assert url.startswith("https://localhost:")
         trusting = ssl.create_default_context(cafile=file)
+        trusting.maximum_version = ssl.TLSVersion.TLSv1_2  # the oldest that Central takes
         with urllib.request.urlopen(f"{url}/__admin/ca.pem", timeout=5, context=trusting) as answer:
             assert answer.read().decode() == file.read_text()
             assert answer.headers["Content-Type"] == "application/x-pem-file"

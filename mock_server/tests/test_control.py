@@ -236,6 +236,14 @@ def test_registries_are_changed_while_running(api):
     assert "down: the outcome is not one of pass, unreachable" in answer.message
 
 
+def test_every_known_value_is_named(api):
+    answer = control(api, "POST", "/faults", {"fault": "hang"})
+    assert (answer.status, answer.message) == (
+        400,
+        "$.fault: the value is not one of reset, empty, truncated, garbage, slow",
+    )
+
+
 def test_requests_are_listed_counted_and_forgotten(api):
     api.create(docker(name="mine"))
     api.get("nope")

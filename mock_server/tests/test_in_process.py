@@ -2,8 +2,10 @@
 
 import http.client
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -82,3 +84,114 @@ def test_no_connection_outlives_the_server() -> None:
     kept.auto_open = 0
     with closing(kept), pytest.raises((ConnectionError, http.client.NotConnected)):
         ask(kept, "GET", PATH)
+
+
+def raw(mock: MockServer, sent: bytes, *, then_close: bool = False) -> bytes:
+    """Send bytes and return what comes until the connection ends."""
+    address = urlsplit(mock.url)
+    with socket.create_connection((address.hostname, address.port), timeout=5) as found:
+        found.sendall(sent)
+        if then_close:
+            found.shutdown(socket.SHUT_WR)
+        with found.makefile("rb") as answers:
+            return answers.read()
+
+
+CHUNKED = f"POST {PATH} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+NEXT = f"GET {PATH}?name=none HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [b"1\r\n{\r\n1\r\n}\r\n0\r\n\r\n", b"02;ext=1 \r\n{}\r\n0\r\nX-A: b\r\n\r\n"],
+    ids=["plain", "extension and trailer"],
+)
+def test_the_next_request_begins_behind_chunks(mock: MockServer, chunks: bytes) -> None:
+    answers = raw(mock, CHUNKED + chunks + NEXT)
+    assert answers.startswith(b"HTTP/1.1 400")
+    assert b"category" in answers.partition(b"HTTP/1.1 200")[0]
+    assert answers.endswith(b'{"integrations":[]}')
+
+
+@pytest.mark.parametrize(
+    ("chunks", "text"),
+    [
+        (b"zz\r\n{}\r\n0\r\n\r\n", b"invalid byte in chunk length"),
+        (b"\r\n{}\r\n0\r\n\r\n", b"empty hex number for chunk length"),
+        (b"1" * 17 + b"\r\n{}", b"http chunk length too large"),
+        (b"1\r\n{}\r\n0\r\n\r\n", b"malformed chunked encoding"),
+        (b"5\r\n{}", b"unexpected EOF"),
+        (b"2\r\n{}", b"unexpected EOF"),
+        (b"2", b"unexpected EOF"),
+    ],
+)
+def test_bad_chunks_are_refused_as_by_go(mock: MockServer, chunks: bytes, text: bytes) -> None:
+    answers = raw(mock, CHUNKED + chunks, then_close=True)
+    assert answers.startswith(b"HTTP/1.1 400")
+    assert b'"message":"%b"' % text in answers
+    assert answers.count(b"HTTP/1.1") == 1
+
+
+def test_a_client_is_told_once_to_continue(mock: MockServer) -> None:
+    head = f"POST {PATH} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+    assert raw(mock, head.encode() + b"{}").count(b"100 Continue") == 1
+
+
+@pytest.mark.parametrize("announced", [b"Content-Length: 5", b"Transfer-Encoding: chunked"])
+def test_a_client_that_resets_amid_a_body_is_no_failure_of_the_mock(
+    mock: MockServer, announced: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    address = urlsplit(mock.url)
+    with socket.create_connection((address.hostname, address.port), timeout=5) as found:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        found.sendall(b"PUT %b/broken HTTP/1.1\r\nHost: a\r\n%b\r\n\r\n4\r\n" % (PATH.encode(), announced))
+    entry = mock.journal.wait(path=f"{PATH}/broken")[-1]
+    assert entry["status"] == 400
+    assert "failed" not in caplog.text
+    mock.journal.clear()
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("localhost", "http://localhost:"),
+        ("::1", "http://[::1]:"),
+        ("[::1]", "http://[::1]:"),
+        ("", "http://127.0.0.1:"),
+    ],
+)
+def test_a_url_can_be_requested(host: str, url: str) -> None:
+    with serving(host=host) as mock:
+        assert mock.url.startswith(url)
+        with closing(http.client.HTTPConnection(urlsplit(mock.url).netloc, timeout=5)) as connection:
+            assert ask(connection, "GET", PATH) == 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ({"host": "no.such.invalid"}, OSError, "serving: host: 'no.such.invalid' cannot be resolved"),
+        ({"host": "192.0.2.1"}, OSError, "serving: host: 192.0.2.1 is not an address of this machine"),
+        ({"settings": {"auth": True}}, TypeError, r"settings: a dict is none; give Settings\("),
+        ({"host": None}, TypeError, "serving: host=None is not a text"),
+        ({"port": 70000}, ValueError, "serving: port=70000 is not a number from 0 to 65535"),
+        ({"port": -1}, ValueError, "serving: port=-1 is not a number"),
+        ({"port": "80"}, ValueError, "serving: port='80' is not a number"),
+    ],
+)
+def test_an_address_that_cannot_be_is_named(
+    arguments: dict[str, Any], error: type[Exception], text: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(error, match=text), serving(**arguments):
+        pass
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_sandbox_has_the_name_that_its_url_says(mock: MockServer) -> None:
+    sandbox = mock.sandbox(5)  # type: ignore[arg-type]
+    sandbox.scenario("empty")
+    assert sandbox.url == f"{mock.url}/__sandbox/5"
+    assert len(sandbox.journal()) == 0
+    with closing(http.client.HTTPConnection(urlsplit(mock.url).netloc, timeout=5)) as connection:
+        connection.request("GET", f"/__sandbox/5{PATH}")
+        assert connection.getresponse().read() == b'{"integrations":[]}'

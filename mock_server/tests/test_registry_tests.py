@@ -532,7 +532,9 @@ def test_a_rule_takes_a_host_in_any_case():
         ("http://r.example.com:5000/v2/", "r.example.com"),
         ("r.example.com:5000", "r.example.com"),
         ("*.example.com/v2/", r"\*.example.com"),
-        ("[::1]:5000", r"\[::1\]"),
+        ("[2001:db8::1]:5000", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),  # as a pattern it would be one of these characters
+        ("https://[2001:db8::*]/v2/", r"2001:db8::\*"),
     ],
 )
 def test_a_rule_that_could_match_no_host_is_refused(host, right):

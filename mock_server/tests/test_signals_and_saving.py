@@ -33,6 +33,12 @@ def healthy(url):
             time.sleep(0.05)
 
 
+def control(url, call, method="GET"):
+    request = urllib.request.Request(f"{url}/__admin/{call}", method=method)
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        return json.load(answer)
+
+
 # -- signals ----------------------------------------------------------------------------------------------
 
 
@@ -103,8 +109,30 @@ def test_a_reset_after_a_killed_worker_goes_back_to_the_first_state(tmp_path):
         create(url, "mine")
         os.kill(int(children(process)[0]), signal.SIGKILL)
         assert healthy(url)["integrations"] == 4
-        urllib.request.urlopen(urllib.request.Request(f"{url}/__admin/reset", method="POST"), timeout=5).close()
+        control(url, "reset", "POST")
         assert len(names(url)) == 3
+
+
+@pytest.mark.parametrize("first", ["--scenario", "--load"])
+def test_a_restart_continues_from_the_file_and_a_reset_returns_to_the_first_state(tmp_path, first):
+    loaded = tmp_path / "first.json"
+    write(loaded, document([{"id": "a", "name": "first", "type": "docker", "categories": ["REGISTRY"]}]))
+    begin = {"--scenario": "failing-registries", "--load": str(loaded)}[first]
+    options = (first, begin, "--save", str(tmp_path / "state.json"))
+    with serve_command(*options) as (_, banner):
+        before, rules = names(url_in(banner)), control(url_in(banner), "registry-tests")["rules"]
+        create(url_in(banner), "mine")
+    with serve_command(*options) as (process, banner):
+        url = url_in(banner)
+        assert names(url) == [*before, "mine"]
+        assert control(url, "registry-tests")["rules"] == rules
+        create(url, "second")
+        os.kill(int(children(process)[0]), signal.SIGKILL)
+        assert healthy(url)["integrations"] == len(before) + 2
+        assert control(url, "scenario")["scenario"] == begin
+        assert names(f"{url}/__sandbox/other") == before
+        control(url, "reset", "POST")
+        assert names(url) == before
 
 
 def test_a_killed_worker_whose_state_is_in_memory_ends_the_server_with_one_clear_line():

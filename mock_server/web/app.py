@@ -36,6 +36,8 @@ def create_app(settings: Settings | None = None, contract: Contract | None = Non
         ValueError: document and handlers differ, a mutant or an operation of the settings is unknown, or its state
             cannot be read.
     """
+    if settings is not None and not isinstance(settings, Settings):
+        raise TypeError(f"settings: a {type(settings).__name__} is none; give Settings(scenario='one-of-each')")
     return MockCentral(settings or Settings(), contract)
 
 

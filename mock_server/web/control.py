@@ -402,8 +402,14 @@ def _body(entry: Mapping[str, Any]) -> Json:
         raise refuse(400, "the body nests too deep") from None
     if found:
         place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in found.instance_path)
-        raise refuse(400, f"${place}: {found.message}{_hint(found)}")
+        raise refuse(400, f"${place}: {_text(found)}{_hint(found)}")
     return dict(sent)
+
+
+def _text(error: jsonschema_rs.ValidationError) -> str:
+    """Return the text of an error, with every known value of an enum, of which the library names two."""
+    known = getattr(error.kind, "options", None)
+    return f"the value is not one of {', '.join(map(str, known))}" if known else error.message
 
 
 def _hint(error: jsonschema_rs.ValidationError) -> str:
