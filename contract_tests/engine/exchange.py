@@ -10,6 +10,8 @@ from typing import Any
 from mock_server import bounded_http
 
 COLLECTION = "/v1/imageintegrations"
+_DEEPEST = 100
+"""Levels of JSON up to which a value is read; comparisons and reports go into it recursively."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +78,22 @@ def read_json(content: bytes) -> Any:
     if bounded_http.is_expensive(content):
         return None
     try:
-        return _JSON.decode(content.decode())
+        value = _JSON.decode(content.decode())
     except (ValueError, RecursionError):
         return None
+    return None if _is_deep(value, content) else value
+
+
+def _is_deep(value: Any, content: bytes) -> bool:
+    if content.count(b"{") + content.count(b"[") <= _DEEPEST:
+        return False
+    level = [value]
+    for _ in range(_DEEPEST):
+        holders = [
+            each.values() if isinstance(each, dict) else each for each in level if isinstance(each, (dict, list))
+        ]
+        level = [each for holder in holders for each in holder]
+    return bool(level)
 
 
 def _no_constant(name: str) -> None:

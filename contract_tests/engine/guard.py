@@ -48,6 +48,8 @@ class WriteGuard:
         """Ids of built-in integrations that the run may write to, because the target is disposable."""
         self.creations: dict[str, Exchange] = {}
         """Creates by the id in their answer."""
+        self.has_lost_create = False
+        """A create was answered without an id, so it may have created something."""
         self._send = send
         self._exchanges = exchanges
         self._on_delete = on_delete
@@ -173,11 +175,13 @@ class WriteGuard:
         """Record what an answer says about the ownership of integrations."""
         path, _, query = exchange.path.partition("?")
         method, id = exchange.method, _id_in(unquote(path))
-        if method == "POST" and path == COLLECTION and reply.status < 300:
+        if method == "POST" and path == COLLECTION and not 300 <= reply.status < 500:
             created = reply.object.get("id")
-            if isinstance(created, str) and created:
+            if reply.status < 300 and isinstance(created, str) and created:
                 self.creations[created] = exchange
                 self.ownership.record_created(created)
+            else:
+                self.has_lost_create = True
         elif method == "DELETE" and id and (reply.status < 300 or reply.status == 404):
             # Central answers 404 to the DELETE of a very new integration, and still deletes it.
             self.ownership.record_deleted(id)

@@ -159,6 +159,16 @@ def leftovers(folder: Path, target: str) -> Iterator[str]:
             yield path.stem
 
 
+def runs_at(folder: Path, target: str) -> set[str]:
+    """Return the ids of the runs that have a ledger for `target`."""
+    return {path.stem for path in folder.glob("*.ledger") if path.is_file() and _is_for(path, target)}
+
+
+def _is_for(path: Path, target: str) -> bool:
+    lines = path.read_text("utf-8", "replace").splitlines() if os.access(path, os.R_OK) else []
+    return any(_entry(line).get("target") == target for line in lines)
+
+
 def is_left_by_this_process(folder: Path) -> bool:
     """Return whether a run of this process left its ledger, because its clean-up did not end."""
     readable = (path for path in folder.glob("*.ledger") if path.is_file() and os.access(path, os.R_OK))

@@ -104,6 +104,11 @@ def _expensive_json(sock: socket.socket, _request: bytes) -> None:
     sock.sendall(_answer(b"200 OK", b'{"integrations":[' + b"{}," * 2_500_000 + b"{}]}"))
 
 
+def _deep(sock: socket.socket, _request: bytes) -> None:
+    docker = b'{"a":' * 800 + b"1" + b"}" * 800
+    sock.sendall(_answer(b"200 OK", b'{"integrations":[{"id":"a","name":"b","docker":%s}]}' % docker))
+
+
 def _wide(sock: socket.socket, _request: bytes) -> None:
     body = json.dumps({"integrations": [{"id": f"id-{n}", "name": "x" * 500} for n in range(12_000)]}).encode()
     headers = [b"X-%d: " % number + b"x" * 60_000 for number in range(90)]
@@ -126,6 +131,7 @@ EVILS: dict[str, Conversation] = {
     "headers a byte at a time": _slow(b"HTTP/1.1 200 OK\r\nX-A: ", b"x"),
     "continues for ever": _slow(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
     "expensive JSON": _expensive_json,
+    "deep JSON": _deep,
     "wide lists and headers": _wide,
     "too many requests": _too_many,
 }

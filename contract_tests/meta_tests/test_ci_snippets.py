@@ -66,8 +66,9 @@ class Step:
         (("name-unique",), "--only create\n--only name-unique", "1", "### name-unique"),
         ((), "--only create --max-requests 5", "3", "is incomplete: "),
         ((), "--only creat", "2", "did you mean create"),
+        ((), "--help", "2", "Exit status"),
     ],
-    ids=["passed", "failed", "incomplete", "wrong option"],
+    ids=["passed", "failed", "incomplete", "wrong option", "nothing checked"],
 )
 def test_every_status_has_a_summary(
     tmp_path: Path, mutants: tuple[str, ...], arguments: str, status: str, summary: str

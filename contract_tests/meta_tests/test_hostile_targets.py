@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,6 +127,7 @@ def test_a_run_ends_in_time_where_the_target_turns_evil_on_the_way(evil: str, tm
         "broken status line",
         "gzip bomb",
         "body a byte at a time",
+        "deep JSON",
         pytest.param("expensive JSON", marks=pytest.mark.slow),
         pytest.param("wide lists and headers", marks=pytest.mark.slow),
         "too many requests",
@@ -153,6 +155,17 @@ def test_every_other_command_ends_in_time_and_shows_no_secret(evil: str, tmp_pat
             assert done.seconds < LONGER + START, (words, done)
             assert done.megabytes < MOST_MEMORY, (words, done.megabytes)
             see_harmless(done.output, f"{words[1]} {done.output}")
+
+
+@pytest.mark.parametrize("evil", ["errors that echo", "refusals that echo", "lists that echo"])
+def test_a_recorded_fixture_shows_no_secret(evil: str, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(TOKEN)
+    with serving(EVILS[evil]) as url:
+        words = ("--at", url, "--allow-writes", "--name", "conversation/life-quay", "--token-file", "secret")
+        done = run(tmp_path, "contract_tests", "fixtures", *words)
+    assert "Traceback" not in done.output
+    for secret in SECRETS:
+        assert secret.lower() not in done.output.lower()
 
 
 def recorded() -> dict[str, object]:
@@ -208,6 +221,9 @@ WRITTEN = {
     "base32": base64.b32encode(SECRET.encode()).decode(),
     "hexadecimal, apart": SECRET.encode().hex(" "),
     "backwards": SECRET[::-1],
+    "base64 in lines": "\\n".join(textwrap.wrap(base64.b64encode(SECRET.encode()).decode(), 10)),
+    "URL, twice": "".join(f"%25{each:02X}" for each in SECRET.encode()),
+    "JSON, twice": "".join(f"\\\\u{ord(each):04x}" for each in SECRET),
 }
 
 
@@ -220,6 +236,22 @@ def test_an_escape_hides_no_credential(form: str) -> None:
     assert REDACTED in redaction.text(WRITTEN[form])
 
 
+@pytest.mark.parametrize(
+    "between", ["\n", r"\n", " ", "\0", "\u200b", r"\u200b", "\x1b[31m", r"\u001b[0m", '", "', "\\\\n"]
+)
+@pytest.mark.parametrize("size", [1, 7, 10])
+def test_a_credential_with_something_between_its_characters_is_found(between: str, size: int) -> None:
+    apart = between.join(TOKEN[start : start + size] for start in range(0, len(TOKEN), size))
+    assert Redaction([f"Bearer {TOKEN}"]).text(f"no: {apart}.") == f"no: {REDACTED}."
+
+
+@pytest.mark.parametrize("piece", ["\\", "e\\", "e ", "\x1b[", TOKEN[:12], "e-v-i-l-"])
+def test_looking_for_credentials_takes_little_time(piece: str) -> None:
+    began = time.monotonic()
+    Redaction([f"Bearer {TOKEN}"]).content((" ".join(TOKEN) + piece * (2**21 // len(piece))).encode())
+    assert time.monotonic() - began < 3
+
+
 def test_escapes_that_hide_nothing_stay() -> None:
     text = r'{"a": "\\u0041 \u0041 \" %41 &lt;"}'
     assert Redaction(["Bearer abcdef123"]).text(text) == text
@@ -227,7 +259,7 @@ def test_escapes_that_hide_nothing_stay() -> None:
 
 def test_a_part_of_a_long_token_is_found() -> None:
     redaction = Redaction([f"Bearer {TOKEN}"])
-    for part in (TOKEN[:-4], TOKEN[4:], TOKEN[:16] + "…"):
+    for part in (TOKEN[:-4], TOKEN[4:], TOKEN[:16] + "…", TOKEN[7:24]):
         shown = redaction.text(f"invalid: {part}")
         assert REDACTED in shown
         assert not any(TOKEN[start : start + 16] in shown for start in range(len(TOKEN) - 15))

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from contract_tests.engine.options import Options
 from contract_tests.engine.ownership import OWN_ID, age_of, new_run_id, run_of
 from contract_tests.engine.transport import Transport
 from contract_tests.meta_tests import trust
-from contract_tests.meta_tests.lying_targets import LIES, Asked, Target, answering, honest
+from contract_tests.meta_tests.lying_targets import LIES, Asked, Lie, Target, answering, honest
 from contract_tests.reports.failures import detailed
 from contract_tests.runner.leftovers import clean_leftovers, find_orphans, remove_orphans
 from contract_tests.runner.run import Run
@@ -268,6 +269,37 @@ def test_leftovers_without_a_ledger_are_listed_and_deleted_on_request(mock: Mock
     assert not list(tmp_path.glob("*.ledger"))
 
 
+def test_leftovers_are_found_under_another_url_of_the_target(mock: MockServer, tmp_path: Path) -> None:
+    name = f"central-contract-{OLD}-create-1"
+    Ledger(tmp_path, OLD, mock.url.replace("127.0.0.1", "localhost")).close(keep=True)
+    created(mock.url, name)
+    code, told = clean(mock.url, tmp_path)
+    assert (code, name in told) == (0, True), told
+    assert clean(mock.url, tmp_path, "--orphans", "--yes")[0] == 0
+    assert name not in names_at(mock.url)
+    assert [path.stem for path in tmp_path.glob("*.ledger")] == [OLD]  # it may have more at its own URL
+
+
+def cuts_names(_target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
+    """Show the first 20 characters of each name."""
+    body = re.sub(rb'("name": ?"[^"]{20})[^"]*', rb"\1", answer.body) if asked.method == "GET" else answer.body
+    return answer._replace(body=body)
+
+
+def is_empty(_target: Target, _asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
+    """Answer everything with an empty object, whatever was done."""
+    return answer._replace(status=200, body=b"{}")
+
+
+@pytest.mark.parametrize("lie", [cuts_names, is_empty])
+def test_what_cannot_be_known_to_be_the_runs_is_told(lie: Lie, tmp_path: Path) -> None:
+    target = Target(lie, user=False)
+    with answering(target) as url:
+        report = Run(Options(url=url, profile="quick", seed=4, state_dir=tmp_path))()
+    assert target.left()
+    assert report.left_behind or any(note.startswith("Not deleted, because") for note in report.notes)
+
+
 def test_leftovers_are_not_called_deleted_before_the_list_was_read_again(mock: MockServer, tmp_path: Path) -> None:
     created(mock.url, f"central-contract-{OLD}-create-1")
     (orphan,) = find_orphans(Options(url=mock.url, state_dir=tmp_path)) or []
@@ -323,11 +355,13 @@ def test_threads_create_at_once_and_own_what_they_created(transport: Transport) 
         assert list(pool.map(one, range(8))) == [200] * 8
 
 
-def test_recording_fixtures_writes_to_nothing_of_others(tmp_path: Path) -> None:
-    target = Target(LIES["ids of new ones of a user"][0], user=False)
+@pytest.mark.parametrize("lie", ["ids of new ones of a user", "hides what it answers"])
+def test_recording_fixtures_writes_to_nothing_of_others(lie: str, tmp_path: Path) -> None:
+    target = Target(LIES[lie][0], user=False)
     words = ["--allow-writes", "--name", "conversation/life-quay", "-o", str(tmp_path / "made.jsonl")]
     with answering(target) as url:
         result = CliRunner().invoke(main, ["fixtures", "--at", url, *words])
     assert result.exit_code == 2, result.output
-    assert "as somebody's" in result.output
+    assert "does not show" in result.output
+    assert "look there for" in result.output
     assert target.damage() == []

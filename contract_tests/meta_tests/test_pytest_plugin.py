@@ -92,6 +92,24 @@ def test_a_budget_that_is_used_up_at_once_ends_the_run(tmp_path: Path) -> None:
     assert "the budget of 0.001 seconds was used up" in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "words", "why"),
+    [
+        ("--quick --max-requests 30", (), "the budget of 30 requests was used up"),
+        ("--quick --max-requests 30", ("-n", "2"), "the budget of 30 requests was used up"),
+        ("--quick --skip name-unique", ("-k", "name-unique"), "no check ran"),
+    ],
+)
+def test_what_did_not_look_is_incomplete(tmp_path: Path, options: str, words: tuple[str, ...], why: str) -> None:
+    with serving() as mock:
+        done = run(
+            tmp_path, "--pyargs", "contract_tests", "--central-url", mock.url, f"--central-options={options}", *words
+        )
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "Incomplete: " in done.stdout
+    assert why in done.stdout
+
+
 def test_no_worker_waits_for_one_whose_run_broke_down(tmp_path: Path) -> None:
     def break_down() -> dict[str, CheckResult]:
         raise RuntimeError("a bug")

@@ -6,12 +6,15 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import requests
 
+from contract_tests.engine.exchange import COLLECTION
+from contract_tests.meta_tests.lying_targets import LIES, Target, answering
 from contract_tests.oracle.observers import OBSERVED
-from contract_tests.plugins.schemathesis_checks import NEEDS_A_RUN, before_call
+from contract_tests.plugins.schemathesis_checks import NEEDS_A_RUN, _Created, _created, before_call
 from mock_server.contract import tables as contract
 from mock_server.serving.server import serving
 from mock_server.settings import Settings
@@ -77,3 +80,21 @@ def test_an_id_in_a_read_stays() -> None:
     case = SimpleNamespace(method="GET", path_parameters={"id": "foreign"}, body=None)
     before_call(SimpleNamespace(), case, {})
     assert case.path_parameters == {"id": "foreign"}
+
+
+def test_an_id_that_somebody_else_has_by_now_is_in_no_write() -> None:
+    with serving() as mock:
+        body = {"name": "theirs", "type": "docker", "categories": ["REGISTRY"], "docker": {}}
+        id = requests.post(f"{mock.url}{COLLECTION}", json=body | {"skipTestIntegration": True}, timeout=5).json()["id"]
+        with patch.dict(_created, {id: _Created(f"{mock.url}{COLLECTION}/{id}", {}, {"ours"})}, clear=True):
+            case = SimpleNamespace(method="DELETE", path_parameters={"id": id}, body=None)
+            before_call(SimpleNamespace(), case, {})
+    assert case.path_parameters["id"] != id
+
+
+def test_a_redirect_leads_to_no_write(tmp_path: Path) -> None:
+    target = Target(LIES["redirects to foreign ones"][0], seed=3, user=False)
+    with answering(target) as url:
+        schemathesis(url, tmp_path, "--phases", "fuzzing", "--include-method", "PUT", "--max-failures", "1")
+    assert target.writes > 0
+    assert target.damage() == []

@@ -30,11 +30,11 @@ from contract_tests.meta_tests.traffic_detection import judged, proxying
 from contract_tests.meta_tests.traffic_journeys import Client, travel, ui
 from contract_tests.traffic import har, sources
 from contract_tests.traffic.case import HELD, UNDECIDABLE
-from contract_tests.traffic.exchanges import Seen, headers_of
+from contract_tests.traffic.exchanges import Seen, headers_of, plain
 from contract_tests.traffic.judge import Judge
 from contract_tests.traffic.proxy import JudgeThread
 from contract_tests.traffic.secrets import Secrets
-from mock_server import create_app
+from mock_server import bounded_http, create_app
 from mock_server.contract import tables as contracts
 from mock_server.serving.server import serving
 from mock_server.settings import Settings
@@ -549,6 +549,17 @@ def test_a_user_name_beside_a_password_is_read_in_both_spellings() -> None:
         body = json.dumps({"quay": {spelling: robot}}).encode()
         hidden = Secrets(CONTRACT).hide(Seen("POST", PATH, 200, 0.0, 0.0, body=body)).body
         assert json.loads(hidden or b"")["quay"][spelling] == {"username": "robot", "password": "canary-credential-1"}
+
+
+def test_a_credential_in_the_name_of_a_header_is_hidden() -> None:
+    seen = Seen("GET", PATH, 200, 0.0, 0.0, headers=headers_of([("Authorization", "Bearer t0p-secret-token")]))
+    seen = dataclasses.replace(seen, reply_headers=headers_of([("X-T0p-Secret-Token", "1")]))
+    assert list(Secrets(CONTRACT).hide(seen).reply_headers) == ["X-canary-credential-1"]
+
+
+def test_a_compressed_body_that_is_too_long_is_not_read() -> None:
+    assert plain(gzip.compress(b"0" * (bounded_http.MOST + 1)), "gzip") is None
+    assert plain(gzip.compress(b"ab") + gzip.compress(b"c"), "gzip") == b"abc"
 
 
 def audit(*words: object) -> Result:

@@ -43,6 +43,32 @@ def pytest_configure(config: pytest.Config) -> None:
         _options(config.getoption("central_url") or "http://127.0.0.1", shlex.split(words))
 
 
+_incomplete = pytest.StashKey[list[str]]()
+"""Why not everything that was selected was checked; pytest itself counts a skipped test as fine."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over from a worker of xdist why its run is incomplete."""
+    node.config.stash.setdefault(_incomplete, []).extend(getattr(node, "workeroutput", {}).get("central", ()))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End with exit status 3, as `check` does, if nothing failed but not everything was checked or cleaned up."""
+    config = session.config
+    incomplete = config.stash.get(_incomplete, [])
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["central"] = incomplete
+    elif incomplete and session.exitstatus == 0:
+        session.exitstatus = 3
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say why a run is incomplete."""
+    for reason in config.stash.get(_incomplete, []):
+        terminalreporter.write_line(f"Incomplete: {reason}.")
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave the harness's own tests out of `--pyargs contract_tests`, which checks a server."""
     ours = collection_path == Path(__file__).parents[1] / "meta_tests"
@@ -212,6 +238,8 @@ def central_result(
 
 def _run(session: pytest.Session) -> dict[str, CheckResult]:
     """Run the checks whose tests were selected."""
+    from dataclasses import replace
+
     from contract_tests.reports import terminal
     from contract_tests.runner import report as outcomes
     from contract_tests.runner.own_mock import own_mock
@@ -221,9 +249,12 @@ def _run(session: pytest.Session) -> dict[str, CheckResult]:
         mock = None if config.getoption("central_url") else stack.enter_context(own_mock())
         url = mock.url if mock else config.getoption("central_url")
         options = _options(url, shlex.split(config.getoption("central_options")), mock)
-        report, unable = _report(_only(options, _selected(session)))
+        selected = _selected(session)
+        report, unable = _report(_only(options, selected))
         if report is None:
             return {_UNABLE: CheckResult(outcomes.ERROR, unable)}
+        shown = [each for each in report.results if each.check in selected]
+        config.stash[_incomplete] = replace(report, results=shown, only=()).incomplete
         return {
             each.check: CheckResult(
                 each.outcome,

@@ -101,17 +101,22 @@ for _id in OBSERVED:
 
 
 @schemathesis.hook
-def before_call(_context: schemathesis.HookContext, case: Case, _kwargs: dict[str, Any]) -> None:
-    """Redirect writes to ids that schemathesis did not create to a random id, and skip tests of registries."""
+def before_call(_context: schemathesis.HookContext, case: Case, kwargs: dict[str, Any]) -> None:
+    """Change ids that schemathesis did not create to random ones in writes, and skip tests of registries."""
     if case.method.upper() in ("GET", "HEAD", "OPTIONS"):
         return
+    kwargs["max_redirects"] = 0  # a redirect may lead a write to any integration
     body = case.body if isinstance(case.body, dict) else {}
     for holder in (case.path_parameters, body, body.get("config")):
-        if isinstance(holder, dict) and isinstance(id := holder.get("id"), str) and id and id not in _created:
+        if isinstance(holder, dict) and isinstance(id := holder.get("id"), str) and id and not _is_ours(id):
             holder["id"] = str(uuid.uuid4())
     for integration in (body, body.get("config")):
         if isinstance(integration, dict) and integration.get("skipTestIntegration") in (None, False):
             integration["skipTestIntegration"] = True
+
+
+def _is_ours(id: str) -> bool:
+    return id in _created and _created[id].is_ours()
 
 
 @schemathesis.hook
@@ -140,5 +145,5 @@ def delete_created() -> None:
     for integration in _created.values():
         if integration.is_ours():
             with suppress(requests.RequestException):
-                requests.delete(integration.url, headers=integration.headers, timeout=_TIMEOUT)
+                requests.delete(integration.url, headers=integration.headers, timeout=_TIMEOUT, allow_redirects=False)
     _created.clear()

@@ -498,13 +498,11 @@ def _without_secrets(url: str) -> str:
 
 
 def _check_selection(profile: str, only: Sequence[str], skip: Sequence[str]) -> None:
-    if not only:
-        return
     from contract_tests.checks.registry import all_checks
 
-    named = [all_checks()[name] for name in only if name in all_checks()]
+    named = [each for each in all_checks().values() if not only or each.id in only]
     if not any(profile in each.profiles and each.id not in skip for each in named):
         raise click.UsageError(
-            f"--only {' --only '.join(only)}: no check is left to run: each is skipped, "
+            f"{' '.join(f'--only {name}' for name in only) or '--skip'}: no check is left to run: each is skipped, "
             f"not in the profile {profile}, or only observes the answers to other checks"
         )

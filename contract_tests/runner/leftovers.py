@@ -9,7 +9,7 @@ from typing import Any
 
 from contract_tests.engine.exchange import COLLECTION
 from contract_tests.engine.failures import BudgetSpent, CheckFailed, Skip
-from contract_tests.engine.ledger import Ledger, leftovers
+from contract_tests.engine.ledger import Ledger, leftovers, runs_at
 from contract_tests.engine.options import Options
 from contract_tests.engine.ownership import age_of, new_run_id, run_of
 from contract_tests.engine.text import one_line
@@ -105,7 +105,8 @@ def _may_exist(transport: Transport, id: str) -> bool:
 def _remove_unlisted(transport: Transport) -> list[str]:
     for id in sorted(transport.ownership.live):
         _remove(transport, {"id": id})
-    unknown = ["integrations of requests that got no answer, if any"] if transport.pace.unanswered else []
+    is_unsure = transport.pace.unanswered or transport.guard.has_lost_create
+    unknown = ["integrations of requests that got no answer, if any"] if is_unsure else []
     return [*sorted(map(one_line, transport.ownership.live)), *unknown]
 
 
@@ -162,8 +163,8 @@ def clean_leftovers(options: Options) -> Cleaned:
 
 
 def orphans(items: Iterable[Mapping[str, Any]], options: Options) -> list[Orphan]:
-    """Return the items that are named by runs without a ledger in the state folder, sorted by run and name."""
-    runs_with_ledger = {path.stem for path in options.state_dir.glob("*.ledger")}
+    """Return the items that are named by runs without a ledger for this URL in the state folder, by run and name."""
+    runs_with_ledger = runs_at(options.state_dir, options.base)
     without_ledger = [
         Orphan(str(item.get("id")), str(item.get("name")), run)
         for item in items
@@ -190,6 +191,7 @@ def remove_orphans(options: Options, chosen: Collection[Orphan]) -> list[str]:
     left: list[str] = []
     for run in dict.fromkeys(each.run for each in chosen):
         ledger = Ledger(options.state_dir, run, options.base)
+        has_other_url = bool(ledger.target)
         try:
             transport = Transport(options, run, ledger)
             transport.ownership.has_baseline = True
@@ -199,7 +201,7 @@ def remove_orphans(options: Options, chosen: Collection[Orphan]) -> list[str]:
                 _remove(transport, {"id": orphan.id, "name": orphan.name})
             items = listed(transport)
         finally:
-            ledger.close(keep=False)
+            ledger.close(keep=has_other_url)
         listed_ids = {str(item.get("id")) for item in items or ()}
         left += [describe(each.id, each.name) for each in of_run if items is None or each.id in listed_ids]
     return left

@@ -38,7 +38,7 @@ from contract_tests.runner import bystanders, known, verdict
 from contract_tests.runner.bystanders import Snapshot, notes_on_orphans, snapshot
 from contract_tests.runner.history import Log
 from contract_tests.runner.known import InForce
-from contract_tests.runner.leftovers import clean_leftovers, remove_owned
+from contract_tests.runner.leftovers import clean_leftovers, describe, remove_owned
 from contract_tests.runner.report import (
     ASSUMED,
     BLOCKED,
@@ -59,6 +59,8 @@ from mock_server.contract import tables as contracts
 
 USUAL_REQUESTS = 5_000
 """Approximate number of requests of a run with the default profile."""
+_SHOWN = 5
+"""Number of integrations that a note names."""
 _WOULD_WRITE = "would write; allow it with --allow-writes"
 _IN_ORDER = ("base", "generated")
 """Groups of checks that never run in parallel. The generator parses source code, which can fail in several threads
@@ -168,7 +170,7 @@ class Run:
             only=self.options.only,
             require_rules=self.options.require_rules,
             interrupted=self.interrupted,
-            notes=[*self.notes, *self._limits()],
+            notes=[*self.notes, *self._remarks()],
         )
 
     # -- before the checks ------------------------------------------------------------------------
@@ -180,8 +182,12 @@ class Run:
             f"Not deleted, because its name is not that of the run in the ledger: {each}." for each in cleaned.not_ours
         ]
 
-    def _limits(self) -> Iterable[str]:
-        """Yield a note if the target limits requests."""
+    def _remarks(self) -> Iterable[str]:
+        """Yield a note if the run left what it does not own, and one if the target limits requests."""
+        if refused := self.transport.ownership.refused:
+            shown = [describe(id, name) for id, name in list(refused.items())[:_SHOWN]]
+            more = f" and {len(refused) - _SHOWN} more" if len(refused) > _SHOWN else ""
+            yield f"Not deleted, because the target does not show the run's name for it: {', '.join(shown)}{more}."
         pace = self.transport.pace
         if pace.limited:
             yield (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import re
 import zlib
 from collections.abc import Iterable, Mapping
@@ -12,6 +13,7 @@ from typing import Any
 from requests.structures import CaseInsensitiveDict
 
 from contract_tests.engine.exchange import Exchange, Reply
+from mock_server import bounded_http
 from mock_server.simulation.redaction import read
 
 Headers = Mapping[str, str]
@@ -89,15 +91,17 @@ def headers_of(pairs: Iterable[tuple[str, str]]) -> Headers:
 
 
 def plain(body: bytes, encoding: str) -> bytes | None:
-    """Return a body decompressed; unchanged if its gzip is broken, None if it has another encoding."""
+    """Return a body decompressed; unchanged if its gzip is broken, None if it is too long or has another encoding."""
     if encoding.strip().lower() in ("", "identity"):
         return body
     if encoding.strip().lower() not in ("gzip", "x-gzip"):
         return None
     try:
-        return gzip.decompress(body)
+        with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
+            found = file.read(bounded_http.MOST + 1)
     except (OSError, EOFError, zlib.error):
         return body
+    return found if len(found) <= bounded_http.MOST else None
 
 
 def json_of(body: bytes | None) -> Any:

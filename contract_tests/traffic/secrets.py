@@ -63,12 +63,11 @@ class Secrets:
 
     def _answer(self, reply: bytes | None, headers: Headers) -> tuple[bytes | None, Headers]:
         """Replace the credentials in an answer; repeated answers are cached, because pages poll the same list."""
-        if shown := self._redactions_for(b"\n".join([reply or b"", *map(_bytes, headers.values())])):
+        texts = [text for header in headers.items() for text in header]
+        if shown := self._redactions_for(b"\n".join([reply or b"", *map(_bytes, texts)])):
             reply = _with_stand_ins(reply, shown) if reply else reply
-            headers = headers_of(
-                (name, _with_stand_ins(_bytes(value), shown).decode("utf-8", "replace"))
-                for name, value in headers.items()
-            )
+            safe = [_with_stand_ins(_bytes(text), shown).decode("utf-8", "replace") for text in texts]
+            headers = headers_of(zip(safe[::2], safe[1::2], strict=True))
         key = reply, len(self._stand_ins)
         if self._last[0] != key:
             self._last = key, self._body(reply, learn=False)
