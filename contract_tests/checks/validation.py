@@ -382,6 +382,18 @@ def category_required(central: Central) -> None:
 @check("name-required", "rules", needs=("create",))
 def name_required(central: Central) -> None:
     refused_by_every_way(central, "name-required", ({"name": ""}, {"name": None}), unknown=True)
+    if central.quick:
+        return  # there, endpoint-as-sent sends such names
+    with central.case():
+        # The missing category proves that the body was looked at.
+        reply = central.test(central.integration(name=" ", categories=[]))
+        central.refused(
+            reply, "a test without a category and with a blank for a name", text=central.text("category-required")
+        )
+        required = central.text("name-required")
+        central.true(
+            required not in reply.message, "a blank is a name", expected=f"not {required!r}", got=reply.message
+        )
 
 
 @check(
