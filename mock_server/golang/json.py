@@ -18,6 +18,8 @@ MAX_DEPTH = 10_000
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _DIGITS = re.compile(rb"[0-9]*")
 _CHARACTERS = re.compile(rb'(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+')
+_COMMA = re.compile(rb"[ \t\r\n]*,[ \t\r\n]*")
+_KEY = re.compile(rb'"%s"[ \t\r\n]*:[ \t\r\n]*' % _CHARACTERS.pattern)
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 _LITERALS = {ord("t"): b"true", ord("f"): b"false", ord("n"): b"null"}
 _OPENERS = {ord("{"): "object", ord("["): "list"}
@@ -128,20 +130,14 @@ class _Scanner:
                 self.open.pop()
                 at += 1
             while self.open:
+                in_object = self.open[-1] == "object"
+                if comma := _COMMA.match(self.data, at):
+                    at = self.key_end(comma.end()) if in_object else comma.end()
+                    break
                 at = _skip_space(self.data, at)
                 byte = self.byte(at)
-                if self.open[-1] == "object":
-                    if byte == ord(","):
-                        at = self.key_end(_skip_space(self.data, at + 1))
-                        break
-                    if byte != ord("}"):
-                        raise _invalid(byte, "after object key:value pair")
-                else:
-                    if byte == ord(","):
-                        at = _skip_space(self.data, at + 1)
-                        break
-                    if byte != ord("]"):
-                        raise _invalid(byte, "after array element")
+                if byte != (ord("}") if in_object else ord("]")):
+                    raise _invalid(byte, "after object key:value pair" if in_object else "after array element")
                 self.open.pop()
                 at += 1
             else:
@@ -154,12 +150,12 @@ class _Scanner:
 
     def key_end(self, at: int) -> int:
         """Return the start of the value after ``"key" :``."""
+        if match := _KEY.match(self.data, at):
+            return match.end()
         if self.byte(at) != ord('"'):
             raise _invalid(self.data[at], "looking for beginning of object key string")
         at = _skip_space(self.data, self.string_end(at))
-        if self.byte(at) != ord(":"):
-            raise _invalid(self.data[at], "after object key")
-        return _skip_space(self.data, at + 1)
+        raise _invalid(self.byte(at), "after object key")
 
     def scalar_end(self, at: int, first: int) -> int:
         if first == ord('"'):
