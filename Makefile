@@ -98,7 +98,7 @@ fuzz: $(VENV)/.installed-fuzz ## Fuzz the decoder, guided by coverage (Linux on 
 	$(BIN)/python -m mock_server.tests.fuzz_decoder $(ARGS)
 
 .PHONY: mutation
-mutation: $(VENV)/.installed-mutation ## Count the mutants that the tests kill (ten minutes of CPU; ARGS='--workers 2')
+mutation: $(VENV)/.installed-mutation ## Count the mutants that the tests kill (half an hour and more; ARGS='--workers 2')
 	$(BIN)/python -m benchmarks.mutation $(ARGS)
 
 .PHONY: lock
