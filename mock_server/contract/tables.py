@@ -207,7 +207,7 @@ class Contract:
             self._views[found] = other
         return self._views[found]
 
-    @property
+    @cached_property
     def every_release(self) -> Sequence[Contract]:
         """The contract of the newest patch of each minor, oldest first."""
         return [self.at(release) for release in self.releases.known]
