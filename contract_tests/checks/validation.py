@@ -320,7 +320,7 @@ def endpoint_parses(central: Central) -> None:
 def endpoint_as_sent(central: Central) -> None:
     for pair in central.some(zip(LOOK_ALIKES[::2], LOOK_ALIKES[1::2], strict=False), 6):
         with central.case():
-            # The missing category proves that the body was looked at, and nothing is stored. A blank is a name.
+            # The missing category proves that the body was read, and nothing is stored. A blank is a name.
             both = dict(zip(("endpoint", "grpcEndpoint"), pair, strict=True))
             reply = central.test(central.integration("clairify", name=" ", categories=[], clairify=both))
             what = (
@@ -385,7 +385,7 @@ def name_required(central: Central) -> None:
     if central.quick:
         return  # there, endpoint-as-sent sends such names
     with central.case():
-        # The missing category proves that the body was looked at.
+        # The missing category proves that the body was read.
         reply = central.test(central.integration(name=" ", categories=[]))
         central.refused(
             reply, "a test without a category and with a blank for a name", text=central.text("category-required")

@@ -161,19 +161,22 @@ def leftovers(folder: Path, target: str) -> Iterator[str]:
 
 def runs_at(folder: Path, target: str) -> set[str]:
     """Return the ids of the runs that have a ledger for `target`."""
-    return {path.stem for path in folder.glob("*.ledger") if path.is_file() and _is_for(path, target)}
-
-
-def _is_for(path: Path, target: str) -> bool:
-    lines = path.read_text("utf-8", "replace").splitlines() if os.access(path, os.R_OK) else []
-    return any(_entry(line).get("target") == target for line in lines)
+    return {run for run, entry in _entries(folder) if entry.get("target") == target}
 
 
 def is_left_by_this_process(folder: Path) -> bool:
     """Return whether a run of this process left its ledger, because its clean-up did not end."""
-    readable = (path for path in folder.glob("*.ledger") if path.is_file() and os.access(path, os.R_OK))
-    lines = (line for path in readable for line in path.read_text("utf-8", "replace").splitlines())
-    return any(_entry(line).get("pid") == os.getpid() for line in lines)
+    return any(entry.get("pid") == os.getpid() for _, entry in _entries(folder))
+
+
+def _entries(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the id of a run with each entry of its ledger, for the ledgers that can be read."""
+    for path in folder.glob("*.ledger"):
+        lines: list[str] = []
+        if path.is_file():
+            with suppress(OSError):
+                lines = path.read_text("utf-8", "replace").splitlines()
+        yield from ((path.stem, _entry(line)) for line in lines)
 
 
 def _unusable(path: Path, error: OSError) -> HarnessError:
