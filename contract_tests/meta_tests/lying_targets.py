@@ -394,7 +394,13 @@ def answering(target: Target) -> Iterator[str]:
         def log(self, *_: Any) -> None:
             """Say nothing."""
 
-    server = ThreadedWSGIServer("127.0.0.1", 0, target, Handler)
+    with running(ThreadedWSGIServer("127.0.0.1", 0, target, Handler)) as url:
+        yield url
+
+
+@contextmanager
+def running(server: ThreadedWSGIServer) -> Iterator[str]:
+    """Run a server in a thread while the block runs; yield its URL."""
     thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.01), daemon=True)
     thread.start()
     try:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import random
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -21,6 +20,7 @@ from typing import Any
 import click
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
+from contract_tests.meta_tests.lying_targets import running
 from contract_tests.meta_tests.traffic_journeys import travel
 from contract_tests.traffic.judge import Judge
 from contract_tests.traffic.proxy import Give, make_app
@@ -44,15 +44,8 @@ def proxying(settings: Settings, give: Give) -> Iterator[str]:
         def log(self, type: str, message: str, *args: Any) -> None:
             """Log nothing."""
 
-    server = ThreadedWSGIServer("127.0.0.1", 0, make_app(settings, give), Handler)
-    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with running(ThreadedWSGIServer("127.0.0.1", 0, make_app(settings, give), Handler)) as url:
+        yield url
 
 
 def judged(settings: Settings, journeys: int, seed: int = 1) -> Judge:
