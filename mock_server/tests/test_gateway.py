@@ -1,10 +1,12 @@
 """The gateway layer by layer, without a socket, WSGI or Flask."""
 
+import gc
 import gzip
 import json
 import subprocess
 import sys
 import time
+import weakref
 from copy import deepcopy
 from types import SimpleNamespace
 
@@ -500,6 +502,18 @@ def test_what_is_raised_is_answered_in_the_shape_of_central(error, status, rule)
     assert (response.status, response.header("Mock-Central-Rule"), asked.rule) == (status, rule, rule)
     assert list(json.loads(response.body)) == ["code", "message", "details", "error"]
     assert b"private" not in response.body
+
+
+def test_a_refused_request_is_freed_at_once():
+    asked = exchange()
+    freed = weakref.ref(asked)
+    gc.disable()
+    try:
+        errors()(lambda _: Rules(CONTRACT).refuse("get-missing", id="x"))(asked)
+        del asked
+        assert freed() is None
+    finally:
+        gc.enable()
 
 
 def test_a_rule_refuses_with_its_values_if_the_release_has_it():
