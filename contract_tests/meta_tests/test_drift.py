@@ -520,6 +520,7 @@ def test_a_schema_that_nests_too_deep_is_said() -> None:
         compared(document)
 
 
+@pytest.mark.heavy
 def test_twice_the_fields_take_twice_the_calls() -> None:
     def calls(fields: int) -> int:
         document = published()

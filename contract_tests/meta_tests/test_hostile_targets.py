@@ -119,6 +119,7 @@ def test_a_run_ends_in_time_where_the_target_turns_evil_on_the_way(evil: str, tm
     assert report.incomplete
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "evil",
     [

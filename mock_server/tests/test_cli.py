@@ -353,6 +353,7 @@ def are_gone(children):
     return True
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_it_serves_and_ends_cleanly(sent):
@@ -401,6 +402,7 @@ def test_it_serves_https_with_a_certificate_of_its_own():
         assert answer.startswith('{"integrations":[')
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 def test_clients_can_trust_the_certificate_authority(tmp_path):
     file, token = tmp_path / "ca.pem", tmp_path / "token"

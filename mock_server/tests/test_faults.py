@@ -647,6 +647,7 @@ def ask_for_a_reset_over_tls(host, port):
             incoming.write(piece)
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 def test_a_reset_comes_over_tls_too():
     with serve_command("--tls") as (_, banner):
@@ -656,6 +657,7 @@ def test_a_reset_comes_over_tls_too():
                 ask_for_a_reset_over_tls(parts.hostname, parts.port)
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 def test_every_reset_under_load_is_one_and_no_other_answer_suffers():
     ends, others, done = [], [], threading.Event()
@@ -679,6 +681,7 @@ def test_every_reset_under_load_is_one_and_no_other_answer_suffers():
     assert set(others) == {(200, 12)}
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 def test_clients_that_reset_first_hold_up_nobody():
     with serve_command("--log-level", "error") as (_, banner):
@@ -698,6 +701,7 @@ def test_clients_that_reset_first_hold_up_nobody():
         other.close()
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 def test_truncated_answers_and_resets_at_once_end_as_each_should():
     kinds = ["reset", "truncated"] * 40

@@ -80,6 +80,7 @@ def nearly_right(draw: st.DrawFn) -> Any:
     return draw(st.sampled_from([value, value, value, [value], None]))
 
 
+@pytest.mark.heavy
 @more_examples(5)
 @given(nearly_right())
 def test_what_the_compiled_validator_accepts_the_explaining_one_accepts_too(value):
