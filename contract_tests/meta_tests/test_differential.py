@@ -170,6 +170,7 @@ def test_a_token_that_is_none_is_not_shown() -> None:
     assert "real-token" not in result.output
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 def test_nothing_is_compared_where_nothing_is_sent(mocks: dict[str, str]) -> None:
     result = CliRunner().invoke(

@@ -525,6 +525,7 @@ def test_what_is_found_shrinks_to_something_readable() -> None:
     }
 
 
+@pytest.mark.heavy
 def test_a_conversation_of_a_rule_shrinks_to_its_first_case() -> None:
     case, steps = hypothesis.find(strategies.conversations(rules=["name-unique"]), lambda _: True)
     assert case.id == "name-unique/create"
