@@ -433,6 +433,7 @@ def test_a_request_is_carried_out_before_it_is_refused():
     api = Api(faults=(parse("PostImageIntegration code=504 execute=true message='upstream timed out'"),))
     answer = api.create(docker(name="made"))
     assert (answer.status, answer.json["code"], answer.message) == (504, 4, "upstream timed out")
+    assert answer.headers["content-type"] == "application/json"
     assert "made" in [each["name"] for each in api.list()]
     assert api.app.gateway.sandboxes.default.journal.found()[0].status == 504
 
@@ -796,7 +797,8 @@ def test_what_a_spoilt_answer_answered_is_done(url):
 
 
 def test_a_test_client_without_sockets_meets_a_clear_error(api):
-    with pytest.raises(Cut, match="the connection is cut, as a fault asks"):
+    text = "the connection is cut, as a fault asks; a test client without sockets meets this error"
+    with pytest.raises(Cut, match=f"^{text}$"):
         preferring(api, "fault=reset")
 
 

@@ -189,7 +189,7 @@ def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch, caplog):
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path, api):
-    with pytest.raises(StateError, match="No such file"):
+    with pytest.raises(StateError, match=r": No such file or directory$"):
         read(tmp_path / "none.json", api.central.contract, api.central.validator)
     with pytest.raises(StateError, match="cannot be written"):
         write(tmp_path / "none" / "state.json", document([]))
