@@ -27,14 +27,8 @@ STATUS = {SHOWS: 1, GONE: 0, UNKNOWN: 125}
 """Exit statuses, fit for `git bisect run`: 125 lets it try another commit."""
 
 _REQUEST_OPTIONS = (
-    "managed",
-    "max_live",
-    "max_response_time",
-    "workers",
-    "allow_registry_tests",
-    "allow_load",
-    "disposable",
-)
+    "managed", "max_live", "max_response_time", "workers", "allow_registry_tests", "allow_load", "disposable",
+)  # fmt: skip
 """Options that influence the requests of a run, besides target, seed, profile and release."""
 _OWN_MOCK = ("as_deployed", "central_version", "managed")
 """Settings of the mock that `check` starts."""
