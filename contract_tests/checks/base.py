@@ -32,9 +32,9 @@ STATUS_OF_CODE: Mapping[int, int] = {
 def list_answers(central: Central) -> None:
     reply = central.list()
     central.taken(reply, "GET of the collection")
-    items = reply.object.get("integrations")
-    central.true(isinstance(items, list), "the list has no `integrations`", expected="a list", got=brief(reply))
-    ids = [str(item.get("id")) for item in items or () if isinstance(item, dict)]
+    items = reply.integrations
+    central.true(items is not None, "the list has no `integrations`", expected="a list", got=brief(reply))
+    ids = [str(item.get("id")) for item in items or ()]
     twice = sorted({id for id in ids if ids.count(id) > 1})
     central.true(not twice, "the list shows an integration twice", expected=[], got=twice)
 
@@ -223,10 +223,10 @@ def read_after_create(central: Central) -> None:
 
 
 def _whole_list(central: Central) -> dict[str, Any]:
-    items = central.list().object.get("integrations")
-    if not isinstance(items, list):
+    items = central.list().integrations
+    if items is None:
         raise PreconditionFailed("list", "the list has no `integrations`")
-    return {str(item.get("id")): item for item in items if isinstance(item, dict)}
+    return {str(item.get("id")): item for item in items}
 
 
 def _shows(central: Central, id: str, item: Any, sent: Body) -> bool:

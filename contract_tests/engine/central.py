@@ -168,12 +168,9 @@ class Central:
 
     def listed(self) -> dict[str, Body]:
         """Return the check's integrations as the list shows them, by id."""
-        items = self.list().object.get("integrations")
         own = re.compile(rf"{re.escape(self.transport.name_prefix + self.check)}-[0-9]")
         return {
-            str(item.get("id")): item
-            for item in (items if isinstance(items, list) else [])
-            if isinstance(item, dict) and own.match(str(item.get("name")))
+            str(item.get("id")): item for item in self.list().integrations or () if own.match(str(item.get("name")))
         }
 
     def put(self, id: str, value: Any = None, **request: Any) -> Reply:

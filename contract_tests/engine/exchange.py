@@ -42,6 +42,12 @@ class Reply:
         return value if isinstance(value, dict) else {}
 
     @property
+    def integrations(self) -> list[dict[str, Any]] | None:
+        """The integrations of a list, or None if the body is no list of them."""
+        items = self.object.get("integrations")
+        return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else None
+
+    @property
     def message(self) -> str:
         """The message of an error body, or ""."""
         message = self.object.get("message")

@@ -158,13 +158,12 @@ def listed(central: Central, query: str = "") -> dict[str, Body]:
         CheckFailed: the list contains an integration twice.
     """
     reply = central.list(query)
-    items = reply.object.get("integrations")
-    if reply.status != 200 or not isinstance(items, list):
+    if reply.status != 200 or reply.integrations is None:
         raise PreconditionFailed("list", f"the list{query} answered {brief(reply)}")
     name = re.compile(rf"{re.escape(central.transport.name_prefix + central.check)}-\d", re.IGNORECASE)
     by_id: dict[str, Body] = {}
-    for item in items:
-        if not isinstance(item, dict) or not name.match(str(item.get("name", "")).strip()):
+    for item in reply.integrations:
+        if not name.match(str(item.get("name", "")).strip()):
             continue
         id = str(item.get("id"))
         if id in by_id:

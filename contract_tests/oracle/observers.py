@@ -117,7 +117,7 @@ class Observers:
         if value is not None:
             self._check_schema(operation, exchange, reply, value)
         self._check_leaks(exchange, reply)
-        self._check_fields(operation, exchange, reply, _integrations_of(value) if reply.status == 200 else [])
+        self._check_fields(operation, exchange, reply, integrations_of(value) if reply.status == 200 else [])
 
     # -- shape of answers -------------------------------------------------------------------------
 
@@ -283,7 +283,8 @@ def _ids_at(value: Any, path: str) -> tuple[str, ...]:
         return ()
 
 
-def _integrations_of(value: Any) -> list[Mapping[str, Any]]:
+def integrations_of(value: Any) -> list[Mapping[str, Any]]:
+    """Return the integrations of an answer, which is a list of them or one."""
     if not isinstance(value, dict):
         return []
     items = value.get("integrations", [value])

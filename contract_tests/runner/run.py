@@ -35,7 +35,7 @@ from contract_tests.engine.text import one_line
 from contract_tests.engine.transport import Transport
 from contract_tests.oracle.observers import OBSERVED, UNTOUCHED, Observers
 from contract_tests.runner import bystanders, known, verdict
-from contract_tests.runner.bystanders import Snapshot, notes_on_orphans, snapshot
+from contract_tests.runner.bystanders import Snapshot, notes_on_orphans
 from contract_tests.runner.history import Log
 from contract_tests.runner.known import InForce
 from contract_tests.runner.leftovers import clean_leftovers, describe, remove_owned
@@ -223,7 +223,8 @@ class Run:
         if reply.status in (401, 403) and when == "set-up":
             what = credentials_refused(given=self.options.credentials.admin is not None)
             raise HarnessError(f"{self.transport.base} {what}: {one_line(reply.message) or reply.status}")
-        return snapshot(reply.object.get("integrations"))
+        items = reply.integrations
+        return None if items is None else {str(item.get("id")): item for item in items}
 
     def _note_failed_request(self, error: CheckFailed) -> None:
         self.failed_outside.append(Failure(error.check or "list", error.what, error.expected, error.got))

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 from contract_tests.engine.exchange import Exchange
 from contract_tests.engine.failures import Failure
-from contract_tests.engine.integrations import Body, read_answer, with_masks
+from contract_tests.engine.integrations import Body, masked, read_answer, with_masks
 from contract_tests.oracle.model import constant_pieces
 from contract_tests.oracle.steps import HEALTH_IS_WRITTEN
 from contract_tests.traffic.exchanges import NOT_SHOWN, Seen, json_of
@@ -22,11 +22,9 @@ from contract_tests.traffic.rules import (
     broken_with_unknown,
     depends_on_store,
     status_fits,
-    with_credentials,
 )
 from contract_tests.traffic.secrets import path_of
 from mock_server.contract.routes import Match
-from mock_server.contract.tables import MASK
 
 HELD, BROKEN, UNDECIDABLE = "held", "broken", "undecidable"
 NOT_CENTRALS = (429, 502, 503, 504)
@@ -556,7 +554,7 @@ class Case:
         config = request.whole
         if request.seen.blind:
             refusals.may.add("reconcile-credential-masked")
-            config = with_credentials(self.contract.integration, config, MASK)
+            config = masked(self.contract.integration, config)
         refusal = self.follower.model.update_refusal(
             request.id, {**config, "name": stored["name"]}, update_password=False
         )
