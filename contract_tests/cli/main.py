@@ -306,11 +306,7 @@ Examples:
 @click.argument("url_a")
 @click.argument("url_b")
 @target_options
-@click.option(
-    "--token-file-b",
-    type=FILE,
-    help="File with a bearer token for URL_B only [env: CENTRAL_TOKEN_B].",
-)
+@click.option("--token-file-b", type=FILE, help="File with a bearer token for URL_B only [env: CENTRAL_TOKEN_B].")
 @click.option("--full", is_flag=True, help="Also send generated requests, like `check` without --quick.")
 @click.option("--central-version", type=RELEASE, help="Release of Central that both servers follow.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the generated requests.")

@@ -197,11 +197,7 @@ class Observers:
             )
 
     def _check_fields(
-        self,
-        operation: Operation | None,
-        exchange: Exchange,
-        reply: Reply,
-        integrations: Sequence[Mapping[str, Any]],
+        self, operation: Operation | None, exchange: Exchange, reply: Reply, integrations: Sequence[Mapping[str, Any]]
     ) -> None:
         """Check that credential fields are masked, and that no other part of the body has a sent credential."""
         is_create = operation is not None and operation.id == "PostImageIntegration" and reply.status == 200

@@ -46,11 +46,7 @@ def _verdict(suites: ET.Element, report: Report) -> None:
 
 def _case(suite: ET.Element, result: Result, report: Report, options: Options, way: Access) -> None:
     case = ET.SubElement(
-        suite,
-        "testcase",
-        classname=f"central-contract.{result.group}",
-        name=result.check,
-        time=f"{result.seconds:.3f}",
+        suite, "testcase", classname=f"central-contract.{result.group}", name=result.check, time=f"{result.seconds:.3f}"
     )
     if result.outcome == FAILED:
         text = [f"It fails with the same answers as {result.like}.", ""] if result.like else []

@@ -298,10 +298,7 @@ _DATA_REPORTS = (
     click.option("--report-junit", type=NEW_FILE, help="Write a JUnit XML report."),
     click.option("--report-markdown", type=NEW_FILE, help="Write a Markdown summary."),
 )
-_REPORTS = (
-    *_DATA_REPORTS,
-    click.option("--report-html", type=NEW_FILE, help="Write one self-contained HTML page."),
-)
+_REPORTS = (*_DATA_REPORTS, click.option("--report-html", type=NEW_FILE, help="Write one self-contained HTML page."))
 
 _TRAFFIC = (
     _CONFIG_FILE,
@@ -341,8 +338,7 @@ _RUN = (
     click.option("--fail-fast", is_flag=True, help="Stop at the first failure that is not a known difference."),
     click.option("--rate", callback=per_second, metavar="N/s", help="Maximum requests per second."),
     time_option(
-        "--time-budget",
-        "Time for the checks, such as 20s or 5m  [default: 60s; no limit with --quick or --deep]",
+        "--time-budget", "Time for the checks, such as 20s or 5m  [default: 60s; no limit with --quick or --deep]"
     ),
     click.option("--max-requests", type=click.IntRange(1), help="Maximum number of requests for the checks."),
     click.option(

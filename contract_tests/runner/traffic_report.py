@@ -13,15 +13,7 @@ from contract_tests.engine.failures import Failure
 from contract_tests.engine.options import Options
 from contract_tests.oracle.observers import OBSERVED
 from contract_tests.runner.known import InForce, KnownDifference
-from contract_tests.runner.report import (
-    FAILED,
-    NOT_APPLICABLE,
-    NOT_CHOSEN,
-    PASSED,
-    TRAFFIC,
-    Report,
-    Result,
-)
+from contract_tests.runner.report import FAILED, NOT_APPLICABLE, NOT_CHOSEN, PASSED, TRAFFIC, Report, Result
 from contract_tests.runner.verdict import gone, mark_known
 from contract_tests.traffic.case import BROKEN, HELD, UNDECIDABLE
 from contract_tests.traffic.judge import Judge

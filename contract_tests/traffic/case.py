@@ -16,13 +16,7 @@ from contract_tests.oracle.steps import HEALTH_IS_WRITTEN
 from contract_tests.traffic.exchanges import NOT_SHOWN, Seen, json_of
 from contract_tests.traffic.parsing import Request, parse
 from contract_tests.traffic.record import Record, State
-from contract_tests.traffic.rules import (
-    Refusals,
-    broken,
-    broken_with_unknown,
-    depends_on_store,
-    status_fits,
-)
+from contract_tests.traffic.rules import Refusals, broken, broken_with_unknown, depends_on_store, status_fits
 from contract_tests.traffic.secrets import path_of
 from mock_server.contract.routes import Match
 
@@ -117,14 +111,7 @@ class Case:
                 self.central.last, self.central.last_outcomes = (state, _shown(seen)), outcomes
 
     def count_outcome(
-        self,
-        rule: str,
-        outcome: str,
-        what: str = "",
-        *,
-        expected: Any = None,
-        got: Any = None,
-        stored: bool = False,
+        self, rule: str, outcome: str, what: str = "", *, expected: Any = None, got: Any = None, stored: bool = False
     ) -> None:
         """Count an outcome of a rule. `stored`: it depends on the store, so another writer may be the cause."""
         stored = stored or depends_on_store(rule)
