@@ -16,7 +16,7 @@ from mock_server.central import protojson
 from mock_server.central.errors import Problem, Refusal
 from mock_server.central.integration import Integration
 from mock_server.contract.tables import MASK, Field
-from mock_server.mutants import Register, mutant
+from mock_server.mutants import mutant
 from mock_server.mutants.tools import (
     CREATE,
     GET,
@@ -50,9 +50,7 @@ if TYPE_CHECKING:
     from mock_server.gateway.messages import Response
 
 
-def _blind(name: str, summary: str, check: str = "", *, kind: str = "state", also: tuple[str, ...] = ()) -> Register:
-    """Register a mutant for the check of its own name, or for another one."""
-    return mutant(name, kind=kind, check=check or name, summary=summary, also=also)
+_blind = partial(mutant, kind="state")
 
 
 # -- answers --------------------------------------------------------------------------------------------
@@ -94,7 +92,7 @@ def read_without_gzip(proceed: Proceed, exchange: Exchange) -> Response:
     return response._replace(body=protojson.render(shown_plainly))
 
 
-_blind("many-kept", "The list ends after 30 integrations", "many-kept")(listed_items, lambda items: items[:30])
+_blind("many-kept", "The list ends after 30 integrations")(listed_items, lambda items: items[:30])
 
 
 @_blind("unchanged-over-time", "An integration loses its source in reads after 80 other writes")
@@ -306,9 +304,7 @@ def _without_identity(mock: Instance, member: str) -> None:
     setattr(clients, "registries", dict(clients.registries) | dict.fromkeys(types, wrapped))  # noqa: B010 (for mypy)
 
 
-_blind("odd-combinations", "Workload identity does not replace the password of azure", "odd-combinations")(
-    _without_identity, "azure"
-)
+_blind("odd-combinations", "Workload identity does not replace the password of azure")(_without_identity, "azure")
 _blind("google-identity-ignored", "Workload identity does not replace the service account", "odd-combinations")(
     _without_identity, "google"
 )

@@ -66,8 +66,7 @@ _ONE_OF_TWO = {
 
 
 def _rule(id: str, summary: str = "", also: tuple[str, ...] = (), **settings: Any) -> Register:
-    summary = summary or _ONE_OF_TWO.get(id, _RULES[id].broken)
-    return mutant(id, kind="rule", check=id, summary=summary, also=also, **settings)
+    return mutant(id, summary or _ONE_OF_TWO.get(id, _RULES[id].broken), also=also, kind="rule", **settings)
 
 
 # -- refusals that a method of the rule's name decides ---------------------------------------------------

@@ -10,7 +10,7 @@ from mock_server.central import protojson
 from mock_server.contract import export
 from mock_server.gateway.encoding import JSON_HEADERS
 from mock_server.gateway.messages import Response
-from mock_server.mutants import Register, mutant
+from mock_server.mutants import mutant
 from mock_server.mutants.tools import (
     CREATE,
     DELETE,
@@ -41,8 +41,7 @@ if TYPE_CHECKING:
 SCHEMA = "answer-schema"
 
 
-def _schema(name: str, summary: str, check: str = SCHEMA, also: tuple[str, ...] = ("read-after-create",)) -> Register:
-    return mutant(name, kind="schema", check=check, summary=summary, also=also)
+_schema = partial(mutant, kind="schema", check=SCHEMA, also=("read-after-create",))
 
 
 def _renamed(value: Json, old: str, new: str) -> Json:
