@@ -28,6 +28,7 @@ from mock_server.mutants.tools import (
     credentials,
     each_changed,
     errors,
+    filtered,
     given_to,
     handled,
     instead_of,
@@ -39,6 +40,7 @@ from mock_server.mutants.tools import (
     refused,
     replace_method,
     responses,
+    retold,
     shown,
     stored,
     stored_config,
@@ -135,18 +137,12 @@ _blind("errors-without-text", "The message of every error is empty", "error-shap
 # -- texts ----------------------------------------------------------------------------------------------
 
 
-@_blind("texts-in-refusals", "Refusals are escaped for HTML", kind="wire", also=("azure-endpoint-required",))
-@given_to(errors)
-def texts_in_refusals(body: Json) -> Json:
-    text = html.escape(body["message"], quote=False)
-    return body | {"message": text, "error": text}
-
-
-@_blind("refusals-unquoted", "Refusals repeat quoted texts without escaping them", "texts-in-refusals", kind="wire")
-@given_to(errors)
-def refusals_unquoted(body: Json) -> Json:
-    text = body["message"].replace('\\"', '"').replace("\\x01", "\x01")
-    return body | {"message": text, "error": text}
+_blind("texts-in-refusals", "Refusals are escaped for HTML", kind="wire", also=("azure-endpoint-required",))(
+    retold, partial(html.escape, quote=False)
+)
+_blind("refusals-unquoted", "Refusals repeat quoted texts without escaping them", "texts-in-refusals", kind="wire")(
+    retold, lambda text: text.replace('\\"', '"').replace("\\x01", "\x01")
+)
 
 
 @_blind("texts-kept", "The user name of a robot account is escaped for HTML")
@@ -316,12 +312,18 @@ def robot_scans_both(mock: Instance, original: Original, quay: Json, categories:
     return original(quay, categories) if categories == ["SCANNER"] else None
 
 
-@_blind("role-keeps-authorization", "Keeps authorization data beside a role alone", "ecr-authorization-erased")
-@instead_of("central.clients.ecr_authorization_erased")
-def role_keeps_authorization(mock: Instance, original: Original, sent: Integration) -> Any:
-    ecr = sent.get("ecr")
-    alone = ecr and not (ecr["useIam"] or ecr["accessKeyId"] or ecr["secretAccessKey"])
-    return sent if alone else original(sent)
+def _keeps_authorization(mock: Instance, beside: Callable[[Json], bool]) -> None:
+    """Keep the authorization data of some configs of ecr."""
+    around(
+        mock,
+        "central.clients.ecr_authorization_erased",
+        lambda erased, sent: sent if "ecr" in sent and beside(sent["ecr"]) else erased(sent),
+    )
+
+
+_blind("role-keeps-authorization", "Keeps authorization data beside a role alone", "ecr-authorization-erased")(
+    _keeps_authorization, lambda ecr: not (ecr["useIam"] or ecr["accessKeyId"] or ecr["secretAccessKey"])
+)
 
 
 @_blind("erased-without-registry", "Erases the authorization data of every ecr integration", "ecr-authorization-erased")
@@ -421,24 +423,21 @@ def test_forgets_credential(
             store.put({**found.integration, "ibm": {**found.integration["ibm"], "apiKey": ""}})
 
 
-@_blind("refusal-error-differs", "`error` of a refused create is `Bad Request`", "error-shape", kind="schema")
-@given_to(errors)
-def refusal_error_differs(answer: Json) -> Json:
-    return answer | {"error": "Bad Request"} if answer["code"] == 3 else answer
+def _refused_creates(mock: Instance, more: Json) -> None:
+    errors(mock, lambda body: body | more if body["code"] == 3 else body)
 
 
-@_blind("refusal-details", "A refused create has details", "error-shape", kind="schema")
-@given_to(errors)
-def refusal_details(answer: Json) -> Json:
-    details = [{"@type": "type.googleapis.com/google.rpc.BadRequest"}]
-    return answer | {"details": details} if answer["code"] == 3 else answer
+_blind("refusal-error-differs", "`error` of a refused create is `Bad Request`", "error-shape", kind="schema")(
+    _refused_creates, {"error": "Bad Request"}
+)
+_blind("refusal-details", "A refused create has details", "error-shape", kind="schema")(
+    _refused_creates, {"details": [{"@type": "type.googleapis.com/google.rpc.BadRequest"}]}
+)
 
 
-@_blind("key-id-keeps-authorization", "Keeps authorization data beside a key id alone", "ecr-authorization-erased")
-@instead_of("central.clients.ecr_authorization_erased")
-def key_id_keeps_authorization(mock: Instance, original: Original, sent: Integration) -> Any:
-    ecr = sent.get("ecr")
-    return sent if ecr and ecr["accessKeyId"] and not ecr["secretAccessKey"] else original(sent)
+_blind("key-id-keeps-authorization", "Keeps authorization data beside a key id alone", "ecr-authorization-erased")(
+    _keeps_authorization, lambda ecr: bool(ecr["accessKeyId"] and not ecr["secretAccessKey"])
+)
 
 
 @_blind("missing-fields-order", "Lists a missing region before a missing registry id", "missing-fields-listed")
@@ -512,18 +511,7 @@ class _TextForABoolInside(protojson.Reading):
             raise
 
 
-@_blind("filter-glob", "An asterisk in the filter by name stands for any text", "list-by-name")
-def filter_glob(mock: Instance) -> None:
-    store = mock.central.store
-    around(
-        mock,
-        "central.service.list_by_name",
-        lambda _original, name: store.list_answer(
-            [each["id"] for each in store.integrations() if fnmatchcase(each["name"], name)]
-        ),
-    )
-
-
+_blind("filter-glob", "An asterisk in the filter by name stands for any text", "list-by-name")(filtered, fnmatchcase)
 _blind("get-without-external-id", "GET of ecr leaves the external id out", "read-after-create", kind="schema")(
     shown, lambda each: each | {"ecr": each["ecr"] | {"assumeRoleExternalId": ""}} if "ecr" in each else each, (GET,)
 )

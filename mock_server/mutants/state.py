@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import unicodedata
-from collections.abc import Callable
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from mock_server.mutants.tools import (
     around,
     config_members,
     credentials,
+    filtered,
     given_to,
     instead_of,
     listed_items,
@@ -229,42 +229,29 @@ def list_summary(each: Json) -> Json:
     return each | {name: each[name] | {"endpoint": ""} for name in members if "endpoint" in each[name]}
 
 
-def _filtered(mock: Instance, keeps: Callable[[str, str], bool]) -> None:
-    store = memory(mock)
-
-    def by_name(wanted: str) -> bytes:
-        return store.list_answer([id for name, id in list(store._ids_by_name.items()) if keeps(name, wanted)])
-
-    replace_method(mock, "central.service.list_by_name", by_name)
-
-
 _state("filter-prefix", "The filter by name matches prefixes", "list-by-name")(
-    _filtered, lambda name, wanted: name.startswith(wanted)
+    filtered, lambda name, wanted: name.startswith(wanted)
 )
 _state("filter-substring", "The filter by name matches substrings", "list-by-name")(
-    _filtered, lambda name, wanted: wanted in name
+    filtered, lambda name, wanted: wanted in name
 )
 _state("filter-case", "The filter by name ignores case", "list-by-name")(
-    _filtered, lambda name, wanted: name.lower() == wanted.lower()
+    filtered, lambda name, wanted: name.lower() == wanted.lower()
 )
 _state("filter-pattern", "The filter by name treats % and _ as wildcards", "list-by-name")(
-    _filtered, lambda name, wanted: fnmatchcase(name, wanted.replace("%", "*").replace("_", "?"))
+    filtered, lambda name, wanted: fnmatchcase(name, wanted.replace("%", "*").replace("_", "?"))
 )
-
-
-@_state("filter-nothing", "The filter by name matches nothing", "list-by-name")
-def filter_nothing(mock: Instance) -> None:
-    replace_method(mock, "central.service.list_by_name", lambda _name: mock.central.store.list_answer([]))
+_state("filter-nothing", "The filter by name matches nothing", "list-by-name")(filtered, lambda _name, _wanted: False)
 
 
 @_state("filter-cluster-id", "The filter by cluster compares clusterId", "list-by-cluster")
 def filter_cluster_id(mock: Instance) -> None:
     store = memory(mock)
-
-    def by_cluster(wanted: str) -> bytes:
-        return store.list_answer([id for id, each in store._by_id.items() if each.integration["clusterId"] == wanted])
-
-    replace_method(mock, "central.service.list_by_cluster", by_cluster)
+    replace_method(
+        mock,
+        "central.service.list_by_cluster",
+        lambda wanted: store.list_answer([each["id"] for each in store.integrations() if each["clusterId"] == wanted]),
+    )
 
 
 @_state("get-stale", "GET answers from a cache", "update")

@@ -152,6 +152,16 @@ def one_name(mock: Instance, fold: Callable[[str], str]) -> None:
     around(mock, "central.validation.name_unique", check)
 
 
+def filtered(mock: Instance, keeps: Callable[[str, str], bool]) -> None:
+    """Let the filter by name keep integrations with `keeps(name, wanted)`."""
+    store = mock.central.store
+    replace_method(
+        mock,
+        "central.service.list_by_name",
+        lambda wanted: store.list_answer([each["id"] for each in store.integrations() if keeps(each["name"], wanted)]),
+    )
+
+
 # -- layers ------------------------------------------------------------------------------------------
 
 
@@ -285,6 +295,11 @@ def errors(mock: Instance, change: Callable[[Json], Any]) -> None:
         return protojson.render(change(json.loads(answer))) if answer.startswith(b"{") else answer
 
     around(mock.central.rendering, "error_answer", changed)
+
+
+def retold(mock: Instance, change: Callable[[str], str]) -> None:
+    """Change the texts of errors."""
+    errors(mock, lambda body: body | dict.fromkeys(("message", "error"), change(body["message"])))
 
 
 def refusals(mock: Instance, /, rule: str, **changes: Any) -> None:
