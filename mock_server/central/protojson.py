@@ -54,11 +54,7 @@ def indented(answer: bytes) -> bytes:
 
 
 def complete(message: Message, sent: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a message with all its fields, in Central's order.
-
-    Raises:
-        ValueError: a time is invalid.
-    """
+    """Return a message that the contract accepts with all its fields, in Central's order."""
     whole: dict[str, Any] = {}
     for field in message.fields:
         value = sent.get(field.name)
