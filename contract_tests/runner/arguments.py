@@ -126,16 +126,14 @@ def _header(_context: click.Context, _parameter: click.Parameter, values: tuple[
     headers = []
     for value in values:
         name, colon, text = value.partition(":")
-        if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not _is_header_value(text.strip()):
+        text = text.strip()
+        is_value = text != "" and text.isascii() and text.isprintable()
+        if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not is_value:
             raise click.BadParameter(f"{name!r} is not the name of a header with a value, such as 'X-Route: blue'")
         if name.lower() == "authorization":
             raise click.BadParameter("pass credentials with --token-file or --basic-file")
-        headers.append((name, text.strip()))
+        headers.append((name, text))
     return tuple(headers)
-
-
-def _is_header_value(text: str) -> bool:
-    return bool(text) and text.isascii() and text.isprintable()
 
 
 def _shipped_difference(

@@ -415,15 +415,12 @@ class Case:
                 follower.show(id, got)
             return
         absent = follower.is_absent(id) and not is_open
-        rules = {"get-missing", "id-required"}
         if expected is not None and seen.status == 404:
             self._compare(id, expected, None)
             follower.remove(id, deleted=False)
-            rules = set()
         must = {"id-required"} if not id else {"get-missing"} if absent else set()
-        if expected is not None and seen.status != 404:
-            rules = set()
-        self._refused(Refusals(must, rules), "" if seen.status == 404 else "reads-steady")
+        may = {"get-missing", "id-required"} if expected is None else set()
+        self._refused(Refusals(must, may), "" if seen.status == 404 else "reads-steady")
 
     # -- writes -------------------------------------------------------------------------------------
 
@@ -575,8 +572,14 @@ class Case:
         expected = None if is_open else follower.sure(id)
         is_central = expected is not None and expected["type"] == "scannerv4"
         absent = follower.is_absent(id) and not is_open
+        must: set[str] = set()
+        if is_central:
+            must = {"scanner-v4-not-deleted"}
+        elif not id:
+            must = {"id-required"}
+        elif absent:
+            must = {"delete-missing"}
         if seen.status == 200:
-            must = {"scanner-v4-not-deleted"} if is_central else {"delete-missing"} if absent else set()
             self._accepted(Refusals(must), "delete-answer")
             self._check_empty_answer("delete-answer")
             follower.wrote("delete-answer")
@@ -584,15 +587,6 @@ class Case:
             return
         if seen.status == 404 and expected is not None and not is_central:
             self._not_deleted(id)
-        must = (
-            {"scanner-v4-not-deleted"}
-            if is_central
-            else {"delete-missing"}
-            if absent and id
-            else {"id-required"}
-            if not id
-            else set()
-        )
         self._refused(Refusals(must, {"delete-missing", "scanner-v4-not-deleted", "id-required", "database-error"}))
 
     def _not_deleted(self, id: str) -> None:

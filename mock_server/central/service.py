@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from mock_server.central import database
@@ -15,7 +16,6 @@ from mock_server.central.errors import INVALID, Problem, Refusal, Rules, interna
 from mock_server.central.integration import Integration
 from mock_server.central.reconcile import Reconcile
 from mock_server.central.registry_tests import RegistryTests
-from mock_server.central.releases import Build
 from mock_server.central.store import Store, Stored
 from mock_server.central.validation import Validation
 from mock_server.contract.tables import Contract
@@ -29,31 +29,21 @@ def _shown(id: str) -> str:
     return id.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
+@dataclass(eq=False)
 class Service:
     """The operations of one Central."""
 
-    def __init__(
-        self,
-        contract: Contract,
-        store: Store,
-        validation: Validation,
-        reconcile: Reconcile,
-        clients: Clients,
-        registry_tests: RegistryTests,
-        build: Build,
-        *,
-        as_deployed: bool = False,
-    ) -> None:
-        """`as_deployed`: the loser of a race for a name gets the error of the database."""
-        self.contract = contract
-        self.rules = Rules(contract)
-        self.store = store
-        self.validation = validation
-        self.reconcile = reconcile
-        self.clients = clients
-        self.registry_tests = registry_tests
-        self.build = build
-        self.as_deployed = as_deployed
+    contract: Contract
+    store: Store
+    validation: Validation
+    reconcile: Reconcile
+    clients: Clients
+    registry_tests: RegistryTests
+    as_deployed: bool
+    """The loser of a race for a name gets the error of the database."""
+
+    def __post_init__(self) -> None:
+        self.rules = Rules(self.contract)
 
     # -- reading ----------------------------------------------------------------------------
 

@@ -77,8 +77,7 @@ class Central:
             self.reconcile,
             self.clients,
             self.registry_tests,
-            self.build,
-            as_deployed=self.settings.as_deployed,
+            self.settings.as_deployed,
         )
 
     def fork(self) -> Central:
