@@ -101,7 +101,6 @@ class _TimedSocket(io.RawIOBase):
         self._raw = raw
 
     def readable(self) -> bool:
-        """Return True."""
         return True
 
     def readinto(self, buffer: Any) -> int | None:
@@ -112,7 +111,6 @@ class _TimedSocket(io.RawIOBase):
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
-        """Close the stream."""
         if not self.closed:
             self._raw.close()
         super().close()

@@ -85,7 +85,6 @@ class Drift:
 
     @property
     def headline(self) -> str:
-        """The verdict in one line."""
         said = f"{self.name} and the contract of {self.release}"
         if self.breaking or self.harmless:
             what = f"differ in {len(self.breaking)} breaking and {len(self.harmless)} harmless places"
@@ -137,7 +136,6 @@ class _Comparison:
         self.operation = ""
 
     def add(self, place: str, kind: str, text: str, **more: Any) -> None:
-        """Record a difference."""
         new = Difference(place, kind, text, **more, operations=(self.operation,) if self.operation != place else ())
         old = self.found.setdefault((place, kind, text), new)
         self.found[place, kind, text] = replace(
@@ -442,7 +440,6 @@ def _references(node: Any) -> Iterable[str]:
 
 
 def _kind(shape: Shape) -> str:
-    """Return the type with its format."""
     if shape.type == "object" and not shape.fields and isinstance(shape.node.get("additionalProperties"), Mapping):
         return "map"
     return f"{shape.type} ({shape.format})" if shape.format else shape.type

@@ -87,7 +87,6 @@ class Ledger:
             self._write({"id": id})
 
     def record_deleted(self, id: str) -> None:
-        """Record that an integration was deleted."""
         self.left.discard(id)
         self._write({"gone": id})
 

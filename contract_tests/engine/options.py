@@ -26,7 +26,6 @@ class Credentials:
 
     @property
     def by_role(self) -> dict[str, str | None]:
-        """The headers by the role of a request."""
         return {
             "admin": self.admin,
             "read-only": self.read_only,

@@ -167,7 +167,6 @@ class Decoder:
         return data[found[0] : found[1]] if found else b""
 
     def reading(self, value: bytes) -> Reading:
-        """Return a reading of a JSON value."""
         return Reading(self, value)
 
 
@@ -214,7 +213,6 @@ class Reading:
         return token
 
     def text(self, token: _Token) -> str:
-        """Decode a string token."""
         parts, at, raw = [], 1, token.raw
         while True:
             end = raw.find(b"\\", at, -1)
@@ -249,7 +247,6 @@ class Reading:
         return 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00)
 
     def bad_string(self, token: _Token, reason: str) -> Refusal:
-        """Return the refusal of an invalid string."""
         return self.rules.refusal("string-encoding", reason=f"proto: syntax error ({self.position(token)}): {reason}")
 
     def position(self, token: _Token) -> str:
@@ -330,7 +327,6 @@ class Reading:
         return values
 
     def value(self, field: Field) -> Any:
-        """Decode the value of a field."""
         if field.repeated:
             return self.items(field)
         if field.message is not None:
@@ -381,7 +377,6 @@ class Reading:
         )
 
     def quoted_number(self, token: _Token) -> str:
-        """Return the number in a string."""
         text = self.text(token)
         if self.decoder.whole_numbers or text != text.strip():
             return text

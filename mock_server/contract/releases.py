@@ -121,7 +121,6 @@ class Releases:
 
     @property
     def newest(self) -> Release:
-        """The newest of all."""
         return self.known[-1]
 
     def find(self, text: str) -> Release:

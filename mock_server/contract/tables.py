@@ -273,7 +273,6 @@ class Contract:
         )
 
     def types_of(self, member: str) -> tuple[str, ...]:
-        """Return the types of a config member."""
         return tuple(each.type for each in self.types.values() if each.member == member)
 
     @property
@@ -340,7 +339,6 @@ class Contract:
 
     @cached_property
     def integration(self) -> Message:
-        """The message of an image integration."""
         return self.message("StorageImageIntegration")
 
     def message(self, schema: str) -> Message:

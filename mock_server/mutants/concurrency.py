@@ -58,7 +58,6 @@ class _Present:
             return self.count
 
     def __exit__(self, *_: object) -> None:
-        """Go."""
         with self.lock:
             self.count -= 1
 
