@@ -81,11 +81,9 @@ class Clients:
         return build(integration) if build else None
 
     def registry_type_known(self, integration: Integration) -> Problem | None:
-        """pkg/registries/factory_impl.go."""
         return self.rules.problem("registry-type-known", type=integration["type"])
 
     def scanner_type_known(self, integration: Integration) -> Problem | None:
-        """pkg/scanners/factory_impl.go."""
         return self.rules.problem("scanner-type-known", type=quote(integration["type"]))
 
     def node_scanner_type_known(self, integration: Integration) -> Problem | None:
@@ -113,7 +111,6 @@ class Clients:
         return next((found for check in checks if (found := check(config, integration["categories"]))), None)
 
     def quay_endpoint_required(self, quay: Config, _categories: list[str]) -> Problem | None:
-        """pkg/registries/quay/quay.go."""
         return self.problem_if(quay["endpoint"] == "", "quay-endpoint-required")
 
     def quay_scanner_without_robot(self, quay: Config, categories: list[str]) -> Problem | None:
@@ -132,7 +129,6 @@ class Clients:
         return self.problem_if(wrong, "quay-one-credential")
 
     def quay_robot_complete(self, quay: Config, _categories: list[str]) -> Problem | None:
-        """pkg/registries/quay/quay.go."""
         robot = quay["registryRobotCredentials"]
         wrong = robot is not None and (robot["username"] == "" or robot["password"] == "")
         return self.problem_if(wrong, "quay-robot-complete")
@@ -320,12 +316,10 @@ class Clients:
     # -- putting to use: pkg/images/integration/set_impl.go, central/enrichment ----------------
 
     def category_implemented(self, category: object) -> Problem | None:
-        """pkg/images/integration/set_impl.go."""
         known = category in self.contract.categories
         return self.problem_if(not known, "category-implemented", category=category)
 
     def type_defined(self, integration: Integration) -> Problem | None:
-        """pkg/images/integration/set_impl.go."""
         return None if integration["type"] else self.problem_if(True, "type-defined")
 
     def activation(self, integration: Integration) -> Problem | None:

@@ -110,7 +110,6 @@ class Decoding:
         return protojson.complete(self.contract.integration, {})
 
     def message_size(self, message: Message, decoded: Values, id: str) -> None:
-        """Refuse a message whose binary form is too long."""
         if id and "config" in message.by_name:
             decoded = {**decoded, "config": {**(decoded["config"] or {}), "id": id}}
         elif id:
@@ -170,7 +169,6 @@ class Decoding:
         return Filters(name, cluster, found)
 
     def query_value_once(self, name: str, values: list[str]) -> Refusal:
-        """grpc-gateway runtime/query.go."""
         return self.rules.refusal("query-value-once", field=name, values=", ".join(values))
 
     def _parameters(self, operation: Operation) -> list[str]:
