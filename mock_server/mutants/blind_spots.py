@@ -30,7 +30,6 @@ from mock_server.mutants.tools import (
     errors,
     filtered,
     given_to,
-    handled,
     instead_of,
     listed_items,
     masked_as,
@@ -551,15 +550,13 @@ for _name, _what, _is_seen in (
 
 
 @_blind("shown-if-pretty", "An indented GET shows credentials", "credentials-masked", kind="security")
-def shown_if_pretty(mock: Instance) -> None:
-    def read(proceed: Proceed, exchange: Exchange) -> Response:
-        response, found = proceed(exchange), mock.central.store.get(exchange.id)
-        if found is None or "pretty" not in exchange.request.query or "docker" not in found.integration:
-            return response
-        shown = json.loads(response.bytes) | {"docker": found.integration["docker"]}
-        return response._replace(body=json.dumps(shown, indent=2).encode()).sized()
-
-    handled(mock, (GET,), read)
+@answering(GET)
+def shown_if_pretty(proceed: Proceed, exchange: Exchange) -> Response:
+    response, found = proceed(exchange), exchange.sandbox.central.store.get(exchange.id)
+    if found is None or "pretty" not in exchange.request.query or "docker" not in found.integration:
+        return response
+    shown = json.loads(response.bytes) | {"docker": found.integration["docker"]}
+    return response._replace(body=json.dumps(shown, indent=2).encode()).sized()
 
 
 _blind("blank-is-no-name", "A name of blanks counts as no name", "name-required")(

@@ -296,16 +296,13 @@ def config_member_kept(mock: Instance) -> None:
 
 
 @mutant("masking-stores-nothing", "The list by name overwrites stored credentials with the mask", kind="security")
-def masking_stores_nothing(mock: Instance) -> None:
+@instead_of("central.service.list_by_name")
+def masking_stores_nothing(mock: Instance, original: Original, name: str) -> Any:
     central = mock.central
-
-    def by_name(original: Original, name: str) -> Any:
-        id = central.store.id_of_name(name)
-        if id and (found := central.store.get(id)):
-            central.store.put(central.rendering.credentials_masked(found.integration))
-        return original(name)
-
-    around(central.service, "list_by_name", by_name)
+    id = central.store.id_of_name(name)
+    if id and (found := central.store.get(id)):
+        central.store.put(central.rendering.credentials_masked(found.integration))
+    return original(name)
 
 
 @mutant("others-not-masked", "Shows fields with the value of the mask as empty", kind="security")
@@ -490,16 +487,13 @@ mutant("list-order", "The list has another order each time", kind="state")(
 @mutant(
     "update-read-back", "An update with credentials keeps the user name of artifactory, ghcr and rhel", kind="state"
 )
-def update_read_back(mock: Instance) -> None:
+@instead_of("central.service.update")
+def update_read_back(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     types = ("artifactory", "ghcr", "rhel")
-
-    def update(original: Original, sent: Integration, *, update_password: bool) -> None:
-        found = mock.central.store.get(sent["id"])
-        if found and update_password and sent["type"] in types and "docker" in found.integration and "docker" in sent:
-            sent = {**sent, "docker": {**sent["docker"], "username": found.integration["docker"]["username"]}}
-        original(sent, update_password=update_password)
-
-    around(mock, "central.service.update", update)
+    found = mock.central.store.get(sent["id"])
+    if found and update_password and sent["type"] in types and "docker" in found.integration and "docker" in sent:
+        sent = {**sent, "docker": {**sent["docker"], "username": found.integration["docker"]["username"]}}
+    original(sent, update_password=update_password)
 
 
 @mutant(
@@ -519,18 +513,15 @@ def update_changes_one(mock: Instance, original: Original, sent: Integration, *,
 
 
 @mutant("reads-repeat", "A PUT that changes nothing empties the endpoint", kind="state")
-def reads_repeat(mock: Instance) -> None:
+@instead_of("central.service.update")
+def reads_repeat(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     members = config_members(mock)
-
-    def update(original: Original, sent: Integration, *, update_password: bool) -> None:
-        before = mock.central.store.get(sent["id"])
-        original(sent, update_password=update_password)
-        after = mock.central.store.get(sent["id"])
-        if update_password and before and after and before.integration == after.integration:
-            emptied = {name: {**sent[name], "endpoint": ""} for name in members if "endpoint" in sent.get(name, {})}
-            mock.central.store.put({**after.integration, **emptied})
-
-    around(mock, "central.service.update", update)
+    before = mock.central.store.get(sent["id"])
+    original(sent, update_password=update_password)
+    after = mock.central.store.get(sent["id"])
+    if update_password and before and after and before.integration == after.integration:
+        emptied = {name: {**sent[name], "endpoint": ""} for name in members if "endpoint" in sent.get(name, {})}
+        mock.central.store.put({**after.integration, **emptied})
 
 
 @mutant("lifecycle-machine", "The name of a renamed integration stays taken after its delete", kind="state")

@@ -24,6 +24,7 @@ from mock_server.mutants import Register, mutant
 from mock_server.mutants.tools import (
     PATCH,
     PUT,
+    Json,
     Original,
     answering,
     around,
@@ -43,6 +44,7 @@ from mock_server.mutants.tools import (
     responses,
     shown,
     suppress_rule,
+    updated,
     without,
 )
 
@@ -472,18 +474,14 @@ def path_id_wins(proceed: Proceed, exchange: Exchange) -> Response:
 
 @_rule("update-replaces", "PUT and PATCH keep fields that are not sent")
 def update_replaces(mock: Instance) -> None:
-    central = mock.central
+    members = config_members(mock)
 
-    def update(original: Original, sent: Mapping[str, Any], *, update_password: bool) -> None:
-        found = central.store.get(sent["id"])
-        old = dict(found.integration) if found else {}
-        merged = old | {name: value for name, value in sent.items() if value or name not in old}
-        members = config_members(mock)
+    def merged(old: Json, sent: Json) -> Json:
+        both = old | {name: value for name, value in sent.items() if value or name not in old}
         gone = [name for name in members if name in old and any(other in sent for other in members)]
-        merged = {name: value for name, value in merged.items() if name in sent or name not in gone}
-        original(merged, update_password=update_password)
+        return {name: value for name, value in both.items() if name in sent or name not in gone}
 
-    around(central.service, "update", update)
+    updated(mock, merged)
 
 
 @_rule("update-not-rolled-back", "Rolls back an update whose client cannot be built")

@@ -31,7 +31,6 @@ from mock_server.mutants.tools import (
     around,
     credentials,
     during,
-    handled,
     instead_of,
     masked_as,
     never,
@@ -155,14 +154,10 @@ def leak_in_reconcile(mock: Instance, original: Original, field: Field, sent: An
 
 
 @_leak("leak-in-header", "The credential of a new integration is in a header")
-def leak_in_header(mock: Instance) -> None:
-    message = mock.central.contract.integration
-
-    def leaking(proceed: Proceed, exchange: Exchange) -> Response:
-        response = proceed(exchange)
-        return response.with_header("X-Debug", ",".join(_found(exchange.message, message)))
-
-    handled(mock, (CREATE,), leaking)
+@answering(CREATE)
+def leak_in_header(proceed: Proceed, exchange: Exchange) -> Response:
+    response, message = proceed(exchange), exchange.sandbox.central.contract.integration
+    return response.with_header("X-Debug", ",".join(_found(exchange.message, message)))
 
 
 @_leak("leak-in-build-error", "An error of a client that cannot be built shows the config")
@@ -371,15 +366,13 @@ def missing_before_credentials(proceed: Proceed, exchange: Exchange) -> Response
 
 
 @_security("decoded-before-identity", "The caller is checked before the body", auth=True)
-def credentials_before_body(mock: Instance) -> None:
-    def first(proceed: Proceed, exchange: Exchange) -> Response:
-        operation, request = exchange.operation, exchange.request
-        assert operation is not None
-        if mock.central.auth.enforced:
-            mock.central.auth.check(operation, request.headers.get("authorization"))
-        return proceed(exchange)
-
-    handled(mock, (CREATE, PUT, PATCH, TEST, TEST_UPDATED), first)
+@answering(CREATE, PUT, PATCH, TEST, TEST_UPDATED)
+def credentials_before_body(proceed: Proceed, exchange: Exchange) -> Response:
+    operation, auth = exchange.operation, exchange.sandbox.central.auth
+    assert operation is not None
+    if auth.enforced:
+        auth.check(operation, exchange.request.headers.get("authorization"))
+    return proceed(exchange)
 
 
 _security(

@@ -424,17 +424,14 @@ _state("test-needs-no-id", "test/updated of an unknown id passes", "update-missi
 
 
 @_state("skip-test-respected", "A create whose client cannot be built fails as its test would")
-def tested_when_skipped(mock: Instance) -> None:
+@instead_of("central.service.create")
+def tested_when_skipped(mock: Instance, original: Original, sent: Integration) -> Any:
     clients = mock.central.clients
     builders: dict[Any, Any] = {"REGISTRY": clients.registry, "SCANNER": clients.scanner}
-
-    def create(original: Original, sent: Integration) -> Any:
-        for category in sent["categories"]:
-            if category in builders and (found := builders[category](sent)):
-                raise invalid_arguments(found, times=3)
-        return original(sent)
-
-    around(mock, "central.service.create", create)
+    for category in sent["categories"]:
+        if category in builders and (found := builders[category](sent)):
+            raise invalid_arguments(found, times=3)
+    return original(sent)
 
 
 # -- deleting --------------------------------------------------------------------------------------------
