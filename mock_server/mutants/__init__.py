@@ -114,7 +114,7 @@ def find(name: str) -> Mutant:
 
 
 def mutate(mock: Instance, names: Iterable[str]) -> None:
-    """Apply mutants in an mock.
+    """Apply mutants to a mock.
 
     Raises:
         ValueError: a name is unknown.
