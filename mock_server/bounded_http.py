@@ -128,7 +128,6 @@ class _Connection(HTTPConnection):
     response_class = _Response
 
     def connect(self) -> None:
-        """Open the connection, if that is allowed."""
         _require_may_connect()
         super().connect()
 

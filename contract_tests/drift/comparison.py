@@ -53,7 +53,6 @@ class Difference:
         return f"{self.place}: {self.text}"
 
     def json(self) -> dict[str, Any]:
-        """Return the difference as JSON data for a report."""
         shown = {"place": self.place, "kind": self.kind, "breaking": self.breaking, "text": self.text}
         values = {"contract": self.contract, "document": self.document, "operations": list(self.operations)}
         return shown | {key: value for key, value in values.items() if value}
@@ -147,7 +146,6 @@ class _Comparison:
     # -- operations -------------------------------------------------------------------------------
 
     def operations(self, ours: Operation | None, theirs: Operation | None) -> None:
-        """Compare two operations of one route."""
         self.operation = str(ours or theirs)
         if ours is None:
             assert theirs is not None

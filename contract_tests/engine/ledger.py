@@ -80,7 +80,6 @@ class Ledger:
             self._write({"name": digest})
 
     def record_created(self, id: str) -> None:
-        """Record the id of an integration that the run has created."""
         if id not in self.left:
             self.ids.add(id)
             self.left.add(id)

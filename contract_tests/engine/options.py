@@ -35,7 +35,6 @@ class Credentials:
 
 
 def is_secret_header(name: str) -> bool:
-    """Return whether the name of a header suggests that its value is secret."""
     return bool(re.search("auth|cookie|key|pass|secret|session|signature|token", name, re.IGNORECASE))
 
 

@@ -66,12 +66,10 @@ class Clients:
     # -- factories: pkg/registries/factory_impl.go, pkg/scanners/factory_impl.go ------------
 
     def registry(self, integration: Integration) -> Problem | None:
-        """Build the registry client."""
         build = self.registries.get(integration["type"])
         return build(integration) if build else self.registry_type_known(integration)
 
     def scanner(self, integration: Integration) -> Problem | None:
-        """Build the image scanner client."""
         build = self.scanners.get(integration["type"])
         return build(integration) if build else self.scanner_type_known(integration)
 

@@ -106,7 +106,6 @@ class Decoding:
         return sent if self.validator.accepts(str(operation.request), sent) else None
 
     def empty_integration(self) -> Integration:
-        """Return an integration with no field set."""
         return protojson.complete(self.contract.integration, {})
 
     def message_size(self, message: Message, decoded: Values, id: str) -> None:

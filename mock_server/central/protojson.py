@@ -184,7 +184,6 @@ class Reading:
     # -- tokens ---------------------------------------------------------------
 
     def peek(self) -> _Token:
-        """Return the next token without consuming it."""
         if self.ahead is not None:
             return self.ahead
         match = _TOKEN.match(self.data, self.at)

@@ -63,7 +63,6 @@ class Option(click.Option):
 
     @property
     def variable(self) -> str:
-        """The environment variable of this option."""
         return f"{ENVIRONMENT}_{str(self.name).upper()}"
 
 

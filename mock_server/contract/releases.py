@@ -82,7 +82,6 @@ class Span:
 
     @property
     def everywhere(self) -> bool:
-        """Whether every release has it."""
         return not self.since and self.until is None
 
     def __str__(self) -> str:
