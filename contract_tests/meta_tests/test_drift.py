@@ -438,7 +438,7 @@ def type_on_page(entry: Any) -> str:
 
 
 def html_of(markdown: str) -> str:
-    return "<!DOCTYPE html>" + MarkdownIt("commonmark").enable("table").render(markdown)
+    return f"<!DOCTYPE html>{MarkdownIt('commonmark').enable('table').render(markdown)}"
 
 
 @pytest.mark.parametrize("form", [str, html_of], ids=["markdown", "html"])
