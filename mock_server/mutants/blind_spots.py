@@ -10,12 +10,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mock_server.central import protojson
 from mock_server.central.errors import Problem, Refusal
 from mock_server.central.integration import Integration
 from mock_server.contract.tables import MASK, Field
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.instance import Instance
+from mock_server.gateway.messages import Response
 from mock_server.mutants import mutant
 from mock_server.mutants.tools import (
     CREATE,
@@ -44,12 +47,6 @@ from mock_server.mutants.tools import (
     stored,
     stored_config,
 )
-
-if TYPE_CHECKING:
-    from mock_server.gateway.exchange import Exchange, Proceed
-    from mock_server.gateway.instance import Instance
-    from mock_server.gateway.messages import Response
-
 
 _blind = partial(mutant, kind="state")
 

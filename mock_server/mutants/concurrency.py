@@ -9,8 +9,11 @@ import uuid
 from collections.abc import Mapping
 from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.instance import Instance
+from mock_server.gateway.messages import Response
 from mock_server.mutants import memory, mutant
 from mock_server.mutants.tools import (
     CREATE,
@@ -27,11 +30,6 @@ from mock_server.mutants.tools import (
     replace_method,
     wait,
 )
-
-if TYPE_CHECKING:
-    from mock_server.gateway.exchange import Exchange, Proceed
-    from mock_server.gateway.instance import Instance
-    from mock_server.gateway.messages import Response
 
 _MEETING = 0.004
 """Seconds that a window stays open for another request."""

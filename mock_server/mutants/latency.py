@@ -5,8 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.instance import Instance
+from mock_server.gateway.messages import Response
 from mock_server.mutants import mutant
 from mock_server.mutants.tools import (
     CREATE,
@@ -21,12 +24,6 @@ from mock_server.mutants.tools import (
     instead_of,
     wait,
 )
-
-if TYPE_CHECKING:
-    from mock_server.gateway.exchange import Exchange, Proceed
-    from mock_server.gateway.instance import Instance
-    from mock_server.gateway.messages import Response
-
 
 _latency = partial(mutant, kind="latency")
 

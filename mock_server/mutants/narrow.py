@@ -8,7 +8,7 @@ import re
 import uuid
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from mock_server.central import protojson
@@ -16,6 +16,8 @@ from mock_server.central.errors import Problem, Refusal, invalid_arguments, list
 from mock_server.central.integration import Integration
 from mock_server.central.store import Stored
 from mock_server.contract.tables import MASK
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.instance import Instance
 from mock_server.gateway.messages import Response
 from mock_server.mutants import memory, mutant
 from mock_server.mutants.tools import (
@@ -49,11 +51,6 @@ from mock_server.mutants.tools import (
     updated,
 )
 from mock_server.state.memory import joined
-
-if TYPE_CHECKING:
-    from mock_server.gateway.exchange import Exchange, Proceed
-    from mock_server.gateway.instance import Instance
-
 
 # -- requests --------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ import re
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
@@ -19,6 +19,9 @@ from mock_server.central.store import Stored
 from mock_server.central.validation import config_member
 from mock_server.contract import tables as contracts
 from mock_server.contract.tables import MASK, Field, Message
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.instance import Instance
+from mock_server.gateway.messages import Request, Response
 from mock_server.golang import timestamps
 from mock_server.mutants import Register, mutant
 from mock_server.mutants.tools import (
@@ -47,11 +50,6 @@ from mock_server.mutants.tools import (
     updated,
     without,
 )
-
-if TYPE_CHECKING:
-    from mock_server.gateway.exchange import Exchange, Proceed
-    from mock_server.gateway.instance import Instance
-    from mock_server.gateway.messages import Request, Response
 
 _RULES = contracts.load().history
 

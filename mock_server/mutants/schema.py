@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mock_server.central import protojson
 from mock_server.contract import export
 from mock_server.gateway.encoding import JSON_HEADERS
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.instance import Instance
 from mock_server.gateway.messages import Response
 from mock_server.mutants import mutant
 from mock_server.mutants.tools import (
@@ -31,12 +34,6 @@ from mock_server.mutants.tools import (
     without,
     wrapped,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from mock_server.gateway.exchange import Exchange, Proceed
-    from mock_server.gateway.instance import Instance
 
 SCHEMA = "answer-schema"
 

@@ -7,13 +7,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mock_server.central.auth import READ, WRITE
 from mock_server.central.errors import Problem, Refusal
 from mock_server.central.integration import Integration
 from mock_server.contract import tables as contracts
 from mock_server.contract.tables import MASK, Field, Message
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.instance import Instance
+from mock_server.gateway.messages import Response
 from mock_server.mutants import mutant
 from mock_server.mutants.tools import (
     CREATE,
@@ -36,12 +39,6 @@ from mock_server.mutants.tools import (
     never,
     shown,
 )
-
-if TYPE_CHECKING:
-    from mock_server.gateway.exchange import Exchange, Proceed
-    from mock_server.gateway.instance import Instance
-    from mock_server.gateway.messages import Response
-
 
 _security = partial(mutant, kind="security")
 

@@ -6,11 +6,13 @@ import itertools
 import unicodedata
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mock_server.central.errors import Refusal, invalid_arguments
 from mock_server.central.integration import Integration
 from mock_server.central.store import Stored
+from mock_server.contract.tables import Operation
+from mock_server.gateway.instance import Instance
 from mock_server.gateway.messages import Response
 from mock_server.mutants import memory, mutant
 from mock_server.mutants.tools import (
@@ -35,11 +37,6 @@ from mock_server.mutants.tools import (
     suppress_rule,
     updated,
 )
-
-if TYPE_CHECKING:
-    from mock_server.contract.tables import Operation
-    from mock_server.gateway.instance import Instance
-
 
 _state = partial(mutant, kind="state")
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.instance import Instance
 from mock_server.gateway.messages import Response
 from mock_server.gateway.paths import clean_path
 from mock_server.mutants import mutant
@@ -24,11 +25,6 @@ from mock_server.mutants.tools import (
     responses,
     wrapped,
 )
-
-if TYPE_CHECKING:
-    from mock_server.gateway.exchange import Exchange, Proceed
-    from mock_server.gateway.instance import Instance
-
 
 _status = partial(mutant, kind="status")
 

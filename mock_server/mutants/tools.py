@@ -9,19 +9,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Concatenate, TypeVar
+from typing import Any, Concatenate, TypeVar
 
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal
 from mock_server.contract import tables as contracts
 from mock_server.contract.tables import Message
 from mock_server.gateway.exchange import Exchange, Layer, Proceed
+from mock_server.gateway.instance import Instance
 from mock_server.gateway.messages import Request, Response
 from mock_server.gateway.paths import clean_path
 from mock_server.mutants import Arguments, Mutate
-
-if TYPE_CHECKING:
-    from mock_server.gateway.instance import Instance
 
 LIST, GET = "GetImageIntegrations", "GetImageIntegration"
 CREATE, PUT, PATCH = "PostImageIntegration", "PutImageIntegration", "UpdateImageIntegration"

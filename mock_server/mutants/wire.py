@@ -9,11 +9,13 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl
 
 from mock_server.central import protojson
 from mock_server.contract.tables import Field
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.instance import Instance
 from mock_server.gateway.messages import Request, Response
 from mock_server.gateway.paths import clean_path
 from mock_server.mutants import mutant
@@ -39,10 +41,6 @@ from mock_server.mutants.tools import (
     without,
     wrapped,
 )
-
-if TYPE_CHECKING:
-    from mock_server.gateway.exchange import Exchange, Proceed
-    from mock_server.gateway.instance import Instance
 
 HTML = b"<!doctype html><html><title>Error</title><h1>Something went wrong</h1></html>"
 
