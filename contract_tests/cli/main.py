@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -36,12 +36,9 @@ from contract_tests.runner.arguments import (
 )
 from contract_tests.runner.environment import CREDENTIAL_FILES, bearer
 from contract_tests.runner.own_mock import own_mock
-from contract_tests.runner.report import INTERRUPTED
+from contract_tests.runner.report import INTERRUPTED, Report
 from mock_server.cli.release import RELEASE, newest
 from mock_server.contract import tables as contracts
-
-if TYPE_CHECKING:
-    from contract_tests.runner.report import Report
 
 LAST_REPORT = "last-report.json"
 """File in --state-dir for the JSON report of a failed run without `--report-json`, because `replay` needs one."""

@@ -44,24 +44,10 @@ def refuses_more_endpoints(rules: Container[str]) -> bool:
 
 UNPARSABLE = ("foo bar", "registry.example.com:port", "reg%zzistry", "https://reg\tistry.example.com")
 LOOK_ALIKES = (
-    "LOCALHOST",
-    "localhost.",
-    "localhost.example.com",
-    "127.0.0.1.example.com",
-    "registry.example.com/127.0.0.1",
-    "localhost@registry.example.com",
-    "127.1",
-    "0.0.0.0",  # noqa: S104 (an endpoint, not an address to listen on)
-    "[::]",
-    "2130706433",
-    "HTTP://localhost",
-    "https://http://localhost",
-    "ftp://localhost",
-    "10.0.0.1",
-    "192.168.0.1:5000",
-    "METADATA.google.internal",
-    "",
-)
+    "LOCALHOST", "localhost.", "localhost.example.com", "127.0.0.1.example.com", "registry.example.com/127.0.0.1",
+    "localhost@registry.example.com", "127.1", "0.0.0.0", "[::]", "2130706433", "HTTP://localhost",  # noqa: S104 (an endpoint)
+    "https://http://localhost", "ftp://localhost", "10.0.0.1", "192.168.0.1:5000", "METADATA.google.internal", "",
+)  # fmt: skip
 
 # -- building clients ----------------------------------------------------------------------------
 

@@ -14,20 +14,10 @@ from contract_tests.traffic.exchanges import json_of
 from mock_server.contract.tables import MASK, Contract, Message, Rule
 
 CREDENTIAL_RULES = frozenset(
-    (
-        "azure-password-required",
-        "ecr-access-key-required",
-        "ecr-authorization-password",
-        "ecr-secret-key-required",
-        "google-scanner-service-account-required",
-        "google-service-account-json",
-        "google-service-account-required",
-        "ibm-api-key-required",
-        "quay-one-credential",
-        "quay-robot-complete",
-        "quay-scanner-without-robot",
-    )
-)
+    ("azure-password-required", "ecr-access-key-required", "ecr-authorization-password", "ecr-secret-key-required",
+     "google-scanner-service-account-required", "google-service-account-json", "google-service-account-required",
+     "ibm-api-key-required", "quay-one-credential", "quay-robot-complete", "quay-scanner-without-robot")
+)  # fmt: skip
 """Rules about credentials: undecidable if stored credentials matter, or those that were sent are masked."""
 _STORED = (
     *("name-unique", "get-missing", "update-missing", "delete-missing"),
