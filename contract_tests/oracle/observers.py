@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import threading
@@ -16,7 +15,7 @@ from contract_tests.drift.documents import PUBLISHED
 from contract_tests.engine.central import Shared
 from contract_tests.engine.exchange import Exchange, Reply
 from contract_tests.engine.failures import Failure
-from contract_tests.engine.redaction import REDACTED
+from contract_tests.engine.redaction import REDACTED, in_base64
 from mock_server.contract import tables as contracts
 from mock_server.contract import validator as validators
 from mock_server.contract.routes import Routes
@@ -238,11 +237,7 @@ def duplicate_key(json_text: bytes) -> str:
 def encoded_forms(text: str) -> re.Pattern[str]:
     """Return a pattern that matches a text in base64 (at any alignment), in hexadecimal, in capitals or reversed."""
     data = text.encode()
-    forms = {text.upper(), text[::-1], data.hex(), data.hex().upper()}
-    for offset in range(3):
-        # The characters at both ends depend on the neighbouring bytes.
-        encoded = base64.b64encode(b" " * offset + data).rstrip(b"=").decode()
-        forms.add(encoded[(0, 2, 3)[offset] : -1])
+    forms = {text.upper(), text[::-1], data.hex(), data.hex().upper(), *(each.decode() for each in in_base64(data))}
     return re.compile("|".join(map(re.escape, sorted(forms))))
 
 
