@@ -625,7 +625,7 @@ def requests(draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, version: str 
 
 
 def _with_forbidden_endpoint(draw: st.DrawFn, body: Body, contract: Contract) -> Body:
-    """Give the config an endpoint that Central refuses."""
+    """Return the integration with an endpoint that Central refuses."""
     member = contract.types[body["type"]].member
     return body | {member: body[member] | {"endpoint": draw(st.sampled_from((*_LOCAL, *_METADATA, *_NO_URL)))}}
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 from mock_server.central import protojson
@@ -87,16 +86,16 @@ class Decoding:
         # Counting is expensive, and hardly any body is long enough to need it.
         is_long = LARGEST_GROWTH * len(body) + 4 * len(id) + _BOUND > MAX_MESSAGE
         plain = self._plain(body, content_type)
-        if self._accepts(operation, plain):
-            with suppress(ValueError):  # of an invalid time
-                decoded = protojson.complete(message, plain)
-                if is_long:
-                    self.message_size(message, decoded, id)
-                return Decoded(decoded)
-        decoded = self.decoder.decode(message, body, is_json=plain is not None)
+        is_accepted = self._accepts(operation, plain)
+        if is_accepted:
+            decoded = protojson.complete(message, plain)
+        else:
+            decoded = self.decoder.decode(message, body, is_json=plain is not None)
         if is_long:
             self.message_size(message, decoded, id)
-        return Decoded(decoded, self.violations(operation, body, content_type) if self.explains else ())
+        if is_accepted or not self.explains:
+            return Decoded(decoded)
+        return Decoded(decoded, self.violations(operation, body, content_type))
 
     def _plain(self, body: bytes, content_type: str) -> Any:
         """Return the JSON value of a body if every JSON decoder reads it alike, else None."""
@@ -114,11 +113,9 @@ class Decoding:
         return plain is not None and self.validator.accepts(str(operation.request), plain)
 
     def empty_integration(self) -> Integration:
-        """Return an integration with no field set."""
         return protojson.complete(self.contract.integration, {})
 
     def message_size(self, message: Message, decoded: Values, id: str) -> None:
-        """Refuse a message whose binary form is too long."""
         if id and "config" in message.by_name:
             decoded = {**decoded, "config": {**(decoded["config"] or {}), "id": id}}
         elif id:
@@ -178,7 +175,6 @@ class Decoding:
         return Filters(name, cluster, found)
 
     def query_value_once(self, name: str, values: list[str]) -> Refusal:
-        """grpc-gateway runtime/query.go."""
         return self.rules.refusal("query-value-once", field=name, values=", ".join(values))
 
     def _parameters(self, operation: Operation) -> list[str]:
