@@ -427,7 +427,7 @@ def update_replaces(central: Central) -> None:
     """Check that an update keeps nothing of the old integration: fields that are not sent, the type, the categories."""
     with central.case():
         (full, least), (other, nexus) = (_full_and_minimal(central, like) for like in ("quay", "docker"))
-        id, _ = central.created_from(other)
+        id, _ = central.spare_from(other)
         steps = [("PATCH", nexus), ("PUT", full), ("PUT", least)]
         if not central.quick:
             steps += [("PATCH", other), ("PUT", nexus), ("PUT", full), ("PATCH", least)]

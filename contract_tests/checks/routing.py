@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from contract_tests.checks.registry import check
 from contract_tests.engine.central import Central, created_id
-from contract_tests.engine.exchange import COLLECTION, Reply
+from contract_tests.engine.exchange import COLLECTION, Exchange, Reply
 from contract_tests.engine.integrations import read_answer
 from contract_tests.engine.options import is_loopback
 from contract_tests.engine.ownership import OWN_ID
@@ -84,7 +84,7 @@ def method_not_allowed(central: Central) -> None:
 
 @check("method-override", "rules", needs=("create",))
 def method_override(central: Central) -> None:
-    id, sent = central.created()
+    id, sent = central.claim("rhel") or central.created()
     path = f"{COLLECTION}/{id}"
     delete = {"X-HTTP-Method-Override": "DELETE"}
     reply = central.send("POST", path, body=b"{}", headers=delete)
@@ -173,6 +173,11 @@ def answer_headers(central: Central) -> None:
     _as_every_answer(central, central.get(central.unknown_id()), "an error 404")
     if not central.transport.may_write:
         return
+    if central.quick and (sent := _sent_before(central)):
+        for exchange in sent:
+            central.history = [exchange]
+            _as_every_answer(central, exchange.answer, f"the answer {exchange.status} to a {exchange.method}")
+        return
     body = central.integration()
     reply = central.create(body)
     central.taken(reply, "creating", need="create")
@@ -188,6 +193,15 @@ def answer_headers(central: Central) -> None:
     _as_every_answer(
         central, central.delete(id), "the answer to a DELETE"
     )  # 404 if it comes too early after the create
+
+
+def _sent_before(central: Central) -> list[Exchange]:
+    """Return one write of each kind that the run has already sent, by method and status, if a create is among them."""
+    kinds: dict[tuple[str, int], Exchange] = {}
+    for each in central.transport.exchanges:
+        if each.method in ("POST", "PUT", "PATCH", "DELETE") and each.path.startswith(COLLECTION):
+            kinds.setdefault((each.method, each.status), each)
+    return list(kinds.values()) if ("POST", 200) in kinds else []
 
 
 @check(

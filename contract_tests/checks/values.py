@@ -42,9 +42,15 @@ def create_answer(central: Central) -> None:
                 central.create(sent)
             _check_answer(central, sent, type)
     with central.case():
-        backwards = central.integration("quay", categories=["SCANNER", "REGISTRY"])
-        central.create(backwards)
-        _check_answer(central, backwards, "quay, its categories the other way round")
+        sent_before = central.transport.exchanges if central.quick else []
+        made = [each for each in sent_before if (each.check, each.status) == ("categories-sorted", 200)]
+        if made and made[0].method == "POST":
+            central.history = made[:1]
+            backwards: Body = json.loads(made[0].body)
+        else:
+            backwards = central.integration("quay", categories=["SCANNER", "REGISTRY"])
+            central.create(backwards)
+        _check_answer(central, backwards, f"{backwards['type']}, its categories the other way round")
 
 
 def _check_answer(central: Central, sent: Body, what: str) -> None:
@@ -79,6 +85,7 @@ def answer_complete(central: Central) -> None:
     for body in bodies:
         ids.append(central.created_from(body)[0])
         creations.append(central.history[-1])
+    central.shared.controls.add("authorization")
     listed = central.list().object.get("integrations")
     listing = central.history[-1]
     found = {item.get("id"): item for item in listed if isinstance(item, dict)} if isinstance(listed, list) else {}
@@ -185,7 +192,7 @@ _ODD = {
     needs=("read-after-create",),
 )
 def unicode_kept(central: Central) -> None:
-    stored = Stored(central)
+    stored = Stored(central, creates=True)
     for escaped in (True, False):
         _keeps(stored, "odd text", "".join(_ODD.values()), escaped=escaped)
     for what in central.some(_ODD, 0, 3):

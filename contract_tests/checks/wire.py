@@ -100,10 +100,12 @@ def _check_flaws_refused(
 
 
 class Stored:
-    """An integration that the first body creates and each further body replaces."""
+    """An integration that each further body replaces. The first creates it, or replaces the spare one."""
 
-    def __init__(self, central: Central) -> None:
+    def __init__(self, central: Central, *, creates: bool = False) -> None:
+        """`creates`: the first body creates it in a quick run, too."""
         self.central = central
+        self.creates = creates
         self.id = ""
         self.shown: Any = None
         self.creation: list[Exchange] = []
@@ -115,11 +117,15 @@ class Stored:
             central.history = list(self.creation)  # earlier updates do not matter
             reply = central.put(self.id, body=body, **request)
             central.taken(reply, f"a PUT with {what}")
-        else:
+        elif self.creates or not central.reuses_integrations or central.shared.spare is None:
             reply = central.create(body=body, **request)
             central.taken(reply, f"a create with {what}")
             self.id = created_id(reply)
             self.creation = central.history[-1:]
+        else:
+            self.creation = [central.shared.spare[1]]
+            self.id, reply = central.stored(None, body=body, **request)
+            central.taken(reply, f"a PUT with {what}")
         self.reads_as(meant, what)
 
     def reads_as(self, meant: Body, what: str) -> None:
@@ -546,7 +552,7 @@ def unknown_field_dropped(central: Central) -> None:
     what = "fields that Central does not know"
     for type in ["quay", *central.some(central.creatable_types, 0, 0)]:
         with central.case():
-            stored, meant = Stored(central), central.integration(type)
+            stored, meant = Stored(central, creates=True), central.integration(type)
             meant["source"] = {"clusterId": "cluster", "namespace": "namespace", "imagePullSecretName": "secret"}
             member = member_of(central.contract, meant) or ""
             sent = meant | _UNKNOWN_FIELDS

@@ -213,7 +213,7 @@ class Central:
         """Create an integration from a valid body; return its id and the body."""
         return created_id(self.create(body)), body
 
-    def stored(self, body: Body) -> tuple[str, Reply]:
+    def stored(self, value: Body | None, **request: Any) -> tuple[str, Reply]:
         """Store an integration for a check that is not about creates; return its id and the answer.
 
         A quick run overwrites its spare integration, which saves the DELETE and the read before it.
@@ -221,8 +221,8 @@ class Central:
         if self.reuses_integrations and self.shared.spare is not None:
             id, creation = self.shared.spare
             self.history.append(creation)
-            return id, self.put(id, body)
-        reply = self.create(body)
+            return id, self.put(id, value, **request)
+        reply = self.create(value, **request)
         id = str(reply.object.get("id"))
         if self.reuses_integrations and id in self._mine:
             self._mine.remove(id)
@@ -287,6 +287,11 @@ class Central:
         id, sent, _ = kept
         self._mine.append(id)
         return id, sent
+
+    def gone(self, id: str) -> None:
+        """Forget an integration of the check that was deleted by another request than a DELETE."""
+        if id in self._mine:
+            self._mine.remove(id)
 
     def clean(self) -> None:
         """Delete the integrations that the check has left.
