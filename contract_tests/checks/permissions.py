@@ -196,7 +196,7 @@ def write_permission(central: Central) -> None:
         check_nothing_changed(central, {"role": "read-only"}, "write-permission")
     if given.no_access is not None and not has_no_role(central):
         with central.case():
-            calls = central.some(writes(central, central.unknown_id()), 1, 6)
+            calls = central.some(writes(central, central.unknown_id()), 3, 6)
             check_writes_refused(central, calls, {"role": "no-access"}, "write-permission")
     if given.read_only is not None and not central.quick:
         with central.case():  # the answer does not depend on whether the integration exists

@@ -19,7 +19,7 @@ from contract_tests.checks.validation import (
     untestable,
 )
 from contract_tests.engine.central import Central, brief
-from contract_tests.engine.exchange import Reply
+from contract_tests.engine.exchange import COLLECTION, Reply
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
 from contract_tests.engine.integrations import Body, masked, member_of, read_answer
 from contract_tests.oracle.variants import (
@@ -432,7 +432,11 @@ def update_password_default(central: Central) -> None:
         text = central.text(
             "reconcile-credential-masked", field="ImageIntegration.ImageIntegration_Ibm.IBMRegistryConfig.ApiKey"
         )
-        reply = central.patch(id, sent, update_password=None)
+        spelt = {"update_password": True, "UpdatePassword": True}  # no names of the flag
+        reply = central.send("PATCH", f"{COLLECTION}/{id}", value={"config": sent, **(spelt if central.quick else {})})
+        if reply.status == 200 and central.quick and central.patch(id, sent, update_password=None).status != 200:
+            what = "PATCH with fields that Central does not know"
+            raise CheckFailed(what, expected={"status": 400}, got=brief(reply), check="unknown-field-dropped")
         if reply.status == 200 and central.patch(id, sent, update_password=False).status == 200:
             raise PreconditionFailed("reconcile-credential-masked", "PATCH with a credential and updatePassword false")
         central.refused(reply, "PATCH with a credential and without updatePassword", text=text)
@@ -465,7 +469,12 @@ PROVEN: tuple[Variant, ...] = (
 
 @check("stored-credentials-kept", "rules", needs=("create", "update-password-default", "reconcile-dependent-unchanged"))
 def stored_credentials_kept(central: Central) -> None:
-    telling = (PROVEN[0], ROBOTIC, AUTHORIZED)
+    if central.reuses_integrations:
+        for like in ("ecr", "azure", "ibm"):
+            with central.case():
+                _kept_as_it_is(central, like)
+    # A robot account cannot scan, so the last one needs both of its credentials.
+    telling = (PROVEN[0], AUTHORIZED, PROVEN[-1])
     for stored, sent in each_stored(central, telling if central.quick else PROVEN):
         forms = [MASK, ""]
         central.random.shuffle(forms)
@@ -496,6 +505,16 @@ def stored_credentials_kept(central: Central) -> None:
             )
     if not central.quick:
         _nothing_kept_as_nothing(central)
+
+
+def _kept_as_it_is(central: Central, like: str) -> None:
+    """Check an update of a kept integration that changes nothing, whose client needs the credentials."""
+    id, sent = central.standing(like)
+    body = masked_body(central, sent, central.random.choice((MASK, "")))
+    reply = central.patch(id, body)
+    if reply.status != 200:
+        central.claim(like)
+    central.taken(reply, f"PATCH of {like} that changes nothing, with masks or nothing for its credentials")
 
 
 def _without_credentials(message: Message, value: Body) -> Body:

@@ -174,7 +174,7 @@ def type_defined(central: Central) -> None:
             central.refused(central.test(central.integration(type="")), "a test without a type", text=text)
 
 
-@check("category-implemented", "rules", needs=("create",))
+@check("category-implemented", "rules", needs=("create", "all-categories-activated"))
 def category_implemented(central: Central) -> None:
     central.control_of("docker")
     lists: list[list[Any]] = [[7], ["REGISTRY", 7], ["REGISTRY", 1000]]
@@ -327,6 +327,9 @@ def odd_combinations(central: Central) -> None:
                 reply = central.put(id, from_table(central, like, changes))
                 if not is_managed(central, reply):
                     central.taken(reply, f"PUT of {what}")
+            central.taken(
+                central.put(id, central.integration("google")), "PUT of type google, which only creates refuse"
+            )
         return
     created = taken if central.options.profile == "deep" else central.random.sample(taken, 3)
     for what, like, changes, _ in created:
@@ -427,6 +430,13 @@ def registry_reachable(central: Central) -> None:
                 body["clairify"]["grpcEndpoint"] = f"{_NOWHERE}:8443"
             label = LABELS[body["categories"][0]]
             central.refused(central.test(body), f"a test of type {like} at a host that does not exist", text=label)
+    with central.case():
+        id, sent = central.spare("azure", azure={"endpoint": f"https://{_NOWHERE}"})
+        kept = sent | {"id": id, "azure": sent["azure"] | {"password": ""}}
+        reply, what = central.test_updated(kept), "/test/updated with the stored password of azure"
+        central.refused(reply, f"{what}, at a host that does not exist", text=LABELS["REGISTRY"])
+        if central.text("azure-password-required") in reply.message:
+            raise CheckFailed(what, expected="a test of the host", got=brief(reply), check="reconcile-on-test")
     if central.quick:
         return
     for like, endpoint, label in (
@@ -460,7 +470,7 @@ def test_text(central: Central) -> None:
         ("docker", {"categories": NODE}, central.text("node-scanner-type-known", type='"docker"'), 2),
         ("clairify", {"categories": NODE, "clairify": {"endpoint": ""}}, central.text("clairify-endpoint-required"), 3),
     ]
-    for like, changes, text, wraps in forms[:2] if central.quick else forms:
+    for like, changes, text, wraps in [*forms[:2], *central.some(forms[2:], 1)]:
         for way in central.some(("create", "test"), 1):
             with central.case():
                 body = central.integration(like, skipTestIntegration=False, **changes)

@@ -238,6 +238,8 @@ class Central:
         id, reply = self.stored(body)
         if reply.status == 200:
             return id, body
+        if reply.status != 404 or self.shared.spare is None:
+            raise PreconditionFailed("create", f"a write of type {body['type']} was answered {brief(reply)}")
         self.shared.spare = None
         return self.created_from(body)
 
@@ -287,6 +289,11 @@ class Central:
         id, sent, _ = kept
         self._mine.append(id)
         return id, sent
+
+    def keep_again(self, id: str, sent: Body, creation: Exchange) -> None:
+        """Keep an integration that the check has claimed, with the body that it has by now."""
+        self.gone(id)
+        self.shared.standing[sent["type"]] = id, sent, creation
 
     def gone(self, id: str) -> None:
         """Forget an integration of the check that was deleted by another request than a DELETE."""
