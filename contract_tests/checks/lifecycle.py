@@ -103,7 +103,7 @@ def list_order(central: Central) -> None:
 )
 def many_kept(central: Central) -> None:
     # More than a page of 20: `create` has already kept some, so a few more are enough.
-    number = {"quick": 4 if central.reuses_integrations else 22, "default": 120, "deep": 300}[central.options.profile]
+    number = {"quick": 5 if central.reuses_integrations else 22, "default": 120, "deep": 300}[central.options.profile]
     number = min(number, central.options.max_live - 5)
     types = central.creatable_types
     with central.case():

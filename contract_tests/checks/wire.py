@@ -80,13 +80,17 @@ def _check_flaws_refused(
     flaws: Iterable[Flaw],
     *,
     quick: int = 1,
+    likely: int = 0,
     default: int | None = None,
     integration: Callable[[], Body] | None = None,
 ) -> None:
-    """Check that `rule` refuses the flaws in a create, and one of them in each other operation."""
+    """Check that `rule` refuses the flaws in a create, and one of them in each other operation.
+
+    A quick run tries the `likely` first ones, or so many (`quick`) at random.
+    """
     found, flaws, make = central.rules[rule], list(flaws), integration or central.integration
     central.control_of(make()["type"])
-    tried = central.some(flaws, quick, default)
+    tried = flaws[:likely] if central.quick and likely else central.some(flaws, quick, default)
     for flaw in tried:
         with central.case():
             reply = central.create(body=flaw.spoil(json.dumps(make()).encode()))
@@ -175,9 +179,12 @@ def body_truncated(central: Central) -> None:
     _check_flaws_refused(central, "body-truncated", [flaw._replace(text="unexpected EOF") for flaw in flaws], default=5)
 
 
+LIKELY = 3
 NO_JSON = (
+    # Many readers of JSON take the first `LIKELY` of them.
     Flaw("a comma before the last brace", lambda body: body[:-1] + b",}"),
-    Flaw("a comment", _before_name("/* name */")),
+    Flaw("a comment", _substitute('"name":', '/* name */ "name":')),
+    Flaw("NaN for a field that Central does not know", _before_name('"unknown": NaN')),
     Flaw("single quotes", _substitute('"name":', "'name':")),
     Flaw("a key without quotes", _substitute('"name":', "name:")),
     Flaw("no comma between two fields", _substitute(', "type":', ' "type":')),
@@ -187,7 +194,6 @@ NO_JSON = (
     Flaw("a form for a body", _whole_body("name=registry&type=docker")),
     Flaw("XML for a body", _whole_body("<integration/>")),
     Flaw("a byte order mark before it", lambda body: b"\xef\xbb\xbf" + body),
-    Flaw("NaN for a field that Central does not know", _before_name('"unknown": NaN')),
     Flaw("a line break inside a string", _substitute('"clusterId": ""', '"clusterId": "a\nb"')),
     Flaw("UTF-16 for UTF-8", lambda body: body.decode().encode("utf-16")),
 )
@@ -196,7 +202,8 @@ NO_JSON = (
 @check("body-syntax", "rules", needs=("create",))
 def body_syntax(central: Central) -> None:
     # The rest of the text is Go's and changes with its releases.
-    _check_flaws_refused(central, "body-syntax", [flaw._replace(text="invalid character") for flaw in NO_JSON], quick=3)
+    flaws = [flaw._replace(text="invalid character") for flaw in NO_JSON]
+    _check_flaws_refused(central, "body-syntax", flaws, likely=LIKELY)
 
 
 def _as_cluster(text: str | bytes) -> Callable[[bytes], bytes]:
@@ -263,13 +270,13 @@ _CATEGORIES = r'"categories": \[[^]]*\]'
 
 _WRONG_KIND = (
     Flaw("null for a body", _whole_body("null"), "unexpected token null"),
-    Flaw("a list for a body", _whole_body("[]"), "unexpected token ["),
-    Flaw("a string for a body", _whole_body('"x"'), 'unexpected token "x"'),
     Flaw(
         "a category for the list of them",
         _substitute(_CATEGORIES, '"categories": "REGISTRY"'),
         'unexpected token "REGI',
     ),
+    Flaw("a list for a body", _whole_body("[]"), "unexpected token ["),
+    Flaw("a string for a body", _whole_body('"x"'), 'unexpected token "x"'),
     Flaw("a string for the source", _before_name('"source": "x"'), 'unexpected token "x"'),
     Flaw("a list for the source", _before_name('"source": []'), "unexpected token ["),
     Flaw(
@@ -281,7 +288,7 @@ _WRONG_KIND = (
 
 @check("unexpected-token", "rules", needs=("create",))
 def unexpected_token(central: Central) -> None:
-    _check_flaws_refused(central, "unexpected-token", _WRONG_KIND, quick=2)
+    _check_flaws_refused(central, "unexpected-token", _WRONG_KIND, likely=3)
     if central.quick:
         return
     for value, token in ((1893553445, "1893553445"), ({"seconds": 1893553445}, "{")):
@@ -375,7 +382,7 @@ _WRONG_INSIDE = (
     Flaw("5 in the source", _before_name('"source": {"namespace": 5}'), "string field namespace"),
 )
 
-_NO_INT32 = ("5.5", "2147483648", "-2147483649", '""', '" 5"', "true", "{}")
+_NO_INT32 = ("5.5", "2147483648", "true", '" 5"', '""', "-2147483649", "{}")
 
 
 @check("field-value", "rules", needs=("create", "null-is-absent"))
@@ -399,7 +406,7 @@ def field_value(central: Central) -> None:
             )
             for value in _NO_INT32
         ],
-        quick=3,
+        likely=4,
         integration=lambda: central.integration("clairify"),
     )
     for type in central.some(central.creatable_types, 0, 0):
@@ -443,7 +450,11 @@ def _refused_times(central: Central, times: Iterable[str], text: str) -> None:
 
 @check("timestamp-format", "rules", needs=("create",))
 def timestamp_format(central: Central) -> None:
-    _refused_times(central, central.some(_NO_TIME, 3, 4), "invalid google.protobuf.Timestamp value")
+    _refused_times(
+        central,
+        _NO_TIME[:3] if central.quick else central.some(_NO_TIME, 3, 4),
+        "invalid google.protobuf.Timestamp value",
+    )
 
 
 @check("timestamp-range", "rules", needs=("create",))
@@ -743,12 +754,14 @@ _TIMES = (
 )
 _COMPLETE_TIME = ("2030-12-31T23:30:00.000000001-01:00", "2031-01-01T00:30:00.000000001Z")
 """A time in another zone, with another year in UTC, and with every digit of the fraction."""
+_PAST_TIME = ("1999-12-31T23:59:59Z", "1999-12-31T23:59:59Z")
+"""A time without a fraction; nothing looks whether it is over."""
 
 
 @check("timestamp-normalised", "rules", needs=("read-after-create",))
 def timestamp_normalised(central: Central) -> None:
     stored = Stored(central)
-    for sent, read in [_COMPLETE_TIME, *central.some(_TIMES, 1, 5)]:
+    for sent, read in [_COMPLETE_TIME, _PAST_TIME, *central.some(_TIMES, 0, 5)]:
         body = with_authorization(central, sent)
         data = body["ecr"]["authorizationData"] | {"expiresAt": read}
         stored.becomes(body, body | {"ecr": body["ecr"] | {"authorizationData": data}}, f"the time {sent}")

@@ -235,11 +235,12 @@ class Central:
 
     def spare_from(self, body: Body) -> tuple[str, Body]:
         """Store a valid body for a check of updates; return its id and the body."""
+        need = "create" if self.shared.spare is None else "update-replaces"
         id, reply = self.stored(body)
         if reply.status == 200:
             return id, body
-        if reply.status != 404 or self.shared.spare is None:
-            raise PreconditionFailed("create", f"a write of type {body['type']} was answered {brief(reply)}")
+        if reply.status != 404 or need == "create":
+            raise PreconditionFailed(need, f"storing type {body['type']} was answered {brief(reply)}")
         self.shared.spare = None
         return self.created_from(body)
 
