@@ -23,6 +23,7 @@ from contract_tests.engine.central import Central, brief
 from contract_tests.engine.exchange import COLLECTION, Reply
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
 from contract_tests.engine.integrations import Body, masked, member_of, read_answer
+from contract_tests.engine.options import is_loopback
 from contract_tests.oracle.variants import (
     AUTHORIZED,
     BOTH,
@@ -410,6 +411,8 @@ def reconcile_on_test(central: Central) -> None:
                 body = with_value(kept, spot.place, central.secret())
                 stored.refuses_test(body, text, f"with a credential in {spot}")
         stored.is_unchanged()
+    if central.options.allow_registry_tests or is_loopback(central.transport.base):
+        _tested_with_what_is_stored(central)
     for stored, sent in each_stored(central, (VARIANTS[1],)):
         kept = masked_body(central, sent)
         path = "ImageIntegration.ImageIntegration_Quay.QuayConfig"
@@ -432,6 +435,17 @@ def reconcile_on_test(central: Central) -> None:
         # An accepted test gets as far as building the client, which fails for this category.
         text = central.text("node-scanner-type-known", type='"quay"')
         stored.refuses_test(kept, text, "with masked credentials")
+
+
+def _tested_with_what_is_stored(central: Central) -> None:
+    """Check that a test without the password gets as far as the host, which never resolves (RFC 2606)."""
+    with central.case():
+        id, sent = central.spare("azure", azure={"endpoint": "https://nowhere.example.invalid"})
+        reply = central.test_updated(masked_body(central, sent, "") | {"id": id})
+        what = "/test/updated with the stored password, at a host that does not exist"
+        central.refused(reply, what, text="registry integration: ")
+        missing = central.text("azure-password-required")
+        central.true(missing not in reply.message, what, expected=f"not {missing!r}", got=reply.message)
 
 
 @check(

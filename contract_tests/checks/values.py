@@ -176,7 +176,7 @@ def read_without_gzip(central: Central) -> None:
 _ODD = {
     "quotes": '"a\' b\\ c/ \\" \\n \\u0041 `',
     "markup": "<b>&amp;</b> %41 ${x} {{x}}",
-    "control characters": "a\tb\nc\rd\x01e\x1ff\x7fg\bh\fi",
+    "control characters": "a\tb\nc\rd\r\n\x01e\x1ff\x7fg\bh\fi",
     "composed and combined": "\u00e9 e\u0301 \u212b A\u030a \ufb01 \u01c5 \u00df \u0130",
     "other scripts": "\u65e5\u672c\u8a9e \u0627\u0644\u0639 \u05e2\u05d1 \u0e44\u0e17\u0e22",
     "four bytes": "\U0001f680 \U0001f468\u200d\U0001f469\u200d\U0001f467 \U00020000 \U0010fffd",
