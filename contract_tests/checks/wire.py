@@ -339,7 +339,7 @@ _TWICE = (
 )
 
 
-@check("duplicate-field", "rules", needs=("create", "query-on-write-ignored"))
+@check("duplicate-field", "rules", needs=("create", "query-on-write-ignored", "both-spellings"))
 def duplicate_field(central: Central) -> None:
     _check_flaws_refused(central, "duplicate-field", _TWICE[:-1])
     _check_flaws_refused(central, "duplicate-field", _TWICE[-1:])
