@@ -52,7 +52,7 @@ def _status_is_wrong(failure: Failure) -> bool:
     if not isinstance(expected, Mapping) or not isinstance(got, Mapping):
         return False
     if got.get("status") == expected.get("status"):
-        return "code" in expected and got.get("code") != expected["code"]
+        return got.get("code") is not None and got["code"] != expected.get("code", got["code"])
     return got.get("status") != _BAD_GATEWAY
 
 
