@@ -385,7 +385,7 @@ _WRONG_INSIDE = (
 _NO_INT32 = ("5.5", "2147483648", "true", '" 5"', '""', "-2147483649", "{}")
 
 
-@check("field-value", "rules", needs=("create", "null-is-absent"))
+@check("field-value", "rules", needs=("create", "null-is-absent", "number-forms"))
 def field_value(central: Central) -> None:
     flaws = [flaw._replace(text=f"invalid value for {flaw.text}") for flaw in _WRONG_VALUE]
     strings, bools, enums = flaws[:2], flaws[2:6], flaws[6:]
@@ -660,7 +660,8 @@ def null_is_absent(central: Central) -> None:
         sent = nulls | meant | {like: dict.fromkeys(names) | meant[like]}
         Stored(central).becomes(sent, meant, "null for a field of each kind")
     with central.case():
-        reply = central.create(central.integration() | {"name": None, "categories": None})
+        nulls = {"name": None, "categories": None, "source": dict.fromkeys(("clusterId", "namespace"))}
+        reply = central.create(central.integration() | nulls)
         check_body_was_read(central, reply, "a create with null for name and categories")
     if central.quick:
         return
@@ -873,7 +874,7 @@ def zero_values_emitted(central: Central) -> None:
     with central.case():
         stored = Stored(central)
         for type in ("clairify",) if central.quick else bodies:
-            sent = bodies[type] | ({"source": {"namespace": None}} if central.quick else {})
+            sent = bodies[type] | ({"source": {}} if central.quick else {})
             stored.becomes(sent, sent, f"only what type {type} needs")
     if central.quick:
         return
