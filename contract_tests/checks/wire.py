@@ -660,8 +660,8 @@ def null_is_absent(central: Central) -> None:
         sent = nulls | meant | {like: dict.fromkeys(names) | meant[like]}
         Stored(central).becomes(sent, meant, "null for a field of each kind")
     with central.case():
-        nulls = {"name": None, "categories": None, "source": dict.fromkeys(("clusterId", "namespace"))}
-        reply = central.create(central.integration() | nulls)
+        unset: Body = {"name": None, "categories": None, "source": dict.fromkeys(("clusterId", "namespace"))}
+        reply = central.create(central.integration() | unset)
         check_body_was_read(central, reply, "a create with null for name and categories")
     if central.quick:
         return
