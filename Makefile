@@ -24,12 +24,16 @@ serve: $(LIGHT) ## Serve the mock until Ctrl-C
 	@$(BIN)/mock-central serve $(if $(PORT),--port $(PORT)) $(ARGS)
 
 .PHONY: test
-test: $(FULL) ## Run the tests (of many cases of a kind a sample)
-	$(BIN)/pytest -n auto -m "not slow and not timing" $(ARGS)
+test: $(FULL) ## Run the tests (of many cases of a kind a sample, and none that takes long)
+	$(BIN)/pytest -n auto -m "not heavy and not slow and not timing" $(ARGS)
+
+.PHONY: test-heavy
+test-heavy: $(FULL) ## Run the tests that take more than half a second of CPU
+	$(BIN)/pytest -n auto -m "heavy and not slow and not timing" $(ARGS)
 
 .PHONY: test-fast
 test-fast: $(FULL) ## Run the tests that start no server (a minute of CPU)
-	$(BIN)/pytest --hypothesis-profile=fast -m "not served and not slow and not timing" $(ARGS)
+	$(BIN)/pytest --hypothesis-profile=fast -m "not served and not heavy and not slow and not timing" $(ARGS)
 
 .PHONY: test-timing
 test-timing: $(FULL) ## Run the tests that measure time, one after the other

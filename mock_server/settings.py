@@ -221,11 +221,6 @@ def _host_name(text: str) -> str:
     return text
 
 
-def names(of: type[Any] = Settings) -> list[str]:
-    """List the names of the fields."""
-    return [each.name for each in fields(of)]
-
-
 def documentation(of: type[Any] = Settings) -> dict[str, str]:
     """Return the first paragraph of the text below each field in the source."""
     found: dict[str, str] = {}
@@ -246,8 +241,9 @@ def from_names(**chosen: Any) -> Settings:
     Raises:
         ValueError: a name is unknown, or a value is invalid.
     """
-    if unknown := [name for name in chosen if name not in names()]:
-        raise ValueError(f"unknown setting {unknown[0]!r}; {suggestion(unknown[0], names())}")
+    known = [each.name for each in fields(Settings)]
+    if unknown := [name for name in chosen if name not in known]:
+        raise ValueError(f"unknown setting {unknown[0]!r}; {suggestion(unknown[0], known)}")
     return Settings(**chosen)
 
 

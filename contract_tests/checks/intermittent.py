@@ -112,8 +112,7 @@ def updates_repeat(central: Central) -> None:
 )
 def reads_steady(central: Central) -> None:
     """Read the list and an existing integration."""
-    items = central.list().object.get("integrations")
-    there = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+    there = central.list().integrations or ()
     ids = [str(item.get("id")) for item in there if not str(item.get("name")).startswith(central.transport.name_prefix)]
 
     def once(turn: int) -> str | None:
@@ -122,7 +121,7 @@ def reads_steady(central: Central) -> None:
             good = reply.status == 200 and reply.object.get("id") == ids[0]
         else:
             reply = central.list()
-            good = reply.status == 200 and isinstance(reply.object.get("integrations"), list)
+            good = reply.status == 200 and reply.integrations is not None
         return None if good else f"{reply.status}: {reply.text[:200]}"
 
     repeated(central, "reading", rounds(central, 60), once)

@@ -78,8 +78,7 @@ def writes_without_id(central: Central) -> list[tuple[str, Call]]:
 
 def reads(central: Central) -> list[tuple[str, Call]]:
     """Return each operation that reads; the id is that of any existing integration."""
-    items = central.list().object.get("integrations")
-    ids = [str(items[0].get("id"))] if isinstance(items, list) and items else []
+    ids = [str(item.get("id")) for item in (central.list().integrations or ())[:1]]
     return [
         ("GET of the list", central.list),
         *(("GET of one", lambda **how: central.get(ids[0], **how)) for _ in ids),

@@ -16,17 +16,9 @@ if TYPE_CHECKING:
     from contract_tests.engine.central import Central
 
 GROUPS = (
-    "base",
-    "schema",
-    "rules",
-    "lifecycle",
-    "secrets",
-    "permissions",
-    "robustness",
-    "concurrency",
-    "latency",
+    "base", "schema", "rules", "lifecycle", "secrets", "permissions", "robustness", "concurrency", "latency",
     "generated",
-)
+)  # fmt: skip
 """Groups of checks, in the order in which they run."""
 
 
@@ -37,18 +29,9 @@ STRUCTURE = ("list", "error-shape", "get-missing")
 """Checks that all others need."""
 
 FOUNDATION = (
-    *STRUCTURE,
-    "create",
-    OWN_ID,
-    "read-after-create",
-    "list-by-name",
-    "update",
-    "update-replaces",
-    "test",
-    "delete-answer",
-    "zero-values-emitted",
-    "answer-complete",
-)
+    *STRUCTURE, "create", OWN_ID, "read-after-create", "list-by-name", "update", "update-replaces", "test",
+    "delete-answer", "zero-values-emitted", "answer-complete",
+)  # fmt: skip
 """Checks that all others need that write."""
 
 _ORDER = ("base", "routing", "wire", "values", "validation", "types", "reconcile")

@@ -95,7 +95,7 @@ def method_override(central: Central) -> None:
         get = {"X-HTTP-Method-Override": "GET", "Content-Type": FORM}
         reply = central.send("POST", COLLECTION, body=f"name={quote(sent['name'])}".encode(), headers=get)
         central.taken(reply, "a form POST that is a GET by its header")
-        found = [item.get("id") for item in reply.object.get("integrations", [])]
+        found = [item.get("id") for item in reply.integrations or ()]
         central.same(found, [id], "the fields of the form are the query of the GET")
     form = {**delete, "Content-Type": FORM}
     deleted(central, id, lambda id: central.send("POST", f"{COLLECTION}/{id}", body=b"", headers=form))

@@ -56,8 +56,8 @@ def check_masked(central: Central, integration: Body | None, sent: Body) -> None
 
 def by_name(central: Central, body: Body) -> Body | None:
     """Return an integration as the list filtered by name shows it."""
-    items = central.list(f"?name={body['name']}").object.get("integrations")
-    return items[0] if isinstance(items, list) and items and isinstance(items[0], dict) else None
+    items = central.list(f"?name={body['name']}").integrations
+    return items[0] if items else None
 
 
 # -- masks --------------------------------------------------------------------------------------------

@@ -119,8 +119,7 @@ def reads_as(central: Central, id: str, sent: Body, what: str) -> None:
 
 def named(central: Central, name: str) -> list[Any]:
     """Return the integrations with this name from the unfiltered list."""
-    items = central.list().object.get("integrations")
-    return [item for item in items if item.get("name") == name] if isinstance(items, list) else []
+    return [item for item in central.list().integrations or () if item.get("name") == name]
 
 
 def is_managed(central: Central, reply: Reply) -> bool:
@@ -505,8 +504,7 @@ def _names_free_again(central: Central, renamed: tuple[str, Body], deleted: tupl
 
 
 def _names_of_others(central: Central) -> None:
-    items = central.list().object.get("integrations")
-    names = [str(item.get("name")) for item in items] if isinstance(items, list) else []
+    names = [str(item.get("name")) for item in central.list().integrations or ()]
     names = [name for name in names if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 .()-]*", name)]
     others = [name for name in names if not name.startswith(central.transport.name_prefix)]
     if others:
@@ -760,8 +758,7 @@ def _scanner_v4_of_the_target(central: Central) -> Body:
     """
     if not central.options.disposable:
         raise Skip("would delete Central's own Scanner V4; allow it with --disposable")
-    items = central.list().object.get("integrations")
-    found = [item for item in items if item.get("type") == "scannerv4"] if isinstance(items, list) else []
+    found = [item for item in central.list().integrations or () if item.get("type") == "scannerv4"]
     if not found:
         raise Skip("the target has no Scanner V4 integration")
     central.transport.guard.expendable.add(found[0]["id"])

@@ -87,9 +87,9 @@ def answer_complete(central: Central) -> None:
         ids.append(central.created_from(body)[0])
         creations.append(central.history[-1])
     central.shared.controls.add("authorization")
-    listed = central.list().object.get("integrations")
+    listed = central.list().integrations
     listing = central.history[-1]
-    found = {item.get("id"): item for item in listed if isinstance(item, dict)} if isinstance(listed, list) else {}
+    found = {item.get("id"): item for item in listed or ()}
     for id, body, creation in (*zip(ids, bodies, creations, strict=True), *central.shared.standing.values()):
         central.history = [creation, listing]
         what = f"type {body['type']}"
@@ -133,8 +133,7 @@ def list_item_equals_read(central: Central) -> None:
     if not central.quick:
         long = central.create(_long(central, "docker", 300))
         ids += [str(long.object["id"])] if long.status == 200 else []
-    items = central.list().object.get("integrations")
-    found = {str(item.get("id")): item for item in items if isinstance(item, dict)} if isinstance(items, list) else {}
+    found = {str(item.get("id")): item for item in central.list().integrations or ()}
     # Integrations of others have values that no run stores, such as a test that is not skipped.
     foreign = [id for id, item in found.items() if not central.transport.ownership.is_named(item.get("name"))]
     foreign.sort(key=lambda id: found[id].get("skipTestIntegration") is True)
@@ -143,7 +142,7 @@ def list_item_equals_read(central: Central) -> None:
     for id in [*ids, *foreign[: 1 if central.quick else 3]]:
         read = central.get(id).json
         # Others may have changed their integrations meanwhile.
-        if id in ids or (read != found[id] and found[id] in (central.list().object.get("integrations") or [])):
+        if id in ids or (read != found[id] and found[id] in (central.list().integrations or ())):
             central.same(found.get(id), read, f"the list's item of {id} is what GET answers")
 
 
@@ -166,8 +165,8 @@ def read_without_gzip(central: Central) -> None:
     plain = central.list(by_name, headers={"Accept-Encoding": "identity"})
     central.same(plain.json, {"integrations": [packed.json]}, "the list by name without gzip", masks=True)
     if not central.quick:
-        items = central.list(headers={"Accept-Encoding": "identity"}).object.get("integrations")
-        shown = [item for item in items if item.get("id") == id] if isinstance(items, list) else items
+        items = central.list(headers={"Accept-Encoding": "identity"}).integrations
+        shown = items and [item for item in items if item.get("id") == id]
         central.same(shown, [packed.json], "the list without gzip", masks=True)
 
 

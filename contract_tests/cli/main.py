@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -36,12 +36,9 @@ from contract_tests.runner.arguments import (
 )
 from contract_tests.runner.environment import CREDENTIAL_FILES, bearer
 from contract_tests.runner.own_mock import own_mock
-from contract_tests.runner.report import INTERRUPTED
+from contract_tests.runner.report import INTERRUPTED, Report
 from mock_server.cli.release import RELEASE, newest
 from mock_server.contract import tables as contracts
-
-if TYPE_CHECKING:
-    from contract_tests.runner.report import Report
 
 LAST_REPORT = "last-report.json"
 """File in --state-dir for the JSON report of a failed run without `--report-json`, because `replay` needs one."""
@@ -54,7 +51,6 @@ class _Commands(click.Group):
     """
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as stop:
@@ -306,11 +302,7 @@ Examples:
 @click.argument("url_a")
 @click.argument("url_b")
 @target_options
-@click.option(
-    "--token-file-b",
-    type=FILE,
-    help="File with a bearer token for URL_B only [env: CENTRAL_TOKEN_B].",
-)
+@click.option("--token-file-b", type=FILE, help="File with a bearer token for URL_B only [env: CENTRAL_TOKEN_B].")
 @click.option("--full", is_flag=True, help="Also send generated requests, like `check` without --quick.")
 @click.option("--central-version", type=RELEASE, help="Release of Central that both servers follow.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the generated requests.")

@@ -15,44 +15,19 @@ from mock_server.contract.tables import Contract, Field, Message
 
 MISSING = "00000000-0000-4000-8000-000000000000"
 _ENDPOINTS = (
-    *(
-        "r.invalid",
-        "https://r.invalid",
-        "http://r.invalid:5000",
-        "r.invalid/",
-        "",
-        "localhost",
-        "127.0.0.1",
-    ),
-    *(
-        "127.0.0.2:5000",
-        "[::1]:443",
-        "::1",
-        "169.254.169.254",
-        "metadata.google.internal",
-        "LOCALHOST",
-        "http://localhost",
-    ),
-    *(
-        "https://http://localhost",
-        "a b",
-        "r.invalid:a",
-        "r.invalid/%zz",
-        "u:p@r.invalid",
-        "r.invalid/ü",
-        "?x",
-        "#f",
-        "//x",
-    ),
-    *("bücher.invalid", "tcp://r.invalid", "r.invalid:", "r.invalid:99999", "[1.2.3.4]", "10.0.0.1", "x" * 300),
-)
+    "r.invalid", "https://r.invalid", "http://r.invalid:5000", "r.invalid/", "", "localhost", "127.0.0.1",
+    "127.0.0.2:5000", "[::1]:443", "::1", "169.254.169.254", "metadata.google.internal", "LOCALHOST",
+    "http://localhost", "https://http://localhost", "a b", "r.invalid:a", "r.invalid/%zz", "u:p@r.invalid",
+    "r.invalid/ü", "?x", "#f", "//x", "bücher.invalid", "tcp://r.invalid", "r.invalid:", "r.invalid:99999", "[1.2.3.4]",
+    "10.0.0.1", "x" * 300,
+)  # fmt: skip
 _TEXTS = ("", "a", "A", "ü", "a b", "******", "<&>", "\0", "\u2028", "null", "x" * 200)
 _ACCOUNTS = (
-    *("", "{}", "not json", "******", '{"type":"service_account"}', '{"type":"x"}', '{"type":"authorized_user"}'),
+    "", "{}", "not json", "******", '{"type":"service_account"}', '{"type":"x"}', '{"type":"authorized_user"}',
     '{"type":"service_account","private_key":"not-a-real-key"}',
     '{"type":"authorized_user","client_id":"i","client_secret":"s","refresh_token":"r","token_uri":"https://r.invalid/"}',
     '{"type":"external_account"}',
-)
+)  # fmt: skip
 _NUMBERS = (0, 1, -1, 2**31 - 1, 2**31, 5.0, 5.5, "5", "5 6", "1e1", "", None, True)
 _CATEGORIES = ("REGISTRY", "SCANNER", "NODE_SCANNER", 0, 1, 2, 7, "registry", "BOGUS", None)
 _WRONG: tuple[Any, ...] = (None, True, 5, "x", [], {}, [None], {"a": 1})

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from html.parser import HTMLParser
 from typing import Any, NamedTuple
 
@@ -15,6 +14,9 @@ PUBLISHED = "/api/docs/swagger"
 """The path at which a Central publishes its document, Swagger 2.0 of all services."""
 MOST = 32 * 2**20
 """Greatest size of a document in bytes; that of Central 4.11 has 2 MB."""
+
+_MARKDOWN = re.compile(r"^#+ |^\|.*\|$", re.MULTILINE)
+"""A heading or a row of a table."""
 
 Node = Mapping[str, Any]
 
@@ -30,7 +32,7 @@ def parse(content: bytes, name: str) -> Node:
     except UnicodeError:
         raise HarnessError(f"{name}: is no text in UTF-8 or UTF-16") from None
     is_data = text.lstrip().startswith("{") or re.search(r"""^["']?(swagger|openapi)["']?\s*:""", text, re.MULTILINE)
-    if text.lstrip().startswith("<") or (not is_data and re.search(r"^#+ |^\|.*\|$", text, re.MULTILINE)):
+    if text.lstrip().startswith("<") or (not is_data and _MARKDOWN.search(text)):
         found = _parse_page(_blocks(text))
     else:
         found = _parse_data(text, name)
@@ -104,7 +106,6 @@ class _Page(HTMLParser):
         self._rows: list[list[str]] | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 (as the parser calls it)
-        """Begin a block or a cell."""
         if tag == "table":
             self._rows = []
         elif tag == "tr" and self._rows is not None:
@@ -113,7 +114,6 @@ class _Page(HTMLParser):
             self._text = []
 
     def handle_endtag(self, tag: str) -> None:
-        """End a block or a cell."""
         text = " ".join("".join(self._text).split())
         if tag == "table":
             self.blocks.append(Block("table", rows=tuple(tuple(row) for row in self._rows or () if row)))
@@ -132,36 +132,13 @@ class _Page(HTMLParser):
 
 
 def _blocks(text: str) -> list[Block]:
+    """Return the blocks of a page in HTML, or in Markdown with HTML in it."""
+    from markdown_it import MarkdownIt
+
+    is_markdown = _MARKDOWN.search(text) and text.lstrip()[:9].lower() != "<!doctype"
     page = _Page()
-    page.feed(text if text.lstrip().startswith("<!DOCTYPE") else "\n".join(_html_of(text.splitlines())))
+    page.feed(MarkdownIt("commonmark").enable("table").render(text) if is_markdown else text)
     return page.blocks
-
-
-def _html_of(lines: Iterable[str]) -> Iterator[str]:
-    """Convert the headings, tables and lines of Markdown to HTML; HTML in it stays."""
-    in_table = False
-    for line in lines:
-        row = re.fullmatch(r"\s*\|(.*)\|\s*", line)
-        if bool(row) != in_table:
-            in_table = bool(row)
-            yield "<table>" if in_table else "</table>"
-        if row:
-            if not re.fullmatch(r"[\s|:-]+", row[1]):
-                cells = re.split(r"(?<!\\)\|", row[1])
-                yield f"<tr>{''.join(f'<td>{_inline(each)}</td>' for each in cells)}</tr>"
-        elif heading := re.fullmatch(r"#{1,6} (.*)", line):
-            yield f"<h2>{_inline(heading[1])}</h2>"
-        elif line.startswith("`"):
-            yield f"<p>{_inline(line)}</p>"
-        else:
-            yield line
-    if in_table:
-        yield "</table>"
-
-
-def _inline(text: str) -> str:
-    """Return Markdown text without its marks."""
-    return html.escape(re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text).replace("`", "").replace("\\", "").strip())
 
 
 _SECTIONS = {

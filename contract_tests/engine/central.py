@@ -152,14 +152,12 @@ class Central:
             self.history += [exchange for exchange in new if exchange.check == self.check]
 
     def create(self, value: Any = None, **request: Any) -> Reply:
-        """POST the collection."""
         reply = self.send("POST", COLLECTION, value=value, **request)
         if reply.status < 300 and self.transport.ownership.owns(id := str(reply.object.get("id"))):
             self._mine.append(id)
         return reply
 
     def get(self, id: str, **request: Any) -> Reply:
-        """GET one integration."""
         return self.send("GET", f"{COLLECTION}/{id}", **request)
 
     def list(self, query: str = "", **request: Any) -> Reply:
@@ -168,16 +166,12 @@ class Central:
 
     def listed(self) -> dict[str, Body]:
         """Return the check's integrations as the list shows them, by id."""
-        items = self.list().object.get("integrations")
         own = re.compile(rf"{re.escape(self.transport.name_prefix + self.check)}-[0-9]")
         return {
-            str(item.get("id")): item
-            for item in (items if isinstance(items, list) else [])
-            if isinstance(item, dict) and own.match(str(item.get("name")))
+            str(item.get("id")): item for item in self.list().integrations or () if own.match(str(item.get("name")))
         }
 
     def put(self, id: str, value: Any = None, **request: Any) -> Reply:
-        """PUT one integration."""
         return self.send("PUT", f"{COLLECTION}/{id}", value=value, **request)
 
     def patch(self, id: str, config: Any, update_password: bool | None = False, **request: Any) -> Reply:
@@ -185,18 +179,15 @@ class Central:
         return self.send("PATCH", f"{COLLECTION}/{id}", value=_update(config, update_password), **request)
 
     def delete(self, id: str, query: str = "", **request: Any) -> Reply:
-        """DELETE one integration."""
         reply = self.send("DELETE", f"{COLLECTION}/{id}{query}", **request)
         if reply.status == 200 and id in self._mine:
             self._mine.remove(id)
         return reply
 
     def test(self, value: Any = None, **request: Any) -> Reply:
-        """POST /test."""
         return self.send("POST", f"{COLLECTION}/test", value=value, **request)
 
     def test_updated(self, config: Any, update_password: bool | None = False, **request: Any) -> Reply:
-        """POST /test/updated."""
         return self.send("POST", f"{COLLECTION}/test/updated", value=_update(config, update_password), **request)
 
     # -- preconditions ----------------------------------------------------------------------------
@@ -347,6 +338,10 @@ class Central:
         got = {"status": reply.status, "code": reply.object.get("code"), "message": reply.message}
         if reply.status != status or got["code"] != code or not all(part in reply.message for part in texts):
             raise CheckFailed(what, expected={"status": status, "code": code, "message contains": texts}, got=got)
+        self.plain_error(reply)
+
+    def plain_error(self, reply: Reply) -> None:
+        """Check that an error repeats its message in `error` and has no details; other keys are for error-shape."""
         usual = reply.object | {"error": reply.object.get("message"), "details": []}
         if {"error", "message", "details"} <= reply.object.keys() and reply.object != usual:
             what = "`error` does not repeat `message`, or `details` has what image integrations do not attach"

@@ -29,7 +29,6 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """The body as text."""
         return self.content.decode("utf-8", "replace")
 
     @property
@@ -42,6 +41,12 @@ class Reply:
         """The body as a JSON object, or {} if it is not one."""
         value = self.json
         return value if isinstance(value, dict) else {}
+
+    @property
+    def integrations(self) -> list[dict[str, Any]] | None:
+        """The integrations of a list, or None if the body is no list of them."""
+        items = self.object.get("integrations")
+        return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else None
 
     @property
     def message(self) -> str:

@@ -195,11 +195,10 @@ class WriteGuard:
                 self.ownership.record_read(id, reply.object.get("name"))
 
     def _learn_from_list(self, reply: Reply, *, is_filtered: bool) -> None:
-        items = reply.object.get("integrations")
-        integrations = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
-        if not is_filtered and isinstance(items, list) and not self.ownership.has_baseline:
-            self.ownership.record_baseline(str(item.get("id")) for item in integrations)
-        for item in integrations:
+        items = reply.integrations
+        if not is_filtered and items is not None and not self.ownership.has_baseline:
+            self.ownership.record_baseline(str(item.get("id")) for item in items)
+        for item in items or ():
             self.ownership.record_read(str(item.get("id")), item.get("name"), kind="list")
 
 

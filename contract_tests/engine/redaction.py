@@ -55,7 +55,7 @@ class Redaction:
             for secret in _secrets(header):
                 self.secrets.add(secret.lower())
                 spellings |= forms(secret)
-                separable |= {secret.encode("utf-8", "surrogateescape")} | _in_base64(
+                separable |= {secret.encode("utf-8", "surrogateescape")} | in_base64(
                     secret.encode("utf-8", "surrogateescape")
                 )
             self._pieces |= _pieces(header)
@@ -94,7 +94,6 @@ class Redaction:
         return content
 
     def text(self, text: str) -> str:
-        """Return a text without the credentials."""
         return self.content(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
 
 
@@ -164,11 +163,11 @@ def forms(secret: str) -> set[bytes]:
     encoded = {data, json.dumps(secret)[1:-1].encode(), quote(data, safe="").encode(), data.hex().encode()}
     encoded |= {data.hex(separator).encode() for separator in " :-"}
     encoded |= {secret[::-1].encode("utf-8", "surrogateescape"), base64.b32encode(data).rstrip(b"=")[:-1]}
-    encoded |= _in_base64(data) | _in_base64(base64.b64encode(data))
+    encoded |= in_base64(data) | in_base64(base64.b64encode(data))
     return encoded
 
 
-def _in_base64(data: bytes) -> set[bytes]:
+def in_base64(data: bytes) -> set[bytes]:
     """Return the parts of base64 text that encode `data` at each of the three alignments."""
     encoded = set()
     for offset in range(3):

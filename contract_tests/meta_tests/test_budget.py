@@ -15,6 +15,7 @@ def spent(*mutants: str, **budget: Any) -> Report:
     return report_on(Settings(mutants=mutants), profile="default", seed=1, **budget)
 
 
+@pytest.mark.heavy
 def test_a_small_budget_has_every_quick_check_run() -> None:
     whole = report_on(Settings(), profile="quick", seed=1)
     small = spent(max_requests=830)
@@ -26,6 +27,7 @@ def test_a_small_budget_has_every_quick_check_run() -> None:
     assert any("only in the short form: the budget of 830 requests was used up" in each for each in small.incomplete)
 
 
+@pytest.mark.heavy
 def test_what_the_budget_leaves_out_is_skipped_and_said() -> None:
     reasons = {result.reason for result in spent(max_requests=830).results if result.outcome == "skipped"}
     assert "the budget of 830 requests was used up" in reasons
@@ -41,6 +43,7 @@ def test_a_budget_that_is_enough_is_spent_in_one_pass() -> None:
     assert spent(time_budget=600).requests < 1.2 * spent().requests
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "mutant",
     [
@@ -56,6 +59,7 @@ def test_a_small_budget_finds_a_mutant_of_any_kind(mutant: str) -> None:
     assert report.exit_code == 1
 
 
+@pytest.mark.heavy
 def test_a_check_that_failed_in_the_quick_pass_is_told_once() -> None:
     report = spent("name-unique", max_requests=1500)
     failed = [result.check for result in report.results if result.outcome == "failed"]

@@ -92,6 +92,7 @@ def test_arguments_are_no_patterns(tmp_path: Path) -> None:
     assert "unknown check 'lis*'" in html.unescape(step.summary)
 
 
+@pytest.mark.heavy
 def test_an_artifact_is_named_once(tmp_path: Path) -> None:
     names = set()
     for number in (1, 2):

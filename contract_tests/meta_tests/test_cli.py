@@ -151,6 +151,7 @@ def test_refused_credentials_are_no_verdict(tmp_path: Path) -> None:
     assert "refuses the credentials" in result.output
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_run_that_is_to_fail_fast_sends_little_more_than_shows_the_failure(
     workers: str, tmp_path: Path, reports: dict[str, Path]
@@ -167,6 +168,7 @@ def test_a_run_that_is_to_fail_fast_sends_little_more_than_shows_the_failure(
     assert len(skipped) > 20
 
 
+@pytest.mark.heavy
 def test_a_known_difference_does_not_end_a_run_that_is_to_fail_fast(tmp_path: Path, reports: dict[str, Path]) -> None:
     with serving(Settings(as_deployed=True)) as mock:
         result = check(mock.url, tmp_path, reports, "--fail-fast")
@@ -318,6 +320,7 @@ def listed(url: str) -> bytes:
         return bytes(answer.read())
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_an_interrupted_run_cleans_up_and_says_so(tmp_path: Path, sent: signal.Signals) -> None:
     code = (

@@ -124,6 +124,7 @@ def test_one_404_is_one_difference_and_sets_nothing_else_apart(tmp_path: Path) -
     assert all("read-after-create" in line and "," not in line.rpartition(": ")[2] for line in apart), apart
 
 
+@pytest.mark.heavy
 def test_a_difference_in_many_checks_does_not_set_them_apart(tmp_path: Path) -> None:
     with serving(Settings(mutants=("get-missing-400",))) as other:
         result = CliRunner().invoke(main, ["compare", "mock", other.url, "--state-dir", str(tmp_path)])

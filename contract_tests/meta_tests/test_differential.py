@@ -170,6 +170,7 @@ def test_a_token_that_is_none_is_not_shown() -> None:
     assert "real-token" not in result.output
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 def test_nothing_is_compared_where_nothing_is_sent(mocks: dict[str, str]) -> None:
     result = CliRunner().invoke(
@@ -178,6 +179,7 @@ def test_nothing_is_compared_where_nothing_is_sent(mocks: dict[str, str]) -> Non
     assert (result.exit_code, "nothing was sent" in result.output) == (2, True)
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 def test_an_id_that_a_create_is_answered_with_may_be_somebody_elses(mocks: dict[str, str]) -> None:
     target = Target(mocks["one"])

@@ -16,6 +16,7 @@ from xml.etree import ElementTree as ET
 import pytest
 import yaml
 from click.testing import CliRunner
+from markdown_it import MarkdownIt
 
 from contract_tests.checks.document import published_document
 from contract_tests.cli.main import main
@@ -437,7 +438,7 @@ def type_on_page(entry: Any) -> str:
 
 
 def html_of(markdown: str) -> str:
-    return "<!DOCTYPE html>" + "\n".join(documents._html_of(markdown.splitlines()))
+    return f"<!DOCTYPE html>{MarkdownIt('commonmark').enable('table').render(markdown)}"
 
 
 @pytest.mark.parametrize("form", [str, html_of], ids=["markdown", "html"])
@@ -520,6 +521,7 @@ def test_a_schema_that_nests_too_deep_is_said() -> None:
         compared(document)
 
 
+@pytest.mark.heavy
 def test_twice_the_fields_take_twice_the_calls() -> None:
     def calls(fields: int) -> int:
         document = published()

@@ -39,6 +39,7 @@ def checks_with_examples(server: RedisServer) -> set[str]:
         return {key.split(b":")[2].decode() for key in client.keys("central-contract:*")}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("check", "mutant"), FOUND_LATE, ids=[each[0] for each in FOUND_LATE])
 def test_what_one_run_found_another_process_replays_first(
     tmp_path: Path, kept: RedisServer, monkeypatch: pytest.MonkeyPatch, check: str, mutant: str
@@ -62,6 +63,7 @@ def test_what_one_run_found_another_process_replays_first(
     assert second["requests"] < first.requests  # nothing had to be drawn, nor made smaller
 
 
+@pytest.mark.heavy
 def test_an_example_that_passes_is_forgotten(kept: RedisServer) -> None:
     check, mutant = FOUND_LATE[1]
     report_on(Settings(mutants=(mutant,)), only=(check,), seed=2, examples=kept.url)

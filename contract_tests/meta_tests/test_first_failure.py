@@ -40,6 +40,7 @@ def test_a_fault_in_what_all_stands_on_is_told_by_its_own_check(name: str, check
     assert len(verdict.told) <= MOST_TOLD, verdict
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", one_in(4, SAMPLE))
 def test_the_first_failure_of_a_mutant_is_that_of_its_check(name: str) -> None:
     """A sample; `python -m contract_tests.meta_tests.detection` tries them all."""

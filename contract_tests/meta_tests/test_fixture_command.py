@@ -27,6 +27,7 @@ def fixtures(*words: str) -> Result:
     return CliRunner().invoke(main, ["fixtures", *words])
 
 
+@pytest.mark.heavy
 def test_a_fixture_is_found_in_the_list_and_made_by_its_name() -> None:
     head, *lines = fixtures("--list", "--rule", "name-unique", "--invalid").stdout.splitlines()
     assert head.split("\t") == ["name", "type", "request", "status", "rule", "why"]
@@ -209,6 +210,7 @@ def test_a_device_that_is_full_is_named() -> None:
         write_files({"full": "text"}, Path("/dev"))
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 def test_a_full_disk_is_one_line_and_no_traceback() -> None:
     command = [sys.executable, "-m", "contract_tests", "fixtures", "--name", "type/quay/read"]

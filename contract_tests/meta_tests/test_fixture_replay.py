@@ -50,6 +50,7 @@ def differing(write: Callable[[Any], str]) -> list[str]:
     ]
 
 
+@pytest.mark.heavy
 def test_the_shipped_set_holds_however_pretty_and_in_which_order_json_is_written() -> None:
     assert differing(WRITERS["pretty and reordered"]) == []
 
@@ -61,6 +62,7 @@ def sent() -> Iterator[str]:
                 yield json.dumps(request["body"])
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node is not here")
 def test_the_shipped_set_holds_as_node_writes_json() -> None:
     bodies = list(dict.fromkeys(sent()))
@@ -80,6 +82,7 @@ def replay(*words: str) -> Result:
     return CliRunner().invoke(main, ["fixtures", "--replay", *words])
 
 
+@pytest.mark.heavy
 def test_the_command_replays_the_set_at_our_mocks() -> None:
     result = replay(str(SHIPPED))
     assert result.exit_code == 0, result.output

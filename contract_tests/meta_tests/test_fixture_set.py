@@ -19,6 +19,7 @@ SHIPPED = Path(__file__).parents[2] / "fixtures"
 LINES = lines_of(SHIPPED)
 
 
+@pytest.mark.heavy
 def test_every_line_is_of_the_schema_that_is_shipped() -> None:
     schema = json.loads((SHIPPED / "line.schema.json").read_text("utf-8"))
     assert schema == json.loads(SCHEMA.read_text("utf-8"))

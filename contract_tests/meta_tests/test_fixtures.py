@@ -61,6 +61,7 @@ def made(*words: str) -> list[Any]:
 # -- the shipped set ----------------------------------------------------------------------------------
 
 
+@pytest.mark.heavy
 def test_the_shipped_set_is_what_the_command_makes() -> None:
     there = {str(path.relative_to(SHIPPED)): path.read_bytes() for path in SHIPPED.rglob("*") if path.is_file()}
     del there["README.md"]
@@ -87,6 +88,7 @@ def test_the_shipped_set_covers_everything_and_the_command_says_so() -> None:
     assert f"rule              {len(CONTRACT.rules)} of {len(CONTRACT.rules)}" in result.output
 
 
+@pytest.mark.heavy
 def test_a_hole_shows_when_fixtures_are_removed(tmp_path: Path) -> None:
     copy = tmp_path / "set"
     shutil.copytree(SHIPPED, copy)
@@ -266,6 +268,7 @@ def other_pythons() -> list[str]:
     return list(found.values())
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 def test_other_pythons_and_hash_seeds_draw_the_same() -> None:
     expected = drawn(sys.executable, PYTHONHASHSEED="1")
@@ -291,6 +294,7 @@ def test_two_processes_make_the_same_bytes_of_one_seed() -> None:
 # -- choosing -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.heavy
 def test_a_type_and_a_verdict_narrow_what_is_made() -> None:
     assert {line["type"] for line in made("--type", "quay", "--count", "40")} == {"quay"}
     assert all(status(line) == 200 for line in made("--valid", "--count", "40"))
@@ -302,6 +306,7 @@ def status(line: Mapping[str, Any]) -> int:
     return int(expect["status"])
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("rule", ["name-unique", "clair-endpoint-required", "null-is-absent", "message-size"])
 def test_a_rule_narrows_what_is_made(rule: str) -> None:
     found = made("--rule", rule)
@@ -317,6 +322,7 @@ def test_minimal_and_full_say_what_bodies_hold() -> None:
     assert least["type/docker/update-keep"] < most["type/docker/update-keep"]
 
 
+@pytest.mark.heavy
 def test_few_fixtures_cover_more_than_as_many_taken_blindly() -> None:
     lines = [jsonl.line(each) for each in generate(Wish(count=60))]
     driven = set().union(*(covered_by_line(line) for line in lines))
@@ -334,6 +340,7 @@ def test_more_than_there_are_cases_are_drawn_anew_and_the_rare_first() -> None:
     assert len(set(names)) > 30
 
 
+@pytest.mark.heavy
 def test_ten_thousand_take_less_than_twenty_seconds_going_by_a_quarter_of_them() -> None:
     started = time.process_time()
     assert sum(1 for _ in generate(Wish(count=2_500))) == 2_500
@@ -374,6 +381,7 @@ def test_a_running_mock_answers_as_the_one_in_the_process() -> None:
         assert made(*words, "--at", mock.url) == made(*words)
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 def test_a_server_that_breaks_a_rule_gets_no_fixture_of_it() -> None:
     with serving(Settings(mutants=("name-unique",))) as broken:
@@ -401,6 +409,7 @@ class NotReset:
         return len(self.mock.ask("GET", PATH, None, {}).json["integrations"])
 
 
+@pytest.mark.heavy
 def test_a_server_that_cannot_be_reset_gets_back_what_was_created_there(monkeypatch: pytest.MonkeyPatch) -> None:
     session = NotReset()
     monkeypatch.setattr("contract_tests.engine.http.BoundedSession", lambda: session)
@@ -464,6 +473,7 @@ def test_integrations_of_a_running_central_lose_what_is_their_own() -> None:
     assert all(status(line) == 200 for line in lines)
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 def test_every_type_of_a_running_central_is_made_a_fixture_that_is_taken() -> None:
     with serving(Settings(central_version="4.11")) as mock:
@@ -496,6 +506,7 @@ def test_a_token_goes_to_the_server_and_nowhere_else(tmp_path: Path) -> None:
 # -- for people who write hypothesis tests ------------------------------------------------------------------
 
 
+@pytest.mark.heavy
 @hypothesis.settings(deadline=None)
 @given(strategies.realistic())
 def test_realistic_integrations_are_taken(integration: Body) -> None:
@@ -514,6 +525,7 @@ def test_what_is_found_shrinks_to_something_readable() -> None:
     }
 
 
+@pytest.mark.heavy
 def test_a_conversation_of_a_rule_shrinks_to_its_first_case() -> None:
     case, steps = hypothesis.find(strategies.conversations(rules=["name-unique"]), lambda _: True)
     assert case.id == "name-unique/create"

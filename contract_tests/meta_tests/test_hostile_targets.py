@@ -79,6 +79,7 @@ def check(evil: str, folder: Path, *words: str) -> Done:
         return run(folder, "contract_tests", "check", url, *bounds, *reports, *words)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("credentials", ["token", "basic"])
 @pytest.mark.parametrize("evil", EVILS)
 def test_a_check_ends_in_time_shows_no_secret_and_takes_little_memory(
@@ -119,6 +120,7 @@ def test_a_run_ends_in_time_where_the_target_turns_evil_on_the_way(evil: str, tm
     assert report.incomplete
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "evil",
     [

@@ -10,9 +10,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from contract_tests.cli.main import main
 from mock_server.serving.server import serving
 from mock_server.settings import Settings
-from mock_server.tests.chromium import CHROMIUM, in_chromium
+from mock_server.tests.chromium import CHROMIUM, needs_chromium
 
-pytestmark = [pytest.mark.served, in_chromium]
+pytestmark = [pytest.mark.served, pytest.mark.heavy, needs_chromium]
 
 
 @pytest.fixture(scope="module")

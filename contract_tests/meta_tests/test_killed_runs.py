@@ -24,6 +24,7 @@ def listed(url: str) -> Any:
     return requests.get(url + COLLECTION, timeout=5).json()
 
 
+@pytest.mark.heavy
 def test_after_kills_at_random_moments_clean_leaves_the_list_as_it_was(tmp_path: Path) -> None:
     draw = random.Random(20261125)
     with serving() as mock:

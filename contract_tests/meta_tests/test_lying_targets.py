@@ -32,6 +32,7 @@ from mock_server.web import wsgi
 pytestmark = pytest.mark.served
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("outcome", [pytest.param(n, id=name) for n, name in enumerate(LIES)])
 def test_nothing_of_others_is_written_to(outcome: int) -> None:
     (found,) = list(trust.runs(1, seed=20, first=outcome))
@@ -42,6 +43,7 @@ def test_nothing_of_others_is_written_to(outcome: int) -> None:
     assert found.lies > 0 or found.what in trust.TRUTHFUL
 
 
+@pytest.mark.heavy
 def test_the_targets_would_see_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(WriteGuard, "prove", lambda *_: None)
     names = list(LIES)
@@ -49,6 +51,7 @@ def test_the_targets_would_see_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.violations
 
 
+@pytest.mark.heavy
 def test_a_few_kills_leave_nothing_and_take_nothing() -> None:
     for each in trust.kills(5, seed=3):
         assert each.violations == ()
@@ -188,6 +191,7 @@ def test_a_clean_up_that_fails_leaves_one_ledger(mock: MockServer, tmp_path: Pat
         assert [path.name for path in tmp_path.glob("*.ledger")] == ["gone.ledger"]
 
 
+@pytest.mark.heavy
 def test_runs_beside_each_other_are_green(mock: MockServer, tmp_path: Path) -> None:
     options = [Options(url=mock.url, profile="quick", seed=seed, state_dir=tmp_path) for seed in range(2)]
     before = names_at(mock.url)

@@ -61,6 +61,7 @@ def test_a_mutant_is_found_by_its_check(name: str) -> None:
     assert verdict.others == () or mutant.check in ALWAYS_THERE, verdict
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("manner", ["documented", "deployed"])
@@ -75,6 +76,7 @@ def test_a_healthy_mock_is_green(profile: str, manner: str, seed: int) -> None:
     assert profile != "quick" or report.requests < QUICK_REQUESTS
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 @pytest.mark.parametrize(
     "version",

@@ -69,6 +69,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("release", ["4.8", "4.11", "5.0", "5.1"])
 def test_the_mock_answers_what_the_release_has(copy: ProjectCopy, release: str) -> None:
     found = json.loads(copy.run("-c", _ANSWERS, release))
@@ -85,6 +86,7 @@ def test_older_releases_answer_as_they_are_recorded(copy: ProjectCopy) -> None:
     copy.test("mock_server/tests/test_frozen_answers.py")
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("release", ["4.8", "5.0", "5.1"])
 def test_the_harness_has_no_false_alarm(copy: ProjectCopy, release: str) -> None:
     patch = {"4.8": "4.8.11", "5.0": "5.0.0", "5.1": "5.1.0"}[release]
@@ -106,6 +108,7 @@ with serving(Settings(central_version=sys.argv[1])) as mock:
 """
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("plays", "expected", "named"),
     [("5.0", "5.1", ["creating type harbor-proxy", "proxy"]), ("5.1", "5.0", [rf"FAILED .*\b{RULE}\b", "proxy"])],
@@ -140,6 +143,7 @@ def test_fixtures_follow_and_older_files_hold_only_what_differs(copy: ProjectCop
     copy.test("mock_server/tests/test_fixtures.py", "-k", "every_line")
 
 
+@pytest.mark.heavy
 def test_the_tables_of_the_docs_follow(copy: ProjectCopy) -> None:
     copy.run("docs/generate.py")
     rules = (copy.folder / "docs/reference/rules.md").read_text("utf-8")

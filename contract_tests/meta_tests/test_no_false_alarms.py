@@ -151,6 +151,7 @@ def test_a_race_of_names_may_be_lost_to_the_database() -> None:
     assert "the database's error text" in next(each.reason for each in report.results if each.reason)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("profile", ["quick", pytest.param("default", marks=pytest.mark.slow)])
 def test_a_delete_straight_after_the_create_may_be_answered_404(profile: str) -> None:
     assert_green(run(early_deletes, profile=profile), "delete-answer", "method-override")
@@ -160,6 +161,7 @@ def test_deletes_at_once_may_all_succeed() -> None:
     assert_green(run(deletes_that_both_succeed, "deletes-at-once"), "deletes-at-once")
 
 
+@pytest.mark.heavy
 def test_the_wide_check_of_endpoints_is_asked_of_releases_that_have_it() -> None:
     checks = ("endpoint-not-local", "endpoint-not-metadata", "endpoint-parses", "generated-refused")
     report = report_on(Settings(central_version="4.11"), narrow_endpoints, profile="default", only=checks)

@@ -207,6 +207,7 @@ def test_checks_go_on_with_what_others_created_only_where_they_do_not_run_at_the
     assert taken == ((id, sent) if workers == 1 else None)
 
 
+@pytest.mark.heavy
 def test_a_check_that_needs_more_room_than_there_may_be_is_left_out_and_says_how_to_let_it(
     mock: MockServer, tmp_path: Path
 ) -> None:
@@ -218,6 +219,7 @@ def test_a_check_that_needs_more_room_than_there_may_be_is_left_out_and_says_how
     assert "read-after-create" in left_out
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("profile", "room"), [("quick", 150), ("quick", 30), pytest.param("default", 150, marks=pytest.mark.slow)]
 )

@@ -26,6 +26,7 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("words", [(), ("-n", "2")], ids=["one process", "two workers"])
 def test_each_check_is_a_test(tmp_path: Path, words: tuple[str, ...]) -> None:
     with serving(Settings(mutants=("name-unique",))) as mock:
@@ -56,6 +57,7 @@ def test_workers_of_xdist_repeat_no_work(tmp_path: Path) -> None:
     assert requests_of(tmp_path, "-n", "2") == requests_of(tmp_path)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "words", [(), pytest.param(("-n", "2"), marks=pytest.mark.slow)], ids=["one process", "two workers"]
 )
@@ -68,6 +70,7 @@ def test_a_token_in_the_environment_is_not_for_our_own_mock(
     assert "PASSED" in done.stdout
 
 
+@pytest.mark.heavy
 def test_a_known_difference_is_an_expected_failure(tmp_path: Path) -> None:
     with serving(Settings(as_deployed=True)) as mock:
         done = run(
@@ -78,12 +81,14 @@ def test_a_known_difference_is_an_expected_failure(tmp_path: Path) -> None:
     assert "XFAIL" in done.stdout
 
 
+@pytest.mark.heavy
 def test_a_server_that_does_not_answer_ends_the_run(tmp_path: Path) -> None:
     done = run(tmp_path, "--pyargs", "contract_tests", "--central-url", "http://127.0.0.1:1")
     assert done.returncode == 2
     assert "does not answer" in done.stdout + done.stderr
 
 
+@pytest.mark.heavy
 def test_a_budget_that_is_used_up_at_once_ends_the_run(tmp_path: Path) -> None:
     with serving() as mock:
         done = run(tmp_path, "--pyargs", "contract_tests", "--central-url", mock.url,
@@ -92,6 +97,7 @@ def test_a_budget_that_is_used_up_at_once_ends_the_run(tmp_path: Path) -> None:
     assert "the budget of 0.001 seconds was used up" in done.stdout + done.stderr
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("options", "words", "why"),
     [
@@ -119,12 +125,14 @@ def test_no_worker_waits_for_one_whose_run_broke_down(tmp_path: Path) -> None:
     assert _shared(tmp_path, break_down) == {"": CheckResult("error", "the worker that ran the checks ended early")}
 
 
+@pytest.mark.heavy
 def test_a_wrong_option_is_named(tmp_path: Path) -> None:
     done = run(tmp_path, "--pyargs", "contract_tests", "--central-options=--quik", "-x")
     assert done.returncode != 0
     assert "No such option '--quik'" in done.stdout + done.stderr
 
 
+@pytest.mark.heavy
 def test_a_test_of_ones_own_takes_the_fixture(tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text(
         "def test_it(check_central, mock_central):\n"
@@ -135,6 +143,7 @@ def test_a_test_of_ones_own_takes_the_fixture(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.heavy
 def test_the_fixture_fails_with_the_verdict(tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text(
         "import pytest\n\n\n"
@@ -147,6 +156,7 @@ def test_the_fixture_fails_with_the_verdict(tmp_path: Path) -> None:
     assert "FAILED name-unique" in done.stdout
 
 
+@pytest.mark.heavy
 def test_a_fixture_of_central_is_had_by_its_name(tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text(
         "def test_it(central_fixture):\n"

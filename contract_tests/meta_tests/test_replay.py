@@ -105,6 +105,7 @@ def test_what_is_no_report_is_refused(tmp_path: Path) -> None:
     assert "is no JSON report of" in result.output
 
 
+@pytest.mark.heavy
 def test_two_servers_alike_show_no_difference(tmp_path: Path) -> None:
     result = run("compare", "mock", "mock", "--state-dir", str(tmp_path))
     assert result.exit_code == 0, result.output
@@ -112,12 +113,14 @@ def test_two_servers_alike_show_no_difference(tmp_path: Path) -> None:
     assert "APART" not in result.output
 
 
+@pytest.mark.heavy
 def test_generated_requests_are_the_same_at_two_servers(tmp_path: Path) -> None:
     result = run("compare", "mock", "mock", "--full", "--state-dir", str(tmp_path), "--only", "lifecycle-machine")
     assert result.exit_code == 0, result.output
     assert "APART" not in result.output
 
 
+@pytest.mark.heavy
 def test_where_two_servers_differ_is_told_once(tmp_path: Path) -> None:
     with serving(Settings(mutants=("get-missing-400",))) as other:
         result = run("compare", "mock", other.url, "--state-dir", str(tmp_path))

@@ -22,6 +22,7 @@ SAMPLE = (
 )
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("mutant", SAMPLE)
 def test_a_replay_tells_the_mutated_mock_from_the_healthy_one(mutant: str) -> None:
     assert replayed(mutant) == Outcome(mutant, SHOWS, GONE, "")

@@ -36,6 +36,7 @@ def schemathesis(url: str, folder: Path, *words: str) -> subprocess.CompletedPro
     )
 
 
+@pytest.mark.heavy
 def test_a_healthy_mock_passes_and_is_left_as_it_was(tmp_path: Path) -> None:
     with serving() as mock:
         before = requests.get(f"{mock.url}/v1/imageintegrations", timeout=10).json()
@@ -45,6 +46,7 @@ def test_a_healthy_mock_passes_and_is_left_as_it_was(tmp_path: Path) -> None:
     assert after == before
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("mutant", "check"),
     [
@@ -92,6 +94,7 @@ def test_an_id_that_somebody_else_has_by_now_is_in_no_write() -> None:
     assert case.path_parameters["id"] != id
 
 
+@pytest.mark.heavy
 def test_a_redirect_leads_to_no_write(tmp_path: Path) -> None:
     target = Target(LIES["redirects to foreign ones"][0], seed=3, user=False)
     with answering(target) as url:

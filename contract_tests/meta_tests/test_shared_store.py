@@ -13,6 +13,7 @@ from mock_server.tests.redis_server import RedisServer, missing
 pytestmark = pytest.mark.served
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(bool(missing()), reason=missing())
 @pytest.mark.parametrize("as_deployed", [False, True], ids=["documented", "deployed"])
 def test_the_checks_find_nothing_wrong(as_deployed: bool) -> None:

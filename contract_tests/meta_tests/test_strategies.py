@@ -120,6 +120,7 @@ def test_requests_draws_what_generic_fuzzers_find(shown: Callable[[Any], bool]) 
     find(strategies.requests(), shown, settings=SEARCH)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "shown",
     [

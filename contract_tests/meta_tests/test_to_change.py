@@ -80,6 +80,7 @@ def name_forbidden(central: Central) -> None:
     return copy
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("release", "number"), [("4.11", 124), ("5.0", 126)])
 def test_a_rule_is_checked_in_the_releases_that_have_it(with_rule: ProjectCopy, release: str, number: int) -> None:
     told = with_rule.check("--central-version", release)
@@ -194,6 +195,7 @@ add(
     return copy
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("release", "number"), [("4.11", 8), ("5.0", 9)])
 def test_an_operation_is_covered_in_the_releases_that_have_it(
     with_operation: ProjectCopy, release: str, number: int
@@ -201,6 +203,7 @@ def test_an_operation_is_covered_in_the_releases_that_have_it(
     assert f"COVERED  {number} of {number} operations" in with_operation.check("--central-version", release)
 
 
+@pytest.mark.heavy
 def test_an_operation_is_guarded_and_its_mutant_is_found(with_operation: ProjectCopy) -> None:
     with_operation.test("contract_tests/meta_tests/test_mutants.py", "-k", "open-GetImageIntegrationHealth")
 

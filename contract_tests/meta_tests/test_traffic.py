@@ -679,6 +679,7 @@ def proxied(tmp_path: Path, journeys: int = 12, **settings: Any) -> tuple[Judge,
     return judge, file, chosen
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 @pytest.mark.parametrize("mutant", ["", "update-password-ignored"])
 def test_the_har_of_the_proxy_is_judged_as_the_proxy_judged(tmp_path: Path, mutant: str) -> None:
@@ -702,6 +703,7 @@ def test_a_healthy_mock_shows_nothing_in_fifty_journeys(settings: dict[str, Any]
     assert judge.findings.failures == []
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 def test_clients_at_the_same_time_raise_no_alarm() -> None:
     settings = Settings(seed=1, auth=True)
@@ -854,6 +856,7 @@ def commands() -> list[str]:
     return [line for line in lines if "benchmarks" not in line]
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 def test_the_commands_of_the_page_do_what_it_says(browsed: Path, tmp_path: Path) -> None:
     browsed.rename(tmp_path / "traffic.har")

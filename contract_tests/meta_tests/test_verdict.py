@@ -53,6 +53,7 @@ class Checked:
 # -- statuses ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.heavy
 def test_a_healthy_mock_passes_and_the_first_line_says_what_was_looked_at(tmp_path: Path) -> None:
     done = Checked(tmp_path, "--quick")
     assert done.status == 0, done.output
@@ -105,6 +106,7 @@ def test_a_slow_target_is_left_in_time_and_incomplete(tmp_path: Path) -> None:
     assert any("the budget of 3 seconds was used up" in line for line in done.verdict)
 
 
+@pytest.mark.heavy
 def test_rules_that_were_asked_for_are_enough(tmp_path: Path) -> None:
     assert Checked(tmp_path, "--quick", "--require-rules", "90").status == 0
 
@@ -161,6 +163,7 @@ def test_what_stands_on_a_known_difference_is_incomplete(tmp_path: Path) -> None
 # -- strict ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.heavy
 def test_strict_fails_what_was_skipped_unless_the_user_says_so(tmp_path: Path) -> None:
     done = Checked(tmp_path, "--quick", "--strict")
     assert done.status == 1, done.output
@@ -172,6 +175,7 @@ def test_strict_fails_what_was_skipped_unless_the_user_says_so(tmp_path: Path) -
     assert again.status == 0, again.output
 
 
+@pytest.mark.heavy
 def test_strict_holds_nothing_against_a_release_without_the_rule(tmp_path: Path) -> None:
     strict = Checked(tmp_path, "--quick", "--strict", "--central-version", "4.9")
     failed = [each for each in strict.json["results"] if each["outcome"] == "failed"]
@@ -249,6 +253,7 @@ def test_a_known_difference_is_gone_only_where_it_was_looked_for(tmp_path: Path)
 # -- our own mock ------------------------------------------------------------------------------------
 
 
+@pytest.mark.heavy
 def test_a_token_in_the_environment_is_not_for_our_own_mock(tmp_path: Path) -> None:
     done = Checked(tmp_path, "--quick", CENTRAL_TOKEN="abc", CENTRAL_READ_ONLY_TOKEN="def")
     assert done.status == 0, done.output
@@ -256,6 +261,7 @@ def test_a_token_in_the_environment_is_not_for_our_own_mock(tmp_path: Path) -> N
     assert outcomes["write-permission"] == outcomes["role-missing"] == "passed"
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("version", ["4.8", "4.11"])
 def test_our_own_mock_plays_the_release_that_is_asked_for(tmp_path: Path, version: str) -> None:
     done = Checked(tmp_path, "--quick", "--central-version", version)
@@ -276,6 +282,7 @@ SEVERAL = (
 )
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 def test_at_most_three_failures_are_told_at_length_and_the_rest_by_what_they_show(tmp_path: Path) -> None:
     with serving(Settings(mutants=SEVERAL)) as mock:
@@ -311,6 +318,7 @@ def test_failures_have_a_title_a_legend_a_link_and_a_command(tmp_path: Path) -> 
     assert suites.get("failures") == "1"
 
 
+@pytest.mark.heavy
 def test_the_kinds_of_checks_are_counted_at_the_end(tmp_path: Path) -> None:
     done = Checked(tmp_path, "--quick")
     rows = dict(re.findall(r"^(rules|permissions|observed) +(\d+)", done.output, re.MULTILINE))

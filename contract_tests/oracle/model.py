@@ -56,7 +56,6 @@ class Model:
         return self._name_refusal(body, "")
 
     def create(self, id: str, body: Body) -> None:
-        """Store a created integration."""
         self._store(id, self._stored_form(body, id))
 
     def delete_refusal(self, id: str) -> Refusal | None:
@@ -158,13 +157,12 @@ def listed(central: Central, query: str = "") -> dict[str, Body]:
         CheckFailed: the list contains an integration twice.
     """
     reply = central.list(query)
-    items = reply.object.get("integrations")
-    if reply.status != 200 or not isinstance(items, list):
+    if reply.status != 200 or reply.integrations is None:
         raise PreconditionFailed("list", f"the list{query} answered {brief(reply)}")
     name = re.compile(rf"{re.escape(central.transport.name_prefix + central.check)}-\d", re.IGNORECASE)
     by_id: dict[str, Body] = {}
-    for item in items:
-        if not isinstance(item, dict) or not name.match(str(item.get("name", "")).strip()):
+    for item in reply.integrations:
+        if not name.match(str(item.get("name", "")).strip()):
             continue
         id = str(item.get("id"))
         if id in by_id:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import threading
@@ -16,7 +15,7 @@ from contract_tests.drift.documents import PUBLISHED
 from contract_tests.engine.central import Shared
 from contract_tests.engine.exchange import Exchange, Reply
 from contract_tests.engine.failures import Failure
-from contract_tests.engine.redaction import REDACTED
+from contract_tests.engine.redaction import REDACTED, in_base64
 from mock_server.contract import tables as contracts
 from mock_server.contract import validator as validators
 from mock_server.contract.routes import Routes
@@ -101,7 +100,6 @@ class Observers:
         self._expected_failures = expected_failures(self.contract)
 
     def __call__(self, exchange: Exchange, reply: Reply) -> None:
-        """Check one answer."""
         operation = operation_of(exchange, self.contract)
         if operation is not None:
             sent = _TYPE.search(exchange.body)
@@ -117,7 +115,7 @@ class Observers:
         if value is not None:
             self._check_schema(operation, exchange, reply, value)
         self._check_leaks(exchange, reply)
-        self._check_fields(operation, exchange, reply, _integrations_of(value) if reply.status == 200 else [])
+        self._check_fields(operation, exchange, reply, integrations_of(value) if reply.status == 200 else [])
 
     # -- shape of answers -------------------------------------------------------------------------
 
@@ -197,11 +195,7 @@ class Observers:
             )
 
     def _check_fields(
-        self,
-        operation: Operation | None,
-        exchange: Exchange,
-        reply: Reply,
-        integrations: Sequence[Mapping[str, Any]],
+        self, operation: Operation | None, exchange: Exchange, reply: Reply, integrations: Sequence[Mapping[str, Any]]
     ) -> None:
         """Check that credential fields are masked, and that no other part of the body has a sent credential."""
         is_create = operation is not None and operation.id == "PostImageIntegration" and reply.status == 200
@@ -243,11 +237,7 @@ def duplicate_key(json_text: bytes) -> str:
 def encoded_forms(text: str) -> re.Pattern[str]:
     """Return a pattern that matches a text in base64 (at any alignment), in hexadecimal, in capitals or reversed."""
     data = text.encode()
-    forms = {text.upper(), text[::-1], data.hex(), data.hex().upper()}
-    for offset in range(3):
-        # The characters at both ends depend on the neighbouring bytes.
-        encoded = base64.b64encode(b" " * offset + data).rstrip(b"=").decode()
-        forms.add(encoded[(0, 2, 3)[offset] : -1])
+    forms = {text.upper(), text[::-1], data.hex(), data.hex().upper(), *(each.decode() for each in in_base64(data))}
     return re.compile("|".join(map(re.escape, sorted(forms))))
 
 
@@ -283,7 +273,8 @@ def _ids_at(value: Any, path: str) -> tuple[str, ...]:
         return ()
 
 
-def _integrations_of(value: Any) -> list[Mapping[str, Any]]:
+def integrations_of(value: Any) -> list[Mapping[str, Any]]:
+    """Return the integrations of an answer, which is a list of them or one."""
     if not isinstance(value, dict):
         return []
     items = value.get("integrations", [value])
@@ -291,7 +282,6 @@ def _integrations_of(value: Any) -> list[Mapping[str, Any]]:
 
 
 def credentials_of(message: Message, value: Mapping[str, Any], path: str = "") -> Iterable[tuple[str, Any]]:
-    """Yield the path and the value of each credential in an answer."""
     for field in message.fields:
         part = value.get(field.name)
         if part is None:

@@ -17,8 +17,8 @@ EARLY_DELETE = "A DELETE straight after the create answers 404 although it delet
 
 def filtered(central: Central, query: str) -> list[str]:
     """Return the ids in the list for a query that begins with a question mark."""
-    items = central.list(query).object.get("integrations")
-    return [str(item.get("id")) for item in items] if isinstance(items, list) else ["the answer is no list"]
+    items = central.list(query).integrations
+    return ["the answer is no list"] if items is None else [str(item.get("id")) for item in items]
 
 
 def updated(central: Central, way: str, id: str, body: Body) -> None:

@@ -18,40 +18,19 @@ FORM = "application/x-www-form-urlencoded"
 SOURCE = {"clusterId": "c", "namespace": "n", "imagePullSecretName": "s"}
 
 LOCAL = (
-    "localhost",
-    "localhost:5000",
-    "localhost/v2/",
-    "localhost?a=b",
-    "user:pass@localhost",
-    "http://localhost",
-    "https://localhost",
-    "http://https://localhost",
-    "127.0.0.1",
-    "127.255.255.254:443",
-    "https://127.8.9.10/path",
-    "user@127.0.0.1:5000",
-    "[::1]",
-    "[::1]:5000",
-    "[::ffff:127.0.0.1]",
-)
+    "localhost", "localhost:5000", "localhost/v2/", "localhost?a=b", "user:pass@localhost", "http://localhost",
+    "https://localhost", "http://https://localhost", "127.0.0.1", "127.255.255.254:443", "https://127.8.9.10/path",
+    "user@127.0.0.1:5000", "[::1]", "[::1]:5000", "[::ffff:127.0.0.1]",
+)  # fmt: skip
 METADATA = (
-    "169.254.169.254",
-    "169.254.169.254:80",
-    "http://169.254.169.254/latest",
-    "http://https://169.254.169.254",
-    "user@169.254.169.254",
-    "[::ffff:169.254.169.254]",
-    "metadata.google.internal",
+    "169.254.169.254", "169.254.169.254:80", "http://169.254.169.254/latest", "http://https://169.254.169.254",
+    "user@169.254.169.254", "[::ffff:169.254.169.254]", "metadata.google.internal",
     "https://metadata.google.internal:80/computeMetadata/v1",
-)
+)  # fmt: skip
 REFUSED_BY_NEWER = (
-    "127.255.255.254:443",
-    "https://127.8.9.10/path",
-    "[::1]",
-    "[::1]:5000",
-    "[::ffff:127.0.0.1]",
+    "127.255.255.254:443", "https://127.8.9.10/path", "[::1]", "[::1]:5000", "[::ffff:127.0.0.1]",
     "[::ffff:169.254.169.254]",
-)
+)  # fmt: skip
 """Endpoints of `LOCAL` and `METADATA` that older releases accept: they know only two names and two addresses."""
 
 
@@ -65,24 +44,10 @@ def refuses_more_endpoints(rules: Container[str]) -> bool:
 
 UNPARSABLE = ("foo bar", "registry.example.com:port", "reg%zzistry", "https://reg\tistry.example.com")
 LOOK_ALIKES = (
-    "LOCALHOST",
-    "localhost.",
-    "localhost.example.com",
-    "127.0.0.1.example.com",
-    "registry.example.com/127.0.0.1",
-    "localhost@registry.example.com",
-    "127.1",
-    "0.0.0.0",  # noqa: S104 (an endpoint, not an address to listen on)
-    "[::]",
-    "2130706433",
-    "HTTP://localhost",
-    "https://http://localhost",
-    "ftp://localhost",
-    "10.0.0.1",
-    "192.168.0.1:5000",
-    "METADATA.google.internal",
-    "",
-)
+    "LOCALHOST", "localhost.", "localhost.example.com", "127.0.0.1.example.com", "registry.example.com/127.0.0.1",
+    "localhost@registry.example.com", "127.1", "0.0.0.0", "[::]", "2130706433", "HTTP://localhost",  # noqa: S104 (an endpoint)
+    "https://http://localhost", "ftp://localhost", "10.0.0.1", "192.168.0.1:5000", "METADATA.google.internal", "",
+)  # fmt: skip
 
 ENDPOINTS = (
     "https://Registry.Example.com/",
@@ -281,13 +246,8 @@ Variant = tuple[str, dict[str, Any]]
 ROBOTIC: Variant = ("quay", {"quay": {"oauthToken": "", "registryRobotCredentials": ROBOT}})
 AUTHORIZED: Variant = ("ecr", {"ecr": KEYLESS | {"authorizationData": DATA}})
 PLAIN: tuple[Variant, ...] = (
-    ("docker", {}),
-    ("quay", {}),
-    ("ecr", {}),
-    ("artifactregistry", {}),
-    ("azure", {}),
-    ("ibm", {}),
-)
+    ("docker", {}), ("quay", {}), ("ecr", {}), ("artifactregistry", {}), ("azure", {}), ("ibm", {}),
+)  # fmt: skip
 # Every credential of the contract, and everything that depends on one.
 VARIANTS: tuple[Variant, ...] = (
     ("docker", {}),

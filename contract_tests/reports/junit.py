@@ -16,7 +16,6 @@ from contract_tests.runner.report import ERROR, FAILED, INCOMPLETE, KNOWN, SKIPP
 
 
 def render(report: Report, options: Options) -> str:
-    """Return the report as XML text."""
     suites = ET.Element("testsuites", name="central-contract")
     _verdict(suites, report)
     way = access(options)
@@ -46,11 +45,7 @@ def _verdict(suites: ET.Element, report: Report) -> None:
 
 def _case(suite: ET.Element, result: Result, report: Report, options: Options, way: Access) -> None:
     case = ET.SubElement(
-        suite,
-        "testcase",
-        classname=f"central-contract.{result.group}",
-        name=result.check,
-        time=f"{result.seconds:.3f}",
+        suite, "testcase", classname=f"central-contract.{result.group}", name=result.check, time=f"{result.seconds:.3f}"
     )
     if result.outcome == FAILED:
         text = [f"It fails with the same answers as {result.like}.", ""] if result.like else []

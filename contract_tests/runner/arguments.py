@@ -126,16 +126,14 @@ def _header(_context: click.Context, _parameter: click.Parameter, values: tuple[
     headers = []
     for value in values:
         name, colon, text = value.partition(":")
-        if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not _is_header_value(text.strip()):
+        text = text.strip()
+        is_value = text != "" and text.isascii() and text.isprintable()
+        if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not is_value:
             raise click.BadParameter(f"{name!r} is not the name of a header with a value, such as 'X-Route: blue'")
         if name.lower() == "authorization":
             raise click.BadParameter("pass credentials with --token-file or --basic-file")
-        headers.append((name, text.strip()))
+        headers.append((name, text))
     return tuple(headers)
-
-
-def _is_header_value(text: str) -> bool:
-    return bool(text) and text.isascii() and text.isprintable()
 
 
 def _shipped_difference(
@@ -298,10 +296,7 @@ _DATA_REPORTS = (
     click.option("--report-junit", type=NEW_FILE, help="Write a JUnit XML report."),
     click.option("--report-markdown", type=NEW_FILE, help="Write a Markdown summary."),
 )
-_REPORTS = (
-    *_DATA_REPORTS,
-    click.option("--report-html", type=NEW_FILE, help="Write one self-contained HTML page."),
-)
+_REPORTS = (*_DATA_REPORTS, click.option("--report-html", type=NEW_FILE, help="Write one self-contained HTML page."))
 
 _TRAFFIC = (
     _CONFIG_FILE,
@@ -341,8 +336,7 @@ _RUN = (
     click.option("--fail-fast", is_flag=True, help="Stop at the first failure that is not a known difference."),
     click.option("--rate", callback=per_second, metavar="N/s", help="Maximum requests per second."),
     time_option(
-        "--time-budget",
-        "Time for the checks, such as 20s or 5m  [default: 60s; no limit with --quick or --deep]",
+        "--time-budget", "Time for the checks, such as 20s or 5m  [default: 60s; no limit with --quick or --deep]"
     ),
     click.option("--max-requests", type=click.IntRange(1), help="Maximum number of requests for the checks."),
     click.option(

@@ -16,13 +16,6 @@ Snapshot = Mapping[str, Mapping[str, Any]]
 """The items of a list, by id."""
 
 
-def snapshot(items: Any) -> Snapshot | None:
-    """Return the items of a list answer by id, or None if it has no list."""
-    if not isinstance(items, list):
-        return None
-    return {str(item.get("id")): item for item in items if isinstance(item, dict)}
-
-
 def notes_on_orphans(items: Iterable[Mapping[str, Any]], options: Options) -> Iterator[str]:
     """Yield a note if integrations of earlier runs without a ledger exist."""
     left = [orphan for orphan in orphans(items, options) if is_over(orphan) or orphan.age is None]

@@ -19,7 +19,7 @@ from contract_tests.engine.guard import PROOF
 from contract_tests.engine.options import NAME_PREFIX, Options
 from contract_tests.engine.ownership import new_run_id
 from contract_tests.engine.text import changed, diff
-from contract_tests.oracle.observers import operation_of
+from contract_tests.oracle.observers import integrations_of, operation_of
 from contract_tests.runner.history import created_id
 from contract_tests.runner.run import Progress, Run
 
@@ -152,7 +152,7 @@ class _Normaliser:
                 body = read_json(exchange.body)
                 name = body.get("name") if isinstance(body, Mapping) else None
                 self._learn(id, name or f"create {creates[exchange.check]} of {exchange.check}")
-            for item in _items(read_json(exchange.reply)):
+            for item in integrations_of(read_json(exchange.reply)):
                 self._learn(item.get("id"), item.get("name"))
 
     def _learn(self, id: Any, name: Any) -> None:
@@ -207,14 +207,6 @@ def _key(id: str) -> str:
 
 def _sent(exchange: Exchange) -> str:
     return exchange.path + exchange.body.decode("utf-8", "replace")
-
-
-def _items(answer: Any) -> list[Mapping[str, Any]]:
-    """Return the integrations of an answer."""
-    if not isinstance(answer, Mapping):
-        return []
-    items = answer.get("integrations", [answer])
-    return [each for each in items if isinstance(each, Mapping)] if isinstance(items, list) else []
 
 
 def _own_items(body: Any, exchange: Exchange) -> Any:

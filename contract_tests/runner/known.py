@@ -63,14 +63,9 @@ def given(paths: Iterable[Path], without: Collection[str] = ()) -> list[KnownDif
     """Return the shipped differences, without those of the checks in `without` ("all": of every check), and the user's.
 
     Raises:
-        HarnessError: `without` names a check without a shipped difference, or a file is invalid; see `read`.
+        HarnessError: a file is invalid; see `read`.
     """
-    shipped = read([SHIPPED])
-    names = [each.check for each in shipped]
-    for name in without:
-        if name not in (*names, "all"):
-            raise HarnessError(f"--no-known {name}: there is no such known difference; all, {', '.join(names)}")
-    kept = [each for each in shipped if not {each.check, "all"} & set(without)]
+    kept = [each for each in read([SHIPPED]) if not {each.check, "all"} & set(without)]
     return [*kept, *read(paths)]
 
 

@@ -110,13 +110,12 @@ def _remove_unlisted(transport: Transport) -> list[str]:
     return [*sorted(map(one_line, transport.ownership.live)), *unknown]
 
 
-def listed(transport: Transport) -> list[Mapping[str, Any]] | None:
+def listed(transport: Transport) -> list[dict[str, Any]] | None:
     """Return the integrations of the target, or None if it does not return its list."""
     try:
-        items = transport.send("GET", COLLECTION, check="clean-up").object.get("integrations")
+        return transport.send("GET", COLLECTION, check="clean-up").integrations
     except _NO_ANSWER:
         return None
-    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else None
 
 
 def _remove(transport: Transport, item: Mapping[str, Any]) -> None:

@@ -20,21 +20,15 @@ from contract_tests.engine.failures import BudgetSpent, Failure, HarnessError
 from contract_tests.engine.options import Options
 from contract_tests.engine.text import without_values
 from contract_tests.runner.report import FAILED, KNOWN, PASSED, Report, Result
-from contract_tests.runner.run import Progress, Run
+from contract_tests.runner.run import Run
 
 SHOWS, GONE, UNKNOWN = "still fails", "no longer fails", "could not be judged"
 STATUS = {SHOWS: 1, GONE: 0, UNKNOWN: 125}
 """Exit statuses, fit for `git bisect run`: 125 lets it try another commit."""
 
 _REQUEST_OPTIONS = (
-    "managed",
-    "max_live",
-    "max_response_time",
-    "workers",
-    "allow_registry_tests",
-    "allow_load",
-    "disposable",
-)
+    "managed", "max_live", "max_response_time", "workers", "allow_registry_tests", "allow_load", "disposable",
+)  # fmt: skip
 """Options that influence the requests of a run, besides target, seed, profile and release."""
 _OWN_MOCK = ("as_deployed", "central_version", "managed")
 """Settings of the mock that `check` starts."""
@@ -179,7 +173,7 @@ def _content(value: Mapping[str, Any], name: str) -> bytes:
     return base64.b64decode(value[f"{name}Base64"])
 
 
-def run_again(recorded: Recorded, options: Options, progress: Progress = lambda *_: None) -> Outcome:
+def run_again(recorded: Recorded, options: Options) -> Outcome:
     """Run the check of a failure again and judge whether it still fails.
 
     Raises:
@@ -189,7 +183,7 @@ def run_again(recorded: Recorded, options: Options, progress: Progress = lambda 
     outcome = Outcome(UNKNOWN, f"the profile {recorded.profile} does not have {recorded.check}")
     for only in _selections(recorded):
         try:
-            report = Run(replace(options, only=only), progress)()
+            report = Run(replace(options, only=only))()
         except BudgetSpent as error:
             return Outcome(UNKNOWN, f"the budget of {error} was used up")
         if report.interrupted:

@@ -33,9 +33,9 @@ from contract_tests.engine.options import Options
 from contract_tests.engine.ownership import FOREIGN_ID, OWN_ID, new_run_id
 from contract_tests.engine.text import one_line
 from contract_tests.engine.transport import Transport
-from contract_tests.oracle.observers import OBSERVED, UNTOUCHED, Observers
+from contract_tests.oracle.observers import OBSERVED, Observers
 from contract_tests.runner import bystanders, known, verdict
-from contract_tests.runner.bystanders import Snapshot, notes_on_orphans, snapshot
+from contract_tests.runner.bystanders import Snapshot, notes_on_orphans
 from contract_tests.runner.history import Log
 from contract_tests.runner.known import InForce
 from contract_tests.runner.leftovers import clean_leftovers, describe, remove_owned
@@ -223,7 +223,8 @@ class Run:
         if reply.status in (401, 403) and when == "set-up":
             what = credentials_refused(given=self.options.credentials.admin is not None)
             raise HarnessError(f"{self.transport.base} {what}: {one_line(reply.message) or reply.status}")
-        return snapshot(reply.object.get("integrations"))
+        items = reply.integrations
+        return None if items is None else {str(item.get("id")): item for item in items}
 
     def _note_failed_request(self, error: CheckFailed) -> None:
         self.failed_outside.append(Failure(error.check or "list", error.what, error.expected, error.got))
@@ -232,13 +233,9 @@ class Run:
 
     def chosen(self, profile: str) -> list[Check]:
         """Return the checks of a profile that --only and --skip select, in order."""
-        checks = all_checks()
-        for name in (*self.options.only, *self.options.skip):
-            if name not in checks and name not in (*OBSERVED, UNTOUCHED):
-                raise HarnessError(f"unknown check {name!r}; `central-contract list` names them all")
         return [
             each
-            for each in checks.values()
+            for each in all_checks().values()
             if (not self.options.only or each.id in self.options.only)
             and each.id not in self.options.skip
             and profile in each.profiles
@@ -444,7 +441,6 @@ class Run:
     # -- after the checks -------------------------------------------------------------------------
 
     def _observed(self) -> list[Result]:
-        """Return the results of the observed checks."""
         by_check: dict[str, list[Failure]] = {id: [] for id in OBSERVED}
         for failure in self.observers.findings.failures:
             by_check[failure.check].append(failure)

@@ -13,15 +13,7 @@ from contract_tests.engine.failures import Failure
 from contract_tests.engine.options import Options
 from contract_tests.oracle.observers import OBSERVED
 from contract_tests.runner.known import InForce, KnownDifference
-from contract_tests.runner.report import (
-    FAILED,
-    NOT_APPLICABLE,
-    NOT_CHOSEN,
-    PASSED,
-    TRAFFIC,
-    Report,
-    Result,
-)
+from contract_tests.runner.report import FAILED, NOT_APPLICABLE, NOT_CHOSEN, PASSED, TRAFFIC, Report, Result
 from contract_tests.runner.verdict import gone, mark_known
 from contract_tests.traffic.case import BROKEN, HELD, UNDECIDABLE
 from contract_tests.traffic.judge import Judge
@@ -136,5 +128,4 @@ def _client_notes(judge: Judge) -> Iterator[str]:
 
 
 def as_values(table: Iterable[Row]) -> list[Mapping[str, str | int]]:
-    """Return the counts as JSON values."""
     return [{**dataclasses.asdict(each), "seen": each.seen} for each in table]

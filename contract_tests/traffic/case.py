@@ -10,23 +10,15 @@ from urllib.parse import parse_qs
 
 from contract_tests.engine.exchange import Exchange
 from contract_tests.engine.failures import Failure
-from contract_tests.engine.integrations import Body, read_answer, with_masks
+from contract_tests.engine.integrations import Body, masked, read_answer, with_masks
 from contract_tests.oracle.model import constant_pieces
 from contract_tests.oracle.steps import HEALTH_IS_WRITTEN
 from contract_tests.traffic.exchanges import NOT_SHOWN, Seen, json_of
 from contract_tests.traffic.parsing import Request, parse
 from contract_tests.traffic.record import Record, State
-from contract_tests.traffic.rules import (
-    Refusals,
-    broken,
-    broken_with_unknown,
-    depends_on_store,
-    status_fits,
-    with_credentials,
-)
+from contract_tests.traffic.rules import Refusals, broken, broken_with_unknown, depends_on_store, status_fits
 from contract_tests.traffic.secrets import path_of
 from mock_server.contract.routes import Match
-from mock_server.contract.tables import MASK
 
 HELD, BROKEN, UNDECIDABLE = "held", "broken", "undecidable"
 NOT_CENTRALS = (429, 502, 503, 504)
@@ -119,14 +111,7 @@ class Case:
                 self.central.last, self.central.last_outcomes = (state, _shown(seen)), outcomes
 
     def count_outcome(
-        self,
-        rule: str,
-        outcome: str,
-        what: str = "",
-        *,
-        expected: Any = None,
-        got: Any = None,
-        stored: bool = False,
+        self, rule: str, outcome: str, what: str = "", *, expected: Any = None, got: Any = None, stored: bool = False
     ) -> None:
         """Count an outcome of a rule. `stored`: it depends on the store, so another writer may be the cause."""
         stored = stored or depends_on_store(rule)
@@ -430,15 +415,12 @@ class Case:
                 follower.show(id, got)
             return
         absent = follower.is_absent(id) and not is_open
-        rules = {"get-missing", "id-required"}
         if expected is not None and seen.status == 404:
             self._compare(id, expected, None)
             follower.remove(id, deleted=False)
-            rules = set()
         must = {"id-required"} if not id else {"get-missing"} if absent else set()
-        if expected is not None and seen.status != 404:
-            rules = set()
-        self._refused(Refusals(must, rules), "" if seen.status == 404 else "reads-steady")
+        may = {"get-missing", "id-required"} if expected is None else set()
+        self._refused(Refusals(must, may), "" if seen.status == 404 else "reads-steady")
 
     # -- writes -------------------------------------------------------------------------------------
 
@@ -556,7 +538,7 @@ class Case:
         config = request.whole
         if request.seen.blind:
             refusals.may.add("reconcile-credential-masked")
-            config = with_credentials(self.contract.integration, config, MASK)
+            config = masked(self.contract.integration, config)
         refusal = self.follower.model.update_refusal(
             request.id, {**config, "name": stored["name"]}, update_password=False
         )
@@ -590,8 +572,14 @@ class Case:
         expected = None if is_open else follower.sure(id)
         is_central = expected is not None and expected["type"] == "scannerv4"
         absent = follower.is_absent(id) and not is_open
+        must: set[str] = set()
+        if is_central:
+            must = {"scanner-v4-not-deleted"}
+        elif not id:
+            must = {"id-required"}
+        elif absent:
+            must = {"delete-missing"}
         if seen.status == 200:
-            must = {"scanner-v4-not-deleted"} if is_central else {"delete-missing"} if absent else set()
             self._accepted(Refusals(must), "delete-answer")
             self._check_empty_answer("delete-answer")
             follower.wrote("delete-answer")
@@ -599,15 +587,6 @@ class Case:
             return
         if seen.status == 404 and expected is not None and not is_central:
             self._not_deleted(id)
-        must = (
-            {"scanner-v4-not-deleted"}
-            if is_central
-            else {"delete-missing"}
-            if absent and id
-            else {"id-required"}
-            if not id
-            else set()
-        )
         self._refused(Refusals(must, {"delete-missing", "scanner-v4-not-deleted", "id-required", "database-error"}))
 
     def _not_deleted(self, id: str) -> None:

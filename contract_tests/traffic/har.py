@@ -14,10 +14,9 @@ from urllib.parse import urlsplit
 
 from contract_tests.engine.failures import HarnessError
 from contract_tests.traffic.exchanges import NOT_SHOWN, Seen, headers_of, json_of, plain
+from mock_server.simulation.har import har_entry, pairs
 
 _START = '{"log": {"version": "1.2", "creator": {"name": "central-contract", "version": "1"}, "entries": [\n'
-
-
 _MILLISECONDS = re.compile(r"T[0-9:]+(?:\.[0-9]{1,3})?(?![.0-9:])")
 
 
@@ -175,46 +174,25 @@ class Writer:
 
 
 def _entry(seen: Seen, origin: str) -> dict[str, Any]:
-    milliseconds = round((seen.ended - seen.began) * 1000, 3)
-    return {
-        "startedDateTime": datetime.fromtimestamp(seen.began, UTC).isoformat(timespec="microseconds"),
-        "time": milliseconds,
-        "request": {
-            "method": seen.method,
-            "url": origin + seen.target,
-            "httpVersion": "HTTP/1.1",
-            "cookies": [],
-            "headers": [{"name": name, "value": value} for name, value in seen.headers.items()],
-            "queryString": [],
-            "headersSize": -1,
-            "bodySize": -1 if seen.body is None else len(seen.body),
-            **(
-                {"postData": {"mimeType": seen.headers.get("Content-Type", ""), **_text(seen.body)}}
-                if seen.body
-                else {}
-            ),
-        },
-        "response": {
-            "status": seen.status,
-            "statusText": "",
-            "httpVersion": "HTTP/1.1",
-            "cookies": [],
-            "headers": [{"name": name, "value": value} for name, value in seen.reply_headers.items()],
-            "content": {
-                "size": -1 if seen.reply is None else len(seen.reply),
-                "mimeType": seen.reply_headers.get("Content-Type", ""),
-                **({} if seen.reply is None else _text(seen.reply)),
-            },
-            "redirectURL": "",
-            "headersSize": -1,
-            "bodySize": -1,
-        },
-        "cache": {},
-        "timings": {"send": 0, "wait": milliseconds, "receive": 0},
-        **({"_dropped": True} if seen.dropped else {}),
-        **({"_blind": True} if seen.blind else {}),
-        **({"_partial": True} if not seen.whole else {}),
+    began = datetime.fromtimestamp(seen.began, UTC).isoformat(timespec="microseconds")
+    sent, reply = seen.headers, seen.reply
+    request = {
+        "method": seen.method,
+        "url": origin + seen.target,
+        "headers": pairs(sent.items()),
+        "bodySize": -1 if seen.body is None else len(seen.body),
     }
+    if seen.body:
+        request["postData"] = {"mimeType": sent.get("Content-Type", ""), **_text(seen.body)}
+    content = {
+        "size": -1 if reply is None else len(reply),
+        "mimeType": seen.reply_headers.get("Content-Type", ""),
+        **({} if reply is None else _text(reply)),
+    }
+    response = {"status": seen.status, "headers": pairs(seen.reply_headers.items()), "content": content}
+    marks = {"_dropped": seen.dropped, "_blind": seen.blind, "_partial": not seen.whole}
+    more = {name: True for name, is_set in marks.items() if is_set}
+    return har_entry(began, round((seen.ended - seen.began) * 1000, 3), request, response, **more)
 
 
 def _text(body: bytes) -> dict[str, str]:

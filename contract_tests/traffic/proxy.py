@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -114,7 +115,6 @@ class Tap(Upstream):
         return round(self._start + time.perf_counter(), 6)
 
     def answer(self, request: Request) -> Response:
-        """Pass the request on, and return the answer."""
         if not self._routes.is_below(request.path) and request.path != METADATA:
             return self._passed(request)
         with self._lock:
@@ -279,20 +279,11 @@ class JudgeThread(threading.Thread):
         return self.judge
 
 
-class _Worker:
-    """The worker process of the server; it is pickled if processes are spawned."""
-
-    def __init__(self, settings: Settings, host: str, port: int, announce: Callable[[], None], pipe: Pipe) -> None:
-        self._settings = settings
-        self._address = host, port
-        self._announce = announce
-        self._pipe = pipe
-
-    def load(self) -> WSGIApplication:
-        """Return the app, in the worker process."""
-        leave_signals_to_supervisor()
-        threading.Thread(target=when_listening, args=(*self._address, self._announce), daemon=True).start()
-        return make_app(self._settings, lambda seen, oldest: self._pipe.put((seen, oldest)))
+def _load_app(settings: Settings, host: str, port: int, announce: Callable[[], None], pipe: Pipe) -> WSGIApplication:
+    """Return the app, in the worker process."""
+    leave_signals_to_supervisor()
+    threading.Thread(target=when_listening, args=(host, port, announce), daemon=True).start()
+    return make_app(settings, lambda seen, oldest: pipe.put((seen, oldest)))
 
 
 def serve(
@@ -309,7 +300,7 @@ def serve(
     draining = threading.Thread(target=drain, daemon=True)
     draining.start()
     server = granian(host, port, THREADS, tls=tls)
-    worker = _Worker(settings, host, port, announce, pipe)
-    server.serve(target_loader=worker.load, wrap_loader=False)
+    load = partial(_load_app, settings, host, port, announce, pipe)
+    server.serve(target_loader=load, wrap_loader=False)
     pipe.put(None)
     draining.join()

@@ -8,26 +8,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from contract_tests.engine.integrations import Body
+from contract_tests.engine.integrations import Body, masked
 from contract_tests.oracle.model import constant_pieces
 from contract_tests.traffic.exchanges import json_of
 from mock_server.contract.tables import MASK, Contract, Message, Rule
 
 CREDENTIAL_RULES = frozenset(
-    (
-        "azure-password-required",
-        "ecr-access-key-required",
-        "ecr-authorization-password",
-        "ecr-secret-key-required",
-        "google-scanner-service-account-required",
-        "google-service-account-json",
-        "google-service-account-required",
-        "ibm-api-key-required",
-        "quay-one-credential",
-        "quay-robot-complete",
-        "quay-scanner-without-robot",
-    )
-)
+    ("azure-password-required", "ecr-access-key-required", "ecr-authorization-password", "ecr-secret-key-required",
+     "google-scanner-service-account-required", "google-service-account-json", "google-service-account-required",
+     "ibm-api-key-required", "quay-one-credential", "quay-robot-complete", "quay-scanner-without-robot")
+)  # fmt: skip
 """Rules about credentials: undecidable if stored credentials matter, or those that were sent are masked."""
 _STORED = (
     *("name-unique", "get-missing", "update-missing", "delete-missing"),
@@ -87,9 +77,9 @@ def depends_on_store(rule: str) -> bool:
 
 def broken_with_unknown(contract: Contract, integration: Body) -> Refusals:
     """Return the rules that an integration with unknown credentials breaks or may break."""
-    masked, empty = (broken(contract, with_credentials(contract.integration, integration, text)) for text in (MASK, ""))
-    unsure = {each for found in (masked, empty) for each in found.must | found.may} & CREDENTIAL_RULES
-    return Refusals(masked.must - CREDENTIAL_RULES, masked.may | unsure)
+    full, empty = (broken(contract, masked(contract.integration, integration, text)) for text in (MASK, ""))
+    unsure = {each for found in (full, empty) for each in found.must | found.may} & CREDENTIAL_RULES
+    return Refusals(full.must - CREDENTIAL_RULES, full.may | unsure)
 
 
 def _endpoint(found: Refusals, endpoint: str) -> None:
@@ -213,17 +203,6 @@ def canonical(message: Message, value: Any) -> Any:
             raise ValueError(f"{known.name} stands twice")
         found[known.name] = canonical(known.message, each) if known.message and not known.repeated else each
     return found
-
-
-def with_credentials(message: Message, integration: Body, text: str) -> Body:
-    """Return an integration with `text` for every credential."""
-    filled = dict(integration)
-    for each in message.fields:
-        if each.scrub == "always" and each.name in filled:
-            filled[each.name] = text
-        elif each.message is not None and not each.repeated and isinstance(filled.get(each.name), dict):
-            filled[each.name] = with_credentials(each.message, filled[each.name], text)
-    return filled
 
 
 class Texts:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 from mock_server.central import protojson
@@ -86,16 +85,13 @@ class Decoding:
         message = self._messages[operation.id]
         # Counting is expensive, and hardly any body is long enough to need it.
         is_long = LARGEST_GROWTH * len(body) + 4 * len(id) + _BOUND > MAX_MESSAGE
-        if (sent := self._accepted(operation, body, content_type)) is not None:
-            with suppress(ValueError):  # of an invalid time
-                decoded = protojson.complete(message, sent)
-                if is_long:
-                    self.message_size(message, decoded, id)
-                return Decoded(decoded)
-        decoded = self.decoder.decode(message, body)
+        sent = self._accepted(operation, body, content_type)
+        decoded = self.decoder.decode(message, body) if sent is None else protojson.complete(message, sent)
         if is_long:
             self.message_size(message, decoded, id)
-        return Decoded(decoded, self.violations(operation, body, content_type) if self.explains else ())
+        if sent is not None or not self.explains:
+            return Decoded(decoded)
+        return Decoded(decoded, self.violations(operation, body, content_type))
 
     def _accepted(self, operation: Operation, body: bytes, content_type: str) -> Any:
         """Return the body if every JSON decoder reads it alike and the contract accepts it, else None."""
@@ -110,11 +106,9 @@ class Decoding:
         return sent if self.validator.accepts(str(operation.request), sent) else None
 
     def empty_integration(self) -> Integration:
-        """Return an integration with no field set."""
         return protojson.complete(self.contract.integration, {})
 
     def message_size(self, message: Message, decoded: Values, id: str) -> None:
-        """Refuse a message whose binary form is too long."""
         if id and "config" in message.by_name:
             decoded = {**decoded, "config": {**(decoded["config"] or {}), "id": id}}
         elif id:
@@ -174,7 +168,6 @@ class Decoding:
         return Filters(name, cluster, found)
 
     def query_value_once(self, name: str, values: list[str]) -> Refusal:
-        """grpc-gateway runtime/query.go."""
         return self.rules.refusal("query-value-once", field=name, values=", ".join(values))
 
     def _parameters(self, operation: Operation) -> list[str]:

@@ -54,11 +54,7 @@ def indented(answer: bytes) -> bytes:
 
 
 def complete(message: Message, sent: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a message with all its fields, in Central's order.
-
-    Raises:
-        ValueError: a time is invalid.
-    """
+    """Return a message that the contract accepts with all its fields, in Central's order."""
     whole: dict[str, Any] = {}
     for field in message.fields:
         value = sent.get(field.name)
@@ -171,7 +167,6 @@ class Decoder:
         return data[found[0] : found[1]] if found else b""
 
     def reading(self, value: bytes) -> Reading:
-        """Return a reading of a JSON value."""
         return Reading(self, value)
 
 
@@ -189,7 +184,6 @@ class Reading:
     # -- tokens ---------------------------------------------------------------
 
     def peek(self) -> _Token:
-        """Return the next token without consuming it."""
         if self.ahead is not None:
             return self.ahead
         match = _TOKEN.match(self.data, self.at)
@@ -218,7 +212,6 @@ class Reading:
         return token
 
     def text(self, token: _Token) -> str:
-        """Decode a string token."""
         parts, at, raw = [], 1, token.raw
         while True:
             end = raw.find(b"\\", at, -1)
@@ -253,7 +246,6 @@ class Reading:
         return 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00)
 
     def bad_string(self, token: _Token, reason: str) -> Refusal:
-        """Return the refusal of an invalid string."""
         return self.rules.refusal("string-encoding", reason=f"proto: syntax error ({self.position(token)}): {reason}")
 
     def position(self, token: _Token) -> str:
@@ -334,7 +326,6 @@ class Reading:
         return values
 
     def value(self, field: Field) -> Any:
-        """Decode the value of a field."""
         if field.repeated:
             return self.items(field)
         if field.message is not None:
@@ -385,7 +376,6 @@ class Reading:
         )
 
     def quoted_number(self, token: _Token) -> str:
-        """Return the number in a string."""
         text = self.text(token)
         if self.decoder.whole_numbers or text != text.strip():
             return text

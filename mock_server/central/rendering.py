@@ -46,7 +46,6 @@ class Rendering:
         return protojson.render(created)
 
     def error_answer(self, refusal: Refusal) -> bytes:
-        """Render a refusal."""
         if refusal.form == "text":
             return f"{refusal.message}\n".encode()
         body = refusal.body()

@@ -1,12 +1,15 @@
 """The eight operations as Central runs them (central/imageintegration/service/service_impl.go).
 
-It works on decoded integrations; `gateway` does HTTP, and `protojson` JSON.
+It works on decoded integrations; `gateway` does HTTP, and `protojson` JSON. Here and in the other modules of `central`,
+a method with the id of a rule as its name decides that rule; ``x-rules`` in openapi.yaml says what it is, and where
+Central has it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from mock_server.central import database
@@ -15,7 +18,6 @@ from mock_server.central.errors import INVALID, Problem, Refusal, Rules, interna
 from mock_server.central.integration import Integration
 from mock_server.central.reconcile import Reconcile
 from mock_server.central.registry_tests import RegistryTests
-from mock_server.central.releases import Build
 from mock_server.central.store import Store, Stored
 from mock_server.central.validation import Validation
 from mock_server.contract.tables import Contract
@@ -29,31 +31,21 @@ def _shown(id: str) -> str:
     return id.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
+@dataclass(eq=False)
 class Service:
     """The operations of one Central."""
 
-    def __init__(
-        self,
-        contract: Contract,
-        store: Store,
-        validation: Validation,
-        reconcile: Reconcile,
-        clients: Clients,
-        registry_tests: RegistryTests,
-        build: Build,
-        *,
-        as_deployed: bool = False,
-    ) -> None:
-        """`as_deployed`: the loser of a race for a name gets the error of the database."""
-        self.contract = contract
-        self.rules = Rules(contract)
-        self.store = store
-        self.validation = validation
-        self.reconcile = reconcile
-        self.clients = clients
-        self.registry_tests = registry_tests
-        self.build = build
-        self.as_deployed = as_deployed
+    contract: Contract
+    store: Store
+    validation: Validation
+    reconcile: Reconcile
+    clients: Clients
+    registry_tests: RegistryTests
+    as_deployed: bool
+    """The loser of a race for a name gets the error of the database."""
+
+    def __post_init__(self) -> None:
+        self.rules = Rules(self.contract)
 
     # -- reading ----------------------------------------------------------------------------
 
@@ -66,11 +58,9 @@ class Service:
         return self.store.list_answer()
 
     def list_by_name(self, name: str) -> bytes:
-        """central/imageintegration/datastore/datastore_impl.go: compared exactly."""
         return self.store.list_named(name)
 
     def list_by_cluster(self, _cluster: str) -> bytes:
-        """central/imageintegration/datastore/datastore_impl.go: integrations belong to no cluster."""
         return self.store.list_answer([])
 
     def get(self, id: str) -> Stored:
@@ -79,12 +69,10 @@ class Service:
         return self.store.get(id) or self.get_missing(id)
 
     def id_required(self, id: str) -> None:
-        """GET and DELETE require an id; PUT and PATCH do not."""
         if id == "":
             raise self.rules.refusal("id-required")
 
     def get_missing(self, id: str) -> Stored:
-        """Refuse a GET of an unknown id; the text does not quote it."""
         raise self.rules.refusal("get-missing", id=id)
 
     # -- creating ---------------------------------------------------------------------------
@@ -112,22 +100,18 @@ class Service:
             return self.clients.ecr_authorization_erased(integration), stored
 
     def id_empty_on_create(self, integration: Integration) -> None:
-        """Refuse a create that carries an id."""
         if integration["id"] != "":
             raise self.rules.refusal("id-empty-on-create")
 
     def scanner_v4_not_created(self, integration: Integration) -> None:
-        """Refuse a create of type scannerv4."""
         if integration["type"] == "scannerv4":
             raise self.rules.refusal("scanner-v4-not-created")
 
     def google_not_created(self, integration: Integration) -> None:
-        """Refuse a create of type google; stored ones can be updated."""
         if integration["type"] == "google":
             self.rules.refuse("google-not-created")
 
     def create_rolled_back(self, id: str) -> None:
-        """Delete a new integration whose client cannot be built."""
         self.store.remove(id)
 
     # -- updating and testing -----------------------------------------------------------------
@@ -185,7 +169,6 @@ class Service:
         return self.categories_sorted(integration)
 
     def categories_sorted(self, integration: Integration) -> Integration:
-        """Return the integration with its categories sorted by their numbers; duplicates stay."""
         if len(integration["categories"]) < 2:
             return integration
         numbers: Mapping[Any, int] = self.contract.categories
@@ -206,11 +189,9 @@ class Service:
         return self.reconcile.with_stored(integration, stored)
 
     def update_missing(self, id: str) -> None:
-        """Refuse a PUT, PATCH or test of an unknown id; the text quotes it."""
         raise self.rules.refusal("update-missing", id=quote(id))
 
     def scanner_v4_type_fixed(self, sent: Integration, stored: Integration) -> None:
-        """Refuse a change of type to or from scannerv4."""
         if sent["type"] != stored["type"] and "scannerv4" in (sent["type"], stored["type"]):
             raise self.rules.refusal("scanner-v4-type-fixed")
 
@@ -277,6 +258,5 @@ class Service:
         raise self.rules.refusal("delete-missing", id=id, quoted=quote(id))
 
     def scanner_v4_not_deleted(self, stored: Integration) -> None:
-        """Refuse to delete Scanner V4."""
         if stored["type"] == "scannerv4":
             raise self.rules.refusal("scanner-v4-not-deleted")

@@ -41,7 +41,6 @@ class Section:
 
     @property
     def met(self) -> list[Item]:
-        """The items that clients met."""
         return [each for each in self.items if each.count]
 
     @property
@@ -70,7 +69,6 @@ class Report:
     """Thresholds that were missed."""
 
     def section(self, name: str) -> Section:
-        """Return a section by its name."""
         return next(each for each in self.sections if each.name == name)
 
 

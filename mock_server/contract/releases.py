@@ -82,7 +82,6 @@ class Span:
 
     @property
     def everywhere(self) -> bool:
-        """Whether every release has it."""
         return not self.since and self.until is None
 
     def __str__(self) -> str:
@@ -121,7 +120,6 @@ class Releases:
 
     @property
     def newest(self) -> Release:
-        """The newest of all."""
         return self.known[-1]
 
     def find(self, text: str) -> Release:

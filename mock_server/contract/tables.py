@@ -214,24 +214,22 @@ class Contract:
 
     @cached_property
     def operations(self) -> Mapping[str, Operation]:
-        """The operations by their id."""
         return {operation.id: operation for operation in self._operations()}
 
     def _operations(self) -> Iterator[Operation]:
         for path, item in self.document["paths"].items():
             for method, entry in item.items():
-                if method == "parameters":
-                    continue
-                body = entry.get("requestBody")
-                yield Operation(
-                    id=entry["operationId"],
-                    method=method.upper(),
-                    path=path,
-                    permission=entry["x-permission"],
-                    request=_schema_name(self._resolve(body)) if body else None,
-                    answer=_schema_name(self._resolve(entry["responses"]["200"])),
-                    summary=entry["summary"],
-                )
+                if method != "parameters":
+                    body = entry.get("requestBody")
+                    yield Operation(
+                        id=entry["operationId"],
+                        method=method.upper(),
+                        path=path,
+                        permission=entry["x-permission"],
+                        request=_schema_name(self._resolve(body)) if body else None,
+                        answer=_schema_name(self._resolve(entry["responses"]["200"])),
+                        summary=entry["summary"],
+                    )
 
     def _resolve(self, node: Mapping[str, Any]) -> Mapping[str, Any]:
         while "$ref" in node:
@@ -258,7 +256,6 @@ class Contract:
 
     @cached_property
     def types(self) -> Mapping[str, IntegrationType]:
-        """The types of integration by their name."""
         return {type: self._read_type(type, entry) for type, entry in self.document["x-types"].items()}
 
     def _read_type(self, type: str, entry: Mapping[str, Any]) -> IntegrationType:
@@ -273,12 +270,10 @@ class Contract:
         )
 
     def types_of(self, member: str) -> tuple[str, ...]:
-        """Return the types of a config member."""
         return tuple(each.type for each in self.types.values() if each.member == member)
 
     @property
     def creatable_types(self) -> list[str]:
-        """The types that the release accepts in a create."""
         return [each.type for each in self.types.values() if each.creatable]
 
     @property
@@ -340,7 +335,6 @@ class Contract:
 
     @cached_property
     def integration(self) -> Message:
-        """The message of an image integration."""
         return self.message("StorageImageIntegration")
 
     def message(self, schema: str) -> Message:

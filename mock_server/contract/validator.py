@@ -199,8 +199,8 @@ def _reason(error: Exception) -> str:
         "MediaTypeNotFound": "the content type is not application/json",
     }
     for each in (error.__cause__, error):
-        if each is not None and type(each).__name__ in names:
-            return names[type(each).__name__]
+        if (reason := names.get(type(each).__name__)) is not None:
+            return reason
     return f"not as the contract says ({type(error.__cause__ or error).__name__})"
 
 

@@ -54,20 +54,25 @@ class Body:
         if self._failure is not None:
             raise self._failure
         if self._whole is None:
-            size = self.size
             try:
-                if size is not None and size > LONGEST_BODY:
-                    raise BodyTooLongError(size)
-                found = self._read(LONGEST_BODY + 1 if size is None else size)
-                if len(found) > LONGEST_BODY:
-                    raise BodyTooLongError(size)
-                if size is not None and len(found) < size:
-                    raise Refusal("http", 400, 3, f"the body ended after {len(found)} of {size} bytes")
+                self._whole = self._read_whole()
             except (Refusal, BodyTooLongError) as failure:
                 self._failure = failure
                 raise
-            self._whole = found
         return self._whole
+
+    def _read_whole(self) -> bytes:
+        if self.size is None:
+            found = self._read(LONGEST_BODY + 1)
+            if len(found) > LONGEST_BODY:
+                raise BodyTooLongError(None)
+            return found
+        if self.size > LONGEST_BODY:
+            raise BodyTooLongError(self.size)
+        found = self._read(self.size)
+        if len(found) < self.size:
+            raise Refusal("http", 400, 3, f"the body ended after {len(found)} of {self.size} bytes")
+        return found
 
 
 NO_BODY = Body.of(b"")
@@ -98,12 +103,10 @@ class Request(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The path as UTF-8."""
         return utf8(self.path)
 
     @property
     def is_preflight(self) -> bool:
-        """Whether this is a CORS preflight."""
         return self.method == "OPTIONS" and "access-control-request-method" in self.headers
 
 
@@ -137,11 +140,9 @@ class Response(NamedTuple):
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
     def with_header(self, name: str, value: str) -> Response:
-        """Return the answer with one more header."""
         return self._replace(headers=(*self.headers, (name, value)))
 
     def without_header(self, name: str) -> Response:
-        """Return the answer without the headers of that name."""
         return self._replace(headers=tuple(each for each in self.headers if each[0].lower() != name.lower()))
 
     def sized(self) -> Response:

@@ -14,8 +14,6 @@ class CountUsage:
         self.usage = usage
 
     def __call__(self, proceed: Proceed) -> Proceed:
-        """Answer a request and count it."""
-
         def answer(exchange: Exchange) -> Response:
             response = proceed(exchange)
             operation = exchange.operation

@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeVar
 from mock_server.golang import addr as goaddr
 from mock_server.golang.text import quote
 
+_ESCAPE = re.compile(rb"(?s)%.{0,2}")
 _ESCAPED = re.compile(rb"%([0-9a-fA-F]{2})")
 _HOST_BYTES = re.compile(rb"[A-Za-z0-9\-._~!$&'()*+,;=:\[\]<>\"\x80-\xff]")
 _PLAIN_NAME = re.compile(rb"[A-Za-z0-9.-]*")
@@ -43,15 +44,11 @@ def unescape(text: bytes, check: Callable[[bytes], None] | None = None) -> bytes
     Raises:
         UrlError: an escape without two hexadecimal digits.
     """
-    if b"%" not in text:
-        return text
-    at = 0
-    while (at := text.find(b"%", at)) >= 0:
-        if not _ESCAPED.match(text, at):
-            raise _bad_escape(text[at : at + 3])
+    for escape in _ESCAPE.findall(text):
+        if not _ESCAPED.fullmatch(escape):
+            raise _bad_escape(escape)
         if check is not None:
-            check(text[at : at + 3])
-        at += 3
+            check(escape)
     return _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), text)
 
 
@@ -115,7 +112,6 @@ class Url(NamedTuple):
 
     @property
     def decoded_path(self) -> bytes:
-        """The path without its escapes."""
         return unescape(self.path)
 
     @property

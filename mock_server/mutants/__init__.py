@@ -57,8 +57,12 @@ class Mutant:
 _MUTANTS: dict[str, Mutant] = {}
 
 
-def mutant(name: str, *, kind: str, check: str, summary: str, also: tuple[str, ...] = (), **settings: Any) -> Register:
+def mutant(
+    name: str, summary: str, check: str = "", also: tuple[str, ...] = (), *, kind: str, **settings: Any
+) -> Register:
     """Return what registers the mutant `name`: as decorator of a function, or called with one of `tools`.
+
+    `check`: by default the one of the same name.
 
     Raises:
         ValueError: the name is taken or the kind unknown.
@@ -75,7 +79,7 @@ def mutant(name: str, *, kind: str, check: str, summary: str, also: tuple[str, .
         def mutate(mock: Instance) -> None:
             function(mock, *arguments, **named)
 
-        _MUTANTS[name] = Mutant(name, kind, check, summary, mutate, also, settings)
+        _MUTANTS[name] = Mutant(name, kind, check or name, summary, mutate, also, settings)
 
     return register
 
@@ -110,7 +114,7 @@ def find(name: str) -> Mutant:
 
 
 def mutate(mock: Instance, names: Iterable[str]) -> None:
-    """Apply mutants in an mock.
+    """Apply mutants to a mock.
 
     Raises:
         ValueError: a name is unknown.

@@ -10,13 +10,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mock_server.central import protojson
 from mock_server.central.errors import Problem, Refusal
 from mock_server.central.integration import Integration
 from mock_server.contract.tables import MASK, Field
-from mock_server.mutants import Register, mutant
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.instance import Instance
+from mock_server.gateway.messages import Response
+from mock_server.mutants import mutant
 from mock_server.mutants.tools import (
     CREATE,
     GET,
@@ -31,8 +34,8 @@ from mock_server.mutants.tools import (
     during,
     each_changed,
     errors,
+    filtered,
     given_to,
-    handled,
     instead_of,
     listed_items,
     masked_as,
@@ -42,20 +45,13 @@ from mock_server.mutants.tools import (
     refused,
     replace_method,
     responses,
+    retold,
     shown,
     stored,
     stored_config,
 )
 
-if TYPE_CHECKING:
-    from mock_server.gateway.exchange import Exchange, Proceed
-    from mock_server.gateway.instance import Instance
-    from mock_server.gateway.messages import Response
-
-
-def _blind(name: str, summary: str, check: str = "", *, kind: str = "state", also: tuple[str, ...] = ()) -> Register:
-    """Register a mutant for the check of its own name, or for another one."""
-    return mutant(name, kind=kind, check=check or name, summary=summary, also=also)
+_blind = partial(mutant, kind="state")
 
 
 # -- answers --------------------------------------------------------------------------------------------
@@ -97,7 +93,7 @@ def read_without_gzip(proceed: Proceed, exchange: Exchange) -> Response:
     return response._replace(body=protojson.render(shown_plainly))
 
 
-_blind("many-kept", "The list ends after 30 integrations", "many-kept")(listed_items, lambda items: items[:30])
+_blind("many-kept", "The list ends after 30 integrations")(listed_items, lambda items: items[:30])
 
 
 @_blind("unchanged-over-time", "An integration loses its source in reads after 80 other writes")
@@ -140,18 +136,12 @@ _blind("errors-without-text", "The message of every error is empty", "error-shap
 # -- texts ----------------------------------------------------------------------------------------------
 
 
-@_blind("texts-in-refusals", "Refusals are escaped for HTML", kind="wire", also=("azure-endpoint-required",))
-@given_to(errors)
-def texts_in_refusals(body: Json) -> Json:
-    text = html.escape(body["message"], quote=False)
-    return body | {"message": text, "error": text}
-
-
-@_blind("refusals-unquoted", "Refusals repeat quoted texts without escaping them", "texts-in-refusals", kind="wire")
-@given_to(errors)
-def refusals_unquoted(body: Json) -> Json:
-    text = body["message"].replace('\\"', '"').replace("\\x01", "\x01")
-    return body | {"message": text, "error": text}
+_blind("texts-in-refusals", "Refusals are escaped for HTML", kind="wire", also=("azure-endpoint-required",))(
+    retold, partial(html.escape, quote=False)
+)
+_blind("refusals-unquoted", "Refusals repeat quoted texts without escaping them", "texts-in-refusals", kind="wire")(
+    retold, lambda text: text.replace('\\"', '"').replace("\\x01", "\x01")
+)
 
 
 @_blind("texts-kept", "The user name of a robot account is escaped for HTML")
@@ -309,9 +299,7 @@ def _without_identity(mock: Instance, member: str) -> None:
     setattr(clients, "registries", dict(clients.registries) | dict.fromkeys(types, wrapped))  # noqa: B010 (for mypy)
 
 
-_blind("odd-combinations", "Workload identity does not replace the password of azure", "odd-combinations")(
-    _without_identity, "azure"
-)
+_blind("odd-combinations", "Workload identity does not replace the password of azure")(_without_identity, "azure")
 _blind("google-identity-ignored", "Workload identity does not replace the service account", "odd-combinations")(
     _without_identity, "google"
 )
@@ -323,12 +311,18 @@ def robot_scans_both(mock: Instance, original: Original, quay: Json, categories:
     return original(quay, categories) if categories == ["SCANNER"] else None
 
 
-@_blind("role-keeps-authorization", "Keeps authorization data beside a role alone", "ecr-authorization-erased")
-@instead_of("central.clients.ecr_authorization_erased")
-def role_keeps_authorization(mock: Instance, original: Original, sent: Integration) -> Any:
-    ecr = sent.get("ecr")
-    alone = ecr and not (ecr["useIam"] or ecr["accessKeyId"] or ecr["secretAccessKey"])
-    return sent if alone else original(sent)
+def _keeps_authorization(mock: Instance, beside: Callable[[Json], bool]) -> None:
+    """Keep the authorization data of some configs of ecr."""
+    around(
+        mock,
+        "central.clients.ecr_authorization_erased",
+        lambda erased, sent: sent if "ecr" in sent and beside(sent["ecr"]) else erased(sent),
+    )
+
+
+_blind("role-keeps-authorization", "Keeps authorization data beside a role alone", "ecr-authorization-erased")(
+    _keeps_authorization, lambda ecr: not (ecr["useIam"] or ecr["accessKeyId"] or ecr["secretAccessKey"])
+)
 
 
 @_blind("erased-without-registry", "Erases the authorization data of every ecr integration", "ecr-authorization-erased")
@@ -428,24 +422,21 @@ def test_forgets_credential(
             store.put({**found.integration, "ibm": {**found.integration["ibm"], "apiKey": ""}})
 
 
-@_blind("refusal-error-differs", "`error` of a refused create is `Bad Request`", "error-shape", kind="schema")
-@given_to(errors)
-def refusal_error_differs(answer: Json) -> Json:
-    return answer | {"error": "Bad Request"} if answer["code"] == 3 else answer
+def _refused_creates(mock: Instance, more: Json) -> None:
+    errors(mock, lambda body: body | more if body["code"] == 3 else body)
 
 
-@_blind("refusal-details", "A refused create has details", "error-shape", kind="schema")
-@given_to(errors)
-def refusal_details(answer: Json) -> Json:
-    details = [{"@type": "type.googleapis.com/google.rpc.BadRequest"}]
-    return answer | {"details": details} if answer["code"] == 3 else answer
+_blind("refusal-error-differs", "`error` of a refused create is `Bad Request`", "error-shape", kind="schema")(
+    _refused_creates, {"error": "Bad Request"}
+)
+_blind("refusal-details", "A refused create has details", "error-shape", kind="schema")(
+    _refused_creates, {"details": [{"@type": "type.googleapis.com/google.rpc.BadRequest"}]}
+)
 
 
-@_blind("key-id-keeps-authorization", "Keeps authorization data beside a key id alone", "ecr-authorization-erased")
-@instead_of("central.clients.ecr_authorization_erased")
-def key_id_keeps_authorization(mock: Instance, original: Original, sent: Integration) -> Any:
-    ecr = sent.get("ecr")
-    return sent if ecr and ecr["accessKeyId"] and not ecr["secretAccessKey"] else original(sent)
+_blind("key-id-keeps-authorization", "Keeps authorization data beside a key id alone", "ecr-authorization-erased")(
+    _keeps_authorization, lambda ecr: bool(ecr["accessKeyId"] and not ecr["secretAccessKey"])
+)
 
 
 @_blind("missing-fields-order", "Lists a missing region before a missing registry id", "missing-fields-listed")
@@ -519,18 +510,7 @@ class _TextForABoolInside(protojson.Reading):
             raise
 
 
-@_blind("filter-glob", "An asterisk in the filter by name stands for any text", "list-by-name")
-def filter_glob(mock: Instance) -> None:
-    store = mock.central.store
-    around(
-        mock,
-        "central.service.list_by_name",
-        lambda _original, name: store.list_answer(
-            [each["id"] for each in store.integrations() if fnmatchcase(each["name"], name)]
-        ),
-    )
-
-
+_blind("filter-glob", "An asterisk in the filter by name stands for any text", "list-by-name")(filtered, fnmatchcase)
 _blind("get-without-external-id", "GET of ecr leaves the external id out", "read-after-create", kind="schema")(
     shown, lambda each: each | {"ecr": each["ecr"] | {"assumeRoleExternalId": ""}} if "ecr" in each else each, (GET,)
 )
@@ -570,15 +550,13 @@ for _name, _what, _is_seen in (
 
 
 @_blind("shown-if-pretty", "An indented GET shows credentials", "credentials-masked", kind="security")
-def shown_if_pretty(mock: Instance) -> None:
-    def read(proceed: Proceed, exchange: Exchange) -> Response:
-        response, found = proceed(exchange), mock.central.store.get(exchange.id)
-        if found is None or "pretty" not in exchange.request.query or "docker" not in found.integration:
-            return response
-        shown = json.loads(response.bytes) | {"docker": found.integration["docker"]}
-        return response._replace(body=json.dumps(shown, indent=2).encode()).sized()
-
-    handled(mock, (GET,), read)
+@answering(GET)
+def shown_if_pretty(proceed: Proceed, exchange: Exchange) -> Response:
+    response, found = proceed(exchange), exchange.sandbox.central.store.get(exchange.id)
+    if found is None or "pretty" not in exchange.request.query or "docker" not in found.integration:
+        return response
+    shown = json.loads(response.bytes) | {"docker": found.integration["docker"]}
+    return response._replace(body=json.dumps(shown, indent=2).encode()).sized()
 
 
 _blind("blank-is-no-name", "A name of blanks counts as no name", "name-required")(

@@ -8,9 +8,13 @@ import time
 import uuid
 from collections.abc import Mapping
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
-from mock_server.mutants import Register, memory, mutant
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.instance import Instance
+from mock_server.gateway.messages import Response
+from mock_server.mutants import memory, mutant
 from mock_server.mutants.tools import (
     CREATE,
     DELETE,
@@ -27,17 +31,11 @@ from mock_server.mutants.tools import (
     wait,
 )
 
-if TYPE_CHECKING:
-    from mock_server.gateway.exchange import Exchange, Proceed
-    from mock_server.gateway.instance import Instance
-    from mock_server.gateway.messages import Response
-
 _MEETING = 0.004
 """Seconds that a window stays open for another request."""
 
 
-def _concurrency(name: str, summary: str, check: str, also: tuple[str, ...] = ()) -> Register:
-    return mutant(name, kind="concurrency", check=check, summary=summary, also=also)
+_concurrency = partial(mutant, kind="concurrency")
 
 
 def _unlocked(mock: Instance) -> None:
@@ -58,12 +56,11 @@ class _Present:
             return self.count
 
     def __exit__(self, *_: object) -> None:
-        """Go."""
         with self.lock:
             self.count -= 1
 
 
-@_concurrency("same-name-at-once", "Two creates of one name at once both succeed", "same-name-at-once")
+@_concurrency("same-name-at-once", "Two creates of one name at once both succeed")
 def name_race(mock: Instance) -> None:
     _unlocked(mock)
 
@@ -75,7 +72,7 @@ def name_race(mock: Instance) -> None:
     around(mock, "central.validation.name_unique", check)
 
 
-@_concurrency("creates-at-once", "One of two creates at once is lost", "creates-at-once")
+@_concurrency("creates-at-once", "One of two creates at once is lost")
 def creates_lost(mock: Instance) -> None:
     _unlocked(mock)
     store = memory(mock)
@@ -90,7 +87,7 @@ def creates_lost(mock: Instance) -> None:
     around(store, "put", put)
 
 
-@_concurrency("updates-at-once", "Two updates at once are mixed", "updates-at-once")
+@_concurrency("updates-at-once", "Two updates at once are mixed")
 def updates_mixed(mock: Instance) -> None:
     _unlocked(mock)
     store = mock.central.store
@@ -128,9 +125,7 @@ _concurrency("creates-500", "Two creates at once: one answers 500", "creates-at-
 )
 
 
-@_concurrency(
-    "lists-during-writes", "A list during a create answers 500", "lists-during-writes", also=("no-server-error",)
-)
+@_concurrency("lists-during-writes", "A list during a create answers 500", also=("no-server-error",))
 def list_during_write(mock: Instance) -> None:
     writers = _Present()
 
@@ -162,12 +157,12 @@ def ids_doubled(mock: Instance) -> None:
     replace_method(mock, "central.store.new_id", new_id)
 
 
-_concurrency("deletes-at-once", "Two deletes at once: one answers 500", "deletes-at-once", also=("no-server-error",))(
+_concurrency("deletes-at-once", "Two deletes at once: one answers 500", also=("no-server-error",))(
     _collide, (DELETE,), 500, "could not obtain lock on row", 13
 )
 
 
-@_concurrency("reads-at-once", "Two GETs at once get each other's answer", "reads-at-once")
+@_concurrency("reads-at-once", "Two GETs at once get each other's answer")
 def answers_swapped(mock: Instance) -> None:
     last = [""]
 

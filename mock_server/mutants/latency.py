@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
-from mock_server.mutants import Register, mutant
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.instance import Instance
+from mock_server.gateway.messages import Response
+from mock_server.mutants import mutant
 from mock_server.mutants.tools import (
     CREATE,
     DELETE,
@@ -21,14 +25,7 @@ from mock_server.mutants.tools import (
     wait,
 )
 
-if TYPE_CHECKING:
-    from mock_server.gateway.exchange import Exchange, Proceed
-    from mock_server.gateway.instance import Instance
-    from mock_server.gateway.messages import Response
-
-
-def _latency(name: str, summary: str, check: str) -> Register:
-    return mutant(name, kind="latency", check=check, summary=summary)
+_latency = partial(mutant, kind="latency")
 
 
 def _waits(mock: Instance, operations: tuple[str, ...], seconds: Callable[[Exchange], float]) -> None:
@@ -50,7 +47,7 @@ _latency("slow-type", "A create of type clairV4 takes two seconds", "response-ti
 )
 
 
-@_latency("response-time", "Every tenth request takes two seconds", "response-time")
+@_latency("response-time", "Every tenth request takes two seconds")
 def slow_tenth(mock: Instance) -> None:
     serial = itertools.count(1)
     _waits(mock, EVERY, lambda _exchange: 2 if next(serial) % 10 == 0 else 0)
@@ -64,13 +61,13 @@ def slow_refusals(mock: Instance, original: Original, sent: object) -> Any:
     return found
 
 
-_latency("cost-growth", "The list takes 10 ms for each integration", "cost-growth")(
+_latency("cost-growth", "The list takes 10 ms for each integration")(
     _waits, (LIST,), lambda exchange: 0.01 * len(exchange.sandbox.central.store)
 )
 _latency("create-grows", "A create takes 10 ms for each integration", "cost-growth")(
     _waits, (CREATE,), lambda exchange: 0.01 * len(exchange.sandbox.central.store)
 )
-_latency("slow-input", "A name of 5,000 characters takes a second, one of 10,000 takes four", "slow-input")(
+_latency("slow-input", "A name of 5,000 characters takes a second, one of 10,000 takes four")(
     _waits, (CREATE,), lambda exchange: min(6, (len(exchange.body) / 5000) ** 2)
 )
 

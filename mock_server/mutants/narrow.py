@@ -8,7 +8,7 @@ import re
 import uuid
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from mock_server.central import protojson
@@ -16,8 +16,10 @@ from mock_server.central.errors import Problem, Refusal, invalid_arguments, list
 from mock_server.central.integration import Integration
 from mock_server.central.store import Stored
 from mock_server.contract.tables import MASK
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.instance import Instance
 from mock_server.gateway.messages import Response
-from mock_server.mutants import Register, memory, mutant
+from mock_server.mutants import memory, mutant
 from mock_server.mutants.tools import (
     DELETE,
     GET,
@@ -50,25 +52,15 @@ from mock_server.mutants.tools import (
 )
 from mock_server.state.memory import joined
 
-if TYPE_CHECKING:
-    from mock_server.gateway.exchange import Exchange, Proceed
-    from mock_server.gateway.instance import Instance
-
-
-def _narrow(name: str, kind: str, summary: str, *, check: str = "", **settings: Any) -> Register:
-    """Register a mutant that the check of its name finds; `check` reports it where that one only looks on."""
-    return mutant(name, kind=kind, check=check or name, summary=summary, **settings)
-
-
 # -- requests --------------------------------------------------------------------------------------------
 
 
-_narrow("test-path-is-an-id", "status", "GET of the path of a test answers 405")(
+mutant("test-path-is-an-id", "GET of the path of a test answers 405", kind="status")(
     refused_where, (GET,), lambda exchange: exchange.id == "test", refused(405, "Method Not Allowed", 12)
 )
 
 
-@_narrow("body-on-read-ignored", "wire", "Refuses reads and DELETE with a body that is not JSON")
+@mutant("body-on-read-ignored", "Refuses reads and DELETE with a body that is not JSON", kind="wire")
 def body_on_read_ignored(mock: Instance) -> None:
     def is_no_json(exchange: Exchange) -> bool:
         try:
@@ -80,7 +72,7 @@ def body_on_read_ignored(mock: Instance) -> None:
     refused_where(mock, (GET, LIST, DELETE), is_no_json, refused(400, "invalid JSON"))
 
 
-@_narrow("garbage-refused", "wire", "An update or a test with binary data answers 200 and does nothing")
+@mutant("garbage-refused", "An update or a test with binary data answers 200 and does nothing", kind="wire")
 @answering(PUT, PATCH, TEST, TEST_UPDATED)
 def garbage_refused(proceed: Proceed, exchange: Exchange) -> Response:
     first = exchange.request.body.read()[:1]
@@ -88,7 +80,7 @@ def garbage_refused(proceed: Proceed, exchange: Exchange) -> Response:
     return answer if first in (b"\x00", b"\x1f", b"\xff") else proceed(exchange)
 
 
-@_narrow("odd-paths", "security", "GET compares ids only up to NUL")
+@mutant("odd-paths", "GET compares ids only up to NUL", kind="security")
 @instead_of("central.service.get")
 def odd_paths(mock: Instance, original: Original, id: str) -> Any:
     start, nul, _ = id.partition("\0")
@@ -96,7 +88,7 @@ def odd_paths(mock: Instance, original: Original, id: str) -> Any:
     return original(alike[0] if alike else id)
 
 
-@_narrow("odd-ids-written", "status", "DELETE of an id that is not a UUID answers 400")
+@mutant("odd-ids-written", "DELETE of an id that is not a UUID answers 400", kind="status")
 def odd_ids_written(mock: Instance) -> None:
     def is_no_uuid(exchange: Exchange) -> bool:
         try:
@@ -108,13 +100,13 @@ def odd_ids_written(mock: Instance) -> None:
     refused_where(mock, (DELETE,), is_no_uuid, refused(400, "invalid UUID"))
 
 
-_narrow("odd-queries", "status", "Refuses a query with `<script` with 403")(
+mutant("odd-queries", "Refuses a query with `<script` with 403", kind="status")(
     refused_where,
     (LIST,),
     lambda exchange: "<script" in unquote(exchange.request.query),
     refused(403, "request blocked", 7),
 )
-_narrow("odd-headers", "status", "Refuses a list with `Accept: application/xml` with 406")(
+mutant("odd-headers", "Refuses a list with `Accept: application/xml` with 406", kind="status")(
     refused_where,
     (LIST,),
     lambda exchange: "xml" in exchange.request.headers.get("accept", ""),
@@ -122,7 +114,7 @@ _narrow("odd-headers", "status", "Refuses a list with `Accept: application/xml` 
 )
 
 
-@_narrow("much-of-everything", "status", "Refuses more than a hundred categories")
+@mutant("much-of-everything", "Refuses more than a hundred categories", kind="status")
 @instead_of("central.validation.category_required")
 def much_of_everything(mock: Instance, original: Original, sent: Integration) -> Any:
     if len(sent["categories"]) > 100:
@@ -130,7 +122,9 @@ def much_of_everything(mock: Instance, original: Original, sent: Integration) ->
     return original(sent)
 
 
-@_narrow("empty-texts", "status", "Answers 500 to a clairify integration without any address", check="no-server-error")
+@mutant(
+    "empty-texts", "Answers 500 to a clairify integration without any address", kind="status", check="no-server-error"
+)
 @instead_of("central.validation.endpoint")
 def empty_texts(mock: Instance, original: Original, sent: Integration) -> Any:
     clairify = sent.get("clairify")
@@ -139,7 +133,7 @@ def empty_texts(mock: Instance, original: Original, sent: Integration) -> Any:
     return original(sent)
 
 
-@_narrow("control-characters", "state", "Cuts strings of a create at NUL")
+@mutant("control-characters", "Cuts strings of a create at NUL", kind="state")
 def control_characters(mock: Instance) -> None:
     def cut(value: Any) -> Any:
         if isinstance(value, dict):
@@ -149,7 +143,7 @@ def control_characters(mock: Instance) -> None:
     around(mock, "central.service.create", lambda original, sent: original(cut(dict(sent))))
 
 
-@_narrow("no-server-error", "status", "Answers 500 to a test of an unknown category")
+@mutant("no-server-error", "Answers 500 to a test of an unknown category", kind="status")
 @instead_of("central.service.test")
 def no_server_error(mock: Instance, original: Original, sent: Integration | None, *, update_password: bool) -> None:
     if sent and any(category not in mock.central.contract.categories for category in sent["categories"]):
@@ -160,13 +154,13 @@ def no_server_error(mock: Instance, original: Original, sent: Integration | None
 # -- values ----------------------------------------------------------------------------------------------
 
 
-@_narrow("answer-complete", "schema", "The list shows an empty `source` where none is set")
+@mutant("answer-complete", "The list shows an empty `source` where none is set", kind="schema")
 def answer_complete(mock: Instance) -> None:
     empty = dict.fromkeys(("clusterId", "namespace", "imagePullSecretName"), "")
     shown(mock, lambda each: each | {"source": each["source"] or empty}, (LIST,))
 
 
-@_narrow("values-kept-exactly", "state", "Stores an endpoint without its query and the trailing dot of its host")
+@mutant("values-kept-exactly", "Stores an endpoint without its query and the trailing dot of its host", kind="state")
 def values_kept_exactly(mock: Instance) -> None:
     def needed(url: str) -> str:
         scheme, separator, rest = url.partition("://")
@@ -176,7 +170,7 @@ def values_kept_exactly(mock: Instance) -> None:
     stored_config(mock, lambda config: {"endpoint": needed(config["endpoint"])} if "endpoint" in config else {})
 
 
-@_narrow("endpoint-as-sent", "security", "Refuses an endpoint whose host begins like a local one")
+@mutant("endpoint-as-sent", "Refuses an endpoint whose host begins like a local one", kind="security")
 @instead_of("central.validation._endpoint")
 def endpoint_as_sent(mock: Instance, original: Original, endpoint: str) -> Any:
     host = (urlsplit(endpoint).netloc or endpoint).lower()
@@ -184,12 +178,12 @@ def endpoint_as_sent(mock: Instance, original: Original, endpoint: str) -> Any:
     return original("localhost" if local else endpoint)
 
 
-_narrow("generated-valid", "state", "Cuts trailing dashes and dots of a name")(
+mutant("generated-valid", "Cuts trailing dashes and dots of a name", kind="state")(
     stored, lambda sent: {"name": sent["name"].rstrip("-.")}
 )
 
 
-@_narrow("other-fields-kept", "state", "An update keeps fields of `source` that are sent empty")
+@mutant("other-fields-kept", "An update keeps fields of `source` that are sent empty", kind="state")
 @given_to(updated)
 def other_fields_kept(old: Integration, sent: Integration) -> Integration:
     before, now = old["source"], sent["source"]
@@ -201,7 +195,7 @@ def other_fields_kept(old: Integration, sent: Integration) -> Integration:
 # -- validation ------------------------------------------------------------------------------------------
 
 
-@_narrow("problems-listed", "status", "Reports the missing category before a local endpoint")
+@mutant("problems-listed", "Reports the missing category before a local endpoint", kind="status")
 def problems_listed(mock: Instance) -> None:
     rules = mock.central.validation
 
@@ -214,7 +208,7 @@ def problems_listed(mock: Instance) -> None:
     replace_method(rules, "check", check)
 
 
-@_narrow("tested-before-stored", "rule", "An update is not tested before it is stored")
+@mutant("tested-before-stored", "An update is not tested before it is stored", kind="rule")
 @instead_of("central.service._valid_tested_sorted")
 def tested_before_stored(mock: Instance, original: Original, sent: Integration) -> Any:
     if not sent["id"]:
@@ -222,13 +216,13 @@ def tested_before_stored(mock: Instance, original: Original, sent: Integration) 
     return {**original({**sent, "skipTestIntegration": True}), "skipTestIntegration": sent["skipTestIntegration"]}
 
 
-@_narrow("first-category-tested", "rule", "A test goes through the categories by their numbers")
+@mutant("first-category-tested", "A test goes through the categories by their numbers", kind="rule")
 def first_category_tested(mock: Instance) -> None:
     service = mock.central.service
     around(service, "_failed_test", lambda failed, sent: failed(service.categories_sorted(sent)))
 
 
-@_narrow("all-categories-activated", "rule", "Reports only the first category that fails when the test is skipped")
+@mutant("all-categories-activated", "Reports only the first category that fails when the test is skipped", kind="rule")
 @instead_of("central.clients.activation")
 def all_categories_activated(mock: Instance, original: Original, sent: Integration) -> Any:
     found = original(sent)
@@ -236,22 +230,22 @@ def all_categories_activated(mock: Instance, original: Original, sent: Integrati
     return Problem(found.rule, f"{first[1]}: {first[2]}") if found and first else found
 
 
-_narrow("missing-fields-listed", "rule", "Reports only the first of several missing fields")(
+mutant("missing-fields-listed", "Reports only the first of several missing fields", kind="rule")(
     around, "central.clients._listed", lambda original, start, *found: original(start, next(filter(None, found), None))
 )
-_narrow("build-rules-on-update", "rule", "Accepts an update of clair without an endpoint")(
+mutant("build-rules-on-update", "Accepts an update of clair without an endpoint", kind="rule")(
     suppress_rule, "central.service.update", "clair-endpoint-required"
 )
 
 
-@_narrow("test-passes", "rule", "Fails the test of Scanner V4 without addresses")
+@mutant("test-passes", "Fails the test of Scanner V4 without addresses", kind="rule")
 @instead_of("central.clients._address")
 def test_passes(mock: Instance, original: Original, rule: str, address: str) -> Any:
     missing = mock.central.clients.rules.problem(rule, reason="address : missing port in address")
     return original(rule, address) if address else missing
 
 
-@_narrow("generated-refused", "state", "A scanner whose client cannot be built stays stored")
+@mutant("generated-refused", "A scanner whose client cannot be built stays stored", kind="state")
 @instead_of("central.service.create_rolled_back")
 def generated_refused(mock: Instance, original: Original, id: str) -> None:
     store = memory(mock)
@@ -260,7 +254,7 @@ def generated_refused(mock: Instance, original: Original, id: str) -> None:
         original(id)
 
 
-@_narrow("generated-invalid", "state", "A refused create of a type beyond ASCII stays stored")
+@mutant("generated-invalid", "A refused create of a type beyond ASCII stays stored", kind="state")
 @instead_of("central.service.create_rolled_back")
 def generated_invalid(mock: Instance, original: Original, id: str) -> None:
     store = mock.central.store
@@ -272,7 +266,7 @@ def generated_invalid(mock: Instance, original: Original, id: str) -> None:
 # -- stored credentials ----------------------------------------------------------------------------------
 
 
-@_narrow("reconcile-free-fields", "rule", "Refuses a change of `insecure` without the credentials")
+@mutant("reconcile-free-fields", "Refuses a change of `insecure` without the credentials", kind="rule")
 @instead_of("central.reconcile.reconcile_dependent_unchanged")
 def reconcile_free_fields(
     mock: Instance, original: Original, field: Any, sent: Any, kept: Any, path: tuple[str, ...]
@@ -281,7 +275,7 @@ def reconcile_free_fields(
     original(guarded, sent, kept, path)
 
 
-@_narrow("config-member-kept", "security", "Accepts another config member for an integration without a client")
+@mutant("config-member-kept", "Accepts another config member for an integration without a client", kind="security")
 def config_member_kept(mock: Instance) -> None:
     broken = set[str]()
 
@@ -298,20 +292,17 @@ def config_member_kept(mock: Instance) -> None:
     around(mock, "central.reconcile._verify_member", verify)
 
 
-@_narrow("masking-stores-nothing", "security", "The list by name overwrites stored credentials with the mask")
-def masking_stores_nothing(mock: Instance) -> None:
+@mutant("masking-stores-nothing", "The list by name overwrites stored credentials with the mask", kind="security")
+@instead_of("central.service.list_by_name")
+def masking_stores_nothing(mock: Instance, original: Original, name: str) -> Any:
     central = mock.central
-
-    def by_name(original: Original, name: str) -> Any:
-        id = central.store.id_of_name(name)
-        if id and (found := central.store.get(id)):
-            central.store.put(central.rendering.credentials_masked(found.integration))
-        return original(name)
-
-    around(central.service, "list_by_name", by_name)
+    id = central.store.id_of_name(name)
+    if id and (found := central.store.get(id)):
+        central.store.put(central.rendering.credentials_masked(found.integration))
+    return original(name)
 
 
-@_narrow("others-not-masked", "security", "Shows fields with the value of the mask as empty")
+@mutant("others-not-masked", "Shows fields with the value of the mask as empty", kind="security")
 def others_not_masked(mock: Instance) -> None:
     def emptied(value: Any) -> Any:
         if isinstance(value, dict):
@@ -321,8 +312,11 @@ def others_not_masked(mock: Instance) -> None:
     around(mock, "central.rendering.credentials_masked", lambda masked, sent: masked(emptied(dict(sent))))
 
 
-@_narrow(
-    "masks-everywhere", "security", "A list with one item shows its robot account in clear", check="credentials-masked"
+@mutant(
+    "masks-everywhere",
+    "A list with one item shows its robot account in clear",
+    kind="security",
+    check="credentials-masked",
 )
 def masks_everywhere(mock: Instance) -> None:
     def in_clear(each: Json) -> Json:
@@ -337,7 +331,7 @@ def masks_everywhere(mock: Instance) -> None:
     answers(mock, (LIST,), changed)
 
 
-@_narrow("masks-empty", "security", "The empty password of docker reads as empty", check="credentials-masked")
+@mutant("masks-empty", "The empty password of docker reads as empty", kind="security", check="credentials-masked")
 def masks_empty(mock: Instance) -> None:
     def shown_empty(each: Json) -> Json:
         found = mock.central.store.get(each["id"])
@@ -347,12 +341,14 @@ def masks_empty(mock: Instance) -> None:
     shown(mock, shown_empty)
 
 
-_narrow("mask-tells-nothing", "security", "A long credential reads as a long mask", check="credentials-masked")(
+mutant("mask-tells-nothing", "A long credential reads as a long mask", kind="security", check="credentials-masked")(
     masked_as, lambda credential: MASK + "*" * (len(credential) // 1000)
 )
 
 
-@_narrow("refusals-silent", "security", "The refusal of an unknown id shows tokens and keys", check="credential-leak")
+@mutant(
+    "refusals-silent", "The refusal of an unknown id shows tokens and keys", kind="security", check="credential-leak"
+)
 def refusals_silent(mock: Instance) -> None:
     open_names = ("oauthToken", "accessKeyId", "serviceAccount", "apiKey")
 
@@ -364,7 +360,7 @@ def refusals_silent(mock: Instance) -> None:
     add_to_refusals(mock, "central.service._reconciled", credential)
 
 
-@_narrow("credential-in-error", "security", "The refusal of a token or key that is not a string shows it")
+@mutant("credential-in-error", "The refusal of a token or key that is not a string shows it", kind="security")
 @reader
 class _CredentialInError(protojson.Reading):
     def shown(self, token: Any) -> str:
@@ -373,7 +369,7 @@ class _CredentialInError(protojson.Reading):
         return super().shown(token)
 
 
-@_narrow("create-answer-in-clear", "security", "The answer to a create shows the credentials")
+@mutant("create-answer-in-clear", "The answer to a create shows the credentials", kind="security")
 def create_answer_in_clear(mock: Instance) -> None:
     mock.central.rendering.in_clear = True
 
@@ -381,10 +377,10 @@ def create_answer_in_clear(mock: Instance) -> None:
 # -- callers ---------------------------------------------------------------------------------------------
 
 
-_narrow("token-silent", "security", "The refusal of a password shows the password", auth=True)(
+mutant("token-silent", "The refusal of a password shows the password", kind="security", auth=True)(
     add_to_refusals, "central.auth.check_basic", lambda _, coded: f": {coded}"
 )
-_narrow("www-authenticate", "security", "A 401 has no WWW-Authenticate", auth=True)(
+mutant("www-authenticate", "A 401 has no WWW-Authenticate", kind="security", auth=True)(
     responses, lambda response: response.without_header("WWW-Authenticate")
 )
 
@@ -392,7 +388,7 @@ _narrow("www-authenticate", "security", "A 401 has no WWW-Authenticate", auth=Tr
 # -- orders and repetitions ------------------------------------------------------------------------------
 
 
-@_narrow("creates-repeat", "state", "A create stores nothing after 20 deletes without a list between them")
+@mutant("creates-repeat", "A create stores nothing after 20 deletes without a list between them", kind="state")
 def creates_repeat(mock: Instance) -> None:
     store = mock.central.store
     deletes = [0]
@@ -420,7 +416,7 @@ def creates_repeat(mock: Instance) -> None:
 _SLOTS = 20
 
 
-@_narrow("updates-repeat", "state", "Every 20th update of an integration stores nothing")
+@mutant("updates-repeat", "Every 20th update of an integration stores nothing", kind="state")
 def updates_repeat(mock: Instance) -> None:
     store = mock.central.store
     versions = Counter[str]()
@@ -435,7 +431,7 @@ def updates_repeat(mock: Instance) -> None:
     around(mock, "central.service.update", update)
 
 
-@_narrow("reads-steady", "state", "Every 20th GET of an unchanged integration answers 404")
+@mutant("reads-steady", "Every 20th GET of an unchanged integration answers 404", kind="state")
 def reads_steady(mock: Instance) -> None:
     reads = Counter[str]()
 
@@ -452,8 +448,10 @@ def reads_steady(mock: Instance) -> None:
     around(mock, "central.store.put", put)
 
 
-@_narrow(
-    "list-holds-what-was-created", "state", "The second of two deletes brings the first integration back into the list"
+@mutant(
+    "list-holds-what-was-created",
+    "The second of two deletes brings the first integration back into the list",
+    kind="state",
 )
 def list_holds_what_was_created(mock: Instance) -> None:
     store = memory(mock)
@@ -478,28 +476,27 @@ def list_holds_what_was_created(mock: Instance) -> None:
     around(store, "list_answer", list_all)
 
 
-_narrow("list-order", "state", "The list has another order each time")(
+mutant("list-order", "The list has another order each time", kind="state")(
     listed_items, lambda items: random.sample(items, len(items))
 )
 
 
-@_narrow("update-read-back", "state", "An update with credentials keeps the user name of artifactory, ghcr and rhel")
-def update_read_back(mock: Instance) -> None:
+@mutant(
+    "update-read-back", "An update with credentials keeps the user name of artifactory, ghcr and rhel", kind="state"
+)
+@instead_of("central.service.update")
+def update_read_back(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     types = ("artifactory", "ghcr", "rhel")
-
-    def update(original: Original, sent: Integration, *, update_password: bool) -> None:
-        found = mock.central.store.get(sent["id"])
-        if found and update_password and sent["type"] in types and "docker" in found.integration and "docker" in sent:
-            sent = {**sent, "docker": {**sent["docker"], "username": found.integration["docker"]["username"]}}
-        original(sent, update_password=update_password)
-
-    around(mock, "central.service.update", update)
+    found = mock.central.store.get(sent["id"])
+    if found and update_password and sent["type"] in types and "docker" in found.integration and "docker" in sent:
+        sent = {**sent, "docker": {**sent["docker"], "username": found.integration["docker"]["username"]}}
+    original(sent, update_password=update_password)
 
 
-@_narrow(
+@mutant(
     "update-changes-one",
-    "state",
     "An update also changes `clusterId` of integrations whose names begin with the old name",
+    kind="state",
 )
 @instead_of("central.service.update")
 def update_changes_one(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
@@ -512,22 +509,19 @@ def update_changes_one(mock: Instance, original: Original, sent: Integration, *,
             store.put({**other, "clusterId": sent["clusterId"]})
 
 
-@_narrow("reads-repeat", "state", "A PUT that changes nothing empties the endpoint")
-def reads_repeat(mock: Instance) -> None:
+@mutant("reads-repeat", "A PUT that changes nothing empties the endpoint", kind="state")
+@instead_of("central.service.update")
+def reads_repeat(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     members = config_members(mock)
-
-    def update(original: Original, sent: Integration, *, update_password: bool) -> None:
-        before = mock.central.store.get(sent["id"])
-        original(sent, update_password=update_password)
-        after = mock.central.store.get(sent["id"])
-        if update_password and before and after and before.integration == after.integration:
-            emptied = {name: {**sent[name], "endpoint": ""} for name in members if "endpoint" in sent.get(name, {})}
-            mock.central.store.put({**after.integration, **emptied})
-
-    around(mock, "central.service.update", update)
+    before = mock.central.store.get(sent["id"])
+    original(sent, update_password=update_password)
+    after = mock.central.store.get(sent["id"])
+    if update_password and before and after and before.integration == after.integration:
+        emptied = {name: {**sent[name], "endpoint": ""} for name in members if "endpoint" in sent.get(name, {})}
+        mock.central.store.put({**after.integration, **emptied})
 
 
-@_narrow("lifecycle-machine", "state", "The name of a renamed integration stays taken after its delete")
+@mutant("lifecycle-machine", "The name of a renamed integration stays taken after its delete", kind="state")
 def lifecycle_machine(mock: Instance) -> None:
     store = memory(mock)
     first: dict[str, str] = {}
@@ -546,7 +540,7 @@ def lifecycle_machine(mock: Instance) -> None:
     around(store, "remove", remove)
 
 
-@_narrow("others-untouched", "state", "A create marks the first integration as generated")
+@mutant("others-untouched", "A create marks the first integration as generated", kind="state")
 @instead_of("central.service.create")
 def others_untouched(mock: Instance, original: Original, sent: Integration) -> Any:
     store = mock.central.store

@@ -7,7 +7,7 @@ import re
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
@@ -19,11 +19,15 @@ from mock_server.central.store import Stored
 from mock_server.central.validation import config_member
 from mock_server.contract import tables as contracts
 from mock_server.contract.tables import MASK, Field, Message
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.instance import Instance
+from mock_server.gateway.messages import Request, Response
 from mock_server.golang import timestamps
 from mock_server.mutants import Register, mutant
 from mock_server.mutants.tools import (
     PATCH,
     PUT,
+    Json,
     Original,
     answering,
     around,
@@ -43,13 +47,9 @@ from mock_server.mutants.tools import (
     responses,
     shown,
     suppress_rule,
+    updated,
     without,
 )
-
-if TYPE_CHECKING:
-    from mock_server.gateway.exchange import Exchange, Proceed
-    from mock_server.gateway.instance import Instance
-    from mock_server.gateway.messages import Request, Response
 
 _RULES = contracts.load().history
 
@@ -66,8 +66,7 @@ _ONE_OF_TWO = {
 
 
 def _rule(id: str, summary: str = "", also: tuple[str, ...] = (), **settings: Any) -> Register:
-    summary = summary or _ONE_OF_TWO.get(id, _RULES[id].broken)
-    return mutant(id, kind="rule", check=id, summary=summary, also=also, **settings)
+    return mutant(id, summary or _ONE_OF_TWO.get(id, _RULES[id].broken), also=also, kind="rule", **settings)
 
 
 # -- refusals that a method of the rule's name decides ---------------------------------------------------
@@ -473,18 +472,14 @@ def path_id_wins(proceed: Proceed, exchange: Exchange) -> Response:
 
 @_rule("update-replaces", "PUT and PATCH keep fields that are not sent")
 def update_replaces(mock: Instance) -> None:
-    central = mock.central
+    members = config_members(mock)
 
-    def update(original: Original, sent: Mapping[str, Any], *, update_password: bool) -> None:
-        found = central.store.get(sent["id"])
-        old = dict(found.integration) if found else {}
-        merged = old | {name: value for name, value in sent.items() if value or name not in old}
-        members = config_members(mock)
+    def merged(old: Json, sent: Json) -> Json:
+        both = old | {name: value for name, value in sent.items() if value or name not in old}
         gone = [name for name in members if name in old and any(other in sent for other in members)]
-        merged = {name: value for name, value in merged.items() if name in sent or name not in gone}
-        original(merged, update_password=update_password)
+        return {name: value for name, value in both.items() if name in sent or name not in gone}
 
-    around(central.service, "update", update)
+    updated(mock, merged)
 
 
 @_rule("update-not-rolled-back", "Rolls back an update whose client cannot be built")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mock_server.central import protojson
 from mock_server.contract import export
 from mock_server.gateway.encoding import JSON_HEADERS
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.instance import Instance
 from mock_server.gateway.messages import Response
-from mock_server.mutants import Register, mutant
+from mock_server.mutants import mutant
 from mock_server.mutants.tools import (
     CREATE,
     DELETE,
@@ -32,17 +35,10 @@ from mock_server.mutants.tools import (
     wrapped,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from mock_server.gateway.exchange import Exchange, Proceed
-    from mock_server.gateway.instance import Instance
-
 SCHEMA = "answer-schema"
 
 
-def _schema(name: str, summary: str, check: str = SCHEMA, also: tuple[str, ...] = ("read-after-create",)) -> Register:
-    return mutant(name, kind="schema", check=check, summary=summary, also=also)
+_schema = partial(mutant, kind="schema", check=SCHEMA, also=("read-after-create",))
 
 
 def _renamed(value: Json, old: str, new: str) -> Json:

@@ -7,14 +7,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mock_server.central.auth import READ, WRITE
 from mock_server.central.errors import Problem, Refusal
 from mock_server.central.integration import Integration
 from mock_server.contract import tables as contracts
 from mock_server.contract.tables import MASK, Field, Message
-from mock_server.mutants import Register, mutant
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.instance import Instance
+from mock_server.gateway.messages import Response
+from mock_server.mutants import mutant
 from mock_server.mutants.tools import (
     CREATE,
     DELETE,
@@ -31,21 +34,13 @@ from mock_server.mutants.tools import (
     around,
     credentials,
     during,
-    handled,
     instead_of,
     masked_as,
     never,
     shown,
 )
 
-if TYPE_CHECKING:
-    from mock_server.gateway.exchange import Exchange, Proceed
-    from mock_server.gateway.instance import Instance
-    from mock_server.gateway.messages import Response
-
-
-def _security(name: str, summary: str, check: str, also: tuple[str, ...] = (), **settings: Any) -> Register:
-    return mutant(name, kind="security", check=check, summary=summary, also=also, **settings)
+_security = partial(mutant, kind="security")
 
 
 _masking = partial(_security, check="credentials-masked", also=("credential-leak", "read-after-create"))
@@ -156,14 +151,10 @@ def leak_in_reconcile(mock: Instance, original: Original, field: Field, sent: An
 
 
 @_leak("leak-in-header", "The credential of a new integration is in a header")
-def leak_in_header(mock: Instance) -> None:
-    message = mock.central.contract.integration
-
-    def leaking(proceed: Proceed, exchange: Exchange) -> Response:
-        response = proceed(exchange)
-        return response.with_header("X-Debug", ",".join(_found(exchange.message, message)))
-
-    handled(mock, (CREATE,), leaking)
+@answering(CREATE)
+def leak_in_header(proceed: Proceed, exchange: Exchange) -> Response:
+    response, message = proceed(exchange), exchange.sandbox.central.contract.integration
+    return response.with_header("X-Debug", ",".join(_found(exchange.message, message)))
 
 
 @_leak("leak-in-build-error", "An error of a client that cannot be built shows the config")
@@ -245,9 +236,7 @@ def _unless(mock: Instance, operation: str, *methods: str) -> None:
 
 _RECONCILING = ("central.reconcile.reconcile_dependent_unchanged", "central.reconcile.reconcile_same_member")
 
-_security("reconcile-on-test", "test/updated sends a stored credential anywhere", "reconcile-on-test")(
-    _unless, TEST_UPDATED, *_RECONCILING
-)
+_security("reconcile-on-test", "test/updated sends a stored credential anywhere")(_unless, TEST_UPDATED, *_RECONCILING)
 _security("update-not-reconciled", "PATCH sends a stored credential anywhere", "reconcile-dependent-unchanged")(
     _unless, PATCH, *_RECONCILING
 )
@@ -363,9 +352,7 @@ def any_bearer(mock: Instance, original: Original, token: str) -> Any:
 _security("any-password", "Lets in any password", "basic-invalid", auth=True)(never, "central.auth.check_basic")
 
 
-@_security(
-    "identity-before-lookup", "A missing id is reported before authentication", "identity-before-lookup", auth=True
-)
+@_security("identity-before-lookup", "A missing id is reported before authentication", auth=True)
 @answering(GET, DELETE)
 def missing_before_credentials(proceed: Proceed, exchange: Exchange) -> Response:
     central, id = exchange.sandbox.central, exchange.id
@@ -375,22 +362,20 @@ def missing_before_credentials(proceed: Proceed, exchange: Exchange) -> Response
     return proceed(exchange)
 
 
-@_security("decoded-before-identity", "The caller is checked before the body", "decoded-before-identity", auth=True)
-def credentials_before_body(mock: Instance) -> None:
-    def first(proceed: Proceed, exchange: Exchange) -> Response:
-        operation, request = exchange.operation, exchange.request
-        assert operation is not None
-        if mock.central.auth.enforced:
-            mock.central.auth.check(operation, request.headers.get("authorization"))
-        return proceed(exchange)
-
-    handled(mock, (CREATE, PUT, PATCH, TEST, TEST_UPDATED), first)
+@_security("decoded-before-identity", "The caller is checked before the body", auth=True)
+@answering(CREATE, PUT, PATCH, TEST, TEST_UPDATED)
+def credentials_before_body(proceed: Proceed, exchange: Exchange) -> Response:
+    operation, auth = exchange.operation, exchange.sandbox.central.auth
+    assert operation is not None
+    if auth.enforced:
+        auth.check(operation, exchange.request.headers.get("authorization"))
+    return proceed(exchange)
 
 
 _security(
     "token-in-refusal", "The refusal of a token shows the token", "credential-leak", also=("token-silent",), auth=True
 )(add_to_refusals, "central.auth.token_permission", lambda _, token: f": {token}")
-_security("scheme-case", "The scheme `Bearer` is case-sensitive", "scheme-case", auth=True)(
+_security("scheme-case", "The scheme `Bearer` is case-sensitive", auth=True)(
     around,
     "central.auth.permission",
     lambda original, header: original("" if header[:6] == header[:6].lower() else header),

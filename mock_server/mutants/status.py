@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
 
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.instance import Instance
 from mock_server.gateway.messages import Response
 from mock_server.gateway.paths import clean_path
-from mock_server.mutants import Register, mutant
+from mock_server.mutants import mutant
 from mock_server.mutants.tools import (
     CREATE,
     DELETE,
@@ -24,13 +26,7 @@ from mock_server.mutants.tools import (
     wrapped,
 )
 
-if TYPE_CHECKING:
-    from mock_server.gateway.exchange import Exchange, Proceed
-    from mock_server.gateway.instance import Instance
-
-
-def _status(name: str, summary: str, check: str, **settings: Any) -> Register:
-    return mutant(name, kind="status", check=check, summary=summary, **settings)
+_status = partial(mutant, kind="status")
 
 
 # -- of what went well -----------------------------------------------------------------------------------

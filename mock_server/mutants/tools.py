@@ -9,19 +9,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Concatenate, TypeVar
+from typing import Any, Concatenate, TypeVar
 
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal
 from mock_server.contract import tables as contracts
 from mock_server.contract.tables import Message
 from mock_server.gateway.exchange import Exchange, Layer, Proceed
+from mock_server.gateway.instance import Instance
 from mock_server.gateway.messages import Request, Response
 from mock_server.gateway.paths import clean_path
 from mock_server.mutants import Arguments, Mutate
-
-if TYPE_CHECKING:
-    from mock_server.gateway.instance import Instance
 
 LIST, GET = "GetImageIntegrations", "GetImageIntegration"
 CREATE, PUT, PATCH = "PostImageIntegration", "PutImageIntegration", "UpdateImageIntegration"
@@ -120,7 +118,6 @@ def stored(mock: Instance, change: Callable[[Json], Mapping[str, Any]]) -> None:
 
 
 def config_members(mock: Instance) -> list[str]:
-    """List the names of the config members."""
     return [field.name for field in mock.central.contract.integration.members]
 
 
@@ -150,6 +147,16 @@ def one_name(mock: Instance, fold: Callable[[str], str]) -> None:
         return original({**sent, "name": taken})
 
     around(mock, "central.validation.name_unique", check)
+
+
+def filtered(mock: Instance, keeps: Callable[[str, str], bool]) -> None:
+    """Let the filter by name keep integrations with `keeps(name, wanted)`."""
+    store = mock.central.store
+    replace_method(
+        mock,
+        "central.service.list_by_name",
+        lambda wanted: store.list_answer([each["id"] for each in store.integrations() if keeps(each["name"], wanted)]),
+    )
 
 
 # -- layers ------------------------------------------------------------------------------------------
@@ -223,7 +230,6 @@ def requests(mock: Instance, change: Callable[[Request], Request]) -> None:
 
 
 def without(request: Request, header: str) -> Request:
-    """Return a request without a header."""
     return request._replace(headers={name: value for name, value in request.headers.items() if name != header})
 
 
@@ -285,6 +291,11 @@ def errors(mock: Instance, change: Callable[[Json], Any]) -> None:
         return protojson.render(change(json.loads(answer))) if answer.startswith(b"{") else answer
 
     around(mock.central.rendering, "error_answer", changed)
+
+
+def retold(mock: Instance, change: Callable[[str], str]) -> None:
+    """Change the texts of errors."""
+    errors(mock, lambda body: body | dict.fromkeys(("message", "error"), change(body["message"])))
 
 
 def refusals(mock: Instance, /, rule: str, **changes: Any) -> None:

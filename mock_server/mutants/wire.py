@@ -8,14 +8,17 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 from urllib.parse import parse_qsl
 
 from mock_server.central import protojson
 from mock_server.contract.tables import Field
+from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.instance import Instance
 from mock_server.gateway.messages import Request, Response
 from mock_server.gateway.paths import clean_path
-from mock_server.mutants import Register, mutant
+from mock_server.mutants import mutant
 from mock_server.mutants.tools import (
     CREATE,
     GET,
@@ -39,15 +42,10 @@ from mock_server.mutants.tools import (
     wrapped,
 )
 
-if TYPE_CHECKING:
-    from mock_server.gateway.exchange import Exchange, Proceed
-    from mock_server.gateway.instance import Instance
-
 HTML = b"<!doctype html><html><title>Error</title><h1>Something went wrong</h1></html>"
 
 
-def _wire(name: str, summary: str, check: str, also: tuple[str, ...] = (), **settings: Any) -> Register:
-    return mutant(name, kind="wire", check=check, summary=summary, also=also, **settings)
+_wire = partial(mutant, kind="wire")
 
 
 # -- answers ---------------------------------------------------------------------------------------------
@@ -90,7 +88,7 @@ _wire("html-400", "A body that is not JSON answers an HTML page", "answer-media-
 _wire("html-500", "A failure answers an HTML page", "answer-media-type")(
     _html_where, lambda response: response.status == 500
 )
-_wire("answer-media-type", "Answers have the type text/plain", "answer-media-type")(
+_wire("answer-media-type", "Answers have the type text/plain")(
     responses, lambda response: _typed(response, "text/plain; charset=utf-8")
 )
 _wire("problem-json", "Errors have the type application/problem+json", "answer-media-type")(
@@ -109,7 +107,7 @@ def gzip_broken(response: Response) -> Response:
     return response._replace(body=gzip.decompress(response.bytes))
 
 
-_wire("gzip", "Answers are always compressed", "gzip")(
+_wire("gzip", "Answers are always compressed")(
     requests, lambda request: request._replace(headers={**request.headers, "accept-encoding": "gzip"})
 )
 
@@ -127,7 +125,7 @@ _wire("end-cut", "Answers lack their last two bytes", "answer-media-type")(
 _wire("long-cut", "Answers are cut after 4 kB", "answer-media-type")(_body, lambda body: body[:4096])
 
 
-@_wire("every-request-answered", "Every tenth connection is closed without an answer", "every-request-answered")
+@_wire("every-request-answered", "Every tenth connection is closed without an answer")
 def connection_dropped(mock: Instance) -> None:
     serial = itertools.count(1)
 
@@ -239,13 +237,13 @@ _wire("accept-406", "Accept without JSON answers 406", "answer-headers")(
     lambda exchange: exchange.request.headers.get("accept", "").startswith("text/"),
     refused(406, "Not Acceptable"),
 )
-_wire("chunked-body", "Refuses a body that is sent in chunks with 411", "chunked-body")(
+_wire("chunked-body", "Refuses a body that is sent in chunks with 411")(
     refused_where,
     (CREATE, PUT, PATCH, TEST, TEST_UPDATED),
     lambda exchange: "transfer-encoding" in exchange.request.headers,
     refused(411, "Length Required"),
 )
-_wire("unknown-query-ignored", "Refuses unknown query keys", "unknown-query-ignored")(
+_wire("unknown-query-ignored", "Refuses unknown query keys")(
     refused_where,
     (LIST, GET, CREATE),
     lambda exchange: bool(_fields(exchange.request).keys() - {"name", "cluster", "pretty"}),
@@ -253,7 +251,7 @@ _wire("unknown-query-ignored", "Refuses unknown query keys", "unknown-query-igno
 )
 
 
-@_wire("query-on-write-ignored", "Reads query parameters of a create as fields", "query-on-write-ignored")
+@_wire("query-on-write-ignored", "Reads query parameters of a create as fields")
 @answering(CREATE)
 def query_as_body(proceed: Proceed, exchange: Exchange) -> Response:
     request = exchange.request
@@ -263,7 +261,7 @@ def query_as_body(proceed: Proceed, exchange: Exchange) -> Response:
     return proceed(exchange)
 
 
-@_wire("path-escapes", "Escapes in the id of a path are not decoded", "path-escapes")
+@_wire("path-escapes", "Escapes in the id of a path are not decoded")
 @answering(GET)
 def escape_kept(proceed: Proceed, exchange: Exchange) -> Response:
     request = exchange.request
@@ -295,7 +293,7 @@ def override_always(request: Request) -> Request:
     return without(request, "x-http-method-override")._replace(method=method) if method else request
 
 
-_wire("list-by-odd-name", "A plus sign in the query is not decoded", "list-by-odd-name")(
+_wire("list-by-odd-name", "A plus sign in the query is not decoded")(
     requests, lambda request: request._replace(query=request.query.replace("+", "%2B"))
 )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from typing import Any
 
 from mock_server.central import protojson, releases
@@ -51,7 +50,7 @@ class Central:
         self.reconcile = Reconcile(self.contract)
         self.clients = Clients(self.contract, self.build)
         self.store = self._store()
-        self._bind_to_store(self.first_registry_tests())
+        self._bind_to_store()
 
     def _store(self) -> Store:
         settings = self.settings
@@ -65,10 +64,10 @@ class Central:
         prefix, seconds = settings.store_prefix, settings.sandbox_ttl
         return RedisStore(settings.store, first, answer, prefix=prefix, sandbox_seconds=seconds, **options)
 
-    def _bind_to_store(self, registry_tests: Sequence[RegistryTestRule]) -> None:
+    def _bind_to_store(self) -> None:
         """Create the parts that depend on the store or the sandbox."""
         self.validation = Validation(self.contract, self.store, self.build, managed=self.settings.managed)
-        self.network = Network(registry_tests, self.build.urls)
+        self.network = Network(self.first_registry_tests(), self.build.urls)
         self.registry_tests = RegistryTests(self.contract, self.network, self.settings.namespace)
         self.service = Service(
             self.contract,
@@ -77,15 +76,14 @@ class Central:
             self.reconcile,
             self.clients,
             self.registry_tests,
-            self.build,
-            as_deployed=self.settings.as_deployed,
+            self.settings.as_deployed,
         )
 
     def fork(self) -> Central:
         """Return a Central with its own state and network; it shares the stateless parts with this one."""
         other = copy.copy(self)
         other.store = self.store.fork()
-        other._bind_to_store(self.first_registry_tests())  # noqa: SLF001 (it is one of us)
+        other._bind_to_store()  # noqa: SLF001 (it is one of us)
         return other
 
     def first_registry_tests(self) -> tuple[RegistryTestRule, ...]:
@@ -96,7 +94,6 @@ class Central:
         return settings.registry_tests + scenarios.parse(settings.scenario)[0].registry_tests
 
     def first_state(self) -> list[Integration]:
-        """List the integrations of the start."""
         if self.settings.load is not None:
             return states.read(self.settings.load, self.contract, self.validator)
         return self.scenario("empty" if self.settings.empty else self.settings.scenario)

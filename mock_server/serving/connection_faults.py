@@ -202,7 +202,7 @@ def _is_between(connection: socket.socket, address: str, port: int) -> bool:
 
 
 def _info(connection: socket.socket) -> tuple[int, int, int]:
-    """Return state, milliseconds since it sent data, and bytes received, or None if the system does not report them."""
+    """Return state, milliseconds since it sent data, and bytes received; open and silent where nothing reports them."""
     if sys.platform != "linux":
         return _NOT_ENDED[0], 0, 0
     state, milliseconds, received = _TCP_INFO.unpack(

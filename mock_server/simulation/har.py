@@ -12,8 +12,6 @@ from urllib.parse import parse_qsl, quote
 
 _SAFE = "/:@!$&'()*+,;=-._~"
 _JSON = "application/json"
-_UNKNOWN = -1
-"""Unknown size, in HAR."""
 
 Json = dict[str, Any]
 
@@ -27,21 +25,31 @@ def har(shown: Iterable[Mapping[str, Any]], base: str) -> Json:
     return {"log": {"version": "1.2", "creator": creator, "entries": [_entry(each, base) for each in shown]}}
 
 
+def har_entry(began: str, milliseconds: float, request: Json, response: Json, **more: Any) -> Json:
+    """Return an entry of HAR 1.2; `request` and `response` need only the fields that are known."""
+    unknown = {"httpVersion": "HTTP/1.1", "cookies": [], "headersSize": -1, "bodySize": -1}
+    return {
+        "startedDateTime": began,
+        "time": milliseconds,
+        "request": {"queryString": [], **unknown, **request},
+        "response": {"statusText": "", "redirectURL": "", **unknown, **response},
+        "cache": {},
+        "timings": {"send": 0, "wait": milliseconds, "receive": 0},
+        **more,
+    }
+
+
+def pairs(items: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    """Return headers or query parameters in the form of HAR."""
+    return [{"name": name, "value": value} for name, value in items]
+
+
 def _entry(shown: Mapping[str, Any], base: str) -> Json:
     milliseconds = shown["ms"]
     began = datetime.fromisoformat(shown["time"]) - timedelta(milliseconds=milliseconds)
-    return {
-        "startedDateTime": began.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "time": milliseconds,
-        "request": _request(shown, base),
-        "response": _response(shown),
-        "cache": {},
-        "timings": {"send": 0, "wait": milliseconds, "receive": 0},
-        "_operation": shown["operation"],
-        "_rule": shown["rule"],
-        "_fault": shown["fault"],
-        "_warnings": shown["warnings"],
-    }
+    more = {f"_{name}": shown[name] for name in ("operation", "rule", "fault", "warnings")}
+    time = began.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return har_entry(time, milliseconds, _request(shown, base), _response(shown), **more)
 
 
 def _request(shown: Mapping[str, Any], base: str) -> Json:
@@ -49,12 +57,8 @@ def _request(shown: Mapping[str, Any], base: str) -> Json:
     made: Json = {
         "method": shown["method"],
         "url": f"{base}{path}{'?' if shown['query'] else ''}{shown['query']}",
-        "httpVersion": "HTTP/1.1",
-        "cookies": [],
-        "headers": _pairs(shown["headers"].items()),
-        "queryString": _pairs(parse_qsl(shown["query"], keep_blank_values=True)),
-        "headersSize": _UNKNOWN,
-        "bodySize": _UNKNOWN,
+        "headers": pairs(shown["headers"].items()),
+        "queryString": pairs(parse_qsl(shown["query"], keep_blank_values=True)),
     }
     if shown["body"] is not None:
         made["postData"] = {"mimeType": shown["headers"].get("content-type", _JSON), "text": _text(shown["body"])}
@@ -68,18 +72,9 @@ def _response(shown: Mapping[str, Any]) -> Json:
     return {
         "status": status,
         "statusText": HTTPStatus(status).phrase if status in set(HTTPStatus) else "",
-        "httpVersion": "HTTP/1.1",
-        "cookies": [],
-        "headers": _pairs({"content-type": media_type}.items() if text else ()),
+        "headers": pairs({"content-type": media_type}.items() if text else ()),
         "content": {"size": len(text.encode("utf-8", "surrogatepass")), "mimeType": media_type, "text": text},
-        "redirectURL": "",
-        "headersSize": _UNKNOWN,
-        "bodySize": _UNKNOWN,
     }
-
-
-def _pairs(pairs: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
-    return [{"name": name, "value": value} for name, value in pairs]
 
 
 def _text(body: Any) -> str:

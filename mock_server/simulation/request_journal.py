@@ -167,26 +167,9 @@ class Journal:
             self.last += 1
             # A plain tuple of texts and numbers is cheap for the garbage collector.
             self._entries.append(
-                (
-                    self.last,
-                    time.time(),
-                    seconds,
-                    method,
-                    path,
-                    query,
-                    operation,
-                    headers,
-                    kept_body,
-                    size,
-                    violations,
-                    fault,
-                    status,
-                    rule,
-                    kept_answer,
-                    answer_size,
-                    weight,
-                )
-            )
+                (self.last, time.time(), seconds, method, path, query, operation, headers, kept_body, size, violations,
+                 fault, status, rule, kept_answer, answer_size, weight)
+            )  # fmt: skip
             self._weight += weight
             while self._weight > MOST_BYTES or len(self._entries) > self._size:
                 self._weight -= self._entries.popleft()[-1]

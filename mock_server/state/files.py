@@ -167,10 +167,7 @@ def _integration(place: str, entry: Any, contract: Contract, validator: Validato
         raise StateError(f"{place}{str(found[0])[1:] if found else ': is no integration'}")
     if not entry.get("id"):
         raise StateError(f"{place}.id: is required")
-    try:
-        return protojson.complete(contract.integration, entry)
-    except ValueError as error:
-        raise StateError(f"{place}: {error}") from None
+    return protojson.complete(contract.integration, entry)
 
 
 def write(path: Path, value: Mapping[str, Any]) -> None:

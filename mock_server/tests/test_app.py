@@ -457,6 +457,13 @@ def test_full_validation_checks_what_fast_validation_accepts():
         assert fast.ask(method, rest).headers.keys() == full.ask(method, rest).headers.keys()
 
 
+def test_full_validation_looks_at_each_answer_of_an_operation(monkeypatch):
+    api, seen = Api(validation="full"), []
+    monkeypatch.setattr(api.central.validator, "answer_violations", lambda *values: seen.append(values[2]) or [])
+    assert [api.get(ID).status, api.get("unknown").status, api.ask("GET", "/../x").status] == [200, 404, 307]
+    assert seen == [200, 404]
+
+
 def test_without_validation_answers_are_the_same_but_bring_no_warning():
     fast, without = Api(), Api(validation="none")
     for body in (docker(unknown=1), {"name": 5}, docker(name="")):

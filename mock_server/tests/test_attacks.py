@@ -10,6 +10,7 @@ from mock_server.tests.attacks import ATTACKS
 PAGE = (Path(__file__).parents[2] / "docs/reference/hostile-input.md").read_text("utf-8")
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.make.__name__)
 def test_a_served_mock_withstands(attack):

@@ -276,6 +276,7 @@ def test_requests_are_filtered_held_back_and_cleared(mock, opened):
     assert mock.journal() == []
 
 
+@pytest.mark.heavy
 @in_chromium
 def test_five_thousand_requests_are_there_and_few_of_them_rows(opened):
     with serving(Settings(journal=5000)) as mock:

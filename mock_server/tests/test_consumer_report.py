@@ -386,6 +386,7 @@ def blocks(kind):
     return re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL)
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 def test_the_report_of_the_page_is_what_its_test_gets(pytester):
     (code,), (shown,) = blocks("python"), blocks("text")
@@ -422,6 +423,7 @@ def test_a_running_mock_is_asked(tmp_path):
     assert gone.exit_code == 2
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_a_server_keeps_its_counts_over_restarts(tmp_path):

@@ -345,6 +345,7 @@ def test_a_stream_that_is_never_read_holds_nothing(api):
         answer.close()
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 def test_a_client_that_leaves_lets_go_of_its_stream():
     with serve_command() as (_, banner):

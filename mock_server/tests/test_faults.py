@@ -433,6 +433,7 @@ def test_a_request_is_carried_out_before_it_is_refused():
     api = Api(faults=(parse("PostImageIntegration code=504 execute=true message='upstream timed out'"),))
     answer = api.create(docker(name="made"))
     assert (answer.status, answer.json["code"], answer.message) == (504, 4, "upstream timed out")
+    assert answer.headers["content-type"] == "application/json"
     assert "made" in [each["name"] for each in api.list()]
     assert api.app.gateway.sandboxes.default.journal.found()[0].status == 504
 
@@ -647,6 +648,7 @@ def ask_for_a_reset_over_tls(host, port):
             incoming.write(piece)
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 def test_a_reset_comes_over_tls_too():
     with serve_command("--tls") as (_, banner):
@@ -656,6 +658,7 @@ def test_a_reset_comes_over_tls_too():
                 ask_for_a_reset_over_tls(parts.hostname, parts.port)
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 def test_every_reset_under_load_is_one_and_no_other_answer_suffers():
     ends, others, done = [], [], threading.Event()
@@ -679,6 +682,7 @@ def test_every_reset_under_load_is_one_and_no_other_answer_suffers():
     assert set(others) == {(200, 12)}
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 def test_clients_that_reset_first_hold_up_nobody():
     with serve_command("--log-level", "error") as (_, banner):
@@ -698,6 +702,7 @@ def test_clients_that_reset_first_hold_up_nobody():
         other.close()
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 def test_truncated_answers_and_resets_at_once_end_as_each_should():
     kinds = ["reset", "truncated"] * 40
@@ -792,7 +797,8 @@ def test_what_a_spoilt_answer_answered_is_done(url):
 
 
 def test_a_test_client_without_sockets_meets_a_clear_error(api):
-    with pytest.raises(Cut, match="the connection is cut, as a fault asks"):
+    text = "the connection is cut, as a fault asks; a test client without sockets meets this error"
+    with pytest.raises(Cut, match=f"^{text}$"):
         preferring(api, "fault=reset")
 
 

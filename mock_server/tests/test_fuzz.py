@@ -113,6 +113,7 @@ def resident():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("strict", [False, True], ids=["lenient", "strict"])
 def test_any_request_is_answered_in_centrals_shape(strict):
     draw = random.Random(20260801 + strict)

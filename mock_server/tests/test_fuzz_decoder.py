@@ -40,11 +40,13 @@ def inputs(draw):
     return data
 
 
+@pytest.mark.heavy
 def test_every_seed_is_decoded_as_it_may_be():
     assert len(SEEDS) > 4000
     check(SEEDS)
 
 
+@pytest.mark.heavy
 @more_examples(int(os.environ.get("TEST_FUZZ", "1500")) // 100)
 @given(inputs())
 def test_what_is_made_of_the_seeds_is_decoded_as_it_may_be(data):

@@ -7,6 +7,7 @@ import sys
 import time
 from copy import deepcopy
 from types import SimpleNamespace
+from urllib.parse import unquote
 
 import pytest
 
@@ -397,6 +398,15 @@ def test_a_path_of_central_is_cleaned(path, location):
     asked.request = asked.request._replace(prefix="/s")
     response = clean_path(FINE)(asked)
     assert (response.status, response.header("Location")) == ((307, location) if location else (200, None))
+
+
+@pytest.mark.parametrize(
+    ("target", "status"), [("/v1/x%2F%2Fy?q", 200), ("/v1/%2E%2e/y", 200), ("/v1/x%2F/%2Fy", 200), ("/v1//x%2F/y", 307)]
+)
+def test_escaped_dots_and_slashes_stay(target, status):
+    asked = exchange(path=unquote(target.partition("?")[0]))
+    asked.request = asked.request._replace(target=target)
+    assert clean_path(FINE)(asked).status == status
 
 
 @pytest.mark.parametrize(

@@ -159,6 +159,7 @@ GENERATORS = (
 )
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("make", "form"),
     [

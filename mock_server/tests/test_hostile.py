@@ -181,6 +181,7 @@ def test_thousands_of_half_heads_keep_nobody_waiting_and_are_closed_in_time(port
         assert connections[-1].recv(100) == b""
 
 
+@pytest.mark.heavy
 def test_few_files_are_fewer_connections_and_no_failure():
     port = free_port("127.0.0.1", 0)
     command = [sys.executable, "-m", "mock_server", "serve", "--port", str(port), "--log-level", "warning"]

@@ -299,6 +299,7 @@ def hold_something(mock: MockServer) -> None:
     urllib.request.urlopen(request, timeout=10).close()
 
 
+@pytest.mark.heavy
 @in_chromium
 @pytest.mark.served
 @pytest.mark.parametrize("allowed", [False, True])
@@ -311,6 +312,7 @@ def test_state_and_reset_are_out_of_reach_of_a_name_that_is_pointed_elsewhere(al
         assert (b'"kept"' in listed(mock)) != allowed
 
 
+@pytest.mark.heavy
 @in_chromium
 @pytest.mark.served
 def test_pictures_of_another_site_hold_no_place_and_make_no_sandbox():

@@ -173,6 +173,7 @@ def test_msw_answers_in_the_browser(project):
     assert project.playwright("page.spec", VITE_MSW="1", MOCK_CENTRAL_SCENARIO="empty", INTEGRATIONS="12") == 1
 
 
+@pytest.mark.heavy
 def test_msw_and_a_started_mock_answer_in_nodes_test_runner(project):
     project.run(command("handlers.mjs"))
     report = project.run(f"{command('node --test')} --test-reporter=tap")

@@ -223,6 +223,7 @@ def test_a_compressed_answer_is_shown(api):
     assert len(shown(api)[0]["answer"]["integrations"]) == 12
 
 
+@pytest.mark.heavy
 @given(integrations)
 def test_whatever_is_sent_is_shown_as_json(body):
     api = Api(fatal_answers=False, empty=True)

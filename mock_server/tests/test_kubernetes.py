@@ -92,6 +92,7 @@ def test_the_variables_of_services_are_kept_from_the_options():
     assert all(pod(name)["enableServiceLinks"] is False for name in DEPLOYMENTS)
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 @pytest.mark.skipif("valkey" not in PROGRAMS, reason="there is no Valkey here")
 def test_what_the_manifest_starts_answers_as_one_and_keeps_its_secrets(tmp_path):

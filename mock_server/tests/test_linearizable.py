@@ -81,6 +81,7 @@ def unexplained(api, rounds, seed):
     return None
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("seed", range(4))
 def test_parallel_calls_are_taken_one_after_the_other(seed):
     assert unexplained(Api(empty=True), 300, seed) is None

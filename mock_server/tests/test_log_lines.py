@@ -45,6 +45,7 @@ def test_no_line_of_a_traceback_looks_like_another_line():
     assert all(line.startswith("  | ") and line.isprintable() for line in rest)
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 @pytest.mark.parametrize(
     ("form", "options"), [("text", []), ("json", ["--upstream"]), ("text", ["--upstream", "--ui"])], ids=str

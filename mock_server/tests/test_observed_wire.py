@@ -83,6 +83,7 @@ def test_the_served_mock_answers_what_was_observed(fact, ports):
         assert answer.body.decode() == right["text"]
 
 
+@pytest.mark.heavy
 def test_every_row_of_the_page_is_played():
     rows = set(
         re.findall(r"^\| `([a-z0-9-]+)` \|", PAGE.partition("## Where the HTTP server decides")[2], re.MULTILINE)

@@ -31,6 +31,7 @@ def create(url, name):
 """
 
 
+@pytest.mark.heavy
 def test_each_test_gets_a_fresh_mock(pytester):
     pytester.makepyfile(
         ASK
@@ -45,6 +46,7 @@ def test_two(mock_central):
     pytester.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=2)
 
 
+@pytest.mark.heavy
 def test_the_marker_chooses_settings(pytester):
     pytester.makepyfile(
         ASK
@@ -63,6 +65,7 @@ def test_seed(mock_central):
     pytester.runpytest_subprocess(*PLUGIN, "--strict-markers").assert_outcomes(passed=2)
 
 
+@pytest.mark.heavy
 def test_the_marker_chooses_full_validation(pytester):
     pytester.makepyfile(
         ASK
@@ -95,6 +98,7 @@ def test_light():
     pytester.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=1)
 
 
+@pytest.mark.heavy
 def test_the_fixture_has_scenarios_faults_sandboxes_and_the_journal(pytester):
     pytester.makepyfile(
         ASK
@@ -147,6 +151,7 @@ def test_nothing_is_left(mock_central):
     pytester.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=7)
 
 
+@pytest.mark.heavy
 def test_the_python_of_the_docs_works(pytester):
     root = Path(__file__).parents[2]
     pages = [root / "README.md", *sorted(root.glob("docs/**/*.md"))]
@@ -159,6 +164,7 @@ def test_the_python_of_the_docs_works(pytester):
     pytester.runpytest_subprocess(*PLUGIN, "--import-mode=importlib").assert_outcomes(passed=tests)
 
 
+@pytest.mark.heavy
 def test_what_cannot_be_chosen_is_one_clear_line(pytester):
     pytester.makepyfile(
         """
@@ -217,6 +223,7 @@ def test_a_sandbox(mock_central):
     found.stdout.no_fnmatch_line("*Traceback*")
 
 
+@pytest.mark.heavy
 def test_a_scenario_needs_no_name(pytester):
     pytester.makepyfile(
         ASK
@@ -231,6 +238,7 @@ def test_three(mock_central):
     pytester.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=1)
 
 
+@pytest.mark.heavy
 def test_openapi_core_can_validate_everything(pytester):
     pytester.makepyfile(
         ASK
@@ -246,6 +254,7 @@ def test_full(mock_central):
     pytester.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=1)
 
 
+@pytest.mark.heavy
 def test_a_module_and_a_session_can_share_a_mock(pytester):
     pytester.makeconftest(
         """
@@ -305,6 +314,7 @@ def test_failed_anyway(mock_central):
 """
 
 
+@pytest.mark.heavy
 def test_a_misused_mock_fails_the_test_where_that_was_asked_for(pytester):
     pytester.makepyfile(ASK + MISUSED)
     asked = ("-o", "mock_central_fail_on=all")
@@ -322,6 +332,7 @@ def test_a_misused_mock_fails_the_test_where_that_was_asked_for(pytester):
     one.assert_outcomes(passed=3, failed=2, xfailed=1)
 
 
+@pytest.mark.heavy
 def test_a_misused_mock_of_a_module_fails_at_its_end(pytester):
     pytester.makepyfile(
         """
@@ -338,6 +349,7 @@ def test_second(mock_central_module):
     found.stdout.fnmatch_lines_random(["  faults that no request met: GetImageIntegrations code=503 times=1"])
 
 
+@pytest.mark.heavy
 def test_without_a_journal_misuse_cannot_be_known(pytester):
     pytester.makepyfile(
         """
@@ -397,6 +409,7 @@ def test_two(mock_central_module):
 )
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 @pytest.mark.parametrize("words", [("test_mine.py",), ("test_mine.py::test_mine",), (".",)])
 def test_the_report_never_replaces_the_tests(pytester, words):
@@ -409,6 +422,7 @@ def test_the_report_never_replaces_the_tests(pytester, words):
     assert pytester.runpytest_subprocess(*PLUGIN, *words, "--mock-central-report").ret == pytest.ExitCode.OK
 
 
+@pytest.mark.heavy
 def test_the_report_tells_what_the_tests_met(pytester):
     pytester.makepyfile(REPORTED)
     found = pytester.runpytest_subprocess(*PLUGIN, "--mock-central-report=usage.json")

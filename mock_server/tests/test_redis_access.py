@@ -219,6 +219,7 @@ def command_line(process):
     return Path(f"/proc/{process.pid}/cmdline").read_text() if sys.platform == "linux" else ""
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("given", ["variable", "file"])
 def test_credentials_that_come_by_a_variable_or_a_file_are_shown_nowhere(own_server, tmp_path, given):
     settings = tmp_path / "settings.toml"

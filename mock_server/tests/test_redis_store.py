@@ -68,6 +68,7 @@ def test_whatever_a_state_holds_comes_back(replica):
     assert two.list() == []
 
 
+@pytest.mark.heavy
 def test_a_large_state_is_written_at_one_moment(replica):
     one, two = replica(scenario="many:20000"), replica()
     assert ask(one.app, "GET", "/__admin/health").json["integrations"] == 20_000

@@ -61,6 +61,7 @@ BROKEN = [
 ]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("old", "new", "told"), BROKEN, ids=["syntax", "structure", "extension", "operation"])
 def test_a_broken_document_is_told_by_its_place_and_the_last_good_one_stays(shipped, caplog, old, new, told):
     api = Api()

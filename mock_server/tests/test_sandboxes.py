@@ -41,6 +41,7 @@ def test_a_path_prefix_is_a_base_url_of_a_sandbox(api):
     assert "mine" not in names(in_sandbox(api, "team-1"))
 
 
+@pytest.mark.heavy
 def test_a_thousand_sandboxes_at_once_do_not_mix():
     """Each in several steps, the steps of all in a random order, from many threads."""
     api = Api(empty=True)

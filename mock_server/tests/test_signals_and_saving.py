@@ -65,6 +65,7 @@ def test_a_hangup_of_the_worker_alone_changes_nothing():
         assert "mine" in names(url_in(banner))
 
 
+@pytest.mark.heavy
 def test_who_asked_for_no_hangups_gets_none():
     command = [sys.executable, "-m", "mock_server", "serve", "--port", "0"]
     with subprocess.Popen(
@@ -81,6 +82,7 @@ def test_who_asked_for_no_hangups_gets_none():
         assert process.wait(10) == 0
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("load", [False, True], ids=["--save", "--load and --save"])
 def test_a_killed_worker_loses_nothing_that_was_acknowledged(tmp_path, load):
     file, first = tmp_path / "state.json", tmp_path / "first.json"
@@ -100,6 +102,7 @@ def test_a_killed_worker_loses_nothing_that_was_acknowledged(tmp_path, load):
     assert json.loads(file.read_text())["integrations"][-1]["name"] == "afterwards"
 
 
+@pytest.mark.heavy
 def test_a_reset_after_a_killed_worker_goes_back_to_the_first_state(tmp_path):
     with serve_command("--save", str(tmp_path / "state.json"), "--scenario", "many:3") as (process, banner):
         url = url_in(banner)
@@ -110,6 +113,7 @@ def test_a_reset_after_a_killed_worker_goes_back_to_the_first_state(tmp_path):
         assert len(names(url)) == 3
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("first", ["--scenario", "--load"])
 def test_a_restart_continues_from_the_file_and_a_reset_returns_to_the_first_state(tmp_path, first):
     loaded = tmp_path / "first.json"
@@ -144,6 +148,7 @@ def test_a_killed_worker_whose_state_is_in_memory_ends_the_server_with_one_clear
 # -- the file ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.heavy
 def test_a_second_server_does_not_save_to_the_same_file(tmp_path):
     file, link = tmp_path / "state.json", tmp_path / "link.json"
     link.symlink_to(file)

@@ -33,6 +33,7 @@ def names(url):
         return [each["name"] for each in json.load(answer)["integrations"]]
 
 
+@pytest.mark.heavy
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(integrations, max_size=4, unique_by=lambda each: each["name"]))
 def test_what_is_saved_is_loaded(tmp_path_factory, sent):
@@ -188,7 +189,7 @@ def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch, caplog):
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path, api):
-    with pytest.raises(StateError, match="No such file"):
+    with pytest.raises(StateError, match=r": No such file or directory$"):
         read(tmp_path / "none.json", api.central.contract, api.central.validator)
     with pytest.raises(StateError, match="cannot be written"):
         write(tmp_path / "none" / "state.json", document([]))
@@ -293,6 +294,7 @@ def test_a_full_disk_is_told_once_and_by_health_until_there_is_space(tmp_path, m
     assert [each.name for each in tmp_path.iterdir()] == ["state.json"]
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 def test_a_restart_goes_on_where_it_stopped(tmp_path):
     file = tmp_path / "state.json"
@@ -318,6 +320,7 @@ while True:
 """
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 def test_a_kill_at_any_moment_leaves_the_old_state_or_the_new_one(tmp_path):
     file = tmp_path / "state.json"

@@ -31,6 +31,7 @@ def test_a_mixed_load_of_twenty_seconds_leaves_the_mock_as_it_was():
     assert "WRONG" not in done.stdout
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 @pytest.mark.parametrize("mutant", ["name-unique", "create-every-third-lost", "list-first-20"])
 def test_a_mutant_that_nobody_asked_for_is_noticed(mutant):
@@ -86,6 +87,7 @@ def test_nothing_is_left_of_what_clients_did():
     assert left(create_app(Settings(empty=True, journal=100))) < 1
 
 
+@pytest.mark.heavy
 def test_what_would_be_left_is_noticed():
     app = create_app(Settings(empty=True, journal=100))
     kept = []

@@ -143,6 +143,7 @@ def test_there_are_twenty_tasks():
     assert len({task["name"] for task in TASKS}) >= 20
 
 
+@pytest.mark.heavy
 @pytest.mark.served
 @pytest.mark.parametrize(
     "task",

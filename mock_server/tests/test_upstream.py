@@ -363,6 +363,7 @@ def test_a_stream_that_has_no_chunks_is_passed_at_once(there):
         connection.close()
 
 
+@pytest.mark.heavy
 def test_an_upstream_that_hangs_leaves_the_mock_s_own_calls_alone(there):
     there.may_go_on.clear()
     with serve_command("--upstream", address(there)) as (_, banner), ThreadPoolExecutor(80) as pool:

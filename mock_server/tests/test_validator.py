@@ -80,6 +80,14 @@ def nearly_right(draw: st.DrawFn) -> Any:
     return draw(st.sampled_from([value, value, value, [value], None]))
 
 
+def test_an_error_that_is_not_of_a_schema_is_named_without_its_text():
+    error = RuntimeError("holds the body")
+    assert validators._reason(error) == "not as the contract says (RuntimeError)"
+    error.__cause__ = ValueError("holds the body, too")
+    assert validators._reason(error) == "not as the contract says (ValueError)"
+
+
+@pytest.mark.heavy
 @more_examples(5)
 @given(nearly_right())
 def test_what_the_compiled_validator_accepts_the_explaining_one_accepts_too(value):

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from mock_server.contract import tables as contracts
+from mock_server.contract.view import Values
 from mock_server.settings import Settings
 from mock_server.tests.conftest import Api, docker, example
 
@@ -26,6 +27,15 @@ def test_rules_without_releases_hold_in_every_one(contract):
         if not all(id in rules for rules in views.values())
     }
     assert with_releases == {"google-not-created": ["5.0"], "ecr-iam-managed": ["4.10", "4.11", "5.0"]}
+
+
+def test_a_message_that_may_be_null_loses_the_fields_of_later_releases():
+    nullable = {"properties": {"b": {"anyOf": [{"$ref": "#/components/schemas/B"}, {"type": "null"}]}}}
+    values = Values(
+        {"A": nullable, "B": {"properties": {"old": {}, "new": {}}}}, {"A": nullable, "B": {"properties": {"old": {}}}}
+    )
+    assert values.of_schema("A", {"b": {"old": 1, "new": 2}}) == {"b": {"old": 1}}
+    assert values.of_schema("A", {"b": None}) == {"b": None}
 
 
 def test_texts_differ_by_release_where_the_document_says_so(contract):

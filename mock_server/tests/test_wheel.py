@@ -32,6 +32,7 @@ def test_the_wheel_holds_the_document_and_no_tests(wheel):
     assert not [name for name in names if "/tests/" in name or "meta_tests" in name]
 
 
+@pytest.mark.heavy
 def test_a_mock_installed_from_the_wheel_serves(wheel, tmp_path):
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path), str(wheel)]
     subprocess.run(command, check=True, capture_output=True, timeout=120)

@@ -166,6 +166,7 @@ FRAGMENTS = st.binary(max_size=4) | st.sampled_from(
 )
 
 
+@pytest.mark.heavy
 @more_examples(6)
 @given(st.data(), integrations)
 def test_any_bytes_are_read_as_the_exact_decoder_reads_them_or_refused(data, value):

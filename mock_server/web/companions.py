@@ -98,12 +98,10 @@ class Companion:
 
     @property
     def method(self) -> str:
-        """The HTTP method."""
         return self.id.partition(" ")[0]
 
     @property
     def path(self) -> str:
-        """The path."""
         return self.id.partition(" ")[2]
 
     @property

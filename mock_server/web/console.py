@@ -7,14 +7,11 @@ from functools import partial
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, redirect, request
+from werkzeug import Response as AnyResponse
 
 from mock_server.web.control import PREFIX, refuse
-
-if TYPE_CHECKING:
-    from werkzeug import Response as AnyResponse
 
 _FOLDER = Path(__file__).with_name("console_pages")
 _VIEWER_FILES = ("swagger-ui.css", "swagger-ui-bundle.js")
@@ -32,7 +29,6 @@ View = Callable[..., "AnyResponse"]
 
 
 def blueprint() -> Blueprint:
-    """Return the blueprint of the console."""
     result = Blueprint("console", __name__, url_prefix=PREFIX)
     views: dict[str, View] = {
         "": lambda: redirect(f"{PREFIX.lstrip('/')}/", 308),  # relative, so that it stays in the sandbox

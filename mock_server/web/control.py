@@ -93,7 +93,7 @@ def blueprint(app: MockCentral) -> Blueprint:
 
 
 class Control:
-    """The calls of one app; each is a method with the name from `control.yaml`, in Python's spelling."""
+    """The calls of one app: `control.yaml` describes each, under the name of its method in camel case."""
 
     def __init__(self, app: MockCentral) -> None:
         self.app = app
@@ -145,7 +145,6 @@ class Control:
     # -- the mock ---------------------------------------------------------------------------------
 
     def health(self, sandbox: AnySandbox) -> Json:
-        """Report that the mock is up, and whether its state is saved."""
         settings = self.app.gateway.home.settings
         problem = sandbox.central.store.problem
         return {
@@ -156,12 +155,10 @@ class Control:
         }
 
     def reset(self, sandbox: AnySandbox) -> Json:
-        """Restore the initial state."""
         sandbox.reset()
         return self.health(sandbox)
 
     def settings(self, _sandbox: AnySandbox) -> Json:
-        """Return the settings without credentials."""
         settings = self.app.gateway.home.settings
         values = {each.name: getattr(settings, each.name) for each in fields(settings)}
         shown = {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
@@ -173,28 +170,23 @@ class Control:
         return shown
 
     def certificate_authority(self, _sandbox: AnySandbox) -> Response:
-        """Return the certificate authority of `serve --tls`."""
         found = self.app.gateway.home.settings.tls_ca
         if found is None:
             raise refuse(404, "the mock has no certificate authority; serve --tls makes one")
         return Response(found, mimetype="application/x-pem-file")
 
     def document(self, _sandbox: AnySandbox) -> Json:
-        """Return the description of these calls."""
         return document()
 
     def contract(self, sandbox: AnySandbox) -> Json:
-        """Return the contract."""
         return dict(sandbox.central.contract.document)
 
     # -- the journal ------------------------------------------------------------------------------
 
     def requests(self, sandbox: AnySandbox) -> Json:
-        """List requests."""
         return {"requests": self._shown_requests(sandbox)}
 
     def requests_as_har(self, sandbox: AnySandbox) -> Json:
-        """List requests as HAR."""
         return har(self._shown_requests(sandbox), f"{request.host_url.rstrip('/')}{current().request.prefix}")
 
     def _shown_requests(self, sandbox: AnySandbox) -> list[Json]:
@@ -208,16 +200,13 @@ class Control:
         return Filter.of({each.name: request.args[each.name] for each in fields(Filter) if each.name in request.args})
 
     def forget_requests(self, sandbox: AnySandbox) -> Json:
-        """Empty the journal."""
         _journal(sandbox).clear()
         return {}
 
     def count_requests(self, sandbox: AnySandbox) -> Json:
-        """Count requests."""
         return {"count": len(_journal(sandbox).found(self._filter()))}
 
     def wait_for_requests(self, sandbox: AnySandbox) -> Json:
-        """Wait for requests."""
         journal, wanted = _journal(sandbox), int(_number("count", 1))
         timeout = _number("timeout", 5, most=LONGEST_WAIT)
         self._wait_or_refuse()
@@ -230,7 +219,6 @@ class Control:
         return {"count": len(found), "requests": [journal.shown(each) for each in found]}
 
     def stream_requests(self, sandbox: AnySandbox) -> Response:
-        """Send requests as they are answered."""
         journal = _journal(sandbox)
         since = int(_number("since", 0))
         last = request.headers.get("Last-Event-ID", "")
@@ -251,7 +239,6 @@ class Control:
             raise refuse(429, f"{MOST_WAITING} calls wait or stream already, as many as may")
 
     def metrics(self, _sandbox: AnySandbox) -> Response:
-        """Return counts of all requests."""
         try:
             text, mimetype = self.app.metrics.exposition()
         except ModuleNotFoundError:
@@ -261,7 +248,6 @@ class Control:
     # -- the state --------------------------------------------------------------------------------
 
     def scenarios(self, _sandbox: AnySandbox) -> Json:
-        """List the named starting states."""
         shown = ("name", "title", "number", "broken")
         return {
             "scenarios": [
@@ -271,49 +257,40 @@ class Control:
         }
 
     def scenario(self, sandbox: AnySandbox) -> Json:
-        """Return the scenario of the sandbox."""
         return {"scenario": sandbox.scenario, "integrations": len(sandbox.central.store)}
 
     def switch_scenario(self, sandbox: AnySandbox, sent: Json) -> Json:
-        """Replace the state by that of a scenario."""
         sandbox.switch(sent["scenario"])
         return self.scenario(sandbox)
 
     def state(self, sandbox: AnySandbox) -> Json:
-        """Return the stored state."""
         return states.document(sandbox.central.store.integrations(), scenario=sandbox.scenario)
 
     def replace_state(self, sandbox: AnySandbox, sent: Json) -> Json:
-        """Replace the stored integrations."""
         central = sandbox.central
         central.store.replace(states.checked(sent, central.contract, central.validator))
         return self.scenario(sandbox)
 
     def integrations(self, sandbox: AnySandbox) -> Json:
-        """List the stored integrations as the API shows them."""
         return dict(json.loads(sandbox.central.store.list_answer()))
 
     def create_integration(self, sandbox: AnySandbox, sent: Json) -> Json:
-        """Create an integration as a client would."""
         central = sandbox.central
         message = central.decoding.decoder.decode(central.contract.integration, protojson.render(sent))
         _, stored = central.service.create(message)
         return dict(json.loads(stored.answer))
 
     def update_integration(self, sandbox: AnySandbox, sent: Json, integration: str) -> Json:
-        """Replace an integration as a client would."""
         config, update_password = _update(sandbox.central, sent)
         sandbox.central.service.update({**config, "id": integration}, update_password=update_password)
         return dict(json.loads(sandbox.central.service.get(integration).answer))
 
     def test_integration(self, sandbox: AnySandbox, sent: Json) -> Json:
-        """Test an integration as a client would."""
         config, update_password = _update(sandbox.central, sent)
         sandbox.central.service.test(config, update_password=update_password)
         return {}
 
     def remove_integration(self, sandbox: AnySandbox, integration: str) -> Json:
-        """Remove an integration."""
         store = sandbox.central.store
         with store.lock:
             if store.get(integration) is None:
@@ -324,65 +301,53 @@ class Control:
     # -- fault, mutants, registries --------------------------------------------------------------
 
     def faults(self, sandbox: AnySandbox) -> Json:
-        """List the faults."""
         return {"faults": [each.json() for each in sandbox.faults.listed]}
 
     def add_fault(self, sandbox: AnySandbox, sent: Json) -> Json:
-        """Add a fault."""
         fault = from_json(sent)
         self.app.gateway.require_operation(fault.operation)
         return sandbox.faults.add(fault).json()
 
     def remove_faults(self, sandbox: AnySandbox) -> Json:
-        """Remove every fault."""
         return {"removed": sandbox.faults.remove()}
 
     def remove_fault(self, sandbox: AnySandbox, number: str) -> Json:
-        """Remove one fault."""
         if not _NUMBER.fullmatch(number) or not sandbox.faults.remove(int(number)):
             raise refuse(404, f"there is no fault {number!r}; GET {PREFIX}/faults lists them")
         return {"removed": 1}
 
     def mutants(self, sandbox: AnySandbox) -> Json:
-        """List the active mutants and the available ones."""
         from mock_server.mutants import all_mutants
 
         known = [{"name": each.name, "kind": each.kind, "summary": each.summary} for each in all_mutants().values()]
         return {"mutants": list(sandbox.mutants), "known": known}
 
     def plant_mutants(self, sandbox: AnySandbox, sent: Json) -> Json:
-        """Activate these mutants and no others."""
         sandbox.mutate(tuple(sent["mutants"]))
         return {"mutants": list(sandbox.mutants)}
 
     def registry_tests(self, sandbox: AnySandbox) -> Json:
-        """List the rules for registry tests."""
         return {"rules": [each.shown() for each in sandbox.central.network.rules], "outcomes": list(OUTCOMES)}
 
     def replace_registry_tests(self, sandbox: AnySandbox, sent: Json) -> Json:
-        """Replace the rules for registry tests."""
         sandbox.central.network.rules = [registry_test_rule(each) for each in sent["rules"]]
         return self.registry_tests(sandbox)
 
     # -- all sandboxes --------------------------------------------------------------------------------
 
     def usage(self, _sandbox: AnySandbox) -> Json:
-        """Return the counts of the consumer report."""
         usage = self.app.gateway.usage
         if usage is None:
             raise refuse(404, "the mock does not count what clients meet; serve --usage FILE does")
         return usage.document()
 
     def sandboxes(self, _sandbox: AnySandbox) -> Json:
-        """List the sandboxes."""
         return {"sandboxes": self.app.gateway.sandboxes.listed()}
 
     def free_sandboxes(self, _sandbox: AnySandbox) -> Json:
-        """Free every sandbox but the default one."""
         return {"removed": self.app.gateway.sandboxes.remove()}
 
     def free_sandbox(self, _sandbox: AnySandbox, sandbox: str) -> Json:
-        """Free one sandbox."""
         if not self.app.gateway.sandboxes.remove(sandbox):
             raise refuse(404, f"there is no sandbox {sandbox!r}; GET {PREFIX}/sandboxes lists them")
         return {"removed": 1}

@@ -7,15 +7,13 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mock_server.gateway.exchange import Exchange, Proceed
+from mock_server.gateway.instance import Instance
 from mock_server.gateway.messages import Response
 from mock_server.gateway.sandbox import CONTROL
-
-if TYPE_CHECKING:
-    from mock_server.gateway.instance import Instance
-    from mock_server.sandboxes.sandboxes import Sandboxes
+from mock_server.sandboxes.sandboxes import Sandboxes
 
 
 class Metrics:

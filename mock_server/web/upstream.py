@@ -19,7 +19,6 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 import urllib3
 from flask import Blueprint, Response, request
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, InsecureRequestWarning, ProtocolError, SSLError
 from urllib3.util import SKIP_HEADER, Timeout, make_headers
 from werkzeug import Request
@@ -48,18 +47,9 @@ _PIECE = 64 * 1024
 _UNKNOWN_THERE = (404, 501)
 """Statuses with which a server says that it does not know a path, or its method."""
 _HOP_BY_HOP = frozenset(
-    (
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    )
-)
+    ("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
+     "transfer-encoding", "upgrade")
+)  # fmt: skip
 """Headers that concern a single connection (RFC 9110, 7.6.1), like those that `Connection` names."""
 _FORWARDING = re.compile(r"forwarded|x-forwarded-.*|x-real-ip", re.IGNORECASE)
 """Headers that servers trust if a proxy sets them. None is passed on: granian reads `X_Forwarded_For` as one, too."""
@@ -98,14 +88,6 @@ class _Connection(HTTPConnection):
 
 class _SecureConnection(HTTPSConnection):
     response_class = _Answer
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
 
 
 class _Passed(Response):
@@ -159,8 +141,8 @@ class Upstream:
             "ca_certs": str(settings.upstream_ca) if settings.upstream_ca else None,
         }
         manager = _manager(proxy, options) if proxy else urllib3.PoolManager(**options)
-        manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
         self._pool = manager.connection_from_url(self.url)
+        self._pool.ConnectionCls = _SecureConnection if self._pool.scheme == "https" else _Connection
         # A proxy gets the whole URL; for TLS it only forwards the connection.
         self._before_path = f"{parts.scheme}://{parts.netloc}" if proxy and parts.scheme == "http" else ""
 
