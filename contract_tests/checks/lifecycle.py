@@ -253,9 +253,9 @@ _ODD_TEXTS = {
 """Texts that a server may take for wrong, or tidy up."""
 
 
-def _is_switched(central: Central, name: str) -> bool:
-    """Return whether to set a switch: a quick run switches workload identity, which `odd-combinations` needs, too."""
-    return central.quick and name == "wifEnabled"
+def _is_switched(central: Central, type: str, name: str) -> bool:
+    """Return whether to set a switch: a quick run sets workload identity, which only the scanner of google refuses."""
+    return central.quick and name == "wifEnabled" and type != "google"
 
 
 def _turned_config(central: Central, type: str, message: Message, turn: int) -> Body:
@@ -267,7 +267,9 @@ def _turned_config(central: Central, type: str, message: Message, turn: int) -> 
         return {"registryId": "222222222222", "region": "eu-west-2", "authorizationData": data}
     config: Body = {}
     for field in message.fields:
-        if field.message is not None or (field.name in ON_SOME_DEPLOYMENTS and not _is_switched(central, field.name)):
+        if field.message is not None or (
+            field.name in ON_SOME_DEPLOYMENTS and not _is_switched(central, type, field.name)
+        ):
             continue
         if field.kind == "bool":
             config[field.name] = turn % 2 == 1
