@@ -471,6 +471,9 @@ def update_password_default(central: Central) -> None:
         central.refused(reply, "PATCH with a credential and without updatePassword", text=text)
         if central.quick:
             return
+        unset = {"config": sent, "updatePassword": None}
+        reply = central.send("PATCH", f"{COLLECTION}/{id}", value=unset)
+        central.refused(reply, "PATCH with a credential and null for updatePassword", text=text)
         body = untestable(central, sent) | {"id": id}
         reply = central.test_updated(body, update_password=None)
         central.refused(reply, "/test/updated with a credential and without updatePassword", text=text)

@@ -177,7 +177,7 @@ def type_defined(central: Central) -> None:
 @check("category-implemented", "rules", needs=("create", "all-categories-activated"))
 def category_implemented(central: Central) -> None:
     central.control_of("docker")
-    lists: list[list[Any]] = [[7], ["REGISTRY", 7], ["REGISTRY", 1000]]
+    lists: list[list[Any]] = [[7], ["REGISTRY", 7], ["REGISTRY", 1000], ["REGISTRY", -1]]
     with central.case():
         for categories in central.some(lists, 1):
             with central.attempt():
