@@ -136,6 +136,10 @@ def with_every_field(central: Central, type: str, number: int) -> Body:
         body["clairify"]["numConcurrentScans"] = 2**31 - 1
     elif type == "ghcr":
         body["docker"]["endpoint"] = "docker.io"  # only the client asks another host
+    elif type == "rhel":
+        body["docker"]["endpoint"] = "https://registry-1.docker.io"
+    elif type == "ecr":
+        body["ecr"]["region"] = "US-East-1"
     return body
 
 
@@ -432,7 +436,7 @@ def update_replaces(central: Central) -> None:
         for way, sent in steps:
             _replaced(central, way, id, sent)
     likes = [like for like in NEEDED if like in central.creatable_types and like not in ("docker", "quay")]
-    for like in central.some(likes, 0, 4):
+    for like in central.some(likes, 0):
         with central.case():
             full, least = _full_and_minimal(central, like)
             id, _ = central.created_from(full)

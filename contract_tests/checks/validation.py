@@ -765,7 +765,7 @@ def _scanner_v4_of_the_target(central: Central) -> Body:
     return dict(found[0])
 
 
-@check("scanner-v4-type-fixed", "rules", needs=("create",))
+@check("scanner-v4-type-fixed", "rules", needs=("create", "name-required"))
 def scanner_v4_type_fixed(central: Central) -> None:
     with central.case():
         id, sent = central.standing("docker")
@@ -784,6 +784,10 @@ def scanner_v4_type_fixed(central: Central) -> None:
                     what = f"{where} that makes a docker integration one of Scanner V4"
                     central.refused_by(send(body), "scanner-v4-type-fixed", what)
         if not central.quick:
+            for where, send in ways:
+                with central.attempt():
+                    reply = send(central.integration("scannerv4", name=""))
+                    central.refused_by(reply, "name-required", f"{where} without a name, which comes before the type")
             check_only_stored(central, {id: sent}, "refused changes of the type")
             central.taken(central.put(id, sent | {"type": "nexus"}), "PUT of another type with the same member")
 

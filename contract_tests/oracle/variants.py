@@ -237,6 +237,20 @@ TAKEN = (
     Taken("clairify for both categories", "clairify", {"categories": ["SCANNER", "NODE_SCANNER"]}, usual=True),
 )
 
+LEFT_ALONE = (
+    Taken("type rhel without an endpoint", "rhel", {"docker": {"endpoint": ""}}),
+    Taken("the host behind docker.io", "docker", {"docker": {"endpoint": "https://registry-1.docker.io"}}),
+    Taken(
+        "a region in capitals and an id that is no number", "ecr", {"ecr": {"region": "US-East-1", "registryId": "Id"}}
+    ),
+    Taken("keys beside IAM", "ecr", {"ecr": {"useIam": True}}),
+    Taken("the id of a role that is not used", "ecr", {"ecr": {"assumeRoleId": "Role", "assumeRoleExternalId": ""}}),
+    Taken("a project that is a number", "artifactregistry", {"google": {"project": "0123"}}),
+    Taken("a negative number of scans", "clairify", {"clairify": {"numConcurrentScans": -1}}),
+    Taken("a source without any text", "ghcr", {"source": {}}),
+)
+"""Values that a server may put right, beyond `TAKEN`."""
+
 
 # -- stored credentials --------------------------------------------------------------------------
 
