@@ -284,6 +284,7 @@ def texts_in_refusals(central: Central) -> None:
 
 _UNKNOWN_KEYS = (
     "bogus=1&bogus=2&Name=other&limit=1&offset=9&query=none&filter=none&type=none&id=none&categories=none&pageSize=1"
+    "&pagination.limit=1&page=9&page_token=none"
 )
 
 

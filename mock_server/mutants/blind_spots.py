@@ -49,6 +49,7 @@ from mock_server.mutants.tools import (
     shown,
     stored,
     stored_config,
+    updated,
 )
 
 _blind = partial(mutant, kind="state")
@@ -657,3 +658,92 @@ def list_limit(proceed: Proceed, exchange: Exchange) -> Response:
 def google_not_updated(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     mock.central.service.google_not_created(sent)
     original(sent, update_password=update_password)
+
+
+# -- what a default run got past --------------------------------------------------------------------------
+
+
+@_blind("project-kept", "An update that leaves the project of a google config out keeps it", "update-replaces")
+@given_to(updated)
+def project_kept(old: Json, sent: Json) -> Json:
+    if "google" not in sent or "google" not in old or sent["google"]["project"]:
+        return sent
+    return {**sent, "google": {**sent["google"], "project": old["google"]["project"]}}
+
+
+@_blind("iam-turned-off", "IAM can be turned off without credentials", "reconcile-dependent-unchanged", kind="security")
+@instead_of("central.reconcile.reconcile_dependent_unchanged")
+def iam_turned_off(_mock: Instance, original: Original, field: Field, sent: Any, kept: Any, path: Any) -> None:
+    if field.name != "useIam" or sent:
+        original(field, sent, kept, path)
+
+
+def _keeps_stored(mock: Instance, form: str) -> None:
+    """Store the old credential where an update with credentials sends `form`; its client is built from `form`."""
+    store = mock.central.store
+    configs = {field.name: field.message for field in mock.central.contract.integration.members if field.message}
+
+    def update(original: Original, sent: Integration, *, update_password: bool) -> None:
+        before = store.get(sent["id"])
+        try:
+            original(sent, update_password=update_password)
+        finally:
+            after = store.get(sent["id"])
+            name = next((name for name in configs if name in sent), "")
+            if update_password and before and after and name in before.integration and name in after.integration:
+                old, new = before.integration[name], after.integration[name]
+                secrets = [field.name for field in configs[name].fields if field.scrub == "always"]
+                kept = {secret: old[secret] for secret in secrets if new[secret] == form}
+                store.put({**after.integration, name: {**new, **kept}})
+
+    around(mock, "central.service.update", update)
+
+
+_blind("mask-keeps", "PUT stores the old credential in the place of the mask", "mask-taken-literally", kind="security")(
+    _keeps_stored, MASK
+)
+_blind(
+    "empty-keeps", "PUT stores the old credential in the place of an empty one", "credentials-replaced", kind="security"
+)(_keeps_stored, "")
+
+
+@_blind("type-before-name", "An update looks at the type Scanner V4 before the name", "scanner-v4-type-fixed")
+@instead_of("central.service.update")
+def type_before_name(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
+    found = mock.central.store.get(sent["id"])
+    if found:
+        mock.central.service.scanner_v4_type_fixed(sent, found.integration)
+    original(sent, update_password=update_password)
+
+
+@_blind("test-stores-skip", "A test stores `skipTestIntegration`", "test-stores-nothing")
+@instead_of("central.service.test")
+def test_stores_skip(mock: Instance, original: Original, sent: Integration | None, *, update_password: bool) -> None:
+    store = mock.central.store
+    try:
+        original(sent, update_password=update_password)
+    finally:
+        found = store.get(sent["id"]) if sent else None
+        if sent and found:
+            store.put({**found.integration, "skipTestIntegration": sent["skipTestIntegration"]})
+
+
+_blind("region-lower", "The region of ecr is stored in lower case", "read-after-create")(
+    stored_config, lambda config: {"region": config["region"].lower()} if "region" in config else {}
+)
+_blind("unlisted-config", "The list leaves a docker config without an endpoint out", "values-kept-exactly")(
+    shown,
+    lambda each: {name: value for name, value in each.items() if name != "docker" or value["endpoint"]},
+    (LIST,),
+)
+
+
+@_blind("list-pagination", "The list has a query key `pagination.limit`", "unknown-query-ignored", kind="wire")
+@answering(LIST)
+def list_pagination(proceed: Proceed, exchange: Exchange) -> Response:
+    response = proceed(exchange)
+    wanted = re.search("(?:^|&)pagination.limit=([0-9]+)", exchange.request.query)
+    if wanted is None:
+        return response
+    found = json.loads(response.bytes)["integrations"][: int(wanted[1])]
+    return response._replace(body=protojson.render({"integrations": found}))
