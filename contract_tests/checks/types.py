@@ -20,7 +20,18 @@ from contract_tests.engine.exchange import Reply
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed, Skip
 from contract_tests.engine.integrations import Body, member_of
 from contract_tests.engine.options import is_loopback
-from contract_tests.oracle.variants import BOTH, BROKEN, DATA, KEYLESS, NODE, NOT_CREATED, TAKEN
+from contract_tests.oracle.model import check_listed, check_stored
+from contract_tests.oracle.variants import (
+    BOTH,
+    BROKEN,
+    DATA,
+    KEYLESS,
+    LEFT_ALONE,
+    NODE,
+    NOT_CREATED,
+    SOURCE,
+    TAKEN,
+)
 
 LABELS = {
     "REGISTRY": "registry integration: ",
@@ -314,8 +325,8 @@ _TELLING = ("artifactregistry by workload identity", "azure by workload identity
     "odd-combinations",
     "rules",
     source="pkg/registries, pkg/scanners",
-    needs=("create",),
-    title="Refuses a combination that looks wrong but that Central accepts",
+    needs=("create", "update-replaces", "null-is-absent", "zero-values-emitted"),
+    title="Refuses or changes a combination that looks wrong but that Central accepts",
 )
 def odd_combinations(central: Central) -> None:
     taken = [each for each in TAKEN if central.has(each.like, each.changes)]
@@ -332,20 +343,22 @@ def odd_combinations(central: Central) -> None:
                 what = "PUT of type google, which only a create refuses"
                 raise CheckFailed(what, expected={"status": 200}, got=brief(reply), check="google-not-created")
         return
-    created = taken if central.options.profile == "deep" else central.random.sample(taken, 3)
-    for what, like, changes, _ in created:
+    taken += [each for each in LEFT_ALONE if central.has(each.like, each.changes)]
+    for what, like, changes, _ in taken:
         with central.case():
             body = from_table(central, like, changes)
             reply = central.create(body)
-            if not is_managed(central, reply):
-                central.taken(reply, f"a create of {what}")
-                reads_as(central, created_id(reply), body, what)
-    with central.case():
-        id, _ = central.created()
-        for what, like, changes, _ in (each for each in taken if each not in created):
-            reply = central.random.choice(updates(central))(id, from_table(central, like, changes))
-            if not is_managed(central, reply):
-                central.taken(reply, f"an update to {what}")
+            if is_managed(central, reply):
+                continue
+            central.taken(reply, f"a create of {what}")
+            id = created_id(reply)
+            check_stored(central, id, body, what)
+            check_listed(central, {id: body}, f"{what}, in the list")
+            other = central.integration("quay" if "docker" in body else "docker", source=SOURCE)
+            for update in updates(central):
+                central.taken(update(id, other), "an update to another type", need="update-replaces")
+                central.taken(update(id, body), f"an update to {what}")
+                check_stored(central, id, body, f"{what}, after an update")
 
 
 @check("ecr-authorization-erased", "rules", needs=("create",))

@@ -239,7 +239,6 @@ TAKEN = (
 
 LEFT_ALONE = (
     Taken("type rhel without an endpoint", "rhel", {"docker": {"endpoint": ""}}),
-    Taken("the host behind docker.io", "docker", {"docker": {"endpoint": "https://registry-1.docker.io"}}),
     Taken(
         "a region in capitals and an id that is no number", "ecr", {"ecr": {"region": "US-East-1", "registryId": "Id"}}
     ),

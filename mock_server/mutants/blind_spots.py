@@ -731,7 +731,7 @@ def test_stores_skip(mock: Instance, original: Original, sent: Integration | Non
 _blind("region-lower", "The region of ecr is stored in lower case", "read-after-create")(
     stored_config, lambda config: {"region": config["region"].lower()} if "region" in config else {}
 )
-_blind("unlisted-config", "The list leaves a docker config without an endpoint out", "values-kept-exactly")(
+_blind("unlisted-config", "The list leaves a docker config without an endpoint out", "odd-combinations")(
     shown,
     lambda each: {name: value for name, value in each.items() if name != "docker" or value["endpoint"]},
     (LIST,),
