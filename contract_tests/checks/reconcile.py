@@ -258,7 +258,7 @@ def reconcile_dependent_unchanged(central: Central) -> None:
             # A slightly different value may still lead to another host, or to the same host without TLS.
             few = [much, *little[:3], ""] if little else [much]
             turn += 1
-            for value in [few[turn % len(few)]] if central.quick else [much, *central.some(little, 1, 1)]:
+            for value in [few[turn % len(few)]] if central.quick else [much, *little]:
                 body = with_value(kept, spot.place, value)
                 stored.refuses(body, text, f"that changes only {spot} to {value!r}")
         stored.is_unchanged()
@@ -297,7 +297,7 @@ def reconcile_credential_masked(central: Central) -> None:
             text = central.text("reconcile-credential-masked", field=spot.path)
             right = value_at(sent, spot.place)
             values = [right or central.secret(), "*****", "*******", central.secret(), f"{MASK} ", " "]
-            few = [values[turn % len(values)]] if central.quick else [*values[:4], *central.some(values[4:], 1, 1)]
+            few = [values[turn % len(values)]] if central.quick else [*values[:4], *values[4:]]
             turn += 1
             for value in few:
                 body = with_value(masked_body(central, sent), spot.place, value)

@@ -6,6 +6,7 @@ Observers check the shape of each answer and look for failures without a reason 
 from __future__ import annotations
 
 import json
+from collections import ChainMap
 from typing import Any
 
 from contract_tests.checks.registry import LONGER, check
@@ -183,9 +184,10 @@ def odd_queries(central: Central) -> None:
     needs=("list", "list-by-name"),
 )
 def odd_headers(central: Central) -> None:
-    for headers in [*HEADERS[:2], *central.some(HEADERS[2:], 1)]:
+    rest = [dict(ChainMap(*HEADERS[2:]))] if central.quick else HEADERS[2:]  # a quick run sends them all at once
+    for headers in [*HEADERS[:2], *rest]:
         with central.case():
-            what = f"the list with {next(iter(headers.items()))[0]}: {next(iter(headers.values()))[:40]}"
+            what = f"the list with {', '.join(f'{name}: {value[:40]}' for name, value in headers.items())}"
             reply = central.list(f"?name={central.name()}", headers=headers)
             central.taken(reply, what)
             central.same(reply.json, {"integrations": []}, what)

@@ -897,7 +897,7 @@ def update_not_rolled_back(central: Central) -> None:
 
 @check("categories-sorted", "rules", needs=("create",))
 def categories_sorted(central: Central) -> None:
-    scanners = [["NODE_SCANNER", "SCANNER", "NODE_SCANNER"], ["NODE_SCANNER", "SCANNER"]]
+    scanners = [["NODE_SCANNER", "SCANNER", "NODE_SCANNER"], ["NODE_SCANNER", "SCANNER", "SCANNER"]]
     orders: list[tuple[str, list[list[str]]]] = [
         ("clairify", scanners),
         ("quay", [["SCANNER", "REGISTRY", "SCANNER"], ["REGISTRY", "REGISTRY"], ["SCANNER", "REGISTRY", "REGISTRY"]]),

@@ -747,3 +747,29 @@ def list_pagination(proceed: Proceed, exchange: Exchange) -> Response:
         return response
     found = json.loads(response.bytes)["integrations"][: int(wanted[1])]
     return response._replace(body=protojson.render({"integrations": found}))
+
+
+_blind("filter-cut", "The filter by name compares 100 characters", "list-by-odd-name")(
+    filtered, lambda name, wanted: name[:100] == wanted[:100]
+)
+_blind(
+    "endpoint-other-port",
+    "A stored credential stays when the port changes",
+    "reconcile-dependent-unchanged",
+    kind="security",
+)(_unchanged_if, lambda sent, kept: re.sub(":[0-9]+$", "", sent) == re.sub(":[0-9]+$", "", kept))
+
+
+@_blind("if-match", "A list with If-Match is refused", "odd-headers", kind="wire")
+@answering(LIST)
+def if_match(proceed: Proceed, exchange: Exchange) -> Response:
+    if "if-match" in exchange.request.headers:
+        raise refused(412, "precondition failed", 9)
+    return proceed(exchange)
+
+
+@_blind("insecure-kept", "An update of clair that turns `insecure` off keeps it", "update-read-back")
+@given_to(updated)
+def insecure_kept(old: Json, sent: Json) -> Json:
+    kept = "clair" in sent and "clair" in old and old["clair"]["insecure"]
+    return {**sent, "clair": {**sent["clair"], "insecure": True}} if kept else sent
