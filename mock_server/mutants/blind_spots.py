@@ -766,10 +766,3 @@ def if_match(proceed: Proceed, exchange: Exchange) -> Response:
     if "if-match" in exchange.request.headers:
         raise refused(412, "precondition failed", 9)
     return proceed(exchange)
-
-
-@_blind("insecure-kept", "An update of clair that turns `insecure` off keeps it", "update-read-back")
-@given_to(updated)
-def insecure_kept(old: Json, sent: Json) -> Json:
-    kept = "clair" in sent and "clair" in old and old["clair"]["insecure"]
-    return {**sent, "clair": {**sent["clair"], "insecure": True}} if kept else sent
