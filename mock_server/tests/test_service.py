@@ -55,14 +55,14 @@ def test_google_is_not_created_but_can_be_kept(api):
 
 def test_a_create_that_cannot_be_put_to_use_leaves_nothing_behind(api):
     before = api.list()
-    assert api.create(docker(type="harbor")).status == 500
+    assert api.create(docker(type="no-such-registry")).status == 500
     assert api.list() == before
     assert api.create(docker()).status == 200  # the name is free again
 
 
 def test_a_create_whose_test_fails_leaves_nothing_behind(api):
     before = api.list()
-    assert api.create(docker(type="harbor", skipTestIntegration=False)).status == 400
+    assert api.create(docker(type="no-such-registry", skipTestIntegration=False)).status == 400
     assert api.list() == before
 
 
@@ -163,13 +163,13 @@ def test_an_update_keeps_the_place_in_the_list(api):
 
 def test_an_update_that_cannot_be_put_to_use_stays_stored(api):
     id = api.created(docker())
-    assert api.put(id, docker(type="harbor")).status == 500
-    assert api.get(id).json["type"] == "harbor"
+    assert api.put(id, docker(type="no-such-registry")).status == 500
+    assert api.get(id).json["type"] == "no-such-registry"
 
 
 def test_an_update_whose_test_fails_is_not_stored(api):
     id = api.created(docker())
-    assert api.put(id, docker(type="harbor", skipTestIntegration=False)).status == 400
+    assert api.put(id, docker(type="no-such-registry", skipTestIntegration=False)).status == 400
     assert api.get(id).json["type"] == "docker"
 
 
@@ -234,7 +234,7 @@ def test_a_test_changes_nothing(api):
 
 
 def test_a_test_ignores_that_it_should_be_skipped(api):
-    assert api.test(docker(type="harbor", skipTestIntegration=True)).status == 400
+    assert api.test(docker(type="no-such-registry", skipTestIntegration=True)).status == 400
 
 
 # -- deleting ----------------------------------------------------------------------------------------
