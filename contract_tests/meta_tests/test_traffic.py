@@ -394,7 +394,7 @@ def entry(
 def browsed(tmp_path: Path) -> Path:
     """What a browser has recorded of a person who looks at the list, creates one and looks again."""
     url = f"https://central.example.com{PATH}"
-    stored = json.dumps(read_answer(CONTRACT, DOCKER, ID))
+    stored = json.dumps(read_answer(CONTRACT.at("4.9"), DOCKER, ID))
     entries = [
         entry("GET", "https://central.example.com/v1/metadata", 200, answer='{"version": "4.9.2"}'),
         entry("GET", "https://elsewhere.example.com/tracking?token=hidden", 0),

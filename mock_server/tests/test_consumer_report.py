@@ -296,7 +296,7 @@ def run(tmp_path, *words):
 def test_the_command_tells_gaps_and_what_makes_them_happen(tmp_path):
     ran = run(tmp_path)
     assert ran.exit_code == 0, ran.output
-    assert "3 requests; the contract of Central 5.0.0." in ran.output
+    assert f"3 requests; the contract of Central {CONTRACT.release}." in ran.output
     assert re.search(rf"operations +2/{OPERATIONS} {2 / OPERATIONS:.0%}", ran.output)
     assert re.search(r"a credential asked for again +central-contract fixtures --rule reconcile", ran.output)
     assert "Survived: code=503 (once)" in ran.output
