@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from contract_tests.engine.integrations import Body, masked
@@ -30,6 +31,9 @@ _FLAWED = {
     "SCANNER": "scanner-type-known",
     "NODE_SCANNER": "node-scanner-type-known",
 }
+
+
+_pieces = cache(constant_pieces)
 
 
 @dataclass(slots=True)
@@ -205,17 +209,14 @@ def canonical(message: Message, value: Any) -> Any:
     return found
 
 
-class Texts:
-    """Finds the rules whose texts an error contains."""
+def named_rules(contract: Contract, message: str) -> list[Rule]:
+    """Return every rule whose text an error may contain."""
+    rules = ((rule, _pieces(rule.message)) for rule in contract.rules.values())
+    return [rule for rule, pieces in rules if pieces and all(piece in message for piece in pieces)]
 
-    def __init__(self, contract: Contract) -> None:
-        self._pieces = [(rule, pieces) for rule in contract.rules.values() if (pieces := constant_pieces(rule.message))]
-        self.silent = contract.rules.keys() - {rule.id for rule, _ in self._pieces}
-        """Rules whose errors have no fixed text."""
 
-    def named(self, message: str) -> list[Rule]:
-        """Return every rule whose text a message may contain."""
-        return [rule for rule, pieces in self._pieces if all(piece in message for piece in pieces)]
+def has_fixed_text(rule: Rule) -> bool:
+    return bool(_pieces(rule.message))
 
 
 def status_fits(rule: Rule, status: int, code: Any, *, tested: bool = True) -> bool:

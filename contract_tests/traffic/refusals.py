@@ -1,0 +1,89 @@
+"""Judge whether a request was rightly accepted or refused, given the rules that must, or may, refuse it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from contract_tests.oracle.model import constant_pieces
+from contract_tests.traffic.case import Case
+from contract_tests.traffic.exchanges import NOT_SHOWN
+from contract_tests.traffic.record import BROKEN, HELD, UNDECIDABLE, Outcome, check
+from contract_tests.traffic.rules import Refusals, has_fixed_text, named_rules, status_fits
+from mock_server.contract.tables import Contract
+
+NOT_CENTRALS = (429, 502, 503, 504)
+"""Statuses that a proxy in front of Central may answer, too."""
+OF_ACCESS = (401, 403, *NOT_CENTRALS)
+"""Statuses of refusals whatever the request is."""
+_OF_STRICT = "the request leaves the contract: "
+"""Start of the errors of a mock that was started with --strict; Central has no such error."""
+
+
+def accepted(contract: Contract, due: Refusals, rule: str) -> Iterator[Outcome]:
+    """Judge an acceptance; `rule` holds if no rule had to refuse the request."""
+    yield from (Outcome(each, UNDECIDABLE) for each in due.may)
+    for each in due.must:
+        yield Outcome(each, BROKEN, f"Central accepted what this rule refuses: {contract.rules[each].title}")
+    if not due.must:
+        yield Outcome(rule, HELD)
+
+
+def refused(case: Case, contract: Contract, due: Refusals, rule: str = "") -> Iterator[Outcome]:
+    """Judge a refusal; `rule` is broken if nothing explains it."""
+    answer, seen = case.answer, case.seen
+    if not isinstance(answer, dict):
+        yield Outcome("refusal", UNDECIDABLE)
+        return
+    message = _message(case)
+    same = bool(message) and answer.get("error") == answer.get("message")
+    yield check("error-shape", same, "`error` does not repeat `message`", expected=message, got=answer)
+    if not message:
+        return
+    if message.startswith(_OF_STRICT) or (seen.blind and NOT_SHOWN.fullmatch(message)):
+        yield Outcome("refusal", UNDECIDABLE)
+        return
+    named, fitting = named_rules(contract, message), fitting_rules(case, contract)
+    if named and not fitting:
+        what = f"the refusal has the status {seen.status} and the code {answer.get('code')}"
+        expected = {"status": named[0].status, "code": named[0].code}
+        yield Outcome(named[0].id, BROKEN, what, expected=expected, got=answer)
+    elif explained := fitting & (due.must | due.may):
+        yield from (Outcome(each, HELD if each in due.must else UNDECIDABLE) for each in explained)
+    elif seen.status in OF_ACCESS:
+        yield from (Outcome(each, HELD) for each in fitting)
+        challenge = seen.reply_headers.get("WWW-Authenticate", "")
+        if fitting and seen.status == 401 and seen.headers_kept and message.isascii():
+            what = "WWW-Authenticate of a 401 does not say what the message says"
+            yield check("www-authenticate", challenge == message, what, expected=message, got=challenge)
+    else:
+        yield _unexplained(case, contract, due, rule)
+
+
+def fitting_rules(case: Case, contract: Contract) -> set[str]:
+    """Return the rules that a refusal names with their status and code."""
+    if not (message := _message(case)):
+        return set()
+    status, code = case.seen.status, case.answer.get("code")
+    named = named_rules(contract, message)
+    return {rule.id for rule in named if status_fits(rule, status, code, tested=case.asks_registry)}
+
+
+def _message(case: Case) -> str:
+    """Return the message of an error, or ""."""
+    return str(case.answer.get("message", "")).replace("\u00a0", " ") if isinstance(case.answer, dict) else ""
+
+
+def _unexplained(case: Case, contract: Contract, due: Refusals, rule: str) -> Outcome:
+    """Judge a refusal that names no rule which the request breaks."""
+    answer = case.answer
+    if reasons := due.must or fitting_rules(case, contract):
+        first = contract.rules[min(reasons, key=[*contract.rules].index)]  # in the order in which Central checks
+        if not due.must:
+            return Outcome(first.id, BROKEN, "a request is refused that does not break the rule", got=answer)
+        expected = {"message contains": constant_pieces(first.message)}
+        return Outcome(first.id, BROKEN, "another refusal is due", expected=expected, got=answer)
+    silent = any(not has_fixed_text(contract.rules[each]) for each in due.may & contract.rules.keys())
+    if rule and not case.asks_registry and not case.overlapping and not silent:
+        got = {"status": case.seen.status, **answer}
+        return Outcome(rule, BROKEN, "a request that Central accepts is refused", got=got)
+    return Outcome("registry-reachable" if case.asks_registry else "refusal", UNDECIDABLE)
