@@ -2,6 +2,6 @@
 
 Exchanges come from a file (`har`, `sources`) or the `proxy`, lose their credentials (`secrets`) and are put in order
 (`judge`). `judgement` judges one exchange: its form (`answers`), and as a `case` of an operation (`reads`, `writes`)
-against a model of the store that the traffic builds up (`follow`). `rules` and `due` have the rules that a request
-breaks, `refusals` compares them with the answer, and `record` has the outcomes.
+against a model of the store that the traffic builds up (`follow`). `refusals` compares an answer with the rules that
+the request breaks, some of them whatever is stored (`rules`). `record` has the outcomes.
 """

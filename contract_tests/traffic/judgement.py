@@ -62,9 +62,8 @@ def judge(
     else:
         contract, validator = central.follower.contract, record.observers.validator
         case = read_case(seen, match, overlapping, contract, validator) if match else None
-        outcomes = [
-            record.count(each, operation, exchange) for each in _outcomes(record, central, exchange, seen, case)
-        ]
+        found = _outcomes(record, central, exchange, seen, case)
+        outcomes = [record.count(each, operation, exchange) for each in found]
         is_read = seen.method == "GET" and seen.status == 200 and not overlapping
         has_news = before != central.follower.state or any(each.kind == BROKEN for each in outcomes)
         central.last = (before, _shown(seen)) if is_read and not has_news else None

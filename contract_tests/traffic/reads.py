@@ -72,9 +72,8 @@ def judge_get(case: Case, follower: Follower) -> Iterator[Outcome]:
         if expected is not None and case.seen.status == 404:
             yield _compare(follower, id, expected, None)
             follower.remove(id, deleted=False)
-        yield from refused(
-            case, follower.contract, Refusals(must, may), "" if case.seen.status == 404 else "reads-steady"
-        )
+        rule = "reads-steady" if case.seen.status != 404 else ""
+        yield from refused(case, follower.contract, Refusals(must, may), rule)
     elif isinstance(got, dict):
         yield check("id-exact", got.get("id") == id, "the answer shows another integration", expected=id, got=got)
         if expected is not None:

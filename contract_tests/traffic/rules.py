@@ -6,7 +6,6 @@ import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 from contract_tests.engine.integrations import Body, masked
@@ -31,9 +30,6 @@ _FLAWED = {
     "SCANNER": "scanner-type-known",
     "NODE_SCANNER": "node-scanner-type-known",
 }
-
-
-_pieces = cache(constant_pieces)
 
 
 @dataclass(slots=True)
@@ -211,12 +207,8 @@ def canonical(message: Message, value: Any) -> Any:
 
 def named_rules(contract: Contract, message: str) -> list[Rule]:
     """Return every rule whose text an error may contain."""
-    rules = ((rule, _pieces(rule.message)) for rule in contract.rules.values())
+    rules = ((rule, constant_pieces(rule.message)) for rule in contract.rules.values())
     return [rule for rule, pieces in rules if pieces and all(piece in message for piece in pieces)]
-
-
-def has_fixed_text(rule: Rule) -> bool:
-    return bool(_pieces(rule.message))
 
 
 def status_fits(rule: Rule, status: int, code: Any, *, tested: bool = True) -> bool:

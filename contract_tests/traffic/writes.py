@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from contract_tests.engine.integrations import read_answer, with_masks
 from contract_tests.oracle.steps import HEALTH_IS_WRITTEN
 from contract_tests.traffic.case import Case
-from contract_tests.traffic.due import due_on_create, due_on_update
 from contract_tests.traffic.follow import Follower
 from contract_tests.traffic.record import BROKEN, UNDECIDABLE, Outcome, check
-from contract_tests.traffic.refusals import accepted, fitting_rules, refused
+from contract_tests.traffic.refusals import accepted, due_on_create, due_on_update, fitting_rules, refused
 from contract_tests.traffic.rules import Refusals
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
