@@ -1,4 +1,4 @@
-"""One recorded exchange of an operation, with the integration in its request as Central reads it."""
+"""A recorded exchange of an operation, with the integration in its request as Central reads it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 
 from contract_tests.engine.integrations import Body, with_defaults
 from contract_tests.traffic.exchanges import Seen, json_of
-from contract_tests.traffic.rules import canonical
 from mock_server.contract.routes import Match
-from mock_server.contract.tables import Contract, Operation
+from mock_server.contract.tables import Contract, Message, Operation
 from mock_server.contract.validator import Validator
 
 Writes = Sequence[tuple[Match, Seen]]
@@ -20,7 +19,7 @@ Writes = Sequence[tuple[Match, Seen]]
 
 @dataclass(frozen=True)
 class Case:
-    """A recorded exchange of an operation, all that its judgement depends on but for the state of the Central.
+    """All that the judgement on an exchange depends on but for the state of the Central.
 
     `whole` is the integration in the request with all its fields, {} if it cannot be read. `is_valid`: the body obeys
     its schema, as far as it can be read. `overlapping` are the writes that were under way at the same time.
@@ -53,6 +52,11 @@ class Case:
         return json_of(self.seen.reply)
 
     @cached_property
+    def message(self) -> str:
+        """The message of an error, or ""."""
+        return str(self.answer.get("message", "")).replace("\u00a0", " ") if isinstance(self.answer, dict) else ""
+
+    @cached_property
     def contested(self) -> set[str]:
         """The ids of the integrations that an overlapping write may have changed, "" for an unknown one."""
         answers = ((match.id, json_of(seen.reply)) for match, seen in self.overlapping)
@@ -75,7 +79,7 @@ def read_case(seen: Seen, match: Match, overlapping: Writes, contract: Contract,
     value = json_of(seen.body)
     is_valid = not seen.body or validator.accepts(schema, value)
     try:
-        message = canonical(contract.message(schema), value) if seen.body else {}
+        message = _canonical(contract.message(schema), value) if seen.body else {}
     except ValueError:
         message = None
     if not isinstance(message, dict) or not validator.accepts(schema, message):
@@ -87,6 +91,27 @@ def read_case(seen: Seen, match: Match, overlapping: Writes, contract: Contract,
     whole = with_defaults(contract.integration, message) if isinstance(message, dict) else {}
     id = whole["id"] if is_test and whole else match.id
     return Case(seen, operation, id, overlapping, whole, update_password, is_valid)
+
+
+def _canonical(message: Message, value: Any) -> Any:
+    """Return a message as Central reads it: without unknown fields and null, with the JSON names of fields.
+
+    Raises:
+        ValueError: a field occurs twice, in two spellings, or is one that Central may refuse.
+    """
+    if not isinstance(value, dict):
+        return value
+    found: Body = {}
+    for key, each in value.items():
+        if key.startswith("["):
+            raise ValueError(f"{key} is an extension")
+        known = message.by_name.get(key)
+        if known is None or each is None:
+            continue
+        if known.name in found:
+            raise ValueError(f"{known.name} stands twice")
+        found[known.name] = _canonical(known.message, each) if known.message and not known.repeated else each
+    return found
 
 
 def _is_strict(body: bytes) -> bool:

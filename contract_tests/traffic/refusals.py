@@ -10,8 +10,8 @@ from contract_tests.traffic.case import Case
 from contract_tests.traffic.exchanges import NOT_SHOWN
 from contract_tests.traffic.follow import Follower
 from contract_tests.traffic.record import BROKEN, HELD, UNDECIDABLE, Outcome, check
-from contract_tests.traffic.rules import Refusals, broken, broken_with_unknown, named_rules, status_fits
-from mock_server.contract.tables import Contract
+from contract_tests.traffic.rules import Refusals, broken, broken_with_unknown
+from mock_server.contract.tables import Contract, Rule
 
 NOT_CENTRALS = (429, 502, 503, 504)
 """Statuses that a proxy in front of Central may answer, too."""
@@ -71,11 +71,9 @@ def _add_reconcile(due: Refusals, case: Case, follower: Follower, stored: Body) 
         due.may.add("reconcile-credential-masked")
         config = masked(follower.contract.integration, config)
     refusal = follower.model.update_refusal(case.id, config, update_password=False)
-    if refusal is None:
-        return
-    if case.whole["type"] == "azure" and "docker" in stored:
+    if refusal is not None and case.whole["type"] == "azure" and "docker" in stored:
         due.may |= _reconcile_rules(follower.contract)  # a stored docker member is read as one of azure
-    else:
+    elif refusal is not None:
         due.must.add(refusal.rule)
 
 
@@ -94,11 +92,10 @@ def accepted(contract: Contract, due: Refusals, rule: str) -> Iterator[Outcome]:
 
 def refused(case: Case, contract: Contract, due: Refusals, rule: str = "") -> Iterator[Outcome]:
     """Judge a refusal; `rule` is broken if nothing explains it."""
-    answer, seen = case.answer, case.seen
+    answer, message, seen = case.answer, case.message, case.seen
     if not isinstance(answer, dict):
         yield Outcome("refusal", UNDECIDABLE)
         return
-    message = _message(case)
     same = bool(message) and answer.get("error") == answer.get("message")
     yield check("error-shape", same, "`error` does not repeat `message`", expected=message, got=answer)
     if not message:
@@ -106,7 +103,7 @@ def refused(case: Case, contract: Contract, due: Refusals, rule: str = "") -> It
     if message.startswith(_OF_STRICT) or (seen.blind and NOT_SHOWN.fullmatch(message)):
         yield Outcome("refusal", UNDECIDABLE)
         return
-    named, fitting = named_rules(contract, message), fitting_rules(case, contract)
+    named, fitting = _named_rules(case, contract), fitting_rules(case, contract)
     if named and not fitting:
         what = f"the refusal has the status {seen.status} and the code {answer.get('code')}"
         expected = {"status": named[0].status, "code": named[0].code}
@@ -125,16 +122,21 @@ def refused(case: Case, contract: Contract, due: Refusals, rule: str = "") -> It
 
 def fitting_rules(case: Case, contract: Contract) -> set[str]:
     """Return the rules that a refusal names with their status and code."""
-    if not (message := _message(case)):
-        return set()
-    status, code = case.seen.status, case.answer.get("code")
-    named = named_rules(contract, message)
-    return {rule.id for rule in named if status_fits(rule, status, code, tested=case.asks_registry)}
+    return {rule.id for rule in _named_rules(case, contract) if _status_fits(case, rule)}
 
 
-def _message(case: Case) -> str:
-    """Return the message of an error, or ""."""
-    return str(case.answer.get("message", "")).replace("\u00a0", " ") if isinstance(case.answer, dict) else ""
+def _named_rules(case: Case, contract: Contract) -> list[Rule]:
+    """Return every rule whose text an error may contain."""
+    rules = ((rule, constant_pieces(rule.message)) for rule in contract.rules.values())
+    return [rule for rule, pieces in rules if pieces and all(piece in case.message for piece in pieces)]
+
+
+def _status_fits(case: Case, rule: Rule) -> bool:
+    """Return whether an error of this rule may have the status and the code of the answer."""
+    got = (case.seen.status, case.answer.get("code"))
+    if rule.kind == "build":
+        return got == (500, 13) or (case.asks_registry and got == (400, 3))
+    return got == (rule.status, rule.code) if rule.status else got in ((400, 3), (500, 13))
 
 
 def _unexplained(case: Case, contract: Contract, due: Refusals, rule: str) -> Outcome:
