@@ -67,7 +67,7 @@ class Case:
         return self.id in self.contested
 
     def may_be_written(self, name: str) -> bool:
-        """Return whether an overlapping write may write an integration with this name."""
+        """Return whether an overlapping write may have an integration with this name."""
         return any(seen.body is None or name.encode() in seen.body for _, seen in self.overlapping)
 
 

@@ -10,10 +10,9 @@ from itertools import count, takewhile
 
 from contract_tests.engine.central import Shared
 from contract_tests.oracle.observers import Observers
-from contract_tests.traffic import judgement
 from contract_tests.traffic.exchanges import Seen
 from contract_tests.traffic.follow import Follower
-from contract_tests.traffic.judgement import OVERRIDE, WRITES
+from contract_tests.traffic.judgement import OVERRIDE, WRITES, judge_exchange
 from contract_tests.traffic.record import Record, State
 from contract_tests.traffic.secrets import RUN, Secrets, path_of
 from mock_server.contract.routes import Match
@@ -78,7 +77,7 @@ class Judge:
         central.follower.now = seen.ended
         if match is not None and match.operation.id in WRITES:
             central.writes.append((match, seen))
-        judgement.judge(self.record, central, seen.exchange(self.judged), seen, match, overlapping)
+        judge_exchange(self.record, central, seen.exchange(self.judged), seen, match, overlapping)
         if OVERRIDE in seen.headers:
             del self._centrals[_sandbox(seen)]  # its effect is unknown
 

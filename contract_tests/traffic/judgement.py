@@ -33,7 +33,7 @@ _UNKNOWN_TO_DATABASE = re.compile("[\0\ufffd]")
 """NUL, or the replacement for invalid UTF-8: for such an id the database words the error."""
 
 
-def judge(
+def judge_exchange(
     record: Record, central: State, exchange: Exchange, seen: Seen, match: Match | None, overlapping: Writes
 ) -> None:
     """Judge an exchange, count the outcomes, and update the state of the Central by it."""
@@ -52,8 +52,7 @@ def judge(
     elif 300 <= seen.status < 400 or OVERRIDE in seen.headers:
         return
     elif not overlapping and answers.is_quick(seen) and central.last == (before, _shown(seen)):
-        # Web pages poll the list.
-        for each in central.last_outcomes:
+        for each in central.last_outcomes:  # web pages poll the list
             record.count(each, operation, exchange)
         central.paces[operation, seen.status, True] += 1
         record.observers.covered[operation, "", seen.status] += 1
@@ -72,11 +71,10 @@ def judge(
 
 def _doubt(match: Match | None, follower: Follower, why: str) -> None:
     """Mark as unknown the integration that a write without a known outcome may have changed."""
-    if match is None or match.operation.id not in WRITES:
-        return
-    if match.id:
-        follower.doubt(match.id, why)
-    follower.complete = False
+    if match is not None and match.operation.id in WRITES:
+        if match.id:
+            follower.doubt(match.id, why)
+        follower.complete = False
 
 
 def _outcomes(record: Record, central: State, exchange: Exchange, seen: Seen, case: Case | None) -> Iterator[Outcome]:
