@@ -23,6 +23,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from contract_tests.engine.exchange import COLLECTION
 from contract_tests.engine.integrations import SERVICE_ACCOUNT, Body
 from contract_tests.fixtures.bodies import VARIANTS
 from contract_tests.fixtures.cases import GROUPS, Case, catalogue
@@ -579,12 +580,16 @@ def breaking(draw: st.DrawFn, rule: str, *, version: str | None = None) -> tuple
 _JUNK: tuple[Any, ...] = (None, True, 0, -1, 1.5, "", "x", "a\0b", [], [None], ["x"], {}, {"x": 1}, INT32)
 """Values of every JSON type; most fields accept only some of them."""
 _HOW: Mapping[str, tuple[str, ...]] = {
-    "string": ("left out", "junk", "spelled", "stranger", "nul"),
+    "string": ("left out", "junk", "spelled", "stranger", "characters"),
     "enum": ("enum", "enum", "left out", "junk"),
     "message": ("left out", "junk", "spelled", "stranger"),
 }
 """Mutations of a field by its kind; fields of other kinds get those of a message."""
-_ENUMS: tuple[Any, ...] = ("BOGUS", "registry", "1", 0, 1, 7, -1, None)
+_CHARACTERS = ("\0", "a\0b", "\ud800", "a\udfffb")
+"""Texts with NUL, and with half a surrogate pair, which JSON can only write as an escape."""
+_RARELY = st.sampled_from((False, False, False, True))
+_ODD_CATEGORIES: tuple[Any, ...] = ("BOGUS", "registry", "1", 0, 1, 7, -1, None)
+_ANY_CATEGORIES = st.lists(st.sampled_from((*contracts.load().categories, *_ODD_CATEGORIES)), min_size=1, max_size=3)
 
 
 @st.composite
@@ -592,14 +597,22 @@ def requests(draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, version: str 
     """Draw a method, a path and a JSON body for an operation that reads an integration, valid or invalid in any way.
 
     The integration may lack fields (also name and categories), or have values of a wrong JSON type, unknown categories,
-    NUL in texts, either spelling of a name, or unknown fields. The id in a path is unknown, or that of an integration
-    of a fresh Central.
+    NUL or half a surrogate pair in texts, either spelling of a name, or unknown fields. Its config may have an endpoint
+    that Central refuses, belong to another type, or stand there twice. The id in a path is unknown, or that of an
+    integration of a fresh Central.
 
     Raises:
         ValueError: a type is unknown.
     """
     contract = _at(version)
     body = draw(integrations(types=types, version=version, tested=None))
+    wrong = draw(st.sampled_from((*[()] * 3, ("endpoint",), ("member",), ("endpoint", "member"), ("categories",))))
+    if "endpoint" in wrong:
+        body = _with_forbidden_endpoint(draw, body, contract)
+    if "member" in wrong:
+        body = _with_other_member(draw, body, contract)
+    if "categories" in wrong:
+        body = body | {"categories": draw(_ANY_CATEGORIES)}
     for _ in range(draw(st.integers(0, 3))):
         body = _with_one_fault(draw, body, contract.integration)
     operation = draw(st.sampled_from([each for each in contract.operations.values() if each.request]))
@@ -609,6 +622,20 @@ def requests(draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, version: str 
         flags = draw(st.fixed_dictionaries({}, optional={"updatePassword": st.booleans() | st.sampled_from(_JUNK)}))
         sent = flags | draw(st.sampled_from(({"config": body}, {"config": body}, {"config": None}, {})))
     return operation.method, operation.path.replace("{id}", id), sent
+
+
+def _with_forbidden_endpoint(draw: st.DrawFn, body: Body, contract: Contract) -> Body:
+    """Return the integration with an endpoint that Central refuses."""
+    member = contract.types[body["type"]].member
+    return body | {member: body[member] | {"endpoint": draw(st.sampled_from((*_LOCAL, *_METADATA, *_NO_URL)))}}
+
+
+def _with_other_member(draw: st.DrawFn, body: Body, contract: Contract) -> Body:
+    """Move the config to the member of another type, or give it there too."""
+    member = contract.types[body["type"]].member
+    others = [each.name for each in contract.integration.fields if each.oneof and each.name != member]
+    moved = body | {draw(st.sampled_from(others)): body[member]}
+    return moved if draw(_RARELY) else _without(member, moved)
 
 
 def _with_one_fault(draw: st.DrawFn, body: Body, message: Message) -> Body:
@@ -624,17 +651,17 @@ def _with_one_fault(draw: st.DrawFn, body: Body, message: Message) -> Body:
             return body | {name: _with_one_fault(draw, body[name], within)}
     field = message.by_name[name]
     how = draw(st.sampled_from(_HOW.get(field.kind, _HOW["message"])))
-    rest = {each: value for each, value in body.items() if each != name}
+    rest = _without(name, body)
     if how == "left out":
         return rest
-    if how == "nul":
-        return rest | {name: draw(st.sampled_from(("\0", "a\0b")))}
+    if how == "characters":
+        return rest | {name: draw(st.sampled_from(_CHARACTERS))}
     if how == "spelled":
         return rest | {field.proto_name: body.get(name, draw(st.sampled_from(_JUNK)))}
     if how == "stranger":
         return body | {draw(st.sampled_from(("clusters", "Name", "labels"))): draw(st.sampled_from(_JUNK))}
     if how == "enum":
-        return rest | {name: draw(st.lists(st.sampled_from(_ENUMS), min_size=1, max_size=3))}
+        return rest | {name: draw(_ANY_CATEGORIES)}
     return rest | {name: draw(st.sampled_from(_JUNK))}
 
 
@@ -642,6 +669,10 @@ def _with_one_fault(draw: st.DrawFn, body: Body, message: Message) -> Body:
 
 _QUERIES = ("", "", "?name=first", "?name=nobody", "?cluster=x", "?pretty", "?nosuch=x", "?name=a&name=b")
 _UNKNOWN_IDS = ("6513270e-269e-4d37-b2a7-4de452e6b438", "a/b")
+_CHANGING = ("PutImageIntegration", "UpdateImageIntegration", "TestUpdatedImageIntegration")
+"""Operations on a stored integration, which are drawn twice as often."""
+_METHODS = ("POST", "PUT", "PATCH", "DELETE")
+_NOT_INTEGRATIONS = (None, b"", b"x", b"{'name': 'a'}", b'{"name": "a"', b'{"name": "\xff"}', b"[]")
 _CALLERS = (None, "Bearer {{READ_ONLY}}", "Bearer {{INVALID}}")
 
 
@@ -650,8 +681,9 @@ def sessions(draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, version: str 
     """Draw the requests of a client that creates integrations, and reads, changes, tests and deletes them.
 
     It sends credentials, masks or neither, changes that need the credentials again, names that are taken, callers that
-    may not write, and faults as `requests` does. At its end it deletes what it has created. `{ID}`, `{ID2}` and so on
-    are placeholders for the ids in the answers to the creates; other ids are unknown, or those of a fresh Central.
+    may not write, faults as `requests` does, bodies that are no integration, and wrong methods. At its end it deletes
+    what it has created. `{ID}`, `{ID2}` and so on are placeholders for the ids in the answers to the creates; other ids
+    are unknown, or those of a fresh Central.
 
     Raises:
         ValueError: a type is unknown.
@@ -664,12 +696,24 @@ def sessions(draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, version: str 
     drawn = integrations(types=few, names=names, version=version, tested=None)
     stored = [(scene.create(body), body) for body in draw(st.lists(drawn, min_size=1, max_size=2))]
     ids = [id for id, _ in stored]
-    for _ in range(draw(st.integers(1, 5))):
+    for id, body in stored:
+        if draw(_RARELY):  # Central keeps a PUT without a config, although it fails
+            sent = _without(scene.member(body["type"]), body) | {"skipTestIntegration": True}
+            scene.ask(draw(st.sampled_from(_CHANGING)), sent, id, keeps=draw(st.booleans()))
+            if draw(st.booleans()):
+                scene.ask("UpdateImageIntegration", scene.hidden(body, MASK), id, keeps=True)
+    operations = list(scene.contract.operations.values())
+    changing = [each for each in operations if each.id in _CHANGING]
+    for _ in range(draw(st.integers(1, 6))):
         id, body = draw(st.sampled_from(stored))
-        operation = draw(st.sampled_from(list(scene.contract.operations.values())))
-        place = draw(st.sampled_from((id, id, *ids, *special, *_UNKNOWN_IDS)))
-        caller = draw(st.sampled_from(({}, {}, {}, {"Authorization": draw(st.sampled_from(_CALLERS))})))
-        if operation.request:
+        operation = draw(st.sampled_from((*operations, *changing, None, None)))
+        place = draw(st.sampled_from((id, id, id, *ids, *special, *special, *_UNKNOWN_IDS)))
+        caller = draw(st.sampled_from(({}, {}, {"Authorization": draw(st.sampled_from(_CALLERS))})))
+        if operation is None:
+            path = draw(st.sampled_from((COLLECTION, f"{COLLECTION}/test", f"{COLLECTION}/{place}")))
+            method, text = draw(st.sampled_from(_METHODS)), draw(st.sampled_from(_NOT_INTEGRATIONS))
+            scene.send(method, path, text, headers=caller)
+        elif operation.request:
             sent = _with_credentials(draw, scene, draw(st.just(body) | drawn), ids)
             if operation.id == "PostImageIntegration":
                 ids.append(scene.create(sent, headers=caller))
@@ -679,7 +723,7 @@ def sessions(draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, version: str 
             scene.send(operation.method, operation.path.replace("{id}", place), headers=caller)
         else:
             scene.list(draw(st.sampled_from(_QUERIES)), headers=caller)
-        read = draw(st.sampled_from((None, scene.get, lambda _: scene.list())))
+        read = draw(st.sampled_from((None, None, scene.get, lambda _: scene.list(draw(st.sampled_from(_QUERIES))))))
         if read is not None:
             read(id)
     scene.list()
@@ -693,9 +737,15 @@ def _with_credentials(draw: st.DrawFn, scene: Scene, body: Body, ids: Sequence[s
     """Return an integration with its credentials, masks or none of them, and perhaps with something wrong."""
     hidden = draw(st.sampled_from((None, MASK, "")))
     sent = body if hidden is None else scene.hidden(body, hidden)
-    how = draw(st.sampled_from(("", "id", "config", "fault", "fault")))
+    how = draw(st.sampled_from(("", "", "id", "other config", *["left out"] * 3, "fault", "fault", "fault")))
     if how == "id":
         return sent | {"id": draw(st.sampled_from((*ids, _UNKNOWN_IDS[0])))}
-    if how == "config":
-        return {name: value for name, value in sent.items() if name != scene.member(body["type"])}
+    if how == "left out":
+        return _without(draw(st.sampled_from((scene.member(body["type"]), "source"))), sent)
+    if how == "other config":
+        return _with_other_member(draw, sent, scene.contract)
     return _with_one_fault(draw, sent, scene.contract.integration) if how == "fault" else sent
+
+
+def _without(name: str, body: Body) -> Body:
+    return {each: value for each, value in body.items() if each != name}

@@ -241,7 +241,7 @@ def deletes_at_once(central: Central) -> None:
     with Clients(central) as clients:
         for each in clients.rounds():
             with each, central.case():
-                id, sent = central.created()
+                id, sent = central.claim(next(iter(central.shared.standing), "")) or central.created()
                 time.sleep(pause)
                 whole = read_answer(central.contract, sent, id)
                 watch = None if central.quick else partial(central.get, id)
@@ -322,7 +322,8 @@ def _own_items(central: Central, reply: Reply) -> dict[str, Body]:
 )
 def reads_at_once(central: Central) -> None:
     with Clients(central) as clients, central.case():
-        made = [central.created(type) for type in ("docker", "quay", "clair")[: 1 if central.quick else 3]]
+        kept = list(central.shared.standing)[:1]
+        made = [central.standing(type) for type in kept or ("docker", "quay", "clair")[: 1 if central.quick else 3]]
         unknown = central.unknown_id()
         for each in clients.rounds():
             with each:

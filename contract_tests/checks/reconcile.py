@@ -5,6 +5,7 @@ The contract's `x-scrub` marks the credentials and the fields on which they depe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -19,9 +20,10 @@ from contract_tests.checks.validation import (
     untestable,
 )
 from contract_tests.engine.central import Central, brief
-from contract_tests.engine.exchange import Reply
+from contract_tests.engine.exchange import COLLECTION, Reply
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
 from contract_tests.engine.integrations import Body, masked, member_of, read_answer
+from contract_tests.engine.options import is_loopback
 from contract_tests.oracle.variants import (
     AUTHORIZED,
     BOTH,
@@ -103,10 +105,12 @@ def other_values(spot: Spot, value: Any) -> list[Any]:
 class Stored:
     """An integration that is replaced by one variant after the other."""
 
-    def __init__(self, central: Central) -> None:
+    def __init__(self, central: Central, id: str = "", sent: Body | None = None) -> None:
+        """`id` and `sent`: a kept integration, for updates that must be refused."""
         self.central = central
-        self.id = ""
-        self.sent: Body = {}
+        self.id = id
+        self.sent: Body = sent or {}
+        self._is_kept = id != ""
 
     def become(self, variant: Variant, **more: Any) -> Body:
         """Create or replace the integration, and return the body that was sent."""
@@ -123,6 +127,9 @@ class Stored:
         flag = self.central.random.choice((False, None))
         with self.central.attempt():
             reply = self.central.patch(self.id, body | {"name": self.central.name()}, update_password=flag)
+            if self._is_kept and reply.status == 200:
+                self.central.claim(self.sent["type"])  # no other check uses what is no longer as it was kept
+            self._is_not_guarded(body, reply, text)
             if not is_managed(self.central, reply):
                 self.central.refused(reply, f"PATCH, updatePassword {_flag_text(flag)}, {what}", text=text)
 
@@ -132,8 +139,21 @@ class Stored:
         with self.central.attempt():
             body = untestable(self.central, body) | {"id": self.id}
             reply = self.central.test_updated(body, update_password=flag)
+            self._is_not_guarded(body, reply, text)
             if not is_managed(self.central, reply):
                 self.central.refused(reply, f"/test/updated, updatePassword {_flag_text(flag)}, {what}", text=text)
+
+    def _is_not_guarded(self, body: Body, reply: Reply, text: str) -> None:
+        """Fail for the field that is named if no credential depends on it, such as the name, which updates change."""
+        central = self.central
+        start = central.text("reconcile-dependent-unchanged", field="").partition("'")[0]
+        found = re.search(re.escape(start) + "'([^']*)'", reply.message)
+        if found is None or text in reply.message or member_of(central.contract, body) is None:
+            return
+        dependent = {spot.path for spot in spots(central, body) if spot.field.scrub == "dependent"}
+        if found[1] not in dependent:
+            what = f"{found[1]} cannot be changed without credentials"
+            raise CheckFailed(what, expected=text, got=brief(reply), check="reconcile-free-fields")
 
     def is_unchanged(self) -> None:
         """Check that refused updates stored nothing. A quick run skips this."""
@@ -159,6 +179,19 @@ def each_stored(central: Central, variants: Sequence[Variant], **more: Any) -> I
             yield stored, stored.become(variant, **more)
 
 
+def each_kept(central: Central, variants: Sequence[Variant]) -> Iterator[tuple[Stored, Body]]:
+    """Yield each variant, for updates that must be refused: a quick run uses the integrations that it has kept."""
+    more = []
+    for like, changes in variants:
+        if central.reuses_integrations and not changes and like in central.shared.standing:
+            with central.case():
+                stored = Stored(central, *central.standing(like))
+                yield stored, stored.sent
+        else:
+            more.append((like, changes))
+    yield from each_stored(central, more)
+
+
 # -- before the comparison ----------------------------------------------------------------------------
 
 
@@ -178,7 +211,7 @@ def reconcile_needs_id(central: Central) -> None:
 
 @check("reconcile-needs-config", "rules", needs=_KEEPING)
 def reconcile_needs_config(central: Central) -> None:
-    for stored, sent in each_stored(central, central.some((*PLAIN, *UNTAGGED), 1, 1)):
+    for stored, sent in each_kept(central, central.some((*PLAIN, *UNTAGGED), 1, 1)):
         member = str(member_of(central.contract, sent))
         text = central.text("reconcile-needs-config")
         absent = {key: value for key, value in sent.items() if key != member}
@@ -196,7 +229,7 @@ def reconcile_needs_config(central: Central) -> None:
 def reconcile_same_member(central: Central) -> None:
     members = {like: str(member_of(central.contract, central.integration(like))) for like, _ in (*PLAIN, *UNTAGGED)}
     go_names = {field.name: field.go_name for field in central.contract.integration.members}
-    for stored, sent in each_stored(central, central.some((*PLAIN, *UNTAGGED), 1, 4)):
+    for stored, sent in each_kept(central, central.some((*PLAIN, *UNTAGGED), 1, 4)):
         mine = members[sent["type"]]
         likes = [like for like, member in members.items() if member != mine and (like, mine) != ("azure", "docker")]
         for like in central.some(likes, 2, 2):
@@ -215,7 +248,7 @@ def reconcile_same_member(central: Central) -> None:
 @check("reconcile-dependent-unchanged", "rules", needs=(*_KEEPING, "credentials-replaced"))
 def reconcile_dependent_unchanged(central: Central) -> None:
     turn = central.random.randrange(len(PLAIN))
-    for stored, sent in each_stored(central, PLAIN):
+    for stored, sent in each_kept(central, PLAIN):
         kept = masked_body(central, sent, central.random.choice((MASK, "")))
         for spot in spots(central, sent):
             if spot.field.scrub != "dependent":
@@ -246,7 +279,7 @@ def reconcile_dependent_unchanged(central: Central) -> None:
 @check("reconcile-credential-masked", "rules", needs=("create", "update-password-default"))
 def reconcile_credential_masked(central: Central) -> None:
     turn = 0
-    for stored, sent in each_stored(central, VARIANTS):
+    for stored, sent in each_kept(central, VARIANTS):
         for spot in spots(central, sent):
             if spot.field.scrub != "always":
                 continue
@@ -378,6 +411,8 @@ def reconcile_on_test(central: Central) -> None:
                 body = with_value(kept, spot.place, central.secret())
                 stored.refuses_test(body, text, f"with a credential in {spot}")
         stored.is_unchanged()
+    if central.options.allow_registry_tests or is_loopback(central.transport.base):
+        _tested_with_what_is_stored(central)
     for stored, sent in each_stored(central, (VARIANTS[1],)):
         kept = masked_body(central, sent)
         path = "ImageIntegration.ImageIntegration_Quay.QuayConfig"
@@ -402,6 +437,17 @@ def reconcile_on_test(central: Central) -> None:
         stored.refuses_test(kept, text, "with masked credentials")
 
 
+def _tested_with_what_is_stored(central: Central) -> None:
+    """Check that a test without the password gets as far as the host, which never resolves (RFC 2606)."""
+    with central.case():
+        id, sent = central.spare("azure", azure={"endpoint": "https://nowhere.example.invalid"})
+        reply = central.test_updated(masked_body(central, sent, "") | {"id": id})
+        what = "/test/updated with the stored password, at a host that does not exist"
+        central.refused(reply, what, text="registry integration: ")
+        missing = central.text("azure-password-required")
+        central.true(missing not in reply.message, what, expected=f"not {missing!r}", got=reply.message)
+
+
 @check(
     "update-password-default",
     "rules",
@@ -415,12 +461,19 @@ def update_password_default(central: Central) -> None:
         text = central.text(
             "reconcile-credential-masked", field="ImageIntegration.ImageIntegration_Ibm.IBMRegistryConfig.ApiKey"
         )
-        reply = central.patch(id, sent, update_password=None)
+        spelt = {"update_password": True, "UpdatePassword": True}  # no names of the flag
+        reply = central.send("PATCH", f"{COLLECTION}/{id}", value={"config": sent, **(spelt if central.quick else {})})
+        if reply.status == 200 and central.quick and central.patch(id, sent, update_password=None).status != 200:
+            what = "PATCH with fields that Central does not know"
+            raise CheckFailed(what, expected={"status": 400}, got=brief(reply), check="unknown-field-dropped")
         if reply.status == 200 and central.patch(id, sent, update_password=False).status == 200:
             raise PreconditionFailed("reconcile-credential-masked", "PATCH with a credential and updatePassword false")
         central.refused(reply, "PATCH with a credential and without updatePassword", text=text)
         if central.quick:
             return
+        unset = {"config": sent, "updatePassword": None}
+        reply = central.send("PATCH", f"{COLLECTION}/{id}", value=unset)
+        central.refused(reply, "PATCH with a credential and null for updatePassword", text=text)
         body = untestable(central, sent) | {"id": id}
         reply = central.test_updated(body, update_password=None)
         central.refused(reply, "/test/updated with a credential and without updatePassword", text=text)
@@ -448,10 +501,16 @@ PROVEN: tuple[Variant, ...] = (
 
 @check("stored-credentials-kept", "rules", needs=("create", "update-password-default", "reconcile-dependent-unchanged"))
 def stored_credentials_kept(central: Central) -> None:
-    telling = (PROVEN[0], ROBOTIC, AUTHORIZED)
+    if central.reuses_integrations:
+        for like in ("ecr", "azure", "ibm"):
+            with central.case():
+                _kept_as_it_is(central, like)
+    # A robot account cannot scan, so the last one needs both of its credentials.
+    telling = (PROVEN[0], AUTHORIZED, PROVEN[-1])
     for stored, sent in each_stored(central, telling if central.quick else PROVEN):
-        forms = [MASK, ""]
-        central.random.shuffle(forms)
+        forms = ["", MASK]  # a stored mask shows only where the credential is JSON
+        if not central.quick or sent["type"] == "artifactregistry":
+            central.random.shuffle(forms)
         # The second update depends on the state that the first one left.
         for form in forms[:1] if central.quick and sent["type"] != "artifactregistry" else forms:
             body = masked_body(central, sent, form)
@@ -479,6 +538,15 @@ def stored_credentials_kept(central: Central) -> None:
             )
     if not central.quick:
         _nothing_kept_as_nothing(central)
+
+
+def _kept_as_it_is(central: Central, like: str) -> None:
+    """Check an update of a kept integration that changes nothing, whose client needs the credentials."""
+    id, sent = central.standing(like)
+    reply = central.patch(id, masked_body(central, sent, ""))
+    if reply.status != 200:
+        central.claim(like)
+    central.taken(reply, f"PATCH of {like} that changes nothing, without its credentials")
 
 
 def _without_credentials(message: Message, value: Body) -> Body:

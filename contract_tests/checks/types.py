@@ -174,10 +174,10 @@ def type_defined(central: Central) -> None:
             central.refused(central.test(central.integration(type="")), "a test without a type", text=text)
 
 
-@check("category-implemented", "rules", needs=("create",))
+@check("category-implemented", "rules", needs=("create", "all-categories-activated"))
 def category_implemented(central: Central) -> None:
     central.control_of("docker")
-    lists: list[list[Any]] = [[7], ["REGISTRY", 7], ["REGISTRY", 1000]]
+    lists: list[list[Any]] = [[7], ["REGISTRY", 7], ["REGISTRY", 1000], ["REGISTRY", -1]]
     with central.case():
         for categories in central.some(lists, 1):
             with central.attempt():
@@ -327,6 +327,10 @@ def odd_combinations(central: Central) -> None:
                 reply = central.put(id, from_table(central, like, changes))
                 if not is_managed(central, reply):
                     central.taken(reply, f"PUT of {what}")
+            reply = central.put(id, central.integration("google"))
+            if reply.status != 200:
+                what = "PUT of type google, which only a create refuses"
+                raise CheckFailed(what, expected={"status": 200}, got=brief(reply), check="google-not-created")
         return
     created = taken if central.options.profile == "deep" else central.random.sample(taken, 3)
     for what, like, changes, _ in created:
@@ -460,7 +464,7 @@ def test_text(central: Central) -> None:
         ("docker", {"categories": NODE}, central.text("node-scanner-type-known", type='"docker"'), 2),
         ("clairify", {"categories": NODE, "clairify": {"endpoint": ""}}, central.text("clairify-endpoint-required"), 3),
     ]
-    for like, changes, text, wraps in forms[:2] if central.quick else forms:
+    for like, changes, text, wraps in [*forms[:2], *central.some(forms[2:], 1)]:
         for way in central.some(("create", "test"), 1):
             with central.case():
                 body = central.integration(like, skipTestIntegration=False, **changes)

@@ -519,11 +519,11 @@ def _names_of_others(central: Central) -> None:
 def ecr_iam_managed(central: Central) -> None:
     with central.case():
         # In a quick run the first request shows whether the target is managed.
-        first = central.create(central.integration("ecr", ecr={"useIam": True}))
+        _, first = central.stored(central.integration("ecr", ecr={"useIam": True}))
         managed = central.options.managed or is_managed(central, first)
         id, _ = central.created("ecr") if managed or not central.quick else ("", {})
         ways = ways_to_send(central, id) if id else []
-        found = [("create", first)]
+        found = [("a write", first)]
         found += [(where, send(central.integration("ecr", ecr={"useIam": True}))) for where, send in ways]
         if not managed and not any(is_managed(central, reply) for _, reply in found):
             raise NotApplicable("the target accepts the container's IAM role; with --managed that is a failure")
@@ -690,6 +690,16 @@ def delete_missing(central: Central) -> None:
     with central.case():
         not_deleted(central, central.unknown_id())
     if central.quick:
+        with central.case():
+            type = "clair"
+            id, _ = central.standing(type)
+            central.transport.guard.invented.add(id.upper())
+            reply = central.delete(id.upper())
+            if reply.status == 200:
+                central.claim(type)
+            central.refused_by(
+                reply, "delete-missing", "DELETE of an id in capitals", id=id.upper(), quoted=f'"{id.upper()}"'
+            )
         return
     with central.case():
         id, sent = central.created()
@@ -769,7 +779,7 @@ def scanner_v4_type_fixed(central: Central) -> None:
         # Only the type is wrong if the body keeps its docker member.
         bodies = (central.integration("scannerv4"), sent | {"type": "scannerv4", "categories": ["SCANNER"]})
         for _ in rounds(central):
-            for (where, send), body in random_rows(central, central.some(ways, 2), bodies):
+            for (where, send), body in random_rows(central, central.some(ways, 3), bodies):
                 with central.attempt():
                     what = f"{where} that makes a docker integration one of Scanner V4"
                     central.refused_by(send(body), "scanner-v4-type-fixed", what)
@@ -837,7 +847,9 @@ def name_with_nul(central: Central) -> None:
 def path_id_wins(central: Central) -> None:
     with central.case():
         first, sent = central.spare()
-        second, other = central.created("quay")
+        kept = central.shared.standing.get("quay")
+        claimed = central.claim("quay")  # its name is not of this check unless an update was of the wrong one
+        second, other = claimed or central.created("quay")
         ways: list[tuple[str, Callable[[Body], Reply]]] = [
             ("PUT", partial(central.put, first)),
             ("PATCH with credentials", partial(central.patch, first, update_password=True)),
@@ -847,12 +859,17 @@ def path_id_wins(central: Central) -> None:
             # An id that exists is the worst: a server may update the wrong integration.
             ids = [second] if central.quick else [second, central.unknown_id(), "not-a-uuid"]
             for (where, send), id in random_rows(central, [ways[0], *central.some(ways[1:], 1)], ids):
-                kept = sent["docker"] | {"password": ""} if "without" in where else {}
-                sent = central.integration(id=id, docker=kept)
+                keeps = (
+                    {"name": sent["name"], "docker": sent["docker"] | {"password": ""}} if "without" in where else {}
+                )
+                sent = central.integration(id=id, **keeps)
                 central.taken(send(sent), f"{where} with the id {id!r} in the body")
                 if not central.quick:
                     reads_as(central, first, sent, f"{where} with the id {id!r} in the body")
-        check_only_stored(central, {first: sent, second: other}, "updates with other ids in their bodies")
+        stored = {first: sent} if claimed else {first: sent, second: other}
+        check_only_stored(central, stored, "updates with other ids in their bodies")
+        if claimed and kept:
+            central.keep_again(*kept)
 
 
 @check("update-not-rolled-back", "rules", needs=("create", "registry-type-known"))

@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from contract_tests.drift import comparison, documents, reports
 from contract_tests.engine.failures import HarnessError
-from contract_tests.engine.http import fetch
 from contract_tests.reports import requested, write_text
 from contract_tests.runner.arguments import data_report_options, options_of, target_options
 from mock_server.cli.release import RELEASE
 from mock_server.contract import tables as contracts
+
+if TYPE_CHECKING:
+    from contract_tests.drift.documents import Node
 
 
 @click.command(
@@ -47,6 +48,8 @@ def drift(sources: tuple[str, ...], *, strict: bool, everything: bool, as_contra
     The document is that of the Central at URL (/api/docs/swagger), or of a FILE: Swagger 2.0, OpenAPI 3.0 or 3.1, or
     the tables of the published reference as HTML or Markdown. Several files make one document.
     """
+    from contract_tests.drift import comparison, reports
+
     if chosen["since"] and not re.fullmatch(r"[0-9]+\.[0-9]+", chosen["since"]):
         raise click.BadParameter(f"{chosen['since']!r} is no release such as 5.1", param_hint="--since")
     files = requested(chosen)
@@ -63,8 +66,11 @@ def drift(sources: tuple[str, ...], *, strict: bool, everything: bool, as_contra
     sys.exit(result.status(strict=strict))
 
 
-def _document(sources: tuple[str, ...], chosen: dict[str, Any]) -> tuple[documents.Node, str]:
+def _document(sources: tuple[str, ...], chosen: dict[str, Any]) -> tuple[Node, str]:
     """Return the merged document of all sources, and the release that a Central among them reports, or ""."""
+    from contract_tests.drift import documents
+    from contract_tests.engine.http import fetch
+
     release, parts = "", []
     for source in sources:
         if "://" not in source:

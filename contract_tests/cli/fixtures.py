@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import gc
 import json
 import os
 import shlex
@@ -123,6 +124,8 @@ def fixtures(
 ) -> None:
     """Generate requests with Central's answers, for Jest, Cypress, Go, pytest or Postman."""
     _check_combination(click.get_current_context())
+    # Fixtures have no reference cycles; the default, a search for them every 700 objects, takes an eighth of the time.
+    gc.set_threshold(100_000)
     formats = formats or ("jsonl",)
     access = {name: chosen.pop(name) for name in ACCESS}
     wish = _wish(**chosen)

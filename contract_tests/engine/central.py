@@ -204,7 +204,7 @@ class Central:
         """Create an integration from a valid body; return its id and the body."""
         return created_id(self.create(body)), body
 
-    def stored(self, body: Body) -> tuple[str, Reply]:
+    def stored(self, value: Body | None, **request: Any) -> tuple[str, Reply]:
         """Store an integration for a check that is not about creates; return its id and the answer.
 
         A quick run overwrites its spare integration, which saves the DELETE and the read before it.
@@ -212,8 +212,8 @@ class Central:
         if self.reuses_integrations and self.shared.spare is not None:
             id, creation = self.shared.spare
             self.history.append(creation)
-            return id, self.put(id, body)
-        reply = self.create(body)
+            return id, self.put(id, value, **request)
+        reply = self.create(value, **request)
         id = str(reply.object.get("id"))
         if self.reuses_integrations and id in self._mine:
             self._mine.remove(id)
@@ -226,9 +226,12 @@ class Central:
 
     def spare_from(self, body: Body) -> tuple[str, Body]:
         """Store a valid body for a check of updates; return its id and the body."""
+        need = "create" if self.shared.spare is None else "update-replaces"
         id, reply = self.stored(body)
         if reply.status == 200:
             return id, body
+        if reply.status != 404 or need == "create":
+            raise PreconditionFailed(need, f"storing type {body['type']} was answered {brief(reply)}")
         self.shared.spare = None
         return self.created_from(body)
 
@@ -278,6 +281,16 @@ class Central:
         id, sent, _ = kept
         self._mine.append(id)
         return id, sent
+
+    def keep_again(self, id: str, sent: Body, creation: Exchange) -> None:
+        """Keep an integration that the check has claimed, with the body that it has by now."""
+        self.gone(id)
+        self.shared.standing[sent["type"]] = id, sent, creation
+
+    def gone(self, id: str) -> None:
+        """Forget an integration of the check that was deleted by another request than a DELETE."""
+        if id in self._mine:
+            self._mine.remove(id)
 
     def clean(self) -> None:
         """Delete the integrations that the check has left.

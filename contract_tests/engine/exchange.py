@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from requests.structures import CaseInsensitiveDict
+
 from mock_server import bounded_http
 
 COLLECTION = "/v1/imageintegrations"
@@ -73,6 +75,11 @@ class Exchange:
     reply: bytes = b""
     elapsed: float = 0.0
     at: float = 0.0
+
+    @property
+    def answer(self) -> Reply:
+        """The answer; the body of a long one is cut."""
+        return Reply(self.status, CaseInsensitiveDict(self.reply_headers), self.reply, self.elapsed)
 
 
 def read_json(content: bytes) -> Any:

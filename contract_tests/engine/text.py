@@ -89,7 +89,7 @@ def _escaped(character: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-_VALUE = re.compile(r'"(?:[^"\\]|\\.)*"(?!:)|[0-9a-f]{8}-[0-9a-f-]{27}|\d+')
+_VALUE = re.compile(r'("(?:[^"\\]|\\.)*":)|"(?:[^"\\]|\\.)*"|[0-9a-f]{8}-[0-9a-f-]{27}|\d+')
 _LONGEST_LINE = 400
 _MOST_LINES = 120
 
@@ -121,12 +121,12 @@ def diff(expected: Any, got: Any) -> list[str]:
 
 def changed(lines: Iterable[str]) -> tuple[str, ...]:
     """Return the differing lines of a diff without their values, for comparing the symptoms of failures."""
-    return tuple(without_values(line) for line in lines if line[0] in "-+")
+    return tuple(without_values(line).rstrip(",") for line in lines if line[0] in "-+")
 
 
 def without_values(text: str) -> str:
     """Replace each quoted text, id and number with an ellipsis; keys stay."""
-    return _VALUE.sub("…", text)
+    return _VALUE.sub(lambda found: found[1] or "…", text)
 
 
 def _matched(expected: Any, got: Any) -> Any:

@@ -94,6 +94,12 @@ def _baseline(path: Path) -> None:
         _schemathesis(mock.url, path, "--baseline-update")
 
 
+_OF_SCHEMATHESIS = (
+    "`schemathesis run` leaves out the checks that take Central's normal behaviour for a fault; it counts if it",
+    "reports more than for a healthy mock.",
+)
+
+
 # -- the table ---------------------------------------------------------------------------------------
 
 
@@ -102,14 +108,15 @@ def table(mutants: Iterable[Mutant], results: dict[str, Any]) -> str:
     mutants = list(mutants)
     runs = {profile: results[f"{HARNESS} {profile}"] for profile in PROFILES if f"{HARNESS} {profile}" in results}
     other = results.get(SCHEMATHESIS, {})
+    last = [SCHEMATHESIS] if other else []
     lines = [
         "# What the harness finds",
         "",
         "Each mutant was checked by one whole run of each profile, seed 1. *Named* means that the check made for the",
         "mutant failed. Requests and seconds count until the mutant showed, or the whole run if it did not. *Also red*",
         "lists further checks that failed in the last profile. Mutants that only wait do so for a thirtieth of their",
-        "time here, and the limits of the run shrink with them. `schemathesis run` leaves out the checks that take",
-        "Central's normal behaviour for a fault; it counts if it reports more than for a healthy mock. `?`: not tried.",
+        "time here, and the limits of the run shrink with them. `?`: not tried.",
+        *(_OF_SCHEMATHESIS if other else ()),
         "",
         f"Measured with mock-central {version('mock-central')}: `python -m contract_tests.meta_tests.detection`.",
         "",
@@ -126,18 +133,22 @@ def table(mutants: Iterable[Mutant], results: dict[str, Any]) -> str:
         *_row("---", "---", "---", "---"),
         *(line for profile, run in runs.items() for line in _row(profile, *_first(run))),
         "",
-        *_row("mutant", "kind", "check", *(f"{each}: requests, seconds" for each in runs), "also red", SCHEMATHESIS),
-        *_row(*["---"] * (5 + len(runs))),
+        *_row("mutant", "kind", "check", *(f"{each}: requests, seconds" for each in runs), "also red", *last),
+        *_row(*["---"] * (4 + len(runs) + len(last))),
     ]
     for mutant in mutants:
         seen = [run.get(mutant.name) for run in runs.values()]
         red = [*seen[-1]["touched"], *seen[-1]["others"]] if seen and seen[-1] else []
-        theirs = other.get(mutant.name)
-        found = theirs["what"] or "red" if theirs and theirs["found"] else "-" if theirs else "?"
-        lines += _row(
-            f"`{mutant.name}`", mutant.kind, f"`{mutant.check}`", *map(_told_short, seen), _shortened(red), found
-        )
+        cells = [f"`{mutant.name}`", mutant.kind, f"`{mutant.check}`", *map(_told_short, seen), _shortened(red)]
+        lines += _row(*cells, *(_told_of(other.get(mutant.name)) for _ in last))
     return "\n".join(lines) + "\n"
+
+
+def _told_of(theirs: dict[str, Any] | None) -> str:
+    """Return what schemathesis says of a mutant."""
+    if theirs is None:
+        return "?"
+    return (theirs["what"] or "red") if theirs["found"] else "-"
 
 
 def _row(*cells: str) -> list[str]:
@@ -162,13 +173,14 @@ def _shortened(checks: list[str]) -> str:
 
 def _totals(mutants: list[Mutant], runs: dict[str, Any], other: dict[str, Any]) -> Iterable[str]:
     """Return a row for each kind of mutant; counts are of those that were tried."""
-    yield from _row("kind", "mutants", *(f"{each}: found, named" for each in runs), SCHEMATHESIS)
-    yield from _row(*["---"] * (3 + len(runs)))
+    last = [SCHEMATHESIS] if other else []
+    yield from _row("kind", "mutants", *(f"{each}: found, named" for each in runs), *last)
+    yield from _row(*["---"] * (2 + len(runs) + len(last)))
     for kind in (*KINDS, "all"):
         some = [each.name for each in mutants if kind in (each.kind, "all")]
         cells = [_share([run[name] for name in some if name in run]) for run in runs.values()]
         theirs = [other[name]["found"] for name in some if name in other]
-        yield from _row(kind, str(len(some)), *cells, f"{sum(theirs)} of {len(theirs)}" if theirs else "")
+        yield from _row(kind, str(len(some)), *cells, *(f"{sum(theirs)} of {len(theirs)}" for _ in last))
 
 
 def _within(run: dict[str, Any]) -> list[str]:

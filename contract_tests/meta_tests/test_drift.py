@@ -541,7 +541,7 @@ def test_the_address_of_the_document_itself_is_taken(monkeypatch: pytest.MonkeyP
         asked.append(options.url + path)
         raise HarnessError("enough")
 
-    monkeypatch.setattr("contract_tests.cli.drift.fetch", fetch)
+    monkeypatch.setattr("contract_tests.engine.http.fetch", fetch)
     CliRunner().invoke(main, ["drift", "https://central.example.com/api/docs/swagger"])
     assert asked == ["https://central.example.com/api/docs/swagger"]
 

@@ -19,6 +19,8 @@ from mock_server.contract.tables import MASK
 
 PATH = "/v1/imageintegrations"
 CONTRACT = contracts.load()
+OWN = {type: each.member for type, each in CONTRACT.types.items()}
+MEMBERS = {*OWN.values()}
 QUICK = hypothesis.settings(
     max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -99,6 +101,10 @@ def test_every_rule_can_be_broken(rule: str) -> None:
     breaks()
 
 
+def has_local_host(body: Body) -> bool:
+    return any(host in json.dumps(body) for host in ("localhost", "127.0.0.1", "169.254.169.254"))
+
+
 def without(name: str) -> Callable[[Any], bool]:
     return lambda drawn: isinstance(drawn[2], dict) and drawn[0] == "POST" and name not in drawn[2]
 
@@ -113,8 +119,17 @@ def without(name: str) -> Callable[[Any], bool]:
         lambda drawn: "\\u0000" in json.dumps(drawn[2]),
         lambda drawn: "skip_test_integration" in json.dumps(drawn[2]),
         lambda drawn: drawn[0] == "PATCH" and "config" not in drawn[2],
+        lambda drawn: "\\ud800" in json.dumps(drawn[2]),
+        lambda drawn: 1 in drawn[2].get("categories", ()),
+        lambda drawn: len(MEMBERS & drawn[2].keys()) > 1,
+        lambda drawn: (
+            str(drawn[2].get("type")) in OWN and OWN[drawn[2]["type"]] not in drawn[2] and has_local_host(drawn[2])
+        ),
     ],
-    ids=["no name", "no categories", "wrong type", "unknown enum", "nul", "both spellings", "no config"],
+    ids=[
+        *("no name", "no categories", "wrong type", "unknown enum", "nul", "both spellings", "no config"),
+        *("half a pair", "category by number", "two configs", "local endpoint in another member"),
+    ],
 )
 def test_requests_draws_what_generic_fuzzers_find(shown: Callable[[Any], bool]) -> None:
     find(strategies.requests(), shown, settings=SEARCH)
@@ -124,13 +139,19 @@ def test_requests_draws_what_generic_fuzzers_find(shown: Callable[[Any], bool]) 
 @pytest.mark.parametrize(
     "shown",
     [
-        lambda steps: any(step.method == "PATCH" and MASK in json.dumps(step.body) for step in steps),
-        lambda steps: any(step.method == "PUT" and "{ID}" in json.dumps(step.body) for step in steps),
+        lambda steps: any(step.method == "PATCH" and MASK in str(step.body) for step in steps),
+        lambda steps: any(step.method == "PUT" and "{ID}" in str(step.body) for step in steps),
         lambda steps: any(step.headers.get("Authorization", "") is None for step in steps),
         lambda steps: any("a/b" in step.path for step in steps),
         lambda steps: [step.saves for step in steps if step.saves] == ["ID", "ID2", "ID3"],
+        lambda steps: any(step.body == b"x" and "Authorization" in step.headers for step in steps),
+        lambda steps: any((step.method, step.path) == ("DELETE", PATH) for step in steps),
+        lambda steps: [step.method for step in steps[1:3]] == ["PUT", "PATCH"] and "docker" not in steps[1].body,
     ],
-    ids=["mask", "id in the body", "no credentials", "unknown path", "several creates"],
+    ids=[
+        *("mask", "id in the body", "no credentials", "unknown path", "several creates"),
+        *("no JSON of a wrong caller", "wrong method", "repaired update"),
+    ],
 )
 def test_sessions_draw_the_lives_of_integrations(shown: Callable[[Any], bool]) -> None:
     find(strategies.sessions(), shown, settings=SEARCH)

@@ -1,5 +1,7 @@
 """One mutant that shows in many checks is reported at length once; two mutants are never told as one."""
 
+import json
+
 import pytest
 
 from contract_tests.engine.exchange import Exchange
@@ -32,6 +34,33 @@ def test_what_shows_otherwise_is_told_apart() -> None:
     failures.append(failure("of-the-list", method="GET"))
     group_by_symptom(failures)
     assert [each.like for each in failures[-2:]] == ["", ""]
+
+
+def refused(check: str, method: str, message: str) -> Failure:
+    body = json.dumps({"code": 3, "message": message}).encode()
+    exchange = Exchange(1, check, method, "/v1/imageintegrations", "admin", status=400, reply=body)
+    return Failure(check, "an update", {"status": 200}, {"status": 400, "body": json.loads(body)}, [exchange])
+
+
+@pytest.mark.parametrize(
+    ("message", "like"),
+    [
+        ("clusterId is no UUID: invalid arguments", "one"),
+        ("Validation error: name for integration is required: invalid arguments", ""),
+    ],
+)
+def test_two_refused_with_a_text_that_is_not_centrals_are_told_once(message: str, like: str) -> None:
+    failures = [refused("one", "POST", message), refused("another", "PUT", message)]
+    group_by_symptom(failures)
+    assert [each.like for each in failures] == ["", like]
+
+
+def test_a_wrong_code_is_told_once_for_all_operations() -> None:
+    failures = [refused(f"check-{number}", method, "") for number, method in enumerate(("POST", "PUT", "PATCH"))]
+    for each in failures:
+        each.expected, each.got = {"status": 400, "code": 3}, {"status": 400, "code": 2}
+    group_by_symptom(failures)
+    assert [each.like for each in failures] == ["", "check-0", "check-0"]
 
 
 def observed(check: str, status: int = 200) -> Failure:

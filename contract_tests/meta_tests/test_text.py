@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from contract_tests.engine.text import clean, harmless_json, markdown, one_line, printable
+from contract_tests.engine.text import changed, clean, harmless_json, markdown, one_line, printable, without_values
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,20 @@ def test_json_keeps_its_value_and_holds_no_control_character() -> None:
     assert json.loads(text) == value
     assert "##[" not in text
     assert clean(value) == {r"a\x1b\u202e": ["\\x9b31m\n", "日本", r"\ud800"], "b": [r"\x23#[x]"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ('"name": "AWS"', '"name": …'),
+        ('"name": "a \\" b", "id": 7', '"name": …, "id": …'),
+        ('no registry "x" of 12', "no registry … of …"),
+        ('["a", "b"]', "[…, …]"),
+    ],
+)
+def test_a_symptom_has_the_keys_and_not_the_values(text: str, left: str) -> None:
+    assert without_values(text) == left
+
+
+def test_the_place_of_a_field_among_others_is_no_symptom() -> None:
+    assert changed(['- "name": "a",', '  "type": "docker"']) == changed(['- "name": "b"'])

@@ -54,4 +54,6 @@ def deleted(central: Central, id: str, delete: Callable[[str], Reply] | None = N
             central.shared.controls.add("old-deleted")
     central.taken(reply, "DELETE of an integration")
     central.same(reply.json, {}, "the answer to DELETE")
+    if delete is not None and not early:
+        central.gone(id)
     return not early

@@ -49,6 +49,16 @@ LOOK_ALIKES = (
     "https://http://localhost", "ftp://localhost", "10.0.0.1", "192.168.0.1:5000", "METADATA.google.internal", "",
 )  # fmt: skip
 
+ENDPOINTS = (
+    "https://Registry.Example.com/",
+    "https://robot@registry.example.com:443/a%20b/?q=1#end",
+    "http://registry.example.com//",
+    "registry.example.com:5000/v2/Path",
+    "HTTP://registry.example.com",
+    "registry.example.com.",
+)
+"""Endpoints of the docker family with what a server may tidy up; no client is built from them."""
+
 # -- building clients ----------------------------------------------------------------------------
 
 BOTH = ["REGISTRY", "SCANNER"]

@@ -14,7 +14,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import click
-import requests
 
 from contract_tests.engine.options import PROFILES, Options, is_secret_header
 from contract_tests.engine.text import printable
@@ -465,6 +464,8 @@ def _check_client_certificate(certificate: Path | None, key: Path | None) -> Non
 
 def check_url(url: str) -> None:
     """Raise click.UsageError unless `url` is the base URL of a server; the message hides possible secrets."""
+    import requests
+
     safe_url = _without_secrets(url)
     try:
         parts = urlsplit(url)

@@ -5,17 +5,24 @@ All of them are reported, but only the first one in detail.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
+from functools import cache
 
 from contract_tests.engine.exchange import Exchange
 from contract_tests.engine.failures import Failure
 from contract_tests.engine.text import changed, diff, without_values
 from contract_tests.oracle.observers import OBSERVED, operation_of
+from mock_server.contract import tables as contracts
 
-MANY = 4
+MANY = 3
 """Smallest number of checks with the same symptom that are grouped; fewer may have different causes."""
+STRANGE = "refused with a text that is not Central's"
+"""Start of the symptom of which two checks are enough: no other fault has the same text."""
 _BAD_GATEWAY = 502
+_LEAST_TEXT = 8
+"""Characters of a rule's own text by which a message is recognised."""
 
 
 def group_by_observed(failures: Iterable[Failure], shown_by: Mapping[int, str]) -> None:
@@ -40,11 +47,13 @@ def group_by_observed(failures: Iterable[Failure], shown_by: Mapping[int, str]) 
 
 
 def _status_is_wrong(failure: Failure) -> bool:
-    """Return whether the answer has a wrong status, except 502: the body shows a proxy without a server better."""
+    """Return whether status or code of the answer is wrong, except 502: its body shows better what is missing."""
     expected, got = failure.expected, failure.got
     if not isinstance(expected, Mapping) or not isinstance(got, Mapping):
         return False
-    return got.get("status") not in (expected.get("status"), _BAD_GATEWAY)
+    if got.get("status") == expected.get("status"):
+        return got.get("code") is not None and got["code"] != expected.get("code", got["code"])
+    return got.get("status") != _BAD_GATEWAY
 
 
 def _have_same_operation_and_status(one: Exchange, other: Exchange) -> bool:
@@ -52,13 +61,14 @@ def _have_same_operation_and_status(one: Exchange, other: Exchange) -> bool:
 
 
 def group_by_symptom(failures: Iterable[Failure]) -> None:
-    """Group at least `MANY` checks with the same symptom: in all failures but the first, `like` names its check."""
+    """Group checks with the same symptom: in all failures but the first, `like` names its check."""
     by_symptom: dict[Hashable, list[Failure]] = defaultdict(list)
     for failure in failures:
         if not failure.like and (key := symptom(failure)) is not None:
             by_symptom[key].append(failure)
-    for first, *others in by_symptom.values():
-        if len({first.check, *(each.check for each in others)}) >= MANY:
+    for key, (first, *others) in by_symptom.items():
+        is_strange = isinstance(key, tuple) and key[0] == STRANGE
+        if len({first.check, *(each.check for each in others)}) >= (2 if is_strange else MANY):
             for each in others:
                 each.like = first.check if each.check != first.check else ""
 
@@ -74,10 +84,27 @@ def symptom(failure: Failure) -> Hashable | None:
     where = operation.id if operation is not None else failure.exchanges[-1].method
     expected, got = failure.expected, failure.got
     if isinstance(expected, Mapping) and isinstance(got, Mapping) and "status" in expected and "status" in got:
+        answer = failure.exchanges[-1].answer
+        if answer.status >= 400 and answer.message and not _is_of_central(answer.message):
+            return STRANGE, without_values(answer.message)
         for part in ("status", "code"):
             if part == "code" and expected.get("code") and got.get("code") is None:
                 return "an error without a code"
             if expected.get(part) != got.get(part):
+                where = where if part == "status" else str(got["status"])
                 return where, part, str(expected.get(part)), str(got.get(part))
         return where, "message", without_values(str(got.get("message")))
     return where, changed(diff(expected, got))
+
+
+def _is_of_central(message: str) -> bool:
+    """Return whether a message contains the text of a rule of any release."""
+    return _texts().search(message) is not None
+
+
+@cache
+def _texts() -> re.Pattern[str]:
+    rules = [rule for each in contracts.load().every_release for rule in each.rules.values()]
+    pieces = [re.split(r"\{[a-z]+\}", rule.message) for rule in rules]
+    long_enough = {".*".join(map(re.escape, each)) for each in pieces if max(map(len, each)) >= _LEAST_TEXT}
+    return re.compile("|".join(sorted(long_enough)), re.DOTALL)

@@ -85,25 +85,32 @@ class Decoding:
         message = self._messages[operation.id]
         # Counting is expensive, and hardly any body is long enough to need it.
         is_long = LARGEST_GROWTH * len(body) + 4 * len(id) + _BOUND > MAX_MESSAGE
-        sent = self._accepted(operation, body, content_type)
-        decoded = self.decoder.decode(message, body) if sent is None else protojson.complete(message, sent)
+        plain = self._plain(body, content_type)
+        is_accepted = self._accepts(operation, plain)
+        if is_accepted:
+            decoded = protojson.complete(message, plain)
+        else:
+            decoded = self.decoder.decode(message, body, is_json=plain is not None)
         if is_long:
             self.message_size(message, decoded, id)
-        if sent is not None or not self.explains:
+        if is_accepted or not self.explains:
             return Decoded(decoded)
         return Decoded(decoded, self.violations(operation, body, content_type))
 
-    def _accepted(self, operation: Operation, body: bytes, content_type: str) -> Any:
-        """Return the body if every JSON decoder reads it alike and the contract accepts it, else None."""
+    def _plain(self, body: bytes, content_type: str) -> Any:
+        """Return the JSON value of a body if every JSON decoder reads it alike, else None."""
         if self.is_exact or not (content_type == "application/json" or _is_json(content_type)):
             return None
         if _SURROGATE.search(body):  # Python accepts half a surrogate pair, Go does not
             return None
         try:
-            sent = _PLAIN.decode(body.decode())
+            return _PLAIN.decode(body.decode())
         except (ValueError, RecursionError):
             return None
-        return sent if self.validator.accepts(str(operation.request), sent) else None
+
+    def _accepts(self, operation: Operation, plain: Any) -> bool:
+        """Return whether the contract accepts a body."""
+        return plain is not None and self.validator.accepts(str(operation.request), plain)
 
     def empty_integration(self) -> Integration:
         return protojson.complete(self.contract.integration, {})
@@ -124,7 +131,7 @@ class Decoding:
             Refusal: there are violations, and `strict` is on.
         """
         found: list[Violation] = []
-        value = body.strip(b" \t\r\n")
+        value = body.strip(protojson.BLANKS)
         if not _is_json(content_type):
             found.append(Violation("$", "the content type is not application/json"))
         end = protojson.value_end(value)
@@ -135,7 +142,7 @@ class Decoding:
                 found += self.validator.request_violations(
                     operation, operation.path, {}, value[:end], "application/json"
                 )
-            elif self._accepted(operation, value[:end], "application/json") is None:
+            elif not self._accepts(operation, self._plain(value[:end], "application/json")):
                 found.append(Violation("$", f"leaves the contract; with {end} bytes it is too long to say where"))
         except (RecursionError, UnicodeError):
             found.append(Violation("$", "nests too deep or is not UTF-8"))

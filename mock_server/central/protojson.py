@@ -23,6 +23,8 @@ from mock_server.golang import json as gojson
 from mock_server.golang import timestamps
 from mock_server.golang.text import quote
 
+BLANKS = b" \t\r\n"
+"""The blanks of JSON."""
 _TOKEN = re.compile(rb'[ \t\r\n]*([-+.0-9A-Za-z]+|[{}\[\],:"])')
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
@@ -141,18 +143,16 @@ class Decoder:
         self.whole_numbers = whole_numbers
         self.show_credentials = show_credentials
 
-    def decode(self, message: Message, data: bytes) -> dict[str, Any]:
+    def decode(self, message: Message, data: bytes, *, is_json: bool = False) -> dict[str, Any]:
         """Decode a body exactly as Central does; an empty body is an empty message.
+
+        `is_json`: the body is known to be one JSON value.
 
         Raises:
             Refusal: the body is invalid; the text is that of protojson or of Go's JSON package.
         """
-        return complete(message, self.sparse(message, data))
-
-    def sparse(self, message: Message, data: bytes) -> dict[str, Any]:
-        """Decode a body without its unset fields."""
-        value = self.first_value(data)
-        return self.reading(value).message(message) if value else {}
+        value = data.strip(BLANKS) if is_json else self.first_value(data)
+        return complete(message, self.reading(value).message(message) if value else {})
 
     def first_value(self, data: bytes) -> bytes:
         """Return the first JSON value of a body, which ignores the rest; empty if there are only blanks."""
@@ -179,6 +179,8 @@ class Reading:
         self.data = data
         self.at = 0
         self.ahead: _Token | None = None
+        self.string = ""
+        """The text of the last string that was read."""
         self.path: list[Field] = []
 
     # -- tokens ---------------------------------------------------------------
@@ -204,11 +206,11 @@ class Reading:
         return match.end()
 
     def read(self) -> _Token:
-        """Consume and return the next token; check a string."""
+        """Consume and return the next token; decode a string."""
         token = self.peek()
         self.at, self.ahead = token.start + len(token.raw), None
         if token.is_string:
-            self.text(token)
+            self.string = self.text(token)
         return token
 
     def text(self, token: _Token) -> str:
@@ -305,7 +307,7 @@ class Reading:
         while (token := self.read()).raw != b"}":
             if token.raw == b",":
                 token = self.read()
-            name = self.text(token)
+            name = self.string
             self.read()  # the colon
             field = message.by_name.get(name)
             if field is None:
@@ -354,20 +356,19 @@ class Reading:
         token = self.read()
         if field.kind == "string":
             if token.is_string:
-                return self.text(token)
+                return self.string
         elif field.kind == "bool":
             if token.raw in (b"true", b"false"):
                 return token.raw == b"true"
         elif field.kind == "enum":
             if token.is_string:
-                name = self.text(token)
-                return name if name in self.decoder.contract.categories else None
+                return self.string if self.string in self.decoder.contract.categories else None
             number = _int32(token.raw.decode()) if token.is_number else None
             if number is not None:
                 names = {value: name for name, value in self.decoder.contract.categories.items()}
                 return names.get(number, number)
         else:
-            text = self.quoted_number(token) if token.is_string else token.raw.decode() if token.is_number else ""
+            text = self.quoted_number() if token.is_string else token.raw.decode() if token.is_number else ""
             number = _int32(text)
             if number is not None:
                 return number
@@ -375,8 +376,8 @@ class Reading:
             "field-value", position=self.position(token), kind=field.kind, field=field.name, token=self.shown(token)
         )
 
-    def quoted_number(self, token: _Token) -> str:
-        text = self.text(token)
+    def quoted_number(self) -> str:
+        text = self.string
         if self.decoder.whole_numbers or text != text.strip():
             return text
         match = _NUMBER.match(text)
@@ -389,7 +390,7 @@ class Reading:
         if not token.is_string:
             raise self.unexpected(token)
         try:
-            return timestamps.normalise(self.text(token))
+            return timestamps.normalise(self.string)
         except timestamps.TimestampRangeError:
             rule = "timestamp-range"
         except ValueError:

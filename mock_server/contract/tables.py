@@ -219,18 +219,17 @@ class Contract:
     def _operations(self) -> Iterator[Operation]:
         for path, item in self.document["paths"].items():
             for method, entry in item.items():
-                if method == "parameters":
-                    continue
-                body = entry.get("requestBody")
-                yield Operation(
-                    id=entry["operationId"],
-                    method=method.upper(),
-                    path=path,
-                    permission=entry["x-permission"],
-                    request=_schema_name(self._resolve(body)) if body else None,
-                    answer=_schema_name(self._resolve(entry["responses"]["200"])),
-                    summary=entry["summary"],
-                )
+                if method != "parameters":
+                    body = entry.get("requestBody")
+                    yield Operation(
+                        id=entry["operationId"],
+                        method=method.upper(),
+                        path=path,
+                        permission=entry["x-permission"],
+                        request=_schema_name(self._resolve(body)) if body else None,
+                        answer=_schema_name(self._resolve(entry["responses"]["200"])),
+                        summary=entry["summary"],
+                    )
 
     def _resolve(self, node: Mapping[str, Any]) -> Mapping[str, Any]:
         while "$ref" in node:

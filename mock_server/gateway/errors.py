@@ -27,25 +27,29 @@ class AnswerErrors:
         """Return a layer that answers refusals and failures."""
 
         def answer(exchange: Exchange) -> Response:
+            # A variable with an exception would keep all its frames, and so the body, until the garbage collection.
             try:
                 return proceed(exchange)
             except AnswerContractError:
                 raise
-            except Refusal as found:
-                refusal = found
+            except Refusal as refusal:
+                return self.refuse(exchange, refusal)
             except BodyTooLongError as error:
-                refusal = self.rules.refusal("message-size", size=error.size)
+                return self.refuse(exchange, self.rules.refusal("message-size", size=error.size))
             except Exception:
                 request = exchange.request
                 log.exception("the mock failed on %s %s", request.method, request.path)
-                refusal = Refusal("panic", 500, 13, "the mock failed; its log says why")
-            if self.explain_preflights and exchange.request.is_preflight:
-                explain_preflight(exchange.request)
-            exchange.rule = refusal.rule
-            exchange.is_logged = True
-            return self.answer(refusal)
+                return self.refuse(exchange, Refusal("panic", 500, 13, "the mock failed; its log says why"))
 
         return answer
+
+    def refuse(self, exchange: Exchange, refusal: Refusal) -> Response:
+        """Return the answer to a refused request, and note the refusal in the exchange."""
+        if self.explain_preflights and exchange.request.is_preflight:
+            explain_preflight(exchange.request)
+        exchange.rule = refusal.rule
+        exchange.is_logged = True
+        return self.answer(refusal)
 
     def answer(self, refusal: Refusal) -> Response:
         headers = (*(TEXT_HEADERS if refusal.form == "text" else JSON_HEADERS), (RULE_HEADER, refusal.rule))

@@ -466,7 +466,8 @@ _rule("database-error", "PUT and PATCH with an empty id answer 200")(
 def path_id_wins(proceed: Proceed, exchange: Exchange) -> Response:
     with suppress(ValueError, AttributeError):
         sent = json.loads(exchange.request.body.read())
-        exchange.id = (sent.get("config") or sent).get("id") or exchange.id
+        id = (sent.get("config") or sent).get("id")
+        exchange.id = id if id and isinstance(id, str) else exchange.id
     return proceed(exchange)
 
 

@@ -59,12 +59,7 @@ def raises(*_):
 
 WRONG = {
     "an exception that is no refusal": (protojson.Reading, "timestamp", raises, KeyError),
-    "the ways differ": (
-        decoding.Decoding,
-        "_accepted",
-        lambda self, operation, body, content_type: {"name": "n"},
-        WrongError,
-    ),
+    "the ways differ": (protojson.Decoder, "first_value", lambda self, data: b"{}", WrongError),
     "a refusal of two lines": (protojson.Reading, "shown", lambda self, token: "a\nb", WrongError),
     "half a character": (protojson.Reading, "shown", lambda self, token: "\ud800", UnicodeEncodeError),
     "a place beyond the body": (protojson.Reading, "position", lambda self, token: "(line 99:1)", WrongError),

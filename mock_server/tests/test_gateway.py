@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+import weakref
 from copy import deepcopy
 from types import SimpleNamespace
 from urllib.parse import unquote
@@ -510,6 +511,18 @@ def test_what_is_raised_is_answered_in_the_shape_of_central(error, status, rule)
     assert (response.status, response.header("Mock-Central-Rule"), asked.rule) == (status, rule, rule)
     assert list(json.loads(response.body)) == ["code", "message", "details", "error"]
     assert b"private" not in response.body
+
+
+def test_what_a_refused_request_needed_is_freed_at_once():
+    needed = []
+
+    def refuse(_exchange):
+        variable = {1}
+        needed.append(weakref.ref(variable))
+        Rules(CONTRACT).refuse("get-missing", id="x")
+
+    errors()(refuse)(exchange())
+    assert needed[0]() is None
 
 
 def test_a_rule_refuses_with_its_values_if_the_release_has_it():
