@@ -28,7 +28,7 @@ WRITES: Mapping[str, Callable[[Case, Follower], Iterator[Outcome]]] = {
     "DeleteImageIntegration": judge_delete,
 }
 _JUDGES = {"GetImageIntegrations": judge_list, "GetImageIntegration": judge_get, **WRITES}
-"""The judge of each operation; `judge_test` is that of the others."""
+"""The judge of each operation, `judge_test` for the others. Each yields outcomes and updates the model as it goes."""
 _UNKNOWN_TO_DATABASE = re.compile("[\0\ufffd]")
 """NUL, or the replacement for invalid UTF-8: for such an id the database words the error."""
 
