@@ -13,7 +13,7 @@ from contract_tests.checks.registry import LONGER, check
 from contract_tests.engine.central import Central, brief
 from contract_tests.engine.exchange import COLLECTION, Exchange
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
-from contract_tests.engine.integrations import SERVICE_ACCOUNT, Body, masked
+from contract_tests.engine.integrations import SERVICE_ACCOUNT, UNKNOWN_TYPE, Body, masked
 from contract_tests.oracle.model import check_listed, check_same, check_stored, differences, expected, listed
 from contract_tests.oracle.steps import deleted, filtered, updated
 from contract_tests.oracle.variants import DOCKER_TYPES, ENDPOINTS, UNTAGGED
@@ -420,11 +420,11 @@ def test_stores_nothing(central: Central) -> None:
         reply = central.test_updated(central.integration("scannerv4"), update_password=True)
         central.taken(reply, passes[0], need=passes[1])
         if not central.quick:
-            central.test(central.integration(type="harbor"))
-        for body in central.some((changed | {"type": "harbor"}, changed | {"categories": [7]}), 1):
+            central.test(central.integration(type=UNKNOWN_TYPE))
+        for body in central.some((changed | {"type": UNKNOWN_TYPE}, changed | {"categories": [7]}), 1):
             central.test(body)
             central.test_updated(body | {"name": central.name()}, update_password=True)
-        for body in central.some((kept | {"type": "harbor"}, kept | {"categories": [7]}), 1):
+        for body in central.some((kept | {"type": UNKNOWN_TYPE}, kept | {"categories": [7]}), 1):
             central.test_updated(body | {"name": central.name(), "skipTestIntegration": False})
         check_listed(central, {id: sent}, "the check's integrations after tests")
         check_stored(central, id, sent, "what was tested with other values")

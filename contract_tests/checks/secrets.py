@@ -16,7 +16,7 @@ from contract_tests.checks.validation import from_table, untestable
 from contract_tests.engine.central import Central, brief
 from contract_tests.engine.exchange import COLLECTION, Reply
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
-from contract_tests.engine.integrations import Body, read_answer
+from contract_tests.engine.integrations import UNKNOWN_TYPE, Body, read_answer
 from contract_tests.oracle.observers import UNMASKED, credentials_of
 from contract_tests.oracle.variants import AUTHORIZED, PLAIN, ROBOTIC, VARIANTS, Variant
 from mock_server.contract.tables import MASK, Message
@@ -107,7 +107,7 @@ def _check_masked_after_writes(central: Central, like: str, changes: Mapping[str
     central.put(id, from_table(central, like, changes) | {"name": ""})
     check_masked(central, central.get(id).object, sent)
     # Its client cannot be built: Central answers 500 but stores the update.
-    central.put(id, from_table(central, like, changes) | {"type": "harbor", "name": sent["name"]})
+    central.put(id, from_table(central, like, changes) | {"type": UNKNOWN_TYPE, "name": sent["name"]})
     check_masked(central, central.get(id).object, sent)
     check_masked(central, central.listed().get(id), sent)
 
@@ -235,8 +235,8 @@ REFUSED: dict[str, Refused] = {
     "an id": lambda central, id, _, new: central.create(new | {"id": id}),
     "a local endpoint": lambda central, _, __, new: central.create(_with_config(new, endpoint="https://localhost")),
     "an endpoint that is not a URL": lambda central, id, _, new: central.put(id, _with_config(new, endpoint="a b")),
-    "an unknown type": lambda central, _, __, new: central.create(new | {"type": "harbor"}),
-    "an unknown type, tested": lambda central, _, __, new: central.test(new | {"type": "harbor"}),
+    "an unknown type": lambda central, _, __, new: central.create(new | {"type": UNKNOWN_TYPE}),
+    "an unknown type, tested": lambda central, _, __, new: central.test(new | {"type": UNKNOWN_TYPE}),
     "a category that the type has not": lambda central, _, __, new: central.create(untestable(central, new)),
     "the member of another type": lambda central, _, __, new: central.create(
         new | {"type": "clair", "categories": ["SCANNER"]}

@@ -18,7 +18,7 @@ from contract_tests.checks.validation import (
 from contract_tests.engine.central import Central, brief, created_id
 from contract_tests.engine.exchange import Reply
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed, Skip
-from contract_tests.engine.integrations import Body, member_of
+from contract_tests.engine.integrations import UNKNOWN_TYPE, Body, member_of
 from contract_tests.engine.options import is_loopback
 from contract_tests.oracle.model import check_listed, check_stored
 from contract_tests.oracle.variants import (
@@ -264,9 +264,9 @@ def all_categories_activated(central: Central) -> None:
                 text = f"updating integration errors: [{', '.join(texts)}]"
                 central.refused(reply, what, status=500, code=13, text=text)
     with central.case():
-        registry = central.text("registry-type-known", type="harbor")
-        scanner = central.text("scanner-type-known", type='"harbor"')
-        reply = central.create(central.integration(type="harbor", categories=BOTH[::-1]))
+        registry = central.text("registry-type-known", type=UNKNOWN_TYPE)
+        scanner = central.text("scanner-type-known", type=f'"{UNKNOWN_TYPE}"')
+        reply = central.create(central.integration(type=UNKNOWN_TYPE, categories=BOTH[::-1]))
         text = f"updating integration errors: [{registry}, {scanner}]"
         central.refused(reply, "a create that fails for both categories", status=500, code=13, text=text)
 

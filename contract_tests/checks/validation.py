@@ -14,7 +14,7 @@ from contract_tests.checks.registry import check
 from contract_tests.engine.central import Central, brief, created_id
 from contract_tests.engine.exchange import Reply
 from contract_tests.engine.failures import CheckFailed, NotApplicable, PreconditionFailed, Skip
-from contract_tests.engine.integrations import Body, read_answer
+from contract_tests.engine.integrations import UNKNOWN_TYPE, Body, read_answer
 from contract_tests.engine.options import is_loopback
 from contract_tests.oracle.model import check_same, constant_pieces, expected, listed
 from contract_tests.oracle.steps import HEALTH_IS_WRITTEN, filtered, updated
@@ -201,7 +201,7 @@ def create_assigns_id(central: Central) -> None:
 @check("create-rolled-back", "rules", needs=("create", "name-unique"))
 def create_rolled_back(central: Central) -> None:
     broken: list[tuple[str, str, Body]] = [
-        ("registry-type-known", "docker", {"type": "harbor"}),
+        ("registry-type-known", "docker", {"type": UNKNOWN_TYPE}),
         ("docker-config-required", "docker", {"docker": None}),
         ("type-defined", "docker", {"type": ""}),
         ("clairify-endpoint-required", "clairify", {"categories": ["NODE_SCANNER"], "clairify": {"endpoint": ""}}),
@@ -249,7 +249,7 @@ def guarded_endpoints(central: Central) -> list[Place]:
                 places.append(Place(like, member.name, field.name, like))
     places.append(Place("docker", "docker", "endpoint", central.random.choice(("quay", "clair", "ibm"))))
     if not central.quick:
-        places.append(Place("docker", "docker", "endpoint", central.random.choice(("harbor", ""))))
+        places.append(Place("docker", "docker", "endpoint", central.random.choice((UNKNOWN_TYPE, ""))))
     return places
 
 
@@ -886,7 +886,7 @@ def update_not_rolled_back(central: Central) -> None:
     with central.case():
         id, sent = central.spare()
         for where, send in central.some(ways, 1):
-            bad = central.integration(docker=sent["docker"] | {"password": ""}, type=f"harbor-{len(where)}")
+            bad = central.integration(docker=sent["docker"] | {"password": ""}, type=f"{UNKNOWN_TYPE}-{len(where)}")
             text = central.text("registry-type-known", type=bad["type"])
             central.refused(send(id, bad), f"{where} to an unknown type", status=500, code=13, text=text)
             reads_as(central, id, bad, f"the failed {where} is stored")

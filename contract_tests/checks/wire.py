@@ -16,7 +16,7 @@ from contract_tests.checks.registry import check
 from contract_tests.engine.central import Central, brief, created_id
 from contract_tests.engine.exchange import COLLECTION, Exchange, Reply
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed, Skip
-from contract_tests.engine.integrations import NEEDED, Body, member_of, read_answer
+from contract_tests.engine.integrations import NEEDED, UNKNOWN_TYPE, Body, member_of, read_answer
 from contract_tests.oracle.steps import deleted
 from contract_tests.oracle.variants import FORM
 from mock_server.contract.tables import MASK, Message
@@ -675,8 +675,8 @@ def null_is_absent(central: Central) -> None:
             stored.becomes(meant | {member: nulls | meant[member]}, meant, f"null for the optional fields of {type}")
     with central.case():
         # Only true skips the test: this error comes from the test, and an unknown type contacts nothing.
-        body = central.integration(type="harbor") | {"skipTestIntegration": None}
-        text = "registry with type 'harbor' does not exist"
+        body = central.integration(type=UNKNOWN_TYPE) | {"skipTestIntegration": None}
+        text = f"registry with type '{UNKNOWN_TYPE}' does not exist"
         central.refused(central.create(body), "null for skipTestIntegration", text=text)
     with central.case():
         reply = central.send("POST", f"{COLLECTION}/test/updated", value={"config": None, "updatePassword": None})

@@ -14,6 +14,8 @@ from mock_server.contract.tables import MASK, Contract, Message
 
 Body = dict[str, Any]
 
+UNKNOWN_TYPE = "no-such-registry"
+"""A type that no release of Central has, and none will get."""
 NEEDED: Mapping[str, tuple[str, ...]] = {
     "docker": (),
     "quay": ("endpoint",),

@@ -31,6 +31,7 @@ Node = dict[str, Any]
 Edit = Callable[[Node, Node, Node], None]
 
 CONTRACT = contracts.load()
+NEWEST = CONTRACT.releases.newest.line
 FORMS = {"swagger-2.0": export.swagger_2, "openapi-3.0": export.openapi_3_0, "openapi-3.1": export.openapi_3_1}
 COLLECTION, ITEM = "/v1/imageintegrations", "/v1/imageintegrations/{id}"
 
@@ -360,7 +361,7 @@ def test_a_contract_that_takes_up_the_patch_has_what_is_new(name: str) -> None:
     document_of_the_contract = taken_up(reports.patch(before))
     assert "since" in reports.patch(before)
     theirs, ours = Description(document), Description(document_of_the_contract)
-    again = comparison._Comparison(ours, theirs, CONTRACT, "5.0")
+    again = comparison._Comparison(ours, theirs, CONTRACT, NEWEST)
     mine, other = (each.operations(COLLECTION, "") for each in (ours, theirs))
     for route in dict.fromkeys([*mine, *other]):
         again.operations(mine.get(route), other.get(route))
@@ -377,7 +378,7 @@ def test_a_patch_brings_the_messages_of_a_new_field() -> None:
     schemas = yaml.safe_load(reports.patch(compared(document)))["components"]["schemas"]
     assert schemas["StorageMirror"]["properties"] == {"url": {"type": "string"}}
     field = schemas["StorageDockerConfig"]["properties"]["mirrors"]
-    assert field == {"type": "array", "items": {"$ref": "#/components/schemas/StorageMirror"}, "x-since": "5.0"}
+    assert field == {"type": "array", "items": {"$ref": "#/components/schemas/StorageMirror"}, "x-since": NEWEST}
 
 
 # -- documents ----------------------------------------------------------------------------------------

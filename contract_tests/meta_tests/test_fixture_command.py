@@ -17,10 +17,12 @@ from contract_tests.fixtures import manifest
 from contract_tests.fixtures.cases import catalogue
 from contract_tests.fixtures.formats.plain import file_name
 from contract_tests.fixtures.writing import write_files
+from mock_server.contract import tables as contracts
 from mock_server.serving.server import serving
 from mock_server.settings import Settings
 
 SHIPPED = Path(__file__).parents[2] / "fixtures"
+NEWEST = contracts.load().releases.newest.line
 
 
 def fixtures(*words: str) -> Result:
@@ -62,7 +64,7 @@ def test_a_list_can_be_kept(tmp_path: Path) -> None:
             ("--operation", "PutImageIntegrations"),
             "there is no operation 'PutImageIntegrations'; did you mean PutImageIntegration",
         ),
-        (("--status", "299"), "no fixture of Central 5.0 matches --status 299 ("),
+        (("--status", "299"), f"no fixture of Central {NEWEST} matches --status 299 ("),
         (("--mutants",), "needs a folder of fixtures: --coverage DIR"),
         (("--replay", "no-such-folder"), "there is no JSON Lines file"),
         (("--name", "nope"), "matches --name nope (`central-contract fixtures --list` lists all)"),

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from contract_tests.cli.main import main
+from contract_tests.engine.integrations import UNKNOWN_TYPE
 from contract_tests.fixtures.cells import SKIPPED, TESTED, cells
 from contract_tests.fixtures.coverage import coverage, covered_by_line, lines_of, requests_of, routes, universe
 from contract_tests.fixtures.interactions import Row, all_combinations, chosen_rows, combinations_of, row_of, rows
@@ -21,6 +22,7 @@ from mock_server.mutants import all_mutants, find
 SHIPPED = Path(__file__).parents[2] / "fixtures"
 CONTRACT = contracts.load()
 NEWEST = CONTRACT.releases.newest.line
+TYPES = len(CONTRACT.types)
 LONGEST_LINE = 64 * 1024
 
 
@@ -105,19 +107,19 @@ def test_every_pair_triple_and_quadruple_of_the_newest_release_is_there(lines: l
 
 
 def test_what_is_wanted_is_counted_by_hand() -> None:
-    # 15 types, 5 lists of categories, skipped or not, 5 operations of which 2 have a flag of two values.
-    assert len(rows(CONTRACT)) == 15 * 5 * 2 * (3 + 2 * 2)
+    # Types, 5 lists of categories, skipped or not, 5 operations of which 2 have a flag of two values.
+    assert len(rows(CONTRACT)) == TYPES * 5 * 2 * (3 + 2 * 2)
     kinds = Counter(kind for kind, _ in all_combinations(NEWEST))
     flags, operations = 3, 5
-    sizes = {"type": 15, "categories": 5, "skip": 2}
+    sizes = {"type": TYPES, "categories": 5, "skip": 2}
     pairs = sum(a * b for a, b in combinations(sizes.values(), 2))
     pairs += sum(size * (flags + operations) for size in sizes.values())
     assert kinds["pair"] == pairs + (3 + 2 * 2) + sum(sizes.values()) + flags + operations  # the last: with the release
-    assert kinds["quadruple"] == 15 * 5 * 2 * 5
+    assert kinds["quadruple"] == TYPES * 5 * 2 * 5
 
 
 def test_few_rows_are_chosen() -> None:
-    assert len(chosen_rows(NEWEST)) == 15 * 5 * 2 * 5  # one for each quadruple
+    assert len(chosen_rows(NEWEST)) == TYPES * 5 * 2 * 5  # one for each quadruple
     assert all(len(chosen_rows(older)) <= 20 for older in CONTRACT.releases.lines[:-1])
 
 
@@ -128,7 +130,8 @@ def test_a_request_is_in_its_row() -> None:
     assert row_of("PutImageIntegration", body, body, CONTRACT) == row._replace(
         updatePassword="none", operation="PutImageIntegration"
     )
-    for odd in ({"type": "harbor"}, {"categories": None}, {"categories": ["BOGUS"]}, {"skipTestIntegration": "yes"}):
+    unlisted = {"type": UNKNOWN_TYPE}
+    for odd in (unlisted, {"categories": None}, {"categories": ["BOGUS"]}, {"skipTestIntegration": "yes"}):
         assert row_of("PutImageIntegration", {}, body | odd, CONTRACT) is None
     assert ("pair", "type=ecr operation=UpdateImageIntegration") in combinations_of(row, NEWEST, NEWEST)
 

@@ -14,9 +14,11 @@ from contract_tests.cli.main import main
 from contract_tests.fixtures.coverage import lines_of
 from contract_tests.fixtures.formats.jsonl import SCHEMA
 from contract_tests.fixtures.record import TOKENS
+from mock_server.contract import tables as contracts
 
 SHIPPED = Path(__file__).parents[2] / "fixtures"
 LINES = lines_of(SHIPPED)
+NEWEST = contracts.load().releases.newest.line
 
 
 @pytest.mark.heavy
@@ -76,7 +78,7 @@ def test_the_manifest_says_what_the_set_is() -> None:
 
 
 def test_the_changes_between_two_sets_are_told(tmp_path: Path) -> None:
-    lines = [line for line in LINES if "request" in line and line["central"] == "5.0" and "env" not in line][:4]
+    lines = [line for line in LINES if "request" in line and line["central"] == NEWEST and "env" not in line][:4]
     removed, answered, asked, described = lines
     old, new = tmp_path / "old", tmp_path / "new"
     added = removed | {"id": "brand-new"}
@@ -88,11 +90,11 @@ def test_the_changes_between_two_sets_are_told(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines() == [
         "# Fixtures: old to new",
-        *("", "## Removed (1)", "", f"- `{removed['id']}` (Central 5.0): {removed['why']}"),
-        *("", "## Added (1)", "", f"- `brand-new` (Central 5.0): {removed['why']}"),
-        *("", "## Answers (1)", "", f"- `{answered['id']}` (Central 5.0): expect, why"),
-        *("", "## Requests (1)", "", f"- `{asked['id']}` (Central 5.0): env"),
-        *("", "## Descriptions (1)", "", f"- `{described['id']}` (Central 5.0): why"),
+        *("", "## Removed (1)", "", f"- `{removed['id']}` (Central {NEWEST}): {removed['why']}"),
+        *("", "## Added (1)", "", f"- `brand-new` (Central {NEWEST}): {removed['why']}"),
+        *("", "## Answers (1)", "", f"- `{answered['id']}` (Central {NEWEST}): expect, why"),
+        *("", "## Requests (1)", "", f"- `{asked['id']}` (Central {NEWEST}): env"),
+        *("", "## Descriptions (1)", "", f"- `{described['id']}` (Central {NEWEST}): why"),
     ]
 
 

@@ -86,6 +86,13 @@ def test_older_releases_answer_as_they_are_recorded(copy: ProjectCopy) -> None:
     copy.test("mock_server/tests/test_frozen_answers.py")
 
 
+@pytest.mark.slow
+def test_tests_take_releases_texts_and_types_from_the_document(copy: ProjectCopy) -> None:
+    modules = ("consumer_report", "protojson", "published", "service", "validation", "versions")
+    paths = [f"mock_server/tests/test_{each}.py" for each in modules]
+    copy.test(*paths, "-m", "not served and not heavy and not slow", "--hypothesis-profile=fast")
+
+
 @pytest.mark.heavy
 @pytest.mark.parametrize("release", ["4.8", "5.0", "5.1"])
 def test_the_harness_has_no_false_alarm(copy: ProjectCopy, release: str) -> None:

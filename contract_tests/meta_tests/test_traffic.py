@@ -29,10 +29,10 @@ from contract_tests.engine.integrations import read_answer
 from contract_tests.meta_tests.traffic_detection import judged, proxying
 from contract_tests.meta_tests.traffic_journeys import Client, travel, ui
 from contract_tests.traffic import har, sources
-from contract_tests.traffic.case import HELD, UNDECIDABLE
 from contract_tests.traffic.exchanges import Seen, headers_of, plain
 from contract_tests.traffic.judge import Judge
 from contract_tests.traffic.proxy import JudgeThread
+from contract_tests.traffic.record import HELD, UNDECIDABLE
 from contract_tests.traffic.secrets import Secrets
 from mock_server import bounded_http, create_app
 from mock_server.contract import tables as contracts
@@ -394,7 +394,7 @@ def entry(
 def browsed(tmp_path: Path) -> Path:
     """What a browser has recorded of a person who looks at the list, creates one and looks again."""
     url = f"https://central.example.com{PATH}"
-    stored = json.dumps(read_answer(CONTRACT, DOCKER, ID))
+    stored = json.dumps(read_answer(CONTRACT.at("4.9"), DOCKER, ID))
     entries = [
         entry("GET", "https://central.example.com/v1/metadata", 200, answer='{"version": "4.9.2"}'),
         entry("GET", "https://elsewhere.example.com/tracking?token=hidden", 0),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from typing import Any, NamedTuple
 
+from contract_tests.engine.integrations import UNKNOWN_TYPE
 from mock_server.contract import tables as contracts
 
 FRESH = "{fresh}"
@@ -72,7 +73,7 @@ DOCKER_TYPES = contracts.load().types_of("docker")
 Change = tuple[str, Mapping[str, Any]]
 BROKEN: Mapping[str, list[Change]] = {
     "registry-type-known": [
-        ("docker", {"type": "harbor"}),
+        ("docker", {"type": UNKNOWN_TYPE}),
         ("docker", {"type": "Docker"}),
         ("clair", {"categories": ["REGISTRY"]}),
         ("clairV4", {"categories": ["REGISTRY"]}),
@@ -86,7 +87,7 @@ BROKEN: Mapping[str, list[Change]] = {
     ],
     "node-scanner-type-known": [
         *((type, {"categories": NODE}) for type in ("docker", "quay", "ecr", "ibm", "azure", "clair", "clairV4")),
-        ("clairify", {"type": "harbor", "categories": NODE}),
+        ("clairify", {"type": UNKNOWN_TYPE, "categories": NODE}),
     ],
     "docker-config-required": [
         *((type, {"docker": None}) for type in DOCKER_TYPES),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from itertools import groupby
 
 from contract_tests.checks.registry import Check, all_checks
 from contract_tests.engine import examples
@@ -390,14 +391,8 @@ class Run:
             self._execute(check, central)
             result.reason = " ".join(central.notes)
         except CheckFailed as error:
-            failure = Failure(
-                error.check or check.id,
-                error.what,
-                error.expected,
-                error.got,
-                list(central.history),
-                error.intermittent,
-            )
+            failure = Failure(error.check or check.id, error.what, error.expected, error.got)
+            failure.exchanges, failure.intermittent = list(central.history), error.intermittent
             failure.known = self.known.reason(failure)
             result.outcome, result.failures = FAILED, [failure]
         except PreconditionFailed as error:
@@ -447,15 +442,9 @@ class Run:
         for failure in self.failed_outside:
             by_check[failure.check if failure.check in by_check else "every-request-answered"].append(failure)
         for exchange, reason in self.transport.dropped:
-            by_check["every-request-answered"].append(
-                Failure(
-                    "every-request-answered",
-                    "a request was answered only when sent again",
-                    got=reason,
-                    exchanges=[exchange],
-                    intermittent=True,
-                )
-            )
+            what = "a request was answered only when sent again"
+            failure = Failure("every-request-answered", what, got=reason, exchanges=[exchange], intermittent=True)
+            by_check[failure.check].append(failure)
         results = []
         for id, failures in by_check.items():
             result = Result(id, OBSERVED[id], "observed", "", FAILED if failures else PASSED, failures=failures)
@@ -501,15 +490,9 @@ def _is_write_of_run(exchange: Exchange) -> bool:
 
 
 def _batches(checks: Iterable[Check], workers: int) -> Iterable[list[Check]]:
-    """Yield the checks in batches that may run in parallel."""
-    batch: list[Check] = []
-    for each in checks:
-        if each.alone or each.group in _IN_ORDER or workers == 1:
-            if batch:
-                yield batch
-            batch = []
-            yield [each]
-        else:
-            batch.append(each)
-    if batch:
-        yield batch
+    """Return the checks in batches that may run in parallel."""
+
+    def group_of(check: Check) -> str:
+        return check.id if check.alone or check.group in _IN_ORDER or workers == 1 else ""
+
+    return (list(batch) for _, batch in groupby(checks, group_of))

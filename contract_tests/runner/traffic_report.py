@@ -15,8 +15,8 @@ from contract_tests.oracle.observers import OBSERVED
 from contract_tests.runner.known import InForce, KnownDifference
 from contract_tests.runner.report import FAILED, NOT_APPLICABLE, NOT_CHOSEN, PASSED, TRAFFIC, Report, Result
 from contract_tests.runner.verdict import gone, mark_known
-from contract_tests.traffic.case import BROKEN, HELD, UNDECIDABLE
 from contract_tests.traffic.judge import Judge
+from contract_tests.traffic.record import BROKEN, HELD, UNDECIDABLE
 
 CLIENT = "client-contract"
 """The check that the client's requests conform to the contract."""

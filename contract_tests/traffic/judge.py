@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from itertools import count, takewhile
 
 from contract_tests.engine.central import Shared
 from contract_tests.oracle.observers import Observers
-from contract_tests.traffic.case import OVERRIDE, WRITES, Case
 from contract_tests.traffic.exchanges import Seen
 from contract_tests.traffic.follow import Follower
+from contract_tests.traffic.judgement import OVERRIDE, WRITES, judge_exchange
 from contract_tests.traffic.record import Record, State
 from contract_tests.traffic.secrets import RUN, Secrets, path_of
 from mock_server.contract.routes import Match
@@ -37,7 +38,7 @@ class Judge:
         self.judged = 0
         self._waiting: list[tuple[float, int, Seen]] = []
         self._arrivals = count()
-        self._centrals: dict[str, State] = {}
+        self._centrals: defaultdict[str, State] = defaultdict(lambda: State(Follower(self.contract)))
         """By sandbox, because each sandbox of the mock behaves like a separate Central."""
 
     def concerns(self, target: str) -> bool:
@@ -70,18 +71,15 @@ class Judge:
 
     def _judge(self, seen: Seen) -> None:
         self.judged += 1
-        sandbox = _sandbox(seen)
-        if sandbox not in self._centrals:
-            self._centrals[sandbox] = State(Follower(self.contract))
-        central = self._centrals[sandbox]
+        central = self._centrals[_sandbox(seen)]
         overlapping = self._overlapping_writes(central, seen)
         match = self._match(seen)
         central.follower.now = seen.ended
         if match is not None and match.operation.id in WRITES:
             central.writes.append((match, seen))
-        Case(self.record, central, seen.exchange(self.judged), seen, match, overlapping).judge()
+        judge_exchange(self.record, central, seen.exchange(self.judged), seen, match, overlapping)
         if OVERRIDE in seen.headers:
-            del self._centrals[sandbox]  # its effect is unknown
+            del self._centrals[_sandbox(seen)]  # its effect is unknown
 
     def _overlapping_writes(self, central: State, seen: Seen) -> list[tuple[Match, Seen]]:
         before = takewhile(lambda write: write[1].ended > seen.began, reversed(central.writes))

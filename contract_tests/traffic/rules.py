@@ -1,4 +1,4 @@
-"""The rules that a request breaks whatever is stored, implemented independently of the mock."""
+"""The rules that an integration breaks whatever is stored, implemented independently of the mock."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contract_tests.engine.integrations import Body, masked
-from contract_tests.oracle.model import constant_pieces
 from contract_tests.traffic.exchanges import json_of
-from mock_server.contract.tables import MASK, Contract, Message, Rule
+from mock_server.contract.tables import MASK, Contract
 
 CREDENTIAL_RULES = frozenset(
     ("azure-password-required", "ecr-access-key-required", "ecr-authorization-password", "ecr-secret-key-required",
@@ -19,10 +18,6 @@ CREDENTIAL_RULES = frozenset(
      "ibm-api-key-required", "quay-one-credential", "quay-robot-complete", "quay-scanner-without-robot")
 )  # fmt: skip
 """Rules about credentials: undecidable if stored credentials matter, or those that were sent are masked."""
-_STORED = (
-    *("name-unique", "get-missing", "update-missing", "delete-missing"),
-    *("scanner-v4-not-deleted", "scanner-v4-type-fixed"),
-)
 _ENDPOINT_RULES = ("endpoint-not-local", "endpoint-not-metadata", "endpoint-parses")
 _PLAIN_ENDPOINT = re.compile(r"(?:https?://)?([a-zA-Z0-9._-]+)(?::[0-9]{1,5})?(?:/[a-zA-Z0-9._/-]*)?")
 _FLAWED = {
@@ -68,11 +63,6 @@ def broken(contract: Contract, integration: Body) -> Refusals:
         found.may |= {"scanner-v4-indexer-address", "scanner-v4-matcher-address"}
     found.must &= contract.rules.keys()
     return found
-
-
-def depends_on_store(rule: str) -> bool:
-    """Return whether a rule depends on what is stored."""
-    return rule in _STORED or rule.startswith("reconcile-")
 
 
 def broken_with_unknown(contract: Contract, integration: Body) -> Refusals:
@@ -182,46 +172,3 @@ def _google_scanner(config: Mapping[str, Any]) -> Iterator[str]:
         yield "google-scanner-no-workload-identity"
     if config["serviceAccount"]:
         yield "google-service-account-json"
-
-
-def canonical(message: Message, value: Any) -> Any:
-    """Return a message as Central reads it: without unknown fields and null, with the JSON names of fields.
-
-    Raises:
-        ValueError: a field occurs twice, in two spellings, or is one that Central may refuse.
-    """
-    if not isinstance(value, dict):
-        return value
-    found: Body = {}
-    for key, each in value.items():
-        if key.startswith("["):
-            raise ValueError(f"{key} is an extension")
-        known = message.by_name.get(key)
-        if known is None or each is None:
-            continue
-        if known.name in found:
-            raise ValueError(f"{known.name} stands twice")
-        found[known.name] = canonical(known.message, each) if known.message and not known.repeated else each
-    return found
-
-
-class Texts:
-    """Finds the rules whose texts an error contains."""
-
-    def __init__(self, contract: Contract) -> None:
-        self._pieces = [(rule, pieces) for rule in contract.rules.values() if (pieces := constant_pieces(rule.message))]
-        self.silent = contract.rules.keys() - {rule.id for rule, _ in self._pieces}
-        """Rules whose errors have no fixed text."""
-
-    def named(self, message: str) -> list[Rule]:
-        """Return every rule whose text a message may contain."""
-        return [rule for rule, pieces in self._pieces if all(piece in message for piece in pieces)]
-
-
-def status_fits(rule: Rule, status: int, code: Any, *, tested: bool = True) -> bool:
-    """Return whether an error of this rule may have this status and code; `tested`: the test may have found it."""
-    if rule.kind == "build":
-        return (status, code) == (500, 13) or (tested and (status, code) == (400, 3))
-    if not rule.status:
-        return (status, code) in ((400, 3), (500, 13))
-    return (status, code) == (rule.status, rule.code)

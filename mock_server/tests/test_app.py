@@ -614,7 +614,7 @@ def malformed(place: tuple[str, ...]) -> list[Any]:
         *({**good, "skipTestIntegration": True, **more} for more in ({}, {"name": "Public GCR"}, {"categories": []})),
         {**good, "id": "x"},
         {**good, "clairify": {}},
-        {**good, "type": "harbor"},
+        {**good, "type": "no-such-registry"},
         {**good, "made_up": CANARY},
         text[: text.index(CANARY) + len(CANARY)].encode(),
         text.replace(CANARY, f"{CANARY}\\ud800").encode(),

@@ -291,7 +291,7 @@ def test_an_unknown_category_number_passes_the_test_and_is_told_when_put_to_use(
 
 
 def test_the_first_category_that_fails_is_told_in_the_order_of_the_request(api):
-    sent = {"name": "n", "type": "harbor", "categories": ["SCANNER", "REGISTRY"]}
+    sent = {"name": "n", "type": "no-such-registry", "categories": ["SCANNER", "REGISTRY"]}
     assert api.test(sent).message.startswith("image scanner integration: scanner with type")
     skipped = api.create(sent | {"skipTestIntegration": True})
     assert skipped.message.startswith("updating integration errors: [registry with type")

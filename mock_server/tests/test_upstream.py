@@ -451,6 +451,25 @@ def is_bad_gateway(answer, text):
     return True
 
 
+@pytest.mark.served
+@pytest.mark.parametrize(("method", "status"), [("GET", 200), ("HEAD", 200), ("POST", 502)])
+def test_a_read_is_sent_again_where_a_kept_connection_was_closed(method, status):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        api = Api(upstream=f"http://127.0.0.1:{server.getsockname()[1]}", fatal_answers=False)
+
+        def answer_one_and_close_at_the_next():
+            for _ in range(2):
+                with server.accept()[0] as connection:
+                    connection.recv(65536)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                    connection.recv(65536)
+
+        thread = threading.Thread(target=answer_one_and_close_at_the_next, daemon=True)
+        thread.start()
+        assert asked(api, "GET", "/v1/ping").status == 200
+        assert asked(api, method, "/v1/ping").status == status
+
+
 def test_an_upstream_that_is_not_there_is_a_502_in_central_s_shape():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and not listening
@@ -470,7 +489,8 @@ def test_an_upstream_that_hangs_up_is_a_502():
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def hang_up():
-            server.accept()[0].close()
+            for _ in range(2):  # a read is sent again
+                server.accept()[0].close()
 
         threading.Thread(target=hang_up, daemon=True).start()
         front = Api(upstream=f"http://127.0.0.1:{server.getsockname()[1]}")

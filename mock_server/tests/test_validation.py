@@ -15,8 +15,8 @@ from mock_server.tests.conftest import Api, docker, example
 CONTRACT = contracts.load()
 LOCAL = "invalid endpoint: endpoint cannot reference localhost"
 METADATA = "invalid endpoint: endpoint cannot reference the cluster metadata service"
-CATEGORY = "integrations require a category"
-NAME = "name for integration is required"
+CATEGORY = CONTRACT.rules["category-required"].message
+NAME = CONTRACT.rules["name-required"].message
 TAKEN = 'integration with name "Public DockerHub" already exists'
 
 

@@ -22,7 +22,8 @@ from mock_server.golang import text as gotext
 from mock_server.golang import url as gourl
 from mock_server.tests.conftest import Api, integrations, more_examples, updates
 
-CONTRACT = contracts.load()
+CONTRACT = contracts.load().at("5.0")
+"""The release whose messages the recording program has."""
 DEPLOYED = Api(as_deployed=True)
 DECODER = protojson.Decoder(CONTRACT, show_credentials=True)
 SCHEMAS = {

@@ -183,7 +183,7 @@ class Upstream:
             current().request.body.read()  # the companion may need the body, too
         self._let_stream(True)
         try:
-            answer = self._asked(request)
+            answer = self._asked_again_if_closed(request)
         except HTTPError as error:
             raise self._unreachable(request, _reason(error), error) from None
         if answer.status == 101:
@@ -197,16 +197,24 @@ class Upstream:
             return None
         return self._passed_back(request, answer)
 
+    def _asked_again_if_closed(self, request: Request) -> BaseHTTPResponse:
+        """Send a request; a read again if its connection ends, as a kept one may at any moment (RFC 9110, 9.2.2)."""
+        try:
+            return self._asked(request)
+        except ProtocolError:
+            if request.method not in ("GET", "HEAD") or _has_body(request):
+                raise
+            return self._asked(request)
+
     def _asked(self, request: Request) -> BaseHTTPResponse:
         if self.name in request.headers.get("Via", ""):
             text = f"the upstream {self.url} leads back to this mock; give --upstream the address of another server"
             raise NoAnswerError("upstream-loop", 502, 14, text)
         request.max_content_length = None
-        has_body = request.content_length or "Transfer-Encoding" in request.headers
         return self._pool.urlopen(
             request.method,
             self._before_path + self._prefix + self._target(request),
-            body=self._body(request) if has_body else None,
+            body=self._body(request) if _has_body(request) else None,
             headers=self._request_headers(request),
             retries=False,
             redirect=False,
@@ -280,6 +288,10 @@ class Upstream:
     def _unreachable(self, _request: Request, reason: str, error: HTTPError | None = None) -> NoAnswerError:
         hint = "; --upstream-ca trusts its certificate, --upstream-insecure any" if isinstance(error, SSLError) else ""
         return NoAnswerError("upstream", 502, 14, f"the upstream {self.url} does not answer: {reason}{hint}")
+
+
+def _has_body(request: Request) -> bool:
+    return bool(request.content_length) or "Transfer-Encoding" in request.headers
 
 
 def _origin(scheme: str, netloc: str) -> tuple[str, str, int | None]:
