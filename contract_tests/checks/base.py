@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 from contract_tests.checks.registry import check
@@ -433,32 +434,37 @@ def update_replaces(central: Central) -> None:
         steps = [("PATCH", nexus), ("PUT", full), ("PUT", least)]
         if not central.quick:
             steps += [("PATCH", other), ("PUT", nexus), ("PUT", full), ("PATCH", least)]
-        for way, sent in steps:
-            _replaced(central, way, id, sent)
+        for (_, old), (way, sent) in pairwise([("POST", other), *steps]):
+            _replaced(central, way, id, old, sent)
     likes = [like for like in NEEDED if like in central.creatable_types and like not in ("docker", "quay")]
     for like in central.some(likes, 0):
         with central.case():
             full, least = _full_and_minimal(central, like)
             id, _ = central.created_from(full)
             for way in ("PATCH", "PUT"):
-                _replaced(central, way, id, least)
-                _replaced(central, way, id, full)
+                _replaced(central, way, id, full, least)
+                _replaced(central, way, id, least, full)
 
 
-def _replaced(central: Central, way: str, id: str, sent: Body) -> None:
+def _replaced(central: Central, way: str, id: str, old: Body, sent: Body) -> None:
     updated(central, way, id, sent)
     what = f"{way} of {sent['type']} over an integration with other fields"
     expected = read_answer(central.contract, sent, id)
     answer = with_masks(central.contract, central.get(id).json)
-    central.same(_without_zeros(answer), _without_zeros(expected), what)
+    before = read_answer(central.contract, old, id)
+    central.same(_set(answer, expected, before), _set(expected, expected, before), what)
 
 
-def _without_zeros(value: Any) -> Any:
-    """Return the fields of an answer that are set; another check covers zero values."""
+def _set(value: Any, expected: Any, before: Any) -> Any:
+    """Return the fields that should be set, or are as before; another check covers other values instead of zeros."""
     if not isinstance(value, dict):
-        return value
-    cleaned = {name: _without_zeros(each) for name, each in value.items()}
-    return {name: each for name, each in cleaned.items() if each}
+        return value if expected or value == before else None
+    fields = {name: _set(each, _field(expected, name), _field(before, name)) for name, each in value.items()}
+    return {name: each for name, each in fields.items() if each}
+
+
+def _field(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, dict) else None
 
 
 # -- testing --------------------------------------------------------------------------------------
