@@ -82,7 +82,7 @@ def _harness_required(fixture: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        missing = str(error.name)
+        missing = str(error.name).partition(".")[0]
     if missing:  # outside of `except`, so that pytest does not show the chained error
         pytest.fail(
             f"{fixture} needs the harness, but {missing} is not installed; "
