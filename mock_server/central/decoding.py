@@ -86,7 +86,7 @@ class Decoding:
         # Counting is expensive, and hardly any body is long enough to need it.
         is_long = LARGEST_GROWTH * len(body) + 4 * len(id) + _BOUND > MAX_MESSAGE
         plain = self._plain(body, content_type)
-        is_accepted = self._accepts(operation, plain)
+        is_accepted = plain is not None and self.validator.accepts(operation.request, plain)
         if is_accepted:
             decoded = protojson.complete(message, plain)
         else:
@@ -107,10 +107,6 @@ class Decoding:
             return _PLAIN.decode(body.decode())
         except (ValueError, RecursionError):
             return None
-
-    def _accepts(self, operation: Operation, plain: Any) -> bool:
-        """Return whether the contract accepts a body."""
-        return plain is not None and self.validator.accepts(str(operation.request), plain)
 
     def empty_integration(self) -> Integration:
         return protojson.complete(self.contract.integration, {})
@@ -142,7 +138,7 @@ class Decoding:
                 found += self.validator.request_violations(
                     operation, operation.path, {}, value[:end], "application/json"
                 )
-            elif not self._accepts(operation, self._plain(value[:end], "application/json")):
+            elif not self.validator.accepts(str(operation.request), self._plain(value[:end], "application/json")):
                 found.append(Violation("$", f"leaves the contract; with {end} bytes it is too long to say where"))
         except (RecursionError, UnicodeError):
             found.append(Violation("$", "nests too deep or is not UTF-8"))

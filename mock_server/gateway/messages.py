@@ -54,25 +54,20 @@ class Body:
         if self._failure is not None:
             raise self._failure
         if self._whole is None:
+            size = self.size
             try:
-                self._whole = self._read_whole()
+                if size is not None and size > LONGEST_BODY:
+                    raise BodyTooLongError(size)
+                found = self._read(LONGEST_BODY + 1 if size is None else size)
+                if len(found) > LONGEST_BODY:
+                    raise BodyTooLongError(None)
+                if size is not None and len(found) < size:
+                    raise Refusal("http", 400, 3, f"the body ended after {len(found)} of {size} bytes")
             except (Refusal, BodyTooLongError) as failure:
                 self._failure = failure
                 raise
+            self._whole = found
         return self._whole
-
-    def _read_whole(self) -> bytes:
-        if self.size is None:
-            found = self._read(LONGEST_BODY + 1)
-            if len(found) > LONGEST_BODY:
-                raise BodyTooLongError(None)
-            return found
-        if self.size > LONGEST_BODY:
-            raise BodyTooLongError(self.size)
-        found = self._read(self.size)
-        if len(found) < self.size:
-            raise Refusal("http", 400, 3, f"the body ended after {len(found)} of {self.size} bytes")
-        return found
 
 
 NO_BODY = Body.of(b"")
