@@ -101,6 +101,7 @@ class _TimedSocket(io.RawIOBase):
         self._raw = raw
 
     def readable(self) -> bool:
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any) -> int | None:
@@ -111,6 +112,7 @@ class _TimedSocket(io.RawIOBase):
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
+        """Close the stream."""
         if not self.closed:
             self._raw.close()
         super().close()
@@ -128,6 +130,7 @@ class _Connection(HTTPConnection):
     response_class = _Response
 
     def connect(self) -> None:
+        """Open the connection, if that is allowed."""
         _require_may_connect()
         super().connect()
 

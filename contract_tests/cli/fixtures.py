@@ -419,6 +419,7 @@ def _print_changes(old: Path, new: Path, output: Path | None) -> NoReturn:
 
 
 def _write_text(text: str, output: Path | None) -> None:
+    """Write to a file, or to standard output."""
     if output is None:
         _print(text)
     else:

@@ -82,6 +82,7 @@ def comparable(reply: Reply, names: dict[str, str]) -> Any:
 
 
 def short(reply: Reply) -> str:
+    """Return an answer in one line."""
     return f"{reply.status} {reply.body[:300].decode('utf-8', 'replace')!r}"
 
 

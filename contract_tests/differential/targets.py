@@ -89,6 +89,7 @@ class Target:
         return made
 
     def close(self) -> None:
+        """Close the connections of all threads."""
         while self._open:
             self._open.pop().close()
 

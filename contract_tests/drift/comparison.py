@@ -53,6 +53,7 @@ class Difference:
         return f"{self.place}: {self.text}"
 
     def json(self) -> dict[str, Any]:
+        """Return the difference as JSON data for a report."""
         shown = {"place": self.place, "kind": self.kind, "breaking": self.breaking, "text": self.text}
         values = {"contract": self.contract, "document": self.document, "operations": list(self.operations)}
         return shown | {key: value for key, value in values.items() if value}
@@ -84,6 +85,7 @@ class Drift:
 
     @property
     def headline(self) -> str:
+        """The verdict in one line."""
         said = f"{self.name} and the contract of {self.release}"
         if self.breaking or self.harmless:
             what = f"differ in {len(self.breaking)} breaking and {len(self.harmless)} harmless places"
@@ -135,6 +137,7 @@ class _Comparison:
         self.operation = ""
 
     def add(self, place: str, kind: str, text: str, **more: Any) -> None:
+        """Record a difference."""
         new = Difference(place, kind, text, **more, operations=(self.operation,) if self.operation != place else ())
         old = self.found.setdefault((place, kind, text), new)
         self.found[place, kind, text] = replace(
@@ -146,6 +149,7 @@ class _Comparison:
     # -- operations -------------------------------------------------------------------------------
 
     def operations(self, ours: Operation | None, theirs: Operation | None) -> None:
+        """Compare two operations of one route."""
         self.operation = str(ours or theirs)
         if ours is None:
             assert theirs is not None
@@ -438,6 +442,7 @@ def _references(node: Any) -> Iterable[str]:
 
 
 def _kind(shape: Shape) -> str:
+    """Return the type with its format."""
     if shape.type == "object" and not shape.fields and isinstance(shape.node.get("additionalProperties"), Mapping):
         return "map"
     return f"{shape.type} ({shape.format})" if shape.format else shape.type

@@ -110,6 +110,7 @@ class Description:
 
     @cached_property
     def schemas(self) -> Mapping[str, Node]:
+        """The schemas by their names."""
         components = _map(self.document.get("components"))
         return _map(self.document.get("definitions")) or _map(components.get("schemas"))
 
@@ -129,6 +130,7 @@ class Description:
 
     @property
     def _base(self) -> str:
+        """The prefix of all paths."""
         server = next(iter(_list(self.document.get("servers"))), None)
         url = self.document.get("basePath") or _map(server).get("url") or ""
         return urlsplit(str(url)).path.rstrip("/")

@@ -106,6 +106,7 @@ class _Page(HTMLParser):
         self._rows: list[list[str]] | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 (as the parser calls it)
+        """Begin a block or a cell."""
         if tag == "table":
             self._rows = []
         elif tag == "tr" and self._rows is not None:
@@ -114,6 +115,7 @@ class _Page(HTMLParser):
             self._text = []
 
     def handle_endtag(self, tag: str) -> None:
+        """End a block or a cell."""
         text = " ".join("".join(self._text).split())
         if tag == "table":
             self.blocks.append(Block("table", rows=tuple(tuple(row) for row in self._rows or () if row)))

@@ -33,6 +33,7 @@ def _places(difference: Difference) -> str:
 
 
 def render_json(drift: Drift, *, strict: bool) -> str:
+    """Return the report as JSON."""
     document = {
         "document": drift.name,
         "contract": drift.release,

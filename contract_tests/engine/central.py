@@ -152,12 +152,14 @@ class Central:
             self.history += [exchange for exchange in new if exchange.check == self.check]
 
     def create(self, value: Any = None, **request: Any) -> Reply:
+        """POST the collection."""
         reply = self.send("POST", COLLECTION, value=value, **request)
         if reply.status < 300 and self.transport.ownership.owns(id := str(reply.object.get("id"))):
             self._mine.append(id)
         return reply
 
     def get(self, id: str, **request: Any) -> Reply:
+        """GET one integration."""
         return self.send("GET", f"{COLLECTION}/{id}", **request)
 
     def list(self, query: str = "", **request: Any) -> Reply:
@@ -172,6 +174,7 @@ class Central:
         }
 
     def put(self, id: str, value: Any = None, **request: Any) -> Reply:
+        """PUT one integration."""
         return self.send("PUT", f"{COLLECTION}/{id}", value=value, **request)
 
     def patch(self, id: str, config: Any, update_password: bool | None = False, **request: Any) -> Reply:
@@ -179,15 +182,18 @@ class Central:
         return self.send("PATCH", f"{COLLECTION}/{id}", value=_update(config, update_password), **request)
 
     def delete(self, id: str, query: str = "", **request: Any) -> Reply:
+        """DELETE one integration."""
         reply = self.send("DELETE", f"{COLLECTION}/{id}{query}", **request)
         if reply.status == 200 and id in self._mine:
             self._mine.remove(id)
         return reply
 
     def test(self, value: Any = None, **request: Any) -> Reply:
+        """POST /test."""
         return self.send("POST", f"{COLLECTION}/test", value=value, **request)
 
     def test_updated(self, config: Any, update_password: bool | None = False, **request: Any) -> Reply:
+        """POST /test/updated."""
         return self.send("POST", f"{COLLECTION}/test/updated", value=_update(config, update_password), **request)
 
     # -- preconditions ----------------------------------------------------------------------------

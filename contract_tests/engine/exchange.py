@@ -29,6 +29,7 @@ class Reply:
 
     @property
     def text(self) -> str:
+        """The body as text."""
         return self.content.decode("utf-8", "replace")
 
     @property

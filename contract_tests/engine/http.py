@@ -25,10 +25,12 @@ class _Adapter(HTTPAdapter):
     """Adapter whose connections obey the deadline."""
 
     def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
+        """Create the connection pools for a server."""
         super().init_poolmanager(*arguments, **named)
         bounded_http.bounded(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **named: Any) -> Any:
+        """Return the connection pools for a proxy."""
         manager = super().proxy_manager_for(proxy, **named)
         return manager if proxy.lower().startswith("socks") else bounded_http.bounded(manager)
 

@@ -80,12 +80,14 @@ class Ledger:
             self._write({"name": digest})
 
     def record_created(self, id: str) -> None:
+        """Record the id of an integration that the run has created."""
         if id not in self.left:
             self.ids.add(id)
             self.left.add(id)
             self._write({"id": id})
 
     def record_deleted(self, id: str) -> None:
+        """Record that an integration was deleted."""
         self.left.discard(id)
         self._write({"gone": id})
 

@@ -26,6 +26,7 @@ class Credentials:
 
     @property
     def by_role(self) -> dict[str, str | None]:
+        """The headers by the role of a request."""
         return {
             "admin": self.admin,
             "read-only": self.read_only,
@@ -35,6 +36,7 @@ class Credentials:
 
 
 def is_secret_header(name: str) -> bool:
+    """Return whether the name of a header suggests that its value is secret."""
     return bool(re.search("auth|cookie|key|pass|secret|session|signature|token", name, re.IGNORECASE))
 
 

@@ -138,6 +138,7 @@ class Pace:
         return True
 
     def record_answer(self) -> None:
+        """Record that a request was answered."""
         self._unanswered_in_closing = 0
 
     def record_no_answer(self, *, timed_out: bool) -> None:

@@ -94,6 +94,7 @@ class Redaction:
         return content
 
     def text(self, text: str) -> str:
+        """Return a text without the credentials."""
         return self.content(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
 
 

@@ -79,10 +79,12 @@ class Transport:
 
     @property
     def count(self) -> int:
+        """Number of requests sent."""
         return self.pace.count
 
     @property
     def may_write(self) -> bool:
+        """True if the run may write to this target."""
         return self.options.may_write
 
     # -- sending ----------------------------------------------------------------------------------

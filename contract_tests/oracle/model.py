@@ -56,6 +56,7 @@ class Model:
         return self._name_refusal(body, "")
 
     def create(self, id: str, body: Body) -> None:
+        """Store a created integration."""
         self._store(id, self._stored_form(body, id))
 
     def delete_refusal(self, id: str) -> Refusal | None:

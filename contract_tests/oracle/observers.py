@@ -100,6 +100,7 @@ class Observers:
         self._expected_failures = expected_failures(self.contract)
 
     def __call__(self, exchange: Exchange, reply: Reply) -> None:
+        """Check one answer."""
         operation = operation_of(exchange, self.contract)
         if operation is not None:
             sent = _TYPE.search(exchange.body)
@@ -282,6 +283,7 @@ def integrations_of(value: Any) -> list[Mapping[str, Any]]:
 
 
 def credentials_of(message: Message, value: Mapping[str, Any], path: str = "") -> Iterable[tuple[str, Any]]:
+    """Yield the path and the value of each credential in an answer."""
     for field in message.fields:
         part = value.get(field.name)
         if part is None:

@@ -52,6 +52,7 @@ class Access:
 
 
 def access(options: Options) -> Access:
+    """Return the access to the target of a run."""
     words: dict[str, str] = {}
     secrets: dict[str, str] = {}
     for role, header in options.credentials.by_role.items():

@@ -29,6 +29,7 @@ class Group:
 
     @property
     def text(self) -> str:
+        """The group in one line."""
         count = "1 more check" if len(self.checks) == 1 else f"{len(self.checks)} more checks"
         return f"{count}: {self.symptom}: {', '.join(self.checks)}"
 

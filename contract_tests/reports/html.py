@@ -15,6 +15,7 @@ from contract_tests.runner.report import OUTCOMES, Report
 
 
 def render(report: Report, options: Options) -> str:
+    """Return the report as HTML text."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )

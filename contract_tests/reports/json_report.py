@@ -17,6 +17,7 @@ from contract_tests.runner.traffic_report import as_values
 
 
 def document(report: Report, options: Options) -> dict[str, Any]:
+    """Return the report as a JSON value."""
     way = access(options)
     return {
         "target": report.target,
@@ -57,6 +58,7 @@ def document(report: Report, options: Options) -> dict[str, Any]:
 
 
 def render(report: Report, options: Options) -> str:
+    """Return the report as JSON text."""
     return harmless_json(json.dumps(document(report, options), indent=2, ensure_ascii=False)) + "\n"
 
 

@@ -16,6 +16,7 @@ from contract_tests.runner.report import ERROR, FAILED, INCOMPLETE, KNOWN, SKIPP
 
 
 def render(report: Report, options: Options) -> str:
+    """Return the report as XML text."""
     suites = ET.Element("testsuites", name="central-contract")
     _verdict(suites, report)
     way = access(options)

@@ -14,6 +14,7 @@ from contract_tests.runner.report import KNOWN, OUTCOMES, Report
 
 
 def render(report: Report, options: Options) -> str:
+    """Return the report as Markdown text."""
     headline, *more = report.verdict_lines
     head = markdown(headline) if report.error else printable(headline)  # an error may quote the target
     lines = [f"## {head}", *(part for line in more for part in ("", markdown(line)))]

@@ -119,6 +119,7 @@ def traffic(report: Report, options: Options) -> None:
 
 
 def _by_rule(report: Report) -> Table:
+    """Return the counts of outcomes by operation and rule."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for title in ("OPERATION", "RULE"):
         table.add_column(title, no_wrap=True)
@@ -156,6 +157,7 @@ def _by_group(report: Report) -> Table:
 
 
 def replayed(outcome: Outcome, recorded: Recorded) -> None:
+    """Print the result of a replay."""
     console = Console(highlight=False, soft_wrap=True)
     if outcome.result is not None:
         for failure in outcome.result.failures:

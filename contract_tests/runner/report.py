@@ -66,6 +66,7 @@ class Result:
     cut: str = ""
 
     def skipped(self, kind: str, reason: str) -> None:
+        """Mark the check as skipped."""
         self.outcome, self.skip, self.reason = SKIPPED, kind, reason
 
     @property
@@ -121,6 +122,7 @@ class Report:
     """Counts by operation and rule, for a report on traffic."""
 
     def count(self, outcome: str) -> int:
+        """Return the number of checks with an outcome."""
         return sum(result.outcome == outcome for result in self.results)
 
     @property
@@ -148,6 +150,7 @@ class Report:
 
     @property
     def rules(self) -> list[str]:
+        """The rules in force."""
         return list(contracts.load().at(self.version).rules)
 
     @property
@@ -158,6 +161,7 @@ class Report:
 
     @property
     def checks_run(self) -> int:
+        """The number of checks that ran."""
         return sum(result.outcome in JUDGED and not result.failed_by_skip for result in self.results)
 
     @property

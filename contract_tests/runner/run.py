@@ -436,6 +436,7 @@ class Run:
     # -- after the checks -------------------------------------------------------------------------
 
     def _observed(self) -> list[Result]:
+        """Return the results of the observed checks."""
         by_check: dict[str, list[Failure]] = {id: [] for id in OBSERVED}
         for failure in self.observers.findings.failures:
             by_check[failure.check].append(failure)

@@ -128,4 +128,5 @@ def _client_notes(judge: Judge) -> Iterator[str]:
 
 
 def as_values(table: Iterable[Row]) -> list[Mapping[str, str | int]]:
+    """Return the counts as JSON values."""
     return [{**dataclasses.asdict(each), "seen": each.seen} for each in table]

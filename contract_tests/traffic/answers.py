@@ -32,6 +32,7 @@ def _found(observers: Observers) -> set[tuple[str, str, int]]:
 
 
 def headers(seen: Seen) -> Iterator[Outcome]:
+    """Judge the headers of an answer."""
     for name, wanted in (("Cache-Control", "no-store"), ("Vary", "accept-encoding")):
         kept = seen.reply_headers.get(name, "")
         what = f"the header {name} does not say {wanted}"
@@ -60,6 +61,7 @@ def access(seen: Seen, central: State) -> Iterator[Outcome]:
 
 
 def is_quick(seen: Seen) -> bool:
+    """Return whether an answer came in the time that any operation may take."""
     return seen.ended - seen.began < _SLOW
 
 

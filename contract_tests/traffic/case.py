@@ -35,6 +35,7 @@ class Case:
 
     @property
     def is_test(self) -> bool:
+        """Whether the request is a test, which stores nothing."""
         return self.operation.id.startswith("Test")
 
     @property
@@ -49,6 +50,7 @@ class Case:
 
     @cached_property
     def answer(self) -> Any:
+        """The answer as a JSON value, or None if there is none."""
         return json_of(self.seen.reply)
 
     @cached_property
@@ -64,6 +66,7 @@ class Case:
 
     @property
     def is_contested(self) -> bool:
+        """Whether an overlapping write may have changed the integration of the request."""
         return self.id in self.contested
 
     def may_be_written(self, name: str) -> bool:

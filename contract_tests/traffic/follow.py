@@ -51,6 +51,7 @@ class Follower:
     _last: str = READ
 
     def __post_init__(self) -> None:
+        """Start without integrations."""
         self.model = Model(self.contract)
 
     # -- queries ------------------------------------------------------------------------------------

@@ -82,6 +82,7 @@ class Judge:
             del self._centrals[_sandbox(seen)]  # its effect is unknown
 
     def _overlapping_writes(self, central: State, seen: Seen) -> list[tuple[Match, Seen]]:
+        """Return the writes that overlap an exchange."""
         before = takewhile(lambda write: write[1].ended > seen.began, reversed(central.writes))
         sandbox = _sandbox(seen)
         waiting = ((self._match(each), each) for _, _, each in self._waiting if _sandbox(each) == sandbox)

@@ -115,6 +115,7 @@ class Tap(Upstream):
         return round(self._start + time.perf_counter(), 6)
 
     def answer(self, request: Request) -> Response:
+        """Pass the request on, and return the answer."""
         if not self._routes.is_below(request.path) and request.path != METADATA:
             return self._passed(request)
         with self._lock:

@@ -15,6 +15,7 @@ from contract_tests.traffic.rules import Refusals
 
 
 def judge_list(case: Case, follower: Follower) -> Iterator[Outcome]:
+    """Judge a GET of the collection, and learn from it."""
     if case.seen.status != 200:
         may = {"query-value-once", "query-encoding"} if "?" in case.seen.target else set()
         yield from refused(case, follower.contract, Refusals(may=may), "list")
@@ -63,6 +64,7 @@ def _judge_items(case: Case, follower: Follower, items: Sequence[Mapping[str, An
 
 
 def judge_get(case: Case, follower: Follower) -> Iterator[Outcome]:
+    """Judge a GET of one integration, and learn from it."""
     id, got = case.id, case.answer
     expected = None if case.is_contested else follower.sure(id)
     if case.seen.status != 200:

@@ -23,6 +23,7 @@ _OF_STRICT = "the request leaves the contract: "
 
 
 def due_on_create(case: Case, follower: Follower) -> Refusals:
+    """Return the rules that must or may refuse a create."""
     due = _due_on_integration(case, follower)
     if case.whole["id"]:
         due.must.add("id-empty-on-create")

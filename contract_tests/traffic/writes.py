@@ -17,6 +17,7 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9
 
 
 def judge_create(case: Case, follower: Follower) -> Iterator[Outcome]:
+    """Judge a create, and learn from it."""
     is_created = case.seen.status == 200
     if not case.whole:
         yield Outcome("create", UNDECIDABLE)
@@ -90,6 +91,7 @@ def _store_update(case: Case, follower: Follower, blame: str) -> None:
 
 
 def judge_test(case: Case, follower: Follower) -> Iterator[Outcome]:
+    """Judge a test, with or without an update."""
     if not case.whole:
         yield Outcome("test", UNDECIDABLE)
         return
@@ -105,6 +107,7 @@ def judge_test(case: Case, follower: Follower) -> Iterator[Outcome]:
 
 
 def judge_delete(case: Case, follower: Follower) -> Iterator[Outcome]:
+    """Judge a DELETE, and learn from it."""
     id = case.id
     expected = None if case.is_contested else follower.sure(id)
     is_central = expected is not None and expected["type"] == "scannerv4"

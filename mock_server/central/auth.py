@@ -127,13 +127,16 @@ class Auth:
         return _equal(user, known.username) and _equal(password, known.password)
 
     def credentials_missing(self) -> Refusal:
+        """pkg/grpc/authn/interceptor.go."""
         return self.rules.refusal("credentials-missing")
 
     def write_permission(self, permission: str) -> None:
+        """pkg/grpc/authz/user/user.go."""
         if permission != WRITE:
             raise self.rules.refusal("write-permission")
 
     def read_permission(self, first: str, second: str) -> Refusal:
+        """pkg/grpc/authz/or/or.go."""
         return self.rules.refusal("read-permission", first=first, second=second)
 
 

@@ -66,10 +66,12 @@ class Clients:
     # -- factories: pkg/registries/factory_impl.go, pkg/scanners/factory_impl.go ------------
 
     def registry(self, integration: Integration) -> Problem | None:
+        """Build the registry client."""
         build = self.registries.get(integration["type"])
         return build(integration) if build else self.registry_type_known(integration)
 
     def scanner(self, integration: Integration) -> Problem | None:
+        """Build the image scanner client."""
         build = self.scanners.get(integration["type"])
         return build(integration) if build else self.scanner_type_known(integration)
 
@@ -79,9 +81,11 @@ class Clients:
         return build(integration) if build else None
 
     def registry_type_known(self, integration: Integration) -> Problem | None:
+        """pkg/registries/factory_impl.go."""
         return self.rules.problem("registry-type-known", type=integration["type"])
 
     def scanner_type_known(self, integration: Integration) -> Problem | None:
+        """pkg/scanners/factory_impl.go."""
         return self.rules.problem("scanner-type-known", type=quote(integration["type"]))
 
     def node_scanner_type_known(self, integration: Integration) -> Problem | None:
@@ -109,6 +113,7 @@ class Clients:
         return next((found for check in checks if (found := check(config, integration["categories"]))), None)
 
     def quay_endpoint_required(self, quay: Config, _categories: list[str]) -> Problem | None:
+        """pkg/registries/quay/quay.go."""
         return self.problem_if(quay["endpoint"] == "", "quay-endpoint-required")
 
     def quay_scanner_without_robot(self, quay: Config, categories: list[str]) -> Problem | None:
@@ -127,6 +132,7 @@ class Clients:
         return self.problem_if(wrong, "quay-one-credential")
 
     def quay_robot_complete(self, quay: Config, _categories: list[str]) -> Problem | None:
+        """pkg/registries/quay/quay.go."""
         robot = quay["registryRobotCredentials"]
         wrong = robot is not None and (robot["username"] == "" or robot["password"] == "")
         return self.problem_if(wrong, "quay-robot-complete")
@@ -314,10 +320,12 @@ class Clients:
     # -- putting to use: pkg/images/integration/set_impl.go, central/enrichment ----------------
 
     def category_implemented(self, category: object) -> Problem | None:
+        """pkg/images/integration/set_impl.go."""
         known = category in self.contract.categories
         return self.problem_if(not known, "category-implemented", category=category)
 
     def type_defined(self, integration: Integration) -> Problem | None:
+        """pkg/images/integration/set_impl.go."""
         return None if integration["type"] else self.problem_if(True, "type-defined")
 
     def activation(self, integration: Integration) -> Problem | None:

@@ -109,9 +109,11 @@ class Decoding:
             return None
 
     def empty_integration(self) -> Integration:
+        """Return an integration with no field set."""
         return protojson.complete(self.contract.integration, {})
 
     def message_size(self, message: Message, decoded: Values, id: str) -> None:
+        """Refuse a message whose binary form is too long."""
         if id and "config" in message.by_name:
             decoded = {**decoded, "config": {**(decoded["config"] or {}), "id": id}}
         elif id:
@@ -171,6 +173,7 @@ class Decoding:
         return Filters(name, cluster, found)
 
     def query_value_once(self, name: str, values: list[str]) -> Refusal:
+        """grpc-gateway runtime/query.go."""
         return self.rules.refusal("query-value-once", field=name, values=", ".join(values))
 
     def _parameters(self, operation: Operation) -> list[str]:

@@ -167,6 +167,7 @@ class Decoder:
         return data[found[0] : found[1]] if found else b""
 
     def reading(self, value: bytes) -> Reading:
+        """Return a reading of a JSON value."""
         return Reading(self, value)
 
 
@@ -186,6 +187,7 @@ class Reading:
     # -- tokens ---------------------------------------------------------------
 
     def peek(self) -> _Token:
+        """Return the next token without consuming it."""
         if self.ahead is not None:
             return self.ahead
         match = _TOKEN.match(self.data, self.at)
@@ -214,6 +216,7 @@ class Reading:
         return token
 
     def text(self, token: _Token) -> str:
+        """Decode a string token."""
         parts, at, raw = [], 1, token.raw
         while True:
             end = raw.find(b"\\", at, -1)
@@ -248,6 +251,7 @@ class Reading:
         return 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00)
 
     def bad_string(self, token: _Token, reason: str) -> Refusal:
+        """Return the refusal of an invalid string."""
         return self.rules.refusal("string-encoding", reason=f"proto: syntax error ({self.position(token)}): {reason}")
 
     def position(self, token: _Token) -> str:
@@ -328,6 +332,7 @@ class Reading:
         return values
 
     def value(self, field: Field) -> Any:
+        """Decode the value of a field."""
         if field.repeated:
             return self.items(field)
         if field.message is not None:
@@ -377,6 +382,7 @@ class Reading:
         )
 
     def quoted_number(self) -> str:
+        """Return the number in the last string."""
         text = self.string
         if self.decoder.whole_numbers or text != text.strip():
             return text

@@ -37,10 +37,12 @@ class Reconcile:
         return self.stored_credentials_kept(self.contract.integration, sent, stored)
 
     def reconcile_needs_id(self, sent: Integration) -> None:
+        """central/imageintegration/service/service_impl.go."""
         if sent["id"] == "":
             raise self.rules.refusal("reconcile-needs-id")
 
     def reconcile_needs_config(self, sent: Integration) -> None:
+        """central/imageintegration/service/service_impl.go."""
         if config_member(self.contract.integration, sent) is None:
             raise self.rules.refusal("reconcile-needs-config")
 

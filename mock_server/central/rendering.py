@@ -46,6 +46,7 @@ class Rendering:
         return protojson.render(created)
 
     def error_answer(self, refusal: Refusal) -> bytes:
+        """Render a refusal."""
         if refusal.form == "text":
             return f"{refusal.message}\n".encode()
         body = refusal.body()

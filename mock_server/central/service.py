@@ -1,8 +1,7 @@
 """The eight operations as Central runs them (central/imageintegration/service/service_impl.go).
 
 It works on decoded integrations; `gateway` does HTTP, and `protojson` JSON. Here and in the other modules of `central`,
-a method with the id of a rule as its name decides that rule; ``x-rules`` in openapi.yaml says what it is, and where
-Central has it.
+a method with the id of a rule as its name decides that rule.
 """
 
 from __future__ import annotations
@@ -58,9 +57,11 @@ class Service:
         return self.store.list_answer()
 
     def list_by_name(self, name: str) -> bytes:
+        """central/imageintegration/datastore/datastore_impl.go: compared exactly."""
         return self.store.list_named(name)
 
     def list_by_cluster(self, _cluster: str) -> bytes:
+        """central/imageintegration/datastore/datastore_impl.go: integrations belong to no cluster."""
         return self.store.list_answer([])
 
     def get(self, id: str) -> Stored:
@@ -69,10 +70,12 @@ class Service:
         return self.store.get(id) or self.get_missing(id)
 
     def id_required(self, id: str) -> None:
+        """GET and DELETE require an id; PUT and PATCH do not."""
         if id == "":
             raise self.rules.refusal("id-required")
 
     def get_missing(self, id: str) -> Stored:
+        """Refuse a GET of an unknown id; the text does not quote it."""
         raise self.rules.refusal("get-missing", id=id)
 
     # -- creating ---------------------------------------------------------------------------
@@ -100,18 +103,22 @@ class Service:
             return self.clients.ecr_authorization_erased(integration), stored
 
     def id_empty_on_create(self, integration: Integration) -> None:
+        """Refuse a create that carries an id."""
         if integration["id"] != "":
             raise self.rules.refusal("id-empty-on-create")
 
     def scanner_v4_not_created(self, integration: Integration) -> None:
+        """Refuse a create of type scannerv4."""
         if integration["type"] == "scannerv4":
             raise self.rules.refusal("scanner-v4-not-created")
 
     def google_not_created(self, integration: Integration) -> None:
+        """Refuse a create of type google; stored ones can be updated."""
         if integration["type"] == "google":
             self.rules.refuse("google-not-created")
 
     def create_rolled_back(self, id: str) -> None:
+        """Delete a new integration whose client cannot be built."""
         self.store.remove(id)
 
     # -- updating and testing -----------------------------------------------------------------
@@ -169,6 +176,7 @@ class Service:
         return self.categories_sorted(integration)
 
     def categories_sorted(self, integration: Integration) -> Integration:
+        """Return the integration with its categories sorted by their numbers; duplicates stay."""
         if len(integration["categories"]) < 2:
             return integration
         numbers: Mapping[Any, int] = self.contract.categories
@@ -189,9 +197,11 @@ class Service:
         return self.reconcile.with_stored(integration, stored)
 
     def update_missing(self, id: str) -> None:
+        """Refuse a PUT, PATCH or test of an unknown id; the text quotes it."""
         raise self.rules.refusal("update-missing", id=quote(id))
 
     def scanner_v4_type_fixed(self, sent: Integration, stored: Integration) -> None:
+        """Refuse a change of type to or from scannerv4."""
         if sent["type"] != stored["type"] and "scannerv4" in (sent["type"], stored["type"]):
             raise self.rules.refusal("scanner-v4-type-fixed")
 
@@ -258,5 +268,6 @@ class Service:
         raise self.rules.refusal("delete-missing", id=id, quoted=quote(id))
 
     def scanner_v4_not_deleted(self, stored: Integration) -> None:
+        """Refuse to delete Scanner V4."""
         if stored["type"] == "scannerv4":
             raise self.rules.refusal("scanner-v4-not-deleted")

@@ -73,15 +73,19 @@ class Validation:
         return self.endpoint_not_local() if kind == "loopback" else self.endpoint_not_metadata()
 
     def endpoint_parses(self, url: str, reason: str) -> Problem | None:
+        """pkg/endpoints/validate.go: the endpoint after ``http://`` is not a URL."""
         return self.rules.problem("endpoint-parses", url=url, reason=reason)
 
     def endpoint_not_local(self) -> Problem | None:
+        """pkg/endpoints/validate.go: the host is Central itself."""
         return self.rules.problem("endpoint-not-local")
 
     def endpoint_not_metadata(self) -> Problem | None:
+        """pkg/endpoints/validate.go: the host serves credentials of the cluster."""
         return self.rules.problem("endpoint-not-metadata")
 
     def category_required(self, integration: Integration) -> Problem | None:
+        """central/imageintegration/service/service_impl.go."""
         return None if integration["categories"] else self.rules.problem("category-required")
 
     def ecr_iam_managed(self, integration: Integration) -> Problem | None:
@@ -90,9 +94,11 @@ class Validation:
         return self.rules.problem("ecr-iam-managed") if self.managed and uses_iam else None
 
     def name_required(self, integration: Integration) -> Problem | None:
+        """central/imageintegration/service/service_impl.go."""
         return None if integration["name"] else self.rules.problem("name-required")
 
     def name_unique(self, integration: Integration) -> Problem | None:
+        """central/imageintegration/service/service_impl.go: compared exactly, not trimmed."""
         owner = self.store.id_of_name(integration["name"])
         if owner is None or owner == integration["id"]:
             return None

@@ -63,6 +63,7 @@ class Option(click.Option):
 
     @property
     def variable(self) -> str:
+        """The environment variable of this option."""
         return f"{ENVIRONMENT}_{str(self.name).upper()}"
 
 
@@ -265,10 +266,12 @@ class Serve(click.Command):
         return context
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Serve."""
         with _no_userinfo_in_errors():
             return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options by group."""
         groups: dict[str, list[tuple[str, str]]] = {}
         for each in self.get_params(ctx):
             if record := each.get_help_record(ctx):

@@ -222,9 +222,11 @@ class Banner:
 
     @property
     def url(self) -> str:
+        """The address of the server."""
         return url_of(self.host, self.port, secure=self.secure)
 
     def text(self) -> str:
+        """Return the lines."""
         settings, url = self.settings, self.url
         manner = "as deployed" if settings.as_deployed else "as documented"
         curl = ("curl -k" if self.ca is None else f"curl --cacert {self.ca}") if self.secure else "curl"

@@ -57,6 +57,7 @@ def _words(item: Item, section: Section) -> str:
 
 
 def document(report: Report) -> dict[str, Any]:
+    """Return the report as JSON data."""
     return {
         "centralVersion": report.release,
         "requests": report.requests,
@@ -76,6 +77,7 @@ def document(report: Report) -> dict[str, Any]:
 
 
 def render_json(report: Report) -> str:
+    """Return the report as JSON text."""
     return json.dumps(document(report), indent=2) + "\n"
 
 

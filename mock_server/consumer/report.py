@@ -41,6 +41,7 @@ class Section:
 
     @property
     def met(self) -> list[Item]:
+        """The items that clients met."""
         return [each for each in self.items if each.count]
 
     @property
@@ -69,6 +70,7 @@ class Report:
     """Thresholds that were missed."""
 
     def section(self, name: str) -> Section:
+        """Return a section by its name."""
         return next(each for each in self.sections if each.name == name)
 
 

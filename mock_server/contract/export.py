@@ -27,6 +27,7 @@ def openapi_3_1(contract: Contract) -> Node:
 
 
 def openapi_3_0(contract: Contract) -> Node:
+    """Return the contract as OpenAPI 3.0."""
     made = openapi_3_1(contract)
     made["openapi"] = "3.0.3"
     del made["info"]["summary"], made["info"]["license"]["identifier"]

@@ -82,6 +82,7 @@ class Span:
 
     @property
     def everywhere(self) -> bool:
+        """Whether every release has it."""
         return not self.since and self.until is None
 
     def __str__(self) -> str:
@@ -120,6 +121,7 @@ class Releases:
 
     @property
     def newest(self) -> Release:
+        """The newest of all."""
         return self.known[-1]
 
     def find(self, text: str) -> Release:

@@ -74,4 +74,5 @@ class Routes:
         return any(self.match(method, path) for method in self._methods)
 
     def is_below(self, path: str) -> bool:
+        """Return whether a path is the collection or below it."""
         return path == self.collection or path.startswith(self._below)

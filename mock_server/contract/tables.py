@@ -214,6 +214,7 @@ class Contract:
 
     @cached_property
     def operations(self) -> Mapping[str, Operation]:
+        """The operations by their id."""
         return {operation.id: operation for operation in self._operations()}
 
     def _operations(self) -> Iterator[Operation]:
@@ -256,6 +257,7 @@ class Contract:
 
     @cached_property
     def types(self) -> Mapping[str, IntegrationType]:
+        """The types of integration by their name."""
         return {type: self._read_type(type, entry) for type, entry in self.document["x-types"].items()}
 
     def _read_type(self, type: str, entry: Mapping[str, Any]) -> IntegrationType:
@@ -270,10 +272,12 @@ class Contract:
         )
 
     def types_of(self, member: str) -> tuple[str, ...]:
+        """Return the types of a config member."""
         return tuple(each.type for each in self.types.values() if each.member == member)
 
     @property
     def creatable_types(self) -> list[str]:
+        """The types that the release accepts in a create."""
         return [each.type for each in self.types.values() if each.creatable]
 
     @property
@@ -335,6 +339,7 @@ class Contract:
 
     @cached_property
     def integration(self) -> Message:
+        """The message of an image integration."""
         return self.message("StorageImageIntegration")
 
     def message(self, schema: str) -> Message:

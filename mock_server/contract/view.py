@@ -162,6 +162,7 @@ class Values:
         return {name: self.of_field(schema, name, each) for name, each in value.items() if name not in gone}
 
     def of_field(self, schema: str, field: str, value: Any) -> Any:
+        """Return the value of a field as `of_schema` does."""
         node = self.schemas[schema].get("properties", {}).get(field, {})
         shapes = [node.get("items", node), *node.get("anyOf", ())]
         target = next((each["$ref"].rpartition("/")[2] for each in shapes if "$ref" in each), None)

@@ -52,6 +52,7 @@ class AnswerErrors:
         return self.answer(refusal)
 
     def answer(self, refusal: Refusal) -> Response:
+        """Return the answer of a refusal."""
         headers = (*(TEXT_HEADERS if refusal.form == "text" else JSON_HEADERS), (RULE_HEADER, refusal.rule))
         if refusal.status == 401:
             headers += (("WWW-Authenticate", header_text(refusal.message)),)

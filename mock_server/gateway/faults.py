@@ -65,6 +65,8 @@ class InjectFaults:
         self.connections = connections or Connections()
 
     def __call__(self, proceed: Proceed) -> Proceed:
+        """Return a layer that applies faults."""
+
         def answer(exchange: Exchange) -> Response:
             prefer = exchange.request.headers.get("prefer")
             if prefer is None and not exchange.sandbox.faults.listed:

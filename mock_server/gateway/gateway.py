@@ -49,6 +49,7 @@ class Gateway:
         self._answer = stacked(layers, answer_in_sandbox)
 
     def __call__(self, request: Request) -> Response:
+        """Answer one request."""
         return self._answer(Exchange(request, self.sandboxes.default))
 
     def add_layer(self, layer: Layer) -> None:

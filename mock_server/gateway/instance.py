@@ -77,4 +77,5 @@ class Instance:
 
     @property
     def known_endpoints(self) -> list[str]:
+        """The names of all operations and companions."""
         return [*self.central.contract.operations, *self.endpoints.values()]

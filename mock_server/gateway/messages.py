@@ -98,10 +98,12 @@ class Request(NamedTuple):
 
     @property
     def text(self) -> str:
+        """The path as UTF-8."""
         return utf8(self.path)
 
     @property
     def is_preflight(self) -> bool:
+        """Whether this is a CORS preflight."""
         return self.method == "OPTIONS" and "access-control-request-method" in self.headers
 
 
@@ -135,9 +137,11 @@ class Response(NamedTuple):
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
     def with_header(self, name: str, value: str) -> Response:
+        """Return the answer with one more header."""
         return self._replace(headers=(*self.headers, (name, value)))
 
     def without_header(self, name: str) -> Response:
+        """Return the answer without the headers of that name."""
         return self._replace(headers=tuple(each for each in self.headers if each[0].lower() != name.lower()))
 
     def sized(self) -> Response:

@@ -41,6 +41,8 @@ class ChooseSandbox:
         self.sandboxes = sandboxes
 
     def __call__(self, proceed: Proceed) -> Proceed:
+        """Return a layer that chooses the sandbox."""
+
         def answer(exchange: Exchange) -> Response:
             request = exchange.request
             headers = request.headers

@@ -14,6 +14,8 @@ class CountUsage:
         self.usage = usage
 
     def __call__(self, proceed: Proceed) -> Proceed:
+        """Answer a request and count it."""
+
         def answer(exchange: Exchange) -> Response:
             response = proceed(exchange)
             operation = exchange.operation

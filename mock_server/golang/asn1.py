@@ -42,6 +42,7 @@ INT, BIG, BITS, OCTETS, OID, RAW = (Kind(name) for name in ("int", "big", "bits"
 
 
 def sequence(go_name: str, *fields: Field | Kind) -> Kind:
+    """Describe a sequence."""
     return Kind("sequence", tuple(each if isinstance(each, Field) else Field(each) for each in fields), go_name)
 
 

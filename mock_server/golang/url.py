@@ -112,6 +112,7 @@ class Url(NamedTuple):
 
     @property
     def decoded_path(self) -> bytes:
+        """The path without its escapes."""
         return unescape(self.path)
 
     @property

@@ -56,6 +56,7 @@ class _Present:
             return self.count
 
     def __exit__(self, *_: object) -> None:
+        """Go."""
         with self.lock:
             self.count -= 1
 

@@ -118,6 +118,7 @@ def stored(mock: Instance, change: Callable[[Json], Mapping[str, Any]]) -> None:
 
 
 def config_members(mock: Instance) -> list[str]:
+    """List the names of the config members."""
     return [field.name for field in mock.central.contract.integration.members]
 
 
@@ -230,6 +231,7 @@ def requests(mock: Instance, change: Callable[[Request], Request]) -> None:
 
 
 def without(request: Request, header: str) -> Request:
+    """Return a request without a header."""
     return request._replace(headers={name: value for name, value in request.headers.items() if name != header})
 
 

@@ -94,6 +94,7 @@ class Central:
         return settings.registry_tests + scenarios.parse(settings.scenario)[0].registry_tests
 
     def first_state(self) -> list[Integration]:
+        """List the integrations of the start."""
         if self.settings.load is not None:
             return states.read(self.settings.load, self.contract, self.validator)
         return self.scenario("empty" if self.settings.empty else self.settings.scenario)

@@ -39,6 +39,7 @@ class Bodies:
         threading.Thread(target=self._look_at_times, daemon=True).start()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
         if environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ:
             environ["wsgi.input"] = _Body(environ, self._waiting, self._seconds)
         return self._app(environ, start_response)
@@ -62,6 +63,8 @@ class Bodies:
 
 
 class _Body:
+    """The body of one request."""
+
     __slots__ = ("_places", "_read", "_seconds", "ends", "refusal", "since")
 
     def __init__(self, environ: WSGIEnvironment, places: Places[_Body], seconds: float) -> None:

@@ -47,6 +47,7 @@ class InProcessServer(ThreadedWSGIServer):
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
+        """Close a connection."""
         self._connections.discard(request)
         super().shutdown_request(request)
 
@@ -145,6 +146,7 @@ class _Handler(WSGIRequestHandler):
     disable_nagle_algorithm = True  # otherwise the body of an answer would wait until the client confirms the head
 
     def run_wsgi(self) -> None:
+        """Answer one request."""
         environ = self.make_environ()
         length = environ.get("CONTENT_LENGTH", "")
         environ["wsgi.input"] = (

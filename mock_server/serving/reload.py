@@ -38,6 +38,7 @@ class Watcher:
         self._seen = {what: _mark(path) for what, path in self._files.items()}
 
     def start(self) -> None:
+        """Start watching."""
         threading.Thread(target=self._look_at_times, daemon=True).start()
 
     def _look_at_times(self) -> None:

@@ -154,6 +154,8 @@ def _first_signal_only(handler: Callable[..., None], *arguments: Any) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Worker:
+    """The worker process."""
+
     settings: Settings
     hosts: tuple[str, str]
     configure_log: Callable[[], None]

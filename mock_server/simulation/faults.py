@@ -286,6 +286,7 @@ class ActiveFault:
         self._steps = [fault.step(at) for at in range(len(fault.sequence))]
 
     def json(self) -> dict[str, Any]:
+        """Return the fault as JSON data."""
         return {"id": self.id, **self.fault.shown(), "matched": self.matched, "met": self.met}
 
     @property

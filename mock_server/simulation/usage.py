@@ -125,6 +125,7 @@ class Usage:
             return dict(self.kinds)
 
     def document(self) -> dict[str, Any]:
+        """Return the counts as JSON data."""
         with self._lock:
             return {
                 "format": FORMAT,

@@ -17,7 +17,7 @@ MEMORY = "memory"
 
 
 class MemoryStore:
-    """A `Store` in the memory of this process."""
+    """A store in the memory of this process."""
 
     def __init__(
         self,
@@ -51,12 +51,14 @@ class MemoryStore:
         """Do nothing: every sandbox has its own store in memory."""
 
     def adopt(self, other: Store) -> None:
+        """Take over the integrations of another store of the same sandbox."""
         self.replace(other.integrations())
 
     def free(self) -> None:
         """Do nothing: garbage collection frees the state."""
 
     def reset(self) -> None:
+        """Restore the first state, and start seeded ids again."""
         with self.lock:
             self._random: random.Random | None = None  # created with the first id, which many sandboxes never need
             self._replace(self._first_state)
@@ -65,6 +67,7 @@ class MemoryStore:
         return tuple(Stored(each, self._answer(each)) for each in integrations)
 
     def replace(self, integrations: Iterable[Integration]) -> None:
+        """Replace all integrations with these; a reset still goes back to the first state."""
         self._replace(self._rendered(integrations))
 
     def _replace(self, state: tuple[Stored, ...]) -> None:
@@ -77,10 +80,12 @@ class MemoryStore:
             self.changes += 1
 
     def integrations(self) -> list[Integration]:
+        """List the stored integrations, credentials in clear, in the order of creation."""
         with self.lock:
             return [stored.integration for stored in self._by_id.values()]
 
     def new_id(self) -> str:
+        """central/imageintegration/datastore/datastore_impl.go: a lower-case UUID of version 4."""
         with self.lock:
             self._random = self._random or random.Random(self._seed)
             while True:
@@ -89,12 +94,15 @@ class MemoryStore:
                     return id
 
     def get(self, id: str) -> Stored | None:
+        """Return the integration with exactly this id; an id can be any text."""
         return self._by_id.get(id)
 
     def id_of_name(self, name: str) -> str | None:
+        """Return the id of the integration with exactly this name."""
         return self._ids_by_name.get(name)
 
     def put(self, integration: Integration) -> Stored:
+        """Store an integration under its id, replacing the previous one."""
         stored = Stored(integration, self._answer(integration))
         with self.lock:
             if integration["id"] in self._by_id:
@@ -106,6 +114,7 @@ class MemoryStore:
         return stored
 
     def remove(self, id: str) -> None:
+        """Remove the integration with this id, if there is one."""
         with self.lock:
             self._forget_name(id)
             self._by_id.pop(id, None)
@@ -118,6 +127,7 @@ class MemoryStore:
             del self._ids_by_name[old.integration["name"]]
 
     def list_answer(self, ids: Iterable[str] | None = None) -> bytes:
+        """Render the list of all integrations, or of those with the given ids."""
         if ids is not None:
             return joined(stored.answer for id in ids if (stored := self._by_id.get(id)))
         with self.lock:
@@ -130,6 +140,7 @@ class MemoryStore:
             return self._joined
 
     def list_named(self, name: str) -> bytes:
+        """Render the list of the integration with exactly this name."""
         with self.lock:  # during a write, name and integration may disagree
             id = self.id_of_name(name)
             return self.list_answer([id] if id else [])

@@ -155,7 +155,7 @@ class _Lock:
 
 
 class RedisStore:
-    """A `Store` on a server, shared by all replicas with the same URL and prefix."""
+    """A store on a server, shared by all replicas with the same URL and prefix."""
 
     def __init__(
         self,
@@ -254,6 +254,7 @@ class RedisStore:
             return int(fields[0])
 
     def integrations(self) -> list[Integration]:
+        """List the stored integrations, credentials in clear, in the order of creation."""
         return [stored.integration for stored in self._all()[1]]
 
     def _all(self) -> tuple[int, list[Stored]]:
@@ -267,6 +268,7 @@ class RedisStore:
         return held.get(b"changes"), held
 
     def get(self, id: str) -> Stored | None:
+        """Return the integration with exactly this id."""
         return self._found(self._fields(f"i:{id}")[1])
 
     def _found(self, text: bytes | None) -> Stored | None:
@@ -276,14 +278,17 @@ class RedisStore:
             return self._stored(text.partition(b" ")[2])
 
     def id_of_name(self, name: str) -> str | None:
+        """Return the id of the integration with exactly this name."""
         id: bytes | None = self._fields(f"n:{name}")[1]
         return None if id is None else id.decode(errors=ENCODING_ERRORS)
 
     def list_named(self, name: str) -> bytes:
+        """Render the list of the integration with exactly this name."""
         found = self._found(self._asked(lambda _: self._named([self._key], (name,)))[1])
         return joined([found.answer] if found else [])
 
     def list_answer(self, ids: Iterable[str] | None = None) -> bytes:
+        """Render the list of all integrations, or of those with the given ids."""
         if ids is not None:
             return joined(stored.answer for id in ids if (stored := self.get(id)))
         listed = self._listed
@@ -323,9 +328,11 @@ class RedisStore:
             return bool(script(self._keys, arguments))
 
     def reset(self) -> None:
+        """Restore the first state, and start seeded ids again."""
         self._changed(self._replace, *self._state(self._first_state, reset=True))
 
     def replace(self, integrations: Iterable[Integration]) -> None:
+        """Replace all integrations with these; a reset still goes back to the first state."""
         self._changed(self._replace, *self._state(integrations, reset=False))
 
     def new_id(self) -> str:
@@ -336,11 +343,13 @@ class RedisStore:
             return self._ids.at(int(client.hincrby(self._key, "ids", 1)))
 
     def put(self, integration: Integration) -> Stored:
+        """Store an integration under its id, replacing the previous one."""
         stored = Stored(integration, self._answer(integration))
         self._changed(self._put, integration["id"], integration["name"], _text(integration))
         return stored
 
     def remove(self, id: str) -> None:
+        """Remove the integration with this id, if there is one."""
         self._changed(self._remove, id)
 
 

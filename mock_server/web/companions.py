@@ -98,10 +98,12 @@ class Companion:
 
     @property
     def method(self) -> str:
+        """The method, such as GET."""
         return self.id.partition(" ")[0]
 
     @property
     def path(self) -> str:
+        """The path, such as /v1/ping."""
         return self.id.partition(" ")[2]
 
     @property

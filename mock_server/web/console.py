@@ -29,6 +29,7 @@ View = Callable[..., "AnyResponse"]
 
 
 def blueprint() -> Blueprint:
+    """Return the blueprint of the console."""
     result = Blueprint("console", __name__, url_prefix=PREFIX)
     views: dict[str, View] = {
         "": lambda: redirect(f"{PREFIX.lstrip('/')}/", 308),  # relative, so that it stays in the sandbox

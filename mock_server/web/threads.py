@@ -52,6 +52,7 @@ class Places(Generic[HolderT]):
             time.sleep(_PAUSE)
 
     def holders(self) -> tuple[HolderT, ...]:
+        """Return the holders of places."""
         with self._lock:
             return tuple(self._taken)
 
