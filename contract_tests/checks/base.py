@@ -452,14 +452,14 @@ def _replaced(central: Central, way: str, id: str, old: Body, sent: Body) -> Non
     expected = read_answer(central.contract, sent, id)
     answer = with_masks(central.contract, central.get(id).json)
     before = read_answer(central.contract, old, id)
-    central.same(_set(answer, expected, before), _set(expected, expected, before), what)
+    central.same(_set_or_kept(answer, expected, before), _set_or_kept(expected, expected, before), what)
 
 
-def _set(value: Any, expected: Any, before: Any) -> Any:
+def _set_or_kept(value: Any, expected: Any, before: Any) -> Any:
     """Return the fields that should be set, or are as before; another check covers other values instead of zeros."""
     if not isinstance(value, dict):
         return value if expected or value == before else None
-    fields = {name: _set(each, _field(expected, name), _field(before, name)) for name, each in value.items()}
+    fields = {name: _set_or_kept(each, _field(expected, name), _field(before, name)) for name, each in value.items()}
     return {name: each for name, each in fields.items() if each}
 
 

@@ -304,10 +304,11 @@ def lists_during_writes(central: Central) -> None:
 
 def _own_items(central: Central, reply: Reply) -> dict[str, Body]:
     central.taken(reply, "a list during writes")
-    if reply.integrations is None:
+    items = reply.integrations
+    if items is None:
         raise CheckFailed("a list during writes", expected="a list", got=brief(reply))
     own = f"{central.transport.name_prefix}{central.check}-"
-    found = [item for item in reply.integrations if str(item.get("name", "")).startswith(own)]
+    found = [item for item in items if str(item.get("name", "")).startswith(own)]
     by_id = {str(item.get("id")): with_masks(central.contract, item) for item in found}
     central.same(len(by_id), len(found), "different integrations in a list during writes")
     return by_id

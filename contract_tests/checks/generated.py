@@ -203,9 +203,10 @@ def _check_error_shape(central: Central, reply: Reply, built: list[list[str]]) -
 
 def _stored_at_most(central: Central, name: str, number: int) -> None:
     reply = central.list(f"?name={quote(name)}")
-    if reply.status != 200 or reply.integrations is None:
+    items = reply.integrations
+    if reply.status != 200 or items is None:
         raise PreconditionFailed("list", f"the list by name answered {brief(reply)}")
-    named = [item for item in reply.integrations if item.get("name") == name]
+    named = [item for item in items if item.get("name") == name]
     shape = re.sub(r"^.*-\d+", "…", name) or name
     central.true(
         len(named) <= number, f"an integration was stored that should not be ({shape})", expected=number, got=named

@@ -863,10 +863,8 @@ def path_id_wins(central: Central) -> None:
             # An id that exists is the worst: a server may update the wrong integration.
             ids = [second] if central.quick else [second, central.unknown_id(), "not-a-uuid"]
             for (where, send), id in random_rows(central, [ways[0], *central.some(ways[1:], 1)], ids):
-                keeps = (
-                    {"name": sent["name"], "docker": sent["docker"] | {"password": ""}} if "without" in where else {}
-                )
-                sent = central.integration(id=id, **keeps)
+                keeps = {"name": sent["name"], "docker": sent["docker"] | {"password": ""}}
+                sent = central.integration(id=id, **(keeps if "without" in where else {}))
                 central.taken(send(sent), f"{where} with the id {id!r} in the body")
                 if not central.quick:
                     reads_as(central, first, sent, f"{where} with the id {id!r} in the body")

@@ -16,6 +16,7 @@ Body = dict[str, Any]
 
 UNKNOWN_TYPE = "no-such-registry"
 """A type that no release of Central has, and none will get."""
+
 NEEDED: Mapping[str, tuple[str, ...]] = {
     "docker": (),
     "quay": ("endpoint",),

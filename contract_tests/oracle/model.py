@@ -158,11 +158,12 @@ def listed(central: Central, query: str = "") -> dict[str, Body]:
         CheckFailed: the list contains an integration twice.
     """
     reply = central.list(query)
-    if reply.status != 200 or reply.integrations is None:
+    items = reply.integrations
+    if reply.status != 200 or items is None:
         raise PreconditionFailed("list", f"the list{query} answered {brief(reply)}")
     name = re.compile(rf"{re.escape(central.transport.name_prefix + central.check)}-\d", re.IGNORECASE)
     by_id: dict[str, Body] = {}
-    for item in reply.integrations:
+    for item in items:
         if not name.match(str(item.get("name", "")).strip()):
             continue
         id = str(item.get("id"))

@@ -391,8 +391,10 @@ class Run:
             self._execute(check, central)
             result.reason = " ".join(central.notes)
         except CheckFailed as error:
-            failure = Failure(error.check or check.id, error.what, error.expected, error.got)
-            failure.exchanges, failure.intermittent = list(central.history), error.intermittent
+            history = list(central.history)
+            failure = Failure(
+                error.check or check.id, error.what, error.expected, error.got, history, error.intermittent
+            )
             failure.known = self.known.reason(failure)
             result.outcome, result.failures = FAILED, [failure]
         except PreconditionFailed as error:

@@ -52,7 +52,8 @@ def _status_is_wrong(failure: Failure) -> bool:
     if not isinstance(expected, Mapping) or not isinstance(got, Mapping):
         return False
     if got.get("status") == expected.get("status"):
-        return got.get("code") is not None and got["code"] != expected.get("code", got["code"])
+        code, wanted = got.get("code"), expected.get("code")
+        return None not in (code, wanted) and code != wanted
     return got.get("status") != _BAD_GATEWAY
 
 

@@ -20,7 +20,7 @@ _STORED = (
     *("name-unique", "get-missing", "update-missing", "delete-missing"),
     *("scanner-v4-not-deleted", "scanner-v4-type-fixed"),
 )
-"""Rules that depend on what is stored, beside those whose ids start with `reconcile-`."""
+"""Rules that depend on stored integrations, beside those whose ids start with `reconcile-`."""
 _MOST_EXPLAINED = 100
 """Greatest number of invalid requests that are explained; an explanation takes milliseconds."""
 _MOST_WRITES = 1_000

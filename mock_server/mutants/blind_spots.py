@@ -36,6 +36,7 @@ from mock_server.mutants.tools import (
     errors,
     filtered,
     given_to,
+    handled,
     instead_of,
     listed_items,
     masked_as,
@@ -642,15 +643,22 @@ _blind("delete-any-case", "DELETE accepts ids in capitals", "delete-missing")(
 )
 
 
-@_blind("list-limit", "The list has a query key `limit`", "unknown-query-ignored", kind="wire")
-@answering(LIST)
-def list_limit(proceed: Proceed, exchange: Exchange) -> Response:
+def _limited(key: str, proceed: Proceed, exchange: Exchange) -> Response:
+    """Answer the list with as many integrations as a query key says."""
     response = proceed(exchange)
-    wanted = re.search("(?:^|&)limit=([0-9]+)", exchange.request.query)
+    wanted = re.search(rf"(?:^|&){re.escape(key)}=([0-9]+)", exchange.request.query)
     if wanted is None:
         return response
     found = json.loads(response.bytes)["integrations"][: int(wanted[1])]
     return response._replace(body=protojson.render({"integrations": found}))
+
+
+_blind("list-limit", "The list has a query key `limit`", "unknown-query-ignored", kind="wire")(
+    handled, (LIST,), partial(_limited, "limit")
+)
+_blind("list-pagination", "The list has a query key `pagination.limit`", "unknown-query-ignored", kind="wire")(
+    handled, (LIST,), partial(_limited, "pagination.limit")
+)
 
 
 @_blind("google-not-updated", "Refuses an update of type google", "google-not-created")
@@ -736,17 +744,6 @@ _blind("unlisted-config", "The list leaves a docker config without an endpoint o
     lambda each: {name: value for name, value in each.items() if name != "docker" or value["endpoint"]},
     (LIST,),
 )
-
-
-@_blind("list-pagination", "The list has a query key `pagination.limit`", "unknown-query-ignored", kind="wire")
-@answering(LIST)
-def list_pagination(proceed: Proceed, exchange: Exchange) -> Response:
-    response = proceed(exchange)
-    wanted = re.search("(?:^|&)pagination.limit=([0-9]+)", exchange.request.query)
-    if wanted is None:
-        return response
-    found = json.loads(response.bytes)["integrations"][: int(wanted[1])]
-    return response._replace(body=protojson.render({"integrations": found}))
 
 
 _blind("filter-cut", "The filter by name compares 100 characters", "list-by-odd-name")(
