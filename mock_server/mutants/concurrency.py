@@ -176,7 +176,12 @@ def answers_swapped(mock: Instance) -> None:
     handled(mock, (GET,), get)
 
 
-@_concurrency("writes-wait", "A write that meets another waits six seconds", "response-time", also=("deletes-at-once",))
+@_concurrency(
+    "writes-wait",
+    "A write that meets another waits six seconds",
+    "response-time",
+    also=("creates-at-once", "deletes-at-once"),
+)
 def writes_wait(mock: Instance) -> None:
     inside = _Present()
 
