@@ -17,7 +17,7 @@ from contract_tests.engine.failures import CheckFailed
 from contract_tests.engine.integrations import Body, read_answer
 from contract_tests.engine.options import is_loopback
 
-_BINARY = (b"\x00\xff\xfe\x00", b"\xff\xfe{\x00}\x00", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03")
+_BINARY = (b"\x00\xff\xfe\x00", b"\x89PNG\r\n\x1a\n", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03")
 GARBAGE = (
     *_BINARY,
     b"some free text",

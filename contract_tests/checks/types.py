@@ -431,7 +431,7 @@ _ELSEWHERE = ("ecr", "google")
 """Types whose test does not contact the endpoint, or that cannot be created."""
 
 
-@check("registry-reachable", "rules", needs=("create", "test"))
+@check("registry-reachable", "rules", needs=("create", "test", "test-ignores-skip"))
 def registry_reachable(central: Central) -> None:
     """Check that a test contacts the endpoint, whatever the type: one that cannot be reached is refused."""
     if not (central.options.allow_registry_tests or is_loopback(central.transport.base)):

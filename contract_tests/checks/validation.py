@@ -783,11 +783,11 @@ def scanner_v4_type_fixed(central: Central) -> None:
                 with central.attempt():
                     what = f"{where} that makes a docker integration one of Scanner V4"
                     central.refused_by(send(body), "scanner-v4-type-fixed", what)
+        for where, send in ways[:1] if central.quick else ways:
+            with central.attempt():
+                reply = send(central.integration("scannerv4", name=""))
+                central.refused_by(reply, "name-required", f"{where} without a name, which comes before the type")
         if not central.quick:
-            for where, send in ways:
-                with central.attempt():
-                    reply = send(central.integration("scannerv4", name=""))
-                    central.refused_by(reply, "name-required", f"{where} without a name, which comes before the type")
             check_only_stored(central, {id: sent}, "refused changes of the type")
             central.taken(central.put(id, sent | {"type": "nexus"}), "PUT of another type with the same member")
 
