@@ -146,11 +146,11 @@ def _each(central: Central, strategy: Any, see: Callable[[Any], None], *, exampl
     """Run a check for each drawn value, each as a separate case."""
     import hypothesis
 
-    from contract_tests.checks._machine import Watch, seeded, settings
+    from contract_tests.checks._machine import Watch, seeded, settings, without_credentials
 
     watch = Watch(central)
 
-    @hypothesis.given(strategy)
+    @hypothesis.given(without_credentials(central, strategy))
     def one(value: Any) -> None:
         watch.begins()
         try:

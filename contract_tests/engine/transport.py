@@ -89,6 +89,10 @@ class Transport:
 
     # -- sending ----------------------------------------------------------------------------------
 
+    def has_credential(self, text: str) -> bool:
+        """Return whether a text holds a credential of the run, spelt in any way that `Redaction` finds."""
+        return self._redaction.text(text) != text
+
     def send(
         self,
         method: str,

@@ -9,11 +9,13 @@ from unittest.mock import patch
 
 import pytest
 
+from contract_tests import strategies
 from contract_tests.checks import latency
 from contract_tests.meta_tests.mutant_runs import report_on
 from contract_tests.oracle.variants import REFUSED_BY_NEWER
 from contract_tests.runner.report import Report
 from mock_server.central import protojson
+from mock_server.central.auth import Credentials
 from mock_server.central.errors import Refusal
 from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.instance import Instance
@@ -235,3 +237,13 @@ def test_a_machine_that_is_busy_for_a_while_is_no_fault() -> None:
     with patch.object(latency, "SLOW", 0.1):
         report = run(change, profile="quick", max_response_time=0.15)
     assert not [each for each in report.failures if each.check in ("response-time", "cost-growth")], report.failures
+
+
+@pytest.mark.heavy
+def test_a_token_that_is_drawn_by_chance_is_no_leak() -> None:
+    """Hypothesis draws words of the program, such as the token in a test."""
+    drawn = (Credentials().no_access_token,)
+    checks = ("lifecycle-machine", "generated-valid")
+    with patch.object(strategies, "_TEXTS", drawn):
+        report = report_on(Settings(auth=True), only=checks)
+    assert_green(report, *checks)
