@@ -191,6 +191,14 @@ def odd_headers(central: Central) -> None:
             reply = central.list(f"?name={central.name()}", headers=headers)
             central.taken(reply, what)
             central.same(reply.json, {"integrations": []}, what)
+    if central.quick or not central.transport.may_write:
+        return
+    with central.case():
+        id, sent = central.created()
+        patch = {"config": sent, "updatePassword": True}
+        for method, value in (("PUT", sent), ("PATCH", patch), ("DELETE", None)):
+            reply = central.send(method, f"{COLLECTION}/{id}", value=value, headers={"If-Match": '"1"'})
+            central.taken(reply, f"{method} with If-Match, which Central does not know,")
 
 
 @check(

@@ -22,8 +22,11 @@ from mock_server.gateway.messages import Response
 from mock_server.mutants import mutant
 from mock_server.mutants.tools import (
     CREATE,
+    DELETE,
     GET,
     LIST,
+    PATCH,
+    PUT,
     TEST_UPDATED,
     Json,
     Original,
@@ -757,9 +760,14 @@ _blind(
 )(_unchanged_if, lambda sent, kept: re.sub(":[0-9]+$", "", sent) == re.sub(":[0-9]+$", "", kept))
 
 
-@_blind("if-match", "A list with If-Match is refused", "odd-headers", kind="wire")
-@answering(LIST)
-def if_match(proceed: Proceed, exchange: Exchange) -> Response:
+def _if_match(proceed: Proceed, exchange: Exchange) -> Response:
     if "if-match" in exchange.request.headers:
         raise refused(412, "precondition failed", 9)
     return proceed(exchange)
+
+
+for _name, _what, _operations in (
+    ("if-match", "A list with If-Match is refused", (LIST,)),
+    ("if-match-on-write", "An update or a delete with If-Match is refused", (PUT, PATCH, DELETE)),
+):
+    _blind(_name, _what, "odd-headers", kind="wire")(answering(*_operations)(_if_match))
