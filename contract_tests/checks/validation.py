@@ -893,7 +893,7 @@ def update_not_rolled_back(central: Central) -> None:
             reads_as(central, id, sent, "an integration that was put right")
 
 
-@check("categories-sorted", "rules", needs=("create",))
+@check("categories-sorted", "rules", needs=("create", "update-not-rolled-back"))
 def categories_sorted(central: Central) -> None:
     scanners = [["NODE_SCANNER", "SCANNER", "NODE_SCANNER"], ["NODE_SCANNER", "SCANNER", "SCANNER"]]
     orders: list[tuple[str, list[list[str]]]] = [
