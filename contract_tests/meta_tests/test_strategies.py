@@ -42,6 +42,7 @@ def test_integrations_are_taken_tested_or_not(body: Body) -> None:
     assert asked("POST", PATH, body).status == 200
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "shown",
     [
@@ -109,6 +110,7 @@ def without(name: str) -> Callable[[Any], bool]:
     return lambda drawn: isinstance(drawn[2], dict) and drawn[0] == "POST" and name not in drawn[2]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "shown",
     [

@@ -98,11 +98,14 @@ class Api:
 
     store = MEMORY
     """Where each keeps its integrations, apart from every other."""
+    pages = False
+    """Whether each has control calls, console and companions, too; these take most of the time to make."""
     _numbers = itertools.count()
 
     def __init__(self, **settings: Any) -> None:
         kept = {"store": self.store, "store_prefix": f"test-{os.getpid()}-{next(self._numbers)}"}
-        self.app = create_app(Settings(**{"fatal_answers": True} | kept | settings))
+        usual = {"fatal_answers": True, "control": self.pages, "companions": self.pages}
+        self.app = create_app(Settings(**usual | kept | settings))
         self.central = self.app.central
 
     def ask(self, method: str, rest: str = "", body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
@@ -153,6 +156,12 @@ def contract() -> Contract:
 @pytest.fixture
 def api() -> Api:
     return Api()
+
+
+@pytest.fixture
+def pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make each `Api` of a test with control calls, console and companions."""
+    monkeypatch.setattr(Api, "pages", True)
 
 
 @pytest.fixture(params=("fast", "full"), scope="module")

@@ -515,6 +515,7 @@ REPORTED = {
 }
 
 
+@pytest.mark.usefixtures("pages")
 @pytest.mark.parametrize(("method", "target", "headers", "status"), REPORTED.values(), ids=REPORTED.keys())
 def test_the_log_and_the_journal_tell_the_status_that_is_sent(caplog, method, target, headers, status):
     api = Api(cors=ORIGIN)
@@ -551,6 +552,7 @@ def test_any_origin_may_be_allowed():
 # -- control -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("pages")
 def test_a_reset_brings_the_first_state_back(api):
     api.created(docker())
     answer = ask(api.app, "POST", "/__admin/reset")

@@ -23,6 +23,8 @@ from mock_server.web.companions import (
     WRITER,
 )
 
+pytestmark = pytest.mark.usefixtures("pages")
+
 ADMIN, READS_ONLY, NO_ACCESS = "Bearer mock-admin-token", "Bearer mock-read-only-token", "Bearer mock-no-access-token"
 MISSING = "credentials not found"
 each_companion = pytest.mark.parametrize("companion", COMPANIONS, ids=lambda each: each.id)

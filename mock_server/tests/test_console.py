@@ -24,7 +24,7 @@ from mock_server.tests.conftest import PATH, Api, ask, docker
 from mock_server.tests.test_cli import serve_command
 from mock_server.web.control import document
 
-pytestmark = pytest.mark.served
+pytestmark = [pytest.mark.served, pytest.mark.usefixtures("pages")]
 
 expect.set_options(timeout=20_000)  # milliseconds; the tests share the machine with others
 

@@ -17,6 +17,8 @@ from mock_server.tests.conftest import Answer, Api, ask, docker
 from mock_server.tests.test_cli import serve_command, url_in
 from mock_server.web.control import MOST_WAITING, PREFIX, document
 
+pytestmark = pytest.mark.usefixtures("pages")
+
 
 def control(api, method, rest, body=None, **headers) -> Answer:
     return ask(api.app, method, PREFIX + rest, body, headers)

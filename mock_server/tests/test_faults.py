@@ -34,6 +34,8 @@ from mock_server.tests.test_cli import serve_command, url_in
 from mock_server.web import wsgi
 from mock_server.web.control import document
 
+pytestmark = pytest.mark.usefixtures("pages")
+
 
 def preferring(api, preference, method="GET", rest="", body=None):
     return api.ask(method, rest, body, {"Prefer": preference})

@@ -9,6 +9,8 @@ import pytest
 from mock_server.simulation.har import har as written
 from mock_server.tests.conftest import PATH, Api, ask, docker
 
+pytestmark = pytest.mark.usefixtures("pages")
+
 TEXTS = {"type": "array", "items": {"type": "object", "required": ["name", "value"]}}
 HAR = {
     "type": "object",

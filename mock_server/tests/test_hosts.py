@@ -140,6 +140,7 @@ def test_a_page_of_another_site_is_known(origin, fetch_site, cors, is_foreign):
     assert is_cross_site(OURS, origin, fetch_site, cors) == is_foreign
 
 
+@pytest.mark.usefixtures("pages")
 @pytest.mark.parametrize("origin", ["http://[", "null", "http://page.example", "\xff"])
 def test_an_odd_origin_is_refused_and_no_failure(api, origin):
     answer = ask(api.app, "GET", STATE, headers={"Origin": origin})

@@ -80,6 +80,7 @@ def test_bytes_are_bounded_and_not_only_requests(api, monkeypatch):
     assert len(shown(api)) == 1
 
 
+@pytest.mark.usefixtures("pages")
 def test_no_journal_keeps_nothing():
     api = Api(journal=0)
     api.ask("GET")
@@ -258,6 +259,7 @@ def test_no_request_is_missed_or_told_twice_to_who_follows(restless):
     assert told == [*range(1, 8001)]
 
 
+@pytest.mark.usefixtures("pages")
 def test_a_path_is_shown_and_found_as_people_read_it(api):
     ask(api.app, "GET", f"{PATH}/Z%C3%BCrich")
     ask(api.app, "GET", f"{PATH}/%ff")
@@ -267,6 +269,7 @@ def test_a_path_is_shown_and_found_as_people_read_it(api):
     assert entry["request"]["url"].endswith(f"{PATH}/Z%C3%BCrich")
 
 
+@pytest.mark.usefixtures("pages")
 def test_a_fault_takes_a_path_as_people_read_it(api):
     ask(api.app, "POST", "/__admin/faults", {"code": 503, "path": "*/Zürich"})
     assert ask(api.app, "GET", f"{PATH}/Z%C3%BCrich").status == 503

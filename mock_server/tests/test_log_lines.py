@@ -83,6 +83,7 @@ def test_no_request_writes_a_line_of_its_own(tmp_path, form, options):
         assert not line.startswith(FORGED)
 
 
+@pytest.mark.usefixtures("pages")
 def test_who_handles_the_records_gets_one_line_too(caplog, monkeypatch):
     api = Api(fatal_answers=False)
 

@@ -213,6 +213,7 @@ def test_a_body_that_is_encoded_twice_shows_no_credential(as_deployed, wrap):
     assert CANARY not in json.dumps(shown(api))
 
 
+@pytest.mark.usefixtures("pages")
 def test_the_journal_hides_what_stands_in_headers_queries_and_endpoints():
     api = Api()
     api.ask("GET", f"?pass%77ord={CANARY}", headers={"X-Registry-Auth": CANARY, "Referer": f"https://u:{CANARY}@x/"})

@@ -19,7 +19,7 @@ from mock_server.tests.conftest import PATH, Api, ask, docker
 from mock_server.tests.redis_server import PROGRAMS, RedisServer, free_port
 from mock_server.tests.test_cli import run, serve_command, url_in
 
-pytestmark = pytest.mark.served
+pytestmark = [pytest.mark.served, pytest.mark.usefixtures("pages")]
 
 USER, PASSWORD = "team-1", "s3cr3t/?#@:% é"
 SECRETS = (USER, PASSWORD, quote(PASSWORD, safe=""), "s3cr3t")

@@ -15,7 +15,7 @@ from mock_server.tests.conftest import IMPATIENT_SECONDS, PATH, Api, ask, docker
 from mock_server.tests.redis_server import free_port
 from mock_server.tests.test_redis_store import names
 
-pytestmark = pytest.mark.served
+pytestmark = [pytest.mark.served, pytest.mark.usefixtures("pages")]
 
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
 

@@ -15,7 +15,11 @@ from mock_server.tests.test_cli import run
 
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
 
-pytestmark = [pytest.mark.served, pytest.mark.skipif(bool(missing()), reason=missing())]
+pytestmark = [
+    pytest.mark.served,
+    pytest.mark.skipif(bool(missing()), reason=missing()),
+    pytest.mark.usefixtures("pages"),
+]
 
 
 def names(api):

@@ -231,6 +231,7 @@ def test_a_rule_gives_a_reason_of_ones_own():
     assert outcome(api, "docker", "r.example.com") == ""
 
 
+@pytest.mark.usefixtures("pages")
 def test_a_rule_decides_only_so_many_times():
     api = Api(registry_tests=[parse("host=r.corp outcome=timeout times=2"), parse("r.corp=unauthorized")])
     found = [outcome(api, "docker", "r.corp") for _ in range(3)]
@@ -294,6 +295,7 @@ def test_a_host_may_be_named_host():
     assert parse("host=timeout") == RegistryTestRule("host", "timeout")
 
 
+@pytest.mark.usefixtures("pages")
 def test_rules_are_shown_as_they_are_given():
     rule = {"host": "*.corp", "outcome": "failing", "reason": "no", "times": 2, "delay": "0.1"}
     api = Api()
@@ -603,6 +605,7 @@ def stored_test(api: Api, name: str) -> Answer:
 EXPIRED = "ECR with an expired token"
 
 
+@pytest.mark.usefixtures("pages")
 def test_a_scenario_brings_its_rules():
     for api in (Api(scenario="expired-ecr"), Api()):
         ask(api.app, "PUT", "/__admin/scenario", {"scenario": "expired-ecr"})
@@ -612,6 +615,7 @@ def test_a_scenario_brings_its_rules():
         assert len(rules) == len(DEFAULT_RULES) + 1
 
 
+@pytest.mark.usefixtures("pages")
 def test_the_rules_of_a_scenario_go_with_it_and_others_stay():
     api = Api(scenario="expired-ecr")
     mine = {"host": "mine", "outcome": "timeout"}
@@ -623,6 +627,7 @@ def test_the_rules_of_a_scenario_go_with_it_and_others_stay():
     assert "authorization token has expired" in stored_test(api, EXPIRED).message
 
 
+@pytest.mark.usefixtures("pages")
 def test_a_sandbox_begins_with_the_rules_of_the_scenario():
     api = Api(scenario="expired-ecr")
     listed = ask(api.app, "GET", "/__sandbox/one/__admin/registry-tests").json["rules"]

@@ -31,6 +31,7 @@ def test_a_sandbox_begins_with_the_first_state_and_keeps_its_own():
     assert names(in_sandbox(api, "b")) == [each["name"] for each in before]
 
 
+@pytest.mark.usefixtures("pages")
 def test_a_path_prefix_is_a_base_url_of_a_sandbox(api):
     base = "/__sandbox/team-1"
     assert ask(api.app, "POST", f"{base}{PATH}", docker(name="mine")).status == 200
@@ -97,6 +98,7 @@ def test_what_is_no_name_is_refused(api, name):
     assert "is not the name of a sandbox" in answer.message
 
 
+@pytest.mark.usefixtures("pages")
 def test_too_many_sandboxes_are_refused_with_the_way_out():
     api = Api(max_sandboxes=2)
     assert [in_sandbox(api, name).status for name in "aabb"] == [200] * 4
@@ -134,6 +136,7 @@ def page(api, target, cookie="", method="GET"):
     return ask(api.app, method, target, headers=headers)
 
 
+@pytest.mark.usefixtures("pages")
 def test_a_page_below_the_path_of_a_sandbox_sets_a_cookie_that_chooses_it(site):
     answer = page(site, "/__sandbox/team-1/main/integrations?a=%2F&b")
     assert (answer.status, answer.headers["location"]) == (302, "/main/integrations?a=%2F&b")
@@ -168,6 +171,7 @@ def test_path_and_header_win_over_the_cookie(site):
     assert ["mine" in names(in_sandbox(site, name)) for name in "abc"] == [False, True, True]
 
 
+@pytest.mark.usefixtures("pages")
 def test_control_calls_do_not_follow_the_cookie(site):
     cookie = {"Cookie": "mock-central-sandbox-8080=a", "Host": "127.0.0.1:8080"}
     assert ask(site.app, "PUT", "/__admin/scenario", {"scenario": "empty"}, cookie).status == 200

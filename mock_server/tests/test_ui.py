@@ -28,7 +28,7 @@ def build(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def site(build):
-    return Api(ui=build).app
+    return Api(ui=build, control=True, companions=True).app
 
 
 @pytest.mark.parametrize(

@@ -41,13 +41,13 @@ def there():
 
 @pytest.fixture(scope="module")
 def front(there):
-    return Api(upstream=address(there), fatal_answers=False)
+    return Api(upstream=address(there), control=True, companions=True, fatal_answers=False)
 
 
 @pytest.fixture(scope="module")
 def lacking(there):
     """A mock whose upstream answers as the query of a request says."""
-    return Api(upstream=address(there) + "/v1/raw", fatal_answers=False)
+    return Api(upstream=address(there) + "/v1/raw", control=True, companions=True, fatal_answers=False)
 
 
 def asked(front, method, target, body=None, headers=None):
@@ -102,6 +102,7 @@ def test_without_companions_none_answers(there):
     assert asked(bare, "GET", f"/v1/metadata{unknown()}").status == 404
 
 
+@pytest.mark.usefixtures("pages")
 def test_only_the_listed_paths_are_passed_on(there):
     front = Api(upstream=address(there), upstream_paths=["/v1/clusters*", "/api/graphql"])
     for path in ("/v1/clusters", "/v1/clusters/1", "/api/graphql"):
