@@ -10,7 +10,11 @@ from contract_tests.engine.failures import BudgetSpent, Busy
 from contract_tests.engine.options import Options
 from contract_tests.engine.pace import Pace
 from contract_tests.meta_tests.lying_targets import Asked, Target, answering, honest
+from contract_tests.meta_tests.mutant_runs import report_on
 from contract_tests.runner.run import Run
+from mock_server.gateway.instance import Instance
+from mock_server.mutants.tools import CREATE, refused, refused_where
+from mock_server.settings import Settings
 from mock_server.web import wsgi
 
 
@@ -46,6 +50,17 @@ def test_a_target_that_limits_requests_is_green_and_the_rate_is_told(headers: di
     assert report.count("passed") >= len(only) - 1
     assert target.left() == []
     assert any("`--rate " in note for note in report.notes), report.notes
+
+
+def test_a_target_that_never_takes_a_request_again_was_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("contract_tests.engine.pace.ATTEMPTS", 1)
+
+    def full(mock: Instance) -> None:
+        refused_where(mock, (CREATE,), lambda _: True, refused(429, "too many requests", 8))
+
+    report = report_on(Settings(), full, profile="quick", only=("create", "list"))
+    assert report.verdict == "incomplete"
+    assert any("1 check was skipped: the target still limits requests (429)" in each for each in report.incomplete)
 
 
 def paced(**options: Any) -> Pace:

@@ -400,6 +400,8 @@ class Run:
         except PreconditionFailed as error:
             result.skipped(WAITING, f"needs {error.need}: {error.what}")
             result.failures = [Failure(error.need, error.what, exchanges=list(central.history))]
+        except Busy as error:
+            result.skipped(BLOCKED, str(error))
         except Skip as error:
             result.skipped(NOT_APPLICABLE if isinstance(error, NotApplicable) else NOT_CHOSEN, str(error))
         except BudgetSpent as error:
