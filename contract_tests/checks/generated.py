@@ -28,6 +28,8 @@ _PROFILES = ("default", "deep")
     needs=(
         "create",
         "list",
+        "ids-not-reused",
+        "categories-sorted",
         "name-unique",
         "update-missing",
         "delete-missing",
@@ -115,7 +117,7 @@ def generated_refused(central: Central) -> None:
     "generated-invalid",
     "generated",
     title="A body that breaks the schema makes the server fail, or is stored twice",
-    needs=("create", "list"),
+    needs=("create", "list", "name-required", "category-required"),
     profiles=_PROFILES,
 )
 def generated_invalid(central: Central) -> None:

@@ -403,6 +403,7 @@ def _with_free_fields_changed(central: Central, sent: Body, body: Body) -> Body:
     needs=(
         "create",
         "test-ignores-skip",
+        "stored-credentials-kept",
         "reconcile-dependent-unchanged",
         "reconcile-credential-masked",
         "reconcile-same-member",
@@ -512,10 +513,38 @@ PROVEN: tuple[Variant, ...] = (
 )
 
 
+# The rule that requires the credential, and the integration without it.
+EMPTY: tuple[tuple[str, Variant], ...] = (
+    ("ibm-api-key-required", ("ibm", {"ibm": {"apiKey": ""}})),
+    ("azure-password-required", ("azure", {"azure": {"password": ""}})),
+    ("azure-password-required", ("docker", {"type": "azure", "docker": {"password": ""}})),
+    ("ecr-access-key-required", ("ecr", {"ecr": {"accessKeyId": ""}})),
+    ("ecr-secret-key-required", ("ecr", {"ecr": {"secretAccessKey": ""}})),
+    (
+        "quay-robot-complete",
+        ("quay", {"quay": {"oauthToken": "", "registryRobotCredentials": ROBOT | {"password": ""}}}),
+    ),
+    ("google-service-account-required", ("artifactregistry", {"google": {"serviceAccount": ""}})),
+    (
+        "quay-scanner-without-robot",
+        ("quay", {"categories": BOTH, "quay": {"oauthToken": "", "registryRobotCredentials": ROBOT}}),
+    ),
+)
+REQUIRING = tuple(dict.fromkeys(rule for rule, _ in EMPTY))
+"""The rules that require a credential."""
+
+
 @check(
     "stored-credentials-kept",
     "rules",
-    needs=("create", "update-not-rolled-back", "update-password-default", "reconcile-dependent-unchanged"),
+    needs=(
+        "create",
+        "update-not-rolled-back",
+        "update-password-default",
+        "reconcile-dependent-unchanged",
+        "credentials-replaced",
+        *REQUIRING,
+    ),
 )
 def stored_credentials_kept(central: Central) -> None:
     if central.reuses_integrations:
@@ -577,25 +606,6 @@ def _without_credentials(message: Message, value: Body) -> Body:
     return copy
 
 
-# The rule that requires the credential, and the integration without it.
-EMPTY: tuple[tuple[str, Variant], ...] = (
-    ("ibm-api-key-required", ("ibm", {"ibm": {"apiKey": ""}})),
-    ("azure-password-required", ("azure", {"azure": {"password": ""}})),
-    ("azure-password-required", ("docker", {"type": "azure", "docker": {"password": ""}})),
-    ("ecr-access-key-required", ("ecr", {"ecr": {"accessKeyId": ""}})),
-    ("ecr-secret-key-required", ("ecr", {"ecr": {"secretAccessKey": ""}})),
-    (
-        "quay-robot-complete",
-        ("quay", {"quay": {"oauthToken": "", "registryRobotCredentials": ROBOT | {"password": ""}}}),
-    ),
-    ("google-service-account-required", ("artifactregistry", {"google": {"serviceAccount": ""}})),
-    (
-        "quay-scanner-without-robot",
-        ("quay", {"categories": BOTH, "quay": {"oauthToken": "", "registryRobotCredentials": ROBOT}}),
-    ),
-)
-
-
 def _nothing_kept_as_nothing(central: Central) -> None:
     """Check that a mask keeps an empty credential empty: then a client that needs the credential cannot be built."""
     for rule, (like, changes) in central.some(EMPTY, 1):
@@ -615,17 +625,7 @@ def _nothing_kept_as_nothing(central: Central) -> None:
     "credentials-replaced",
     "rules",
     source="central/imageintegration/service/service_impl.go",
-    needs=(
-        "create",
-        "update-not-rolled-back",
-        "quay-robot-complete",
-        "ibm-api-key-required",
-        "azure-password-required",
-        "ecr-access-key-required",
-        "ecr-secret-key-required",
-        "google-service-account-required",
-        "quay-scanner-without-robot",
-    ),
+    needs=("create", "update-not-rolled-back", *REQUIRING),
     title="PUT, or PATCH with updatePassword true, keeps a part of the stored credentials",
 )
 def credentials_replaced(central: Central) -> None:
@@ -667,7 +667,13 @@ def credentials_replaced(central: Central) -> None:
 @check(
     "mask-taken-literally",
     "rules",
-    needs=("create", "update-not-rolled-back", "google-service-account-json", "test-ignores-skip"),
+    needs=(
+        "create",
+        "update-not-rolled-back",
+        "google-service-account-json",
+        "test-ignores-skip",
+        "stored-credentials-kept",
+    ),
 )
 def mask_taken_literally(central: Central) -> None:
     # Six asterisks are not valid credential JSON.

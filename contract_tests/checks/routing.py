@@ -9,6 +9,7 @@ from urllib.parse import quote
 from contract_tests.checks.registry import check
 from contract_tests.engine.central import Central, created_id
 from contract_tests.engine.exchange import COLLECTION, Exchange, Reply
+from contract_tests.engine.failures import PreconditionFailed
 from contract_tests.engine.integrations import read_answer
 from contract_tests.engine.options import is_loopback
 from contract_tests.engine.ownership import OWN_ID
@@ -302,6 +303,8 @@ def unknown_query_ignored(central: Central) -> None:
         ids = {central.standing(type)[0] for type in ("docker", "quay")}
         # By a name it has one item, which would not show a limit.
         found = set(filtered(central, f"?{_UNKNOWN_KEYS}&name="))
+        if ids - found and ids - set(filtered(central, "")):
+            raise PreconditionFailed("read-after-create", "an integration is missing in the whole list, too")
         central.same(sorted(ids - found), [], f"integrations that are missing in {what}")
     else:
         reply = central.list(f"?{_UNKNOWN_KEYS}&name={central.name()}")

@@ -152,7 +152,7 @@ for _rule in NOT_CREATED:
     "build-rules-on-update",
     "rules",
     source="central/imageintegration/service/service_impl.go",
-    needs=("create", "update-not-rolled-back", *BROKEN, *NOT_CREATED),
+    needs=("create", "update-not-rolled-back", "credentials-replaced", *BROKEN, *NOT_CREATED),
     profiles=LONGER,
     title="An update accepts what a create of the type refuses",
 )
@@ -231,6 +231,7 @@ def first_category_tested(central: Central) -> None:
     "rules",
     source="pkg/images/integration/set_impl.go",
     needs=(
+        "categories-sorted",
         "create",
         "registry-type-known",
         "scanner-type-known",

@@ -531,7 +531,7 @@ def ecr_iam_managed(central: Central) -> None:
             central.refused_by(reply, "ecr-iam-managed", f"{where} of an ecr integration that uses IAM")
 
 
-@check("integration-required", "rules")
+@check("integration-required", "rules", needs=("name-required", "category-required"))
 def integration_required(central: Central) -> None:
     for flag in central.some((True, False, None), 1, 3):
         with central.case():
@@ -884,7 +884,8 @@ def update_not_rolled_back(central: Central) -> None:
     with central.case():
         id, sent = central.spare()
         for where, send in central.some(ways, 1):
-            bad = central.integration(docker=sent["docker"] | {"password": ""}, type=f"{UNKNOWN_TYPE}-{len(where)}")
+            docker = sent["docker"] | ({"password": ""} if "without" in where else {})
+            bad = central.integration(docker=docker, type=f"{UNKNOWN_TYPE}-{len(where)}")
             text = central.text("registry-type-known", type=bad["type"])
             central.refused(send(id, bad), f"{where} to an unknown type", status=500, code=13, text=text)
             reads_as(central, id, bad, f"the failed {where} is stored")
@@ -893,7 +894,11 @@ def update_not_rolled_back(central: Central) -> None:
             reads_as(central, id, sent, "an integration that was put right")
 
 
-@check("categories-sorted", "rules", needs=("create", "update-not-rolled-back"))
+@check(
+    "categories-sorted",
+    "rules",
+    needs=("create", "update-not-rolled-back", "registry-type-known", "node-scanner-type-known"),
+)
 def categories_sorted(central: Central) -> None:
     scanners = [["NODE_SCANNER", "SCANNER", "NODE_SCANNER"], ["NODE_SCANNER", "SCANNER", "SCANNER"]]
     orders: list[tuple[str, list[list[str]]]] = [

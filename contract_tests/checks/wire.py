@@ -622,7 +622,11 @@ def _in_every_spelling(central: Central) -> dict[str, Body]:
     }
 
 
-@check("both-spellings", "rules", needs=("read-after-create",))
+@check(
+    "both-spellings",
+    "rules",
+    needs=("read-after-create", "update-password-default", "reconcile-credential-masked"),
+)
 def both_spellings(central: Central) -> None:
     bodies = _in_every_spelling(central)
     with central.case():

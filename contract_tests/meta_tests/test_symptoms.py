@@ -63,6 +63,37 @@ def test_a_wrong_code_is_told_once_for_all_operations() -> None:
     assert [each.like for each in failures] == ["", "check-0", "check-0"]
 
 
+def test_one_refusal_is_told_once_for_all_operations() -> None:
+    text = "Validation error: integration with name '{}' already exists: invalid arguments"
+    methods = ("POST", "PUT", "PATCH")
+    failures = [refused(f"check-{number}", method, text.format(number)) for number, method in enumerate(methods)]
+    group_by_symptom(failures)
+    assert [each.like for each in failures] == ["", "check-0", "check-0"]
+
+
+def test_what_is_like_a_failure_that_joins_others_is_like_the_first_of_them() -> None:
+    text = "Validation error: integration with name 'a' already exists: invalid arguments"
+    methods = ("POST", "PUT", "PATCH", "PATCH", "PATCH")
+    failures = [refused(f"check-{number}", method, text) for number, method in enumerate(methods)]
+    group_by_symptom(failures)
+    assert [each.like for each in failures] == ["", *["check-0"] * 4]
+
+
+def stored(check: str, method: str, expected: object, got: object) -> Failure:
+    exchange = Exchange(1, check, method, "/v1/imageintegrations", "admin", status=200)
+    return Failure(check, "after a refused create", expected, got, [exchange])
+
+
+def test_whatever_is_stored_too_much_is_told_once() -> None:
+    failures = [
+        stored("one", "POST", {}, {"a": {"name": "x"}}),
+        stored("two", "GET", {"b": {"name": "y"}}, {"a": {"name": "x"}, "b": {"name": "y"}}),
+        stored("three", "PUT", 0, [{"name": "x"}]),
+    ]
+    group_by_symptom(failures)
+    assert [each.like for each in failures] == ["", "one", "one"]
+
+
 def observed(check: str, status: int = 200) -> Failure:
     return Failure(
         check,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import cache
 
 from contract_tests.engine.exchange import Exchange
@@ -63,15 +63,24 @@ def _have_same_operation_and_status(one: Exchange, other: Exchange) -> bool:
 
 def group_by_symptom(failures: Iterable[Failure]) -> None:
     """Group checks with the same symptom: in all failures but the first, `like` names its check."""
+    for symptom_of in (symptom, wider_symptom):
+        _group_by(symptom_of, [each for each in failures if not each.like], failures)
+
+
+def _group_by(
+    symptom_of: Callable[[Failure], Hashable | None], told: Iterable[Failure], failures: Iterable[Failure]
+) -> None:
     by_symptom: dict[Hashable, list[Failure]] = defaultdict(list)
-    for failure in failures:
-        if not failure.like and (key := symptom(failure)) is not None:
+    for failure in told:
+        if (key := symptom_of(failure)) is not None:
             by_symptom[key].append(failure)
     for key, (first, *others) in by_symptom.items():
         is_strange = isinstance(key, tuple) and key[0] == STRANGE
-        if len({first.check, *(each.check for each in others)}) >= (2 if is_strange else MANY):
-            for each in others:
-                each.like = first.check if each.check != first.check else ""
+        checks = {each.check for each in others} - {first.check}
+        if len(checks) + 1 >= (2 if is_strange else MANY):
+            for each in failures:
+                if each in others or each.like in checks:
+                    each.like = first.check if each.check != first.check else ""
 
 
 def symptom(failure: Failure) -> Hashable | None:
@@ -96,6 +105,23 @@ def symptom(failure: Failure) -> Hashable | None:
                 return where, part, str(expected.get(part)), str(got.get(part))
         return where, "message", without_values(str(got.get("message")))
     return where, changed(diff(expected, got))
+
+
+def wider_symptom(failure: Failure) -> Hashable | None:
+    """Return a key for what is wrong, whatever the operation: the text of a refusal, or what is stored too much."""
+    expected, got = failure.expected, failure.got
+    if not failure.exchanges:
+        return None
+    if isinstance(expected, Mapping) and isinstance(got, Mapping) and "status" in expected and "status" in got:
+        if got["status"] == 200:
+            return ("accepted", *map(_pattern, expected.get("message contains", ())[-1:]))
+        return "refused", _pattern(failure.exchanges[-1].answer.message)
+    is_more = isinstance(expected, Mapping) and isinstance(got, Mapping) and expected.keys() < got.keys()
+    return "more is stored" if is_more or (expected == 0 and isinstance(got, list)) else None
+
+
+def _pattern(message: str) -> str:
+    return re.sub("'[^']*'", "…", without_values(message))
 
 
 def _is_of_central(message: str) -> bool:

@@ -386,15 +386,12 @@ _state("update-password-false", "updatePassword is always false", "update")(
 
 
 @_state("credentials-replaced", "A PUT with an empty credential keeps the stored one")
-def put_keeps_credentials(mock: Instance) -> None:
-    message = mock.central.contract.integration
-
-    def kept(old: Json, sent: Json) -> Json:
-        empty = credentials(message, sent, lambda credential: credential or None)
-        whole = mock.central.reconcile.stored_credentials_kept(message, sent, old)
-        return whole if empty != sent else sent
-
-    updated(mock, kept)
+@instead_of("central.service.update")
+def put_keeps_credentials(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
+    message, found = mock.central.contract.integration, mock.central.store.get(sent["id"])
+    if update_password and found and credentials(message, sent, lambda credential: credential or None) != sent:
+        sent = mock.central.reconcile.stored_credentials_kept(message, sent, found.integration)
+    original(sent, update_password=update_password)
 
 
 # -- testing ---------------------------------------------------------------------------------------------
