@@ -625,7 +625,7 @@ def _nothing_kept_as_nothing(central: Central) -> None:
     "credentials-replaced",
     "rules",
     source="central/imageintegration/service/service_impl.go",
-    needs=("create", "update-not-rolled-back", *REQUIRING),
+    needs=("create", "update-not-rolled-back", "reconcile-credential-masked", *REQUIRING),
     title="PUT, or PATCH with updatePassword true, keeps a part of the stored credentials",
 )
 def credentials_replaced(central: Central) -> None:

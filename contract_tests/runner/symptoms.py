@@ -113,9 +113,10 @@ def wider_symptom(failure: Failure) -> Hashable | None:
     if not failure.exchanges:
         return None
     if isinstance(expected, Mapping) and isinstance(got, Mapping) and "status" in expected and "status" in got:
+        message = failure.exchanges[-1].answer.message
         if got["status"] == 200:
             return ("accepted", *map(_pattern, expected.get("message contains", ())[-1:]))
-        return "refused", _pattern(failure.exchanges[-1].answer.message)
+        return ("refused", _pattern(message)) if message else None
     is_more = isinstance(expected, Mapping) and isinstance(got, Mapping) and expected.keys() < got.keys()
     return "more is stored" if is_more or (expected == 0 and isinstance(got, list)) else None
 
