@@ -166,10 +166,10 @@ def creates_at_once(central: Central) -> None:
                 bodies = [central.integration(types[(number * CLIENTS + n) % len(types)]) for n in range(CLIENTS)]
                 sends = creates(central, bodies)
                 *replies, reading = clients.at_once([*sends, central.list])
+                all_taken(central, replies, "a create beside others")
                 if reading.status != 200:
                     what = "a list during creates"
                     raise CheckFailed(what, expected=200, got=brief(reading), check="lists-during-writes")
-                all_taken(central, replies, "a create beside others")
                 names = [reply.object.get("name") for reply in replies]
                 central.same(names, [body["name"] for body in bodies], "the names in the answers")
                 made = {str(reply.object.get("id")): body for reply, body in zip(replies, bodies, strict=True)}

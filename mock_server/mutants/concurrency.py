@@ -98,7 +98,9 @@ def updates_mixed(mock: Instance) -> None:
         mine = store.get(sent["id"])
         time.sleep(_MEETING)
         now = store.get(sent["id"])
-        if mine and now and mine is not now and "docker" in mine.integration and "docker" in now.integration:
+        if not mine or not now or "docker" not in mine.integration or "docker" not in now.integration:
+            return
+        if {**now.integration, "docker": None} != {**mine.integration, "docker": None}:  # another update is stored
             endpoint = mine.integration["docker"]["endpoint"]
             store.put({**now.integration, "docker": {**now.integration["docker"], "endpoint": endpoint}})
 
