@@ -403,7 +403,6 @@ def _with_free_fields_changed(central: Central, sent: Body, body: Body) -> Body:
     needs=(
         "create",
         "test-ignores-skip",
-        "stored-credentials-kept",
         "reconcile-dependent-unchanged",
         "reconcile-credential-masked",
         "reconcile-same-member",
