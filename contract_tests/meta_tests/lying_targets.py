@@ -344,9 +344,9 @@ def redirects(target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
 LIES: dict[str, tuple[Lie, tuple[int, int]]] = {
     "honest": (honest, (1, 1)),
     "foreign ids": (creates_answer_first_ids, (1, 1)),
-    "foreign ids, now and then": (creates_answer_first_ids, (60, 10)),
+    "foreign ids, now and then": (creates_answer_first_ids, (60, 3)),
     "ids of new ones of a user": (creates_answer_user_ids, (1, 1)),
-    "ids of new ones of a user, now and then": (creates_answer_user_ids, (60, 10)),
+    "ids of new ones of a user, now and then": (creates_answer_user_ids, (60, 3)),
     "ids that are paths": (creates_answer_paths, (30, 5)),
     "lists foreign ones under the run's prefix": (lists_under_prefix, (30, 1)),
     "reads foreign ones under the run's prefix": (reads_under_prefix, (30, 2)),
