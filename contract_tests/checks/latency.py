@@ -294,6 +294,9 @@ def _check_none_regular(central: Central, recorded: Recorded) -> None:
     if len(alike) < 2:
         return
     numbers = sorted(each.number for each in alike)
+    between = [each for each in recorded.exchanges if numbers[0] < each.number < numbers[-1]]
+    if all(each.elapsed > recorded.slow for each in between):  # while a machine is busy, all answers are slow
+        return
     gap = max(after - before for before, after in pairwise(numbers))
     mark = len(central.transport.exchanges)
     try:
