@@ -766,8 +766,7 @@ def _if_match(proceed: Proceed, exchange: Exchange) -> Response:
     return proceed(exchange)
 
 
-for _name, _what, _operations in (
-    ("if-match", "A list with If-Match is refused", (LIST,)),
-    ("if-match-on-write", "An update or a delete with If-Match is refused", (PUT, PATCH, DELETE)),
-):
-    _blind(_name, _what, "odd-headers", kind="wire")(answering(*_operations)(_if_match))
+_blind("if-match", "A list with If-Match is refused", "odd-headers", kind="wire")(handled, (LIST,), _if_match)
+_blind("if-match-on-write", "An update or a delete with If-Match is refused", "odd-headers", kind="wire")(
+    handled, (PUT, PATCH, DELETE), _if_match
+)
