@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import cache
 
 from contract_tests.engine.exchange import Exchange
@@ -61,18 +61,16 @@ def _have_same_operation_and_status(one: Exchange, other: Exchange) -> bool:
     return operation_of(one) == operation_of(other) and one.status == other.status
 
 
-def group_by_symptom(failures: Iterable[Failure]) -> None:
+def group_by_symptom(failures: Sequence[Failure]) -> None:
     """Group checks with the same symptom: in all failures but the first, `like` names its check."""
     for symptom_of in (symptom, wider_symptom):
-        _group_by(symptom_of, [each for each in failures if not each.like], failures)
+        _group_by(symptom_of, failures)
 
 
-def _group_by(
-    symptom_of: Callable[[Failure], Hashable | None], told: Iterable[Failure], failures: Iterable[Failure]
-) -> None:
+def _group_by(symptom_of: Callable[[Failure], Hashable | None], failures: Sequence[Failure]) -> None:
     by_symptom: dict[Hashable, list[Failure]] = defaultdict(list)
-    for failure in told:
-        if (key := symptom_of(failure)) is not None:
+    for failure in failures:
+        if not failure.like and (key := symptom_of(failure)) is not None:
             by_symptom[key].append(failure)
     for key, (first, *others) in by_symptom.items():
         is_strange = isinstance(key, tuple) and key[0] == STRANGE
@@ -108,7 +106,7 @@ def symptom(failure: Failure) -> Hashable | None:
 
 
 def wider_symptom(failure: Failure) -> Hashable | None:
-    """Return a key for what is wrong, whatever the operation: the text of a refusal, or what is stored too much."""
+    """Return a key for a refusal by its text, or for extra integrations, of any operation; None for other failures."""
     expected, got = failure.expected, failure.got
     if not failure.exchanges:
         return None
@@ -118,7 +116,7 @@ def wider_symptom(failure: Failure) -> Hashable | None:
             return ("accepted", *map(_pattern, expected.get("message contains", ())[-1:]))
         return ("refused", _pattern(message)) if message else None
     is_more = isinstance(expected, Mapping) and isinstance(got, Mapping) and expected.keys() < got.keys()
-    return "more is stored" if is_more or (expected == 0 and isinstance(got, list)) else None
+    return "extra integrations" if is_more or (expected == 0 and isinstance(got, list)) else None
 
 
 def _pattern(message: str) -> str:
