@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from contract_tests.engine.central import Central
+from contract_tests.engine.central import Central, brief
 from contract_tests.engine.exchange import Reply
 from contract_tests.engine.integrations import Body
 
@@ -17,8 +17,10 @@ EARLY_DELETE = "A DELETE straight after the create answers 404 although it delet
 
 def filtered(central: Central, query: str) -> list[str]:
     """Return the ids in the list for a query that begins with a question mark."""
-    items = central.list(query).integrations
-    return ["the answer is no list"] if items is None else [str(item.get("id")) for item in items]
+    reply = central.list(query)
+    items = reply.integrations
+    central.true(items is not None, f"the list for {query} has no `integrations`", expected="a list", got=brief(reply))
+    return [str(item.get("id")) for item in items or ()]
 
 
 def updated(central: Central, way: str, id: str, body: Body) -> None:
