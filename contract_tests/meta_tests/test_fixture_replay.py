@@ -192,3 +192,15 @@ def test_compression_and_leaks_in_headers_are_judged_without_a_key(mutants: tupl
     lines = [json.loads(text) for text in texts if text.startswith('{"id":"answer-headers/compressed"')]
     assert len(lines) == 1
     assert sum(map(bool, replayed(lines, {None: Mock(mutants=mutants)}))) == wrong
+
+
+def test_a_client_need_not_unpack_what_it_asked_for_compressed() -> None:
+    """Go's client unpacks only what it compressed by itself, and http.client nothing."""
+    asked = [
+        expect
+        for line in lines_of(SHIPPED)
+        for step, expect in zip(line.get("steps", ()), line["expect"] if "steps" in line else (), strict=True)
+        if "Accept-Encoding" in step.get("headers", {})
+    ]
+    assert asked
+    assert all(expect.keys() == {"status", "headers"} for expect in asked)

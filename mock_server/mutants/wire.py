@@ -255,7 +255,7 @@ _wire("unknown-query-ignored", "Refuses unknown query keys")(
 @answering(CREATE)
 def query_as_body(proceed: Proceed, exchange: Exchange) -> Response:
     request = exchange.request
-    with suppress(ValueError, TypeError):
+    with suppress(ValueError, TypeError, RecursionError):
         merged = json.dumps(json.loads(request.body.read()) | _fields(request)).encode()
         exchange.body = merged
     return proceed(exchange)
