@@ -583,10 +583,20 @@ _HOW: Mapping[str, tuple[str, ...]] = {
     "string": ("left out", "junk", "spelled", "stranger", "characters"),
     "enum": ("enum", "enum", "left out", "junk"),
     "message": ("left out", "junk", "spelled", "stranger"),
+    "int32": ("left out", "junk", "spelled", "number"),
+    "timestamp": ("left out", "junk", "spelled", "time"),
 }
 """Mutations of a field by its kind; fields of other kinds get those of a message."""
 _CHARACTERS = ("\0", "a\0b", "\ud800", "a\udfffb")
 """Texts with NUL, and with half a surrogate pair, which JSON can only write as an escape."""
+_NUMBERS: tuple[Any, ...] = ("5", "1e1", 5.0, 100.0, "0.5", INT32)
+_ODD_TIMES = (
+    "2030-01-02 03:04:05Z",
+    "2030-01-02",
+    "2030-01-02T03:04:05",
+    "0000-01-01T00:00:00Z",
+    "2030-13-01T00:00:00Z",
+)
 _RARELY = st.sampled_from((False, False, False, True))
 _ODD_CATEGORIES: tuple[Any, ...] = ("BOGUS", "registry", "1", 0, 1, 7, -1, None)
 _ANY_CATEGORIES = st.lists(st.sampled_from((*contracts.load().categories, *_ODD_CATEGORIES)), min_size=1, max_size=3)
@@ -654,8 +664,9 @@ def _with_one_fault(draw: st.DrawFn, body: Body, message: Message) -> Body:
     rest = _without(name, body)
     if how == "left out":
         return rest
-    if how == "characters":
-        return rest | {name: draw(st.sampled_from(_CHARACTERS))}
+    odd = {"characters": _CHARACTERS, "number": _NUMBERS, "time": _ODD_TIMES}
+    if how in odd:
+        return rest | {name: draw(st.sampled_from(odd[how]))}
     if how == "spelled":
         return rest | {field.proto_name: body.get(name, draw(st.sampled_from(_JUNK)))}
     if how == "stranger":
@@ -667,12 +678,15 @@ def _with_one_fault(draw: st.DrawFn, body: Body, message: Message) -> Body:
 
 # -- sessions of a client -------------------------------------------------------------------------
 
-_QUERIES = ("", "", "?name=first", "?name=nobody", "?cluster=x", "?pretty", "?nosuch=x", "?name=a&name=b")
-_UNKNOWN_IDS = ("6513270e-269e-4d37-b2a7-4de452e6b438", "a/b")
+_QUERIES = (
+    "", "", "?name=first", "?name=second", "?name=Dritte+%C3%BC", "?name=nobody",
+    "?cluster=x", "?pretty", "?nosuch=x", "?name=a&name=b",
+)  # fmt: skip
+_UNKNOWN_IDS = ("6513270e-269e-4d37-b2a7-4de452e6b438", "a/b", "%61%20b")
 _CHANGING = ("PutImageIntegration", "UpdateImageIntegration", "TestUpdatedImageIntegration")
 """Operations on a stored integration, which are drawn twice as often."""
 _METHODS = ("POST", "PUT", "PATCH", "DELETE")
-_NOT_INTEGRATIONS = (None, b"", b"x", b"{'name': 'a'}", b'{"name": "a"', b'{"name": "\xff"}', b"[]")
+_NOT_INTEGRATIONS = (None, b"", b"x", b"{'name': 'a'}", b'{"name": "a"', b'{"name": "\xff"}', b"[]", b"null")
 _CALLERS = (None, "Bearer {{READ_ONLY}}", "Bearer {{INVALID}}")
 
 
@@ -714,7 +728,8 @@ def sessions(draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, version: str 
             method, text = draw(st.sampled_from(_METHODS)), draw(st.sampled_from(_NOT_INTEGRATIONS))
             scene.send(method, path, text, headers=caller)
         elif operation.request:
-            sent = _with_credentials(draw, scene, draw(st.just(body) | drawn), ids)
+            of_central = [dict(each) for each in scene.contract.defaults if each["id"] == place]
+            sent = _with_credentials(draw, scene, draw(st.sampled_from((body, *of_central)) | drawn), ids)
             if operation.id == "PostImageIntegration":
                 ids.append(scene.create(sent, headers=caller))
             else:
