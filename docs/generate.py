@@ -72,7 +72,7 @@ def _texts(rule: contracts.RuleHistory) -> str:
 
 
 def releases() -> str:
-    """Every release that can be played, and what sets it apart from the newest."""
+    """Every release that can be simulated, and how it differs from the newest."""
     contract = contracts.load()
     newest = _parts(contract)
     rows = []
@@ -80,7 +80,7 @@ def releases() -> str:
         parts = _parts(each)
         lacks, more = ([name for name in one if name not in other] for one, other in ((newest, parts), (parts, newest)))
         rows.append((each.release.line, str(each.release), ", ".join(map(_code, lacks)), ", ".join(map(_code, more))))
-    return table(("release", "newest patch", "lacks of the newest", "has besides"), rows)
+    return table(("release", "newest patch", "missing compared with the newest", "additional"), rows)
 
 
 def _parts(contract: contracts.Contract) -> list[str]:
