@@ -348,7 +348,7 @@ def fidelity() -> str:
 def companions() -> str:
     """Every path beside the API."""
     rows = [(_code(each.id), each.needed_by, each.access, each.gives) for each in COMPANIONS]
-    return table(("request", "needed by", "let in with `--auth`", "answer"), rows)
+    return table(("request", "needed by", "access with `--auth`", "answer"), rows)
 
 
 def roles() -> str:

@@ -27,8 +27,8 @@ _IN_USE = pytest.StashKey[tuple["MockServer", Sequence[str]]]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option and the ini value that make misuse of the mock fail a test."""
     what = (
-        "Fail a test whose mock saw unmatched-requests (that met no operation) or contract-warnings, "
-        "or holds unmet-faults (that no request met); or all of them"
+        "Fail a test whose mock saw unmatched-requests (of no operation), contract-warnings "
+        "or unmet-faults (that affected no request); or all of them"
     )
     group = parser.getgroup("mock-central", "a mock of StackRox Central")
     group.addoption(
@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         nargs="?",
         const="",
-        help="Report at the end what the tests met of the API and what they never met; keep the counts in FILE.",
+        help="Report at the end which parts of the API the tests covered; save the counts to FILE.",
     )
     parser.addini("mock_central_fail_on", f"{what}.", type="args", default=[])
 
@@ -177,7 +177,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if is_marked and shared and "mock_central" not in fixtures:
         where = "pytestmark of the module" if "module" in shared[0] else "the fixture mock_central_settings"
         pytest.fail(
-            f"pytest.mark.mock_central: does not reach {shared[0]}, which tests share; use {where}", pytrace=False
+            f"pytest.mark.mock_central: does not apply to {shared[0]}, which tests share; use {where}", pytrace=False
         )
 
 
@@ -194,8 +194,8 @@ def _require_usage(file: str) -> None:
         is_counts = "::" not in file
     if not is_counts:
         raise pytest.UsageError(
-            f"--mock-central-report: {file} holds no counts of a report, and would be overwritten; "
-            "put the option behind the tests, or write --mock-central-report=FILE"
+            f"--mock-central-report: {file} is not a usage file, and would be overwritten; "
+            "put the option after the tests, or write --mock-central-report=FILE"
         )
 
 

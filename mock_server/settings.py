@@ -54,15 +54,15 @@ class Settings:
     """
 
     central_version: str = field(default_factory=lambda: contracts.load().releases.newest.line)
-    """Release of Central to play, such as 4.11 (its newest patch) or 4.11.0."""
+    """Release of Central to simulate, such as 4.11 (its newest patch) or 4.11.0."""
     as_deployed: bool = False
     """Follow deployed Central where it differs from the published document (see `differences`)."""
     managed: bool = False
-    """Play the managed service, which refuses IAM for ECR."""
+    """Simulate the managed service, which refuses IAM for ECR."""
     namespace: str = "stackrox"
     """Namespace that Central runs in."""
     strict: bool = False
-    """Refuse requests that leave the contract. By default they are answered as Central does, with a warning."""
+    """Refuse requests that violate the contract. By default the mock answers as Central does, with a warning."""
     validation: str = VALIDATION_MODES[0]
     """What openapi-core validates: everything (full), what a compiled validator rejects (fast), or nothing (none).
 
@@ -92,10 +92,10 @@ class Settings:
     faults: tuple[Fault, ...] = ()
     """Inject a fault, such as 'PostImageIntegration code=503 times=2' or 'delay=1..3'."""
     mutants: tuple[str, ...] = ()
-    """Apply a mutant (see `mutants`): break one of Central's rules, to test a tester."""
+    """Apply a mutant (see `mutants`): break one of Central's rules, to see if tests notice."""
 
     registry_tests: tuple[RegistryTestRule, ...] = DEFAULT_RULES
-    """Let registry tests of a host (a shell pattern) end with this outcome. The first rule that matches decides.
+    """Make registry tests of a host (a shell pattern) end with this outcome. The first matching rule applies.
 
     The option adds rules before the built-in ones (`DEFAULT_RULES`); the field replaces them.
     """
@@ -130,12 +130,12 @@ class Settings:
     ui: Path | None = None
     """Serve the production build of the web UI in this folder."""
     upstream: str | None = None
-    """Pass everything but the image integrations to the Central at this URL.
+    """Forward requests for all other paths to the Central at this URL.
 
-    Companions answer where it has a 404 or 501.
+    If it answers 404 or 501, a companion answers instead.
     """
     upstream_paths: tuple[str, ...] = ()
-    """Pass only these paths on (shell patterns), such as '/v1/clusters*'. The mock answers the others itself."""
+    """Forward only paths like '/v1/clusters*' (a shell pattern). The mock answers the others itself."""
     upstream_ca: Path | None = None
     """Trust the certificates in this file (PEM) for --upstream."""
     upstream_insecure: bool = False
@@ -164,7 +164,7 @@ class Settings:
             _check_origin(self.cors)
         if not 0 < self.sandbox_ttl <= _LONGEST_TTL:  # a NaN is not, either
             raise ValueError(
-                f"sandbox_ttl: {self.sandbox_ttl} is not above 0 and up to {_LONGEST_TTL}; give seconds, such as 600"
+                f"sandbox_ttl: {self.sandbox_ttl} is out of range; give seconds above 0 and up to {_LONGEST_TTL}"
             )
         for name in ("journal", "max_sandboxes"):
             if getattr(self, name) < 0:
@@ -185,7 +185,7 @@ class Settings:
         """Parse the texts of a list, and its mappings with `of`; other values must be of the kind."""
         values: Iterable[Any] = getattr(self, name)
         if isinstance(values, str):
-            raise ValueError(f"{name}: {values!r} is one text; give a list, such as [{values!r}]")  # noqa: TRY004 (all errors of settings are ValueError)
+            raise ValueError(f"{name}: {values!r} is a single string; give a list, such as [{values!r}]")  # noqa: TRY004 (all errors of settings are ValueError)
         if not isinstance(values, Iterable):
             raise ValueError(f"{name}: {values!r} is not a list")  # noqa: TRY004
         found = [
@@ -193,7 +193,7 @@ class Settings:
             for each in values
         ]
         if wrong := [each for each in found if not isinstance(each, kind)]:
-            raise ValueError(f"{name}: {wrong[0]!r} is not a text{' or a mapping' if of else ''}")
+            raise ValueError(f"{name}: {wrong[0]!r} is not a string{' or a mapping' if of else ''}")
         object.__setattr__(self, name, tuple(found))
 
 
@@ -204,7 +204,7 @@ def _check_type(name: str, annotation: str, value: Any) -> None:
     if types is None or (value is None and wanted != annotation):
         return
     if not isinstance(value, types) or (isinstance(value, bool) and types is not bool):
-        kind = {"bool": "true or false", "str": "a text", "Path": "a path"}.get(wanted, "a number")
+        kind = {"bool": "true or false", "str": "a string", "Path": "a path"}.get(wanted, "a number")
         raise ValueError(f"{name}: {value!r} is not {kind}")
 
 
@@ -258,15 +258,15 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 def _permission(text: str) -> str:
     resource, _, access = text.partition("=")
     if resource not in (*RESOURCES, EVERY_RESOURCE):
-        raise ValueError(f"{resource!r} is no resource; {suggestion(resource, (*RESOURCES, EVERY_RESOURCE))}")
+        raise ValueError(f"{resource!r} is not a resource; {suggestion(resource, (*RESOURCES, EVERY_RESOURCE))}")
     if access not in ACCESSES:
-        raise ValueError(f"{access!r} is no access to {resource}; use one of {', '.join(ACCESSES)}")
+        raise ValueError(f"{access!r} is not an access level of {resource}; use one of {', '.join(ACCESSES)}")
     return text
 
 
 def _path_pattern(text: str) -> str:
     if not text.startswith(("/", "*")):
-        raise ValueError("is no pattern of paths; it begins with a slash, such as '/v1/clusters*'")
+        raise ValueError("is not a path pattern; begin it with a slash, such as '/v1/clusters*'")
     return text
 
 
@@ -369,15 +369,15 @@ def _check_needs(settings: Settings) -> None:
     if settings.upstream is not None:
         _check_address("upstream", settings.upstream)
     elif settings.upstream_paths:
-        raise ValueError(f"upstream_paths: {settings.upstream_paths[0]} is used with upstream only; give its URL, too")
+        raise ValueError(f"upstream_paths: {settings.upstream_paths[0]} needs upstream; give its URL, too")
     elif settings.upstream_ca is not None:
-        raise ValueError(f"upstream_ca: {settings.upstream_ca} is used with upstream only; give its URL, too")
+        raise ValueError(f"upstream_ca: {settings.upstream_ca} needs upstream; give its URL, too")
     elif settings.upstream_insecure:
-        raise ValueError("upstream_insecure: is used with upstream only; give its URL, too")
+        raise ValueError("upstream_insecure: needs upstream; give its URL, too")
     if settings.strict and settings.validation == "none":
-        raise ValueError("strict: refuses what validation finds; choose the validation fast or full")
+        raise ValueError("strict: needs validation; choose the validation fast or full")
     if settings.permissions and not settings.companions:
-        raise ValueError(f"permissions: {settings.permissions[0]} is used with companions only; let it offer them")
+        raise ValueError(f"permissions: {settings.permissions[0]} needs the companions; do not turn them off")
 
 
 def _check_scenario(settings: Settings) -> None:
@@ -386,7 +386,7 @@ def _check_scenario(settings: Settings) -> None:
     except ValueError as error:
         raise ValueError(f"scenario: {error}") from None
     if settings.empty and settings.scenario not in (scenarios.DEFAULT, "empty"):
-        raise ValueError(f"empty: does not go together with the scenario {settings.scenario!r}; choose one of them")
+        raise ValueError(f"empty: cannot be combined with the scenario {settings.scenario!r}; choose one of them")
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:

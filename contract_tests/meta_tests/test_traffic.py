@@ -225,7 +225,7 @@ def test_a_list_does_not_say_that_what_is_deleted_meanwhile_was_never_there() ->
 
 
 def test_what_a_strict_mock_refuses_is_undecidable() -> None:
-    text = "the request leaves the contract: $.name: is required"
+    text = "the request violates the contract: $.name: is required"
     assert Story().listed().refused("POST", "", DOCKER, "", text=text).broken() == set()
 
 

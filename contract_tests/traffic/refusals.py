@@ -18,7 +18,7 @@ NOT_CENTRALS = (429, 502, 503, 504)
 OF_ACCESS = (401, 403, *NOT_CENTRALS)
 """Statuses of refusals whatever the request is."""
 _UPDATE_MAY = ("update-missing", "scanner-v4-type-fixed", "database-error")
-_OF_STRICT = "the request leaves the contract: "
+_OF_STRICT = "the request violates the contract: "
 """Start of the errors of a mock that was started with --strict; Central has no such error."""
 
 

@@ -40,11 +40,11 @@ class Credentials:
         tokens = {each.name: getattr(self, each.name) for each in fields(self) if each.name.endswith("_token")}
         for name, token in tokens.items():
             if not is_token(token):
-                raise ValueError(f"{name}: is not a token; give one line of ASCII without blanks")
+                raise ValueError(f"{name}: is not a token; give one line of ASCII without spaces")
         by_token: dict[str, str] = {}
         for name, token in tokens.items():
             if other := by_token.get(token):
-                raise ValueError(f"{name}: is the same as {other}; give each token a value of its own")
+                raise ValueError(f"{name}: is the same as {other}; give each token a different value")
             by_token[token] = name
 
 

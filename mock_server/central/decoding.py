@@ -134,14 +134,14 @@ class Decoding:
             found.append(Violation("$", "the content type is not application/json"))
         end = protojson.value_end(value)
         if end < len(value):
-            found.append(Violation("$", "something follows the JSON value"))
+            found.append(Violation("$", "data follows the JSON value"))
         try:
             if end <= _LONGEST_EXPLAINED:
                 found += self.validator.request_violations(
                     operation, operation.path, {}, value[:end], "application/json"
                 )
             elif not self.validator.accepts(str(operation.request), self._plain(value[:end], "application/json")):
-                found.append(Violation("$", f"leaves the contract; with {end} bytes it is too long to say where"))
+                found.append(Violation("$", f"violates the contract; a body of {end} bytes is too long to say where"))
         except (RecursionError, UnicodeError):
             found.append(Violation("$", "nests too deep or is not UTF-8"))
         return self._unless_strict(found)
@@ -183,7 +183,7 @@ class Decoding:
     def _unless_strict(self, found: list[Violation]) -> list[Violation]:
         if found and self.strict:
             text = "; ".join(map(str, found))
-            raise Refusal("strict", 400, 3, f"the request leaves the contract: {text}")
+            raise Refusal("strict", 400, 3, f"the request violates the contract: {text}")
         return found
 
 
@@ -214,7 +214,7 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return a JSON object; raise ValueError if a key is repeated."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("a key is repeated")
     return found
 
 

@@ -32,11 +32,11 @@ class RegistryTestRule:
         """Refuse what makes no rule."""
         found = _MORE_THAN_A_HOST.fullmatch(self.host)
         if found and (host := found["ipv6"] or found["host"]) != self.host:
-            raise ValueError(f"{self.host}={self.outcome}: is more than the name of a host; write {host}")
+            raise ValueError(f"{self.host}={self.outcome}: is not just a host name; write {host}")
         if self.outcome not in OUTCOMES:
             raise ValueError(f"{self.host}={self.outcome}: the outcome is not one of {', '.join(OUTCOMES)}")
         if self.reason and self.outcome == PASSES:
-            raise ValueError(f"{self.host}={self.outcome}: a test that passes has no reason; choose another outcome")
+            raise ValueError(f"{self.host}={self.outcome}: a passing test has no reason; choose another outcome")
         if self.times is not None and self.times < 1:
             raise ValueError(f"times={self.times}: is not a number above 0")
         if self.delay:

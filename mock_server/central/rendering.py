@@ -55,7 +55,7 @@ class Rendering:
         return protojson.render(body)
 
     def _is_no(self, schema: str) -> None:
-        self.answer_broken([Violation("$", f"is no {schema}")])
+        self.answer_broken([Violation("$", f"does not match {schema}")])
 
     def answer_broken(self, violations: list[Violation]) -> None:
         """Log an answer of ours that breaks the contract.

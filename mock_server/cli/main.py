@@ -149,7 +149,7 @@ def list_scenarios() -> None:
 
 
 @main.command(
-    short_help="Make a state from the list of a live Central.",
+    short_help="Create a state file from a live Central.",
     epilog="""\b
 Examples:
   mock-central record https://central.example.com --token-file token -o state.json
@@ -162,7 +162,7 @@ Examples:
 @click.option("--insecure", is_flag=True, help="Trust any certificate.")
 @click.option("-o", "--output", required=True, type=WRITABLE, help="File to write the state to.")
 def record(url: str, token_file: Path | None, ca: Path | None, insecure: bool, output: Path) -> None:
-    """Make a state from the list of a live Central. Lists show no credentials, so they are invented."""
+    """Create a state file from a live Central. Credentials are invented, because Central does not show them."""
     from mock_server.cli import record as recording
     from mock_server.contract import validator
     from mock_server.state import files as states
@@ -190,10 +190,10 @@ Examples:
 """,
 )
 @click.option("--format", "form", type=click.Choice(list(export_forms.FORMS)), default="openapi-3.1", show_default=True)
-@click.option("--central-version", type=RELEASE, help="The contract of this release. Without it, of the newest.")
+@click.option("--central-version", type=RELEASE, help="The contract of this release; by default the newest.")
 @click.option("-o", "--output", type=WRITABLE, help="File to write; YAML if its name ends in .yaml or .yml, else JSON.")
 def export(form: str, central_version: str | None, output: Path | None) -> None:
-    """Write the contract in a form that your generator reads. Without --output it is printed as JSON."""
+    """Write the contract in a format that your generator reads. Without --output, print it as JSON."""
     contract = contracts.load()
     made = export_forms.FORMS[form](contract.at(central_version) if central_version else contract)
     if output is not None and output.suffix in (".yaml", ".yml"):
@@ -212,13 +212,13 @@ def export(form: str, central_version: str | None, output: Path | None) -> None:
         raise click.ClickException(f"--output {output}: cannot be written: {error.strerror}") from None
 
 
-@main.command(short_help="List the other paths that the mock answers.")
+@main.command(short_help="List the paths besides the API that the mock answers.")
 def companions() -> None:
-    """List the paths beside the API that the mock answers, unless --no-companions is given."""
+    """List the paths besides the API that the mock answers, unless --no-companions is given."""
     from mock_server.web.companions import COMPANIONS
 
     _table(
-        ("request", "needed by", "let in", "answer"),
+        ("request", "needed by", "access", "answer"),
         [(each.id, each.needed_by, each.access, each.gives) for each in COMPANIONS],
     )
 

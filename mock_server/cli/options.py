@@ -126,7 +126,7 @@ def token_in(path: Path) -> str:
     except (OSError, UnicodeError) as error:
         raise click.BadParameter(f"{path}: {error}") from None
     if not is_token(found):
-        raise click.BadParameter(f"{path}: does not hold a token: one line of ASCII, no blanks")
+        raise click.BadParameter(f"{path}: does not contain a token: one line of ASCII without spaces")
     return found
 
 
@@ -168,7 +168,7 @@ def _read_config(context: click.Context, _parameter: click.Parameter, path: Path
     try:
         values = tomllib.loads(path.read_text("utf-8"))
     except UnicodeError:
-        raise click.BadParameter(f"{path}: is not UTF-8; save it so") from None
+        raise click.BadParameter(f"{path}: is not UTF-8; save it as UTF-8") from None
     except (OSError, ValueError) as error:
         raise click.BadParameter(f"{path}: {error}") from None
     known = {str(each.name): each for each in _options(context.command) if each.name != "config"}
@@ -176,7 +176,7 @@ def _read_config(context: click.Context, _parameter: click.Parameter, path: Path
     for key, value in values.items():
         name = key.replace("-", "_")
         if name not in known and isinstance(value, dict):
-            raise click.BadParameter(f"{path}: [{key}]: options stand in no table; leave out this line")
+            raise click.BadParameter(f"{path}: [{key}]: options are top-level keys; remove this line")
         if name not in known:
             raise click.BadParameter(f"{path}: unknown key {key!r}; {_did_you_mean(name, known)}")
         found[name] = _from_toml(path, known[name], value)
@@ -194,16 +194,16 @@ def _from_toml(path: Path, option: Option, value: Any) -> Any:
     if option.multiple:
         values = value if isinstance(value, list) else [value]
         if not all(isinstance(each, str) for each in values):
-            raise click.BadParameter(f'{path}: {option.name}: give a list of texts, such as {option.name} = ["..."]')
+            raise click.BadParameter(f'{path}: {option.name}: give a list of strings, such as {option.name} = ["..."]')
         return values
     takes_text = isinstance(option.type, click.Choice | click.types.StringParamType | click.Path | ReleaseType)
     problem = ""
     if isinstance(value, bool) != option.is_flag:
-        problem = "is not true or false" if option.is_flag else "is not a value"
+        problem = "is not true or false" if option.is_flag else "cannot be true or false"
     elif takes_text and not isinstance(value, str):
-        problem = "is not a text; put it in quotes"
+        problem = "is not a string; put it in quotes"
     elif not isinstance(value, str | int | float):  # a list, a table, a date
-        problem = "is not one value"
+        problem = "is not a single value"
     elif isinstance(value, float) and isinstance(option.type, click.types.IntParamType):
         problem = "is not a whole number"
     if problem:
@@ -294,9 +294,9 @@ def place_of(context: click.Context, option: Option) -> str:
 # -- the options -------------------------------------------------------------------------------------
 
 OPTIONS: tuple[Option, ...] = (
-    Option(["--host"], SERVER, default="127.0.0.1", metavar="NAME", help="Listen on this address; 0.0.0.0 is all."),
+    Option(["--host"], SERVER, default="127.0.0.1", metavar="NAME", help="Listen on this address; 0.0.0.0 means all."),
     Option(["--port"], SERVER, default=8080, type=click.IntRange(0, 65535), metavar="PORT",
-           help="Listen on this port. 0 takes a free one."),
+           help="Listen on this port; 0 chooses a free one."),
     _setting("allow_hosts", SERVER, metavar="NAME"),
     Option(["--tls"], SERVER, is_flag=True, default=False, help="Serve HTTPS with a certificate made at the start."),
     Option(["--tls-ca-out"], SERVER, type=WRITABLE, metavar="FILE",
@@ -309,7 +309,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(["--config"], SERVER, type=READABLE, callback=_read_config, is_eager=True, expose_value=False,
            metavar="FILE", help="Read options from this TOML file."),
     Option(["--reload"], SERVER, is_flag=True, default=False,
-           help="Apply changes of the files that were read, while running."),
+           help="Apply changes to configuration and state files while running."),
     _setting("central_version", CENTRAL, type=RELEASE, metavar="RELEASE", show_default="the newest"),
     _setting("as_deployed", CENTRAL),
     _setting("managed", CENTRAL),
@@ -321,7 +321,7 @@ OPTIONS: tuple[Option, ...] = (
     _setting("seed", STATE, type=int, metavar="NUMBER"),
     _setting("load", STATE, type=READABLE, metavar="FILE"),
     Option(["--save"], STATE, type=WRITABLE, metavar="FILE",
-           help="Keep the state in this file, CREDENTIALS IN CLEAR, and continue from it at the next start."),
+           help="Save the state to this file (CREDENTIALS IN CLEAR TEXT), and continue from it at the next start."),
     _setting("store", STATE, metavar="memory|redis://…"),
     _setting("store_prefix", STATE, metavar="NAME"),
     _setting("auth", AUTHENTICATION),
@@ -340,7 +340,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(["--control-token-file"], CONTROL, type=READABLE, callback=_holds_token, metavar="FILE",
            help="Require the bearer token in this file for control calls."),
     Option(["--usage"], CONTROL, type=WRITABLE, metavar="FILE",
-           help="Count what clients meet, over restarts, in this file for `mock-central report`."),
+           help="Keep usage counts for `mock-central report` in this file, over restarts."),
     _setting("journal", CONTROL, type=click.IntRange(0), metavar="NUMBER"),
     _setting("cors", PROXY, metavar="ORIGIN"),
     _setting("companions", PROXY),
@@ -370,7 +370,7 @@ def settings_of(context: click.Context) -> Settings:
     try:
         if load and (chosen["empty"] or chosen["scenario"] != scenarios.DEFAULT):
             other = "--empty" if chosen["empty"] else f"--scenario {chosen['scenario']}"
-            raise ValueError(f"load: {load} does not go together with {other}; choose one of them")
+            raise ValueError(f"load: {load} cannot be combined with {other}; choose one of them")
         return Settings(
             **_fields(Settings, chosen)
             | {

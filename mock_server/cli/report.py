@@ -65,9 +65,9 @@ class Keeper:
 
 
 @click.command(
-    short_help="Report what clients met of the API, and what they never met.",
+    short_help="Report which parts of the API clients used, and which they never used.",
     epilog="""\b
-Exit status: 0 done, 1 a threshold is missed, 2 there is nothing to read.
+Exit status: 0 done, 1 a threshold is missed, 2 no counts can be read.
 \b
 Examples:
   mock-central serve --usage usage.json
@@ -77,11 +77,11 @@ Examples:
 """,
 )
 @click.argument("sources", nargs=-1, required=True, metavar="FILE|URL...")
-@click.option("--central-version", type=RELEASE, help="Release to report on  [default: the one that was played]")
-@click.option("--all", "everything", is_flag=True, help="List every gap with what makes it happen.")
+@click.option("--central-version", type=RELEASE, help="Release to report on  [default: the simulated one]")
+@click.option("--all", "everything", is_flag=True, help="List every gap and how to reproduce it.")
 @click.option("--fail-under", multiple=True, metavar="SECTION=PERCENT",
-              help="Fail where less was met, such as rules=40%; can be repeated.")  # fmt: skip
-@click.option("--no-warnings", is_flag=True, help="Fail where requests left the contract.")
+              help="Fail if less was covered, such as rules=40%; can be repeated.")  # fmt: skip
+@click.option("--no-warnings", is_flag=True, help="Fail if requests violated the contract.")
 @click.option("--token-file", type=READABLE, help="File with the control token of the mocks at URLs.")
 @click.option("--ca-file", "ca", type=READABLE, help="Certificates to trust (PEM).")
 @click.option("--insecure", is_flag=True, help="Trust any certificate.")
@@ -101,9 +101,9 @@ def report(
     insecure: bool,
     **files: Path | None,
 ) -> None:
-    """Report what clients met of the API, and what they never met.
+    """Report which parts of the API clients used, and which they never used.
 
-    A FILE is what `serve --usage` wrote, a URL a mock that runs with that option. Several are added up.
+    Each source is a file that `serve --usage` wrote, or the URL of a mock that runs with that option.
     """
     from mock_server.cli.record import RecordError
     from mock_server.consumer import rendering

@@ -93,7 +93,7 @@ def _read_again(context: click.Context) -> click.Context:
         if each.name in (*AT_START, *KEPT) and now.params[each.name] != context.params[each.name]
     ]
     if needs_restart:
-        log.warning("taken up only by a restart: %s", ", ".join(needs_restart))
+        log.warning("restart to apply: %s", ", ".join(needs_restart))
     return now
 
 
@@ -103,12 +103,12 @@ def _read_again(context: click.Context) -> click.Context:
 def require_tls(cert: Path | None, key: Path | None, ca_out: Path | None, *, self_signed: bool) -> None:
     """Raise click.UsageError unless the options of TLS go together and their files can be used."""
     if (cert is None) != (key is None):
-        raise click.UsageError("--cert and --key go together")
+        raise click.UsageError("--cert and --key must be given together")
     if cert is not None and key is not None:
         require_certificate(cert, key)
     if ca_out is not None:
         if cert is not None or not self_signed:
-            raise click.UsageError("--tls-ca-out: only --tls without --cert makes a certificate authority")
+            raise click.UsageError("--tls-ca-out: needs --tls without --cert, which creates a certificate authority")
         require_writable("--tls-ca-out", ca_out)
 
 
@@ -138,7 +138,7 @@ def require_replaceable(option: str, file: Path) -> None:
     try:
         file.resolve()
     except (OSError, RuntimeError):  # Python 3.13 has an OSError for it
-        raise click.BadParameter(f"{file}: is a link that leads to itself", param_hint=option) from None
+        raise click.BadParameter(f"{file}: is a symbolic link to itself", param_hint=option) from None
     if file.exists() and not file.is_file():
         raise click.BadParameter(f"{file}: is not a regular file; give the name of one", param_hint=option)
     require_writable(option, file)
@@ -232,7 +232,7 @@ class Banner:
         curl = ("curl -k" if self.ca is None else f"curl --cacert {self.ca}") if self.secure else "curl"
         token = f" -H 'Authorization: Bearer {settings.credentials.admin_token}'" if settings.auth else ""
         lines = [
-            f"mock-central listens on {url} and plays Central {settings.central_version} {manner}.",
+            f"mock-central listens on {url} and simulates Central {settings.central_version} {manner}.",
             f"  try      {curl}{token} {url}/v1/imageintegrations",
         ]
         if settings.control:
@@ -251,9 +251,11 @@ class Banner:
                 login = "as there"
             lines.append(f"  ui       {self.url}/main/integrations (log in: {login})")
         if settings.store != MEMORY:
-            lines.append(f"  store    {address(settings.store)}, shared by all with the prefix {settings.store_prefix}")
+            lines.append(
+                f"  store    {address(settings.store)}, shared by all replicas with the prefix {settings.store_prefix}"
+            )
         if settings.upstream is not None:
-            lines.append(f"  rest     passed to {settings.upstream}")
+            lines.append(f"  rest     forwarded to {settings.upstream}")
         if self.ca is not None:
             lines.append(f"  trust    {self.ca} is the certificate authority")
         return lines
@@ -263,6 +265,6 @@ class Banner:
         if not self.settings.control or self.settings.control_token is not None or self.host.startswith(_LOOPBACK):
             return ""
         return (
-            f"NOTE: everybody who reaches {self.host or 'this machine'} can control the mock and read what it stores; "
-            f"--control-token-file FILE requires a token, --no-control closes the calls"
+            f"NOTE: anyone who can reach {self.host or 'this machine'} can control the mock and read what it stores; "
+            f"--control-token-file FILE requires a token, --no-control turns the calls off"
         )

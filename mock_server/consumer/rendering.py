@@ -42,13 +42,13 @@ def _gaps(sections: Iterable[Section], *, everything: bool) -> Iterator[str]:
         if not section.gaps:
             continue
         if everything or section.name == "situations":
-            yield f"No test of yours ever {section.verb}:"
+            yield f"Your tests never {section.verb}:"
             yield from (f"  {_words(each, section):<58}  {each.how}" for each in section.gaps)
         else:
             names = [each.name for each in section.gaps[:_MOST_NAMES]]
             more = len(section.gaps) - len(names)
             rest = f" and {more} more (--all)" if more else ""
-            yield f"No test of yours ever {section.verb}: {', '.join(names)}{rest}"
+            yield f"Your tests never {section.verb}: {', '.join(names)}{rest}"
         yield ""
 
 
@@ -85,16 +85,16 @@ def render_markdown(report: Report) -> str:
     """Return the report as Markdown, for the summary of a CI job or a docs page."""
     lines = [f"{report.requests} requests; the contract of Central {report.release}.", ""]
     lines += [f"**{_markdown(each)}**" for each in report.problems]
-    lines += ["| | met | share |", "|---|---:|---:|"]
+    lines += ["| | covered | share |", "|---|---:|---:|"]
     lines += [
         f"| {each.name} | {len(each.met)} of {len(each.items)} | {each.percent:.0f}% |" for each in report.sections
     ]
     for section in report.sections:
         if section.gaps:
-            lines += ["", f"No test of yours ever {section.verb}", "", "| | what makes it happen |", "|---|---|"]
+            lines += ["", f"Your tests never {section.verb}", "", "| | how to reproduce it |", "|---|---|"]
             lines += [f"| {_markdown(_words(each, section))} | `{each.how}` |" for each in section.gaps]
     if report.warnings:
-        lines += ["", "| left the contract | | times |", "|---|---|---:|"]
+        lines += ["", "| violated the contract | | times |", "|---|---|---:|"]
         lines += [f"| {one} | {_markdown(text)} | {count} |" for one, text, count in report.warnings]
     return _plain("\n".join(lines)) + "\n"
 
@@ -107,7 +107,7 @@ def render_junit(report: Report) -> str:
         for each in section.items:
             case = ET.SubElement(suite, "testcase", classname=suite.get("name", ""), name=each.name)
             if not each.count:
-                ET.SubElement(case, "skipped", message=f"never met; {each.how}")
+                ET.SubElement(case, "skipped", message=f"not covered; {each.how}")
     suite = ET.SubElement(suites, "testsuite", name="mock-central.thresholds")
     for problem in report.problems or ("all thresholds are met",):
         case = ET.SubElement(suite, "testcase", classname="mock-central.thresholds", name=problem.partition(":")[0])

@@ -79,11 +79,11 @@ SECTIONS: Mapping[str, str] = {
     "operations": "called",
     "types": "sent the type",
     "statuses": "saw",
-    "rules": "met the rule",
+    "rules": "triggered the rule",
     "fields": "set the field",
     "faults": "met",
 }
-"""The sections, each with the start of the sentence about its gaps: "No test of yours ever saw …"."""
+"""The sections, each with the start of the sentence about its gaps: "Your tests never saw …"."""
 
 Seen = Callable[[Kind], bool]
 
@@ -152,8 +152,8 @@ _SITUATIONS: tuple[tuple[str, str, Seen, str], ...] = (
 _MISSING = {"GetImageIntegration": "get-missing", "DeleteImageIntegration": "delete-missing"}
 _FAULTS: Mapping[str, str] = {
     "code": "a refusal",
-    "delay": "an answer that comes late",
-    OTHER_ANSWER: "an answer that is not Central's",
+    "delay": "a late answer",
+    OTHER_ANSWER: "a custom answer",
     **ANSWER_FAULTS,
 }
 _OPTIONS = {
@@ -286,10 +286,10 @@ def thresholds(texts: Iterable[str]) -> dict[str, float]:
 def problems(found: Report, wanted: Mapping[str, float], *, no_warnings: bool) -> tuple[str, ...]:
     """Return the thresholds that a report misses."""
     missed = [
-        f"{name}: {found.section(name).percent:.1f}% were met, {percent:g}% are wanted"
+        f"{name}: {found.section(name).percent:.1f}% covered, {percent:g}% required"
         for name, percent in wanted.items()
         if found.section(name).percent < percent
     ]
     if no_warnings and found.warnings:
-        missed.append(f"{sum(count for *_, count in found.warnings)} requests left the contract")
+        missed.append(f"{sum(count for *_, count in found.warnings)} requests violated the contract")
     return tuple(missed)

@@ -201,7 +201,7 @@ def _reason(error: Exception) -> str:
     for each in (error.__cause__, error):
         if (reason := names.get(type(each).__name__)) is not None:
             return reason
-    return f"not as the contract says ({type(error.__cause__ or error).__name__})"
+    return f"violates the contract ({type(error.__cause__ or error).__name__})"
 
 
 def _schema_violations(error: Any, base: str = "$") -> Iterator[Violation]:

@@ -53,4 +53,4 @@ def _preflight(request: Request) -> Response:
 def explain_preflight(request: Request) -> None:
     """Log which option allows a refused preflight."""
     origin = header_text(request.headers.get("origin", "another origin"))
-    log.warning("refused a cross-origin call of a page of %s; --cors %s allows it", origin, origin)
+    log.warning("refused a cross-origin call from a page of %s; --cors %s allows it", origin, origin)

@@ -29,7 +29,7 @@ class Cut(ConnectionError):  # noqa: N818 (not an error: a fault asks for it)
     """A fault closes the connection here."""
 
     def __init__(self) -> None:
-        super().__init__("the connection is cut, as a fault asks; a test client without sockets meets this error")
+        super().__init__("a fault closes the connection; a test client without sockets gets this exception")
 
 
 class Connections:
@@ -147,14 +147,14 @@ def _preferred(exchange: Exchange, header: str | None) -> Fault | None:
     if header is None:
         return None
     if not header:  # granian empties a header that is not ASCII
-        log.warning("ignored Prefer: it is empty or not ASCII; POST /__admin/faults takes other characters, too")
+        log.warning("ignored Prefer: it is empty or not ASCII; POST /__admin/faults accepts other characters")
     try:
         fault, unknown = preferences(header)
     except FaultError as error:
         exchange.refusal = Refusal("prefer", 400, 3, f"Prefer: {error}")
         return None
     if unknown:
-        log.info("ignored what the mock does not know of Prefer: %s", ", ".join(unknown))
+        log.info("ignored unknown preferences of Prefer: %s", ", ".join(unknown))
     return fault
 
 

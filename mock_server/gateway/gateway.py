@@ -90,4 +90,4 @@ class Gateway:
         if name and name not in known:
             close = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
             hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(sorted(known))}"
-            raise FaultError(f"operation={name}: is no operation; {hint}")
+            raise FaultError(f"operation={name}: is not an operation; {hint}")

@@ -69,7 +69,7 @@ def host_fault(path: str, host: str, names: Collection[str]) -> str:
     if "." not in name and not path.startswith(OWN):
         return ""
     if not name:
-        return "a request without a Host may not look into the mock"
+        return "a request without a Host header cannot use the mock's own paths"
     return f"{name!r} is not a name of this mock; serve --allow-host {name} adds it"
 
 
@@ -97,8 +97,8 @@ def page_fault(host: str, origin: str | None, fetch_site: str | None, cors: str 
     """
     if origin is None or origin == cors:
         is_foreign = is_cross_site(host, origin, fetch_site, cors)
-        return "control calls are not for pages of other sites; --cors ORIGIN lets one in" if is_foreign else ""
-    return "" if _is_of(origin, host) else f"control calls are not for pages of {origin}; --cors {origin} lets them in"
+        return "pages of other sites cannot make control calls; --cors ORIGIN allows one" if is_foreign else ""
+    return "" if _is_of(origin, host) else f"pages of {origin} cannot make control calls; --cors {origin} allows them"
 
 
 def is_cross_site(host: str, origin: str | None, fetch_site: str | None, cors: str | None) -> bool:

@@ -66,7 +66,9 @@ class ChooseSandbox:
         if request.path.startswith(PREFIX):
             headers, cors = request.headers, self.sandboxes.home.settings.cors
             if is_cross_site(headers.get("host", ""), headers.get("origin"), headers.get("sec-fetch-site"), cors):
-                raise Refusal("sandbox", 403, 7, "a page of another site makes no sandbox; --cors ORIGIN lets one in")
+                raise Refusal(
+                    "sandbox", 403, 7, "a page of another site cannot create a sandbox; --cors ORIGIN allows one"
+                )
             name, slash, rest = request.path.removeprefix(PREFIX).partition("/")
             exchange.request = request._replace(path=slash + rest, prefix=request.prefix + PREFIX + name)
             return self.sandboxes.get(name)

@@ -68,7 +68,7 @@ def mutant(
         ValueError: the name is taken or the kind unknown.
     """
     if name in _MUTANTS or kind not in KINDS:
-        raise ValueError(f"mutant {name!r} is there already, or {kind!r} is none of {', '.join(KINDS)}")
+        raise ValueError(f"mutant {name!r} exists already, or {kind!r} is not one of {', '.join(KINDS)}")
 
     def register(
         function: Callable[Concatenate[Instance, Arguments], None],

@@ -56,7 +56,7 @@ class Bodies:
             if now - each.since > self._seconds:
                 found[each.ends].append(each)
         for (address, port), bodies in found.items():
-            refusal = Refusal("http", 408, 4, f"the body did not come within {self._seconds:g} seconds")
+            refusal = Refusal("http", 408, 4, f"the body did not arrive within {self._seconds:g} seconds")
             for each in bodies:
                 each.refusal = refusal
             stop_reading(address, int(port), min(now - each.since for each in bodies), most=len(bodies))
@@ -85,8 +85,8 @@ class _Body:
         self.since = self.since or time.monotonic()
         if not self._places.take(self):  # an unread rest closes the connection
             text = (
-                f"{MOST_WAITING} requests wait for bodies that do not come, as many as may; "
-                f"they have {self._seconds:g} seconds, and requests without a body are answered meanwhile"
+                f"the maximum of {MOST_WAITING} requests are waiting for incomplete bodies; "
+                f"they have {self._seconds:g} seconds, and requests without a body are still answered"
             )
             raise Refusal("http", 503, 14, text)
         try:

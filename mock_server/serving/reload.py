@@ -58,11 +58,11 @@ class Watcher:
             self._take_up(changed)
         except (ValueError, OSError, click.ClickException) as error:
             text = error.format_message() if isinstance(error, click.ClickException) else str(error)
-            log.error("not taken up, the last good state stays: %s", text)  # noqa: TRY400 (the text says it all)
+            log.error("not applied, the last valid state stays: %s", text)  # noqa: TRY400 (the text says it all)
         except Exception:
-            log.exception("not taken up, the last good state stays: %s", names)
+            log.exception("not applied, the last valid state stays: %s", names)
         else:
-            log.info("taken up: %s", names)
+            log.info("applied: %s", names)
 
     def _take_up(self, changed: list[str]) -> None:
         from mock_server.web.app import create_app
@@ -92,7 +92,7 @@ def read_document(path: Path) -> Contract:
     """
     document = yaml_files.read(path)
     if not isinstance(document, dict):
-        raise ValueError(f"{path}: is no OpenAPI document")  # noqa: TRY004 (told as all that is wrong with it)
+        raise ValueError(f"{path}: is not an OpenAPI document")  # noqa: TRY004 (told as all that is wrong with it)
     from openapi_spec_validator import OpenAPIV31SpecValidator
 
     broken: Any = next(iter(OpenAPIV31SpecValidator(document).iter_errors()), None)
@@ -105,5 +105,5 @@ def read_document(path: Path) -> Contract:
             _ = each.operations, each.rules, each.types, each.differences, each.defaults
             _ = each.integration, each.categories, each.credential_names
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"{path}: lacks what the mock reads: {error}") from None
+        raise ValueError(f"{path}: lacks a part that the mock needs: {error}") from None
     return contract

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from mock_server.web.app import MockCentral
 
 MISUSES = {
-    "unmatched-requests": "requests that met no operation",
-    "contract-warnings": "requests that left the contract",
-    "unmet-faults": "faults that no request met",
+    "unmatched-requests": "requests that matched no operation",
+    "contract-warnings": "requests that violated the contract",
+    "unmet-faults": "faults that affected no request",
 }
 """The misuses that `MockServer.verify` checks."""
 
@@ -71,7 +71,7 @@ class MockServer:
         """
         if not isinstance(text, str) or (text and fields):
             raise ValueError(  # like all errors of faults
-                f"{text!r}: give a text or fields, such as fault('code=503 times=2') or fault(code=503, times=2)"
+                f"{text!r}: give either a text or fields, such as fault('code=503 times=2') or fault(code=503, times=2)"
             )
         fault = parse(text) if text else from_values(fields)
         self.app.gateway.require_operation(fault.operation)
@@ -120,7 +120,7 @@ class MockServer:
         for name in [self._name] if self._name else [each["name"] for each in every.listed()]:
             found += _misused(every.get(name) if name else every.default, misuses or tuple(MISUSES))
         if found:
-            raise AssertionError("\n".join(("the mock was not used as it should be:", *found)))
+            raise AssertionError("\n".join(("the mock was misused:", *found)))
 
     def sandbox(self, name: str) -> MockServer:
         """Return the sandbox with this name: the same server with a separate state.
@@ -179,7 +179,7 @@ class Requests:
         """
         found = self._journal.wait(self._filter(wanted), count, timeout)
         if len(found) < count:
-            raise TimeoutError(f"{len(found)} of {count} requests came within {timeout:g} seconds: {wanted}")
+            raise TimeoutError(f"{len(found)} of {count} requests arrived within {timeout:g} seconds: {wanted}")
         return [self._journal.shown(each) for each in found]
 
     def clear(self) -> None:
@@ -208,9 +208,9 @@ def serving(settings: Settings | None = None, *, host: str = "127.0.0.1", port: 
     from mock_server.serving.in_process import InProcessServer
 
     if not isinstance(host, str):
-        raise TypeError(f"serving: host={host!r} is not a text, such as '127.0.0.1'")
+        raise TypeError(f"serving: host={host!r} is not a string, such as '127.0.0.1'")
     if type(port) is not int or not 0 <= port <= 65535:
-        raise ValueError(f"serving: port={port!r} is not a number from 0 to 65535; 0 takes a free one")
+        raise ValueError(f"serving: port={port!r} is not a number from 0 to 65535; 0 chooses a free one")
     try:
         address = resolve(host)
         port = free_port(address, port)
@@ -219,7 +219,7 @@ def serving(settings: Settings | None = None, *, host: str = "127.0.0.1", port: 
     except ServeError as error:
         raise OSError(f"serving: {str(error).removeprefix('--')}") from None
     except SystemExit:  # werkzeug exits the process
-        raise OSError(f"serving: port: port {port} of {host} was taken a moment ago; 0 takes a free one") from None
+        raise OSError(f"serving: port: port {port} of {host} has just been taken; 0 chooses a free one") from None
     # With the default poll interval every stop takes half a second.
     thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.01), daemon=True)
     thread.start()

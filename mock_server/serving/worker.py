@@ -189,7 +189,7 @@ class _Worker:
         if self.settings.store == MEMORY:
             if self.has_served.is_set():
                 log.error(
-                    "the worker process ended unexpectedly; a new one goes on with the state in %s. "
+                    "the worker process ended unexpectedly; a new one continues with the state in %s. "
                     "Sandboxes, faults and the request journal of the old one are lost",
                     self.save,
                 )

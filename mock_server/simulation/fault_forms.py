@@ -53,7 +53,7 @@ def _named(values: Mapping[str, Any]) -> dict[str, Any]:
 def _suggestion(key: str) -> str:
     known = [_shown(name) for name in _FIELDS]
     close = difflib.get_close_matches(key, known, n=1)
-    return f"is no field of a fault; did you mean {close[0]}?" if close else f"is not one of {', '.join(known)}"
+    return f"is not a field of a fault; did you mean {close[0]}?" if close else f"is not one of {', '.join(known)}"
 
 
 def _shown(name: str) -> str:
@@ -62,7 +62,7 @@ def _shown(name: str) -> str:
 
 def _text(name: str, value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise FaultError(f"{name}={value}: is not a text")
+        raise FaultError(f"{name}={value}: is not a string")
     return str(value)
 
 
@@ -70,7 +70,7 @@ def _filter(name: str, value: Any) -> str:
     """Return a filter; refuse an empty one (an unset variable?), which would affect every request."""
     text = _text(name, value)
     if not text:
-        raise FaultError(f"{name}: is empty; leave it out to meet every request")
+        raise FaultError(f"{name}: is empty; leave it out to match every request")
     return text
 
 
@@ -162,12 +162,12 @@ def parse(text: str) -> Fault:
     for word in [first, *rest] if "=" in first or not first else [f"operation={first}", *rest]:
         key, equals, value = word.partition("=")
         if not equals:
-            raise FaultError(f"{word!r}: is not KEY=VALUE; a value with blanks stands in quotes")
+            raise FaultError(f"{word!r}: is not KEY=VALUE; put a value with spaces in quotes")
         name = key.replace("-", "_")
         if _SINGULAR.get(name, name) in PAIRS:
             words[key] = [*words.get(key, ()), value]
         elif key in words:
-            raise FaultError(f"{key}={value}: {key} stands there twice; leave out one of them")
+            raise FaultError(f"{key}={value}: {key} is given twice; remove one")
         else:
             words[key] = value
     return from_values(words)
@@ -230,7 +230,7 @@ def _unreadable(part: str) -> str:
     """
     if re.split(r"[^\w-]", part, maxsplit=1)[0].lower() in SUPPORTED:
         raise FaultError(
-            f"{part}: is not KEY=VALUE; a value with other characters than letters and digits stands in double quotes, "
+            f"{part}: is not KEY=VALUE; put a value with characters other than letters and digits in double quotes, "
             r'such as json="{\"a\":1}"'
         )
     return part

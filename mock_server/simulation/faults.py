@@ -32,8 +32,8 @@ ANSWER_FAULTS = {
     "reset": "the connection is reset before a byte of the answer",
     "empty": "the answer has no body",
     "truncated": "the connection ends after half of the body",
-    "garbage": "the body is bytes that are no JSON",
-    "slow": "the body comes in small pieces, over two seconds",
+    "garbage": "the body is not JSON",
+    "slow": "the body arrives in small pieces, over two seconds",
 }
 """Ways to break an answer."""
 
@@ -92,7 +92,7 @@ class Fault:
     def __post_init__(self) -> None:
         """Raise FaultError if the fields contradict each other, and read the file of the body."""
         if not (self.code or self.sequence or self.delay or self.fault or self.headers or self.body_kind):
-            raise FaultError("a fault has a code, a delay or a fault; or a sequence, headers or a body")
+            raise FaultError("a fault needs a code, delay, fault, sequence, headers or a body")
         if self.fault and self.fault not in ANSWER_FAULTS:
             raise FaultError(f"fault={self.fault}: is not one of {', '.join(ANSWER_FAULTS)}")
         if self.delay:
@@ -105,7 +105,7 @@ class Fault:
         try:
             str(self).encode()
         except UnicodeEncodeError:
-            raise FaultError("a text of it is no UTF-8, or has half of a surrogate pair") from None
+            raise FaultError("a fault cannot contain invalid UTF-8 or half a surrogate pair") from None
         if self.file:
             try:
                 object.__setattr__(self, "_content", Path(self.file).read_bytes())
@@ -119,21 +119,21 @@ class Fault:
             raise FaultError(f"code={code}: is not a status between 200 and 599")
         bodies = [name for name in (*_BODIES, "file") if getattr(self, name)]
         if len(bodies) > 1:
-            raise FaultError(f"{' and '.join(bodies)}: an answer has one body; leave out all but one")
+            raise FaultError(f"{' and '.join(bodies)}: an answer has only one body; choose one of them")
         if bodies and code in BODILESS:
             raise FaultError(f"{bodies[0]}: an answer with code={code} has no body; leave out one of them")
         if self.json:
             try:
                 json.dumps(json.loads(self.json), allow_nan=False, ensure_ascii=False).encode()
             except (ValueError, RecursionError):
-                hint = "in a text it stands in single quotes, such as json='{\"a\":1}'"
+                hint = "in --fault, put it in single quotes, such as json='{\"a\":1}'"
                 raise FaultError(f"json={self.json}: is not JSON; {hint}") from None
         if self.message and (bodies or not (self.sequence or (code or 0) >= 400)):
             raise FaultError(
-                f"message={self.message}: is the text of Central's error; give a code of 400 or more and no body"
+                f"message={self.message}: is the text of Central's error; it needs a code of 400 or more and no body"
             )
         if self.execute and not (code or self.sequence):
-            raise FaultError("execute=true: goes with a code; without one every request is carried out")
+            raise FaultError("execute=true: needs a code; without one every request is carried out")
         for name, value in self.headers:
             if not _TOKEN.fullmatch(name):
                 raise FaultError(f"headers: {name!r} is not the name of a header, such as Retry-After")
@@ -144,7 +144,7 @@ class Fault:
 
     def _check_limits(self) -> None:
         if self.sequence and (self.code is not None or self.times is not None):
-            raise FaultError("sequence: goes without code and times, for each step of it is one answer")
+            raise FaultError("sequence: cannot be combined with code or times, because each step is one answer")
         for at in range(len(self.sequence)):
             self.step(at)
         for limit in ("times", "every"):
@@ -154,7 +154,7 @@ class Fault:
         if not 0 < self.probability <= 1:
             raise FaultError(f"probability={self.probability:g}: is not above 0 and at most 1, such as 0.2")
         if self.method and self.method.upper() not in HTTPMethod.__members__:
-            raise FaultError(f"method: {self.method!r} is no method; known: {', '.join(HTTPMethod)}")
+            raise FaultError(f"method: {self.method!r} is not an HTTP method; known: {', '.join(HTTPMethod)}")
         if self.path and self.path[0] not in "/*?[":
             raise FaultError(f"path: {self.path!r} matches no path: they begin with /, such as /v1/imageintegrations*")
         for name, _ in self.match_headers:

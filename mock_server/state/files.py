@@ -104,7 +104,7 @@ def _as_state_error() -> Iterator[None]:
     except UnicodeError:
         raise StateError("is not UTF-8") from None
     except RecursionError:
-        raise StateError("nests too deep") from None
+        raise StateError("is nested too deeply") from None
     except StateError:
         raise
     except ValueError as error:  # an invalid date, or a number that is too long
@@ -140,9 +140,9 @@ def checked(value: Any, contract: Contract, validator: Validator) -> list[Integr
         StateError: the document is invalid; the text begins with a JSON path.
     """
     if not isinstance(value, dict) or value.get("format") != FORMAT:
-        raise StateError(f'$.format: is not "{FORMAT}", so this is no state of a mock')
+        raise StateError(f'$.format: is not "{FORMAT}", so this is not a state file')
     if value.get("version") != VERSION:
-        raise StateError(f"$.version: is not {VERSION}, the one that this release reads")
+        raise StateError(f"$.version: is not {VERSION}, the version that this release reads")
     if unknown := sorted(value.keys() - {"format", "version", "integrations", *_OPTIONAL}):
         raise StateError(f"$.{unknown[0]}: is not a field of a state")
     entries = value.get("integrations")
@@ -155,7 +155,7 @@ def checked(value: Any, contract: Contract, validator: Validator) -> list[Integr
         for field in ("id", "name"):
             first = places.setdefault((field, found[-1][field]), number)
             if first != number:
-                raise StateError(f"$.integrations[{number}].{field}: is that of $.integrations[{first}] too")
+                raise StateError(f"$.integrations[{number}].{field}: is also that of $.integrations[{first}]")
     return found
 
 
@@ -164,7 +164,7 @@ def _integration(place: str, entry: Any, contract: Contract, validator: Validato
     if not validator.accepts(contract.integration.name, entry, answer=True):
         operation = contract.operations["PostImageIntegration"]
         found = validator.request_violations(operation, operation.path, {}, protojson.render(entry), "application/json")
-        raise StateError(f"{place}{str(found[0])[1:] if found else ': is no integration'}")
+        raise StateError(f"{place}{str(found[0])[1:] if found else ': is not an integration'}")
     if not entry.get("id"):
         raise StateError(f"{place}.id: is required")
     return protojson.complete(contract.integration, entry)
@@ -230,9 +230,11 @@ def locked(path: Path) -> Iterator[None]:
                 file.seek(0)
                 holder = file.read(20).strip()
                 by = f" (process {holder})" if holder.isdecimal() else ""
-                raise StateError(f"{path}: another mock-central{by} saves there; give each a file of its own") from None
+                raise StateError(
+                    f"{path}: another mock-central{by} already saves to this file; choose another file"
+                ) from None
             except OSError as error:  # some network file systems have no locks
-                log.warning("%s: cannot be locked, so nothing keeps a second server away: %s", path, error.strerror)
+                log.warning("%s: cannot be locked, so another server could overwrite it: %s", path, error.strerror)
         with suppress(OSError):  # on a full disk
             file.truncate(0)
             file.write(str(os.getpid()))

@@ -72,7 +72,7 @@ class Connection:
         """Return the text of an error without user and password."""
         text = str(error)
         if isinstance(error, redis.exceptions.MovedError):
-            text = f"is a node of a cluster, and the key is at another one, {error.host}:{error.port}"
+            text = f"is a node of a cluster, and the key is on another node, {error.host}:{error.port}"
         return self._hidden.sub("******", text)
 
     @property
@@ -136,8 +136,8 @@ def check(url: str, prefix: str) -> None:
     try:
         if (nodes := _nodes(client)) > 1:
             raise StoreError(
-                f"{connection.address}: is one of {nodes} nodes of a cluster, each of which has some of the sandboxes; "
-                f"give a server, or a cluster of one node, that has them all"
+                f"{connection.address}: is one of {nodes} nodes of a cluster, each with only some of the sandboxes; "
+                f"use a single server or a cluster of one node"
             )
         with client.lock(f"{{{prefix}:}}:start-{uuid.uuid4().hex}", timeout=ANSWER_SECONDS):  # needs writes and scripts
             pass

@@ -222,7 +222,7 @@ class RedisStore:
             if found[0] is not None:
                 return found
             self._begin()
-        raise unavailable(f"the store {self._connection.address} loses a sandbox as soon as it is written")
+        raise unavailable(f"the store {self._connection.address} evicts a sandbox as soon as it is written")
 
     def _fields(self, *names: str) -> Sequence[Any]:
         """Return the number of changes and these fields, read atomically."""
@@ -242,8 +242,8 @@ class RedisStore:
             yield
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise unavailable(
-                f"the store {self._connection.address} holds what no mock wrote under {self._key} "
-                f"({type(error).__name__}); POST /__admin/reset begins it anew"
+                f"the store {self._connection.address} holds invalid data under {self._key} "
+                f"({type(error).__name__}); POST /__admin/reset starts over"
             ) from None
 
     @property
@@ -319,7 +319,7 @@ class RedisStore:
         with self.lock:
             if not self._write(script, self.lock.token, self._milliseconds, *arguments):
                 raise unavailable(
-                    f"the store {self._connection.address} took the lock back after {LOCK_SECONDS:g} seconds; "
+                    f"the store {self._connection.address} released an expired lock after {LOCK_SECONDS:g} seconds; "
                     f"nothing was stored"
                 )
 

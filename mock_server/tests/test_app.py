@@ -339,13 +339,14 @@ def test_what_is_wrong_with_a_long_body_is_not_told_in_detail(api):
     answer = api.create(docker(categories=[0] * 20_000))
     assert answer.status == 200
     assert re.fullmatch(
-        r"\$: leaves the contract; with \d+ bytes it is too long to say where", answer.headers["mock-central-warning"]
+        r"\$: violates the contract; a body of \d+ bytes is too long to say where",
+        answer.headers["mock-central-warning"],
     )
     assert "mock-central-warning" not in api.create(docker(name="n" * 20_000)).headers
 
 
 def test_a_message_of_more_than_24_mebibytes_is_too_large(api):
-    """The size is that of the message in binary form, so blanks do not count."""
+    """The size is also that of the message in binary form, so blanks do not count."""
     text = "x" * MAX_MESSAGE
     size = MAX_MESSAGE + 5 + 8 + 2
     answer = api.ask("POST", "", {"name": text, "type": "docker", "categories": ["REGISTRY"]})
@@ -404,7 +405,7 @@ def test_a_request_that_leaves_the_contract_is_answered_with_a_warning(api, capl
 @pytest.mark.parametrize(
     ("body", "content_type", "warning"),
     [
-        (json.dumps(docker()).encode() + b"x", "application/json", "$: something follows the JSON value"),
+        (json.dumps(docker()).encode() + b"x", "application/json", "$: data follows the JSON value"),
         (json.dumps(docker()).encode(), "text/plain", "$: the content type is not application/json"),
         (b"", "application/json", "$: the body is missing"),
     ],
@@ -430,7 +431,7 @@ def test_a_strict_mock_refuses_with_every_violation():
     api = Api(strict=True)
     answer = api.create(docker(made_up=1, name=None, categories=["X"]))
     assert (answer.status, answer.json["code"], answer.rule) == (400, 3, "strict")
-    assert answer.message.startswith("the request leaves the contract: $.")
+    assert answer.message.startswith("the request violates the contract: $.")
     for violation in (
         "$.made_up: is not a field of the contract",
         "$.name: is null, not of type string",
@@ -536,7 +537,7 @@ def test_a_preflight_is_not_passed_to_the_upstream():
 def test_a_page_that_is_not_let_in_is_told_in_the_log_with_the_way(api, caplog):
     answer = api.ask("OPTIONS", headers={"Origin": ORIGIN, "Access-Control-Request-Method": "POST"})
     assert answer.status == 501
-    assert f"refused a cross-origin call of a page of {ORIGIN}; --cors {ORIGIN} allows it" in caplog.text
+    assert f"refused a cross-origin call from a page of {ORIGIN}; --cors {ORIGIN} allows it" in caplog.text
 
 
 def test_options_is_no_operation_without_a_preflight():

@@ -204,7 +204,7 @@ def test_the_managed_service_offers_no_iam_role(managed, state):
 def test_an_unknown_graphql_query_is_refused_in_central_s_shape(api):
     for query in ("", "?opname=clusters", "?opname=healths&opname=x"):
         answer = ask(api.app, "POST", f"/api/graphql{query}", {})
-        assert (answer.status, answer.message) == (501, 'the mock answers no GraphQL query but "healths"')
+        assert (answer.status, answer.message) == (501, 'the mock answers only the GraphQL query "healths"')
 
 
 # -- who the caller is -----------------------------------------------------------------------------------
@@ -253,10 +253,13 @@ def test_all_permissions_but_one_are_granted():
     [
         (
             "Clusters=READ_ACCESS",
-            "permissions: 'Clusters=READ_ACCESS': 'Clusters' is no resource; did you mean 'Cluster'",
+            "permissions: 'Clusters=READ_ACCESS': 'Clusters' is not a resource; did you mean 'Cluster'",
         ),
-        ("Cluster=READ", "'READ' is no access to Cluster; use one of NO_ACCESS, READ_ACCESS, READ_WRITE_ACCESS"),
-        ("Cluster", "'' is no access to Cluster"),
+        (
+            "Cluster=READ",
+            "'READ' is not an access level of Cluster; use one of NO_ACCESS, READ_ACCESS, READ_WRITE_ACCESS",
+        ),
+        ("Cluster", "'' is not an access level of Cluster"),
     ],
 )
 def test_a_permission_that_is_none_is_told_at_the_start(permission, text):

@@ -572,7 +572,7 @@ def test_a_scenario_is_switched_to_and_reset(mock, opened):
 def test_a_fault_is_added_counted_and_removed(mock, opened):
     page = opened(mock, "faults", refused=(400,))
     page.get_by_role("button", name="Add").click()
-    expect(part(page).get_by_role("alert")).to_contain_text("a code, a delay or a fault")
+    expect(part(page).get_by_role("alert")).to_contain_text("a code, delay, fault")
     page.locator("[name=code]").fill("503")
     page.locator("[name=operation]").select_option("PostImageIntegration")
     page.locator("[name=times]").fill("2")

@@ -310,8 +310,8 @@ def test_thresholds_fail(tmp_path):
     ran = run(tmp_path, "--fail-under", "rules=40%", "--fail-under", "operations=20", "--no-warnings")
     assert ran.exit_code == 1
     rules, requests = (line for line in ran.output.splitlines() if line.startswith("Missed"))
-    assert re.fullmatch(r"Missed: rules: [1-9]\.\d% were met, 40% are wanted\.", rules)
-    assert requests == "Missed: 1 requests left the contract."
+    assert re.fullmatch(r"Missed: rules: [1-9]\.\d% covered, 40% required\.", rules)
+    assert requests == "Missed: 1 requests violated the contract."
     assert run(tmp_path, "--fail-under", "operations=20%").exit_code == 0
 
 
@@ -330,12 +330,12 @@ def test_all_forms_say_the_same(tmp_path):
     assert operations["met"] == {"GetImageIntegrations": 2, "PostImageIntegration": 1}
     assert operations["percent"] == round(100 * 2 / OPERATIONS, 1)
     assert operations["gaps"][0]["name"] == "GetImageIntegration"
-    assert told["problems"] == [f"types: {1 / TYPES:.1%} were met, 50% are wanted"]
+    assert told["problems"] == [f"types: {1 / TYPES:.1%} covered, 50% required"]
     suites = ET.parse(tmp_path / "junit").getroot()
     assert suites.get("failures") == "1"
     assert int(suites.get("skipped")) == sum(len(each["gaps"]) for each in told["sections"])
     page = (tmp_path / "html").read_text()
-    assert "No test of yours ever saw" in page
+    assert "Your tests never saw" in page
     assert "<b>" not in page
     shown = (tmp_path / "markdown").read_text()
     assert f"| operations | 2 of {OPERATIONS} | {2 / OPERATIONS:.0%} |" in shown
@@ -346,7 +346,7 @@ def test_all_forms_say_the_same(tmp_path):
     ("content", "says"),
     [
         ("{", "cannot be read: line 1, column 2"),
-        ("[" * 100_000, "cannot be read: nests too deep"),
+        ("[" * 100_000, "cannot be read: is nested too deeply"),
         (f"[{'9' * 5000}]", "cannot be read: has a number with too many digits"),
         ("[]", "is not what `serve --usage` writes"),
         ('{"format": "mock-central usage", "version": 1}', "cannot be read: KeyError"),

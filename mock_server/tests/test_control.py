@@ -137,7 +137,7 @@ def test_faults_are_added_counted_and_removed(api):
         ("/faults", {"cod": 503}, "did you mean 'code'"),
         ("/faults", {"code": 503, "match_json": {}}, "did you mean 'match-json'"),
         ("/faults", {"code": 503, "headers": {"a b": "x"}}, "name of a header"),
-        ("/faults", {}, "a code, a delay or a fault"),
+        ("/faults", {}, "a code, delay, fault"),
         ("/faults", {"delay": "soon"}, "LOW..HIGH"),
         ("/faults", {"code": 503, "operation": "PostImageIntegratoin"}, "did you mean PostImageIntegration"),
         ("/faults", b"{", "not JSON"),
@@ -184,7 +184,7 @@ def test_half_of_a_surrogate_pair_is_refused_with_its_place(method, path, body, 
 def test_a_body_that_nests_too_deep_is_refused(method, path, levels):
     answer = control(Api(fatal_answers=False), method, path, b'{"a":' * levels + b"1" + b"}" * levels)
     assert (answer.status, answer.rule) == (400, "control")
-    assert "nests too deep" in answer.message
+    assert "is nested too deeply" in answer.message
 
 
 @pytest.mark.parametrize(
@@ -280,7 +280,7 @@ def test_waiting_for_requests_ends_with_them_or_with_its_time(api):
     assert answer.json["requests"][0]["body"]["name"] == "mine"
     answer = control(api, "GET", "/requests/wait?count=2&operation=PostImageIntegration&timeout=0.1")
     assert (answer.status, answer.json["code"]) == (408, 4)
-    assert answer.message == "1 of 2 requests came within 0.1 seconds"
+    assert answer.message == "1 of 2 requests arrived within 0.1 seconds"
 
 
 @pytest.mark.served
@@ -420,9 +420,9 @@ def test_control_can_be_left_out():
 @pytest.mark.parametrize(
     ("method", "path", "status", "told"),
     [
-        ("GET", "/scenrios", 404, "/__admin/scenrios is no control call; GET /__admin/openapi.json lists them"),
-        ("POST", "/nope", 404, "/__admin/nope is no control call"),
-        ("POST", "/scenario", 501, "/__admin/scenario takes GET, HEAD, PUT"),
+        ("GET", "/scenrios", 404, "/__admin/scenrios is not a control call; GET /__admin/openapi.json lists them"),
+        ("POST", "/nope", 404, "/__admin/nope is not a control call"),
+        ("POST", "/scenario", 501, "/__admin/scenario accepts GET, HEAD, PUT"),
     ],
 )
 def test_a_wrong_control_call_is_told_with_the_way_to_the_right_one(api, method, path, status, told):

@@ -80,20 +80,20 @@ def test_a_code_that_is_none_is_told(api, code):
 def test_a_preference_that_cannot_be_read_is_told(api, header):
     answer = preferring(api, header)
     assert (answer.status, answer.rule) == (400, "prefer")
-    assert "stands in double quotes" in answer.message
+    assert "in double quotes, such as" in answer.message
 
 
 def test_a_preference_that_the_server_emptied_is_logged(api, caplog):
     """Granian hands on a header that is not ASCII without its value."""
     assert preferring(api, "").status == 200
-    told = "ignored Prefer: it is empty or not ASCII; POST /__admin/faults takes other characters, too"
+    told = "ignored Prefer: it is empty or not ASCII; POST /__admin/faults accepts other characters"
     assert caplog.messages[0] == told
 
 
 def test_what_is_no_preference_does_not_hide_the_next_one(api, caplog):
     with caplog.at_level("INFO", "mock_central"):
         assert preferring(api, "handling lenient, code=503").status == 503
-    assert caplog.messages[0] == "ignored what the mock does not know of Prefer: handling lenient"
+    assert caplog.messages[0] == "ignored unknown preferences of Prefer: handling lenient"
 
 
 def test_prefer_sets_several_headers(api):
@@ -236,8 +236,8 @@ def test_a_preference_comes_before_the_faults():
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("", "KEY=VALUE|a code, a delay or a fault"),
-        ("times=2", "a code, a delay or a fault"),
+        ("", "KEY=VALUE|a code, delay, fault"),
+        ("times=2", "a code, delay, fault"),
         ("fault=rset", "reset, empty"),
         ("code=503 time=2", "times"),
         ("PostImageIntegration code", "KEY=VALUE"),
@@ -245,30 +245,30 @@ def test_a_preference_comes_before_the_faults():
         ("code=503 every=x", "whole number"),
         ("name='x code=503", "quot"),
         ("code=100", "between 200 and 599"),
-        ("code=503 code=500", "code stands there twice"),
+        ("code=503 code=500", "code is given twice"),
         ("code=503 match-path=x", "did you mean match-"),
         ("code=503 retries=2", "did you mean times"),
-        ("code=503 json={x}", "is not JSON; in a text it stands in single quotes"),
-        ("code=503 html=x text=y", "html and text: an answer has one body"),
+        ("code=503 json={x}", "is not JSON; in --fault, put it in single quotes"),
+        ("code=503 html=x text=y", "html and text: an answer has only one body"),
         ("code=204 html=x", "no body"),
-        ("message=x delay=1", "give a code of 400 or more"),
+        ("message=x delay=1", "it needs a code of 400 or more"),
         ("code=503 message=x html=y", "no body"),
         ("code=503 file=/no/such/file", "file=/no/such/file: No such file"),
         ("code=503 execute=yes", "true or false"),
-        ("delay=1 execute=true", "goes with a code"),
+        ("delay=1 execute=true", "needs a code"),
         ("code=503 header=Retry-After", "NAME:VALUE, such as 'Retry-After: 5'"),
         ("code=503 header='Retry After: 5'", "not the name of a header"),
         ("code=503 header='Content-Length: 5'", "the server sets Content-Length itself"),
         ('code=503 header="X: a\nb"', "one line"),
-        ("code=503 header=Retry-After: 5", "'5': is not KEY=VALUE; a value with blanks stands in quotes"),
+        ("code=503 header=Retry-After: 5", "'5': is not KEY=VALUE; put a value with spaces in quotes"),
         ('{"code":503', "is not JSON: Expecting"),
         ('{"cod":503}', "did you mean code"),
         ("code=503 match-json=type=docker", r"a path such as \$"),
         ("code=503 match-query=name", "NAME=VALUE"),
         ("code=503 path=v1/imageintegrations", "matches no path: they begin with /"),
-        ("code=503 method='GET /x'", "'GET /x' is no method"),
-        ("code=503 method=PSOT", "'PSOT' is no method; known: .*POST"),
-        ("code=503 name=", "name: is empty; leave it out to meet every request"),
+        ("code=503 method='GET /x'", "'GET /x' is not an HTTP method"),
+        ("code=503 method=PSOT", "'PSOT' is not an HTTP method; known: .*POST"),
+        ("code=503 name=", "name: is empty; leave it out to match every request"),
         ('{"code":503,"operation":""}', "operation: is empty"),
         ('{"code":503,"method":""}', "method: is empty"),
         ("code=503 path=''", "path: is empty"),
@@ -277,7 +277,7 @@ def test_a_preference_comes_before_the_faults():
         ("code=503 match-header='User Agent: x'", "'User Agent' is not the name of a header"),
         ("code=503 json=NaN", "is not JSON"),
         ("code=503 json=1e999", "is not JSON"),
-        ("code=503 message=\udcff", "is no UTF-8"),
+        ("code=503 message=\udcff", "invalid UTF-8"),
         (r"""{"code":503,"json":"\ud800"}""", "is not JSON"),
         ("code=503 file='a\0b'", "give a file that can be read"),
         ('{"headers":5}', "headers=5: is not an object"),
@@ -288,8 +288,8 @@ def test_a_preference_comes_before_the_faults():
         ("code=503 seed=x", "whole number"),
         ("sequence=503,oops", "'oops' is neither a status, ok nor one of reset"),
         ("sequence=503,999", "between 200 and 599"),
-        ("sequence=503 times=2", "without code and times"),
-        ("sequence=503 code=503", "without code and times"),
+        ("sequence=503 times=2", "combined with code or times"),
+        ("sequence=503 code=503", "combined with code or times"),
     ],
 )
 def test_a_fault_that_makes_no_sense_is_told(text, named):
@@ -718,7 +718,7 @@ def test_a_server_that_cannot_reset_says_so_at_once(api):
     environ = wsgi.environ("POST", PATH, json.dumps(docker(name="mine")).encode(), {"Prefer": "fault=reset"})
     answer = wsgi.ask(api.app, environ | {"SERVER_SOFTWARE": "waitress"})
     assert (answer.status, answer.headers["mock-central-rule"]) == (501, "fault")
-    assert "the server waitress gives no way to reset a connection" in json.loads(answer.body)["message"]
+    assert "the server waitress cannot reset a connection" in json.loads(answer.body)["message"]
     assert "mine" not in [each["name"] for each in api.list()]
 
 
@@ -799,7 +799,7 @@ def test_what_a_spoilt_answer_answered_is_done(url):
 
 
 def test_a_test_client_without_sockets_meets_a_clear_error(api):
-    text = "the connection is cut, as a fault asks; a test client without sockets meets this error"
+    text = "a fault closes the connection; a test client without sockets gets this exception"
     with pytest.raises(Cut, match=f"^{text}$"):
         preferring(api, "fault=reset")
 

@@ -535,7 +535,7 @@ def test_a_rule_refuses_with_its_values_if_the_release_has_it():
 def test_a_preflight_without_an_origin_is_explained_too(caplog):
     headers = {"access-control-request-method": "PUT"}
     errors()(raising(Refusal("x", 501, 12, "no")))(exchange("OPTIONS", headers=headers))
-    assert "refused a cross-origin call of a page of another origin; " in caplog.text
+    assert "refused a cross-origin call from a page of another origin; " in caplog.text
 
 
 def test_an_answer_that_breaks_the_contract_is_not_hidden():
@@ -546,7 +546,7 @@ def test_an_answer_that_breaks_the_contract_is_not_hidden():
 def test_a_refusal_that_is_no_status_breaks_the_contract(monkeypatch):
     rendering = instance(fatal_answers=True).central.rendering
     monkeypatch.setattr(rendering, "validator", SimpleNamespace(accepts=lambda *_, **__: False))
-    with pytest.raises(AnswerContractError, match=r"\$: is no GooglerpcStatus$"):
+    with pytest.raises(AnswerContractError, match=r"\$: does not match GooglerpcStatus$"):
         rendering.error_answer(Refusal("token-invalid", 401, 16, "no"))
 
 
@@ -554,9 +554,13 @@ def test_an_integration_that_breaks_the_contract_is_told_by_its_name(monkeypatch
     rendering = instance(fatal_answers=True).central.rendering
     monkeypatch.setattr(rendering, "validator", SimpleNamespace(accepts=lambda *_, **__: False))
     monkeypatch.setattr(rendering, "in_clear", True)
-    with pytest.raises(AnswerContractError, match=r"^the mock's answer .*: \$: is no StorageImageIntegration$"):
+    with pytest.raises(
+        AnswerContractError, match=r"^the mock's answer .*: \$: does not match StorageImageIntegration$"
+    ):
         rendering.read_answer(docker())
-    with pytest.raises(AnswerContractError, match=r"^the mock's answer .*: \$: is no StorageImageIntegration$"):
+    with pytest.raises(
+        AnswerContractError, match=r"^the mock's answer .*: \$: does not match StorageImageIntegration$"
+    ):
         rendering.create_answer(docker(), b"", docker())
 
 
@@ -564,7 +568,7 @@ def test_an_answer_that_breaks_the_contract_may_go_out_and_is_logged(monkeypatch
     rendering = instance(fatal_answers=False).central.rendering
     monkeypatch.setattr(rendering, "validator", SimpleNamespace(accepts=lambda *_, **__: False))
     assert b'"no"' in rendering.error_answer(Refusal("token-invalid", 401, 16, "no"))
-    assert caplog.messages == ["the mock's answer breaks the contract: $: is no GooglerpcStatus"]
+    assert caplog.messages == ["the mock's answer breaks the contract: $: does not match GooglerpcStatus"]
 
 
 def test_a_401_says_how_to_ask():

@@ -110,12 +110,12 @@ def test_other_pages_may_not(host, origin, fetch_site, cors):
 
 def test_a_refusal_of_a_page_or_a_name_says_the_way_out():
     assert page_fault(OURS, None, "cross-site", None) == (
-        "control calls are not for pages of other sites; --cors ORIGIN lets one in"
+        "pages of other sites cannot make control calls; --cors ORIGIN allows one"
     )
     assert page_fault(OURS, "http://a", None, None) == (
-        "control calls are not for pages of http://a; --cors http://a lets them in"
+        "pages of http://a cannot make control calls; --cors http://a allows them"
     )
-    assert host_fault(STATE, "", ()) == "a request without a Host may not look into the mock"
+    assert host_fault(STATE, "", ()) == "a request without a Host header cannot use the mock's own paths"
     assert host_fault(STATE, "Evil.example.:80", ()) == (
         "'evil.example' is not a name of this mock; serve --allow-host evil.example adds it"
     )
@@ -153,7 +153,7 @@ def test_a_page_of_another_site_makes_no_sandbox(api):
         for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}, {"Origin": "http://page.example"}):
             answer = ask(api.app, "GET", path, headers=headers)
             assert (answer.status, answer.rule) == (403, "sandbox")
-            assert answer.message == "a page of another site makes no sandbox; --cors ORIGIN lets one in"
+            assert answer.message == "a page of another site cannot create a sandbox; --cors ORIGIN allows one"
     assert [each["name"] for each in sandboxes.listed()] == [""]
     assert ask(api.app, "GET", f"/__sandbox/a{PATH}", headers={"Sec-Fetch-Site": "same-origin"}).status == 200
 
@@ -188,7 +188,7 @@ def test_only_a_server_on_loopback_asks_for_its_names_unless_some_are_given():
 def test_a_request_without_a_host_may_not_look_into_the_mock():
     answer = ask(make_app(Settings(), "127.0.0.1"), "GET", STATE)
     assert (answer.status, answer.rule) == (403, "host")
-    assert answer.message == "a request without a Host may not look into the mock"
+    assert answer.message == "a request without a Host header cannot use the mock's own paths"
 
 
 @pytest.mark.parametrize(

@@ -172,8 +172,8 @@ def test_a_url_can_be_requested(host: str, url: str) -> None:
     [
         ({"host": "no.such.invalid"}, OSError, "serving: host: 'no.such.invalid' cannot be resolved"),
         ({"host": "192.0.2.1"}, OSError, "serving: host: 192.0.2.1 is not an address of this machine"),
-        ({"settings": {"auth": True}}, TypeError, r"settings: a dict is none; give Settings\("),
-        ({"host": None}, TypeError, "serving: host=None is not a text"),
+        ({"settings": {"auth": True}}, TypeError, r"settings: a dict is not a Settings; give Settings\("),
+        ({"host": None}, TypeError, "serving: host=None is not a string"),
         ({"port": 70000}, ValueError, "serving: port=70000 is not a number from 0 to 65535"),
         ({"port": -1}, ValueError, "serving: port=-1 is not a number"),
         ({"port": "80"}, ValueError, "serving: port='80' is not a number"),

@@ -74,5 +74,5 @@ def test_the_command_lists_every_mutant():
 
 
 def test_two_mutants_of_one_name_are_refused():
-    with pytest.raises(ValueError, match="'name-unique' is there already"):
+    with pytest.raises(ValueError, match="'name-unique' exists already"):
         mutant("name-unique", kind="rule", check="name-unique", summary="")

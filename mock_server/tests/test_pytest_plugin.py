@@ -416,7 +416,7 @@ def test_the_report_never_replaces_the_tests(pytester, words):
     file = pytester.makepyfile(test_mine="def test_mine():\n    pass\n")
     before = file.read_text()
     found = pytester.runpytest_subprocess(*PLUGIN, "--mock-central-report", *words)
-    found.stderr.fnmatch_lines(["*put the option behind the tests, or write --mock-central-report=FILE"])
+    found.stderr.fnmatch_lines(["*put the option after the tests, or write --mock-central-report=FILE"])
     assert found.ret == pytest.ExitCode.USAGE_ERROR
     assert file.read_text() == before
     assert pytester.runpytest_subprocess(*PLUGIN, *words, "--mock-central-report").ret == pytest.ExitCode.OK
@@ -427,7 +427,7 @@ def test_the_report_tells_what_the_tests_met(pytester):
     pytester.makepyfile(REPORTED)
     found = pytester.runpytest_subprocess(*PLUGIN, "--mock-central-report=usage.json")
     found.assert_outcomes(passed=2)
-    found.stdout.fnmatch_lines(["*mock-central report*", "2 requests; *", "*No test of yours ever saw:", "*a 403 *"])
+    found.stdout.fnmatch_lines(["*mock-central report*", "2 requests; *", "*Your tests never saw:", "*a 403 *"])
     assert json.loads((pytester.path / "usage.json").read_text())["format"] == "mock-central usage"
     assert "mock-central report" not in pytester.runpytest_subprocess(*PLUGIN).stdout.str()
 
@@ -445,8 +445,8 @@ def test_wrong_use_is_told():
     with serving(Settings()) as mock:
         for call, told in (
             (lambda: mock.verify("unmet-fault"), "did you mean 'unmet-faults'"),
-            (lambda: mock.fault("code=503", times=2), "give a text or fields"),
-            (lambda: mock.fault({"code": 503}), "give a text or fields"),
+            (lambda: mock.fault("code=503", times=2), "give either a text or fields"),
+            (lambda: mock.fault({"code": 503}), "give either a text or fields"),
             (lambda: mock.journal.count(operatoin="x"), "did you mean 'operation'"),
             (lambda: mock.journal(operation="GetImageIntegratoin"), "did you mean GetImageIntegration"),
             (lambda: mock.journal.wait(status="oops"), "status=oops"),

@@ -272,7 +272,7 @@ def test_looking_uses_up_no_rule():
         ("x=y", "is not HOST=OUTCOME; the outcome is one of pass"),
         ("host=x outcome=y", "^x=y: the outcome is not one of pass, "),
         ("host=x reason=y", r"^outcome: is missing; a rule is such as host=\*\.example\.com outcome=timeout times=2$"),
-        ("host=x outcome=pass reason=y", "^x=pass: a test that passes has no reason; choose another outcome$"),
+        ("host=x outcome=pass reason=y", "^x=pass: a passing test has no reason; choose another outcome$"),
         ("host=x outcome=timeout times=0", "^times=0: is not a number above 0$"),
         ("host=x outcome=timeout times=y", "^times=y: is not a whole number$"),
         ("host=x outcome=timeout delay=y", r"LOW\.\.HIGH"),
@@ -657,7 +657,7 @@ def test_a_rule_takes_a_host_in_any_case():
     ],
 )
 def test_a_rule_that_could_match_no_host_is_refused(host, right):
-    with pytest.raises(ValueError, match=f"^[^ ]*=failing: is more than the name of a host; write {right}$"):
+    with pytest.raises(ValueError, match=f"^[^ ]*=failing: is not just a host name; write {right}$"):
         RegistryTestRule(host, "failing")
 
 

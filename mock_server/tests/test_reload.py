@@ -1,4 +1,4 @@
-"""Changed files are taken up while running; broken ones are reported, and the last good state stays."""
+"""Changed files are applied while running; invalid ones are reported, and the last valid state stays."""
 
 import dataclasses
 import json
@@ -48,7 +48,7 @@ def test_a_changed_document_is_taken_up_and_the_state_stays(shipped, caplog):
     changed(shipped / "openapi.yaml", "name for integration is required", "a name, please")
     with caplog.at_level(logging.INFO, "mock_central"):
         watcher.look()
-    assert "taken up" in caplog.text
+    assert "applied" in caplog.text
     assert "a name, please" in api.create(docker(name="")).message
     assert "mine" in [each["name"] for each in api.list()]
 
@@ -56,7 +56,7 @@ def test_a_changed_document_is_taken_up_and_the_state_stays(shipped, caplog):
 BROKEN = [
     ("paths:\n", "paths: [\n", r"openapi\.yaml:[0-9]+:[0-9]+: "),
     ("openapi: 3.1.0", "openapi: 3.1.0\nnonsense: 1", r"openapi\.yaml: at the top: .*nonsense"),
-    ("      x-permission: read\n", "", "lacks what the mock reads: 'x-permission'"),
+    ("      x-permission: read\n", "", "lacks a part that the mock needs: 'x-permission'"),
     ("operationId: GetImageIntegrations\n", "operationId: ListThem\n", "ListThem"),
 ]
 
@@ -156,7 +156,7 @@ def test_a_changed_option_that_needs_a_restart_is_named(tmp_path, caplog):
     file.write_text('host = "127.0.0.2"\nlog-level = "debug"\njournal = 5\ntls = true\nstrict = true\n')
     assert beside.again().strict
     assert [each.getMessage() for each in caplog.records] == [
-        "taken up only by a restart: --host, --tls, --journal"  # the log level is a word of the command line
+        "restart to apply: --host, --tls, --journal"  # the log level is a word of the command line
     ]
 
 
@@ -184,7 +184,7 @@ def test_a_served_mock_takes_up_its_settings(tmp_path):
 
     with serve_command("--reload", "--config", str(file)) as (process, banner):
         assert status(url_in(banner)) == 200
-        for text, logged in (("strict = tru", rf"{file}: Invalid.*line 1"), ("strict = true\n", f"taken up: {file}")):
+        for text, logged in (("strict = tru", rf"{file}: Invalid.*line 1"), ("strict = true\n", f"applied: {file}")):
             file.write_text(text)
             see_logged(process, logged)
         assert status(url_in(banner)) == 400

@@ -101,7 +101,7 @@ def test_what_is_wrong_with_the_file_of_scenarios_is_told_with_its_place(tmp_pat
 
 
 def test_empty_and_another_scenario_are_refused():
-    with pytest.raises(ValueError, match="empty: does not go together with the scenario 'many:3'"):
+    with pytest.raises(ValueError, match="empty: cannot be combined with the scenario 'many:3'"):
         Api(empty=True, scenario="many:3")
 
 

@@ -55,12 +55,12 @@ WRONG = {
     "seed": (True, "seed: True is not a number"),
     "namespace": ("A b", "namespace: 'A b' is not the name of a namespace, such as stackrox"),
     "load": (5, "load: 5 is not a path"),
-    "permissions": ([5], "permissions: 5 is not a text$"),
+    "permissions": ([5], "permissions: 5 is not a string$"),
     "allow_hosts": (5, "allow_hosts: 5 is not a list"),
     "faults": (["code=100"], "faults: 'code=100': .*between 200 and 599"),
-    "mutants": ("name-unique", r"mutants: 'name-unique' is one text; give a list, such as \['name-unique'\]"),
+    "mutants": ("name-unique", r"mutants: 'name-unique' is a single string; give a list, such as \['name-unique'\]"),
     "registry_tests": (["x=y"], "registry_tests: 'x=y' is not HOST=OUTCOME; the outcome is one of pass, "),
-    "sandbox_ttl": (0, "sandbox_ttl: 0 is not above 0 and up to 1000000000; give seconds"),
+    "sandbox_ttl": (0, "sandbox_ttl: 0 is out of range; give seconds above 0 and up to 1000000000"),
     "journal": (-1, "journal: -1 is below 0; give 0 or more"),
     "max_sandboxes": (-1, "max_sandboxes: -1 is below 0; give 0 or more"),
     "store": ("memry", "store: is neither memory nor a URL such as redis://"),
@@ -68,9 +68,9 @@ WRONG = {
     "cors": ("localhost", "cors: 'localhost' is not an origin .*; give one such as http://localhost"),
     "ui": (".", r"ui: \. has no index\.html; give the folder of a production build"),
     "upstream": ("x", "upstream: 'x' is not the URL of a server; give one such as https://"),
-    "upstream_ca": ("ca.pem", "upstream_ca: ca.pem is used with upstream only; give its URL"),
+    "upstream_ca": ("ca.pem", "upstream_ca: ca.pem needs upstream; give its URL"),
     "strict": (True, "strict: .*; choose the validation fast or full"),
-    "upstream_insecure": (True, "upstream_insecure: is used with upstream only; give its URL"),
+    "upstream_insecure": (True, "upstream_insecure: needs upstream; give its URL"),
 }
 
 
@@ -91,8 +91,8 @@ def test_an_error_of_a_store_shows_no_password():
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("admin_token", "two words", "is not a token; give one line of ASCII without blanks"),
-        ("no_role_token", "mock-admin-token", "is the same as admin_token; give each token a value of its own"),
+        ("admin_token", "two words", "is not a token; give one line of ASCII without spaces"),
+        ("no_role_token", "mock-admin-token", "is the same as admin_token; give each token a different value"),
     ],
 )
 def test_an_error_of_a_token_does_not_show_it(name, value, told):

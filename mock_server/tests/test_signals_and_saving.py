@@ -98,7 +98,7 @@ def test_a_killed_worker_loses_nothing_that_was_acknowledged(tmp_path, load):
         create(url, "afterwards")
         process.terminate()
         assert process.wait(10) == 0
-        assert "a new one goes on with the state in" in process.stderr.read()
+        assert "a new one continues with the state in" in process.stderr.read()
     assert json.loads(file.read_text())["integrations"][-1]["name"] == "afterwards"
 
 

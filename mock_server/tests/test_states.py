@@ -80,21 +80,21 @@ def test_a_state_may_be_yaml(tmp_path, suffix):
 GOOD = {"id": "a", "name": "x", "type": "docker", "categories": ["REGISTRY"]}
 HEAD = {"format": states.FORMAT, "version": states.VERSION}
 BROKEN = [
-    ("[]", r'\$\.format: is not "mock-central state", so this is no state of a mock$'),
+    ("[]", r'\$\.format: is not "mock-central state", so this is not a state file$'),
     ("{", "line 1, column 2"),
     ('{\n "x": ]', "line 2, column 7"),
     (
         json.dumps({**HEAD, "version": 2, "integrations": []}),
-        r"\$\.version: is not 1, the one that this release reads$",
+        r"\$\.version: is not 1, the version that this release reads$",
     ),
     (json.dumps({**HEAD, "integrations": {}}), r"\$\.integrations: is not a list"),
     (json.dumps({**HEAD, "integrations": [], "more": 1}), r" \$\.more: is not a field of a state$"),
     (json.dumps({**HEAD, "integrations": [GOOD, {**GOOD, "id": ""}]}), r"\$\.integrations\[1\]\.id: is required"),
     (
         json.dumps({**HEAD, "integrations": [GOOD, GOOD]}),
-        r"\[1\]\.id: is that of \$\.integrations\[0\] too$",
+        r"\[1\]\.id: is also that of \$\.integrations\[0\] too$",
     ),
-    (json.dumps({**HEAD, "integrations": [GOOD, {**GOOD, "id": "b"}]}), r"\[1\]\.name: is that of"),
+    (json.dumps({**HEAD, "integrations": [GOOD, {**GOOD, "id": "b"}]}), r"\[1\]\.name: is also that of"),
     (
         json.dumps({**HEAD, "integrations": [{**GOOD, "docker": {"password": 5}}]}),
         r"\.docker\.password: is a number",
@@ -106,7 +106,7 @@ BROKEN = [
         json.dumps({**HEAD, "integrations": [{**GOOD, "name": "\ud800"}]}),
         r"\[0\]\.name: has half of a surrogate pair \(\\ud800 to \\udfff\)$",
     ),
-    ("[" * 200_000, "nests too deep"),
+    ("[" * 200_000, "is nested too deeply"),
     (
         json.dumps({**HEAD, "integrations": [{**GOOD, "more": float("nan")}]}),
         r"\[0\]\.more: is nan, which JSON has no number for$",
@@ -147,8 +147,8 @@ def test_broken_yaml_is_told_with_its_line(tmp_path, api):
         ("version: 2026-99-99", "month must be in"),
         ("version: " + "9" * 5000, "has a number with too many digits"),
         ("version: .inf", r"\$\.version: is inf"),
-        ("integrations: &a [*a]", "nests too deep"),
-        ("[" * 2000, "nests too deep"),
+        ("integrations: &a [*a]", "is nested too deeply"),
+        ("[" * 2000, "is nested too deeply"),
     ],
     ids=["control character", "date", "no date", "number", "infinity", "circle", "deep"],
 )
@@ -172,7 +172,7 @@ def test_bytes_that_are_no_text_are_told():
 
 def test_a_file_that_another_server_saves_to_is_told_with_its_process(tmp_path):
     file = tmp_path / "state.json"
-    by = rf"another mock-central \(process {os.getpid()}\) saves there; give each a file of its own"
+    by = rf"another mock-central \(process {os.getpid()}\) already saves to this file; choose another file"
     with locked(file), pytest.raises(StateError, match=f"^{file}: {by}$"), locked(file):
         pass
 
@@ -184,7 +184,7 @@ def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(states.fcntl, "flock", fail)
     with locked(tmp_path / "state.json"):
         pass
-    told = f"{tmp_path / 'state.json'}: cannot be locked, so nothing keeps a second server away: No locks available"
+    told = f"{tmp_path / 'state.json'}: cannot be locked, so another server could overwrite it: No locks available"
     assert caplog.messages == [told]
 
 

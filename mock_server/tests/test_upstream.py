@@ -114,9 +114,9 @@ def test_only_the_listed_paths_are_passed_on(there):
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"upstream_paths": ["/v1/x"]}, "upstream_paths: /v1/x is used with upstream only"),
-        ({"upstream": "http://x", "upstream_paths": ["v1"]}, "upstream_paths: 'v1': is no pattern of paths"),
-        ({"permissions": ["all=READ_ACCESS"], "companions": False}, "permissions: all=READ_ACCESS is used with comp"),
+        ({"upstream_paths": ["/v1/x"]}, "upstream_paths: /v1/x needs upstream"),
+        ({"upstream": "http://x", "upstream_paths": ["v1"]}, "upstream_paths: 'v1': is not a path pattern"),
+        ({"permissions": ["all=READ_ACCESS"], "companions": False}, "permissions: all=READ_ACCESS needs the comp"),
     ],
 )
 def test_settings_that_would_do_nothing_are_told_at_the_start(settings, text):
@@ -267,7 +267,7 @@ def test_interim_answers_are_read_past(front, interim):
 
 def test_an_upstream_that_switches_protocols_is_a_502(front):
     raw = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"
-    assert is_bad_gateway(asked(front, "GET", f"/v1/raw?{quote(raw)}"), "switches to another protocol")
+    assert is_bad_gateway(asked(front, "GET", f"/v1/raw?{quote(raw)}"), "switched to another protocol")
 
 
 @pytest.mark.parametrize(

@@ -82,9 +82,9 @@ def nearly_right(draw: st.DrawFn) -> Any:
 
 def test_an_error_that_is_not_of_a_schema_is_named_without_its_text():
     error = RuntimeError("holds the body")
-    assert validators._reason(error) == "not as the contract says (RuntimeError)"
+    assert validators._reason(error) == "violates the contract (RuntimeError)"
     error.__cause__ = ValueError("holds the body, too")
-    assert validators._reason(error) == "not as the contract says (ValueError)"
+    assert validators._reason(error) == "violates the contract (ValueError)"
 
 
 @pytest.mark.heavy

@@ -37,7 +37,9 @@ def create_app(settings: Settings | None = None, contract: Contract | None = Non
             cannot be read.
     """
     if settings is not None and not isinstance(settings, Settings):
-        raise TypeError(f"settings: a {type(settings).__name__} is none; give Settings(scenario='one-of-each')")
+        raise TypeError(
+            f"settings: a {type(settings).__name__} is not a Settings; give Settings(scenario='one-of-each')"
+        )
     return MockCentral(settings or Settings(), contract)
 
 

@@ -38,11 +38,11 @@ LONGEST_REPORT = 4000
 """Characters of a crash report that are logged."""
 
 ANYONE = "anyone"
-KNOWN = "a known caller"
-KNOWN_OR_SENSOR = "a known caller or Sensor"
-READER = "a reader of integrations"
-ACCESS_READER = "a reader of Access, which is an admin"
-WRITER = "a writer of integrations"
+KNOWN = "authenticated callers"
+KNOWN_OR_SENSOR = "authenticated callers and Sensor"
+READER = "read access to Integration"
+ACCESS_READER = "read access to Access (only admins)"
+WRITER = "write access to Integration"
 """Access levels. `KNOWN_OR_SENSOR` refuses as reads do, because Central tries two ways to sign in."""
 
 PROVIDER = "4df1b98c-24ed-4073-a9ad-356aec6bb62d"
@@ -365,7 +365,7 @@ def capabilities(central: Central, _visit: Visit) -> Any:
 def cluster_health(_central: Central, visit: Visit) -> Any:
     """For the query `healths`: no clusters, none unhealthy. Any other: 501."""
     if parse_qs(visit.query).get("opname") != ["healths"]:
-        raise Refusal("companion-request", 501, 12, 'the mock answers no GraphQL query but "healths"')
+        raise Refusal("companion-request", 501, 12, 'the mock answers only the GraphQL query "healths"')
     states = ("total", "uninitialized", "healthy", "degraded", "unhealthy")
     return {"data": {"results": {**dict.fromkeys(states, 0), "__typename": "ClusterHealthCounter"}}}
 

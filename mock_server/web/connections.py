@@ -37,8 +37,8 @@ class WsgiConnections(Connections):
             "fault",
             501,
             12,
-            f"fault=reset: the server {server.partition('/')[0]} gives no way to reset a connection; "
-            f"`mock-central serve` and the pytest fixture do",
+            f"fault=reset: the server {server.partition('/')[0]} cannot reset a connection; "
+            f"`mock-central serve` and the pytest fixture can",
         )
 
     def reset(self, origin: Mapping[str, Any]) -> Response:

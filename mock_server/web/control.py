@@ -80,8 +80,8 @@ def unknown_call(asked: Request) -> Refusal:
     """Return the refusal of an unknown control path or method, with a hint to the existing ones."""
     methods = getattr(asked.routing_exception, "valid_methods", None)
     if methods:
-        return Refusal("method-not-allowed", 501, 12, f"{asked.path} takes {', '.join(sorted(methods))}")
-    return Refusal("unknown-route", 404, 5, f"{asked.path} is no control call; GET {PREFIX}/openapi.json lists them")
+        return Refusal("method-not-allowed", 501, 12, f"{asked.path} accepts {', '.join(sorted(methods))}")
+    return Refusal("unknown-route", 404, 5, f"{asked.path} is not a control call; GET {PREFIX}/openapi.json lists them")
 
 
 def blueprint(app: MockCentral) -> Blueprint:
@@ -140,7 +140,7 @@ class Control:
             return
         scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not hmac.compare_digest(sent.encode(), token.encode()):
-            raise refuse(401, "control calls ask for the control token: Authorization: Bearer TOKEN")
+            raise refuse(401, "control calls require the control token: send Authorization: Bearer TOKEN")
 
     # -- the mock ---------------------------------------------------------------------------------
 
@@ -215,7 +215,7 @@ class Control:
         finally:
             self._waiting.release()
         if len(found) < wanted:
-            raise refuse(408, f"{len(found)} of {wanted} requests came within {timeout:g} seconds")
+            raise refuse(408, f"{len(found)} of {wanted} requests arrived within {timeout:g} seconds")
         return {"count": len(found), "requests": [journal.shown(each) for each in found]}
 
     def stream_requests(self, sandbox: AnySandbox) -> Response:
@@ -236,13 +236,13 @@ class Control:
     def _wait_or_refuse(self) -> None:
         """Take a place of a waiting call; the caller releases it."""
         if not self._waiting.acquire(blocking=False):
-            raise refuse(429, f"{MOST_WAITING} calls wait or stream already, as many as may")
+            raise refuse(429, f"the maximum of {MOST_WAITING} calls are already waiting or streaming")
 
     def metrics(self, _sandbox: AnySandbox) -> Response:
         try:
             text, mimetype = self.app.metrics.exposition()
         except ModuleNotFoundError:
-            raise refuse(501, "metrics need the client library of Prometheus: pip install '.[metrics]'") from None
+            raise refuse(501, "metrics need the Prometheus client library: pip install '.[metrics]'") from None
         return Response(text, content_type=mimetype)
 
     # -- the state --------------------------------------------------------------------------------
@@ -338,7 +338,7 @@ class Control:
     def usage(self, _sandbox: AnySandbox) -> Json:
         usage = self.app.gateway.usage
         if usage is None:
-            raise refuse(404, "the mock does not count what clients meet; serve --usage FILE does")
+            raise refuse(404, "the mock keeps no usage counts; start it with serve --usage FILE")
         return usage.document()
 
     def sandboxes(self, _sandbox: AnySandbox) -> Json:
@@ -364,7 +364,7 @@ def _body(entry: Mapping[str, Any]) -> Json:
     try:
         found = next(_validator(schema).iter_errors(sent), None)
     except ValueError:  # jsonschema-rs has a nesting limit
-        raise refuse(400, "the body nests too deep") from None
+        raise refuse(400, "the body is nested too deeply") from None
     if found:
         place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in found.instance_path)
         raise refuse(400, f"${place}: {_text(found)}{_hint(found)}")

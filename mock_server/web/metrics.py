@@ -78,7 +78,7 @@ class Metrics:
             refused.add_metric((rule,), number)
         yield refused
         yield core.CounterMetricFamily("mock_central_faults", "Requests that met a fault", faults)
-        text = "Requests that left the contract"
+        text = "Requests that violated the contract"
         yield core.CounterMetricFamily("mock_central_contract_warnings", text, warnings)
         held = len(self.sandboxes.default.central.store)
         yield core.GaugeMetricFamily("mock_central_integrations", "Integrations in the default sandbox", held)

@@ -14,7 +14,7 @@ log = logging.getLogger("mock_central")
 
 RULE = "several-processes"
 _TEXT = (
-    "the server runs several processes (wsgi.multiprocess), and each would keep a state of its own in memory; run one "
+    "the server runs several processes (wsgi.multiprocess), and each would have its own state in memory; run one "
     "process with threads, such as `gunicorn --workers 1 --threads 32`, or share the state: "
     "Settings(store='redis://...')"
 )

@@ -163,7 +163,7 @@ class Upstream:
             return None
         holder = object()
         if not self._places.take(holder):
-            text = f"{self._places.most} requests wait for the upstream {self.url}, as many as may; the mock goes on"
+            text = f"{self._places.most} requests, the maximum, already wait for the upstream {self.url}; retry later"
             raise NoAnswerError("upstream", 503, 14, text)
         response: Response | None = None
         try:
@@ -188,7 +188,7 @@ class Upstream:
             raise self._unreachable(request, _reason(error), error) from None
         if answer.status == 101:
             answer.close()
-            raise self._unreachable(request, "it switches to another protocol, which nobody asked for")
+            raise self._unreachable(request, "it switched to another protocol unasked")
         milliseconds = (time.perf_counter() - started) * 1000
         access_log.info("%s %s %s %.1fms from %s", request.method, path, answer.status, milliseconds, self.url)
         if has_companion and answer.status in _UNKNOWN_THERE:
