@@ -1,6 +1,6 @@
-"""Mutants: what a server of this API can get wrong, one at a time, to test testers.
+"""Mutants: bugs that a server of this API can have, one at a time, to test the tests.
 
-Each is a small override of a part or a layer of one instance. The rest of the mock knows nothing of them.
+Each is a small override of a part or a layer of one instance. The rest of the mock does not know them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Arguments = ParamSpec("Arguments")
 
 
 class Register(Protocol):
-    """Registers what applies a mutant."""
+    """Registers the function of a mutant."""
 
     def __call__(
         self,
@@ -41,8 +41,8 @@ class Register(Protocol):
 class Mutant:
     """One mutant. `check` is the id of the check that has to find it.
 
-    `also`: checks whose own matter the mutant touches too. `settings`: what the mock has to be set
-    to for the mutant to show.
+    `also`: other checks whose subject the mutant breaks. `settings`: the settings that the mutant
+    needs to have an effect.
     """
 
     name: str
@@ -60,7 +60,7 @@ _MUTANTS: dict[str, Mutant] = {}
 def mutant(
     name: str, summary: str, check: str = "", also: tuple[str, ...] = (), *, kind: str, **settings: Any
 ) -> Register:
-    """Return what registers the mutant `name`: as decorator of a function, or called with one of `tools`.
+    """Return a function that registers the mutant `name`, for use as a decorator or with one of `tools`.
 
     `check`: by default the one of the same name.
 
@@ -86,7 +86,7 @@ def mutant(
 
 @cache
 def all_mutants() -> Mapping[str, Mutant]:
-    """Return every mutant by its name, kind after kind."""
+    """Return every mutant by its name, ordered by kind."""
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{module.name}")
     return {each.name: each for each in sorted(_MUTANTS.values(), key=lambda each: KINDS.index(each.kind))}
@@ -103,7 +103,7 @@ def find(name: str) -> Mutant:
     """Return the mutant of that name.
 
     Raises:
-        ValueError: there is none; the text names those that are close.
+        ValueError: there is none; the text suggests similar names.
     """
     known = all_mutants()
     if name not in known:
@@ -119,7 +119,7 @@ def mutate(mock: Instance, names: Iterable[str]) -> None:
     Raises:
         ValueError: a name is unknown.
     """
-    # It breaks the contract on purpose, which must not stop it.
+    # A mutant breaks the contract on purpose, so its answers must not raise.
     setattr(mock.central.rendering, "answer_broken", lambda _violations: None)  # noqa: B010 (a method, for mypy)
     for each in [find(name) for name in names]:
         each.mutate(mock)

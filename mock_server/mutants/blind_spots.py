@@ -1,4 +1,4 @@
-"""Faults that testers of this API tend to overlook, each named as the check that looks there or after what is wrong."""
+"""Bugs that tests of this API tend to miss. Most have the name of the check that finds them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ _blind = partial(mutant, kind="state")
 # -- answers --------------------------------------------------------------------------------------------
 
 
-_blind("create-answer", "The answer to a create shows the cluster id in capitals", kind="schema")(
+_blind("create-answer", "The answer to a create shows the cluster id in upper case", kind="schema")(
     shown, lambda each: each | {"clusterId": each["clusterId"].upper()}, (CREATE,)
 )
 
@@ -76,7 +76,7 @@ def create_answer_unsorted(mock: Instance, original: Original, sent: Integration
     return {**made, "categories": sent["categories"]}, kept
 
 
-_blind("create-answer-source", "The answer to a create leaves `source` out", "create-answer", kind="schema")(
+_blind("create-answer-source", "The answer to a create omits `source`", "create-answer", kind="schema")(
     shown, lambda each: each | {"source": None}, (CREATE,)
 )
 _blind(
@@ -88,7 +88,7 @@ _blind(
 )(shown, lambda each: each | {"name": ""}, (CREATE,))
 
 
-@_blind("read-without-gzip", "A read without gzip leaves `source` out", kind="schema")
+@_blind("read-without-gzip", "A read without gzip omits `source`", kind="schema")
 @answering(GET, LIST)
 def read_without_gzip(proceed: Proceed, exchange: Exchange) -> Response:
     response = proceed(exchange)
@@ -101,7 +101,7 @@ def read_without_gzip(proceed: Proceed, exchange: Exchange) -> Response:
 _blind("many-kept", "The list ends after 30 integrations")(listed_items, lambda items: items[:30])
 
 
-@_blind("unchanged-over-time", "An integration loses its source in reads after 80 other writes")
+@_blind("unchanged-over-time", "Reads omit the source of an integration after 80 other writes")
 def unchanged_over_time(mock: Instance) -> None:
     born: dict[str, int] = {}
     store = mock.central.store
@@ -141,10 +141,10 @@ _blind("errors-without-text", "The message of every error is empty", "error-shap
 # -- texts ----------------------------------------------------------------------------------------------
 
 
-_blind("texts-in-refusals", "Refusals are escaped for HTML", kind="wire", also=("azure-endpoint-required",))(
+_blind("texts-in-refusals", "Error texts are escaped for HTML", kind="wire", also=("azure-endpoint-required",))(
     retold, partial(html.escape, quote=False)
 )
-_blind("refusals-unquoted", "Refusals repeat quoted texts without escaping them", "texts-in-refusals", kind="wire")(
+_blind("refusals-unquoted", "Errors quote texts without escaping them", "texts-in-refusals", kind="wire")(
     retold, lambda text: text.replace('\\"', '"').replace("\\x01", "\x01")
 )
 
@@ -158,7 +158,7 @@ def texts_kept(config: Json) -> Json:
     return {"registryRobotCredentials": {**robot, "username": html.escape(robot["username"], quote=False)}}
 
 
-@_blind("long-credentials-kept", "Credentials are cut after 2,048 characters")
+@_blind("long-credentials-kept", "Credentials are truncated to 2,048 characters")
 def long_credentials_kept(mock: Instance) -> None:
     message = mock.central.contract.integration
     around(
@@ -168,7 +168,7 @@ def long_credentials_kept(mock: Instance) -> None:
     )
 
 
-@_blind("long-credential-refused", "A credential of more than 2,048 characters is refused", "long-credentials-kept")
+@_blind("long-credential-refused", "Refuses a credential of more than 2,048 characters", "long-credentials-kept")
 @instead_of("central.validation.check")
 def long_credential_refused(mock: Instance, original: Original, sent: Integration) -> Any:
     message = mock.central.contract.integration
@@ -177,11 +177,13 @@ def long_credential_refused(mock: Instance, original: Original, sent: Integratio
     return original(sent)
 
 
-_blind("names-exact", "The composed and the combined Unicode form of a name count as one")(
+_blind("names-exact", "Treats the composed and the decomposed Unicode form of a name as the same")(
     one_name, partial(unicodedata.normalize, "NFC")
 )
-_blind("names-trimmed", "A name with and without a trailing blank counts as one", "names-exact")(one_name, str.strip)
-_blind("filter-trims", "The filter by name trims its text", "list-by-name")(
+_blind("names-trimmed", "Ignores leading and trailing spaces when it compares names", "names-exact")(
+    one_name, str.strip
+)
+_blind("filter-trims", "The filter by name trims its value", "list-by-name")(
     around, "central.service.list_by_name", lambda original, name: original(name.strip())
 )
 
@@ -200,7 +202,7 @@ _blind("registry-not-contacted", "Passes the test of every ibm registry", "regis
 
 
 def _suffix_lacks(mock: Instance, label: str) -> None:
-    """Tell a failed test of one category with one suffix less."""
+    """Remove a suffix from the error of a failed test of one category."""
 
     def tested(original: Original, sent: Integration) -> Any:
         found = original(sent)
@@ -211,10 +213,10 @@ def _suffix_lacks(mock: Instance, label: str) -> None:
     around(mock, "central.service._failed_test", tested)
 
 
-_blind("test-text", "The text of a failed scanner test lacks a suffix", kind="status")(
+_blind("test-text", "The error of a failed scanner test lacks a suffix", kind="status")(
     _suffix_lacks, "image scanner integration"
 )
-_blind("test-text-registry", "The text of a failed registry test lacks a suffix", "test-text", kind="status")(
+_blind("test-text-registry", "The error of a failed registry test lacks a suffix", "test-text", kind="status")(
     _suffix_lacks, "registry integration"
 )
 
@@ -222,7 +224,7 @@ _blind("test-text-registry", "The text of a failed registry test lacks a suffix"
 # -- updates --------------------------------------------------------------------------------------------
 
 
-@_blind("type-change-refused", "Refuses a PUT of another type", "update-replaces")
+@_blind("type-change-refused", "Refuses a PUT that changes the type", "update-replaces")
 @instead_of("central.service.update")
 def type_change_refused(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     kept = mock.central.store.get(sent["id"])
@@ -231,12 +233,12 @@ def type_change_refused(mock: Instance, original: Original, sent: Integration, *
     original(sent, update_password=update_password)
 
 
-_blind("third-category-lost", "Only the first two categories are stored", "categories-sorted")(
+_blind("third-category-lost", "Stores only the first two categories", "categories-sorted")(
     stored, lambda sent: {"categories": sent["categories"][:2]}
 )
 
 
-@_blind("name-with-nul", "Refuses an update with NUL in the name, and shows the name all the same")
+@_blind("name-with-nul", "Refuses an update with NUL in the name, but shows the new name in reads")
 @instead_of("central.service.update")
 def name_with_nul(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     stored = mock.central.store.get(sent["id"])
@@ -259,7 +261,7 @@ def refused_write_visible(mock: Instance, original: Original, sent: Integration,
         raise
 
 
-@_blind("database-text-shown", "Errors show the text of the database", "database-error", kind="security")
+@_blind("database-text-shown", "Errors show the error text of the database", "database-error", kind="security")
 def database_text_shown(mock: Instance) -> None:
     text = 'Database operation failed: ERROR: null value in column "id" (SQLSTATE 23502)'
     replace_method(mock, "central.service.database_error", lambda _reason: Refusal("database-error", 500, 13, text))
@@ -269,7 +271,7 @@ def database_text_shown(mock: Instance) -> None:
 
 
 @_blind(
-    "any-stars-masked", "Any number of asterisks counts as the mask", "reconcile-credential-masked", kind="security"
+    "any-stars-masked", "Accepts any number of asterisks as the mask", "reconcile-credential-masked", kind="security"
 )
 @instead_of("central.reconcile.reconcile_credential_masked")
 def any_stars_masked(mock: Instance, original: Original, field: Any, sent: Any, path: Any) -> None:
@@ -304,8 +306,8 @@ def _without_identity(mock: Instance, member: str) -> None:
     setattr(clients, "registries", dict(clients.registries) | dict.fromkeys(types, wrapped))  # noqa: B010 (for mypy)
 
 
-_blind("odd-combinations", "Workload identity does not replace the password of azure")(_without_identity, "azure")
-_blind("google-identity-ignored", "Workload identity does not replace the service account", "odd-combinations")(
+_blind("odd-combinations", "Requires a password of azure despite workload identity")(_without_identity, "azure")
+_blind("google-identity-ignored", "Requires a service account despite workload identity", "odd-combinations")(
     _without_identity, "google"
 )
 
@@ -325,7 +327,7 @@ def _keeps_authorization(mock: Instance, beside: Callable[[Json], bool]) -> None
     )
 
 
-_blind("role-keeps-authorization", "Keeps authorization data beside a role alone", "ecr-authorization-erased")(
+_blind("role-keeps-authorization", "Keeps authorization data if only AssumeRole is used", "ecr-authorization-erased")(
     _keeps_authorization, lambda ecr: not (ecr["useIam"] or ecr["accessKeyId"] or ecr["secretAccessKey"])
 )
 
@@ -343,15 +345,20 @@ def scanner_v4_stays(mock: Instance, original: Original, sent: Integration, kept
         original(sent, kept)
 
 
-# -- what testers got past -------------------------------------------------------------------------------
+# -- bugs that tests missed -------------------------------------------------------------------------------
 
 
-_blind("key-twice", "GET answers the name twice", "answer-schema", kind="wire")(
+_blind("key-twice", "GET answers with the key `name` twice", "answer-schema", kind="wire")(
     responses, lambda one: one._replace(body=one.bytes.replace(b'{"id":', b'{"name":"x","id":', 1)), (GET,)
 )
 
 
-@_blind("deleted-text", "GET of what was deleted says so", "delete-answer", also=("list-holds-what-was-created",))
+@_blind(
+    "deleted-text",
+    "GET of a deleted integration says that it was deleted",
+    "delete-answer",
+    also=("list-holds-what-was-created",),
+)
 def deleted_text(mock: Instance) -> None:
     deleted: set[str] = set()
 
@@ -369,15 +376,15 @@ def deleted_text(mock: Instance) -> None:
     around(mock, "central.service.get_missing", missing)
 
 
-_blind("list-skips-tests", "The list shows every test as skipped", "list-item-equals-read", kind="schema")(
-    shown, lambda each: each | {"skipTestIntegration": True}, (LIST,)
-)
-_blind("list-name-cut", "The list shows 200 characters of a name", "list-item-equals-read", kind="schema")(
+_blind(
+    "list-skips-tests", "The list shows `skipTestIntegration` as true for all", "list-item-equals-read", kind="schema"
+)(shown, lambda each: each | {"skipTestIntegration": True}, (LIST,))
+_blind("list-name-cut", "The list truncates names to 200 characters", "list-item-equals-read", kind="schema")(
     shown, lambda each: each | {"name": each["name"][:200]}, (LIST,)
 )
 
 
-@_blind("filter-old-name", "The filter by name finds what was renamed by its old name, too", "list-by-odd-name")
+@_blind("filter-old-name", "The filter by name also finds a renamed integration by its old name", "list-by-odd-name")
 def filter_old_name(mock: Instance) -> None:
     store = mock.central.store
     names: dict[str, set[str]] = {}
@@ -394,7 +401,7 @@ def filter_old_name(mock: Instance) -> None:
     )
 
 
-@_blind("refused-name-taken", "A create that is refused keeps its name taken", "create-rolled-back")
+@_blind("refused-name-taken", "The name of a refused create stays taken", "create-rolled-back")
 def refused_name_taken(mock: Instance) -> None:
     taken: set[str] = set()
 
@@ -413,7 +420,7 @@ def refused_name_taken(mock: Instance) -> None:
     around(mock, "central.service.create", create)
 
 
-@_blind("test-forgets-credential", "/test/updated empties the stored API key", "test-stores-nothing")
+@_blind("test-forgets-credential", "/test/updated erases the stored API key", "test-stores-nothing")
 @instead_of("central.service.test")
 def test_forgets_credential(
     mock: Instance, original: Original, sent: Integration | None, *, update_password: bool
@@ -431,15 +438,15 @@ def _refused_creates(mock: Instance, more: Json) -> None:
     errors(mock, lambda body: body | more if body["code"] == 3 else body)
 
 
-_blind("refusal-error-differs", "`error` of a refused create is `Bad Request`", "error-shape", kind="schema")(
+_blind("refusal-error-differs", "`error` is `Bad Request` for a refused create", "error-shape", kind="schema")(
     _refused_creates, {"error": "Bad Request"}
 )
-_blind("refusal-details", "A refused create has details", "error-shape", kind="schema")(
+_blind("refusal-details", "The error of a refused create has details", "error-shape", kind="schema")(
     _refused_creates, {"details": [{"@type": "type.googleapis.com/google.rpc.BadRequest"}]}
 )
 
 
-_blind("key-id-keeps-authorization", "Keeps authorization data beside a key id alone", "ecr-authorization-erased")(
+_blind("key-id-keeps-authorization", "Keeps authorization data if only a key id is set", "ecr-authorization-erased")(
     _keeps_authorization, lambda ecr: bool(ecr["accessKeyId"] and not ecr["secretAccessKey"])
 )
 
@@ -451,14 +458,14 @@ def missing_fields_order(mock: Instance, original: Original, start: str, *found:
     return original(start, *first, *(each for each in found if each not in first))
 
 
-@_blind("private-endpoints", "Refuses an endpoint on a private network", "endpoint-as-sent")
+@_blind("private-endpoints", "Refuses endpoints in private networks", "endpoint-as-sent")
 @instead_of("central.validation._endpoint")
 def private_endpoints(mock: Instance, original: Original, endpoint: str) -> Any:
     return original("localhost" if endpoint.startswith(("10.", "192.168.")) else endpoint)
 
 
 def _depends(mock: Instance, name: str) -> None:
-    """Let credentials depend on a field more."""
+    """Make credentials depend on one more field."""
     around(
         mock,
         "central.reconcile.reconcile_dependent_unchanged",
@@ -467,13 +474,13 @@ def _depends(mock: Instance, name: str) -> None:
 
 
 for _field in ("project", "region", "registryId", "grpcEndpoint"):
-    _blind(f"guards-{_field}", f"A change of `{_field}` needs the credentials", "reconcile-free-fields")(
+    _blind(f"guards-{_field}", f"Requires the credentials to change `{_field}`", "reconcile-free-fields")(
         _depends, _field
     )
 
 
 def _unchanged_if(mock: Instance, equal: Callable[[str, str], bool]) -> None:
-    """Take another endpoint for the stored one."""
+    """Treat different endpoints as equal."""
 
     def check(original: Original, field: Any, sent: Any, kept: Any, path: Any) -> None:
         if not (field.name == "endpoint" and equal(sent, kept)):
@@ -483,18 +490,20 @@ def _unchanged_if(mock: Instance, equal: Callable[[str, str], bool]) -> None:
 
 
 for _name, _how, _equal in (
-    ("case", "changes in case only", lambda sent, kept: sent.lower() == kept.lower()),
+    ("case", "changes its case", lambda sent, kept: sent.lower() == kept.lower()),
     ("left-out", "is left out", lambda sent, _: not sent),
 ):
     _blind(
         f"endpoint-{_name}",
-        f"A stored credential stays when an endpoint {_how}",
+        f"Keeps a stored credential although an endpoint {_how}",
         "reconcile-dependent-unchanged",
         kind="security",
     )(_unchanged_if, _equal)
 
 
-@_blind("duplicate-inside", "Takes the last of two equal fields of a config", "duplicate-field", kind="wire")
+@_blind(
+    "duplicate-inside", "Accepts a repeated field of a config, and uses the last one", "duplicate-field", kind="wire"
+)
 @reader
 class _DuplicateInside(protojson.Reading):
     def duplicate_field(self, *arguments: Any) -> None:
@@ -515,8 +524,8 @@ class _TextForABoolInside(protojson.Reading):
             raise
 
 
-_blind("filter-glob", "An asterisk in the filter by name stands for any text", "list-by-name")(filtered, fnmatchcase)
-_blind("get-without-external-id", "GET of ecr leaves the external id out", "read-after-create", kind="schema")(
+_blind("filter-glob", "The filter by name treats asterisks as wildcards", "list-by-name")(filtered, fnmatchcase)
+_blind("get-without-external-id", "GET of ecr omits the external id", "read-after-create", kind="schema")(
     shown, lambda each: each | {"ecr": each["ecr"] | {"assumeRoleExternalId": ""}} if "ecr" in each else each, (GET,)
 )
 
@@ -534,7 +543,7 @@ def ghcr_without_config(mock: Instance, original: Original, sent: Integration) -
 
 @_blind(
     "project-required",
-    "Lists a missing project of artifactregistry, too",
+    "Also reports a missing project of artifactregistry",
     "google-endpoint-required",
     also=("google-scanner-endpoint-required",),
 )
@@ -569,12 +578,12 @@ def shown_if_pretty(proceed: Proceed, exchange: Exchange) -> Response:
     return response._replace(body=json.dumps(shown, indent=2).encode()).sized()
 
 
-_blind("blank-is-no-name", "A name of blanks counts as no name", "name-required")(
+_blind("blank-is-no-name", "Refuses a name of only spaces as missing", "name-required")(
     around, "central.validation.name_required", lambda original, sent: original({**sent, "name": sent["name"].strip()})
 )
 
 
-@_blind("list-of-a-type", "The list filters by a query key `type`", "unknown-query-ignored", kind="wire")
+@_blind("list-of-a-type", "The list supports a query key `type`", "unknown-query-ignored", kind="wire")
 @answering(LIST)
 def list_of_a_type(proceed: Proceed, exchange: Exchange) -> Response:
     response = proceed(exchange)
@@ -589,14 +598,14 @@ def _as_several(text: str) -> str:
     return re.sub("^Validation error: (.*?)(?=: invalid)", r"Validation errors: [\1]", text)
 
 
-_blind("one-problem-listed", "Reports one problem in the form of several", "problems-listed")(
+_blind("one-problem-listed", "Reports a single problem as a list of problems", "problems-listed")(
     around, "errors.answer", lambda answer, refusal: answer(replace(refusal, message=_as_several(refusal.message)))
 )
 
 
 @_blind(
     "azure-text",
-    "The texts of azure lack what was attempted",
+    "Errors of azure lack their prefix",
     "azure-password-required",
     also=("azure-config-required", "azure-endpoint-required"),
 )
@@ -607,15 +616,15 @@ def azure_text(mock: Instance, original: Original, refusal: Refusal) -> Any:
     )
 
 
-# -- what a quick run got past ---------------------------------------------------------------------------
+# -- bugs that a quick run missed ---------------------------------------------------------------------------
 
 
 for _name, _what, _pattern, _meant in (
-    ("comments-taken", "Comments in a body are ignored", rb"/\*.*?\*/", b""),
-    ("constants-taken", "NaN in a body is read as null", rb"\bNaN\b", b"null"),
+    ("comments-taken", "Accepts comments in a body", rb"/\*.*?\*/", b""),
+    ("constants-taken", "Reads NaN in a body as null", rb"\bNaN\b", b"null"),
 ):
     _blind(_name, _what, "body-syntax", kind="wire")(bodies, partial(re.compile(_pattern).sub, _meant))
-_blind("null-for-a-body", "A body that is null is read as an empty one", "unexpected-token", kind="wire")(
+_blind("null-for-a-body", "Reads the body `null` as an empty body", "unexpected-token", kind="wire")(
     bodies, lambda body: b"{}" if body == b"null" else body
 )
 
@@ -646,13 +655,13 @@ def generated_stay(mock: Instance, original: Original, id: str) -> None:
     original(id)
 
 
-_blind("delete-any-case", "DELETE accepts ids in capitals", "delete-missing")(
+_blind("delete-any-case", "DELETE accepts ids in upper case", "delete-missing")(
     around, "central.service.delete", lambda original, id: original(id.lower())
 )
 
 
 def _limited(key: str, proceed: Proceed, exchange: Exchange) -> Response:
-    """Answer the list with as many integrations as a query key says."""
+    """Limit the list to the number in a query key."""
     response = proceed(exchange)
     wanted = re.search(rf"(?:^|&){re.escape(key)}=([0-9]+)", exchange.request.query)
     if wanted is None:
@@ -661,10 +670,10 @@ def _limited(key: str, proceed: Proceed, exchange: Exchange) -> Response:
     return response._replace(body=protojson.render({"integrations": found}))
 
 
-_blind("list-limit", "The list has a query key `limit`", "unknown-query-ignored", kind="wire")(
+_blind("list-limit", "The list supports a query key `limit`", "unknown-query-ignored", kind="wire")(
     handled, (LIST,), partial(_limited, "limit")
 )
-_blind("list-pagination", "The list has a query key `pagination.limit`", "unknown-query-ignored", kind="wire")(
+_blind("list-pagination", "The list supports a query key `pagination.limit`", "unknown-query-ignored", kind="wire")(
     handled, (LIST,), partial(_limited, "pagination.limit")
 )
 
@@ -676,10 +685,10 @@ def google_not_updated(mock: Instance, original: Original, sent: Integration, *,
     original(sent, update_password=update_password)
 
 
-# -- what a default run got past --------------------------------------------------------------------------
+# -- bugs that a default run missed --------------------------------------------------------------------------
 
 
-@_blind("project-kept", "An update that leaves the project of a google config out keeps it", "update-replaces")
+@_blind("project-kept", "An update of a google config without the project keeps the stored one", "update-replaces")
 @given_to(updated)
 def project_kept(old: Json, sent: Json) -> Json:
     if "google" not in sent or "google" not in old or sent["google"]["project"]:
@@ -715,15 +724,15 @@ def _keeps_stored(mock: Instance, form: str) -> None:
     around(mock, "central.service.update", update)
 
 
-_blind("mask-keeps", "PUT stores the old credential in the place of the mask", "mask-taken-literally", kind="security")(
+_blind("mask-keeps", "PUT keeps the old credential if the mask is sent", "mask-taken-literally", kind="security")(
     _keeps_stored, MASK
 )
-_blind(
-    "empty-keeps", "PUT stores the old credential in the place of an empty one", "credentials-replaced", kind="security"
-)(_keeps_stored, "")
+_blind("empty-keeps", "PUT keeps the old credential if an empty one is sent", "credentials-replaced", kind="security")(
+    _keeps_stored, ""
+)
 
 
-@_blind("type-before-name", "An update looks at the type Scanner V4 before the name", "scanner-v4-type-fixed")
+@_blind("type-before-name", "An update checks for type Scanner V4 before it checks the name", "scanner-v4-type-fixed")
 @instead_of("central.service.update")
 def type_before_name(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     found = mock.central.store.get(sent["id"])
@@ -744,22 +753,22 @@ def test_stores_skip(mock: Instance, original: Original, sent: Integration | Non
             store.put({**found.integration, "skipTestIntegration": sent["skipTestIntegration"]})
 
 
-_blind("region-lower", "The region of ecr is stored in lower case", "read-after-create")(
+_blind("region-lower", "Stores the region of ecr in lower case", "read-after-create")(
     stored_config, lambda config: {"region": config["region"].lower()} if "region" in config else {}
 )
-_blind("unlisted-config", "The list leaves a docker config without an endpoint out", "odd-combinations")(
+_blind("unlisted-config", "The list omits a docker config without an endpoint", "odd-combinations")(
     shown,
     lambda each: {name: value for name, value in each.items() if name != "docker" or value["endpoint"]},
     (LIST,),
 )
 
 
-_blind("filter-cut", "The filter by name compares 100 characters", "list-by-odd-name")(
+_blind("filter-cut", "The filter by name compares only 100 characters", "list-by-odd-name")(
     filtered, lambda name, wanted: name[:100] == wanted[:100]
 )
 _blind(
     "endpoint-other-port",
-    "A stored credential stays when the port changes",
+    "Keeps a stored credential although the port changes",
     "reconcile-dependent-unchanged",
     kind="security",
 )(_unchanged_if, lambda sent, kept: re.sub(":[0-9]+$", "", sent) == re.sub(":[0-9]+$", "", kept))
@@ -771,7 +780,7 @@ def _if_match(proceed: Proceed, exchange: Exchange) -> Response:
     return proceed(exchange)
 
 
-_blind("if-match", "A list with If-Match is refused", "odd-headers", kind="wire")(handled, (LIST,), _if_match)
-_blind("if-match-on-write", "An update or a delete with If-Match is refused", "odd-headers", kind="wire")(
+_blind("if-match", "Refuses a list with If-Match", "odd-headers", kind="wire")(handled, (LIST,), _if_match)
+_blind("if-match-on-write", "Refuses an update or a delete with If-Match", "odd-headers", kind="wire")(
     handled, (PUT, PATCH, DELETE), _if_match
 )

@@ -1,4 +1,4 @@
-"""What goes wrong only when requests meet."""
+"""Bugs that show only with concurrent requests."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from mock_server.mutants.tools import (
 )
 
 _MEETING = 0.004
-"""Seconds that a window stays open for another request."""
+"""Seconds to wait for a concurrent request."""
 
 
 _concurrency = partial(mutant, kind="concurrency")
@@ -43,14 +43,14 @@ def _unlocked(mock: Instance) -> None:
 
 
 class _Present:
-    """Counts who is inside."""
+    """Counts the requests inside a block."""
 
     def __init__(self) -> None:
         self.count = 0
         self.lock = threading.Lock()
 
     def __enter__(self) -> int:
-        """Come in, and learn how many are there."""
+        """Enter, and return the number of requests inside."""
         with self.lock:
             self.count += 1
             return self.count
@@ -61,7 +61,7 @@ class _Present:
             self.count -= 1
 
 
-@_concurrency("same-name-at-once", "Two creates of one name at once both succeed")
+@_concurrency("same-name-at-once", "Two concurrent creates with one name both succeed")
 def name_race(mock: Instance) -> None:
     _unlocked(mock)
 
@@ -73,7 +73,7 @@ def name_race(mock: Instance) -> None:
     around(mock, "central.validation.name_unique", check)
 
 
-@_concurrency("creates-at-once", "One of two creates at once is lost")
+@_concurrency("creates-at-once", "One of two concurrent creates is lost")
 def creates_lost(mock: Instance) -> None:
     _unlocked(mock)
     store = memory(mock)
@@ -88,7 +88,7 @@ def creates_lost(mock: Instance) -> None:
     around(store, "put", put)
 
 
-@_concurrency("updates-at-once", "Two updates at once are mixed")
+@_concurrency("updates-at-once", "Two concurrent updates are mixed")
 def updates_mixed(mock: Instance) -> None:
     _unlocked(mock)
     store = mock.central.store
@@ -120,15 +120,15 @@ def _collide(mock: Instance, operations: tuple[str, ...], status: int, text: str
     handled(mock, operations, one)
 
 
-_concurrency("updates-500", "Two updates at once: one answers 500", "updates-at-once", also=("no-server-error",))(
+_concurrency("updates-500", "One of two concurrent updates answers 500", "updates-at-once", also=("no-server-error",))(
     _collide, (PUT, PATCH), 500, "could not serialize access due to concurrent update", 13
 )
-_concurrency("creates-500", "Two creates at once: one answers 500", "creates-at-once", also=("no-server-error",))(
+_concurrency("creates-500", "One of two concurrent creates answers 500", "creates-at-once", also=("no-server-error",))(
     _collide, (CREATE,), 500, "database is locked", 13
 )
 
 
-@_concurrency("lists-during-writes", "A list during a create answers 500", also=("no-server-error",))
+@_concurrency("lists-during-writes", "A list that runs during a create answers 500", also=("no-server-error",))
 def list_during_write(mock: Instance) -> None:
     writers = _Present()
 
@@ -146,7 +146,7 @@ def list_during_write(mock: Instance) -> None:
     handled(mock, (LIST,), listed)
 
 
-@_concurrency("ids-doubled", "Creates at once get the same id", "creates-at-once")
+@_concurrency("ids-doubled", "Concurrent creates get the same id", "creates-at-once")
 def ids_doubled(mock: Instance) -> None:
     _unlocked(mock)
     serial = [0]
@@ -160,12 +160,12 @@ def ids_doubled(mock: Instance) -> None:
     replace_method(mock, "central.store.new_id", new_id)
 
 
-_concurrency("deletes-at-once", "Two deletes at once: one answers 500", also=("no-server-error",))(
+_concurrency("deletes-at-once", "One of two concurrent deletes answers 500", also=("no-server-error",))(
     _collide, (DELETE,), 500, "could not obtain lock on row", 13
 )
 
 
-@_concurrency("reads-at-once", "Two GETs at once get each other's answer")
+@_concurrency("reads-at-once", "Two concurrent GETs get each other's answer")
 def answers_swapped(mock: Instance) -> None:
     last = [""]
 
@@ -180,7 +180,7 @@ def answers_swapped(mock: Instance) -> None:
 
 @_concurrency(
     "writes-wait",
-    "A write that meets another waits six seconds",
+    "A concurrent write waits six seconds",
     "response-time",
     also=("creates-at-once", "deletes-at-once"),
 )
@@ -195,6 +195,6 @@ def writes_wait(mock: Instance) -> None:
     handled(mock, (CREATE, PUT, PATCH, DELETE), one)
 
 
-_concurrency("busy-503", "More than three requests at once answer 503", "creates-at-once", also=("no-server-error",))(
-    _collide, EVERY, 503, "no worker is free", 14, most=3
-)
+_concurrency(
+    "busy-503", "More than three concurrent requests answer 503", "creates-at-once", also=("no-server-error",)
+)(_collide, EVERY, 503, "no worker is free", 14, most=3)

@@ -61,10 +61,10 @@ def slow_refusals(mock: Instance, original: Original, sent: object) -> Any:
     return found
 
 
-_latency("cost-growth", "The list takes 10 ms for each integration")(
+_latency("cost-growth", "The list takes 10 ms per stored integration")(
     _waits, (LIST,), lambda exchange: 0.01 * len(exchange.sandbox.central.store)
 )
-_latency("create-grows", "A create takes 10 ms for each integration", "cost-growth")(
+_latency("create-grows", "A create takes 10 ms per stored integration", "cost-growth")(
     _waits, (CREATE,), lambda exchange: 0.01 * len(exchange.sandbox.central.store)
 )
 _latency("slow-input", "A name of 5,000 characters takes a second, one of 10,000 takes four")(
@@ -72,7 +72,7 @@ _latency("slow-input", "A name of 5,000 characters takes a second, one of 10,000
 )
 
 
-@_latency("slow-first-byte", "An answer of more than 8 kB begins after six seconds", "response-time")
+@_latency("slow-first-byte", "An answer of more than 8 kB starts after six seconds", "response-time")
 @answering(*EVERY)
 def slow_first_byte(proceed: Proceed, exchange: Exchange) -> Response:
     answer = proceed(exchange)

@@ -1,4 +1,4 @@
-"""Faults that show in one situation only, each named as the one check that makes it."""
+"""Bugs that show only in one situation. Each has the name of the check that creates it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ from mock_server.state.memory import joined
 # -- requests --------------------------------------------------------------------------------------------
 
 
-mutant("test-path-is-an-id", "GET of the path of a test answers 405", kind="status")(
+mutant("test-path-is-an-id", "GET of the path `/test` answers 405", kind="status")(
     refused_where, (GET,), lambda exchange: exchange.id == "test", refused(405, "Method Not Allowed", 12)
 )
 
@@ -122,9 +122,7 @@ def much_of_everything(mock: Instance, original: Original, sent: Integration) ->
     return original(sent)
 
 
-@mutant(
-    "empty-texts", "Answers 500 to a clairify integration without any address", kind="status", check="no-server-error"
-)
+@mutant("empty-texts", "A clairify integration without any address answers 500", kind="status", check="no-server-error")
 @instead_of("central.validation.endpoint")
 def empty_texts(mock: Instance, original: Original, sent: Integration) -> Any:
     clairify = sent.get("clairify")
@@ -133,7 +131,7 @@ def empty_texts(mock: Instance, original: Original, sent: Integration) -> Any:
     return original(sent)
 
 
-@mutant("control-characters", "Cuts strings of a create at NUL", kind="state")
+@mutant("control-characters", "Truncates strings of a create at NUL", kind="state")
 def control_characters(mock: Instance) -> None:
     def cut(value: Any) -> Any:
         if isinstance(value, dict):
@@ -143,7 +141,7 @@ def control_characters(mock: Instance) -> None:
     around(mock, "central.service.create", lambda original, sent: original(cut(dict(sent))))
 
 
-@mutant("no-server-error", "Answers 500 to a test of an unknown category", kind="status")
+@mutant("no-server-error", "A test of an unknown category answers 500", kind="status")
 @instead_of("central.service.test")
 def no_server_error(mock: Instance, original: Original, sent: Integration | None, *, update_password: bool) -> None:
     if sent and any(category not in mock.central.contract.categories for category in sent["categories"]):
@@ -170,7 +168,7 @@ def values_kept_exactly(mock: Instance) -> None:
     stored_config(mock, lambda config: {"endpoint": needed(config["endpoint"])} if "endpoint" in config else {})
 
 
-@mutant("endpoint-as-sent", "Refuses an endpoint whose host begins like a local one", kind="security")
+@mutant("endpoint-as-sent", "Refuses an endpoint whose host begins like a loopback host", kind="security")
 @instead_of("central.validation._endpoint")
 def endpoint_as_sent(mock: Instance, original: Original, endpoint: str) -> Any:
     host = (urlsplit(endpoint).netloc or endpoint).lower()
@@ -178,7 +176,7 @@ def endpoint_as_sent(mock: Instance, original: Original, endpoint: str) -> Any:
     return original("localhost" if local else endpoint)
 
 
-mutant("generated-valid", "Cuts trailing dashes and dots of a name", kind="state")(
+mutant("generated-valid", "Removes trailing dashes and dots from a name", kind="state")(
     stored, lambda sent: {"name": sent["name"].rstrip("-.")}
 )
 
@@ -216,7 +214,7 @@ def tested_before_stored(mock: Instance, original: Original, sent: Integration) 
     return {**original({**sent, "skipTestIntegration": True}), "skipTestIntegration": sent["skipTestIntegration"]}
 
 
-@mutant("first-category-tested", "A test goes through the categories by their numbers", kind="rule")
+@mutant("first-category-tested", "Tests the categories in the order of their numbers", kind="rule")
 def first_category_tested(mock: Instance) -> None:
     service = mock.central.service
     around(service, "_failed_test", lambda failed, sent: failed(service.categories_sorted(sent)))
@@ -238,14 +236,14 @@ mutant("build-rules-on-update", "Accepts an update of clair without an endpoint"
 )
 
 
-@mutant("test-passes", "Fails the test of Scanner V4 without addresses", kind="rule")
+@mutant("test-passes", "The test of Scanner V4 without addresses fails", kind="rule")
 @instead_of("central.clients._address")
 def test_passes(mock: Instance, original: Original, rule: str, address: str) -> Any:
     missing = mock.central.clients.rules.problem(rule, reason="address : missing port in address")
     return original(rule, address) if address else missing
 
 
-@mutant("generated-refused", "A scanner whose client cannot be built stays stored", kind="state")
+@mutant("generated-refused", "Does not roll back a scanner whose client cannot be built", kind="state")
 @instead_of("central.service.create_rolled_back")
 def generated_refused(mock: Instance, original: Original, id: str) -> None:
     store = memory(mock)
@@ -254,7 +252,7 @@ def generated_refused(mock: Instance, original: Original, id: str) -> None:
         original(id)
 
 
-@mutant("generated-invalid", "A refused create of a type beyond ASCII stays stored", kind="state")
+@mutant("generated-invalid", "Does not roll back a create with a non-ASCII type", kind="state")
 @instead_of("central.service.create_rolled_back")
 def generated_invalid(mock: Instance, original: Original, id: str) -> None:
     store = mock.central.store
@@ -266,7 +264,7 @@ def generated_invalid(mock: Instance, original: Original, id: str) -> None:
 # -- stored credentials ----------------------------------------------------------------------------------
 
 
-@mutant("reconcile-free-fields", "Refuses a change of `insecure` without the credentials", kind="rule")
+@mutant("reconcile-free-fields", "Requires the credentials to change `insecure`", kind="rule")
 @instead_of("central.reconcile.reconcile_dependent_unchanged")
 def reconcile_free_fields(
     mock: Instance, original: Original, field: Any, sent: Any, kept: Any, path: tuple[str, ...]
@@ -275,7 +273,7 @@ def reconcile_free_fields(
     original(guarded, sent, kept, path)
 
 
-@mutant("config-member-kept", "Accepts another config member for an integration without a client", kind="security")
+@mutant("config-member-kept", "Accepts a change of the config member if no client can be built", kind="security")
 def config_member_kept(mock: Instance) -> None:
     broken = set[str]()
 
@@ -314,7 +312,7 @@ def others_not_masked(mock: Instance) -> None:
 
 @mutant(
     "masks-everywhere",
-    "A list with one item shows its robot account in clear",
+    "A list with one item shows its robot account unmasked",
     kind="security",
     check="credentials-masked",
 )
@@ -331,7 +329,9 @@ def masks_everywhere(mock: Instance) -> None:
     answers(mock, (LIST,), changed)
 
 
-@mutant("masks-empty", "The empty password of docker reads as empty", kind="security", check="credentials-masked")
+@mutant(
+    "masks-empty", "Shows an empty password of docker as empty, not masked", kind="security", check="credentials-masked"
+)
 def masks_empty(mock: Instance) -> None:
     def shown_empty(each: Json) -> Json:
         found = mock.central.store.get(each["id"])
@@ -341,13 +341,13 @@ def masks_empty(mock: Instance) -> None:
     shown(mock, shown_empty)
 
 
-mutant("mask-tells-nothing", "A long credential reads as a long mask", kind="security", check="credentials-masked")(
+mutant("mask-tells-nothing", "Shows a long mask for a long credential", kind="security", check="credentials-masked")(
     masked_as, lambda credential: MASK + "*" * (len(credential) // 1000)
 )
 
 
 @mutant(
-    "refusals-silent", "The refusal of an unknown id shows tokens and keys", kind="security", check="credential-leak"
+    "refusals-silent", "The error for an unknown id shows tokens and keys", kind="security", check="credential-leak"
 )
 def refusals_silent(mock: Instance) -> None:
     open_names = ("oauthToken", "accessKeyId", "serviceAccount", "apiKey")
@@ -360,7 +360,7 @@ def refusals_silent(mock: Instance) -> None:
     add_to_refusals(mock, "central.service._reconciled", credential)
 
 
-@mutant("credential-in-error", "The refusal of a token or key that is not a string shows it", kind="security")
+@mutant("credential-in-error", "The error for a token or key that is not a string shows it", kind="security")
 @reader
 class _CredentialInError(protojson.Reading):
     def shown(self, token: Any) -> str:
@@ -377,7 +377,7 @@ def create_answer_in_clear(mock: Instance) -> None:
 # -- callers ---------------------------------------------------------------------------------------------
 
 
-mutant("token-silent", "The refusal of a password shows the password", kind="security", auth=True)(
+mutant("token-silent", "The error for a wrong password shows the password", kind="security", auth=True)(
     add_to_refusals, "central.auth.check_basic", lambda _, coded: f": {coded}"
 )
 mutant("www-authenticate", "A 401 has no WWW-Authenticate", kind="security", auth=True)(
@@ -388,7 +388,7 @@ mutant("www-authenticate", "A 401 has no WWW-Authenticate", kind="security", aut
 # -- orders and repetitions ------------------------------------------------------------------------------
 
 
-@mutant("creates-repeat", "A create stores nothing after 20 deletes without a list between them", kind="state")
+@mutant("creates-repeat", "After 20 deletes without a list in between, a create stores nothing", kind="state")
 def creates_repeat(mock: Instance) -> None:
     store = mock.central.store
     deletes = [0]
@@ -450,7 +450,7 @@ def reads_steady(mock: Instance) -> None:
 
 @mutant(
     "list-holds-what-was-created",
-    "The second of two deletes brings the first integration back into the list",
+    "After two deletes, the list shows the first integration again",
     kind="state",
 )
 def list_holds_what_was_created(mock: Instance) -> None:
@@ -476,7 +476,7 @@ def list_holds_what_was_created(mock: Instance) -> None:
     around(store, "list_answer", list_all)
 
 
-mutant("list-order", "The list has another order each time", kind="state")(
+mutant("list-order", "The order of the list changes with each call", kind="state")(
     listed_items, lambda items: random.sample(items, len(items))
 )
 
@@ -509,7 +509,7 @@ def update_changes_one(mock: Instance, original: Original, sent: Integration, *,
             store.put({**other, "clusterId": sent["clusterId"]})
 
 
-@mutant("reads-repeat", "A PUT that changes nothing empties the endpoint", kind="state")
+@mutant("reads-repeat", "A PUT that changes nothing erases the endpoint", kind="state")
 @instead_of("central.service.update")
 def reads_repeat(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     members = config_members(mock)

@@ -1,4 +1,4 @@
-"""A mutant for each rule of the contract, named as the rule: it does not hold."""
+"""A mutant for each rule of the contract, with the rule's name: it breaks the rule."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ from mock_server.mutants.tools import (
 _RULES = contracts.load().history
 
 
-# Where the contract says two things that a server can get wrong, the one that the mutant does.
+# Summaries for rules that a server can break in two ways: what the mutant does.
 _ONE_OF_TWO = {
     "name-required": "Accepts an integration without a name",
     "name-unique": "Accepts a name that another integration has",
     "google-not-created": "Creates an integration of type google",
-    "ecr-authorization-erased": "Keeps authorization data beside IAM, a key or AssumeRole",
-    "basic-malformed": "Lets in basic credentials that cannot be decoded",
+    "ecr-authorization-erased": "Keeps authorization data although IAM, a key or AssumeRole is used",
+    "basic-malformed": "Accepts basic credentials that cannot be decoded",
     "read-permission": "Lets callers read without identity or permission",
 }
 
@@ -164,7 +164,7 @@ _rule("error-shape", "An error has no `error`")(
 # -- the query -------------------------------------------------------------------------------------------
 
 
-@_rule("query-value-once", "Takes the last of two equal query keys")
+@_rule("query-value-once", "Accepts a repeated query key, and uses the last one")
 @instead_of("central.decoding.query")
 def query_value_once(mock: Instance, original: Original, operation: Any, query: str) -> Any:
     return original(operation, "&".join({part.partition("=")[0]: part for part in query.split("&")}.values()))
@@ -179,7 +179,7 @@ _rule("query-encoding", "Ignores a query that cannot be decoded")(
 
 
 def _read_as(mock: Instance, other: Callable[[bytes], bytes], rule: str) -> None:
-    """Read `other` of a body in the place of one that is refused by this rule."""
+    """Read `other(body)` if this rule refuses the body."""
     first_value = mock.central.decoding.decoder.first_value
 
     def changed(body: bytes) -> bytes:
@@ -212,13 +212,13 @@ def body_syntax(body: bytes) -> bytes:
     return json.dumps(value).encode() if isinstance(value, dict) else b""
 
 
-@_rule("string-encoding", "Replaces invalid UTF-8 and half surrogate pairs by question marks")
+@_rule("string-encoding", "Replaces invalid UTF-8 and half surrogate pairs with question marks")
 def string_encoding(mock: Instance) -> None:
     half = re.compile(rb"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]..")
     bodies(mock, lambda body: half.sub(b"?", body.decode("utf-8", "replace").encode()))
 
 
-_rule("nesting-depth", "Answers 500 to deep nesting")(
+_rule("nesting-depth", "Deep nesting answers 500")(
     refusals, "nesting-depth", status=500, code=13, message="maximum recursion depth exceeded"
 )
 _rule("message-size")(never, "central.decoding.message_size")
@@ -254,7 +254,7 @@ def content_type_ignored(
 # -- the body: fields ------------------------------------------------------------------------------------
 
 
-@_rule("unexpected-token", "Accepts values of the wrong kind: one for a list of one, others for none")
+@_rule("unexpected-token", "Accepts a single value for a list, and ignores other values of the wrong kind")
 @reader
 class _UnexpectedToken(protojson.Reading):
     def value(self, field: Field) -> Any:
@@ -266,18 +266,18 @@ class _UnexpectedToken(protojson.Reading):
         return super().value(field)
 
 
-_rule("extension-name", "Answers 500 to a field name in brackets that names a type")(
+_rule("extension-name", "A field name in brackets that names a type answers 500")(
     refusals, "extension-name", status=500, code=13, message="extension registry is nil"
 )
 
 
-@_rule("duplicate-field", "Takes the last of two equal fields")
+@_rule("duplicate-field", "Accepts a repeated field, and uses the last one")
 @reader
 class _DuplicateField(protojson.Reading):
     def duplicate_field(self, *_: Any) -> None: ...
 
 
-@_rule("one-config-member", "Takes the last of two config members")
+@_rule("one-config-member", "Accepts two config members, and uses the last one")
 @reader
 class _OneConfigMember(protojson.Reading):
     def one_config_member(self, *_: Any) -> None: ...
@@ -318,7 +318,7 @@ def _time_instead(mock: Instance, rule: str, time: str) -> None:
 _rule("timestamp-format", "Accepts an invalid time and stores another")(
     _time_instead, "timestamp-format", "2030-01-01T00:00:00Z"
 )
-_rule("timestamp-range", "Stores a time that is out of range as the last possible one")(
+_rule("timestamp-range", "Stores the latest possible time for a time out of range")(
     _time_instead, "timestamp-range", "9999-12-31T23:59:59Z"
 )
 
@@ -386,7 +386,7 @@ class _NumberForms(protojson.Reading):
         return super().scalar(field)
 
 
-@_rule("zero-values-emitted", "Leaves unset fields out of answers")
+@_rule("zero-values-emitted", "Answers omit unset fields")
 def zero_values_emitted(mock: Instance) -> None:
     kept = ("name", "type", "categories")
     shown(mock, lambda each: {name: value for name, value in each.items() if value or name in kept})
@@ -428,7 +428,7 @@ def mask_taken_literally(mock: Instance) -> None:
 # -- reading ---------------------------------------------------------------------------------------------
 
 
-@_rule("get-missing", "Answers GET of an unknown id with an empty integration")
+@_rule("get-missing", "GET of an unknown id answers with an empty integration")
 def get_missing(mock: Instance) -> None:
     suppress_rule(mock, "central.service.get", "get-missing", answer=_empty(mock))
 
@@ -461,7 +461,7 @@ _rule("database-error", "PUT and PATCH with an empty id answer 200")(
 )
 
 
-@_rule("path-id-wins", "Takes the id of the body instead of the path")
+@_rule("path-id-wins", "Uses the id in the body instead of the one in the path")
 @answering(PUT, PATCH)
 def path_id_wins(proceed: Proceed, exchange: Exchange) -> Response:
     with suppress(ValueError, AttributeError):
@@ -505,7 +505,7 @@ def test_stores_nothing(mock: Instance) -> None:
     around(central.service, "test", test)
 
 
-_rule("stored-credentials-kept", "An update without credentials empties them")(
+_rule("stored-credentials-kept", "An update without credentials erases the stored ones")(
     replace_method,
     "central.reconcile.stored_credentials_kept",
     lambda message, sent, _stored: credentials(message, sent, lambda _: ""),

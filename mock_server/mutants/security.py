@@ -1,4 +1,4 @@
-"""Credentials that show, rules of safety with a hole, callers who may do too much."""
+"""Leaked credentials, incomplete security rules, callers with too many permissions."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ _masking("list-in-clear", "Only the list shows credentials")(_in_clear, LIST)
 _masking("get-in-clear", "Only GET shows credentials")(_in_clear, GET)
 
 
-_masking("mask-when-set", "An empty credential reads as an empty string")(
+_masking("mask-when-set", "Shows an empty credential as an empty string")(
     masked_as, lambda credential: MASK if credential else ""
 )
 _masking("mask-length", "The mask is as long as the credential")(masked_as, lambda credential: "*" * len(credential))
@@ -100,10 +100,10 @@ _masking("mask-eight", "The mask has eight asterisks")(masked_as, lambda _: "***
 _masking("mask-last-four", "The mask shows the last four characters")(
     masked_as, lambda credential: MASK + credential[-4:]
 )
-_masking("mask-empty", "Credentials read as empty")(masked_as, lambda _: "")
+_masking("mask-empty", "Shows credentials as empty strings")(masked_as, lambda _: "")
 
 
-@_masking("mask-forgotten-after-update", "A read shows credentials after an update")
+@_masking("mask-forgotten-after-update", "Reads show credentials after an update")
 def mask_forgotten_after_update(mock: Instance) -> None:
     updated = set[str]()
 
@@ -119,7 +119,7 @@ def mask_forgotten_after_update(mock: Instance) -> None:
     )
 
 
-_security("username-masked", "The user name of docker is masked too", "read-after-create")(
+_security("username-masked", "The user name of docker is also masked", "read-after-create")(
     shown, lambda each: each | {"docker": each["docker"] | {"username": MASK}} if "docker" in each else each
 )
 
@@ -136,12 +136,12 @@ def _found(value: Any, message: Message) -> list[str]:
     return [each for each in seen if each]
 
 
-_leak("credential-leak", "The text of a validation error shows the request")(
+_leak("credential-leak", "A validation error shows the request")(
     add_to_refusals, "central.validation.check", lambda _, sent: f": {json.dumps(sent)}"
 )
 
 
-@_leak("leak-in-reconcile", "A refused credential is in the text of the error")
+@_leak("leak-in-reconcile", "The error for a refused credential shows it")
 @instead_of("central.reconcile.reconcile_credential_masked")
 def leak_in_reconcile(mock: Instance, original: Original, field: Field, sent: Any, path: tuple[str, ...]) -> None:
     try:
@@ -150,21 +150,21 @@ def leak_in_reconcile(mock: Instance, original: Original, field: Field, sent: An
         raise replace(refusal, message=f"{refusal.message} ({sent})") from None
 
 
-@_leak("leak-in-header", "The credential of a new integration is in a header")
+@_leak("leak-in-header", "A header shows the credential of a new integration")
 @answering(CREATE)
 def leak_in_header(proceed: Proceed, exchange: Exchange) -> Response:
     response, message = proceed(exchange), exchange.sandbox.central.contract.integration
     return response.with_header("X-Debug", ",".join(_found(exchange.message, message)))
 
 
-@_leak("leak-in-build-error", "An error of a client that cannot be built shows the config")
+@_leak("leak-in-build-error", "The error for a client that cannot be built shows the config")
 @instead_of("central.clients.activation")
 def leak_in_build_error(mock: Instance, original: Original, sent: Integration) -> Any:
     found = original(sent)
     return found and Problem(found.rule, f"{found.text}: {json.dumps(sent)}")
 
 
-@_leak("leak-in-not-found", "The text of a missing integration shows the request", also=("update-missing",))
+@_leak("leak-in-not-found", "The error for a missing integration shows the request", also=("update-missing",))
 def leak_in_not_found(mock: Instance) -> None:
     def request(refusal: Refusal, sent: Integration) -> str:
         return f" {json.dumps(sent)}" if refusal.rule == "update-missing" else ""
@@ -187,14 +187,14 @@ def _may_change(mock: Instance, path: tuple[str, ...]) -> None:
 for _path in _tagged(contracts.load().integration, "dependent"):
     _security(
         f"change-{'-'.join(_path)}",
-        f"A stored credential stays when {'.'.join(_path)} changes",
+        f"Keeps a stored credential although {'.'.join(_path)} changes",
         "reconcile-dependent-unchanged",
     )(_may_change, _path)
 
 
 @_security(
     "change-endpoint-case",
-    "A stored credential stays when an endpoint changes in case, slash or scheme",
+    "Keeps a stored credential although an endpoint changes its case, slash or scheme",
     "reconcile-dependent-unchanged",
 )
 def change_endpoint_case(mock: Instance) -> None:
@@ -208,7 +208,7 @@ def change_endpoint_case(mock: Instance) -> None:
     )
 
 
-@_security("change-when-masked", "A masked credential goes with any endpoint", "reconcile-credential-masked")
+@_security("change-when-masked", "Accepts a masked credential with any endpoint", "reconcile-credential-masked")
 @instead_of("central.reconcile.with_stored")
 def change_when_masked(mock: Instance, original: Original, sent: Integration, stored: Integration | None) -> Any:
     message = mock.central.contract.integration
@@ -236,8 +236,10 @@ def _unless(mock: Instance, operation: str, *methods: str) -> None:
 
 _RECONCILING = ("central.reconcile.reconcile_dependent_unchanged", "central.reconcile.reconcile_same_member")
 
-_security("reconcile-on-test", "test/updated sends a stored credential anywhere")(_unless, TEST_UPDATED, *_RECONCILING)
-_security("update-not-reconciled", "PATCH sends a stored credential anywhere", "reconcile-dependent-unchanged")(
+_security("reconcile-on-test", "test/updated sends a stored credential to any endpoint")(
+    _unless, TEST_UPDATED, *_RECONCILING
+)
+_security("update-not-reconciled", "PATCH sends a stored credential to any endpoint", "reconcile-dependent-unchanged")(
     _unless, PATCH, *_RECONCILING
 )
 
@@ -248,7 +250,7 @@ _security("update-not-reconciled", "PATCH sends a stored credential anywhere", "
 _endpoint = partial(_security, check="endpoint-not-local")
 
 for _name, _operation in (("put", PUT), ("patch", PATCH), ("test", TEST), ("test-updated", TEST_UPDATED)):
-    _endpoint(f"endpoint-{_name}", f"Endpoints are not checked by {_operation}")(
+    _endpoint(f"endpoint-{_name}", f"{_operation} does not check endpoints")(
         _unless, _operation, "central.validation.endpoint"
     )
 
@@ -262,7 +264,7 @@ def _not_looked_at(mock: Instance, member: str, field: str) -> None:
 
 
 for _member, _field in (("clairify", "grpcEndpoint"), ("quay", "endpoint"), ("azure", "endpoint"), ("ecr", "endpoint")):
-    _endpoint(f"endpoint-{_member}-{_field}", f"{_field} of {_member} is not checked")(_not_looked_at, _member, _field)
+    _endpoint(f"endpoint-{_member}-{_field}", f"Does not check {_field} of {_member}")(_not_looked_at, _member, _field)
 
 
 def _form_taken(mock: Instance, pattern: str) -> None:
@@ -274,30 +276,30 @@ def _form_taken(mock: Instance, pattern: str) -> None:
 
 
 for _name, _summary, _pattern, _check in (
-    ("ipv6", "[::1] is accepted as an endpoint", r"\[[0:]*1\]", "endpoint-not-local"),
-    ("mapped", "IPv4 addresses in IPv6 are accepted as endpoints", r"\[::ffff:", "endpoint-not-local"),
-    ("range", "Only 127.0.0.1 of 127.0.0.0/8 is refused", r"127\.(?!0\.0\.1\b)", "endpoint-not-local"),
-    ("port", "localhost with a port is accepted as an endpoint", r"localhost:\d", "endpoint-not-local"),
-    ("userinfo", "localhost after a user name is accepted as an endpoint", "@", "endpoint-not-local"),
-    ("scheme", "localhost after https:// is accepted as an endpoint", "^https://", "endpoint-not-local"),
-    ("google", "The metadata host of Google is accepted as an endpoint", "metadata.google", "endpoint-not-metadata"),
+    ("ipv6", "Accepts [::1] as an endpoint", r"\[[0:]*1\]", "endpoint-not-local"),
+    ("mapped", "Accepts IPv4 addresses mapped to IPv6 as endpoints", r"\[::ffff:", "endpoint-not-local"),
+    ("range", "Refuses only 127.0.0.1 of 127.0.0.0/8", r"127\.(?!0\.0\.1\b)", "endpoint-not-local"),
+    ("port", "Accepts localhost with a port as an endpoint", r"localhost:\d", "endpoint-not-local"),
+    ("userinfo", "Accepts localhost after a user name as an endpoint", "@", "endpoint-not-local"),
+    ("scheme", "Accepts localhost after https:// as an endpoint", "^https://", "endpoint-not-local"),
+    ("google", "Accepts the metadata host of Google as an endpoint", "metadata.google", "endpoint-not-metadata"),
     (
         "path",
-        "The metadata address with a path is accepted as an endpoint",
+        "Accepts the metadata address with a path as an endpoint",
         r"254\.169\.254.*/",
         "endpoint-not-metadata",
     ),
-    ("metadata", "The metadata address is accepted as an endpoint", r"169\.254\.169\.254", "endpoint-not-metadata"),
+    ("metadata", "Accepts the metadata address as an endpoint", r"169\.254\.169\.254", "endpoint-not-metadata"),
 ):
     _security(f"endpoint-{_name}", _summary, _check)(_form_taken, _pattern)
 
 
-_endpoint("endpoint-when-skipped", "Endpoints are checked only when the integration is tested")(
+_endpoint("endpoint-when-skipped", "Checks endpoints only if the integration is tested")(
     around, "central.validation.endpoint", lambda check, sent: None if sent["skipTestIntegration"] else check(sent)
 )
 
 
-@_endpoint("endpoint-by-type", "Only the member that goes with the type is checked")
+@_endpoint("endpoint-by-type", "Checks only the endpoints of the type's own config member")
 @instead_of("central.validation.endpoint")
 def endpoint_by_type(mock: Instance, original: Original, sent: Integration) -> Any:
     types = mock.central.contract.types
@@ -327,7 +329,7 @@ def _read_is_enough(mock: Instance, operation: str) -> None:
 
 for _operation, _known in contracts.load().operations.items():
     _rule = "read-permission" if _known.permission == READ else "credentials-missing"
-    _security(f"open-{_operation}", f"{_operation} asks for no credentials", _rule, auth=True)(_open, _operation)
+    _security(f"open-{_operation}", f"{_operation} does not require credentials", _rule, auth=True)(_open, _operation)
 
 for _operation in (CREATE, PUT, DELETE, TEST):
     _security(f"read-only-{_operation}", f"A read-only token may call {_operation}", "write-permission", auth=True)(
@@ -340,7 +342,7 @@ _security("no-access-reads", "A token without the permission may read", "read-pe
 )
 
 
-@_security("any-bearer", "Lets in any bearer token", "token-invalid", auth=True)
+@_security("any-bearer", "Accepts any bearer token", "token-invalid", auth=True)
 @instead_of("central.auth.token_permission")
 def any_bearer(mock: Instance, original: Original, token: str) -> Any:
     try:
@@ -349,10 +351,10 @@ def any_bearer(mock: Instance, original: Original, token: str) -> Any:
         return WRITE
 
 
-_security("any-password", "Lets in any password", "basic-invalid", auth=True)(never, "central.auth.check_basic")
+_security("any-password", "Accepts any password", "basic-invalid", auth=True)(never, "central.auth.check_basic")
 
 
-@_security("identity-before-lookup", "A missing id is reported before authentication", auth=True)
+@_security("identity-before-lookup", "Reports a missing id before it authenticates the caller", auth=True)
 @answering(GET, DELETE)
 def missing_before_credentials(proceed: Proceed, exchange: Exchange) -> Response:
     central, id = exchange.sandbox.central, exchange.id
@@ -362,7 +364,7 @@ def missing_before_credentials(proceed: Proceed, exchange: Exchange) -> Response
     return proceed(exchange)
 
 
-@_security("decoded-before-identity", "The caller is checked before the body", auth=True)
+@_security("decoded-before-identity", "Checks the caller before it decodes the body", auth=True)
 @answering(CREATE, PUT, PATCH, TEST, TEST_UPDATED)
 def credentials_before_body(proceed: Proceed, exchange: Exchange) -> Response:
     operation, auth = exchange.operation, exchange.sandbox.central.auth
@@ -373,7 +375,7 @@ def credentials_before_body(proceed: Proceed, exchange: Exchange) -> Response:
 
 
 _security(
-    "token-in-refusal", "The refusal of a token shows the token", "credential-leak", also=("token-silent",), auth=True
+    "token-in-refusal", "The error for a token shows the token", "credential-leak", also=("token-silent",), auth=True
 )(add_to_refusals, "central.auth.token_permission", lambda _, token: f": {token}")
 _security("scheme-case", "The scheme `Bearer` is case-sensitive", auth=True)(
     around,

@@ -1,4 +1,4 @@
-"""What is stored is not what was asked for."""
+"""Integrations that are stored, read or deleted wrongly."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def create_stores_twice(mock: Instance, original: Original, sent: Integration) -
     return made
 
 
-@_state("create-upserts", "A create with a taken name replaces the integration that has it", "name-unique")
+@_state("create-upserts", "A create with a taken name replaces the existing integration", "name-unique")
 @instead_of("central.service.create")
 def create_upserts(mock: Instance, original: Original, sent: Integration) -> Any:
     store = mock.central.store
@@ -94,7 +94,7 @@ def refused_create_stored(mock: Instance, original: Original, sent: Integration)
         raise
 
 
-@_state("ids-not-reused", "A new integration gets the id of one that was deleted")
+@_state("ids-not-reused", "A new integration gets the id of a deleted one")
 def id_reused(mock: Instance) -> None:
     store, free = mock.central.store, list[str]()
     new_id = store.new_id
@@ -107,7 +107,7 @@ def id_reused(mock: Instance) -> None:
     replace_method(store, "new_id", lambda: free.pop() if free else new_id())
 
 
-@_state("answer-not-stored", "The answer to a create shows another id than the stored one", "read-after-create")
+@_state("answer-not-stored", "The answer to a create shows an id other than the stored one", "read-after-create")
 def answer_not_stored(mock: Instance) -> None:
     shown(mock, lambda each: each | {"id": mock.central.store.new_id()}, (CREATE,))
 
@@ -146,7 +146,7 @@ _state("robot-lost", "registryRobotCredentials of quay is not stored", "update-r
     stored_config, lambda config: {"registryRobotCredentials": None} if "oauthToken" in config else {}
 )
 _state("name-trimmed", "Names are trimmed", "unicode-kept")(stored, lambda sent: {"name": sent["name"].strip()})
-_state("name-cut", "Names are cut after 255 characters", "long-values-kept")(
+_state("name-cut", "Names are truncated to 255 characters", "long-values-kept")(
     stored, lambda sent: {"name": sent["name"][:255]}
 )
 _state("name-normalised", "Names are stored in Unicode's composed form", "unicode-kept")(
@@ -155,7 +155,7 @@ _state("name-normalised", "Names are stored in Unicode's composed form", "unicod
 _state("name-escaped", "Names are escaped for HTML", "unicode-kept")(
     stored, lambda sent: {"name": sent["name"].replace("&", "&amp;").replace("<", "&lt;")}
 )
-_state("unicode-kept", "Characters beyond 16 bits become question marks in names")(
+_state("unicode-kept", "Replaces characters beyond 16 bits in names with question marks")(
     stored, lambda sent: {"name": "".join(each if ord(each) < 0x10000 else "?" for each in sent["name"])}
 )
 _state("type-lower-case", "Types are stored in lower case", "read-after-create")(
@@ -164,14 +164,14 @@ _state("type-lower-case", "Types are stored in lower case", "read-after-create")
 _state("endpoint-lower-case", "Endpoints are stored in lower case", "read-after-create")(
     stored_config, lambda config: {"endpoint": config["endpoint"].lower()} if "endpoint" in config else {}
 )
-_state("endpoint-slash-cut", "The trailing slash of an endpoint is cut", "read-after-create")(
+_state("endpoint-slash-cut", "The trailing slash of an endpoint is removed", "read-after-create")(
     stored_config, lambda config: {"endpoint": config["endpoint"].rstrip("/")} if "endpoint" in config else {}
 )
 _state("endpoint-scheme-cut", "https:// is removed from endpoints", "read-after-create")(
     stored_config,
     lambda config: {"endpoint": config["endpoint"].removeprefix("https://")} if "endpoint" in config else {},
 )
-_state("long-values-kept", "Strings of a config are cut after 1,000 characters")(
+_state("long-values-kept", "Strings of a config are truncated to 1,000 characters")(
     stored_config, lambda config: {key: text[:1000] for key, text in config.items() if isinstance(text, str)}
 )
 _state("categories-unique", "A repeated category is stored once", "categories-sorted")(
@@ -182,7 +182,7 @@ _state("second-category-lost", "Only the first category is stored", "categories-
 )
 
 
-@_state("expiry-seconds", "expiresAt is cut to seconds", "timestamp-normalised")
+@_state("expiry-seconds", "expiresAt is truncated to seconds", "timestamp-normalised")
 @given_to(stored_config)
 def expiry_seconds(config: Json) -> Json:
     data = config.get("authorizationData")
@@ -199,16 +199,16 @@ _state("list-first-20", "The list ends after 20 integrations", "list-item-equals
 )
 _state("list-first-50", "The list ends after 50 integrations", "many-kept")(listed_items, lambda items: items[:50])
 _state("list-first-100", "The list ends after 100 integrations", "many-kept")(listed_items, lambda items: items[:100])
-_state("list-without-type", "The list leaves clairV4 integrations out", "list-item-equals-read")(
+_state("list-without-type", "The list omits clairV4 integrations", "list-item-equals-read")(
     listed_items, lambda items: [each for each in items if each["type"] != "clairV4"]
 )
-_state("list-without-autogenerated", "The list leaves autogenerated integrations out", "list-item-equals-read")(
+_state("list-without-autogenerated", "The list omits autogenerated integrations", "list-item-equals-read")(
     listed_items, lambda items: [each for each in items if not each["autogenerated"]]
 )
 _state("list", "The list shows the last integration twice")(listed_items, lambda items: items + items[-1:])
 
 
-@_state("list-stale", "The list is cached; only a create or a delete renews it", "update")
+@_state("list-stale", "The list is cached until the next create or delete", "update")
 def list_stale(mock: Instance) -> None:
     store = memory(mock)
     cached: dict[int, bytes] = {}
@@ -219,7 +219,7 @@ def list_stale(mock: Instance) -> None:
     around(store, "list_answer", listed)
 
 
-@_state("list-item-equals-read", "The list leaves the fields of configs empty")
+@_state("list-item-equals-read", "The list shows empty fields in configs")
 @given_to(shown, (LIST,))
 def list_summary(each: Json) -> Json:
     members = [name for name in each if isinstance(each[name], dict) and name != "source"]
@@ -257,7 +257,7 @@ def get_stale(mock: Instance) -> None:
     around(mock, "central.service.get", lambda get, id: cached.setdefault(id, get(id)))
 
 
-@_state("get-deleted", "GET still answers a deleted integration", "delete-answer")
+@_state("get-deleted", "GET still returns a deleted integration", "delete-answer")
 def get_deleted(mock: Instance) -> None:
     store, gone = mock.central.store, dict[str, Stored]()
 
@@ -320,7 +320,7 @@ def update_new_id(mock: Instance, original: Original, sent: Integration, *, upda
         store.put({**found.integration, "id": store.new_id()})
 
 
-@_state("update-another", "An update also changes clusterId of the integration that was created before", "update")
+@_state("update-another", "An update also changes clusterId of the previously created integration", "update")
 @instead_of("central.service.update")
 def update_another(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     store = memory(mock)
@@ -331,7 +331,7 @@ def update_another(mock: Instance, original: Original, sent: Integration, *, upd
         store.put({**found.integration, "clusterId": sent["clusterId"] + "-changed"})
 
 
-@_state("update-duplicates", "An update leaves the old integration beside the new one", "update")
+@_state("update-duplicates", "An update stores a second integration and keeps the old one", "update")
 @instead_of("central.service.update")
 def update_duplicates(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     store = mock.central.store
@@ -397,7 +397,7 @@ def put_keeps_credentials(mock: Instance, original: Original, sent: Integration,
 # -- testing ---------------------------------------------------------------------------------------------
 
 
-@_state("test-updates", "test/updated stores what it tests", "test-stores-nothing")
+@_state("test-updates", "test/updated stores the integration", "test-stores-nothing")
 @instead_of("central.service.test")
 def test_updates(mock: Instance, original: Original, sent: Integration | None, *, update_password: bool) -> None:
     original(sent, update_password=update_password)
@@ -409,9 +409,12 @@ _state("test", "Passes every test")(replace_method, "central.service.test", lamb
 _state("test-ignores-skip", "A test with skipTestIntegration tests nothing")(
     around, "central.service._failed_test", lambda failed, sent: None if sent["skipTestIntegration"] else failed(sent)
 )
-_state("put-creates", "PUT of an unknown id is taken", "update-missing", also=("odd-ids-written", "texts-in-refusals"))(
-    suppress_rule, "central.service.update", "update-missing"
-)
+_state(
+    "put-creates",
+    "PUT of an unknown id answers 200 and stores nothing",
+    "update-missing",
+    also=("odd-ids-written", "texts-in-refusals"),
+)(suppress_rule, "central.service.update", "update-missing")
 _state("test-needs-no-id", "test/updated of an unknown id passes", "update-missing")(
     suppress_rule, "central.service.test", "update-missing"
 )
@@ -440,7 +443,7 @@ def delete_nothing(mock: Instance, original: Original, id: str) -> None:
         mock.central.store.put(found.integration)
 
 
-@_state("delete-another", "DELETE also deletes the integration that was created before", "delete-answer")
+@_state("delete-another", "DELETE also deletes the previously created integration", "delete-answer")
 @instead_of("central.service.delete")
 def delete_another(mock: Instance, original: Original, id: str) -> None:
     store = memory(mock)
@@ -471,7 +474,7 @@ def delete_late(mock: Instance, original: Original, id: str) -> None:
     store._joined = before
 
 
-@_state("every-20th-text", "Every 20th answer is the text of a proxy", "answer-media-type")
+@_state("every-20th-text", "Every 20th answer is a plain-text error of a proxy", "answer-media-type")
 def every_20th_text(mock: Instance) -> None:
     serial = itertools.count(1)
 

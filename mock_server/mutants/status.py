@@ -29,7 +29,7 @@ from mock_server.mutants.tools import (
 _status = partial(mutant, kind="status")
 
 
-# -- of what went well -----------------------------------------------------------------------------------
+# -- successes -----------------------------------------------------------------------------------
 
 
 def _succeeds_with(mock: Instance, status: int, operation: str) -> None:
@@ -57,19 +57,19 @@ def list_nothing_404(proceed: Proceed, exchange: Exchange) -> Response:
     return response
 
 
-_status("errors-200", "Errors answer status 200", "error-shape")(
+_status("errors-200", "Errors have status 200", "error-shape")(
     around, "errors.answer", lambda original, refusal: original(refusal)._replace(status=200)
 )
 
 
-# -- of refusals -----------------------------------------------------------------------------------------
+# -- refusals -----------------------------------------------------------------------------------------
 
 
 for _name, _rule, _summary, _changes in (
     ("get-missing-500", "get-missing", "GET of a missing id answers 500", {"status": 500, "code": 13}),
     ("get-missing-400", "get-missing", "GET of a missing id answers 400", {"status": 400, "code": 3}),
     ("get-missing-204", "get-missing", "GET of a missing id answers 204", {"status": 204, "body": b""}),
-    ("get-missing-null", "get-missing", "GET of a missing id answers null", {"status": 200, "body": b"null"}),
+    ("get-missing-null", "get-missing", "GET of a missing id answers with null", {"status": 200, "body": b"null"}),
     ("put-missing-500", "update-missing", "PUT of a missing id answers 500", {"status": 500, "code": 13}),
     ("delete-missing-410", "delete-missing", "DELETE of a missing id answers 410", {"status": 410}),
     ("name-taken-409", "name-unique", "A taken name answers 409", {"status": 409, "code": 6}),
@@ -84,7 +84,7 @@ for _name, _rule, _summary, _changes in (
     ("endpoint-403", "endpoint-not-local", "A loopback endpoint answers 403", {"status": 403, "code": 7}),
     ("code-zero", "name-required", "The code of a missing name is 0", {"code": 0}),
     ("code-unknown", "reconcile-needs-config", "The code of a refused update is 2", {"code": 2}),
-    ("text-other", "delete-missing", "DELETE of a missing id answers another message", {"message": "not found"}),
+    ("text-other", "delete-missing", "DELETE of a missing id answers with another message", {"message": "not found"}),
 ):  # fmt: skip
     _status(_name, _summary, _rule)(refusals, _rule, **_changes)
 
@@ -107,7 +107,7 @@ _status("test-fails-200", "A test that fails answers 200 with an error", "test")
 )
 
 
-@_status("redirect-trailing-slash", "A trailing slash is redirected", "id-required")
+@_status("redirect-trailing-slash", "Redirects a path with a trailing slash", "id-required")
 @answering(*EVERY)
 def redirect_trailing_slash(proceed: Proceed, exchange: Exchange) -> Response:
     path = exchange.request.path
@@ -122,6 +122,6 @@ def _answered(mock: Instance, method: str, response: Response) -> None:
 
 
 _status("head-200", "HEAD answers 200", "method-not-allowed")(_answered, "HEAD", Response(200))
-_status("options-204", "OPTIONS answers 204 with the methods that are allowed", "method-not-allowed")(
+_status("options-204", "OPTIONS answers 204 with the allowed methods", "method-not-allowed")(
     _answered, "OPTIONS", Response(204, (("Allow", "GET, POST, OPTIONS"),))
 )

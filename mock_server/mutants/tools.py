@@ -1,4 +1,4 @@
-"""The ways in which mutants are applied: each changes one instance, and nothing beyond it."""
+"""Building blocks of mutants. Each changes only one instance."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ Json = dict[str, Any]
 
 
 PACE = 1.0
-"""What a second of waiting takes; tests are in a hurry."""
+"""Scale of `wait`: actual seconds per simulated second. Tests make it small."""
 
 
 def wait(seconds: float) -> None:
-    """Let time pass."""
+    """Sleep for this many simulated seconds."""
     if seconds:
         time.sleep(seconds * PACE)
 
@@ -50,14 +50,14 @@ def given_to(
 
 
 Original = Callable[..., Any]
-"""The method that a mutant answers for."""
+"""The original of a method that a mutant replaces."""
 
 
 # -- parts of Central --------------------------------------------------------------------------------
 
 
 def around(root: object, method: str, wrapper: Callable[..., Any]) -> None:
-    """Let `wrapper(original, *arguments)` answer for a method, such as `central.service.create` of an instance."""
+    """Wrap a method, such as `central.service.create` of an instance, in `wrapper(original, *arguments)`."""
     path, _, name = method.rpartition(".")
     part = attrgetter(path)(root) if path else root
     original = getattr(part, name)
@@ -66,7 +66,7 @@ def around(root: object, method: str, wrapper: Callable[..., Any]) -> None:
 
 
 def instead_of(method: str) -> Callable[[Callable[..., Any]], Mutate]:
-    """Make a mutant of a function `(mock, original, *arguments)`, which answers for a method of the instance."""
+    """Make a mutant of a function `(mock, original, *arguments)`, which wraps a method of the instance."""
 
     def decorate(function: Callable[..., Any]) -> Mutate:
         return lambda mock: around(mock, method, partial(function, mock))
@@ -75,12 +75,12 @@ def instead_of(method: str) -> Callable[[Callable[..., Any]], Mutate]:
 
 
 def replace_method(root: object, method: str, other: Callable[..., Any]) -> None:
-    """Put another function in the place of a method, named as in `around`."""
+    """Replace a method, named as in `around`."""
     around(root, method, lambda _original, *arguments, **named: other(*arguments, **named))
 
 
 def never(root: object, *methods: str) -> None:
-    """Let rules refuse nothing."""
+    """Disable rules: their methods return None."""
     for method in methods:
         replace_method(root, method, lambda *_arguments, **_named: None)
 
@@ -100,7 +100,7 @@ def suppress_rule(root: object, method: str, rule: str, answer: Any = None) -> N
 
 
 def add_to_refusals(root: object, method: str, more: Callable[[Refusal, Any], str]) -> None:
-    """Put more at the end of the text of what a method refuses; `more` takes the refusal and the first argument."""
+    """Append `more(refusal, first argument)` to the texts of a method's refusals."""
 
     def told(original: Original, sent: Any, **named: Any) -> Any:
         try:
@@ -129,7 +129,7 @@ def stored_config(mock: Instance, change: Callable[[Json], Mapping[str, Any]]) -
 
 
 def updated(mock: Instance, change: Callable[[Json, Json], Mapping[str, Any]]) -> None:
-    """Store `change(old, sent)` in the place of what an update sends."""
+    """Make updates store `change(old, sent)`."""
     store = mock.central.store
 
     def update(original: Callable[..., None], sent: Mapping[str, Any], *, update_password: bool) -> None:
@@ -140,7 +140,7 @@ def updated(mock: Instance, change: Callable[[Json, Json], Mapping[str, Any]]) -
 
 
 def one_name(mock: Instance, fold: Callable[[str], str]) -> None:
-    """Refuse a name that is another one once both are folded."""
+    """Refuse a name that equals another one after both are folded."""
 
     def check(original: Callable[[Mapping[str, Any]], Any], sent: Mapping[str, Any]) -> Any:
         names = {each["name"] for each in mock.central.store.integrations() if each["id"] != sent["id"]}
@@ -151,7 +151,7 @@ def one_name(mock: Instance, fold: Callable[[str], str]) -> None:
 
 
 def filtered(mock: Instance, keeps: Callable[[str, str], bool]) -> None:
-    """Let the filter by name keep integrations with `keeps(name, wanted)`."""
+    """Make the filter by name return the integrations with `keeps(name, wanted)`."""
     store = mock.central.store
     replace_method(
         mock,
@@ -164,21 +164,21 @@ def filtered(mock: Instance, keeps: Callable[[str, str], bool]) -> None:
 
 
 Wrapper = Callable[[Proceed, Exchange], Response]
-"""Answers a request, given what is below."""
+"""Answers a request, given the layers below."""
 
 
 def answering(*operations: str) -> Callable[[Wrapper], Mutate]:
-    """Make a mutant of a wrapper that answers for operations."""
+    """Make a mutant of a wrapper around operations."""
     return lambda wrapper: lambda mock: handled(mock, operations, wrapper)
 
 
 def wrapped(mock: Instance, wrapper: Wrapper, *, behind: Layer | None) -> None:
-    """Let `wrapper` answer as a layer of its own."""
+    """Add `wrapper` as a layer."""
     mock.insert(lambda proceed: partial(wrapper, proceed), behind=behind)
 
 
 def handled(mock: Instance, operations: tuple[str, ...], wrapper: Wrapper) -> None:
-    """Let `wrapper` answer for operations, before anything but the path of the request is read."""
+    """Wrap operations in `wrapper`, which runs before anything but the path of a request is read."""
 
     def limited(proceed: Proceed, exchange: Exchange) -> Response:
         is_limited_to = exchange.operation is not None and exchange.operation.id in operations
@@ -188,7 +188,7 @@ def handled(mock: Instance, operations: tuple[str, ...], wrapper: Wrapper) -> No
 
 
 def refused(status: int, message: str, code: int = 3) -> Refusal:
-    """Make a refusal that no rule of Central has."""
+    """Return a refusal that no rule of Central has."""
     return Refusal("mutant", status, code, message)
 
 
@@ -206,7 +206,7 @@ def refused_where(
 
 
 def during(mock: Instance, operation: str) -> Callable[[], bool]:
-    """Return a function that tells whether this thread is running an operation."""
+    """Return a function that returns whether this thread is running an operation."""
     here = threading.local()
 
     def noted(proceed: Proceed, exchange: Exchange) -> Response:
@@ -221,7 +221,7 @@ def during(mock: Instance, operation: str) -> Callable[[], bool]:
 
 
 def requests(mock: Instance, change: Callable[[Request], Request]) -> None:
-    """Change every request before anything looks at it."""
+    """Change every request before any other layer sees it."""
 
     def changed(proceed: Proceed, exchange: Exchange) -> Response:
         exchange.request = change(exchange.request)
@@ -238,7 +238,7 @@ def without(request: Request, header: str) -> Request:
 def responses(
     mock: Instance, change: Callable[[Response], Response], operations: tuple[str, ...] | None = None
 ) -> None:
-    """Change every answer as it goes out, or those of operations, refusals too."""
+    """Change every outgoing answer, or only those of some operations; refusals included."""
 
     def changed(proceed: Proceed, exchange: Exchange) -> Response:
         before = proceed(exchange)
@@ -261,14 +261,14 @@ def answers(mock: Instance, operations: tuple[str, ...], change: Callable[[Json]
 
 
 def each_changed(answer: Json, change: Callable[[Json], Any]) -> Any:
-    """Return an answer with its integration, or each of its list, changed."""
+    """Return an answer with its integrations changed."""
     if "integrations" in answer:
         return {"integrations": [change(each) for each in answer["integrations"]]}
     return change(answer)
 
 
 def shown(mock: Instance, change: Callable[[Json], Any], operations: tuple[str, ...] = (LIST, GET, CREATE)) -> None:
-    """Change how each integration is shown; answers are no longer checked against the contract then."""
+    """Change each integration in answers, which are then no longer checked against the contract."""
     answers(mock, operations, lambda answer: each_changed(answer, change))
 
 
@@ -286,7 +286,7 @@ def masked_as(mock: Instance, mask: Callable[[str], Any]) -> None:
 
 
 def errors(mock: Instance, change: Callable[[Json], Any]) -> None:
-    """Change the JSON of errors; what is asked over gRPC is refused in plain text."""
+    """Change the JSON of errors; refusals of gRPC are plain text."""
 
     def changed(original: Callable[[Refusal], bytes], refusal: Refusal) -> bytes:
         answer = original(refusal)
@@ -317,7 +317,7 @@ def refusals(mock: Instance, /, rule: str, **changes: Any) -> None:
 
 
 def readings(mock: Instance, reading: type[protojson.Reading]) -> None:
-    """Read every body with `reading`, also those that the contract promises."""
+    """Read every body with `reading`, even those that conform to the contract."""
     decoder = mock.central.decoding.decoder
     mock.central.decoding.is_exact = True
     replace_method(decoder, "reading", partial(reading, decoder))

@@ -1,4 +1,4 @@
-"""HTTP and JSON that clients stumble over."""
+"""Problems of HTTP and JSON."""
 
 from __future__ import annotations
 
@@ -76,30 +76,30 @@ def _html_where(mock: Instance, matches: Callable[[Response], bool]) -> None:
     responses(mock, changed)
 
 
-_wire("html-404", "An unknown path answers an HTML page", "answer-media-type", also=("unknown-route",))(
+_wire("html-404", "An unknown path answers with an HTML page", "answer-media-type", also=("unknown-route",))(
     _html_where, lambda response: response.header("Mock-Central-Rule") == "unknown-route"
 )
-_wire("html-501", "A wrong method answers an HTML page", "answer-media-type", also=("method-not-allowed",))(
+_wire("html-501", "A wrong method answers with an HTML page", "answer-media-type", also=("method-not-allowed",))(
     _html_where, lambda response: response.status == 501
 )
-_wire("html-400", "A body that is not JSON answers an HTML page", "answer-media-type", also=("body-syntax",))(
+_wire("html-400", "A body that is not JSON answers with an HTML page", "answer-media-type", also=("body-syntax",))(
     _html_where, lambda response: response.header("Mock-Central-Rule") == "body-syntax"
 )
-_wire("html-500", "A failure answers an HTML page", "answer-media-type")(
+_wire("html-500", "A server error answers with an HTML page", "answer-media-type")(
     _html_where, lambda response: response.status == 500
 )
-_wire("answer-media-type", "Answers have the type text/plain")(
+_wire("answer-media-type", "Answers have the content type text/plain")(
     responses, lambda response: _typed(response, "text/plain; charset=utf-8")
 )
-_wire("problem-json", "Errors have the type application/problem+json", "answer-media-type")(
+_wire("problem-json", "Errors have the content type application/problem+json", "answer-media-type")(
     responses, lambda response: _typed(response, "application/problem+json") if response.status >= 400 else response
 )
-_wire("latin-1", "Answers are written in latin-1", "answer-media-type", also=("read-after-create",))(
+_wire("latin-1", "Answers are encoded as latin-1", "answer-media-type", also=("read-after-create",))(
     _plain_bodies, lambda body: body.decode("utf-8", "replace").encode("latin-1", "replace")
 )
 
 
-@_wire("gzip-broken", "Compressed answers are not compressed", "every-request-answered", also=("gzip",))
+@_wire("gzip-broken", "Answers claim to be gzip, but are not compressed", "every-request-answered", also=("gzip",))
 @given_to(responses)
 def gzip_broken(response: Response) -> Response:
     if response.header("Content-Encoding") != "gzip":
@@ -107,7 +107,7 @@ def gzip_broken(response: Response) -> Response:
     return response._replace(body=gzip.decompress(response.bytes))
 
 
-_wire("gzip", "Answers are always compressed")(
+_wire("gzip", "Compresses answers for clients that do not accept gzip")(
     requests, lambda request: request._replace(headers={**request.headers, "accept-encoding": "gzip"})
 )
 
@@ -122,7 +122,7 @@ def length_missing(response: Response) -> Response:
 _wire("end-cut", "Answers lack their last two bytes", "answer-media-type")(
     responses, lambda response: response._replace(body=response.bytes[:-2])
 )
-_wire("long-cut", "Answers are cut after 4 kB", "answer-media-type")(_body, lambda body: body[:4096])
+_wire("long-cut", "Answers are truncated to 4 kB", "answer-media-type")(_body, lambda body: body[:4096])
 
 
 @_wire("every-request-answered", "Every tenth connection is closed without an answer")
@@ -143,7 +143,7 @@ _wire("byte-order-mark", "Answers begin with a byte order mark", "answer-media-t
     _body, lambda body: b"\xef\xbb\xbf" + body
 )
 _wire("trailing-text", "Answers end with a comment", "answer-media-type")(_body, lambda body: body + b"\n<!-- 3 ms -->")
-_wire("not-a-number", "numConcurrentScans 0 reads as NaN", "answer-media-type", also=("answer-schema",))(
+_wire("not-a-number", "Shows `numConcurrentScans` 0 as NaN", "answer-media-type", also=("answer-schema",))(
     _body, lambda body: body.replace(b'"numConcurrentScans":0', b'"numConcurrentScans":NaN')
 )
 
@@ -151,7 +151,7 @@ _wire("not-a-number", "numConcurrentScans 0 reads as NaN", "answer-media-type", 
 _wire("cached", "Answers may be cached for a minute", "answer-headers")(
     responses, lambda response: response.without_header("Cache-Control").with_header("Cache-Control", "max-age=60")
 )
-_wire("vary-missing", "Answers do not vary by Accept-Encoding", "answer-headers")(
+_wire("vary-missing", "Answers lack `Vary: Accept-Encoding`", "answer-headers")(
     responses, lambda response: response.without_header("Vary")
 )
 
@@ -159,7 +159,7 @@ _wire("vary-missing", "Answers do not vary by Accept-Encoding", "answer-headers"
 # -- requests --------------------------------------------------------------------------------------------
 
 
-@_wire("case-insensitive-fields", "Field names are read in any case", "unknown-field-dropped")
+@_wire("case-insensitive-fields", "Ignores the case of field names", "unknown-field-dropped")
 def case_insensitive_fields(mock: Instance) -> None:
     names = {field.name.lower(): field.name for field in mock.central.contract.integration.fields}
 
@@ -172,7 +172,7 @@ def case_insensitive_fields(mock: Instance) -> None:
     readings(mock, Reading)
 
 
-@_wire("case-insensitive-categories", "Category names are read in any case", "unknown-category-dropped")
+@_wire("case-insensitive-categories", "Ignores the case of category names", "unknown-category-dropped")
 @reader
 class _CaseInsensitiveCategories(protojson.Reading):
     def scalar(self, field: Field) -> Any:
@@ -208,7 +208,10 @@ _wire("null-message-refused", "Refuses null for `source`", "null-is-absent")(
 
 
 @_wire(
-    "unicode-500", "Characters beyond 16 bits answer 500", "unicode-kept", also=("read-after-create", "no-server-error")
+    "unicode-500",
+    "Characters beyond 16 bits in a create answer 500",
+    "unicode-kept",
+    also=("read-after-create", "no-server-error"),
 )
 @instead_of("central.store.put")
 def unicode_500(mock: Instance, original: Original, integration: Any) -> Any:
@@ -222,7 +225,7 @@ _wire("body-64k", "Refuses bodies of more than 64 kB with 413", "long-values-kep
 )
 
 
-_wire("nesting-100", "Refuses bodies that nest deeper than 100", "nesting-depth")(
+_wire("nesting-100", "Refuses bodies nested more than 100 levels deep", "nesting-depth")(
     bodies_refused, lambda body: max(body.count(b"["), body.count(b"{")) > 100, refused(400, "too deep")
 )
 
@@ -231,13 +234,13 @@ def _fields(request: Request) -> dict[str, str]:
     return dict(parse_qsl(request.query, keep_blank_values=True))
 
 
-_wire("accept-406", "Accept without JSON answers 406", "answer-headers")(
+_wire("accept-406", "An Accept header without JSON answers 406", "answer-headers")(
     refused_where,
     (LIST, GET, CREATE),
     lambda exchange: exchange.request.headers.get("accept", "").startswith("text/"),
     refused(406, "Not Acceptable"),
 )
-_wire("chunked-body", "Refuses a body that is sent in chunks with 411")(
+_wire("chunked-body", "Refuses a chunked body with 411")(
     refused_where,
     (CREATE, PUT, PATCH, TEST, TEST_UPDATED),
     lambda exchange: "transfer-encoding" in exchange.request.headers,
@@ -251,7 +254,7 @@ _wire("unknown-query-ignored", "Refuses unknown query keys")(
 )
 
 
-@_wire("query-on-write-ignored", "Reads query parameters of a create as fields")
+@_wire("query-on-write-ignored", "Reads query parameters of a create as fields of the body")
 @answering(CREATE)
 def query_as_body(proceed: Proceed, exchange: Exchange) -> Response:
     request = exchange.request
@@ -261,7 +264,7 @@ def query_as_body(proceed: Proceed, exchange: Exchange) -> Response:
     return proceed(exchange)
 
 
-@_wire("path-escapes", "Escapes in the id of a path are not decoded")
+@_wire("path-escapes", "Does not decode escapes in the id of a path")
 @answering(GET)
 def escape_kept(proceed: Proceed, exchange: Exchange) -> Response:
     request = exchange.request
@@ -269,14 +272,14 @@ def escape_kept(proceed: Proceed, exchange: Exchange) -> Response:
     return proceed(exchange)
 
 
-@_wire("verb-cut", "A colon ends the id of a path", "path-escapes")
+@_wire("verb-cut", "Treats a colon as the end of the id in a path", "path-escapes")
 @answering(GET)
 def verb_cut(proceed: Proceed, exchange: Exchange) -> Response:
     exchange.id = exchange.id.partition(":")[0]
     return proceed(exchange)
 
 
-@_wire("path-any-case", "Paths are matched in any case", "unknown-route")
+@_wire("path-any-case", "Ignores the case of paths", "unknown-route")
 def path_any_case(mock: Instance) -> None:
     collection = mock.routes.collection
 
@@ -286,20 +289,23 @@ def path_any_case(mock: Instance) -> None:
     requests(mock, folded)
 
 
-@_wire("override-always", "X-HTTP-Method-Override works with any content type", "method-override")
+@_wire("override-always", "Accepts X-HTTP-Method-Override with any content type", "method-override")
 @given_to(requests)
 def override_always(request: Request) -> Request:
     method = request.headers.get("x-http-method-override")
     return without(request, "x-http-method-override")._replace(method=method) if method else request
 
 
-_wire("list-by-odd-name", "A plus sign in the query is not decoded")(
+_wire("list-by-odd-name", "Does not decode a plus sign in the query")(
     requests, lambda request: request._replace(query=request.query.replace("+", "%2B"))
 )
 
 
 @_wire(
-    "pretty-wrong-type", "Indented answers have the type text/plain", "answer-media-type", also=("answer-media-type",)
+    "pretty-wrong-type",
+    "Indented answers have the content type text/plain",
+    "answer-media-type",
+    also=("answer-media-type",),
 )
 @given_to(wrapped, behind=clean_path)
 def pretty_wrong_type(proceed: Proceed, exchange: Exchange) -> Response:
