@@ -1,6 +1,6 @@
 """The pytest fixtures: a mock on a loopback port for each test, each module or the whole session.
 
-Loaded in every pytest run of its environment, so nothing of ours is imported up here.
+Every pytest run in its environment loads this module, so the top level imports nothing from this package.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _ALL = "all"
 _USAGE = pytest.StashKey["Usage"]()
-"""What the mocks of a session met, for --mock-central-report."""
+"""The usage counts of the session's mocks, for --mock-central-report."""
 _IN_USE = pytest.StashKey[tuple["MockServer", Sequence[str]]]()
 """The mock of a test, and what fails the test."""
 
@@ -80,7 +80,7 @@ def _mock_central_servers(pytestconfig: pytest.Config) -> Iterator[Any]:
 def mock_central(
     request: pytest.FixtureRequest, mock_central_settings: Mapping[str, Any], _mock_central_servers: Any
 ) -> MockServer:
-    """A running mock in its first state; `url` is its address."""
+    """A running mock in its initial state; `url` is its address."""
     settings, fail_on = _chosen(request, mock_central_settings)
     server: MockServer = _started(lambda: _mock_central_servers(settings))
     request.node.stash[_IN_USE] = server, fail_on
@@ -113,7 +113,7 @@ def _shared(request: pytest.FixtureRequest, common: Mapping[str, Any]) -> Iterat
 
 @contextmanager
 def _serving(settings: Settings, config: pytest.Config) -> Iterator[MockServer]:
-    """Serve a mock, and keep what it met if that is to be reported."""
+    """Serve a mock, and keep its usage counts for the report, if there is one."""
     from mock_server.serving.server import serving
 
     with serving(settings) as server:
@@ -141,7 +141,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Take over what the mocks of a worker of pytest-xdist met."""
+    """Add the usage counts of a pytest-xdist worker."""
     from mock_server.simulation import usage
 
     if found := getattr(node, "workeroutput", {}).get("mock_central_usage"):
@@ -149,7 +149,7 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Report what the tests met of the API and what they never met."""
+    """Report which parts of the API the tests covered."""
     file: str | None = config.getoption("mock_central_report")
     if file is None:
         return
@@ -170,7 +170,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Fail a test whose marker would change nothing: the mock that it shares has settings already."""
+    """Fail a test whose marker has no effect, because the shared mock already has its settings."""
     fixtures = getattr(item, "fixturenames", ())
     shared = [name for name in ("mock_central_module", "mock_central_session") if name in fixtures]
     is_marked = any(each.name == "mock_central" for each in item.own_markers)
@@ -182,7 +182,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def _require_usage(file: str) -> None:
-    """Raise UsageError if a file is something else than counts, such as the tests that pytest took for the option's."""
+    """Raise UsageError unless a file has usage counts; it may be a test file that pytest took as the option's value."""
     from mock_server.simulation import usage as usages
 
     try:
@@ -214,11 +214,11 @@ def _verify(server: MockServer, fail_on: Sequence[str]) -> None:
             server.verify(*fail_on)
     except AssertionError as error:
         problem = str(error)
-    if problem:  # outside, where pytest does not show the errors beneath
+    if problem:  # outside of the handler, so that pytest does not show the causes
         pytest.fail(problem, pytrace=False)
 
 
-# -- what was chosen ---------------------------------------------------------------------------------
+# -- settings of markers and options ---------------------------------------------------------------------------------
 
 
 def _chosen(request: pytest.FixtureRequest, common: Mapping[str, Any]) -> tuple[Settings, Sequence[str]]:
@@ -240,7 +240,7 @@ def _started(start: Any) -> Any:
     problem = ""
     try:
         return start()
-    except ValueError as error:  # what only an app can know: a mutant, an operation, a state
+    except ValueError as error:  # errors that only an app finds: an unknown mutant or operation, an invalid state
         problem = str(error)
     return pytest.fail(f"mock_central: {problem}", pytrace=False)
 

@@ -46,7 +46,7 @@ _STORE_PREFIX = "mock-central"
 class Settings:
     """The settings of one app.
 
-    Files can be given as texts, and lists of faults, registry tests and mutants as the texts that the options take:
+    Files can be strings. Lists of faults, registry tests and mutants can have the strings that the options accept:
     ``Settings(load="state.json", faults=["PostImageIntegration code=503 times=2"])``.
 
     Raises:

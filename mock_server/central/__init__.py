@@ -1,4 +1,4 @@
 """Central's own behaviour: protobuf JSON, credentials, rules, registry tests, texts, answers.
 
-No HTTP, no stores (see `state`), and no list that the contract could hold.
+No HTTP, no stores (see `state`), and no lists that belong in the contract.
 """

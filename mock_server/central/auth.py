@@ -1,4 +1,4 @@
-"""Who calls, and what that caller may do (pkg/grpc/authn, pkg/grpc/authz)."""
+"""Authentication and authorization of callers (pkg/grpc/authn, pkg/grpc/authz)."""
 
 from __future__ import annotations
 

@@ -209,7 +209,7 @@ class Clients:
         return self.problem_if(reason is not None, "google-service-account-json", reason=reason)
 
     def azure(self, integration: Integration) -> Problem | None:
-        """pkg/registries/azure/azure.go; a docker member serves, too."""
+        """pkg/registries/azure/azure.go; a docker member is accepted, too."""
         config = integration.get("azure") or integration.get("docker")
         if config is None:
             found = self.problem_if(True, "azure-config-required")
@@ -317,7 +317,7 @@ class Clients:
         reason = goaddr.host_port_error(address) if address else None
         return self.problem_if(reason is not None, rule, reason=f"address {address}: {reason}")
 
-    # -- putting to use: pkg/images/integration/set_impl.go, central/enrichment ----------------
+    # -- activation: pkg/images/integration/set_impl.go, central/enrichment ----------------
 
     def category_implemented(self, category: object) -> Problem | None:
         """pkg/images/integration/set_impl.go."""

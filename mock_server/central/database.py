@@ -68,7 +68,7 @@ def compressed_size(value: bytes) -> int | None:
         if size > _LARGEST_TUPLE and at >= _ENOUGH:
             return size * len(value) // at if size < at * 75 // 100 else None
         if items % 8 == 0:
-            size += 1  # says which of the next eight are matches
+            size += 1  # marks which of the next eight are matches
         length = _longest_match(value, at, chains.get(_hash(value, at, mask), []))
         if length > 2:
             size += 2 if length < 18 else 3

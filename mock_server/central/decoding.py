@@ -1,6 +1,6 @@
 """Decoding of bodies and queries (grpc-gateway runtime).
 
-There are two decoders with one result. A body that conforms to the contract only needs its gaps filled; any other goes
+There are two equivalent decoders. A conforming body only needs its defaults filled in; any other goes
 through the exact decoder. Violations of the contract are listed, and refused only with `strict`.
 """
 

@@ -1,4 +1,4 @@
-"""Delays: seconds, or a distribution of them."""
+"""Delays: a number of seconds, or a random distribution."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 LONGEST_DELAY = 300.0
-"""Greatest delay in seconds; longer drawn ones are cut."""
+"""Greatest delay in seconds; longer random delays are cut to it."""
 LARGEST_SIGMA = 20.0
 """Greatest SIGMA of a log-normal delay."""
 DELAYS = "seconds, LOW..HIGH, exponential(MEAN), normal(MEAN,DEVIATION) or lognormal(MEDIAN,SIGMA)"

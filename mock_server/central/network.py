@@ -1,4 +1,4 @@
-"""The network that registry tests meet: rules decide how each request ends, and no host is ever contacted."""
+"""The simulated network of registry tests: rules decide how each request ends, and no host is ever contacted."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Network:
 
     @contextmanager
     def only_looking(self) -> Iterator[None]:
-        """Let requests of this thread use up no rule, and wait for none."""
+        """Make requests of this thread neither use up rules nor wait for their delays."""
         self._looking.now = True
         try:
             yield

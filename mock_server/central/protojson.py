@@ -4,7 +4,7 @@ An integration is a `dict` in the shape and order in which Central writes it: JS
 values present, unset messages None, unset config members absent, categories by name (by
 number where Central knows no name). It is never changed in place.
 
-There are two ways to decode. `complete` fills the gaps of a body that conforms to the contract. `Decoder` follows
+There are two ways to decode. `complete` fills in the defaults of a conforming body. `Decoder` follows
 protobuf-go's ``encoding/protojson/decode.go`` token by token, with its errors.
 """
 
@@ -24,7 +24,7 @@ from mock_server.golang import timestamps
 from mock_server.golang.text import quote
 
 BLANKS = b" \t\r\n"
-"""The blanks of JSON."""
+"""The whitespace of JSON."""
 _TOKEN = re.compile(rb'[ \t\r\n]*([-+.0-9A-Za-z]+|[{}\[\],:"])')
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
@@ -146,7 +146,7 @@ class Decoder:
     def decode(self, message: Message, data: bytes, *, is_json: bool = False) -> dict[str, Any]:
         """Decode a body exactly as Central does; an empty body is an empty message.
 
-        `is_json`: the body is known to be one JSON value.
+        `is_json`: the body is known to be a single JSON value.
 
         Raises:
             Refusal: the body is invalid; the text is that of protojson or of Go's JSON package.

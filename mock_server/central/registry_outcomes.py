@@ -21,7 +21,7 @@ ANSWERS = {
     "forbidden": Reply(status=403),
     "missing": Reply(status=404),
     "failing": Reply(status=500),
-    # In the words of one service: AWS's API, Google's token server, a registry.
+    # Errors of specific services: AWS's API, Google's token server, registries.
     "ecr-token-expired": Reply(
         status=403,
         body='{"errors":[{"code":"DENIED",'

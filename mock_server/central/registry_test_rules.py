@@ -1,4 +1,4 @@
-"""Rules of registry tests: which hosts end them with which outcome."""
+"""Rules of registry tests: the outcome for each host."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class RegistryTestRule:
     delay: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what makes no rule."""
+        """Raise ValueError for an invalid rule."""
         found = _MORE_THAN_A_HOST.fullmatch(self.host)
         if found and (host := found["ipv6"] or found["host"]) != self.host:
             raise ValueError(f"{self.host}={self.outcome}: is not just a host name; write {host}")
@@ -64,7 +64,7 @@ def parse(text: str) -> RegistryTestRule:
     """Read ``HOST=OUTCOME KEY=VALUE …`` or ``host=HOST outcome=OUTCOME KEY=VALUE …``, as options give it.
 
     Raises:
-        ValueError: the text is no rule.
+        ValueError: the text is not a rule.
     """
     if len(words := _words(text)) > 1:
         (first, outcome), *rest = words
@@ -87,7 +87,7 @@ def of(values: Mapping[str, Any]) -> RegistryTestRule:
     """Make a rule of values by their field: texts, or what JSON has for them.
 
     Raises:
-        ValueError: a field is unknown or missing, or its value is none of its kind.
+        ValueError: a field is unknown or missing, or its value has the wrong type.
     """
     if unknown := [key for key in values if key not in _FIELDS]:
         raise ValueError(f"{unknown[0]}: is not one of {', '.join(_FIELDS)}")

@@ -29,7 +29,7 @@ class RegistryTests:
     """Answers what ``Test()`` of a registry or scanner client would."""
 
     def __init__(self, contract: Contract, network: Network, namespace: str = "stackrox") -> None:
-        """`namespace`: that of Central's own scanner."""
+        """`namespace`: the namespace of Central's own scanner."""
         self.contract = contract
         self.network = network
         self.namespace = namespace
@@ -188,11 +188,11 @@ def scanner_target(clairify: Config, namespace: str) -> str:
 
 
 def _url(endpoint: str, scheme: str) -> str:
-    """pkg/urlfmt FormatURL: a text that starts with "http" counts as having a scheme."""
+    """pkg/urlfmt FormatURL: a text that starts with "http" is assumed to have a scheme."""
     return (endpoint if endpoint.startswith("http") else f"{scheme}://{endpoint}").rstrip("/")
 
 
 def _docker_url(endpoint: str) -> str:
-    """pkg/registries/docker/config.go: Docker Hub has another host than its name."""
+    """pkg/registries/docker/config.go: Docker Hub's host differs from its name."""
     hub = endpoint.lower() in ("docker.io", "https://docker.io")
     return _url("registry-1.docker.io" if hub else endpoint, "https")

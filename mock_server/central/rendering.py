@@ -16,7 +16,7 @@ log = logging.getLogger("mock_central")
 
 
 class AnswerContractError(AssertionError):
-    """The mock gave an answer that breaks the contract: a bug of the mock."""
+    """An answer of the mock violates the contract: a bug of the mock."""
 
 
 class Rendering:

@@ -1,6 +1,6 @@
 """The eight operations as Central runs them (central/imageintegration/service/service_impl.go).
 
-It works on decoded integrations; `gateway` does HTTP, and `protojson` JSON. Here and in the other modules of `central`,
+It works on decoded integrations; `gateway` handles HTTP, `protojson` JSON. In all modules of `central`,
 a method with the id of a rule as its name decides that rule.
 """
 

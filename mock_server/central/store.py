@@ -32,10 +32,10 @@ class Store(Protocol):
         """Number of changes so far; a copy with a smaller number is outdated."""
 
     problem: str
-    """Why the state may be lost, such as a failed save; empty if all is well."""
+    """Why the state may be lost, such as a failed save; otherwise empty."""
 
     def fork(self) -> Store:
-        """Return a store for another sandbox, with the same first state."""
+        """Return a store for another sandbox, with the same initial state."""
 
     def bind(self, sandbox: str) -> None:
         """Use the state of the sandbox with this name."""
@@ -47,10 +47,10 @@ class Store(Protocol):
         """Delete the state of a sandbox that is no longer used."""
 
     def reset(self) -> None:
-        """Restore the first state, and start seeded ids again."""
+        """Restore the initial state, and restart the seeded ids."""
 
     def replace(self, integrations: Iterable[Integration]) -> None:
-        """Replace all integrations with these; a reset still goes back to the first state."""
+        """Replace all integrations with these; a reset still restores the initial state."""
 
     def integrations(self) -> list[Integration]:
         """List the stored integrations, credentials in clear, in the order of creation."""

@@ -1,4 +1,4 @@
 """The commands `mock-central …`: options, files and the environment become settings.
 
-Nothing that a test suite in the same process could need.
+Tests in the same process should not need anything from here.
 """

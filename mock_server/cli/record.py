@@ -1,4 +1,4 @@
-"""Make a state from the list of a live Central, with invented credentials, because answers do not show them."""
+"""Create a state from the list of a live Central, with invented credentials, because answers do not show them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _JSON_TEXT = json.dumps(
     {"type": "authorized_user", **dict.fromkeys(("client_id", "client_secret", "refresh_token"), _TEXT)},
     separators=(",", ":"),
 )
-"""A kind of account without a private key, which would have to be valid for a scanner."""
+"""A kind of account without a private key, because a scanner would reject an invented key."""
 
 Place = tuple[str, ...]
 """The path of a field in an integration."""
@@ -72,10 +72,10 @@ def asked(url: str, path: str, *, token: str, ca: Path | None, insecure: bool) -
         raise RecordError(f"{ca}: contains no certificates that can be read (PEM): {error}") from None
     if insecure:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the option asks for it
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # as the option says
     try:
         with bounded_http.deadline(_TIMEOUT):
-            # No redirect is followed: the token is for one host.
+            # Redirects are not followed: the token is for this host only.
             answer = _connections(url, context).request(
                 "GET", url.rstrip("/") + path, headers=headers, preload_content=False, redirect=False, retries=False,
                 timeout=_TIMEOUT,
@@ -131,7 +131,7 @@ def _hint(status: int) -> str:
 
 
 def recorded(listed: list[Any], contract: Contract, validator: Validator) -> dict[str, Any]:
-    """Make a state from a list. `invented` lists, by id, the places of credentials that are not Central's.
+    """Create a state from a list. `invented` lists, by id, the places of the invented credentials.
 
     Raises:
         states.StateError: an entry is not an integration.

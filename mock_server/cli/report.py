@@ -43,7 +43,7 @@ class Keeper:
             self._usage.add(usages.read(self._path))
         self.write()
         threading.Thread(target=self._write_at_times, daemon=True).start()
-        # The worker process ends without the hooks of `atexit`.
+        # The worker process ends without running `atexit` hooks.
         multiprocessing.util.Finalize(self, self.write, exitpriority=0)
 
     def _write_at_times(self) -> None:

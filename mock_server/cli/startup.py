@@ -72,7 +72,7 @@ def running(context: click.Context, settings: Settings) -> Running:
     _require_operations(settings)
     watched = {"settings": context.meta.get("mock_central.config"), "state": settings.load}
     if settings.load is not None and save is not None and settings.load.resolve() == save.resolve():
-        del watched["state"]  # we change it ourselves
+        del watched["state"]  # the mock writes this file itself
     return Running(
         save,
         usage,
@@ -177,7 +177,7 @@ def _require_states(files: Mapping[str, Path | None]) -> None:
 def _require_operations(settings: Settings) -> None:
     if not any(fault.operation for fault in settings.faults):
         return
-    from mock_server.web.app import create_app  # which alone knows every operation
+    from mock_server.web.app import create_app  # only the app knows every operation
 
     with _blaming("--fault", FaultError):
         create_app(settings)
@@ -215,7 +215,7 @@ class Banner:
     control_token_file: Path | None = None
 
     def show(self) -> None:
-        """Print a warning about open control calls, then the lines."""
+        """Print a warning if control calls are open to anyone, then the lines."""
         if warning := self.warning():
             click.echo(warning, err=True)
         click.echo(self.text())
@@ -261,7 +261,7 @@ class Banner:
         return lines
 
     def warning(self) -> str:
-        """Return a warning if anybody can control the mock, else an empty text."""
+        """Return a warning if anyone can control the mock, else an empty text."""
         if not self.settings.control or self.settings.control_token is not None or self.host.startswith(_LOOPBACK):
             return ""
         return (

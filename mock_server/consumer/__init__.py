@@ -1,4 +1,4 @@
-"""The consumer report: which parts of the contract a client met, which it never met, and how to make those happen.
+"""The consumer report: which parts of the contract clients covered, and how to reproduce the others.
 
 Pure functions from counts (`simulation.usage`) and a contract to text.
 """

@@ -15,7 +15,7 @@ _MOST_NAMES = 8
 
 
 def text(report: Report, *, everything: bool = False) -> str:
-    """Return the report for a terminal; `everything`: all gaps, each with how to make it happen."""
+    """Return the report for a terminal; `everything`: all gaps, each with how to reproduce it."""
     lines = [f"{report.requests} requests; the contract of Central {report.release}.", ""]
     lines += [f"{section.name:<11}{_share(section):>10}  {_bar(section)}" for section in report.sections]
     lines += ["", *_gaps(report.sections, everything=everything)]
@@ -100,7 +100,7 @@ def render_markdown(report: Report) -> str:
 
 
 def render_junit(report: Report) -> str:
-    """Return the report as JUnit XML: a test case for each item, skipped if clients never met it."""
+    """Return the report as JUnit XML: a test case for each item, skipped if it is not covered."""
     suites = ET.Element("testsuites", name="mock-central.report")
     for section in report.sections:
         suite = ET.SubElement(suites, "testsuite", name=f"mock-central.{section.name}")

@@ -1,4 +1,4 @@
-"""The parts of the contract that clients met, and never met, computed from the counts of one run or several."""
+"""The parts of the contract that clients covered, computed from the counts of one or several runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mock_server.simulation.usage import (
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An item of a section: how often clients met it, and how to make it happen."""
+    """An item of a section: how often clients covered it, and how to reproduce it."""
 
     name: str
     title: str
@@ -41,17 +41,17 @@ class Section:
 
     @property
     def met(self) -> list[Item]:
-        """The items that clients met."""
+        """The items that clients covered."""
         return [each for each in self.items if each.count]
 
     @property
     def gaps(self) -> list[Item]:
-        """The items that clients never met."""
+        """The items that clients did not cover."""
         return [each for each in self.items if not each.count]
 
     @property
     def percent(self) -> float:
-        """The percentage of items that clients met."""
+        """The percentage of items that clients covered."""
         return 100 * len(self.met) / len(self.items) if self.items else 100.0
 
 
@@ -122,7 +122,7 @@ _BEHAVIOURS: Mapping[str, Seen] = {
     "mask-taken-literally": lambda kind: _well(*_WRITES, mark=MASK_SENT)(kind) and STORED not in kind.marks,
     "zero-values-emitted": _well("GetImageIntegration", "GetImageIntegrations"),
 }
-"""Rules that refuse nothing but show in a kind of request; other rules of behaviour are not counted."""
+"""Rules that refuse nothing, but are visible in a kind of request. Other such rules are not counted."""
 
 _AUTH = "mock-central serve --auth"
 _SITUATIONS: tuple[tuple[str, str, Seen, str], ...] = (
@@ -147,7 +147,7 @@ _SITUATIONS: tuple[tuple[str, str, Seen, str], ...] = (
     ("credential-in-answer", "an answer to a create with its credentials in clear",
      _well("PostImageIntegration", mark=DEPLOYED), "mock-central serve --as-deployed"),
 )  # fmt: skip
-"""Common stumbling blocks for clients: id, description, condition, and how to make it happen."""
+"""Common stumbling blocks for clients: id, description, condition, and how to reproduce it."""
 
 _MISSING = {"GetImageIntegration": "get-missing", "DeleteImageIntegration": "delete-missing"}
 _FAULTS: Mapping[str, str] = {
@@ -164,7 +164,7 @@ _OPTIONS = {
     "ecr-iam-managed": "mock-central serve --managed",
     "registry-reachable": "mock-central serve --registry-test '*=unauthorized'",
 }
-"""How to make a rule happen if a request alone is not enough."""
+"""How to trigger a rule if a request alone is not enough."""
 
 
 def report(usage: Usage, contract: Contract) -> Report:

@@ -1,6 +1,6 @@
-"""The contract in the older forms that generators and Central itself use: OpenAPI 3.0 and Swagger 2.0.
+"""The contract in the older formats that generators and Central itself use: OpenAPI 3.0 and Swagger 2.0.
 
-Each is made from the document of one release. What a form cannot express is left out: `dependentSchemas` in both;
+Each is made from the document of one release. What a format cannot express is left out: `dependentSchemas` in both;
 links, all examples but the first and `deprecated` of a field in Swagger 2.0. `additionalProperties: false` is left
 out, too: a client made from it would refuse the answers of a newer Central. Extensions (`x-`) stay.
 """
@@ -34,7 +34,7 @@ def openapi_3_0(contract: Contract) -> Node:
     _convert_schemas(made)
     schemas = made["components"]["schemas"]
     for name in _nullable(contract.document["components"]["schemas"]):
-        schemas[name]["nullable"] = True  # else `null` is invalid there, even if the field allows it
+        schemas[name]["nullable"] = True  # otherwise `null` is invalid, even if the field allows it
     return made
 
 
@@ -68,7 +68,7 @@ def _schema_3_0(schema: Mapping[str, Any]) -> Node:
         made["properties"] = {name: _schema_3_0(each) for name, each in made["properties"].items()}
     if "items" in made:
         made["items"] = _schema_3_0(made["items"])
-    if "$ref" in made and len(made) > 1:  # a reference stands alone
+    if "$ref" in made and len(made) > 1:  # a reference cannot have siblings
         made["allOf"] = [{"$ref": made.pop("$ref")}]
     return made
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 _FORM = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 _EVERY_PATCH = 10**9
-"""Greater than every patch, because `until: "4.10"` includes all patches of 4.10."""
+"""Greater than any patch number, because `until: "4.10"` includes all patches of 4.10."""
 
 
 class Release(NamedTuple):

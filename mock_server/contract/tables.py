@@ -33,7 +33,7 @@ class Field:
     repeated: bool
     oneof: bool
     scrub: str | None
-    """"always" for a credential, "dependent" for where it is sent to."""
+    """"always" for a credential, "dependent" for a field that determines where it is sent."""
     validate: str | None
     default: Any = field(init=False)
     """The value that Central answers for an unset field; None for a repeated one, which needs a new list each time."""

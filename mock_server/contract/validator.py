@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 HOST = "http://mock-central"
 UNKNOWN_FIELD = "is not a field of the contract"
-"""How the reason of a violation begins if a newer Central may know better."""
+"""Start of the reason if a newer Central may accept the field."""
 _LONGEST_NAME = 64
-"""Greatest length of a client's name in the path of a violation, which is logged."""
+"""Greatest length of a field name from a client in the path of a violation, which is logged."""
 _PLAIN_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
 _JSON_TYPES = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
 
@@ -64,7 +64,7 @@ class Validator:
         self.contract = contract
         self._accepts: dict[tuple[str, bool], Callable[[Any], bool]] = {}
 
-    # -- the compiled yes -----------------------------------------------------------------------
+    # -- the compiled validator -----------------------------------------------------------------------
 
     def accepts(self, schema: str, value: Any, *, answer: bool = False) -> bool:
         """Return whether the compiled validator accepts `value`; if not, openapi-core decides."""
@@ -96,7 +96,7 @@ class Validator:
                 schemas[name] = {"anyOf": [closed, {"type": "integer", "format": "int32"}]}
         return document
 
-    # -- the validator that explains ------------------------------------------------------------------
+    # -- openapi-core ------------------------------------------------------------------
 
     @cached_property
     def _requests(self) -> OpenAPI:
@@ -107,7 +107,7 @@ class Validator:
         return _openapi(self.answers_document)
 
     def prepare(self) -> None:
-        """Build the explaining validator now, so that no request waits a fifth of a second for it."""
+        """Build openapi-core's validator now, so that no request waits a fifth of a second for it."""
         _ = self._requests
 
     def request_violations(
@@ -165,7 +165,7 @@ def _openapi(document: Mapping[str, Any]) -> OpenAPI:
     # Half a second of imports that most runs never need.
     from openapi_core import Config, OpenAPI
 
-    # `auth` checks credentials, and the mock listens at any address.
+    # `auth` checks credentials, and the mock can have any address.
     open_document = {**document, "security": [], "servers": [{"url": HOST}]}
     # The document itself is checked by the tests, not at each start.
     return OpenAPI.from_dict(open_document, config=Config(spec_validator_cls=None))  # type: ignore[arg-type]
@@ -208,7 +208,7 @@ def _schema_violations(error: Any, base: str = "$") -> Iterator[Violation]:
     path = base + "".join(_step(part) for part in error.path)
     validator, wanted = error.validator, error.validator_value
     if validator == "anyOf" and error.context:
-        # "anyOf a schema or null": what is wrong is what the schema says.
+        # "anyOf a schema or null": report only the violations of the schema.
         branches = [inner for inner in error.context if inner.validator_value != "null"]
         for inner in branches:
             yield from _schema_violations(inner, path)

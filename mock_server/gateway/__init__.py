@@ -1,4 +1,4 @@
-"""The way of a request: values without I/O (request, response, exchange) and the ordered layers they pass.
+"""The request path: values without I/O (request, response, exchange) and the layers that process them in order.
 
-Knows neither WSGI, Flask nor sockets (`web` and `serving` do), and no rule of Central (`central` does).
+No WSGI, Flask or sockets (see `web` and `serving`), and no rules of Central (see `central`).
 """

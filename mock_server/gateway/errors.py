@@ -27,7 +27,7 @@ class AnswerErrors:
         """Return a layer that answers refusals and failures."""
 
         def answer(exchange: Exchange) -> Response:
-            # A variable with an exception would keep all its frames, and so the body, until the garbage collection.
+            # A variable with the exception would keep all its frames, and so the body, until garbage collection.
             try:
                 return proceed(exchange)
             except AnswerContractError:

@@ -25,7 +25,7 @@ NO_FILTERS = Filters()
 
 @dataclass(slots=True, eq=False)
 class Exchange:
-    """One request, and what the layers have found out about it.
+    """One request, and what the layers have learned about it.
 
     Attributes:
         request: The request, as changed by the layers so far.
@@ -63,10 +63,10 @@ class Exchange:
 
 
 Proceed = Callable[[Exchange], Response]
-"""Answers with the layers below."""
+"""Answers an exchange with the layers below."""
 
 Layer = Callable[[Proceed], Proceed]
-"""Gets the layers below, and returns a function that answers: with their answer, changed or not, or with its own."""
+"""Takes the layers below, and returns a function that answers an exchange, by calling them or not."""
 
 
 def stacked(layers: Sequence[Layer], innermost: Proceed) -> Proceed:

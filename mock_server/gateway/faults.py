@@ -33,18 +33,18 @@ class Cut(ConnectionError):  # noqa: N818 (not an error: a fault asks for it)
 
 
 class Connections:
-    """Closes connections by bodies that raise `Cut`, which is enough without sockets. `origin`: see `Request`."""
+    """Closes connections with bodies that raise `Cut`, which is enough without sockets. `origin`: see `Request`."""
 
     def refusal_of_reset(self, _origin: Any) -> Refusal | None:
         """Return why the connection of a request cannot be reset, or None if it can."""
         return None
 
     def reset(self, _origin: Any) -> Response:
-        """Return an answer that resets the connection before a byte of it."""
+        """Return an answer that resets the connection before its first byte."""
         return Response(200, (("Content-Length", "1"),), cut_after(b""))
 
     def truncated(self, _origin: Any, whole: bytes) -> Iterator[bytes]:
-        """Return a body that ends the connection after half of itself."""
+        """Return a body that closes the connection after half of its bytes."""
         return cut_after(whole[: len(whole) // 2])
 
 
@@ -85,12 +85,12 @@ class InjectFaults:
             response = proceed(exchange)
             if preferred is not None:
                 response = response.with_header("Preference-Applied", applied(preferred))
-            return self._spoilt(response, fault.fault, origin) if fault.fault and unable is None else response
+            return self._broken(response, fault.fault, origin) if fault.fault and unable is None else response
 
         return answer
 
-    def _spoilt(self, response: Response, fault: str, origin: Any) -> Response:
-        """Return the answer broken in one of the ways of `ANSWER_FAULTS`."""
+    def _broken(self, response: Response, fault: str, origin: Any) -> Response:
+        """Return the answer, broken as one of `ANSWER_FAULTS`."""
         whole = response.bytes
         if fault == "reset":
             return self.connections.reset(origin)
@@ -175,7 +175,7 @@ def _met(exchange: Exchange) -> Fault | None:
                 partial(_sent, exchange),
             )
         )
-    except Refusal as unanswered:  # the store of the name failed, or the body did not come
+    except Refusal as unanswered:  # the store failed to return the name, or the body did not arrive
         exchange.refusal = unanswered
         return None
 

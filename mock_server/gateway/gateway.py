@@ -27,7 +27,7 @@ class Gateway:
     """
 
     def __init__(self, home: Instance, make: MakeInstance[Instance]) -> None:
-        """`home` answers control calls, and requests of sandboxes that have no instance of their own."""
+        """`home` answers control calls, and requests of sandboxes without their own instance."""
         self.sandboxes = Sandboxes(home, make)
         self.faults = InjectFaults()
         self.usage: Usage | None = None
@@ -53,12 +53,12 @@ class Gateway:
         return self._answer(Exchange(request, self.sandboxes.default))
 
     def add_layer(self, layer: Layer) -> None:
-        """Add a layer outside of all: it sees every request first and every answer last."""
+        """Add an outermost layer: it sees every request first and every answer last."""
         self._added.insert(0, layer)
         self._stack()
 
     def require_host(self, name: str) -> None:
-        """Refuse requests for names of hosts other than this one and `allow_hosts`, on a server on loopback."""
+        """On a loopback server, refuse requests for host names other than this one and `allow_hosts`."""
         self._host = (name,)
         self._stack()
 
@@ -72,7 +72,7 @@ class Gateway:
 
     @property
     def home(self) -> Instance:
-        """The instance that answers control calls, and for sandboxes without mutants of their own."""
+        """The instance that answers control calls, and requests of sandboxes without their own mutants."""
         return self.sandboxes.home
 
     def renew(self, other: Gateway, *, keep_state: bool) -> None:
@@ -84,7 +84,7 @@ class Gateway:
         """Check that an operation or a companion has this name; "" is any.
 
         Raises:
-            FaultError: none has; the text suggests similar names.
+            FaultError: no operation has this name; the text suggests similar ones.
         """
         known = self.home.known_endpoints
         if name and name not in known:

@@ -26,7 +26,7 @@ _LONGEST_NAME = 253
 
 
 class RequireHost:
-    """Refuses requests for other names than those of the server."""
+    """Refuses requests for host names that are not the server's."""
 
     def __init__(self, sandboxes: Sandboxes[Instance], names: Collection[str]) -> None:
         """`names`: shell patterns; addresses and localhost are always allowed."""
@@ -61,7 +61,7 @@ def host_fault(path: str, host: str, names: Collection[str]) -> str:
     """Return why a request with this Host header is refused, or "".
 
     Addresses, localhost and `names` (shell patterns) can request everything. A name without a dot can request Central's
-    paths: hosts files and containers have such names, but no page of the internet.
+    paths: hosts files and containers have such names, but no page on the internet.
     """
     name = _name(host)
     if is_local(name) or _address(name) is not None or any(fnmatchcase(name, _name(each)) for each in names):

@@ -1,6 +1,6 @@
 """Go's HTTP server: what it refuses, and short bodies, which it always reads (Go net/http).
 
-The HTTP server below refuses other requests itself; docs/reference/hostile-input.md lists them.
+The HTTP server in front refuses other requests itself; docs/reference/hostile-input.md lists them.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from mock_server.settings import Settings
 
 
 class Endpoint(NamedTuple):
-    """The name of the operation or companion of a request ("" if none), and the id in the path."""
+    """The operation or companion of a request ("" if none), and the id in the path."""
 
     name: str
     id: str = ""

@@ -19,7 +19,7 @@ _NOT_CARRIED = {
     _PREFIX: "there is an empty key in the header",
     f"{_PREFIX}connection": "stream terminated by RST_STREAM with error code: PROTOCOL_ERROR",
 }
-"""Headers whose metadata HTTP/2 cannot carry."""
+"""Headers whose names HTTP/2 does not allow in metadata."""
 _CREDENTIALS = ("authorization", f"{_PREFIX}authorization")
 _UNPRINTABLE = 'header key "authorization" contains value with non-printable ASCII characters'
 _ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
@@ -88,7 +88,7 @@ def _base64_fault(value: str) -> int | None:
 
 
 def credentials(headers: Mapping[str, str]) -> str | None:
-    """Return the credentials of a request, from a header or metadata; of two, the first counts, if it is basic."""
+    """Return the credentials of a request, from a header or metadata; of two, use the first, if it is basic."""
     sent, as_metadata = map(headers.get, _CREDENTIALS)
     found = as_metadata if sent is None else sent
     if found is None:

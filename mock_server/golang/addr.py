@@ -10,7 +10,7 @@ _HEX = re.compile(rb"[0-9a-fA-F]*")
 
 
 def error(text: bytes) -> str | None:
-    """Return Go's reason why `text` is no address, or None for one."""
+    """Return Go's reason why `text` is not an IP address, or None if it is one."""
     kind = next((byte for byte in text if byte in b".:%"), None)
     if kind is None:
         return "unable to parse IP"
@@ -20,7 +20,7 @@ def error(text: bytes) -> str | None:
 
 
 def host_port_error(text: str) -> str | None:
-    """Return Go's reason why `text` is no ``host:port``, or None if it is one (Go ``net``: ``SplitHostPort``)."""
+    """Return Go's reason why `text` is not ``host:port``, or None if it is one (Go ``net``: ``SplitHostPort``)."""
     colon = text.rfind(":")
     if colon < 0:
         return "missing port in address"

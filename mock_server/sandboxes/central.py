@@ -87,14 +87,14 @@ class Central:
         return other
 
     def first_registry_tests(self) -> tuple[RegistryTestRule, ...]:
-        """Return the rules of the settings, followed by those of the scenario of the start."""
+        """Return the rules of the settings, followed by those of the initial scenario."""
         settings = self.settings
         if settings.load is not None or settings.empty:
             return settings.registry_tests
         return settings.registry_tests + scenarios.parse(settings.scenario)[0].registry_tests
 
     def first_state(self) -> list[Integration]:
-        """List the integrations of the start."""
+        """List the initial integrations."""
         if self.settings.load is not None:
             return states.read(self.settings.load, self.contract, self.validator)
         return self.scenario("empty" if self.settings.empty else self.settings.scenario)

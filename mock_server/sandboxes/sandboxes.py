@@ -52,7 +52,7 @@ class Sandbox(Generic[InstanceT]):
     __slots__ = ("_home", "_make", "central", "faults", "instance", "journal", "mutants", "name", "scenario", "used")
 
     def __init__(self, name: str, home: InstanceT, central: Central, make: MakeInstance[InstanceT]) -> None:
-        """`home` answers unless the sandbox has other mutants than the settings."""
+        """`home` answers unless the mutants of the sandbox differ from the settings."""
         self.name = name
         self.instance = self._home = home
         self.central = central
@@ -65,7 +65,7 @@ class Sandbox(Generic[InstanceT]):
         self._make = make
 
     def reset(self) -> None:
-        """Restore the state of the start."""
+        """Restore the initial state."""
         settings = self._home.settings
         self.mutate(settings.mutants)
         self.central.store.reset()
@@ -147,7 +147,7 @@ def _journal(central: Central) -> Journal | None:
 
 
 class Sandboxes(Generic[InstanceT]):
-    """The sandboxes of one server; `home` answers for those that have no instance of their own."""
+    """The sandboxes of one server; `home` answers for those without their own instance."""
 
     def __init__(self, home: InstanceT, make: MakeInstance[InstanceT]) -> None:
         self.home = home

@@ -1,6 +1,6 @@
 """Serving an app over sockets: granian behind `mock-central serve`, and `serving(Settings(...))` for tests.
 
-This is the only package that knows servers and sockets; it does not decide what is answered.
+The only package that deals with servers and sockets; it does not decide what is answered.
 """
 
 from __future__ import annotations

@@ -57,12 +57,12 @@ def free_port(address: str, port: int) -> int:
 def claimed(address: str, port: int) -> Iterator[None]:
     """Keep other mocks from listening on the same port.
 
-    granian sets SO_REUSEPORT, so of two that start at the same time both would listen, each with a state of its own.
+    granian sets SO_REUSEPORT, so two servers that start at the same time would both listen, each with its own state.
 
     Raises:
         ServeError: another mock has claimed the port.
     """
-    if sys.platform != "linux":  # others have no sockets whose names end with the process
+    if sys.platform != "linux":  # other systems have no socket names that disappear with the process
         yield
         return
     with socket.socket(socket.AF_UNIX) as claim:

@@ -21,7 +21,7 @@ from mock_server.web.connections import CLOSE_WITH_RESET, WsgiConnections, cut_b
 _CORK = getattr(socket, "TCP_CORK", None)
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 _SECONDS_TO_FAIL = 5.0
-"""Seconds that granian has to ask for the body that breaks off."""
+"""Seconds that granian has to start reading the body that breaks off."""
 _SECONDS_TO_CLOSE = 0.3
 """Seconds that it then has to close the connection; usually it takes less than a millisecond."""
 _SECONDS_TO_WAIT = 1.0

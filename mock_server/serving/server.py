@@ -50,7 +50,7 @@ class MockServer:
         return sandboxes.get(self._name) if self._name else sandboxes.default
 
     def reset(self) -> None:
-        """Reset to the state of the start; the default sandbox also deletes every other one."""
+        """Reset to the initial state; in the default sandbox this also deletes all other sandboxes."""
         if not self._name:
             self.app.gateway.sandboxes.remove()
         self._sandbox.reset()
@@ -87,7 +87,7 @@ class MockServer:
         """The request journal.
 
         Raises:
-            ValueError: the mock keeps none.
+            ValueError: the mock keeps no journal.
         """
         if self._sandbox.journal is None:
             raise ValueError("journal: the mock keeps no request journal; start it with journal=1000")
@@ -106,9 +106,9 @@ class MockServer:
         self._sandbox.mutate(mutants)
 
     def verify(self, *misuses: str) -> None:
-        """Raise AssertionError if the mock was misused in one of these ways, or without arguments in any of `MISUSES`.
+        """Raise AssertionError if the mock was misused in one of these ways; without arguments, in any of `MISUSES`.
 
-        The default sandbox stands for all.
+        In the default sandbox this covers all sandboxes.
 
         Raises:
             ValueError: a name is unknown.
@@ -175,7 +175,7 @@ class Requests:
         """Wait until `count` requests match, and list them.
 
         Raises:
-            TimeoutError: fewer came within `timeout` seconds.
+            TimeoutError: fewer requests arrived within `timeout` seconds.
         """
         found = self._journal.wait(self._filter(wanted), count, timeout)
         if len(found) < count:
@@ -203,7 +203,7 @@ class Requests:
 def serving(settings: Settings | None = None, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[MockServer]:
     """Serve from a thread of this process while the block runs, by default on a free loopback port.
 
-    `with serving(Settings(scenario="one-of-each")) as mock:` fits any test framework; `mock.url` is the address.
+    `with serving(Settings(scenario="one-of-each")) as mock:` works in any test framework; `mock.url` is the address.
     """
     from mock_server.serving.in_process import InProcessServer
 

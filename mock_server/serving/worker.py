@@ -219,13 +219,13 @@ def make_app(settings: Settings | None = None, host: str = "", name: str = "") -
 
 
 def leave_signals_to_supervisor() -> None:
-    """Make this worker process end only when its supervisor says so, or ends."""
+    """Make this worker process end only when its supervisor stops it, or ends."""
     if sys.platform != "win32":
-        # Ctrl-C reaches every process of a group. This one stops when the supervisor says so, and
+        # Ctrl-C reaches every process of a group. This one stops when the supervisor stops it, and
         # fails if a second signal follows.
         os.setpgrp()
     threading.Thread(target=_end_with_supervisor, daemon=True).start()
-    # The inherited handlers of the supervisor would swallow an early signal.
+    # The inherited handlers of the supervisor would ignore an early signal.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if _HANGUP is not None:

@@ -1,4 +1,4 @@
-"""Features for tests that Central lacks: injected faults and the request journal, as data.
+"""Test features that Central lacks: injected faults and the request journal, as data.
 
 No HTTP here: the layers of the gateway apply the faults and fill the journal.
 """

@@ -67,7 +67,7 @@ def _text(name: str, value: Any) -> str:
 
 
 def _filter(name: str, value: Any) -> str:
-    """Return a filter; refuse an empty one (an unset variable?), which would affect every request."""
+    """Return a filter; refuse an empty one, perhaps from an unset variable, which would affect every request."""
     text = _text(name, value)
     if not text:
         raise FaultError(f"{name}: is empty; leave it out to match every request")

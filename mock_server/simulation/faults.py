@@ -198,7 +198,7 @@ class Fault:
         """Return the fault for one step of the sequence, or None for Central's answer.
 
         Raises:
-            FaultError: the step makes no sense.
+            FaultError: the step is invalid.
         """
         word = self.sequence[number]
         if word == OK:

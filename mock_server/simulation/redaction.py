@@ -176,5 +176,5 @@ def read(text: str | bytes) -> Any:
 
 
 def omitted(size: int) -> str:
-    """Return a placeholder for a content that cannot be read, and in which nothing can be hidden."""
+    """Return a placeholder for content that cannot be read, so no credential in it can be masked."""
     return f"({size} bytes, not shown)"

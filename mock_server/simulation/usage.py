@@ -33,7 +33,7 @@ MASK_SENT, MASK_READ, STORED, BY_NAME, BY_CLUSTER, DEPLOYED = (
 
 
 OTHER_ANSWER = "answer"
-"""The name for a fault that answers with custom headers or a custom body."""
+"""The name of faults that answer with custom headers or a custom body."""
 
 
 class Kind(NamedTuple):

@@ -1,4 +1,4 @@
-"""Where integrations are kept: the stores in memory and in Redis, files, named scenarios.
+"""Storage of integrations: stores in memory and in Redis, files, named scenarios.
 
 No rules of Central and no rendering: the caller gives a store the bytes that reads answer.
 """

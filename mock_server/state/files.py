@@ -1,4 +1,4 @@
-"""State files: written atomically; errors of reading give the place."""
+"""State files: written atomically; read errors give the place."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def read(path: Path, contract: Contract, validator: Validator) -> list[Integrati
     """Read the integrations of a file (JSON, or YAML by its name).
 
     Raises:
-        StateError: the file cannot be read, is not a state, or contains what no Central could store.
+        StateError: the file cannot be read, is not a state, or contains something that Central could not store.
     """
     try:
         text = path.read_text("utf-8-sig")
@@ -199,7 +199,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    # The new name has to be on the disk too. Not every system can open a folder.
+    # The new name must be on the disk, too. Not every system can open a folder.
     with suppress(OSError):
         number = os.open(folder, os.O_RDONLY)
         try:

@@ -40,7 +40,7 @@ class MemoryStore:
         self.reset()
 
     def fork(self) -> MemoryStore:
-        """Return another store with the same first state; they share its rendered answers."""
+        """Return another store with the same initial state; they share its rendered answers."""
         other = copy.copy(self)
         other.lock = threading.RLock()
         other.problem = ""
@@ -58,7 +58,7 @@ class MemoryStore:
         """Do nothing: garbage collection frees the state."""
 
     def reset(self) -> None:
-        """Restore the first state, and start seeded ids again."""
+        """Restore the initial state, and restart the seeded ids."""
         with self.lock:
             self._random: random.Random | None = None  # created with the first id, which many sandboxes never need
             self._replace(self._first_state)
@@ -67,7 +67,7 @@ class MemoryStore:
         return tuple(Stored(each, self._answer(each)) for each in integrations)
 
     def replace(self, integrations: Iterable[Integration]) -> None:
-        """Replace all integrations with these; a reset still goes back to the first state."""
+        """Replace all integrations with these; a reset still restores the initial state."""
         self._replace(self._rendered(integrations))
 
     def _replace(self, state: tuple[Stored, ...]) -> None:

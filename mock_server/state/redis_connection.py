@@ -32,7 +32,7 @@ class StoreError(ValueError):
 
 
 def unavailable(text: str) -> Refusal:
-    """Return the refusal of a request while the store fails. Central has no such rule, so the text is the mock's."""
+    """Return the refusal of a request while the store fails. The text is the mock's own: Central has no such rule."""
     return Refusal("store", 503, 14, text)
 
 
@@ -128,7 +128,7 @@ def check(url: str, prefix: str) -> None:
     """Check that the server can store a state with this prefix of its keys.
 
     Raises:
-        StoreError: it cannot be reached, refuses the login or writes, or has only some of the keys.
+        StoreError: it cannot be reached, refuses the login or writes, or is one of several cluster nodes.
     """
     connection = Connection(url)
     client = connection.client

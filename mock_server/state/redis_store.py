@@ -168,7 +168,7 @@ class RedisStore:
         seed: int | None = None,
         shuffled: bool = False,
     ) -> None:
-        """`sandbox_seconds`: the server deletes a sandbox after this idle time. For the others see `MemoryStore`."""
+        """`sandbox_seconds`: the server deletes a sandbox after this idle time. For the rest see `MemoryStore`."""
         self._connection = Connection(url)
         self._answer = answer
         self._first_state = list(first_state)
@@ -237,7 +237,7 @@ class RedisStore:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """Refuse data that no mock can have written."""
+        """Raise a refusal for data that no mock has written."""
         try:
             yield
         except (ValueError, LookupError, TypeError, AttributeError) as error:
@@ -306,7 +306,7 @@ class RedisStore:
     # -- writing ----------------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        """Write the first state, unless another replica already did."""
+        """Write the initial state, unless another replica already did."""
         self._write(self._replace, "", self._milliseconds, *self._state(self._first_state, reset=True))
 
     def _state(self, integrations: Iterable[Integration], *, reset: bool) -> Iterator[str | int]:
@@ -328,11 +328,11 @@ class RedisStore:
             return bool(script(self._keys, arguments))
 
     def reset(self) -> None:
-        """Restore the first state, and start seeded ids again."""
+        """Restore the initial state, and restart the seeded ids."""
         self._changed(self._replace, *self._state(self._first_state, reset=True))
 
     def replace(self, integrations: Iterable[Integration]) -> None:
-        """Replace all integrations with these; a reset still goes back to the first state."""
+        """Replace all integrations with these; a reset still restores the initial state."""
         self._changed(self._replace, *self._state(integrations, reset=False))
 
     def new_id(self) -> str:

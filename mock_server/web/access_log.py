@@ -1,4 +1,4 @@
-"""Logging: exactly one line for each request, written in batches, because each write makes the other threads wait."""
+"""Logging: exactly one line per request, written in batches, because each write blocks the other threads."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class _OneLine(logging.Filter):
     """Filter that keeps the message of a record on one line, for every handler."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record pass."""
+        """Escape the message of a record; keep every record."""
         if not _is_access(record):
             record.msg, record.args = one_line(record.getMessage()), ()
         return True

@@ -33,7 +33,7 @@ def create_app(settings: Settings | None = None, contract: Contract | None = Non
     """Return a WSGI app with its own state. `contract` replaces the shipped contract.
 
     Raises:
-        ValueError: document and handlers differ, a mutant or an operation of the settings is unknown, or its state
+        ValueError: the document and the handlers disagree, a mutant or an operation is unknown, or the state
             cannot be read.
     """
     if settings is not None and not isinstance(settings, Settings):
@@ -47,7 +47,7 @@ class MockCentral(Flask):
     """A Flask app that answers as Central does.
 
     Attributes:
-        gateway: What every request passes.
+        gateway: The layers that every request passes.
         central: The parts that answer in the default sandbox at the start.
     """
 
@@ -92,7 +92,7 @@ class MockCentral(Flask):
             self.register_blueprint(upstream.blueprint(settings, self.gateway.home.routes, self.gateway.home.endpoints))
 
     def add_layer(self, layer: Layer) -> None:
-        """Add a layer: the result of ``layer(proceed)`` answers every exchange, itself or by ``proceed(exchange)``.
+        """Add a layer: ``layer(proceed)`` returns a function that answers an exchange, often with ``proceed(exchange)``.
 
         Flask's hooks (`before_request` and so on) see only requests that Flask answers, not operations.
         """

@@ -293,13 +293,13 @@ def _granted(central: Central, permission: str) -> Mapping[str, str]:
 
 @companion("GET /v1/mypermissions", UI, KNOWN)
 def permissions(central: Central, visit: Visit) -> Any:
-    """The caller's permissions on integrations, or those of `--permission`; as deployed an admin has all."""
+    """The caller's permissions on integrations, or those of `--permission`; with `--as-deployed` an admin has all."""
     return {"resourceToAccess": _granted(central, visit.permission)}
 
 
 @companion("GET /v1/auth/status", UI, KNOWN)
 def auth_status(central: Central, visit: Visit) -> Any:
-    """The caller, with the role for its permission, and a session that does not expire."""
+    """The caller with a role that matches its permission, and a session that does not expire."""
     access = {"resourceToAccess": _granted(central, visit.permission)}
     role = next(name for name, permission in ROLES.items() if permission == visit.permission)
     user = central.auth.credentials.username
@@ -399,7 +399,7 @@ _COMPONENTS = ("CENTRAL", "SCANNER", "SCANNER_V4", "CENTRAL_DB")
 
 @companion("GET /v1/credentialexpiry", UI, KNOWN)
 def credential_expiry(_central: Central, visit: Visit) -> Any:
-    """For a component, a time far away: otherwise the UI shows a banner on every page."""
+    """For a component, a time in the far future; otherwise the UI would show a banner on every page."""
     component = parse_qs(visit.query).get("component", ["UNKNOWN"])[0]
     if component == "UNKNOWN":
         raise _invalid("invalid component: UNKNOWN")
@@ -482,7 +482,7 @@ def published(central: Central, _visit: Visit) -> Any:
 
 @companion("GET /api/docs/v2/swagger", UI_REFERENCE, KNOWN)
 def published_v2(central: Central, _visit: Visit) -> Any:
-    """The same without operations: none of image integrations is below `/v2`."""
+    """The same without operations: no image-integration path is below `/v2`."""
     document = export.swagger_2(central.contract)
     return {key: document[key] for key in ("swagger", "info", "basePath")} | {"paths": {}}
 

@@ -1,4 +1,4 @@
-"""How an injected fault closes a connection under a WSGI server.
+"""Closing of connections by injected faults under a WSGI server.
 
 A server that exposes the socket of a request allows a reset; under any other server a reset is refused at once.
 """
@@ -26,7 +26,7 @@ _SECONDS_TO_SEND = 0.05
 
 
 class WsgiConnections(Connections):
-    """Closes connections by the means of a WSGI server; a test client has none, and gets the exception `Cut`."""
+    """Closes connections with the features of a WSGI server; a test client gets the exception `Cut`."""
 
     def refusal_of_reset(self, origin: Mapping[str, Any]) -> Refusal | None:
         """Return why the server of a request cannot reset its connection, or None if it can."""

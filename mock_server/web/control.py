@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 PREFIX = "/__admin"
 RULE = "control"
 _FOR_ANYBODY = ("health", "certificateAuthority")
-"""Calls that need no token: probes have none, and a client should not send one before it trusts the server."""
+"""Calls without a token: probes have none, and a client should not send one before it trusts the server."""
 LONGEST_WAIT = 60.0
 """Seconds."""
 _SECONDS_BETWEEN_BATCHES = 0.05

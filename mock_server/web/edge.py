@@ -64,7 +64,7 @@ def request_of(environ: WSGIEnvironment) -> Request:
         elif key == "REQUEST_METHOD" and "host" in headers:
             break
     if headers.get("host") == "" and environ.get("SERVER_PROTOCOL") != "HTTP/1.1":
-        del headers["host"]  # granian invents one for HTTP/1.0, which needs none
+        del headers["host"]  # granian adds one for HTTP/1.0, which needs none
     body, length = NO_BODY, environ.get("CONTENT_LENGTH", "")
     if length.isdecimal():
         if length != "0":

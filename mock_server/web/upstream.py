@@ -1,6 +1,6 @@
-"""Pass requests for all other paths to a real Central or another stub.
+"""Forward requests for all other paths to a real Central or another stub.
 
-Bodies are streamed and stay compressed. The client follows redirects itself.
+Bodies are streamed and stay compressed. Redirects are left to the client.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ _CONNECTIONS = 32
 
 _PIECE = 64 * 1024
 _UNKNOWN_THERE = (404, 501)
-"""Statuses with which a server says that it does not know a path, or its method."""
+"""Statuses of answers to an unknown path or method."""
 _HOP_BY_HOP = frozenset(
     ("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
      "transfer-encoding", "upgrade")
 )  # fmt: skip
 """Headers that concern a single connection (RFC 9110, 7.6.1), like those that `Connection` names."""
 _FORWARDING = re.compile(r"forwarded|x-forwarded-.*|x-real-ip", re.IGNORECASE)
-"""Headers that servers trust if a proxy sets them. None is passed on: granian reads `X_Forwarded_For` as one, too."""
+"""Headers that servers trust if a proxy sets them. Not forwarded: granian also reads `X_Forwarded_For` as one."""
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:
@@ -99,7 +99,7 @@ class _Passed(Response):
 
 
 def blueprint(settings: Settings, routes: Routes, companions: Container[tuple[str, str]]) -> Blueprint:
-    """Return the blueprint that passes on requests which the mock does not answer.
+    """Return the blueprint that forwards requests which the mock does not answer.
 
     `companions`: methods and paths that the mock can answer if the upstream cannot.
     """
@@ -110,7 +110,7 @@ def blueprint(settings: Settings, routes: Routes, companions: Container[tuple[st
 
 
 class Upstream:
-    """The server that gets every request for a path that the mock does not have."""
+    """The server that gets all requests for paths that the mock lacks."""
 
     def __init__(
         self,
@@ -132,7 +132,7 @@ class Upstream:
         self._origin = _origin(parts.scheme, parts.netloc)
         self._places = threads.Places[object](most)
         if settings.upstream_insecure:
-            urllib3.disable_warnings(InsecureRequestWarning)  # the option asks for it
+            urllib3.disable_warnings(InsecureRequestWarning)  # as the option says
         proxy = _proxy(parts.scheme, parts.netloc)
         options: dict[str, Any] = {
             "maxsize": _CONNECTIONS,
@@ -153,7 +153,7 @@ class Upstream:
         return any(path == each or path.startswith(f"{each}/") for each in self.ours)
 
     def answer(self, request: Request) -> Response | None:
-        """Pass the request on and return the answer, or None to leave it to the mock.
+        """Forward the request and return the answer, or None to leave it to the mock.
 
         Raises:
             NoAnswerError: 502, or 503 if too many requests wait.
@@ -198,7 +198,7 @@ class Upstream:
         return self._passed_back(request, answer)
 
     def _asked_again_if_closed(self, request: Request) -> BaseHTTPResponse:
-        """Send a request; a read again if its connection ends, as a kept one may at any moment (RFC 9110, 9.2.2)."""
+        """Send a request; retry a read if a reused connection ends, which may happen at any time (RFC 9110, 9.2.2)."""
         try:
             return self._asked(request)
         except ProtocolError:
@@ -244,7 +244,7 @@ class Upstream:
             for name, value in _end_to_end(request.headers.items())
             if name.lower() not in ("host", "expect") and not _FORWARDING.fullmatch(name)
         }
-        passed.setdefault("User-Agent", SKIP_HEADER)  # no header is better than one from urllib3
+        passed.setdefault("User-Agent", SKIP_HEADER)  # otherwise urllib3 adds its own
         passed["Via"] = ", ".join(filter(None, (request.headers.get("Via"), f"1.1 {self.name}")))
         return passed
 
@@ -274,7 +274,7 @@ class Upstream:
         if not is_there or not (netloc or self._prefix) or not f"{path or '/'}/".startswith(f"{self._prefix}/"):
             return location
         rest = path[len(self._prefix) :] or "/"
-        # Two slashes, or what browsers treat as such, would lead to another host.
+        # Two slashes, or anything that browsers treat as such, would lead to another host.
         return urlunsplit(("", "", f"/.{rest}" if rest[1:2] in ("/", "\\") else rest, query, fragment))
 
     def _pieces(self, _request: Request, answer: BaseHTTPResponse) -> Iterator[bytes]:

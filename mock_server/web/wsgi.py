@@ -1,4 +1,4 @@
-"""Calls of WSGI apps without a socket."""
+"""Calls to WSGI apps without a socket."""
 
 from __future__ import annotations
 
