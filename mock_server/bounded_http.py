@@ -174,7 +174,7 @@ def read(response: urllib3.BaseHTTPResponse, most: int = MOST) -> bytes:
                 found += unpacker.decompress(piece, most + 1 - len(found))
             except zlib.error as error:
                 response.close()
-                raise urllib3.exceptions.DecodeError(f"the body is no gzip: {error}") from None
+                raise urllib3.exceptions.DecodeError(f"the body is not valid gzip: {error}") from None
             piece = unpacker.unconsumed_tail or unpacker.unused_data
             if len(found) > most:
                 break

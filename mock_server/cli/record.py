@@ -94,7 +94,7 @@ def _require_url(url: str) -> None:
         shown = f"{shown.partition(mark)[0]}{mark}…" if mark in shown else shown
     if server_url(url, "http", "https") is None or shown != url:
         hint = "; give credentials with --token-file" if shown != url else ""
-        raise RecordError(f"{shown}: is no URL of a Central, such as https://central.example.com{hint}")
+        raise RecordError(f"{shown}: is not the URL of a Central, such as https://central.example.com{hint}")
 
 
 def _connections(url: str, context: ssl.SSLContext) -> urllib3.PoolManager:

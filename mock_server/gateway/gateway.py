@@ -89,5 +89,7 @@ class Gateway:
         known = self.home.known_endpoints
         if name and name not in known:
             close = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
-            hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(sorted(known))}"
+            hint = (
+                f"did you mean {' or '.join(close)}?" if close else "`mock-central routes` and `companions` list them"
+            )
             raise FaultError(f"operation={name}: is not an operation; {hint}")

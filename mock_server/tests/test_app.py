@@ -335,7 +335,7 @@ def test_the_id_of_the_path_counts_for_the_size_of_a_message(api):
         assert answer.message == f"grpc: received message larger than max ({size} vs. {MAX_MESSAGE})"
 
 
-def test_what_is_wrong_with_a_long_body_is_not_told_in_detail(api):
+def test_what_is_wrong_with_a_long_body_is_not_reported_in_detail(api):
     answer = api.create(docker(categories=[0] * 20_000))
     assert answer.status == 200
     assert re.fullmatch(
@@ -486,7 +486,7 @@ def test_a_page_of_the_chosen_origin_may_call():
         assert "Origin" in answer.headers["vary"]
 
 
-def test_a_browser_is_told_beforehand_what_it_may_send():
+def test_a_preflight_lists_what_a_browser_may_send():
     asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "PATCH"}
     asked["Access-Control-Request-Headers"] = "authorization,content-type"
     answer = Api(cors=ORIGIN).ask("OPTIONS", f"/{ID}", headers=asked)
@@ -518,7 +518,7 @@ REPORTED = {
 
 @pytest.mark.usefixtures("pages")
 @pytest.mark.parametrize(("method", "target", "headers", "status"), REPORTED.values(), ids=REPORTED.keys())
-def test_the_log_and_the_journal_tell_the_status_that_is_sent(caplog, method, target, headers, status):
+def test_the_log_and_the_journal_show_the_sent_status(caplog, method, target, headers, status):
     api = Api(cors=ORIGIN)
     with caplog.at_level(logging.INFO, "mock_central.access"):
         assert ask(api.app, method, target, headers=headers).status == status
@@ -534,13 +534,13 @@ def test_a_preflight_is_not_passed_to_the_upstream():
     assert ask(api.app, "OPTIONS", "/v1/other", headers=PREFLIGHT).status == 204
 
 
-def test_a_page_that_is_not_let_in_is_told_in_the_log_with_the_way(api, caplog):
+def test_a_page_that_is_not_let_in_is_logged_with_a_fix(api, caplog):
     answer = api.ask("OPTIONS", headers={"Origin": ORIGIN, "Access-Control-Request-Method": "POST"})
     assert answer.status == 501
     assert f"refused a cross-origin call from a page of {ORIGIN}; --cors {ORIGIN} allows it" in caplog.text
 
 
-def test_options_is_no_operation_without_a_preflight():
+def test_options_is_not_an_operation_without_a_preflight():
     assert Api(cors=ORIGIN).ask("OPTIONS").status == 501
 
 
@@ -561,7 +561,7 @@ def test_a_reset_brings_the_first_state_back(api):
     assert len(api.list()) == 12
 
 
-def test_health_tells_what_is_played():
+def test_health_reports_the_simulated_release():
     api = Api(central_version="4.9", as_deployed=True, empty=True)
     assert ask(api.app, "GET", "/__admin/health").json == {
         "status": "ok",
@@ -693,7 +693,7 @@ def test_flask_answers_the_routes_of_who_embeds_the_app(api):
     assert api.app.test_client().get(PATH).status_code == 200
 
 
-def test_a_variable_of_the_process_is_no_header():
+def test_a_variable_of_the_process_is_not_a_header():
     """granian puts the environment of its process in front of each request's."""
     environ = {"HTTP_PROXY": "http://user:secret@proxy"} | wsgi.environ("GET", PATH, headers={"Host": "x", "X-A": "1"})
     assert request_of(environ).headers == {"x-a": "1", "host": "x"}

@@ -299,7 +299,7 @@ def test_help_works_whatever_the_environment_holds():
     assert run("serve", "--help", MOCK_CENTRAL_ZZZ="1").exit_code == 0
 
 
-def test_a_wrong_value_is_told_with_the_place_it_comes_from(tmp_path):
+def test_a_wrong_value_is_reported_with_the_place_it_comes_from(tmp_path):
     file = tmp_path / "mock.toml"
     file.write_text('port = "x"')
     assert run("serve", "--config", str(file)).output.rstrip().endswith(f"(in {file})")

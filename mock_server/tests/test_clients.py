@@ -258,7 +258,7 @@ def test_every_type_and_category_of_the_contract_works():
 @pytest.mark.parametrize(
     "type", [each.type for each in CONTRACT.types.values() if "NODE_SCANNER" not in each.categories]
 )
-def test_a_type_without_a_node_scanner_is_told_with_one_wrap_less(type):
+def test_a_type_without_a_node_scanner_is_reported_with_one_wrap_less(type):
     api = Api(central_version="4.11")
     sent = example(type, categories=["NODE_SCANNER"], skipTestIntegration=False)
     text = f'unsupported integration type: "{type}".'
@@ -275,12 +275,12 @@ def test_an_unknown_type_is_named_as_it_was_sent(api):
     assert api.create(sent).message == f"updating integration errors: [{', '.join(texts)}]"
 
 
-def test_an_empty_type_is_told_before_anything_else_when_the_test_is_skipped(api):
+def test_an_empty_type_is_reported_before_anything_else_when_the_test_is_skipped(api):
     answer = api.create(docker(type="", categories=["REGISTRY", 7]))
     assert (answer.status, answer.message) == (500, "Validation error: Source type must be defined")
 
 
-def test_an_unknown_category_number_passes_the_test_and_is_told_when_put_to_use(api):
+def test_an_unknown_category_number_passes_the_test_and_is_reported_when_put_to_use(api):
     sent = docker(categories=[7])
     assert api.test(sent).json == {}
     answer = api.create(sent)
@@ -290,7 +290,7 @@ def test_an_unknown_category_number_passes_the_test_and_is_told_when_put_to_use(
     )
 
 
-def test_the_first_category_that_fails_is_told_in_the_order_of_the_request(api):
+def test_the_first_category_that_fails_is_reported_in_the_order_of_the_request(api):
     sent = {"name": "n", "type": "no-such-registry", "categories": ["SCANNER", "REGISTRY"]}
     assert api.test(sent).message.startswith("image scanner integration: scanner with type")
     skipped = api.create(sent | {"skipTestIntegration": True})

@@ -114,7 +114,7 @@ def test_the_bare_api_has_no_companions(companion):
     assert (answer.status, text) == (404, "Not Found" if companion.gateway else "404 page not found\n")
 
 
-def test_companions_are_told_apart_and_say_what_they_give():
+def test_companions_are_distinguished_and_say_what_they_give():
     assert len({each.id for each in COMPANIONS}) == len(COMPANIONS)
     assert all(each.gives for each in COMPANIONS)
 
@@ -141,7 +141,7 @@ def test_an_unknown_path_is_a_json_404(api, path):
 
 
 @pytest.mark.parametrize("version", ["4.11.0", *contracts.load().releases.lines])
-def test_the_version_is_the_one_played(version):
+def test_the_version_is_the_simulated_one(version):
     told = get(Api(central_version=version), "/v1/metadata").json["version"]
     assert told == str(contracts.load().releases.find(version))
 
@@ -169,7 +169,7 @@ def test_the_expiry_is_that_of_a_component(api, query, text):
     assert (answer.status, answer.message) == (400, text)
 
 
-def test_a_session_that_is_none_is_told_with_two_keys(api):
+def test_an_invalid_session_is_reported_with_two_keys(api):
     answer = ask(api.app, "POST", "/sso/session/tokenrefresh")
     text = "could not obtain refresh token cookie: http: named cookie not present"
     assert (answer.status, answer.json) == (400, {"code": 13, "message": text})
@@ -262,7 +262,7 @@ def test_all_permissions_but_one_are_granted():
         ("Cluster", "'' is not an access level of Cluster"),
     ],
 )
-def test_a_permission_that_is_none_is_told_at_the_start(permission, text):
+def test_an_invalid_permission_is_reported_at_startup(permission, text):
     with pytest.raises(ValueError, match=re.escape(text)):
         Api(permissions=[permission])
 
@@ -432,7 +432,7 @@ def test_a_token_is_described_as_central_does(guarded):
     ],
     ids=["no name", "role and roles", "unknown roles", "wrong type"],
 )
-def test_a_token_that_cannot_be_is_refused(guarded, body, text):
+def test_an_invalid_token_is_refused(guarded, body, text):
     answer = generate(guarded, **body)
     assert (answer.status, answer.json["code"], answer.message) == (400, 3, text)
 

@@ -296,7 +296,7 @@ def test_five_thousand_requests_are_there_and_few_of_them_rows(opened):
 
 
 @in_chromium
-def test_the_stream_is_taken_up_again(mock, opened):
+def test_the_stream_is_resumed(mock, opened):
     page = opened(mock)
     expect(page.get_by_text("live", exact=True)).to_be_visible()
     asked(mock, "GET")
@@ -448,7 +448,7 @@ def test_every_type_that_can_be_created_is_created_from_its_example(mock, opened
 
 
 @in_chromium
-def test_a_server_that_is_gone_is_told_and_comes_back(opened):
+def test_a_server_that_is_gone_is_reported_and_comes_back(opened):
     with serving() as mock:
         page = opened(mock, "integrations")
         create, more = page.get_by_role("button", name="Create…"), part(page).locator("button.open").first
@@ -478,7 +478,7 @@ def test_the_journal_is_downloaded_as_har(mock, opened, tmp_path):
 
 
 @in_chromium
-def test_a_filter_that_nothing_matches_is_told_from_a_journal_without_requests(mock, opened):
+def test_a_filter_that_nothing_matches_is_reported_from_a_journal_without_requests(mock, opened):
     page = opened(mock)
     expect(page.get_by_text("No requests yet.")).to_be_visible()
     asked(mock, "GET")
@@ -534,7 +534,7 @@ def test_others_changes_of_the_state_are_shown(mock, opened):
 
 
 @in_chromium
-def test_a_state_is_saved_and_loaded_and_a_wrong_one_is_told(mock, opened, tmp_path: Path):
+def test_a_state_is_saved_and_loaded_and_a_wrong_one_is_reported(mock, opened, tmp_path: Path):
     page = opened(mock, "integrations", refused=(400,))
     with page.expect_download() as download:
         page.get_by_role("button", name="Save the state").click()
@@ -758,7 +758,7 @@ def test_the_token_is_asked_for_once_and_opens_everything(opened):
 
 
 @in_chromium
-def test_whoever_has_no_token_is_told(opened):
+def test_a_caller_without_a_token_gets_an_error(opened):
     with serving(Settings(control_token="open-sesame")) as mock:
         page = opened(mock, refused=(401,))
         page.get_by_role("button", name="Continue without").click()

@@ -293,7 +293,7 @@ def run(tmp_path, *words):
     return CliRunner().invoke(main, ["report", str(tmp_path / "usage.json"), *words])
 
 
-def test_the_command_tells_gaps_and_what_makes_them_happen(tmp_path):
+def test_the_command_lists_gaps_and_how_to_reproduce_them(tmp_path):
     ran = run(tmp_path)
     assert ran.exit_code == 0, ran.output
     assert f"3 requests; the contract of Central {CONTRACT.release}." in ran.output
@@ -316,7 +316,7 @@ def test_thresholds_fail(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["rules", "rule=40", "rules=much", "rules=101", "=4", "rules=-1"])
-def test_a_threshold_that_is_none_is_refused(tmp_path, text):
+def test_an_invalid_threshold_is_refused(tmp_path, text):
     ran = run(tmp_path, "--fail-under", text)
     assert ran.exit_code == 2
     assert "SECTION=PERCENT" in ran.output
@@ -360,7 +360,7 @@ def test_all_forms_say_the_same(tmp_path):
         ),
     ],
 )
-def test_a_file_that_is_no_usage_is_said(tmp_path, content, says):
+def test_a_file_that_is_not_a_usage_file_is_reported(tmp_path, content, says):
     (tmp_path / "usage.json").write_text(content)
     ran = CliRunner().invoke(main, ["report", str(tmp_path / "usage.json")])
     assert ran.exit_code == 2

@@ -145,7 +145,7 @@ def health(url):
     return subprocess.run(command, capture_output=True, timeout=30, check=False).returncode
 
 
-def test_the_health_check_tells_a_mock_that_serves_from_one_that_does_not():
+def test_the_health_check_distinguishes_a_serving_mock_from_another():
     with serving() as mock:
         assert health(mock.url) == 0
         url = mock.url

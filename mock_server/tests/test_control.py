@@ -79,7 +79,7 @@ def test_a_state_is_taken_out_and_put_back(api):
     assert api.stored(id)["docker"]["password"] == "not-a-real-password"
 
 
-def test_a_state_that_cannot_be_is_refused_with_its_place_and_no_credential(api):
+def test_an_invalid_state_is_refused_with_its_place_and_no_credential(api):
     state = control(api, "GET", "/state").json
     state["integrations"][2]["docker"]["password"] = {"x": "s3cr3t"}
     answer = control(api, "PUT", "/state", state)
@@ -144,7 +144,7 @@ def test_faults_are_added_counted_and_removed(api):
         ("/faults", [], "$"),
     ],
 )
-def test_a_fault_that_makes_no_sense_is_refused(api, path, body, named):
+def test_an_invalid_fault_is_refused(api, path, body, named):
     answer = control(api, "POST", path, body)
     assert (answer.status, answer.json["code"]) == (400, 3)
     assert named in answer.message
@@ -198,13 +198,13 @@ def test_a_body_that_nests_too_deep_is_refused(method, path, levels):
         ("PUT", "/mutants", {"mutants": ["name-uniqe"]}, "did you mean"),
     ],
 )
-def test_a_number_that_is_none_is_refused(api, method, path, body, named):
+def test_an_invalid_number_is_refused(api, method, path, body, named):
     answer = control(api, method, path, body)
     assert (answer.status, answer.rule) == (400, "control")
     assert named in answer.message
 
 
-def test_a_number_of_a_fault_that_cannot_be_is_not_found(api):
+def test_an_invalid_number_of_a_fault_is_not_found(api):
     assert control(api, "DELETE", "/faults/" + "9" * 5000).status == 404
 
 
@@ -219,7 +219,7 @@ def test_mutants_are_planted_and_taken_out_and_the_state_stays(api):
     assert "did you mean name-unique" in control(api, "PUT", "/mutants", {"mutants": ["name-uniqe"]}).message
 
 
-def test_mutants_of_the_start_are_told_and_taken_out():
+def test_mutants_of_the_start_are_reported_and_taken_out():
     api = Api(mutants=("name-unique",))
     assert control(api, "GET", "/mutants").json["mutants"] == ["name-unique"]
     control(api, "PUT", "/mutants", {"mutants": []})
@@ -261,14 +261,14 @@ def test_requests_are_listed_counted_and_forgotten(api):
 @pytest.mark.parametrize(
     "query", ["operatoin=x", "since=x", "limit=-1", "status=teapot", "count=1"], ids=lambda query: query
 )
-def test_a_query_that_makes_no_sense_is_refused(api, query):
+def test_an_invalid_query_is_refused(api, query):
     answer = control(api, "GET", f"/requests?{query}")
     assert answer.status == 400
     assert query.partition("=")[0] in answer.message
 
 
 @pytest.mark.parametrize("query", ["since=-1", "status=teapot", "timeout=61", "count=x"])
-def test_a_wait_that_makes_no_sense_is_refused_and_holds_no_place(query):
+def test_an_invalid_wait_is_refused_and_holds_no_place(query):
     api = Api(fatal_answers=False)
     for _ in range(MOST_WAITING + 1):
         assert control(api, "GET", f"/requests/wait?{query}").status == 400
@@ -425,7 +425,7 @@ def test_control_can_be_left_out():
         ("POST", "/scenario", 501, "/__admin/scenario accepts GET, HEAD, PUT"),
     ],
 )
-def test_a_wrong_control_call_is_told_with_the_way_to_the_right_one(api, method, path, status, told):
+def test_a_wrong_control_call_is_reported_with_a_hint(api, method, path, status, told):
     answer = control(api, method, path)
     assert (answer.status, told in answer.message) == (status, True), answer
 

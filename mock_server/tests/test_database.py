@@ -105,7 +105,7 @@ def together(api: Api, *asked: Callable[[], Answer]) -> list[Answer]:
 
 
 @pytest.mark.parametrize(("as_deployed", "text"), [(False, SERVICE), (True, f"{DATABASE}: invalid arguments")])
-def test_of_creates_at_once_one_wins_and_the_others_are_told_by_the_database(as_deployed, text):
+def test_of_creates_at_once_one_wins_and_the_others_are_reported_by_the_database(as_deployed, text):
     api = Api(as_deployed=as_deployed)
     answers = together(api, *[lambda: api.create(docker(name="raced"))] * 6)
     assert Counter(each.status for each in answers) == {200: 1, 400: 5}
@@ -141,6 +141,6 @@ def test_a_nul_elsewhere_is_stored(api):
     assert api.stored(id)["docker"]["username"] == "a\0b"
 
 
-def test_an_id_that_is_no_text_is_shown_as_it_can_be():
+def test_an_id_that_is_not_text_is_shown_as_it_can_be():
     shown = '\N{REPLACEMENT CHARACTER}: failed to retrieve integration health "\\xff"'
     assert Api().delete("%ff").message == f"Error removing health for integration {shown}"

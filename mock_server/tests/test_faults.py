@@ -67,7 +67,7 @@ def test_any_request_can_be_refused(api):
 
 
 @pytest.mark.parametrize("code", ["abc", "199", "600", "", "40 4", "-1"])
-def test_a_code_that_is_none_is_told(api, code):
+def test_an_invalid_code_is_reported(api, code):
     answer = preferring(api, f"code={code}")
     assert (answer.status, answer.json["code"], answer.rule) == (400, 3, "prefer")
     assert answer.message.startswith("Prefer: code=")
@@ -77,7 +77,7 @@ def test_a_code_that_is_none_is_told(api, code):
 @pytest.mark.parametrize(
     "header", ["code: 503", "code 503", 'json={"a":1}', 'html=<a href="x">', 'wait=5, code="503', "delay: 1, code=503"]
 )
-def test_a_preference_that_cannot_be_read_is_told(api, header):
+def test_a_preference_that_cannot_be_read_is_reported(api, header):
     answer = preferring(api, header)
     assert (answer.status, answer.rule) == (400, "prefer")
     assert "in double quotes, such as" in answer.message
@@ -90,7 +90,7 @@ def test_a_preference_that_the_server_emptied_is_logged(api, caplog):
     assert caplog.messages[0] == told
 
 
-def test_what_is_no_preference_does_not_hide_the_next_one(api, caplog):
+def test_an_invalid_preference_does_not_hide_the_next_one(api, caplog):
     with caplog.at_level("INFO", "mock_central"):
         assert preferring(api, "handling lenient, code=503").status == 503
     assert caplog.messages[0] == "ignored unknown preferences of Prefer: handling lenient"
@@ -164,7 +164,7 @@ def test_a_delay_is_drawn_from_its_distribution(delay, median):
 
 
 @pytest.mark.parametrize("delay", ["-1", "x", "1..", "exponential()", "2s", "1e9", "lognormal(1)"])
-def test_what_is_no_delay_is_told_with_what_would_be_one(delay):
+def test_an_invalid_delay_is_reported_with_valid_forms(delay):
     with pytest.raises(ValueError, match=r"LOW\.\.HIGH"):
         drawn(delay)
 
@@ -292,12 +292,12 @@ def test_a_preference_comes_before_the_faults():
         ("sequence=503 code=503", "combined with code or times"),
     ],
 )
-def test_a_fault_that_makes_no_sense_is_told(text, named):
+def test_an_invalid_fault_is_reported(text, named):
     with pytest.raises(FaultError, match=named):
         parse(text)
 
 
-def test_an_operation_that_does_not_exist_is_told_with_those_that_are_close():
+def test_an_operation_that_does_not_exist_is_reported_with_those_that_are_close():
     with pytest.raises(FaultError, match="did you mean PostImageIntegration"):
         Api(faults=(parse("PostImageIntegratoin code=503"),))
 
@@ -686,7 +686,7 @@ def test_every_reset_under_load_is_one_and_no_other_answer_suffers():
 
 @pytest.mark.heavy
 @pytest.mark.served
-def test_clients_that_reset_first_hold_up_nobody():
+def test_clients_that_reset_first_do_not_delay_others():
     with serve_command("--log-level", "error") as (_, banner):
         host, port = url_in(banner).removeprefix("http://").split(":")
         other = http.client.HTTPConnection(host, int(port), timeout=20)
@@ -774,7 +774,7 @@ def test_a_truncated_answer_ends_in_the_middle(url):
 
 
 @pytest.mark.served
-def test_garbage_is_no_json(url):
+def test_garbage_is_not_json(url):
     got, end = received(url, "fault=garbage")
     assert end == "whole"
     assert b"application/json" in got

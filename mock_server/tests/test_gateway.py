@@ -281,13 +281,13 @@ def test_a_code_is_a_refusal_for_below():
         ("fault=truncated", b"01234", [("truncated", None)]),
     ],
 )
-def test_an_answer_is_spoilt_and_its_length_told(fault, body, cut):
+def test_an_answer_is_broken_and_its_length_reported(fault, body, cut):
     _, response, cuts = met(fault)
     assert (response.bytes, cuts) == (body, cut)
     assert response.header("Content-Length") == {"fault=empty": "0", "fault=reset": "1"}.get(fault, "10")
 
 
-def test_a_reset_that_cannot_be_is_refused_and_nothing_is_done():
+def test_an_impossible_reset_is_refused_and_nothing_is_done():
     class Unable(Connections):
         def refusal_of_reset(self, _origin):
             return Refusal("fault", 501, 12, "no way")
@@ -303,7 +303,7 @@ def test_garbage_does_not_say_that_it_is_compressed():
     assert response.header("Content-Encoding") is None
 
 
-def test_garbage_is_no_json():
+def test_garbage_is_not_json():
     response = met("fault=garbage")[1]
     assert len(response.bytes) == int(response.header("Content-Length")) == 16
     with pytest.raises(ValueError, match="utf-8"):
@@ -337,7 +337,7 @@ def test_a_body_that_does_not_come_is_refused_where_a_fault_asks_for_it():
     assert asked.refusal.status == 408
 
 
-def test_what_is_preferred_is_told_and_what_is_wrong_refused():
+def test_what_is_preferred_is_reported_and_what_is_invalid_refused():
     asked = exchange(headers={"prefer": "delay=0"})
     assert InjectFaults()(FINE)(asked).header("Preference-Applied") == "delay=0"
     asked = exchange(headers={"prefer": "code=99"})
@@ -543,14 +543,14 @@ def test_an_answer_that_breaks_the_contract_is_not_hidden():
         errors()(raising(AnswerContractError("broken")))(exchange())
 
 
-def test_a_refusal_that_is_no_status_breaks_the_contract(monkeypatch):
+def test_a_refusal_that_is_not_a_status_breaks_the_contract(monkeypatch):
     rendering = instance(fatal_answers=True).central.rendering
     monkeypatch.setattr(rendering, "validator", SimpleNamespace(accepts=lambda *_, **__: False))
     with pytest.raises(AnswerContractError, match=r"\$: does not match GooglerpcStatus$"):
         rendering.error_answer(Refusal("token-invalid", 401, 16, "no"))
 
 
-def test_an_integration_that_breaks_the_contract_is_told_by_its_name(monkeypatch):
+def test_an_integration_that_breaks_the_contract_is_reported_by_its_name(monkeypatch):
     rendering = instance(fatal_answers=True).central.rendering
     monkeypatch.setattr(rendering, "validator", SimpleNamespace(accepts=lambda *_, **__: False))
     monkeypatch.setattr(rendering, "in_clear", True)
@@ -577,7 +577,7 @@ def test_a_401_says_how_to_ask():
 
 
 @pytest.mark.parametrize("explain", [True, False])
-def test_a_refused_preflight_is_explained_once_nobody_may_call(caplog, explain):
+def test_a_refused_preflight_is_explained(caplog, explain):
     errors(explain)(raising(Refusal("x", 501, 12, "no")))(exchange("OPTIONS", headers=PREFLIGHT))
     assert ("--cors http://page allows it" in caplog.text) is explain
 

@@ -160,7 +160,7 @@ def test_without_control_nothing_is_counted():
     assert ask(api.app, "GET", "/__admin/metrics").status == 404
 
 
-def test_an_answer_that_is_no_json_is_not_called_so(api):
+def test_an_answer_that_is_not_json_is_not_called_so(api):
     api.ask("GET", "", headers={"Prefer": 'code=503, html="<b>down</b>"'})
     response = har(api)[0]["response"]
     assert response["content"]["mimeType"] == "text/plain"

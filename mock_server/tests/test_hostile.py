@@ -160,7 +160,7 @@ def answered(connections: list[socket.socket], until: float) -> list[list[int]]:
 
 
 @pytest.mark.timing
-def test_slow_and_half_open_clients_keep_nobody_waiting(port):
+def test_slow_and_half_open_clients_do_not_delay_others(port):
     """More of them than the mock has threads: one byte of a header each, or half of a body that never ends."""
     with opened(port, *[b"G", f"GET {PATH} HTTP/1.1\r\nHo".encode(), b"", HALF] * 40):
         time.sleep(0.3)
@@ -172,7 +172,7 @@ def test_slow_and_half_open_clients_keep_nobody_waiting(port):
 
 
 @pytest.mark.slow
-def test_thousands_of_half_heads_keep_nobody_waiting_and_are_closed_in_time(port):
+def test_thousands_of_half_heads_do_not_delay_others_and_are_closed_in_time(port):
     with opened(port, *[f"GET {PATH} HTTP/1.1\r\nHo".encode()] * 3000) as connections:
         began = time.monotonic()
         assert send(port, get(PATH), wait=10).statuses == [200]

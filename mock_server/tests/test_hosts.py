@@ -165,7 +165,7 @@ def test_a_page_that_is_let_in_makes_one():
 
 
 @pytest.mark.parametrize("name", ["http://a.example", "a.example:80", "", "a b", "[::1]"])
-def test_what_is_no_name_cannot_be_allowed(name):
+def test_an_invalid_name_cannot_be_allowed(name):
     with pytest.raises(ValueError, match=r"^allow_hosts: .*is not the name of a host; give one such as"):
         Settings(allow_hosts=[name])
 

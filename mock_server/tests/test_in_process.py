@@ -132,13 +132,13 @@ def test_bad_chunks_are_refused_as_by_go(mock: MockServer, chunks: bytes, text: 
     assert answers.count(b"HTTP/1.1") == 1
 
 
-def test_a_client_is_told_once_to_continue(mock: MockServer) -> None:
+def test_a_client_gets_one_100_continue(mock: MockServer) -> None:
     head = f"POST {PATH} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
     assert raw(mock, head.encode() + b"{}").count(b"100 Continue") == 1
 
 
 @pytest.mark.parametrize("announced", [b"Content-Length: 5", b"Transfer-Encoding: chunked"])
-def test_a_client_that_resets_amid_a_body_is_no_failure_of_the_mock(
+def test_a_client_that_resets_amid_a_body_is_not_a_failure_of_the_mock(
     mock: MockServer, announced: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     address = urlsplit(mock.url)
@@ -179,7 +179,7 @@ def test_a_url_can_be_requested(host: str, url: str) -> None:
         ({"port": "80"}, ValueError, "serving: port='80' is not a number"),
     ],
 )
-def test_an_address_that_cannot_be_is_named(
+def test_an_invalid_address_is_named(
     arguments: dict[str, Any], error: type[Exception], text: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(error, match=text), serving(**arguments):

@@ -62,7 +62,7 @@ def test_only_the_last_requests_are_kept():
     assert [each["number"] for each in shown(api)] == [3, 4, 5]
 
 
-def test_long_paths_and_headers_are_told_by_their_size(api):
+def test_long_paths_and_headers_are_reported_by_their_size(api):
     api.ask("GET", "/" + "a" * 100_000, headers={"X-Long": "b" * 200_000, **{f"X-{n}": "c" for n in range(50)}})
     (found,) = shown(api)
     assert found["path"] == "(100022 characters, not shown)"
@@ -115,7 +115,7 @@ def test_requests_are_found_by_what_they_were(api, wanted, count):
     assert len(journal(api).found(Filter(**wanted))) == count
 
 
-def test_a_status_that_is_none_is_told():
+def test_an_invalid_status_is_reported():
     with pytest.raises(ValueError, match="404 or 4xx"):
         Filter(status="teapot")
 
@@ -189,7 +189,7 @@ def test_an_empty_credential_reads_as_empty(api):
     ids=["cut off", "trailing data", "a form", "a word", "deep", "twice", "long"],
 )
 @pytest.mark.parametrize("as_deployed", [False, True])
-def test_what_cannot_be_read_is_told_by_its_size(body, as_deployed):
+def test_what_cannot_be_read_is_reported_by_its_size(body, as_deployed):
     api = Api(as_deployed=as_deployed)
     api.ask("POST", "", body)
     assert shown(api)[0]["body"] == f"({len(body)} bytes, not shown)"
@@ -241,7 +241,7 @@ def restless():
     sys.setswitchinterval(before)
 
 
-def test_no_request_is_missed_or_told_twice_to_who_follows(restless):
+def test_no_request_is_missed_or_repeated_in_the_stream(restless):
     kept = Journal(100_000, ())
     texts = dict.fromkeys(("method", "path", "query", "operation", "fault", "rule"), "")
     nothing = {"body": b"", "answer": b"", "headers": {}, "violations": ()}

@@ -25,7 +25,7 @@ def record(message, *arguments, error=None):
 
 
 @given(st.text())
-def test_a_line_is_printable_and_says_what_it_was_told(text):
+def test_a_line_is_printable_and_says_what_was_logged(text):
     assert one_line(text).isprintable()
     assert not text.isprintable() or one_line(text) == text
     assert "\n" not in _Text().format(record("%s", text))

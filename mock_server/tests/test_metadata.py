@@ -28,7 +28,7 @@ def test_a_delay_counts_against_the_time():
 
 
 @pytest.mark.parametrize("timeout", ["abc", "5", "S", "5s", "5.0S", "99999999999999999999S", " 5S", "5 S"])
-def test_a_time_that_is_none_is_refused_before_the_body(api, timeout):
+def test_an_invalid_time_is_refused_before_the_body(api, timeout):
     answer = api.ask("POST", "", b"{", {"Grpc-Timeout": timeout})
     assert (answer.status, answer.json["code"], answer.message) == (400, 3, f"invalid grpc-timeout: {timeout}")
     assert answer.rule == "grpc-timeout"

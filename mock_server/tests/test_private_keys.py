@@ -82,7 +82,7 @@ def test_der_is_read(kind, data, value):
         ),
     ],
 )
-def test_what_is_no_der_is_told_in_the_words_of_go(kind, data, reason):
+def test_invalid_der_fails_with_the_error_of_go(kind, data, reason):
     with pytest.raises(Asn1Error) as told:
         asn1.read(bytes.fromhex(data), kind)
     assert str(told.value) == f"asn1: {reason}"
@@ -124,7 +124,7 @@ def rsa_key(*more: bytes, **numbers: int) -> bytes:
         ({"d": 33}, "crypto/rsa: d does not match dQ"),
     ],
 )
-def test_numbers_that_make_no_rsa_key_are_told_in_the_words_of_go(numbers, reason):
+def test_numbers_that_make_no_rsa_key_fail_with_the_error_of_go(numbers, reason):
     start = "private key should be a PEM or plain PKCS1 or PKCS8"
     assert private_key.rsa_error(rsa_key(**numbers)) == f"{start}; parse error: {reason}"
     assert private_key.old_signer_error(rsa_key(**numbers)) == f"{start}: {reason}"
@@ -146,7 +146,7 @@ def test_a_short_rsa_key_is_insecure_only_to_the_library_of_registries():
     assert private_key.signer_error(rsa_key()) is None
 
 
-def test_bytes_behind_an_rsa_key_are_told():
+def test_bytes_behind_an_rsa_key_are_reported():
     assert (private_key.rsa_error(rsa_key() + b"x") or "").endswith("; parse error: asn1: syntax error: trailing data")
 
 
@@ -176,7 +176,7 @@ def pkcs8(inner: bytes, *algorithm: bytes) -> bytes:
         ),
     ],
 )
-def test_a_key_of_pkcs_8_is_told_in_the_words_of_go(inner, algorithm, reason):
+def test_a_key_of_pkcs_8_fails_with_the_error_of_go(inner, algorithm, reason):
     found = private_key.signer_error(pkcs8(inner, *algorithm))
     if reason is None or "not a signer" in reason:
         assert found == reason
@@ -203,7 +203,7 @@ ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
         (1, (ORDER - 1).to_bytes(32), P256, None),
     ],
 )
-def test_a_key_of_a_curve_is_told_in_the_words_of_go(version, scalar, curve, reason):
+def test_a_key_of_a_curve_fails_with_the_error_of_go(version, scalar, curve, reason):
     found = private_key.signer_error(der(0x30, integer(version), der(4, scalar), curve))
     if reason is None:
         assert found is None

@@ -194,7 +194,7 @@ def test_a_misuse(mock_central):
 def test_a_text_for_a_flag(mock_central):
     pass
 @pytest.mark.mock_central(fail_on=True)
-def test_a_misuse_that_is_no_name(mock_central):
+def test_a_misuse_that_is_not_a_name(mock_central):
     pass
 @pytest.mark.mock_central("empty")
 def test_a_mock_that_others_share(mock_central_module):
@@ -423,7 +423,7 @@ def test_the_report_never_replaces_the_tests(pytester, words):
 
 
 @pytest.mark.heavy
-def test_the_report_tells_what_the_tests_met(pytester):
+def test_the_report_lists_what_the_tests_covered(pytester):
     pytester.makepyfile(REPORTED)
     found = pytester.runpytest_subprocess(*PLUGIN, "--mock-central-report=usage.json")
     found.assert_outcomes(passed=2)
@@ -441,7 +441,7 @@ def test_the_report_adds_up_workers(pytester):
     found.stdout.fnmatch_lines(["2 requests; *"])
 
 
-def test_wrong_use_is_told():
+def test_wrong_use_is_reported():
     with serving(Settings()) as mock:
         for call, told in (
             (lambda: mock.verify("unmet-fault"), "did you mean 'unmet-faults'"),

@@ -174,7 +174,7 @@ def test_a_refusal_names_the_field_as_go_does(member, place, value, text):
         ("azure", ["endpoint", "username", "password", "wifEnabled"]),
     ],
 )
-def test_the_first_field_in_the_order_of_declaration_is_told(member, order):
+def test_the_first_field_in_the_order_of_declaration_is_reported(member, order):
     kept, told = stored(member), []
     config = CONTRACT.integration.by_name[member].message
     for _ in order:

@@ -28,7 +28,7 @@ def test_what_is_recorded_is_served_again_alike(tmp_path):
     assert sorted(live.list(), key=lambda each: each["id"]) == sorted(recorded.list(), key=lambda each: each["id"])
 
 
-def test_no_mask_is_stored_and_invented_credentials_are_told(tmp_path):
+def test_no_mask_is_stored_and_invented_credentials_are_reported(tmp_path):
     file = tmp_path / "state.json"
     with serving(Settings(scenario="one-of-each")) as central:
         run("record", central.url, "-o", str(file))
@@ -92,7 +92,7 @@ def test_a_certificate_that_is_not_trusted_names_the_options(tmp_path):
     [*(b"[" * depth + b"]" * depth for depth in (100, 900, 200_000)), b'"\\ud800"', b"NaN", b"9" * 5000],
     ids=["100", "900", "200000", "surrogate", "nan", "digits"],
 )
-def test_json_that_is_no_list_of_integrations_is_one_clear_line(tmp_path, name):
+def test_json_that_is_not_a_list_of_integrations_is_one_clear_line(tmp_path, name):
     body = b'{"integrations":[{"name":' + name + b"}]}"
 
     def central(_environ, start_response):

@@ -111,19 +111,19 @@ def test_a_server_that_asks_for_a_certificate_gets_it(files):
         ("?ssl_cert_reqs=perhaps", "perhaps"),
     ],
 )
-def test_a_certificate_that_cannot_be_trusted_is_told(files, options, told):
+def test_a_certificate_that_cannot_be_trusted_is_reported(files, options, told):
     with tls_server(files, "--tls-auth-clients", "no") as server:
         assert told in refused(f"{server.url}{options.format(**files._asdict())}")
 
 
 @pytest.mark.parametrize("option", ["ssl_ca_certs", "ssl_certfile", "ssl_keyfile"])
-def test_a_file_that_cannot_be_read_is_told_before_the_server_is_asked(option):
+def test_a_file_that_cannot_be_read_is_reported_before_the_server_is_asked(option):
     url = "rediss://127.0.0.1:1"
     assert refused(f"{url}?{option}=/nowhere/x.pem") == f"{url}: {option}: /nowhere/x.pem: No such file or directory"
 
 
 @with_tls
-def test_a_name_that_is_not_in_the_certificate_is_told(files):
+def test_a_name_that_is_not_in_the_certificate_is_reported(files):
     with tls_server(files, "--tls-auth-clients", "no") as server:
         url = f"{server.url.replace('127.0.0.1', 'localhost')}?ssl_ca_certs={files.ca}"
         assert "localhost" in refused(url).partition("CERTIFICATE_VERIFY_FAILED")[2]
@@ -131,7 +131,7 @@ def test_a_name_that_is_not_in_the_certificate_is_told(files):
 
 
 @with_tls
-def test_plain_words_to_a_server_that_speaks_tls_are_told(files):
+def test_plain_words_to_a_server_that_speaks_tls_are_reported(files):
     with tls_server(files, "--tls-auth-clients", "no") as server:
         assert refused(server.url.replace("rediss", "redis"))
         assert "has no option 'ssl_ca_certs'; those of TLS are for rediss://" in refused(
@@ -139,7 +139,7 @@ def test_plain_words_to_a_server_that_speaks_tls_are_told(files):
         )
 
 
-def test_tls_to_a_server_without_it_is_told(redis_server, monkeypatch):
+def test_tls_to_a_server_without_it_is_reported(redis_server, monkeypatch):
     monkeypatch.setattr(redis_connection, "ANSWER_SECONDS", 0.5)  # it waits for the rest of what is no command
     assert refused(redis_server.url.replace("redis", "rediss", 1))
 
@@ -184,7 +184,7 @@ def test_none_of_these_rights_is_too_much(own_server, right):
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_user_who_may_not_is_told_at_the_start_and_later_without_being_named(own_server):
+def test_a_user_who_may_not_is_reported_at_startup_and_later_without_being_named(own_server):
     with own_server() as server:
         let_in(server, "resetkeys", "~{mine:*", "+@all")
         url = with_credentials(server.url)
@@ -311,20 +311,20 @@ def test_one_of_several_nodes_of_a_cluster_is_refused(own_server):
         "redis://:s3cr3t@redis..example.com",
     ],
 )
-def test_what_is_no_store_is_refused_without_showing_it(url):
+def test_an_invalid_store_is_refused_without_showing_it(url):
     with pytest.raises(ValueError, match=r"store: is neither memory nor a URL") as told:
         Settings(store=url)
     assert "s3cr3t" not in str(told.value)
 
 
 @pytest.mark.parametrize("prefix", ["", "a b", "a{b}", "a:b"])
-def test_what_is_no_prefix_is_refused(prefix):
+def test_an_invalid_prefix_is_refused(prefix):
     with pytest.raises(ValueError, match="store_prefix"):
         Settings(store="redis://x/", store_prefix=prefix)
 
 
 @pytest.mark.parametrize("end", ["/0", "/0?made_up=1"])
-def test_a_server_that_is_not_there_is_told_before_anything_is_served(end):
+def test_a_server_that_is_not_there_is_reported_before_serving(end):
     result = run("serve", "--store", f"redis://user:s3cr3t@127.0.0.1:1{end}")
     assert result.exit_code == 1
     assert "--store redis://127.0.0.1:1/" in result.output
@@ -332,7 +332,7 @@ def test_a_server_that_is_not_there_is_told_before_anything_is_served(end):
     assert "Traceback" not in result.output
 
 
-def test_a_server_that_asks_for_another_password_is_told_before_anything_is_served():
+def test_a_server_that_asks_for_another_password_is_reported_before_serving():
     with RedisServer("--requirepass", "another", "--save", "") as server:
         result = run("serve", "--store", server.url.replace("//", "//:s3cr3t@"))
     assert result.exit_code == 1
@@ -340,7 +340,7 @@ def test_a_server_that_asks_for_another_password_is_told_before_anything_is_serv
     assert "s3cr3t" not in result.output
 
 
-def test_a_missing_client_library_is_told_with_the_way_out(monkeypatch):
+def test_a_missing_client_library_is_reported_with_a_fix(monkeypatch):
     monkeypatch.delitem(sys.modules, "mock_server.state.redis_connection")
     monkeypatch.delattr("mock_server.state.redis_connection")
     monkeypatch.setitem(sys.modules, "redis", None)

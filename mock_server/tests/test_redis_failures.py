@@ -67,7 +67,7 @@ def requests(api, id):
 # -- gone, and back --------------------------------------------------------------------------------
 
 
-def test_a_failure_is_told_again_after_a_quiet_minute_and_its_end_once(monkeypatch, caplog):
+def test_a_failure_is_reported_again_after_a_quiet_minute_and_its_end_once(monkeypatch, caplog):
     clock = SimpleNamespace(monotonic=lambda: 100.0)
     monkeypatch.setattr(redis_connection, "time", clock)
     caplog.set_level("INFO", "mock_central")
@@ -116,7 +116,7 @@ def test_a_server_that_does_not_answer_in_time_is_left_alone_for_a_second(monkey
     assert not connection.silent
 
 
-def test_a_server_that_is_gone_is_told_once_and_one_that_is_back_is_used(own_server, quiet):
+def test_a_server_that_is_gone_is_reported_once_and_one_that_is_back_is_used(own_server, quiet):
     with own_server() as server:
         api = Api(store=server.url)
         id = api.created(docker(name="mine"))

@@ -195,7 +195,7 @@ def test_a_sandbox_stays_itself_when_the_mock_takes_up_other_settings(replica):
 
 
 @pytest.mark.timing
-def test_a_sandbox_that_nobody_uses_goes_and_one_that_is_read_stays(replica, redis_server):
+def test_an_unused_sandbox_is_deleted_and_one_that_is_read_stays(replica, redis_server):
     one, two = replica(sandbox_ttl=1), replica(sandbox_ttl=1)
     for name in ("read", "left"):
         in_sandbox(one, name, "POST", "", docker(name="mine"))

@@ -41,7 +41,7 @@ def outcome(api: Api, type: str, endpoint: str) -> str:
         ("[%25a%20b]", 'parse "http://[%25a%20b]": invalid host: ParseAddr("%a b"): missing IPv6 address'),
     ],
 )
-def test_what_go_cannot_dial_is_told_in_its_words(api, endpoint, reason):
+def test_what_go_cannot_dial_fails_with_the_error_of_go(api, endpoint, reason):
     found = outcome(api, "docker", endpoint)
     assert reason in found if reason else found == ""
 
@@ -133,7 +133,7 @@ MISADDRESSED = [
 
 
 @pytest.mark.parametrize(("endpoint", "asked", "reason"), MISADDRESSED, ids=[repr(each[0]) for each in MISADDRESSED])
-def test_a_request_to_nobody_fails_whatever_the_rules_say(endpoint, asked, reason):
+def test_a_request_without_a_host_fails_whatever_the_rules_say(endpoint, asked, reason):
     api = Api(registry_tests=(RegistryTestRule("*", "pass"),))
     assert outcome(api, "docker", endpoint) == f'registry integration: Get "{asked}": {reason}'
     assert api.create(docker(docker={"endpoint": endpoint})).status == 200
@@ -182,11 +182,11 @@ def test_a_failed_test_is_a_400_and_stores_nothing(api):
     assert len(api.list()) == 12
 
 
-def test_a_skipped_test_asks_nobody(api):
+def test_a_skipped_test_sends_no_request(api):
     assert api.create(docker(docker={"endpoint": "r.invalid"})).status == 200
 
 
-def test_an_integration_that_cannot_be_built_is_told_before_the_test(api):
+def test_an_integration_that_cannot_be_built_is_reported_before_the_test(api):
     sent = example("ibm", ibm={"endpoint": "r.invalid"})
     assert api.test(sent).rule == "ibm-api-key-required"
 
@@ -280,7 +280,7 @@ def test_looking_uses_up_no_rule():
         ("host=x 'outcome=y", "quotation"),
     ],
 )
-def test_a_rule_that_makes_no_sense_is_told(text, named):
+def test_an_invalid_rule_is_reported(text, named):
     with pytest.raises(ValueError, match=named):
         parse(text)
 
@@ -458,13 +458,13 @@ def test_a_key_is_found_behind_the_end_of_another():
     assert private_key.rsa_error(b"\n-----END X-----\n" + key) is None
 
 
-def test_a_key_with_an_empty_number_is_told_in_the_words_of_go():
+def test_a_key_with_an_empty_number_fails_with_the_error_of_go():
     assert private_key.rsa_error(b"0\x02\x02\0") == (
         "private key should be a PEM or plain PKCS1 or PKCS8; parse error: asn1: structure error: empty integer"
     )
 
 
-def test_a_key_with_half_of_a_surrogate_is_no_key():
+def test_a_key_with_half_of_a_surrogate_is_not_a_key():
     """The field of an account; Go reads it as U+FFFD."""
     account = b'{"type":"service_account","private_key":"\\ud800"}'
     refused = "private key should be a PEM or plain PKCS1 or PKCS8; parse error: "
@@ -501,7 +501,7 @@ EXTERNALLY = "oauth2/google/externalaccount: "
         ),
     ],
 )
-def test_a_token_that_google_refuses_is_told_in_the_words_of_its_library(changes, failing, text):
+def test_a_token_that_google_refuses_fails_with_the_error_of_its_library(changes, failing, text):
     account = json.dumps(EXTERNAL | changes).encode()
     asked = google_credentials.token_error(account, lambda _, url: FAILS if url == failing else Reply())
     assert asked == text
@@ -529,7 +529,7 @@ def test_a_token_that_google_refuses_is_told_in_the_words_of_its_library(changes
         ),
     ],
 )
-def test_a_source_of_tokens_that_is_incomplete_is_told_in_the_words_of_the_scanner(source, text):
+def test_a_source_of_tokens_that_is_incomplete_fails_with_the_error_of_the_scanner(source, text):
     assert google_credentials.scanner_error(json.dumps(EXTERNAL | {"credential_source": source}).encode()) == text
 
 
@@ -545,11 +545,11 @@ def test_a_source_of_tokens_that_is_incomplete_is_told_in_the_words_of_the_scann
         ),
     ],
 )
-def test_an_http_server_in_place_of_one_of_grpc_is_told_in_the_words_of_grpc(status, told):
+def test_an_http_server_in_place_of_one_of_grpc_fails_with_the_error_of_grpc(status, told):
     assert grpc.answered(status) == f"rpc error: {told}; malformed header: missing HTTP content-type"
 
 
-def test_a_url_without_a_scheme_before_its_colon_is_told():
+def test_a_url_without_a_scheme_before_its_colon_is_reported():
     with pytest.raises(UrlError) as told:
         parse_url(":x", NEWEST)
     assert told.value.args[-1] == "missing protocol scheme"
@@ -564,7 +564,7 @@ def test_objects_of_a_name_that_comes_twice_are_merged():
     assert "invalid `timeout_millis` field" in found
 
 
-def test_a_key_of_a_curve_whose_last_part_is_empty_is_told_in_the_words_of_go():
+def test_a_key_of_a_curve_whose_last_part_is_empty_fails_with_the_error_of_go():
     der = bytes((0x30, 8, 2, 1, 1, 4, 1, 1, 0xA0, 0))
     pem = b"-----BEGIN EC PRIVATE KEY-----\n" + base64.b64encode(der) + b"\n-----END EC PRIVATE KEY-----\n"
     assert private_key.signer_error(pem).endswith(

@@ -62,7 +62,7 @@ def test_a_span_is_written_as_it_is_read():
         (["4.10", "4.9.9"], None, "since: 4.10, 4.9.9 are not in order"),
     ],
 )
-def test_what_is_no_span_is_refused(since, until, reason):
+def test_an_invalid_span_is_refused(since, until, reason):
     with pytest.raises(ValueError, match=f"^{re.escape(reason)}"):
         Span.of(since, until)
 
@@ -222,7 +222,7 @@ def test_the_last_text_that_a_release_has_counts(changed):
     assert contract.history["name-required"].message == "old / since 4.10.5, 4.11.1: new / since 5.0: newest"
 
 
-def test_a_mistaken_release_in_the_document_is_told(changed):
+def test_a_mistaken_release_in_the_document_is_reported(changed):
     changed["x-rules"]["name-required"]["since"] = 4.1
     with pytest.raises(ValueError, match=r'4\.1 is not a release; write it in quotes, such as "4\.11"'):
         Contract(changed)

@@ -41,7 +41,7 @@ def changed(path, old, new):
     path.write_text(text.replace(old, new), "utf-8")
 
 
-def test_a_changed_document_is_taken_up_and_the_state_stays(shipped, caplog):
+def test_a_changed_document_is_applied_and_the_state_stays(shipped, caplog):
     api = Api()
     watcher = Watcher(api.app, {}, lambda: Settings(fatal_answers=True))
     api.create(docker(name="mine"))
@@ -63,7 +63,7 @@ BROKEN = [
 
 @pytest.mark.heavy
 @pytest.mark.parametrize(("old", "new", "told"), BROKEN, ids=["syntax", "structure", "extension", "operation"])
-def test_a_broken_document_is_told_by_its_place_and_the_last_good_one_stays(shipped, caplog, old, new, told):
+def test_a_broken_document_is_reported_by_its_place_and_the_last_good_one_stays(shipped, caplog, old, new, told):
     api = Api()
     watcher = Watcher(api.app, {}, lambda: Settings(fatal_answers=True))
     whole = (shipped / "openapi.yaml").read_text("utf-8")
@@ -78,7 +78,7 @@ def test_a_broken_document_is_told_by_its_place_and_the_last_good_one_stays(ship
     assert "mended" in api.create(docker(name="")).message
 
 
-def test_changed_scenarios_are_taken_up(shipped, caplog):
+def test_changed_scenarios_are_applied(shipped, caplog):
     api = Api(scenario="legacy-azure")
     watcher = Watcher(api.app, {}, lambda: Settings(scenario="legacy-azure"))
     changed(shipped / "scenarios.yaml", "Azure registry of old", "changed")
@@ -91,7 +91,7 @@ def test_changed_scenarios_are_taken_up(shipped, caplog):
     assert "legacy-azure" in scenarios.known()
 
 
-def test_a_changed_state_file_is_taken_up(tmp_path, caplog):
+def test_a_changed_state_file_is_applied(tmp_path, caplog):
     file = tmp_path / "state.json"
     one = {"id": "a", "name": "one", "type": "docker", "categories": ["REGISTRY"]}
     write(file, document([one]))
@@ -137,7 +137,7 @@ def test_a_seeded_id_is_given_once_though_the_seed_begins_anew(shipped, tmp_path
 FIELDS_BY_OTHER_NAMES = {"basic", "control_token_file"}
 
 
-def test_an_option_is_taken_up_or_told_to_need_a_restart():
+def test_an_option_is_applied_or_reported_to_need_a_restart():
     taken_up = {each.name for made in (Settings, Credentials) for each in dataclasses.fields(made)}
     for each in options.OPTIONS:
         if each.name not in ("config", *FIELDS_BY_OTHER_NAMES):

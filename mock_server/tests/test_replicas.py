@@ -204,7 +204,7 @@ def test_replicas_without_the_lock_are_found_out(replica):
     ],
     ids=["before", "stale read", "twice", "either wins", "there and gone again"],
 )
-def test_the_checker_tells_histories_apart(operations, fits):
+def test_the_checker_distinguishes_histories(operations, fits):
     assert linearizable([Operation(*each) for each in operations], frozenset(), after) is fits
 
 

@@ -92,7 +92,7 @@ def test_a_sandbox_that_is_used_is_not_freed(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "ü", "x" * 101])
-def test_what_is_no_name_is_refused(api, name):
+def test_an_invalid_name_is_refused(api, name):
     answer = in_sandbox(api, name)
     assert (answer.status, answer.json["code"], answer.rule) == (400, 3, "sandbox")
     assert "is not the name of a sandbox" in answer.message
@@ -179,7 +179,7 @@ def test_control_calls_do_not_follow_the_cookie(site):
     assert len(ask(site.app, "GET", PATH, headers=cookie).json["integrations"]) == 12
 
 
-def test_the_cookie_of_another_port_and_one_that_is_no_name_count_nothing(site):
+def test_the_cookie_of_another_port_and_one_that_is_not_a_name_count_nothing(site):
     for cookie in ("mock-central-sandbox-9090=a", "mock-central-sandbox-8080=a b", "mock-central-sandbox-8080", ";;"):
         assert page(site, PATH, cookie).status == 200
     assert [each["name"] for each in site.app.gateway.sandboxes.listed()] == [""]
@@ -201,7 +201,7 @@ def test_no_page_leads_to_another_host(site, rest):
         ("/a%20b/main", "GET"),
     ],
 )
-def test_what_is_no_page_is_answered_where_it_is(site, path, method):
+def test_a_path_that_is_not_a_page_is_answered_where_it_is(site, path, method):
     assert "set-cookie" not in page(site, f"/__sandbox{path}", method=method).headers
 
 

@@ -80,7 +80,7 @@ def test_a_legacy_azure_integration_is_updated_as_central_does():
         ("many:100001", "scenario 'many:100001': the number is not between 0 and 100000$"),
     ],
 )
-def test_what_is_no_scenario_is_told(text, named):
+def test_an_invalid_scenario_is_reported(text, named):
     with pytest.raises(ValueError, match=named):
         Api(scenario=text)
 
@@ -92,7 +92,7 @@ def test_what_is_no_scenario_is_told(text, named):
         ("fresh: {nothing: 1}\n", ": Scenario.__init__() got an unexpected keyword argument 'nothing'"),
     ],
 )
-def test_what_is_wrong_with_the_file_of_scenarios_is_told_with_its_place(tmp_path, monkeypatch, text, told):
+def test_what_is_wrong_with_the_file_of_scenarios_is_reported_with_its_place(tmp_path, monkeypatch, text, told):
     file = tmp_path / "scenarios.yaml"
     file.write_text(text)
     monkeypatch.setattr(scenarios, "PATH", file)

@@ -92,7 +92,7 @@ BROKEN = [
     (json.dumps({**HEAD, "integrations": [GOOD, {**GOOD, "id": ""}]}), r"\$\.integrations\[1\]\.id: is required"),
     (
         json.dumps({**HEAD, "integrations": [GOOD, GOOD]}),
-        r"\[1\]\.id: is also that of \$\.integrations\[0\] too$",
+        r"\[1\]\.id: is also that of \$\.integrations\[0\]$",
     ),
     (json.dumps({**HEAD, "integrations": [GOOD, {**GOOD, "id": "b"}]}), r"\[1\]\.name: is also that of"),
     (
@@ -116,7 +116,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("text", "named"), BROKEN, ids=[each[1] for each in BROKEN])
-def test_a_broken_state_is_told_with_file_and_place(tmp_path, api, text, named):
+def test_a_broken_state_is_reported_with_file_and_place(tmp_path, api, text, named):
     file = tmp_path / "state.json"
     file.write_text(text)
     with pytest.raises(StateError, match=named) as told:
@@ -129,7 +129,7 @@ def test_a_broken_state_is_told_with_file_and_place(tmp_path, api, text, named):
     assert "Traceback" not in result.output
 
 
-def test_broken_yaml_is_told_with_its_line(tmp_path, api):
+def test_broken_yaml_is_reported_with_its_line(tmp_path, api):
     file = tmp_path / "state.yaml"
     file.write_text("format: x\n  - y: [\n")
     with pytest.raises(StateError, match="line 2, column 6: mapping"):
@@ -152,32 +152,32 @@ def test_broken_yaml_is_told_with_its_line(tmp_path, api):
     ],
     ids=["control character", "date", "no date", "number", "infinity", "circle", "deep"],
 )
-def test_yaml_that_is_no_json_is_told(tmp_path, api, text, named):
+def test_yaml_that_is_not_json_is_reported(tmp_path, api, text, named):
     file = tmp_path / "state.yaml"
     file.write_text(text)
     with pytest.raises(StateError, match=named):
         read(file, api.central.contract, api.central.validator)
 
 
-def test_a_byte_order_mark_is_no_part_of_a_state(tmp_path, api):
+def test_a_byte_order_mark_is_not_part_of_a_state(tmp_path, api):
     file = tmp_path / "state.json"
     file.write_text(json.dumps({**HEAD, "integrations": []}), "utf-8-sig")
     assert read(file, api.central.contract, api.central.validator) == []
 
 
-def test_bytes_that_are_no_text_are_told():
+def test_bytes_that_are_no_text_are_reported():
     with pytest.raises(StateError, match=r"^is not UTF-8$"):
         states.read_json(b'"\xff"')
 
 
-def test_a_file_that_another_server_saves_to_is_told_with_its_process(tmp_path):
+def test_a_file_that_another_server_saves_to_is_reported_with_its_process(tmp_path):
     file = tmp_path / "state.json"
     by = rf"another mock-central \(process {os.getpid()}\) already saves to this file; choose another file"
     with locked(file), pytest.raises(StateError, match=f"^{file}: {by}$"), locked(file):
         pass
 
 
-def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch, caplog):
+def test_a_file_system_without_locks_is_reported(tmp_path, monkeypatch, caplog):
     def fail(*_):
         raise OSError(37, "No locks available")
 
@@ -188,7 +188,7 @@ def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch, caplog):
     assert caplog.messages == [told]
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path, api):
+def test_a_file_that_is_not_there_is_reported(tmp_path, api):
     with pytest.raises(StateError, match=r": No such file or directory$"):
         read(tmp_path / "none.json", api.central.contract, api.central.validator)
     with pytest.raises(StateError, match="cannot be written"):
@@ -246,7 +246,7 @@ def test_an_integration_is_written_as_it_was_loaded_or_changed(tmp_path):
     )
 
 
-def test_a_store_that_does_not_answer_is_no_news_of_the_saver(tmp_path, caplog):
+def test_a_store_that_does_not_answer_is_not_news_of_the_saver(tmp_path, caplog):
     """The store has told it."""
     api = Api()
 
@@ -264,7 +264,7 @@ def test_a_store_that_does_not_answer_is_no_news_of_the_saver(tmp_path, caplog):
     assert ask(api.app, "GET", "/__admin/health").json["status"] == "ok"
 
 
-def test_a_full_disk_is_told_once_and_by_health_until_there_is_space(tmp_path, monkeypatch, caplog):
+def test_a_full_disk_is_reported_once_and_by_health_until_there_is_space(tmp_path, monkeypatch, caplog):
     def full(_number):
         raise OSError(28, "No space left on device")
 

@@ -40,7 +40,7 @@ def test_a_mutant_that_nobody_asked_for_is_noticed(mutant):
     assert "WRONG WrongError: " in done.stdout
 
 
-def test_what_grows_after_the_start_is_told():
+def test_what_grows_after_the_start_is_reported():
     grown = [Sample(50 + number, 20 + number) for number in range(40)]
     assert levels(grown) == ["memory grew from 64.5 to 84.5 MiB", "open files grew from 34 to 54"]
 

@@ -74,7 +74,7 @@ def test_an_unclean_path_is_sent_to_the_clean_one_before_the_ui_sees_it(site, pa
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("path", ["/v1/", "/v1/nothing", "/v2/x", "/api/x", "/sso/x/y", "/docs/x"])
-def test_what_is_no_page_is_a_json_404(site, path, method):
+def test_a_path_that_is_not_a_page_is_a_json_404(site, path, method):
     answer = ask(site, method, path)
     assert (answer.status, answer.json["code"], answer.message) == (404, 5, "Not Found")
     assert answer.headers["content-type"] == "application/json"
@@ -118,7 +118,7 @@ def test_nothing_outside_the_folder_is_served(site, pieces):
         assert answer.body != SECRET
 
 
-def test_a_folder_that_is_no_build_is_told_at_the_start(tmp_path):
+def test_a_folder_that_is_not_a_build_is_reported_at_startup(tmp_path):
     with pytest.raises(ValueError, match=r"has no index\.html; give the folder of a production build"):
         Settings(ui=tmp_path)
     result = CliRunner().invoke(main, ["serve", "--ui", str(tmp_path)])

@@ -119,7 +119,7 @@ def test_only_the_listed_paths_are_passed_on(there):
         ({"permissions": ["all=READ_ACCESS"], "companions": False}, "permissions: all=READ_ACCESS needs the comp"),
     ],
 )
-def test_settings_that_would_do_nothing_are_told_at_the_start(settings, text):
+def test_settings_that_would_do_nothing_are_reported_at_startup(settings, text):
     with pytest.raises(ValueError, match=text):
         Settings(**settings)
 
@@ -283,7 +283,7 @@ def test_no_header_of_an_answer_is_a_500(front, header, value):
     assert "x(y)" not in answer.headers
 
 
-def test_headers_that_are_none_are_told_in_one_line(front, caplog):
+def test_headers_that_are_none_are_reported_in_one_line(front, caplog):
     raw = "HTTP/1.1 200 OK\r\nX: y\r\nno header\r\nConnection: close\r\n\r\n"
     assert asked(front, "GET", f"/v1/raw?{quote(raw)}").status == 200
     assert "Failed to parse headers" in caplog.text
@@ -419,7 +419,7 @@ def test_a_secure_upstream_is_reached_through_a_proxy_by_a_tunnel(monkeypatch, p
 
 
 @pytest.mark.served
-def test_an_answer_that_breaks_off_is_told_in_the_log_and_is_not_whole(there):
+def test_an_answer_that_breaks_off_is_reported_in_the_log_and_is_not_whole(there):
     with serve_command("--upstream", address(there)) as (process, banner):
         connection = http.client.HTTPConnection(url_in(banner).removeprefix("http://"), timeout=10)
         connection.request("GET", "/v1/cut")
@@ -542,7 +542,7 @@ def test_any_certificate_can_be_trusted(secure):
 
 
 @pytest.mark.served
-def test_a_circle_of_mocks_is_told_and_does_not_go_round():
+def test_a_circle_of_mocks_is_reported_and_ends():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -564,7 +564,7 @@ def test_a_server_is_not_its_own_upstream(url):
     check_upstream("http://central.example.com:9000", "127.0.0.1", 9000)
 
 
-def test_it_is_told_at_the_start():
+def test_it_is_reported_at_startup():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -596,7 +596,7 @@ def test_trust_without_anyone_to_trust_is_one_clear_line(tmp_path):
         ("https://central.example.com/?x", "has credentials, a query or a fragment"),
     ],
 )
-def test_an_address_that_cannot_be_is_one_clear_line(url, text):
+def test_an_invalid_address_is_one_clear_line(url, text):
     result = CliRunner().invoke(main, ["serve", "--upstream", url])
     assert result.exit_code == 2
     assert text in result.output.splitlines()[-1]
@@ -604,7 +604,7 @@ def test_an_address_that_cannot_be_is_one_clear_line(url, text):
 
 
 @pytest.mark.parametrize("length", ["-1", "x", "+2", "2 3"])
-def test_a_length_that_is_none_is_not_passed_back(front, length):
+def test_an_invalid_length_is_not_passed_back(front, length):
     raw = f"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{{}}"
     answer = asked(front, "GET", f"/v1/raw?{quote(raw)}")
     assert (answer.status, answer.body) == (200, b"{}")

@@ -164,7 +164,7 @@ def test_the_endpoints_of_scanner_v4_are_not_checked(api, member, field):
     assert [endpoint for endpoint in [*REFUSED, *UNPARSABLE] if problem(api, member, field, endpoint)] == []
 
 
-def test_only_the_first_bad_endpoint_is_told(api):
+def test_only_the_first_bad_endpoint_is_reported(api):
     clairify = {"endpoint": "localhost", "grpcEndpoint": "169.254.169.254"}
     assert api.test(example("clairify", clairify=clairify)).message == f"Validation error: {LOCAL}: invalid arguments"
 

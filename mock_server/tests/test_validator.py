@@ -42,7 +42,7 @@ def explained(
     )
 
 
-def test_a_name_of_protobuf_is_told_with_that_of_the_contract():
+def test_a_name_of_protobuf_is_reported_with_that_of_the_contract():
     told = [str(each) for each in explained(docker(skip_test_integration=True, made_up=1))]
     assert told == [
         "$.made_up: is not a field of the contract",

@@ -119,7 +119,7 @@ def test_artifactory_is_asked_for_its_catalog_since_a_patch_of_each_minor(versio
 @pytest.mark.parametrize(
     ("version", "told"), [("4.8", "4.8.11"), ("4.11", "4.11.2"), ("4.11.0", "4.11.0"), ("5.0", "5.0.0")]
 )
-def test_a_minor_plays_its_newest_patch_and_says_so(version, told):
+def test_a_minor_simulates_and_reports_its_newest_patch(version, told):
     assert Api(central_version=version).central.contract.release.is_named(told)
 
 

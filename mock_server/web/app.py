@@ -92,7 +92,7 @@ class MockCentral(Flask):
             self.register_blueprint(upstream.blueprint(settings, self.gateway.home.routes, self.gateway.home.endpoints))
 
     def add_layer(self, layer: Layer) -> None:
-        """Add a layer: ``layer(proceed)`` returns a function that answers an exchange, usually by ``proceed(exchange)``.
+        """Add a layer: ``layer(proceed)`` returns a function that answers an exchange, or calls ``proceed(exchange)``.
 
         Flask's hooks (`before_request` and so on) see only requests that Flask answers, not operations.
         """

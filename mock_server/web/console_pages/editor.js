@@ -72,7 +72,7 @@ function dialogOf(contract, stored, saved) {
   function read() {
     if (json.hidden) return value;
     const found = JSON.parse(json.value);
-    if (typeof found?.type !== "string") throw new Error("this is no integration: it has no type");
+    if (typeof found?.type !== "string") throw new Error("this is not an integration: it has no type");
     return found;
   }
 
