@@ -131,7 +131,7 @@ def test_operation_status_and_why_narrow_the_list() -> None:
 
 def test_why_says_what_is_wrong_in_the_request_and_what_would_be_right() -> None:
     ((*_, why),) = listed("--name", "quay-endpoint-required/replace")
-    assert why == "Type quay: `quay.endpoint` is empty; type quay needs an endpoint (PUT, the test skipped)."
+    assert why == "Type quay: `quay.endpoint` is empty; type quay needs an endpoint (PUT, test skipped)."
 
 
 def test_each_case_says_something_of_its_own() -> None:
@@ -139,23 +139,23 @@ def test_each_case_says_something_of_its_own() -> None:
     assert [why for why, count in times.items() if count > 1] == []
 
 
-def test_a_field_at_a_limit_tells_its_value_and_the_right_one() -> None:
+def test_the_why_of_an_invalid_value_names_it_and_a_valid_one() -> None:
     ((*_, why),) = listed("--name", "field/clairify.numConcurrentScans/too-large")
-    told = "`clairify.numConcurrentScans` is 2147483648, above the range of int32: send 2147483647 or less."
-    assert why.startswith(told)
+    expected = "`clairify.numConcurrentScans` is 2147483648, above the range of int32: send 2147483647 or less."
+    assert why.startswith(expected)
 
 
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("type/clair/read", "Type clair: a read shows every field."),
-        ("type/quay/read", "Type quay: a read shows every field, the credentials masked."),
-        ("type/quay/delete", "Type quay: DELETE answers {}."),
+        ("type/clair/read", "Type clair: GET shows every field."),
+        ("type/quay/read", "Type quay: GET shows every field, with credentials masked."),
+        ("type/quay/delete", "Type quay: DELETE returns {}."),
         ("type/scannerv4/delete", "Type scannerv4: DELETE is refused. Scanner V4 cannot be deleted."),
-        ("ui/clairV4/edit", "Form of clairV4. A new name, saved."),
+        ("ui/clairV4/edit", "Form for clairV4: rename and save."),
         ("conversation/life-clairify", "Type clairify: create, edit, test, read, delete."),
-        ("usual/ecr-by-iam", "Taken, and read: ecr by IAM."),
-        ("endpoint-taken/empty", '`docker.endpoint` "" is empty, and is taken.'),
+        ("usual/ecr-by-iam", "Accepted: ecr by IAM."),
+        ("endpoint-taken/empty", '`docker.endpoint` "" is empty but is accepted.'),
     ],
 )
 def test_why_is_about_this_type_and_this_answer(name: str, why: str) -> None:
@@ -164,7 +164,7 @@ def test_why_is_about_this_type_and_this_answer(name: str, why: str) -> None:
 
 def test_no_sentence_is_about_credentials_that_a_type_does_not_have() -> None:
     without = ("--type", "clair", "--type", "clairV4", "--type", "clairify", "--type", "scannerv4")
-    wrong = r"(stored|new) credentials|credentials (masked|included|of the body)|secrets"
+    wrong = r"(stored|new) credentials|credentials (masked|included|in the body|are sent)"
     assert [words[0] for words in listed(*without) if re.search(wrong, words[-1])] == []
 
 
