@@ -120,11 +120,11 @@ def with_line(folder: Path, content: bytes) -> str:
 @pytest.mark.parametrize(
     ("content", "named"),
     [
-        (b"x", "line 1 is no fixture: Expecting value"),
-        (b"\n[]", "line 2 is no fixture: $: "),
+        (b"x", "line 1 is not a fixture: Expecting value"),
+        (b"\n[]", "line 2 is not a fixture: $: "),
         (b"\xff", "cannot be read: 'utf-8' codec can't decode byte 0xff"),
-        (b"[" * 100_000, "line 1 is no fixture: maximum recursion depth"),
-        (b" \n\n", "holds no fixtures; make some with"),
+        (b"[" * 100_000, "line 1 is not a fixture: maximum recursion depth"),
+        (b" \n\n", "has no fixtures; make some with"),
         (LINE | {"expect": {}}, '$.expect: "status" is a required property'),
         (LINE | {"expect": {"statos": 200}}, "'statos' was unexpected"),
         (LINE | {"expect": {"status": 200, "text_regex": "("}}, "$.expect.text_regex: "),
