@@ -87,7 +87,7 @@ def test_the_command_replays_the_set_at_our_mocks() -> None:
     result = replay(str(SHIPPED))
     assert result.exit_code == 0, result.output
     count = len(lines_of(SHIPPED))
-    assert result.output == f"{count} of {count} agree\n"
+    assert result.output == f"{count} of {count} fixtures match\n"
 
 
 def test_a_fixture_that_does_not_hold_is_told_by_its_name(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_fixture_that_does_not_hold_is_told_by_its_name(tmp_path: Path) -> Non
     assert result.exit_code == 1
     assert "error-shape/missing: status 404, not 418; keys " in result.output
     assert "lacks 'teapot'" in result.output
-    assert "0 of 1 agree" in result.output
+    assert "0 of 1 fixtures match" in result.output
 
 
 LINE: dict[str, Any] = {
@@ -150,7 +150,7 @@ def test_what_is_no_fixture_is_told_with_its_place(tmp_path: Path, how: str, con
 
 def test_lines_end_and_begin_as_on_windows_too(tmp_path: Path) -> None:
     file = with_line(tmp_path, b"\xef\xbb\xbf" + json.dumps(LINE).encode() + b"\r\n\r\n")
-    assert replay(file).output == "1 of 1 agree\n"
+    assert replay(file).output == "1 of 1 fixtures match\n"
 
 
 def test_a_set_of_a_patch_release_is_complete() -> None:
@@ -166,8 +166,8 @@ def test_the_command_replays_what_a_server_can_be_asked(tmp_path: Path) -> None:
         result = replay(str(tmp_path), "--at", mock.url)
     assert result.exit_code == 0, result.output
     asked = sum("auth" not in each.get("env", {}) for each in lines)
-    assert f"{asked} of {asked} agree" in result.stdout
-    assert f"{len(lines) - asked} lines of other releases" in result.stderr
+    assert f"{asked} of {asked} fixtures match" in result.stdout
+    assert f"skipped {len(lines) - asked} fixtures for other releases" in result.stderr
 
 
 @pytest.mark.served
@@ -176,8 +176,8 @@ def test_a_set_without_a_line_for_a_server_is_no_agreement(words: tuple[str, ...
     with serving() as mock:
         result = replay(str(SHIPPED / "auth.jsonl"), "--at", mock.url, *words)
     assert result.exit_code == 2
-    assert "has nothing to ask" in result.output
-    assert "without --at mocks answer them" in result.output
+    assert "has no fixtures for" in result.output
+    assert "without --at, mocks answer them" in result.output
 
 
 @pytest.mark.parametrize("mutant", ["name-unique", "credentials-masked", "answer-headers", "list-by-name"])

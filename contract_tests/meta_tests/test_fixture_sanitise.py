@@ -106,7 +106,7 @@ READ: Body = {
         ([READ, 1], "$.integrations[1]: is a number, not of type object"),
         ([READ | {"name": 5}], "$.integrations[0].name: is a number, not of type string"),
         ([READ | {"quay": {}}], "$.integrations[0].quay: is a second config member"),
-        ([READ] * 5001, "lists 5001 integrations; --from-url reads 5000 at the most"),
+        ([READ] * 5001, "lists 5001 integrations; --from-url reads at most 5000"),
     ],
     ids=range(5),
 )

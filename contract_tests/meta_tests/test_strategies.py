@@ -183,17 +183,17 @@ def test_no_request_makes_central_fail(drawn: tuple[str, str, Any]) -> None:
     [
         (lambda: strategies.integrations(types=["nosuch"]), "types: there is no 'nosuch'; known are docker"),
         (lambda: strategies.integrations(types=["quey"]), "did you mean 'quay'?"),
-        (lambda: strategies.integrations(types="quay"), r"types='quay' is one text; give a list, such as \['quay'\]"),
+        (lambda: strategies.integrations(types="quay"), r"types='quay' is a string; pass a list, such as \['quay'\]"),
         (lambda: strategies.integrations(types=[]), "types is empty"),
         (lambda: strategies.realistic(types=["nosuch"]), "there is no 'nosuch'"),
         (lambda: strategies.realistic(form="big"), "form='big' is neither 'minimal' nor 'full'"),
         (lambda: strategies.configs("nosuch"), "there is no 'nosuch'"),
         (lambda: strategies.broken("name-unique"), "`breaking` draws requests that do"),
         (lambda: strategies.broken("name-requird"), "did you mean 'name-required'?"),
-        (lambda: strategies.integrations(names="x"), r"names='x' is no strategy; give one, such as st.just\('x'\)"),  # type: ignore[arg-type]
-        (lambda: strategies.integrations(secrets=["x"]), "is no strategy"),  # type: ignore[arg-type]
-        (lambda: strategies.integrations(tested="yes"), "tested='yes' is none of True, False and None"),  # type: ignore[arg-type]
-        (lambda: strategies.configs("quay", categories="REGISTRY"), "give a list, such as"),
+        (lambda: strategies.integrations(names="x"), r"names='x' is not a strategy; pass one, such as st.just\('x'\)"),  # type: ignore[arg-type]
+        (lambda: strategies.integrations(secrets=["x"]), "is not a strategy"),  # type: ignore[arg-type]
+        (lambda: strategies.integrations(tested="yes"), "tested='yes' must be True, False or None"),  # type: ignore[arg-type]
+        (lambda: strategies.configs("quay", categories="REGISTRY"), "pass a list, such as"),
         (lambda: strategies.configs("quay", categories=["REGISTERY"]), "did you mean 'REGISTRY'?"),
         (lambda: strategies.breaking("name-uniqe"), "did you mean 'name-unique'?"),
         (lambda: strategies.breaking("null-is-absent"), "refuses nothing"),
