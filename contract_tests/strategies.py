@@ -28,7 +28,7 @@ from contract_tests.engine.integrations import SERVICE_ACCOUNT, Body
 from contract_tests.fixtures.bodies import VARIANTS
 from contract_tests.fixtures.cases import GROUPS, Case, catalogue
 from contract_tests.fixtures.choices import Choices
-from contract_tests.fixtures.scene import Scene, Step
+from contract_tests.fixtures.scene import UNKNOWN_ID, Scene, Step
 from contract_tests.oracle.variants import BROKEN
 from mock_server.contract import tables as contracts
 from mock_server.contract.tables import MASK, Contract, Field, Message, Rule
@@ -374,7 +374,7 @@ def _no_config(*types: str, categories: tuple[str, ...] | None = None) -> _Breac
 
 
 _BREACHES: Mapping[str, _Breach] = {
-    "id-empty-on-create": _Breach(changes={"id": st.sampled_from(("6513270e-269e-4d37-b2a7-4de452e6b438", "x", " "))}),
+    "id-empty-on-create": _Breach(changes={"id": st.sampled_from((UNKNOWN_ID, "x", " "))}),
     "scanner-v4-not-created": _Breach(("scannerv4",)),
     "google-not-created": _Breach(("google",)),
     "endpoint-not-local": _endpoint(_LOCAL),
@@ -622,7 +622,7 @@ def requests(draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, version: str 
     for _ in range(draw(st.integers(0, 3))):
         body = _with_one_fault(draw, body, contract.integration)
     operation = draw(st.sampled_from([each for each in contract.operations.values() if each.request]))
-    id = draw(st.sampled_from(("6513270e-269e-4d37-b2a7-4de452e6b438", *(each["id"] for each in contract.defaults))))
+    id = draw(st.sampled_from((UNKNOWN_ID, *(each["id"] for each in contract.defaults))))
     sent: Any = body
     if operation.request != contract.integration.name:
         flags = draw(st.fixed_dictionaries({}, optional={"updatePassword": st.booleans() | st.sampled_from(_JUNK)}))
@@ -678,7 +678,7 @@ _QUERIES = (
     "", "", "?name=first", "?name=second", "?name=Dritte+%C3%BC", "?name=nobody",
     "?cluster=x", "?pretty", "?nosuch=x", "?name=a&name=b",
 )  # fmt: skip
-_UNKNOWN_IDS = ("6513270e-269e-4d37-b2a7-4de452e6b438", "a/b", "%61%20b")
+_UNKNOWN_IDS = (UNKNOWN_ID, "a/b", "%61%20b")
 _CHANGING = ("PutImageIntegration", "UpdateImageIntegration", "TestUpdatedImageIntegration")
 """Operations on a stored integration, which are drawn twice as often."""
 _METHODS = ("POST", "PUT", "PATCH", "DELETE")
