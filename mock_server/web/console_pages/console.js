@@ -129,7 +129,7 @@ setInterval(() => document.hidden || lookAtHealth(), SECONDS_BETWEEN_LOOKS * 100
 const reset = document.getElementById("reset");
 reset.addEventListener("click", () =>
   act(reset, async () => {
-    if (!confirm("Reset this sandbox to the state of the start and empty its journal?")) return;
+    if (!confirm("Reset this sandbox to its initial state and empty its journal?")) return;
     await call("POST", "reset");
     await lookAtHealth();
     await current.show();

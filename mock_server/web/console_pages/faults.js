@@ -20,7 +20,7 @@ export function part(section) {
   });
   section.append(
     note(
-      "The first fault that matches a request counts. `code` answers instead of Central; `fault` breaks the answer.",
+      "The first fault that matches a request applies. `code` answers instead of Central; `fault` breaks the answer.",
     ),
     rows.element,
     h("div", { class: "buttons" }, button("Remove all", () => change("DELETE", "faults"))),

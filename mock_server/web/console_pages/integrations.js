@@ -37,7 +37,7 @@ export function part(section) {
       file,
       shown,
     ),
-    note("A saved state contains credentials in clear. Start with it: mock-central serve --load FILE."),
+    note("A saved state contains credentials in clear text. To start with it: mock-central serve --load FILE."),
     rows.element,
   );
   load.addEventListener("click", () => file.click());

@@ -21,8 +21,8 @@ export function part(section) {
   });
   section.append(
     note(
-      "A mutant breaks one of Central's rules, to see which tester notices. What is stored " +
-        "stays. Errors, delays and lost answers are faults.",
+      "A mutant breaks one of Central's rules, to see whether tests notice. The state " +
+        "stays. To simulate errors, delays and lost answers, use faults.",
     ),
     h(
       "form",

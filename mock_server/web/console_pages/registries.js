@@ -67,7 +67,7 @@ export function part(section) {
       {},
       pattern,
       end,
-      optional("reason", "Reason", reason, { placeholder: "reason: in the client's words" }),
+      optional("reason", "Reason", reason, { placeholder: "reason (default: the client's error)" }),
       optional("times", "Times", times, { type: "number", min: 1, placeholder: "times" }),
       optional("delay", "Delay", delay, { placeholder: "delay" }),
     );

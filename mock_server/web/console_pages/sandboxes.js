@@ -7,7 +7,7 @@ import { button, code, copying, field, h, note, table } from "./dom.js";
 export function part(section) {
   const rows = table({
     label: "Sandboxes",
-    columns: [["Sandbox"], ["Scenario"], ["Integrations", "number"], ["Unused for", "number wide"], [""]],
+    columns: [["Sandbox"], ["Scenario"], ["Integrations", "number"], ["Idle for", "number wide"], [""]],
     row,
     none: "",
   });

@@ -6,7 +6,7 @@ import { h, note, pretty } from "./dom.js";
 /** Make the part. */
 export function part(section) {
   const list = h("dl");
-  section.append(note("The options of the start, without credentials."), list);
+  section.append(note("The settings of the mock, without credentials."), list);
 
   async function show() {
     const found = await call("GET", "settings");
