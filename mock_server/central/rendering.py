@@ -38,7 +38,7 @@ class Rendering:
         return protojson.render(shown)
 
     def create_answer(self, created: Integration, stored_answer: bytes, stored: Integration) -> bytes:
-        """Render the answer to a create: credentials in clear as deployed, masked as documented."""
+        """Render the answer to a create: credentials in clear text as deployed, masked as documented."""
         if not self.in_clear:
             return stored_answer if created is stored else self.read_answer(created)
         if not self.validator.accepts(self.integration, created, answer=True):

@@ -53,7 +53,7 @@ class Store(Protocol):
         """Replace all integrations with these; a reset still restores the initial state."""
 
     def integrations(self) -> list[Integration]:
-        """List the stored integrations, credentials in clear, in the order of creation."""
+        """List the stored integrations, credentials in clear text, in the order of creation."""
 
     def new_id(self) -> str:
         """central/imageintegration/datastore/datastore_impl.go: a lower-case UUID of version 4."""

@@ -377,7 +377,7 @@ def settings_of(context: click.Context) -> Settings:
                 "credentials": Credentials(**_fields(Credentials, chosen), username=username, password=password),
                 "registry_tests": (*chosen["registry_tests"], *DEFAULT_RULES),
                 "control_token": token_in(token_file) if token_file else None,
-                # A store in memory continues from the saved file, which is not its first state.
+                # A store in memory continues from the saved file, which is not its initial state.
                 "load": load or (save if chosen["store"] != MEMORY and save is not None and save.exists() else None),
             }
         )

@@ -58,7 +58,7 @@ def running(context: click.Context, settings: Settings) -> Running:
     """Return the background tasks of the options.
 
     Raises:
-        click.ClickException: the first state cannot be read, or a file cannot be written.
+        click.ClickException: the initial state cannot be read, or a file cannot be written.
     """
     save: Path | None = context.params["save"]
     if save is not None:

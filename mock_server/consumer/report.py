@@ -126,7 +126,7 @@ _BEHAVIOURS: Mapping[str, Seen] = {
 
 _AUTH = "mock-central serve --auth"
 _SITUATIONS: tuple[tuple[str, str, Seen, str], ...] = (
-    ("name-taken", "a name that is taken", _rule("name-unique"), "central-contract fixtures --rule name-unique"),
+    ("name-taken", "a taken name", _rule("name-unique"), "central-contract fixtures --rule name-unique"),
     ("credential-asked-again", "a credential asked for again", _rule("reconcile-dependent-unchanged",
      "reconcile-credential-masked"), "central-contract fixtures --rule reconcile-dependent-unchanged"),
     ("mask-stored", "a mask that was sent back and stored as the credential", _BEHAVIOURS["mask-taken-literally"],
@@ -144,7 +144,7 @@ _SITUATIONS: tuple[tuple[str, str, Seen, str], ...] = (
      "mock-central serve --fault 'code=503 every=3'"),
     ("other-order", "a list in another order", _well("GetImageIntegrations", mark=DEPLOYED),
      "mock-central serve --as-deployed"),
-    ("credential-in-answer", "an answer to a create with its credentials in clear",
+    ("credential-in-answer", "an answer to a create with unmasked credentials",
      _well("PostImageIntegration", mark=DEPLOYED), "mock-central serve --as-deployed"),
 )  # fmt: skip
 """Common stumbling blocks for clients: id, description, condition, and how to reproduce it."""

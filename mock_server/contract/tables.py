@@ -142,8 +142,8 @@ class RuleHistory:
     @property
     def message(self) -> str:
         """All texts in a line, with their releases if not all have them."""
-        told = (each.text if each.releases.everywhere else f"{each.releases}: {each.text}" for each in self.texts)
-        return " / ".join(told)
+        texts = (each.text if each.releases.everywhere else f"{each.releases}: {each.text}" for each in self.texts)
+        return " / ".join(texts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ class Gateway:
         return self.sandboxes.home
 
     def renew(self, other: Gateway, *, keep_state: bool) -> None:
-        """Use the instance of another gateway; without `keep_state` reset every sandbox to its first state."""
+        """Use the instance of another gateway; without `keep_state` reset every sandbox to its initial state."""
         self.sandboxes.renew(other.home, other.sandboxes.make, keep_state=keep_state)
         self._stack()
 

@@ -101,7 +101,7 @@ def test_updated_integration(exchange: Exchange) -> bytes:
 
 
 def path_id_wins(exchange: Exchange, integration: Integration) -> Integration:
-    """Return the integration with the id of the path instead of its own."""
+    """Return the integration with the id of the path instead of the one in the body."""
     return {**integration, "id": id_in_bytes(exchange)}
 
 

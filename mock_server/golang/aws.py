@@ -23,7 +23,7 @@ _STS_ERRORS = {
     "AccessDeniedException": (403, "AccessDenied"),
     "ThrottlingException": (400, "Throttling"),
 }
-"""STS has names of its own for the same errors."""
+"""STS names the same errors differently."""
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _REGION = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
 _DOMAINS = (

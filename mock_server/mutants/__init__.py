@@ -65,7 +65,7 @@ def mutant(
     `check`: by default the one of the same name.
 
     Raises:
-        ValueError: the name is taken or the kind unknown.
+        ValueError: the name exists already, or the kind is unknown.
     """
     if name in _MUTANTS or kind not in KINDS:
         raise ValueError(f"mutant {name!r} exists already, or {kind!r} is not one of {', '.join(KINDS)}")

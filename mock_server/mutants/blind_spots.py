@@ -36,6 +36,7 @@ from mock_server.mutants.tools import (
     credentials,
     during,
     each_changed,
+    error_texts,
     errors,
     filtered,
     given_to,
@@ -49,7 +50,6 @@ from mock_server.mutants.tools import (
     refused,
     replace_method,
     responses,
-    retold,
     shown,
     stored,
     stored_config,
@@ -142,10 +142,10 @@ _blind("errors-without-text", "The message of every error is empty", "error-shap
 
 
 _blind("texts-in-refusals", "Error texts are escaped for HTML", kind="wire", also=("azure-endpoint-required",))(
-    retold, partial(html.escape, quote=False)
+    error_texts, partial(html.escape, quote=False)
 )
 _blind("refusals-unquoted", "Errors quote texts without escaping them", "texts-in-refusals", kind="wire")(
-    retold, lambda text: text.replace('\\"', '"').replace("\\x01", "\x01")
+    error_texts, lambda text: text.replace('\\"', '"').replace("\\x01", "\x01")
 )
 
 

@@ -102,13 +102,13 @@ def suppress_rule(root: object, method: str, rule: str, answer: Any = None) -> N
 def add_to_refusals(root: object, method: str, more: Callable[[Refusal, Any], str]) -> None:
     """Append `more(refusal, first argument)` to the texts of a method's refusals."""
 
-    def told(original: Original, sent: Any, **named: Any) -> Any:
+    def appended(original: Original, sent: Any, **named: Any) -> Any:
         try:
             return original(sent, **named)
         except Refusal as refusal:
             raise replace(refusal, message=refusal.message + more(refusal, sent)) from None
 
-    around(root, method, told)
+    around(root, method, appended)
 
 
 def stored(mock: Instance, change: Callable[[Json], Mapping[str, Any]]) -> None:
@@ -295,7 +295,7 @@ def errors(mock: Instance, change: Callable[[Json], Any]) -> None:
     around(mock.central.rendering, "error_answer", changed)
 
 
-def retold(mock: Instance, change: Callable[[str], str]) -> None:
+def error_texts(mock: Instance, change: Callable[[str], str]) -> None:
     """Change the texts of errors."""
     errors(mock, lambda body: body | dict.fromkeys(("message", "error"), change(body["message"])))
 

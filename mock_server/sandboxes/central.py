@@ -30,7 +30,7 @@ class Central:
     """The parts of one Central."""
 
     def __init__(self, settings: Settings, contract: contracts.Contract | None = None) -> None:
-        """`contract`: replaces the shipped contract. The release of the settings is taken from it."""
+        """`contract`: replaces the shipped contract. It is viewed at the release of the settings."""
         self.settings = settings
         self.contract = (contract or contracts.load()).at(settings.central_version)
         self.build = releases.of(self.contract.release)

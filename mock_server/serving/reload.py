@@ -92,7 +92,7 @@ def read_document(path: Path) -> Contract:
     """
     document = yaml_files.read(path)
     if not isinstance(document, dict):
-        raise ValueError(f"{path}: is not an OpenAPI document")  # noqa: TRY004 (told as all that is wrong with it)
+        raise ValueError(f"{path}: is not an OpenAPI document")  # noqa: TRY004 (all errors of documents are ValueError)
     from openapi_spec_validator import OpenAPIV31SpecValidator
 
     broken: Any = next(iter(OpenAPIV31SpecValidator(document).iter_errors()), None)

@@ -46,7 +46,7 @@ class StateError(ValueError):
 
 
 def document(integrations: Iterable[Integration], **more: Any) -> dict[str, Any]:
-    """Return the content of a file: the stored integrations, credentials in clear."""
+    """Return the content of a file: the stored integrations, credentials in clear text."""
     return {"format": FORMAT, "version": VERSION, **more, "integrations": list(integrations)}
 
 
@@ -253,7 +253,7 @@ class Saver:
     """
 
     def __init__(self, path: Path, store: Callable[[], Store]) -> None:
-        """Write the first state; `store` returns the current store."""
+        """Write the initial state; `store` returns the current store."""
         self.path = path
         self._store = store
         self._problem = ""

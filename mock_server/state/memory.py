@@ -80,7 +80,7 @@ class MemoryStore:
             self.changes += 1
 
     def integrations(self) -> list[Integration]:
-        """List the stored integrations, credentials in clear, in the order of creation."""
+        """List the stored integrations, credentials in clear text, in the order of creation."""
         with self.lock:
             return [stored.integration for stored in self._by_id.values()]
 

@@ -48,7 +48,7 @@ class Connection:
         self.address = address(url)
         self._lost = False
         self._ask_again_at = 0.0
-        self._told, self._tell_again_at = "", 0.0
+        self._logged, self._log_again_at = "", 0.0
         try:
             self.client = redis.Redis.from_url(
                 url,
@@ -90,7 +90,7 @@ class Connection:
         if self._ask_again_at:
             now = time.monotonic()
             if now < self._ask_again_at:
-                raise self._unavailable(self._told)
+                raise self._unavailable(self._logged)
             self._ask_again_at = now + ANSWER_SECONDS
         return self.client
 
@@ -105,14 +105,14 @@ class Connection:
             self._fail(error, words)
             raise self._unavailable(words) from None
         if error is None and (self._lost or self._ask_again_at):
-            self._lost, self._ask_again_at, self._told = False, 0.0, ""
+            self._lost, self._ask_again_at, self._logged = False, 0.0, ""
             log.info("the store %s works again", self.address)
 
     def _fail(self, error: redis.RedisError, words: str) -> None:
         now = time.monotonic()
-        if words != self._told or now > self._tell_again_at:
+        if words != self._logged or now > self._log_again_at:
             log.error("the store %s fails, requests are refused until it works again: %s", self.address, words)
-        self._told, self._tell_again_at = words, now + QUIET_SECONDS
+        self._logged, self._log_again_at = words, now + QUIET_SECONDS
         # A server that refuses a command may accept the next one; one that does not answer is lost for all.
         self._lost = self._lost or isinstance(error, redis.ConnectionError | redis.TimeoutError)
         self._ask_again_at = now + PAUSE_SECONDS if isinstance(error, redis.TimeoutError) else 0.0

@@ -254,7 +254,7 @@ class RedisStore:
             return int(fields[0])
 
     def integrations(self) -> list[Integration]:
-        """List the stored integrations, credentials in clear, in the order of creation."""
+        """List the stored integrations, credentials in clear text, in the order of creation."""
         return [stored.integration for stored in self._all()[1]]
 
     def _all(self) -> tuple[int, list[Stored]]:

@@ -289,7 +289,7 @@ def test_one_of_several_nodes_of_a_cluster_is_refused(own_server):
         answers = [ask(api.app, "POST", f"/__sandbox/w{number}{PATH}", docker(name="mine")) for number in range(20)]
         moved = [each.message for each in answers if each.status != 200]
         assert 0 < len(moved) < 20  # a sandbox and its lock are at one node
-        assert all(f"is at another one, 127.0.0.1:{two.port}" in each for each in moved)
+        assert all(f"is on another node, 127.0.0.1:{two.port}" in each for each in moved)
 
 
 # -- choosing ------------------------------------------------------------------------------------

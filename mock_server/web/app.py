@@ -67,7 +67,7 @@ class MockCentral(Flask):
         self.gateway.faults.connections = WsgiConnections()
         self.gateway.add_layer(log_access)
         self.metrics = Metrics(self.gateway.sandboxes, home.endpoints)
-        if settings.control and find_spec("prometheus_client"):  # without it nobody can read the counts
+        if settings.control and find_spec("prometheus_client"):  # without it the counts cannot be read
             self.gateway.add_layer(self.metrics.count)
         for fault in settings.faults:
             self.gateway.require_operation(fault.operation)

@@ -69,7 +69,7 @@ export class Refusal extends Error {
   }
 }
 
-/** Send a request to a control call and give its answer; throws a Refusal, or an Error where nobody answers. */
+/** Send a request to a control call and return its answer; throw a Refusal, or an Error if there is no answer. */
 export async function send(path, options = {}) {
   for (;;) {
     const sent = authorization();

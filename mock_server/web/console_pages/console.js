@@ -78,7 +78,7 @@ document.getElementById("skip").addEventListener("click", (event) => {
   current?.section.querySelector("h2").focus();
 });
 
-// A page that nobody looks at asks for nothing: it would hold a thread of the mock.
+// A hidden page sends no requests: they would occupy a thread of the mock.
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) current?.hide();
   else if (current) look();
