@@ -107,7 +107,7 @@ def all_checks() -> dict[str, Check]:
         if module.name.startswith("_"):
             continue  # it imports hypothesis, and registers nothing
         importlib.import_module(f"{checks.__name__}.{module.name}")
-    known = {each.id: _with_base_needs(each) for each in sorted(_CHECKS.values(), key=_place)}
+    known = {each.id: _with_base_needs(each) for each in sorted(_CHECKS.values(), key=_sort_key)}
     ordered: dict[str, Check] = {}
     for each in known.values():
         _add_after_its_needs(each, known, ordered)
@@ -121,7 +121,7 @@ def _add_after_its_needs(each: Check, known: Mapping[str, Check], ordered: dict[
     ordered.setdefault(each.id, each)
 
 
-def _place(each: Check) -> tuple[int, int, int, str]:
+def _sort_key(each: Check) -> tuple[int, int, int, str]:
     """Order by group and worth; the module makes the order the same whichever was imported first."""
     module = each.run.__module__
     name = module.rpartition(".")[2]

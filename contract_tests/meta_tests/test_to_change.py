@@ -151,7 +151,7 @@ def health(central: Central) -> None:
     with central.case():
         id, _ = central.created()
         reply = central.send("GET", f"{COLLECTION}/{{id}}/health")
-        central.taken(reply, "GET of the health")
+        central.ok(reply, "GET of the health")
 """,
     )
     copy.append(

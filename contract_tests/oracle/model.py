@@ -201,7 +201,7 @@ def check_listed(central: Central, sent: Mapping[str, Body], what: str, query: s
 def check_stored(central: Central, id: str, sent: Body, what: str) -> None:
     """Check that a GET shows the body that was sent last."""
     reply = central.get(id)
-    central.taken(reply, f"{what}: reading it")
+    central.ok(reply, f"{what}: reading it")
     central.same(reply.json, read_answer(central.contract, sent, id), what)
 
 

@@ -26,7 +26,7 @@ def filtered(central: Central, query: str) -> list[str]:
 def updated(central: Central, way: str, id: str, body: Body) -> None:
     """Update an integration by PUT or PATCH (`way`), including its credentials."""
     reply = central.put(id, body) if way == "PUT" else central.patch(id, body, update_password=True)
-    central.taken(reply, f"{way} of type {body['type']}")
+    central.ok(reply, f"{way} of type {body['type']}")
     central.same(reply.json, {}, f"the answer to {way}")
 
 
@@ -54,7 +54,7 @@ def deleted(central: Central, id: str, delete: Callable[[str], Reply] | None = N
         reply = (delete or central.delete)(older)
         if delete is None and reply.status == 200:
             central.shared.controls.add("old-deleted")
-    central.taken(reply, "DELETE of an integration")
+    central.ok(reply, "DELETE of an integration")
     central.same(reply.json, {}, "the answer to DELETE")
     if delete is not None and not early:
         central.gone(id)
