@@ -58,7 +58,7 @@ ENDPOINTS = (
     "HTTP://registry.example.com",
     "registry.example.com.",
 )
-"""Endpoints of the docker family with what a server may tidy up; no client is built from them."""
+"""Endpoints of the docker family that a server may normalise; no client is built from them."""
 
 # -- building clients ----------------------------------------------------------------------------
 
@@ -102,7 +102,7 @@ BROKEN: Mapping[str, list[Change]] = {
     "quay-endpoint-required": [
         ("quay", {"quay": {"endpoint": ""}}),
         ("quay", {"quay": {"endpoint": None}, "categories": ["SCANNER"]}),
-        # The first that is wrong is reported, and nothing else.
+        # Central reports only the first problem.
         ("quay", {"quay": {"endpoint": "", "registryRobotCredentials": ROBOT}}),
     ],
     "quay-scanner-without-robot": [
@@ -181,7 +181,7 @@ NOT_CREATED: Mapping[str, Change] = {
 
 
 class Valid(NamedTuple):
-    """A combination of fields that is accepted; it looks wrong unless it is `usual`."""
+    """A combination of fields that Central accepts; it looks wrong unless it is `usual`."""
 
     what: str
     like: str
@@ -249,7 +249,7 @@ LEFT_ALONE = (
     Valid("a negative number of scans", "clairify", {"clairify": {"numConcurrentScans": -1}}),
     Valid("a source without any text", "ghcr", {"source": {}}),
 )
-"""Values that a server may put right, beyond `VALID`."""
+"""Values that a server may correct, besides `VALID`."""
 
 
 # -- stored credentials --------------------------------------------------------------------------

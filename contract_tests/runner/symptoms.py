@@ -22,7 +22,7 @@ STRANGE = "refused with a text that is not Central's"
 """Start of the symptom of which two checks are enough: no other fault has the same text."""
 _BAD_GATEWAY = 502
 _LEAST_TEXT = 8
-"""Characters of a rule's own text by which a message is recognised."""
+"""Minimum length of the constant text of a rule that identifies a message."""
 
 
 def group_by_observed(failures: Iterable[Failure], shown_by: Mapping[int, str]) -> None:
