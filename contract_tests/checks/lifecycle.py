@@ -87,7 +87,7 @@ def list_order(central: Central) -> None:
         for _ in range(max(0, 5 - (len(lists[0]) if central.options.workers == 1 else 0))):
             central.created()
         lists += [filtered(central, "") for _ in range(1 if central.quick else 2)]
-        # Ignore integrations that others create or delete meanwhile.
+        # Ignore integrations that others create or delete in the meantime.
         common = set(lists[0]).intersection(*lists)
         orders = [[id for id in ids if id in common] for ids in lists]
         central.true(all(order == orders[0] for order in orders), "lists of the same integrations differ in order")

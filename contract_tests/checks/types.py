@@ -331,12 +331,12 @@ _PASSWORDLESS = ("artifactregistry by workload identity", "azure by workload ide
     title="Refuses or changes a combination that looks wrong but that Central accepts",
 )
 def odd_combinations(central: Central) -> None:
-    taken = [each for each in VALID if central.has(each.like, each.changes)]
+    valid = [each for each in VALID if central.has(each.like, each.changes)]
     if central.quick:
         with central.case():
             id, _ = central.spare()
-            passwordless = [each for each in taken if each.what in _PASSWORDLESS]
-            for what, like, changes, _ in (taken[0], *passwordless, central.random.choice(taken[1:])):
+            passwordless = [each for each in valid if each.what in _PASSWORDLESS]
+            for what, like, changes, _ in (valid[0], *passwordless, central.random.choice(valid[1:])):
                 reply = central.put(id, from_table(central, like, changes))
                 if not is_managed(central, reply):
                     central.ok(reply, f"PUT of {what}")
@@ -345,8 +345,8 @@ def odd_combinations(central: Central) -> None:
                 what = "PUT of type google is refused, but only a create must be"
                 raise CheckFailed(what, expected={"status": 200}, got=brief(reply), check="google-not-created")
         return
-    taken += [each for each in LEFT_ALONE if central.has(each.like, each.changes)]
-    for what, like, changes, _ in taken:
+    valid += [each for each in LEFT_ALONE if central.has(each.like, each.changes)]
+    for what, like, changes, _ in valid:
         with central.case():
             body = from_table(central, like, changes)
             reply = central.create(body)

@@ -34,7 +34,7 @@ from mock_server.settings import Settings
 HARNESS, SCHEMATHESIS = "harness", "schemathesis"
 
 _SECONDS = 60
-"""Options of schemathesis for one mutant."""
+"""Time limit of schemathesis for one mutant."""
 
 MOST_TOLD = 3
 """Maximum number of failures that a report should detail for one mutant."""
@@ -112,28 +112,28 @@ def table(mutants: Iterable[Mutant], results: dict[str, Any]) -> str:
     lines = [
         "# What the harness finds",
         "",
-        "Each mutant was checked by one whole run of each profile, seed 1. *Named* means that the check made for the",
-        "mutant failed. Requests and seconds count until the mutant showed, or the whole run if it did not. *Also red*",
-        "lists further checks that failed in the last profile. Mutants that only wait do so for a thirtieth of their",
-        "time here, and the limits of the run shrink with them. `?`: not tried.",
+        "A complete run of each profile, seed 1, checked each mutant. *Named* means that the check for the mutant",
+        "failed. Requests and seconds count until the mutant was found, otherwise to the end of the run. *Also failed*",
+        "lists other checks that failed in the last profile. Mutants that delay answers wait a thirtieth of their",
+        "time here, and the limits of the run are scaled down with them. `?`: not tested.",
         *(_OF_SCHEMATHESIS if other else ()),
         "",
         f"Measured with mock-central {version('mock-central')}: `python -m contract_tests.meta_tests.detection`.",
         "",
         *_totals(mutants, runs, other),
         "",
-        *_row("profile", *(f"{share} % of what it names shows within" for share in _SHARES)),
+        *_row("profile", *(f"{share} % of the named mutants within" for share in _SHARES)),
         *_row(*["---"] * (1 + len(_SHARES))),
         *(line for profile, run in runs.items() for line in _row(profile, *_within(run))),
         "",
-        "*First* is the failure that a report shows first; it is right if it belongs to the check made for the mutant.",
-        "Failures that show the same are reported at length once.",
+        "*First* is the first failure of a report; it is right if it is from the mutant's check. Failures with the same",
+        "symptom are detailed once.",
         "",
-        *_row("profile", "first is right", "told at length: median", "most"),
+        *_row("profile", "first is right", "detailed failures: median", "maximum"),
         *_row("---", "---", "---", "---"),
         *(line for profile, run in runs.items() for line in _row(profile, *_first(run))),
         "",
-        *_row("mutant", "kind", "check", *(f"{each}: requests, seconds" for each in runs), "also red", *last),
+        *_row("mutant", "kind", "check", *(f"{each}: requests, seconds" for each in runs), "also failed", *last),
         *_row(*["---"] * (4 + len(runs) + len(last))),
     ]
     for mutant in mutants:

@@ -240,10 +240,8 @@ VALID = (
 
 LEFT_ALONE = (
     Valid("type rhel without an endpoint", "rhel", {"docker": {"endpoint": ""}}),
-    Valid(
-        "a region in capitals and an id that is no number", "ecr", {"ecr": {"region": "US-East-1", "registryId": "Id"}}
-    ),
-    Valid("keys beside IAM", "ecr", {"ecr": {"useIam": True}}),
+    Valid("an upper-case region and a non-numeric id", "ecr", {"ecr": {"region": "US-East-1", "registryId": "Id"}}),
+    Valid("keys together with IAM", "ecr", {"ecr": {"useIam": True}}),
     Valid("the id of a role that is not used", "ecr", {"ecr": {"assumeRoleId": "Role", "assumeRoleExternalId": ""}}),
     Valid("a project that is a number", "artifactregistry", {"google": {"project": "0123"}}),
     Valid("a negative number of scans", "clairify", {"clairify": {"numConcurrentScans": -1}}),
@@ -266,7 +264,7 @@ PLAIN: tuple[Variant, ...] = (
 VARIANTS: tuple[Variant, ...] = (
     ("docker", {}),
     ("quay", {"categories": BOTH, "quay": {"registryRobotCredentials": ROBOT}}),
-    # Ignored beside an access key, but stored.
+    # Stored, but ignored because of the access key.
     ("ecr", {"ecr": {"authorizationData": DATA}}),
     ("artifactregistry", {}),
     ("azure", {}),

@@ -215,7 +215,7 @@ def _failed(result: Result, report: Report, options: Options) -> Group:
             parts.append(_indented(f"{len(failure.exchanges)} requests lead to this failure; {script}", 9, "cyan"))
         else:
             parts += [_indented(line, 9, "cyan") for line in lines]
-    parts += [_indented(f"again: {command}", 7) for command in replay_commands]
+    parts += [_indented(f"repeat it: {command}", 7) for command in replay_commands]
     parts.append(Text(""))
     return Group(*parts)
 
