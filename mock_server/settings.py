@@ -39,6 +39,7 @@ RESOURCES = (
 """Central's resources (pkg/sac/resources/list.go)."""
 ACCESSES = ("NO_ACCESS", "READ_ACCESS", "READ_WRITE_ACCESS")
 EVERY_RESOURCE = "all"
+_STORE_PREFIX = "mock-central"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class Settings:
     """Start with the state in this file, which --save or `record` wrote."""
     store: str = field(default=MEMORY, repr=False)  # the URL may hold a password
     """Keep integrations in memory, or in a Redis or Valkey that several replicas share."""
-    store_prefix: str = "mock-central"
+    store_prefix: str = _STORE_PREFIX
     """Prefix of the keys in the Redis. Each deployment needs its own."""
 
     auth: bool = False
@@ -304,6 +305,8 @@ def server_url(text: str, *schemes: str) -> SplitResult | None:
 
 def _check_store(settings: Settings) -> None:
     if settings.store == MEMORY:
+        if settings.store_prefix != _STORE_PREFIX:
+            raise ValueError(f"store_prefix: {settings.store_prefix!r} is used with store only; give its URL, too")
         return
     parts = server_url(settings.store, "redis", "rediss")
     if parts is not None:

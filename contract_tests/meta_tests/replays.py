@@ -43,6 +43,7 @@ from mock_server.settings import Settings
 
 UNTIDY = (
     "answer-not-stored",
+    "create-answers-its-own",
     "create-rolled-back",
     "create-stores-twice",
     "create",
@@ -50,9 +51,12 @@ UNTIDY = (
     "delete-answer",
     "generated-invalid",
     "generated-refused",
+    "generated-stay",
     "ids-as-numbers",
     "refused-create-stored",
+    "refused-write-visible",
     "scanner-v4-not-created",
+    "scanner-v4-stays",
     "test-stores-nothing",
     "update-duplicates",
     "update-new-id",
@@ -123,7 +127,7 @@ def _chosen(options: Options, mutant: Mutant) -> Options:
     if check is None:
         return replace(options, profile="quick")
     profile = "default" if "default" in check.profiles else check.profiles[-1]
-    more = (*TIMED, *mutant.also) if mutant.check == "response-time" else ()
+    more = (*TIMED, *mutant.also) if mutant.check == "response-time" else mutant.also
     more = tuple(each for each in more if each in all_checks())
     return replace(options, profile=profile, only=tuple(dict.fromkeys((*check.needs, *more, check.id))))
 

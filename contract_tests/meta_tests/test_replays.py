@@ -12,6 +12,7 @@ SAMPLE = (
     "name-unique",  # a rule
     "get-in-clear",  # seen by an observer on what another check created
     "list-extra-field",  # by an observer in a list
+    "ghcr-without-config",  # reported by another check
     "html-404",
     "test-stores-nothing",
     "delete-all",  # on what was there before

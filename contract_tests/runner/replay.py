@@ -195,16 +195,19 @@ def run_again(recorded: Recorded, options: Options) -> Outcome:
 
 
 def _selections(recorded: Recorded) -> Iterator[tuple[str, ...]]:
-    """Yield the checks to run: the failing one with its prerequisites, then with all checks before it."""
+    """Yield the checks to run: the failing one with its prerequisites, then with all checks before it.
+
+    The check that sent the requests runs, too: it may have reported the failure as one of another check.
+    """
     known = all_checks()
     order = [each for each in recorded.checks if each in known]
-    last = recorded.exchanges[-1].check if recorded.exchanges else ""
-    failing = recorded.check if recorded.check in known else last
-    if failing in known:
-        needs = [each for each in known[failing].needs if each in known]
-        yield tuple(dict.fromkeys((*needs, failing)))
-        before = order[: order.index(failing)] if failing in order else order
-        yield tuple(dict.fromkeys((*before, failing)))
+    sender = recorded.exchanges[-1].check if recorded.exchanges else ""
+    failing = [each for each in (recorded.check, sender) if each in known]
+    if failing:
+        needs = [need for each in failing for need in known[each].needs if need in known]
+        yield tuple(dict.fromkeys((*needs, *failing)))
+        last = max((order.index(each) for each in failing if each in order), default=len(order))
+        yield tuple(dict.fromkeys((*order[:last], *failing)))
     elif order:
         yield tuple(order)
 

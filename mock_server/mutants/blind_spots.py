@@ -521,7 +521,12 @@ _blind("get-without-external-id", "GET of ecr leaves the external id out", "read
 )
 
 
-@_blind("ghcr-without-config", "Accepts ghcr without the docker member", "docker-config-required")
+@_blind(
+    "ghcr-without-config",
+    "Accepts ghcr without the docker member",
+    "docker-config-required",
+    also=("all-categories-activated",),
+)
 @instead_of("central.clients.registry")
 def ghcr_without_config(mock: Instance, original: Original, sent: Integration) -> Any:
     return None if sent["type"] == "ghcr" and "docker" not in sent else original(sent)

@@ -110,7 +110,9 @@ class Api:
     _numbers = itertools.count()
 
     def __init__(self, **settings: Any) -> None:
-        kept = {"store": self.store, "store_prefix": f"test-{os.getpid()}-{next(self._numbers)}"}
+        kept = {"store": self.store}
+        if self.store != MEMORY:
+            kept["store_prefix"] = f"test-{os.getpid()}-{next(self._numbers)}"
         usual = {"fatal_answers": True, "control": self.pages, "companions": self.pages}
         self.app = create_app(Settings(**usual | kept | settings))
         self.central = self.app.central

@@ -344,6 +344,13 @@ def test_what_is_wrong_with_a_long_body_is_not_told_in_detail(api):
     assert "mock-central-warning" not in api.create(docker(name="n" * 20_000)).headers
 
 
+def test_a_body_of_16_kib_is_still_explained(api):
+    short = json.dumps(docker(made_up="")).encode()
+    padded = short.replace(b'"made_up": ""', b'"made_up": "%b"' % (b"x" * (16 * 1024 - len(short))))
+    assert len(padded) == 16 * 1024
+    assert "made_up" in api.create(padded).headers["mock-central-warning"]
+
+
 def test_a_message_of_more_than_24_mebibytes_is_too_large(api):
     """The size is that of the message in binary form, so blanks do not count."""
     text = "x" * MAX_MESSAGE

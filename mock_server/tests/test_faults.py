@@ -24,7 +24,7 @@ from werkzeug.serving import make_server
 from mock_server.central.delays import drawn
 from mock_server.gateway import faults
 from mock_server.gateway.faults import Cut
-from mock_server.gateway.messages import Request
+from mock_server.gateway.messages import Request, Response
 from mock_server.serving.server import serving
 from mock_server.simulation import fault_forms
 from mock_server.simulation.fault_forms import SUPPORTED, from_values, parse, preferences
@@ -54,6 +54,12 @@ def test_a_code_is_answered_in_the_error_shape_of_central(api, code, grpc):
     assert answer.json["error"] == answer.json["message"]
     assert answer.headers["preference-applied"] == f"code={code}"
     assert ("www-authenticate" in answer.headers) == (code == 401)
+
+
+def test_a_code_replaces_the_reason_of_an_upstream():
+    exchange = SimpleNamespace(request=Request("GET", PATH), rule="")
+    found = faults.shaped(Response(200, reason="Fine"), parse("code=503 execute=true text=x"), exchange)
+    assert (found.status, found.reason) == (503, "")
 
 
 def test_a_refused_request_does_nothing(api):

@@ -261,6 +261,14 @@ def met(fault, **request):
     return asked, layer(always(Response(200, JSON_HEADERS, b"0123456789")))(asked), connections.ends
 
 
+@pytest.mark.parametrize(
+    ("path", "endpoint"),
+    [(PATH, ("GetImageIntegrations", "")), ("/v1/ping", ("GET /v1/ping", "")), ("/v1/other", ("", ""))],
+)
+def test_a_request_belongs_to_an_operation_or_a_companion_or_neither(path, endpoint):
+    assert instance().endpoint(Request("GET", path)) == endpoint
+
+
 def test_without_faults_a_request_passes():
     asked = exchange()
     assert InjectFaults()(FINE)(asked) == FINE(asked)

@@ -72,6 +72,7 @@ def test_der_is_read(kind, data, value):
             "0400",
             f"structure error: tags don't match (2 vs {{class:0 tag:4 length:0 isCompound:false}}) {PARAMETERS} int @2",
         ),
+        (PAIR, "30058000040101", "structure error: zero length explicit tag was not an asn1.Flag"),
         (
             PAIR,
             "a203000000",

@@ -96,6 +96,11 @@ def test_a_failure_is_told_again_after_a_quiet_minute_and_its_end_once(monkeypat
     assert caplog.messages[3:] == [f"the store {url} works again"]
 
 
+def test_an_error_shows_neither_user_nor_password():
+    connection = redis_connection.Connection("redis://robot:s3cr3t@127.0.0.1:1")
+    assert connection.words(redis.ResponseError("robot may not, s3cr3t")) == "****** may not, ******"
+
+
 def test_a_server_that_does_not_answer_in_time_is_left_alone_for_a_second(monkeypatch):
     clock = SimpleNamespace(monotonic=lambda: 100.0)
     monkeypatch.setattr(redis_connection, "time", clock)

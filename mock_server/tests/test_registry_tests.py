@@ -482,6 +482,12 @@ EXTERNALLY = "oauth2/google/externalaccount: "
     [
         ({}, "https://id.example.com/token", f"{EXTERNALLY}status code 403: b"),
         ({}, "https://sts.googleapis.com/v1/token", "oauth2/google: status code 403: b"),
+        ({"token_url": "https://sts.example.com"}, "https://sts.example.com", "oauth2/google: status code 403: b"),
+        (
+            {"credential_source": {"environment_id": "aws1", "url": "https://id.example.com"}},
+            "https://sts.googleapis.com/v1/token",
+            "oauth2/google: status code 403: b",
+        ),
         (
             {"service_account_impersonation_url": "https://iam.example.com"},
             "https://iam.example.com",
