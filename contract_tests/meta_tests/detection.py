@@ -126,7 +126,7 @@ def table(mutants: Iterable[Mutant], results: dict[str, Any]) -> str:
         *_row(*["---"] * (1 + len(_SHARES))),
         *(line for profile, run in runs.items() for line in _row(profile, *_within(run))),
         "",
-        "*First* is the first failure of a report; it is right if it is from the mutant's check. Failures with the same",
+        "*First* is the first reported failure; it is right if it is from the mutant's check. Failures with the same",
         "symptom are detailed once.",
         "",
         *_row("profile", "first is right", "detailed failures: median", "maximum"),
