@@ -41,7 +41,7 @@ def repeated(central: Central, what: str, times: int, once: Callable[[int], str 
 
 def _interval_note(turns: Sequence[int]) -> str:
     gaps = {after - before for before, after in pairwise(turns)}
-    return f", every {gaps.pop()}." if len(turns) > 2 and len(gaps) == 1 and gaps != {1} else ""
+    return f", one in every {gaps.pop()}" if len(turns) > 2 and len(gaps) == 1 and gaps != {1} else ""
 
 
 def rounds(central: Central, default: int) -> int:
@@ -65,9 +65,7 @@ def creates_repeat(central: Central) -> None:
         id = str(reply.object.get("id"))
         read = central.get(id)
         if reply.status != 200 or with_masks(central.contract, read.json) != read_answer(central.contract, body, id):
-            with suppress(
-                CheckFailed
-            ):  # an integration that was not stored cannot be deleted, and the create comes first
+            with suppress(CheckFailed):  # an integration that was not stored cannot be deleted
                 central.clean()
             return f"create {reply.status}, then GET {read.status}: {read.text[:300]}"
         gone = central.delete(id)
