@@ -302,9 +302,8 @@ def endpoint_parses(central: Central) -> None:
         id, sent = central.created()
         for form, way in random_rows(central, UNPARSABLE, ways_to_send(central, id)):
             _endpoint_refused(central, form, place, way, start)
-        if refuses_more_endpoints(
-            central.rules
-        ):  # some builds of older releases accept it, depending on their Go release
+        # Some builds of older releases accept `::1`, depending on their Go release.
+        if refuses_more_endpoints(central.rules):
             _endpoint_refused(central, "::1", place, ("create", central.create), start.partition(":")[0])
         check_only_stored(central, {id: sent}, "refused endpoints")
 
