@@ -94,7 +94,7 @@ def summary(report: Report, options: Options, console: Console | None = None) ->
         console.print(Text(printable(f"SKIP   {reason}: {_some(checks)}"), _STYLES[SKIPPED]))
     console.print(Text(coverage(report), "dim"))
     if report.not_covered:
-        console.print(Text(f"NOT COVERED  {_some(report.not_covered)}", "yellow"))
+        console.print(Text(f"NOT COVERED  rules {_some(report.not_covered)}", "yellow"))
     if report.left_behind:
         console.print(Text(printable(f"LEFT BEHIND  {', '.join(report.left_behind)}"), "bold red"))
         console.print(Text(f"             delete them with `central-contract clean {report.target}`", "bold red"))
@@ -184,7 +184,9 @@ def comparison(result: Comparison, one: str, two: str) -> None:
         checks = ", ".join(f"{check} ({count})" for check, count in result.apart.items())
         console.print(Text(f"APART    requests to one server only, as an earlier answer differed: {checks}", "yellow"))
     console.print(
-        Text(f"\n- {one}\n+ {two}\n{result.compared} requests compared, {len(result.differences)} differences.", "bold")
+        Text(
+            f"\n- {one}\n+ {two}\nRequests compared: {result.compared}, differences: {len(result.differences)}.", "bold"
+        )
     )
 
 

@@ -173,7 +173,7 @@ class Report:
     @property
     def release(self) -> str:
         """The release that the run checked against, and its origin."""
-        advice = " (--central-version sets it)" if self.version_from == ASSUMED else ""
+        advice = " (set it with --central-version)" if self.version_from == ASSUMED else ""
         return f"Central {self.version}, {self.version_from}{advice}"
 
     # -- the verdict ------------------------------------------------------------------------------
