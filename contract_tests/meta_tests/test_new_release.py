@@ -118,7 +118,10 @@ with serving(Settings(central_version=sys.argv[1])) as mock:
 @pytest.mark.heavy
 @pytest.mark.parametrize(
     ("plays", "expected", "named"),
-    [("5.0", "5.1", ["creating type harbor-proxy", "proxy"]), ("5.1", "5.0", [rf"FAILED .*\b{RULE}\b", "proxy"])],
+    [
+        ("5.0", "5.1", ["a create of type harbor-proxy fails", "proxy"]),
+        ("5.1", "5.0", [rf"FAILED .*\b{RULE}\b", "proxy"]),
+    ],
 )
 def test_harness_distinguishes_the_releases(copy: ProjectCopy, plays: str, expected: str, named: list[str]) -> None:
     told = copy.run("-c", _MOCK, plays, expected, status=1)

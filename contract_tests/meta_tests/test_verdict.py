@@ -222,7 +222,7 @@ def test_static_site_does_not_pass(tmp_path: Path) -> None:
     with answering(200, {"Content-Type": "text/html"}, b"<!doctype html>Welcome") as url:
         done = Checked(tmp_path, url, "--quick", *A_FEW, "--only", "list")
     assert done.status == 1
-    assert " assumed (--central-version sets it); profile quick" in done.verdict[-1]
+    assert " assumed (set it with --central-version); profile quick" in done.verdict[-1]
     assert "reported by the target" not in done.output
     assert not done.json["knownDifferencesGone"]
     outcomes = {each["check"]: each["outcome"] for each in done.json["results"]}
