@@ -109,7 +109,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 def test_equal_servers_show_no_difference(tmp_path: Path) -> None:
     result = run("compare", "mock", "mock", "--state-dir", str(tmp_path))
     assert result.exit_code == 0, result.output
-    assert " 0 differences" in result.output
+    assert "differences: 0." in result.output
     assert "APART" not in result.output
 
 
