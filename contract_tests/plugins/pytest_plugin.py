@@ -196,7 +196,7 @@ def central_fixture() -> Callable[..., Recorded]:
         if not case.in_force(wish.version):
             having = [each for each in contracts.load().releases.lines if case.in_force(each)]
             pytest.fail(
-                f"there is no fixture {name!r} for Central {wish.version}; "
+                f"Central {wish.version} has no fixture {name!r}; "
                 f"use central_fixture({name!r}, central_version={having[-1]!r})",
                 pytrace=False,
             )
