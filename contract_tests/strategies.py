@@ -8,8 +8,8 @@
 Examples shrink to a short integration with hosts under example.com. Fields and categories come from the contract; which
 fields the client of a type needs is defined here, independently of the mock.
 
-`integrations` and `broken` draw odd texts, to find faults of a client. `requests` and `sessions` draw malformed
-requests and the whole life of an integration, to find faults of a server. `realistic`, `conversations` and
+`integrations` and `broken` draw unusual strings, to find bugs in a client. `requests` and `sessions` draw malformed
+requests and the whole life of an integration, to find bugs in a server. `realistic`, `conversations` and
 `breaking` draw the cases of `central-contract fixtures`: realistic values and whole sequences of requests.
 """
 
@@ -28,7 +28,7 @@ from contract_tests.engine.integrations import SERVICE_ACCOUNT, Body
 from contract_tests.fixtures.bodies import VARIANTS
 from contract_tests.fixtures.cases import GROUPS, Case, catalogue
 from contract_tests.fixtures.choices import Choices
-from contract_tests.fixtures.scene import Scene, Step
+from contract_tests.fixtures.scene import UNKNOWN_ID, Scene, Step
 from contract_tests.oracle.variants import BROKEN
 from mock_server.contract import tables as contracts
 from mock_server.contract.tables import MASK, Contract, Field, Message, Rule
@@ -81,12 +81,12 @@ def credentials() -> SearchStrategy[str]:
 
 
 def texts() -> SearchStrategy[str]:
-    """Draw a text for a field that Central stores unchanged."""
+    """Draw a string for a field that Central stores unchanged."""
     return st.sampled_from(_TEXTS) | st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
 
 
 def endpoints() -> SearchStrategy[str]:
-    """Draw an endpoint that Central accepts: a host under example.com, perhaps with scheme, port and path."""
+    """Draw an endpoint that Central accepts: a host under example.com, with optional scheme, port and path."""
     return st.builds(
         "{}{}{}{}".format,
         st.sampled_from(("", "https://", "http://")),
@@ -118,11 +118,11 @@ def _check_known(what: str, names: Sequence[str], known: Iterable[str]) -> None:
     """Check the names that a caller passes.
 
     Raises:
-        ValueError: a name is unknown, or the names are a single text.
+        ValueError: a name is unknown, or the names are a single string.
     """
     listed = list(known)
     if isinstance(names, str):
-        raise ValueError(f"{what}={names!r} is one text; give a list, such as [{names!r}]")  # noqa: TRY004 (a value)
+        raise ValueError(f"{what}={names!r} is a string; pass a list, such as [{names!r}]")  # noqa: TRY004 (a value)
     if not names and what == "types":
         raise ValueError(f"{what} is empty; known are {', '.join(listed)}")
     for name in names:
@@ -135,7 +135,7 @@ def _check_known(what: str, names: Sequence[str], known: Iterable[str]) -> None:
 def _check_strategies(**given: SearchStrategy[str] | None) -> None:
     for what, strategy in given.items():
         if strategy is not None and not isinstance(strategy, SearchStrategy):
-            raise ValueError(f"{what}={strategy!r} is no strategy; give one, such as st.just({strategy!r})")
+            raise ValueError(f"{what}={strategy!r} is not a strategy; pass one, such as st.just({strategy!r})")
 
 
 def _check_form(form: str | None) -> None:
@@ -298,9 +298,9 @@ def integrations(
 ) -> Body:
     """Draw an integration that Central accepts.
 
-    `version`: the release of Central (default: the newest). `tested`: whether Central tests the connection first, None
-    for either; a registry has to answer then, as each does at the mock. Of `types`, scannerv4 and since Central 5.0
-    google are not created: send those with PUT, or to a test.
+    `version`: the release of Central (default: the newest). `tested`: whether Central tests the connection first (None:
+    either); the registry must answer then, which the mock simulates. Types scannerv4 and, since Central 5.0, google
+    cannot be created: send those with PUT, or to a test.
 
     Raises:
         ValueError: the release does not have a type, or another argument is wrong.
@@ -308,7 +308,7 @@ def integrations(
     _check_known("types", types, _at(version).types)
     _check_strategies(names=names, secrets=secrets)
     if tested not in (True, False, None):
-        raise ValueError(f"tested={tested!r} is none of True, False and None")
+        raise ValueError(f"tested={tested!r} must be True, False or None")
     type = draw(st.sampled_from(list(types)))
     known = _at(version).types[type]
     categories = draw(st.sampled_from(_category_lists(known.categories)))
@@ -353,12 +353,10 @@ _METADATA = ("169.254.169.254", "http://metadata.google.internal/computeMetadata
 _NO_URL = ("a b.example.com", "a.example.com:port", "https://a.example.com/%zz")
 _WITH_ENDPOINT = tuple(type for type in CREATABLE if type != "scannerv4")
 _EMPTY = st.sampled_from((None, ""))
-
-
 _NO_WIF = {"wifEnabled": st.just(False)}
 
 
-def _needs(
+def _lacks(
     field: str,
     *types: str,
     categories: tuple[str, ...] | None = None,
@@ -371,12 +369,12 @@ def _endpoint(values: Sequence[str]) -> _Breach:
     return _Breach(_WITH_ENDPOINT, config={"endpoint": st.sampled_from(values)})
 
 
-def _no_member(*types: str, categories: tuple[str, ...] | None = None) -> _Breach:
+def _no_config(*types: str, categories: tuple[str, ...] | None = None) -> _Breach:
     return _Breach(types, member=False, categories=categories)
 
 
 _BREACHES: Mapping[str, _Breach] = {
-    "id-empty-on-create": _Breach(changes={"id": st.sampled_from(("6513270e-269e-4d37-b2a7-4de452e6b438", "x", " "))}),
+    "id-empty-on-create": _Breach(changes={"id": st.sampled_from((UNKNOWN_ID, "x", " "))}),
     "scanner-v4-not-created": _Breach(("scannerv4",)),
     "google-not-created": _Breach(("google",)),
     "endpoint-not-local": _endpoint(_LOCAL),
@@ -389,30 +387,28 @@ _BREACHES: Mapping[str, _Breach] = {
     "registry-type-known": _Breach(("clair", "clairV4", "clairify"), changes={"categories": st.just(["REGISTRY"])}),
     "scanner-type-known": _Breach((*DOCKER_FAMILY, "ibm"), changes={"categories": st.just(["SCANNER"])}),
     "node-scanner-type-known": _Breach(("docker", "quay", "clair"), changes={"categories": st.just(["NODE_SCANNER"])}),
-    "docker-config-required": _no_member(*DOCKER_FAMILY),
-    "quay-config-required": _no_member("quay"),
-    "quay-endpoint-required": _needs("endpoint", "quay"),
-    "ecr-config-required": _no_member("ecr"),
-    "ecr-registry-id-required": _needs("registryId", "ecr"),
-    "ecr-region-required": _needs("region", "ecr"),
-    "google-config-required": _no_member("artifactregistry"),
-    "google-endpoint-required": _needs("endpoint", "artifactregistry"),
-    "google-service-account-required": _needs(
-        "serviceAccount", "artifactregistry", more={"wifEnabled": st.just(False)}
-    ),
-    "azure-config-required": _no_member("azure"),
-    "azure-endpoint-required": _needs("endpoint", "azure"),
-    "azure-password-required": _needs("password", "azure", more=_NO_WIF),
-    "ibm-config-required": _no_member("ibm"),
-    "ibm-endpoint-required": _needs("endpoint", "ibm"),
-    "ibm-api-key-required": _needs("apiKey", "ibm"),
-    "clair-config-required": _no_member("clair"),
-    "clair-endpoint-required": _needs("endpoint", "clair"),
-    "clair-v4-config-required": _no_member("clairV4"),
-    "clair-v4-endpoint-required": _needs("endpoint", "clairV4"),
-    "clairify-config-required": _no_member("clairify", categories=("SCANNER",)),
-    "clairify-node-config-required": _no_member("clairify", categories=("NODE_SCANNER",)),
-    "clairify-endpoint-required": _needs("endpoint", "clairify", categories=("SCANNER",)),
+    "docker-config-required": _no_config(*DOCKER_FAMILY),
+    "quay-config-required": _no_config("quay"),
+    "quay-endpoint-required": _lacks("endpoint", "quay"),
+    "ecr-config-required": _no_config("ecr"),
+    "ecr-registry-id-required": _lacks("registryId", "ecr"),
+    "ecr-region-required": _lacks("region", "ecr"),
+    "google-config-required": _no_config("artifactregistry"),
+    "google-endpoint-required": _lacks("endpoint", "artifactregistry"),
+    "google-service-account-required": _lacks("serviceAccount", "artifactregistry", more=_NO_WIF),
+    "azure-config-required": _no_config("azure"),
+    "azure-endpoint-required": _lacks("endpoint", "azure"),
+    "azure-password-required": _lacks("password", "azure", more=_NO_WIF),
+    "ibm-config-required": _no_config("ibm"),
+    "ibm-endpoint-required": _lacks("endpoint", "ibm"),
+    "ibm-api-key-required": _lacks("apiKey", "ibm"),
+    "clair-config-required": _no_config("clair"),
+    "clair-endpoint-required": _lacks("endpoint", "clair"),
+    "clair-v4-config-required": _no_config("clairV4"),
+    "clair-v4-endpoint-required": _lacks("endpoint", "clairV4"),
+    "clairify-config-required": _no_config("clairify", categories=("SCANNER",)),
+    "clairify-node-config-required": _no_config("clairify", categories=("NODE_SCANNER",)),
+    "clairify-endpoint-required": _lacks("endpoint", "clairify", categories=("SCANNER",)),
 }
 
 BREAKABLE = (*_BREACHES, *(rule for rule in BROKEN if rule not in _BREACHES))
@@ -428,7 +424,7 @@ def broken(
     secrets: SearchStrategy[str] | None = None,
     version: str | None = None,
 ) -> tuple[Body, Rule]:
-    """Draw a rule and an integration that breaks it, and no other, when it is created.
+    """Draw an integration that breaks this rule, and no other, when it is created; return it with the rule.
 
     `version`: the release of Central (default: the newest).
 
@@ -559,7 +555,7 @@ def conversations(
 
 @st.composite
 def breaking(draw: st.DrawFn, rule: str, *, version: str | None = None) -> tuple[Case, list[Step]]:
-    """Draw requests of which the last one breaks a rule, by any operation that the rule can refuse.
+    """Draw requests, the last of which breaks a rule, by any operation that the rule can refuse.
 
     `broken` draws a single integration, for the rules that one integration can break.
 
@@ -579,16 +575,16 @@ def breaking(draw: st.DrawFn, rule: str, *, version: str | None = None) -> tuple
 
 _JUNK: tuple[Any, ...] = (None, True, 0, -1, 1.5, "", "x", "a\0b", [], [None], ["x"], {}, {"x": 1}, INT32)
 """Values of every JSON type; most fields accept only some of them."""
-_HOW: Mapping[str, tuple[str, ...]] = {
-    "string": ("left out", "junk", "spelled", "stranger", "characters"),
+_FAULTS: Mapping[str, tuple[str, ...]] = {
+    "string": ("left out", "junk", "proto name", "unknown field", "characters"),
     "enum": ("enum", "enum", "left out", "junk"),
-    "message": ("left out", "junk", "spelled", "stranger"),
-    "int32": ("left out", "junk", "spelled", "number"),
-    "timestamp": ("left out", "junk", "spelled", "time"),
+    "message": ("left out", "junk", "proto name", "unknown field"),
+    "int32": ("left out", "junk", "proto name", "number"),
+    "timestamp": ("left out", "junk", "proto name", "time"),
 }
 """Mutations of a field by its kind; fields of other kinds get those of a message."""
 _CHARACTERS = ("\0", "a\0b", "\ud800", "a\udfffb")
-"""Texts with NUL, and with half a surrogate pair, which JSON can only write as an escape."""
+"""Strings with NUL or half a surrogate pair, which JSON can only write as an escape."""
 _NUMBERS: tuple[Any, ...] = ("5", "1e1", 5.0, 100.0, "0.5", INT32)
 _ODD_TIMES = (
     "2030-01-02 03:04:05Z",
@@ -606,10 +602,10 @@ _ANY_CATEGORIES = st.lists(st.sampled_from((*contracts.load().categories, *_ODD_
 def requests(draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, version: str | None = None) -> tuple[str, str, Any]:
     """Draw a method, a path and a JSON body for an operation that reads an integration, valid or invalid in any way.
 
-    The integration may lack fields (also name and categories), or have values of a wrong JSON type, unknown categories,
-    NUL or half a surrogate pair in texts, either spelling of a name, or unknown fields. Its config may have an endpoint
-    that Central refuses, belong to another type, or stand there twice. The id in a path is unknown, or that of an
-    integration of a fresh Central.
+    The integration may lack fields (even name and categories), or have values of a wrong JSON type, unknown categories,
+    NUL or half a surrogate pair in strings, either spelling of a name, or unknown fields. Its config may have a
+    forbidden endpoint, belong to another type, or appear twice. The id in a path is unknown, or that of an integration
+    of a fresh Central.
 
     Raises:
         ValueError: a type is unknown.
@@ -626,7 +622,7 @@ def requests(draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, version: str 
     for _ in range(draw(st.integers(0, 3))):
         body = _with_one_fault(draw, body, contract.integration)
     operation = draw(st.sampled_from([each for each in contract.operations.values() if each.request]))
-    id = draw(st.sampled_from(("6513270e-269e-4d37-b2a7-4de452e6b438", *(each["id"] for each in contract.defaults))))
+    id = draw(st.sampled_from((UNKNOWN_ID, *(each["id"] for each in contract.defaults))))
     sent: Any = body
     if operation.request != contract.integration.name:
         flags = draw(st.fixed_dictionaries({}, optional={"updatePassword": st.booleans() | st.sampled_from(_JUNK)}))
@@ -641,7 +637,7 @@ def _with_forbidden_endpoint(draw: st.DrawFn, body: Body, contract: Contract) ->
 
 
 def _with_other_member(draw: st.DrawFn, body: Body, contract: Contract) -> Body:
-    """Move the config to the member of another type, or give it there too."""
+    """Move or copy the config to the member of another type."""
     member = contract.types[body["type"]].member
     others = [each.name for each in contract.integration.fields if each.oneof and each.name != member]
     moved = body | {draw(st.sampled_from(others)): body[member]}
@@ -653,23 +649,23 @@ def _with_one_fault(draw: st.DrawFn, body: Body, message: Message) -> Body:
     inner = [name for name, value in body.items() if isinstance(value, dict) and name in message.by_name and value]
     known = [field.name for field in message.fields]
     name: str = draw(st.sampled_from([name for name in known if name in body] or known) | st.sampled_from(known))
-    goes_in: bool = draw(st.booleans())
-    if inner and goes_in:
+    goes_deeper: bool = draw(st.booleans())
+    if inner and goes_deeper:
         name = draw(st.sampled_from(inner))
         within = message.by_name[name].message
         if within is not None:
             return body | {name: _with_one_fault(draw, body[name], within)}
     field = message.by_name[name]
-    how = draw(st.sampled_from(_HOW.get(field.kind, _HOW["message"])))
+    how = draw(st.sampled_from(_FAULTS.get(field.kind, _FAULTS["message"])))
     rest = _without(name, body)
     if how == "left out":
         return rest
     odd = {"characters": _CHARACTERS, "number": _NUMBERS, "time": _ODD_TIMES}
     if how in odd:
         return rest | {name: draw(st.sampled_from(odd[how]))}
-    if how == "spelled":
+    if how == "proto name":
         return rest | {field.proto_name: body.get(name, draw(st.sampled_from(_JUNK)))}
-    if how == "stranger":
+    if how == "unknown field":
         return body | {draw(st.sampled_from(("clusters", "Name", "labels"))): draw(st.sampled_from(_JUNK))}
     if how == "enum":
         return rest | {name: draw(_ANY_CATEGORIES)}
@@ -682,7 +678,7 @@ _QUERIES = (
     "", "", "?name=first", "?name=second", "?name=Dritte+%C3%BC", "?name=nobody",
     "?cluster=x", "?pretty", "?nosuch=x", "?name=a&name=b",
 )  # fmt: skip
-_UNKNOWN_IDS = ("6513270e-269e-4d37-b2a7-4de452e6b438", "a/b", "%61%20b")
+_UNKNOWN_IDS = (UNKNOWN_ID, "a/b", "%61%20b")
 _CHANGING = ("PutImageIntegration", "UpdateImageIntegration", "TestUpdatedImageIntegration")
 """Operations on a stored integration, which are drawn twice as often."""
 _METHODS = ("POST", "PUT", "PATCH", "DELETE")
@@ -694,8 +690,8 @@ _CALLERS = (None, "Bearer {{READ_ONLY}}", "Bearer {{INVALID}}")
 def sessions(draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, version: str | None = None) -> list[Step]:
     """Draw the requests of a client that creates integrations, and reads, changes, tests and deletes them.
 
-    It sends credentials, masks or neither, changes that need the credentials again, names that are taken, callers that
-    may not write, faults as `requests` does, bodies that are no integration, and wrong methods. At its end it deletes
+    It sends credentials, masks or neither, changes that need the credentials again, duplicate names, callers without
+    write access, faults as `requests` does, bodies that are not integrations, and wrong methods. At the end it deletes
     what it has created. `{ID}`, `{ID2}` and so on are placeholders for the ids in the answers to the creates; other ids
     are unknown, or those of a fresh Central.
 
@@ -706,12 +702,12 @@ def sessions(draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, version: str 
     scene = Scene(Drawn(draw), version=_at(version).release.line)
     special = [each["id"] for each in scene.contract.defaults if not scene.can_create(each["type"])]
     names = st.sampled_from(("first", "second", "Dritte ü"))
-    few = draw(st.lists(st.sampled_from(list(types)), min_size=1, max_size=2))  # so that changes are mostly of the type
+    few = draw(st.lists(st.sampled_from(list(types)), min_size=1, max_size=2))  # so that most changes keep the type
     drawn = integrations(types=few, names=names, version=version, tested=None)
     stored = [(scene.create(body), body) for body in draw(st.lists(drawn, min_size=1, max_size=2))]
     ids = [id for id, _ in stored]
     for id, body in stored:
-        if draw(_RARELY):  # Central keeps a PUT without a config, although it fails
+        if draw(_RARELY):  # Central stores a PUT without a config, although it fails
             sent = _without(scene.member(body["type"]), body) | {"skipTestIntegration": True}
             scene.ask(draw(st.sampled_from(_CHANGING)), sent, id, keeps=draw(st.booleans()))
             if draw(st.booleans()):
@@ -749,7 +745,7 @@ def sessions(draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, version: str 
 
 
 def _with_credentials(draw: st.DrawFn, scene: Scene, body: Body, ids: Sequence[str]) -> Body:
-    """Return an integration with its credentials, masks or none of them, and perhaps with something wrong."""
+    """Return an integration with its credentials, with masks or without either, and sometimes with a fault."""
     hidden = draw(st.sampled_from((None, MASK, "")))
     sent = body if hidden is None else scene.hidden(body, hidden)
     how = draw(st.sampled_from(("", "", "id", "other config", *["left out"] * 3, "fault", "fault", "fault")))

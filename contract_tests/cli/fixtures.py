@@ -42,11 +42,11 @@ _IGNORED = {
     "coverage": {"formats", "output"},
     "from_url": {"form", "allow_writes"},
 }
-"""Parameters, and those that have no effect beside them."""
+"""Parameters, and those that would have no effect with them."""
 _THIS_RUN = "-"
 """Value of --coverage without DIR: the fixtures that this command would generate."""
 _MOST = 5000
-"""Integrations of the longest list that --from-url reads."""
+"""Maximum number of integrations that --from-url reads."""
 _LONG = 2000
 """Smallest number of fixtures with a progress bar."""
 
@@ -55,8 +55,8 @@ _LONG = 2000
     context_settings={"show_default": True},
     short_help="Generate requests with Central's answers.",
     epilog="""\b
-Exit status: 0 done, 1 something is not covered (--coverage) or
-answered otherwise (--replay), 2 the fixtures cannot be made.
+Exit status: 0 success, 1 something is not covered (--coverage)
+or an answer differs (--replay), 2 the command failed.
 \b
 Examples:
   central-contract fixtures --list --type quay
@@ -71,38 +71,38 @@ Examples:
   central-contract fixtures --replay fixtures --at http://127.0.0.1:8080
 """,
 )
-@click.option("--all", "everything", is_flag=True, help="Make the whole set, in every form, for every release.")
+@click.option("--all", "everything", is_flag=True, help="Make the complete set: every format and every release.")
 @click.option("--type", "types", multiple=True, metavar="TYPE", help="Only fixtures of this type; can be repeated.")
 @click.option(
     "--rule", "rules", multiple=True, metavar="RULE", help="Only fixtures decided by this rule; can be repeated."
 )
 @click.option("--name", "names", multiple=True, metavar="NAME",
-              help="Only the fixtures of this name or shell pattern (see --list); can be repeated.")  # fmt: skip
+              help="Only fixtures with this name or shell pattern (see --list); can be repeated.")  # fmt: skip
 @click.option("--operation", "operations", multiple=True, metavar="OPERATION",
               help="Only fixtures whose last request is this operation, such as PutImageIntegration.")  # fmt: skip
 @click.option("--status", "statuses", type=int, multiple=True, metavar="STATUS",
               help="Only fixtures whose last answer has this status; can be repeated.")  # fmt: skip
-@click.option("--why", metavar="TEXT", default="", help="Only fixtures whose `why` contains this text, in any case.")
-@click.option("--list", "listed", is_flag=True, help="Only list: name, type, request, status, rule and why.")
+@click.option("--why", metavar="TEXT", default="", help="Only fixtures whose `why` contains this text; ignores case.")
+@click.option("--list", "listed", is_flag=True, help="Only list name, type, request, status, rule and why.")
 @click.option("--valid/--invalid", "verdict", default=None, help="Only accepted requests, or only refused ones.")
 @click.option("--count", type=click.IntRange(1), help="Number of fixtures  [default: each case once]")
 @click.option("--seed", type=int, default=0, help="Seed of the generated values.")
-@click.option("--minimal", "form", flag_value="minimal", help="Send only the fields that Central needs.")
+@click.option("--minimal", "form", flag_value="minimal", help="Send only the fields that Central requires.")
 @click.option("--full", "form", flag_value="full", help="Send every field.")
 @click.option("--format", "formats", type=click.Choice(_FORMATS), multiple=True,
-              help="Form to write; can be repeated  [default: jsonl]")  # fmt: skip
+              help="Format to write; can be repeated  [default: jsonl]")  # fmt: skip
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File or folder  [default: standard output]")
 @click.option("--central-version", "version", type=RELEASE, default=newest, show_default="the newest",
-              help="Release of Central that answers.")  # fmt: skip
-@click.option("--as-deployed", is_flag=True, help="Use the answers of deployed Central where the document differs.")
+              help="Release of Central that gives the answers.")  # fmt: skip
+@click.option("--as-deployed", is_flag=True, help="Answer as deployed Central does where it differs from the document.")
 @click.option("--coverage", is_flag=False, flag_value=_THIS_RUN, metavar="[DIR]",
-              help="Report what the fixtures in DIR, or those that would be made, cover and miss.")  # fmt: skip
+              help="Report what the fixtures in DIR, or those selected, cover and miss.")  # fmt: skip
 @click.option("--mutants", is_flag=True,
               help="Also count the mutants that the fixtures of --coverage DIR find (minutes).")  # fmt: skip
 @click.option("--replay", metavar="DIR",
-              help="Replay the fixtures in DIR at a mock, or at --at, and report differences.")  # fmt: skip
+              help="Send the fixtures in DIR to a mock, or to --at URL, and report answers that differ.")  # fmt: skip
 @click.option("--changes", nargs=2, type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="OLD NEW",
-              help="Print in Markdown what changed from the fixtures in OLD to those in NEW.")  # fmt: skip
+              help="Print the changes from the fixtures in OLD to those in NEW, as Markdown.")  # fmt: skip
 @click.option("--at", metavar="URL", help="Record the answers of the server at URL instead of a mock.")
 @click.option("--from-url", metavar="URL", help="Make sanitised fixtures from the integrations of the Central at URL.")
 @access_options
@@ -142,7 +142,7 @@ def fixtures(
         return
     if output is None and not coverage and not listed and (len({*formats}) > 1 or formats[0] in _FOLDERS):
         raise click.UsageError(
-            f"--format {' --format '.join(formats)}: this writes several files; name their folder with -o DIR"
+            f"--format {' --format '.join(formats)}: this writes several files; give their folder with -o DIR"
         )
     generated = _generated(wish, at, from_url, access, allow_writes=allow_writes)
     with _progress(wish.count) as track:
@@ -160,11 +160,11 @@ def fixtures(
 def _generated(
     wish: Wish, at: str | None, from_url: str | None, access: dict[str, Any], *, allow_writes: bool
 ) -> Iterator[Fixture]:
-    """Return the wished fixtures, with answers from a mock, the server `at`, or the integrations at `from_url`."""
+    """Return the selected fixtures, with answers from a mock, the server `at`, or the integrations at `from_url`."""
     from contract_tests.fixtures.generate import generate
 
     if at is not None and from_url is not None:
-        raise click.UsageError("--at records at a server, --from-url reads from one; use only one of them")
+        raise click.UsageError("--at and --from-url: use only one of them")
     if at is not None:
         return _at(wish, at, access, allow_writes=allow_writes)
     return generate(wish) if from_url is None else _from_url(wish, from_url, access)
@@ -182,11 +182,11 @@ def _check_combination(context: click.Context) -> None:
         if words := ", ".join(option for name, option in option_of.items() if name in ignored[mode]):
             raise click.UsageError(f"{option_of[mode]} cannot be combined with {words}, which it would ignore")
     if given >= {"replay", "version"} and "at" not in given:
-        raise click.UsageError("--replay asks mocks of the releases of the lines; --central-version needs --at URL")
+        raise click.UsageError("--replay starts mocks of the releases in DIR; use --central-version only with --at URL")
 
 
 def _nothing(wish: Wish) -> str:
-    """Return the error for filters that leave no fixture."""
+    """Return the error message if no fixture matches the filters."""
     from contract_tests.fixtures.cases import similar
 
     filters: tuple[tuple[str, Iterable[Any]], ...] = (
@@ -202,7 +202,7 @@ def _nothing(wish: Wish) -> str:
     close = [near for name in wish.names for near in similar(name)]
     hint = f"; did you mean {' or '.join(close)}?" if close else ""
     return (
-        f"no fixture of Central {wish.version} matches {' '.join(words)}{hint} "
+        f"no fixture for Central {wish.version} matches {' '.join(words)}{hint} "
         "(`central-contract fixtures --list` lists all)"
     )
 
@@ -225,8 +225,8 @@ def _wish(**chosen: Any) -> Wish:
     for name in chosen["rules"]:
         if name not in contract.at(chosen["version"]).rules:
             raise click.UsageError(
-                f"--rule: Central {chosen['version']} does not have {name!r}; "
-                f"releases have it {contract.history[name].releases} (--central-version)"
+                f"--rule: Central {chosen['version']} does not have {name!r}, only releases "
+                f"{contract.history[name].releases}; choose another --central-version"
             )
     return Wish(**chosen)
 
@@ -254,11 +254,11 @@ def _replay(folder: Path, version: str, at: str | None, access: dict[str, Any], 
         if not fitting:
             releases = ", ".join(sorted({each["central"] for each in lines}))
             raise HarnessError(
-                f"{folder} has nothing to ask {at} as Central {version}: its lines are of {releases}, or need a server "
-                "with --auth or --managed, or a fresh one; without --at mocks answer them"
+                f"{folder} has no fixtures for {at} as Central {version}: they are for {releases}, or need --auth, "
+                "--managed or a fresh server; without --at, mocks answer them"
             )
         if left := len(lines) - len(fitting):
-            click.echo(f"{left} lines of other releases, or for servers with other options, are left out", err=True)
+            click.echo(f"skipped {left} fixtures for other releases or server options", err=True)
         try:
             answers += replayed(fitting, {None: server})
         finally:
@@ -269,7 +269,7 @@ def _replay(folder: Path, version: str, at: str | None, access: dict[str, Any], 
     wrong = [each for each in answers if each]
     for each in wrong:
         click.echo(printable(str(each)))
-    click.echo(f"{len(answers) - len(wrong)} of {len(answers)} agree")
+    click.echo(f"{len(answers) - len(wrong)} of {len(answers)} fixtures match")
     sys.exit(1 if wrong or not answers else 0)
 
 
@@ -280,7 +280,7 @@ def _server(url: str, access: dict[str, Any], *, allow_writes: bool) -> Any:
     options = options_of(url, **access)
     server = Server(url, session_for(options), options.timeout, options.credentials.admin or "")
     if not server.resets and not allow_writes:
-        raise HarnessError(f"{url} cannot be reset, so it is no mock; --allow-writes lets fixtures write to it")
+        raise HarnessError(f"{url} cannot be reset, so it is not a mock; --allow-writes lets fixtures write to it")
     return server
 
 
@@ -329,7 +329,7 @@ def _integrations(url: str, status: int, items: Any) -> list[dict[str, Any]]:
     if not isinstance(items, list):
         raise HarnessError(f"{url} answered {status}, not with a list of integrations")
     if len(items) > _MOST:
-        raise HarnessError(f"{url} lists {len(items)} integrations; --from-url reads {_MOST} at the most")
+        raise HarnessError(f"{url} lists {len(items)} integrations; --from-url reads at most {_MOST}")
     validator = validators.shared()
     if not all(validator.accepts("StorageImageIntegration", item, answer=True) for item in items):
         operation = contracts.load().operations["GetImageIntegrations"]
@@ -385,7 +385,7 @@ def _write_whole_set(wish: Wish, output: Path | None) -> None:
     from contract_tests.fixtures.shipped import whole_set
 
     if output is None:
-        raise click.UsageError("--all makes many files; name their folder with -o DIR")
+        raise click.UsageError("--all writes many files; give their folder with -o DIR")
     with _progress(None) as track:
         files = whole_set(wish, track)
     _write_files(files, output, whole=True)
@@ -419,7 +419,7 @@ def _print_changes(old: Path, new: Path, output: Path | None) -> NoReturn:
 
 
 def _write_text(text: str, output: Path | None) -> None:
-    """Write to a file, or to standard output."""
+    """Write to a file or to standard output."""
     if output is None:
         _print(text)
     else:

@@ -43,13 +43,13 @@ def test_a_fixture_is_found_in_the_list_and_made_by_its_name() -> None:
         assert json.loads(made)["id"] == name
 
 
-def test_a_pattern_names_several() -> None:
+def test_a_pattern_selects_several_fixtures() -> None:
     lines = fixtures("--list", "--name", "conversation/life-*").stdout.splitlines()[1:]
     assert len(lines) > 5
     assert all(line.startswith("conversation/life-") for line in lines)
 
 
-def test_a_list_can_be_kept(tmp_path: Path) -> None:
+def test_a_list_can_be_written_to_a_file(tmp_path: Path) -> None:
     assert fixtures("--list", "--name", "conversation/life-quay", "-o", str(tmp_path / "list.tsv")).exit_code == 0
     assert (tmp_path / "list.tsv").read_text("utf-8").count("\n") == 2
 
@@ -59,19 +59,19 @@ def test_a_list_can_be_kept(tmp_path: Path) -> None:
     [
         (("--type", "Quay"), "there is no type 'Quay'; did you mean quay?"),
         (("--rule", "name-uniqe"), "there is no rule 'name-uniqe'; did you mean name-unique?"),
-        (("--rule", "google-not-created", "--central-version", "4.11"), "releases have it since 5.0"),
+        (("--rule", "google-not-created", "--central-version", "4.11"), "only releases since 5.0"),
         (
             ("--operation", "PutImageIntegrations"),
             "there is no operation 'PutImageIntegrations'; did you mean PutImageIntegration",
         ),
-        (("--status", "299"), f"no fixture of Central {NEWEST} matches --status 299 ("),
+        (("--status", "299"), f"no fixture for Central {NEWEST} matches --status 299 ("),
         (("--mutants",), "needs a folder of fixtures: --coverage DIR"),
         (("--replay", "no-such-folder"), "there is no JSON Lines file"),
         (("--name", "nope"), "matches --name nope (`central-contract fixtures --list` lists all)"),
         (("--name", "quay/minimal-registr"), "did you mean quay/minimal-registry"),
         (("--name", "type/google/minimal-registry", "--valid", "--why", "a b"), "--why 'a b' --valid"),
         (("--replay", "x", "--type", "quay"), "--replay cannot be combined with --type, which it would ignore"),
-        (("--replay", "x", "--central-version", "4.8"), "--central-version needs --at URL"),
+        (("--replay", "x", "--central-version", "4.8"), "--central-version only with --at URL"),
         (("--replay", "x", "--coverage", "y"), "cannot be combined with --"),
         (("--changes", ".", ".", "--type", "quay"), "--changes cannot be combined with --type"),
         (("--coverage", "x", "-o", "y"), "--coverage cannot be combined with -o"),
@@ -97,7 +97,7 @@ def test_a_list_can_be_kept(tmp_path: Path) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_what_cannot_be_made_is_one_clear_line(words: tuple[str, ...], named: str) -> None:
+def test_an_error_is_one_clear_line(words: tuple[str, ...], named: str) -> None:
     result = fixtures(*words)
     assert result.exit_code == 2, result.output
     assert named in result.output.splitlines()[-1]
@@ -131,31 +131,31 @@ def test_operation_status_and_why_narrow_the_list() -> None:
 
 def test_why_says_what_is_wrong_in_the_request_and_what_would_be_right() -> None:
     ((*_, why),) = listed("--name", "quay-endpoint-required/replace")
-    assert why == "Type quay: `quay.endpoint` is empty; type quay needs an endpoint (PUT, the test skipped)."
+    assert why == "Type quay: `quay.endpoint` is empty; type quay needs an endpoint (PUT, test skipped)."
 
 
-def test_each_case_says_something_of_its_own() -> None:
+def test_each_case_has_its_own_why() -> None:
     times = Counter(case.why for case in catalogue().values())
     assert [why for why, count in times.items() if count > 1] == []
 
 
-def test_a_field_at_a_limit_tells_its_value_and_the_right_one() -> None:
+def test_the_why_of_an_invalid_value_names_it_and_a_valid_one() -> None:
     ((*_, why),) = listed("--name", "field/clairify.numConcurrentScans/too-large")
-    told = "`clairify.numConcurrentScans` is 2147483648, above the range of int32: send 2147483647 or less."
-    assert why.startswith(told)
+    expected = "`clairify.numConcurrentScans` is 2147483648, above the range of int32: send 2147483647 or less."
+    assert why.startswith(expected)
 
 
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("type/clair/read", "Type clair: a read shows every field."),
-        ("type/quay/read", "Type quay: a read shows every field, the credentials masked."),
-        ("type/quay/delete", "Type quay: DELETE answers {}."),
+        ("type/clair/read", "Type clair: GET shows every field."),
+        ("type/quay/read", "Type quay: GET shows every field, with credentials masked."),
+        ("type/quay/delete", "Type quay: DELETE returns {}."),
         ("type/scannerv4/delete", "Type scannerv4: DELETE is refused. Scanner V4 cannot be deleted."),
-        ("ui/clairV4/edit", "Form of clairV4. A new name, saved."),
+        ("ui/clairV4/edit", "Form for clairV4: rename and save."),
         ("conversation/life-clairify", "Type clairify: create, edit, test, read, delete."),
-        ("usual/ecr-by-iam", "Taken, and read: ecr by IAM."),
-        ("endpoint-taken/empty", '`docker.endpoint` "" is empty, and is taken.'),
+        ("usual/ecr-by-iam", "Accepted: ecr by IAM."),
+        ("endpoint-taken/empty", '`docker.endpoint` "" is empty but is accepted.'),
     ],
 )
 def test_why_is_about_this_type_and_this_answer(name: str, why: str) -> None:
@@ -164,20 +164,20 @@ def test_why_is_about_this_type_and_this_answer(name: str, why: str) -> None:
 
 def test_no_sentence_is_about_credentials_that_a_type_does_not_have() -> None:
     without = ("--type", "clair", "--type", "clairV4", "--type", "clairify", "--type", "scannerv4")
-    wrong = r"(stored|new) credentials|credentials (masked|included|of the body)|secrets"
+    wrong = r"(stored|new) credentials|credentials (masked|included|in the body|are sent)"
     assert [words[0] for words in listed(*without) if re.search(wrong, words[-1])] == []
 
 
-def test_no_name_hangs_on_an_order() -> None:
+def test_no_name_contains_a_position() -> None:
     assert [id for id in catalogue() if re.search(r"/(create|replace|update|test)-\d+$|/0\d+-", id)] == []
 
 
-def test_no_two_fixtures_share_a_file_where_case_does_not_count() -> None:
+def test_no_two_file_names_differ_only_in_case() -> None:
     times = Counter(file_name(f"{id}{serial}").lower() for id in catalogue() for serial in ("", "#1", "#2"))
     assert [name for name, count in times.items() if count > 1] == []
 
 
-def test_each_of_many_draws_has_a_file_of_its_own(tmp_path: Path) -> None:
+def test_repeated_draws_have_their_own_files(tmp_path: Path) -> None:
     chosen = (
         "--name",
         "quay/minimal-registry",
@@ -194,11 +194,11 @@ def test_each_of_many_draws_has_a_file_of_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["ecr/iam", "quay/minimal-registry", "type/quay/minimal-registry"])
-def test_a_name_may_leave_out_that_it_is_of_a_type_or_a_way_to_sign_in(name: str) -> None:
+def test_a_name_can_omit_type_and_variant(name: str) -> None:
     assert len(listed("--name", name)) == 1
 
 
-def test_short_names_name_one_fixture_each() -> None:
+def test_short_names_are_unique() -> None:
     times = Counter(name for case in catalogue().values() for name in {case.id, case.short_id})
     assert [name for name, count in times.items() if count > 1] == []
 
@@ -207,7 +207,7 @@ def test_short_names_name_one_fixture_each() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-def test_a_device_that_is_full_is_named() -> None:
+def test_an_error_names_a_full_device() -> None:
     with pytest.raises(HarnessError, match="cannot write /dev/full: No space left"):
         write_files({"full": "text"}, Path("/dev"))
 
@@ -223,7 +223,7 @@ def test_a_full_disk_is_one_line_and_no_traceback() -> None:
         assert done.stderr.splitlines() == ["Error: cannot write standard output: No space left on device"]
 
 
-def test_a_file_is_the_old_one_or_the_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_written_atomically(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text("old", "utf-8")
 
@@ -240,7 +240,7 @@ def a_set(texts: dict[str, str]) -> dict[str, str]:
     return texts | {"manifest.json": manifest.manifest(texts, seed=0, as_deployed=False)}
 
 
-def test_what_a_set_does_not_have_any_more_goes_if_it_is_ours(tmp_path: Path) -> None:
+def test_files_that_a_set_no_longer_has_are_deleted_unless_changed(tmp_path: Path) -> None:
     write_files(a_set({"a/1.json": "1", "a/2.json": "2", "b/3.json": "3"}), tmp_path, whole=True)
     (tmp_path / "a/2.json").write_text("changed by somebody", "utf-8")
     (tmp_path / "mine.txt").write_text("not ours", "utf-8")
@@ -250,7 +250,7 @@ def test_what_a_set_does_not_have_any_more_goes_if_it_is_ours(tmp_path: Path) ->
     assert not (tmp_path / "b").exists()
 
 
-def test_a_manifest_that_names_files_elsewhere_removes_none(tmp_path: Path) -> None:
+def test_files_of_a_manifest_outside_the_folder_are_not_deleted(tmp_path: Path) -> None:
     outside, folder = tmp_path / "outside.txt", tmp_path / "set"
     outside.write_text("x", "utf-8")
     folder.mkdir()
@@ -260,7 +260,7 @@ def test_a_manifest_that_names_files_elsewhere_removes_none(tmp_path: Path) -> N
     assert outside.exists()
 
 
-def test_names_of_a_manifest_that_no_file_can_have_are_passed_over(tmp_path: Path) -> None:
+def test_invalid_file_names_in_a_manifest_are_ignored(tmp_path: Path) -> None:
     names = ("a" * 300, "\0", "", "..", "/")
     (tmp_path / "manifest.json").write_text(json.dumps({"files": dict.fromkeys(names, "x")}), "utf-8")
     write_files({"a": "a"}, tmp_path, whole=True)
@@ -276,7 +276,7 @@ def test_a_link_stays_a_link_and_its_file_is_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["file/a.jsonl", "file/folder/a.jsonl"])
-def test_a_file_where_a_folder_is_needed_is_told(tmp_path: Path, name: str) -> None:
+def test_a_file_where_a_folder_is_needed_is_reported(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("mine", "utf-8")
     with pytest.raises(HarnessError, match=r"cannot write .*/file.*: a file stands where a folder is needed"):
         write_files({name: "new"}, tmp_path)
@@ -284,6 +284,6 @@ def test_a_file_where_a_folder_is_needed_is_told(tmp_path: Path, name: str) -> N
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc")
-def test_a_folder_that_takes_no_file_is_told_by_the_name_of_the_file() -> None:
+def test_an_unwritable_folder_is_reported_with_the_file_name() -> None:
     with pytest.raises(HarnessError, match=r"cannot write /proc/a\.jsonl: "):
         write_files({"a.jsonl": "new"}, Path("/proc"))

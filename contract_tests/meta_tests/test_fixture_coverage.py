@@ -47,14 +47,14 @@ def test_no_line_is_longer_than_go_reads() -> None:
 # -- rules on operations ------------------------------------------------------------------------------
 
 
-def test_a_build_rule_is_wanted_of_every_operation_that_reads_tested_and_skipped() -> None:
+def test_build_rules_have_cells_for_every_operation_tested_and_skipped() -> None:
     found = {(cell.operation, cell.test) for cell in cells(CONTRACT) if cell.rule == "quay-endpoint-required"}
     stores = ("PostImageIntegration", "PutImageIntegration", "UpdateImageIntegration")
     tests = ("TestImageIntegration", "TestUpdatedImageIntegration")
     assert found == {(each, test) for each in stores for test in (SKIPPED, TESTED)} | {(each, "") for each in tests}
 
 
-def test_what_cannot_occur_is_not_wanted() -> None:
+def test_impossible_items_are_not_wanted() -> None:
     found = {str(cell) for cell in cells(CONTRACT)}
     older = {str(cell) for cell in cells(CONTRACT.at("4.11"))}
     create = "google-scanner-project-required at PostImageIntegration, tested"
@@ -89,7 +89,7 @@ def test_no_refusal_of_the_set_is_in_a_cell_that_the_contract_rules_out(lines: l
         ("write-permission/delete", "write-permission at DeleteImageIntegration"),
     ],
 )
-def test_a_cell_without_its_fixture_shows(removed: str, missing: str, lines: list[Any]) -> None:
+def test_a_missing_cell_is_reported(removed: str, missing: str, lines: list[Any]) -> None:
     covered = set().union(*(covered_by_line(line) for line in lines if line["id"] != removed))
     assert missing in coverage(covered, universe()).missing["rule x operation"]
 
@@ -106,7 +106,7 @@ def test_every_pair_triple_and_quadruple_of_the_newest_release_is_there(lines: l
         assert f"type=ecr release={older}" in found.wanted["pair"]
 
 
-def test_what_is_wanted_is_counted_by_hand() -> None:
+def test_the_wanted_items_have_the_expected_counts() -> None:
     # Types, 5 lists of categories, skipped or not, 5 operations of which 2 have a flag of two values.
     assert len(rows(CONTRACT)) == TYPES * 5 * 2 * (3 + 2 * 2)
     kinds = Counter(kind for kind, _ in all_combinations(NEWEST))
@@ -136,7 +136,7 @@ def test_a_request_is_in_its_row() -> None:
     assert ("pair", "type=ecr operation=UpdateImageIntegration") in combinations_of(row, NEWEST, NEWEST)
 
 
-def test_a_combination_without_its_fixture_shows(tmp_path: Path) -> None:
+def test_a_missing_combination_is_reported(tmp_path: Path) -> None:
     for path in SHIPPED.glob("*.jsonl"):
         kept = [line for line in path.read_text("utf-8").splitlines() if "/clairV4/nodescanner/" not in line]
         (tmp_path / path.name).write_text("\n".join(kept) + "\n", "utf-8")
@@ -145,7 +145,7 @@ def test_a_combination_without_its_fixture_shows(tmp_path: Path) -> None:
     assert "not covered: type=clairV4 categories=NODE_SCANNER" in result.output
 
 
-def test_much_that_is_missing_is_not_listed_in_full(tmp_path: Path) -> None:
+def test_a_long_list_of_missing_items_is_shortened(tmp_path: Path) -> None:
     (line,) = (line for line in lines_of(SHIPPED) if line["id"] == "type/quay/read")
     (tmp_path / "a.jsonl").write_text(json.dumps(line) + "\n", "utf-8")
     result = fixtures("--coverage", str(tmp_path))
@@ -176,14 +176,14 @@ def test_a_sample_of_the_mutants_is_found(name: str, id: str, lines: list[Any]) 
     assert list(survivors(about, [find(name)])) == []
 
 
-def test_a_mutant_that_needs_a_switch_is_asked_only_what_needs_it_too(lines: list[Any]) -> None:
+def test_a_mutant_with_a_switch_gets_only_lines_with_it(lines: list[Any]) -> None:
     tokens = [line for line in lines if line["rule"] == "token-invalid"]
     assert list(survivors(tokens, [find("any-bearer")])) == []
     others = [line | {"env": {}} for line in tokens]
     assert list(survivors(others, [find("any-bearer")])) == [find("any-bearer")]
 
 
-def test_what_both_centrals_may_do_is_no_mutant_to_find() -> None:
+def test_differences_between_document_and_deployed_central_are_no_mutants() -> None:
     left_out = {each.check for each in all_mutants().values()} - {each.check for each in mutants()}
     assert {*CONTRACT.differences, "published-document"} <= left_out
 
@@ -193,6 +193,6 @@ def test_a_mutant_that_no_line_is_about_survives(lines: list[Any]) -> None:
     assert [each.name for each in survivors(about, [find("name-unique")])] == ["name-unique"]
 
 
-def test_mutants_that_one_client_cannot_see_are_left_out() -> None:
+def test_mutants_that_one_client_cannot_detect_are_left_out() -> None:
     assert {each.kind for each in mutants()}.isdisjoint(UNSEEN)
     assert fixtures("--mutants").exit_code == 2

@@ -51,7 +51,7 @@ def differing(write: Callable[[Any], str]) -> list[str]:
 
 
 @pytest.mark.heavy
-def test_the_shipped_set_holds_however_pretty_and_in_which_order_json_is_written() -> None:
+def test_the_shipped_set_holds_for_any_formatting_of_json() -> None:
     assert differing(WRITERS["pretty and reordered"]) == []
 
 
@@ -87,10 +87,10 @@ def test_the_command_replays_the_set_at_our_mocks() -> None:
     result = replay(str(SHIPPED))
     assert result.exit_code == 0, result.output
     count = len(lines_of(SHIPPED))
-    assert result.output == f"{count} of {count} agree\n"
+    assert result.output == f"{count} of {count} fixtures match\n"
 
 
-def test_a_fixture_that_does_not_hold_is_told_by_its_name(tmp_path: Path) -> None:
+def test_a_different_answer_is_reported_with_the_fixture(tmp_path: Path) -> None:
     (line,) = (each for each in lines_of(SHIPPED) if each["id"] == "error-shape/missing")
     line["expect"] |= {"status": 418, "keys": ["code"], "message_has": "teapot"}
     (tmp_path / "a.jsonl").write_text(json.dumps(line) + "\n", "utf-8")
@@ -98,7 +98,7 @@ def test_a_fixture_that_does_not_hold_is_told_by_its_name(tmp_path: Path) -> Non
     assert result.exit_code == 1
     assert "error-shape/missing: status 404, not 418; keys " in result.output
     assert "lacks 'teapot'" in result.output
-    assert "0 of 1 agree" in result.output
+    assert "0 of 1 fixtures match" in result.output
 
 
 LINE: dict[str, Any] = {
@@ -120,11 +120,11 @@ def with_line(folder: Path, content: bytes) -> str:
 @pytest.mark.parametrize(
     ("content", "named"),
     [
-        (b"x", "line 1 is no fixture: Expecting value"),
-        (b"\n[]", "line 2 is no fixture: $: "),
+        (b"x", "line 1 is not a fixture: Expecting value"),
+        (b"\n[]", "line 2 is not a fixture: $: "),
         (b"\xff", "cannot be read: 'utf-8' codec can't decode byte 0xff"),
-        (b"[" * 100_000, "line 1 is no fixture: maximum recursion depth"),
-        (b" \n\n", "holds no fixtures; make some with"),
+        (b"[" * 100_000, "line 1 is not a fixture: maximum recursion depth"),
+        (b" \n\n", "has no fixtures; make some with"),
         (LINE | {"expect": {}}, '$.expect: "status" is a required property'),
         (LINE | {"expect": {"statos": 200}}, "'statos' was unexpected"),
         (LINE | {"expect": {"status": 200, "text_regex": "("}}, "$.expect.text_regex: "),
@@ -140,7 +140,7 @@ def with_line(folder: Path, content: bytes) -> str:
     ],
     ids=str,
 )
-def test_what_is_no_fixture_is_told_with_its_place(tmp_path: Path, how: str, content: object, named: str) -> None:
+def test_an_invalid_line_is_reported_with_its_place(tmp_path: Path, how: str, content: object, named: str) -> None:
     written = content if isinstance(content, bytes) else json.dumps(content).encode()
     result = CliRunner().invoke(main, ["fixtures", how, with_line(tmp_path, written)])
     assert (result.exit_code, result.output.count("\n")) == (2, 1), result.output
@@ -148,9 +148,9 @@ def test_what_is_no_fixture_is_told_with_its_place(tmp_path: Path, how: str, con
     assert named in result.output
 
 
-def test_lines_end_and_begin_as_on_windows_too(tmp_path: Path) -> None:
+def test_windows_line_ends_and_byte_order_marks_are_accepted(tmp_path: Path) -> None:
     file = with_line(tmp_path, b"\xef\xbb\xbf" + json.dumps(LINE).encode() + b"\r\n\r\n")
-    assert replay(file).output == "1 of 1 agree\n"
+    assert replay(file).output == "1 of 1 fixtures match\n"
 
 
 def test_a_set_of_a_patch_release_is_complete() -> None:
@@ -159,35 +159,35 @@ def test_a_set_of_a_patch_release_is_complete() -> None:
 
 
 @pytest.mark.served
-def test_the_command_replays_what_a_server_can_be_asked(tmp_path: Path) -> None:
+def test_replay_skips_lines_that_a_server_cannot_answer(tmp_path: Path) -> None:
     lines = [each for each in lines_of(SHIPPED) if each["id"].startswith(("conversation/life-", "basic-invalid/"))]
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines), "utf-8")
     with serving() as mock:
         result = replay(str(tmp_path), "--at", mock.url)
     assert result.exit_code == 0, result.output
     asked = sum("auth" not in each.get("env", {}) for each in lines)
-    assert f"{asked} of {asked} agree" in result.stdout
-    assert f"{len(lines) - asked} lines of other releases" in result.stderr
+    assert f"{asked} of {asked} fixtures match" in result.stdout
+    assert f"skipped {len(lines) - asked} fixtures for other releases" in result.stderr
 
 
 @pytest.mark.served
 @pytest.mark.parametrize("words", [(), ("--central-version", "4.9")])
-def test_a_set_without_a_line_for_a_server_is_no_agreement(words: tuple[str, ...]) -> None:
+def test_a_set_without_a_line_for_a_server_is_an_error(words: tuple[str, ...]) -> None:
     with serving() as mock:
         result = replay(str(SHIPPED / "auth.jsonl"), "--at", mock.url, *words)
     assert result.exit_code == 2
-    assert "has nothing to ask" in result.output
-    assert "without --at mocks answer them" in result.output
+    assert "has no fixtures for" in result.output
+    assert "without --at, mocks answer them" in result.output
 
 
 @pytest.mark.parametrize("mutant", ["name-unique", "credentials-masked", "answer-headers", "list-by-name"])
-def test_a_server_that_errs_does_not_pass(mutant: str) -> None:
+def test_replay_detects_a_mutant(mutant: str) -> None:
     lines = (each for each in lines_of(SHIPPED) if each["rule"] == mutant)
     assert any(replayed(lines, {None: Mock(mutants=(mutant,))}))
 
 
 @pytest.mark.parametrize(("mutants", "wrong"), [((), 0), (("gzip-broken",), 1), (("leak-in-header",), 1)])
-def test_compression_and_leaks_in_headers_are_judged_without_a_key(mutants: tuple[str, ...], wrong: int) -> None:
+def test_compression_and_leaks_in_headers_are_checked_without_a_key(mutants: tuple[str, ...], wrong: int) -> None:
     texts = (SHIPPED / "taken.jsonl").read_text("utf-8").splitlines()
     lines = [json.loads(text) for text in texts if text.startswith('{"id":"answer-headers/compressed"')]
     assert len(lines) == 1

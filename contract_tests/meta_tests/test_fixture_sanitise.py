@@ -43,7 +43,7 @@ def docker(endpoint: str) -> Body:
         ("https://api.ecr.us-gov-west-1.amazonaws.com", "https://api.ecr.us-gov-west-1.example.com"),
     ],
 )
-def test_an_endpoint_keeps_nothing_that_is_somebodys(endpoint: str, shown: str) -> None:
+def test_an_endpoint_keeps_nothing_private(endpoint: str, shown: str) -> None:
     (body,) = sanitised(docker(endpoint))
     assert body["docker"]["endpoint"] == shown
 
@@ -58,7 +58,7 @@ def test_an_account_is_the_same_in_its_field_and_in_a_host() -> None:
     assert one["ecr"]["region"] == "eu-west-1"
 
 
-def test_a_region_that_nobody_knows_is_the_same_in_its_field_and_in_a_host() -> None:
+def test_an_unknown_region_is_the_same_in_its_field_and_in_a_host() -> None:
     ecr = {"registryId": "210987654321", "region": "acme-site-1", "endpoint": "https://api.ecr.acme-site-1.acme.test"}
     (body,) = sanitised({"name": "a", "type": "ecr", "categories": ["REGISTRY"], "ecr": ecr})
     assert body["ecr"]["endpoint"] == f"https://api.ecr.{body['ecr']['region']}.example.com"
@@ -79,7 +79,7 @@ def test_only_known_types_and_regions_stay() -> None:
     assert body["ecr"]["region"] == "region-1"
 
 
-def test_what_every_central_has_stays_as_it_is() -> None:
+def test_default_integrations_stay_unchanged() -> None:
     public = [each for each in CONTRACT.defaults if each["type"] != "scannerv4"]
     assert all(is_public(each, CONTRACT) for each in public)
     moved: Any = {**public[0], "docker": {**public[0]["docker"], "endpoint": "registry.acme.test"}}
@@ -106,16 +106,16 @@ READ: Body = {
         ([READ, 1], "$.integrations[1]: is a number, not of type object"),
         ([READ | {"name": 5}], "$.integrations[0].name: is a number, not of type string"),
         ([READ | {"quay": {}}], "$.integrations[0].quay: is a second config member"),
-        ([READ] * 5001, "lists 5001 integrations; --from-url reads 5000 at the most"),
+        ([READ] * 5001, "lists 5001 integrations; --from-url reads at most 5000"),
     ],
     ids=range(5),
 )
-def test_what_is_no_list_of_integrations_is_told_with_its_place(items: Any, named: str) -> None:
+def test_an_invalid_list_is_reported_with_its_place(items: Any, named: str) -> None:
     with pytest.raises(HarnessError, match=re.escape(named)):
         _integrations("https://central.acme.test", 200, items)
 
 
-def test_what_a_newer_central_adds_and_a_category_without_a_name_are_read() -> None:
+def test_unknown_fields_and_category_numbers_are_accepted() -> None:
     newer = [READ | {"labels": {"team": "acme"}}, READ | {"name": "b", "categories": [7]}]
     assert _integrations("https://central.acme.test", 200, newer) == newer
     assert "labels" not in sanitised(newer[0])[0]

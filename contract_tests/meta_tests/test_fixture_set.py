@@ -22,7 +22,7 @@ NEWEST = contracts.load().releases.newest.line
 
 
 @pytest.mark.heavy
-def test_every_line_is_of_the_schema_that_is_shipped() -> None:
+def test_every_line_fits_the_shipped_schema() -> None:
     schema = json.loads((SHIPPED / "line.schema.json").read_text("utf-8"))
     assert schema == json.loads(SCHEMA.read_text("utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -37,14 +37,14 @@ def test_every_line_is_of_the_schema_that_is_shipped() -> None:
      {"request": {"method": "GET", "path": "/v1", "boddy": {}}}, {"steps": []}],
     ids=str,
 )  # fmt: skip
-def test_the_schema_refuses_what_is_no_line(change: dict[str, Any]) -> None:
+def test_the_schema_refuses_invalid_lines(change: dict[str, Any]) -> None:
     validator = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text("utf-8")))
     line = next(line for line in LINES if "request" in line)
     assert validator.is_valid(line)
     assert not validator.is_valid(line | change)
 
 
-def test_no_key_of_the_schema_is_idle() -> None:
+def test_every_key_of_the_schema_is_used() -> None:
     schema = json.loads(SCHEMA.read_text("utf-8"))
     text = json.dumps(LINES)
     known = {*schema["properties"], *(key for part in schema["$defs"].values() for key in part.get("properties", ()))}
@@ -64,7 +64,7 @@ def test_callers_are_placeholders_and_each_is_documented() -> None:
     assert [name for name in TOKENS if f"`{name}`" not in documented] == []
 
 
-def test_the_manifest_says_what_the_set_is() -> None:
+def test_the_manifest_describes_the_set() -> None:
     manifest = json.loads((SHIPPED / "manifest.json").read_text("utf-8"))
     files = {str(path.relative_to(SHIPPED)): path for path in SHIPPED.rglob("*") if path.is_file()}
     assert {*manifest["files"]} == {*files} - {"README.md", "manifest.json"}
@@ -77,7 +77,7 @@ def test_the_manifest_says_what_the_set_is() -> None:
     assert re.fullmatch(r"[0-9a-f]{64}", manifest["digest"])
 
 
-def test_the_changes_between_two_sets_are_told(tmp_path: Path) -> None:
+def test_the_changes_between_two_sets_are_listed(tmp_path: Path) -> None:
     lines = [line for line in LINES if "request" in line and line["central"] == NEWEST and "env" not in line][:4]
     removed, answered, asked, described = lines
     old, new = tmp_path / "old", tmp_path / "new"
@@ -98,7 +98,7 @@ def test_the_changes_between_two_sets_are_told(tmp_path: Path) -> None:
     ]
 
 
-def test_a_set_is_named_by_its_manifest_and_may_not_have_changed(tmp_path: Path) -> None:
+def test_changes_show_the_digest_and_that_nothing_changed(tmp_path: Path) -> None:
     out = tmp_path / "changes.md"
     result = CliRunner().invoke(main, ["fixtures", "--changes", str(SHIPPED), str(SHIPPED), "-o", str(out)])
     assert result.exit_code == 0, result.output

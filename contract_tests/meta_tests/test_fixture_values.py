@@ -120,14 +120,14 @@ def wrong(correlation: str, body: Body) -> bool:
 
 
 @pytest.mark.parametrize("correlation", CORRELATIONS)
-def test_values_of_a_shipped_body_belong_together(correlation: str) -> None:
+def test_values_of_a_shipped_body_are_consistent(correlation: str) -> None:
     found = [(id, body) for id, body in ordinary() if CORRELATIONS[correlation][0] in body]
     assert len(found) > 5
     assert [id for id, body in found if wrong(correlation, body)] == []
 
 
 @pytest.mark.parametrize("correlation", CORRELATIONS)
-def test_no_correlation_holds_by_itself(correlation: str) -> None:
+def test_every_correlation_can_fail(correlation: str) -> None:
     spoiled: Mapping[str, Body] = {
         "ecr": {
             "registryId": "123456789012", "region": "cn-north-1", "useIam": True, "useAssumeRole": True,
@@ -148,7 +148,7 @@ def test_no_correlation_holds_by_itself(correlation: str) -> None:
 
 @hypothesis.settings(max_examples=50)
 @given(strategies.realistic())
-def test_values_that_are_drawn_belong_together(body: Body) -> None:
+def test_drawn_values_are_consistent(body: Body) -> None:
     assert [each for each in CORRELATIONS if wrong(each, body)] == []
 
 
@@ -157,7 +157,7 @@ def test_regions_of_every_partition_are_sent() -> None:
     assert {partition(each)[0] for each in regions if each} == {"aws", "aws-cn", "aws-us-gov"}
 
 
-def test_every_key_parses_and_says_that_it_is_none() -> None:
+def test_every_key_parses_and_is_marked_as_an_example() -> None:
     accounts = [key_of(body["google"]) for _, body in ordinary() if "google" in body]
     keys: set[str] = {each["private_key"] for each in accounts if each}
     assert len(keys) > 10
@@ -236,7 +236,7 @@ def test_a_body_of_the_interface_has_the_keys_of_its_form() -> None:
             assert sorted(body[member]) == sorted(CONFIGS[member]), line["id"]
 
 
-def test_a_form_that_is_saved_is_one_that_it_lets_be_saved() -> None:
+def test_a_saved_form_has_the_fields_that_it_requires() -> None:
     for line in of_the_interface():
         for body in bodies(line):
             if body and body["id"] == "":  # the first save; an edit may send its secrets empty

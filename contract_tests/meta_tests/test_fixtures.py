@@ -89,7 +89,7 @@ def test_the_shipped_set_covers_everything_and_the_command_says_so() -> None:
 
 
 @pytest.mark.heavy
-def test_a_hole_shows_when_fixtures_are_removed(tmp_path: Path) -> None:
+def test_coverage_reports_removed_fixtures(tmp_path: Path) -> None:
     copy = tmp_path / "set"
     shutil.copytree(SHIPPED, copy)
     lines = (copy / "auth.jsonl").read_text("utf-8").splitlines(keepends=True)
@@ -101,7 +101,7 @@ def test_a_hole_shows_when_fixtures_are_removed(tmp_path: Path) -> None:
     assert "not covered: basic-malformed/base64\n" in result.output
 
 
-def test_every_fixture_would_leave_a_hole() -> None:
+def test_no_fixture_is_redundant() -> None:
     lines = lines_of(SHIPPED)
     times = Counter(item for line in lines for item in covered_by_line(line))
     assert [line["id"] for line in lines if all(times[item] > 1 for item in covered_by_line(line))] == []
@@ -116,14 +116,14 @@ def test_a_case_that_names_another_rule_than_the_server_is_not_recorded() -> Non
         record(case, [Step("POST", PATH, {})], Mock(), version=NEWEST)
 
 
-def test_a_case_may_not_create_what_nothing_names() -> None:
+def test_an_unexpected_create_is_not_recorded() -> None:
     body = {"name": "a", "type": "docker", "categories": ["REGISTRY"], "docker": {}, "skipTestIntegration": True}
-    with pytest.raises(ClaimError, match="to be refused was taken"):
+    with pytest.raises(ClaimError, match="should be refused was accepted"):
         record(Case("wrong", lambda _: None, ""), [Step("POST", PATH, body)], Mock(), version=NEWEST)
 
 
 @pytest.mark.parametrize("type", [type for type in CONTRACT.types if type != "scannerv4"])
-def test_a_minimal_integration_has_nothing_to_spare(type: str) -> None:
+def test_every_field_of_a_minimal_integration_is_required(type: str) -> None:
     version = "4.11" if type == "google" else NEWEST  # which 5.0 does not let anyone create
     target = Mock(central_version=version)
     (body,) = (step.body for step in steps_of(f"type/{type}/minimal-{categories(type)[-1]}", version=version))
@@ -146,14 +146,14 @@ def steps_of(id: str, version: str = NEWEST) -> list[Step]:
 
 
 @pytest.mark.parametrize("type", CONTRACT.types)
-def test_a_full_integration_sets_every_field_that_can_stand_beside_the_others(type: str) -> None:
+def test_a_full_integration_sets_every_field_that_can_be_combined(type: str) -> None:
     forms = "-".join(categories(type))
     body = steps_of(f"type/{type}/full-{forms}")[-1].body
     member, message = CONTRACT.types[type].member, config_message(Values(Seeded(), CONTRACT), type)
     assert {field.name for field in message.fields} - set(body[member]) <= {"authorizationData"}
 
 
-def test_values_are_drawn_for_fields_that_there_are() -> None:
+def test_fields_with_drawn_values_exist() -> None:
     def names(message: Message) -> Iterator[str]:
         for field in message.fields:
             yield field.name
@@ -324,7 +324,7 @@ def test_minimal_and_full_say_what_bodies_hold() -> None:
 
 
 @pytest.mark.heavy
-def test_few_fixtures_cover_more_than_as_many_taken_blindly() -> None:
+def test_the_first_fixtures_cover_more_than_random_ones() -> None:
     lines = [jsonl.line(each) for each in generate(Wish(count=60))]
     driven = set().union(*(covered_by_line(line) for line in lines))
     every = [line for line in lines_of(SHIPPED) if line["central"] == NEWEST]
@@ -332,7 +332,7 @@ def test_few_fixtures_cover_more_than_as_many_taken_blindly() -> None:
     assert len(driven) > len(blind)
 
 
-def test_more_than_there_are_cases_are_drawn_anew_and_the_rare_first() -> None:
+def test_a_larger_count_draws_rare_items_again_first() -> None:
     lines = made("--type", "ibm", "--rule", "ibm-api-key-required", "--count", "40")
     assert len({line["id"] for line in lines}) == 40
     cases = Counter(line["id"].partition("#")[0] for line in lines)
@@ -351,19 +351,19 @@ def test_ten_thousand_take_less_than_twenty_seconds_going_by_a_quarter_of_them()
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        pytest.param(b'{"id": 5}\n', "a.jsonl line 1 is no fixture", id="other"),
-        pytest.param(b"[" * 100_000, "a.jsonl line 1 is no fixture", id="deep"),
+        pytest.param(b'{"id": 5}\n', "a.jsonl line 1 is not a fixture", id="other"),
+        pytest.param(b"[" * 100_000, "a.jsonl line 1 is not a fixture", id="deep"),
         pytest.param(b"\xff\xfe\0\1", "a.jsonl cannot be read: 'utf-8' codec can't decode byte 0xff", id="binary"),
     ],
 )
-def test_a_folder_with_something_else_is_told_by_file_and_line(tmp_path: Path, content: bytes, reason: str) -> None:
+def test_an_invalid_line_is_reported_with_file_and_line(tmp_path: Path, content: bytes, reason: str) -> None:
     (tmp_path / "a.jsonl").write_bytes(content)
     result = run("--coverage", str(tmp_path))
     assert result.exit_code == 2
     assert reason in result.output
 
 
-def test_forms_go_to_files_of_their_own(tmp_path: Path) -> None:
+def test_each_format_has_its_own_file(tmp_path: Path) -> None:
     result = run("--type", "ibm", "--format", "curl", "--format", "json", "-o", str(tmp_path / "x"))
     assert result.exit_code == 0, result.output
     assert (tmp_path / "x/fixtures.sh").exists()
@@ -384,11 +384,11 @@ def test_a_running_mock_answers_as_the_one_in_the_process() -> None:
 
 @pytest.mark.heavy
 @pytest.mark.served
-def test_a_server_that_breaks_a_rule_gets_no_fixture_of_it() -> None:
+def test_a_wrong_answer_of_a_server_is_not_recorded() -> None:
     with serving(Settings(mutants=("name-unique",))) as broken:
         result = run("--rule", "name-unique", "--at", broken.url)
     assert result.exit_code == 2
-    assert "a create that was to be refused was taken" in result.output
+    assert "a create that should be refused was accepted" in result.output
 
 
 class NotReset:
@@ -411,7 +411,7 @@ class NotReset:
 
 
 @pytest.mark.heavy
-def test_a_server_that_cannot_be_reset_gets_back_what_was_created_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_integrations_are_deleted_from_a_server_that_cannot_be_reset(monkeypatch: pytest.MonkeyPatch) -> None:
     session = NotReset()
     monkeypatch.setattr("contract_tests.engine.http.BoundedSession", lambda: session)
     before = session.count()
@@ -454,7 +454,7 @@ SECRETS: Body = {
 
 
 @pytest.mark.served
-def test_integrations_of_a_running_central_lose_what_is_their_own() -> None:
+def test_integrations_of_a_running_central_lose_private_values() -> None:
     with serving(Settings(empty=True)) as mock:
         found = {"name": "Autogenerated https://registry.acme.test for cluster acme", "autogenerated": True}
         source = {"clusterId": "acme-cluster", "namespace": "acme-ns", "imagePullSecretName": "acme-pull"}
@@ -476,7 +476,7 @@ def test_integrations_of_a_running_central_lose_what_is_their_own() -> None:
 
 @pytest.mark.heavy
 @pytest.mark.served
-def test_every_type_of_a_running_central_is_made_a_fixture_that_is_taken() -> None:
+def test_every_type_of_a_running_central_becomes_an_accepted_fixture() -> None:
     with serving(Settings(central_version="4.11")) as mock:
         for line in made("--valid", "--central-version", "4.11"):
             if line["id"].startswith(("odd/", "usual/")) or re.fullmatch(r"type/[^/]+/full-.*", line["id"]):
@@ -510,12 +510,12 @@ def test_a_token_goes_to_the_server_and_nowhere_else(tmp_path: Path) -> None:
 @pytest.mark.heavy
 @hypothesis.settings(deadline=None)
 @given(strategies.realistic())
-def test_realistic_integrations_are_taken(integration: Body) -> None:
+def test_realistic_integrations_are_accepted(integration: Body) -> None:
     target = Mock()
     assert target.ask("POST", PATH, json.dumps(integration).encode(), {}).status == 200
 
 
-def test_what_is_found_shrinks_to_something_readable() -> None:
+def test_a_failure_shrinks_to_a_readable_example() -> None:
     found = hypothesis.find(strategies.realistic(types=["quay"], form="minimal"), lambda _: True)
     assert found == {
         "name": "payments quay 0000-1",

@@ -38,7 +38,7 @@ def asked(method: str, path: str, body: Any) -> Any:
 
 @QUICK
 @given(strategies.integrations(tested=None))
-def test_integrations_are_taken_tested_or_not(body: Body) -> None:
+def test_integrations_are_accepted_tested_or_not(body: Body) -> None:
     assert asked("POST", PATH, body).status == 200
 
 
@@ -55,7 +55,7 @@ def test_integrations_are_taken_tested_or_not(body: Body) -> None:
     ],
     ids=["iam", "iam and role", "google wif", "azure wif", "tested", "source"],
 )
-def test_integrations_draws_what_the_contract_has(shown: Callable[[Body], Any]) -> None:
+def test_integrations_draws_every_feature_of_the_contract(shown: Callable[[Body], Any]) -> None:
     find(strategies.integrations(tested=None), shown, settings=SEARCH)
 
 
@@ -70,7 +70,7 @@ def test_integrations_draws_what_the_contract_has(shown: Callable[[Body], Any]) 
     ],
     ids=["categories", "role", "wif", "robot", "source"],
 )
-def test_realistic_draws_what_people_have(shown: Callable[[Body], Any]) -> None:
+def test_realistic_draws_usual_features(shown: Callable[[Body], Any]) -> None:
     find(strategies.realistic(), shown, settings=SEARCH)
 
 
@@ -161,7 +161,7 @@ def test_sessions_draw_the_lives_of_integrations(shown: Callable[[Any], bool]) -
 
 @hypothesis.settings(QUICK, max_examples=30)
 @given(strategies.sessions())
-def test_after_a_session_nothing_is_left(steps: list[Step]) -> None:
+def test_a_session_deletes_what_it_created(steps: list[Step]) -> None:
     case = Case("session", lambda _: None, "", group="conversations")
     exchanges = record(case, steps, MOCK, version=str(CONTRACT.release)).exchanges
     last = exchanges[-1].answer.json["integrations"]
@@ -183,17 +183,17 @@ def test_no_request_makes_central_fail(drawn: tuple[str, str, Any]) -> None:
     [
         (lambda: strategies.integrations(types=["nosuch"]), "types: there is no 'nosuch'; known are docker"),
         (lambda: strategies.integrations(types=["quey"]), "did you mean 'quay'?"),
-        (lambda: strategies.integrations(types="quay"), r"types='quay' is one text; give a list, such as \['quay'\]"),
+        (lambda: strategies.integrations(types="quay"), r"types='quay' is a string; pass a list, such as \['quay'\]"),
         (lambda: strategies.integrations(types=[]), "types is empty"),
         (lambda: strategies.realistic(types=["nosuch"]), "there is no 'nosuch'"),
         (lambda: strategies.realistic(form="big"), "form='big' is neither 'minimal' nor 'full'"),
         (lambda: strategies.configs("nosuch"), "there is no 'nosuch'"),
         (lambda: strategies.broken("name-unique"), "`breaking` draws requests that do"),
         (lambda: strategies.broken("name-requird"), "did you mean 'name-required'?"),
-        (lambda: strategies.integrations(names="x"), r"names='x' is no strategy; give one, such as st.just\('x'\)"),  # type: ignore[arg-type]
-        (lambda: strategies.integrations(secrets=["x"]), "is no strategy"),  # type: ignore[arg-type]
-        (lambda: strategies.integrations(tested="yes"), "tested='yes' is none of True, False and None"),  # type: ignore[arg-type]
-        (lambda: strategies.configs("quay", categories="REGISTRY"), "give a list, such as"),
+        (lambda: strategies.integrations(names="x"), r"names='x' is not a strategy; pass one, such as st.just\('x'\)"),  # type: ignore[arg-type]
+        (lambda: strategies.integrations(secrets=["x"]), "is not a strategy"),  # type: ignore[arg-type]
+        (lambda: strategies.integrations(tested="yes"), "tested='yes' must be True, False or None"),  # type: ignore[arg-type]
+        (lambda: strategies.configs("quay", categories="REGISTRY"), "pass a list, such as"),
         (lambda: strategies.configs("quay", categories=["REGISTERY"]), "did you mean 'REGISTRY'?"),
         (lambda: strategies.breaking("name-uniqe"), "did you mean 'name-unique'?"),
         (lambda: strategies.breaking("null-is-absent"), "refuses nothing"),

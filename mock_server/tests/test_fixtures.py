@@ -70,7 +70,7 @@ def of_rule(rule: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("rule", contracts.load().history)
-def test_a_mutant_in_a_rule_turns_one_of_its_fixtures_red(rule):
+def test_a_mutated_rule_fails_one_of_its_fixtures(rule):
     apis: dict[str, Api] = {}
     for line in of_rule(rule):
         chosen = switches(line)

@@ -42,6 +42,8 @@ for (const [name, { type, exchanges: [{ request: { body } }] }] of Object.entrie
       await ask("POST", "/test", less);
       const made = await ask("POST", "", less);
       if (made.id) await ask("DELETE", `/${made.id}`);
+      await ask("PUT", `/${id}`, { ...less, name: sent.name });
+      await ask("GET", `/${id}`);
     }
     await ask("POST", "", { ...sent, name: `${sent.name} bare`, [member]: null });
     await ask("PATCH", `/${id}`, { config: sent, updatePassword: true });
